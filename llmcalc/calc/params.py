@@ -1,0 +1,182 @@
+"""Parameters: the product of each tensor's axes, a shared tensor once, buffers never."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..core.architecture import Architecture, Extra
+from ..core.axes import name_of
+from ..core.ledger import Row, active_elements, rows
+from ..core.tree import Node, total
+
+
+@dataclass(frozen=True)
+class Params:
+    """The parameters of an architecture, in numbers of scalar elements.
+
+    >>> import llmcalc
+    >>> llmcalc.params(llmcalc.load("gpt3")).total
+    174604259328
+    """
+
+    architecture: Architecture
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def total(self) -> int:
+        """All parameters: a tied tensor once, frozen tables included, buffers not."""
+        return sum(row.size * row.copies for row in self.rows if not row.tensor.buffer)
+
+    @cached_property
+    def active(self) -> int:
+        """Total minus the routed experts that a token does not use; embeddings included."""
+        unused = (
+            (row.size - active_elements(row.tensor, row.declaration)) * row.copies for row in self.rows if row.tensor.active
+        )
+        return self.total - sum(unused)
+
+    @cached_property
+    def embedding(self) -> int:
+        """The input token embedding alone."""
+        return sum(row.size * row.copies for row in self.rows if row.tensor.table == "token" and not row.tensor.buffer)
+
+    @cached_property
+    def non_embedding(self) -> int:
+        """Total minus token, position and other look-up tables."""
+        tables = sum(row.size * row.copies for row in self.rows if row.tensor.table and not row.tensor.buffer)
+        return self.total - tables
+
+    @cached_property
+    def buffers(self) -> int:
+        """Elements that a checkpoint stores but that are no parameters."""
+        return sum(row.size * row.copies for row in self.rows if row.tensor.buffer)
+
+    @cached_property
+    def by_layer(self) -> list[int]:
+        """Parameters block by block, first stack first; a shared tensor belongs to its first block."""
+        layers: list[int] = []
+        for stack in self.architecture.stacks:
+            for index, run in enumerate(stack.runs):
+                own = [row for row in self.rows if row.entry.stack is stack and row.entry.run == index]
+                own = [row for row in own if not row.tensor.buffer]
+                once = sum(row.size * row.copies for row in own if row.tensor.share or run.shared)
+                each = sum(row.size for row in own if not (row.tensor.share or run.shared))
+                layers.extend([once + each, *[each] * (run.count - 1)])
+        return layers
+
+    @cached_property
+    def by_component(self) -> dict[str, int]:
+        """Parameters by what they do: ``attention``, ``mlp``, ``moe experts``, ``norm``, ``token embedding`` ..."""
+        groups: dict[str, int] = {}
+        for row in self.rows:
+            if not row.tensor.buffer and row.copies:
+                name = component(row)
+                groups[name] = groups.get(name, 0) + row.size * row.copies
+        return groups
+
+    @cached_property
+    def extras(self) -> list[tuple[Extra, int]]:
+        """What exists but is not counted, with its parameters (tensors shared with the model counted in neither)."""
+        counted = self.architecture.stacks
+        found = []
+        for extra in self.architecture.extras:
+            all_rows = rows((*counted, extra.stack))
+            own = [row for row in all_rows if row.entry.stack is extra.stack and not row.tensor.buffer]
+            found.append((extra, sum(row.size * row.copies for row in own)))
+        return found
+
+    def tensors(self, layout: str | None = None) -> list[tuple[str, tuple[int, ...]]]:
+        """(name, shape) of every parameter once: logical, or as ``layout`` stores it.
+
+        Raises:
+            UnknownNameError: the architecture has no such layout.
+        """
+        from .stored import stored_tensors
+
+        return stored_tensors(self, layout)
+
+    @cached_property
+    def tree(self) -> Node:
+        """The total as the sum of stacks, sections, sub-layers and tensors, each with its formula."""
+        return _tree(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data whose keys are the attribute names."""
+        return {
+            "total": self.total,
+            "active": self.active,
+            "embedding": self.embedding,
+            "non_embedding": self.non_embedding,
+            "buffers": self.buffers,
+            "by_layer": self.by_layer,
+            "by_component": self.by_component,
+            "extras": [
+                {"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras
+            ],
+        }
+
+
+def params(architecture: Architecture) -> Params:
+    """Count the parameters of an architecture."""
+    return Params(architecture, tuple(rows(architecture.stacks)))
+
+
+def component(row: Row) -> str:
+    """What a tensor's parameters are called in a breakdown."""
+    kind = row.entry.layer.kind()
+    if row.tensor.table:
+        return f"{row.tensor.table} embedding"
+    if kind == "moe":
+        part = "shared experts" if row.part or row.tensor.name == "shared_gate" else "router"
+        return "routed experts" if row.tensor.active else part
+    if kind == "attention" and getattr(row.entry.layer, "cross", False):
+        return "cross-attention"
+    return kind.replace("_", " ")
+
+
+def _tree(result: Params) -> Node:
+    stacks = []
+    for stack in result.architecture.stacks:
+        own = [row for row in result.rows if row.entry.stack is stack and not row.tensor.buffer]
+        sections = []
+        for index, label, count in _sections(stack):
+            chosen = [row for row in own if (row.entry.section if index is None else row.entry.run) == (label if index is None else index)]
+            if chosen:
+                sections.append(_section(label, count, chosen))
+        stacks.append(total(stack.name, sections))
+    return stacks[0] if len(stacks) == 1 else total(result.architecture.name, stacks)
+
+
+def _sections(stack: Any) -> list[tuple[int | None, str, int]]:
+    runs = [(index, run.block.name, run.count) for index, run in enumerate(stack.runs)]
+    return [(None, "inputs", 1), *runs, (None, "outputs", 1)]
+
+
+def _section(label: str, count: int, chosen: list[Row]) -> Node:
+    groups: dict[str, dict[str, list[Node]]] = {}
+    for row in chosen:
+        layers = groups.setdefault(row.entry.sublayer, {})
+        layers.setdefault(".".join((row.entry.name, *row.part)), []).append(_leaf(row))
+    children = []
+    for sublayer, layers in groups.items():
+        nodes = [total(name, leaves) for name, leaves in layers.items()]
+        children.extend(nodes if not sublayer else [total(sublayer, nodes)])
+    return total(f"{label} ×{count}" if count > 1 else label, children)
+
+
+def _leaf(row: Row) -> Node:
+    names = [name_of(axis) for axis in row.tensor.axes]
+    values = [str(row.declaration.axes[axis]) for axis in row.tensor.axes]
+    note = ""
+    if row.copies == 0:
+        note = f"shared ({(row.tensor.share or '').lstrip('.')}): counted at its first place"
+        names, values = ["0"], ["0"]
+    elif row.copies > 1:
+        names, values = ["n_blocks", *names], [str(row.copies), *values]
+    elif row.entry.applied > 1:
+        note = f"one tensor, applied {row.entry.applied} times"
+    if row.tensor.unused:
+        note = "stored, but never used"
+    return Node(row.tensor.name, row.size * row.copies, formula="·".join(names), substituted="·".join(values), note=note)

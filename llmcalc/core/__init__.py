@@ -1,0 +1,1 @@
+"""The algebra: axes, equations, closed forms, declarations, architectures. Standard library only."""

@@ -1,0 +1,168 @@
+"""An architecture: stacks of blocks of sub-layers, each a layer kind with its norms.
+
+    Architecture
+    ├── Stack "encoder"             inputs (tables, projections, norms) → runs of blocks → outputs (norm, head)
+    │   └── Run  12 × Block         consecutive equal blocks, stored once each (or one for all: ``shared``)
+    │       └── Sublayer            x + post(Σ branches(pre(x))), then ``after``
+    │           └── Branch          a layer with norms of its own; more than one run in parallel
+    └── Stack "decoder" ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from .declaration import Declaration
+from .errors import SizeError
+from .layer import Layer
+
+
+class Named(NamedTuple):
+    """A layer and the name it goes by within its stack or sub-layer."""
+
+    name: str
+    layer: Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A mixer or feed-forward layer of a sub-layer, with norms of its own (before and after it)."""
+
+    name: str
+    layer: Layer
+    pre: Layer | None = None
+    post: Layer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sublayer:
+    """``x = after(x + post(Σ branch(pre(x))))``; a norm that is None is left out.
+
+    Pre-norm models set ``pre``, post-norm models ``after``, Gemma's sandwich ``pre`` and ``post``. ``residual`` False:
+    nothing is added back.
+    """
+
+    name: str
+    branches: tuple[Branch, ...]
+    pre: Layer | None = None
+    post: Layer | None = None
+    after: Layer | None = None
+    residual: bool = True
+
+    def layers(self) -> Iterator[Named]:
+        """All layers in the order in which they run, norms included."""
+        if self.pre:
+            yield Named("pre_norm", self.pre)
+        for branch in self.branches:
+            if branch.pre:
+                yield Named(f"{branch.name}_pre_norm", branch.pre)
+            yield Named(branch.name, branch.layer)
+            if branch.post:
+                yield Named(f"{branch.name}_post_norm", branch.post)
+        if self.post:
+            yield Named("post_norm", self.post)
+        if self.after:
+            yield Named("norm", self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What is repeated: an ordered list of sub-layers."""
+
+    name: str
+    sublayers: tuple[Sublayer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """``count`` consecutive equal blocks. ``shared``: one block applied ``count`` times (ALBERT, Zamba)."""
+
+    block: Block
+    count: int
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``encoder`` (the source of
+    cross-attention) or ``tower`` (patches or frames)."""
+
+    name: str
+    d_model: int
+    inputs: tuple[Named, ...]
+    runs: tuple[Run, ...]
+    outputs: tuple[Named, ...]
+    role: str = "decoder"
+
+    @property
+    def n_layers(self) -> int:
+        """Blocks, each application counted."""
+        return sum(run.count for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Something that exists but is not counted in the totals: pre-training heads, prediction modules, towers."""
+
+    name: str
+    stack: Stack
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A published figure that the architecture must reproduce within ``tolerance``, or a note why it cannot."""
+
+    quantity: str
+    value: float
+    tolerance: float
+    source: str
+    printed: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A complete description; everything that llmcalc computes is a fold over it.
+
+    ``status`` is ``published`` or ``rumoured``. ``notes`` are visible lines of every result: what is assumed, what was
+    not understood, where sources disagree. ``layouts`` maps a stored layout's name to its renaming rules.
+    """
+
+    name: str
+    stacks: tuple[Stack, ...]
+    title: str = ""
+    family: str = ""
+    source: str = ""
+    status: str = "published"
+    extras: tuple[Extra, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    notes: tuple[str, ...] = ()
+    inputs: dict[str, Any] = field(default_factory=dict, compare=False)
+    layout: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.stacks:
+            raise SizeError(f"{self.name} has no stack", where=self.name)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.stacks))
+
+    @property
+    def main(self) -> Stack:
+        """The stack whose tokens are generated or classified: the decoder, or a lone encoder."""
+        return next((stack for stack in self.stacks if stack.role == "decoder"), self.stacks[0])
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether there is both an encoder and a decoder."""
+        return {"encoder", "decoder"} <= {stack.role for stack in self.stacks}
+
+
+@lru_cache(maxsize=8192)
+def declare(layer: Layer) -> Declaration:
+    """A layer's declaration, computed once for equal layers."""
+    return layer.declare()

@@ -1,0 +1,87 @@
+"""The glossary of axes: the letters of every equation, with the names that papers use.
+
+An equation such as ``q[b q h e] = x[b q d] wq[d h e]`` speaks in these letters. *Workload* axes get their length from
+what is run (batch, tokens); all others from the architecture.
+"""
+
+from __future__ import annotations
+
+WORKLOAD: dict[str, str] = {
+    "b": "sequences in the batch",
+    "q": "new tokens of a sequence, in this stack",
+    "k": "tokens that a query may look at: cached and new ones",
+    "c": "tokens already in the cache",
+    "s": "tokens of the encoder (source), cached or new",
+    "n": "new tokens of the encoder (source); 0 in a decode step",
+    "o": "positions whose logits are computed: all new tokens, or the last",
+    "p": "patches or frames fed to a tower",
+}
+
+GLOSSARY: dict[str, tuple[str, str]] = {
+    "d": ("d_model", "width of the residual stream"),
+    "V": ("vocab", "rows of the token table, padding included"),
+    "T": ("n_positions", "rows of a table of absolute positions, offset rows included"),
+    "S": ("n_segments", "segment (token type) ids"),
+    "E": ("d_embedding", "width of a factorised embedding"),
+    "i": ("d_inner", "inner width of a mixer"),
+    "in": ("d_in", "input width of a projection"),
+    "out": ("d_out", "output width of a projection"),
+    "h": ("n_heads", "query heads"),
+    "g": ("n_kv_heads", "key/value heads; each serves n_heads / n_kv_heads query heads"),
+    "e": ("d_head", "width of a query and key head"),
+    "v": ("d_head_v", "width of a value head"),
+    "r": ("rotary_dim", "width of the rotated part of a head"),
+    "u": ("n_buckets", "buckets of a relative position bias"),
+    "src": ("d_source", "width of the stack that cross-attention looks at"),
+    "Q": ("q_lora_rank", "rank of the compressed query"),
+    "C": ("kv_lora_rank", "rank of the compressed key/value, which is what the cache keeps"),
+    "nope": ("qk_nope_head_dim", "part of a head without position"),
+    "rope": ("qk_rope_head_dim", "part of a head that carries the rotary position"),
+    "qk": ("qk_head_dim", "qk_nope_head_dim + qk_rope_head_dim"),
+    "w": ("window", "keys kept by a sliding window"),
+    "f": ("d_ff", "hidden width of a feed-forward layer or of one expert"),
+    "x": ("n_experts", "routed experts"),
+    "j": ("top_k", "experts that one token uses"),
+    "m": ("n_shared_experts", "experts that every token uses"),
+    "l": ("d_latent", "width of the space that latent experts work in"),
+    "N": ("d_state", "state per channel of a state-space layer"),
+    "K": ("d_conv", "taps of a short convolution"),
+    "Kt": ("d_conv_kept", "columns that a short convolution keeps: d_conv - 1, or d_conv as implemented"),
+    "qc": ("n_conv_rows", "positions that a short convolution is computed on"),
+    "qz": ("n_chunk_rows", "new tokens, padded to whole chunks where the implementation pads"),
+    "t": ("n_kept", "tokens that the next step still needs"),
+    "keep": ("n_kept", "tokens that the next step still needs"),
+    "R": ("dt_rank", "rank of the time-step projection"),
+    "H": ("n_ssm_heads", "heads of a state-space layer"),
+    "P": ("d_ssm_head", "width of a state-space head"),
+    "G": ("n_groups", "groups that share B and C"),
+    "X": ("n_channels", "channels of a short convolution"),
+    "Z": ("chunk", "tokens of a chunk in a chunked scan"),
+    "z": ("chunk", "tokens of a chunk in a chunked scan, as keys"),
+    "y": ("n_chunks", "chunks that cover the new tokens"),
+    "yt": ("n_chunk_states", "states at the borders of the chunks"),
+    "kh": ("n_k_heads", "key heads of a linear attention"),
+    "vh": ("n_v_heads", "value heads of a linear attention"),
+    "dk": ("d_k", "width of a linear attention's key head"),
+    "dv": ("d_v", "width of a linear attention's value head"),
+    "O": ("order", "gates of a Hyena operator (its order)"),
+    "Y": ("n_streams", "order + 1 streams of a Hyena operator"),
+    "M": ("n_filters", "order - 1 long filters of a Hyena operator"),
+    "F": ("d_filter", "width of the network that generates a long filter"),
+    "Fo": ("d_filter", "width of the network that generates a long filter, as output"),
+    "ft": ("n_fft", "points of a padded transform: twice the tokens"),
+    "D": ("d_position", "features of a filter's position encoding"),
+    "B": ("n_filter_layers", "hidden layers of a filter's network"),
+    "L": ("filter_length", "positions that a long filter is defined on"),
+}
+
+NAMES: dict[str, str] = {symbol: name for symbol, (name, _) in GLOSSARY.items()}
+
+
+def name_of(symbol: str) -> str:
+    """The name that papers use for an axis, or the letter itself for a workload axis.
+
+    >>> name_of("h"), name_of("q")
+    ('n_heads', 'q')
+    """
+    return NAMES.get(symbol, symbol)

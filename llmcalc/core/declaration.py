@@ -1,0 +1,111 @@
+"""What a layer declares: axes, tensors, equations and state. Every number is a fold over it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .errors import DescriptionError, shown
+
+_TENSOR = re.compile(r"([A-Za-z_][\w.]*)\[([^\]]*)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor that the checkpoint stores: a parameter, or a buffer (stored, but never counted as a parameter).
+
+    ``axes`` in storage order; the first ``fan_in`` of them are contracted with the input (written left of a bar:
+    ``wq[d | h e]``). ``share`` is its identity: tensors that share one are one tensor. ``active`` names an axis of which
+    a token uses only as many entries as another axis says (``x``: experts, ``j``: top_k). ``table`` marks a look-up
+    table: ``token``, ``position``, ``segment`` or ``other``.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    fan_in: int = 0
+    share: str | None = None
+    active: tuple[str, str] | None = None
+    table: str | None = None
+    buffer: bool = False
+    unused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A tensor that lives across decode steps. ``role`` says in which number format it is kept by default: ``kv`` (the
+    cache format), ``recurrent`` (fp32 in most implementations), ``conv`` or ``index``. ``tags`` as in an equation."""
+
+    name: str
+    axes: tuple[str, ...]
+    role: str
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Declaration:
+    """One layer in the language of the papers; built by a kind's ``declare()``.
+
+    ``axes`` maps an axis to its size: an integer, or an expression of the workload such as ``min(c, w - 1) + q``.
+    ``as_torch`` holds the lengths that differ in transformers' eager code. ``mask`` is how a causal layer limits the
+    (query, key) pairs: ``causal``, ``window:4096``, ``chunk:8192`` or empty. ``parts`` are inner layers with axes of
+    their own (the shared experts of a mixture).
+
+    >>> d = Declaration({"d": 3, "f": 5})
+    >>> d.weights("w1[d | f]", "b1[f]")
+    >>> [tensor.axes for tensor in d.tensors]
+    [('d', 'f'), ('f',)]
+    """
+
+    axes: dict[str, int | str]
+    tensors: list[Tensor] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+    as_torch: dict[str, int | str] = field(default_factory=dict)
+    mask: str = ""
+    parts: list[tuple[str, Declaration]] = field(default_factory=list)
+
+    def weights(
+        self,
+        *specs: str,
+        share: str | None = None,
+        active: tuple[str, str] | None = None,
+        table: str | None = None,
+        buffer: bool = False,
+        unused: bool = False,
+    ) -> None:
+        """Declare tensors such as ``wq[d | h e]``."""
+        for spec in specs:
+            name, axes, fan_in = _read_tensor(spec)
+            for axis in axes:
+                if axis not in self.axes:
+                    raise DescriptionError(f"tensor {shown(spec)} has the axis {axis!r}, which has no size")
+            self.tensors.append(Tensor(name, axes, fan_in, share, active, table, buffer, unused))
+
+    def equations(self, *lines: str) -> None:
+        """Declare equations, in the order in which they are computed."""
+        self.lines.extend(lines)
+
+    def state(self, spec: str, role: str = "kv", *tags: str) -> None:
+        """Declare what is kept between decode steps, such as ``k[b t g e]``."""
+        name, axes, _ = _read_tensor(spec)
+        self.states.append(State(name, axes, role, frozenset(tags)))
+
+    def include(self, name: str, part: Declaration) -> None:
+        """Add an inner layer, with its own axes, under ``name``."""
+        self.parts.append((name, part))
+
+    def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Declaration]]:
+        """This declaration and all its parts, with their paths."""
+        yield path, self
+        for name, part in self.parts:
+            yield from part.walk((*path, name))
+
+
+def _read_tensor(spec: str) -> tuple[str, tuple[str, ...], int]:
+    match = _TENSOR.fullmatch(spec)
+    if not match:
+        raise DescriptionError(f"{shown(spec)} is no tensor such as wq[d | h e]")
+    before, bar, after = match[2].partition("|")
+    inputs, outputs = before.split(), after.split()
+    return match[1], (*inputs, *outputs), len(inputs) if bar else 0

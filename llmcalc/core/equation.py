@@ -1,0 +1,107 @@
+"""One line of an architecture's mathematics, and how it is read.
+
+    q[b q h e] = x[b q d] wq[d h e]                      a contraction: every axis on the right, some kept on the left
+    s[b h q k] = q[b q h e] k[b k g e]  | g:h            ... where g is selected by h (grouped-query attention)
+    a[b q f]   = silu(g)                                 an elementwise function of core/functions.py
+    y[b q i]   = selective_scan(x[b q i], B[b q N])      a recurrence: work on every axis named, N included
+    U[b t i]   = fft(u) | over:t                         a transform along t
+
+After ``|`` come selections (``g:h``) and tags: ``prefill`` or ``decode`` (only in that phase), ``torch`` or ``model``
+(only as implemented by torch, or only in the model itself), ``nograd`` (no gradient flows), ``elementwise`` (a
+contraction that the implementation computes as a product and a sum, so no matmul).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .errors import DescriptionError, shown
+from .functions import FUNCTIONS
+
+_TERM = re.compile(r"([A-Za-z_][\w.']*)\s*(?:\[([^\]]*)\])?")
+_CALL = re.compile(r"([a-z_0-9]+)\((.*)\)\s*$")
+TAGS = frozenset({"prefill", "decode", "torch", "model", "nograd", "elementwise"})
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A named tensor with the axes that it is read or written by."""
+
+    name: str
+    axes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """``out = operands`` contracted (``function`` is None), or ``function`` applied elementwise."""
+
+    text: str
+    out: Operand
+    operands: tuple[Operand, ...]
+    function: str | None
+    select: tuple[tuple[str, str], ...]
+    tags: frozenset[str]
+    over: str | None
+
+    @property
+    def loops(self) -> tuple[str, ...]:
+        """The axes that the work runs over: each named axis once, selected ones dropped.
+
+        >>> read("s[b h q k] = q[b q h e] k[b k g e] | g:h").loops
+        ('b', 'h', 'q', 'k', 'e')
+        """
+        dropped = {inner for inner, _ in self.select}
+        named = [axis for term in (self.out, *self.operands) for axis in term.axes]
+        return tuple(dict.fromkeys(axis for axis in named if axis not in dropped))
+
+    @property
+    def contracted(self) -> tuple[str, ...]:
+        """The axes summed over: on the right, not on the left."""
+        return tuple(axis for axis in self.loops if axis not in self.out.axes)
+
+
+@lru_cache(maxsize=4096)
+def read(text: str) -> Equation:
+    """The equation that a line says.
+
+    Raises:
+        DescriptionError: a line that is no equation, an unknown function or tag.
+    """
+    body, _, notes = text.partition("|")
+    left, equals, right = body.partition("=")
+    out = _operand(left, text)
+    if not equals or not right.strip():
+        raise DescriptionError(f"{shown(text)} is no equation: it needs a left side, '=' and a right side")
+    call = _CALL.match(right.strip())
+    function = call[1] if call else None
+    if function is not None and function not in FUNCTIONS:
+        raise DescriptionError(f"{shown(text)} uses the unknown function {function!r}")
+    operands = tuple(_operand(match.group(), text) for match in _TERM.finditer(call[2] if call else right))
+    if function is None and not all(operand.axes for operand in operands):
+        raise DescriptionError(f"{shown(text)} contracts a tensor without axes")
+    select, tags, over = _notes(notes, text)
+    return Equation(text.strip(), out, operands, function, select, tags, over)
+
+
+def _operand(text: str, line: str) -> Operand:
+    match = _TERM.fullmatch(text.strip())
+    if not match:
+        raise DescriptionError(f"{shown(text)} in {shown(line)} is no tensor such as q[b q h e]")
+    return Operand(match[1], tuple((match[2] or "").split()))
+
+
+def _notes(text: str, line: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str], str | None]:
+    select, tags, over = [], set(), None
+    for word in text.split():
+        key, colon, value = word.partition(":")
+        if colon and key == "over":
+            over = value
+        elif colon:
+            select.append((key, value))
+        elif word in TAGS:
+            tags.add(word)
+        else:
+            raise DescriptionError(f"{shown(line)} has the unknown tag {word!r}")
+    return tuple(select), frozenset(tags), over

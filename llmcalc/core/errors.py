@@ -1,0 +1,98 @@
+"""Everything that can go wrong, by who has to act.
+
+    LlmcalcError
+    └── InputError            the user's input is wrong (exit code 2)
+        ├── UnknownNameError  a preset, key, kind, option or axis that does not exist; suggests near ones
+        ├── SizeError         a size that is not positive, does not divide, or contradicts another
+        ├── DescriptionError  a file that cannot be read as an architecture; carries file, line and column
+        └── UnsupportedError  understood, but not modelled: said aloud rather than approximated
+
+A message says what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class LlmcalcError(Exception):
+    """Base of every error that llmcalc raises on purpose."""
+
+
+class InputError(LlmcalcError):
+    """The input is wrong: ``where`` it is (if known) and a ``hint`` what to do.
+
+    >>> print(InputError("batch is 0", where="--batch", hint="give a positive number"))
+    --batch: batch is 0
+      give a positive number
+    """
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", excerpt: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+        self.excerpt = excerpt
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.message}" if self.where else self.message]
+        if self.excerpt:
+            lines.append(self.excerpt)
+        if self.hint:
+            lines.append(f"  {self.hint}")
+        return "\n".join(lines)
+
+    def at(self, where: str, excerpt: str = "") -> InputError:
+        """The same error with its place filled in, if it had none."""
+        if not self.where:
+            self.where = where
+        if not self.excerpt:
+            self.excerpt = excerpt
+        return self
+
+
+class UnknownNameError(InputError):
+    """``name`` is no known ``what``; the nearest of ``known`` are suggested."""
+
+    def __init__(self, what: str, name: object, known: Iterable[str], *, where: str = "", hint: str = "") -> None:
+        self.name = name
+        self.suggestions = nearest(str(name), known)
+        suggestion = f"did you mean {' or '.join(self.suggestions)}?" if self.suggestions else ""
+        super().__init__(f"unknown {what} {shown(name)}", where=where, hint=" ".join(filter(None, (suggestion, hint))))
+
+
+class SizeError(InputError):
+    """A size is not a positive integer, does not divide another, or contradicts it."""
+
+
+class DescriptionError(InputError):
+    """An architecture description cannot be read; ``where`` is ``file:line:column`` or a path of keys."""
+
+
+class UnsupportedError(InputError):
+    """A feature that is understood but not modelled."""
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """``value`` as it stands in a message: quoted, printable, and never long.
+
+    >>> shown("x" * 100)[-6:]
+    "xxxx…'"
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an int beyond the interpreter's digit limit, a value that contains itself
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= limit else f"{text[: limit - 2]}…{text[-1]}"
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The ``count`` known names most like ``name``, best first.
+
+    >>> nearest("gpt33", ["bert", "gpt3", "palm"])
+    ['gpt3']
+    """
+    from difflib import get_close_matches  # slow to import, and needed only when something is wrong
+
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    return [by_lower[match] for match in get_close_matches(name.lower()[:100], by_lower, n=count, cutoff=0.6)]

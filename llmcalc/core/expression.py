@@ -1,0 +1,144 @@
+"""Small arithmetic: the expressions of presets, of axis extents, and of printed formulas.
+
+One grammar serves three readers: ``$d_model * 4`` in a preset, ``ceil(q, chunk)`` in a declaration, and
+``n_heads·d_head·d_model`` in an explanation, so that a printed formula can be evaluated again.
+
+    sum     := product (("+" | "-") product)*
+    product := factor (("*" | "·" | "/") factor)*      division must leave no remainder
+    factor  := integer | name | name "(" sum, ... ")" | "(" sum ")" | "-" factor
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from .errors import InputError, SizeError, UnknownNameError, shown
+
+_TOKEN = re.compile(r"\s*(?:(\d+)|([A-Za-z_][A-Za-z_0-9]*)|(.))", re.DOTALL)
+_LONGEST = 400
+_DEEPEST = 40
+Tree = tuple[Any, ...]
+
+
+def evaluate(text: str, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]] | None = None) -> Any:
+    """The value of ``text``; works on integers, closed forms and arrays alike.
+
+    >>> evaluate("4 * (d_model - 1)", {"d_model": 3})
+    8
+
+    Raises:
+        UnknownNameError: a name or function that is not given.
+        SizeError: a division that leaves a remainder.
+        InputError: text that is no expression.
+    """
+    return _value(parse(text), names, functions or {}, text)
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Tree:
+    """The expression as a tree: ``("+", left, right)``, ``("int", n)``, ``("name", x)``, ``("call", f, args)``."""
+    if len(text) > _LONGEST:
+        raise InputError(f"an expression of {len(text)} characters is longer than {_LONGEST}")
+    tokens = [match.groups() for match in _TOKEN.finditer(text) if match.group().strip()]
+    tree, rest = _sum(tokens, 0, text, 0)
+    if rest != len(tokens):
+        raise _unexpected(tokens, rest, text)
+    return tree
+
+
+def _sum(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
+    if depth > _DEEPEST:
+        raise InputError(f"{shown(text)} nests deeper than {_DEEPEST} parentheses")
+    tree, at = _product(tokens, at, text, depth)
+    while at < len(tokens) and tokens[at][2] in ("+", "-"):
+        operator = tokens[at][2]
+        right, at = _product(tokens, at + 1, text, depth)
+        tree = (operator, tree, right)
+    return tree, at
+
+
+def _product(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
+    tree, at = _factor(tokens, at, text, depth)
+    while at < len(tokens) and tokens[at][2] in ("*", "·", "/"):
+        operator = "/" if tokens[at][2] == "/" else "*"
+        right, at = _factor(tokens, at + 1, text, depth)
+        tree = (operator, tree, right)
+    return tree, at
+
+
+def _factor(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
+    if at >= len(tokens):
+        raise InputError(f"{shown(text)} ends where a number or a name is expected")
+    number, name, sign = tokens[at]
+    if number:
+        return ("int", int(number)), at + 1
+    if name:
+        if at + 1 < len(tokens) and tokens[at + 1][2] == "(":
+            return _call(name, tokens, at + 2, text, depth)
+        return ("name", name), at + 1
+    if sign == "(":
+        tree, at = _sum(tokens, at + 1, text, depth + 1)
+        return tree, _expect(")", tokens, at, text)
+    if sign == "-":
+        if depth > _DEEPEST:
+            raise InputError(f"{shown(text)} nests deeper than {_DEEPEST} signs")
+        tree, at = _factor(tokens, at + 1, text, depth + 1)
+        return ("-", ("int", 0), tree), at
+    raise _unexpected(tokens, at, text)
+
+
+def _call(name: str, tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
+    arguments = []
+    while True:
+        argument, at = _sum(tokens, at, text, depth + 1)
+        arguments.append(argument)
+        if at < len(tokens) and tokens[at][2] == ",":
+            at += 1
+            continue
+        return ("call", name, tuple(arguments)), _expect(")", tokens, at, text)
+
+
+def _expect(sign: str, tokens: list[Any], at: int, text: str) -> int:
+    if at < len(tokens) and tokens[at][2] == sign:
+        return at + 1
+    raise InputError(f"{shown(text)} lacks a {sign!r}")
+
+
+def _unexpected(tokens: list[Any], at: int, text: str) -> InputError:
+    found = next(filter(None, tokens[at]))
+    return InputError(f"{shown(text)} is no expression: {found!r} is not expected there")
+
+
+def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], text: str) -> Any:
+    match tree:
+        case ("int", number):
+            return number
+        case ("name", name):
+            if name not in names:
+                raise UnknownNameError("name", name, names, hint=f"in the expression {shown(text)}")
+            return names[name]
+        case ("call", name, arguments):
+            if name not in functions:
+                raise UnknownNameError("function", name, functions, hint=f"in the expression {shown(text)}")
+            return functions[name](*(_value(argument, names, functions, text) for argument in arguments))
+        case (operator, left_tree, right_tree):
+            left, right = _value(left_tree, names, functions, text), _value(right_tree, names, functions, text)
+            if operator == "+":
+                return left + right
+            if operator == "-":
+                return left - right
+            if operator == "*":
+                return left * right
+            return _exact_quotient(left, right, text)
+    raise AssertionError(tree)
+
+
+def _exact_quotient(left: Any, right: Any, text: str) -> Any:
+    if right == 0:
+        raise SizeError(f"{shown(text)} divides by zero")
+    if left % right:
+        raise SizeError(f"{shown(text)} is {left} / {right}, which leaves a remainder")
+    return left // right

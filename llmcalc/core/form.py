@@ -1,0 +1,232 @@
+"""Closed forms: polynomials in the workload with exact integer coefficients.
+
+Folding an architecture's equations gives one ``Form``; GPT-3's forward pass is
+``349,127,467,008·b·q + 4,718,592·b·q·k``. The same object is evaluated for one workload, swept over an array, and
+printed as an explanation. What is no polynomial is an atom: ``ceil(a, b)``, ``min(a, b)``, ``pairs(q, k, w)``,
+``log2(n)``.
+
+>>> form = 4 * symbol("q") * (symbol("q") + 3)
+>>> print(form)
+12·q + 4·q·q
+>>> form(q=2)
+40
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Union
+
+from .errors import UnknownNameError
+
+
+class Call(NamedTuple):
+    """An atom that is no polynomial: a function of forms and integers."""
+
+    function: str
+    arguments: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(map(str, self.arguments))})"
+
+
+Atom = Union[str, Call]
+Monomial = tuple[Atom, ...]
+
+
+def _order(atom: Atom) -> tuple[int, str]:
+    text = str(atom)
+    place = "bnqopsckd".find(text)
+    return (place if place >= 0 else len(text) + 10, text)
+
+
+class Form:
+    """An immutable sum of ``coefficient · atom · atom ...``; an integer is the form without atoms.
+
+    ``+``, ``-`` and ``*`` take forms and integers. Calling it evaluates it: integers stay exact integers, arrays of
+    floats pass through Python's operators.
+    """
+
+    __slots__ = ("terms",)
+    terms: Mapping[Monomial, int]
+
+    def __init__(self, terms: Mapping[Monomial, int]) -> None:
+        object.__setattr__(self, "terms", {monomial: factor for monomial, factor in terms.items() if factor})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a Form does not change")
+
+    def __add__(self, other: Form | int) -> Form:
+        total = dict(self.terms)
+        for monomial, factor in lift(other).terms.items():
+            total[monomial] = total.get(monomial, 0) + factor
+        return Form(total)
+
+    def __mul__(self, other: Form | int) -> Form:
+        if isinstance(other, int):
+            return Form({monomial: factor * other for monomial, factor in self.terms.items()})
+        total: dict[Monomial, int] = {}
+        for left, left_factor in self.terms.items():
+            for right, right_factor in other.terms.items():
+                monomial = tuple(sorted(left + right, key=_order))
+                total[monomial] = total.get(monomial, 0) + left_factor * right_factor
+        return Form(total)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Form:
+        return self * -1
+
+    def __sub__(self, other: Form | int) -> Form:
+        return self + -lift(other)
+
+    def __rsub__(self, other: Form | int) -> Form:
+        return lift(other) - self
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Form, int)) and self.terms == lift(other).terms
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.terms.items()))
+
+    def __str__(self) -> str:
+        def term(monomial: Monomial, factor: int) -> str:
+            return "·".join([*([f"{factor:,}"] if factor != 1 or not monomial else []), *map(str, monomial)])
+
+        ordered = sorted(self.terms.items(), key=lambda item: (len(item[0]), [_order(atom) for atom in item[0]]))
+        return " + ".join(term(monomial, factor) for monomial, factor in ordered) or "0"
+
+    def __repr__(self) -> str:
+        return f"Form({self})"
+
+    def __call__(self, **workload: Any) -> Any:
+        """The value for a workload, such as ``form(b=1, q=2048, k=2048)``.
+
+        Raises:
+            UnknownNameError: an atom of the form has no value in the workload.
+        """
+        total: Any = 0
+        for monomial, factor in self.terms.items():
+            value: Any = factor
+            for atom in monomial:
+                value = value * _value(atom, workload)
+            total = total + value
+        return total
+
+    def symbols(self) -> frozenset[str]:
+        """The workload symbols that the form depends on."""
+        found: set[str] = set()
+        for monomial in self.terms:
+            for atom in monomial:
+                if isinstance(atom, str):
+                    found.add(atom)
+                else:
+                    found.update(*(lift(argument).symbols() for argument in atom.arguments))
+        return frozenset(found)
+
+
+def _value(atom: Atom, workload: Mapping[str, Any]) -> Any:
+    if isinstance(atom, str):
+        if atom not in workload:
+            raise UnknownNameError("workload symbol", atom, workload)
+        return workload[atom]
+    return FUNCTIONS[atom.function](*(lift(argument)(**workload) for argument in atom.arguments))
+
+
+def lift(value: Form | int) -> Form:
+    """An integer as a form; a form as it is."""
+    return value if isinstance(value, Form) else Form({(): value})
+
+
+def symbol(name: str) -> Form:
+    """The form that is one workload symbol."""
+    return Form({(name,): 1})
+
+
+def _atom(function: str, *arguments: Any) -> Form:
+    return Form({(Call(function, arguments),): 1})
+
+
+def _is_form(*values: Any) -> bool:
+    return any(isinstance(value, Form) for value in values)
+
+
+def ceil(a: Any, b: Any) -> Any:
+    """``a / b`` rounded up: chunks of ``b`` that cover ``a``."""
+    if _is_form(a, b):
+        return _atom("ceil", a, b)
+    return -(-a // b)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller one, by arithmetic alone so that arrays pass through."""
+    if _is_form(a, b):
+        return _atom("min", a, b)
+    return (a + b - abs(a - b)) // 2
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """The larger one."""
+    if _is_form(a, b):
+        return _atom("max", a, b)
+    return (a + b + abs(a - b)) // 2
+
+
+def remainder(a: Any, b: Any) -> Any:
+    """What whole chunks of ``b`` leave of ``a``."""
+    if _is_form(a, b):
+        return _atom("mod", a, b)
+    return a % b
+
+
+def log2(n: Any) -> Any:
+    """``log2(n)`` rounded up to an integer: the stages of a radix-2 transform of n points."""
+    if _is_form(n):
+        return _atom("log2", n)
+    if isinstance(n, int):
+        return (max(n, 1) - 1).bit_length()
+    namespace = n.__array_namespace__()
+    return namespace.ceil(namespace.log2(n))
+
+
+def pairs(q: Any, k: Any, w: Any = 0) -> Any:
+    """Visible (query, key) pairs: the last ``q`` of ``k`` tokens look back at ``w`` tokens at most (0: all), themselves
+    included.
+
+    >>> pairs(3, 3), pairs(3, 3, 2), pairs(1, 100), pairs(1, 100, 8)
+    (6, 5, 100, 8)
+    """
+    if _is_form(q, k, w):
+        return _atom("pairs", q, k, w) if _is_form(w) or w else _atom("pairs", q, k)
+    cached = k - q
+    growing = minimum(maximum(w - cached, 0), q) if _is_form(w) or isinstance(w, int) and w else q
+    return growing * cached + growing * (growing + 1) // 2 + (q - growing) * w
+
+
+def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
+    """Visible pairs when a query sees its own chunk of ``z`` tokens up to itself.
+
+    >>> chunk_pairs(5, 5, 2)
+    7
+    """
+    if _is_form(q, k, z):
+        return _atom("chunk_pairs", q, k, z)
+    cached = k - q
+    return _chunked(k, z) - _chunked(cached, z)
+
+
+def _chunked(n: Any, z: Any) -> Any:
+    whole, rest = n // z, n % z
+    return whole * (z * (z + 1) // 2) + rest * (rest + 1) // 2
+
+
+FUNCTIONS: dict[str, Any] = {
+    "ceil": ceil,
+    "min": minimum,
+    "max": maximum,
+    "mod": remainder,
+    "log2": log2,
+    "pairs": pairs,
+    "chunk_pairs": chunk_pairs,
+}

@@ -1,0 +1,63 @@
+"""What elementwise work costs, and what it keeps for the backward pass.
+
+Every arithmetic operation, comparison and transcendental function on one element counts as 1 FLOP; the sums are written
+out so that each can be checked. These figures are *modelled*: kernels differ, and matmul FLOPs never depend on them.
+
+``saves`` names what the derivative needs: the ``inputs`` (all of them), the first input (``input``), the ``output``, or
+``nothing`` (the derivative is a constant, or the mask can be had again).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Function(NamedTuple):
+    """FLOPs per element and what is saved for the backward pass."""
+
+    flops: int
+    saves: str = "input"
+    meaning: str = ""
+
+
+_SIGMOID = 3  # exp, add, divide
+_TANH = 1
+_ERF = 1
+
+FUNCTIONS: dict[str, Function] = {
+    # arithmetic
+    "add": Function(1, "nothing", "sum"),
+    "mul": Function(1, "inputs", "product"),
+    "scale": Function(1, "nothing", "product with a constant"),
+    "copy": Function(0, "nothing", "a view, a concatenation or a rotation of places"),
+    "gather": Function(0, "nothing", "a table look-up: bytes, no FLOPs"),
+    # activations
+    "relu": Function(1, "output", "max"),
+    "relu2": Function(1 + 1, "input", "max, square"),
+    "gelu": Function(1 + _ERF + 1 + 1 + 1, "input", "divide, erf, add, two products"),
+    "gelu_tanh": Function(3 + 1 + 1 + _TANH + 1 + 2, "input", "cube, two products and a sum, tanh, sum, two products"),
+    "quick_gelu": Function(1 + _SIGMOID + 1, "input", "scale, sigmoid, product"),
+    "silu": Function(_SIGMOID + 1, "input", "sigmoid, product"),
+    "sigmoid": Function(_SIGMOID, "output", "exp, add, divide"),
+    "tanh": Function(_TANH, "output", "tanh"),
+    "softplus": Function(3, "input", "exp, add, log"),
+    "exp": Function(1, "output", "exp"),
+    "sin": Function(1 + 1, "input", "product with the frequency, sine"),
+    "identity": Function(0, "nothing", "none"),
+    # normalisation
+    "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),
+    "rmsnorm": Function(1 + 1 + 1 + 1, "input", "square, sum, product with the root, product with the weight"),
+    "layernorm": Function(1 + 1 + 1 + 1 + 1 + 2, "input", "mean, difference, square, sum, divide, weight and bias"),
+    "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root"),
+    "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
+    "clamp": Function(1 + 1, "input", "two comparisons"),
+    # positions and routing
+    "rope": Function(1 + 1 + 1, "nothing", "two products and a sum with the tables of sines and cosines"),
+    "top_k": Function(1, "nothing", "one comparison an entry, at least"),
+    # recurrences, per element of the state and token
+    "selective_scan": Function(2 + 2 + 2 + 2, "inputs", "exp(ΔA), ΔB·x, state·Ā + input, state·C summed"),
+    "gated_delta": Function(1 + 2 + 2 + 2, "inputs", "decay, read, outer-product write, read"),
+    "wkv": Function(12 + 11, "inputs", "RWKV-4's stable recurrence: 12 for the output, 11 for the state"),
+    # transforms: FLOPs per point and stage
+    "fft": Function(5, "nothing", "5·n·log2(n) for n complex points"),
+}

@@ -1,0 +1,93 @@
+"""What every layer kind is: a frozen dataclass that declares its equations.
+
+A kind lives in ``llmcalc/layers/<kind>.py`` and is found by that name. Its fields are the language of presets; its
+``declare()`` says what it is made of. Nothing else knows about a kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from .declaration import Declaration
+from .errors import DescriptionError, SizeError, shown
+
+LARGEST_SIZE = 10**15
+
+
+class Layer:
+    """Base of all kinds.
+
+    ``CHOICES`` lists the words that a text field may hold. Every integer field is a size and at least 1, unless
+    ``ZERO_ALLOWED`` names it. The check runs at construction, whoever constructs.
+    """
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Check every field against its type.
+
+        Raises:
+            SizeError: a size that is no positive integer.
+            DescriptionError: another type, or a word that is no choice.
+        """
+        for name, base, optional in _plan(type(self)):
+            value = getattr(self, name)
+            if value is None and optional:
+                continue
+            if base == "int":
+                self._check_size(name, value)
+            elif base == "bool" and type(value) is not bool:
+                raise DescriptionError(f"{name} is {shown(value)}; it is true or false", where=self.kind())
+            elif base == "float" and not (type(value) in (int, float) and value == value and abs(value) < float("inf")):
+                raise DescriptionError(f"{name} is {shown(value)}; it is a finite number", where=self.kind())
+            elif base == "str":
+                choices = self.CHOICES.get(name)
+                if not isinstance(value, str) or choices and value not in choices:
+                    allowed = f"one of {', '.join(choices)}" if choices else "a text"
+                    raise DescriptionError(f"{name} is {shown(value)}; it is {allowed}", where=self.kind())
+
+    def _check_size(self, name: str, value: object) -> None:
+        least = 0 if name in self.ZERO_ALLOWED else 1
+        if type(value) is not int or not least <= value <= LARGEST_SIZE:
+            wanted = f"a whole number from {least} to {LARGEST_SIZE:.0e}"
+            raise SizeError(f"{name} is {shown(value)}; a size is {wanted}", where=self.kind())
+
+    @classmethod
+    def kind(cls) -> str:
+        """The kind's name: that of its file."""
+        return cls.__module__.rpartition(".")[2]
+
+    def declare(self) -> Declaration:
+        """The axes, tensors, equations and state of this layer."""
+        raise NotImplementedError
+
+    def derive(self, **values: Any) -> None:
+        """Fill in fields left out (``None``) from others, at construction."""
+        for name, value in values.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+    def must_divide(self, divisor: str, dividend: str) -> None:
+        """Raise a SizeError unless field ``divisor`` divides field ``dividend``."""
+        small, large = getattr(self, divisor), getattr(self, dividend)
+        if large % small:
+            hint = f"give a {divisor} that divides {large}"
+            raise SizeError(f"{divisor} ({small}) does not divide {dividend} ({large})", where=self.kind(), hint=hint)
+
+
+_PLANS: dict[type, list[tuple[str, str, bool]]] = {}
+
+
+def _plan(kind: type) -> list[tuple[str, str, bool]]:
+    """(field, type, may be None) of every field, read once per kind."""
+    if kind not in _PLANS:
+        _PLANS[kind] = [
+            (entry.name, str(entry.type).removesuffix(" | None"), str(entry.type).endswith(" | None"))
+            for entry in fields(kind)  # type: ignore[arg-type]
+        ]
+    return _PLANS[kind]

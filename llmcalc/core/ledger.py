@@ -1,0 +1,117 @@
+"""The ledger: every layer of an architecture once, with where it stands and how often it is stored and applied.
+
+All folds read the ledger, so that a run of 96 equal blocks costs as much as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .architecture import Architecture, Block, Stack, declare
+from .declaration import Declaration, Tensor
+from .errors import SizeError
+from .layer import Layer
+
+
+class Entry(NamedTuple):
+    """A layer in its place. ``run`` is the index of its run, or None outside the blocks."""
+
+    stack: Stack
+    section: str
+    run: int | None
+    sublayer: str
+    name: str
+    layer: Layer
+    stored: int
+    applied: int
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Where the layer stands: stack, section or block, sub-layer, name."""
+        block = [] if self.run is None else [f"{self.section}[{self.run}]"]
+        return (self.stack.name, *block, *filter(None, [self.sublayer]), self.name)
+
+
+class Row(NamedTuple):
+    """A tensor in its place: ``size`` elements, stored ``copies`` times (0: it is a tensor counted before)."""
+
+    entry: Entry
+    part: tuple[str, ...]
+    declaration: Declaration
+    tensor: Tensor
+    size: int
+    copies: int
+
+
+def entries(architecture: Architecture) -> Iterator[Entry]:
+    """Every layer of every stack, first stack first, in the order in which they run."""
+    for stack in architecture.stacks:
+        yield from stack_entries(stack)
+
+
+def stack_entries(stack: Stack) -> Iterator[Entry]:
+    """Every layer of one stack."""
+    for name, layer in stack.inputs:
+        yield Entry(stack, "inputs", None, "", name, layer, 1, 1)
+    for index, run in enumerate(stack.runs):
+        stored = 1 if run.shared else run.count
+        for sublayer, name, layer in block_layers(run.block):
+            yield Entry(stack, run.block.name, index, sublayer, name, layer, stored, run.count)
+    for name, layer in stack.outputs:
+        yield Entry(stack, "outputs", None, "", name, layer, 1, 1)
+
+
+def block_layers(block: Block) -> Iterator[tuple[str, str, Layer]]:
+    """(sub-layer, name, layer) of a block."""
+    for sublayer in block.sublayers:
+        for name, layer in sublayer.layers():
+            yield sublayer.name, name, layer
+
+
+def rows(stacks: tuple[Stack, ...]) -> list[Row]:
+    """Every tensor of the stacks. A shared tensor is stored at its first place alone.
+
+    Raises:
+        SizeError: two tensors share an identity but not a size.
+    """
+    found: list[Row] = []
+    sizes: dict[str, int] = {}
+    for stack in stacks:
+        for entry in stack_entries(stack):
+            for part, declaration in declare(entry.layer).walk():
+                for tensor in declaration.tensors:
+                    size = elements(tensor, declaration)
+                    copies = entry.stored
+                    if tensor.share:
+                        identity = stack.name + tensor.share if tensor.share.startswith(".") else tensor.share
+                        copies = 0 if identity in sizes else 1
+                        if sizes.setdefault(identity, size) != size:
+                            raise SizeError(
+                                f"{'.'.join(entry.path)}.{tensor.name} has {size} elements, but the tensor {identity!r} "
+                                f"that it shares has {sizes[identity]}",
+                                hint="shared tensors have one shape",
+                            )
+                    found.append(Row(entry, part, declaration, tensor, size, copies))
+    return found
+
+
+def elements(tensor: Tensor, declaration: Declaration) -> int:
+    """The product of a tensor's axes."""
+    size = 1
+    for axis in tensor.axes:
+        length = declaration.axes[axis]
+        if not isinstance(length, int):
+            raise SizeError(f"tensor {tensor.name} has the axis {axis!r}, whose length depends on the workload")
+        size *= length
+    return size
+
+
+def active_elements(tensor: Tensor, declaration: Declaration) -> int:
+    """The elements that one token uses: of routed experts, ``top_k`` of ``n_experts``."""
+    size = elements(tensor, declaration)
+    if tensor.active is None:
+        return size
+    whole, used = (declaration.axes[axis] for axis in tensor.active)
+    assert isinstance(whole, int) and isinstance(used, int)
+    return size // whole * used

@@ -1,0 +1,181 @@
+"""Attention [vaswani2017, Section 3.2], in all its usual variants.
+
+Multi-head, grouped-query and multi-query attention [shazeer2019, ainslie2023], cross-attention, sliding windows
+[beltagy2020], chunks, learned sinks, output gates and relative position biases [raffel2020] are fields of one kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.errors import SizeError
+from ..core.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Attention(Layer):
+    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` over heads.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: query heads.
+        n_kv_heads: key/value heads (default: n_heads); they divide n_heads.
+        d_head: width of a query and key head (default: d_model / n_heads).
+        d_head_v: width of a value head (default: d_head).
+        q_bias, k_bias, v_bias, o_bias: biases of the four projections.
+        qk_norm: a norm on queries and keys: ``none``, over each ``head``, with weights of its own ``per_head``, or
+            over the whole ``projection``.
+        qk_norm_function, qk_norm_scale, qk_norm_bias: what that norm is.
+        positions: ``none`` (or tables outside), ``rope``, ``alibi``, or ``relative`` (a learned bias per bucket).
+        rotary_dim: how much of a head is rotated (default: d_head).
+        rope_theta: base of the rotary frequencies.
+        n_buckets: buckets of a relative bias.
+        relative_shared: one table of biases for all layers of the stack, as in T5.
+        causal: a query sees no later token.
+        window: a query sees this many tokens, itself included.
+        chunk: a query sees only tokens of its own chunk of this length.
+        cross: keys and values come from the encoder, of width ``d_source`` (default: d_model).
+        gated: the output is multiplied by ``sigmoid(x wgate)``, as wide as the values of all heads.
+        sinks: a learned logit per head joins the softmax (gpt-oss).
+        values_are_keys: no value projection; the keys serve as values.
+        logit_softcap: scores are squashed to this bound (Gemma-2).
+        unused: the layer is stored but never run.
+    """
+
+    d_model: int
+    n_heads: int
+    n_kv_heads: int | None = None
+    d_head: int | None = None
+    d_head_v: int | None = None
+    q_bias: bool = False
+    k_bias: bool = False
+    v_bias: bool = False
+    o_bias: bool = False
+    qk_norm: str = "none"
+    qk_norm_function: str = "rmsnorm"
+    qk_norm_scale: bool = True
+    qk_norm_bias: bool = False
+    positions: str = "none"
+    rotary_dim: int | None = None
+    rope_theta: float = 10000.0
+    n_buckets: int | None = None
+    relative_shared: bool = True
+    causal: bool = True
+    window: int | None = None
+    chunk: int | None = None
+    cross: bool = False
+    d_source: int | None = None
+    gated: bool = False
+    sinks: bool = False
+    values_are_keys: bool = False
+    logit_softcap: float | None = None
+    scale: float | None = None
+    unused: bool = False
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "qk_norm": ("none", "head", "per_head", "projection"),
+        "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
+        "positions": ("none", "rope", "alibi", "relative"),
+    }
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.derive(n_kv_heads=self.n_heads)
+        self.must_divide("n_kv_heads", "n_heads")
+        if self.d_head is None:
+            self.must_divide("n_heads", "d_model")
+        self.derive(d_head=self.d_model // self.n_heads)
+        self.derive(d_head_v=self.d_head, rotary_dim=self.d_head, d_source=self.d_model)
+        if self.rotary_dim > self.d_head:  # type: ignore[operator]
+            raise SizeError(f"rotary_dim ({self.rotary_dim}) is more than d_head ({self.d_head})", where="attention")
+        if (self.n_buckets is None) == (self.positions == "relative"):
+            raise SizeError("n_buckets goes with positions: relative, and only with it", where="attention")
+        if self.window and self.chunk:
+            raise SizeError("window and chunk exclude each other", where="attention")
+
+    def declare(self) -> Declaration:
+        """Projections of queries, keys and values; scores and mix; output projection."""
+        declaration = Declaration(self._axes())
+        self._tensors(declaration)
+        if not self.unused:
+            declaration.equations(*self._project(), *self._attend(), *self._output())
+            self._cache(declaration)
+        return declaration
+
+    def _axes(self) -> dict[str, int | str]:
+        sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head, "v": self.d_head_v}
+        sizes |= {"r": self.rotary_dim, "src": self.d_source, "u": self.n_buckets, "w": self.window, "Z": self.chunk}
+        axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}
+        if self.window:
+            axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
+        elif self.chunk:
+            axes |= {"k": "mod(c, Z) + q", "t": "mod(c + q, Z)"}
+        else:
+            axes["t"] = "c + q"
+        return axes
+
+    def _tensors(self, declaration: Declaration) -> None:
+        source = "src" if self.cross else "d"
+        declaration.weights("wq[d | h e]", f"wk[{source} | g e]", unused=self.unused)
+        if not self.values_are_keys:
+            declaration.weights(f"wv[{source} | g v]", unused=self.unused)
+        if self.gated:
+            declaration.weights("wgate[d | h v]")
+        declaration.weights("wo[h v | d]", unused=self.unused)
+        biases = {"bq[h e]": self.q_bias, "bk[g e]": self.k_bias, "bv[g v]": self.v_bias, "bgate[h v]": self.gated and self.q_bias, "bo[d]": self.o_bias}
+        declaration.weights(*(spec for spec, present in biases.items() if present), unused=self.unused)
+        if self.qk_norm != "none":
+            axes = {"head": ("e", "e"), "per_head": ("h e", "g e"), "projection": ("h e", "g e")}[self.qk_norm]
+            if self.qk_norm_scale:
+                declaration.weights(f"q_norm[{axes[0]}]", f"k_norm[{axes[1]}]")
+            if self.qk_norm_bias:
+                declaration.weights(f"q_norm_b[{axes[0]}]", f"k_norm_b[{axes[1]}]")
+        if self.sinks:
+            declaration.weights("sinks[h]")
+        if self.positions == "relative":
+            declaration.weights("relative_bias[u h]", share=".relative_bias" if self.relative_shared else None)
+
+    def _project(self) -> list[str]:
+        rows, source = ("b n", "src") if self.cross else ("b q", "d")
+        lines = ["q[b q h e] = x[b q d] wq[d h e]", *(["q[b q h e] = add(q, bq)"] if self.q_bias else [])]
+        lines += [f"k[{rows} g e] = src[{rows} {source}] wk[{source} g e]" if self.cross else "k[b q g e] = x[b q d] wk[d g e]"]
+        lines += [f"k[{rows} g e] = add(k, bk)"] if self.k_bias else []
+        if self.values_are_keys:
+            lines += [f"v[{rows} g v] = copy(k)"]
+        else:
+            lines += [f"v[{rows} g v] = src[{rows} {source}] wv[{source} g v]" if self.cross else "v[b q g v] = x[b q d] wv[d g v]"]
+            lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
+        if self.qk_norm != "none":
+            lines += [f"q[b q h e] = {self.qk_norm_function}(q)", f"k[{rows} g e] = {self.qk_norm_function}(k)"]
+        if self.positions == "rope":
+            lines += ["q[b q h r] = rope(q)", f"k[{rows} g r] = rope(k)"]
+        return lines
+
+    def _attend(self) -> list[str]:
+        keys = "s" if self.cross else "k"
+        lines = [f"s[b h q {keys}] = q[b q h e] k[b {keys} g e] | g:h", f"s[b h q {keys}] = scale(s)"]
+        lines += [f"s[b h q {keys}] = softcap(s)"] if self.logit_softcap else []
+        lines += [f"s[b h q {keys}] = add(s, position_bias)"] if self.positions in ("relative", "alibi") else []
+        lines += [f"p[b h q {keys}] = softmax(s)", f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h"]
+        return lines
+
+    def _output(self) -> list[str]:
+        lines = []
+        if self.gated:
+            lines += ["gate[b q h v] = x[b q d] wgate[d h v]", "gate[b q h v] = sigmoid(gate)", "o[b q h v] = mul(o, gate)"]
+        lines += ["y[b q d] = o[b q h v] wo[h v d]", *(["y[b q d] = add(y, bo)"] if self.o_bias else [])]
+        return lines
+
+    def _cache(self, declaration: Declaration) -> None:
+        kept = "s" if self.cross else "t"
+        if self.causal or self.cross:
+            declaration.state(f"k[b {kept} g e]")
+            declaration.state(f"v[b {kept} g v]")
+        if self.chunk:
+            declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
+        if self.causal and not self.cross:
+            declaration.mask = f"window:{self.window}" if self.window else f"chunk:{self.chunk}" if self.chunk else "causal"
+        elif self.window:
+            declaration.mask = f"local:{self.window}"

@@ -1,0 +1,48 @@
+"""A look-up table: tokens, absolute positions, segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+
+_ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding(Layer):
+    """``y = table[ids]``: bytes, but no FLOPs.
+
+    Attributes:
+        rows: entries of the table, padding and offset rows included.
+        d_model: width of an entry.
+        table: what is looked up: ``token``, ``position``, ``segment`` or ``other``.
+        share: identity of the table; tables that share one are stored once.
+        offset: rows before the first usable position (2 in BART and OPT).
+        learned: a table that is computed (sinusoids) is a buffer, not a parameter.
+        unused: stored, but never looked up.
+    """
+
+    rows: int
+    d_model: int
+    table: str = "token"
+    share: str | None = None
+    offset: int = 0
+    learned: bool = True
+    unused: bool = False
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"table": tuple(_ROWS)}
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset"})
+
+    def declare(self) -> Declaration:
+        """Table ``[rows, d_model]``."""
+        rows = _ROWS[self.table]
+        declaration = Declaration({rows: self.rows, "d": self.d_model})
+        declaration.weights(
+            f"w[{rows} d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
+        )
+        if not self.unused:
+            declaration.equations("y[b q d] = gather(w, ids)")
+        return declaration

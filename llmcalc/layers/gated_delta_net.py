@@ -1,0 +1,91 @@
+"""Gated delta rule linear attention [yang2024, Section 3], as in Qwen3-Next and Qwen3.5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class GatedDeltaNet(Layer):
+    """``S = α S (I - β k kᵀ) + β v kᵀ; y = S q``, in chunks, with short convolutions, a gated norm and an output gate.
+
+    Attributes:
+        d_model: width of input and output.
+        n_k_heads: query and key heads; they divide n_v_heads.
+        n_v_heads: value heads.
+        d_k: width of a key head.
+        d_v: width of a value head.
+        d_conv: taps of the convolution over queries, keys and values.
+        chunk: tokens of a chunk.
+        conv_bias: bias of the convolution.
+    """
+
+    d_model: int
+    n_k_heads: int
+    n_v_heads: int
+    d_k: int
+    d_v: int
+    d_conv: int = 4
+    chunk: int = 64
+    conv_bias: bool = False
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_k_heads", "n_v_heads")
+
+    def declare(self) -> Declaration:
+        """Projections of q, k, v, z, a and b; convolution; chunked delta rule; gated norm; output projection."""
+        axes: dict[str, int | str] = {"d": self.d_model, "kh": self.n_k_heads, "vh": self.n_v_heads, "dk": self.d_k}
+        axes |= {"dv": self.d_v, "K": self.d_conv, "Z": self.chunk}
+        axes |= {"X": 2 * self.n_k_heads * self.d_k + self.n_v_heads * self.d_v}
+        axes |= {"qc": "q", "Kt": "K - 1", "qz": "q", "z": "min(q, Z)"}
+        declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"})
+        declaration.weights("wq[d | kh dk]", "wk[d | kh dk]", "wv[d | vh dv]", "wz[d | vh dv]", "wb[d | vh]", "wa[d | vh]")
+        declaration.weights("conv_q[kh dk K]", "conv_k[kh dk K]", "conv_v[vh dv K]", "dt_b[vh]", "A_log[vh]")
+        declaration.weights("norm[dv]", "wo[vh dv | d]")
+        if self.conv_bias:
+            declaration.weights("conv_q_b[kh dk]", "conv_k_b[kh dk]", "conv_v_b[vh dv]")
+        declaration.equations(*self._project(), *_DELTA_RULE, *_OUTPUT)
+        declaration.state("conv[b X Kt]", "conv")
+        declaration.state("S[b vh dk dv]", "recurrent")
+        return declaration
+
+    def _project(self) -> list[str]:
+        lines = []
+        for name, axes in (("q", "kh dk"), ("k", "kh dk"), ("v", "vh dv")):
+            lines.append(f"{name}[b q {axes}] = x[b q d] w{name}[d {axes}]")
+            lines.append(f"{name}[b qc {axes}] = {name}[b qc {axes}] conv_{name}[{axes} K] | prefill")
+            lines.append(f"{name}[b q {axes}] = {name}[b q {axes}] conv_{name}[{axes} K] | decode elementwise")
+            lines += [f"{name}[b q {axes}] = add({name}, conv_{name}_b)"] if self.conv_bias else []
+            lines.append(f"{name}[b q {axes}] = silu({name})")
+        lines += ["z[b q vh dv] = x[b q d] wz[d vh dv]", "beta[b q vh] = x[b q d] wb[d vh]", "a[b q vh] = x[b q d] wa[d vh]"]
+        lines += ["beta[b q vh] = sigmoid(beta)", "a[b q vh] = softplus(a)", "a[b q vh] = mul(a, A_log)"]
+        return [*lines, "q[b q kh dk] = l2norm(q)", "k[b q kh dk] = l2norm(k)"]
+
+
+_DELTA_RULE = [
+    "vb[b q vh dv] = mul(v, beta) | prefill",
+    "kb[b q vh dk] = mul(k, beta) | prefill",
+    "ut[b qz vh z] = kb[b qz vh dk] k[b z kh dk] | kh:vh prefill",
+    "ut[b qz vh z] = mul(ut, decay) | prefill",
+    "s[b qz vh z] = q[b qz kh dk] k[b z kh dk] | kh:vh prefill",
+    "s[b qz vh z] = mul(s, decay) | prefill",
+    "u[b qz vh dv] = ut[b qz vh z] vb[b z vh dv] | prefill elementwise",
+    "w[b qz vh dk] = ut[b qz vh z] kb[b z vh dk] | prefill elementwise",
+    "old[b qz vh dv] = w[b qz vh dk] S[b vh dk dv] | prefill",
+    "u[b qz vh dv] = add(u, old) | prefill",
+    "o[b qz vh dv] = q[b qz kh dk] S[b vh dk dv] | kh:vh prefill",
+    "oi[b qz vh dv] = s[b qz vh z] u[b z vh dv] | prefill",
+    "o[b qz vh dv] = add(o, oi) | prefill",
+    "S[b vh dk dv] = k[b qz kh dk] u[b qz vh dv] | kh:vh prefill",
+    "o[b q vh dv] = gated_delta(S[b vh dk dv], q, k) | decode",
+]
+_OUTPUT = [
+    "o[b q vh dv] = rmsnorm(o)",
+    "gz[b q vh dv] = silu(z)",
+    "o[b q vh dv] = mul(o, gz)",
+    "y[b q d] = o[b q vh dv] wo[vh dv d]",
+]

@@ -1,0 +1,45 @@
+"""The language-model head: from the residual stream to logits over the vocabulary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Head(Layer):
+    """``logits = x wᵀ + b``, for all positions or the last one.
+
+    Attributes:
+        vocab: rows of the output table.
+        d_model: width of its input.
+        share: identity of the table when it is tied to another, usually ``token_embedding``.
+        bias: a bias per vocabulary entry.
+        softcap: logits are squashed to ``softcap · tanh(logits / softcap)`` (Gemma).
+        unused_biases: further biases of the same length that a library stores and never uses.
+    """
+
+    vocab: int
+    d_model: int
+    share: str | None = None
+    bias: bool = False
+    softcap: float | None = None
+    unused_biases: int = 0
+
+    ZERO_ALLOWED = frozenset({"unused_biases"})
+
+    def declare(self) -> Declaration:
+        """Table ``[vocab, d_model]``, contracted over d_model."""
+        declaration = Declaration({"V": self.vocab, "d": self.d_model})
+        declaration.weights("w[V d]", share=self.share)
+        declaration.equations("logits[b o V] = x[b o d] w[V d]")
+        if self.bias:
+            declaration.weights("b[V]")
+            declaration.equations("logits[b o V] = add(logits, b)")
+        for number in range(self.unused_biases):
+            declaration.weights(f"unused_b{number}[V]", unused=True)
+        if self.softcap:
+            declaration.equations("logits[b o V] = softcap(logits)")
+        return declaration

@@ -1,0 +1,80 @@
+"""The Hyena operator [poli2023, Section 3]: gates and long convolutions whose filters a small network generates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.declaration import Declaration
+from ..core.errors import SizeError
+from ..core.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Hyena(Layer):
+    """``y = x_N ⊙ (h_N * ( ... x_1 ⊙ (h_1 * v)))`` with ``order`` gates and ``order - 1`` long filters.
+
+    Attributes:
+        d_model: width of input and output.
+        order: gates of the operator (2 in the paper's models).
+        filter_length: positions that a filter is defined on.
+        d_filter: width of the filter's network.
+        n_filter_layers: hidden layers of that network.
+        d_position: features of its position encoding, which are learned.
+        d_conv: taps of the short convolution on each stream.
+    """
+
+    d_model: int
+    filter_length: int
+    order: int = 2
+    d_filter: int = 64
+    n_filter_layers: int = 2
+    d_position: int = 33
+    d_conv: int = 3
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.order < 2:
+            raise SizeError(f"order is {self.order}; a Hyena operator has at least 2", where="hyena")
+
+    def declare(self) -> Declaration:
+        """Input projection to order + 1 streams, short convolutions, filter network, FFT convolutions, output."""
+        axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "Y": self.order + 1, "O": self.order}
+        axes |= {"M": self.order - 1, "K": self.d_conv, "F": self.d_filter, "Fo": self.d_filter, "B": self.n_filter_layers}
+        axes |= {"D": self.d_position, "L": self.filter_length, "ft": "2 * q", "keep": "c + q", "Kt": "K - 1"}
+        declaration = Declaration(axes)
+        declaration.weights("win[d | Y i]", "bin[Y i]", "short[Y i K]", "short_b[Y i]", "wo[i | d]", "bo[d]")
+        declaration.weights("position[L D]", "f_in[D | F]", "f_in_b[F]", "f_hidden[B F | Fo]", "f_hidden_b[B Fo]")
+        declaration.weights("f_out[F | M i]", "frequency[F]", "f_bias[M i]")
+        declaration.equations(*_STREAMS, *_FILTER, *_CONVOLVE)
+        declaration.state("streams[b keep M i]", "recurrent")
+        declaration.state("short[b Y i Kt]", "conv")
+        return declaration
+
+
+_STREAMS = [
+    "u[b q Y i] = x[b q d] win[d Y i]",
+    "u[b q Y i] = add(u, bin)",
+    "u[b q Y i] = u[b q Y i] short[Y i K]",
+    "u[b q Y i] = add(u, short_b)",
+]
+_FILTER = [
+    "f[q F] = position[q D] f_in[D F]",
+    "f[q F] = add(f, f_in_b)",
+    "f[q F] = sin(f)",
+    "fh[B q Fo] = f[q F] f_hidden[B F Fo]",
+    "fh[B q Fo] = add(fh, f_hidden_b)",
+    "fh[B q Fo] = sin(fh)",
+    "h[q M i] = fh[q F] f_out[F M i]",
+    "h[q M i] = mul(h, window)",
+]
+_CONVOLVE = [
+    "v[b q M i] = mul(u, v)",
+    "V[b ft M i] = fft(v) | over:ft",
+    "Hf[ft M i] = fft(h) | over:ft",
+    "V[b ft M i] = mul(V, Hf)",
+    "v[b ft M i] = fft(V) | over:ft",
+    "v[b q M i] = add(v, f_bias)",
+    "v[b q i] = mul(u, v)",
+    "y[b q d] = v[b q i] wo[i d]",
+    "y[b q d] = add(y, bo)",
+]

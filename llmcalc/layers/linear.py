@@ -1,0 +1,48 @@
+"""A dense projection: poolers, head transforms, embedding factorisation, projectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from .mlp import ACTIVATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Layer):
+    """``y = act(x w + b)``.
+
+    Attributes:
+        d_in: input width.
+        d_out: output width.
+        bias: whether there is a bias.
+        activation: elementwise function on the result.
+        positions: how many positions it runs on: ``all``, ``logits`` (those whose logits are computed), ``one`` a
+            sequence (a pooler).
+    """
+
+    d_in: int
+    d_out: int
+    bias: bool = True
+    activation: str = "identity"
+    positions: str = "all"
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "activation": ACTIVATIONS,
+        "positions": ("all", "logits", "one"),
+    }
+
+    def declare(self) -> Declaration:
+        """Weight ``[d_in, d_out]``."""
+        rows = {"all": "b q", "logits": "b o", "one": "b"}[self.positions]
+        declaration = Declaration({"in": self.d_in, "out": self.d_out})
+        declaration.weights("w[in | out]")
+        declaration.equations(f"y[{rows} out] = x[{rows} in] w[in out]")
+        if self.bias:
+            declaration.weights("b[out]")
+            declaration.equations(f"y[{rows} out] = add(y, b)")
+        if self.activation != "identity":
+            declaration.equations(f"y[{rows} out] = {self.activation}(y)")
+        return declaration

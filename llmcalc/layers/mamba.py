@@ -1,0 +1,68 @@
+"""Mamba's selective state-space layer, S6 [gu2023, Section 3]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Mamba(Layer):
+    """A short convolution, then the recurrence ``h = exp(ΔA) h + ΔB x; y = C h + D x``, gated by ``silu(z)``.
+
+    Attributes:
+        d_model: width of input and output.
+        d_inner: channels of the recurrence.
+        d_state: state per channel.
+        d_conv: taps of the short convolution.
+        dt_rank: rank of the time-step projection.
+        bias: biases of the input and output projections.
+        conv_bias: bias of the convolution.
+        bcdt_norm: a norm on Δ, B and C: ``none``, ``rmsnorm`` with weights (Jamba), ``plain`` without (Falcon Mamba).
+    """
+
+    d_model: int
+    d_inner: int
+    d_state: int
+    d_conv: int
+    dt_rank: int
+    bias: bool = False
+    conv_bias: bool = True
+    bcdt_norm: str = "none"
+
+    CHOICES = {"bcdt_norm": ("none", "rmsnorm", "plain")}
+
+    def declare(self) -> Declaration:
+        """Input projection to x and z, convolution, projections to Δ, B, C, scan, output projection."""
+        axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "N": self.d_state, "K": self.d_conv}
+        axes |= {"R": self.dt_rank, "qc": "q", "Kt": "K - 1"}
+        declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "Kt": "K"})
+        declaration.weights("wx[d | i]", "wz[d | i]", "conv[i K]", "w_dt[i | R]", "w_B[i | N]", "w_C[i | N]")
+        declaration.weights("dt_up[R | i]", "dt_b[i]", "A_log[i N]", "D[i]", "wo[i | d]")
+        if self.bias:
+            declaration.weights("bx[i]", "bz[i]", "bo[d]")
+        if self.conv_bias:
+            declaration.weights("conv_b[i]")
+        if self.bcdt_norm == "rmsnorm":
+            declaration.weights("dt_norm[R]", "B_norm[N]", "C_norm[N]")
+        declaration.equations(*self._lines())
+        declaration.state("conv[b i Kt]", "conv")
+        declaration.state("ssm[b i N]", "recurrent")
+        return declaration
+
+    def _lines(self) -> list[str]:
+        lines = ["u[b q i] = x[b q d] wx[d i]", "z[b q i] = x[b q d] wz[d i]"]
+        lines += ["u[b q i] = add(u, bx)", "z[b q i] = add(z, bz)"] if self.bias else []
+        lines += ["u[b qc i] = u[b qc i] conv[i K] | prefill", "u[b q i] = u[b q i] conv[i K] | decode elementwise"]
+        lines += ["u[b q i] = add(u, conv_b)"] if self.conv_bias else []
+        lines += ["u[b q i] = silu(u)"]
+        lines += ["dt[b q R] = u[b q i] w_dt[i R]", "B[b q N] = u[b q i] w_B[i N]", "C[b q N] = u[b q i] w_C[i N]"]
+        if self.bcdt_norm != "none":
+            lines += ["dt[b q R] = rmsnorm(dt)", "B[b q N] = rmsnorm(B)", "C[b q N] = rmsnorm(C)"]
+        lines += ["delta[b q i] = dt[b q R] dt_up[R i]", "delta[b q i] = add(delta, dt_b)", "delta[b q i] = softplus(delta)"]
+        lines += ["h[b q i N] = selective_scan(u, delta, B, A_log)"]
+        lines += ["y[b q i] = h[b q i N] C[b q N]"]
+        lines += ["y[b q i] = add(y, D)", "gz[b q i] = silu(z)", "y[b q i] = mul(y, gz)"]
+        return lines + ["out[b q d] = y[b q i] wo[i d]", *(["out[b q d] = add(out, bo)"] if self.bias else [])]

@@ -1,0 +1,94 @@
+"""Mamba-2's state-space duality layer, SSD [dao2024, Sections 6 and 7]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Mamba2(Layer):
+    """A state-space layer with a scalar decay per head, computed in chunks by matrix products.
+
+    Attributes:
+        d_model: width of input and output.
+        n_ssm_heads: heads; d_inner = n_ssm_heads · d_ssm_head.
+        d_ssm_head: width of a head.
+        d_state: state per channel.
+        n_groups: groups of heads that share B and C.
+        d_conv: taps of the short convolution over x, B and C.
+        chunk: tokens of a chunk.
+        bias: biases of the input and output projections.
+        conv_bias: bias of the convolution.
+        norm: a gated RMSNorm before the output projection.
+    """
+
+    d_model: int
+    n_ssm_heads: int
+    d_ssm_head: int
+    d_state: int
+    n_groups: int = 1
+    d_conv: int = 4
+    chunk: int = 256
+    bias: bool = False
+    conv_bias: bool = True
+    norm: bool = True
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_groups", "n_ssm_heads")
+
+    def declare(self) -> Declaration:
+        """Input projection to z, x, B, C and Δ; convolution over x, B, C; chunked scan; gated norm; output projection."""
+        axes: dict[str, int | str] = {"d": self.d_model, "H": self.n_ssm_heads, "P": self.d_ssm_head, "N": self.d_state}
+        axes |= {"G": self.n_groups, "K": self.d_conv, "Z": self.chunk}
+        axes |= {"X": self.n_ssm_heads * self.d_ssm_head + 2 * self.n_groups * self.d_state}
+        axes |= {"qc": "q", "Kt": "K - 1", "qz": "q", "z": "min(q, Z)", "y": "ceil(q, Z)", "yt": "ceil(q, Z) + 1"}
+        declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"})
+        declaration.weights("wz[d | H P]", "wx[d | H P]", "w_B[d | G N]", "w_C[d | G N]", "w_dt[d | H]")
+        declaration.weights("conv_x[H P K]", "conv_B[G N K]", "conv_C[G N K]", "dt_b[H]", "A_log[H]", "D[H]", "wo[H P | d]")
+        if self.bias:
+            declaration.weights("bz[H P]", "bx[H P]", "b_B[G N]", "b_C[G N]", "b_dt[H]", "bo[d]")
+        if self.conv_bias:
+            declaration.weights("conv_x_b[H P]", "conv_B_b[G N]", "conv_C_b[G N]")
+        if self.norm:
+            declaration.weights("norm[H P]")
+        declaration.equations(*self._project(), *_SCAN, *self._output())
+        declaration.state("conv[b X Kt]", "conv")
+        declaration.state("ssm[b H P N]", "recurrent")
+        return declaration
+
+    def _project(self) -> list[str]:
+        lines = ["z[b q H P] = x[b q d] wz[d H P]", "u[b q H P] = x[b q d] wx[d H P]", "B[b q G N] = x[b q d] w_B[d G N]"]
+        lines += ["C[b q G N] = x[b q d] w_C[d G N]", "dt[b q H] = x[b q d] w_dt[d H]"]
+        for name, axes in (("u", "H P"), ("B", "G N"), ("C", "G N")):
+            kernel = f"conv_{'x' if name == 'u' else name}"
+            lines.append(f"{name}[b qc {axes}] = {name}[b qc {axes}] {kernel}[{axes} K] | prefill")
+            lines.append(f"{name}[b q {axes}] = {name}[b q {axes}] {kernel}[{axes} K] | decode elementwise")
+            lines += [f"{name}[b q {axes}] = add({name}, {kernel}_b)"] if self.conv_bias else []
+            lines.append(f"{name}[b q {axes}] = silu({name})")
+        return [*lines, "dt[b q H] = add(dt, dt_b)", "dt[b q H] = softplus(dt)"]
+
+    def _output(self) -> list[str]:
+        lines = ["y[b q H P] = add(y, D)"]
+        lines += ["gz[b q H P] = silu(z)", "y[b q H P] = mul(y, gz)"]
+        lines += ["y[b q H P] = rmsnorm(y)"] if self.norm else []
+        return lines + ["out[b q d] = y[b q H P] wo[H P d]", *(["out[b q d] = add(out, bo)"] if self.bias else [])]
+
+
+_SCAN = [
+    "ud[b q H P] = mul(u, dt) | prefill",
+    "s[b qz H z] = C[b qz G N] B[b z G N] | G:H prefill",
+    "m[b qz H z] = mul(s, decay) | prefill",
+    "yd[b qz H P] = m[b qz H z] ud[b z H P] | prefill",
+    "Bd[b qz H N] = mul(B, decay) | prefill",
+    "hc[b y H P N] = Bd[b qz H N] ud[b qz H P] | y:qz prefill",
+    "h[b y H P N] = gated_delta(hc) | prefill model",
+    "h[b yt H P N] = decay[b y yt H] hc[b y H P N] | y:yt prefill torch",
+    "yo[b qz H P] = C[b qz G N] h[b y H P N] | G:H y:qz prefill",
+    "y[b q H P] = add(yd, yo) | prefill",
+    "h[b q H P N] = selective_scan(u, dt, B, A_log) | decode",
+    "y[b q H P] = h[b q H P N] C[b q G N] | G:H decode",
+]

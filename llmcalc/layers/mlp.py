@@ -1,0 +1,60 @@
+"""The feed-forward layer [vaswani2017, Section 3.3], plain or gated [shazeer2020]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+
+ACTIVATIONS = ("identity", "relu", "relu2", "gelu", "gelu_tanh", "quick_gelu", "silu", "sigmoid", "tanh")
+
+
+@dataclass(frozen=True, slots=True)
+class Mlp(Layer):
+    """``y = act(x w1) w2``, or gated ``y = (act(x wg) * x wu) wd`` (SwiGLU, GEGLU).
+
+    Attributes:
+        d_model: width of input and output.
+        d_ff: hidden width.
+        activation: elementwise function on the hidden values (on the gate, if gated).
+        gated: a third matrix multiplies the activated one.
+        bias: biases on all matrices.
+        clamp: the gate and the linear part are clamped before the product (gpt-oss).
+    """
+
+    d_model: int
+    d_ff: int
+    activation: str = "gelu"
+    gated: bool = False
+    bias: bool = False
+    clamp: float | None = None
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+
+    def declare(self) -> Declaration:
+        """Weights ``[d_model, d_ff]`` (one or two) and ``[d_ff, d_model]``."""
+        declaration = Declaration({"d": self.d_model, "f": self.d_ff})
+        if self.gated:
+            declaration.weights("wg[d | f]")
+        declaration.weights("wu[d | f]", "wd[f | d]")
+        if self.bias:
+            declaration.weights(*(["bg[f]"] if self.gated else []), "bu[f]", "bd[d]")
+        declaration.equations(*self._lines())
+        return declaration
+
+    def _lines(self) -> list[str]:
+        lines = []
+        if self.gated:
+            lines += ["g[b q f] = x[b q d] wg[d f]", *(["g[b q f] = add(g, bg)"] if self.bias else [])]
+            lines += ["g[b q f] = clamp(g)"] if self.clamp else []
+            lines += [f"a[b q f] = {self.activation}(g)"]
+        lines += ["u[b q f] = x[b q d] wu[d f]", *(["u[b q f] = add(u, bu)"] if self.bias else [])]
+        if self.gated:
+            lines += ["u[b q f] = clamp(u)"] if self.clamp else []
+            lines += ["m[b q f] = mul(a, u)"]
+        else:
+            lines += [f"m[b q f] = {self.activation}(u)"]
+        lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.bias else [])]
+        return lines

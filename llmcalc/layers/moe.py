@@ -1,0 +1,129 @@
+"""Mixture of experts: a router sends each token to ``top_k`` of ``n_experts`` feed-forward layers.
+
+[shazeer2017; fedus2021 Switch; jiang2024 Mixtral; dai2024 DeepSeekMoE for shared experts]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.errors import SizeError
+from ..core.layer import Layer
+from .mlp import ACTIVATIONS, Mlp
+
+
+@dataclass(frozen=True, slots=True)
+class Moe(Layer):
+    """``y = Σ_{i in top_k} p_i · expert_i(x) + shared(x)``.
+
+    Attributes:
+        d_model: width of input and output.
+        d_ff: hidden width of one routed expert.
+        n_experts: routed experts.
+        top_k: routed experts that a token uses.
+        activation, gated, clamp: as in ``mlp``.
+        expert_bias: biases of the experts' matrices.
+        router: the scoring function: ``softmax`` or ``sigmoid``.
+        router_bias: a bias on the router's logits (a parameter).
+        correction_bias: a per-expert offset that balances load: ``none``, a ``buffer``, or a ``parameter``.
+        n_groups: experts are routed by groups, at first to ``top_groups`` of them.
+        d_ff_shared: hidden width of the shared experts together; None: no shared expert.
+        shared_gated: whether the shared expert has a gate matrix (default: as the routed ones).
+        shared_bias: biases of the shared expert.
+        shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
+        d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
+        latent_bias: biases of those projections.
+        capacity_factor: tokens beyond ``capacity_factor · tokens · top_k / n_experts`` an expert are dropped (Switch);
+            None: nothing is dropped.
+    """
+
+    d_model: int
+    d_ff: int
+    n_experts: int
+    top_k: int
+    activation: str = "silu"
+    gated: bool = True
+    clamp: float | None = None
+    expert_bias: bool = False
+    router: str = "softmax"
+    router_bias: bool = False
+    correction_bias: str = "none"
+    n_groups: int = 1
+    top_groups: int = 1
+    d_ff_shared: int | None = None
+    shared_gated: bool | None = None
+    shared_bias: bool = False
+    shared_gate: bool = False
+    d_latent: int | None = None
+    latent_bias: bool = False
+    capacity_factor: float | None = None
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "activation": ACTIVATIONS,
+        "router": ("softmax", "sigmoid"),
+        "correction_bias": ("none", "buffer", "parameter"),
+    }
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.derive(shared_gated=self.gated)
+        if self.top_k > self.n_experts:
+            raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
+        self.must_divide("n_groups", "n_experts")
+
+    def declare(self) -> Declaration:
+        """Router, experts (of which a token uses ``top_k``), shared experts as a part with axes of its own."""
+        axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
+        declaration = Declaration(axes)
+        self._route(declaration)
+        width = "d"
+        if self.d_latent:
+            width = "l"
+            axes["l"] = self.d_latent
+            declaration.weights("w_in[d | l]", "w_out[l | d]", *(["b_in[l]", "b_out[d]"] if self.latent_bias else []))
+            declaration.equations("xl[b q l] = x[b q d] w_in[d l]")
+        self._experts(declaration, width)
+        if self.d_latent:
+            declaration.equations("y[b q d] = yl[b q l] w_out[l d]")
+        if self.d_ff_shared:
+            shared = Mlp(self.d_model, self.d_ff_shared, self.activation, bool(self.shared_gated), self.shared_bias, self.clamp)
+            declaration.include("shared", shared.declare())
+            declaration.equations("y[b q d] = add(y, shared)")
+        if self.shared_gate:
+            declaration.weights("shared_gate[d]")
+            declaration.equations("sg[b q] = x[b q d] shared_gate[d]", "sg[b q] = sigmoid(sg)", "sy[b q d] = mul(sg, shared)")
+        return declaration
+
+    def _route(self, declaration: Declaration) -> None:
+        declaration.weights("router[d | x]")
+        declaration.equations("r[b q x] = x[b q d] router[d x]")
+        if self.router_bias:
+            declaration.weights("router_b[x]")
+            declaration.equations("r[b q x] = add(r, router_b)")
+        declaration.equations(f"r[b q x] = {self.router}(r)")
+        if self.correction_bias != "none":
+            declaration.weights("correction[x]", buffer=self.correction_bias == "buffer")
+            declaration.equations("r[b q x] = add(r, correction)")
+        declaration.equations("chosen[b q x] = top_k(r)")
+
+    def _experts(self, declaration: Declaration, width: str) -> None:
+        active = ("x", "j")
+        up = (["wg"] if self.gated else []) + ["wu"]
+        declaration.weights(*(f"{name}[x {width} | f]" for name in up), f"wd[x f | {width}]", active=active)
+        if self.expert_bias:
+            declaration.weights(*(f"b{name[1]}[x f]" for name in up), f"bd[x {width}]", active=active)
+        source = "xl" if width == "l" else "x"
+        for name in up:
+            declaration.equations(f"{name[1]}[b q j f] = {source}[b q {width}] {name}[x {width} f] | x:j")
+            declaration.equations(*([f"{name[1]}[b q j f] = add({name[1]}, b{name[1]})"] if self.expert_bias else []))
+            declaration.equations(*([f"{name[1]}[b q j f] = clamp({name[1]})"] if self.clamp else []))
+        if self.gated:
+            declaration.equations(f"a[b q j f] = {self.activation}(g)", "m[b q j f] = mul(a, u)")
+        else:
+            declaration.equations(f"m[b q j f] = {self.activation}(u)")
+        declaration.equations(f"z[b q j {width}] = m[b q j f] wd[x f {width}] | x:j")
+        declaration.equations(*([f"z[b q j {width}] = add(z, bd)"] if self.expert_bias else []))
+        target = "yl" if width == "l" else "y"
+        declaration.equations(f"z[b q j {width}] = mul(z, r)", f"{target}[b q j {width}] = add(z)")

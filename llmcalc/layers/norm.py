@@ -1,0 +1,42 @@
+"""Normalisation: LayerNorm [ba2016] and RMSNorm [zhang2019]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Norm(Layer):
+    """``y = x / rms(x) · w`` or ``(x - mean) / std · w + b``, over the last axis.
+
+    Attributes:
+        d_model: width that is normalised.
+        function: ``rmsnorm`` or ``layernorm``.
+        scale: whether there is a weight ``w [d_model]``.
+        bias: whether there is a bias ``b [d_model]``.
+        eps: added under the root.
+        unit_offset: the weight is stored as ``w - 1`` (Gemma); costs nothing.
+    """
+
+    d_model: int
+    function: str = "rmsnorm"
+    scale: bool = True
+    bias: bool = False
+    eps: float = 1e-5
+    unit_offset: bool = False
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"function": ("rmsnorm", "layernorm")}
+
+    def declare(self) -> Declaration:
+        """Axes ``d``; see the class for the equation."""
+        declaration = Declaration({"d": self.d_model})
+        if self.scale:
+            declaration.weights("w[d]")
+        if self.bias:
+            declaration.weights("b[d]")
+        declaration.equations(f"y[b q d] = {self.function}(x)")
+        return declaration

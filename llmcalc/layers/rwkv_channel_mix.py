@@ -1,0 +1,32 @@
+"""RWKV's channel mixing [peng2023, Section 3.1]: a feed-forward layer with a receptance gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class RwkvChannelMix(Layer):
+    """``y = sigmoid(xr wr) * (relu²(xk wk) wv)``.
+
+    Attributes:
+        d_model: width of input and output.
+        d_ff: hidden width.
+    """
+
+    d_model: int
+    d_ff: int
+
+    def declare(self) -> Declaration:
+        """Key, value and receptance projections; one vector of state, the token before."""
+        declaration = Declaration({"d": self.d_model, "f": self.d_ff, "in": self.d_model})
+        declaration.weights("mix_k[d]", "mix_r[d]", "wk[d | f]", "wv[f | d]", "wr[in | d]")
+        for name in ("k", "r"):
+            declaration.equations(f"x{name}[b q d] = mul(x, mix_{name})", f"x{name}[b q d] = add(x{name}, shifted)")
+        declaration.equations("k[b q f] = xk[b q d] wk[d f]", "k[b q f] = relu2(k)", "v[b q d] = k[b q f] wv[f d]")
+        declaration.equations("r[b q d] = xr[b q in] wr[in d]", "r[b q d] = sigmoid(r)", "y[b q d] = mul(r, v)")
+        declaration.state("shift[b d]", "recurrent")
+        return declaration

@@ -1,0 +1,41 @@
+"""RWKV-4's time mixing [peng2023, Section 3.1]: a linear attention with per-channel decay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class RwkvTimeMix(Layer):
+    """``y = (sigmoid(r) * wkv(k, v)) wo``, each projection fed by a mix of this token and the one before.
+
+    Attributes:
+        d_model: width of input and output.
+        d_inner: width of receptance, key and value (default: d_model).
+    """
+
+    d_model: int
+    d_inner: int | None = None
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.derive(d_inner=self.d_model)
+
+    def declare(self) -> Declaration:
+        """Four projections, three mixing vectors, decay and bonus; five vectors of state with channel mixing."""
+        declaration = Declaration({"d": self.d_model, "i": self.d_inner or self.d_model})
+        declaration.weights("mix_k[d]", "mix_v[d]", "mix_r[d]", "decay[i]", "first[i]")
+        declaration.weights("wk[d | i]", "wv[d | i]", "wr[d | i]", "wo[i | d]")
+        for name in ("k", "v", "r"):
+            declaration.equations(f"x{name}[b q d] = mul(x, mix_{name})", f"x{name}[b q d] = add(x{name}, shifted)")
+            declaration.equations(f"{name}[b q i] = x{name}[b q d] w{name}[d i]")
+        declaration.equations("o[b q i] = wkv(k, v, decay)", "r[b q i] = sigmoid(r)", "o[b q i] = mul(o, r)")
+        declaration.equations("y[b q d] = o[b q i] wo[i d]")
+        declaration.state("shift[b d]", "recurrent")
+        declaration.state("numerator[b i]", "recurrent")
+        declaration.state("denominator[b i]", "recurrent")
+        declaration.state("maximum[b i]", "recurrent")
+        return declaration

@@ -1,0 +1,133 @@
+"""``load(source)``: one door for presets, preset files, Hugging Face configs and descriptions in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .core.architecture import Architecture
+from .core.errors import DescriptionError, shown
+
+
+def load(source: Any, *, overrides: Sequence[str] = ()) -> Architecture:
+    """The architecture that ``source`` describes.
+
+    Args:
+        source: a preset's name or alias (``"gpt3"``, ``"bert-large"``), the path of a preset YAML file, of a Hugging
+            Face ``config.json`` or of its folder, ``"-"`` for standard input, a config or preset as a dict, or an
+            architecture (returned as it is).
+        overrides: ``path=value`` texts, as for ``--set``.
+
+    Raises:
+        InputError: the source cannot be read as an architecture; the message says where and why.
+    """
+    if isinstance(source, Architecture):
+        if overrides:
+            raise DescriptionError("a loaded architecture takes no overrides", hint="give them to the first load()")
+        return source
+    if isinstance(source, Mapping):
+        return _from_data(dict(source), "the given mapping", overrides)
+    if isinstance(source, os.PathLike):
+        return _from_path(Path(source), overrides)
+    if not isinstance(source, str):
+        raise DescriptionError(f"{shown(source)} is no model name, path or description")
+    if source == "-":
+        return _from_stdin(overrides)
+    if _looks_like_path(source):
+        return _from_path(Path(source), overrides)
+    from .schema.preset import load_preset
+
+    return load_preset(source, overrides)
+
+
+def _looks_like_path(text: str) -> bool:
+    return "/" in text or os.sep in text or text.endswith((".yaml", ".yml", ".json", ".safetensors", ".gguf"))
+
+
+def _from_path(path: Path, overrides: Sequence[str]) -> Architecture:
+    from .schema.catalogue import read_text
+
+    try:
+        exists, folder = path.exists(), path.is_dir()
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL
+        raise DescriptionError(f"no path: {error}", where=shown(str(path))) from None
+    if not exists:
+        raise DescriptionError("there is no such file", where=str(path))
+    if folder:
+        config = path / "config.json"
+        if not config.is_file():
+            raise DescriptionError("is a folder without a config.json", where=str(path))
+        path = config
+    if path.suffix == ".json":
+        return _from_data(read_json(read_text(path), str(path)), str(path), overrides)
+    if path.suffix in (".safetensors", ".gguf"):
+        raise DescriptionError(
+            f"reading an architecture from {path.suffix} headers is not supported yet",
+            where=str(path),
+            hint="give the config.json beside it",
+        )
+    from .schema.preset import load_text
+
+    return load_text(read_text(path), str(path), overrides)
+
+
+def _from_stdin(overrides: Sequence[str]) -> Architecture:
+    import sys
+
+    from .schema.catalogue import LARGEST_FILE
+
+    content = sys.stdin.buffer.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise DescriptionError(f"is larger than {LARGEST_FILE:,} bytes", where="<stdin>")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DescriptionError("is no UTF-8 text", where="<stdin>") from None
+    if not text.strip():
+        raise DescriptionError("is empty", where="<stdin>")
+    if text.lstrip().startswith("{"):
+        return _from_data(read_json(text, "<stdin>"), "<stdin>", overrides)
+    from .schema.preset import load_text
+
+    return load_text(text, "<stdin>", overrides)
+
+
+def _from_data(data: Mapping[str, Any], where: str, overrides: Sequence[str]) -> Architecture:
+    if "architecture" in data or "base" in data and "name" in data:
+        from .core.errors import InputError
+        from .schema.preset import build_preset
+
+        try:
+            return build_preset(data, None, overrides, None)
+        except InputError as error:
+            raise error.at(".".join(map(str, getattr(error, "path", ()))) or where) from None
+    from .importers.hf import load_config
+
+    return load_config(data, where, overrides)
+
+
+def read_json(text: str, where: str) -> Any:
+    """JSON, strictly: a duplicate key is an error; ``Infinity`` and ``NaN``, which configs hold, are read."""
+    import json
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        data = dict(pairs)
+        if len(data) != len(pairs):
+            names = [key for key, _ in pairs]
+            twice = next(key for key in names if names.count(key) > 1)
+            raise DescriptionError(f"the key {shown(twice)} stands twice in one object", where=where)
+        return data
+
+    try:
+        data = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise DescriptionError(f"no valid JSON: {error.msg}", where=f"{where}:{error.lineno}:{error.colno}") from None
+    except RecursionError:
+        raise DescriptionError("nested too deeply", where=where) from None
+    except ValueError as error:  # an integer of more digits than the interpreter reads
+        raise DescriptionError(f"no valid JSON: {error}", where=where) from None
+    if not isinstance(data, dict):
+        raise DescriptionError(f"a config is an object, not {shown(data)}", where=where)
+    return data

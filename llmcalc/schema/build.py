@@ -1,0 +1,172 @@
+"""From plain data to an Architecture: the one reader of the architecture language.
+
+    stacks:
+      decoder:
+        d_model: 768
+        norms: {pre: {layernorm: {}}}                    # for each sub-layer that does not say otherwise
+        inputs: {token: {embedding: {rows: 50257, share: token_embedding}}}
+        blocks:
+          block:
+            attention: {mha: {n_heads: 12}}              # sub-layer: its kinds; several run in parallel
+            mlp: {mlp: {d_ff: 3072}}
+        order: [block * 12]
+        outputs: {norm: {layernorm: {}}, head: {head: {vocab: 50257, share: token_embedding}}}
+
+A field named ``d_model`` takes the stack's width unless it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from .. import layers
+from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
+from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
+from ..core.layer import Layer
+from .order import read_order
+
+Path = tuple[Any, ...]
+Fail = Callable[[InputError, Path], InputError]
+
+STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
+NORM_PLACES = ("pre", "post", "after", "each", "each_post")
+ROLES = {"encoder": "encoder", "decoder": "decoder"}
+
+
+class Builder:
+    """Builds stacks from plain data; ``fail`` places an error at a path of keys."""
+
+    def __init__(self, fail: Fail) -> None:
+        self.fail = fail
+
+    def stacks(self, data: Any, path: Path) -> tuple[Stack, ...]:
+        """All stacks, in their order."""
+        self.mapping(data, path, "stacks")
+        if not data:
+            raise self.error("an architecture has at least one stack", path)
+        return tuple(self.stack(name, value, (*path, name)) for name, value in data.items())
+
+    def stack(self, name: str, data: Any, path: Path) -> Stack:
+        """One stack with its inputs, blocks and outputs."""
+        self.mapping(data, path, "a stack", STACK_KEYS)
+        width = self.need(data, "d_model", path)
+        if type(width) is not int or width < 1:
+            raise self.error(f"d_model is {shown(width)}; a width is a positive integer", (*path, "d_model"), SizeError)
+        role = data.get("role", ROLES.get(name, "decoder"))
+        if role not in ("encoder", "decoder", "tower"):
+            raise self.error(f"role is {shown(role)}; it is encoder, decoder or tower", (*path, "role"))
+        norms = data.get("norms") or {}
+        blocks = {
+            key: self.block(key, value, width, norms, (*path, "blocks", key))
+            for key, value in self.mapping(data.get("blocks") or {}, (*path, "blocks"), "blocks").items()
+        }
+        return Stack(
+            name,
+            width,
+            self.named(data.get("inputs") or {}, width, (*path, "inputs")),
+            self.runs(data.get("order") or [], blocks, (*path, "order")),
+            self.named(data.get("outputs") or {}, width, (*path, "outputs")),
+            role,
+        )
+
+    def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:
+        """The order of blocks as runs of equal ones."""
+        try:
+            order = read_order(data, blocks)
+        except InputError as error:
+            raise self.fail(error, path) from None
+        unused = set(blocks) - {name for name, _, _ in order}
+        if unused:
+            raise self.error(f"the block {sorted(unused)[0]!r} stands nowhere in the order", path)
+        return tuple(Run(blocks[name], count, shared) for name, count, shared in order)
+
+    def named(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
+        """Layers by name, each ``name: {kind: {fields}}``."""
+        self.mapping(data, path, "a list of layers")
+        return tuple(Named(name, self.one(value, width, (*path, name))) for name, value in data.items() if value is not None)
+
+    def block(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Block:
+        """A block: its sub-layers in order."""
+        self.mapping(data, path, "a block")
+        return Block(name, tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in data.items()))
+
+    def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
+        """A sub-layer: one kind or several in parallel, with norms around."""
+        self.mapping(data, path, "a sub-layer")
+        around = data.get("norms", norms)
+        places = {
+            place: self.one(value, width, (*path, "norms", place))
+            for place, value in self.mapping(around, (*path, "norms"), "norms", NORM_PLACES).items()
+            if value is not None
+        }
+        kinds = {key: value for key, value in data.items() if key not in ("norms", "residual")}
+        if not kinds:
+            raise self.error("a sub-layer has at least one layer kind", path)
+        single = len(kinds) == 1
+        branches = tuple(
+            Branch(
+                name if single else kind,
+                self.layer(kind, value, width, (*path, kind)),
+                places.get("each"),
+                places.get("each_post"),
+            )
+            for kind, value in kinds.items()
+        )
+        residual = data.get("residual", True)
+        if type(residual) is not bool:
+            raise self.error(f"residual is {shown(residual)}; it is true or false", (*path, "residual"))
+        return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), residual)
+
+    def one(self, data: Any, width: int, path: Path) -> Layer:
+        """``{kind: {fields}}`` with exactly one kind."""
+        self.mapping(data, path, "a layer")
+        if len(data) != 1:
+            raise self.error(f"one layer kind is wanted here, such as {{rmsnorm: {{}}}}; found {len(data)}", path)
+        kind, values = next(iter(data.items()))
+        return self.layer(kind, values, width, (*path, kind))
+
+    def layer(self, kind: str, values: Any, width: int, path: Path) -> Layer:
+        """A layer of a kind from its fields."""
+        try:
+            found, fixed = layers.find(kind)
+        except InputError as error:
+            raise self.fail(error, path) from None
+        known = [entry.name for entry in fields(found)]  # type: ignore[arg-type]
+        given = self.mapping({} if values is None else values, path, f"the fields of {kind}")
+        for key in given:
+            if key not in known:
+                raise self.fail(UnknownNameError(f"field of {kind}", key, known), (*path, key))
+        everything = {**({"d_model": width} if "d_model" in known else {}), **fixed, **given}
+        missing = [entry.name for entry in fields(found) if _required(entry) and entry.name not in everything]  # type: ignore[arg-type]
+        if missing:
+            raise self.error(f"{kind} lacks {' and '.join(missing)}", path)
+        try:
+            return found(**everything)
+        except InputError as error:
+            named = error.message.split(" ", 1)[0]
+            raise self.fail(error, (*path, named) if named in given else path) from None
+
+    def mapping(self, data: Any, path: Path, what: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+        """``data`` if it is a mapping with known keys."""
+        if not isinstance(data, dict):
+            raise self.error(f"{what} is a mapping, not {shown(data)}", path)
+        for key in data:
+            if keys and key not in keys:
+                raise self.fail(UnknownNameError(f"key of {what}", key, keys), (*path, key))
+        return data
+
+    def need(self, data: Mapping[str, Any], key: str, path: Path) -> Any:
+        """A key that must be there."""
+        if data.get(key) is None:
+            raise self.error(f"{path[-1] if path else 'the description'} lacks {key}", path)
+        return data[key]
+
+    def error(self, message: str, path: Path, kind: type[InputError] = DescriptionError) -> InputError:
+        """An error placed at a path."""
+        return self.fail(kind(message), path)
+
+
+def _required(entry: Any) -> bool:
+    return entry.default is MISSING and entry.default_factory is MISSING

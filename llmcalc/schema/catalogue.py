@@ -1,0 +1,139 @@
+"""Where presets live and which name means which: user folders first, then the presets that ship with the package."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..core.errors import DescriptionError, InputError, UnknownNameError, shown
+
+LARGEST_FILE = 2_000_000
+
+
+class Found(NamedTuple):
+    """A preset's file and the size that the name means (None: the file's default)."""
+
+    file: Path
+    size: str | None
+
+
+def shipped_folder() -> Path:
+    """The presets inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    installed = package / "presets"
+    return installed if installed.is_dir() else package.parent / "presets"
+
+
+def folders() -> list[Path]:
+    """All folders, the first one wins: ``$LLMCALC_PATH``, ``./.llmcalc``, the user's configuration, the package."""
+    listed = [Path(part) for part in os.environ.get("LLMCALC_PATH", "").split(os.pathsep) if part]
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return [*listed, Path(".llmcalc"), config / "llmcalc" / "presets", shipped_folder()]
+
+
+def files() -> dict[str, Path]:
+    """Every preset file by its family name; a file of an earlier folder hides one of a later."""
+    found: dict[str, Path] = {}
+    for folder in folders():
+        try:
+            entries = sorted(os.listdir(folder))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.endswith(".yaml"):
+                found.setdefault(entry[:-5], folder / entry)
+    return found
+
+
+def find(name: str) -> Found:
+    """The preset that ``name`` means: a family, ``family-size``, or an alias.
+
+    Raises:
+        UnknownNameError: no such preset; near names are suggested.
+    """
+    wanted = name.strip().lower()
+    known = files()
+    if wanted in known:
+        return Found(known[wanted], None)
+    for stem in sorted(known, key=len, reverse=True):
+        if wanted.startswith(f"{stem}-"):
+            data = raw(known[stem])
+            size = wanted[len(stem) + 1 :]
+            if size in data.get("sizes", {}):
+                return Found(known[stem], size)
+    names = dict(_all_names(known))
+    if wanted in names:
+        return names[wanted]
+    raise UnknownNameError("model", name, names, hint="(llmcalc presets list shows all)")
+
+
+def _all_names(known: dict[str, Path]) -> Iterator[tuple[str, Found]]:
+    for stem, file in known.items():
+        try:
+            data = raw(file)
+        except InputError:  # a broken file of the user's must not hide the others; it is reported when it is asked for
+            continue
+        yield stem, Found(file, None)
+        for size in data.get("sizes") or {}:
+            yield f"{stem}-{size}", Found(file, str(size))
+        aliases = data.get("aliases")
+        for alias, size in (aliases if isinstance(aliases, dict) else {}).items():
+            yield str(alias), Found(file, None if size is None else str(size))
+
+
+def names() -> dict[str, Found]:
+    """Every name that ``load`` understands."""
+    return dict(_all_names(files()))
+
+
+@lru_cache(maxsize=512)
+def _raw(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
+    compiled = file.with_suffix(".json")
+    if compiled.is_file():
+        import json
+
+        data = json.loads(compiled.read_text("utf-8"))
+    else:
+        from .yaml_reader import read_yaml
+
+        data = read_yaml(read_text(file), str(file)).data
+    if not isinstance(data, dict):
+        raise DescriptionError(f"a preset is a mapping, not {shown(data)}", where=str(file))
+    return data
+
+
+def raw(file: Path) -> dict[str, Any]:
+    """A preset file as plain data; in a wheel it was compiled to JSON beside it when the wheel was built."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise DescriptionError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    return _raw(file, (status.st_mtime_ns, status.st_size))
+
+
+def read_text(file: Path) -> str:
+    """A text file's content, bounded.
+
+    Raises:
+        DescriptionError: a folder, an unreadable, too large, binary or empty file.
+    """
+    where = str(file)
+    try:
+        if file.is_dir():
+            raise DescriptionError("is a folder, not a file", where=where)
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise DescriptionError(f"cannot be read: {error.strerror}", where=where) from None
+    if len(content) > LARGEST_FILE:
+        raise DescriptionError(f"is larger than {LARGEST_FILE:,} bytes, which no description is", where=where)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DescriptionError(f"is no UTF-8 text (byte {error.start})", where=where) from None
+    if not text.strip():
+        raise DescriptionError("is empty", where=where)
+    return text

@@ -1,0 +1,93 @@
+"""The order of blocks in a stack, in the spellings that papers use.
+
+    [block * 12]                                     twelve equal blocks
+    [dense * 3, sparse * 58]                         first some of one kind, then of another
+    {cycle: [local * 5, global], length: 26}         a pattern, repeated and cut off
+    {pattern: "M-M*", legend: {M: mamba, -: mlp, "*": attention}}
+    {shared: block, times: 12}                       one block, applied twelve times
+
+A list may hold any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..core.errors import DescriptionError, SizeError, UnknownNameError, shown
+
+MOST_LAYERS = 100_000
+Item = tuple[str, int, bool]
+
+
+def read_order(data: Any, blocks: Iterable[str]) -> list[Item]:
+    """(block, count, shared), neighbours that are equal merged.
+
+    Raises:
+        InputError: an unknown block, a count that is no positive integer, a form that is none of the above.
+    """
+    names = list(blocks)
+    merged: list[Item] = []
+    for name, count, shared in _read(data, names):
+        if name not in names:
+            raise UnknownNameError("block", name, names)
+        if count == 0:
+            continue
+        if merged and merged[-1][0] == name and not shared and not merged[-1][2]:
+            count += merged.pop()[1]
+        merged.append((name, count, shared))
+        if sum(entry[1] for entry in merged) > MOST_LAYERS:
+            raise SizeError(f"more than {MOST_LAYERS:,} layers")
+    return merged
+
+
+def _read(data: Any, names: list[str]) -> list[Item]:
+    if isinstance(data, list):
+        return [item for entry in data for item in _read(entry, names)]
+    if isinstance(data, str):
+        return [_read_item(data)]
+    if isinstance(data, dict) and set(data) == {"cycle", "length"}:
+        return _cycle(data, names)
+    if isinstance(data, dict) and set(data) == {"pattern", "legend"}:
+        return _pattern(data)
+    if isinstance(data, dict) and set(data) == {"block", "times"}:
+        return [(str(data["block"]), _count(data["times"]), False)]
+    if isinstance(data, dict) and set(data) == {"shared", "times"}:
+        return [(str(data["shared"]), _count(data["times"]), True)]
+    forms = "a list, 'block * 12', {block, times}, {cycle, length}, {pattern, legend} or {shared, times}"
+    raise DescriptionError(f"{shown(data)} is no order of blocks; it is {forms}")
+
+
+def _read_item(text: str) -> Item:
+    name, star, count = (part.strip() for part in text.partition("*"))
+    if not star:
+        return name, 1, False
+    if not count.isdigit() or len(count) > 9:
+        raise DescriptionError(f"{shown(text)} should read 'block * 12'")
+    return name, int(count), False
+
+
+def _cycle(data: dict[str, Any], names: list[str]) -> list[Item]:
+    pattern = [name for name, count, _ in _read(data["cycle"], names) for name in [name] * _count(count)]
+    length = _count(data["length"])
+    if not pattern:
+        raise DescriptionError("a cycle of no blocks")
+    if length > MOST_LAYERS:
+        raise SizeError(f"more than {MOST_LAYERS:,} layers")
+    return [(pattern[index % len(pattern)], 1, False) for index in range(length)]
+
+
+def _pattern(data: dict[str, Any]) -> list[Item]:
+    text, legend = data["pattern"], data["legend"]
+    if not isinstance(text, str) or not isinstance(legend, dict):
+        raise DescriptionError("a pattern is a text, and its legend maps each letter to a block")
+    unknown = next((letter for letter in text if letter not in legend), None)
+    if unknown is not None:
+        raise UnknownNameError("letter of the pattern", unknown, legend)
+    return [(str(legend[letter]), 1, False) for letter in text]
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MOST_LAYERS:
+        raise SizeError(f"{shown(value)} is no number of layers from 0 to {MOST_LAYERS:,}")
+    return value
