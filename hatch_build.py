@@ -1,0 +1,68 @@
+"""Build hook: presets go into the wheel as YAML, to be read, and as JSON, to be loaded without a YAML parser.
+
+Only a real wheel gets them. An editable install reads ``presets/`` of the checkout, so that an edit is seen at once; for
+the same reason nothing is ever written into the source tree. A preset that cannot be built fails the build.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class PresetHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Adds ``presets/*.yaml`` and their compiled form to a wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile into a temporary folder, and name each file's place in the wheel."""
+        if version != "standard":
+            return
+        root = Path(self.root)
+        self.folder = Path(tempfile.mkdtemp(prefix="llmcalc-presets-"))
+        for source, target in compile_all(root, self.folder):
+            build_data["force_include"][str(source)] = target
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the temporary folder."""
+        if version == "standard":
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
+    """(file, place in the wheel) of every preset and every compiled file.
+
+    Raises:
+        InputError: a YAML file that cannot be read, or a preset of which some size cannot be built.
+    """
+    sys.path.insert(0, str(root))
+    try:
+        from llmcalc.schema.preset import check_file
+        from llmcalc.schema.yaml_reader import read_yaml
+    finally:
+        sys.path.remove(str(root))
+    presets = sorted((root / "presets").glob("*.yaml"))
+    if not presets:
+        raise RuntimeError(f"no presets in {root / 'presets'}")
+    for file in presets:
+        check_file(file)
+        yield file, f"llmcalc/presets/{file.name}"
+    # a preset's fields keep their order, which is that of blocks and tensors
+    for file, place in [*((file, "presets") for file in presets), *_data_files(root)]:
+        compiled = folder / place / f"{file.stem}.json"
+        compiled.parent.mkdir(parents=True, exist_ok=True)
+        data = read_yaml(file.read_text("utf-8"), file.name).data
+        compiled.write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")), "utf-8")
+        yield compiled, f"llmcalc/{place}/{compiled.name}"
+
+
+def _data_files(root: Path) -> Iterator[tuple[Path, str]]:
+    sources = root / "llmcalc" / "data" / "sources.yaml"
+    if sources.is_file():
+        yield sources, "data"
