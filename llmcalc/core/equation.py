@@ -21,7 +21,8 @@ from .errors import DescriptionError, shown
 from .functions import FUNCTIONS
 
 _TERM = re.compile(r"([A-Za-z_][\w.']*)\s*(?:\[([^\]]*)\])?")
-_CALL = re.compile(r"([a-z_0-9]+)\((.*)\)\s*$")
+_AXIS = re.compile(r"[A-Za-z]\w*")
+_CALL = re.compile(r"([a-z_0-9]+)\((.*)\)")
 TAGS = frozenset({"prefill", "decode", "torch", "model", "nograd", "elementwise"})
 
 
@@ -74,22 +75,37 @@ def read(text: str) -> Equation:
     out = _operand(left, text)
     if not equals or not right.strip():
         raise DescriptionError(f"{shown(text)} is no equation: it needs a left side, '=' and a right side")
-    call = _CALL.match(right.strip())
+    call = _CALL.fullmatch(right.strip())
     function = call[1] if call else None
     if function is not None and function not in FUNCTIONS:
         raise DescriptionError(f"{shown(text)} uses the unknown function {function!r}")
-    operands = tuple(_operand(match.group(), text) for match in _TERM.finditer(call[2] if call else right))
+    operands = tuple(_operand(term, text) for term in (call[2].split(",") if call else _terms(right, text)))
     if function is None and not all(operand.axes for operand in operands):
         raise DescriptionError(f"{shown(text)} contracts a tensor without axes")
     select, tags, over = _notes(notes, text)
+    named = {axis for operand in (out, *operands) for axis in operand.axes}
+    strange = {axis for pair in select for axis in pair} | ({over} if over else set())
+    if not strange <= named:
+        raise DescriptionError(f"{shown(text)} selects the axis {min(strange - named)!r}, which no tensor of it has")
     return Equation(text.strip(), out, operands, function, select, tags, over)
+
+
+def _terms(text: str, line: str) -> list[str]:
+    rest = _TERM.sub("", text).strip()
+    if rest:
+        raise DescriptionError(f"{shown(rest)} in {shown(line)} is no tensor such as q[b q h e]")
+    return [match.group() for match in _TERM.finditer(text)]
 
 
 def _operand(text: str, line: str) -> Operand:
     match = _TERM.fullmatch(text.strip())
     if not match:
         raise DescriptionError(f"{shown(text)} in {shown(line)} is no tensor such as q[b q h e]")
-    return Operand(match[1], tuple((match[2] or "").split()))
+    axes = tuple((match[2] or "").split())
+    wrong = next((axis for axis in axes if not _AXIS.fullmatch(axis)), None)
+    if wrong is not None:
+        raise DescriptionError(f"{shown(wrong)} in {shown(line)} is no axis")
+    return Operand(match[1], axes)
 
 
 def _notes(text: str, line: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str], str | None]:

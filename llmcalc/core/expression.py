@@ -17,7 +17,7 @@ from typing import Any
 
 from .errors import InputError, SizeError, UnknownNameError, shown
 
-_TOKEN = re.compile(r"\s*(?:(\d+)|([A-Za-z_][A-Za-z_0-9]*)|(.))", re.DOTALL)
+_TOKEN = re.compile(r"\s*(?:([0-9]+)|([A-Za-z_][A-Za-z_0-9]*)|(.))", re.DOTALL)
 _LONGEST = 400
 _DEEPEST = 40
 Tree = tuple[Any, ...]

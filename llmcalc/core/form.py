@@ -15,7 +15,7 @@ printed as an explanation. What is no polynomial is an atom: ``ceil(a, b)``, ``m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from .errors import UnknownNameError
 
@@ -30,7 +30,7 @@ class Call(NamedTuple):
         return f"{self.function}({', '.join(map(str, self.arguments))})"
 
 
-Atom = Union[str, Call]
+Atom = str | Call
 Monomial = tuple[Atom, ...]
 
 
@@ -67,7 +67,7 @@ class Form:
             return Form({monomial: factor * other for monomial, factor in self.terms.items()})
         total: dict[Monomial, int] = {}
         for left, left_factor in self.terms.items():
-            for right, right_factor in other.terms.items():
+            for right, right_factor in lift(other).terms.items():
                 monomial = tuple(sorted(left + right, key=_order))
                 total[monomial] = total.get(monomial, 0) + left_factor * right_factor
         return Form(total)
@@ -87,8 +87,9 @@ class Form:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, (Form, int)) and self.terms == lift(other).terms
 
-    def __hash__(self) -> int:
-        return hash(frozenset(self.terms.items()))
+    def __hash__(self) -> int:  # a constant equals its integer, so it hashes like it
+        constant = self.terms.keys() <= {()}
+        return hash(self.terms.get((), 0)) if constant else hash(frozenset(self.terms.items()))
 
     def __str__(self) -> str:
         def term(monomial: Monomial, factor: int) -> str:
@@ -135,8 +136,16 @@ def _value(atom: Atom, workload: Mapping[str, Any]) -> Any:
 
 
 def lift(value: Form | int) -> Form:
-    """An integer as a form; a form as it is."""
-    return value if isinstance(value, Form) else Form({(): value})
+    """An integer as a form; a form as it is.
+
+    Raises:
+        TypeError: anything else; a float would make exact numbers inexact.
+    """
+    if isinstance(value, Form):
+        return value
+    if not isinstance(value, int):
+        raise TypeError(f"a form has integer coefficients, not {value!r}")
+    return Form({(): value})
 
 
 def symbol(name: str) -> Form:
@@ -200,7 +209,7 @@ def pairs(q: Any, k: Any, w: Any = 0) -> Any:
     if _is_form(q, k, w):
         return _atom("pairs", q, k, w) if _is_form(w) or w else _atom("pairs", q, k)
     cached = k - q
-    growing = minimum(maximum(w - cached, 0), q) if _is_form(w) or isinstance(w, int) and w else q
+    growing = q if isinstance(w, int) and w == 0 else minimum(maximum(w - cached, 0), q)
     return growing * cached + growing * (growing + 1) // 2 + (q - growing) * w
 
 

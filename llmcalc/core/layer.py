@@ -88,6 +88,6 @@ def _plan(kind: type) -> list[tuple[str, str, bool]]:
     if kind not in _PLANS:
         _PLANS[kind] = [
             (entry.name, str(entry.type).removesuffix(" | None"), str(entry.type).endswith(" | None"))
-            for entry in fields(kind)  # type: ignore[arg-type]
+            for entry in fields(kind)
         ]
     return _PLANS[kind]

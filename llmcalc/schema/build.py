@@ -25,7 +25,7 @@ from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
 from ..core.layer import Layer
-from .order import read_order
+from .order import mentioned, read_order
 
 Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
@@ -77,7 +77,7 @@ class Builder:
             order = read_order(data, blocks)
         except InputError as error:
             raise self.fail(error, path) from None
-        unused = set(blocks) - {name for name, _, _ in order}
+        unused = set(blocks) - mentioned(data)
         if unused:
             raise self.error(f"the block {sorted(unused)[0]!r} stands nowhere in the order", path)
         return tuple(Run(blocks[name], count, shared) for name, count, shared in order)

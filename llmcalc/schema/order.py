@@ -3,6 +3,7 @@
     [block * 12]                                     twelve equal blocks
     [dense * 3, sparse * 58]                         first some of one kind, then of another
     {cycle: [local * 5, global], length: 26}         a pattern, repeated and cut off
+    {block: block, times: $n_layers}                 where the number is a variable
     {pattern: "M-M*", legend: {M: mamba, -: mlp, "*": attention}}
     {shared: block, times: 12}                       one block, applied twelve times
 
@@ -28,17 +29,27 @@ def read_order(data: Any, blocks: Iterable[str]) -> list[Item]:
     """
     names = list(blocks)
     merged: list[Item] = []
+    layers = 0
     for name, count, shared in _read(data, names):
         if name not in names:
             raise UnknownNameError("block", name, names)
         if count == 0:
             continue
+        layers += count
+        if layers > MOST_LAYERS:
+            raise SizeError(f"more than {MOST_LAYERS:,} layers")
         if merged and merged[-1][0] == name and not shared and not merged[-1][2]:
             count += merged.pop()[1]
         merged.append((name, count, shared))
-        if sum(entry[1] for entry in merged) > MOST_LAYERS:
-            raise SizeError(f"more than {MOST_LAYERS:,} layers")
     return merged
+
+
+def mentioned(data: Any) -> set[str]:
+    """Every text of an order: the blocks that it names, those that a size applies zero times included."""
+    if isinstance(data, str):
+        return {data.partition("*")[0].strip()}
+    parts = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return {name for part in parts for name in mentioned(part)}
 
 
 def _read(data: Any, names: list[str]) -> list[Item]:
@@ -68,12 +79,15 @@ def _read_item(text: str) -> Item:
 
 
 def _cycle(data: dict[str, Any], names: list[str]) -> list[Item]:
-    pattern = [name for name, count, _ in _read(data["cycle"], names) for name in [name] * _count(count)]
+    items = _read(data["cycle"], names)
     length = _count(data["length"])
+    if any(shared for _, _, shared in items):
+        raise DescriptionError("a cycle repeats blocks of their own, not a shared one")
+    if sum(count for _, count, _ in items) > MOST_LAYERS:
+        raise SizeError(f"more than {MOST_LAYERS:,} layers")
+    pattern = [name for name, count, _ in items for _ in range(count)]
     if not pattern:
         raise DescriptionError("a cycle of no blocks")
-    if length > MOST_LAYERS:
-        raise SizeError(f"more than {MOST_LAYERS:,} layers")
     return [(pattern[index % len(pattern)], 1, False) for index in range(length)]
 
 

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
 from ..core.errors import DescriptionError, UnknownNameError, shown
+from .scalars import read_scalar
 
-_INT = re.compile(r"[-+]?[0-9][0-9_]*")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS = {"true": True, "false": False, "null": None}
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-
-
-def parse_value(text: str) -> Any:
-    """A value as it would be read in a YAML file, scalars alone.
-
-    >>> [parse_value(text) for text in ("12", "1e-5", "true", "gelu")]
-    [12, 1e-05, True, 'gelu']
-    """
-    text = text.strip()
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.fullmatch(text) and len(text) <= 300:
-        return int(text.replace("_", ""))
-    return float(text) if _FLOAT.fullmatch(text) else text
 
 
 def split_override(text: str) -> tuple[str, Any]:
@@ -38,14 +20,17 @@ def split_override(text: str) -> tuple[str, Any]:
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         raise DescriptionError(f"{shown(text)} should read path=value, such as n_layers=12", where="--set")
-    return path.strip(), parse_value(value)
+    try:
+        return path.strip(), read_scalar(value.strip())
+    except DescriptionError as error:
+        raise error.at(f"--set {path.strip()}") from None
 
 
 def apply_overrides(
     template: Mapping[str, Any], variables: Mapping[str, Any], overrides: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The architecture and its variables with every override applied."""
-    changed, values = (deepcopy(dict(template)), dict(variables)) if overrides else (dict(template), dict(variables))
+    changed, values = (_copy(template) if overrides else dict(template)), dict(variables)
     for text in overrides:
         path, value = split_override(text)
         if path in values:
@@ -58,8 +43,17 @@ def apply_overrides(
     return changed, values
 
 
+def _copy(data: Any) -> Any:
+    """A deep copy in which nothing is shared any more, not even what a YAML alias repeats."""
+    if isinstance(data, Mapping):
+        return {key: _copy(value) for key, value in data.items()}
+    return [_copy(value) for value in data] if isinstance(data, list) else data
+
+
 def check_type(path: str, old: Any, new: Any) -> None:
-    """Raise unless ``new`` can stand where ``old`` stood; None stands for anything."""
+    """Raise unless ``new`` can stand where ``old`` stood; None and an expression stand for anything."""
+    if isinstance(old, str) and old.startswith("$"):
+        return
     same = type(old) is type(new) or (type(old) is float and type(new) is int)
     if old is not None and new is not None and not same and not isinstance(old, (dict, list)):
         raise DescriptionError(f"{path} is {_TYPES.get(type(old), 'something else')}, not {shown(new)}", where="--set")
@@ -83,6 +77,6 @@ def _set_at(data: Any, path: str, value: Any) -> None:
             raise UnknownNameError("path", path, map(str, range(len(data))), where="--set")
         data[int(last)] = value
         return
-    if last in data and not (isinstance(data[last], str) and data[last].startswith("$")):
+    if last in data:
         check_type(path, data[last], value)
     data[last] = value

@@ -21,7 +21,7 @@ from ..core.errors import DescriptionError, InputError, UnknownNameError, shown
 from . import catalogue
 from .build import Builder
 from .overrides import apply_overrides
-from .template import fill
+from .template import fill, resolve
 
 KEYS = (
     "name title family year source status base default aliases variables architecture sizes expect notes facts layout"
@@ -75,7 +75,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
     variables = {**(data.get("variables") or {}), **((data.get("sizes") or {}).get(size) or {})}
     template, variables = apply_overrides(data.get("architecture") or {}, variables, overrides)
     builder = Builder(_fail)
-    plain = fill(template, variables, ("architecture",), _fail)
+    plain = fill(template, _resolved(variables), ("architecture",), _fail)
     builder.mapping(plain, ("architecture",), "an architecture", ("stacks", "extras"))
     name = str(data["name"]) if size is None else f"{data['name']}-{size}"
     return Architecture(
@@ -91,6 +91,13 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
         inputs={"model": name, "file": str(file) if file else "-", "overrides": list(overrides)},
         layout=str(data.get("layout") or ""),
     )
+
+
+def _resolved(variables: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return resolve(variables)
+    except InputError as error:
+        raise _fail(error, ("variables",)) from None
 
 
 def inherit(data: Any, file: Path | None) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Variables of a preset: ``$d_model``, ``$4 * d_model`` and ``$n_layers - first_dense`` become values.
 
 A text that begins with ``$`` is an expression over the preset's variables (core/expression.py); a lone name may hold any
-value, a calculation gives an integer.
+value, a calculation gives an integer. A variable may itself be such a text (``d_ff: $4 * d_model``): it then follows the
+others until a size or ``--set`` gives it a value of its own.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ from ..core.expression import evaluate, parse
 from ..core.form import FUNCTIONS
 
 Path = tuple[Any, ...]
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 
 def round_up(value: int, multiple: int) -> int:
@@ -37,6 +40,25 @@ def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[I
         except InputError as error:
             raise fail(error, path) from None
     return value
+
+
+def resolve(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables with those that are expressions over others replaced by their values.
+
+    >>> resolve({"d_model": 3, "d_ff": "$4 * d_model"})
+    {'d_model': 3, 'd_ff': 12}
+
+    Raises:
+        DescriptionError: variables that depend on each other in a circle.
+    """
+    waiting = {name: value for name, value in variables.items() if isinstance(value, str) and value.startswith("$")}
+    known = {name: value for name, value in variables.items() if name not in waiting}
+    while waiting:
+        ready = [name for name, text in waiting.items() if not any(part in waiting for part in _NAME.findall(text))]
+        if not ready:
+            raise DescriptionError(f"the variables {', '.join(waiting)} depend on each other in a circle")
+        known |= {name: expression(waiting.pop(name)[1:], known) for name in ready}
+    return {name: known[name] for name in variables}
 
 
 def expression(text: str, variables: Mapping[str, Any]) -> Any:

@@ -4,13 +4,13 @@ remembers its line and column. Input is bounded in size, depth and expanded node
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import yaml
 
 from ..core.errors import DescriptionError, shown
+from .scalars import read_scalar
 
 LARGEST_FILE = 2_000_000
 DEEPEST = 40
@@ -19,10 +19,6 @@ MOST_NODES = 100_000
 Path = tuple[Any, ...]
 Mark = tuple[int, int]
 
-_INT = re.compile(r"[-+]?[0-9][0-9_]*")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
-_WORDS |= {word: True for word in ("true", "True", "TRUE")} | {word: False for word in ("false", "False", "FALSE")}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -69,6 +65,8 @@ def read_yaml(text: str, name: str) -> Document:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise DescriptionError(f"no valid YAML: {getattr(error, 'problem', None) or error}", where=where) from None
+    except UnicodeEncodeError as error:  # half a surrogate pair, which no file holds but a text in memory may
+        raise DescriptionError(f"no valid YAML: half a character at {error.start}", where=name) from None
     return Document(data, marks, name, text)
 
 
@@ -129,7 +127,7 @@ class _Builder:
         for event in self.events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            if not isinstance(event, yaml.ScalarEvent):
+            if not isinstance(event, yaml.ScalarEvent) or event.tag not in (None, "!"):
                 raise self.error("a key is a plain text", event)
             key = event.value
             if key in items:
@@ -142,17 +140,12 @@ class _Builder:
     def scalar(self, event: Any) -> Any:
         if event.tag not in (None, "!"):
             raise self.error(f"the tag {shown(event.tag)} is not used in descriptions", event)
-        text = event.value
-        if not event.implicit[0]:
-            return text
-        if text in _WORDS:
-            return _WORDS[text]
-        if _INT.fullmatch(text):
-            digits = text.replace("_", "")
-            if len(digits) > 300:
-                raise self.error(f"a number of {len(digits)} digits", event)
-            return int(digits)
-        return float(text) if _FLOAT.fullmatch(text) else text
+        if not event.implicit[0]:  # quoted, or a block of text
+            return event.value
+        try:
+            return read_scalar(event.value) if event.value else None
+        except DescriptionError as error:
+            raise self.error(error.message, event) from None
 
     def count(self, size: int, event: Any) -> None:
         self.nodes += size
