@@ -1,7 +1,7 @@
 """Build hook: presets go into the wheel as YAML, to be read, and as JSON, to be loaded without a YAML parser.
 
-Only a real wheel gets them. An editable install reads ``presets/`` of the checkout, so that an edit is seen at once; for
-the same reason nothing is ever written into the source tree. A preset that cannot be built fails the build.
+Only a real wheel gets them. An editable install reads ``presets/`` of the checkout, so that an edit is seen at once;
+for the same reason nothing is ever written into the source tree. A preset that cannot be built fails the build.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ def _looks_like_path(text: str) -> bool:
 
 def _from_path(path: Path, overrides: Sequence[str]) -> Architecture:
     from .schema.catalogue import read_text
+    from .schema.preset import load_file
 
     try:
         exists, folder = path.exists(), path.is_dir()
@@ -68,15 +69,13 @@ def _from_path(path: Path, overrides: Sequence[str]) -> Architecture:
             where=str(path),
             hint="give the config.json beside it",
         )
-    from .schema.preset import load_text
-
-    return load_text(read_text(path), str(path), overrides)
+    return load_file(path, None, overrides)
 
 
 def _from_stdin(overrides: Sequence[str]) -> Architecture:
     import sys
 
-    from .schema.catalogue import LARGEST_FILE
+    from .schema.bounds import LARGEST_FILE
 
     content = sys.stdin.buffer.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
@@ -95,14 +94,19 @@ def _from_stdin(overrides: Sequence[str]) -> Architecture:
 
 
 def _from_data(data: Mapping[str, Any], where: str, overrides: Sequence[str]) -> Architecture:
-    if "architecture" in data or "base" in data and "name" in data:
+    from .schema.bounds import check_bounds
+
+    check_bounds(data, where)
+    if "architecture" in data or ("base" in data and "name" in data):
         from .core.errors import InputError
         from .schema.preset import build_preset
 
         try:
             return build_preset(data, None, overrides, None)
         except InputError as error:
-            raise error.at(".".join(map(str, getattr(error, "path", ()))) or where) from None
+            keys = ".".join(map(str, error.path or ()))
+            error.where = error.where if error.where.startswith("-") else f"{where}: {keys}" if keys else where
+            raise
     from .importers.hf import load_config
 
     return load_config(data, where, overrides)

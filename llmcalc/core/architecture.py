@@ -88,7 +88,8 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Stack:
     """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``encoder`` (the source of
-    cross-attention) or ``tower`` (patches or frames)."""
+    cross-attention) or ``tower`` (patches or frames).
+    """
 
     name: str
     d_model: int

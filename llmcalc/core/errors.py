@@ -33,6 +33,7 @@ class InputError(LlmcalcError):
         self.where = where
         self.hint = hint
         self.excerpt = excerpt
+        self.path: tuple[object, ...] | None = None
 
     def __str__(self) -> str:
         lines = [f"{self.where}: {self.message}" if self.where else self.message]
@@ -41,6 +42,12 @@ class InputError(LlmcalcError):
         if self.hint:
             lines.append(f"  {self.hint}")
         return "\n".join(lines)
+
+    def under(self, path: tuple[object, ...]) -> InputError:
+        """The same error with the path of keys that it is about, if it had none; a reader knows the line of it."""
+        if self.path is None:
+            self.path = path
+        return self
 
     def at(self, where: str, excerpt: str = "") -> InputError:
         """The same error with its place filled in, if it had none."""

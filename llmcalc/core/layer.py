@@ -47,7 +47,7 @@ class Layer:
                 raise DescriptionError(f"{name} is {shown(value)}; it is a finite number", where=self.kind())
             elif base == "str":
                 choices = self.CHOICES.get(name)
-                if not isinstance(value, str) or choices and value not in choices:
+                if not isinstance(value, str) or (choices and value not in choices):
                     allowed = f"one of {', '.join(choices)}" if choices else "a text"
                     raise DescriptionError(f"{name} is {shown(value)}; it is {allowed}", where=self.kind())
 

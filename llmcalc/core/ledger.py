@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .architecture import Architecture, Block, Stack, declare
+from .architecture import Architecture, Stack, declare
 from .declaration import Declaration, Tensor
 from .errors import SizeError
 from .layer import Layer
 
 
 class Entry(NamedTuple):
-    """A layer in its place. ``run`` is the index of its run, or None outside the blocks."""
+    """A layer in its place. ``run`` is the index of its run, or None outside the blocks; ``number`` that of its sub-layer
+    within the block. It is stored ``stored`` times and applied ``applied`` times."""
 
     stack: Stack
     section: str
@@ -25,6 +26,7 @@ class Entry(NamedTuple):
     layer: Layer
     stored: int
     applied: int
+    number: int = 0
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -56,17 +58,11 @@ def stack_entries(stack: Stack) -> Iterator[Entry]:
         yield Entry(stack, "inputs", None, "", name, layer, 1, 1)
     for index, run in enumerate(stack.runs):
         stored = 1 if run.shared else run.count
-        for sublayer, name, layer in block_layers(run.block):
-            yield Entry(stack, run.block.name, index, sublayer, name, layer, stored, run.count)
+        for number, sublayer in enumerate(run.block.sublayers):
+            for name, layer in sublayer.layers():
+                yield Entry(stack, run.block.name, index, sublayer.name, name, layer, stored, run.count, number)
     for name, layer in stack.outputs:
         yield Entry(stack, "outputs", None, "", name, layer, 1, 1)
-
-
-def block_layers(block: Block) -> Iterator[tuple[str, str, Layer]]:
-    """(sub-layer, name, layer) of a block."""
-    for sublayer in block.sublayers:
-        for name, layer in sublayer.layers():
-            yield sublayer.name, name, layer
 
 
 def rows(stacks: tuple[Stack, ...]) -> list[Row]:
@@ -88,8 +84,8 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
                         copies = 0 if identity in sizes else 1
                         if sizes.setdefault(identity, size) != size:
                             raise SizeError(
-                                f"{'.'.join(entry.path)}.{tensor.name} has {size} elements, but the tensor {identity!r} "
-                                f"that it shares has {sizes[identity]}",
+                                f"{'.'.join(entry.path)}.{tensor.name} has {size} elements, but the tensor "
+                                f"{identity!r} that it shares has {sizes[identity]}",
                                 hint="shared tensors have one shape",
                             )
                     found.append(Row(entry, part, declaration, tensor, size, copies))
@@ -113,5 +109,6 @@ def active_elements(tensor: Tensor, declaration: Declaration) -> int:
     if tensor.active is None:
         return size
     whole, used = (declaration.axes[axis] for axis in tensor.active)
-    assert isinstance(whole, int) and isinstance(used, int)
+    assert isinstance(whole, int)
+    assert isinstance(used, int)
     return size // whole * used

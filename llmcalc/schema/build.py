@@ -57,17 +57,18 @@ class Builder:
         role = data.get("role", ROLES.get(name, "decoder"))
         if role not in ("encoder", "decoder", "tower"):
             raise self.error(f"role is {shown(role)}; it is encoder, decoder or tower", (*path, "role"))
-        norms = data.get("norms") or {}
+        norms = self.part(data, "norms")
         blocks = {
             key: self.block(key, value, width, norms, (*path, "blocks", key))
-            for key, value in self.mapping(data.get("blocks") or {}, (*path, "blocks"), "blocks").items()
+            for key, value in self.mapping(self.part(data, "blocks"), (*path, "blocks"), "blocks").items()
+            if value is not None
         }
         return Stack(
             name,
             width,
-            self.named(data.get("inputs") or {}, width, (*path, "inputs")),
-            self.runs(data.get("order") or [], blocks, (*path, "order")),
-            self.named(data.get("outputs") or {}, width, (*path, "outputs")),
+            self.named(self.part(data, "inputs"), width, (*path, "inputs")),
+            self.runs([] if data.get("order") is None else data["order"], blocks, (*path, "order")),
+            self.named(self.part(data, "outputs"), width, (*path, "outputs")),
             role,
         )
 
@@ -85,12 +86,15 @@ class Builder:
     def named(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
         """Layers by name, each ``name: {kind: {fields}}``."""
         self.mapping(data, path, "a list of layers")
-        return tuple(Named(name, self.one(value, width, (*path, name))) for name, value in data.items() if value is not None)
+        return tuple(
+            Named(name, self.one(value, width, (*path, name))) for name, value in data.items() if value is not None
+        )
 
     def block(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Block:
         """A block: its sub-layers in order."""
         self.mapping(data, path, "a block")
-        return Block(name, tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in data.items()))
+        given = {key: value for key, value in data.items() if value is not None}
+        return Block(name, tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in given.items()))
 
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
         """A sub-layer: one kind or several in parallel, with norms around."""
@@ -156,6 +160,10 @@ class Builder:
             if keys and key not in keys:
                 raise self.fail(UnknownNameError(f"key of {what}", key, keys), (*path, key))
         return data
+
+    def part(self, data: Mapping[str, Any], key: str) -> Any:
+        """A key that may be left out, or be null: then an empty mapping."""
+        return {} if data.get(key) is None else data[key]
 
     def need(self, data: Mapping[str, Any], key: str, path: Path) -> Any:
         """A key that must be there."""

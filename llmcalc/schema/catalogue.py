@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, shown
+from .bounds import LARGEST_FILE
 
-LARGEST_FILE = 2_000_000
+SUFFIX = ".yaml"
 
 
 class Found(NamedTuple):
@@ -20,32 +21,39 @@ class Found(NamedTuple):
     size: str | None
 
 
+def installed_folder() -> Path:
+    """The presets inside the installed package, each compiled to JSON beside it; absent in a checkout."""
+    return Path(__file__).parent.parent / "presets"
+
+
 def shipped_folder() -> Path:
     """The presets inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).parent.parent
-    installed = package / "presets"
-    return installed if installed.is_dir() else package.parent / "presets"
+    installed = installed_folder()
+    return installed if installed.is_dir() else installed.parent.parent / "presets"
 
 
 def folders() -> list[Path]:
     """All folders, the first one wins: ``$LLMCALC_PATH``, ``./.llmcalc``, the user's configuration, the package."""
     listed = [Path(part) for part in os.environ.get("LLMCALC_PATH", "").split(os.pathsep) if part]
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
     return [*listed, Path(".llmcalc"), config / "llmcalc" / "presets", shipped_folder()]
 
 
 def files() -> dict[str, Path]:
     """Every preset file by its family name; a file of an earlier folder hides one of a later."""
     found: dict[str, Path] = {}
-    for folder in folders():
-        try:
-            entries = sorted(os.listdir(folder))
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.endswith(".yaml"):
-                found.setdefault(entry[:-5], folder / entry)
+    for folder in reversed(folders()):
+        found |= files_in(folder)
     return found
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """The preset files of one folder by family name; none if it cannot be listed."""
+    try:
+        entries = sorted(os.listdir(folder))
+    except OSError:
+        return {}
+    return {entry[: -len(SUFFIX)].lower(): folder / entry for entry in entries if entry.endswith(SUFFIX)}
 
 
 def find(name: str) -> Found:
@@ -60,14 +68,23 @@ def find(name: str) -> Found:
         return Found(known[wanted], None)
     for stem in sorted(known, key=len, reverse=True):
         if wanted.startswith(f"{stem}-"):
-            data = raw(known[stem])
-            size = wanted[len(stem) + 1 :]
-            if size in data.get("sizes", {}):
-                return Found(known[stem], size)
+            names = dict(_names_of(stem, known[stem], raw(known[stem])))
+            if wanted in names:
+                return names[wanted]
     names = dict(_all_names(known))
     if wanted in names:
         return names[wanted]
     raise UnknownNameError("model", name, names, hint="(llmcalc presets list shows all)")
+
+
+def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str, Found]]:
+    """The names of a file's models, in lower case: family, family-size, aliases."""
+    yield stem, Found(file, None)
+    sizes, aliases = data.get("sizes"), data.get("aliases")
+    for size in sizes if isinstance(sizes, dict) else {}:
+        yield f"{stem}-{size}".lower(), Found(file, size)
+    for alias, size in (aliases if isinstance(aliases, dict) else {}).items():
+        yield alias.lower(), Found(file, None if size is None else str(size))
 
 
 def _all_names(known: dict[str, Path]) -> Iterator[tuple[str, Found]]:
@@ -76,12 +93,7 @@ def _all_names(known: dict[str, Path]) -> Iterator[tuple[str, Found]]:
             data = raw(file)
         except InputError:  # a broken file of the user's must not hide the others; it is reported when it is asked for
             continue
-        yield stem, Found(file, None)
-        for size in data.get("sizes") or {}:
-            yield f"{stem}-{size}", Found(file, str(size))
-        aliases = data.get("aliases")
-        for alias, size in (aliases if isinstance(aliases, dict) else {}).items():
-            yield str(alias), Found(file, None if size is None else str(size))
+        yield from _names_of(stem, file, data)
 
 
 def names() -> dict[str, Found]:
@@ -92,7 +104,7 @@ def names() -> dict[str, Found]:
 @lru_cache(maxsize=512)
 def _raw(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
     compiled = file.with_suffix(".json")
-    if compiled.is_file():
+    if file.parent == installed_folder() and compiled.is_file():  # elsewhere a .json may be anything
         import json
 
         data = json.loads(compiled.read_text("utf-8"))
@@ -106,7 +118,7 @@ def _raw(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
 
 
 def raw(file: Path) -> dict[str, Any]:
-    """A preset file as plain data; in a wheel it was compiled to JSON beside it when the wheel was built."""
+    """A preset file as plain data; those of a wheel were compiled to JSON when it was built. Not to be changed."""
     try:
         status = file.stat()
     except OSError as error:

@@ -1,8 +1,8 @@
 """Variables of a preset: ``$d_model``, ``$4 * d_model`` and ``$n_layers - first_dense`` become values.
 
-A text that begins with ``$`` is an expression over the preset's variables (core/expression.py); a lone name may hold any
-value, a calculation gives an integer. A variable may itself be such a text (``d_ff: $4 * d_model``): it then follows the
-others until a size or ``--set`` gives it a value of its own.
+A text that begins with ``$`` is an expression over the preset's variables (core/expression.py); a lone name may hold
+any value, a calculation gives an integer. A variable may itself be such a text (``d_ff: $4 * d_model``): it then
+follows the others until a size or ``--set`` gives it a value of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[I
         return {key: fill(item, variables, (*path, key), fail) for key, item in value.items()}
     if isinstance(value, list):
         return [fill(item, variables, (*path, index), fail) for index, item in enumerate(value)]
-    if isinstance(value, str) and value.startswith("$"):
+    if _is_expression(value):
         try:
             return expression(value[1:], variables)
         except InputError as error:
@@ -42,23 +42,56 @@ def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[I
     return value
 
 
-def resolve(variables: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(
+    variables: Mapping[str, Any], place: Callable[[InputError, str], InputError] | None = None
+) -> dict[str, Any]:
     """The variables with those that are expressions over others replaced by their values.
 
     >>> resolve({"d_model": 3, "d_ff": "$4 * d_model"})
     {'d_model': 3, 'd_ff': 12}
 
     Raises:
-        DescriptionError: variables that depend on each other in a circle.
+        DescriptionError: variables that depend on each other in a circle. ``place`` says where a variable stands.
     """
-    waiting = {name: value for name, value in variables.items() if isinstance(value, str) and value.startswith("$")}
+    waiting = {name: value for name, value in variables.items() if _is_expression(value)}
     known = {name: value for name, value in variables.items() if name not in waiting}
-    while waiting:
-        ready = [name for name, text in waiting.items() if not any(part in waiting for part in _NAME.findall(text))]
-        if not ready:
-            raise DescriptionError(f"the variables {', '.join(waiting)} depend on each other in a circle")
-        known |= {name: expression(waiting.pop(name)[1:], known) for name in ready}
+    name = next(iter(waiting), "")
+    try:
+        while waiting:
+            ready = [name for name, text in waiting.items() if not names_used(text) & waiting.keys()]
+            if not ready:
+                name = next(iter(waiting))
+                raise DescriptionError(f"the variables {', '.join(waiting)} depend on each other in a circle")
+            for name in ready:
+                known[name] = expression(waiting.pop(name)[1:], known)
+    except InputError as error:
+        raise place(error, name) if place else error from None
     return {name: known[name] for name in variables}
+
+
+def names_used(value: Any) -> set[str]:
+    """Every name that the expressions in ``value`` refer to.
+
+    >>> sorted(names_used({"d_ff": "$4 * d_model", "order": ["$n_layers"]}))
+    ['d_model', 'n_layers']
+    """
+    if isinstance(value, dict | list):
+        return {name for item in (value.values() if isinstance(value, dict) else value) for name in names_used(item)}
+    return set(_NAME.findall(value)) if _is_expression(value) else set()
+
+
+def lone_name(value: Any, path: Path) -> str:
+    """The variable that stands alone (``$n_heads``) at a path of keys; empty if something else does."""
+    for key in path:
+        inside = (isinstance(value, dict) and key in value) or (isinstance(value, list) and key in range(len(value)))
+        if not inside:
+            return ""
+        value = value[key]
+    return value[1:].strip() if _is_expression(value) else ""
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("$")
 
 
 def expression(text: str, variables: Mapping[str, Any]) -> Any:
@@ -70,9 +103,11 @@ def expression(text: str, variables: Mapping[str, Any]) -> Any:
     try:
         return evaluate(text, numbers, _FUNCTIONS)
     except InputError as error:
-        wrong = [name for name in variables if name not in numbers and name in text.split()]
+        wrong = [name for name in _NAME.findall(text) if name in variables and name not in numbers]
         if wrong:
-            raise DescriptionError(f"{wrong[0]} is {shown(variables[wrong[0]])}, which cannot be calculated with") from None
+            raise DescriptionError(
+                f"{wrong[0]} is {shown(variables[wrong[0]])}, which cannot be calculated with"
+            ) from None
         raise error
     except (TypeError, ZeroDivisionError, OverflowError) as error:
         raise DescriptionError(f"{shown(text)} cannot be evaluated: {error}") from None

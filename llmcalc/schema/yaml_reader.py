@@ -10,11 +10,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from ..core.errors import DescriptionError, shown
+from .bounds import DEEPEST, LARGEST_FILE, MOST_NODES
 from .scalars import read_scalar
-
-LARGEST_FILE = 2_000_000
-DEEPEST = 40
-MOST_NODES = 100_000
 
 Path = tuple[Any, ...]
 Mark = tuple[int, int]
@@ -44,10 +41,14 @@ class Document(NamedTuple):
         content = lines[line - 1].rstrip()
         return f"  {content[:120]}\n  {' ' * min(column - 1, 120)}^"
 
-    def _mark(self, path: Path) -> Mark:
+    def depth(self, path: Path) -> int:
+        """How many keys of ``path`` the document has."""
         while path and path not in self.marks:
             path = path[:-1]
-        return self.marks.get(path, (1, 1))
+        return len(path)
+
+    def _mark(self, path: Path) -> Mark:
+        return self.marks.get(path[: self.depth(path)], (1, 1))
 
 
 def read_yaml(text: str, name: str) -> Document:
@@ -61,10 +62,12 @@ def read_yaml(text: str, name: str) -> Document:
     marks: dict[Path, Mark] = {}
     try:
         data = _Builder(iter(yaml.parse(text, Loader=_LOADER)), marks, name, text).document()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise DescriptionError(f"no valid YAML: {getattr(error, 'problem', None) or error}", where=where) from None
+        raise DescriptionError(f"no valid YAML: {error.problem}", where=where) from None
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise DescriptionError(f"no valid YAML: {error}", where=name) from None
     except UnicodeEncodeError as error:  # half a surrogate pair, which no file holds but a text in memory may
         raise DescriptionError(f"no valid YAML: half a character at {error.start}", where=name) from None
     return Document(data, marks, name, text)
@@ -92,7 +95,7 @@ class _Builder:
     def node(self, event: Any, path: Path, depth: int) -> Any:
         if depth > DEEPEST:
             raise self.error(f"nested deeper than {DEEPEST} levels", event)
-        self.marks.setdefault(path, (event.start_mark.line + 1, event.start_mark.column + 1))
+        self.marks.setdefault(path, _place(event))
         before = self.nodes
         self.count(1, event)
         if isinstance(event, yaml.AliasEvent):
@@ -133,7 +136,7 @@ class _Builder:
             if key in items:
                 raise self.error(f"the key {shown(key)} stands here a second time", event)
             here = (*path, key)
-            self.marks[here] = (event.start_mark.line + 1, event.start_mark.column + 1)
+            self.marks[here] = _place(event)
             items[key] = self.node(next(self.events), here, depth + 1)
         return items
 
@@ -153,7 +156,11 @@ class _Builder:
             raise self.error(f"more than {MOST_NODES:,} values, aliases expanded", event)
 
     def error(self, message: str, event: Any) -> DescriptionError:
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        line, column = _place(event)
         lines = self.text.splitlines()
         excerpt = f"  {lines[line - 1][:120]}\n  {' ' * min(column - 1, 120)}^" if line <= len(lines) else ""
         return DescriptionError(message, where=f"{self.name}:{line}:{column}", excerpt=excerpt)
+
+
+def _place(event: Any) -> Mark:
+    return event.start_mark.line + 1, event.start_mark.column + 1

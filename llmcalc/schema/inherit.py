@@ -1,0 +1,84 @@
+"""Presets that stand on others: ``base: gpt2`` takes over what this file does not say, and a size its variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..core.errors import DescriptionError, UnknownNameError
+from . import catalogue
+from .envelope import check_envelope, part
+
+_INHERITED = ("family", "source", "status", "variables", "architecture", "layout")
+
+
+class Family(NamedTuple):
+    """A preset's data with its bases filled in, what it says itself, and the files of its bases."""
+
+    data: dict[str, Any]
+    own: dict[str, Any]
+    bases: tuple[Path, ...]
+
+
+def inherit(data: Any, folder: Path | None) -> Family:
+    """The data with the keys of its chain of bases filled in. A base is looked for beside the file first.
+
+    Raises:
+        UnknownNameError: a base that does not exist.
+        DescriptionError: a base that leads back to itself.
+    """
+    check_envelope(data)
+    own, seen, bases = data, [str(data["name"])], []
+    while data.get("base") is not None:
+        base = str(data["base"])
+        if base in seen:
+            circle = " -> ".join([*seen, base])
+            raise DescriptionError(f"the base {base!r} leads back to itself: {circle}").under(("base",))
+        file = _file_of(base, folder)
+        seen.append(base)
+        bases.append(file)
+        parent = catalogue.raw(file)
+        check_envelope(parent)
+        rest = {key: value for key, value in data.items() if key != "base"}
+        data = {**merge({key: parent[key] for key in _INHERITED if key in parent}, rest), "base": parent.get("base")}
+    return Family(dict(data), own, tuple(bases))
+
+
+def _file_of(base: str, folder: Path | None) -> Path:
+    beside = catalogue.files_in(folder) if folder else {}
+    known = {**catalogue.files(), **beside}
+    if base not in known:
+        raise UnknownNameError("base", base, known).under(("base",))
+    return known[base]
+
+
+def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """``own`` laid over ``base``, mapping by mapping; anything else is replaced, and null removes."""
+    merged = dict(base)
+    for key, value in own.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
+    """The size that is meant: the given one, the default, or the only one; None if the preset has no sizes.
+
+    Raises:
+        UnknownNameError: no such size.
+        DescriptionError: several sizes and no default.
+    """
+    sizes = part(data, "sizes")
+    if size is None and data.get("default") is not None:
+        size = str(data["default"])
+    if size is None and len(sizes) > 1:
+        hint = f"add 'default:' with one of {', '.join(sizes)}"
+        raise DescriptionError(f"has {len(sizes)} sizes and no default", hint=hint).under(("sizes",))
+    if size is None:
+        return next(iter(sizes), None)
+    if size not in sizes:
+        raise UnknownNameError(f"size of {data['name']}", size, sizes).under(("default",))
+    return size
