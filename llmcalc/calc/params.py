@@ -33,7 +33,9 @@ class Params:
     def active(self) -> int:
         """Total minus the routed experts that a token does not use; embeddings included."""
         unused = (
-            (row.size - active_elements(row.tensor, row.declaration)) * row.copies for row in self.rows if row.tensor.active
+            (row.size - active_elements(row.tensor, row.declaration)) * row.copies
+            for row in self.rows
+            if row.tensor.active
         )
         return self.total - sum(unused)
 
@@ -112,9 +114,7 @@ class Params:
             "buffers": self.buffers,
             "by_layer": self.by_layer,
             "by_component": self.by_component,
-            "extras": [
-                {"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras
-            ],
+            "extras": [{"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras],
         }
 
 
@@ -142,7 +142,11 @@ def _tree(result: Params) -> Node:
         own = [row for row in result.rows if row.entry.stack is stack and not row.tensor.buffer]
         sections = []
         for index, label, count in _sections(stack):
-            chosen = [row for row in own if (row.entry.section if index is None else row.entry.run) == (label if index is None else index)]
+            chosen = [
+                row
+                for row in own
+                if (row.entry.section if index is None else row.entry.run) == (label if index is None else index)
+            ]
             if chosen:
                 sections.append(_section(label, count, chosen))
         stacks.append(total(stack.name, sections))
@@ -179,4 +183,6 @@ def _leaf(row: Row) -> Node:
         note = f"one tensor, applied {row.entry.applied} times"
     if row.tensor.unused:
         note = "stored, but never used"
-    return Node(row.tensor.name, row.size * row.copies, formula="·".join(names), substituted="·".join(values), note=note)
+    return Node(
+        row.tensor.name, row.size * row.copies, formula="·".join(names), substituted="·".join(values), note=note
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .errors import DescriptionError, shown
 
@@ -15,26 +16,34 @@ _TENSOR = re.compile(r"([A-Za-z_][\w.]*)\[([^\]]*)\]")
 class Tensor:
     """A tensor that the checkpoint stores: a parameter, or a buffer (stored, but never counted as a parameter).
 
-    ``axes`` in storage order; the first ``fan_in`` of them are contracted with the input (written left of a bar:
-    ``wq[d | h e]``). ``share`` is its identity: tensors that share one are one tensor. ``active`` names an axis of which
-    a token uses only as many entries as another axis says (``x``: experts, ``j``: top_k). ``table`` marks a look-up
-    table: ``token``, ``position``, ``segment`` or ``other``.
+    ``groups`` are its dimensions: axes that stand together are stored as one (``bq[h e]`` is a vector), a semicolon
+    separates dimensions (``conv[i; K]``), and a bar separates what a matrix contracts with its input from what it
+    gives (``wq[d | h e]``; such a tensor is ``linear``, and its last two groups are input and output). ``share`` is
+    its identity: tensors that share one are one tensor. ``active`` names an axis of which a token uses only as many
+    entries as another axis says (``x``: experts, ``j``: top_k). ``table`` marks a look-up table: ``token``,
+    ``position``, ``segment`` or ``other``.
     """
 
     name: str
-    axes: tuple[str, ...]
-    fan_in: int = 0
+    groups: tuple[tuple[str, ...], ...]
+    linear: bool = False
     share: str | None = None
     active: tuple[str, str] | None = None
     table: str | None = None
     buffer: bool = False
     unused: bool = False
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """All axes, in the order in which they are written."""
+        return tuple(axis for group in self.groups for axis in group)
+
 
 @dataclass(frozen=True, slots=True)
 class State:
     """A tensor that lives across decode steps. ``role`` says in which number format it is kept by default: ``kv`` (the
-    cache format), ``recurrent`` (fp32 in most implementations), ``conv`` or ``index``. ``tags`` as in an equation."""
+    cache format), ``recurrent`` (fp32 in most implementations), ``conv`` or ``index``. ``tags`` as in an equation.
+    """
 
     name: str
     axes: tuple[str, ...]
@@ -76,11 +85,11 @@ class Declaration:
     ) -> None:
         """Declare tensors such as ``wq[d | h e]``."""
         for spec in specs:
-            name, axes, fan_in = _read_tensor(spec)
-            for axis in axes:
+            name, groups, linear = _read_tensor(spec)
+            for axis in (axis for group in groups for axis in group):
                 if axis not in self.axes:
                     raise DescriptionError(f"tensor {shown(spec)} has the axis {axis!r}, which has no size")
-            self.tensors.append(Tensor(name, axes, fan_in, share, active, table, buffer, unused))
+            self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused))
 
     def equations(self, *lines: str) -> None:
         """Declare equations, in the order in which they are computed."""
@@ -88,24 +97,25 @@ class Declaration:
 
     def state(self, spec: str, role: str = "kv", *tags: str) -> None:
         """Declare what is kept between decode steps, such as ``k[b t g e]``."""
-        name, axes, _ = _read_tensor(spec)
-        self.states.append(State(name, axes, role, frozenset(tags)))
+        name, groups, _ = _read_tensor(spec)
+        self.states.append(State(name, groups[0], role, frozenset(tags)))
 
     def include(self, name: str, part: Declaration) -> None:
         """Add an inner layer, with its own axes, under ``name``."""
         self.parts.append((name, part))
 
     def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Declaration]]:
-        """This declaration and all its parts, with their paths."""
+        """The declaration itself and all its parts, with their paths."""
         yield path, self
         for name, part in self.parts:
             yield from part.walk((*path, name))
 
 
-def _read_tensor(spec: str) -> tuple[str, tuple[str, ...], int]:
+@lru_cache(maxsize=1024)
+def _read_tensor(spec: str) -> tuple[str, tuple[tuple[str, ...], ...], bool]:
     match = _TENSOR.fullmatch(spec)
     if not match:
         raise DescriptionError(f"{shown(spec)} is no tensor such as wq[d | h e]")
-    before, bar, after = match[2].partition("|")
-    inputs, outputs = before.split(), after.split()
-    return match[1], (*inputs, *outputs), len(inputs) if bar else 0
+    linear = "|" in match[2]
+    groups = tuple(tuple(group.split()) for group in match[2].replace("|", ";").split(";"))
+    return match[1], groups, linear

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def kinds() -> tuple[str, ...]:
     """The names of all kinds, found as files of this folder."""
     return tuple(sorted(file.stem for file in Path(__file__).parent.glob("[a-z]*.py")))
 
 
-@lru_cache(maxsize=None)
+@cache
 def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
     """The class of a kind (or of an alias), with the fields that the alias fixes.
 

@@ -1,7 +1,7 @@
 """Attention [vaswani2017, Section 3.2], in all its usual variants.
 
 Multi-head, grouped-query and multi-query attention [shazeer2019, ainslie2023], cross-attention, sliding windows
-[beltagy2020], chunks, learned sinks, output gates and relative position biases [raffel2020] are fields of one kind.
+[beltagy2020], chunks, learned sinks, output gates and relative position biases [raffel2019] are fields of one kind.
 """
 
 from __future__ import annotations
@@ -124,7 +124,13 @@ class Attention(Layer):
         if self.gated:
             declaration.weights("wgate[d | h v]")
         declaration.weights("wo[h v | d]", unused=self.unused)
-        biases = {"bq[h e]": self.q_bias, "bk[g e]": self.k_bias, "bv[g v]": self.v_bias, "bgate[h v]": self.gated and self.q_bias, "bo[d]": self.o_bias}
+        biases = {
+            "bq[h e]": self.q_bias,
+            "bk[g e]": self.k_bias,
+            "bv[g v]": self.v_bias,
+            "bgate[h v]": self.gated and self.q_bias,
+            "bo[d]": self.o_bias,
+        }
         declaration.weights(*(spec for spec, present in biases.items() if present), unused=self.unused)
         if self.qk_norm != "none":
             axes = {"head": ("e", "e"), "per_head": ("h e", "g e"), "projection": ("h e", "g e")}[self.qk_norm]
@@ -135,17 +141,25 @@ class Attention(Layer):
         if self.sinks:
             declaration.weights("sinks[h]")
         if self.positions == "relative":
-            declaration.weights("relative_bias[u h]", share=".relative_bias" if self.relative_shared else None)
+            declaration.weights("relative_bias[u; h]", share=".relative_bias" if self.relative_shared else None)
 
     def _project(self) -> list[str]:
         rows, source = ("b n", "src") if self.cross else ("b q", "d")
         lines = ["q[b q h e] = x[b q d] wq[d h e]", *(["q[b q h e] = add(q, bq)"] if self.q_bias else [])]
-        lines += [f"k[{rows} g e] = src[{rows} {source}] wk[{source} g e]" if self.cross else "k[b q g e] = x[b q d] wk[d g e]"]
+        lines += [
+            f"k[{rows} g e] = src[{rows} {source}] wk[{source} g e]"
+            if self.cross
+            else "k[b q g e] = x[b q d] wk[d g e]"
+        ]
         lines += [f"k[{rows} g e] = add(k, bk)"] if self.k_bias else []
         if self.values_are_keys:
             lines += [f"v[{rows} g v] = copy(k)"]
         else:
-            lines += [f"v[{rows} g v] = src[{rows} {source}] wv[{source} g v]" if self.cross else "v[b q g v] = x[b q d] wv[d g v]"]
+            lines += [
+                f"v[{rows} g v] = src[{rows} {source}] wv[{source} g v]"
+                if self.cross
+                else "v[b q g v] = x[b q d] wv[d g v]"
+            ]
             lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
         if self.qk_norm != "none":
             lines += [f"q[b q h e] = {self.qk_norm_function}(q)", f"k[{rows} g e] = {self.qk_norm_function}(k)"]
@@ -164,7 +178,11 @@ class Attention(Layer):
     def _output(self) -> list[str]:
         lines = []
         if self.gated:
-            lines += ["gate[b q h v] = x[b q d] wgate[d h v]", "gate[b q h v] = sigmoid(gate)", "o[b q h v] = mul(o, gate)"]
+            lines += [
+                "gate[b q h v] = x[b q d] wgate[d h v]",
+                "gate[b q h v] = sigmoid(gate)",
+                "o[b q h v] = mul(o, gate)",
+            ]
         lines += ["y[b q d] = o[b q h v] wo[h v d]", *(["y[b q d] = add(y, bo)"] if self.o_bias else [])]
         return lines
 
@@ -176,6 +194,8 @@ class Attention(Layer):
         if self.chunk:
             declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
         if self.causal and not self.cross:
-            declaration.mask = f"window:{self.window}" if self.window else f"chunk:{self.chunk}" if self.chunk else "causal"
+            declaration.mask = (
+                f"window:{self.window}" if self.window else f"chunk:{self.chunk}" if self.chunk else "causal"
+            )
         elif self.window:
             declaration.mask = f"local:{self.window}"

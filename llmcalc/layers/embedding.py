@@ -41,7 +41,7 @@ class Embedding(Layer):
         rows = _ROWS[self.table]
         declaration = Declaration({rows: self.rows, "d": self.d_model})
         declaration.weights(
-            f"w[{rows} d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
+            f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
         )
         if not self.unused:
             declaration.equations("y[b q d] = gather(w, ids)")

@@ -43,8 +43,10 @@ class GatedDeltaNet(Layer):
         axes |= {"X": 2 * self.n_k_heads * self.d_k + self.n_v_heads * self.d_v}
         axes |= {"qc": "q", "Kt": "K - 1", "qz": "q", "z": "min(q, Z)"}
         declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"})
-        declaration.weights("wq[d | kh dk]", "wk[d | kh dk]", "wv[d | vh dv]", "wz[d | vh dv]", "wb[d | vh]", "wa[d | vh]")
-        declaration.weights("conv_q[kh dk K]", "conv_k[kh dk K]", "conv_v[vh dv K]", "dt_b[vh]", "A_log[vh]")
+        declaration.weights(
+            "wq[d | kh dk]", "wk[d | kh dk]", "wv[d | vh dv]", "wz[d | vh dv]", "wb[d | vh]", "wa[d | vh]"
+        )
+        declaration.weights("conv_q[kh dk; K]", "conv_k[kh dk; K]", "conv_v[vh dv; K]", "dt_b[vh]", "A_log[vh]")
         declaration.weights("norm[dv]", "wo[vh dv | d]")
         if self.conv_bias:
             declaration.weights("conv_q_b[kh dk]", "conv_k_b[kh dk]", "conv_v_b[vh dv]")
@@ -61,7 +63,11 @@ class GatedDeltaNet(Layer):
             lines.append(f"{name}[b q {axes}] = {name}[b q {axes}] conv_{name}[{axes} K] | decode elementwise")
             lines += [f"{name}[b q {axes}] = add({name}, conv_{name}_b)"] if self.conv_bias else []
             lines.append(f"{name}[b q {axes}] = silu({name})")
-        lines += ["z[b q vh dv] = x[b q d] wz[d vh dv]", "beta[b q vh] = x[b q d] wb[d vh]", "a[b q vh] = x[b q d] wa[d vh]"]
+        lines += [
+            "z[b q vh dv] = x[b q d] wz[d vh dv]",
+            "beta[b q vh] = x[b q d] wb[d vh]",
+            "a[b q vh] = x[b q d] wa[d vh]",
+        ]
         lines += ["beta[b q vh] = sigmoid(beta)", "a[b q vh] = softplus(a)", "a[b q vh] = mul(a, A_log)"]
         return [*lines, "q[b q kh dk] = l2norm(q)", "k[b q kh dk] = l2norm(k)"]
 

@@ -33,7 +33,7 @@ class Head(Layer):
     def declare(self) -> Declaration:
         """Table ``[vocab, d_model]``, contracted over d_model."""
         declaration = Declaration({"V": self.vocab, "d": self.d_model})
-        declaration.weights("w[V d]", share=self.share)
+        declaration.weights("w[V; d]", share=self.share)
         declaration.equations("logits[b o V] = x[b o d] w[V d]")
         if self.bias:
             declaration.weights("b[V]")

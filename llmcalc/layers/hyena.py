@@ -39,12 +39,18 @@ class Hyena(Layer):
     def declare(self) -> Declaration:
         """Input projection to order + 1 streams, short convolutions, filter network, FFT convolutions, output."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "Y": self.order + 1, "O": self.order}
-        axes |= {"M": self.order - 1, "K": self.d_conv, "F": self.d_filter, "Fo": self.d_filter, "B": self.n_filter_layers}
+        axes |= {
+            "M": self.order - 1,
+            "K": self.d_conv,
+            "F": self.d_filter,
+            "Fo": self.d_filter,
+            "B": self.n_filter_layers,
+        }
         axes |= {"D": self.d_position, "L": self.filter_length, "ft": "2 * q", "keep": "c + q", "Kt": "K - 1"}
         declaration = Declaration(axes)
-        declaration.weights("win[d | Y i]", "bin[Y i]", "short[Y i K]", "short_b[Y i]", "wo[i | d]", "bo[d]")
-        declaration.weights("position[L D]", "f_in[D | F]", "f_in_b[F]", "f_hidden[B F | Fo]", "f_hidden_b[B Fo]")
-        declaration.weights("f_out[F | M i]", "frequency[F]", "f_bias[M i]")
+        declaration.weights("win[d | Y i]", "bin[Y i]", "short[Y i; K]", "short_b[Y i]", "wo[i | d]", "bo[d]")
+        declaration.weights("position[L; D]", "f_in[D | F]", "f_in_b[F]", "f_hidden[B; F | Fo]", "f_hidden_b[B; Fo]")
+        declaration.weights("f_out[F | M i]", "frequency[F]", "f_bias[M; i]")
         declaration.equations(*_STREAMS, *_FILTER, *_CONVOLVE)
         declaration.state("streams[b keep M i]", "recurrent")
         declaration.state("short[b Y i Kt]", "conv")

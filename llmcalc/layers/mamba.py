@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
@@ -32,15 +33,15 @@ class Mamba(Layer):
     conv_bias: bool = True
     bcdt_norm: str = "none"
 
-    CHOICES = {"bcdt_norm": ("none", "rmsnorm", "plain")}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"bcdt_norm": ("none", "rmsnorm", "plain")}
 
     def declare(self) -> Declaration:
         """Input projection to x and z, convolution, projections to Δ, B, C, scan, output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "N": self.d_state, "K": self.d_conv}
         axes |= {"R": self.dt_rank, "qc": "q", "Kt": "K - 1"}
         declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "Kt": "K"})
-        declaration.weights("wx[d | i]", "wz[d | i]", "conv[i K]", "w_dt[i | R]", "w_B[i | N]", "w_C[i | N]")
-        declaration.weights("dt_up[R | i]", "dt_b[i]", "A_log[i N]", "D[i]", "wo[i | d]")
+        declaration.weights("wx[d | i]", "wz[d | i]", "conv[i; K]", "w_dt[i | R]", "w_B[i | N]", "w_C[i | N]")
+        declaration.weights("dt_up[R | i]", "dt_b[i]", "A_log[i; N]", "D[i]", "wo[i | d]")
         if self.bias:
             declaration.weights("bx[i]", "bz[i]", "bo[d]")
         if self.conv_bias:
@@ -61,8 +62,12 @@ class Mamba(Layer):
         lines += ["dt[b q R] = u[b q i] w_dt[i R]", "B[b q N] = u[b q i] w_B[i N]", "C[b q N] = u[b q i] w_C[i N]"]
         if self.bcdt_norm != "none":
             lines += ["dt[b q R] = rmsnorm(dt)", "B[b q N] = rmsnorm(B)", "C[b q N] = rmsnorm(C)"]
-        lines += ["delta[b q i] = dt[b q R] dt_up[R i]", "delta[b q i] = add(delta, dt_b)", "delta[b q i] = softplus(delta)"]
+        lines += [
+            "delta[b q i] = dt[b q R] dt_up[R i]",
+            "delta[b q i] = add(delta, dt_b)",
+            "delta[b q i] = softplus(delta)",
+        ]
         lines += ["h[b q i N] = selective_scan(u, delta, B, A_log)"]
         lines += ["y[b q i] = h[b q i N] C[b q N]"]
         lines += ["y[b q i] = add(y, D)", "gz[b q i] = silu(z)", "y[b q i] = mul(y, gz)"]
-        return lines + ["out[b q d] = y[b q i] wo[i d]", *(["out[b q d] = add(out, bo)"] if self.bias else [])]
+        return [*lines, "out[b q d] = y[b q i] wo[i d]", *(["out[b q d] = add(out, bo)"] if self.bias else [])]

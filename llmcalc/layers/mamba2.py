@@ -41,14 +41,16 @@ class Mamba2(Layer):
         self.must_divide("n_groups", "n_ssm_heads")
 
     def declare(self) -> Declaration:
-        """Input projection to z, x, B, C and Δ; convolution over x, B, C; chunked scan; gated norm; output projection."""
+        """Projection to z, x, B, C and Δ; convolution over x, B, C; chunked scan; gated norm; output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "H": self.n_ssm_heads, "P": self.d_ssm_head, "N": self.d_state}
         axes |= {"G": self.n_groups, "K": self.d_conv, "Z": self.chunk}
         axes |= {"X": self.n_ssm_heads * self.d_ssm_head + 2 * self.n_groups * self.d_state}
         axes |= {"qc": "q", "Kt": "K - 1", "qz": "q", "z": "min(q, Z)", "y": "ceil(q, Z)", "yt": "ceil(q, Z) + 1"}
         declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"})
         declaration.weights("wz[d | H P]", "wx[d | H P]", "w_B[d | G N]", "w_C[d | G N]", "w_dt[d | H]")
-        declaration.weights("conv_x[H P K]", "conv_B[G N K]", "conv_C[G N K]", "dt_b[H]", "A_log[H]", "D[H]", "wo[H P | d]")
+        declaration.weights(
+            "conv_x[H P; K]", "conv_B[G N; K]", "conv_C[G N; K]", "dt_b[H]", "A_log[H]", "D[H]", "wo[H P | d]"
+        )
         if self.bias:
             declaration.weights("bz[H P]", "bx[H P]", "b_B[G N]", "b_C[G N]", "b_dt[H]", "bo[d]")
         if self.conv_bias:
@@ -61,7 +63,11 @@ class Mamba2(Layer):
         return declaration
 
     def _project(self) -> list[str]:
-        lines = ["z[b q H P] = x[b q d] wz[d H P]", "u[b q H P] = x[b q d] wx[d H P]", "B[b q G N] = x[b q d] w_B[d G N]"]
+        lines = [
+            "z[b q H P] = x[b q d] wz[d H P]",
+            "u[b q H P] = x[b q d] wx[d H P]",
+            "B[b q G N] = x[b q d] w_B[d G N]",
+        ]
         lines += ["C[b q G N] = x[b q d] w_C[d G N]", "dt[b q H] = x[b q d] w_dt[d H]"]
         for name, axes in (("u", "H P"), ("B", "G N"), ("C", "G N")):
             kernel = f"conv_{'x' if name == 'u' else name}"
@@ -75,7 +81,7 @@ class Mamba2(Layer):
         lines = ["y[b q H P] = add(y, D)"]
         lines += ["gz[b q H P] = silu(z)", "y[b q H P] = mul(y, gz)"]
         lines += ["y[b q H P] = rmsnorm(y)"] if self.norm else []
-        return lines + ["out[b q d] = y[b q H P] wo[H P d]", *(["out[b q d] = add(out, bo)"] if self.bias else [])]
+        return [*lines, "out[b q d] = y[b q H P] wo[H P d]", *(["out[b q d] = add(out, bo)"] if self.bias else [])]
 
 
 _SCAN = [

@@ -1,8 +1,8 @@
 """Multi-head latent attention [deepseek2024v2, Section 2.1]: keys and values are compressed into one latent vector.
 
-While many tokens are processed at once, keys and values are expanded from the latent. In a decode step the up-projections
-are absorbed into the query and the output, and attention runs in the latent space; transformers' eager code expands the
-whole cache again at every step instead.
+While many tokens are processed at once, keys and values are expanded from the latent. In a decode step the
+up-projections are absorbed into the query and the output, and attention runs in the latent space; transformers' eager
+code expands the whole cache again at every step instead.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Mla(Layer):
         axes |= {"qk": self.qk_nope_head_dim + self.qk_rope_head_dim, "t": "c + q"}
         declaration = Declaration(axes)
         self._queries(declaration)
-        declaration.weights("wkva[d | C]", "wkr[d | rope]", "kv_norm[C]", "wkb[C | h nope]", "wvb[C | h v]", "wo[h v | d]")
+        declaration.weights(
+            "wkva[d | C]", "wkr[d | rope]", "kv_norm[C]", "wkb[C | h nope]", "wvb[C | h v]", "wo[h v | d]"
+        )
         if self.bias:
             declaration.weights("bkva[C]", "bkr[rope]", "bo[d]")
         declaration.equations("ckv[b q C] = x[b q d] wkva[d C]", "kr[b q rope] = x[b q d] wkr[d rope]")

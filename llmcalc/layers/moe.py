@@ -88,12 +88,16 @@ class Moe(Layer):
         if self.d_latent:
             declaration.equations("y[b q d] = yl[b q l] w_out[l d]")
         if self.d_ff_shared:
-            shared = Mlp(self.d_model, self.d_ff_shared, self.activation, bool(self.shared_gated), self.shared_bias, self.clamp)
+            shared = Mlp(
+                self.d_model, self.d_ff_shared, self.activation, bool(self.shared_gated), self.shared_bias, self.clamp
+            )
             declaration.include("shared", shared.declare())
             declaration.equations("y[b q d] = add(y, shared)")
         if self.shared_gate:
-            declaration.weights("shared_gate[d]")
-            declaration.equations("sg[b q] = x[b q d] shared_gate[d]", "sg[b q] = sigmoid(sg)", "sy[b q d] = mul(sg, shared)")
+            declaration.weights("shared_gate[d |]")
+            declaration.equations(
+                "sg[b q] = x[b q d] shared_gate[d]", "sg[b q] = sigmoid(sg)", "sy[b q d] = mul(sg, shared)"
+            )
         return declaration
 
     def _route(self, declaration: Declaration) -> None:
@@ -111,9 +115,9 @@ class Moe(Layer):
     def _experts(self, declaration: Declaration, width: str) -> None:
         active = ("x", "j")
         up = (["wg"] if self.gated else []) + ["wu"]
-        declaration.weights(*(f"{name}[x {width} | f]" for name in up), f"wd[x f | {width}]", active=active)
+        declaration.weights(*(f"{name}[x; {width} | f]" for name in up), f"wd[x; f | {width}]", active=active)
         if self.expert_bias:
-            declaration.weights(*(f"b{name[1]}[x f]" for name in up), f"bd[x {width}]", active=active)
+            declaration.weights(*(f"b{name[1]}[x; f]" for name in up), f"bd[x; {width}]", active=active)
         source = "xl" if width == "l" else "x"
         for name in up:
             declaration.equations(f"{name[1]}[b q j f] = {source}[b q {width}] {name}[x {width} f] | x:j")

@@ -1,0 +1,139 @@
+"""Tensors as a checkpoint stores them: renamed, fused, split and transposed, through a layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING
+
+from ..core.errors import UnknownNameError
+from ..core.layer import Layer
+from ..core.ledger import Row
+from ..layouts import Rule, find_layout
+
+if TYPE_CHECKING:
+    from .params import Params
+
+Shape = tuple[int, ...]
+LAYOUTS = ("transformers",)
+
+
+def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
+    """(name, shape) of every parameter once. ``layout`` None: logical names; ``transformers``: as that library keeps
+    them in memory, the experts of a layer in one tensor. A tensor that no rule places keeps its logical name.
+
+    Raises:
+        UnknownNameError: a layout of another name, or none known for this architecture.
+    """
+    if layout is None:
+        return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
+    if layout not in LAYOUTS:
+        raise UnknownNameError("layout", layout, LAYOUTS, hint=f"known: {', '.join(LAYOUTS)}")
+    return [stored for rule, group, number in _grouped(result) for stored in _store(rule, group, number)]
+
+
+def placed(result: Params) -> Iterator[tuple[Row, int | None]]:
+    """Every stored parameter with the number of its block (None outside the blocks), in the order of the model."""
+    for stack in result.architecture.stacks:
+        own = [row for row in result.rows if row.entry.stack is stack and row.copies and not row.tensor.buffer]
+        yield from ((row, None) for row in own if row.entry.run is None and row.entry.section == "inputs")
+        first = 0
+        for index, run in enumerate(stack.runs):
+            rows = [row for row in own if row.entry.run == index]
+            stored = 1 if run.shared else run.count
+            for number in range(first, first + stored):
+                yield from ((row, number) for row in rows if number == first or row.copies > 1)
+            first += stored
+        yield from ((row, None) for row in own if row.entry.run is None and row.entry.section == "outputs")
+
+
+def logical_name(row: Row, number: int | None) -> str:
+    """Stack, block, sub-layer, layer and tensor; a layer's name that equals its sub-layer's is said once."""
+    entry = row.entry
+    block = [] if number is None else ["blocks", str(number), entry.sublayer]
+    name = [] if entry.name == entry.sublayer else [entry.name]
+    return ".".join((entry.stack.name, *block, *name, *row.part, row.tensor.name))
+
+
+def logical_shape(row: Row) -> Shape:
+    """The lengths of a tensor's axes."""
+    return tuple(int(row.declaration.axes[axis]) for axis in row.tensor.axes)
+
+
+def layout_keys(row: Row) -> list[str]:
+    """How a layout may address a tensor: by kind and tensor (``attention.wq``, ``moe.shared.wu``), a norm of a block by
+    the kind or the number of its sub-layer (``mlp.pre_norm.w``, ``sublayer1.pre_norm.w``), a layer outside the blocks by
+    its name (``token.w``)."""
+    entry = row.entry
+    if entry.run is None:
+        places = [entry.name]
+    elif entry.layer.kind() == "norm":
+        mixer = entry.stack.runs[entry.run].block.sublayers[entry.number].branches[0].layer
+        places = [f"{_place(mixer)}.{entry.name}", f"sublayer{entry.number}.{entry.name}"]
+    else:
+        places = [_place(entry.layer)]
+    return [".".join((place, *row.part, row.tensor.name)) for place in places]
+
+
+def _place(layer: Layer) -> str:
+    return "cross_attention" if getattr(layer, "cross", False) else layer.kind()
+
+
+def _conditions(row: Row) -> frozenset[str]:
+    """What holds of a tensor's stack and layer, for the conditions of a layout's rules."""
+    layer = row.entry.layer
+    tied = "tied" if getattr(layer, "share", None) else "untied"
+    return frozenset((row.entry.stack.role, tied, "gated" if getattr(layer, "gated", False) else "plain"))
+
+
+def _grouped(result: Params) -> Iterator[tuple[Rule | None, list[Row], int | None]]:
+    """Tensors that are stored as one, together, with the rule that places them."""
+    layout = find_layout(result.architecture.layout)
+    groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
+    for row, number in placed(result):
+        rule = layout.rule(layout_keys(row), _conditions(row))
+        identity = (row.entry.stack.name, number, rule or logical_name(row, number))
+        groups.setdefault(identity, (rule, [], number))[1].append(row)
+    yield from groups.values()
+
+
+def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[tuple[str, Shape]]:
+    first = group[0]
+    if rule is None:
+        yield logical_name(first, number), logical_shape(first)
+        return
+    entry = first.entry
+    values = {"{i}": str(number), "{s}": str(entry.number), "{side}": entry.stack.name}
+    name = rule.stored
+    for mark, value in values.items():
+        name = name.replace(mark, value)
+    shape = _joined([_stored_shape(row, rule) for row in group], first, rule)
+    if "{x}" not in name:
+        yield name, shape
+        return
+    for expert in range(shape[0]):
+        yield name.replace("{x}", str(expert)), shape[1:]
+
+
+def _stored_shape(row: Row, rule: Rule) -> Shape:
+    """Each group of axes as one dimension; of a matrix [out, in] (or [in, out] if transposed), of a convolution
+    [channels, 1, taps]."""
+    axes = row.declaration.axes
+    sizes = [prod(int(axes[axis]) for axis in group) for group in row.tensor.groups]
+    if row.tensor.linear:
+        *lead, inputs, outputs = sizes
+        return (*lead, inputs, outputs) if rule.transposed else (*lead, outputs, inputs)
+    if row.tensor.groups[-1] == ("K",):
+        return (sizes[0], 1, sizes[1])
+    return tuple(sizes)
+
+
+def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
+    """Shapes side by side along what a matrix gives, or along the first dimension behind the experts'."""
+    shape = list(shapes[0])
+    if row.tensor.linear:
+        along = len(shape) - 1 if rule.transposed else len(shape) - 2
+    else:
+        along = 1 if row.tensor.active and len(shape) > 1 else 0
+    shape[along] = sum(other[along] for other in shapes)
+    return tuple(shape)

@@ -1,0 +1,1 @@
+"""Descriptions of other makers, read as architectures."""

@@ -1,0 +1,80 @@
+"""Hugging Face ``config.json``: a shared bed of rules, a small entry per family, and no key ignored in silence.
+
+A family (``families/``) reads the keys that it understands. Afterwards every key of the config has been read, is known
+to be irrelevant to size and computation, or holds the class's own default; anything else is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ...core.architecture import Architecture
+from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
+from .config import Config
+
+
+def load_config(data: Mapping[str, Any], where: str = "config", overrides: Sequence[str] = ()) -> Architecture:
+    """The architecture of a config, given as plain data.
+
+    Args:
+        data: the content of ``config.json``, complete or sparse (left-out keys take the class's defaults).
+        where: what messages call it.
+        overrides: ``key=value`` texts; keys of the config.
+
+    Raises:
+        UnknownNameError: a ``model_type`` or key that no rule understands.
+        DescriptionError: a value of the wrong type.
+    """
+    from . import families
+
+    model_type = data.get("model_type")
+    if not isinstance(model_type, str):
+        raise DescriptionError("has no model_type", where=where, hint="a config.json names its family in model_type")
+    entry = families.find(model_type)
+    if entry is None:
+        hint = f"{len(families.names())} families are understood"
+        raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=hint)
+    config = Config(_with_overrides(data, overrides, where), entry.model_type, where)
+    try:
+        architecture = entry.read(config)
+        config.check_all_read()
+    except InputError as error:
+        raise error.at(where) from None
+    name = data.get("_name_or_path")
+    inputs = {"model": name if isinstance(name, str) and name else model_type, "file": where, "overrides": list(overrides)}
+    return replace(
+        architecture,
+        name=inputs["model"],
+        family=model_type,
+        inputs=inputs,
+        layout=entry.layout,
+        notes=(*architecture.notes, *_notes(data)),
+    )
+
+
+def _notes(data: Mapping[str, Any]) -> list[str]:
+    quantised = data.get("quantization_config")
+    if not isinstance(quantised, dict):
+        return []
+    method = quantised.get("quant_method", "an unnamed method")
+    return [f"published quantised ({shown(method)}): parameters are counted as logical elements, not as packed ones"]
+
+
+def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: str) -> dict[str, Any]:
+    from ...schema.overrides import check_type, split_override
+
+    changed = dict(data)
+    for text in overrides:
+        key, value = split_override(text)
+        if key not in changed:
+            known = Config(data, str(data["model_type"]), where).known()
+            if key not in known:
+                raise UnknownNameError("config key", key, known, where="--set")
+        elif not isinstance(changed[key], (dict, list)):
+            check_type(key, changed[key], value)
+        else:
+            raise DescriptionError(f"{key} is {shown(changed[key])} and cannot be set here", where="--set")
+        changed[key] = value
+    return changed

@@ -1,0 +1,210 @@
+"""A config that completes itself with the class's defaults and remembers what was read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from .irrelevant import IRRELEVANT
+
+_DATA = Path(__file__).parent.parent.parent / "data" / "hf"
+
+ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
+    "quick_gelu": "quick_gelu",
+    "relu": "relu",
+    "relu2": "relu2",
+    "silu": "silu",
+    "swish": "silu",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "linear": "identity",
+}
+
+
+class Config:
+    """Typed access to the keys of a config; a key of another name (``hidden_size`` for ``d_model``) is understood.
+
+    Every access counts as read; ``check_all_read`` then fails on a key that nobody asked for.
+    """
+
+    def __init__(self, data: Mapping[str, Any], model_type: str, where: str) -> None:
+        self.model_type, self.where = model_type, where
+        self.defaults, self.aliases = _defaults(model_type)
+        self.data: dict[str, Any] = {}
+        for key, value in data.items():
+            own = self.aliases.get(key, key)
+            if own in self.data and self.data[own] != value:
+                raise DescriptionError(f"{key} and {own} are one key with two values", where=where)
+            self.data[own] = value
+        self.read: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value, the class's default, or ``default``."""
+        key = self.aliases.get(key, key)
+        self.read.add(key)
+        if key in self.data:
+            return self.data[key]
+        return self.defaults.get(key, default)
+
+    def ignore(self, keys: str) -> None:
+        """Mark keys, given as one text, as read: computed by the class, or without effect in it."""
+        self.read.update(self.aliases.get(key, key) for key in keys.split())
+
+    def size(self, key: str, default: int | None = None) -> int:
+        """A positive integer."""
+        value = self.optional_size(key)
+        if value is None:
+            value = default
+        if value is None:
+            raise DescriptionError(f"{key} is missing", where=self.where)
+        return value
+
+    def optional_size(self, key: str, zero_is_none: bool = False) -> int | None:
+        """A positive integer or None."""
+        value = self.get(key)
+        if value is None or zero_is_none and value == 0 and type(value) is int:
+            return None
+        if type(value) is not int or value < 1:
+            raise SizeError(f"{key} is {shown(value)}; a size is a positive integer", where=self.where)
+        return value
+
+    def count(self, key: str, default: int = 0) -> int:
+        """An integer that may be 0; None counts as ``default``."""
+        value = self.get(key, default)
+        if value is None:
+            return default
+        if type(value) is not int or value < 0:
+            raise SizeError(f"{key} is {shown(value)}; it is a number from 0 on", where=self.where)
+        return value
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """True or false; None counts as ``default``."""
+        value = self.get(key, default)
+        if value is None:
+            return default
+        if type(value) is not bool:
+            raise DescriptionError(f"{key} is {shown(value)}; it is true or false", where=self.where)
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float | None:
+        """A finite number or None."""
+        value = self.get(key, default)
+        if value is None:
+            return default
+        if type(value) not in (int, float) or value != value or abs(value) == float("inf"):
+            raise DescriptionError(f"{key} is {shown(value)}; it is a finite number", where=self.where)
+        return float(value)
+
+    def word(self, key: str, default: str = "") -> str:
+        """A text."""
+        value = self.get(key, default)
+        if not isinstance(value, str):
+            raise DescriptionError(f"{key} is {shown(value)}; it is a text", where=self.where)
+        return value
+
+    def texts(self, key: str, length: int | None = None) -> list[str] | None:
+        """A list of texts or None, of the given length."""
+        value = self.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise DescriptionError(f"{key} is {shown(value)}; it is a list of texts", where=self.where)
+        if length is not None and len(value) != length:
+            raise SizeError(f"{key} has {len(value)} entries for {length} layers", where=self.where)
+        return value
+
+    def indices(self, key: str) -> list[int]:
+        """A list of layer numbers; None counts as empty."""
+        value = self.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(type(item) is int for item in value):
+            raise DescriptionError(f"{key} is {shown(value)}; it is a list of layer numbers", where=self.where)
+        return value
+
+    def activation(self, key: str = "hidden_act") -> str:
+        """An activation by this package's name."""
+        return self.activation_named(self.word(key), key)
+
+    def activation_named(self, name: str, key: str = "hidden_act") -> str:
+        """This package's name of an activation."""
+        if name not in ACTIVATIONS:
+            raise UnknownNameError(f"activation ({key})", name, ACTIVATIONS, where=self.where)
+        return ACTIVATIONS[name]
+
+    def rope_theta(self, layer_type: str | None = None, default: float = 10000.0) -> float:
+        """The base of the rotary frequencies, from the keys of this or an older version."""
+        parameters = self.get("rope_parameters")
+        if isinstance(parameters, dict):
+            parameters = parameters.get(layer_type, parameters) if layer_type else parameters
+            theta = parameters.get("rope_theta") if isinstance(parameters, dict) else None
+            if type(theta) in (int, float):
+                return float(theta)
+        return self.number("rope_theta", default) or default
+
+    def partial_rotary(self, default: float = 1.0) -> float:
+        """The rotated share of a head."""
+        parameters = self.get("rope_parameters")
+        if isinstance(parameters, dict) and type(parameters.get("partial_rotary_factor")) in (int, float):
+            return float(parameters["partial_rotary_factor"])
+        return self.number("partial_rotary_factor", default) or default
+
+    def head(self) -> str:
+        """What the class adds to the bare model, from ``architectures``: ``causal``, ``mlm``, ``seq2seq`` or ``none``.
+
+        Without ``architectures`` it is the family's language model.
+        """
+        named = self.get("architectures")
+        if named is None:
+            return ""
+        if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
+            raise DescriptionError(f"architectures is {shown(named)}; it is a list of one class", where=self.where)
+        for suffix, head in _HEADS.items():
+            if named[0].endswith(suffix):
+                return head
+        known = ", ".join(f"...{suffix}" for suffix in _HEADS)
+        raise UnknownNameError("kind of class", named[0], [], where=self.where, hint=f"understood: {known}")
+
+    def known(self) -> list[str]:
+        """All keys that the class has."""
+        return sorted({*self.defaults, *self.aliases})
+
+    def check_all_read(self) -> None:
+        """Fail on a key that was neither read, nor is irrelevant, nor holds the class's default."""
+        for key, value in self.data.items():
+            if key in self.read or key in IRRELEVANT:
+                continue
+            if key in self.defaults and self.defaults[key] == value:
+                continue
+            hint = f"its value is {shown(value)}; {self.model_type} is not known to have such a key"
+            raise UnknownNameError("config key", key, self.read | set(self.defaults), where=self.where, hint=hint)
+
+
+_HEADS = {
+    "ForCausalLM": "causal",
+    "LMHeadModel": "causal",
+    "ForMaskedLM": "mlm",
+    "ForConditionalGeneration": "seq2seq",
+    "ForPreTraining": "pretraining",
+    "Model": "none",
+}
+
+
+@lru_cache(maxsize=None)
+def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
+    import json
+
+    file = _DATA / f"{model_type}.json"
+    if not file.is_file():
+        return {}, {}
+    data = json.loads(file.read_text("utf-8"))
+    return data["defaults"], data["aliases"]

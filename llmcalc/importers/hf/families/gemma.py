@@ -1,0 +1,58 @@
+"""Gemma 1 to 3: norms with a unit offset, GEGLU, tied embeddings; from Gemma 2 on sandwich norms and windows."""
+
+from __future__ import annotations
+
+from ....core.architecture import Architecture, Block
+from ....layers.attention import Attention
+from ....layers.head import Head
+from ..config import Config
+from ..rules import TOKENS, causal_lm, glu, grouped, layer_types, prenorm_block, repeated, rmsnorm, rope_attention, sublayer, window
+
+
+def gemma(config: Config) -> Architecture:
+    """Gemma 1 [gemma2024]."""
+    norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
+    key = "hidden_activation" if config.get("hidden_activation") else "hidden_act"
+    attention = rope_attention(config)
+    block = prenorm_block("block", norm, attention=attention, mlp=glu(config, activation=key))
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+
+
+def gemma2(config: Config) -> Architecture:
+    """Gemma 2: every second layer has a window; scores and logits are soft-capped."""
+    layers = config.size("num_hidden_layers")
+    pattern = ["sliding_attention" if index % 2 == 0 else "full_attention" for index in range(layers)]
+    return _sandwich(config, pattern)
+
+
+def gemma3(config: Config) -> Architecture:
+    """Gemma 3: five layers with a window to one without; norms on query and key heads."""
+    layers = config.size("num_hidden_layers")
+    period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
+    pattern = ["full_attention" if (index + 1) % period == 0 else "sliding_attention" for index in range(layers)]
+    return _sandwich(config, pattern, qk_norm="head")
+
+
+def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architecture:
+    norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
+    limit, softcap = window(config), config.number("attn_logit_softcapping")
+    causal = not config.flag("use_bidirectional_attention")
+    if not causal and limit:
+        limit = limit // 2 + 1  # the class turns the width into one side, itself included
+
+    def block(name: str, kind: str, span: int | None) -> Block:
+        attention: Attention = rope_attention(
+            config, layer_type=kind, window=span, logit_softcap=softcap, causal=causal, **changes  # type: ignore[arg-type]
+        )
+        mlp = glu(config, activation="hidden_activation")
+        return Block(name, (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm)))
+
+    kinds = {
+        "sliding_attention": block("local", "sliding_attention", limit),
+        "full_attention": block("global", "full_attention", None),
+    }
+    types = layer_types(config, config.size("num_hidden_layers"), pattern)
+    tied = config.flag("tie_word_embeddings", True)
+    vocab, width = config.size("vocab_size"), config.size("hidden_size")
+    head = Head(vocab, width, share=TOKENS if tied else None, softcap=config.number("final_logit_softcapping"))
+    return causal_lm(config, grouped(kinds[kind] for kind in types), norm, head=head)

@@ -1,0 +1,63 @@
+"""State-space and recurrent models: Mamba, Mamba-2, RWKV-4."""
+
+from __future__ import annotations
+
+from ....core.architecture import Architecture, Named
+from ....layers.mamba import Mamba
+from ....layers.mamba2 import Mamba2
+from ....layers.rwkv_channel_mix import RwkvChannelMix
+from ....layers.rwkv_time_mix import RwkvTimeMix
+from ..config import Config
+from ..rules import causal_lm, layernorm, prenorm_block, repeated, rmsnorm
+
+
+def mamba(config: Config) -> Architecture:
+    """Mamba [gu2023]."""
+    width = config.size("hidden_size")
+    norm = rmsnorm(config, width, "layer_norm_epsilon")
+    rank = config.get("time_step_rank")
+    config.activation()
+    expanded = int((config.number("expand") or 2) * width)
+    mixer = Mamba(
+        width,
+        config.optional_size("intermediate_size") or expanded,
+        config.size("state_size"),
+        config.size("conv_kernel"),
+        -(-width // 16) if rank == "auto" else config.size("time_step_rank"),
+        bias=config.flag("use_bias"),
+        conv_bias=config.flag("use_conv_bias"),
+    )
+    return causal_lm(config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm)
+
+
+def mamba2(config: Config) -> Architecture:
+    """Mamba-2 [dao2024]."""
+    width = config.size("hidden_size")
+    norm = rmsnorm(config, width, "layer_norm_epsilon")
+    config.ignore("expand time_step_rank rms_norm hidden_act")
+    mixer = Mamba2(
+        width,
+        config.size("num_heads"),
+        config.size("head_dim"),
+        config.size("state_size"),
+        config.size("n_groups"),
+        config.size("conv_kernel"),
+        config.size("chunk_size"),
+        bias=config.flag("use_bias"),
+        conv_bias=config.flag("use_conv_bias"),
+    )
+    return causal_lm(config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm)
+
+
+def rwkv(config: Config) -> Architecture:
+    """RWKV-4 [peng2023]: time and channel mixing, one more norm behind the token table."""
+    width = config.size("hidden_size")
+    norm = layernorm(config, width, "layer_norm_epsilon")
+    config.ignore("context_length")
+    block = prenorm_block(
+        "block",
+        norm,
+        time_mix=RwkvTimeMix(width, config.optional_size("attention_hidden_size") or width),
+        channel_mix=RwkvChannelMix(width, config.optional_size("intermediate_size") or 4 * width),
+    )
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm, inputs=(Named("norm", norm),))

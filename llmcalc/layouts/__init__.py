@@ -1,0 +1,70 @@
+"""How checkpoints store what the declarations describe: names, fused matrices, transposed ones. One file per layout.
+
+A layout is a text of lines ``stored name <- logical tensors``; several logical tensors are stored as one, side by side.
+
+    model.layers.{i}.self_attn.q_proj.weight <- attention.wq
+    transformer.h.{i}.attn.c_attn.weight <- attention.wq attention.wk attention.wv | transposed
+
+``{i}`` is the number of the block, ``{x}`` that of an expert stored on its own, ``{side}`` the stack's name. A logical
+tensor is addressed by sub-layer, layer and tensor; the layer is left out where its name equals the sub-layer's. After
+``|``: ``transposed`` (stored as [in, out]) and conditions: ``encoder`` or ``decoder`` (that stack only), ``tied`` or
+``untied``, ``gated`` or ``plain`` (what the layer is). ``{s}`` is the number of the sub-layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib import import_module
+from typing import NamedTuple
+
+from ..core.errors import UnknownNameError
+
+
+class Rule(NamedTuple):
+    """One stored tensor, the logical ones in it, and the conditions under which it is stored so."""
+
+    stored: str
+    parts: tuple[str, ...]
+    transposed: bool
+    conditions: frozenset[str]
+
+
+class Layout(NamedTuple):
+    """The rules of a layout, by the logical tensor that they place."""
+
+    rules: Mapping[str, tuple[Rule, ...]]
+
+    def rule(self, keys: Iterable[str], holds: frozenset[str]) -> Rule | None:
+        """The rule that places a logical tensor: of the first of its keys that has one whose conditions all hold."""
+        found = (rule for key in keys for rule in self.rules.get(key, ()))
+        return next((rule for rule in found if rule.conditions <= holds), None)
+
+
+def read_layout(text: str) -> Layout:
+    """The layout that a text describes."""
+    rules: dict[str, tuple[Rule, ...]] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        stored, _, rest = line.partition("<-")
+        parts, _, notes = rest.partition("|")
+        words = set(notes.split())
+        rule = Rule(stored.strip(), tuple(parts.split()), "transposed" in words, frozenset(words - {"transposed"}))
+        for part in rule.parts:
+            rules[part] = (*rules.get(part, ()), rule)
+    return Layout(rules)
+
+
+@lru_cache(maxsize=None)
+def find_layout(name: str) -> Layout:
+    """A layout by its name, which is that of its file.
+
+    Raises:
+        UnknownNameError: no such layout.
+    """
+    module = name.replace("-", "_")
+    try:
+        text = import_module(f".{module}", __name__).TEXT
+    except ModuleNotFoundError:
+        hint = "the names of the stored tensors are not known for this architecture"
+        raise UnknownNameError("layout", name, [], hint=hint) from None
+    return read_layout(text)

@@ -1,0 +1,48 @@
+"""BERT: post-norm encoder with a transform before the language-model head."""
+
+ENCODER = """
+{m}.embeddings.word_embeddings.weight <- token.w
+{m}.embeddings.position_embeddings.weight <- position.w
+{m}.embeddings.token_type_embeddings.weight <- segment.w
+{m}.embeddings.LayerNorm.weight <- norm.w
+{m}.embeddings.LayerNorm.bias <- norm.b
+{m}.encoder.layer.{i}.attention.self.query.weight <- attention.wq
+{m}.encoder.layer.{i}.attention.self.key.weight <- attention.wk
+{m}.encoder.layer.{i}.attention.self.value.weight <- attention.wv
+{m}.encoder.layer.{i}.attention.output.dense.weight <- attention.wo
+{m}.encoder.layer.{i}.attention.self.query.bias <- attention.bq
+{m}.encoder.layer.{i}.attention.self.key.bias <- attention.bk
+{m}.encoder.layer.{i}.attention.self.value.bias <- attention.bv
+{m}.encoder.layer.{i}.attention.output.dense.bias <- attention.bo
+{m}.encoder.layer.{i}.attention.output.LayerNorm.weight <- attention.norm.w
+{m}.encoder.layer.{i}.attention.output.LayerNorm.bias <- attention.norm.b
+{m}.encoder.layer.{i}.crossattention.self.query.weight <- cross_attention.wq
+{m}.encoder.layer.{i}.crossattention.self.key.weight <- cross_attention.wk
+{m}.encoder.layer.{i}.crossattention.self.value.weight <- cross_attention.wv
+{m}.encoder.layer.{i}.crossattention.output.dense.weight <- cross_attention.wo
+{m}.encoder.layer.{i}.crossattention.self.query.bias <- cross_attention.bq
+{m}.encoder.layer.{i}.crossattention.self.key.bias <- cross_attention.bk
+{m}.encoder.layer.{i}.crossattention.self.value.bias <- cross_attention.bv
+{m}.encoder.layer.{i}.crossattention.output.dense.bias <- cross_attention.bo
+{m}.encoder.layer.{i}.crossattention.output.LayerNorm.weight <- cross_attention.norm.w
+{m}.encoder.layer.{i}.crossattention.output.LayerNorm.bias <- cross_attention.norm.b
+{m}.encoder.layer.{i}.intermediate.dense.weight <- mlp.wu
+{m}.encoder.layer.{i}.intermediate.dense.bias <- mlp.bu
+{m}.encoder.layer.{i}.output.dense.weight <- mlp.wd
+{m}.encoder.layer.{i}.output.dense.bias <- mlp.bd
+{m}.encoder.layer.{i}.output.LayerNorm.weight <- mlp.norm.w
+{m}.encoder.layer.{i}.output.LayerNorm.bias <- mlp.norm.b
+{m}.pooler.dense.weight <- pooler.w
+{m}.pooler.dense.bias <- pooler.b
+"""
+HEAD = """
+cls.predictions.bias <- head.unused_b0
+cls.predictions.transform.dense.weight <- transform.w
+cls.predictions.transform.dense.bias <- transform.b
+cls.predictions.transform.LayerNorm.weight <- transform_norm.w
+cls.predictions.transform.LayerNorm.bias <- transform_norm.b
+cls.predictions.decoder.weight <- head.w
+cls.predictions.bias <- head.b | tied
+cls.predictions.decoder.bias <- head.b | untied
+"""
+TEXT = ENCODER.replace("{m}", "bert") + HEAD
