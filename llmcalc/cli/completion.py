@@ -1,0 +1,38 @@
+"""What the shell offers while a word is being typed: names of models, layouts and quantities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+MOST_OFFERED = 200
+
+
+def models() -> list[str]:
+    """Every name that a preset goes by."""
+    from ..schema.catalogue import names
+
+    return sorted(names())
+
+
+def layouts() -> list[str]:
+    """The stored layouts of checkpoints."""
+    return ["checkpoint", "transformers"]
+
+
+def quantities() -> list[str]:
+    """What can be explained."""
+    from .commands.explain import QUANTITIES
+
+    return list(QUANTITIES)
+
+
+SOURCES: dict[str, Callable[[], list[str]]] = {"models": models, "layouts": layouts, "quantities": quantities}
+
+
+def completer(source: str) -> Callable[[str], list[str]]:
+    """A function from the beginning of a word to the words that it may become."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in SOURCES[source]() if word.startswith(incomplete.lower())][:MOST_OFFERED]
+
+    return complete

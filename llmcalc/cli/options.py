@@ -1,0 +1,28 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from ..report import formats
+from .spec import Argument, Option
+
+MODEL = Argument(
+    "model",
+    "A preset's name, a preset YAML file, a config.json or its folder, or - for standard input.",
+    complete="models",
+)
+SET = Option(
+    "--set",
+    "overrides",
+    "Change a variable or key of the model first, such as n_layers=12; may be repeated.",
+    repeatable=True,
+    metavar="PATH=VALUE",
+)
+FORMAT = Option(
+    "--format",
+    "form",
+    "How to print: default is a table on a terminal, plain text elsewhere.",
+    choices=formats(),
+    metavar="|".join(formats()),
+)
+JSON = Option("--json", "as_json", "Print one JSON object (the same as --format json).", kind=bool, default=False)
+OUTPUT = (FORMAT, JSON)

@@ -1,0 +1,59 @@
+"""The quick parser: well-formed argument lists of a known command, and nothing else.
+
+It accepts ``--x value``, ``--x=value``, flags, repeated options and positional words. Whatever else stands there (a
+mistake, ``--help``, ``--``, a value that begins with a dash) it does not judge: typer reads it instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .spec import Argument, Command, Option
+
+
+def read(command: Command, words: Sequence[str]) -> dict[str, Any] | None:
+    """The keywords for ``command.run``, or None where typer has to look."""
+    values: dict[str, Any] = {option.name: [] if option.repeatable else option.default for option in command.options.values()}
+    options, positional = command.options, []
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-") or word == "-":
+            positional.append(word)
+            continue
+        flag, equals, text = word.partition("=")
+        option = options.get(flag)
+        if option is None or (option.kind is bool and equals):
+            return None
+        if option.kind is bool:
+            values[option.name] = True
+            continue
+        if not equals:
+            text = next(rest, "-")
+        value = _value(option, text)
+        if value is None:
+            return None
+        if option.repeatable:
+            values[option.name].append(value)
+        else:
+            values[option.name] = value
+    return values if _fill(command.arguments, positional, values) else None
+
+
+def _value(option: Option, text: str) -> Any:
+    if text.startswith("-") or (option.choices and text not in option.choices):
+        return None
+    if option.kind is int:
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    return text
+
+
+def _fill(arguments: list[Argument], words: list[str], values: dict[str, Any]) -> bool:
+    """Deal the positional words out; whether they are as many as wanted."""
+    for argument in arguments:
+        taken = words[:] if argument.many else words[:1]
+        if len(taken) < argument.least:
+            return False
+        words = words[len(taken) :]
+        values[argument.name] = taken if argument.many else next(iter(taken), None)
+    return not words

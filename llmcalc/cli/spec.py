@@ -1,0 +1,79 @@
+"""How a command is declared: its arguments and options, once, for both parsers, the help and the completion.
+
+    COMMAND = Command("params", "Count the parameters of a model.", (MODEL, BY, *COMMON), run)
+
+``cli/parser.py`` reads well-formed argument lists by these declarations at no cost; ``cli/typer_app.py`` makes the same
+declarations into a typer application, which prints help, explains mistakes and completes words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Argument(NamedTuple):
+    """A positional word.
+
+    Attributes:
+        name: the keyword that ``run`` receives it by.
+        help: what it is, as a phrase.
+        least: how many are wanted at least; 1 for a lone one.
+        many: it takes all remaining words, and arrives as a list.
+        complete: the source of its completion in ``cli/completion.py``.
+    """
+
+    name: str
+    help: str
+    least: int = 1
+    many: bool = False
+    complete: str = ""
+
+
+class Option(NamedTuple):
+    """A long option.
+
+    Attributes:
+        flag: as it is typed, such as ``--layout``.
+        name: the keyword that ``run`` receives it by.
+        help: what it does, as a phrase.
+        kind: ``str``, ``int``, or ``bool`` for a flag without a value.
+        default: the value when it is not given; a repeatable option starts from an empty list.
+        choices: the words that are accepted; none: any.
+        repeatable: it may be given several times, and arrives as a list.
+        metavar: what stands for its value in the help.
+        complete: the source of its completion in ``cli/completion.py``.
+    """
+
+    flag: str
+    name: str
+    help: str
+    kind: type = str
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    repeatable: bool = False
+    metavar: str = ""
+    complete: str = ""
+
+
+Parameter = Argument | Option
+
+
+class Command(NamedTuple):
+    """A command: ``run`` takes every parameter by keyword and returns the exit code."""
+
+    name: str
+    help: str
+    parameters: tuple[Parameter, ...]
+    run: Callable[..., int]
+    example: str = ""
+
+    @property
+    def arguments(self) -> list[Argument]:
+        """The positional words, in order."""
+        return [parameter for parameter in self.parameters if isinstance(parameter, Argument)]
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """The options by flag."""
+        return {parameter.flag: parameter for parameter in self.parameters if isinstance(parameter, Option)}

@@ -1,0 +1,30 @@
+"""Which commands there are, in which module each lives, and its one-line help: all that is known before one is invoked.
+
+A name of two words is a command of a group. Tests hold this table against the modules.
+"""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "params": ("params", "Count the parameters of a model."),
+    "compare": ("compare", "Set models side by side: structure and every quantity."),
+    "explain": ("explain", "Show how a number is made: formulas, values, sources."),
+    "presets list": ("presets_list", "List the models that are known by name."),
+    "presets show": ("presets_show", "Print a preset, as written or resolved."),
+    "presets search": ("presets_search", "Find presets by words, year and size."),
+    "presets where": ("presets_where", "Tell which file a name is read from."),
+}
+GROUPS = {"presets": "Find and read the models that are known by name."}
+
+
+def split(words: list[str]) -> tuple[str, list[str]]:
+    """The command that the words begin with (empty: none), and the words after it.
+
+    >>> split(["presets", "show", "gpt3"]), split(["params", "gpt3"]), split(["--help"])
+    (('presets show', ['gpt3']), ('params', ['gpt3']), ('', ['--help']))
+    """
+    for length in (1, 2):
+        name = " ".join(words[:length])
+        if name in COMMANDS:
+            return name, words[length:]
+    return "", words

@@ -1,0 +1,27 @@
+"""From results to text: a document per command, a file per output format, one function between them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .document import Document
+
+
+@lru_cache(maxsize=None)
+def formats() -> tuple[str, ...]:
+    """The names of all output formats, found as files of the folder ``formats``."""
+    import os
+
+    folder = os.path.join(os.path.dirname(__file__), "formats")
+    return tuple(sorted(file[:-3] for file in os.listdir(folder) if file.endswith(".py") and file != "__init__.py"))
+
+
+def render(document: Document, form: str) -> str:
+    """The document as text in the format of that name; only that format's module is imported."""
+    from importlib import import_module
+
+    text = import_module(f".formats.{form}", __name__).render(document)
+    assert isinstance(text, str)
+    return text

@@ -1,0 +1,113 @@
+"""Which columns of a table a terminal of some width can show, and how wide each becomes.
+
+A count is two pieces (all digits, and the short form), a share is two (percent, and a bar). When they do not fit, the
+pieces that matter least go first; when what must stay does not fit, the table is split, and the first column repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .document import Cell, Column, Table
+from .numbers import change, exact, human, percent, ratio
+
+GAP = 2
+BROKEN_TEXT = 24  # a text may be broken into lines of this width before another column is given up
+SHORT_FORM, BAR = 1, 2  # how readily they are given up; a column's ``optional`` counts on from there
+SHORTEST_BAR, LONGEST_BAR = 8, 24
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+class Piece(NamedTuple):
+    """A column as it will be printed: texts, and bounds of its width."""
+
+    title: str
+    cells: list[str]
+    right: bool = False
+    least: int = 0
+    most: int = 0
+    optional: int = 0
+    shares: tuple[float, ...] = ()
+
+
+def pieces(table: Table) -> list[Piece]:
+    """All pieces of a table, its total row included."""
+    rows = [*table.rows, *([table.total] if table.total else [])]
+    columns = zip(*rows, strict=True) if rows else ([] for _ in table.columns)
+    return [piece for column, cells in zip(table.columns, columns, strict=True) for piece in _pieces(column, list(cells))]
+
+
+def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
+    given_up = column.optional + BAR if column.optional else 0
+    if column.kind == "count":
+        digits = ["" if cell is None else exact(int(cell)) for cell in cells]
+        short = ["" if cell is None else human(int(cell)) for cell in cells]
+        found = [_piece(column.title, digits, True, given_up)]
+        return [*found, _piece("", short, True, given_up or SHORT_FORM)] if any(short) else found
+    if column.kind == "share":
+        shares = tuple(float(cell or 0) for cell in cells)
+        bars = Piece("", ["" for _ in cells], False, SHORTEST_BAR, LONGEST_BAR, BAR, shares)
+        return [_piece(column.title, [percent(share) for share in shares], True, given_up), bars]
+    texts = [_text(cell, column.kind) for cell in cells]
+    if column.kind == "group":
+        texts = ["" if at and text == texts[at - 1] else text for at, text in enumerate(texts)]
+    piece = _piece(column.title, texts, column.kind in ("number", "change", "ratio"), given_up)
+    return [piece._replace(least=min(piece.most, max(BROKEN_TEXT, len(column.title))))] if column.kind == "text" else [piece]
+
+
+def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:
+    width = max(map(len, [title, *cells]))
+    return Piece(title, cells, right, width, width, optional)
+
+
+def _text(cell: Cell, kind: str) -> str:
+    if cell is None or isinstance(cell, str):
+        return cell or ""
+    return change(int(cell)) if kind == "change" else ratio(cell) if kind == "ratio" else str(cell)
+
+
+def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
+    """The pieces of each table that the width has room for, with their widths."""
+    kept = list(found)
+    while _least(kept) > width and any(piece.optional for piece in kept):
+        first = max(piece.optional for piece in kept)
+        kept = [piece for piece in kept if piece.optional != first]
+    if _least(kept) <= width or len(kept) <= 2:
+        return [_widen(kept, width)]
+    first, *rest = kept
+    parts: list[list[Piece]] = [[first]]
+    for piece in rest:
+        if len(parts[-1]) > 1 and _least([*parts[-1], piece]) > width:
+            parts.append([first])
+        parts[-1].append(piece)
+    return [_widen(part, width) for part in parts]
+
+
+def _least(kept: Sequence[Piece]) -> int:
+    return sum(piece.least for piece in kept) + GAP * (len(kept) - 1)
+
+
+def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
+    """Deal what is left of the width out, from the left; shorten the first column if even the least is too much."""
+    left = width - _least(kept)
+    widths = []
+    for piece in kept:
+        more = max(min(piece.most - piece.least, left), 0)
+        widths.append(piece.least + more)
+        left -= more
+    if left < 0:
+        widths[0] = max(widths[0] + left, min(BROKEN_TEXT, widths[0]) // 2)
+    return list(zip(kept, widths, strict=True))
+
+
+def bar(share: float, width: int, blocks: bool = True) -> str:
+    """A bar for a part of 1, to an eighth of a character.
+
+    >>> bar(0.3, 10), bar(0.3, 10, blocks=False)
+    ('███', '###')
+    """
+    eighths = round(max(0.0, min(share, 1.0)) * width * 8)
+    if not blocks:
+        return "#" * round(eighths / 8)
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()

@@ -1,0 +1,43 @@
+"""``--format csv``: the document's main table, or its tree as rows, with one header line and full precision."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from ...core.tree import Node
+from ..document import Cell, Document
+
+TREE_HEADER = ("path", "value", "unit", "formula", "values", "note")
+
+
+def render(document: Document) -> str:
+    """Comma-separated values; a total row is left out, so that columns can be summed."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows(_tree(document) if document.tree else _table(document))
+    return stream.getvalue()
+
+
+def _table(document: Document) -> Iterator[Sequence[Cell]]:
+    if not document.tables:
+        yield ("quantity", "value", "unit")
+        yield from (fact[:3] for fact in document.facts)
+        return
+    table = document.tables[document.main]
+    yield [column.title or "name" for column in table.columns]
+    yield from table.rows
+
+
+def _tree(document: Document) -> Iterator[Sequence[Cell]]:
+    yield TREE_HEADER
+    for root in document.tree:
+        yield from _rows(root, ())
+
+
+def _rows(node: Node, above: tuple[str, ...]) -> Iterator[Sequence[Cell]]:
+    path = (*above, node.label)
+    yield "/".join(path), node.value, node.unit, node.formula, node.substituted, node.note
+    for child in node.children:
+        yield from _rows(child, path)

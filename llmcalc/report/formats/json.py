@@ -1,0 +1,12 @@
+"""``--format json``: one object, whose shape is described in ``report/record.py``."""
+
+from __future__ import annotations
+
+import json
+
+from ..document import Document
+
+
+def render(document: Document) -> str:
+    """The document's record."""
+    return json.dumps(document.record(), indent=2, ensure_ascii=False, allow_nan=False)

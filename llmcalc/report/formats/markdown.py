@@ -1,0 +1,62 @@
+"""``--format markdown``: headings and pipe tables, for issues, notes and pull requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..document import Cell, Column, Document, Fact, Table
+from ..numbers import change, exact, human, percent, ratio
+from ..outline import derivation, outline
+
+
+def render(document: Document) -> str:
+    """The document, part by part."""
+    parts = [f"## {_escape(document.title)}", *map(_escape, document.subtitle)]
+    parts += [f"> **Warning:** {_escape(line)}" for line in document.warnings]
+    if document.facts:
+        parts.append(_table(["quantity", "value", ""], ["---", "---:", "---"], [_fact(fact) for fact in document.facts]))
+    if document.tree:
+        lines = [(guides, node) for root in document.tree for guides, _, node in outline(root)]
+        parts.append("\n".join(["```text", *(f"{guides}{node.label}: {exact(node.value)}  {derivation(node)}".rstrip() for guides, node in lines), "```"]))
+    parts += [_section(table) for table in document.tables]
+    parts += ["\n".join(f"- {_escape(note)}" for note in document.notes)] if document.notes else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _fact(fact: Fact) -> list[str]:
+    value = _number(fact.value) if isinstance(fact.value, int) else str(fact.value)
+    return [fact.label, value, f"{fact.unit}, {fact.note}" if fact.note else fact.unit]
+
+
+def _section(table: Table) -> str:
+    rows = [[_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
+    if table.total:
+        total = [_cell(cell, column) for cell, column in zip(table.total, table.columns, strict=True)]
+        rows.append([f"**{cell}**" if cell else "" for cell in total])
+    rules = ["---" if column.kind in ("text", "name", "group") else "---:" for column in table.columns]
+    text = _table([column.title for column in table.columns], rules, rows)
+    return f"### {_escape(table.title)}\n\n{text}" if table.title else text
+
+
+def _table(header: Sequence[str], rules: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rules, *rows))
+
+
+def _cell(value: Cell, column: Column) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _escape(value)
+    if column.kind == "count":
+        return _number(int(value))
+    writers = {"share": percent, "ratio": ratio, "change": lambda number: change(int(number))}
+    return writers[column.kind](value) if column.kind in writers else str(value)
+
+
+def _number(number: int) -> str:
+    short = human(number)
+    return f"{exact(number)} ({short})" if short else exact(number)
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")

@@ -1,0 +1,52 @@
+"""``--format plain``: for pipes and files. Every digit, no colour, columns at least two spaces apart, nothing cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..document import Cell, Document, Fact, Table
+from ..outline import derivation, outline
+
+GAP = "  "
+NUMERIC = ("number", "count", "change", "ratio", "share")
+
+
+def render(document: Document) -> str:
+    """The document, part by part."""
+    parts = ["\n".join([document.title, *document.subtitle, *(f"warning: {line}" for line in document.warnings)])]
+    if document.facts:
+        parts.append(_aligned([_fact(fact) for fact in document.facts], [False, True, False]))
+    parts += [_tree(document)] if document.tree else []
+    parts += [_table(table) for table in document.tables]
+    parts += ["\n".join(f"note: {note}" for note in document.notes)] if document.notes else []
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _fact(fact: Fact) -> list[str]:
+    return [fact.label, _cell(fact.value), f"{fact.unit} ({fact.note})" if fact.note else fact.unit]
+
+
+def _table(table: Table) -> str:
+    rows = [[column.title for column in table.columns], *(list(map(_cell, row)) for row in table.rows)]
+    if table.total:
+        rows.append(list(map(_cell, table.total)))
+    text = _aligned(rows, [column.kind in NUMERIC for column in table.columns])
+    return f"{table.title}\n{text}" if table.title else text
+
+
+def _tree(document: Document) -> str:
+    lines = [line for root in document.tree for line in outline(root)]
+    return _aligned([[str(node.value), guides + node.label, derivation(node)] for guides, _, node in lines], [True, False, False])
+
+
+def _cell(value: Cell) -> str:
+    return "" if value is None else str(value)
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        GAP.join(cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in zip(row, widths, right, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)

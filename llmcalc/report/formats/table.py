@@ -1,0 +1,161 @@
+"""``--format table``: for terminals. Exact and short numbers side by side, bars, and columns that fit the width.
+
+``NO_COLOR`` and ``TERM=dumb`` are respected; the width is that of the terminal, or ``COLUMNS``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from ..document import Document, Fact, Table
+from ..fitting import GAP, Piece, bar, fit, pieces
+from ..numbers import exact, human
+from ..outline import derivation, outline
+
+NARROWEST = 40
+TITLE, QUIET, LOUD, FILLED = "bold", "dim", "bold yellow", "cyan"
+
+
+def render(document: Document) -> str:
+    """The document, part by part, as wide as the terminal at most."""
+    console = _console()
+    parts: list[Iterator[object]] = [_heading(document), _facts(document.facts)]
+    parts += [_tree(document, console.width)] + [_table(table, console) for table in document.tables]
+    parts += [_notes(document)]
+    for number, part in enumerate(list(items) for items in parts):
+        if part and number:
+            console.print()
+        for item in part:
+            console.print(item, soft_wrap=False)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _console() -> Console:
+    colourless = bool(os.environ.get("NO_COLOR"))
+    return Console(
+        file=io.StringIO(),
+        width=max(shutil.get_terminal_size().columns, NARROWEST),
+        force_terminal=True if sys.stdout.isatty() else None,
+        color_system=None if colourless else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+
+
+def _heading(document: Document) -> Iterator[object]:
+    yield Text(document.title, TITLE)
+    for line in document.subtitle:
+        yield _hanging(line, QUIET)
+    for line in document.warnings:
+        yield Text(f"! {line}", LOUD)
+
+
+def _hanging(line: str, style: str = "") -> Grid:
+    """A line of ``a · b · c`` that is broken between its items, with later lines indented."""
+    name, colon, rest = line.partition(": ")
+    grid = Grid.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True, style=style)
+    grid.add_column(style=style)
+    if not colon:
+        name, rest = "", line
+    items = rest.split(" · ")
+    glued = " · ".join(item.replace(" ", "\N{NO-BREAK SPACE}") for item in items) if len(items) > 1 else rest
+    grid.add_row(name + colon.strip(), glued)
+    return grid
+
+
+def _facts(facts: tuple[Fact, ...]) -> Iterator[object]:
+    if not facts:
+        return
+    grid = Grid.grid(padding=(0, GAP, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, justify="right")
+    grid.add_column(no_wrap=True, justify="right", style=TITLE)
+    grid.add_column(style=QUIET)
+    for fact in facts:
+        number = isinstance(fact.value, int)
+        digits, short = (exact(int(fact.value)), human(int(fact.value))) if number else (str(fact.value or ""), "")  # type: ignore[arg-type]
+        grid.add_row(fact.label, digits, short, f"{fact.unit}, {fact.note}" if fact.note else fact.unit)
+    yield grid
+
+
+def _table(table: Table, console: Console) -> Iterator[object]:
+    if not table.rows:
+        return
+    if table.title:
+        yield Text(table.title, TITLE)
+    blocks = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    for number, part in enumerate(fit(pieces(table), console.width)):
+        if number:
+            yield Text()
+        yield _grid(part, bool(table.total), blocks)
+
+
+def _grid(part: list[tuple[Piece, int]], has_total: bool, blocks: bool) -> Grid:
+    grid = Grid(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style=QUIET, collapse_padding=True)
+    for piece, width in part:
+        style = FILLED if piece.shares else None
+        grid.add_column(
+            piece.title, justify="right" if piece.right else "left", width=width, style=style, overflow="fold",
+            no_wrap=width >= piece.most,
+        )  # fmt: skip
+    drawn = [[bar(share, width, blocks) for share in piece.shares] or piece.cells for piece, width in part]
+    rows = list(zip(*drawn, strict=True))
+    for at, row in enumerate(rows):
+        last = has_total and at == len(rows) - 1
+        cells = ["" if last and piece.shares else cell for cell, (piece, _) in zip(row, part, strict=True)]
+        grid.add_row(*cells, style=TITLE if last else None)
+    return grid
+
+
+def _tree(document: Document, width: int) -> Iterator[object]:
+    """Value, label, derivation; what does not fit into the line goes below it, under the same guides."""
+    lines = [line for root in document.tree for line in outline(root)]
+    digits = max((len(exact(node.value)) for _, _, node in lines), default=0)
+    named = max((len(guides + node.label) for guides, _, node in lines), default=0)
+    longest = max((len(derivation(node)) for _, _, node in lines), default=0)
+    aligned = digits + named + longest + 2 * GAP <= width
+    for guides, below, node in lines:
+        line = Text(f"{exact(node.value):>{digits}}{' ' * GAP}")
+        line.append(guides, QUIET).append(node.label, TITLE if node.children else "")
+        how = derivation(node)
+        if aligned:
+            line.append(" " * (digits + named + 2 * GAP - len(line)))
+        elif len(line) + GAP + len(how) > width:
+            yield line
+            indent = digits + GAP + len(below)
+            yield from _below(how, " " * (digits + GAP), below, width - indent)
+            continue
+        else:
+            line.append(" " * GAP)
+        yield line.append(how, QUIET)
+
+
+def _below(how: str, margin: str, guides: str, width: int) -> Iterator[Text]:
+    broken = [part for line in how.split(" = ") for part in [line]]
+    for at, part in enumerate(broken):
+        text = f"= {part}" if at else part
+        while text:
+            yield Text(margin).append(guides + text[:width], QUIET)
+            text = text[width:]
+
+
+def _notes(document: Document) -> Iterator[object]:
+    for note in document.notes:
+        grid = Grid.grid(padding=(0, 1, 0, 0))
+        grid.add_column(style=QUIET)
+        grid.add_column()
+        grid.add_row("note:", note)
+        yield Padding(grid, 0)

@@ -1,0 +1,28 @@
+"""What every document about a model begins and ends with: its title, structure, status and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.architecture import Architecture
+from .structure import structure_line
+
+
+def title(architecture: Architecture) -> str:
+    """``GPT-3 (gpt3-175b)``, with the overrides if there are any."""
+    known = architecture.title and architecture.title != architecture.name
+    named = f"{architecture.title} ({architecture.name})" if known else architecture.name
+    overrides: Sequence[str] = architecture.inputs.get("overrides", ())
+    return f"{named} with {', '.join(overrides)}" if overrides else named
+
+
+def structure(architecture: Architecture) -> tuple[str, ...]:
+    """One line per stack."""
+    return tuple(structure_line(stack) for stack in architecture.stacks)
+
+
+def warnings(architecture: Architecture) -> tuple[str, ...]:
+    """A loud line for a model that nobody published."""
+    if architecture.status == "published":
+        return ()
+    return (f"{architecture.name} is {architecture.status}: its sizes are not published, and may be wrong",)

@@ -1,0 +1,150 @@
+"""The answer to ``params``: totals, a breakdown by component, layer or tensor, and the published figures beside ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..calc.params import Params
+from ..core.ledger import Row
+from .document import Column, Document, Fact, Table
+from .model import structure, title, warnings
+from .published import comparisons, published_table
+from .record import model_inputs, record
+
+UNIT = "parameters"
+BREAKDOWNS = ("component", "layer", "tensor")
+CONVENTIONS = {
+    "total": "each shared tensor once, frozen tables included, buffers not",
+    "active": "total minus the routed experts that a token does not use; embeddings included",
+    "embedding": "the input token embedding alone",
+    "non_embedding": "total minus token, position and other look-up tables",
+}
+
+
+def params_document(result: Params, by: str = "component", layout: str | None = None, with_tree: bool = False) -> Document:
+    """The document of a count; ``layout`` names the stored layout that tensors are listed in."""
+    architecture = result.architecture
+    found = comparisons(result, architecture.expect)
+    breakdown = {"component": _by_component, "layer": _by_layer, "tensor": _by_tensor}[by]
+    tables = [_stored(result, layout) if layout else breakdown(result)]
+    if found:
+        tables.append(published_table(found))
+    if result.extras:
+        columns = (Column("not counted", "name"), Column(UNIT, "count"), Column("why"))
+        tables.append(Table("", columns, [(extra.name, count, extra.reason) for extra, count in result.extras]))
+    return Document(
+        title(architecture),
+        lambda: _record(result, by, layout),
+        subtitle=structure(architecture),
+        warnings=warnings(architecture),
+        facts=tuple(_facts(result)),
+        tables=tuple(tables),
+        tree=(result.tree,) if with_tree else (),
+        notes=architecture.notes,
+    )
+
+
+def _facts(result: Params) -> list[Fact]:
+    facts = [Fact("total", result.total, UNIT)]
+    if result.active != result.total:
+        facts.append(Fact("active", result.active, UNIT, "used by one token"))
+    facts += [Fact("embedding", result.embedding, UNIT), Fact("non-embedding", result.non_embedding, UNIT)]
+    if result.buffers:
+        facts.append(Fact("buffers", result.buffers, "elements", "stored, but no parameters"))
+    return facts
+
+
+def _share(count: int, result: Params) -> float:
+    return count / result.total if result.total else 0.0
+
+
+def _by_component(result: Params) -> Table:
+    counts = sorted(result.by_component.items(), key=lambda item: -item[1])
+    columns = (Column("component", "name"), Column(UNIT, "count"), Column("share", "share"))
+    rows = [(name, count, _share(count, result)) for name, count in counts]
+    return Table("by component", columns, list(rows), ("total", result.total, _share(result.total, result)))
+
+
+def _by_layer(result: Params) -> Table:
+    """Equal neighbours in one row; what stands before and after the blocks has rows of its own."""
+    several = len(result.architecture.stacks) > 1
+    rows: list[tuple[Any, ...]] = []
+    layers = iter(result.by_layer)
+    for stack in result.architecture.stacks:
+        prefix = f"{stack.name} " if several else ""
+        outside = {"inputs": 0, "outputs": 0}
+        for row in result.rows:
+            if row.entry.stack is stack and row.entry.run is None and not row.tensor.buffer:
+                outside[row.entry.section] += row.size * row.copies
+        groups: list[list[Any]] = []
+        for name, number in _numbered(stack):
+            size = next(layers)
+            if groups and groups[-1][2:] == [name, size]:
+                groups[-1][1] = number
+            else:
+                groups.append([number, number, name, size])
+        rows.append((f"{prefix}inputs", "", None, outside["inputs"], _share(outside["inputs"], result)))
+        for first, last, name, size in groups:
+            label = f"{prefix}layer {first}" if first == last else f"{prefix}layers {first}-{last}"
+            count = (last - first + 1) * size
+            rows.append((label, name, size, count, _share(count, result)))
+        rows.append((f"{prefix}outputs", "", None, outside["outputs"], _share(outside["outputs"], result)))
+    columns = (
+        Column("layers", "name"), Column("block", "name"), Column(f"{UNIT} each", "count", optional=1),
+        Column(UNIT, "count"), Column("share", "share"),
+    )  # fmt: skip
+    return Table("by layer", columns, rows, ("total", "", None, result.total, 1.0 if result.total else 0.0))
+
+
+def _numbered(stack: Any) -> list[tuple[str, int]]:
+    names = [run.block.name for run in stack.runs for _ in range(run.count)]
+    return [(name, number) for number, name in enumerate(names)]
+
+
+def _by_tensor(result: Params) -> Table:
+    """Tensors as declared, those of equal blocks in one row."""
+    rows = [(_path(row), _shape(row), row.copies, row.size, row.size * row.copies) for row in _counted(result)]
+    columns = (
+        Column("tensor", "name"), Column("shape", "name"), Column("copies", "number"),
+        Column(f"{UNIT} each", "count", optional=1), Column(UNIT, "count"),
+    )  # fmt: skip
+    return Table("by tensor", columns, list(rows), ("total", "", None, None, result.total))
+
+
+def _counted(result: Params) -> list[Row]:
+    return [row for row in result.rows if row.copies and not row.tensor.buffer]
+
+
+def _path(row: Row) -> str:
+    return ".".join((*row.entry.path, *row.part, row.tensor.name))
+
+
+def _shape(row: Row) -> str:
+    return "×".join(str(row.declaration.axes[axis]) for axis in row.tensor.axes)
+
+
+def _stored(result: Params, layout: str | None) -> Table:
+    """Every tensor as a layout stores it."""
+    rows: list[tuple[Any, ...]] = []
+    for name, shape in result.tensors(layout):
+        count = 1
+        for length in shape:
+            count *= length
+        rows.append((name, "×".join(map(str, shape)), count))
+    columns = (Column("tensor", "name"), Column("shape", "name"), Column("elements", "count"))
+    return Table(f"tensors as stored by {layout}", columns, rows, ("total", "", sum(row[2] for row in rows)))
+
+
+def _record(result: Params, by: str, layout: str | None) -> dict[str, Any]:
+    architecture = result.architecture
+    inputs = {**model_inputs(architecture), "by": by, "layout": layout, "conventions": CONVENTIONS}
+    data = {**result.to_dict(), "notes": list(architecture.notes)}
+    data["published"] = [comparison.to_dict() for comparison in comparisons(result, architecture.expect)]
+    if layout:
+        data["tensors"] = [{"name": name, "shape": list(shape)} for name, shape in result.tensors(layout)]
+    elif by == "tensor":
+        data["tensors"] = [
+            {"name": _path(row), "shape": [row.declaration.axes[axis] for axis in row.tensor.axes], "copies": row.copies}
+            for row in _counted(result)
+        ]
+    return record("params", inputs, data)

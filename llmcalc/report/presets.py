@@ -1,0 +1,91 @@
+"""The answers to ``presets``: what is known by name, what matches, and which file a name is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..schema import catalogue
+from .document import Cell, Column, Document, Fact, Table
+from .record import record
+from .search import Model
+
+OF_LIST = ("name", "title", "family", "year", "status", "default", "sizes", "aliases", "file")
+
+
+def list_document(presets: Sequence[dict[str, Any]]) -> Document:
+    """A row per family; its sizes are the names behind the dash."""
+    columns = (Column("family", "name"), Column("title"), Column("year", "number", optional=2), Column("sizes"))
+    rows: list[tuple[Cell, ...]] = [
+        (preset["name"], preset["title"] + _status(preset), preset["year"], _sizes(preset)) for preset in presets
+    ]
+    count = sum(max(len(preset["sizes"]), 1) for preset in presets)
+    return Document(
+        f"{count} models in {len(presets)} families",
+        lambda: record("presets list", {}, {"presets": list(presets)}),
+        subtitle=("name a model family-size, such as gpt3-175b; the family's name alone means the size marked *",),
+        tables=(Table("", columns, rows),),
+    )
+
+
+def _status(preset: dict[str, Any]) -> str:
+    return "" if preset["status"] == "published" else f" ({preset['status']})"
+
+
+def _sizes(preset: dict[str, Any]) -> str:
+    return ", ".join(f"{size}*" if size == preset["default"] else size for size in preset["sizes"])
+
+
+def summaries() -> tuple[list[dict[str, Any]], list[str]]:
+    """What every preset file says about itself, and a line for each one that cannot be read."""
+    from ..core.errors import InputError
+
+    found, broken = [], []
+    for name, file in sorted(catalogue.files().items()):
+        try:
+            found.append(summary(name, file))
+        except InputError as error:
+            broken.append(str(error))
+    return found, broken
+
+
+def summary(name: str, file: Path) -> dict[str, Any]:
+    """The head of a preset file, without building anything."""
+    data = catalogue.raw(file)
+    sizes, aliases = data.get("sizes") or {}, data.get("aliases") or {}
+    default = data.get("default") or next(iter(sizes), None)
+    head = {"name": name, "title": str(data.get("title") or name), "family": str(data.get("family") or name)}
+    return head | {
+        "year": data.get("year"),
+        "status": str(data.get("status") or "published"),
+        "default": None if default is None else str(default),
+        "sizes": [str(size) for size in sizes],
+        "aliases": {str(alias): None if size is None else str(size) for alias, size in aliases.items()},
+        "file": str(file),
+    }
+
+
+def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
+    """A row per model that matches."""
+    columns = (
+        Column("model", "name"), Column("title", optional=3), Column("year", "number", optional=2),
+        Column("kind", optional=1), Column("parameters", "count"),
+    )  # fmt: skip
+    rows: list[tuple[Cell, ...]] = [(model.name, model.title, model.year, model.kind, model.total) for model in found]
+    return Document(
+        f"{len(found)} {'model matches' if len(found) == 1 else 'models match'} {' '.join(words)}".rstrip(),
+        lambda: record("presets search", {"words": list(words)}, {"models": [model._asdict() for model in found]}),
+        tables=(Table("", columns, rows),) if rows else (),
+    )
+
+
+def where_document(name: str, found: catalogue.Found) -> Document:
+    """The file that a name is read from, its size, and the files that it hides."""
+    files = [folder / found.file.name for folder in catalogue.folders()]
+    hidden = [str(file) for file in files if file.is_file() and file != found.file]
+    size = found.size or summary(found.file.stem, found.file)["default"]
+    facts = [Fact("file", str(found.file)), Fact("size", size or "the only one")]
+    facts += [Fact("hides", file) for file in hidden]
+    result = {"file": str(found.file), "size": size, "hides": hidden}
+    return Document(name, lambda: record("presets where", {"model": name}, result), facts=tuple(facts))

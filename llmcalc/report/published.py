@@ -1,0 +1,81 @@
+"""Published figures beside ours: does the paper's number agree, and if not, why."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..core.architecture import Expectation
+from .document import Cell, Column, Table
+from .numbers import human
+
+COLUMNS = (
+    Column("quantity", "name"),
+    Column("published", "name"),
+    Column("ours", "count"),
+    Column("difference", "name"),
+    Column("verdict"),
+    Column("source", optional=1),
+)
+ATTRIBUTES = {"params": "total"}
+
+
+class Comparison(NamedTuple):
+    """A published figure and the number of ours that it is about."""
+
+    expectation: Expectation
+    attribute: str
+    ours: int
+
+    @property
+    def relative(self) -> float:
+        """How far the published figure is from ours, as a part of it."""
+        value = self.expectation.value
+        return (self.ours - value) / value if value else float(self.ours != 0)
+
+    @property
+    def within(self) -> bool:
+        """Whether ours is within the figure's tolerance (its rounding)."""
+        return abs(self.relative) <= self.expectation.tolerance
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        known = self.expectation
+        return {
+            "quantity": self.attribute,
+            "printed": known.printed or human(int(known.value)),
+            "published": known.value,
+            "ours": self.ours,
+            "relative_difference": self.relative,
+            "tolerance": known.tolerance,
+            "within": self.within,
+            "source": known.source,
+            "note": known.note,
+        }
+
+
+def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison]:
+    """Every expectation about a quantity that ``result`` has."""
+    found = []
+    for expectation in expect:
+        attribute = ATTRIBUTES.get(expectation.quantity, expectation.quantity)
+        ours = getattr(result, attribute, None) if attribute.isidentifier() else None
+        if type(ours) is int:
+            found.append(Comparison(expectation, attribute, ours))
+    return found
+
+
+def published_table(found: list[Comparison]) -> Table:
+    """The figures as a table."""
+    return Table("published", COLUMNS, [_row(comparison) for comparison in found])
+
+
+def _row(comparison: Comparison) -> tuple[Cell, ...]:
+    known = comparison.expectation
+    printed = known.printed or human(int(known.value)) or str(known.value)
+    difference = f"{100 * comparison.relative:+.2f} %" if comparison.ours != known.value else "none"
+    if comparison.within:
+        verdict = "exactly" if comparison.ours == known.value else f"within ±{100 * known.tolerance:.3g} %"
+    else:
+        verdict = "differs"
+    verdict = f"{verdict}: {known.note}" if known.note else verdict
+    return comparison.attribute.replace("_", "-"), printed, comparison.ours, difference, verdict, known.source

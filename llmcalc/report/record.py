@@ -1,0 +1,60 @@
+"""The JSON object that every command can print: ``schema``, ``command``, ``inputs`` and ``result``.
+
+    {"schema": "llmcalc/1", "command": "params",
+     "inputs": {"model": "gpt3-175b", "hash": "sha256:...", "overrides": [], ...},
+     "result": {"total": 174604259328, ...}}
+
+Keys of ``result`` are the attribute names of the Python results. Integers are exact; since many readers keep numbers as
+64-bit floats, each integer beyond 2^53 stands a second time as text: ``total`` and ``total_str``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.fingerprint import fingerprint
+
+SCHEMA = "llmcalc/1"
+LARGEST_EXACT_FLOAT = 2**53
+
+
+def record(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, Any]:
+    """The object around a result."""
+    return {"schema": SCHEMA, "command": command, "inputs": dict(inputs), "result": with_texts(result)}
+
+
+def model_inputs(architecture: Architecture) -> dict[str, Any]:
+    """What identifies a model: its name, file, overrides and the hash of what it is made of."""
+    return {
+        "model": architecture.name,
+        "title": architecture.title,
+        "status": architecture.status,
+        "source": architecture.source,
+        "file": architecture.inputs.get("file", ""),
+        "overrides": list(architecture.inputs.get("overrides", ())),
+        "hash": fingerprint(architecture),
+    }
+
+
+def with_texts(data: Any) -> Any:
+    """The data with ``<key>_str`` beside every integer, or list of integers, beyond 2^53.
+
+    >>> with_texts({"a": 2**53, "b": 2**53 + 1})
+    {'a': 9007199254740992, 'b': 9007199254740993, 'b_str': '9007199254740993'}
+    """
+    if isinstance(data, Mapping):
+        texts: dict[str, Any] = {}
+        for key, value in data.items():
+            texts[key] = with_texts(value)
+            if _large(value):
+                texts[f"{key}_str"] = str(value)
+            elif isinstance(value, (list, tuple)) and any(map(_large, value)):
+                texts[f"{key}_str"] = [str(item) for item in value]
+        return texts
+    return [with_texts(item) for item in data] if isinstance(data, (list, tuple)) else data
+
+
+def _large(value: Any) -> bool:
+    return type(value) is int and abs(value) > LARGEST_EXACT_FLOAT

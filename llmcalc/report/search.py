@@ -1,0 +1,83 @@
+"""Which models match some words: parts of names, kinds of layers, years, and ranges of sizes.
+
+    moe >100b          mixtures of more than 100e9 parameters
+    llama 2024         what is called llama and is of 2024
+    encoder 100m-1b    encoders between 100e6 and 1e9 parameters
+    >=2025             of 2025 or later
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import ge, gt, le, lt
+from typing import Any, NamedTuple
+
+from ..calc.params import params
+from ..core.architecture import Architecture
+from ..core.ledger import entries
+from ..schema.preset import load_file
+
+_SCALES = {"k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
+_BOUND = re.compile(r"(>=|<=|>|<)([0-9]+(?:\.[0-9]+)?)([kmbt]?)")
+_RANGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kmbt])-([0-9]+(?:\.[0-9]+)?)([kmbt])")
+
+
+class Model(NamedTuple):
+    """What a search looks at, and shows."""
+
+    name: str
+    title: str
+    family: str
+    year: int | None
+    kind: str
+    total: int
+    aliases: tuple[str, ...]
+
+
+def search(words: Sequence[str], presets: Iterable[dict[str, Any]]) -> Iterator[Model]:
+    """Every model of the presets that all words match."""
+    tests = [_test(word.lower()) for word in words]
+    for preset in presets:
+        for model in _models(preset):
+            if all(test(model) for test in tests):
+                yield model
+
+
+def _test(word: str) -> Callable[[Model], bool]:
+    bound, between = _BOUND.fullmatch(word), _RANGE.fullmatch(word)
+    if bound:
+        compare, limit = _OPERATORS[bound[1]], float(bound[2])
+        if bound[3]:
+            return lambda model: compare(model.total, limit * _SCALES[bound[3]])
+        return lambda model: compare(model.year or 0, limit)
+    if between:
+        low, high = float(between[1]) * _SCALES[between[2]], float(between[3]) * _SCALES[between[4]]
+        return lambda model: low <= model.total <= high
+    return lambda model: any(word in text.lower() for text in _texts(model))
+
+
+def _texts(model: Model) -> tuple[str, ...]:
+    return (model.name, model.title, model.family, str(model.year), model.kind, *model.aliases)
+
+
+def _models(preset: dict[str, Any]) -> Iterator[Model]:
+    from pathlib import Path
+
+    for size in preset["sizes"] or [None]:
+        architecture = load_file(Path(preset["file"]), size)
+        names = tuple(alias for alias, meant in preset["aliases"].items() if (meant or preset["default"]) == size)
+        yield Model(
+            architecture.name, preset["title"], preset["family"], preset["year"], kind_of(architecture),
+            params(architecture).total, names,
+        )  # fmt: skip
+
+
+def kind_of(architecture: Architecture) -> str:
+    """The roles of the stacks and what is special inside: ``decoder, moe, window``."""
+    roles = "-".join(dict.fromkeys(stack.role for stack in architecture.stacks))
+    kinds = dict.fromkeys(entry.layer.kind() for entry in entries(architecture) if entry.run is not None)
+    common = ("attention", "mlp", "norm")
+    windows = any(getattr(entry.layer, "window", None) for entry in entries(architecture))
+    return ", ".join([roles, *(kind for kind in kinds if kind not in common), *(["window"] if windows else [])])

@@ -1,0 +1,159 @@
+"""What an architecture looks like, read off the fields of its layers; no kind or family is known by name.
+
+A *trait* is a field of a kind, such as attention's ``n_heads``, with its values and the number of blocks that have each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from ..core.architecture import Architecture, Stack, declare
+from ..core.axes import NAMES
+from ..core.layer import Layer
+
+MOST_VALUES = 3
+NOTHING = "–"
+
+
+class Key(NamedTuple):
+    """A field of a kind."""
+
+    kind: str
+    field: str
+
+
+class Trait(NamedTuple):
+    """The values of a field, each with the number of blocks that have it (0: outside the blocks)."""
+
+    values: dict[Any, int]
+    size: bool
+    derived: bool
+
+
+Traits = dict[Key, Trait]
+
+
+def structure_line(stack: Stack) -> str:
+    """A stack in one line: ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``."""
+    own = traits(stack)
+    named = label([{key: trait for key, trait in own.items() if trait.size and not trait.derived}], [stack])[0]
+    parts = [f"{stack.n_layers} layers", f"d_model {stack.d_model}", *(f"{name} {text}" for name, text in named.items())]
+    name = stack.name if stack.name == stack.role else f"{stack.name} ({stack.role})"
+    return f"{name}: {' · '.join(parts)}"
+
+
+def side_by_side(models: Sequence[Architecture]) -> list[tuple[str, list[str]]]:
+    """(trait, a text per model): all sizes, and whatever else is not the same in all models."""
+    names = dict.fromkeys(_stack_name(model, stack) for model in models for stack in model.stacks)
+    rows = []
+    for name in sorted(names, key=bool):
+        stacks = [next((s for s in model.stacks if _stack_name(model, s) == name), None) for model in models]
+        prefix = f"{name} " if name else ""
+        rows.append((f"{prefix}role" if name else "stack", [stack.role if stack else NOTHING for stack in stacks]))
+        rows.extend((prefix + title, cells) for title, cells in _rows(stacks))
+    return rows
+
+
+def _stack_name(model: Architecture, stack: Stack) -> str:
+    return "" if stack is model.main else stack.name
+
+
+def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
+    yield "n_layers", [str(stack.n_layers) if stack else NOTHING for stack in stacks]
+    yield "d_model", [str(stack.d_model) if stack else NOTHING for stack in stacks]
+    found = [traits(stack) if stack else {} for stack in stacks]
+    telling = {key for own in found for key, trait in own.items() if trait.size and not trait.derived}
+    for wanted in (True, False):
+        chosen = [{key: trait for key, trait in own.items() if trait.size == wanted} for own in found]
+        if wanted:
+            chosen = [{key: trait for key, trait in own.items() if key in telling} for own in chosen]
+        named = label(chosen, stacks, always_kind=not wanted)
+        for title in dict.fromkeys(title for texts in named for title in texts):
+            cells = [texts.get(title, NOTHING) for texts in named]
+            if wanted or len(set(cells)) > 1:
+                yield title, cells
+
+
+def traits(stack: Stack) -> Traits:
+    """The traits of a stack, blocks first."""
+    found: Traits = {}
+    for run in stack.runs:
+        seen = set()
+        for _, layer in (named for sublayer in run.block.sublayers for named in sublayer.layers()):
+            for key, value, trait in _fields(layer, stack):
+                values = found.setdefault(key, trait).values
+                if (key, value) not in seen:
+                    seen.add((key, value))
+                    values[value] = values.get(value, 0) + run.count
+    for _, layer in (*stack.inputs, *stack.outputs):
+        for key, value, trait in _fields(layer, stack):
+            found.setdefault(key, trait).values.setdefault(value, 0)
+    return found
+
+
+def _fields(layer: Layer, stack: Stack) -> Iterator[tuple[Key, Any, Trait]]:
+    sizes: dict[str, int] = {"d_model": stack.d_model}
+    for entry in fields(layer):  # type: ignore[arg-type]
+        value = getattr(layer, entry.name)
+        if value is None or sizes.get(entry.name) == value:
+            continue
+        size = type(value) is int
+        if size and value == entry.default and value <= 1:
+            continue
+        derived = size and entry.default is None and any(
+            value == other and _sort(name) == _sort(entry.name) for name, other in sizes.items()
+        )
+        if size:
+            sizes[entry.name] = value
+        name = _paper_name(layer, entry.name, value) if size else entry.name
+        yield Key(layer.kind(), name), value, Trait({}, size, derived)
+
+
+def _sort(name: str) -> str:
+    """Whether a size is a width or a number of something; a width never stands for a number."""
+    return "width" if name.startswith("d_") or name.endswith("_dim") else "number"
+
+
+def _paper_name(layer: Layer, field: str, value: int) -> str:
+    """The field's name, or that of the one axis that it is the length of (``rows`` of a token table: ``vocab``)."""
+    if field in NAMES.values():
+        return field
+    named = [NAMES[axis] for axis, length in declare(layer).axes.items() if length == value and axis in NAMES]
+    taken = {entry.name for entry in fields(layer)}  # type: ignore[arg-type]
+    return named[0] if len(named) == 1 and named[0] not in taken else field
+
+
+def label(
+    found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: bool = False
+) -> list[dict[str, str]]:
+    """Texts by title for each set of traits; a title names the kind where two kinds disagree about a field."""
+    unclear = set()
+    for own in found:
+        values: dict[str, Mapping[Any, int]] = {}
+        for key, trait in own.items():
+            if set(values.setdefault(key.field, trait.values)) != set(trait.values):
+                unclear.add(key.field)
+    named = []
+    for own, stack in zip(found, stacks, strict=True):
+        texts: dict[str, str] = {}
+        for key, trait in own.items():
+            title = f"{key.kind} {key.field}" if always_kind or key.field in unclear else key.field
+            texts.setdefault(title, _text(trait.values, stack.n_layers if stack else 0))
+        named.append(texts)
+    return named
+
+
+def _text(values: Mapping[Any, int], n_layers: int) -> str:
+    if len(values) > MOST_VALUES:
+        try:
+            return f"{min(values)}…{max(values)} ({len(values)} values)"
+        except TypeError:
+            return f"{len(values)} values"
+    shown = (f"{_word(value)} ×{count}" if 0 < count < n_layers else _word(value) for value, count in values.items())
+    return ", ".join(shown)
+
+
+def _word(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if type(value) is bool else str(value)

@@ -1,0 +1,99 @@
+"""An architecture back in the language of presets, with nothing left to refer to: what ``presets show --resolved`` prints.
+
+Reading the description again gives an equal architecture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import MISSING, fields
+from typing import Any
+
+from .. import layers
+from ..core.architecture import Architecture, Block, Named, Stack, Sublayer
+from ..core.errors import UnknownNameError
+from ..core.layer import Layer
+
+
+def describe(architecture: Architecture) -> dict[str, Any]:
+    """The plain data of a preset file of one size; fields at their default are left out."""
+    about = {key: getattr(architecture, key) for key in ("name", "title", "family", "source", "status", "layout")}
+    body: dict[str, Any] = {"stacks": {stack.name: _stack(stack) for stack in architecture.stacks}}
+    if architecture.extras:
+        body["extras"] = {
+            extra.name.replace(" ", "_"): {"reason": extra.reason, "stack": _stack(extra.stack)}
+            for extra in architecture.extras
+        }
+    data = {**{key: value for key, value in about.items() if value}, "architecture": body}
+    if architecture.notes:
+        data["notes"] = {"all": list(architecture.notes)}
+    return data
+
+
+def _stack(stack: Stack) -> dict[str, Any]:
+    names = _block_names([run.block for run in stack.runs])
+    return {
+        "d_model": stack.d_model,
+        "role": stack.role,
+        "inputs": _named(stack.inputs, stack),
+        "blocks": {name: _block(block, stack) for block, name in names},
+        "order": [
+            {"shared" if run.shared else "block": _name(names, run.block), "times": run.count} for run in stack.runs
+        ],
+        "outputs": _named(stack.outputs, stack),
+    }
+
+
+def _block_names(blocks: Iterable[Block]) -> list[tuple[Block, str]]:
+    """Every different block with a name of its own."""
+    found: list[tuple[Block, str]] = []
+    for block in blocks:
+        if all(block != other for other, _ in found):
+            taken = [name for _, name in found]
+            name = block.name if block.name not in taken else f"{block.name}_{len(found)}"
+            found.append((block, name))
+    return found
+
+
+def _name(names: list[tuple[Block, str]], block: Block) -> str:
+    return next(name for other, name in names if other == block)
+
+
+def _named(items: Iterable[Named], stack: Stack) -> dict[str, Any]:
+    return {name: {layer.kind(): _fields(layer, stack)} for name, layer in items}
+
+
+def _block(block: Block, stack: Stack) -> dict[str, Any]:
+    return {sublayer.name: _sublayer(sublayer, stack) for sublayer in block.sublayers}
+
+
+def _sublayer(sublayer: Sublayer, stack: Stack) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for branch in sublayer.branches:
+        alone = len(sublayer.branches) == 1
+        key = branch.layer.kind() if alone or not _means(branch.name, branch.layer) else branch.name
+        data[key] = _fields(branch.layer, stack, key)
+    first = sublayer.branches[0]
+    places = {"pre": sublayer.pre, "post": sublayer.post, "after": sublayer.after, "each": first.pre, "each_post": first.post}
+    norms = {place: {norm.kind(): _fields(norm, stack)} for place, norm in places.items() if norm}
+    data |= {"norms": norms} if norms else {}
+    return data if sublayer.residual else {**data, "residual": False}
+
+
+def _means(name: str, layer: Layer) -> bool:
+    """Whether a branch's name is a kind, or an alias, that a layer of this class is written as."""
+    try:
+        return layers.find(name)[0] is type(layer)
+    except UnknownNameError:
+        return False
+
+
+def _fields(layer: Layer, stack: Stack, key: str = "") -> dict[str, Any]:
+    usual = {"d_model": stack.d_model, **(layers.find(key)[1] if key else {})}
+    data = {}
+    for entry in fields(layer):  # type: ignore[arg-type]
+        value = getattr(layer, entry.name)
+        default = usual.get(entry.name, entry.default)
+        if default is MISSING or value != default:
+            data[entry.name] = list(value) if isinstance(value, tuple) else value
+    return data
