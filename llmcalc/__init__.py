@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .calc.flops import flops as flops
     from .calc.params import Params as Params
     from .calc.params import params as params
+    from .calc.state import state as state
     from .core.architecture import Architecture as Architecture
     from .core.errors import DescriptionError as DescriptionError
     from .core.errors import InputError as InputError
@@ -32,8 +34,10 @@ _HOMES = {
     "SizeError": "core.errors",
     "UnknownNameError": "core.errors",
     "UnsupportedError": "core.errors",
+    "flops": "calc.flops",
     "load": "loading",
     "params": "calc.params",
+    "state": "calc.state",
 }
 __all__ = sorted([*_HOMES, "__version__"])
 

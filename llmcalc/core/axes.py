@@ -48,6 +48,8 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "K": ("d_conv", "taps of a short convolution"),
     "Kt": ("d_conv_kept", "columns that a short convolution keeps: d_conv - 1, or d_conv as implemented"),
     "qc": ("n_conv_rows", "positions that a short convolution is computed on"),
+    "qd": ("n_conv_steps", "positions that a short convolution is computed on in a decode step"),
+    "ys": ("n_chunk_states", "states at the borders of the chunks, as sources"),
     "qz": ("n_chunk_rows", "new tokens, padded to whole chunks where the implementation pads"),
     "t": ("n_kept", "tokens that the next step still needs"),
     "keep": ("n_kept", "tokens that the next step still needs"),

@@ -41,6 +41,7 @@ class Attention(Layer):
         sinks: a learned logit per head joins the softmax (gpt-oss).
         values_are_keys: no value projection; the keys serve as values.
         logit_softcap: scores are squashed to this bound (Gemma-2).
+        scale: factor on the scores (default: 1 / sqrt(d_head)).
         unused: the layer is stored but never run.
     """
 
@@ -122,12 +123,12 @@ class Attention(Layer):
         if not self.values_are_keys:
             declaration.weights(f"wv[{source} | g v]", unused=self.unused)
         if self.gated:
-            declaration.weights("wgate[d | h v]")
+            declaration.weights("wgate[d | h v]", unused=self.unused)
         declaration.weights("wo[h v | d]", unused=self.unused)
         biases = {
             "bq[h e]": self.q_bias,
             "bk[g e]": self.k_bias,
-            "bv[g v]": self.v_bias,
+            "bv[g v]": self.v_bias and not self.values_are_keys,
             "bgate[h v]": self.gated and self.q_bias,
             "bo[d]": self.o_bias,
         }
@@ -135,13 +136,14 @@ class Attention(Layer):
         if self.qk_norm != "none":
             axes = {"head": ("e", "e"), "per_head": ("h e", "g e"), "projection": ("h e", "g e")}[self.qk_norm]
             if self.qk_norm_scale:
-                declaration.weights(f"q_norm[{axes[0]}]", f"k_norm[{axes[1]}]")
+                declaration.weights(f"q_norm[{axes[0]}]", f"k_norm[{axes[1]}]", unused=self.unused)
             if self.qk_norm_bias:
-                declaration.weights(f"q_norm_b[{axes[0]}]", f"k_norm_b[{axes[1]}]")
+                declaration.weights(f"q_norm_b[{axes[0]}]", f"k_norm_b[{axes[1]}]", unused=self.unused)
         if self.sinks:
-            declaration.weights("sinks[h]")
+            declaration.weights("sinks[h]", unused=self.unused)
         if self.positions == "relative":
-            declaration.weights("relative_bias[u; h]", share=".relative_bias" if self.relative_shared else None)
+            share = ".relative_bias" if self.relative_shared else None
+            declaration.weights("relative_bias[u; h]", share=share, unused=self.unused)
 
     def _project(self) -> list[str]:
         rows, source = ("b n", "src") if self.cross else ("b q", "d")
@@ -162,7 +164,10 @@ class Attention(Layer):
             ]
             lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
         if self.qk_norm != "none":
-            lines += [f"q[b q h e] = {self.qk_norm_function}(q)", f"k[{rows} g e] = {self.qk_norm_function}(k)"]
+            weights = ["_norm"] * self.qk_norm_scale + ["_norm_b"] * self.qk_norm_bias
+            for name, axes in (("q", "b q h e"), ("k", f"{rows} g e")):
+                arguments = ", ".join([name, *(f"{name}{weight}" for weight in weights)])
+                lines += [f"{name}[{axes}] = {self.qk_norm_function}({arguments})"]
         if self.positions == "rope":
             lines += ["q[b q h r] = rope(q)", f"k[{rows} g r] = rope(k)"]
         return lines
@@ -171,8 +176,10 @@ class Attention(Layer):
         keys = "s" if self.cross else "k"
         lines = [f"s[b h q {keys}] = q[b q h e] k[b {keys} g e] | g:h", f"s[b h q {keys}] = scale(s)"]
         lines += [f"s[b h q {keys}] = softcap(s)"] if self.logit_softcap else []
-        lines += [f"s[b h q {keys}] = add(s, position_bias)"] if self.positions in ("relative", "alibi") else []
-        lines += [f"p[b h q {keys}] = softmax(s)", f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h"]
+        bias = {"relative": "relative_bias", "alibi": "position_bias"}.get(self.positions)
+        lines += [f"s[b h q {keys}] = add(s, {bias})"] if bias else []
+        lines += [f"p[b h q {keys}] = softmax({'s, sinks' if self.sinks else 's'})"]
+        lines += [f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h"]
         return lines
 
     def _output(self) -> list[str]:
@@ -180,6 +187,7 @@ class Attention(Layer):
         if self.gated:
             lines += [
                 "gate[b q h v] = x[b q d] wgate[d h v]",
+                *(["gate[b q h v] = add(gate, bgate)"] if self.q_bias else []),
                 "gate[b q h v] = sigmoid(gate)",
                 "o[b q h v] = mul(o, gate)",
             ]

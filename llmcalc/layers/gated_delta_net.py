@@ -41,8 +41,10 @@ class GatedDeltaNet(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "kh": self.n_k_heads, "vh": self.n_v_heads, "dk": self.d_k}
         axes |= {"dv": self.d_v, "K": self.d_conv, "Z": self.chunk}
         axes |= {"X": 2 * self.n_k_heads * self.d_k + self.n_v_heads * self.d_v}
-        axes |= {"qc": "q", "Kt": "K - 1", "qz": "q", "z": "min(q, Z)"}
-        declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"})
+        axes |= {"qc": "q", "qd": "q", "Kt": "K - 1", "qz": "q", "z": "min(q, Z)"}
+        declaration = Declaration(
+            axes, as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"}
+        )
         declaration.weights(
             "wq[d | kh dk]", "wk[d | kh dk]", "wv[d | vh dv]", "wz[d | vh dv]", "wb[d | vh]", "wa[d | vh]"
         )
@@ -60,7 +62,7 @@ class GatedDeltaNet(Layer):
         for name, axes in (("q", "kh dk"), ("k", "kh dk"), ("v", "vh dv")):
             lines.append(f"{name}[b q {axes}] = x[b q d] w{name}[d {axes}]")
             lines.append(f"{name}[b qc {axes}] = {name}[b qc {axes}] conv_{name}[{axes} K] | prefill")
-            lines.append(f"{name}[b q {axes}] = {name}[b q {axes}] conv_{name}[{axes} K] | decode elementwise")
+            lines.append(f"{name}[b qd {axes}] = {name}[b qd {axes}] conv_{name}[{axes} K] | decode")
             lines += [f"{name}[b q {axes}] = add({name}, conv_{name}_b)"] if self.conv_bias else []
             lines.append(f"{name}[b q {axes}] = silu({name})")
         lines += [
@@ -68,7 +70,12 @@ class GatedDeltaNet(Layer):
             "beta[b q vh] = x[b q d] wb[d vh]",
             "a[b q vh] = x[b q d] wa[d vh]",
         ]
-        lines += ["beta[b q vh] = sigmoid(beta)", "a[b q vh] = softplus(a)", "a[b q vh] = mul(a, A_log)"]
+        lines += [
+            "beta[b q vh] = sigmoid(beta)",
+            "a[b q vh] = add(a, dt_b)",
+            "a[b q vh] = softplus(a)",
+            "a[b q vh] = mul(a, A_log)",
+        ]
         return [*lines, "q[b q kh dk] = l2norm(q)", "k[b q kh dk] = l2norm(k)"]
 
 
@@ -90,7 +97,7 @@ _DELTA_RULE = [
     "o[b q vh dv] = gated_delta(S[b vh dk dv], q, k) | decode",
 ]
 _OUTPUT = [
-    "o[b q vh dv] = rmsnorm(o)",
+    "o[b q vh dv] = rmsnorm(o, norm)",
     "gz[b q vh dv] = silu(z)",
     "o[b q vh dv] = mul(o, gz)",
     "y[b q d] = o[b q vh dv] wo[vh dv d]",

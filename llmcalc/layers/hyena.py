@@ -66,10 +66,10 @@ _STREAMS = [
 _FILTER = [
     "f[q F] = position[q D] f_in[D F]",
     "f[q F] = add(f, f_in_b)",
-    "f[q F] = sin(f)",
+    "f[q F] = sin(f, frequency)",
     "fh[B q Fo] = f[q F] f_hidden[B F Fo]",
     "fh[B q Fo] = add(fh, f_hidden_b)",
-    "fh[B q Fo] = sin(fh)",
+    "fh[B q Fo] = sin(fh, frequency)",
     "h[q M i] = fh[q F] f_out[F M i]",
     "h[q M i] = mul(h, window)",
 ]

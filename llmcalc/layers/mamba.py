@@ -38,8 +38,8 @@ class Mamba(Layer):
     def declare(self) -> Declaration:
         """Input projection to x and z, convolution, projections to Δ, B, C, scan, output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "N": self.d_state, "K": self.d_conv}
-        axes |= {"R": self.dt_rank, "qc": "q", "Kt": "K - 1"}
-        declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "Kt": "K"})
+        axes |= {"R": self.dt_rank, "qc": "q", "qd": "q", "Kt": "K - 1"}
+        declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"})
         declaration.weights("wx[d | i]", "wz[d | i]", "conv[i; K]", "w_dt[i | R]", "w_B[i | N]", "w_C[i | N]")
         declaration.weights("dt_up[R | i]", "dt_b[i]", "A_log[i; N]", "D[i]", "wo[i | d]")
         if self.bias:
@@ -56,12 +56,14 @@ class Mamba(Layer):
     def _lines(self) -> list[str]:
         lines = ["u[b q i] = x[b q d] wx[d i]", "z[b q i] = x[b q d] wz[d i]"]
         lines += ["u[b q i] = add(u, bx)", "z[b q i] = add(z, bz)"] if self.bias else []
-        lines += ["u[b qc i] = u[b qc i] conv[i K] | prefill", "u[b q i] = u[b q i] conv[i K] | decode elementwise"]
+        lines += ["u[b qc i] = u[b qc i] conv[i K] | prefill", "u[b qd i] = u[b qd i] conv[i K] | decode"]
         lines += ["u[b q i] = add(u, conv_b)"] if self.conv_bias else []
         lines += ["u[b q i] = silu(u)"]
         lines += ["dt[b q R] = u[b q i] w_dt[i R]", "B[b q N] = u[b q i] w_B[i N]", "C[b q N] = u[b q i] w_C[i N]"]
         if self.bcdt_norm != "none":
-            lines += ["dt[b q R] = rmsnorm(dt)", "B[b q N] = rmsnorm(B)", "C[b q N] = rmsnorm(C)"]
+            weighted = self.bcdt_norm == "rmsnorm"
+            for name, axis in (("dt", "R"), ("B", "N"), ("C", "N")):
+                lines += [f"{name}[b q {axis}] = rmsnorm({name}{f', {name}_norm' if weighted else ''})"]
         lines += [
             "delta[b q i] = dt[b q R] dt_up[R i]",
             "delta[b q i] = add(delta, dt_b)",

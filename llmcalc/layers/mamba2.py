@@ -45,8 +45,19 @@ class Mamba2(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "H": self.n_ssm_heads, "P": self.d_ssm_head, "N": self.d_state}
         axes |= {"G": self.n_groups, "K": self.d_conv, "Z": self.chunk}
         axes |= {"X": self.n_ssm_heads * self.d_ssm_head + 2 * self.n_groups * self.d_state}
-        axes |= {"qc": "q", "Kt": "K - 1", "qz": "q", "z": "min(q, Z)", "y": "ceil(q, Z)", "yt": "ceil(q, Z) + 1"}
-        declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"})
+        axes |= {
+            "qc": "q",
+            "qd": "q",
+            "Kt": "K - 1",
+            "qz": "q",
+            "z": "min(q, Z)",
+            "y": "ceil(q, Z)",
+            "yt": "ceil(q, Z) + 1",
+            "ys": "ceil(q, Z) + 1",
+        }
+        declaration = Declaration(
+            axes, as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"}
+        )
         declaration.weights("wz[d | H P]", "wx[d | H P]", "w_B[d | G N]", "w_C[d | G N]", "w_dt[d | H]")
         declaration.weights(
             "conv_x[H P; K]", "conv_B[G N; K]", "conv_C[G N; K]", "dt_b[H]", "A_log[H]", "D[H]", "wo[H P | d]"
@@ -69,10 +80,13 @@ class Mamba2(Layer):
             "B[b q G N] = x[b q d] w_B[d G N]",
         ]
         lines += ["C[b q G N] = x[b q d] w_C[d G N]", "dt[b q H] = x[b q d] w_dt[d H]"]
+        if self.bias:
+            lines += ["z[b q H P] = add(z, bz)", "u[b q H P] = add(u, bx)", "B[b q G N] = add(B, b_B)"]
+            lines += ["C[b q G N] = add(C, b_C)", "dt[b q H] = add(dt, b_dt)"]
         for name, axes in (("u", "H P"), ("B", "G N"), ("C", "G N")):
             kernel = f"conv_{'x' if name == 'u' else name}"
             lines.append(f"{name}[b qc {axes}] = {name}[b qc {axes}] {kernel}[{axes} K] | prefill")
-            lines.append(f"{name}[b q {axes}] = {name}[b q {axes}] {kernel}[{axes} K] | decode elementwise")
+            lines.append(f"{name}[b qd {axes}] = {name}[b qd {axes}] {kernel}[{axes} K] | decode")
             lines += [f"{name}[b q {axes}] = add({name}, {kernel}_b)"] if self.conv_bias else []
             lines.append(f"{name}[b q {axes}] = silu({name})")
         return [*lines, "dt[b q H] = add(dt, dt_b)", "dt[b q H] = softplus(dt)"]
@@ -80,7 +94,7 @@ class Mamba2(Layer):
     def _output(self) -> list[str]:
         lines = ["y[b q H P] = add(y, D)"]
         lines += ["gz[b q H P] = silu(z)", "y[b q H P] = mul(y, gz)"]
-        lines += ["y[b q H P] = rmsnorm(y)"] if self.norm else []
+        lines += ["y[b q H P] = rmsnorm(y, norm)"] if self.norm else []
         return [*lines, "out[b q d] = y[b q H P] wo[H P d]", *(["out[b q d] = add(out, bo)"] if self.bias else [])]
 
 
@@ -92,7 +106,7 @@ _SCAN = [
     "Bd[b qz H N] = mul(B, decay) | prefill",
     "hc[b y H P N] = Bd[b qz H N] ud[b qz H P] | y:qz prefill",
     "h[b y H P N] = gated_delta(hc) | prefill model",
-    "h[b yt H P N] = decay[b y yt H] hc[b y H P N] | y:yt prefill torch",
+    "h[b yt H P N] = decay[b ys yt H] hc[b ys H P N] | prefill torch",
     "yo[b qz H P] = C[b qz G N] h[b y H P N] | G:H y:qz prefill",
     "y[b q H P] = add(yd, yo) | prefill",
     "h[b q H P N] = selective_scan(u, dt, B, A_log) | decode",

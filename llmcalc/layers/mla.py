@@ -56,10 +56,13 @@ class Mla(Layer):
         if self.bias:
             declaration.weights("bkva[C]", "bkr[rope]", "bo[d]")
         declaration.equations("ckv[b q C] = x[b q d] wkva[d C]", "kr[b q rope] = x[b q d] wkr[d rope]")
-        declaration.equations("ckv[b q C] = rmsnorm(ckv)")
+        if self.bias:
+            declaration.equations("ckv[b q C] = add(ckv, bkva)", "kr[b q rope] = add(kr, bkr)")
+        declaration.equations("ckv[b q C] = rmsnorm(ckv, kv_norm)")
         if self.rope:
             declaration.equations("kr[b q rope] = rope(kr)", "qr[b q h rope] = rope(qr)")
         declaration.equations(*_EXPANDED, *_ABSORBED, "y[b q d] = o[b q h v] wo[h v d]")
+        declaration.equations(*(["y[b q d] = add(y, bo)"] if self.bias else []))
         declaration.state("ckv[b t C]")
         declaration.state("kr[b t rope]")
         declaration.mask = "causal" if self.causal else ""
@@ -69,7 +72,9 @@ class Mla(Layer):
         if self.q_lora_rank:
             declaration.axes["Q"] = self.q_lora_rank
             declaration.weights("wqa[d | Q]", "q_norm[Q]", "wqb[Q | h qk]", *(["bqa[Q]"] if self.bias else []))
-            declaration.equations("cq[b q Q] = x[b q d] wqa[d Q]", "cq[b q Q] = rmsnorm(cq)")
+            declaration.equations("cq[b q Q] = x[b q d] wqa[d Q]")
+            declaration.equations(*(["cq[b q Q] = add(cq, bqa)"] if self.bias else []))
+            declaration.equations("cq[b q Q] = rmsnorm(cq, q_norm)")
             declaration.equations("q[b q h qk] = cq[b q Q] wqb[Q h qk]")
         else:
             declaration.weights("wq[d | h qk]")

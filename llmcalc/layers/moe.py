@@ -84,9 +84,11 @@ class Moe(Layer):
             axes["l"] = self.d_latent
             declaration.weights("w_in[d | l]", "w_out[l | d]", *(["b_in[l]", "b_out[d]"] if self.latent_bias else []))
             declaration.equations("xl[b q l] = x[b q d] w_in[d l]")
+            declaration.equations(*(["xl[b q l] = add(xl, b_in)"] if self.latent_bias else []))
         self._experts(declaration, width)
         if self.d_latent:
             declaration.equations("y[b q d] = yl[b q l] w_out[l d]")
+            declaration.equations(*(["y[b q d] = add(y, b_out)"] if self.latent_bias else []))
         if self.d_ff_shared:
             shared = Mlp(
                 self.d_model, self.d_ff_shared, self.activation, bool(self.shared_gated), self.shared_bias, self.clamp

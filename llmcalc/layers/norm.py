@@ -38,5 +38,6 @@ class Norm(Layer):
             declaration.weights("w[d]")
         if self.bias:
             declaration.weights("b[d]")
-        declaration.equations(f"y[b q d] = {self.function}(x)")
+        arguments = ", ".join(["x", *(tensor.name for tensor in declaration.tensors)])
+        declaration.equations(f"y[b q d] = {self.function}({arguments})")
         return declaration

@@ -32,7 +32,7 @@ class RwkvTimeMix(Layer):
         for name in ("k", "v", "r"):
             declaration.equations(f"x{name}[b q d] = mul(x, mix_{name})", f"x{name}[b q d] = add(x{name}, shifted)")
             declaration.equations(f"{name}[b q i] = x{name}[b q d] w{name}[d i]")
-        declaration.equations("o[b q i] = wkv(k, v, decay)", "r[b q i] = sigmoid(r)", "o[b q i] = mul(o, r)")
+        declaration.equations("o[b q i] = wkv(k, v, decay, first)", "r[b q i] = sigmoid(r)", "o[b q i] = mul(o, r)")
         declaration.equations("y[b q d] = o[b q i] wo[i d]")
         declaration.state("shift[b d]", "recurrent")
         declaration.state("numerator[b i]", "recurrent")

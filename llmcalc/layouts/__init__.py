@@ -61,9 +61,8 @@ def find_layout(name: str) -> Layout:
     Raises:
         UnknownNameError: no such layout.
     """
-    module = name.replace("-", "_")
     try:
-        text = import_module(f".{module}", __name__).TEXT
+        text = import_module(f".{name.replace('-', '_') or 'none'}", __name__).TEXT
     except ModuleNotFoundError:
         hint = "the names of the stored tensors are not known for this architecture"
         raise UnknownNameError("layout", name, [], hint=hint) from None

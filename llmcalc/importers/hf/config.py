@@ -185,6 +185,8 @@ class Config:
                 continue
             if key in self.defaults and self.defaults[key] == value:
                 continue
+            if key not in self.defaults and value is None:  # nothing is said
+                continue
             hint = f"its value is {shown(value)}; {self.model_type} is not known to have such a key"
             raise UnknownNameError("config key", key, self.read | set(self.defaults), where=self.where, hint=hint)
 

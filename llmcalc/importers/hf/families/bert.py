@@ -38,7 +38,8 @@ def _encoder(config: Config) -> Architecture:
     parts.append(sublayer("mlp", mlp, after=norm))
     runs = repeated(Block("block", tuple(parts)), config.size("num_hidden_layers"))
     inputs = (*_tables(config, vocab, width), Named("norm", norm))
-    return _with_head(config, Stack("encoder", width, inputs, runs, (), "encoder"), vocab, width)
+    role = "decoder" if causal else "encoder"
+    return _with_head(config, Stack(role, width, inputs, runs, (), role), vocab, width)
 
 
 def _tables(config: Config, vocab: int, width: int) -> tuple[Named, ...]:

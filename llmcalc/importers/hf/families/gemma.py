@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block
-from ....layers.attention import Attention
 from ....layers.head import Head
 from ..config import Config
 from ..rules import TOKENS, causal_lm, glu, grouped, layer_types, prenorm_block, repeated, rmsnorm, rope_attention, sublayer, window
@@ -36,14 +35,14 @@ def gemma3(config: Config) -> Architecture:
 def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
     limit, softcap = window(config), config.number("attn_logit_softcapping")
+    scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     causal = not config.flag("use_bidirectional_attention")
     if not causal and limit:
         limit = limit // 2 + 1  # the class turns the width into one side, itself included
 
     def block(name: str, kind: str, span: int | None) -> Block:
-        attention: Attention = rope_attention(
-            config, layer_type=kind, window=span, logit_softcap=softcap, causal=causal, **changes  # type: ignore[arg-type]
-        )
+        fields = {"window": span, "logit_softcap": softcap, "causal": causal, "scale": scale, **changes}
+        attention = rope_attention(config, layer_type=kind, **fields)  # type: ignore[arg-type]
         mlp = glu(config, activation="hidden_activation")
         return Block(name, (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm)))
 

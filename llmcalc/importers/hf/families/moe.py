@@ -43,13 +43,13 @@ def gpt_oss(config: Config) -> Architecture:
     """gpt-oss: sinks, biases everywhere, clamped SwiGLU, alternating windows."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
-    config.ignore("swiglu_alpha experts_per_token initial_context_length")
+    config.ignore("hidden_act swiglu_alpha experts_per_token initial_context_length")
     experts = Moe(
         width,
         config.size("intermediate_size"),
         config.size("num_local_experts"),
         config.size("num_experts_per_tok"),
-        config.activation(),
+        "quick_gelu",  # x · sigmoid(1.702 x), which the class writes out whatever hidden_act says
         clamp=config.number("swiglu_limit"),
         expert_bias=True,
         router_bias=True,

@@ -1,0 +1,86 @@
+"""What is run: how many sequences, of how many tokens, after how many cached ones, under which conventions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .architecture import Architecture, Stack
+from .errors import InputError, SizeError, UnknownNameError, shown
+from .form import Form, lift, symbol
+
+MODES = ("forward", "train", "decode")
+ATTENTION = ("causal", "dense")
+LOGITS = ("all", "last")
+CONVENTIONS = ("torch",)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One step of work.
+
+    Attributes:
+        batch: sequences.
+        seq: tokens of a sequence; in an encoder-decoder model those of the encoder; in ``decode`` the new tokens.
+        mode: ``forward``, ``train`` (forward and backward) or ``decode`` (after ``context`` cached tokens).
+        attention: ``causal`` counts the visible pairs of query and key, ``dense`` all of them.
+        logits: logits of ``all`` positions or of the ``last`` one.
+        context: tokens already cached.
+        target_seq: the decoder's length in an encoder-decoder model (default: ``seq``).
+        source: encoder tokens behind a decode step (default: ``context``).
+        convention: None counts the model itself, ``torch`` what transformers' eager code executes.
+    """
+
+    batch: int = 1
+    seq: int = 2048
+    mode: str = "forward"
+    attention: str = "causal"
+    logits: str = "all"
+    context: int = 0
+    target_seq: int | None = None
+    source: int | None = None
+    convention: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch", 1), ("seq", 1), ("context", 0), ("target_seq", 1), ("source", 0)):
+            value = getattr(self, name)
+            if value is None and name in ("target_seq", "source"):
+                continue
+            if type(value) is not int or value < least:
+                raise SizeError(f"{name} is {shown(value)}; it is a whole number from {least} on", where=f"--{name}")
+        choices = {"mode": MODES, "attention": ATTENTION, "logits": LOGITS}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise UnknownNameError(name, getattr(self, name), known, where=f"--{name}", hint=f"one of {', '.join(known)}")
+        if self.convention is not None and self.convention not in CONVENTIONS:
+            raise UnknownNameError("convention", self.convention, CONVENTIONS, where="--convention")
+        if self.mode != "decode" and self.context:
+            raise InputError(f"a {self.mode} pass has no cached tokens", where="--context", hint="use mode decode")
+
+    @property
+    def phase(self) -> str:
+        """Which equations run: those of ``prefill`` or of ``decode``."""
+        return "decode" if self.mode == "decode" else "prefill"
+
+    def values(self, architecture: Architecture) -> dict[str, Any]:
+        """The value of every workload symbol."""
+        decode = self.mode == "decode"
+        if architecture.is_encoder_decoder and not decode:
+            new, source, fresh = self.target_seq or self.seq, self.seq, self.seq
+        else:
+            new, fresh = self.seq, 0
+            source = self.source if self.source is not None else self.context
+            if self.target_seq is not None and not architecture.is_encoder_decoder:
+                hint = "only an encoder-decoder model has two lengths"
+                raise InputError(f"{architecture.name} has one stack of tokens", where="--target-seq", hint=hint)
+        return {"b": self.batch, "q": new, "c": self.context, "k": self.context + new, "s": source, "n": fresh}
+
+
+def symbols(stack: Stack, lone: bool, logits: str = "all") -> dict[str, Form]:
+    """The form that each workload axis stands for in a stack. An encoder beside a decoder counts its own tokens; logits
+    are computed for all new tokens, or for the last one."""
+    found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
+    if stack.role == "encoder" and not lone:
+        found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}
+    found["o"] = lift(1) if logits == "last" else found["q"]
+    return found
