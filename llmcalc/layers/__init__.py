@@ -41,7 +41,7 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
         UnknownNameError: no such kind.
     """
     kind, fixed = ALIASES.get(name, (name, {}))
-    if not (kind.isidentifier() and (Path(__file__).parent / f"{kind}.py").is_file()):
+    if not (kind.isidentifier() and kind[0] != "_" and (Path(__file__).parent / f"{kind}.py").is_file()):
         raise UnknownNameError("layer kind", name, [*kinds(), *ALIASES])
     module = import_module(f".{kind}", __name__)
     return next(value for value in vars(module).values() if _is_kind(value, module.__name__)), fixed

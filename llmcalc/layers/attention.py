@@ -93,6 +93,8 @@ class Attention(Layer):
             raise SizeError(f"rotary_dim ({self.rotary_dim}) is more than d_head ({self.d_head})", where="attention")
         if (self.n_buckets is None) == (self.positions == "relative"):
             raise SizeError("n_buckets goes with positions: relative, and only with it", where="attention")
+        if self.values_are_keys and (self.v_bias or self.d_head_v != self.d_head):
+            raise SizeError("values_are_keys leaves no v_bias and no d_head_v of its own", where="attention")
         if self.window and self.chunk:
             raise SizeError("window and chunk exclude each other", where="attention")
 
@@ -128,7 +130,7 @@ class Attention(Layer):
         biases = {
             "bq[h e]": self.q_bias,
             "bk[g e]": self.k_bias,
-            "bv[g v]": self.v_bias and not self.values_are_keys,
+            "bv[g v]": self.v_bias,
             "bgate[h v]": self.gated and self.q_bias,
             "bo[d]": self.o_bias,
         }

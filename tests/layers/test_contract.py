@@ -1,0 +1,223 @@
+"""One contract for every layer kind, whoever wrote it: kinds are discovered, none is named here."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llmcalc import layers
+from llmcalc.core.axes import GLOSSARY, WORKLOAD
+from llmcalc.core.declaration import Declaration
+from llmcalc.core.equation import Equation, read
+from llmcalc.core.errors import DescriptionError, InputError, SizeError
+from llmcalc.core.expression import evaluate
+from llmcalc.core.form import FUNCTIONS
+from llmcalc.core.layer import Layer
+from llmcalc.core.ledger import elements
+from llmcalc.testing import is_required, smallest
+from llmcalc.testing import layers as layers_of
+
+KINDS = layers.kinds()
+every_kind = pytest.mark.parametrize("kind", KINDS)
+thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+
+# What an equation may read beside its layer's tensors, its states and earlier results.
+GIVEN = {
+    "x": "the layer's input",
+    "src": "the encoder's output",
+    "ids": "what is looked up",
+    "shifted": "the input, one token later",
+    "shared": "the result of the shared experts",
+    "position_bias": "a bias that is computed from positions (ALiBi)",
+    "decay": "products of decays, computed from dt",
+    "window": "the decay of a long filter",
+    "v": "one of Hyena's streams u",
+    "qn": "the part of q without position",
+    "qr": "the rotary part of q",
+}
+A_WORKLOAD = dict.fromkeys(WORKLOAD, 3) | {"q": 5, "c": 2, "k": 7}
+
+
+def declarations(layer: Layer) -> Iterator[Declaration]:
+    """The layer's declaration and those of its parts."""
+    return (declaration for _, declaration in layer.declare().walk())
+
+
+def equations(declaration: Declaration) -> list[Equation]:
+    return [read(line) for line in declaration.lines]
+
+
+def test_kinds_are_discovered() -> None:
+    assert {"attention", "mlp", "moe", "mamba2"} <= set(KINDS)
+    assert len(KINDS) >= 14
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_every_tensor_has_positive_sizes_and_named_axes(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        names = [tensor.name for tensor in declaration.tensors]
+        assert len(set(names)) == len(names)
+        for tensor in declaration.tensors:
+            assert elements(tensor, declaration) > 0
+            assert set(tensor.axes) <= GLOSSARY.keys()
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_every_axis_of_an_equation_has_a_size_or_is_the_workload(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        known = declaration.axes.keys() | WORKLOAD.keys()
+        for line in equations(declaration):
+            assert {axis for operand in (line.out, *line.operands) for axis in operand.axes} <= known, line.text
+        for state in declaration.states:
+            assert set(state.axes) <= known, state
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_every_length_that_depends_on_the_workload_can_be_evaluated(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        sizes = {axis: size for axis, size in declaration.axes.items() if isinstance(size, int)}
+        assert all(size > 0 for size in sizes.values())
+        texts = [size for size in declaration.axes.values() if isinstance(size, str)]
+        for text in [*texts, *map(str, declaration.as_torch.values())]:
+            assert evaluate(text, A_WORKLOAD | sizes, FUNCTIONS) >= 0
+        assert declaration.as_torch.keys() <= declaration.axes.keys() | WORKLOAD.keys()
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_every_weight_is_used_or_said_to_be_unused(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        read_by_name = {operand.name for line in equations(declaration) for operand in line.operands}
+        for tensor in declaration.tensors:
+            assert tensor.unused != (tensor.name in read_by_name), tensor.name
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_every_operand_comes_from_somewhere(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        known = {tensor.name for tensor in declaration.tensors} | {state.name for state in declaration.states}
+        known |= GIVEN.keys()
+        for line in equations(declaration):
+            assert {operand.name for operand in line.operands} <= known, line.text
+            known.add(line.out.name)
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_a_tensor_is_read_with_its_own_axes(kind: str, data: st.DataObject) -> None:
+    """A contraction may select one entry of an axis or slice it, but it never reads a weight by other axes."""
+    for declaration in declarations(data.draw(layers_of(kind))):
+        axes = {tensor.name: set(tensor.axes) for tensor in declaration.tensors}
+        for line in equations(declaration):
+            for operand in line.operands if line.function is None else ():
+                # a table over positions is read at as many of its rows as there are tokens
+                assert set(operand.axes) - WORKLOAD.keys() <= axes.get(operand.name, set(operand.axes)), line.text
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_equal_layers_are_interchangeable(kind: str, data: st.DataObject) -> None:
+    layer = data.draw(layers_of(kind))
+    same = replace(layer)
+    assert same == layer
+    assert hash(same) == hash(layer)
+    assert repr(same) == repr(layer)
+    assert same.declare() == layer.declare()
+    assert pickle.loads(pickle.dumps(layer)) == copy.deepcopy(layer) == layer
+    assert layer.kind() == kind
+
+
+@every_kind
+def test_a_layer_of_required_fields_alone_is_valid(kind: str) -> None:
+    found, _ = layers.find(kind)
+    assert found(**smallest(kind)).declare().lines
+
+
+def wrong_values() -> Iterator[tuple[str, str, Any]]:
+    """(kind, field, value) of everything that a field must not hold."""
+    by_type: dict[str, list[Any]] = {
+        "int": [0, -1, True, 1.5, "x", 10**16, float("nan"), [3]],
+        "bool": [0, 1, "yes", []],
+        "float": ["x", True, float("inf"), float("nan"), []],
+        "str": [7, True, [], {}],
+    }
+    for kind in KINDS:
+        found, _ = layers.find(kind)
+        for entry in fields(found):  # type: ignore[arg-type]
+            base = str(entry.type).removesuffix(" | None")
+            values = [*by_type[base], *(["no such word"] if entry.name in found.CHOICES else [])]
+            values += [] if str(entry.type).endswith(" | None") else [None]
+            for value in values:
+                if not (value == 0 and type(value) is int and entry.name in found.ZERO_ALLOWED):
+                    yield kind, entry.name, value
+
+
+@every_kind
+def test_a_wrong_value_is_an_error_that_names_its_field(kind: str) -> None:
+    found, _ = layers.find(kind)
+    cases = [(name, value) for case, name, value in wrong_values() if case == kind]
+    assert cases
+    for name, value in cases:
+        with pytest.raises((SizeError, DescriptionError)) as caught:
+            found(**{**smallest(kind), name: value})
+        assert caught.value.message.startswith(f"{name} is "), (name, value)
+        assert caught.value.where == kind
+
+
+@every_kind
+def test_a_kind_says_what_its_fields_are(kind: str) -> None:
+    found, _ = layers.find(kind)
+    for entry in fields(found):  # type: ignore[arg-type]
+        assert entry.name in (found.__doc__ or ""), f"{kind}.{entry.name} is not described"
+
+
+@pytest.mark.parametrize("alias", layers.ALIASES)
+def test_an_alias_names_a_kind_and_fields_of_it(alias: str) -> None:
+    found, fixed = layers.find(alias)
+    found(**{**smallest(found.kind()), **fixed})
+
+
+def test_an_unknown_kind_is_suggested() -> None:
+    for name in ("atention", "../core/form", "__init__", "", "os"):
+        with pytest.raises(InputError):
+            layers.find(name)
+    with pytest.raises(InputError, match="did you mean attention"):
+        layers.find("atention")
+
+
+DIVISIONS = [
+    ("attention", {"d_model": 35, "n_heads": 5, "n_kv_heads": 3}, "n_kv_heads"),
+    ("attention", {"d_model": 36, "n_heads": 5}, "n_heads"),
+    ("mamba2", {"d_model": 3, "n_ssm_heads": 5, "d_ssm_head": 7, "d_state": 11, "n_groups": 2}, "n_groups"),
+    ("gated_delta_net", {"d_model": 3, "n_k_heads": 5, "n_v_heads": 7, "d_k": 11, "d_v": 13}, "n_k_heads"),
+    ("moe", {"d_model": 3, "d_ff": 5, "n_experts": 11, "top_k": 2, "n_groups": 7}, "n_groups"),
+]
+
+
+@pytest.mark.parametrize(("kind", "sizes", "field"), DIVISIONS)
+def test_heads_and_groups_divide(kind: str, sizes: dict[str, int], field: str) -> None:
+    with pytest.raises(SizeError, match=f"{field} .* does not divide"):
+        layers.find(kind)[0](**sizes)
+
+
+def test_the_required_fields_are_the_ones_without_a_default() -> None:
+    found, _ = layers.find("moe")
+    assert [entry.name for entry in fields(found) if is_required(entry)] == ["d_model", "d_ff", "n_experts", "top_k"]  # type: ignore[arg-type]
