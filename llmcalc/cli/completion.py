@@ -16,7 +16,9 @@ def models() -> list[str]:
 
 def layouts() -> list[str]:
     """The stored layouts of checkpoints."""
-    return ["checkpoint", "transformers"]
+    from ..calc.stored import LAYOUTS
+
+    return list(LAYOUTS)
 
 
 def quantities() -> list[str]:

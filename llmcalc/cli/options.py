@@ -13,16 +13,16 @@ MODEL = Argument(
 SET = Option(
     "--set",
     "overrides",
-    "Change a variable or key of the model first, such as n_layers=12; may be repeated.",
+    "Change a variable or key of the model first, such as n_layers=12. May be repeated.",
     repeatable=True,
     metavar="PATH=VALUE",
 )
 FORMAT = Option(
     "--format",
     "form",
-    "How to print: default is a table on a terminal, plain text elsewhere.",
+    f"How to print: {', '.join(formats())}. The default is a table on a terminal, plain text elsewhere.",
     choices=formats(),
-    metavar="|".join(formats()),
+    metavar="NAME",
 )
 JSON = Option("--json", "as_json", "Print one JSON object (the same as --format json).", kind=bool, default=False)
 OUTPUT = (FORMAT, JSON)

@@ -11,6 +11,8 @@ from typing import Any
 
 from .spec import Argument, Command, Option
 
+MOST_DIGITS = 18
+
 
 def read(command: Command, words: Sequence[str]) -> dict[str, Any] | None:
     """The keywords for ``command.run``, or None where typer has to look."""
@@ -44,8 +46,17 @@ def _value(option: Option, text: str) -> Any:
     if text.startswith("-") or (option.choices and text not in option.choices):
         return None
     if option.kind is int:
-        return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+        return int(text) if is_number(text) else None
     return text
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a whole number as both parsers accept it: plain digits, not endlessly many.
+
+    >>> is_number("12"), is_number("-1"), is_number("1_000"), is_number("٣")
+    (True, False, False, False)
+    """
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
 
 
 def _fill(arguments: list[Argument], words: list[str], values: dict[str, Any]) -> bool:

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import InputError, nearest
+from ..core.errors import InputError, nearest, shown
 from .commands import load
 from .completion import completer
-from .spec import Argument, Command, Parameter
-from .table import COMMANDS, GROUPS
+from .parser import is_number
+from .spec import Argument, Command, Option, Parameter
+from .table import COMMANDS, GROUPS, split
 
 PROGRAM = "llmcalc"
 BAD_INPUT = 2
@@ -36,7 +37,7 @@ def run(words: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except _UsageError as error:
-        _explain(error)
+        _explain(error, list(words))
         return int(getattr(error, "exit_code", BAD_INPUT))
     return code if isinstance(code, int) else 0
 
@@ -46,6 +47,8 @@ def application(run_by: Callable[[Command], Callable[..., int]] = lambda command
     app = _typer(HELP)
     app.callback(invoke_without_command=True)(_root)
     groups = {name: _typer(text) for name, text in GROUPS.items()}
+    for group_app in groups.values():
+        group_app.callback(invoke_without_command=True)(_help_alone)
     for name in COMMANDS:
         command = load(name)
         *group, word = name.split()
@@ -58,7 +61,7 @@ def application(run_by: Callable[[Command], Callable[..., int]] = lambda command
 
 
 def _typer(text: str) -> typer.Typer:
-    return typer.Typer(help=text, no_args_is_help=True, context_settings=SETTINGS, pretty_exceptions_enable=False)
+    return typer.Typer(help=text, context_settings=SETTINGS, pretty_exceptions_enable=False)
 
 
 def _root(
@@ -69,6 +72,10 @@ def _root(
 
         print(f"{PROGRAM} {__version__}")
         raise typer.Exit
+    _help_alone(context)
+
+
+def _help_alone(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())
 
@@ -80,6 +87,7 @@ def _callback(command: Command, target: Callable[..., int]) -> Callable[..., int
         for parameter in command.parameters:  # typer gives a list that was not given as None in some versions
             if _is_list(parameter):
                 values[parameter.name] = list(values[parameter.name] or ())
+        _check_count(command, values)
         return target(**values)
 
     parameters = [_parameter(parameter) for parameter in command.parameters]
@@ -87,6 +95,14 @@ def _callback(command: Command, target: Callable[..., int]) -> Callable[..., int
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": int}
     call.__doc__ = command.help
     return call
+
+
+def _check_count(command: Command, values: dict[str, Any]) -> None:
+    for argument in command.arguments:
+        given = values[argument.name]
+        if argument.many and len(given) < argument.least:
+            message = f"{command.name} takes at least {argument.least} {argument.name}, not {len(given)}"
+            raise InputError(message, hint=f"such as {command.example}")
 
 
 def _is_list(parameter: Parameter) -> bool:
@@ -103,16 +119,16 @@ def _parameter(parameter: Parameter) -> inspect.Parameter:
     else:
         flags = (parameter.flag,)
         offered = _choice_completer(parameter.choices) if parameter.choices else complete
-        shown = parameter.default not in (None, False)
+        checked = bool(parameter.choices) or parameter.kind is int
         what = typer.Option(
             *flags,
             help=parameter.help,
             metavar=parameter.metavar or "|".join(parameter.choices) or None,
             autocompletion=offered,
-            callback=_choice_check(parameter.flag, parameter.choices) if parameter.choices else None,
-            show_default=shown,
+            callback=_checker(parameter) if checked else None,
+            show_default=parameter.default not in (None, False),
         )
-        kind = list[str] if parameter.repeatable else parameter.kind
+        kind = list[str] if parameter.repeatable else bool if parameter.kind is bool else str
         kind = kind | None if parameter.default is None and not parameter.repeatable else kind
         default = [] if parameter.repeatable else parameter.default
     return inspect.Parameter(
@@ -127,10 +143,19 @@ def _choice_completer(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
     return complete
 
 
-def _choice_check(flag: str, choices: tuple[str, ...]) -> Callable[[str | None], str | None]:
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in choices:
-            raise InputError(f"{flag} is {value!r}", hint=_did_you_mean(value, choices) or f"one of {', '.join(choices)}")
+def _checker(option: Option) -> Callable[[str | None], Any]:
+    """A check of choices and numbers that says what is wrong in our words."""
+
+    def check(value: str | None) -> Any:
+        if value is None:
+            return None
+        if option.choices and value not in option.choices:
+            hint = _did_you_mean(value, option.choices) or f"one of {', '.join(option.choices)}"
+            raise InputError(f"{option.flag} is {shown(value)}", hint=hint)
+        if option.kind is int:
+            if not is_number(value):
+                raise InputError(f"{option.flag} is {shown(value)}", hint="give a whole number, 0 or more")
+            return int(value)
         return value
 
     return check
@@ -141,19 +166,17 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def _explain(error: Any) -> None:
+def _explain(error: Any, words: list[str]) -> None:
     """One message for a mistake in the command line: what, a suggestion, and where help is."""
     message = str(error.format_message()).split(" (Possible options")[0].split(" Did you mean")[0].rstrip(".")
     context = getattr(error, "ctx", None)
-    path = context.command_path if context else PROGRAM
+    name = split(words)[0] or next((word for word in words[:1] if word in GROUPS), "")
     word = _unknown_word(error, message)
     known = list(getattr(context.command, "commands", {}) or _flags(context)) if context else []
     hint = _did_you_mean(word, known) if word else ""
-    if message:
-        print(f"error: {message[0].lower()}{message[1:]}", file=sys.stderr)
-        print(f"  {' '.join(filter(None, (hint, f'({path} --help shows how)')))}", file=sys.stderr)
-    elif context:
-        print(context.get_help(), file=sys.stderr)
+    help_line = f"({' '.join(filter(None, (PROGRAM, name)))} --help shows how)"
+    print(f"error: {message[:1].lower()}{message[1:]}", file=sys.stderr)
+    print(f"  {' '.join(filter(None, (hint, help_line)))}", file=sys.stderr)
 
 
 def _unknown_word(error: Any, message: str) -> str:

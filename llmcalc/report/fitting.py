@@ -13,7 +13,7 @@ from .document import Cell, Column, Table
 from .numbers import change, exact, human, percent, ratio
 
 GAP = 2
-BROKEN_TEXT = 24  # a text may be broken into lines of this width before another column is given up
+BROKEN_TEXT = 16  # a text may be broken into lines of this width before another column is given up
 SHORT_FORM, BAR = 1, 2  # how readily they are given up; a column's ``optional`` counts on from there
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

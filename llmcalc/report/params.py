@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..calc.params import Params
@@ -83,17 +84,21 @@ def _by_layer(result: Params) -> Table:
                 groups[-1][1] = number
             else:
                 groups.append([number, number, name, size])
-        rows.append((f"{prefix}inputs", "", None, outside["inputs"], _share(outside["inputs"], result)))
+        rows += _outside(f"{prefix}inputs", outside["inputs"], result)
         for first, last, name, size in groups:
             label = f"{prefix}layer {first}" if first == last else f"{prefix}layers {first}-{last}"
             count = (last - first + 1) * size
             rows.append((label, name, size, count, _share(count, result)))
-        rows.append((f"{prefix}outputs", "", None, outside["outputs"], _share(outside["outputs"], result)))
+        rows += _outside(f"{prefix}outputs", outside["outputs"], result)
     columns = (
         Column("layers", "name"), Column("block", "name"), Column(f"{UNIT} each", "count", optional=1),
         Column(UNIT, "count"), Column("share", "share"),
     )  # fmt: skip
     return Table("by layer", columns, rows, ("total", "", None, result.total, 1.0 if result.total else 0.0))
+
+
+def _outside(label: str, count: int, result: Params) -> list[tuple[Any, ...]]:
+    return [(label, "", None, count, _share(count, result))] if count else []
 
 
 def _numbered(stack: Any) -> list[tuple[str, int]]:
@@ -103,24 +108,33 @@ def _numbered(stack: Any) -> list[tuple[str, int]]:
 
 def _by_tensor(result: Params) -> Table:
     """Tensors as declared, those of equal blocks in one row."""
-    rows = [(_path(row), _shape(row), row.copies, row.size, row.size * row.copies) for row in _counted(result)]
+    rows = [
+        (name, "×".join(map(str, shape)), row.copies, row.size, row.size * row.copies) for name, shape, row in _grouped(result)
+    ]
     columns = (
-        Column("tensor", "name"), Column("shape", "name"), Column("copies", "number"),
+        Column("tensor"), Column("shape", "name"), Column("copies", "number"),
         Column(f"{UNIT} each", "count", optional=1), Column(UNIT, "count"),
     )  # fmt: skip
     return Table("by tensor", columns, list(rows), ("total", "", None, None, result.total))
 
 
-def _counted(result: Params) -> list[Row]:
-    return [row for row in result.rows if row.copies and not row.tensor.buffer]
+def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
+    """(name, shape, row): the logical name of a tensor, with a range of numbers where blocks are equal."""
+    from ..calc.stored import logical_name, logical_shape
+
+    for row in result.rows:
+        if row.copies and not row.tensor.buffer:
+            name = logical_name(row, row.entry.run)
+            if row.entry.run is not None:
+                first = _first_block(row)
+                place = str(first) if row.copies == 1 else f"{first}-{first + row.copies - 1}"
+                name = name.replace(f".blocks.{row.entry.run}.", f".blocks.{place}.", 1)
+            yield name, logical_shape(row), row
 
 
-def _path(row: Row) -> str:
-    return ".".join((*row.entry.path, *row.part, row.tensor.name))
-
-
-def _shape(row: Row) -> str:
-    return "×".join(str(row.declaration.axes[axis]) for axis in row.tensor.axes)
+def _first_block(row: Row) -> int:
+    """The number of the first stored block of a row's run; a shared run stores one."""
+    return sum(1 if run.shared else run.count for run in row.entry.stack.runs[: row.entry.run])
 
 
 def _stored(result: Params, layout: str | None) -> Table:
@@ -131,7 +145,7 @@ def _stored(result: Params, layout: str | None) -> Table:
         for length in shape:
             count *= length
         rows.append((name, "×".join(map(str, shape)), count))
-    columns = (Column("tensor", "name"), Column("shape", "name"), Column("elements", "count"))
+    columns = (Column("tensor"), Column("shape", "name"), Column("elements", "count"))
     return Table(f"tensors as stored by {layout}", columns, rows, ("total", "", sum(row[2] for row in rows)))
 
 
@@ -144,7 +158,6 @@ def _record(result: Params, by: str, layout: str | None) -> dict[str, Any]:
         data["tensors"] = [{"name": name, "shape": list(shape)} for name, shape in result.tensors(layout)]
     elif by == "tensor":
         data["tensors"] = [
-            {"name": _path(row), "shape": [row.declaration.axes[axis] for axis in row.tensor.axes], "copies": row.copies}
-            for row in _counted(result)
+            {"name": name, "shape": list(shape), "copies": row.copies} for name, shape, row in _grouped(result)
         ]
     return record("params", inputs, data)

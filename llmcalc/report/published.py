@@ -6,15 +6,14 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Expectation
 from .document import Cell, Column, Table
-from .numbers import human
+from .numbers import exact, human
 
 COLUMNS = (
     Column("quantity", "name"),
     Column("published", "name"),
     Column("ours", "count"),
-    Column("difference", "name"),
+    Column("difference", "name", optional=1),
     Column("verdict"),
-    Column("source", optional=1),
 )
 ATTRIBUTES = {"params": "total"}
 
@@ -37,12 +36,33 @@ class Comparison(NamedTuple):
         """Whether ours is within the figure's tolerance (its rounding)."""
         return abs(self.relative) <= self.expectation.tolerance
 
+    @property
+    def printed(self) -> str:
+        """The figure as the publication prints it."""
+        known = self.expectation
+        if known.printed or not float(known.value).is_integer():
+            return known.printed or str(known.value)
+        number = int(known.value)
+        return (known.tolerance and human(number)) or exact(number)
+
+    @property
+    def verdict(self) -> str:
+        """Whether ours agrees with the source, and if not, why."""
+        known = self.expectation
+        if self.ours == known.value:
+            text = f"exactly that of {known.source}"
+        elif self.within:
+            text = f"within ±{100 * known.tolerance:.3g} % of {known.source}"
+        else:
+            text = f"differs from {known.source}"
+        return f"{text}: {known.note}" if known.note else text
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         known = self.expectation
         return {
             "quantity": self.attribute,
-            "printed": known.printed or human(int(known.value)),
+            "printed": self.printed,
             "published": known.value,
             "ours": self.ours,
             "relative_difference": self.relative,
@@ -70,12 +90,6 @@ def published_table(found: list[Comparison]) -> Table:
 
 
 def _row(comparison: Comparison) -> tuple[Cell, ...]:
-    known = comparison.expectation
-    printed = known.printed or human(int(known.value)) or str(known.value)
-    difference = f"{100 * comparison.relative:+.2f} %" if comparison.ours != known.value else "none"
-    if comparison.within:
-        verdict = "exactly" if comparison.ours == known.value else f"within ±{100 * known.tolerance:.3g} %"
-    else:
-        verdict = "differs"
-    verdict = f"{verdict}: {known.note}" if known.note else verdict
-    return comparison.attribute.replace("_", "-"), printed, comparison.ours, difference, verdict, known.source
+    name = comparison.attribute.replace("_", "-")
+    difference = f"{100 * comparison.relative:+.2g} %" if comparison.relative else "none"
+    return name, comparison.printed, comparison.ours, difference, comparison.verdict

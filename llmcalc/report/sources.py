@@ -31,4 +31,4 @@ def cite(source: str) -> str:
     if entry is None:
         return source
     text = ", ".join(str(value) for value in entry.values()) if isinstance(entry, dict) else str(entry)
-    return f"{source}: {text}"
+    return f"{source} ({text})"

@@ -45,7 +45,7 @@ def structure_line(stack: Stack) -> str:
 
 
 def side_by_side(models: Sequence[Architecture]) -> list[tuple[str, list[str]]]:
-    """(trait, a text per model): all sizes, and whatever else is not the same in all models."""
+    """(trait, a text per model): all sizes, and whatever else two models have, but not alike."""
     names = dict.fromkeys(_stack_name(model, stack) for model in models for stack in model.stacks)
     rows = []
     for name in sorted(names, key=bool):
@@ -72,7 +72,7 @@ def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
         named = label(chosen, stacks, always_kind=not wanted)
         for title in dict.fromkeys(title for texts in named for title in texts):
             cells = [texts.get(title, NOTHING) for texts in named]
-            if wanted or len(set(cells)) > 1:
+            if wanted or len({*cells} - {NOTHING}) > 1:
                 yield title, cells
 
 
@@ -82,24 +82,27 @@ def traits(stack: Stack) -> Traits:
     for run in stack.runs:
         seen = set()
         for _, layer in (named for sublayer in run.block.sublayers for named in sublayer.layers()):
-            for key, value, trait in _fields(layer, stack):
+            for key, value, trait in _fields(layer):
+                if key.field == "d_model" and value == stack.d_model:
+                    continue
                 values = found.setdefault(key, trait).values
                 if (key, value) not in seen:
                     seen.add((key, value))
                     values[value] = values.get(value, 0) + run.count
     for _, layer in (*stack.inputs, *stack.outputs):
-        for key, value, trait in _fields(layer, stack):
-            found.setdefault(key, trait).values.setdefault(value, 0)
+        for key, value, trait in _fields(layer):
+            if not (key.field.startswith("d_") and value == stack.d_model):  # what joins the stream is as wide as it
+                found.setdefault(key, trait).values.setdefault(value, 0)
     return found
 
 
-def _fields(layer: Layer, stack: Stack) -> Iterator[tuple[Key, Any, Trait]]:
-    sizes: dict[str, int] = {"d_model": stack.d_model}
+def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
+    sizes: dict[str, int] = {}
     for entry in fields(layer):  # type: ignore[arg-type]
         value = getattr(layer, entry.name)
-        if value is None or sizes.get(entry.name) == value:
+        size = str(entry.type).startswith("int")
+        if size and value is None:
             continue
-        size = type(value) is int
         if size and value == entry.default and value <= 1:
             continue
         derived = size and entry.default is None and any(
@@ -156,4 +159,4 @@ def _text(values: Mapping[Any, int], n_layers: int) -> str:
 
 
 def _word(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if type(value) is bool else str(value)
+    return {True: "yes", False: "no", None: "none"}[value] if value is None or type(value) is bool else str(value)

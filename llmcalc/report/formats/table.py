@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -22,13 +23,14 @@ from ..numbers import exact, human
 from ..outline import derivation, outline
 
 NARROWEST = 40
+SEPARATOR, BREAK = " · ", " ·"
 TITLE, QUIET, LOUD, FILLED = "bold", "dim", "bold yellow", "cyan"
 
 
 def render(document: Document) -> str:
     """The document, part by part, as wide as the terminal at most."""
     console = _console()
-    parts: list[Iterator[object]] = [_heading(document), _facts(document.facts)]
+    parts: list[Iterator[object]] = [_heading(document, console.width), _facts(document.facts)]
     parts += [_tree(document, console.width)] + [_table(table, console) for table in document.tables]
     parts += [_notes(document)]
     for number, part in enumerate(list(items) for items in parts):
@@ -54,26 +56,27 @@ def _console() -> Console:
     )
 
 
-def _heading(document: Document) -> Iterator[object]:
+def _heading(document: Document, width: int) -> Iterator[object]:
     yield Text(document.title, TITLE)
     for line in document.subtitle:
-        yield _hanging(line, QUIET)
+        yield from _hanging(line, width)
     for line in document.warnings:
         yield Text(f"! {line}", LOUD)
 
 
-def _hanging(line: str, style: str = "") -> Grid:
-    """A line of ``a · b · c`` that is broken between its items, with later lines indented."""
+def _hanging(line: str, width: int) -> Iterator[Text]:
+    """A line of ``name: a · b · c``, broken between its items, with later lines indented."""
     name, colon, rest = line.partition(": ")
-    grid = Grid.grid(padding=(0, 1, 0, 0))
-    grid.add_column(no_wrap=True, style=style)
-    grid.add_column(style=style)
-    if not colon:
-        name, rest = "", line
-    items = rest.split(" · ")
-    glued = " · ".join(item.replace(" ", "\N{NO-BREAK SPACE}") for item in items) if len(items) > 1 else rest
-    grid.add_row(name + colon.strip(), glued)
-    return grid
+    indent = " " * len(name + colon)
+    first, *items = rest.split(SEPARATOR) if colon else line.split(SEPARATOR)
+    text = name + colon + first
+    for item in items:
+        if len(text + SEPARATOR + item) > width - len(BREAK):
+            yield Text(text + BREAK, QUIET)
+            text = indent + item
+        else:
+            text += SEPARATOR + item
+    yield Text(text, QUIET)
 
 
 def _facts(facts: tuple[Fact, ...]) -> Iterator[object]:
@@ -144,12 +147,15 @@ def _tree(document: Document, width: int) -> Iterator[object]:
 
 
 def _below(how: str, margin: str, guides: str, width: int) -> Iterator[Text]:
-    broken = [part for line in how.split(" = ") for part in [line]]
-    for at, part in enumerate(broken):
-        text = f"= {part}" if at else part
-        while text:
-            yield Text(margin).append(guides + text[:width], QUIET)
-            text = text[width:]
+    """A derivation in lines of its own: a formula, then its values, each broken after a sign or a space."""
+    for at, part in enumerate(how.split(" = ")):
+        line = "= " if at else ""
+        for piece in re.findall(r"[^·\s]+[·\s]*", part):
+            if len(line + piece.rstrip()) > width and line.strip("= "):
+                yield Text(margin).append(guides + line, QUIET)
+                line = "  " if at else ""
+            line += piece
+        yield Text(margin).append(guides + line, QUIET)
 
 
 def _notes(document: Document) -> Iterator[object]:
