@@ -68,7 +68,7 @@ def _by_typer(words: list[str]) -> int:
 
 def _let_go_of(stream: object) -> None:
     """Point a stream at nothing, so that the interpreter does not complain when it flushes it at exit."""
-    try:
+    from contextlib import suppress
+
+    with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[attr-defined]
-    except (OSError, ValueError, AttributeError):
-        pass

@@ -16,8 +16,8 @@ MOST_DIGITS = 18
 
 def read(command: Command, words: Sequence[str]) -> dict[str, Any] | None:
     """The keywords for ``command.run``, or None where typer has to look."""
-    values: dict[str, Any] = {option.name: [] if option.repeatable else option.default for option in command.options.values()}
     options, positional = command.options, []
+    values: dict[str, Any] = {option.name: [] if option.repeatable else option.default for option in options.values()}
     rest = iter(words)
     for word in rest:
         if not word.startswith("-") or word == "-":

@@ -54,7 +54,8 @@ def application(run_by: Callable[[Command], Callable[..., int]] = lambda command
         *group, word = name.split()
         home = groups[group[0]] if group else app
         epilog = f"Example: {command.example}" if command.example else None
-        home.command(word, help=command.help, epilog=epilog, context_settings=SETTINGS)(_callback(command, run_by(command)))
+        declare = home.command(word, help=command.help, epilog=epilog, context_settings=SETTINGS)
+        declare(_callback(command, run_by(command)))
     for name, group_app in groups.items():
         app.add_typer(group_app, name=name)
     return app
@@ -65,7 +66,8 @@ def _typer(text: str) -> typer.Typer:
 
 
 def _root(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         from .. import __version__

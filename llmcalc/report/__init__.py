@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .document import Document
 
 
-@lru_cache(maxsize=None)
+@cache
 def formats() -> tuple[str, ...]:
     """The names of all output formats, found as files of the folder ``formats``."""
     import os

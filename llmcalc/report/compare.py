@@ -71,16 +71,18 @@ def _record(results: Sequence[Params]) -> dict[str, Any]:
     ratios = []
     for result in results[1:]:
         pairs = {quantity: (getattr(result, quantity), getattr(first, quantity)) for quantity in QUANTITIES}
-        ratios.append({
-            "model": result.architecture.name,
-            "difference": {quantity: own - other for quantity, (own, other) in pairs.items()},
-            "ratio": {quantity: own / other if other else None for quantity, (own, other) in pairs.items()},
-        })
+        ratios.append(
+            {
+                "model": result.architecture.name,
+                "difference": {quantity: own - other for quantity, (own, other) in pairs.items()},
+                "ratio": {quantity: own / other if other else None for quantity, (own, other) in pairs.items()},
+            }
+        )
     structure = [
         {"trait": label, "values": cells} for label, cells in side_by_side([result.architecture for result in results])
     ]
-    result = {"models": [_one(entry) for entry in results], "to_first": ratios, "structure": structure}
-    return record("compare", {"models": models, "conventions": CONVENTIONS}, result)
+    answer = {"models": [_one(entry) for entry in results], "to_first": ratios, "structure": structure}
+    return record("compare", {"models": models, "conventions": CONVENTIONS}, answer)
 
 
 def _one(result: Params) -> dict[str, Any]:

@@ -28,10 +28,12 @@ class Column(NamedTuple):
 
     Attributes:
         title: its heading, with the unit where the cells are numbers.
-        kind: ``text`` (broken into lines where it has to be), ``name`` (not broken), ``group`` (a name that a person
-            needs to read only where it changes), ``number`` (a small integer), ``count`` (an exact integer, with 174.6 B
-            beside it), ``change`` (a count with its sign), ``ratio`` (a multiple of the first) or ``share`` (a part of
-            1, drawn as a bar).
+        kind: how its cells are read:
+            ``text`` is broken into lines where it has to be, ``name`` is not;
+            ``group`` is a name that a person needs to read only where it changes;
+            ``number`` is a small integer, ``count`` an exact one, with 174.6 B beside it;
+            ``change`` is a count with its sign, ``ratio`` a multiple of the first;
+            ``share`` is a part of 1, drawn as a bar.
         optional: what a narrow terminal leaves out first (the highest number goes first; 0: never).
     """
 

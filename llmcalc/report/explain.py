@@ -16,7 +16,7 @@ from .record import model_inputs, record
 from .sources import cite
 
 ROOT_FORMULA = "n_blocks"
-MEANINGS = {name: meaning for name, meaning in GLOSSARY.values()} | {ROOT_FORMULA: "equal blocks, each stored once"}
+MEANINGS = dict(GLOSSARY.values()) | {ROOT_FORMULA: "equal blocks, each stored once"}
 
 
 def explain_document(

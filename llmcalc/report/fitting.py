@@ -35,7 +35,8 @@ def pieces(table: Table) -> list[Piece]:
     """All pieces of a table, its total row included."""
     rows = [*table.rows, *([table.total] if table.total else [])]
     columns = zip(*rows, strict=True) if rows else ([] for _ in table.columns)
-    return [piece for column, cells in zip(table.columns, columns, strict=True) for piece in _pieces(column, list(cells))]
+    pairs = zip(table.columns, columns, strict=True)
+    return [piece for column, cells in pairs for piece in _pieces(column, list(cells))]
 
 
 def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
@@ -53,7 +54,9 @@ def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
     if column.kind == "group":
         texts = ["" if at and text == texts[at - 1] else text for at, text in enumerate(texts)]
     piece = _piece(column.title, texts, column.kind in ("number", "change", "ratio"), given_up)
-    return [piece._replace(least=min(piece.most, max(BROKEN_TEXT, len(column.title))))] if column.kind == "text" else [piece]
+    if column.kind == "text":
+        piece = piece._replace(least=min(piece.most, max(BROKEN_TEXT, len(column.title))))
+    return [piece]
 
 
 def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:
@@ -71,15 +74,15 @@ def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
     """The pieces of each table that the width has room for, with their widths."""
     kept = list(found)
     while _least(kept) > width and any(piece.optional for piece in kept):
-        first = max(piece.optional for piece in kept)
-        kept = [piece for piece in kept if piece.optional != first]
+        worst = max(piece.optional for piece in kept)
+        kept = [piece for piece in kept if piece.optional != worst]
     if _least(kept) <= width or len(kept) <= 2:
         return [_widen(kept, width)]
-    first, *rest = kept
-    parts: list[list[Piece]] = [[first]]
+    head, rest = kept[0], kept[1:]
+    parts: list[list[Piece]] = [[head]]
     for piece in rest:
         if len(parts[-1]) > 1 and _least([*parts[-1], piece]) > width:
-            parts.append([first])
+            parts.append([head])
         parts[-1].append(piece)
     return [_widen(part, width) for part in parts]
 

@@ -20,7 +20,7 @@ def outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str
 def derivation(node: Node) -> str:
     """How the value comes about: ``vocab·d_model = 50257·12288``, or that it is a sum."""
     if node.children and not node.formula:
-        text = f"sum of {len(node.children)} parts" if len(node.children) > 1 else "its one part"
+        text = f"sum of {len(node.children)} parts" if len(node.children) > 1 else ""
     else:
         text = " = ".join(dict.fromkeys(filter(None, (node.formula, node.substituted))))
     text = "" if text == NOTHING else text

@@ -1,4 +1,4 @@
-"""The answer to ``params``: totals, a breakdown by component, layer or tensor, and the published figures beside ours."""
+"""The answer to ``params``: totals, a breakdown by component, layer or tensor, and published figures beside ours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ CONVENTIONS = {
 }
 
 
-def params_document(result: Params, by: str = "component", layout: str | None = None, with_tree: bool = False) -> Document:
+def params_document(
+    result: Params, by: str = "component", layout: str | None = None, with_tree: bool = False
+) -> Document:
     """The document of a count; ``layout`` names the stored layout that tensors are listed in."""
     architecture = result.architecture
     found = comparisons(result, architecture.expect)
@@ -109,7 +111,8 @@ def _numbered(stack: Any) -> list[tuple[str, int]]:
 def _by_tensor(result: Params) -> Table:
     """Tensors as declared, those of equal blocks in one row."""
     rows = [
-        (name, "×".join(map(str, shape)), row.copies, row.size, row.size * row.copies) for name, shape, row in _grouped(result)
+        (name, "×".join(map(str, shape)), row.copies, row.size, row.size * row.copies)
+        for name, shape, row in _grouped(result)
     ]
     columns = (
         Column("tensor"), Column("shape", "name"), Column("copies", "number"),

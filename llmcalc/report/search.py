@@ -1,4 +1,6 @@
-"""Which models match some words: parts of names, kinds of layers, years, and ranges of sizes.
+"""Which models match some words: parts of names, kinds of layers, years, and ranges of sizes. All words must match.
+
+For example:
 
     moe >100b          mixtures of more than 100e9 parameters
     llama 2024         what is called llama and is of 2024

@@ -1,6 +1,6 @@
 """What an architecture looks like, read off the fields of its layers; no kind or family is known by name.
 
-A *trait* is a field of a kind, such as attention's ``n_heads``, with its values and the number of blocks that have each.
+A *trait* is a field of a kind, such as attention's ``n_heads``, with its values and how many blocks have each.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def structure_line(stack: Stack) -> str:
     """A stack in one line: ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``."""
     own = traits(stack)
     named = label([{key: trait for key, trait in own.items() if trait.size and not trait.derived}], [stack])[0]
-    parts = [f"{stack.n_layers} layers", f"d_model {stack.d_model}", *(f"{name} {text}" for name, text in named.items())]
+    parts = [f"{stack.n_layers} layers", f"d_model {stack.d_model}"]
+    parts += [f"{name} {text}" for name, text in named.items()]
     name = stack.name if stack.name == stack.role else f"{stack.name} ({stack.role})"
     return f"{name}: {' · '.join(parts)}"
 
@@ -105,9 +106,8 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
             continue
         if size and value == entry.default and value <= 1:
             continue
-        derived = size and entry.default is None and any(
-            value == other and _sort(name) == _sort(entry.name) for name, other in sizes.items()
-        )
+        alike = any(value == other and _sort(name) == _sort(entry.name) for name, other in sizes.items())
+        derived = size and entry.default is None and alike
         if size:
             sizes[entry.name] = value
         name = _paper_name(layer, entry.name, value) if size else entry.name
@@ -128,9 +128,7 @@ def _paper_name(layer: Layer, field: str, value: int) -> str:
     return named[0] if len(named) == 1 and named[0] not in taken else field
 
 
-def label(
-    found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: bool = False
-) -> list[dict[str, str]]:
+def label(found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:
     """Texts by title for each set of traits; a title names the kind where two kinds disagree about a field."""
     unclear = set()
     for own in found:

@@ -1,4 +1,4 @@
-"""An architecture back in the language of presets, with nothing left to refer to: what ``presets show --resolved`` prints.
+"""An architecture back in the language of presets, with nothing left to refer to (``presets show --resolved``).
 
 Reading the description again gives an equal architecture.
 """
@@ -74,7 +74,13 @@ def _sublayer(sublayer: Sublayer, stack: Stack) -> dict[str, Any]:
         key = branch.layer.kind() if alone or not _means(branch.name, branch.layer) else branch.name
         data[key] = _fields(branch.layer, stack, key)
     first = sublayer.branches[0]
-    places = {"pre": sublayer.pre, "post": sublayer.post, "after": sublayer.after, "each": first.pre, "each_post": first.post}
+    places = {
+        "pre": sublayer.pre,
+        "post": sublayer.post,
+        "after": sublayer.after,
+        "each": first.pre,
+        "each_post": first.post,
+    }
     norms = {place: {norm.kind(): _fields(norm, stack)} for place, norm in places.items() if norm}
     data |= {"norms": norms} if norms else {}
     return data if sublayer.residual else {**data, "residual": False}

@@ -12,7 +12,13 @@ QUANTITIES = ("params",)
 
 
 def run(
-    model: str, quantity: str, depth: int | None, select: str | None, overrides: list[str], form: str | None, as_json: bool
+    model: str,
+    quantity: str,
+    depth: int | None,
+    select: str | None,
+    overrides: list[str],
+    form: str | None,
+    as_json: bool,
 ) -> int:
     """Derive, and print."""
     from ...calc.params import params

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ..options import MODEL, OUTPUT, SET
 from ..spec import Command, Option
 
-BY = Option("--by", "by", "Break the total down by this.", default="component", choices=("component", "layer", "tensor"))
+BY = Option(
+    "--by", "by", "Break the total down by this.", default="component", choices=("component", "layer", "tensor")
+)
 LAYOUT = Option(
     "--layout",
     "layout",

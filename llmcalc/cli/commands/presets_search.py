@@ -25,5 +25,9 @@ def run(words: list[str], form: str | None, as_json: bool) -> int:
 
 
 COMMAND = Command(
-    "presets search", "Find presets by words, year and size.", (WORDS, *OUTPUT), run, "llmcalc presets search moe '>100b'"
+    "presets search",
+    "Find presets by words, year and size.",
+    (WORDS, *OUTPUT),
+    run,
+    "llmcalc presets search moe '>100b'",
 )

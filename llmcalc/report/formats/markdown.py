@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..document import Cell, Column, Document, Fact, Table
 from ..numbers import change, exact, human, percent, ratio
@@ -14,13 +14,19 @@ def render(document: Document) -> str:
     parts = [f"## {_escape(document.title)}", *map(_escape, document.subtitle)]
     parts += [f"> **Warning:** {_escape(line)}" for line in document.warnings]
     if document.facts:
-        parts.append(_table(["quantity", "value", ""], ["---", "---:", "---"], [_fact(fact) for fact in document.facts]))
+        facts = [_fact(fact) for fact in document.facts]
+        parts.append(_table(["quantity", "value", ""], ["---", "---:", "---"], facts))
     if document.tree:
-        lines = [(guides, node) for root in document.tree for guides, _, node in outline(root)]
-        parts.append("\n".join(["```text", *(f"{guides}{node.label}: {exact(node.value)}  {derivation(node)}".rstrip() for guides, node in lines), "```"]))
+        parts.append("\n".join(["```text", *_outline(document), "```"]))
     parts += [_section(table) for table in document.tables]
     parts += ["\n".join(f"- {_escape(note)}" for note in document.notes)] if document.notes else []
     return "\n\n".join(parts) + "\n"
+
+
+def _outline(document: Document) -> Iterator[str]:
+    for root in document.tree:
+        for guides, _, node in outline(root):
+            yield f"{guides}{node.label}: {exact(node.value)}  {derivation(node)}".rstrip()
 
 
 def _fact(fact: Fact) -> list[str]:
@@ -49,7 +55,9 @@ def _cell(value: Cell, column: Column) -> str:
         return _escape(value)
     if column.kind == "count":
         return _number(int(value))
-    writers = {"share": percent, "ratio": ratio, "change": lambda number: change(int(number))}
+    if column.kind == "change":
+        return change(int(value))
+    writers = {"share": percent, "ratio": ratio}
     return writers[column.kind](value) if column.kind in writers else str(value)
 
 

@@ -1,4 +1,4 @@
-"""``--format plain``: for pipes and files. Every digit, no colour, columns at least two spaces apart, nothing cut off."""
+"""``--format plain``: for pipes and files. Every digit, no colour, columns two spaces apart, nothing cut off."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def _table(table: Table) -> str:
 
 def _tree(document: Document) -> str:
     lines = [line for root in document.tree for line in outline(root)]
-    return _aligned([[str(node.value), guides + node.label, derivation(node)] for guides, _, node in lines], [True, False, False])
+    rows = [[str(node.value), guides + node.label, derivation(node)] for guides, _, node in lines]
+    return _aligned(rows, [True, False, False])
 
 
 def _cell(value: Cell) -> str:
@@ -45,8 +46,6 @@ def _cell(value: Cell) -> str:
 
 def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        GAP.join(cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in zip(row, widths, right, strict=True))
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    signs = [f"{'>' if to_right else '<'}{width}" for width, to_right in zip(widths, right, strict=True)]
+    lines = (GAP.join(map(format, row, signs)).rstrip() for row in rows)
+    return "\n".join(lines)

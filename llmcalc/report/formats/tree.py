@@ -19,7 +19,7 @@ def render(document: Document) -> str:
     lines = [(guides, node) for root in document.tree for guides, _, node in outline(root)]
     width = max(len(exact(node.value)) for _, node in lines)
     named = max(len(guides + node.label) for guides, node in lines)
-    text = (
-        f"{exact(node.value):>{width}}  {guides + node.label:<{named}}  {derivation(node)}".rstrip() for guides, node in lines
-    )
-    return "\n".join(text) + "\n"
+    text = ""
+    for guides, node in lines:
+        text += f"{exact(node.value):>{width}}  {guides + node.label:<{named}}  {derivation(node)}".rstrip() + "\n"
+    return text
