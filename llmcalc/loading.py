@@ -55,7 +55,9 @@ def _from_path(path: Path, overrides: Sequence[str]) -> Architecture:
     except (OSError, ValueError) as error:  # a name too long, or with a NUL
         raise DescriptionError(f"no path: {error}", where=shown(str(path))) from None
     if not exists:
-        raise DescriptionError("there is no such file", where=str(path))
+        raise DescriptionError(
+            "there is no such file", where=str(path) if str(path).isprintable() else shown(str(path))
+        )
     if folder:
         config = path / "config.json"
         if not config.is_file():

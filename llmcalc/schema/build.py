@@ -32,6 +32,7 @@ Fail = Callable[[InputError, Path], InputError]
 
 STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
+_STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
 
 
@@ -99,10 +100,11 @@ class Builder:
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
         """A sub-layer: one kind or several in parallel, with norms around."""
         self.mapping(data, path, "a sub-layer")
-        around = data.get("norms", norms)
+        own = "norms" in data
+        around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
         places = {
-            place: self.one(value, width, (*path, "norms", place))
-            for place, value in self.mapping(around, (*path, "norms"), "norms", NORM_PLACES).items()
+            place: self.one(value, width, (*where, "norms", place))
+            for place, value in self.mapping(around, (*where, "norms"), "norms", NORM_PLACES).items()
             if value is not None
         }
         kinds = {key: value for key, value in data.items() if key not in ("norms", "residual")}

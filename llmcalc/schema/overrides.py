@@ -8,6 +8,7 @@ from typing import Any
 from ..core.errors import DescriptionError, UnknownNameError, shown
 from .scalars import read_scalar
 
+_MOST_SHOWN = 20
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -61,22 +62,29 @@ def check_type(path: str, old: Any, new: Any) -> None:
 
 def _set_at(data: Any, path: str, value: Any) -> None:
     *parents, last = path.split(".")
-    for depth, key in enumerate(parents):
-        if isinstance(data, list) and key.isdigit() and int(key) < len(data):
-            data = data[int(key)]
-        elif isinstance(data, dict) and key in data:
-            data = data[key]
-        else:
-            keys = [str(index) for index in range(len(data))] if isinstance(data, list) else list(data or ())
-            hint = f"below {'.'.join(parents[:depth]) or 'the architecture'} stand: {', '.join(keys[:20])}"
-            raise UnknownNameError("path", path, keys, where="--set", hint=hint)
-        if not isinstance(data, (dict, list)):
-            raise DescriptionError(f"{'.'.join(parents[: depth + 1])} has no parts", where="--set")
+    above = ""
+    for key in parents:
+        data = data[_key_in(data, key, above, path)]
+        above = f"{above}.{key}" if above else key
+        if not isinstance(data, dict | list):
+            raise DescriptionError(f"{above} has no parts", where=f"--set {path}")
     if isinstance(data, list):
-        if not last.isdigit() or int(last) >= len(data):
-            raise UnknownNameError("path", path, map(str, range(len(data))), where="--set")
-        data[int(last)] = value
+        data[_key_in(data, last, above, path)] = value
         return
     if last in data:
         check_type(path, data[last], value)
-    data[last] = value
+    data[last] = value  # a new key: whatever reads it knows whether there is such a field
+
+
+def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -> Any:
+    """The key, or the index in a list, if it is there."""
+    if isinstance(data, list):
+        if key.isdecimal() and int(key) < len(data):
+            return int(key)
+        keys = [str(index) for index in range(len(data))]
+    elif key in data:
+        return key
+    else:
+        keys = list(data)
+    hint = f"below {above or 'the architecture'}: {', '.join(keys[:_MOST_SHOWN])}"
+    raise UnknownNameError("key", key, keys, where=f"--set {path}", hint=hint)

@@ -79,24 +79,27 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
     template, variables = apply_overrides(part(data, "architecture"), {**part(data, "variables"), **chosen}, overrides)
 
     def fail(error: InputError, path: KeyPath) -> InputError:
-        name = lone_name(template, path[1:])
+        """A wrong value is wrong where its variable got it; a wrong name where it stands."""
+        name = "" if isinstance(error, UnknownNameError) else lone_name(template, path[1:])
         return error.under(_definition(name, size, chosen) if name in variables else path)
 
-    if not overrides:
-        _check_used(family, size, template, variables)
     values = resolve(variables, lambda error, name: error.under(_definition(name, size, chosen)))
     plain = fill(template, values, ("architecture",), fail)
     builder = Builder(fail)
     builder.mapping(plain, ("architecture",), "an architecture", ("stacks", "extras"))
     name = str(data["name"]) if size is None else f"{data['name']}-{size}"
+    stacks = builder.stacks(part(plain, "stacks"), ("architecture", "stacks"))
+    extras = _extras(part(plain, "extras"), builder)
+    if not overrides:
+        _check_used(family, size, template, variables)
     return Architecture(
         name=name,
-        stacks=builder.stacks(part(plain, "stacks"), ("architecture", "stacks")),
+        stacks=stacks,
         title=str(data.get("title") or data["name"]),
         family=str(data.get("family") or data["name"]),
         source=str(data.get("source") or ""),
         status=str(data.get("status") or "published"),
-        extras=_extras(part(plain, "extras"), builder),
+        extras=extras,
         expect=() if overrides else expectations(data, size),
         notes=notes(data, size),
         inputs={"model": name, "file": str(file) if file else "-", "overrides": list(overrides)},

@@ -100,6 +100,8 @@ class _Builder:
         self.count(1, event)
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
+        if event.tag not in (None, "!"):
+            raise self.error(f"the tag {shown(event.tag)} is not used in descriptions", event)
         if isinstance(event, yaml.ScalarEvent):
             value: Any = self.scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -141,8 +143,6 @@ class _Builder:
         return items
 
     def scalar(self, event: Any) -> Any:
-        if event.tag not in (None, "!"):
-            raise self.error(f"the tag {shown(event.tag)} is not used in descriptions", event)
         if not event.implicit[0]:  # quoted, or a block of text
             return event.value
         try:

@@ -1,0 +1,113 @@
+"""Where presets are found, and which of two wins."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import llmcalc
+from llmcalc.core.errors import DescriptionError, UnknownNameError
+from llmcalc.schema import catalogue
+
+ONE = """\
+name: {name}
+aliases: {{the-one: null}}
+architecture:
+  stacks:
+    decoder:
+      d_model: {width}
+      outputs: {{norm: {{rmsnorm: {{}}}}}}
+"""
+
+
+def write(folder: Path, name: str, width: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.yaml").write_text(ONE.format(name=name, width=width), "utf-8")
+    return folder
+
+
+def width_of(name: str) -> int:
+    return llmcalc.params(llmcalc.load(name)).total
+
+
+def test_the_users_folders_win_in_their_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "config"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    assert width_of("gpt2") == 124_439_808
+    write(config / "llmcalc" / "presets", "gpt2", 2)
+    assert width_of("gpt2") == 2
+    write(tmp_path / ".llmcalc", "gpt2", 3)
+    assert width_of("gpt2") == 3
+    second, first = write(tmp_path / "second", "gpt2", 5), write(tmp_path / "first", "gpt2", 7)
+    monkeypatch.setenv("LLMCALC_PATH", os.pathsep.join([str(first), str(second)]))
+    assert width_of("gpt2") == 7
+    (first / "gpt2.yaml").unlink()
+    assert width_of("gpt2") == 5
+    # a shipped preset stands on the shipped one, whatever the user calls gpt2
+    assert width_of("gpt3") == 174_604_259_328
+
+
+def test_an_edit_is_seen_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LLMCALC_PATH", str(write(tmp_path, "mine", 3)))
+    assert width_of("mine") == 3
+    write(tmp_path, "mine", 11)
+    assert width_of("mine") == 11
+
+
+def test_a_json_file_beside_a_preset_of_the_users_is_not_mistaken_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LLMCALC_PATH", str(write(tmp_path, "mine", 3)))
+    (tmp_path / "mine.json").write_text("{}", "utf-8")
+    assert width_of("mine") == 3
+
+
+@pytest.mark.parametrize("name", ["gpt3", "GPT3", " gpt3 ", "gpt-3", "gpt3-175b", "GPT3-175B"])
+def test_names_aliases_and_their_case(name: str) -> None:
+    assert llmcalc.load(name).name == "gpt3-175b"
+
+
+@pytest.mark.parametrize("name", ["gpt33", "", " ", "gpt3-176b", "x" * 10_000, "gpt3\0", "-gpt3", "ғpt3"])
+def test_an_unknown_name_is_an_error_within_a_second(name: str) -> None:
+    start = time.process_time()
+    with pytest.raises(UnknownNameError) as caught:
+        llmcalc.load(name)
+    assert time.process_time() - start < 1
+    assert len(str(caught.value)) < 500
+
+
+def test_near_names_are_suggested() -> None:
+    with pytest.raises(UnknownNameError, match=r"did you mean .*gpt3-175b"):
+        llmcalc.load("gpt3-176b")
+
+
+def test_a_broken_preset_of_the_users_hides_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("a: 1\na: 2\n", "utf-8")
+    (tmp_path / "odd.yaml").write_text("name: odd\nsizes: 7\naliases: [x]\n", "utf-8")
+    monkeypatch.setenv("LLMCALC_PATH", str(tmp_path))
+    assert llmcalc.load("gpt-3").name == "gpt3-175b"
+    with pytest.raises(DescriptionError, match="second time") as caught:
+        llmcalc.load("broken")
+    assert caught.value.where == f"{tmp_path / 'broken.yaml'}:2:1"
+    with pytest.raises(DescriptionError, match="mapping"):
+        llmcalc.load("odd")
+
+
+def test_a_folder_that_cannot_be_listed_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("", "utf-8")
+    monkeypatch.setenv("LLMCALC_PATH", os.pathsep.join([str(file), str(tmp_path / "missing"), ""]))
+    assert llmcalc.load("gpt3").name == "gpt3-175b"
+
+
+def test_every_name_means_one_model() -> None:
+    names = catalogue.names()
+    assert len(names) > 50
+    seen: dict[str, str] = {}
+    for stem, file in catalogue.files().items():
+        for alias in catalogue.raw(file).get("aliases") or {}:
+            assert seen.setdefault(alias.lower(), stem) == stem, alias
