@@ -178,7 +178,7 @@ def test_an_error_in_a_base_is_placed_in_the_base(tmp_path: Path) -> None:
     child = write(tmp_path, "name: child\nbase: tiny\nsizes: {x: {n_layers: 2, d_model: 3, n_heads: 1, n_kv_heads: 1}}\n", "child")
     with pytest.raises(InputError, match="did you mean d_ff") as caught:
         llmcalc.load(child)
-    assert caught.value.where.startswith(f"{base}:13:")
+    assert caught.value.where.startswith(f"{base}:14:")
 
 
 def unreadable(tmp_path: Path) -> Path:

@@ -1,0 +1,55 @@
+"""The public API is what ``__all__`` says, loaded when it is used, and the same for type checkers."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import llmcalc
+
+PUBLIC = {
+    "Architecture",
+    "DescriptionError",
+    "InputError",
+    "LlmcalcError",
+    "Params",
+    "SizeError",
+    "UnknownNameError",
+    "UnsupportedError",
+    "__version__",
+    "flops",
+    "load",
+    "params",
+    "state",
+}
+
+
+def test_all_is_exactly_the_public_api() -> None:
+    assert set(llmcalc.__all__) == PUBLIC
+    assert sorted(llmcalc.__all__) == llmcalc.__all__ == dir(llmcalc)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    value = getattr(llmcalc, name)
+    assert isinstance(value, str) or value.__doc__
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse(Path(llmcalc.__file__).read_text("utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.asname for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen | {"__version__"} == PUBLIC
+    assert (Path(llmcalc.__file__).parent / "py.typed").is_file()
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="llmcalc.*parms"):
+        llmcalc.parms  # noqa: B018
+
+
+def test_the_names_share_one_tree_of_errors() -> None:
+    assert issubclass(llmcalc.UnknownNameError, llmcalc.InputError)
+    assert issubclass(llmcalc.InputError, llmcalc.LlmcalcError)
