@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
-from ...core.errors import DescriptionError, SizeError
+from ...core.errors import DescriptionError, SizeError, UnknownNameError
 from ...core.layer import Layer
 from ...layers.attention import Attention
 from ...layers.embedding import Embedding
 from ...layers.head import Head
 from ...layers.mlp import Mlp
+from ...layers.moe import Moe
 from ...layers.norm import Norm
 from .config import Config
 
@@ -27,7 +28,9 @@ def layernorm(config: Config, width: int, key: str = "layer_norm_eps", bias: boo
     return Norm(width, "layernorm", bias=bias, eps=config.number(key) or 1e-5)
 
 
-def sublayer(name: str, layer: Layer, *, pre: Layer | None = None, post: Layer | None = None, after: Layer | None = None) -> Sublayer:
+def sublayer(
+    name: str, layer: Layer, *, pre: Layer | None = None, post: Layer | None = None, after: Layer | None = None
+) -> Sublayer:
     """A sub-layer of one layer."""
     return Sublayer(name, (Branch(name, layer),), pre, post, after)
 
@@ -58,7 +61,9 @@ def repeated(block: Block, count: int) -> tuple[Run, ...]:
     return (Run(block, count),) if count else ()
 
 
-def rope_attention(config: Config, *, bias: bool | None = None, layer_type: str | None = None, **changes: object) -> Attention:
+def rope_attention(
+    config: Config, *, bias: bool | None = None, layer_type: str | None = None, **changes: object
+) -> Attention:
     """Grouped-query attention with rotary positions, in the keys that most families use.
 
     ``bias`` None reads ``attention_bias`` for all four projections.
@@ -83,13 +88,82 @@ def rope_attention(config: Config, *, bias: bool | None = None, layer_type: str 
 def divided(config: Config, whole: int, parts: int) -> int:
     """``whole / parts``, which must leave no remainder."""
     if whole % parts:
-        raise SizeError(f"hidden_size ({whole}) is no multiple of the heads ({parts}) and head_dim is not given", where=config.where)
+        raise SizeError(
+            f"hidden_size ({whole}) is no multiple of the heads ({parts}) and head_dim is not given", where=config.where
+        )
     return whole // parts
 
 
 def glu(config: Config, *, key: str = "intermediate_size", bias: bool = False, activation: str = "hidden_act") -> Mlp:
     """A gated feed-forward layer."""
     return Mlp(config.size("hidden_size"), config.size(key), config.activation(activation), gated=True, bias=bias)
+
+
+def experts(
+    config: Config, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: object
+) -> Moe:
+    """A mixture of experts; ``n_experts`` and ``width`` are the keys of their number and of their hidden width."""
+    fields: dict[str, object] = {
+        "d_model": config.size("hidden_size"),
+        "d_ff": config.size(width),
+        "n_experts": config.size(n_experts),
+        "top_k": config.size("num_experts_per_tok"),
+        "activation": config.activation("hidden_act"),
+    }
+    return Moe(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def mixed(
+    norm: Layer | None, mixers: Mapping[str, Layer], feeds: Mapping[str, Layer], order: Iterable[tuple[str, str]]
+) -> tuple[Run, ...]:
+    """Pre-norm blocks, each with the mixer and the feed-forward layer that ``order`` names for it."""
+    kinds: dict[tuple[str, str], Block] = {}
+    found = []
+    for mixer, feed in order:
+        for name, known in ((mixer, mixers), (feed, feeds)):
+            if name not in known:
+                raise UnknownNameError("layer type", name, known)
+        if (mixer, feed) not in kinds:
+            place = "attention" if mixers[mixer].kind() in ("attention", "mla") else "linear"
+            parts = (sublayer(place, mixers[mixer], pre=norm), sublayer("mlp", feeds[feed], pre=norm))
+            kinds[mixer, feed] = Block(_block_name(mixer, feed, mixers, feeds), parts)
+        found.append(kinds[mixer, feed])
+    return grouped(found)
+
+
+_SHORT = {"sliding_attention": "local", "full_attention": "global", "linear_attention": "linear"}
+
+
+def _block_name(mixer: str, feed: str, mixers: Mapping[str, Layer], feeds: Mapping[str, Layer]) -> str:
+    """What tells a block from the others of its model."""
+    parts = [_SHORT.get(mixer, mixer)] * (len(mixers) > 1) + [feed] * (len(feeds) > 1)
+    return "_".join(parts) or "block"
+
+
+def feed_types(config: Config, count: int, dense: int) -> list[str]:
+    """``dense`` or ``sparse`` for each layer, from ``mlp_layer_types``, or with ``dense`` dense layers at first."""
+    return config.texts("mlp_layer_types", count) or ["dense" if index < dense else "sparse" for index in range(count)]
+
+
+def every(config: Config, key: str, count: int, rare: str, usual: str, default: int) -> list[str]:
+    """A pattern of which every n-th layer is ``rare``, for the period n in ``key``."""
+    period = config.size(key, default)
+    return [usual if (index + 1) % period else rare for index in range(count)]
+
+
+def rotary(config: Config, share: float = 1.0) -> int:
+    """The rotated width of a head."""
+    heads = config.size("num_attention_heads")
+    head = config.optional_size("head_dim") or divided(config, config.size("hidden_size"), heads)
+    return max(1, int(head * config.partial_rotary(share)))
+
+
+def local_global(config: Config, limit: int | None, **changes: object) -> dict[str, Layer]:
+    """Attention with a window and without one, by layer type."""
+    return {
+        "full_attention": rope_attention(config, **changes),  # type: ignore[arg-type]
+        "sliding_attention": rope_attention(config, **{**changes, "window": limit}),  # type: ignore[arg-type]
+    }
 
 
 def layer_types(config: Config, count: int, default: Sequence[str]) -> list[str]:
@@ -102,13 +176,23 @@ def window(config: Config, key: str = "sliding_window") -> int | None:
     return config.optional_size(key, zero_is_none=True)
 
 
-def causal_lm(config: Config, runs: tuple[Run, ...], norm: Layer | None, *, head: Layer | None = None, inputs: tuple[Named, ...] = (), tied: bool | None = None) -> Architecture:
+def causal_lm(
+    config: Config,
+    runs: tuple[Run, ...],
+    norm: Layer | None,
+    *,
+    head: Layer | None = None,
+    inputs: tuple[Named, ...] = (),
+    tied: bool | None = None,
+) -> Architecture:
     """A decoder-only language model: token table, blocks, final norm, head. ``tied`` None: as the config says."""
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     config.get("max_position_embeddings")
     kind = config.head() or "causal"
     if kind not in ("causal", "none"):
-        raise DescriptionError(f"a {config.model_type} model with a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(
+            f"a {config.model_type} model with a head of kind {kind!r} is not understood", where=config.where
+        )
     tied = config.flag("tie_word_embeddings", True) if tied is None else tied
     outputs = [Named("norm", norm)] if norm else []
     if kind == "causal":
