@@ -6,15 +6,15 @@ Multi-head, grouped-query and multi-query attention [shazeer2019, ainslie2023], 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
+from ..core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attention(Layer):
     """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` over heads.
 
@@ -37,7 +37,11 @@ class Attention(Layer):
         window: a query sees this many tokens, itself included.
         chunk: a query sees only tokens of its own chunk of this length.
         cross: keys and values come from the encoder, of width ``d_source`` (default: d_model).
+        clip: queries, keys and values are clamped to this bound (OLMo, DBRX).
         gated: the output is multiplied by ``sigmoid(x wgate)``, as wide as the values of all heads.
+        gate_per_head: one gate a head instead of one a value.
+        gate_bias: the gate's bias: ``none``, one a ``value``, or one a ``head`` (default: one a value if q_bias).
+        gate_function: ``sigmoid`` or ``softplus``.
         sinks: a learned logit per head joins the softmax (gpt-oss).
         values_are_keys: no value projection; the keys serve as values.
         logit_softcap: scores are squashed to this bound (Gemma-2).
@@ -68,7 +72,11 @@ class Attention(Layer):
     chunk: int | None = None
     cross: bool = False
     d_source: int | None = None
+    clip: float | None = None
     gated: bool = False
+    gate_per_head: bool = False
+    gate_bias: str | None = None
+    gate_function: str = "sigmoid"
     sinks: bool = False
     values_are_keys: bool = False
     logit_softcap: float | None = None
@@ -79,6 +87,8 @@ class Attention(Layer):
         "qk_norm": ("none", "head", "per_head", "projection"),
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
         "positions": ("none", "rope", "alibi", "relative"),
+        "gate_bias": ("none", "value", "head"),
+        "gate_function": ("sigmoid", "softplus"),
     }
 
     def __post_init__(self) -> None:
@@ -89,6 +99,8 @@ class Attention(Layer):
             self.must_divide("n_heads", "d_model")
         self.derive(d_head=self.d_model // self.n_heads)
         self.derive(d_head_v=self.d_head, rotary_dim=self.d_head, d_source=self.d_model)
+        biased = self.gated and self.q_bias
+        self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
         if self.rotary_dim > self.d_head:  # type: ignore[operator]
             raise SizeError(f"rotary_dim ({self.rotary_dim}) is more than d_head ({self.d_head})", where="attention")
         if (self.n_buckets is None) == (self.positions == "relative"):
@@ -125,13 +137,14 @@ class Attention(Layer):
         if not self.values_are_keys:
             declaration.weights(f"wv[{source} | g v]", unused=self.unused)
         if self.gated:
-            declaration.weights("wgate[d | h v]", unused=self.unused)
+            declaration.weights(f"wgate[d | {self._gate_axes()}]", unused=self.unused)
         declaration.weights("wo[h v | d]", unused=self.unused)
         biases = {
             "bq[h e]": self.q_bias,
             "bk[g e]": self.k_bias,
             "bv[g v]": self.v_bias,
-            "bgate[h v]": self.gated and self.q_bias,
+            "bgate[h v]": self.gated and self.gate_bias == "value",
+            "bgate[h]": self.gated and self.gate_bias == "head",
             "bo[d]": self.o_bias,
         }
         declaration.weights(*(spec for spec, present in biases.items() if present), unused=self.unused)
@@ -170,6 +183,8 @@ class Attention(Layer):
             for name, axes in (("q", "b q h e"), ("k", f"{rows} g e")):
                 arguments = ", ".join([name, *(f"{name}{weight}" for weight in weights)])
                 lines += [f"{name}[{axes}] = {self.qk_norm_function}({arguments})"]
+        if self.clip:
+            lines += ["q[b q h e] = clamp(q)", f"k[{rows} g e] = clamp(k)", f"v[{rows} g v] = clamp(v)"]
         if self.positions == "rope":
             lines += ["q[b q h r] = rope(q)", f"k[{rows} g r] = rope(k)"]
         return lines
@@ -187,14 +202,18 @@ class Attention(Layer):
     def _output(self) -> list[str]:
         lines = []
         if self.gated:
+            axes = self._gate_axes()
             lines += [
-                "gate[b q h v] = x[b q d] wgate[d h v]",
-                *(["gate[b q h v] = add(gate, bgate)"] if self.q_bias else []),
-                "gate[b q h v] = sigmoid(gate)",
+                f"gate[b q {axes}] = x[b q d] wgate[d {axes}]",
+                *([f"gate[b q {axes}] = add(gate, bgate)"] if self.gate_bias != "none" else []),
+                f"gate[b q {axes}] = {self.gate_function}(gate)",
                 "o[b q h v] = mul(o, gate)",
             ]
         lines += ["y[b q d] = o[b q h v] wo[h v d]", *(["y[b q d] = add(y, bo)"] if self.o_bias else [])]
         return lines
+
+    def _gate_axes(self) -> str:
+        return "h" if self.gate_per_head else "h v"
 
     def _cache(self, declaration: Declaration) -> None:
         kept = "s" if self.cross else "t"
