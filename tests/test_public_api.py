@@ -46,7 +46,7 @@ def test_type_checkers_see_the_same_names() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="llmcalc.*parms"):
+    with pytest.raises(AttributeError, match=r"llmcalc.*parms"):
         llmcalc.parms  # noqa: B018
 
 

@@ -1,0 +1,143 @@
+"""mkdocs hook: a page for every layer kind, and tables of axes and functions, made from the declarations themselves."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parent.parent
+if (ROOT / "llmcalc").is_dir():
+    sys.path.insert(0, str(ROOT))
+
+from llmcalc import layers  # noqa: E402
+from llmcalc.core.axes import GLOSSARY, WORKLOAD, name_of  # noqa: E402
+from llmcalc.core.declaration import Declaration  # noqa: E402
+from llmcalc.core.functions import FUNCTIONS  # noqa: E402
+from llmcalc.testing import is_required, smallest  # noqa: E402
+
+FOLDER = "kinds"
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Give every kind a place in the navigation."""
+    pages = [{kind.replace("_", " "): f"{FOLDER}/{kind}.md"} for kind in layers.kinds()]
+    assert config.nav is not None
+    config.nav.append({"Layer kinds": [{"all": f"{FOLDER}/index.md"}, *pages]})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Generate the pages."""
+    for kind in layers.kinds():
+        files.append(File.generated(config, f"{FOLDER}/{kind}.md", content=page(kind)))
+    files.append(File.generated(config, f"{FOLDER}/index.md", content=index()))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill in the tables that a page asks for."""
+    return markdown.replace("<!-- axes -->", axes()).replace("<!-- functions -->", functions())
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def axes() -> str:
+    """The glossary of axes."""
+    rows = [[f"`{symbol}`", "", meaning] for symbol, meaning in WORKLOAD.items()]
+    rows += [[f"`{symbol}`", f"`{name}`", meaning] for symbol, (name, meaning) in GLOSSARY.items()]
+    return table(["axis", "name", "meaning"], rows)
+
+
+def functions() -> str:
+    """What elementwise work costs."""
+    rows = [[f"`{name}`", str(item.flops), item.meaning, item.saves] for name, item in FUNCTIONS.items()]
+    return table(["function", "FLOPs per element", "which are", "saved for backward"], rows)
+
+
+def index() -> str:
+    """The list of kinds, and the names that people know."""
+    kinds = [[f"[{kind}]({kind}.md)", _about(kind)[0]] for kind in layers.kinds()]
+    aliases = [
+        [f"`{alias}`", f"[{kind}]({kind}.md)", ", ".join(f"`{key}: {value}`" for key, value in fixed.items())]
+        for alias, (kind, fixed) in layers.ALIASES.items()
+    ]
+    parts = ["# Layer kinds", table(["kind", "what it is"], kinds)]
+    parts += ["Names that people know stand for a kind with some of its fields fixed:"]
+    return "\n\n".join([*parts, table(["name", "kind", "fields"], aliases)]) + "\n"
+
+
+def page(kind: str) -> str:
+    """A kind: its equation, fields, and what it declares in its plainest form."""
+    found, _ = layers.find(kind)
+    first, rest = _about(kind)
+    summary, _, described = (inspect.getdoc(found) or "").partition("Attributes:")
+    layer = found(**smallest(kind))
+    parts = [f"# {kind.replace('_', ' ')}", first, rest, _code(summary.strip()), "## Fields", _fields(found, described)]
+    parts += ["## Declaration", f"In its plainest form, with the defaults of all fields that have one: `{layer}`."]
+    for path, declaration in layer.declare().walk():
+        parts += [f"### Part: {'.'.join(path)}"] if path else []
+        parts += list(_declared(declaration))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _about(kind: str) -> tuple[str, str]:
+    """First and further paragraphs of a kind's module docstring; citations in square brackets stay as they are."""
+    found, _ = layers.find(kind)
+    first, _, rest = (inspect.getdoc(sys.modules[found.__module__]) or "").partition("\n\n")
+    return _plain(first), _plain(rest)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[").replace("``", "`")
+
+
+def _code(text: str) -> str:
+    return text.replace("``", "`")
+
+
+def _fields(found: type[Any], described: str) -> str:
+    meanings: dict[str, str] = {}
+    for match in re.finditer(r"^ {4}(\w[\w, ]*): (.*(?:\n {8,}.*)*)", described, re.MULTILINE):
+        for name in match[1].split(", "):
+            meanings[name] = " ".join(match[2].split()).replace("``", "`")
+    rows = []
+    for entry in fields(found):
+        default = "" if is_required(entry) else f"`{entry.default}`"
+        choices = ", ".join(f"`{choice}`" for choice in found.CHOICES.get(entry.name, ()))
+        rows.append([f"`{entry.name}`", f"`{entry.type}`", default, meanings.get(entry.name, ""), choices])
+    return table(["field", "type", "default", "meaning", "one of"], rows)
+
+
+def _declared(declaration: Declaration) -> Iterator[str]:
+    if declaration.tensors:
+        rows = [
+            [f"`{item.name}`", " · ".join(name_of(axis) for axis in item.axes), _marks(item)]
+            for item in declaration.tensors
+        ]
+        yield table(["tensor", "axes", ""], rows)
+    yield "```text\n" + "\n".join(declaration.lines) + "\n```"
+    lengths = {axis: size for axis, size in declaration.axes.items() if isinstance(size, str)}
+    if lengths:
+        yield "Lengths that follow from the workload: " + ", ".join(f"`{a} = {t}`" for a, t in lengths.items()) + "."
+    if declaration.states:
+        states = (f"`{state.name}[{' '.join(state.axes)}]` ({state.role})" for state in declaration.states)
+        yield "Kept between decode steps: " + ", ".join(states) + "."
+
+
+def _marks(item: Any) -> str:
+    marks = [f"shared: {item.share}"] if item.share else []
+    marks += [f"a token uses {name_of(item.active[1])} of {name_of(item.active[0])}"] if item.active else []
+    marks += [word for word, present in {"buffer": item.buffer, "unused": item.unused}.items() if present]
+    return "; ".join(marks + ([f"{item.table} table"] if item.table else []))

@@ -1,0 +1,105 @@
+"""Keep the screens in README.md and docs/*.md true: run each command again and put its output below it.
+
+    python docs/screens.py          rewrite the files
+    python docs/screens.py --check  exit with 1 if a screen is out of date
+
+A screen is a fenced block "console" of lines ``$ llmcalc ...`` with what they print. One that ends with ``...`` shows
+the beginning only. A fenced block "yaml" whose first line is ``# file: NAME`` is a file that the commands of the same
+page can read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+PROMPT, CUT = "$ ", "..."
+WIDTH = 100
+SHORTEST_CUT = 18  # lines that a new, cut screen shows
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"# file: (\S+)\n")
+_AS_TABLE = re.compile(r"llmcalc (params|compare|explain|presets list|presets search)\b(?!.*--(json|format))")
+
+
+class Screen(NamedTuple):
+    """A command line and the lines that stand below it."""
+
+    command: str
+    lines: list[str]
+
+
+def pages() -> list[Path]:
+    """Every page that may hold screens."""
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def screens(block: str) -> Iterator[Screen]:
+    """The screens of a console block."""
+    for part in block.split(PROMPT)[1:] if block.startswith(PROMPT) else []:
+        command, *lines = part.rstrip("\n").split("\n")
+        yield Screen(command, lines)
+
+
+def files(text: str) -> dict[str, str]:
+    """The files that a page describes, by name."""
+    blocks = [match[2] for match in _FENCE.finditer(text) if match[1] == "yaml"]
+    return {match[1]: block for block in blocks if (match := _FILE.match(block))}
+
+
+def run(command: str, folder: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line as a terminal of WIDTH columns would show it."""
+    program, *words = command.split()
+    assert program == "llmcalc", command
+    shown = ["--format", "table"] if _AS_TABLE.match(command) else []
+    environment = {**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+    if (ROOT / "llmcalc").is_dir():
+        environment["PYTHONPATH"] = str(ROOT)
+    arguments = [sys.executable, "-m", "llmcalc", *words, *shown]
+    return subprocess.run(arguments, capture_output=True, text=True, encoding="utf-8", cwd=folder, env=environment)
+
+
+def rendered(text: str) -> str:
+    """The page with every screen's output as it is now."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files(text).items():
+            (Path(folder) / name).write_text(content, "utf-8")
+
+        def replace(match: re.Match[str]) -> str:
+            if match[1] != "console":
+                return match[0]
+            return "```console\n" + "".join(map(again, screens(match[2]))) + "```"
+
+        def again(screen: Screen) -> str:
+            done = run(screen.command, folder)
+            lines = [line.rstrip() for line in (done.stdout + done.stderr).rstrip("\n").split("\n")]
+            if screen.lines[-1:] == [CUT]:
+                lines = [*lines[: len(screen.lines) - 1 or SHORTEST_CUT], CUT]
+            return "\n".join([PROMPT + screen.command, *lines]) + "\n"
+
+        return _FENCE.sub(replace, text)
+
+
+def main() -> int:
+    """Rewrite all pages, or check them."""
+    check = sys.argv[1:] == ["--check"]
+    stale = 0
+    for page in pages():
+        text = page.read_text("utf-8")
+        new = rendered(text)
+        if new != text:
+            stale += 1
+            print(f"{page.relative_to(ROOT)}: {'out of date' if check else 'rewritten'}")
+            if not check:
+                page.write_text(new, "utf-8")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
