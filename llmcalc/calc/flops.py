@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.form import Form, lift
+from ..core.record import record
 from ..core.workload import Workload
 from .work import Conventions, Work, works
 
 
-@dataclass(frozen=True)
+@record
 class Flops:
     """The floating-point operations of one step.
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..core.architecture import Architecture, Extra
 from ..core.axes import name_of
 from ..core.ledger import Row, active_elements, rows
+from ..core.record import record
 from ..core.tree import Node, total
 
 
-@dataclass(frozen=True)
+@record
 class Params:
     """The parameters of an architecture, in numbers of scalar elements.
 

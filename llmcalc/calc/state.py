@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from ..core.architecture import Architecture, declare
 from ..core.declaration import State
 from ..core.form import Form, lift
 from ..core.ledger import Entry, stack_entries
+from ..core.record import record
 from ..core.workload import Workload, symbols
 from .work import Conventions, extent, runs
 
@@ -25,7 +25,7 @@ class Kept(NamedTuple):
     elements: Form
 
 
-@dataclass(frozen=True)
+@record
 class StateSize:
     """The state after ``seq`` tokens, in elements and bytes."""
 

@@ -1,23 +1,25 @@
 """An architecture: stacks of blocks of sub-layers, each a layer kind with its norms.
 
-    Architecture
-    ├── Stack "encoder"             inputs (tables, projections, norms) → runs of blocks → outputs (norm, head)
-    │   └── Run  12 × Block         consecutive equal blocks, stored once each (or one for all: ``shared``)
-    │       └── Sublayer            x + post(Σ branches(pre(x))), then ``after``
-    │           └── Branch          a layer with norms of its own; more than one run in parallel
-    └── Stack "decoder" ...
+Architecture
+├── Stack "encoder"             inputs (tables, projections, norms) → runs of blocks → outputs (norm, head)
+│   └── Run  12 × Block         consecutive equal blocks, stored once each (or one for all: ``shared``)
+│       └── Sublayer            x + post(Σ branches(pre(x))), then ``after``
+│           └── Branch          a layer with norms of its own; more than one run in parallel
+└── Stack "decoder" ...
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .declaration import Declaration
 from .errors import SizeError
 from .layer import Layer
+from .record import fields, record
+
+NO_INPUTS: dict[str, Any] = {}  # shared, never written to
 
 
 class Named(NamedTuple):
@@ -27,7 +29,7 @@ class Named(NamedTuple):
     layer: Layer
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Branch:
     """A mixer or feed-forward layer of a sub-layer, with norms of its own (before and after it)."""
 
@@ -37,7 +39,7 @@ class Branch:
     post: Layer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sublayer:
     """``x = after(x + post(Σ branch(pre(x))))``; a norm that is None is left out.
 
@@ -68,7 +70,7 @@ class Sublayer:
             yield Named("norm", self.after)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block:
     """What is repeated: an ordered list of sub-layers."""
 
@@ -76,7 +78,7 @@ class Block:
     sublayers: tuple[Sublayer, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Run:
     """``count`` consecutive equal blocks. ``shared``: one block applied ``count`` times (ALBERT, Zamba)."""
 
@@ -85,7 +87,7 @@ class Run:
     shared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stack:
     """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``encoder`` (the source of
     cross-attention) or ``tower`` (patches or frames).
@@ -104,7 +106,7 @@ class Stack:
         return sum(run.count for run in self.runs)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Extra:
     """Something that exists but is not counted in the totals: pre-training heads, prediction modules, towers."""
 
@@ -113,7 +115,7 @@ class Extra:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expectation:
     """A published figure that the architecture must reproduce within ``tolerance``, or a note why it cannot."""
 
@@ -125,7 +127,7 @@ class Expectation:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Architecture:
     """A complete description; everything that llmcalc computes is a fold over it.
 
@@ -142,12 +144,19 @@ class Architecture:
     extras: tuple[Extra, ...] = ()
     expect: tuple[Expectation, ...] = ()
     notes: tuple[str, ...] = ()
-    inputs: dict[str, Any] = field(default_factory=dict, compare=False)
+    inputs: dict[str, Any] = NO_INPUTS
     layout: str = ""
 
     def __post_init__(self) -> None:
         if not self.stacks:
             raise SizeError(f"{self.name} has no stack", where=self.name)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal in everything but ``inputs``: where it was read from makes no difference."""
+        if not isinstance(other, Architecture):
+            return NotImplemented
+        compared = [entry.name for entry in fields(self) if entry.name != "inputs"]
+        return all(getattr(self, name) == getattr(other, name) for name in compared)
 
     def __hash__(self) -> int:
         return hash((self.name, self.stacks))

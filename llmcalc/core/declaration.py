@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .errors import DescriptionError, shown
+from .record import record
 
 _TENSOR = re.compile(r"([A-Za-z_][\w.]*)\[([^\]]*)\]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tensor:
     """A tensor that the checkpoint stores: a parameter, or a buffer (stored, but never counted as a parameter).
 
@@ -39,7 +39,7 @@ class Tensor:
         return tuple(axis for group in self.groups for axis in group)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """A tensor that lives across decode steps. ``role`` says in which number format it is kept by default: ``kv`` (the
     cache format), ``recurrent`` (fp32 in most implementations), ``conv`` or ``index``. ``tags`` as in an equation.
@@ -51,7 +51,6 @@ class State:
     tags: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
 class Declaration:
     """One layer in the language of the papers; built by a kind's ``declare()``.
 
@@ -66,13 +65,19 @@ class Declaration:
     [('d', 'f'), ('f',)]
     """
 
-    axes: dict[str, int | str]
-    tensors: list[Tensor] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    states: list[State] = field(default_factory=list)
-    as_torch: dict[str, int | str] = field(default_factory=dict)
-    mask: str = ""
-    parts: list[tuple[str, Declaration]] = field(default_factory=list)
+    def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
+        self.axes = axes
+        self.tensors: list[Tensor] = []
+        self.lines: list[str] = []
+        self.states: list[State] = []
+        self.as_torch = {} if as_torch is None else as_torch
+        self.mask = ""
+        self.parts: list[tuple[str, Declaration]] = []
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Declaration) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def weights(
         self,

@@ -14,11 +14,11 @@ contraction that the implementation computes as a product and a sum, so no matmu
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from .errors import DescriptionError, shown
 from .functions import FUNCTIONS
+from .record import record
 
 _TERM = re.compile(r"([A-Za-z_][\w.']*)\s*(?:\[([^\]]*)\])?")
 _AXIS = re.compile(r"[A-Za-z]\w*")
@@ -26,7 +26,7 @@ _CALL = re.compile(r"([a-z_0-9]+)\((.*)\)")
 TAGS = frozenset({"prefill", "decode", "torch", "model", "nograd", "elementwise"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operand:
     """A named tensor with the axes that it is read or written by."""
 
@@ -34,7 +34,7 @@ class Operand:
     axes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Equation:
     """``out = operands`` contracted (``function`` is None), or ``function`` applied elementwise."""
 

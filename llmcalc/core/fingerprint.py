@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields, is_dataclass
-
 from .architecture import Architecture
+from .record import MISSING, fields, is_record
 
 
 def fingerprint(architecture: Architecture) -> str:
@@ -22,7 +21,7 @@ def canonical(value: object) -> str:
     >>> canonical((Norm(8), Norm(d_model=8, function="rmsnorm"), 2))
     '(Norm(d_model=8),Norm(d_model=8),2)'
     """
-    if is_dataclass(value):
+    if is_record(value):
         own = [(entry.name, getattr(value, entry.name), entry.default) for entry in fields(value)]
         text = ",".join(f"{name}={canonical(item)}" for name, item, usual in own if usual is MISSING or item != usual)
         return f"{type(value).__name__}({text})"

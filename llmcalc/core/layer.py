@@ -1,4 +1,4 @@
-"""What every layer kind is: a frozen dataclass that declares its equations.
+"""What every layer kind is: a record that declares its equations.
 
 A kind lives in ``llmcalc/layers/<kind>.py`` and is found by that name. Its fields are the language of presets; its
 ``declare()`` says what it is made of. Nothing else knows about a kind.
@@ -6,11 +6,11 @@ A kind lives in ``llmcalc/layers/<kind>.py`` and is found by that name. Its fiel
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any, ClassVar
 
 from .declaration import Declaration
 from .errors import DescriptionError, SizeError, shown
+from .record import fields
 
 LARGEST_SIZE = 10**15
 

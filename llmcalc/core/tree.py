@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+from .record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Node:
     """A number with its derivation.
 
@@ -29,7 +30,7 @@ class Node:
     substituted: str = ""
     source: str = ""
     note: str = ""
-    children: tuple[Node, ...] = field(default=())
+    children: tuple[Node, ...] = ()
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Node]]:
         """(depth, node) in reading order."""

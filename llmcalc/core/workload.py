@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from .architecture import Architecture, Stack
 from .errors import InputError, SizeError, UnknownNameError, shown
 from .form import Form, lift, symbol
+from .record import record
 
 MODES = ("forward", "train", "decode")
 ATTENTION = ("causal", "dense")
@@ -15,7 +15,7 @@ LOGITS = ("all", "last")
 CONVENTIONS = ("torch",)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Workload:
     """One step of work.
 

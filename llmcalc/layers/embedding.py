@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 
 _ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Embedding(Layer):
     """``y = table[ids]``: bytes, but no FLOPs.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GatedDeltaNet(Layer):
     """``S = α S (I - β k kᵀ) + β v kᵀ; y = S q``, in chunks, with short convolutions, a gated norm and an output gate.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
+from ..core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hyena(Layer):
     """``y = x_N ⊙ (h_N * ( ... x_1 ⊙ (h_1 * v)))`` with ``order`` gates and ``order - 1`` long filters.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 from .mlp import ACTIVATIONS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Linear(Layer):
     """``y = act(x w + b)``.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mamba(Layer):
     """A short convolution, then the recurrence ``h = exp(ΔA) h + ΔB x; y = C h + D x``, gated by ``silu(z)``.
 

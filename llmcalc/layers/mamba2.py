@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mamba2(Layer):
     """A state-space layer with a scalar decay per head, computed in chunks by matrix products.
 

@@ -7,13 +7,13 @@ code expands the whole cache again at every step instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mla(Layer):
     """Attention whose cache is ``kv_lora_rank + qk_rope_head_dim`` numbers a token.
 

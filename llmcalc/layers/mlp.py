@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 
 ACTIVATIONS = ("identity", "relu", "relu2", "gelu", "gelu_tanh", "quick_gelu", "silu", "sigmoid", "tanh")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mlp(Layer):
     """``y = act(x w1) w2``, or gated ``y = (act(x wg) * x wu) wd`` (SwiGLU, GEGLU).
 

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
+from ..core.record import record
 from .mlp import ACTIVATIONS, Mlp
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moe(Layer):
     """``y = Σ_{i in top_k} p_i · expert_i(x) + shared(x)``.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Norm(Layer):
     """``y = x / rms(x) · w`` or ``(x - mean) / std · w + b``, over the last axis.
 

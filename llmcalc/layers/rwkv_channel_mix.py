@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RwkvChannelMix(Layer):
     """``y = sigmoid(xr wr) * (relu²(xk wk) wv)``.
 

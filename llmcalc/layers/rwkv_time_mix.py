@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RwkvTimeMix(Layer):
     """``y = (sigmoid(r) * wkv(k, v)) wo``, each projection fed by a mix of this token and the one before.
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..calc.params import Params
 from .document import Cell, Column, Document, Table
+from .envelope import envelope, model_inputs
 from .model import title, warnings
 from .params import CONVENTIONS, UNIT
-from .record import model_inputs, record
 from .structure import side_by_side
 
 QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
@@ -82,7 +82,7 @@ def _record(results: Sequence[Params]) -> dict[str, Any]:
         {"trait": label, "values": cells} for label, cells in side_by_side([result.architecture for result in results])
     ]
     answer = {"models": [_one(entry) for entry in results], "to_first": ratios, "structure": structure}
-    return record("compare", {"models": models, "conventions": CONVENTIONS}, answer)
+    return envelope("compare", {"models": models, "conventions": CONVENTIONS}, answer)
 
 
 def _one(result: Params) -> dict[str, Any]:

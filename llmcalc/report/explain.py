@@ -11,8 +11,8 @@ from ..core.axes import GLOSSARY
 from ..core.errors import UnknownNameError
 from ..core.tree import Node
 from .document import Column, Document, Table
+from .envelope import envelope, model_inputs
 from .model import structure, title, warnings
-from .record import model_inputs, record
 from .sources import cite
 
 ROOT_FORMULA = "n_blocks"
@@ -78,4 +78,4 @@ def _record(
         "trees": [root.to_dict() for root in roots], "symbols": symbols,
         "source": cite(architecture.source), "notes": list(architecture.notes),
     }  # fmt: skip
-    return record("explain", inputs, result)
+    return envelope("explain", inputs, result)

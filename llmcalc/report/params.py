@@ -8,9 +8,9 @@ from typing import Any
 from ..calc.params import Params
 from ..core.ledger import Row
 from .document import Column, Document, Fact, Table
+from .envelope import envelope, model_inputs
 from .model import structure, title, warnings
 from .published import comparisons, published_table
-from .record import model_inputs, record
 
 UNIT = "parameters"
 BREAKDOWNS = ("component", "layer", "tensor")
@@ -163,4 +163,4 @@ def _record(result: Params, by: str, layout: str | None) -> dict[str, Any]:
         data["tensors"] = [
             {"name": name, "shape": list(shape), "copies": row.copies} for name, shape, row in _grouped(result)
         ]
-    return record("params", inputs, data)
+    return envelope("params", inputs, data)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..schema import catalogue
 from .document import Cell, Column, Document, Fact, Table
-from .record import record
+from .envelope import envelope
 from .search import Model
 
 OF_LIST = ("name", "title", "family", "year", "status", "default", "sizes", "aliases", "file")
@@ -23,7 +23,7 @@ def list_document(presets: Sequence[dict[str, Any]]) -> Document:
     count = sum(max(len(preset["sizes"]), 1) for preset in presets)
     return Document(
         f"{count} models in {len(presets)} families",
-        lambda: record("presets list", {}, {"presets": list(presets)}),
+        lambda: envelope("presets list", {}, {"presets": list(presets)}),
         subtitle=("name a model family-size, such as gpt3-175b; the family's name alone means the size marked *",),
         tables=(Table("", columns, rows),),
     )
@@ -75,7 +75,7 @@ def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
     rows: list[tuple[Cell, ...]] = [(model.name, model.title, model.year, model.kind, model.total) for model in found]
     return Document(
         f"{len(found)} {'model matches' if len(found) == 1 else 'models match'} {' '.join(words)}".rstrip(),
-        lambda: record("presets search", {"words": list(words)}, {"models": [model._asdict() for model in found]}),
+        lambda: envelope("presets search", {"words": list(words)}, {"models": [model._asdict() for model in found]}),
         tables=(Table("", columns, rows),) if rows else (),
     )
 
@@ -88,4 +88,4 @@ def where_document(name: str, found: catalogue.Found) -> Document:
     facts = [Fact("file", str(found.file)), Fact("size", size or "the only one")]
     facts += [Fact("hides", file) for file in hidden]
     result = {"file": str(found.file), "size": size, "hides": hidden}
-    return Document(name, lambda: record("presets where", {"model": name}, result), facts=tuple(facts))
+    return Document(name, lambda: envelope("presets where", {"model": name}, result), facts=tuple(facts))

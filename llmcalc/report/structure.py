@@ -6,12 +6,12 @@ A *trait* is a field of a kind, such as attention's ``n_heads``, with its values
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, Stack, declare
 from ..core.axes import NAMES
 from ..core.layer import Layer
+from ..core.record import fields
 
 MOST_VALUES = 3
 NOTHING = "–"
@@ -99,7 +99,7 @@ def traits(stack: Stack) -> Traits:
 
 def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
     sizes: dict[str, int] = {}
-    for entry in fields(layer):  # type: ignore[arg-type]
+    for entry in fields(layer):
         value = getattr(layer, entry.name)
         size = str(entry.type).startswith("int")
         if size and value is None:
@@ -124,7 +124,7 @@ def _paper_name(layer: Layer, field: str, value: int) -> str:
     if field in NAMES.values():
         return field
     named = [NAMES[axis] for axis, length in declare(layer).axes.items() if length == value and axis in NAMES]
-    taken = {entry.name for entry in fields(layer)}  # type: ignore[arg-type]
+    taken = {entry.name for entry in fields(layer)}
     return named[0] if len(named) == 1 and named[0] not in taken else field
 
 

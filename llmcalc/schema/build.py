@@ -18,13 +18,13 @@ A field named ``d_model`` takes the stack's width unless it is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
 from typing import Any
 
 from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
 from ..core.layer import Layer
+from ..core.record import MISSING, fields
 from .order import mentioned, read_order
 
 Path = tuple[Any, ...]
@@ -139,13 +139,13 @@ class Builder:
             found, fixed = layers.find(kind)
         except InputError as error:
             raise self.fail(error, path) from None
-        known = [entry.name for entry in fields(found)]  # type: ignore[arg-type]
+        known = [entry.name for entry in fields(found)]
         given = self.mapping({} if values is None else values, path, f"the fields of {kind}")
         for key in given:
             if key not in known:
                 raise self.fail(UnknownNameError(f"field of {kind}", key, known), (*path, key))
         everything = {**({"d_model": width} if "d_model" in known else {}), **fixed, **given}
-        missing = [entry.name for entry in fields(found) if _required(entry) and entry.name not in everything]  # type: ignore[arg-type]
+        missing = [entry.name for entry in fields(found) if _required(entry) and entry.name not in everything]
         if missing:
             raise self.error(f"{kind} lacks {' and '.join(missing)}", path)
         try:
@@ -179,4 +179,4 @@ class Builder:
 
 
 def _required(entry: Any) -> bool:
-    return entry.default is MISSING and entry.default_factory is MISSING
+    return entry.default is MISSING

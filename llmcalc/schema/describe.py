@@ -6,13 +6,13 @@ Reading the description again gives an equal architecture.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
 from typing import Any
 
 from .. import layers
 from ..core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
+from ..core.record import MISSING, fields
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _means(name: str, layer: Layer) -> bool:
 def _fields(layer: Layer, stack: Stack, key: str = "") -> dict[str, Any]:
     usual = {"d_model": stack.d_model, **(layers.find(key)[1] if key else {})}
     data = {}
-    for entry in fields(layer):  # type: ignore[arg-type]
+    for entry in fields(layer):
         value = getattr(layer, entry.name)
         default = usual.get(entry.name, entry.default)
         if default is MISSING or value != default:

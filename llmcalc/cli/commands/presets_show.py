@@ -52,20 +52,20 @@ def _as_yaml(architecture: Architecture) -> str:
 def _as_json(architecture: Architecture) -> str:
     import json
 
-    from ...report.record import model_inputs, record
+    from ...report.envelope import envelope, model_inputs
     from ...schema.describe import describe
 
     inputs = {**model_inputs(architecture), "resolved": True}
-    return json.dumps(record("presets show", inputs, describe(architecture)), indent=2, ensure_ascii=False)
+    return json.dumps(envelope("presets show", inputs, describe(architecture)), indent=2, ensure_ascii=False)
 
 
 def _file_as_json(name: str, data: dict[str, Any], file: str) -> str:
     import json
 
-    from ...report.record import record
+    from ...report.envelope import envelope
 
     inputs = {"model": name, "file": file, "resolved": False}
-    return json.dumps(record("presets show", inputs, data), indent=2, ensure_ascii=False)
+    return json.dumps(envelope("presets show", inputs, data), indent=2, ensure_ascii=False)
 
 
 COMMAND = Command(

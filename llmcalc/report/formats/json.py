@@ -1,4 +1,4 @@
-"""``--format json``: one object, whose shape is described in ``report/record.py``."""
+"""``--format json``: one object, whose shape is described in ``report/envelope.py``."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from ..document import Document
 
 
 def render(document: Document) -> str:
-    """The document's record."""
+    """The document's envelope."""
     return json.dumps(document.record(), indent=2, ensure_ascii=False, allow_nan=False)

@@ -20,7 +20,7 @@ SCHEMA = "llmcalc/1"
 LARGEST_EXACT_FLOAT = 2**53
 
 
-def record(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, Any]:
+def envelope(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, Any]:
     """The object around a result."""
     return {"schema": SCHEMA, "command": command, "inputs": dict(inputs), "result": with_texts(result)}
 
