@@ -174,6 +174,11 @@ class Config:
         known = ", ".join(f"...{suffix}" for suffix in _HEADS)
         raise UnknownNameError("kind of class", named[0], [], where=self.where, hint=f"understood: {known}")
 
+    def class_name(self) -> str:
+        """The class in ``architectures``, or nothing."""
+        named = self.get("architectures")
+        return str(named[0]) if isinstance(named, list) and named else ""
+
     def known(self) -> list[str]:
         """All keys that the class has."""
         return sorted({*self.defaults, *self.aliases})
@@ -196,8 +201,13 @@ _HEADS = {
     "LMHeadModel": "causal",
     "ForMaskedLM": "mlm",
     "ForConditionalGeneration": "seq2seq",
+    "ForTextToText": "seq2seq",
+    "MTModel": "seq2seq",
     "ForPreTraining": "pretraining",
+    "ModelWithLMHead": "causal",
     "Model": "none",
+    "GenerationDecoder": "causal",
+    "GenerationEncoder": "none",
 }
 
 
@@ -209,4 +219,5 @@ def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
     if not file.is_file():
         return {}, {}
     data = json.loads(file.read_text("utf-8"))
-    return data["defaults"], data["aliases"]
+    aliases = data["aliases"]
+    return {aliases.get(key, key): value for key, value in data["defaults"].items()}, aliases
