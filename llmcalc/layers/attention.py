@@ -13,6 +13,8 @@ from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
+ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "other")
+
 
 @record
 class Attention(Layer):
@@ -27,11 +29,22 @@ class Attention(Layer):
         q_bias, k_bias, v_bias, o_bias: biases of the four projections.
         qk_norm: a norm on queries and keys: ``none``, over each ``head``, with weights of its own ``per_head``, or
             over the whole ``projection``.
-        qk_norm_function, qk_norm_scale, qk_norm_bias: what that norm is.
+        qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: what that norm is.
         positions: ``none`` (or tables outside), ``rope``, ``alibi``, or ``relative`` (a learned bias per bucket).
         rotary_dim: how much of a head is rotated (default: d_head).
         rope_theta: base of the rotary frequencies.
+        rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
+        rope_scaling: how a longer context stretches the angles: ``none``, ``linear``, ``dynamic`` (a base that grows
+            with the sequence), ``llama3``, ``yarn``, or ``other``, a rule that is not modelled.
+        rope_factor: by how much the context is stretched.
+        rope_length: tokens of the context before it was stretched.
+        rope_low_factor, rope_high_factor: of ``llama3``: wavelengths above ``rope_length / low`` are stretched whole,
+            those below ``rope_length / high`` not at all.
+        rope_fast, rope_slow: of ``yarn``: the rotations within ``rope_length`` between which stretching sets in.
+        rope_truncate: of ``yarn``: those borders are rounded to whole pairs.
+        rope_attention: factor on sines and cosines.
         n_buckets: buckets of a relative bias.
+        max_distance: tokens from which on all distances share the last bucket.
         relative_shared: one table of biases for all layers of the stack, as in T5.
         causal: a query sees no later token.
         window: a query sees this many tokens, itself included.
@@ -43,7 +56,14 @@ class Attention(Layer):
         gate_bias: the gate's bias: ``none``, one a ``value``, or one a ``head`` (default: one a value if q_bias).
         gate_function: ``sigmoid`` or ``softplus``.
         sinks: a learned logit per head joins the softmax (gpt-oss).
+        prefix: this many learned keys and values, made by a layer of kind ``prefix``, are seen by every query.
         values_are_keys: no value projection; the keys serve as values.
+        kv_reused: keys and values are those of an earlier layer: no projections of them, no cache (Gemma 3n).
+        v_norm: a norm without a weight on each value head.
+        o_norm: an RMSNorm over all heads before the output projection (BitNet).
+        implemented_cache: where an implementation keeps more than it needs: ``compact`` (it does not), ``all_tokens``
+            also behind the window, which is only a mask (GPT-Neo), or ``query_heads`` copies of each key and value
+            (Falcon).
         logit_softcap: scores are squashed to this bound (Gemma-2).
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         unused: the layer is stored but never run.
@@ -62,10 +82,23 @@ class Attention(Layer):
     qk_norm_function: str = "rmsnorm"
     qk_norm_scale: bool = True
     qk_norm_bias: bool = False
+    qk_norm_eps: float = 1e-6
+    qk_norm_unit_offset: bool = False
     positions: str = "none"
     rotary_dim: int | None = None
     rope_theta: float = 10000.0
+    rope_interleaved: bool = False
+    rope_scaling: str = "none"
+    rope_factor: float = 1.0
+    rope_length: int | None = None
+    rope_low_factor: float = 1.0
+    rope_high_factor: float = 4.0
+    rope_fast: float = 32.0
+    rope_slow: float = 1.0
+    rope_truncate: bool = True
+    rope_attention: float = 1.0
     n_buckets: int | None = None
+    max_distance: int = 128
     relative_shared: bool = True
     causal: bool = True
     window: int | None = None
@@ -78,17 +111,24 @@ class Attention(Layer):
     gate_bias: str | None = None
     gate_function: str = "sigmoid"
     sinks: bool = False
+    prefix: int | None = None
     values_are_keys: bool = False
+    kv_reused: bool = False
+    v_norm: bool = False
+    o_norm: bool = False
+    implemented_cache: str = "compact"
     logit_softcap: float | None = None
     scale: float | None = None
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "rope_scaling": ROPE_SCALINGS,
         "qk_norm": ("none", "head", "per_head", "projection"),
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
         "positions": ("none", "rope", "alibi", "relative"),
         "gate_bias": ("none", "value", "head"),
         "gate_function": ("sigmoid", "softplus"),
+        "implemented_cache": ("compact", "all_tokens", "query_heads"),
     }
 
     def __post_init__(self) -> None:
@@ -122,6 +162,7 @@ class Attention(Layer):
     def _axes(self) -> dict[str, int | str]:
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head, "v": self.d_head_v}
         sizes |= {"r": self.rotary_dim, "src": self.d_source, "u": self.n_buckets, "w": self.window, "Z": self.chunk}
+        sizes |= {"pre": self.prefix}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}
         if self.window:
             axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
@@ -133,27 +174,30 @@ class Attention(Layer):
 
     def _tensors(self, declaration: Declaration) -> None:
         source = "src" if self.cross else "d"
-        declaration.weights("wq[d | h e]", f"wk[{source} | g e]", unused=self.unused)
-        if not self.values_are_keys:
+        declaration.weights("wq[d | h e]", unused=self.unused)
+        if not self.kv_reused:
+            declaration.weights(f"wk[{source} | g e]", unused=self.unused)
+        if not (self.kv_reused or self.values_are_keys):
             declaration.weights(f"wv[{source} | g v]", unused=self.unused)
         if self.gated:
             declaration.weights(f"wgate[d | {self._gate_axes()}]", unused=self.unused)
         declaration.weights("wo[h v | d]", unused=self.unused)
         biases = {
             "bq[h e]": self.q_bias,
-            "bk[g e]": self.k_bias,
-            "bv[g v]": self.v_bias,
+            "bk[g e]": self.k_bias and not self.kv_reused,
+            "bv[g v]": self.v_bias and not self.kv_reused,
             "bgate[h v]": self.gated and self.gate_bias == "value",
             "bgate[h]": self.gated and self.gate_bias == "head",
             "bo[d]": self.o_bias,
         }
         declaration.weights(*(spec for spec, present in biases.items() if present), unused=self.unused)
         if self.qk_norm != "none":
-            axes = {"head": ("e", "e"), "per_head": ("h e", "g e"), "projection": ("h e", "g e")}[self.qk_norm]
-            if self.qk_norm_scale:
-                declaration.weights(f"q_norm[{axes[0]}]", f"k_norm[{axes[1]}]", unused=self.unused)
-            if self.qk_norm_bias:
-                declaration.weights(f"q_norm_b[{axes[0]}]", f"k_norm_b[{axes[1]}]", unused=self.unused)
+            axes = {"head": ("e", "e"), "per_head": ("h; e", "g; e"), "projection": ("h e", "g e")}[self.qk_norm]
+            for name, of in zip("q" if self.kv_reused else "qk", axes, strict=False):
+                present = [f"{name}_norm[{of}]"] * self.qk_norm_scale + [f"{name}_norm_b[{of}]"] * self.qk_norm_bias
+                declaration.weights(*present, unused=self.unused)
+        if self.o_norm:
+            declaration.weights("o_norm[h v]", unused=self.unused)
         if self.sinks:
             declaration.weights("sinks[h]", unused=self.unused)
         if self.positions == "relative":
@@ -161,33 +205,33 @@ class Attention(Layer):
             declaration.weights("relative_bias[u; h]", share=share, unused=self.unused)
 
     def _project(self) -> list[str]:
-        rows, source = ("b n", "src") if self.cross else ("b q", "d")
+        rows = "b n" if self.cross else "b q"
         lines = ["q[b q h e] = x[b q d] wq[d h e]", *(["q[b q h e] = add(q, bq)"] if self.q_bias else [])]
-        lines += [
-            f"k[{rows} g e] = src[{rows} {source}] wk[{source} g e]"
-            if self.cross
-            else "k[b q g e] = x[b q d] wk[d g e]"
-        ]
-        lines += [f"k[{rows} g e] = add(k, bk)"] if self.k_bias else []
-        if self.values_are_keys:
-            lines += [f"v[{rows} g v] = copy(k)"]
-        else:
-            lines += [
-                f"v[{rows} g v] = src[{rows} {source}] wv[{source} g v]"
-                if self.cross
-                else "v[b q g v] = x[b q d] wv[d g v]"
-            ]
-            lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
+        lines += [] if self.kv_reused else self._project_keys_and_values(rows)
         if self.qk_norm != "none":
             weights = ["_norm"] * self.qk_norm_scale + ["_norm_b"] * self.qk_norm_bias
-            for name, axes in (("q", "b q h e"), ("k", f"{rows} g e")):
+            for name, axes in (("q", "b q h e"), ("k", f"{rows} g e"))[: 1 if self.kv_reused else 2]:
                 arguments = ", ".join([name, *(f"{name}{weight}" for weight in weights)])
                 lines += [f"{name}[{axes}] = {self.qk_norm_function}({arguments})"]
         if self.clip:
-            lines += ["q[b q h e] = clamp(q)", f"k[{rows} g e] = clamp(k)", f"v[{rows} g v] = clamp(v)"]
+            lines += ["q[b q h e] = clamp(q)"]
+            lines += [] if self.kv_reused else [f"k[{rows} g e] = clamp(k)", f"v[{rows} g v] = clamp(v)"]
         if self.positions == "rope":
-            lines += ["q[b q h r] = rope(q)", f"k[{rows} g r] = rope(k)"]
+            lines += ["q[b q h r] = rope(q)", *([] if self.kv_reused else [f"k[{rows} g r] = rope(k)"])]
+        if self.kv_reused:
+            lines += ["k[b k g e] = copy(reused_k)", "v[b k g v] = copy(reused_v)"]
         return lines
+
+    def _project_keys_and_values(self, rows: str) -> list[str]:
+        source = f"src[{rows} src]" if self.cross else f"x[{rows} d]"
+        width = "src" if self.cross else "d"
+        lines = [f"k[{rows} g e] = {source} wk[{width} g e]", *([f"k[{rows} g e] = add(k, bk)"] if self.k_bias else [])]
+        if self.values_are_keys:
+            lines += [f"v[{rows} g v] = copy(k)"]
+        else:
+            lines += [f"v[{rows} g v] = {source} wv[{width} g v]"]
+            lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
+        return lines + ([f"v[{rows} g v] = rmsnorm(v)"] if self.v_norm else [])
 
     def _attend(self) -> list[str]:
         keys = "s" if self.cross else "k"
@@ -197,6 +241,12 @@ class Attention(Layer):
         lines += [f"s[b h q {keys}] = add(s, {bias})"] if bias else []
         lines += [f"p[b h q {keys}] = softmax({'s, sinks' if self.sinks else 's'})"]
         lines += [f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h"]
+        if self.prefix:
+            lines += [
+                "sp[b h q pre] = q[b q h e] prefix_k[pre g e] | g:h",
+                "pp[b h q pre] = softmax(sp, s)",
+                "o[b q h v] = pp[b h q pre] prefix_v[pre g v] | g:h",
+            ]
         return lines
 
     def _output(self) -> list[str]:
@@ -209,6 +259,7 @@ class Attention(Layer):
                 f"gate[b q {axes}] = {self.gate_function}(gate)",
                 "o[b q h v] = mul(o, gate)",
             ]
+        lines += ["o[b q h v] = rmsnorm(o, o_norm)"] if self.o_norm else []
         lines += ["y[b q d] = o[b q h v] wo[h v d]", *(["y[b q d] = add(y, bo)"] if self.o_bias else [])]
         return lines
 
@@ -217,10 +268,14 @@ class Attention(Layer):
 
     def _cache(self, declaration: Declaration) -> None:
         kept = "s" if self.cross else "t"
-        if self.causal or self.cross:
-            declaration.state(f"k[b {kept} g e]")
-            declaration.state(f"v[b {kept} g v]")
-        if self.chunk:
+        if (self.causal or self.cross) and not self.kv_reused:
+            copied = self.implemented_cache == "query_heads"
+            for heads, tags in (("g", ("model",)), ("h", ("torch",))) if copied else (("g", ()),):
+                declaration.state(f"k[b {kept} {heads} e]", "kv", *tags)
+                declaration.state(f"v[b {kept} {heads} v]", "kv", *tags)
+        if self.implemented_cache == "all_tokens":
+            declaration.as_torch |= {"k": "c + q", "t": "c + q"}
+        elif self.chunk:
             declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
         if self.causal and not self.cross:
             declaration.mask = (

@@ -21,6 +21,9 @@ class Embedding(Layer):
         table: what is looked up: ``token``, ``position``, ``segment`` or ``other``.
         share: identity of the table; tables that share one are stored once.
         offset: rows before the first usable position (2 in BART and OPT).
+        scale: factor on the entries (Gemma: sqrt(d_model)).
+        padding_id: of a position table: tokens of this id don't count, and stand at the row before the first
+            (RoBERTa); None: all tokens count.
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         unused: stored, but never looked up.
     """
@@ -30,11 +33,13 @@ class Embedding(Layer):
     table: str = "token"
     share: str | None = None
     offset: int = 0
+    scale: float = 1.0
+    padding_id: int | None = None
     learned: bool = True
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"table": tuple(_ROWS)}
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
 
     def declare(self) -> Declaration:
         """Table ``[rows, d_model]``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
@@ -21,6 +20,7 @@ class GatedDeltaNet(Layer):
         d_conv: taps of the convolution over queries, keys and values.
         chunk: tokens of a chunk.
         conv_bias: bias of the convolution.
+        norm_eps: added under the root of the gated norm.
     """
 
     d_model: int
@@ -31,6 +31,7 @@ class GatedDeltaNet(Layer):
     d_conv: int = 4
     chunk: int = 64
     conv_bias: bool = False
+    norm_eps: float = 1e-6
 
     def __post_init__(self) -> None:
         self.check()

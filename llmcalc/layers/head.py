@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
@@ -18,6 +17,7 @@ class Head(Layer):
         share: identity of the table when it is tied to another, usually ``token_embedding``.
         bias: a bias per vocabulary entry.
         softcap: logits are squashed to ``softcap · tanh(logits / softcap)`` (Gemma).
+        input_scale: factor on its input (T5 with a tied table: 1 / sqrt(d_model)).
         unused_biases: further biases of the same length that a library stores and never uses.
     """
 
@@ -26,6 +26,7 @@ class Head(Layer):
     share: str | None = None
     bias: bool = False
     softcap: float | None = None
+    input_scale: float = 1.0
     unused_biases: int = 0
 
     ZERO_ALLOWED = frozenset({"unused_biases"})

@@ -22,6 +22,7 @@ class Mamba(Layer):
         bias: biases of the input and output projections.
         conv_bias: bias of the convolution.
         bcdt_norm: a norm on Δ, B and C: ``none``, ``rmsnorm`` with weights (Jamba), ``plain`` without (Falcon Mamba).
+        norm_eps: added under the root of that norm.
     """
 
     d_model: int
@@ -32,6 +33,7 @@ class Mamba(Layer):
     bias: bool = False
     conv_bias: bool = True
     bcdt_norm: str = "none"
+    norm_eps: float = 1e-6
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"bcdt_norm": ("none", "rmsnorm", "plain")}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
@@ -22,7 +21,9 @@ class Mamba2(Layer):
         chunk: tokens of a chunk.
         bias: biases of the input and output projections.
         conv_bias: bias of the convolution.
-        norm: a gated RMSNorm before the output projection.
+        norm: a gated RMSNorm before the output projection, over each group.
+        norm_eps: added under its root.
+        dt_min, dt_max: bounds of the time step.
     """
 
     d_model: int
@@ -35,6 +36,9 @@ class Mamba2(Layer):
     bias: bool = False
     conv_bias: bool = True
     norm: bool = True
+    norm_eps: float = 1e-5
+    dt_min: float = 0.0
+    dt_max: float | None = None
 
     def __post_init__(self) -> None:
         self.check()

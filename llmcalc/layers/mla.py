@@ -7,10 +7,12 @@ code expands the whole cache again at every step instead.
 
 from __future__ import annotations
 
+from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from .attention import ROPE_SCALINGS
 
 
 @record
@@ -28,6 +30,10 @@ class Mla(Layer):
         bias: biases of the down-projections and of the output.
         rope: whether the rotary part is rotated (Kimi Linear: no).
         rope_theta: base of the rotary frequencies.
+        rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow,
+            rope_truncate, rope_attention: as in ``attention``.
+        scale: factor on the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
+        norm_eps: added under the root of the norms on the latents.
         causal: a query sees no later token.
     """
 
@@ -42,6 +48,20 @@ class Mla(Layer):
     rope: bool = True
     rope_theta: float = 10000.0
     causal: bool = True
+    scale: float | None = None
+    norm_eps: float = 1e-6
+    rope_interleaved: bool = False
+    rope_scaling: str = "none"
+    rope_factor: float = 1.0
+    rope_length: int | None = None
+    rope_low_factor: float = 1.0
+    rope_high_factor: float = 4.0
+    rope_fast: float = 32.0
+    rope_slow: float = 1.0
+    rope_truncate: bool = True
+    rope_attention: float = 1.0
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
 
     def declare(self) -> Declaration:
         """Down-projections, norms, up-projections, attention, output."""

@@ -21,7 +21,8 @@ class Mlp(Layer):
         activation: elementwise function on the hidden values (on the gate, if gated).
         gated: a third matrix multiplies the activated one.
         bias: biases on all matrices.
-        clamp: the gate and the linear part are clamped before the product (gpt-oss).
+        clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
+        up_offset: added to the linear part before the product (gpt-oss: 1).
     """
 
     d_model: int
@@ -30,6 +31,7 @@ class Mlp(Layer):
     gated: bool = False
     bias: bool = False
     clamp: float | None = None
+    up_offset: float = 0.0
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 

@@ -23,12 +23,15 @@ class Moe(Layer):
         d_ff: hidden width of one routed expert.
         n_experts: routed experts.
         top_k: routed experts that a token uses.
-        activation, gated, clamp: as in ``mlp``.
+        activation, gated, clamp, up_offset: as in ``mlp``.
         expert_bias: biases of the experts' matrices.
         router: the scoring function: ``softmax`` or ``sigmoid``.
+        renormalise: the scores of the chosen experts are divided by their sum.
+        routed_scale: factor on those scores.
         router_bias: a bias on the router's logits (a parameter).
         correction_bias: a per-expert offset that balances load: ``none``, a ``buffer``, or a ``parameter``.
         n_groups: experts are routed by groups, at first to ``top_groups`` of them.
+        group_score: what a group is chosen by: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
         d_ff_shared: hidden width of the shared experts together; None: no shared expert.
         shared_gated: whether the shared expert has a gate matrix (default: as the routed ones).
         shared_bias: biases of the shared expert.
@@ -37,6 +40,7 @@ class Moe(Layer):
         latent_bias: biases of those projections.
         capacity_factor: tokens beyond ``capacity_factor · tokens · top_k / n_experts`` an expert are dropped (Switch);
             None: nothing is dropped.
+        capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
     """
 
     d_model: int
@@ -46,12 +50,16 @@ class Moe(Layer):
     activation: str = "silu"
     gated: bool = True
     clamp: float | None = None
+    up_offset: float = 0.0
     expert_bias: bool = False
     router: str = "softmax"
+    renormalise: bool = False
+    routed_scale: float = 1.0
     router_bias: bool = False
     correction_bias: str = "none"
     n_groups: int = 1
     top_groups: int = 1
+    group_score: str = "best"
     d_ff_shared: int | None = None
     shared_gated: bool | None = None
     shared_bias: bool = False
@@ -59,10 +67,12 @@ class Moe(Layer):
     d_latent: int | None = None
     latent_bias: bool = False
     capacity_factor: float | None = None
+    capacity: int | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
         "router": ("softmax", "sigmoid"),
+        "group_score": ("best", "two"),
         "correction_bias": ("none", "buffer", "parameter"),
     }
 
