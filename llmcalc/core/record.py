@@ -30,22 +30,16 @@ class Field(NamedTuple):
 
 @dataclass_transform(frozen_default=True)
 def record(cls: Class) -> Class:
-    """Make a class a record: its annotated names are its fields, in their order; class variables are not."""
-    given = vars(cls)
-    annotations: dict[str, str] = given.get("__annotations__", {})
-    own = tuple(
-        Field(name, kind, given.get(name, MISSING))
-        for name, kind in annotations.items()
-        if not kind.startswith("ClassVar")
-    )
-    added = {
-        "__fields__": own,
-        "__match_args__": tuple(field.name for field in own),
-        "__dataclass_fields__": _Standard(),
-        **_METHODS,
-    }
-    for name, value in added.items():
-        if name not in given:
+    """Make a class a record: its annotated names are its fields, after those of its bases; class variables are not."""
+    found = {field.name: field for base in reversed(cls.__mro__) for field in vars(base).get("__fields__", ())}
+    own = vars(cls)
+    annotations: dict[str, str] = own.get("__annotations__", {})
+    for name, kind in annotations.items():
+        if not kind.startswith("ClassVar"):
+            found[name] = Field(name, kind, own.get(name, MISSING))
+    added = {"__fields__": tuple(found.values()), "__match_args__": tuple(found), "__dataclass_fields__": _Standard()}
+    for name, value in (added | _METHODS).items():
+        if name not in own:
             setattr(cls, name, value)
     return cls
 
@@ -57,8 +51,8 @@ def fields(of: Any) -> tuple[Field, ...]:
         import dataclasses
 
         own = tuple(
-            Field(field.name, str(field.type), MISSING if field.default is dataclasses.MISSING else field.default)
-            for field in dataclasses.fields(of)
+            Field(entry.name, str(entry.type), MISSING if entry.default is dataclasses.MISSING else entry.default)
+            for entry in dataclasses.fields(of)
         )
     found: tuple[Field, ...] = own
     return found
@@ -70,17 +64,15 @@ def is_record(value: object) -> bool:
 
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
-    own, kind = self.__fields__, type(self).__name__
+    own, kind, given = self.__fields__, type(self).__name__, self.__dict__
     if len(values) > len(own):
         raise TypeError(f"{kind} has {len(own)} fields, not {len(values)}")
-    given = self.__dict__
-    for field, value in zip(own, values, strict=False):
-        given[field.name] = value
-    for field in own[len(values) :]:
-        value = named.pop(field.name, field.default)
+    given.update(zip(self.__match_args__, values, strict=False))
+    for name, _, default in own[len(values) :]:
+        value = named.pop(name, default)
         if value is MISSING:
-            raise TypeError(f"{kind} lacks its field {field.name!r}")
-        given[field.name] = value
+            raise TypeError(f"{kind} lacks its field {name!r}")
+        given[name] = value
     if named:
         raise TypeError(f"{kind} has no field {next(iter(named))!r}, or it is given twice")
     finish = getattr(self, "__post_init__", None)
