@@ -32,6 +32,8 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "v": ("d_head_v", "width of a value head"),
     "r": ("rotary_dim", "width of the rotated part of a head"),
     "u": ("n_buckets", "buckets of a relative position bias"),
+    "pre": ("n_prefix", "learned keys and values in front of those of the tokens"),
+    "kv": ("d_prefix_kv", "keys and values of a prefix, of all layers together"),
     "src": ("d_source", "width of the stack that cross-attention looks at"),
     "Q": ("q_lora_rank", "rank of the compressed query"),
     "C": ("kv_lora_rank", "rank of the compressed key/value, which is what the cache keeps"),
@@ -74,6 +76,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "ft": ("n_fft", "points of a padded transform: twice the tokens"),
     "D": ("d_position", "features of a filter's position encoding"),
     "B": ("n_filter_layers", "hidden layers of a filter's network"),
+    "one": ("1", "a single number"),
     "L": ("filter_length", "positions that a long filter is defined on"),
 }
 

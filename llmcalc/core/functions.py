@@ -43,6 +43,7 @@ FUNCTIONS: dict[str, Function] = {
     "softplus": Function(3, "input", "exp, add, log"),
     "exp": Function(1, "output", "exp"),
     "sin": Function(1 + 1, "input", "product with the frequency, sine"),
+    "xielu": Function(2 + 2 + 1 + 2, "inputs", "square and product, or expm1, difference and product; two sums"),
     "identity": Function(0, "nothing", "none"),
     # normalisation
     "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),

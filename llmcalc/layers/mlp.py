@@ -8,7 +8,8 @@ from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
 
-ACTIVATIONS = ("identity", "relu", "relu2", "gelu", "gelu_tanh", "quick_gelu", "silu", "sigmoid", "tanh")
+ACTIVATIONS = ("identity", "relu", "relu2", "gelu", "gelu_tanh", "quick_gelu", "silu", "sigmoid", "tanh", "xielu")
+LEARNED = frozenset({"xielu"})  # activations with two learned numbers
 
 
 @record
@@ -23,6 +24,7 @@ class Mlp(Layer):
         bias: biases on all matrices.
         clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
         up_offset: added to the linear part before the product (gpt-oss: 1).
+        inner_norm: an RMSNorm on the hidden values (BitNet).
     """
 
     d_model: int
@@ -32,6 +34,7 @@ class Mlp(Layer):
     bias: bool = False
     clamp: float | None = None
     up_offset: float = 0.0
+    inner_norm: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
@@ -43,20 +46,27 @@ class Mlp(Layer):
         declaration.weights("wu[d | f]", "wd[f | d]")
         if self.bias:
             declaration.weights(*(["bg[f]"] if self.gated else []), "bu[f]", "bd[d]")
+        if self.inner_norm:
+            declaration.weights("norm[f]")
+        if self.activation in LEARNED:
+            declaration.axes["one"] = 1
+            declaration.weights("alpha_p[one]", "alpha_n[one]")
         declaration.equations(*self._lines())
         return declaration
 
     def _lines(self) -> list[str]:
         lines = []
+        scalars = ", alpha_p, alpha_n" if self.activation in LEARNED else ""
         if self.gated:
             lines += ["g[b q f] = x[b q d] wg[d f]", *(["g[b q f] = add(g, bg)"] if self.bias else [])]
             lines += ["g[b q f] = clamp(g)"] if self.clamp else []
-            lines += [f"a[b q f] = {self.activation}(g)"]
+            lines += [f"a[b q f] = {self.activation}(g{scalars})"]
         lines += ["u[b q f] = x[b q d] wu[d f]", *(["u[b q f] = add(u, bu)"] if self.bias else [])]
         if self.gated:
             lines += ["u[b q f] = clamp(u)"] if self.clamp else []
             lines += ["m[b q f] = mul(a, u)"]
         else:
-            lines += [f"m[b q f] = {self.activation}(u)"]
+            lines += [f"m[b q f] = {self.activation}(u{scalars})"]
+        lines += ["m[b q f] = rmsnorm(m, norm)"] if self.inner_norm else []
         lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.bias else [])]
         return lines

@@ -34,6 +34,8 @@ GIVEN = {
     "src": "the encoder's output",
     "ids": "what is looked up",
     "shifted": "the input, one token later",
+    "reused_k": "keys of an earlier layer",
+    "reused_v": "values of an earlier layer",
     "shared": "the result of the shared experts",
     "position_bias": "a bias that is computed from positions (ALiBi)",
     "decay": "products of decays, computed from dt",

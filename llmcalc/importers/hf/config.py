@@ -27,6 +27,7 @@ ACTIVATIONS = {
     "tanh": "tanh",
     "sigmoid": "sigmoid",
     "linear": "identity",
+    "xielu": "xielu",
 }
 
 
