@@ -7,8 +7,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as in typing, which takes long to import
 if TYPE_CHECKING:
     from .calc.flops import flops as flops
     from .calc.params import Params as Params

@@ -9,10 +9,13 @@ declarations into a typer application, which prints help, explains mistakes and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from ..core.record import record
 
 
-class Argument(NamedTuple):
+@record
+class Argument:
     """A positional word.
 
     Attributes:
@@ -30,7 +33,8 @@ class Argument(NamedTuple):
     complete: str = ""
 
 
-class Option(NamedTuple):
+@record
+class Option:
     """A long option.
 
     Attributes:
@@ -59,7 +63,8 @@ class Option(NamedTuple):
 Parameter = Argument | Option
 
 
-class Command(NamedTuple):
+@record
+class Command:
     """A command: ``run`` takes every parameter by keyword and returns the exit code."""
 
     name: str

@@ -6,7 +6,9 @@ Cells hold values, never text made from numbers: each format decides how a count
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from ..core.record import record
 
 if TYPE_CHECKING:
     from ..core.tree import Node
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 Cell = str | int | float | None
 
 
-class Fact(NamedTuple):
+@record
+class Fact:
     """A labelled value: an integer of some unit, or a text."""
 
     label: str
@@ -23,7 +26,8 @@ class Fact(NamedTuple):
     note: str = ""
 
 
-class Column(NamedTuple):
+@record
+class Column:
     """A column of a table.
 
     Attributes:
@@ -42,7 +46,8 @@ class Column(NamedTuple):
     optional: int = 0
 
 
-class Table(NamedTuple):
+@record
+class Table:
     """Rows of cells under columns; ``total`` is a last row that sums them up, if there is one."""
 
     title: str
@@ -51,7 +56,8 @@ class Table(NamedTuple):
     total: tuple[Cell, ...] | None = None
 
 
-class Document(NamedTuple):
+@record
+class Document:
     """The answer of a command.
 
     Attributes:
@@ -63,11 +69,11 @@ class Document(NamedTuple):
         main: which of them stands alone where there is room for one (CSV).
         tree: a derivation; the explanation of a number.
         notes: visible lines below: assumptions, what is not counted, misprints.
-        record: makes the JSON object; called only when it is wanted.
+        data: makes the JSON object; called only when it is wanted.
     """
 
     title: str
-    record: Callable[[], dict[str, Any]]
+    data: Callable[[], dict[str, Any]]
     subtitle: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()

@@ -8,7 +8,6 @@ from typing import Any
 from ..calc.params import Params
 from ..core.ledger import Row
 from .document import Column, Document, Fact, Table
-from .envelope import envelope, model_inputs
 from .model import structure, title, warnings
 from .published import comparisons, published_table
 
@@ -153,6 +152,8 @@ def _stored(result: Params, layout: str | None) -> Table:
 
 
 def _record(result: Params, by: str, layout: str | None) -> dict[str, Any]:
+    from .envelope import envelope, model_inputs
+
     architecture = result.architecture
     inputs = {**model_inputs(architecture), "by": by, "layout": layout, "conventions": CONVENTIONS}
     data = {**result.to_dict(), "notes": list(architecture.notes)}

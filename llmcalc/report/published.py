@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.architecture import Expectation
+from ..core.record import record
 from .document import Cell, Column, Table
 from .numbers import exact, human
 
@@ -18,7 +19,8 @@ COLUMNS = (
 ATTRIBUTES = {"params": "total"}
 
 
-class Comparison(NamedTuple):
+@record
+class Comparison:
     """A published figure and the number of ours that it is about."""
 
     expectation: Expectation

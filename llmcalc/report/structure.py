@@ -6,30 +6,35 @@ A *trait* is a field of a kind, such as attention's ``n_heads``, with its values
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.architecture import Architecture, Stack, declare
 from ..core.axes import NAMES
 from ..core.layer import Layer
-from ..core.record import fields
+from ..core.record import fields, record
 
 MOST_VALUES = 3
 NOTHING = "–"
 
 
-class Key(NamedTuple):
+@record
+class Key:
     """A field of a kind."""
 
     kind: str
     field: str
 
 
-class Trait(NamedTuple):
-    """The values of a field, each with the number of blocks that have it (0: outside the blocks)."""
+@record
+class Trait:
+    """The values of a field, each with the number of blocks that have it (0: outside the blocks).
+
+    ``size``: it is a number of something, or a width. ``usual``: a size that follows from others, or is the default.
+    """
 
     values: dict[Any, int]
     size: bool
-    derived: bool
+    usual: bool
 
 
 Traits = dict[Key, Trait]
@@ -38,7 +43,7 @@ Traits = dict[Key, Trait]
 def structure_line(stack: Stack) -> str:
     """A stack in one line: ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``."""
     own = traits(stack)
-    named = label([{key: trait for key, trait in own.items() if trait.size and not trait.derived}], [stack])[0]
+    named = label([{key: trait for key, trait in own.items() if trait.size and not trait.usual}], [stack])[0]
     parts = [f"{stack.n_layers} layers", f"d_model {stack.d_model}"]
     parts += [f"{name} {text}" for name, text in named.items()]
     name = stack.name if stack.name == stack.role else f"{stack.name} ({stack.role})"
@@ -65,7 +70,7 @@ def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
     yield "n_layers", [str(stack.n_layers) if stack else NOTHING for stack in stacks]
     yield "d_model", [str(stack.d_model) if stack else NOTHING for stack in stacks]
     found = [traits(stack) if stack else {} for stack in stacks]
-    telling = {key for own in found for key, trait in own.items() if trait.size and not trait.derived}
+    telling = {key for own in found for key, trait in own.items() if trait.size and not trait.usual}
     for wanted in (True, False):
         chosen = [{key: trait for key, trait in own.items() if trait.size == wanted} for own in found]
         if wanted:
@@ -104,14 +109,12 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
         size = str(entry.type).startswith("int")
         if size and value is None:
             continue
-        if size and value == entry.default and value <= 1:
-            continue
         alike = any(value == other and _sort(name) == _sort(entry.name) for name, other in sizes.items())
-        derived = size and entry.default is None and alike
+        usual = value == entry.default or (entry.default is None and alike)
         if size:
             sizes[entry.name] = value
         name = _paper_name(layer, entry.name, value) if size else entry.name
-        yield Key(layer.kind(), name), value, Trait({}, size, derived)
+        yield Key(layer.kind(), name), value, Trait({}, size, size and usual)
 
 
 def _sort(name: str) -> str:

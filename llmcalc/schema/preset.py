@@ -23,7 +23,6 @@ from .build import Builder
 from .envelope import part
 from .facts import expectations, notes
 from .inherit import Family, choose_size, inherit
-from .overrides import apply_overrides
 from .template import fill, lone_name, names_used, resolve
 
 KeyPath = tuple[Any, ...]
@@ -76,7 +75,11 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
     data = family.data
     size = choose_size(data, size)
     chosen = part(part(data, "sizes"), size or "")
-    template, variables = apply_overrides(part(data, "architecture"), {**part(data, "variables"), **chosen}, overrides)
+    template, variables = part(data, "architecture"), {**part(data, "variables"), **chosen}
+    if overrides:
+        from .overrides import apply_overrides
+
+        template, variables = apply_overrides(template, variables, overrides)
 
     def fail(error: InputError, path: KeyPath) -> InputError:
         """A wrong value is wrong where its variable got it; a wrong name where it stands."""

@@ -13,7 +13,6 @@ from typing import Any
 
 from ..core.errors import DescriptionError, InputError, shown
 from ..core.expression import evaluate, parse
-from ..core.form import FUNCTIONS
 
 Path = tuple[Any, ...]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
@@ -21,11 +20,15 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 def round_up(value: int, multiple: int) -> int:
     """The least multiple of ``multiple`` that is not below ``value``."""
-    return -(-value // multiple) * multiple
+    return ceil(value, multiple) * multiple
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {name: FUNCTIONS[name] for name in ("ceil", "min", "max")}
-_FUNCTIONS["round_up"] = round_up
+def ceil(value: int, divisor: int) -> int:
+    """The quotient, rounded up."""
+    return -(-value // divisor)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {"ceil": ceil, "min": min, "max": max, "round_up": round_up}
 
 
 def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[InputError, Path], InputError]) -> Any:

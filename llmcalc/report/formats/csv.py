@@ -23,7 +23,7 @@ def render(document: Document) -> str:
 def _table(document: Document) -> Iterator[Sequence[Cell]]:
     if not document.tables:
         yield ("quantity", "value", "unit")
-        yield from (fact[:3] for fact in document.facts)
+        yield from ((fact.label, fact.value, fact.unit) for fact in document.facts)
         return
     table = document.tables[document.main]
     yield [column.title or "name" for column in table.columns]

@@ -9,4 +9,4 @@ from ..document import Document
 
 def render(document: Document) -> str:
     """The document's envelope."""
-    return json.dumps(document.record(), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(document.data(), indent=2, ensure_ascii=False, allow_nan=False)
