@@ -120,7 +120,12 @@ class _Standard:
 
         specs: list[Any] = []
         for name, kind, default in fields(owner):
-            specs.append((name, kind) if default is MISSING else (name, kind, field(default=default)))
+            if default is MISSING:
+                specs.append((name, kind))
+            elif type(default).__hash__ is None:  # the standard ones want a factory for what can change
+                specs.append((name, kind, field(default_factory=lambda value=default: value)))
+            else:
+                specs.append((name, kind, field(default=default)))
         made: dict[str, Any] = vars(make_dataclass(owner.__name__, specs))["__dataclass_fields__"]
         type.__setattr__(owner, "__dataclass_fields__", made)
         return made
