@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 LAYOUTS = ("transformers",)
+_DIGITS = "0123456789"
 
 
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
@@ -63,15 +64,18 @@ def logical_shape(row: Row) -> Shape:
 def layout_keys(row: Row) -> list[str]:
     """How a layout may address a tensor: by kind and tensor (``attention.wq``, ``moe.shared.wu``), a norm of a block by
     the kind or the number of its sub-layer (``mlp.pre_norm.w``, ``sublayer1.pre_norm.w``), a layer outside the blocks by
-    its name (``token.w``)."""
+    its name (``token.w``). Where kinds recur within a block, the sub-layer's name without its number goes first
+    (``adapter/mlp.wu``, ``adapter/pre_norm.w``)."""
     entry = row.entry
+    sublayer = entry.sublayer.rstrip(_DIGITS)
     if entry.run is None:
         places = [entry.name]
     elif entry.layer.kind() == "norm":
         mixer = entry.stack.runs[entry.run].block.sublayers[entry.number].branches[0].layer
-        places = [f"{_place(mixer)}.{entry.name}", f"sublayer{entry.number}.{entry.name}"]
+        names = (f"{sublayer}/{entry.name}", f"{_place(mixer)}.{entry.name}", f"sublayer{entry.number}.{entry.name}")
+        places = list(names)
     else:
-        places = [_place(entry.layer)]
+        places = [f"{sublayer}/{_place(entry.layer)}", _place(entry.layer)]
     return [".".join((place, *row.part, row.tensor.name)) for place in places]
 
 
@@ -79,11 +83,12 @@ def _place(layer: Layer) -> str:
     return "cross_attention" if getattr(layer, "cross", False) else layer.kind()
 
 
-def _conditions(row: Row) -> frozenset[str]:
+def _conditions(row: Row, alone: bool) -> frozenset[str]:
     """What holds of a tensor's stack and layer, for the conditions of a layout's rules."""
     layer = row.entry.layer
     tied = "tied" if getattr(layer, "share", None) else "untied"
-    return frozenset((row.entry.stack.role, tied, "gated" if getattr(layer, "gated", False) else "plain"))
+    gated = "gated" if getattr(layer, "gated", False) else "plain"
+    return frozenset((row.entry.stack.role, tied, gated, "alone" if alone else "beside"))
 
 
 def _grouped(result: Params) -> Iterator[tuple[Rule | None, list[Row], int | None]]:
@@ -91,7 +96,7 @@ def _grouped(result: Params) -> Iterator[tuple[Rule | None, list[Row], int | Non
     layout = find_layout(result.architecture.layout)
     groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
     for row, number in placed(result):
-        rule = layout.rule(layout_keys(row), _conditions(row))
+        rule = layout.rule(layout_keys(row), _conditions(row, len(result.architecture.stacks) == 1))
         identity = (row.entry.stack.name, number, rule or logical_name(row, number))
         groups.setdefault(identity, (rule, [], number))[1].append(row)
     yield from groups.values()
@@ -103,7 +108,8 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
         yield logical_name(first, number), logical_shape(first)
         return
     entry = first.entry
-    values = {"{i}": str(number), "{s}": str(entry.number), "{side}": entry.stack.name}
+    values = {"{i}": str(number), "{s}": str(entry.number), "{side}": entry.stack.name, "{n}": entry.name}
+    values["{t}"] = entry.sublayer[len(entry.sublayer.rstrip(_DIGITS)) :] or "0"
     name = rule.stored
     for mark, value in values.items():
         name = name.replace(mark, value)

@@ -66,6 +66,7 @@ class Attention(Layer):
             (Falcon).
         logit_softcap: scores are squashed to this bound (Gemma-2).
         scale: factor on the scores (default: 1 / sqrt(d_head)).
+        softmax_in_fp32: the implementation computes the softmax in fp32 and converts it; costs memory alone.
         unused: the layer is stored but never run.
     """
 
@@ -119,6 +120,7 @@ class Attention(Layer):
     implemented_cache: str = "compact"
     logit_softcap: float | None = None
     scale: float | None = None
+    softmax_in_fp32: bool = False
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -235,12 +237,18 @@ class Attention(Layer):
 
     def _attend(self) -> list[str]:
         keys = "s" if self.cross else "k"
-        lines = [f"s[b h q {keys}] = q[b q h e] k[b {keys} g e] | g:h", f"s[b h q {keys}] = scale(s)"]
-        lines += [f"s[b h q {keys}] = softcap(s)"] if self.logit_softcap else []
+        lines = [f"s[b h q {keys}] = q[b q h e] k[b {keys} g e] | g:h core", f"s[b h q {keys}] = scale(s) | core"]
+        lines += [f"s[b h q {keys}] = softcap(s) | core"] if self.logit_softcap else []
         bias = {"relative": "relative_bias", "alibi": "position_bias"}.get(self.positions)
-        lines += [f"s[b h q {keys}] = add(s, {bias})"] if bias else []
-        lines += [f"p[b h q {keys}] = softmax({'s, sinks' if self.sinks else 's'})"]
-        lines += [f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h"]
+        lines += [f"s[b h q {keys}] = add(s, {bias}) | core"] if bias else []
+        scores = "s, sinks" if self.sinks else "s"
+        if self.softmax_in_fp32:
+            lines += [f"f[b h q {keys}] = softmax_fp32({scores}) | core torch", f"p[b h q {keys}] = cast(f) | core torch"]
+        lines += [f"p[b h q {keys}] = softmax({scores}) | core{' model' if self.softmax_in_fp32 else ''}"]
+        lines += [f"p[b h q {keys}] = dropout(p) | core dropout"]
+        lines += [f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core"]
+        lines += ["statistics[b h q] = log_sum_exp(o) | flash"]
+        lines += [] if self.cross else [f"mask[b q {keys}] = keep(mask) | flash torch"]
         if self.prefix:
             lines += [
                 "sp[b h q pre] = q[b q h e] prefix_k[pre g e] | g:h",

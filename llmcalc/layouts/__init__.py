@@ -8,7 +8,10 @@ A layout is a text of lines ``stored name <- logical tensors``; several logical 
 ``{i}`` is the number of the block, ``{x}`` that of an expert stored on its own, ``{side}`` the stack's name. A logical
 tensor is addressed by sub-layer, layer and tensor; the layer is left out where its name equals the sub-layer's. After
 ``|``: ``transposed`` (stored as [in, out]) and conditions: ``encoder`` or ``decoder`` (that stack only), ``tied`` or
-``untied``, ``gated`` or ``plain`` (what the layer is). ``{s}`` is the number of the sub-layer.
+``untied``, ``gated`` or ``plain`` (what the layer is), ``alone`` or ``beside`` (another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that
+ends its name, ``{n}`` the name of the branch.
+
+A layout called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file.
 """
 
 from __future__ import annotations
@@ -61,9 +64,14 @@ def find_layout(name: str) -> Layout:
     Raises:
         UnknownNameError: no such layout.
     """
+    file, _, bare = name.partition(".")
     try:
-        text = import_module(f".{name.replace('-', '_') or 'none'}", __name__).TEXT
+        module = import_module(f".{file.replace('-', '_') or 'none'}", __name__)
     except ModuleNotFoundError:
         hint = "the names of the stored tensors are not known for this architecture"
         raise UnknownNameError("layout", name, [], hint=hint) from None
+    text: str = module.TEXT
+    prefix: str = getattr(module, "PREFIX", "")
+    if bare and prefix:
+        text = "\n".join(line.removeprefix(prefix) for line in text.splitlines())
     return read_layout(text)

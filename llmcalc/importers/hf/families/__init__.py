@@ -36,6 +36,29 @@ gemma3_text       gemma.gemma3        gemma2
 mixtral           moe.mixtral
 qwen3_moe         moe.qwen3_moe       mixtral
 gpt_oss           moe.gpt_oss
+qwen2_moe         moe.qwen2_moe       qwen3_next
+minimax_m2        moe.minimax_m2      mixtral
+phimoe            moe.phimoe
+olmoe             moe.olmoe           mixtral
+flex_olmo         moe.flex_olmo
+hunyuan_v1_moe    moe.hunyuan_v1_moe
+granitemoe        granite_moe.granitemoe
+granitemoeshared  granite_moe.granitemoe granitemoe
+granitemoe_swa    granite_moe.granitemoe_swa granitemoe
+dots1             moe_shared.dots1    glm4_moe
+solar_open        moe_shared.solar_open glm4_moe
+ernie4_5_moe      moe_shared.ernie4_5_moe
+hy_v3             moe_shared.hy_v3    glm4_moe
+exaone_moe        moe_shared.exaone_moe glm4_moe
+mimo_v2_flash     moe_shared.mimo_v2_flash glm4_moe
+laguna            moe_shared.laguna   glm4_moe
+afmoe             moe_shared.afmoe
+glm4_moe          deepseek.glm4_moe
+sarvam_moe        deepseek.sarvam_moe glm4_moe
+glm4_moe_lite     deepseek.glm4_moe_lite deepseek_v3
+sarvam_mla        deepseek.deepseek_v3 deepseek_v3
+youtu             deepseek.youtu      deepseek_v3
+minicpm3          deepseek.minicpm3   deepseek_v3
 deepseek_v2       deepseek.deepseek_v2  deepseek_v3
 deepseek_v3       deepseek.deepseek_v3
 qwen3_next        hybrid.qwen3_next
@@ -48,11 +71,49 @@ rwkv              ssm.rwkv
 gpt2              gpt.gpt2
 openai-gpt        gpt.openai_gpt
 bert              bert.bert
-roberta           bert.roberta
+roberta           bert.bert
+camembert         bert.bert
+xlm-roberta       bert.bert           camembert
+data2vec-text     bert.bert
+ernie             bert.ernie
+roberta-prelayernorm bert.prenorm
+megatron-bert     bert.bare_prenorm
+xlm-roberta-xl    bert.bare_prenorm
+bert-generation   bert.bert_generation
 albert            bert.albert
 t5                t5.t5
 switch_transformers t5.switch
 bart              bart.bart
+plbart            bart.bart           bart
+mbart             bart.mbart          bart
+pegasus           bart.pegasus        bart
+blenderbot        bart.pegasus        bart
+blenderbot-small  bart.blenderbot_small bart
+m2m_100           bart.m2m_100        bart
+marian            bart.marian         bart
+mvp               bart.mvp
+arcee             llama_kin.arcee     llama
+nemotron          llama_kin.nemotron  llama
+jais2             llama_kin.jais2     llama
+seed_oss          llama_kin.seed_oss  llama
+helium            llama_kin.helium    llama
+ernie4_5          llama_kin.ernie4_5  llama
+granite           llama_kin.granite   llama
+granite_swa       llama_kin.granite_swa llama
+hyperclovax       llama_kin.hyperclovax
+smollm3           llama_kin.smollm3   llama
+ministral         llama_kin.ministral llama
+ministral3        llama.mistral       llama
+cwm               llama_kin.cwm       llama
+hunyuan_v1_dense  llama_kin.hunyuan
+apertus           llama_kin.apertus
+nanochat          llama_kin.nanochat
+bitnet            llama_kin.bitnet
+vaultgemma        llama_kin.vaultgemma
+exaone            llama.llama         llama
+internlm3         llama.llama         llama
+iquestcoder       llama.llama         llama
+gpt-sw3           gpt.gpt2            gpt2
 """
 
 

@@ -1,54 +1,84 @@
-"""BART: post-norm encoder and decoder with learned positions behind two offset rows."""
+"""BART and the many families that differ from it in the places of norms and in positions."""
 
 from __future__ import annotations
 
-from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError
+from ....core.architecture import Architecture, Named
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.mlp import Mlp
+from ....layers.prefix import Prefix
 from ..config import Config
-from ..rules import TOKENS, layernorm, repeated, sublayer
+from ..rules import TOKENS
 from .gpt import BIASED
+from .seq2seq import SIDES, Style, class_kind, encoder_decoder, head, stack, tied_tokens, untied_tokens
 
 OFFSET = 2  # rows before the first position
 
 
 def bart(config: Config) -> Architecture:
-    """BART [lewis2019]; as ``BartForCausalLM`` the decoder alone, its cross-attention stored but never run."""
-    kind = config.head() or "seq2seq"
-    config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
-    tied = config.flag("tie_word_embeddings", True)
-    config.ignore("encoder_layers encoder_attention_heads encoder_ffn_dim")  # unread when the decoder stands alone
-    decoder = _stack(config, "decoder", tied, headed=kind != "none", lone=kind == "causal")
+    """BART [lewis2019] and PLBART: post-norm, learned positions behind two offset rows."""
+    return encoder_decoder(config, Style(offset=OFFSET))
+
+
+def mbart(config: Config) -> Architecture:
+    """Multilingual BART [liu2020]: BART with norms before the sub-layers and one behind the last."""
+    return encoder_decoder(config, Style(pre_norm=True, final_norm=True, offset=OFFSET))
+
+
+def pegasus(config: Config) -> Architecture:
+    """PEGASUS [zhang2019pegasus] (frozen sinusoids in a table) and Blenderbot (learned positions): pre-norm."""
+    config.ignore("encoder_no_repeat_ngram_size")
+    return encoder_decoder(config, Style(pre_norm=True, final_norm=True, embedding_norm=False))
+
+
+def m2m_100(config: Config) -> Architecture:
+    """M2M-100 [fan2020] and NLLB: pre-norm, positions computed."""
+    return encoder_decoder(config, Style(pre_norm=True, final_norm=True, embedding_norm=False, positions=""))
+
+
+def blenderbot_small(config: Config) -> Architecture:
+    """Blenderbot Small: BART without offset rows."""
+    return encoder_decoder(config, Style())
+
+
+def marian(config: Config) -> Architecture:
+    """Marian [junczys2018]: post-norm, frozen sinusoids; a table for each language where they are not shared."""
+    style, kind = Style(embedding_norm=False), class_kind(config)
+    tied, together = config.flag("tie_word_embeddings", True), config.flag("share_encoder_decoder_embeddings", True)
+    vocab, width = config.size("vocab_size"), config.size("d_model")
+    target = config.optional_size("decoder_vocab_size", zero_is_none=True) or vocab
     if kind == "causal":
-        return Architecture(config.model_type, (decoder,))
-    if kind not in ("seq2seq", "none"):
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
-    return Architecture(config.model_type, (_stack(config, "encoder", tied), decoder))
+        table = Named("token", Embedding(target, width, share=TOKENS if tied else None))
+        output = head(target if tied else vocab, width, tied)
+        return Architecture(config.model_type, (stack(config, style, "decoder", [table], [output], unused_cross=True),))
+    if together:
+        tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width, target)
+    else:
+        own = Embedding(target, width, table="other", share="decoder_embedding" if tied else None)
+        tokens = {"encoder": [Named("token", Embedding(vocab, width))], "decoder": [Named("token", own)]}
+    output = head(vocab if together else target, width, tied, TOKENS if together else "decoder_embedding")
+    encoder = stack(config, style, "encoder", tokens["encoder"], [])
+    decoder = stack(config, style, "decoder", tokens["decoder"], [output] if kind == "seq2seq" else [])
+    return Architecture(config.model_type, (encoder, decoder))
 
 
-def _stack(config: Config, side: str, tied: bool, headed: bool = False, lone: bool = False) -> Stack:
-    width, vocab = config.size("d_model"), config.size("vocab_size")
-    norm = layernorm(config, width, "layer_norm_eps")
-    heads = config.size(f"{side}_attention_heads")
-    parts = [sublayer("attention", Attention(width, heads, causal=side == "decoder", **BIASED), after=norm)]
-    if side == "decoder":
-        cross = Attention(width, heads, causal=False, cross=True, unused=lone, **BIASED)
-        parts.append(sublayer("cross_attention", cross, after=norm))
-    mlp = Mlp(width, config.size(f"{side}_ffn_dim"), config.activation("activation_function"), bias=True)
-    parts.append(sublayer("mlp", mlp, after=norm))
-    positions = Embedding(config.size("max_position_embeddings") + OFFSET, width, table="position", offset=OFFSET)
-    inputs = [*_tokens(vocab, width, side, tied, lone), Named("position", positions), Named("norm", norm)]
-    outputs = [Named("head", Head(vocab, width, share=TOKENS if tied else None))] if headed else []
-    runs = repeated(Block("block", tuple(parts)), config.size(f"{side}_layers"))
-    return Stack(side, width, tuple(inputs), runs, tuple(outputs), side)
+def mvp(config: Config) -> Architecture:
+    """MVP [tang2022]: BART; ``use_prompt`` puts learned keys and values before those of every decoder layer.
 
-
-def _tokens(vocab: int, width: int, side: str, tied: bool, lone: bool) -> list[Named]:
-    if tied or lone:
-        return [Named("token", Embedding(vocab, width, share=TOKENS if tied else None))]
-    # untied, the class keeps the table that would be shared beside one for each stack
-    shared = [Named("unused", Embedding(vocab, width, unused=True))] if side == "encoder" else []
-    return [*shared, Named("token", Embedding(vocab, width, table="other"))]
+    The class builds no prompts for the encoder, nor for a decoder that stands alone.
+    """
+    style, kind = Style(offset=OFFSET), class_kind(config)
+    config.ignore("use_prompt prompt_length prompt_mid_dim")
+    if kind == "causal" or not config.flag("use_prompt"):
+        return encoder_decoder(config, style)
+    tied, length = config.flag("tie_word_embeddings", True), config.size("prompt_length")
+    vocab, width = config.size("vocab_size"), config.size("d_model")
+    tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
+    heads, layers = config.size("decoder_attention_heads"), config.size("decoder_layers")
+    prompt = Prefix(width, length, config.size("prompt_mid_dim"), layers)
+    own = Attention(width, heads, prefix=length, **BIASED)
+    cross = Attention(width, heads, prefix=length, causal=False, cross=True, **BIASED)
+    inputs = [*tokens["decoder"], Named("self", prompt), Named("cross", prompt)]
+    outputs = [head(vocab, width, tied)] if kind == "seq2seq" else []
+    encoder = stack(config, style, SIDES[0], tokens["encoder"], [])
+    decoder = stack(config, style, SIDES[1], inputs, outputs, attention=own, cross=cross)
+    return Architecture(config.model_type, (encoder, decoder))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -9,7 +11,7 @@ from ....layers.mlp import Mlp
 from ..config import Config
 from ..rules import causal_lm, layernorm, repeated, sublayer
 
-BIASED = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
+BIASED: dict[str, Any] = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
 
 
 def gpt2(config: Config) -> Architecture:

@@ -1,0 +1,154 @@
+"""Encoder-decoder models in BART's keys: what its many relatives share, and how each differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import DescriptionError
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ..config import Config
+from ..rules import TOKENS, grouped, layernorm, sublayer
+from .gpt import BIASED
+
+SIDES = ("encoder", "decoder")
+
+
+class Style(NamedTuple):
+    """How a family differs from BART.
+
+    Attributes:
+        pre_norm: norms stand before the sub-layers.
+        embedding_norm: a norm on the summed embeddings.
+        final_norm: a norm behind the last block.
+        positions: the key of the length of the learned (or frozen) table; nothing where positions are computed.
+        offset: rows of that table before the first position.
+        biases: of all attention.
+        width, layers, heads: the keys of these sizes.
+        feed: what a block is called and its feed-forward part, by config, side and number of the block.
+    """
+
+    pre_norm: bool = False
+    embedding_norm: bool = True
+    final_norm: bool = False
+    positions: str = "max_position_embeddings"
+    offset: int = 0
+    biases: dict[str, Any] = BIASED
+    width: str = "d_model"
+    layers: str = "{side}_layers"
+    heads: str = "{side}_attention_heads"
+    feed: Callable[[Config, str, int], tuple[str, Layer]] | None = None
+
+
+def class_kind(config: Config) -> str:
+    """``seq2seq``, ``causal`` (the decoder alone), ``encoder`` (that alone) or ``none`` (both without a head)."""
+    if config.class_name().endswith("EncoderModel"):
+        return "encoder"
+    kind = config.head() or "seq2seq"
+    if kind not in ("seq2seq", "causal", "none"):
+        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+    config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
+    config.ignore("encoder_layers encoder_attention_heads encoder_ffn_dim max_position_embeddings")
+    return kind
+
+
+def encoder_decoder(config: Config, style: Style) -> Architecture:
+    """The model, or its decoder alone with cross-attention that is stored but never run."""
+    kind = class_kind(config)
+    tied = config.flag("tie_word_embeddings", True)
+    vocab, width = config.size("vocab_size"), config.size(style.width)
+    if kind == "causal":
+        table = Embedding(vocab, width, share=TOKENS if tied else None)
+        lone = stack(config, style, "decoder", [Named("token", table)], [head(vocab, width, tied)], unused_cross=True)
+        return Architecture(config.model_type, (lone,))
+    tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
+    encoder = stack(config, style, "encoder", tokens["encoder"], [])
+    outputs = [head(vocab, width, tied)] if kind == "seq2seq" else []
+    return Architecture(config.model_type, (encoder, stack(config, style, "decoder", tokens["decoder"], outputs)))
+
+
+def head(vocab: int, width: int, tied: bool, table: str = TOKENS) -> Named:
+    """The language-model head, tied to ``table`` or with one of its own."""
+    return Named("head", Head(vocab, width, share=table if tied else None))
+
+
+def tied_tokens(vocab: int, width: int) -> dict[str, list[Named]]:
+    """One table for both stacks."""
+    return {side: [Named("token", Embedding(vocab, width, share=TOKENS))] for side in SIDES}
+
+
+def untied_tokens(vocab: int, width: int, decoder_vocab: int | None = None) -> dict[str, list[Named]]:
+    """Untied, the class keeps the table that would be shared, unused, beside one for each stack."""
+    shared = Named("unused", Embedding(vocab, width, unused=True))
+    encoder = Named("token", Embedding(vocab, width, table="other"))
+    return {
+        "encoder": [shared, encoder],
+        "decoder": [Named("token", Embedding(decoder_vocab or vocab, width, table="other"))],
+    }
+
+
+def stack(
+    config: Config,
+    style: Style,
+    side: str,
+    tokens: Sequence[Named],
+    outputs: Sequence[Named],
+    *,
+    attention: Layer | None = None,
+    cross: Layer | None = None,
+    unused_cross: bool = False,
+) -> Stack:
+    """One side: tables, blocks (``attention`` and ``cross``: others than the usual ones), norm and ``outputs``."""
+    width = config.size(style.width)
+    norm = layernorm(config, width)
+    inputs = list(tokens)
+    if style.positions:
+        rows = config.size(style.positions) + style.offset
+        inputs.append(Named("position", Embedding(rows, width, table="position", offset=style.offset)))
+    inputs += [Named("norm", norm)] if style.embedding_norm else []
+    final = [Named("final_norm", norm)] if style.final_norm else []
+    mixers = _mixers(config, style, side, unused_cross)
+    mixers |= {"attention": attention} if attention else {}
+    mixers |= {"cross_attention": cross} if cross else {}
+    blocks = _blocks(config, style, side, mixers)
+    return Stack(side, width, tuple(inputs), grouped(blocks), (*final, *outputs), side)
+
+
+def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> dict[str, Layer]:
+    width, heads = config.size(style.width), config.size(style.heads.format(side=side))
+    if side == "encoder":
+        return {"attention": Attention(width, heads, causal=False, **style.biases)}
+    cross = Attention(width, heads, causal=False, cross=True, unused=unused_cross, **style.biases)
+    return {"attention": Attention(width, heads, **style.biases), "cross_attention": cross}
+
+
+def _blocks(config: Config, style: Style, side: str, mixers: dict[str, Layer]) -> list[Block]:
+    norm = layernorm(config, config.size(style.width))
+    known: dict[str, Block] = {}
+    order = []
+    for index in range(config.size(style.layers.format(side=side))):
+        name, feed = (style.feed or _dense)(config, side, index)
+        if name not in known:
+            layers = {**mixers, "mlp": feed}.items()
+            parts = [
+                sublayer(key, layer, pre=norm) if style.pre_norm else sublayer(key, layer, after=norm)
+                for key, layer in layers
+            ]
+            known[name] = Block(name, tuple(parts))
+        order.append(known[name])
+    return order
+
+
+def _dense(config: Config, side: str, index: int) -> tuple[str, Layer]:
+    return "block", dense(config, side)
+
+
+def dense(config: Config, side: str) -> Mlp:
+    """The feed-forward layer of a side."""
+    width = config.size("d_model") if "d_model" in config.defaults else config.size("hidden_size")
+    return Mlp(width, config.size(f"{side}_ffn_dim"), config.activation("activation_function"), bias=True)
