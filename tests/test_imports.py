@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +13,13 @@ from pathlib import Path
 import pytest
 
 import llmcalc
+from llmcalc.schema.catalogue import shipped_folder
+from llmcalc.schema.yaml_reader import read_yaml
 
 PACKAGE = Path(llmcalc.__file__).parent
 STANDARD_ONLY = ["core", "layers", "calc"]
-HEAVY = ["pydantic", "numpy", "rich", "typer", "hypothesis"]
+HEAVY = ["pydantic", "numpy", "rich", "typer", "yaml", "hypothesis"]
+SLOW = ["dataclasses", "inspect", "subprocess", "difflib", "textwrap", "hashlib"]
 
 
 def imported(source: str) -> Iterator[str]:
@@ -40,20 +45,53 @@ def test_the_core_imports_the_standard_library_only(folder: str) -> None:
         assert not strange, f"{file.name} imports {strange}"
 
 
-def loaded(code: str) -> set[str]:
-    """Which of the heavy packages a fresh interpreter has loaded after ``code``."""
-    report = f"import sys; print(*[name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
+def loaded(command: list[str], folder: Path) -> set[str]:
+    """The installed packages that a fresh interpreter has loaded after a command, in which ``folder`` comes first."""
+    probe = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    code = f"import atexit, runpy, sys; atexit.register(lambda: exec({probe!r})); sys.path.insert(0, {str(folder)!r})"
+    code += f"\nsys.argv = {command!r}; runpy.run_module('llmcalc', run_name='__main__')" if command else ""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split()) - sys.stdlib_module_names - {"__main__", "llmcalc"}
 
 
-def test_an_answer_about_a_shipped_preset_loads_nothing_heavy() -> None:
-    assert loaded("import llmcalc; assert llmcalc.params(llmcalc.load('gpt3')).total == 174604259328") == set()
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as a wheel installs it, each preset compiled to JSON beside its YAML file."""
+    folder = tmp_path_factory.mktemp("installed")
+    shutil.copytree(PACKAGE, folder / "llmcalc", ignore=shutil.ignore_patterns("__pycache__"))
+    presets = folder / "llmcalc" / "presets"
+    if not presets.is_dir():
+        shutil.copytree(shipped_folder(), presets)
+    for file in presets.glob("gpt*.yaml"):
+        data = read_yaml(file.read_text("utf-8"), file.name).data
+        file.with_suffix(".json").write_text(json.dumps(data), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["--version"], ["params", "gpt3"], ["params", "gpt3", "--json"], ["compare", "gpt2", "gpt3"]],
+    ids=" ".join,
+)
+def test_an_answer_loads_no_installed_package(compiled: Path, command: list[str]) -> None:
+    assert loaded(["llmcalc", *command], compiled) - loaded([], compiled) == set()
+
+
+def test_an_answer_loads_nothing_slow_of_the_standard_library(compiled: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {str(compiled)!r})"
+    code += "\nfrom llmcalc.cli.main import main; main(['params', 'gpt3'])"
+    code += f"\nprint(*[name for name in {SLOW} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
 
 
 @pytest.mark.parametrize("package", HEAVY)
-def test_this_check_can_fail(package: str) -> None:
-    assert package in loaded(f"import llmcalc, {package}")
+def test_this_check_can_fail(compiled: Path, tmp_path: Path, package: str) -> None:
+    shutil.copytree(compiled / "llmcalc", tmp_path / "llmcalc")
+    with (tmp_path / "llmcalc" / "core" / "axes.py").open("a") as file:
+        file.write(f"\nimport {package}\n")
+    assert package in loaded(["llmcalc", "params", "gpt3"], tmp_path)
 
 
 def test_importing_the_package_loads_none_of_its_parts() -> None:

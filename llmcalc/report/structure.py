@@ -118,8 +118,10 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
 
 
 def _sort(name: str) -> str:
-    """Whether a size is a width or a number of something; a width never stands for a number."""
-    return "width" if name.startswith("d_") or name.endswith("_dim") else "number"
+    """Whether a size is a width, a number of something, or neither; what follows from another is of its sort."""
+    if name.startswith("n_"):
+        return "number"
+    return "width" if name.startswith("d_") or name.endswith("_dim") else name
 
 
 def _paper_name(layer: Layer, field: str, value: int) -> str:
@@ -133,7 +135,7 @@ def _paper_name(layer: Layer, field: str, value: int) -> str:
 
 def label(found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:
     """Texts by title for each set of traits; a title names the kind where two kinds disagree about a field."""
-    unclear = set()
+    unclear = {"d_model"}  # alone, it is the stack's own width
     for own in found:
         values: dict[str, Mapping[Any, int]] = {}
         for key, trait in own.items():
@@ -141,11 +143,14 @@ def label(found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: 
                 unclear.add(key.field)
     named = []
     for own, stack in zip(found, stacks, strict=True):
-        texts: dict[str, str] = {}
+        merged: dict[str, dict[Any, int]] = {}
         for key, trait in own.items():
             title = f"{key.kind} {key.field}" if always_kind or key.field in unclear else key.field
-            texts.setdefault(title, _text(trait.values, stack.n_layers if stack else 0))
-        named.append(texts)
+            counts = merged.setdefault(title, {})
+            for value, count in trait.values.items():
+                counts[value] = counts.get(value, 0) + count
+        n_layers = stack.n_layers if stack else 0
+        named.append({title: _text(counts, n_layers) for title, counts in merged.items()})
     return named
 
 

@@ -1,0 +1,145 @@
+"""What a user and a shell see: exit codes, one message on standard error, data alone on standard output."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import llmcalc
+from llmcalc.cli.main import main
+
+Capture = pytest.CaptureFixture[str]
+COMMAND = [sys.executable, "-m", "llmcalc"]
+
+
+def test_version_is_the_packages(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"llmcalc {llmcalc.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--help"], ["-h"], ["presets"], ["params", "--help"], ["presets", "show", "-h"]]
+)
+def test_help_is_data(words: list[str], capsys: Capture) -> None:
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert "Usage: llmcalc" in printed.out
+    assert printed.err == ""
+
+
+BAD = {
+    "parms gpt3": "did you mean params?",
+    "params": "missing argument",
+    "params gpt33": "did you mean gpt3",
+    "params gpt3 --jsn": "did you mean --json",
+    "params gpt3 --by layr": "did you mean layer?",
+    "params gpt3 --format tabel": "did you mean table?",
+    "params gpt3 gpt2": "gpt2",
+    "params gpt3 --layout": "--layout",
+    "params gpt3 --layout nosuch": "nosuch",
+    "params gpt3 --set n_layer=3": "did you mean n_layers",
+    "params gpt3 --set d_model=0": "d_model is 0",
+    "params gpt3 --set n_layers=-1": "-1",
+    "params gpt3 --set n_layers": "path=value",
+    "params gpt3 --json --format csv": "contradict",
+    "params nosuch.yaml": "no such file",
+    "compare gpt3": "at least 2",
+    "compare gpt3 nosuchmodel gpt2": "'nosuchmodel'",
+    "explain gpt3 parms": "did you mean params?",
+    "explain gpt3 params --depth x": "whole number",
+    "explain gpt3 params --depth -1": "whole number",
+    "explain gpt3 params --select nosuchpart": "'nosuchpart'",
+    "presets lst": "did you mean list?",
+    "presets list --format tree": "no tree",
+    "presets where nosuch": "'nosuch'",
+    "presets show gpt3 --set n_layers=2": "--resolved",
+    "presets search": "missing argument",
+    "--verbose": "--verbose",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_message_and_exit_code_2(line: str, capsys: Capture) -> None:
+    assert main(line.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert BAD[line] in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_a_broken_preset_is_located(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nsizes:\n  a: {n_layers: 2}\nsizes: {}\n")
+    assert main(["params", str(file)]) == 2
+    assert "mine.yaml:4:1" in capsys.readouterr().err
+
+
+def test_a_search_without_a_match_answers_no(capsys: Capture) -> None:
+    assert main(["presets", "search", "nosuchmodel"]) == 1
+    assert main(["presets", "search", "gpt3", "175b"]) == 0
+    assert "gpt3-175b" in capsys.readouterr().out
+
+
+def test_a_model_is_read_from_standard_input() -> None:
+    text = subprocess.run([*COMMAND, "presets", "show", "gpt2", "--resolved"], capture_output=True, check=True).stdout
+    done = subprocess.run([*COMMAND, "params", "-", "--json"], input=text, capture_output=True, check=True)
+    assert json.loads(done.stdout)["result"]["total"] == llmcalc.params(llmcalc.load("gpt2")).total
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([*COMMAND, "params", "gpt3"], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_is_said() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, "params", "gpt3"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: cannot write")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llmcalc.loading.load", interrupt)
+    assert main(["params", "gpt3"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_an_encoding_without_the_signs_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, "ascii"))
+    assert main(["params", "gpt3", "--format", "table"]) == 0
+    assert b"174,604,259,328" in buffer.getvalue()
+
+
+@pytest.mark.parametrize(("word", "offered"), [("gpt3-1", "gpt3-175b"), ("deepseek-v", "deepseek-v3")])
+def test_the_shell_completes_names_of_presets(word: str, offered: str) -> None:
+    asked = {"_LLMCALC_COMPLETE": "complete_bash", "COMP_WORDS": f"llmcalc params {word}", "COMP_CWORD": "2"}
+    done = subprocess.run(COMMAND, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    assert offered in done.stdout.split()
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    def offered(line: str) -> list[str]:
+        asked = {"_LLMCALC_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+        return subprocess.run(
+            COMMAND, env={**os.environ, **asked}, capture_output=True, text=True, check=False
+        ).stdout.split()
+
+    assert "params" in offered("llmcalc par")
+    assert "--json" in offered("llmcalc params --js")
+    assert "layer" in offered("llmcalc params gpt3 --by lay")

@@ -1,0 +1,168 @@
+"""Every output format: exact numbers, fitting widths, no colour where none is wanted."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llmcalc.core.errors import InputError
+from llmcalc.core.tree import Node, total
+from llmcalc.report import formats, render
+from llmcalc.report.document import Column, Document, Fact, Table
+from llmcalc.report.envelope import envelope
+
+BIG = 10**19 + 7
+TREE = total("all", [Node("left", 3, formula="a·b", substituted="1·3"), Node("right", BIG - 3)])
+DOCUMENT = Document(
+    "A title",
+    lambda: envelope("test", {}, {"big": BIG, "list": [1, BIG], "small": 3}),
+    subtitle=("decoder: 2 layers · d_model 3",),
+    warnings=("a warning",),
+    facts=(Fact("total", BIG, "parameters", "a remark"),),
+    tables=(
+        Table(
+            "parts",
+            (Column("part", "name"), Column("parameters", "count"), Column("share", "share"), Column("why")),
+            [("left|one", 3, 0.25, "because " * 9), ("right", BIG - 3, 0.75, "")],
+            ("total", BIG, 1.0, ""),
+        ),
+    ),
+    tree=(TREE,),
+    notes=("a note " * 12,),
+)
+ESCAPE = "\x1b["
+
+
+def test_formats_are_the_files_of_their_folder() -> None:
+    assert set(formats()) == {"csv", "json", "markdown", "plain", "table", "tree"}
+
+
+@pytest.mark.parametrize("form", sorted(formats()))
+def test_no_format_loses_a_digit(form: str) -> None:
+    text = render(DOCUMENT, form)
+    wanted = str(BIG - 3) if form == "csv" else str(BIG)
+    assert wanted in text.replace(",", "")
+
+
+def test_plain_columns_are_two_spaces_apart_and_never_cut() -> None:
+    lines = render(DOCUMENT, "plain").splitlines()
+    right = next(line for line in lines if line.startswith("right"))
+    assert re.split(r" {2,}", right) == ["right", str(BIG - 3), "0.75"]
+    assert "warning: a warning" in lines
+    assert max(map(len, lines)) > 80
+
+
+def test_csv_is_one_table_that_can_be_summed() -> None:
+    rows = list(csv.DictReader(io.StringIO(render(replace(DOCUMENT, tree=()), "csv"))))
+    assert sum(int(row["parameters"]) for row in rows) == BIG
+    assert rows[0]["part"] == "left|one"
+
+
+def test_json_repeats_large_integers_as_text() -> None:
+    result = json.loads(render(DOCUMENT, "json"))["result"]
+    assert result == {"big": BIG, "big_str": str(BIG), "list": [1, BIG], "list_str": ["1", str(BIG)], "small": 3}
+
+
+def test_markdown_keeps_its_columns() -> None:
+    lines = [line for line in render(DOCUMENT, "markdown").splitlines() if line.startswith("| left")]
+    assert len(re.findall(r"(?<!\\)\|", lines[0])) == 5
+
+
+def test_a_document_without_a_tree_says_so() -> None:
+    with pytest.raises(InputError, match="no tree"):
+        render(Document("", DOCUMENT.data), "tree")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_a_table_fits_its_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = render(DOCUMENT, "table")
+    assert max(map(len, text.splitlines())) <= width
+    assert f"{BIG:,}" in text
+
+
+MODELS = ["gpt3", "t5-11b", "deepseek-v3", "gemma3-27b", "nemotron-h", "albert"]
+COMMANDS = [["params"], ["params", "--by", "layer"], ["params", "--by", "tensor"], ["explain"]]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_screen_fits_its_terminal(
+    words: list[str], width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from llmcalc.cli.main import main
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    for model in MODELS:
+        rest = [model, "params"] if words == ["explain"] else [model]
+        assert main([words[0], *rest, *words[1:], "--format", "table"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= width
+        assert not any(line != line.rstrip() for line in lines)
+
+
+def on_terminal(*words: str, **environment: str) -> str:
+    """What a command prints on a terminal."""
+    own, its = pty.openpty()
+    settings = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "llmcalc", *words],
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        env={**settings, "TERM": "xterm-256color", **environment},
+    )
+    os.close(its)
+    printed = b""
+    while True:
+        try:
+            piece = os.read(own, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        printed += piece
+    process.wait()
+    os.close(own)
+    return printed.decode()
+
+
+def test_a_terminal_gets_a_table_with_colour() -> None:
+    text = on_terminal("params", "gpt3", COLUMNS="80")
+    assert ESCAPE in text
+    assert "174,604,259,328" in text
+    assert "174.6 B" in text
+    assert "█" in text
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colour_where_none_is_wanted(environment: dict[str, str]) -> None:
+    text = on_terminal("params", "gpt3", COLUMNS="80", **environment)
+    assert ESCAPE not in text
+    assert "174,604,259,328" in text
+
+
+def test_a_pipe_gets_plain_text() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "llmcalc", "params", "gpt3"], capture_output=True, text=True, check=True
+    )
+    assert re.search(r"^total {2,}174604259328 {2}parameters$", done.stdout, re.MULTILINE)
+    assert ESCAPE not in done.stdout
+
+
+def test_nothing_but_the_cli_prints() -> None:
+    package = Path(sys.modules["llmcalc"].__file__ or "").parent
+    printing = [
+        file for file in package.rglob("*.py") if re.search(r"^\s*print\(", file.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert {file.parent.name for file in printing} <= {"cli"}
