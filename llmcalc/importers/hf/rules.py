@@ -74,13 +74,14 @@ def rope_attention(
         "d_model": width,
         "n_heads": heads,
         "n_kv_heads": config.optional_size("num_key_value_heads") or heads,
-        "d_head": config.optional_size("head_dim") or divided(config, width, heads),
+        "d_head": config.optional_size("head_dim") or changes.get("d_head") or divided(config, width, heads),
         "q_bias": biased,
         "k_bias": biased,
         "v_bias": biased,
         "o_bias": biased,
         "positions": "rope",
         "rope_theta": config.rope_theta(layer_type),
+        "softmax_in_fp32": True,
     }
     return Attention(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -107,8 +108,10 @@ def experts(
         "d_model": config.size("hidden_size"),
         "d_ff": config.size(width),
         "n_experts": config.size(n_experts),
-        "top_k": config.size("num_experts_per_tok"),
+        "top_k": changes.get("top_k") or config.size("num_experts_per_tok"),
         "activation": config.activation("hidden_act"),
+        "renormalise": config.flag("norm_topk_prob", True),
+        "routed_scale": config.number("routed_scaling_factor", 1.0),
     }
     return Moe(**{**fields, **changes})  # type: ignore[arg-type]
 

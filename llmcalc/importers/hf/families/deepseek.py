@@ -1,65 +1,128 @@
-"""DeepSeek-V2 and V3: multi-head latent attention, shared experts, dense first layers."""
+"""DeepSeek-V2 and V3 and their kin: multi-head latent attention, shared experts, dense first layers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from ....core.architecture import Architecture
 from ....core.errors import SizeError
+from ....core.layer import Layer
 from ....layers.mla import Mla
 from ....layers.moe import Moe
 from ..config import Config
-from ..rules import causal_lm, glu, grouped, prenorm_block, rmsnorm
+from ..rules import causal_lm, experts, feed_types, glu, mixed, prenorm_block, repeated, rmsnorm, rope_attention
 
 
 def deepseek_v3(config: Config) -> Architecture:
     """DeepSeek-V3 and R1, Kimi-K2 [deepseek2024v3]: sigmoid routing with a correction bias, which is a buffer."""
-    return _deepseek(config, router="sigmoid", correction_bias="buffer")
+    return _lm(config, mla(config), shared_experts(config), dense_first(config))
 
 
 def deepseek_v2(config: Config) -> Architecture:
     """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` goes to dense and shared layers."""
-    bias = config.flag("mlp_bias")
-    return _deepseek(config, shared_bias=bias)
+    bias, chosen = config.flag("mlp_bias"), config.optional_size("num_experts_per_tok")
+    greedy = {"n_groups": 1, "top_groups": 1} if config.word("topk_method", "greedy") == "greedy" else {}
+    fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
+    everyone = config.size("n_routed_experts")
+    routed = shared_experts(config, shared_bias=bias, top_k=chosen or everyone, **fields)
+    built = _lm(config, mla(config), routed, dense_first(config), bias)
+    if chosen:
+        return built
+    return replace(built, notes=("num_experts_per_tok is not given: a token is taken to use all experts",))
 
 
-def mla(config: Config) -> Mla:
+def glm4_moe_lite(config: Config) -> Architecture:
+    """GLM-4.7-Flash: DeepSeek-V3 with a list of dense and sparse layers."""
+    kinds = feed_types(config, config.size("num_hidden_layers"), 1)
+    return _lm(config, mla(config), shared_experts(config), kinds)
+
+
+def youtu(config: Config) -> Architecture:
+    """Youtu-LLM: latent attention and dense layers."""
+    config.ignore("embedding_initializer_range")
+    config.ignore("n_shared_experts n_routed_experts moe_intermediate_size first_k_dense_replace num_experts_per_tok")
+    block = prenorm_block("block", _norm(config), attention=mla(config), mlp=glu(config, bias=config.flag("mlp_bias")))
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), _norm(config))
+
+
+def minicpm3(config: Config) -> Architecture:
+    """MiniCPM3: latent attention and dense layers, scaled embeddings and residuals."""
+    config.ignore("scale_emb scale_depth dim_model_base")
+    value = config.optional_size("v_head_dim") or config.size("hidden_size") // config.size("num_attention_heads")
+    block = prenorm_block(
+        "block", _norm(config), attention=mla(config, v_head_dim=value), mlp=glu(config, bias=config.flag("mlp_bias"))
+    )
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), _norm(config))
+
+
+def glm4_moe(config: Config) -> Architecture:
+    """GLM-4.5: grouped-query attention with DeepSeek-V3's experts; half of a head is rotated."""
+    return _glm(config, 0.5)
+
+
+def sarvam_moe(config: Config) -> Architecture:
+    """Sarvam-30B: GLM-4.5 whose heads are rotated as a whole."""
+    return _glm(config, 1.0)
+
+
+def _glm(config: Config, rotated: float) -> Architecture:
+    norm = "head" if config.flag("use_qk_norm") else "none"
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    head = config.optional_size("head_dim") or max(1, width // heads)  # the class rounds down
+    rotary = max(1, int(head * config.partial_rotary(rotated)))
+    attention = rope_attention(config, o_bias=False, qk_norm=norm, d_head=head, rotary_dim=rotary)
+    return _lm(config, attention, shared_experts(config), dense_first(config))
+
+
+def mla(config: Config, **changes: object) -> Mla:
     """Latent attention in the keys of the DeepSeek configs."""
-    config.ignore("num_key_value_heads head_dim")
+    config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     if (config.optional_size("qk_head_dim") or nope + rope) != nope + rope:
         raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
-    return Mla(
-        config.size("hidden_size"),
-        config.size("num_attention_heads"),
-        config.size("kv_lora_rank"),
-        nope,
-        rope,
-        config.size("v_head_dim"),
-        q_lora_rank=config.optional_size("q_lora_rank"),
-        bias=config.flag("attention_bias"),
-        rope_theta=config.rope_theta(),
-    )
+    fields: dict[str, object] = {
+        "d_model": config.size("hidden_size"),
+        "n_heads": config.size("num_attention_heads"),
+        "kv_lora_rank": config.size("kv_lora_rank"),
+        "qk_nope_head_dim": nope,
+        "qk_rope_head_dim": rope,
+        "v_head_dim": config.optional_size("v_head_dim"),
+        "q_lora_rank": config.optional_size("q_lora_rank"),
+        "bias": config.flag("attention_bias"),
+        "rope_theta": config.rope_theta(),
+    }
+    return Mla(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def _deepseek(config: Config, shared_bias: bool = False, **routing: object) -> Architecture:
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm, attention = rmsnorm(config, width), mla(config)
-    n_experts, expert_width = config.size("n_routed_experts"), config.size("moe_intermediate_size")
-    n_shared = config.count("n_shared_experts")
-    config.ignore("num_mtp_layers num_routed_experts num_shared_experts")  # prediction modules are never built by the class
-    experts = Moe(
-        width,
-        expert_width,
-        n_experts,
-        config.size("num_experts_per_tok"),
-        config.activation(),
-        n_groups=config.size("n_group", 1),
-        top_groups=config.size("topk_group", 1),
-        d_ff_shared=n_shared * expert_width or None,
-        shared_bias=shared_bias,
-        **routing,  # type: ignore[arg-type]
-    )
-    dense = prenorm_block("dense", norm, attention=attention, mlp=glu(config, bias=shared_bias))
-    sparse = prenorm_block("sparse", norm, attention=attention, mlp=experts)
+def shared_experts(config: Config, **changes: object) -> Moe:
+    """Routed and shared experts in the keys of the DeepSeek configs, routed as in DeepSeek-V3."""
+    # modules for multi-token prediction are never built by the classes
+    config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
+    shared = config.count("n_shared_experts") * config.size("moe_intermediate_size")
+    fields: dict[str, object] = {
+        "router": "sigmoid",
+        "correction_bias": "buffer",
+        "group_score": "two",
+        "n_groups": config.size("n_group", 1),
+        "top_groups": config.size("topk_group", 1),
+        "d_ff_shared": shared or None,
+    }
+    return experts(config, "n_routed_experts", **{**fields, **changes})
+
+
+def dense_first(config: Config) -> list[str]:
+    """Dense layers up to ``first_k_dense_replace``, then experts in every ``moe_layer_freq``-th."""
     first, period = config.count("first_k_dense_replace"), config.size("moe_layer_freq", 1)
-    order = (sparse if index >= first and index % period == 0 else dense for index in range(layers))
-    return causal_lm(config, grouped(order), norm)
+    layers = config.size("num_hidden_layers")
+    return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(layers)]
+
+
+def _lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str], bias: bool = False) -> Architecture:
+    feeds: dict[str, Layer] = {"dense": glu(config, bias=bias), "sparse": routed}
+    order = (("attention", kind) for kind in kinds)
+    return causal_lm(config, mixed(_norm(config), {"attention": attention}, feeds, order), _norm(config))
+
+
+def _norm(config: Config) -> Layer:
+    return rmsnorm(config, config.size("hidden_size"))

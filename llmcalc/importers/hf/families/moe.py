@@ -2,40 +2,135 @@
 
 from __future__ import annotations
 
-from ....core.architecture import Architecture
+from ....core.architecture import Architecture, Block
+from ....layers.head import Head
 from ....layers.moe import Moe
 from ..config import Config
-from ..rules import causal_lm, glu, grouped, layer_types, prenorm_block, repeated, rmsnorm, rope_attention, window
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    experts,
+    glu,
+    grouped,
+    layer_types,
+    layernorm,
+    local_global,
+    mixed,
+    prenorm_block,
+    repeated,
+    rmsnorm,
+    rope_attention,
+    rotary,
+    sublayer,
+    window,
+)
 
 
 def mixtral(config: Config) -> Architecture:
     """Mixtral [jiang2024]: eight SwiGLU experts, two a token."""
-    width = config.size("hidden_size")
-    norm = rmsnorm(config, width)
-    experts = Moe(width, config.size("intermediate_size"), config.size("num_local_experts"), config.size("num_experts_per_tok"), config.activation())
+    norm = rmsnorm(config, config.size("hidden_size"))
     attention = rope_attention(config, bias=False, window=window(config))
-    block = prenorm_block("block", norm, attention=attention, mlp=experts)
+    block = prenorm_block(
+        "block", norm, attention=attention, mlp=experts(config, "num_local_experts", "intermediate_size")
+    )
     return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
 
 
 def qwen3_moe(config: Config) -> Architecture:
     """Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = rmsnorm(config, width)
+    layers = config.size("num_hidden_layers")
+    norm = rmsnorm(config, config.size("hidden_size"))
     limit = window(config)
     limit = limit if config.flag("use_sliding_window") else None
     config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE, without effect here
     attention = rope_attention(config, qk_norm="head", window=limit)
-    experts = Moe(width, config.size("moe_intermediate_size"), config.size("num_experts"), config.size("num_experts_per_tok"), config.activation())
-    sparse = prenorm_block("sparse", norm, attention=attention, mlp=experts)
+    sparse = prenorm_block("sparse", norm, attention=attention, mlp=experts(config))
     dense = prenorm_block("dense", norm, attention=attention, mlp=glu(config))
     chosen = sparse_layers(config, layers)
     return causal_lm(config, grouped(sparse if index in chosen else dense for index in range(layers)), norm)
 
 
+def qwen2_moe(config: Config) -> Architecture:
+    """Qwen1.5-MoE, Qwen2-MoE: experts with a gated shared one; every second of the lower layers may have a window."""
+    layers = config.size("num_hidden_layers")
+    sliding = config.flag("use_sliding_window")
+    limit = window(config) if sliding else None
+    config.get("sliding_window")
+    first = config.count("max_window_layers", layers)
+    pattern = [
+        "sliding_attention" if sliding and index % 2 == 0 and index < first else "full_attention"
+        for index in range(layers)
+    ]
+    biased = config.flag("qkv_bias", True)
+    mixers = local_global(config, limit, bias=False, q_bias=biased, k_bias=biased, v_bias=biased)
+    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
+    feeds = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True), "dense": glu(config)}
+    chosen = sparse_layers(config, layers)
+    kinds = ["sparse" if index in chosen else "dense" for index in range(layers)]
+    norm = rmsnorm(config, config.size("hidden_size"))
+    return causal_lm(
+        config, mixed(norm, mixers, feeds, zip(layer_types(config, layers, pattern), kinds, strict=True)), norm
+    )
+
+
+def minimax_m2(config: Config) -> Architecture:
+    """MiniMax-M2: norms over the whole width of queries and keys, sigmoid routing."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
+    config.ignore("attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias")  # always so
+    attention = rope_attention(config, bias=False, qk_norm="projection", rotary_dim=_rotary_m2(config))
+    feed = experts(config, "num_local_experts", "intermediate_size", router="sigmoid", correction_bias="buffer")
+    block = prenorm_block("block", norm, attention=attention, mlp=feed)
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+
+
+def _rotary_m2(config: Config) -> int:
+    return config.optional_size("rotary_dim") or rotary(config)
+
+
+def phimoe(config: Config) -> Architecture:
+    """Phi-3.5-MoE: LayerNorm, biases on request, a head with a bias on request."""
+    width = config.size("hidden_size")
+    norm = layernorm(config, width, "rms_norm_eps")
+    config.ignore("input_jitter_noise")
+    attention = rope_attention(config, window=window(config))
+    feed = experts(config, "num_local_experts", "intermediate_size")
+    tied = config.flag("tie_word_embeddings", True)
+    head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
+    block = prenorm_block("block", norm, attention=attention, mlp=feed)
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm, head=head)
+
+
+def olmoe(config: Config) -> Architecture:
+    """OLMoE [muennighoff2024]: norms over the whole width of queries and keys."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    attention = rope_attention(config, qk_norm="projection", clip=config.number("clip_qkv"))
+    block = prenorm_block("block", norm, attention=attention, mlp=experts(config, width="intermediate_size"))
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+
+
+def flex_olmo(config: Config) -> Architecture:
+    """FlexOlmo: OLMoE with its norms behind attention and experts instead of before them."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    attention = sublayer("attention", rope_attention(config, qk_norm="projection"), post=norm)
+    block = Block("block", (attention, sublayer("mlp", experts(config, width="intermediate_size"), post=norm)))
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+
+
+def hunyuan_v1_moe(config: Config) -> Architecture:
+    """Hunyuan-Large and A13B: one shared expert of the routed ones' width, a norm on each query and key head."""
+    norm, width = rmsnorm(config, config.size("hidden_size")), config.size("intermediate_size")
+    attention = rope_attention(config, qk_norm="head")
+    feed = experts(config, width="intermediate_size", d_ff_shared=width)
+    block = prenorm_block("block", norm, attention=attention, mlp=feed)
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+
+
 def sparse_layers(config: Config, layers: int) -> set[int]:
     """The layers with experts: every ``decoder_sparse_step``-th, but for ``mlp_only_layers``."""
     step, dense = config.size("decoder_sparse_step", 1), set(config.indices("mlp_only_layers"))
+    if config.get("num_experts") == 0:
+        return set()
     return {index for index in range(layers) if (index + 1) % step == 0 and index not in dense}
 
 
@@ -44,7 +139,7 @@ def gpt_oss(config: Config) -> Architecture:
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
     config.ignore("hidden_act swiglu_alpha experts_per_token initial_context_length")
-    experts = Moe(
+    feed = Moe(
         width,
         config.size("intermediate_size"),
         config.size("num_local_experts"),
@@ -55,7 +150,7 @@ def gpt_oss(config: Config) -> Architecture:
         router_bias=True,
     )
     kinds = {
-        name: prenorm_block(label, norm, attention=rope_attention(config, sinks=True, window=span), mlp=experts)
+        name: prenorm_block(label, norm, attention=rope_attention(config, sinks=True, window=span), mlp=feed)
         for name, label, span in (("sliding_attention", "local", window(config)), ("full_attention", "global", None))
     }
     pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(layers)]

@@ -1,0 +1,191 @@
+"""Decoders with grouped-query attention whose experts stand beside a shared one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ....core.architecture import Architecture, Block
+from ....core.errors import DescriptionError, shown
+from ....core.layer import Layer
+from ....layers.head import Head
+from ..config import Config
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    every,
+    experts,
+    feed_types,
+    glu,
+    grouped,
+    layer_types,
+    local_global,
+    mixed,
+    prenorm_block,
+    repeated,
+    rmsnorm,
+    rope_attention,
+    rotary,
+    sublayer,
+    window,
+)
+from .deepseek import dense_first, shared_experts
+
+SIGMOID = {"router": "sigmoid", "correction_bias": "buffer"}
+
+
+def dots1(config: Config) -> Architecture:
+    """dots.llm1: DeepSeek-V3's experts; a norm on each query and key head; upper layers may have a window."""
+    layers, limit = config.size("num_hidden_layers"), window(config)
+    first = config.count("max_window_layers", layers)
+    pattern = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
+    mixers = local_global(config, limit, qk_norm="head")
+    feeds = {"dense": glu(config), "sparse": shared_experts(config)}
+    return _lm(config, mixers, feeds, layer_types(config, layers, pattern), dense_first(config))
+
+
+def solar_open(config: Config) -> Architecture:
+    """Solar Open: DeepSeek-V3's experts in every layer."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    attention = rope_attention(config, o_bias=False, rotary_dim=rotary(config))
+    block = prenorm_block("block", norm, attention=attention, mlp=shared_experts(config))
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+
+
+def ernie4_5_moe(config: Config) -> Architecture:
+    """ERNIE 4.5: a correction bias that is a frozen parameter; one flag puts biases everywhere, in the head too."""
+    layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
+    width = config.size("moe_intermediate_size") * config.count("moe_num_shared_experts")
+    routed = experts(config, correction_bias="parameter", d_ff_shared=width or None, shared_bias=bias)
+    feeds = {"dense": glu(config, bias=bias), "sparse": routed}
+    first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
+    if type(last) is not int:
+        raise DescriptionError(f"moe_layer_end_index is {shown(last)}; it is the number of a layer", where=config.where)
+    end, period = layers - 1 if last == -1 else last, config.size("moe_layer_interval", 1)
+    kinds = ["sparse" if first <= index <= end and (index + 1) % period == 0 else "dense" for index in range(layers)]
+    tied = config.flag("tie_word_embeddings", True)
+    head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, bias=bias)
+    mixers = {"full_attention": rope_attention(config, bias=bias)}
+    return _lm(config, mixers, feeds, ["full_attention"] * layers, kinds, head)
+
+
+def hy_v3(config: Config) -> Architecture:
+    """Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
+    layers, bias = config.size("num_hidden_layers"), config.flag("mlp_bias")
+    config.ignore("router_scaling_factor enable_moe_fp32_combine")
+    shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
+    routed = experts(config, d_ff_shared=shared or None, shared_bias=bias, **SIGMOID)
+    feeds = {"dense": glu(config, bias=bias), "sparse": routed}
+    mixers = {"full_attention": rope_attention(config, qk_norm="head")}
+    return _lm(config, mixers, feeds, ["full_attention"] * layers, feed_types(config, layers, 1))
+
+
+def exaone_moe(config: Config) -> Architecture:
+    """EXAONE-MoE: windows in three of four layers, rotary positions in those alone; sigmoid routing."""
+    layers, limit = config.size("num_hidden_layers"), window(config)
+    shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
+    groups = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
+    routed = experts(config, d_ff_shared=shared or None, **SIGMOID, **groups)
+    mixers = local_global(config, limit, qk_norm="head")
+    if limit:
+        mixers["full_attention"] = rope_attention(config, qk_norm="head", positions="none")
+    dense = config.count("first_k_dense_replace", 1)
+    kinds = feed_types(config, layers, dense)
+    types = layer_types(config, layers, _exaone_pattern(config, layers, limit))
+    return _lm(config, mixers, {"dense": glu(config), "sparse": routed}, types, kinds)
+
+
+def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
+    """The default pattern: a period, or letters for windows (L) and full attention (G), the last layer always full."""
+    pattern = config.get("sliding_window_pattern")
+    if not limit:
+        return ["full_attention"] * layers
+    if isinstance(pattern, str) and pattern:
+        local = [pattern[index % len(pattern)] == "L" for index in range(layers)]
+    elif type(pattern) is int and pattern > 0:
+        local = [(index + 1) % pattern != 0 for index in range(layers)]
+    else:
+        local = [False] * layers
+    return ["sliding_attention" if at and index < layers - 1 else "full_attention" for index, at in enumerate(local)]
+
+
+def mimo_v2_flash(config: Config) -> Architecture:
+    """MiMo-V2-Flash: values narrower than keys; layers with a window have sinks and twice the key/value heads."""
+    layers, pairs = config.size("num_hidden_layers"), config.size("num_key_value_heads")
+    config.ignore("attention_value_scale first_k_dense_replace n_shared_experts use_qk_norm")
+    fields = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "rotary_dim": rotary(config)}
+    mixers: dict[str, Layer] = {
+        "full_attention": rope_attention(config, **fields),  # type: ignore[arg-type]
+        "sliding_attention": rope_attention(
+            config,
+            n_kv_heads=2 * pairs,
+            sinks=True,
+            window=window(config),
+            **fields,  # type: ignore[arg-type]
+        ),
+    }
+    full = {index for index in range(layers) if index == 0 or (index + 1) % 6 == 0}
+    pattern = ["full_attention" if index in full else "sliding_attention" for index in range(layers)]
+    feeds = {"dense": glu(config), "sparse": shared_experts(config, d_ff_shared=None)}
+    return _lm(config, mixers, feeds, layer_types(config, layers, pattern), feed_types(config, layers, 1))
+
+
+def laguna(config: Config) -> Architecture:
+    """Laguna: a soft-plus gate on the output of each head, heads by layer, a correction bias that is a parameter."""
+    layers, gating = config.size("num_hidden_layers"), config.get("gating", True)
+    config.ignore("moe_routed_scaling_factor moe_apply_router_weight_on_input moe_router_logit_softcapping")
+    gate = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
+    gate |= {"gate_per_head": gating is True or gating == "per-head"}
+    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
+    routed = experts(config, d_ff_shared=shared, router="sigmoid", correction_bias="parameter")
+    feeds = {"dense": glu(config), "sparse": routed}
+    counts = config.indices("num_attention_heads_per_layer") or [config.size("num_attention_heads")] * layers
+    types = layer_types(config, layers, ["full_attention"] * layers)
+    spans = {"full_attention": None, "sliding_attention": window(config)}
+    mixers = {
+        f"{kind}_{heads}": rope_attention(config, n_heads=heads, window=spans[kind], qk_norm="head", **gate)
+        for kind, heads in dict.fromkeys(zip(types, counts, strict=True))
+        if kind in spans
+    }
+    names = [f"{kind}_{heads}" for kind, heads in zip(types, counts, strict=True)]
+    return _lm(config, mixers, feeds, names, feed_types(config, layers, 1))
+
+
+def afmoe(config: Config) -> Architecture:
+    """Trinity: norms around every sub-layer, gated attention, rotary positions in layers with a window alone."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    config.ignore("route_scale mup_enabled")
+    gate = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
+    mixers = {
+        "full_attention": rope_attention(config, positions="none", **gate),  # type: ignore[arg-type]
+        "sliding_attention": rope_attention(config, window=window(config), **gate),  # type: ignore[arg-type]
+    }
+    shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
+    routed = experts(config, d_ff_shared=shared or None, router="sigmoid", correction_bias="parameter")
+    pattern = every(config, "global_attn_every_n_layers", layers, "full_attention", "sliding_attention", 4)
+    types, dense = layer_types(config, layers, pattern), config.count("num_dense_layers", 1)
+    feeds: dict[bool, Layer] = {True: routed, False: glu(config)}
+    kinds = {
+        (kind, sparse): Block(
+            f"{'global' if kind == 'full_attention' else 'local'}_{'sparse' if sparse else 'dense'}",
+            (
+                sublayer("attention", mixers[kind], pre=norm, post=norm),
+                sublayer("mlp", feeds[sparse], pre=norm, post=norm),
+            ),
+        )
+        for kind in mixers
+        for sparse in feeds
+    }
+    return causal_lm(config, grouped(kinds[kind, index >= dense] for index, kind in enumerate(types)), norm)
+
+
+def _lm(
+    config: Config,
+    mixers: Mapping[str, Layer],
+    feeds: Mapping[str, Layer],
+    types: Sequence[str],
+    kinds: Sequence[str],
+    head: Layer | None = None,
+) -> Architecture:
+    norm = rmsnorm(config, config.size("hidden_size"))
+    runs = mixed(norm, mixers, feeds, zip(types, kinds, strict=True))
+    return causal_lm(config, runs, norm, head=head)
