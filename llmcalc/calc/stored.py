@@ -114,6 +114,7 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
     for mark, value in values.items():
         name = name.replace(mark, value)
     shape = _joined([_stored_shape(row, rule) for row in group], first, rule)
+    shape = (1, *shape) if rule.row else shape
     if "{x}" not in name:
         yield name, shape
         return

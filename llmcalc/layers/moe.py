@@ -40,6 +40,10 @@ class Moe(Layer):
         latent_bias: biases of those projections.
         capacity_factor: tokens beyond ``capacity_factor · tokens · top_k / n_experts`` an expert are dropped (Switch);
             None: nothing is dropped.
+        top_k_run: experts that the implementation runs a token, whatever ``top_k`` says (all of them in Llama-4's).
+        n_zero_experts: further experts that return their input (LongCat); the router scores them, and the tensors of
+            the first matrices hold unused rows for them.
+        out_bias: a bias on the sum of the experts' outputs (JetMoE).
         capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
     """
 
@@ -67,7 +71,12 @@ class Moe(Layer):
     d_latent: int | None = None
     latent_bias: bool = False
     capacity_factor: float | None = None
+    top_k_run: int | None = None
+    n_zero_experts: int = 0
+    out_bias: bool = False
     capacity: int | None = None
+
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts"})
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
@@ -86,7 +95,9 @@ class Moe(Layer):
     def declare(self) -> Declaration:
         """Router, experts (of which a token uses ``top_k``), shared experts as a part with axes of its own."""
         axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
-        declaration = Declaration(axes)
+        if self.n_zero_experts:
+            axes["xz"] = self.n_experts + self.n_zero_experts
+        declaration = Declaration(axes, as_torch={"j": self.top_k_run} if self.top_k_run else {})
         self._route(declaration)
         width = "d"
         if self.d_latent:
@@ -99,6 +110,9 @@ class Moe(Layer):
         if self.d_latent:
             declaration.equations("y[b q d] = yl[b q l] w_out[l d]")
             declaration.equations(*(["y[b q d] = add(y, b_out)"] if self.latent_bias else []))
+        if self.out_bias:
+            declaration.weights("bo[d]")
+            declaration.equations("y[b q d] = add(y, bo)")
         if self.d_ff_shared:
             shared = Mlp(
                 self.d_model, self.d_ff_shared, self.activation, bool(self.shared_gated), self.shared_bias, self.clamp
@@ -113,26 +127,29 @@ class Moe(Layer):
         return declaration
 
     def _route(self, declaration: Declaration) -> None:
-        declaration.weights("router[d | x]")
-        declaration.equations("r[b q x] = x[b q d] router[d x]")
+        scored = "xz" if self.n_zero_experts else "x"
+        declaration.weights(f"router[d | {scored}]")
+        declaration.equations(f"r[b q {scored}] = x[b q d] router[d {scored}]")
         if self.router_bias:
-            declaration.weights("router_b[x]")
-            declaration.equations("r[b q x] = add(r, router_b)")
-        declaration.equations(f"r[b q x] = {self.router}(r)")
+            declaration.weights(f"router_b[{scored}]")
+            declaration.equations(f"r[b q {scored}] = add(r, router_b)")
+        declaration.equations(f"r[b q {scored}] = {self.router}(r)")
         if self.correction_bias != "none":
-            declaration.weights("correction[x]", buffer=self.correction_bias == "buffer")
-            declaration.equations("r[b q x] = add(r, correction)")
-        declaration.equations("chosen[b q x] = top_k(r)")
+            declaration.weights(f"correction[{scored}]", buffer=self.correction_bias == "buffer")
+            declaration.equations(f"r[b q {scored}] = add(r, correction)")
+        declaration.equations(f"chosen[b q {scored}] = top_k(r)")
 
     def _experts(self, declaration: Declaration, width: str) -> None:
         active = ("x", "j")
         up = (["wg"] if self.gated else []) + ["wu"]
-        declaration.weights(*(f"{name}[x; {width} | f]" for name in up), f"wd[x; f | {width}]", active=active)
+        held = "xz" if self.n_zero_experts else "x"
+        declaration.weights(*(f"{name}[{held}; {width} | f]" for name in up), active=(held, "j"))
+        declaration.weights(f"wd[x; f | {width}]", active=active)
         if self.expert_bias:
             declaration.weights(*(f"b{name[1]}[x; f]" for name in up), f"bd[x; {width}]", active=active)
-        source = "xl" if width == "l" else "x"
+        declaration.equations(f"xe[b q j {width}] = gather({'xl' if width == 'l' else 'x'})")
         for name in up:
-            declaration.equations(f"{name[1]}[b q j f] = {source}[b q {width}] {name}[x {width} f] | x:j")
+            declaration.equations(f"{name[1]}[b q j f] = xe[b q j {width}] {name}[{held} {width} f] | {held}:j")
             declaration.equations(*([f"{name[1]}[b q j f] = add({name[1]}, b{name[1]})"] if self.expert_bias else []))
             declaration.equations(*([f"{name[1]}[b q j f] = clamp({name[1]})"] if self.clamp else []))
         if self.gated:

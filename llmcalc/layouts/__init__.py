@@ -7,9 +7,10 @@ A layout is a text of lines ``stored name <- logical tensors``; several logical 
 
 ``{i}`` is the number of the block, ``{x}`` that of an expert stored on its own, ``{side}`` the stack's name. A logical
 tensor is addressed by sub-layer, layer and tensor; the layer is left out where its name equals the sub-layer's. After
-``|``: ``transposed`` (stored as [in, out]) and conditions: ``encoder`` or ``decoder`` (that stack only), ``tied`` or
-``untied``, ``gated`` or ``plain`` (what the layer is), ``alone`` or ``beside`` (another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that
-ends its name, ``{n}`` the name of the branch.
+``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]) and conditions: ``encoder`` or
+``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain`` (what the layer is), ``alone`` or ``beside``
+(another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
+branch.
 
 A layout called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file.
 """
@@ -30,6 +31,7 @@ class Rule(NamedTuple):
     stored: str
     parts: tuple[str, ...]
     transposed: bool
+    row: bool
     conditions: frozenset[str]
 
 
@@ -51,7 +53,8 @@ def read_layout(text: str) -> Layout:
         stored, _, rest = line.partition("<-")
         parts, _, notes = rest.partition("|")
         words = set(notes.split())
-        rule = Rule(stored.strip(), tuple(parts.split()), "transposed" in words, frozenset(words - {"transposed"}))
+        conditions = frozenset(words - {"transposed", "row"})
+        rule = Rule(stored.strip(), tuple(parts.split()), "transposed" in words, "row" in words, conditions)
         for part in rule.parts:
             rules[part] = (*rules.get(part, ()), rule)
     return Layout(rules)

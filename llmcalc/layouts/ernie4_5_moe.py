@@ -2,6 +2,10 @@
 
 from .glm4_moe import TEXT as GLM
 
-TEXT = GLM.replace("mlp.gate.e_score_correction_bias", "mlp.gate.moe_statics.e_score_correction_bias") + (
-    "lm_head.bias <- head.b"
+TEXT = (
+    GLM.replace(
+        "mlp.gate.e_score_correction_bias <- moe.correction",
+        "mlp.gate.moe_statics.e_score_correction_bias <- moe.correction | row",
+    )
+    + "lm_head.bias <- head.b"
 )

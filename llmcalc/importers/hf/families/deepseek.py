@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import SizeError
@@ -22,7 +23,9 @@ def deepseek_v3(config: Config) -> Architecture:
 def deepseek_v2(config: Config) -> Architecture:
     """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` goes to dense and shared layers."""
     bias, chosen = config.flag("mlp_bias"), config.optional_size("num_experts_per_tok")
-    greedy = {"n_groups": 1, "top_groups": 1} if config.word("topk_method", "greedy") == "greedy" else {}
+    greedy: dict[str, Any] = (
+        {"n_groups": 1, "top_groups": 1} if config.word("topk_method", "greedy") == "greedy" else {}
+    )
     fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
     everyone = config.size("n_routed_experts")
     routed = shared_experts(config, shared_bias=bias, top_k=chosen or everyone, **fields)
@@ -75,13 +78,13 @@ def _glm(config: Config, rotated: float) -> Architecture:
     return _lm(config, attention, shared_experts(config), dense_first(config))
 
 
-def mla(config: Config, **changes: object) -> Mla:
+def mla(config: Config, **changes: Any) -> Mla:
     """Latent attention in the keys of the DeepSeek configs."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     if (config.optional_size("qk_head_dim") or nope + rope) != nope + rope:
         raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "d_model": config.size("hidden_size"),
         "n_heads": config.size("num_attention_heads"),
         "kv_lora_rank": config.size("kv_lora_rank"),
@@ -92,15 +95,15 @@ def mla(config: Config, **changes: object) -> Mla:
         "bias": config.flag("attention_bias"),
         "rope_theta": config.rope_theta(),
     }
-    return Mla(**{**fields, **changes})  # type: ignore[arg-type]
+    return Mla(**{**fields, **changes})
 
 
-def shared_experts(config: Config, **changes: object) -> Moe:
+def shared_experts(config: Config, **changes: Any) -> Moe:
     """Routed and shared experts in the keys of the DeepSeek configs, routed as in DeepSeek-V3."""
     # modules for multi-token prediction are never built by the classes
     config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
     shared = config.count("n_shared_experts") * config.size("moe_intermediate_size")
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "router": "sigmoid",
         "correction_bias": "buffer",
         "group_score": "two",

@@ -88,13 +88,17 @@ def _rotary_m2(config: Config) -> int:
     return config.optional_size("rotary_dim") or rotary(config)
 
 
+SPARSE_MIXER = 2  # experts that SparseMixer [liu2023] takes
+
+
 def phimoe(config: Config) -> Architecture:
     """Phi-3.5-MoE: LayerNorm, biases on request, a head with a bias on request."""
     width = config.size("hidden_size")
     norm = layernorm(config, width, "rms_norm_eps")
     config.ignore("input_jitter_noise")
     attention = rope_attention(config, window=window(config))
-    feed = experts(config, "num_local_experts", "intermediate_size")
+    # the class's sampler takes two experts whatever the config says
+    feed = experts(config, "num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER)
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
     block = prenorm_block("block", norm, attention=attention, mlp=feed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ....core.architecture import Architecture, Block
 from ....core.errors import DescriptionError, shown
@@ -30,7 +31,7 @@ from ..rules import (
 )
 from .deepseek import dense_first, shared_experts
 
-SIGMOID = {"router": "sigmoid", "correction_bias": "buffer"}
+SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}
 
 
 def dots1(config: Config) -> Architecture:
@@ -83,7 +84,7 @@ def exaone_moe(config: Config) -> Architecture:
     """EXAONE-MoE: windows in three of four layers, rotary positions in those alone; sigmoid routing."""
     layers, limit = config.size("num_hidden_layers"), window(config)
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    groups = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
+    groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
     routed = experts(config, d_ff_shared=shared or None, **SIGMOID, **groups)
     mixers = local_global(config, limit, qk_norm="head")
     if limit:
@@ -112,15 +113,15 @@ def mimo_v2_flash(config: Config) -> Architecture:
     """MiMo-V2-Flash: values narrower than keys; layers with a window have sinks and twice the key/value heads."""
     layers, pairs = config.size("num_hidden_layers"), config.size("num_key_value_heads")
     config.ignore("attention_value_scale first_k_dense_replace n_shared_experts use_qk_norm")
-    fields = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "rotary_dim": rotary(config)}
+    fields: dict[str, Any] = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "rotary_dim": rotary(config)}
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, **fields),  # type: ignore[arg-type]
+        "full_attention": rope_attention(config, **fields),
         "sliding_attention": rope_attention(
             config,
             n_kv_heads=2 * pairs,
             sinks=True,
             window=window(config),
-            **fields,  # type: ignore[arg-type]
+            **fields,
         ),
     }
     full = {index for index in range(layers) if index == 0 or (index + 1) % 6 == 0}
@@ -133,7 +134,7 @@ def laguna(config: Config) -> Architecture:
     """Laguna: a soft-plus gate on the output of each head, heads by layer, a correction bias that is a parameter."""
     layers, gating = config.size("num_hidden_layers"), config.get("gating", True)
     config.ignore("moe_routed_scaling_factor moe_apply_router_weight_on_input moe_router_logit_softcapping")
-    gate = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
+    gate: dict[str, Any] = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
     gate |= {"gate_per_head": gating is True or gating == "per-head"}
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     routed = experts(config, d_ff_shared=shared, router="sigmoid", correction_bias="parameter")
@@ -154,10 +155,10 @@ def afmoe(config: Config) -> Architecture:
     """Trinity: norms around every sub-layer, gated attention, rotary positions in layers with a window alone."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     config.ignore("route_scale mup_enabled")
-    gate = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
+    gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
     mixers = {
-        "full_attention": rope_attention(config, positions="none", **gate),  # type: ignore[arg-type]
-        "sliding_attention": rope_attention(config, window=window(config), **gate),  # type: ignore[arg-type]
+        "full_attention": rope_attention(config, positions="none", **gate),
+        "sliding_attention": rope_attention(config, window=window(config), **gate),
     }
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
     routed = experts(config, d_ff_shared=shared or None, router="sigmoid", correction_bias="parameter")
