@@ -91,6 +91,15 @@ def test_a_table_fits_its_terminal(width: int, monkeypatch: pytest.MonkeyPatch) 
     assert f"{BIG:,}" in text
 
 
+def test_a_line_is_broken_between_its_items_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = ("decoder: " + " · ".join(f"n_things {number}" for number in range(5)), "a line without items " * 3)
+    text = render(replace(DOCUMENT, subtitle=lines, facts=(Fact("file", "a.yaml"), Fact("size", "b"))), "table")
+    assert "decoder: n_things 0 · n_things 1 ·\n         n_things 2 · n_things 3 ·\n         n_things 4\n" in text
+    assert text.count("without items") == 3
+    assert "file  a.yaml\nsize  b\n" in text
+
+
 MODELS = ["gpt3", "t5-11b", "deepseek-v3", "gemma3-27b", "nemotron-h", "albert"]
 COMMANDS = [["params"], ["params", "--by", "layer"], ["params", "--by", "tensor"], ["explain"]]
 

@@ -66,10 +66,9 @@ def _heading(document: Document, width: int) -> Iterator[object]:
 
 def _hanging(line: str, width: int) -> Iterator[Text]:
     """A line of ``name: a · b · c``, broken between its items, with later lines indented."""
-    name, colon, rest = line.partition(": ")
-    indent = " " * len(name + colon)
-    first, *items = rest.split(SEPARATOR) if colon else line.split(SEPARATOR)
-    text = name + colon + first
+    first, *items = line.split(SEPARATOR)
+    indent = " " * (first.find(": ") + len(": ")) if ": " in first else ""
+    text = first
     for item in items:
         if len(text + SEPARATOR + item) > width - len(BREAK):
             yield Text(text + BREAK, QUIET)
@@ -84,7 +83,8 @@ def _facts(facts: tuple[Fact, ...]) -> Iterator[object]:
         return
     grid = Grid.grid(padding=(0, GAP, 0, 0))
     grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, justify="right")
+    numeric = any(isinstance(fact.value, int) for fact in facts)
+    grid.add_column(no_wrap=numeric, justify="right" if numeric else "left", overflow="fold")
     grid.add_column(no_wrap=True, justify="right", style=TITLE)
     grid.add_column(style=QUIET)
     for fact in facts:
