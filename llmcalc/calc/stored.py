@@ -97,7 +97,8 @@ def _grouped(result: Params) -> Iterator[tuple[Rule | None, list[Row], int | Non
     groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
     for row, number in placed(result):
         rule = layout.rule(layout_keys(row), _conditions(row, len(result.architecture.stacks) == 1))
-        identity = (row.entry.stack.name, number, rule or logical_name(row, number))
+        name = _name(rule, row, number) if rule else logical_name(row, number)
+        identity = (row.entry.stack.name, number, name)
         groups.setdefault(identity, (rule, [], number))[1].append(row)
     yield from groups.values()
 
@@ -107,12 +108,7 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
     if rule is None:
         yield logical_name(first, number), logical_shape(first)
         return
-    entry = first.entry
-    values = {"{i}": str(number), "{s}": str(entry.number), "{side}": entry.stack.name, "{n}": entry.name}
-    values["{t}"] = entry.sublayer[len(entry.sublayer.rstrip(_DIGITS)) :] or "0"
-    name = rule.stored
-    for mark, value in values.items():
-        name = name.replace(mark, value)
+    name = _name(rule, first, number)
     shape = _joined([_stored_shape(row, rule) for row in group], first, rule)
     shape = (1, *shape) if rule.row else shape
     if "{x}" not in name:
@@ -120,6 +116,17 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
         return
     for expert in range(shape[0]):
         yield name.replace("{x}", str(expert)), shape[1:]
+
+
+def _name(rule: Rule, row: Row, number: int | None) -> str:
+    """The stored name, its numbers and names filled in."""
+    entry = row.entry
+    values = {"{i}": str(number), "{s}": str(entry.number), "{side}": entry.stack.name, "{n}": entry.name}
+    values["{t}"] = entry.sublayer[len(entry.sublayer.rstrip(_DIGITS)) :] or "0"
+    name = rule.stored
+    for mark, value in values.items():
+        name = name.replace(mark, value)
+    return name
 
 
 def _stored_shape(row: Row, rule: Rule) -> Shape:

@@ -21,6 +21,8 @@ class Linear(Layer):
         activation: elementwise function on the result.
         positions: how many positions it runs on: ``all``, ``logits`` (those whose logits are computed), ``one`` a
             sequence (a pooler).
+        dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
+            language-model head).
     """
 
     d_in: int
@@ -28,6 +30,7 @@ class Linear(Layer):
     bias: bool = True
     activation: str = "identity"
     positions: str = "all"
+    dropped: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
@@ -39,10 +42,11 @@ class Linear(Layer):
         rows = {"all": "b q", "logits": "b o", "one": "b"}[self.positions]
         declaration = Declaration({"in": self.d_in, "out": self.d_out})
         declaration.weights("w[in | out]")
-        declaration.equations(f"y[{rows} out] = x[{rows} in] w[in out]")
+        tag = " | nograd" if self.dropped else ""
+        declaration.equations(f"y[{rows} out] = x[{rows} in] w[in out]{tag}")
         if self.bias:
             declaration.weights("b[out]")
-            declaration.equations(f"y[{rows} out] = add(y, b)")
+            declaration.equations(f"y[{rows} out] = add(y, b){tag}")
         if self.activation != "identity":
-            declaration.equations(f"y[{rows} out] = {self.activation}(y)")
+            declaration.equations(f"y[{rows} out] = {self.activation}(y){tag}")
         return declaration

@@ -4,6 +4,7 @@ ENCODER = """
 {m}.embeddings.word_embeddings.weight <- token.w
 {m}.embeddings.position_embeddings.weight <- position.w
 {m}.embeddings.token_type_embeddings.weight <- segment.w
+{m}.embeddings.task_type_embeddings.weight <- task.w
 {m}.embeddings.LayerNorm.weight <- norm.w
 {m}.embeddings.LayerNorm.bias <- norm.b
 {m}.encoder.layer.{i}.attention.self.query.weight <- attention.wq
@@ -44,5 +45,8 @@ cls.predictions.transform.LayerNorm.bias <- transform_norm.b
 cls.predictions.decoder.weight <- head.w
 cls.predictions.bias <- head.b | tied
 cls.predictions.decoder.bias <- head.b | untied
+cls.seq_relationship.weight <- next_sentence.w
+cls.seq_relationship.bias <- next_sentence.b
 """
-TEXT = ENCODER.replace("{m}", "bert") + HEAD
+PREFIX = "bert."
+TEXT = ENCODER.replace("{m}.", PREFIX) + HEAD

@@ -2,9 +2,7 @@
 
 from .bert import ENCODER
 
-TEXT = (
-    ENCODER.replace("{m}", "roberta")
-    + """
+HEAD = """
 lm_head.bias <- head.unused_b0
 lm_head.dense.weight <- transform.w
 lm_head.dense.bias <- transform.b
@@ -14,4 +12,5 @@ lm_head.decoder.weight <- head.w
 lm_head.bias <- head.b | tied
 lm_head.decoder.bias <- head.b | untied
 """
-)
+PREFIX = "roberta."
+TEXT = ENCODER.replace("{m}.", PREFIX) + HEAD

@@ -43,13 +43,17 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
     except InputError as error:
         raise error.at(where) from None
     name = data.get("_name_or_path")
-    inputs = {"model": name if isinstance(name, str) and name else model_type, "file": where, "overrides": list(overrides)}
+    inputs = {
+        "model": name if isinstance(name, str) and name else model_type,
+        "file": where,
+        "overrides": list(overrides),
+    }
     return replace(
         architecture,
         name=inputs["model"],
         family=model_type,
         inputs=inputs,
-        layout=entry.layout,
+        layout=f"{entry.layout}.bare" if config.head() == "none" else entry.layout,
         notes=(*architecture.notes, *_notes(data)),
     )
 

@@ -1,9 +1,12 @@
-"""BERT, RoBERTa and ALBERT: post-norm encoders with learned positions and segments."""
+"""BERT's encoder and those that differ from it in a norm's place, a table or the head's name."""
 
 from __future__ import annotations
 
-from ....core.architecture import Architecture, Block, Named, Run, Stack
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.errors import DescriptionError
+from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -13,60 +16,139 @@ from ..config import Config
 from ..rules import TOKENS, layernorm, repeated, sublayer
 from .gpt import BIASED
 
+SEGMENTS_COMPARED = 2  # classes of next-sentence and sentence-order prediction
+
 
 def bert(config: Config) -> Architecture:
-    """BERT [devlin2018]."""
-    return _encoder(config)
+    """BERT [devlin2018] and, under names of their own, RoBERTa [liu2019], CamemBERT, XLM-R and data2vec."""
+    return with_head(config, encoder(config))
 
 
-def roberta(config: Config) -> Architecture:
-    """RoBERTa [liu2019]; the class counts positions from the padding token on."""
-    return _encoder(config)
+def ernie(config: Config) -> Architecture:
+    """ERNIE 2.0 [sun2019]: BERT with a table of task ids."""
+    tables: tuple[Named, ...] = ()
+    if config.flag("use_task_id"):
+        tables = (
+            Named("task", Embedding(config.size("task_type_vocab_size"), config.size("hidden_size"), table="other")),
+        )
+    config.ignore("task_type_vocab_size")
+    return with_head(config, encoder(config, more=tables))
 
 
-def _encoder(config: Config) -> Architecture:
+def prenorm(config: Config) -> Architecture:
+    """RoBERTa with norms before the sub-layers, as in fairseq's ``encoder-normalize-before``."""
+    return with_head(config, encoder(config, post=False))
+
+
+def bare_prenorm(config: Config) -> Architecture:
+    """Megatron-BERT [shoeybi2019] and XLM-R XL [goyal2021]: pre-norm, no norm behind the tables."""
+    return with_head(config, encoder(config, post=False, table_norm=False))
+
+
+def bert_generation(config: Config) -> Architecture:
+    """BERT for generation [rothe2019]: no segments, no pooler, and a head without a transform."""
+    stack = encoder(config, segments=False)
+    if (config.head() or "causal") != "causal":
+        return finish(config, stack, [])
+    return finish(config, stack, [Named("head", tied_head(config, stack.d_model))])
+
+
+def encoder(
+    config: Config,
+    *,
+    post: bool = True,
+    table_norm: bool = True,
+    segments: bool = True,
+    more: tuple[Named, ...] = (),
+    attention: Layer | None = None,
+    positions: bool = True,
+    offset: int = 0,
+) -> Stack:
+    """BERT's stack without a head: tables, ``more`` of them, blocks, and the final norm of a pre-norm stack."""
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
-    norm = layernorm(config, width)
     config.get("position_embedding_type")
-    causal = config.flag("is_decoder")
-    attention = Attention(width, config.size("num_attention_heads"), causal=causal, **BIASED)
-    parts = [sublayer("attention", attention, after=norm)]
+    norm = layernorm(config, width)
+    inputs = tables(config, vocab, width, segments=segments, positions=positions, offset=offset)
+    inputs += (*more, *([Named("norm", norm)] if table_norm else []))
+    runs = repeated(block(config, attention, post=post), config.size("num_hidden_layers"))
+    outputs = () if post else (Named("final_norm", norm),)
+    role = "decoder" if config.flag("is_decoder") else "encoder"
+    return Stack(role, width, inputs, runs, outputs, role)
+
+
+def block(config: Config, attention: Layer | None = None, *, post: bool = True) -> Block:
+    """Attention (BERT's, unless given), cross-attention if asked for, and the feed-forward layer."""
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    own = attention or Attention(width, heads, causal=config.flag("is_decoder"), **BIASED)
+    layers = {"attention": own}
     if config.flag("add_cross_attention"):
-        cross = Attention(width, config.size("num_attention_heads"), cross=True, causal=False, unused=True, **BIASED)
-        parts.append(sublayer("cross_attention", cross, after=norm))
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
-    parts.append(sublayer("mlp", mlp, after=norm))
-    runs = repeated(Block("block", tuple(parts)), config.size("num_hidden_layers"))
-    inputs = (*_tables(config, vocab, width), Named("norm", norm))
-    role = "decoder" if causal else "encoder"
-    return _with_head(config, Stack(role, width, inputs, runs, (), role), vocab, width)
+        if not config.flag("is_decoder"):
+            raise DescriptionError("add_cross_attention goes with is_decoder, and only with it", where=config.where)
+        layers["cross_attention"] = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
+    layers["mlp"] = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
+    return Block("block", tuple(normed(name, layer, layernorm(config, width), post) for name, layer in layers.items()))
 
 
-def _tables(config: Config, vocab: int, width: int) -> tuple[Named, ...]:
-    segments = config.optional_size("type_vocab_size", zero_is_none=True)
-    tables = [
-        Named("token", Embedding(vocab, width, share=TOKENS)),
-        Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),
-    ]
-    return (*tables, *([Named("segment", Embedding(segments, width, table="segment"))] if segments else []))
+def normed(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
+    """A sub-layer with its norm before it or after the residual sum."""
+    return sublayer(name, layer, after=norm) if post else sublayer(name, layer, pre=norm)
 
 
-def _with_head(config: Config, stack: Stack, vocab: int, embedding: int) -> Architecture:
-    """The stack with a language-model head over a table of width ``embedding``, or with a pooler."""
+def tables(
+    config: Config, vocab: int, width: int, *, segments: bool = True, positions: bool = True, offset: int = 0
+) -> tuple[Named, ...]:
+    """Tables of tokens, positions (behind ``offset`` rows) and segments, of one width."""
+    found = [Named("token", Embedding(vocab, width, share=shared_table(config)))]
+    if positions:
+        rows = config.size("max_position_embeddings") + offset
+        found.append(Named("position", Embedding(rows, width, table="position", offset=offset)))
+    kinds = config.optional_size("type_vocab_size", zero_is_none=True) if segments else None
+    return (*found, *([Named("segment", Embedding(kinds, width, table="segment"))] if kinds else []))
+
+
+def shared_table(config: Config) -> str | None:
+    """The identity of the token table, if a head has it too."""
+    return TOKENS if config.flag("tie_word_embeddings", True) and config.head() != "none" else None
+
+
+def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
+    """BERT's head; an untied class keeps the bias that the tied head would use beside the decoder's own."""
+    share = shared_table(config)
+    spare = 1 if spare_bias and not share else 0
+    return Head(config.size("vocab_size"), width, share, bias=True, unused_biases=spare)
+
+
+def transform(config: Config, width: int, narrow: int | None = None, activation: str | None = None) -> list[Named]:
+    """The dense layer and norm before a BERT-like head of width ``narrow``."""
+    out = narrow or width
+    dense = Linear(width, out, activation=activation or config.activation(), positions="logits")
+    return [Named("transform", dense), Named("transform_norm", layernorm(config, out))]
+
+
+def pooler(width: int, *, dropped: bool = False) -> Named:
+    """A dense layer on the first position."""
+    return Named("pooler", Linear(width, width, activation="tanh", positions="one", dropped=dropped))
+
+
+def with_head(
+    config: Config, stack: Stack, narrow: int | None = None, *, pooled: bool = False, activation: str | None = None
+) -> Architecture:
+    """The stack with what its class adds; ``pooled``: the language-model classes keep an idle pooler too."""
     kind, width = config.head() or "mlm", stack.d_model
-    tied = config.flag("tie_word_embeddings", True)
-    outputs: list[Named] = []
-    if kind in ("causal", "mlm"):
-        # an untied class keeps the bias that the tied head would use beside the decoder's own
-        head = Head(vocab, embedding, TOKENS if tied else None, bias=True, unused_biases=0 if tied else 1)
-        transform = Linear(width, embedding, activation=config.activation(), positions="logits")
-        outputs = [Named("transform", transform), Named("transform_norm", layernorm(config, embedding)), Named("head", head)]
-    elif kind == "none":
-        outputs = [Named("pooler", Linear(width, width, activation="tanh", positions="one"))]
-    else:
+    if kind not in ("causal", "mlm", "pretraining", "none"):
         raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
-    complete = Stack(stack.name, width, stack.inputs, stack.runs, tuple(outputs), stack.role)
-    return Architecture(config.model_type, (complete,))
+    outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
+    if kind != "none":
+        outputs += [*transform(config, width, narrow, activation), Named("head", tied_head(config, narrow or width))]
+    if kind == "pretraining":
+        outputs.append(Named("next_sentence", Linear(width, SEGMENTS_COMPARED, positions="one")))
+    return finish(config, stack, outputs)
+
+
+def finish(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
+    """An architecture of one stack, with these outputs behind its own."""
+    config.ignore("is_encoder_decoder")
+    return Architecture(config.model_type, (replace(stack, outputs=(*stack.outputs, *outputs)),))
 
 
 def albert(config: Config) -> Architecture:
@@ -75,17 +157,18 @@ def albert(config: Config) -> Architecture:
     norm = layernorm(config, width)
     attention = Attention(width, config.size("num_attention_heads"), causal=False, **BIASED)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
-    layer = (sublayer("attention", attention, after=norm), sublayer("mlp", mlp, after=norm))
     inner = config.size("inner_group_num")
-    parts = [part for index in range(inner) for part in layer] if inner == 1 else _numbered(layer, inner)
+    parts = [
+        sublayer(f"{name}{index if inner > 1 else ''}", layer, after=norm)
+        for index in range(inner)
+        for name, layer in (("attention", attention), ("mlp", mlp))
+    ]
     layers, groups = config.size("num_hidden_layers"), config.size("num_hidden_groups")
     applied = [sum(1 for index in range(layers) if int(index / (layers / groups)) == group) for group in range(groups)]
-    runs = tuple(Run(Block(f"group{group}", tuple(parts)), count, shared=True) for group, count in enumerate(applied) if count)
-    inputs = (*_tables(config, vocab, narrow), Named("norm", layernorm(config, narrow)), Named("projection", Linear(narrow, width)))
-    return _with_head(config, Stack("encoder", width, inputs, runs, (), "encoder"), vocab, narrow)
-
-
-def _numbered(layer: tuple[object, ...], count: int) -> list[object]:
-    from dataclasses import replace
-
-    return [replace(part, name=f"{part.name}{index}") for index in range(count) for part in layer]  # type: ignore[type-var, attr-defined]
+    runs = tuple(Run(Block(f"group{group}", tuple(parts)), count, shared=True) for group, count in enumerate(applied))
+    inputs = (
+        *tables(config, vocab, narrow),
+        Named("norm", layernorm(config, narrow)),
+        Named("projection", Linear(narrow, width)),
+    )
+    return with_head(config, Stack("encoder", width, inputs, runs, (), "encoder"), narrow)
