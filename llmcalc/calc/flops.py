@@ -45,7 +45,9 @@ class Flops:
         if self.workload.mode != "train":
             return 0
         with_gradient = [work for work in self.works if "nograd" not in work.equation.tags]
-        return 2 * int(_sum(with_gradient, matmul=True)(**self.workload.values(self.architecture)))
+        halved = [work for work in with_gradient if "constant" in work.equation.tags]
+        form = _sum(with_gradient, matmul=True) * 2 - _sum(halved, matmul=True)
+        return int(form(**self.workload.values(self.architecture)))
 
     @cached_property
     def matmul(self) -> int:

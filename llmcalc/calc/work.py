@@ -12,7 +12,7 @@ from ..core.equation import Equation, read
 from ..core.errors import UnsupportedError
 from ..core.expression import evaluate
 from ..core.form import FUNCTIONS as ATOMS
-from ..core.form import Form, chunk_pairs, lift, log2, pairs
+from ..core.form import Form, chunk_pairs, lift, log2, pairs, remainder
 from ..core.functions import FUNCTIONS
 from ..core.ledger import Entry, stack_entries
 from ..core.workload import symbols
@@ -67,6 +67,8 @@ def _layer_works(
 
 def runs(tags: frozenset[str], conventions: Conventions) -> bool:
     """Whether something with these tags takes part."""
+    if tags & {"flash", "dropout"}:  # what is stored, not what is computed
+        return False
     phases, kinds = tags & {"prefill", "decode"}, tags & {"torch", "model"}
     return (not phases or conventions.phase in phases) and (not kinds or (conventions.convention or "model") in kinds)
 
@@ -120,6 +122,9 @@ def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
         return lift(pairs(query, keys, int(width)))
     if kind == "chunk":
         return lift(chunk_pairs(query, keys, int(width)))
+    if kind == "block":  # all of the own block, whatever comes first
+        rest = remainder(query, int(width))
+        return (query - rest) * int(width) + rest * rest
     if kind == "local":  # both sides: looking back and looking ahead, the token itself counted once
         return 2 * lift(pairs(query, query, int(width))) - query
     raise UnsupportedError(f"the mask {declaration.mask!r} is not modelled")

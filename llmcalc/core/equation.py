@@ -7,8 +7,11 @@
     U[b t i]   = fft(u) | over:t                         a transform along t
 
 After ``|`` come selections (``g:h``) and tags: ``prefill`` or ``decode`` (only in that phase), ``torch`` or ``model``
-(only as implemented by torch, or only in the model itself), ``nograd`` (no gradient flows), ``elementwise`` (a
-contraction that the implementation computes as a product and a sum, so no matmul).
+(only as implemented by torch, or only in the model itself), ``nograd`` (no gradient flows), ``constant`` (one operand
+is a constant: half of the backward pass), ``elementwise`` (a
+contraction that the implementation computes as a product and a sum, so no matmul), ``core`` (the part of attention
+that a fused kernel computes without storing what is between), ``flash`` or ``eager`` (stored only so), ``dropout``
+(only where there is dropout).
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ from .record import record
 _TERM = re.compile(r"([A-Za-z_][\w.']*)\s*(?:\[([^\]]*)\])?")
 _AXIS = re.compile(r"[A-Za-z]\w*")
 _CALL = re.compile(r"([a-z_0-9]+)\((.*)\)")
-TAGS = frozenset({"prefill", "decode", "torch", "model", "nograd", "elementwise"})
+TAGS = frozenset(
+    "prefill decode torch model nograd constant elementwise core flash eager dropout".split(),
+)
 
 
 @record

@@ -3,8 +3,18 @@
 Every arithmetic operation, comparison and transcendental function on one element counts as 1 FLOP; the sums are written
 out so that each can be checked. These figures are *modelled*: kernels differ, and matmul FLOPs never depend on them.
 
-``saves`` names what the derivative needs: the ``inputs`` (all of them), the first input (``input``), the ``output``, or
-``nothing`` (the derivative is a constant, or the mask can be had again).
+``saves`` lists, in words, what the derivative needs until the backward pass:
+
+    inputs, input     all tensors that go in, or the first one
+    output            the result
+    hidden            one more tensor as large as the result, made on the way
+    row               one fp32 number for each row (a norm's statistics, a softmax's sum)
+    mask              one byte for each element
+    input32, output32 an fp32 copy of the input or result (none where the computation is in fp32 anyway)
+    nothing           the derivative is a constant, or what it needs can be had again
+
+``torch`` lists what transformers' eager code saves where that differs, because it composes the function of smaller
+ones.
 """
 
 from __future__ import annotations
@@ -18,6 +28,7 @@ class Function(NamedTuple):
     flops: int
     saves: str = "input"
     meaning: str = ""
+    torch: str | None = None
 
 
 _SIGMOID = 3  # exp, add, divide
@@ -31,11 +42,21 @@ FUNCTIONS: dict[str, Function] = {
     "scale": Function(1, "nothing", "product with a constant"),
     "copy": Function(0, "nothing", "a view, a concatenation or a rotation of places"),
     "gather": Function(0, "nothing", "a table look-up: bytes, no FLOPs"),
+    "cast": Function(0, "nothing", "another number format"),
+    "keep": Function(0, "output", "held until the backward pass for its own sake"),
+    "dropout": Function(1, "mask", "product with a mask"),
+    "log_sum_exp": Function(0, "input output32", "what fused attention keeps: its result and the sums of its softmax"),
     # activations
     "relu": Function(1, "output", "max"),
     "relu2": Function(1 + 1, "input", "max, square"),
     "gelu": Function(1 + _ERF + 1 + 1 + 1, "input", "divide, erf, add, two products"),
     "gelu_tanh": Function(3 + 1 + 1 + _TANH + 1 + 2, "input", "cube, two products and a sum, tanh, sum, two products"),
+    "gelu_new": Function(
+        3 + 1 + 1 + _TANH + 1 + 2,
+        "input",
+        "as gelu_tanh, composed of elementary functions",
+        "input hidden hidden hidden",
+    ),
     "quick_gelu": Function(1 + _SIGMOID + 1, "input", "scale, sigmoid, product"),
     "silu": Function(_SIGMOID + 1, "input", "sigmoid, product"),
     "sigmoid": Function(_SIGMOID, "output", "exp, add, divide"),
@@ -47,8 +68,13 @@ FUNCTIONS: dict[str, Function] = {
     "identity": Function(0, "nothing", "none"),
     # normalisation
     "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),
-    "rmsnorm": Function(1 + 1 + 1 + 1, "input", "square, sum, product with the root, product with the weight"),
-    "layernorm": Function(1 + 1 + 1 + 1 + 1 + 2, "input", "mean, difference, square, sum, divide, weight and bias"),
+    "softmax_fp32": Function(1 + 1 + 1 + 1 + 1, "output", "as softmax, computed in fp32", "output32"),
+    "rmsnorm": Function(
+        1 + 1 + 1 + 1, "input row", "square, sum, product with the root, product with the weight", "input32 row hidden"
+    ),
+    "layernorm": Function(
+        1 + 1 + 1 + 1 + 1 + 2, "input row row", "mean, difference, square, sum, divide, weight, bias"
+    ),
     "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
     "clamp": Function(1 + 1, "input", "two comparisons"),

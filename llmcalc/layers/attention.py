@@ -248,7 +248,8 @@ class Attention(Layer):
         lines += [f"p[b h q {keys}] = dropout(p) | core dropout"]
         lines += [f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core"]
         lines += ["statistics[b h q] = log_sum_exp(o) | flash"]
-        lines += [] if self.cross else [f"mask[b q {keys}] = keep(mask) | flash torch"]
+        if self.causal and not self.cross:  # given a mask, torch's fused attention keeps it in the compute format
+            lines += ["mask[b q k] = keep(mask) | flash torch"]
         if self.prefix:
             lines += [
                 "sp[b h q pre] = q[b q h e] prefix_k[pre g e] | g:h",

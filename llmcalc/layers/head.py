@@ -18,6 +18,7 @@ class Head(Layer):
         bias: a bias per vocabulary entry.
         softcap: logits are squashed to ``softcap · tanh(logits / softcap)`` (Gemma).
         input_scale: factor on its input (T5 with a tied table: 1 / sqrt(d_model)).
+        loss_in_fp32: the loss converts the logits to fp32 first; costs memory alone.
         unused_biases: further biases of the same length that a library stores and never uses.
     """
 
@@ -27,6 +28,7 @@ class Head(Layer):
     bias: bool = False
     softcap: float | None = None
     input_scale: float = 1.0
+    loss_in_fp32: bool = True
     unused_biases: int = 0
 
     ZERO_ALLOWED = frozenset({"unused_biases"})

@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from .attention import ROPE_SCALINGS
+from .indexer import Indexer
 
 
 @record
@@ -35,6 +37,14 @@ class Mla(Layer):
         scale: factor on the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
         norm_eps: added under the root of the norms on the latents.
         causal: a query sees no later token.
+        window: a query sees this many tokens, itself included.
+        gate: a sigmoid gate on the values' mix, made of the ``input`` or the query's ``latent``, or ``none``.
+        gate_per_head: one gate a head instead of one a value.
+        double_latent: queries (and their gate) are made of the latent before and after its norm, side by side.
+        key_norm: a norm on the rotary key.
+        index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer of its own.
+        index_dim: width of those heads.
+        index_topk: tokens that are looked at, as chosen by this layer's indexer or that of an earlier layer.
     """
 
     d_model: int
@@ -48,6 +58,14 @@ class Mla(Layer):
     rope: bool = True
     rope_theta: float = 10000.0
     causal: bool = True
+    window: int | None = None
+    gate: str = "none"
+    gate_per_head: bool = False
+    double_latent: bool = False
+    key_norm: bool = False
+    index_heads: int | None = None
+    index_dim: int = 128
+    index_topk: int | None = None
     scale: float | None = None
     norm_eps: float = 1e-6
     rope_interleaved: bool = False
@@ -61,7 +79,15 @@ class Mla(Layer):
     rope_truncate: bool = True
     rope_attention: float = 1.0
 
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "rope_scaling": ROPE_SCALINGS,
+        "gate": ("none", "input", "latent"),
+    }
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.q_lora_rank is None and (self.double_latent or self.gate == "latent"):
+            raise SizeError("double_latent and gate: latent need a q_lora_rank", where="mla")
 
     def declare(self) -> Declaration:
         """Down-projections, norms, up-projections, attention, output."""
@@ -69,6 +95,8 @@ class Mla(Layer):
         axes |= {"nope": self.qk_nope_head_dim, "rope": self.qk_rope_head_dim, "v": self.v_head_dim}
         axes |= {"qk": self.qk_nope_head_dim + self.qk_rope_head_dim, "t": "c + q"}
         declaration = Declaration(axes)
+        if self.window:
+            axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         self._queries(declaration)
         declaration.weights(
             "wkva[d | C]", "wkr[d | rope]", "kv_norm[C]", "wkb[C | h nope]", "wvb[C | h v]", "wo[h v | d]"
@@ -79,23 +107,49 @@ class Mla(Layer):
         if self.bias:
             declaration.equations("ckv[b q C] = add(ckv, bkva)", "kr[b q rope] = add(kr, bkr)")
         declaration.equations("ckv[b q C] = rmsnorm(ckv, kv_norm)")
+        if self.key_norm:
+            declaration.weights("kr_norm[rope]")
+            declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
         if self.rope:
             declaration.equations("kr[b q rope] = rope(kr)", "qr[b q h rope] = rope(qr)")
-        declaration.equations(*_EXPANDED, *_ABSORBED, "y[b q d] = o[b q h v] wo[h v d]")
+        if self.index_heads:
+            indexer = Indexer(self.d_model, self.index_heads, self.index_dim, self.q_lora_rank)
+            declaration.include("indexer", indexer.declare())
+        declaration.equations(*_EXPANDED, *_ABSORBED)
+        self._gate(declaration)
+        declaration.equations("y[b q d] = o[b q h v] wo[h v d]")
         declaration.equations(*(["y[b q d] = add(y, bo)"] if self.bias else []))
         declaration.state("ckv[b t C]")
         declaration.state("kr[b t rope]")
-        declaration.mask = "causal" if self.causal else ""
+        seen = min(
+            filter(None, (self.window, self.index_topk)), default=None
+        )  # no mask tells chosen keys from near ones
+        declaration.mask = (f"window:{seen}" if seen else "causal") if self.causal else ""
         return declaration
+
+    def _gate(self, declaration: Declaration) -> None:
+        if self.gate == "none":
+            return
+        axes = "h" if self.gate_per_head else "h v"
+        source = {"input": ("x", "d"), "latent": (("cc", "QQ") if self.double_latent else ("cq", "Q"))}[self.gate]
+        declaration.weights(f"wgate[{source[1]} | {axes}]")
+        declaration.equations(
+            f"gate[b q {axes}] = {source[0]}[b q {source[1]}] wgate[{source[1]} {axes}]",
+            f"gate[b q {axes}] = sigmoid(gate)",
+            "o[b q h v] = mul(o, gate)",
+        )
 
     def _queries(self, declaration: Declaration) -> None:
         if self.q_lora_rank:
             declaration.axes["Q"] = self.q_lora_rank
-            declaration.weights("wqa[d | Q]", "q_norm[Q]", "wqb[Q | h qk]", *(["bqa[Q]"] if self.bias else []))
+            latent, width = ("cc", "QQ") if self.double_latent else ("cq", "Q")
+            declaration.axes |= {"QQ": 2 * self.q_lora_rank} if self.double_latent else {}
+            declaration.weights("wqa[d | Q]", "q_norm[Q]", f"wqb[{width} | h qk]", *(["bqa[Q]"] if self.bias else []))
             declaration.equations("cq[b q Q] = x[b q d] wqa[d Q]")
             declaration.equations(*(["cq[b q Q] = add(cq, bqa)"] if self.bias else []))
+            declaration.equations(*(["cc[b q QQ] = copy(cq)"] if self.double_latent else []))
             declaration.equations("cq[b q Q] = rmsnorm(cq, q_norm)")
-            declaration.equations("q[b q h qk] = cq[b q Q] wqb[Q h qk]")
+            declaration.equations(f"q[b q h qk] = {latent}[b q {width}] wqb[{width} h qk]")
         else:
             declaration.weights("wq[d | h qk]")
             declaration.equations("q[b q h qk] = x[b q d] wq[d h qk]")
@@ -107,10 +161,12 @@ _EXPANDED = [
     for line in (
         "kn[b k h nope] = ckv[b k C] wkb[C h nope] | {when}",
         "vv[b k h v] = ckv[b k C] wvb[C h v] | {when}",
-        "s[b h q k] = q[b q h qk] kn[b k h qk] | {when}",
-        "s[b h q k] = scale(s) | {when}",
-        "p[b h q k] = softmax(s) | {when}",
-        "o[b q h v] = p[b h q k] vv[b k h v] | {when}",
+        "s[b h q k] = q[b q h qk] kn[b k h qk] | {when} core",
+        "s[b h q k] = scale(s) | {when} core",
+        "p[b h q k] = softmax(s) | {when} core",
+        "p[b h q k] = dropout(p) | {when} core dropout",
+        "o[b q h v] = p[b h q k] vv[b k h v] | {when} core",
+        "statistics[b h q] = log_sum_exp(o) | {when} flash",
     )
 ]
 _ABSORBED = [

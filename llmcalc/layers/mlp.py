@@ -8,7 +8,7 @@ from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
 
-ACTIVATIONS = ("identity", "relu", "relu2", "gelu", "gelu_tanh", "quick_gelu", "silu", "sigmoid", "tanh", "xielu")
+ACTIVATIONS = ("identity", "relu", "relu2", "gelu", "gelu_tanh", "gelu_new", "quick_gelu", "silu", "sigmoid", "tanh", "xielu")
 LEARNED = frozenset({"xielu"})  # activations with two learned numbers
 
 
@@ -25,6 +25,9 @@ class Mlp(Layer):
         clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
         up_offset: added to the linear part before the product (gpt-oss: 1).
         inner_norm: an RMSNorm on the hidden values (BitNet).
+        n_global: it also runs on this many global tokens, see ``block_attention``.
+        globals_dropped: what becomes of them is not used, so that no gradient flows.
+        padded_to: implementations pad the tokens to a multiple of this.
     """
 
     d_model: int
@@ -35,6 +38,9 @@ class Mlp(Layer):
     clamp: float | None = None
     up_offset: float = 0.0
     inner_norm: bool = False
+    n_global: int | None = None
+    globals_dropped: bool = False
+    padded_to: int | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
@@ -52,6 +58,13 @@ class Mlp(Layer):
             declaration.axes["one"] = 1
             declaration.weights("alpha_p[one]", "alpha_n[one]")
         declaration.equations(*self._lines())
+        if self.padded_to:
+            declaration.axes["Z"] = self.padded_to
+            declaration.as_torch["q"] = "ceil(q, Z) * Z"
+        if self.n_global:
+            declaration.axes["gt"] = self.n_global
+            tag = " | nograd" if self.globals_dropped else ""
+            declaration.equations(*(f"{line.replace('b q', 'b gt')}{tag}" for line in self._lines()))
         return declaration
 
     def _lines(self) -> list[str]:

@@ -15,7 +15,7 @@ _DATA = Path(__file__).parent.parent.parent / "data" / "hf"
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_python": "gelu",
-    "gelu_new": "gelu_tanh",
+    "gelu_new": "gelu_new",
     "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_python_tanh": "gelu_tanh",

@@ -169,9 +169,22 @@ def local_global(config: Config, limit: int | None, **changes: object) -> dict[s
     }
 
 
-def layer_types(config: Config, count: int, default: Sequence[str]) -> list[str]:
-    """The kind of each layer, from ``layer_types`` or the family's default pattern."""
-    return config.texts("layer_types", count) or list(default)
+def layer_types(config: Config, count: int, default: Sequence[str], key: str = "layer_types") -> list[str]:
+    """The kind of each layer, from ``layer_types`` (older words renewed) or the family's default pattern."""
+    return [_OLD_WORDS.get(kind, kind) for kind in config.texts(key, count) or default]
+
+
+_OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
+
+
+def chosen(kinds: Mapping[str, Block], order: Iterable[str]) -> tuple[Run, ...]:
+    """The block that ``order`` names for each layer."""
+    found = []
+    for kind in order:
+        if kind not in kinds:
+            raise UnknownNameError("layer type", kind, kinds)
+        found.append(kinds[kind])
+    return grouped(found)
 
 
 def window(config: Config, key: str = "sliding_window") -> int | None:

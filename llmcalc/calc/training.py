@@ -1,0 +1,178 @@
+"""Training memory: weights, gradients, optimizer states, kept activations, and the largest moment of the step."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from ..core.architecture import Architecture, Stack, declare
+from ..core.ledger import Row, rows
+from ..core.record import record
+from ..core.workload import Workload, symbols
+from .shard import Mesh
+from .timeline import Fixed, Loss, Moment, Segment, moments
+from .trace import SINGLE, Policy, Trace
+
+
+@record
+class Recipe:
+    """Bytes a parameter that training keeps, by role.
+
+    Attributes:
+        name: what the recipe is called.
+        weights: the copy that computes.
+        gradients: gradients as they are accumulated.
+        master: a higher-precision copy that the optimizer updates (0: none).
+        states: the optimizer's states together.
+        temporaries: copies of the largest tensor that the optimizer makes while it steps.
+    """
+
+    name: str
+    weights: int
+    gradients: int
+    master: int
+    states: int
+    temporaries: int = 0
+
+
+class Sizes(NamedTuple):
+    """Elements on one rank: of all parameters, of those that ZeRO shards over all replicas, of the largest tensor."""
+
+    dense: int
+    expert: int
+    largest: int
+    table: int
+    tied: bool
+
+
+@record
+class TrainingMemory:
+    """Memory of a training step on one rank, in bytes.
+
+    ``weights``, ``gradients`` and ``optimizer`` (with a master copy, if there is one) are what the step needs in full;
+    ``activations`` what is kept after the forward pass; ``peak`` is the largest moment, ``phase`` says which.
+    """
+
+    architecture: Architecture
+    workload: Workload
+    policy: Policy
+    recipe: Recipe
+    mesh: Mesh
+    timeline: tuple[Moment, ...]
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @cached_property
+    def largest(self) -> Moment:
+        """The largest moment with its parts."""
+        return max(self.timeline, key=lambda moment: moment.total)
+
+    @property
+    def peak(self) -> int:
+        """Bytes at the largest moment."""
+        return self.largest.total
+
+    @property
+    def phase(self) -> str:
+        """Which moment is the largest."""
+        return self.largest.phase
+
+    @property
+    def state(self) -> int:
+        """Training keeps no state across steps of decoding."""
+        return 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data whose keys are the attribute names."""
+        parts = self.largest._asdict()
+        names = ("peak", "phase", "weights", "gradients", "optimizer", "activations", "state")
+        return {**{name: getattr(self, name) for name in names}, "at_peak": parts}
+
+
+def training_memory(
+    architecture: Architecture, workload: Workload, policy: Policy, recipe: Recipe, mesh: Mesh | None = None
+) -> TrainingMemory:
+    """The memory of one training step."""
+    mesh = mesh or Mesh()
+    sizes = _sizes(architecture, mesh)
+    elements = sizes.dense + sizes.expert
+    weights, gradients = elements * recipe.weights, elements * recipe.gradients
+    optimizer = elements * (recipe.master + recipe.states)
+    segments, loss = _segments(architecture, workload, policy, mesh)
+    table = sizes.table * recipe.gradients if sizes.tied else 0
+    fixed = Fixed(weights, optimizer, gradients, recipe.temporaries * sizes.largest * recipe.weights, 3 * table, table)
+    kept = sum(segment.kept * segment.count for segment in segments) + loss.kept
+    timeline = tuple(moments(segments, loss, fixed))
+    return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, kept)
+
+
+def _sizes(architecture: Architecture, mesh: Mesh) -> Sizes:
+    dense = expert = largest = table = 0
+    tables: dict[str, int] = {}
+    for row in rows(architecture.stacks):
+        if row.tensor.buffer:
+            continue
+        own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+        if row.tensor.active:
+            expert += own * row.copies
+        else:
+            dense += own * row.copies
+        largest = max(largest, own if row.copies else 0)
+        if row.tensor.share:
+            tables[row.tensor.share] = tables.get(row.tensor.share, 0) + 1
+            table = max(table, own) if _is_token_table(row) else table
+    return Sizes(dense, expert, largest, table, any(count > 1 for count in tables.values()))
+
+
+def _is_token_table(row: Row) -> bool:
+    return row.tensor.table == "token"
+
+
+def _segments(architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh) -> tuple[list[Segment], Loss]:
+    lone, values = not architecture.is_encoder_decoder, workload.values(architecture)
+    found: list[Segment] = []
+    loss = Loss(0, 0)
+    for stack in architecture.stacks:
+        names = symbols(stack, lone)
+
+        def new() -> Trace:
+            trace = Trace(policy, names, values, mesh)  # noqa: B023 (used within this turn of the loop)
+            trace.stream_bytes = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)  # noqa: B023
+            return trace
+
+        found.append(_outside(stack, "inputs", new()))
+        for run in stack.runs:
+            trace = new()
+            trace.block(run.block, "stream#in")
+            held = sum(kept.bytes for kept in trace.kept.values())
+            checkpointed = policy.recompute == "full"
+            kept = trace.stream_bytes if checkpointed else held
+            inner = held + kept if checkpointed else held
+            gradients = sum(step.weight_bytes for step in trace.steps)
+            shared = -(-gradients // run.count) if run.shared else gradients
+            found.append(Segment(run.block.name, run.count, kept, inner, trace, shared))
+        found.append(_outside(stack, "outputs", new()))
+        loss = _loss(stack, found[-1].trace, policy) or loss
+    return found, loss
+
+
+def _outside(stack: Stack, section: str, trace: Trace) -> Segment:
+    stream = "stream#in"
+    for _, layer in getattr(stack, section):
+        stream = trace.layer(layer, stream)
+    trace.end(stream, stream=section == "inputs")
+    held = sum(kept.bytes for kept in trace.kept.values())
+    gradients = sum(step.weight_bytes for step in trace.steps)
+    return Segment(section, 1, held, held, trace, gradients)
+
+
+def _loss(stack: Stack, trace: Trace, policy: Policy) -> Loss | None:
+    """Cross-entropy keeps the log-probabilities; its backward pass makes two tensors as large."""
+    head = next((layer for _, layer in stack.outputs if layer.kind() == "head"), None)
+    if head is None:
+        return None
+    width = SINGLE if getattr(head, "loss_in_fp32", True) else policy.bytes
+    size = trace.size(("b", "q", "V"), declare(head), width)
+    return Loss(size, 2 * size)
