@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..report import formats
+from ..report import format_names
 from .spec import Argument, Option
 
 MODEL = Argument(
@@ -20,8 +20,8 @@ SET = Option(
 FORMAT = Option(
     "--format",
     "form",
-    f"How to print: {', '.join(formats())}. The default is a table on a terminal, plain text elsewhere.",
-    choices=formats(),
+    f"How to print: {', '.join(format_names())}. The default is a table on a terminal, plain text elsewhere.",
+    choices=format_names(),
     metavar="NAME",
 )
 JSON = Option("--json", "as_json", "Print one JSON object (the same as --format json).", kind=bool, default=False)

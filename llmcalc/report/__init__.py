@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def formats() -> tuple[str, ...]:
+def format_names() -> tuple[str, ...]:
     """The names of all output formats, found as files of the folder ``formats``."""
     import os
 

@@ -17,7 +17,7 @@ import pytest
 
 from llmcalc.core.errors import InputError
 from llmcalc.core.tree import Node, total
-from llmcalc.report import formats, render
+from llmcalc.report import format_names, render
 from llmcalc.report.document import Column, Document, Fact, Table
 from llmcalc.report.envelope import envelope
 
@@ -44,10 +44,10 @@ ESCAPE = "\x1b["
 
 
 def test_formats_are_the_files_of_their_folder() -> None:
-    assert set(formats()) == {"csv", "json", "markdown", "plain", "table", "tree"}
+    assert set(format_names()) == {"csv", "json", "markdown", "plain", "table", "tree"}
 
 
-@pytest.mark.parametrize("form", sorted(formats()))
+@pytest.mark.parametrize("form", sorted(format_names()))
 def test_no_format_loses_a_digit(form: str) -> None:
     text = render(DOCUMENT, form)
     wanted = str(BIG - 3) if form == "csv" else str(BIG)
@@ -96,7 +96,7 @@ def test_a_line_is_broken_between_its_items_and_said_once(monkeypatch: pytest.Mo
     lines = ("decoder: " + " · ".join(f"n_things {number}" for number in range(5)), "a line without items " * 3)
     text = render(replace(DOCUMENT, subtitle=lines, facts=(Fact("file", "a.yaml"), Fact("size", "b"))), "table")
     assert "decoder: n_things 0 · n_things 1 ·\n         n_things 2 · n_things 3 ·\n         n_things 4\n" in text
-    assert text.count("without items") == 3
+    assert " ".join(text.split()).count("a line without items") == 3
     assert "file  a.yaml\nsize  b\n" in text
 
 
