@@ -32,8 +32,8 @@ class Mla(Layer):
         bias: biases of the down-projections and of the output.
         rope: whether the rotary part is rotated (Kimi Linear: no).
         rope_theta: base of the rotary frequencies.
-        rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow,
-            rope_truncate, rope_attention: as in ``attention``.
+        rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
+            rope_slow, rope_truncate, rope_attention: as in ``attention``.
         scale: factor on the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
         norm_eps: added under the root of the norms on the latents.
         causal: a query sees no later token.

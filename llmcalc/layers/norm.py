@@ -19,6 +19,7 @@ class Norm(Layer):
         scale: whether there is a weight ``w [d_model]``.
         bias: whether there is a bias ``b [d_model]``.
         eps: added under the root.
+        gate_rank: the result is multiplied by ``sigmoid(silu(y w_in) w_out)``, a gate of this rank (A.X K2).
         unit_offset: the weight is stored as ``w - 1`` (Gemma); costs nothing.
     """
 
@@ -28,6 +29,7 @@ class Norm(Layer):
     bias: bool = False
     eps: float = 1e-5
     unit_offset: bool = False
+    gate_rank: int | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"function": ("rmsnorm", "layernorm")}
 
@@ -40,4 +42,10 @@ class Norm(Layer):
             declaration.weights("b[d]")
         arguments = ", ".join(["x", *(tensor.name for tensor in declaration.tensors)])
         declaration.equations(f"y[b q d] = {self.function}({arguments})")
+        if self.gate_rank:
+            declaration.axes |= {"rank": self.gate_rank, "out": self.d_model}
+            declaration.weights("gate_in[d | rank]", "gate_out[rank | out]")
+            declaration.equations("m[b q rank] = y[b q d] gate_in[d rank]", "m[b q rank] = silu(m)")
+            declaration.equations("gate[b q out] = m[b q rank] gate_out[rank out]", "gate[b q out] = sigmoid(gate)")
+            declaration.equations("y[b q d] = mul(y, gate)")
         return declaration

@@ -28,22 +28,6 @@ KINDS = layers.kinds()
 every_kind = pytest.mark.parametrize("kind", KINDS)
 thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 
-# What an equation may read beside its layer's tensors, its states and earlier results.
-GIVEN = {
-    "x": "the layer's input",
-    "src": "the encoder's output",
-    "ids": "what is looked up",
-    "shifted": "the input, one token later",
-    "reused_k": "keys of an earlier layer",
-    "reused_v": "values of an earlier layer",
-    "shared": "the result of the shared experts",
-    "position_bias": "a bias that is computed from positions (ALiBi)",
-    "decay": "products of decays, computed from dt",
-    "window": "the decay of a long filter",
-    "v": "one of Hyena's streams u",
-    "qn": "the part of q without position",
-    "qr": "the rotary part of q",
-}
 A_WORKLOAD = dict.fromkeys(WORKLOAD, 3) | {"q": 5, "c": 2, "k": 7}
 
 
@@ -112,9 +96,10 @@ def test_every_weight_is_used_or_said_to_be_unused(kind: str, data: st.DataObjec
 @thorough
 @given(data=st.data())
 def test_every_operand_comes_from_somewhere(kind: str, data: st.DataObject) -> None:
-    for declaration in declarations(data.draw(layers_of(kind))):
+    layer = data.draw(layers_of(kind))
+    for declaration in declarations(layer):
         known = {tensor.name for tensor in declaration.tensors} | {state.name for state in declaration.states}
-        known |= GIVEN.keys()
+        known |= layer.GIVEN.keys()
         for line in equations(declaration):
             assert {operand.name for operand in line.operands} <= known, line.text
             known.add(line.out.name)

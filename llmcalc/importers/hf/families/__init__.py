@@ -59,13 +59,24 @@ glm4_moe_lite     deepseek.glm4_moe_lite deepseek_v3
 sarvam_mla        deepseek.deepseek_v3 deepseek_v3
 youtu             deepseek.youtu      deepseek_v3
 minicpm3          deepseek.minicpm3   deepseek_v3
+deepseek_v32      dsa.deepseek_v32
+glm_moe_dsa       dsa.glm_moe_dsa     deepseek_v32
+axk1              dsa.axk1            deepseek_v32
+axk2              dsa.axk2
 deepseek_v2       deepseek.deepseek_v2  deepseek_v3
 deepseek_v3       deepseek.deepseek_v3
 qwen3_next        hybrid.qwen3_next
 jamba             hybrid.jamba
 nemotron_h        hybrid.nemotron_h
 nemotron-nas      hybrid.nemotron_nas llama
+bamba             mamba_hybrids.bamba jamba
+granitemoehybrid  mamba_hybrids.granitemoehybrid
+falcon_h1         mamba_hybrids.falcon_h1 jamba
+lfm2              lfm.lfm2
+lfm2_moe          lfm.lfm2_moe        lfm2
+lfm3              lfm.lfm3
 mamba             ssm.mamba
+falcon_mamba      ssm.falcon_mamba    mamba
 mamba2            ssm.mamba2
 rwkv              ssm.rwkv
 gpt2              gpt.gpt2
@@ -82,6 +93,9 @@ xlm-roberta-xl    bert.bare_prenorm
 bert-generation   bert.bert_generation
 albert            bert.albert
 t5                t5.t5
+mt5               t5.t5               t5
+umt5              t5.umt5             t5
+longt5            t5.longt5
 switch_transformers t5.switch
 bart              bart.bart
 plbart            bart.bart           bart
@@ -92,6 +106,7 @@ blenderbot-small  bart.blenderbot_small bart
 m2m_100           bart.m2m_100        bart
 marian            bart.marian         bart
 mvp               bart.mvp
+pegasus_x         bart_long.pegasus_x
 arcee             llama_kin.arcee     llama
 nemotron          llama_kin.nemotron  llama
 jais2             llama_kin.jais2     llama

@@ -1,0 +1,66 @@
+"""The indexer of sparse attention [deepseek2025v32, Section 2]: scores all cached tokens cheaply, so that attention
+looks at the best of them alone.
+
+It stands within an attention layer. Choosing has no derivative: no gradient flows through it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+
+@record
+class Indexer(Layer):
+    """``score = Σ_heads weight · relu(q k)``, for one key a token.
+
+    Attributes:
+        d_model: width of the input.
+        n_index_heads: query heads.
+        d_index: width of a query head and of the key.
+        d_query: queries are made of a latent of this width; None: of the input.
+        weighted: each head's score is weighed by a projection of the input.
+        key_norm: norm of the key: ``layernorm`` with a bias, or ``rmsnorm``.
+        query_norm: a norm on each query head.
+        block: so many tokens are chosen together.
+    """
+
+    d_model: int
+    n_index_heads: int
+    d_index: int
+    d_query: int | None = None
+    weighted: bool = True
+    key_norm: str = "layernorm"
+    query_norm: bool = False
+    block: int = 1
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}
+
+    def declare(self) -> Declaration:
+        """Queries, one key a token, scores; the keys are kept."""
+        axes: dict[str, int | str] = {"d": self.d_model, "ih": self.n_index_heads, "ie": self.d_index, "t": "c + q"}
+        declaration = Declaration(axes)
+        declaration.mask = "causal"
+        source = "x[b q d] wq[d ih ie]"
+        if self.d_query:
+            axes["Q"] = self.d_query
+            source = "cq[b q Q] wq[Q ih ie]"
+        declaration.weights(f"wq[{'Q' if self.d_query else 'd'} | ih ie]", "wk[d | ie]", "k_norm[ie]")
+        bias = self.key_norm == "layernorm"
+        declaration.weights(*(["k_norm_b[ie]"] if bias else []), *(["q_norm[ie]"] if self.query_norm else []))
+        lines = [f"iq[b q ih ie] = {source}", "ik[b q ie] = x[b q d] wk[d ie]"]
+        lines += ["iq[b q ih ie] = rmsnorm(iq, q_norm)"] if self.query_norm else []
+        lines += [f"ik[b q ie] = {self.key_norm}(ik, k_norm{', k_norm_b' if bias else ''})"]
+        lines += ["iq[b q ih ie] = rope(iq)", "ik[b q ie] = rope(ik)"]
+        lines += ["score[b ih q k] = iq[b q ih ie] ik[b k ie]"]
+        if self.weighted:
+            declaration.weights("ww[d | ih]")
+            lines += ["score[b ih q k] = relu(score)", "weight[b q ih] = x[b q d] ww[d ih]"]
+            lines += ["total[b q k] = weight[b q ih] score[b ih q k]"]
+        lines += [f"chosen[b q k] = top_k({'total' if self.weighted else 'score'})"]
+        declaration.equations(*(f"{line} | nograd" for line in lines))
+        declaration.state("ik[b t ie]", "index")
+        return declaration
