@@ -20,6 +20,7 @@ class Mamba2(Layer):
         d_conv: taps of the short convolution over x, B and C.
         chunk: tokens of a chunk.
         bias: biases of the input and output projections.
+        out_bias: whether the output projection has a bias (default: as the input's).
         conv_bias: bias of the convolution.
         norm: a gated RMSNorm before the output projection, over each group.
         norm_eps: added under its root.
@@ -39,9 +40,11 @@ class Mamba2(Layer):
     norm_eps: float = 1e-5
     dt_min: float = 0.0
     dt_max: float | None = None
+    out_bias: bool | None = None
 
     def __post_init__(self) -> None:
         self.check()
+        self.derive(out_bias=self.bias)
         self.must_divide("n_groups", "n_ssm_heads")
 
     def declare(self) -> Declaration:
@@ -67,7 +70,9 @@ class Mamba2(Layer):
             "conv_x[H P; K]", "conv_B[G N; K]", "conv_C[G N; K]", "dt_b[H]", "A_log[H]", "D[H]", "wo[H P | d]"
         )
         if self.bias:
-            declaration.weights("bz[H P]", "bx[H P]", "b_B[G N]", "b_C[G N]", "b_dt[H]", "bo[d]")
+            declaration.weights("bz[H P]", "bx[H P]", "b_B[G N]", "b_C[G N]", "b_dt[H]")
+        if self.out_bias:
+            declaration.weights("bo[d]")
         if self.conv_bias:
             declaration.weights("conv_x_b[H P]", "conv_B_b[G N]", "conv_C_b[G N]")
         if self.norm:
@@ -99,7 +104,7 @@ class Mamba2(Layer):
         lines = ["y[b q H P] = add(y, D)"]
         lines += ["gz[b q H P] = silu(z)", "y[b q H P] = mul(y, gz)"]
         lines += ["y[b q H P] = rmsnorm(y, norm)"] if self.norm else []
-        return [*lines, "out[b q d] = y[b q H P] wo[H P d]", *(["out[b q d] = add(out, bo)"] if self.bias else [])]
+        return [*lines, "out[b q d] = y[b q H P] wo[H P d]", *(["out[b q d] = add(out, bo)"] if self.out_bias else [])]
 
 
 _SCAN = [

@@ -13,6 +13,16 @@ from ..rules import causal_lm, layernorm, prenorm_block, repeated, rmsnorm
 
 def mamba(config: Config) -> Architecture:
     """Mamba [gu2023]."""
+    return _mamba(config, "none")
+
+
+def falcon_mamba(config: Config) -> Architecture:
+    """Falcon Mamba [zuo2024]: norms without weights on Δ, B and C."""
+    config.ignore("use_falcon_mambapy mixer_rms_eps")
+    return _mamba(config, "plain")
+
+
+def _mamba(config: Config, bcdt_norm: str) -> Architecture:
     width = config.size("hidden_size")
     norm = rmsnorm(config, width, "layer_norm_epsilon")
     rank = config.get("time_step_rank")
@@ -26,8 +36,11 @@ def mamba(config: Config) -> Architecture:
         -(-width // 16) if rank == "auto" else config.size("time_step_rank"),
         bias=config.flag("use_bias"),
         conv_bias=config.flag("use_conv_bias"),
+        bcdt_norm=bcdt_norm,
     )
-    return causal_lm(config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm)
+    return causal_lm(
+        config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
+    )
 
 
 def mamba2(config: Config) -> Architecture:
@@ -46,7 +59,9 @@ def mamba2(config: Config) -> Architecture:
         bias=config.flag("use_bias"),
         conv_bias=config.flag("use_conv_bias"),
     )
-    return causal_lm(config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm)
+    return causal_lm(
+        config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
+    )
 
 
 def rwkv(config: Config) -> Architecture:

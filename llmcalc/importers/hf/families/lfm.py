@@ -1,0 +1,104 @@
+"""Liquid's LFM2 and LFM3: gated short convolutions with attention in some layers."""
+
+from __future__ import annotations
+
+from ....core.architecture import Architecture, Block
+from ....core.errors import DescriptionError
+from ....core.layer import Layer
+from ....layers.mlp import Mlp
+from ....layers.moe import Moe
+from ....layers.short_conv import ShortConv
+from ..config import Config
+from ..rules import causal_lm, chosen, layer_types, mixed, rmsnorm, rope_attention, rotary, sublayer, window
+
+_ROPE_BASE = 1000000.0
+
+
+def lfm2(config: Config) -> Architecture:
+    """LFM2: the feed-forward width is two thirds of ``intermediate_size``, rounded up to a multiple."""
+    layers = config.size("num_hidden_layers")
+    chosen = config.get("full_attn_idxs")
+    attention = set(range(layers) if chosen is None else config.indices("full_attn_idxs"))
+    pattern = ["full_attention" if index in attention else "conv" for index in range(layers)]
+    feed = {"dense": Mlp(config.size("hidden_size"), _adjusted(config), "silu", gated=True)}
+    order = ((kind, "dense") for kind in layer_types(config, layers, pattern))
+    return _lfm(config, feed, list(order))
+
+
+def lfm2_moe(config: Config) -> Architecture:
+    """LFM2-MoE: some dense layers, then experts with a sigmoid router."""
+    layers, dense = config.size("num_hidden_layers"), config.count("num_dense_layers")
+    types = config.texts("layer_types", layers)
+    if types is None:
+        raise DescriptionError(
+            "layer_types is missing", where=config.where, hint="this family has no pattern of its own"
+        )
+    balance = "buffer" if config.flag("use_expert_bias") else "none"
+    width = config.size("hidden_size")
+    feed: dict[str, Layer] = {
+        "dense": Mlp(width, config.size("intermediate_size"), "silu", gated=True),
+        "sparse": Moe(
+            width,
+            config.size("moe_intermediate_size"),
+            config.size("num_experts"),
+            config.size("num_experts_per_tok"),
+            "silu",
+            router="sigmoid",
+            correction_bias=balance,
+            renormalise=config.flag("norm_topk_prob"),
+            routed_scale=config.number("routed_scaling_factor") or 1.0,
+        ),
+    }
+    order = [(kind, "dense" if index < dense else "sparse") for index, kind in enumerate(types)]
+    return _lfm(config, feed, order)
+
+
+def lfm3(config: Config) -> Architecture:
+    """LFM3: longer convolutions, windows in some attention layers, a gate per head, norms behind each sub-layer."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm = rmsnorm(config, width, "norm_eps")
+    gated = config.flag("use_attention_gate")
+    changes = {"qk_norm": "head", "gated": gated, "gate_per_head": gated, "gate_bias": "none" if gated else None}
+    base = config.rope_theta("full_attention", _ROPE_BASE)
+    local = rope_attention(config, layer_type="sliding_attention", window=window(config), **changes)
+    distant = rope_attention(config, rope_theta=base, rotary_dim=rotary(config, 0.5), **changes)
+    mixers: dict[str, Layer] = {"conv": _short_conv(config), "full_attention": distant, "sliding_attention": local}
+    pattern = [
+        "full_attention" if i % 4 == 2 else "conv" if i % 4 or not i else "sliding_attention" for i in range(layers)
+    ]
+    mlp = Mlp(width, config.size("intermediate_size"), "silu", gated=True)
+    post = norm if config.flag("use_sandwich_norm") else None
+    names = {"full_attention": "global", "sliding_attention": "local"}
+    kinds = {
+        kind: Block(
+            names.get(kind, kind),
+            (sublayer("mixer", mixer, pre=norm, post=post), sublayer("mlp", mlp, pre=norm, post=post)),
+        )
+        for kind, mixer in mixers.items()
+    }
+    return causal_lm(config, chosen(kinds, layer_types(config, layers, pattern)), norm)
+
+
+def _lfm(config: Config, feed: dict[str, Layer], order: list[tuple[str, str]]) -> Architecture:
+    norm = rmsnorm(config, config.size("hidden_size"), "norm_eps")
+    base = config.rope_theta(default=_ROPE_BASE)
+    mixers: dict[str, Layer] = {
+        "full_attention": rope_attention(config, bias=False, rope_theta=base, qk_norm="head"),
+        "conv": _short_conv(config),
+    }
+    tied = config.flag("tie_embedding", config.flag("tie_word_embeddings", True))
+    return causal_lm(config, mixed(norm, mixers, feed, order), norm, tied=tied)
+
+
+def _short_conv(config: Config) -> ShortConv:
+    return ShortConv(config.size("hidden_size"), config.size("conv_L_cache"), config.flag("conv_bias"))
+
+
+def _adjusted(config: Config) -> int:
+    """The feed-forward width that the class makes of ``intermediate_size`` (``block_ff_dim`` in older files)."""
+    written = config.optional_size("block_ff_dim") or config.size("intermediate_size")
+    factor, multiple = config.number("block_ffn_dim_multiplier"), config.size("block_multiple_of")
+    if not config.flag("block_auto_adjust_ff_dim"):
+        return written
+    inner = int(2 * written / 3)
+    return inner if factor is None else -(-int(factor * inner) // multiple) * multiple
