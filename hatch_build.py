@@ -63,6 +63,6 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _data_files(root: Path) -> Iterator[tuple[Path, str]]:
-    sources = root / "llmcalc" / "data" / "sources.yaml"
-    if sources.is_file():
-        yield sources, "data"
+    folder = root / "llmcalc" / "data"
+    for file in sorted(folder.rglob("*.yaml")):
+        yield file, file.parent.relative_to(root / "llmcalc").as_posix()

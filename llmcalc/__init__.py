@@ -9,6 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in typing, which takes long to import
 if TYPE_CHECKING:
+    from .answers import memory as memory
     from .calc.flops import flops as flops
     from .calc.params import Params as Params
     from .calc.params import params as params
@@ -35,6 +36,7 @@ _HOMES = {
     "UnsupportedError": "core.errors",
     "flops": "calc.flops",
     "load": "loading",
+    "memory": "answers",
     "params": "calc.params",
     "state": "calc.state",
 }

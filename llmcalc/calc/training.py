@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, Stack, declare
 from ..core.ledger import Row, rows
 from ..core.record import record
 from ..core.workload import Workload, symbols
+from .params import params
 from .shard import Mesh
 from .timeline import Fixed, Loss, Moment, Segment, moments
 from .trace import SINGLE, Policy, Trace
@@ -97,6 +99,9 @@ def training_memory(
     """The memory of one training step."""
     mesh = mesh or Mesh()
     sizes = _sizes(architecture, mesh)
+    if policy.convention == "torch" and architecture.layout:  # the optimizer steps over tensors as they are stored
+        stored = params(architecture).tensors("transformers")
+        sizes = sizes._replace(largest=max(prod(shape) for _, shape in stored))
     elements = sizes.dense + sizes.expert
     weights, gradients = elements * recipe.weights, elements * recipe.gradients
     optimizer = elements * (recipe.master + recipe.states)

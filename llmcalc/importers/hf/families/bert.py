@@ -115,7 +115,8 @@ def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
     """BERT's head; an untied class keeps the bias that the tied head would use beside the decoder's own."""
     share = shared_table(config)
     spare = 1 if spare_bias and not share else 0
-    return Head(config.size("vocab_size"), width, share, bias=True, unused_biases=spare)
+    in_fp32 = config.head() == "causal"  # the loss of masked tokens is computed in the format of the logits
+    return Head(config.size("vocab_size"), width, share, bias=True, unused_biases=spare, loss_in_fp32=in_fp32)
 
 
 def transform(config: Config, width: int, narrow: int | None = None, activation: str | None = None) -> list[Named]:

@@ -1,0 +1,106 @@
+"""Names in, answers out: number formats, optimizers and recipes by name, then the calculators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .calc.formats import BITS_A_BYTE, Format, Weights, read_format
+from .calc.inference import InferenceMemory, inference_memory
+from .calc.shard import Mesh
+from .calc.state import state
+from .calc.training import Recipe, TrainingMemory, training_memory
+from .calc.trace import Policy
+from .core.architecture import Architecture
+from .core.errors import UnknownNameError
+from .core.workload import Workload
+from .data import table
+
+ATTENTION = ("flash", "eager")
+RECOMPUTE = ("none", "selective", "full")
+_PLAIN = ("fp32", "bf16", "fp16")
+
+
+def memory(
+    architecture: Architecture,
+    *,
+    mode: str = "inference",
+    batch: int = 1,
+    seq: int = 2048,
+    target_seq: int | None = None,
+    dtype: str = "bf16",
+    weights: str | None = None,
+    cache: str | None = None,
+    optimizer: str = "adamw",
+    attention: str = "flash",
+    recompute: str = "none",
+    dropout: bool = False,
+    gradients: str | None = None,
+    master: bool = True,
+    mesh: Mesh | None = None,
+    convention: str | None = None,
+) -> TrainingMemory | InferenceMemory:
+    """The memory of a training step, or of serving.
+
+    Args:
+        architecture: what ``load`` returned.
+        mode: ``inference`` or ``training``.
+        batch: sequences (in training: of one micro-batch on one rank).
+        seq: tokens of a sequence; in inference those that are cached.
+        target_seq: the decoder's length in an encoder-decoder model.
+        dtype: number format of the computation.
+        weights: inference: format of the matrices (default: ``dtype``).
+        cache: inference: format of keys and values (default: ``dtype``).
+        optimizer, gradients, master: training: the optimizer, the format of gradients (default: ``dtype``), and whether
+            an fp32 copy of the weights is kept.
+        attention: ``flash`` or ``eager``.
+        recompute: ``none``, ``selective`` or ``full``.
+        dropout: whether dropout is active.
+        mesh: how ranks share the work.
+        convention: ``torch``: everything in ``dtype``, no master copy, as transformers' eager code runs in torch.
+
+    Raises:
+        UnknownNameError: a format, optimizer, mode or policy that is not known.
+    """
+    _known("mode", mode, ("inference", "training"))
+    if mode == "inference":
+        plain = number_format(dtype)
+        chosen = Weights(number_format(weights or dtype), plain)
+        workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last")
+        kept = state(architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=cache or dtype, convention=convention)
+        return inference_memory(architecture, workload, chosen, kept, plain.bits // BITS_A_BYTE)
+    _known("attention", attention, ATTENTION)
+    _known("recompute", recompute, RECOMPUTE)
+    _known("dtype", dtype, _PLAIN)
+    workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention)
+    width = number_format(dtype).bits // BITS_A_BYTE
+    recipe = _recipe(width, optimizer, gradients or dtype, master, convention)
+    policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention)
+    return training_memory(architecture, workload, policy, recipe, mesh)
+
+
+def number_format(name: str) -> Format:
+    """A number format by name.
+
+    Raises:
+        UnknownNameError: no such format.
+    """
+    formats = table("formats")
+    if name not in formats:
+        raise UnknownNameError("number format", name, formats)
+    return read_format(name, formats[name])
+
+
+def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention: str | None) -> Recipe:
+    optimizers = table("optimizers")
+    _known("optimizer", optimizer, tuple(optimizers))
+    entry: dict[str, Any] = optimizers[optimizer]
+    if convention == "torch":  # states in the parameters' format; a step makes two copies of the tensor at hand
+        return Recipe(f"torch {optimizer}", width, width, 0, len(entry["states"]) * width, 2)
+    _known("gradients", gradients, _PLAIN)
+    copy = entry["master"] if master and width < entry["master"] else 0
+    return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, sum(entry["states"]))
+
+
+def _known(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UnknownNameError(what, value, choices, where=f"--{what}", hint=f"one of {', '.join(choices)}")

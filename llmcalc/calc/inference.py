@@ -1,0 +1,110 @@
+"""Inference memory: weights in their number formats, the cache or state, and the transient buffers of one step."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.ledger import rows
+from ..core.record import record
+from ..core.workload import Workload, symbols
+from .formats import BITS_A_BYTE, Weights, tensor_bits
+from .params import component
+from .shard import Mesh
+from .state import StateSize
+from .trace import Policy, Trace
+
+
+@record
+class InferenceMemory:
+    """Memory of serving, in bytes: ``peak`` is weights, state and the transient buffers of the larger step."""
+
+    architecture: Architecture
+    workload: Workload
+    weights: int
+    state_size: StateSize
+    transient: int
+    weights_by_component: dict[str, int]
+
+    gradients = 0
+    optimizer = 0
+
+    @property
+    def state(self) -> int:
+        """Bytes of keys, values, latents and recurrent states."""
+        return self.state_size.bytes
+
+    @property
+    def activations(self) -> int:
+        """Transient buffers: the largest set of tensors alive at once, logits included."""
+        return self.transient
+
+    @cached_property
+    def peak(self) -> int:
+        """All of it."""
+        return self.weights + self.state + self.transient
+
+    @property
+    def phase(self) -> str:
+        """The moment of the peak."""
+        return "inference step"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data whose keys are the attribute names."""
+        return {
+            "peak": self.peak,
+            "weights": self.weights,
+            "state": self.state,
+            "activations": self.activations,
+            "weights_by_component": self.weights_by_component,
+        }
+
+
+def inference_memory(
+    architecture: Architecture, workload: Workload, weights: Weights, state_size: StateSize, width: int
+) -> InferenceMemory:
+    """The memory of a prefill of ``workload.seq`` tokens whose cache is kept."""
+    by_component: dict[str, int] = {}
+    for row in rows(architecture.stacks):
+        if row.copies:
+            name = component(row)
+            bits = tensor_bits(row, weights.format_of(row, name)) * row.copies
+            by_component[name] = by_component.get(name, 0) + bits
+    in_bytes = {name: -(-bits // BITS_A_BYTE) for name, bits in by_component.items()}
+    total = -(-sum(by_component.values()) // BITS_A_BYTE)
+    return InferenceMemory(architecture, workload, total, state_size, _transient(architecture, workload, width), in_bytes)
+
+
+def _transient(architecture: Architecture, workload: Workload, width: int) -> int:
+    """The largest set of tensors alive at once, of a block or of the head, with fused attention."""
+    policy = Policy("flash", bytes=width)
+    lone, values, largest = not architecture.is_encoder_decoder, workload.values(architecture), 0
+    for stack in architecture.stacks:
+        names = symbols(stack, lone, workload.logits)
+        for run in stack.runs:
+            trace = Trace(policy, names, values, Mesh())
+            trace.block(run.block, "stream#in")
+            stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, width)
+            largest = max(largest, stream + alive(trace))
+        trace = Trace(policy, names, values, Mesh())
+        stream_name = "stream#in"
+        for _, layer in stack.outputs:
+            stream_name = trace.layer(layer, stream_name)
+        largest = max(largest, alive(trace))
+    return largest
+
+
+def alive(trace: Trace) -> int:
+    """The largest number of bytes alive at once while the steps run, each tensor freed after its last use."""
+    last = {name: number for number, step in enumerate(trace.steps) for name, _ in step.operands}
+    live: dict[str, int] = {}
+    largest = 0
+    for number, step in enumerate(trace.steps):
+        for name, size in step.operands:
+            live.setdefault(name, size)
+        live[step.out] = step.out_bytes
+        largest = max(largest, sum(live.values()))
+        for name in [name for name in live if last.get(name, -1) <= number and name != step.out]:
+            del live[name]
+    return largest
