@@ -116,7 +116,8 @@ def _fields(found: type[Any], described: str) -> str:
     for entry in fields(found):
         default = "" if is_required(entry) else f"`{entry.default}`"
         choices = ", ".join(f"`{choice}`" for choice in found.CHOICES.get(entry.name, ()))
-        rows.append([f"`{entry.name}`", f"`{entry.type}`", default, meanings.get(entry.name, ""), choices])
+        kind = str(entry.type).replace(" | ", " or ")
+        rows.append([f"`{entry.name}`", kind, default, meanings.get(entry.name, ""), choices])
     return table(["field", "type", "default", "meaning", "one of"], rows)
 
 

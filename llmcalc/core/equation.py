@@ -27,7 +27,7 @@ _TERM = re.compile(r"([A-Za-z_][\w.']*)\s*(?:\[([^\]]*)\])?")
 _AXIS = re.compile(r"[A-Za-z]\w*")
 _CALL = re.compile(r"([a-z_0-9]+)\((.*)\)")
 TAGS = frozenset(
-    "prefill decode torch model nograd constant elementwise core flash eager dropout".split(),
+    ["prefill", "decode", "torch", "model", "nograd", "constant", "elementwise", "core", "flash", "eager", "dropout"]
 )
 
 

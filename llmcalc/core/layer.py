@@ -19,11 +19,31 @@ class Layer:
     """Base of all kinds.
 
     ``CHOICES`` lists the words that a text field may hold. Every integer field is a size and at least 1, unless
-    ``ZERO_ALLOWED`` names it. The check runs at construction, whoever constructs.
+    ``ZERO_ALLOWED`` names it. The check runs at construction, whoever constructs. ``GIVEN`` explains the names that an
+    equation may read beside the layer's tensors, its states and earlier results; a kind adds its own to them.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset()
+    GIVEN: ClassVar[dict[str, str]] = {
+        "x": "the layer's input",
+        "src": "the encoder's output",
+        "cq": "the latent that queries are made of",
+        "ids": "what is looked up",
+        "shifted": "the input, one token later",
+        "reused_k": "keys of an earlier layer",
+        "reused_v": "values of an earlier layer",
+        "shared": "the result of the shared experts",
+        "mask": "which keys a query sees",
+        "prefix_k": "keys of learned tokens that stand before all others",
+        "prefix_v": "their values",
+        "position_bias": "a bias that is computed from positions (ALiBi)",
+        "decay": "products of decays, computed from dt",
+        "window": "the decay of a long filter",
+        "v": "one of Hyena's streams u",
+        "qn": "the part of q without position",
+        "qr": "the rotary part of q",
+    }
 
     def __post_init__(self) -> None:
         self.check()

@@ -15,8 +15,9 @@ from .layer import Layer
 
 
 class Entry(NamedTuple):
-    """A layer in its place. ``run`` is the index of its run, or None outside the blocks; ``number`` that of its sub-layer
-    within the block. It is stored ``stored`` times and applied ``applied`` times."""
+    """A layer in its place. ``run`` is the index of its run, or None outside the blocks; ``number`` that of its
+    sub-layer within the block. It is stored ``stored`` times and applied ``applied`` times.
+    """
 
     stack: Stack
     section: str

@@ -51,7 +51,8 @@ class Workload:
         choices = {"mode": MODES, "attention": ATTENTION, "logits": LOGITS}
         for name, known in choices.items():
             if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known, where=f"--{name}", hint=f"one of {', '.join(known)}")
+                hint = f"one of {', '.join(known)}"
+                raise UnknownNameError(name, getattr(self, name), known, where=f"--{name}", hint=hint)
         if self.convention is not None and self.convention not in CONVENTIONS:
             raise UnknownNameError("convention", self.convention, CONVENTIONS, where="--convention")
         if self.mode != "decode" and self.context:
@@ -78,7 +79,8 @@ class Workload:
 
 def symbols(stack: Stack, lone: bool, logits: str = "all") -> dict[str, Form]:
     """The form that each workload axis stands for in a stack. An encoder beside a decoder counts its own tokens; logits
-    are computed for all new tokens, or for the last one."""
+    are computed for all new tokens, or for the last one.
+    """
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "encoder" and not lone:
         found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}

@@ -82,6 +82,8 @@ class Builder:
         unused = set(blocks) - mentioned(data)
         if unused:
             raise self.error(f"the block {sorted(unused)[0]!r} stands nowhere in the order", path)
+        if data and not order:
+            raise self.error("the order has 0 layers; a stack without blocks has no order", path, SizeError)
         return tuple(Run(blocks[name], count, shared) for name, count, shared in order)
 
     def named(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:

@@ -115,6 +115,7 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "no integer division": ("d_model: 35", "d_model: 36", "n_heads: 5", "does not divide"),
     "kv heads": ("n_kv_heads: 5}", "n_kv_heads: 3}", "n_kv_heads: 3", "n_kv_heads (3) does not divide n_heads (5)"),
     "layers": ("n_layers: 3", "n_layers: -3", "order", "-3"),
+    "no layers": ("n_layers: 3", "n_layers: 0", "order", "0 layers"),
     "too many layers": ("n_layers: 3", "n_layers: 999999999999", "order", "999999999999"),
     "sizes a list": ("sizes:\n", "sizes: [1]\nfacts:\n", "sizes: [1]", "sizes is a mapping"),
     "size a number": ("  s: {n_layers: 3, d_model: 35, n_heads: 5, n_kv_heads: 5}", "  s: 7", "s: 7", "a size is"),
@@ -175,7 +176,9 @@ def test_a_circle_of_bases(tmp_path: Path) -> None:
 
 def test_an_error_in_a_base_is_placed_in_the_base(tmp_path: Path) -> None:
     base = write(tmp_path, GOOD.replace("{swiglu: {d_ff", "{swiglu: {dff"))
-    child = write(tmp_path, "name: child\nbase: tiny\nsizes: {x: {n_layers: 2, d_model: 3, n_heads: 1, n_kv_heads: 1}}\n", "child")
+    child = write(
+        tmp_path, "name: child\nbase: tiny\nsizes: {x: {n_layers: 2, d_model: 3, n_heads: 1, n_kv_heads: 1}}\n", "child"
+    )
     with pytest.raises(InputError, match="did you mean d_ff") as caught:
         llmcalc.load(child)
     assert caught.value.where.startswith(f"{base}:14:")
