@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ....core.architecture import Architecture, Block
 from ....core.errors import DescriptionError
 from ....core.layer import Layer
@@ -20,7 +22,7 @@ def lfm2(config: Config) -> Architecture:
     chosen = config.get("full_attn_idxs")
     attention = set(range(layers) if chosen is None else config.indices("full_attn_idxs"))
     pattern = ["full_attention" if index in attention else "conv" for index in range(layers)]
-    feed = {"dense": Mlp(config.size("hidden_size"), _adjusted(config), "silu", gated=True)}
+    feed: dict[str, Layer] = {"dense": Mlp(config.size("hidden_size"), _adjusted(config), "silu", gated=True)}
     order = ((kind, "dense") for kind in layer_types(config, layers, pattern))
     return _lfm(config, feed, list(order))
 
@@ -58,7 +60,12 @@ def lfm3(config: Config) -> Architecture:
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width, "norm_eps")
     gated = config.flag("use_attention_gate")
-    changes = {"qk_norm": "head", "gated": gated, "gate_per_head": gated, "gate_bias": "none" if gated else None}
+    changes: dict[str, Any] = {
+        "qk_norm": "head",
+        "gated": gated,
+        "gate_per_head": gated,
+        "gate_bias": "none" if gated else None,
+    }
     base = config.rope_theta("full_attention", _ROPE_BASE)
     local = rope_attention(config, layer_type="sliding_attention", window=window(config), **changes)
     distant = rope_attention(config, rope_theta=base, rotary_dim=rotary(config, 0.5), **changes)
