@@ -1,13 +1,18 @@
 """LLaMA and its many relatives."""
 
+PREFIX = "model."
 OUTER = """
 model.embed_tokens.weight <- token.w
 model.norm.weight <- norm.w
+model.norm.bias <- norm.b
 lm_head.weight <- head.w
+lm_head.bias <- head.b
 """
 NORMS = """
 model.layers.{i}.input_layernorm.weight <- sublayer0.pre_norm.w
+model.layers.{i}.input_layernorm.bias <- sublayer0.pre_norm.b
 model.layers.{i}.post_attention_layernorm.weight <- sublayer1.pre_norm.w
+model.layers.{i}.post_attention_layernorm.bias <- sublayer1.pre_norm.b
 """
 ATTENTION = """
 model.layers.{i}.self_attn.q_proj.weight <- attention.wq

@@ -82,10 +82,10 @@ rwkv              ssm.rwkv
 gpt2              gpt.gpt2
 openai-gpt        gpt.openai_gpt
 bert              bert.bert
-roberta           bert.bert
-camembert         bert.bert
-xlm-roberta       bert.bert           camembert
-data2vec-text     bert.bert
+roberta           bert.roberta
+camembert         bert.roberta
+xlm-roberta       bert.roberta         camembert
+data2vec-text     bert.roberta
 ernie             bert.ernie
 roberta-prelayernorm bert.prenorm
 megatron-bert     bert.bare_prenorm
@@ -107,6 +107,10 @@ m2m_100           bart.m2m_100        bart
 marian            bart.marian         bart
 mvp               bart.mvp
 pegasus_x         bart_long.pegasus_x
+nllb-moe          translation.nllb_moe
+fsmt              translation.fsmt
+seamless_m4t      translation.seamless_text
+seamless_m4t_v2   translation.seamless_text seamless_m4t
 arcee             llama_kin.arcee     llama
 nemotron          llama_kin.nemotron  llama
 jais2             llama_kin.jais2     llama

@@ -1,0 +1,86 @@
+"""The dense decoder that most families are: one kind of block, or one for each kind of attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...core.architecture import Architecture, Block, Branch, Named, Sublayer
+from ...core.errors import UnknownNameError
+from ...core.layer import Layer
+from ...layers.mlp import Mlp
+from .config import Config
+from .rules import causal_lm, glu, grouped, layer_types, rmsnorm, rope_attention, sublayer
+
+_NAMES = {"full_attention": "global", "sliding_attention": "local"}
+
+
+def plain_mlp(
+    config: Config, *, key: str = "intermediate_size", bias: bool = False, activation: str = "hidden_act"
+) -> Mlp:
+    """A feed-forward layer of two matrices."""
+    return Mlp(config.size("hidden_size"), config.size(key), config.activation(activation), bias=bias)
+
+
+def block(name: str, norm: Layer, attention: Layer, mlp: Layer, place: str = "pre") -> Block:
+    """Attention and a feed-forward layer, with norms at a place.
+
+    ``pre``: before each; ``post``: on the result of each (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the sum
+    (post-norm); ``parallel``: one norm before both, which run side by side; ``parallel_two``: a norm before each of them.
+    """
+    layers = {"attention": attention, "mlp": mlp}
+    if place == "parallel":
+        return Block(name, (Sublayer(name, tuple(Branch(key, layer) for key, layer in layers.items()), pre=norm),))
+    if place == "parallel_two":
+        return Block(name, (Sublayer(name, tuple(Branch(key, layer, pre=norm) for key, layer in layers.items())),))
+    places = {"pre": ("pre",), "post": ("post",), "sandwich": ("pre", "post"), "after": ("after",)}[place]
+    norms = dict.fromkeys(places, norm)
+    return Block(name, tuple(sublayer(key, layer, **norms) for key, layer in layers.items()))  # type: ignore[arg-type]
+
+
+def decoder(
+    config: Config,
+    *,
+    norm: Layer | None = None,
+    attention: Layer | Mapping[str, Layer] | None = None,
+    mlp: Layer | None = None,
+    place: str = "pre",
+    order: Sequence[str] | None = None,
+    head: Layer | None = None,
+    inputs: tuple[Named, ...] = (),
+    tied: bool | None = None,
+    final: bool = True,
+) -> Architecture:
+    """A decoder of dense blocks: LLaMA, but for what is given.
+
+    ``attention`` is one layer or one for each of the kinds that ``order`` names, block by block.
+    """
+    norm = norm or rmsnorm(config, config.size("hidden_size"))
+    mlp = mlp or glu(config)
+    attention = attention or rope_attention(config)
+    kinds = attention if isinstance(attention, Mapping) else {"": attention}
+    order = order if order is not None else [""] * config.size("num_hidden_layers")
+    blocks = {kind: block(_NAMES.get(kind, kind) or "block", norm, layer, mlp, place) for kind, layer in kinds.items()}
+    unknown = next((kind for kind in order if kind not in blocks), None)
+    if unknown is not None:
+        raise UnknownNameError("layer type", unknown, blocks, where=config.where)
+    runs = grouped(blocks[kind] for kind in order)
+    return causal_lm(config, runs, norm if final else None, head=head, inputs=inputs, tied=tied)
+
+
+def windowed(
+    config: Config, pattern: Sequence[str], limit: int | None, **changes: object
+) -> tuple[Mapping[str, Layer], list[str]]:
+    """Attention with and without a window, and their order: ``layer_types``, or else the family's ``pattern``."""
+    kinds = {
+        kind: rope_attention(config, **{"layer_type": kind, "window": span, **changes})  # type: ignore[arg-type]
+        for kind, span in (("full_attention", None), ("sliding_attention", limit))
+    }
+    return kinds, layer_types(config, config.size("num_hidden_layers"), pattern)
+
+
+def period(
+    config: Config, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"
+) -> list[str]:
+    """The pattern of all layers in which every ``count``-th, starting with ``first``, is ``rare``."""
+    layers = range(config.size("num_hidden_layers"))
+    return [rare if index % count == first else usual for index in layers]
