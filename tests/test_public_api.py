@@ -21,6 +21,7 @@ PUBLIC = {
     "__version__",
     "flops",
     "load",
+    "memory",
     "params",
     "state",
 }

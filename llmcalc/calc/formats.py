@@ -33,7 +33,7 @@ class Format:
     tensor_bits: int = 0
 
     def bits_of(self, rows: int, columns: int) -> int:
-        """Bits of a matrix of ``rows`` x ``columns``; the last block of a row, and the last row of blocks, are whole."""
+        """Bits of a matrix of ``rows`` x ``columns``; the last block of a row and the last row of blocks are whole."""
         blocks = -(-columns // self.block) * -(-rows // self.rows)
         return blocks * self.bits + rows * self.row_bits + self.tensor_bits
 

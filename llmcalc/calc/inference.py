@@ -73,7 +73,9 @@ def inference_memory(
             by_component[name] = by_component.get(name, 0) + bits
     in_bytes = {name: -(-bits // BITS_A_BYTE) for name, bits in by_component.items()}
     total = -(-sum(by_component.values()) // BITS_A_BYTE)
-    return InferenceMemory(architecture, workload, total, state_size, _transient(architecture, workload, width), in_bytes)
+    return InferenceMemory(
+        architecture, workload, total, state_size, _transient(architecture, workload, width), in_bytes
+    )
 
 
 def _transient(architecture: Architecture, workload: Workload, width: int) -> int:

@@ -61,7 +61,15 @@ class StateSize:
         return {"elements": self.elements, "bytes": self.bytes, "closed_form": str(self.form)}
 
 
-def state(architecture: Architecture, *, batch: int = 1, seq: int = 2048, target_seq: int | None = None, dtype: str = "bf16", convention: str | None = None) -> StateSize:
+def state(
+    architecture: Architecture,
+    *,
+    batch: int = 1,
+    seq: int = 2048,
+    target_seq: int | None = None,
+    dtype: str = "bf16",
+    convention: str | None = None,
+) -> StateSize:
     """What the next token needs after ``seq`` tokens; a window of W keeps min(seq, W - 1) of them.
 
     ``convention="torch"``: what transformers' cache objects hold (a convolution keeps all its columns).

@@ -63,9 +63,10 @@ def logical_shape(row: Row) -> Shape:
 
 def layout_keys(row: Row) -> list[str]:
     """How a layout may address a tensor: by kind and tensor (``attention.wq``, ``moe.shared.wu``), a norm of a block by
-    the kind or the number of its sub-layer (``mlp.pre_norm.w``, ``sublayer1.pre_norm.w``), a layer outside the blocks by
-    its name (``token.w``). Where kinds recur within a block, the sub-layer's name without its number goes first
-    (``adapter/mlp.wu``, ``adapter/pre_norm.w``)."""
+    the kind or the number of its sub-layer (``mlp.pre_norm.w``, ``sublayer1.pre_norm.w``), a layer outside the blocks
+    by its name (``token.w``). Where kinds recur within a block, the sub-layer's name without its number goes first
+    (``adapter/mlp.wu``, ``adapter/pre_norm.w``).
+    """
     entry = row.entry
     sublayer = entry.sublayer.rstrip(_DIGITS)
     if entry.run is None:
@@ -131,7 +132,8 @@ def _name(rule: Rule, row: Row, number: int | None) -> str:
 
 def _stored_shape(row: Row, rule: Rule) -> Shape:
     """Each group of axes as one dimension; of a matrix [out, in] (or [in, out] if transposed), of a convolution
-    [channels, 1, taps]."""
+    [channels, 1, taps].
+    """
     axes = row.declaration.axes
     sizes = [prod(int(axes[axis]) for axis in group) for group in row.tensor.groups]
     if row.tensor.linear:

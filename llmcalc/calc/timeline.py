@@ -34,7 +34,7 @@ class Segment(NamedTuple):
     """
 
     label: str
-    count: int
+    count: int  # type: ignore[assignment]  # tuple.count, which nobody needs of a segment
     kept: int
     inner: int
     trace: Trace
@@ -49,7 +49,9 @@ class Loss(NamedTuple):
 
 
 class Fixed(NamedTuple):
-    """What does not change during the step, and the temporaries of the optimizer and of tied tables."""
+    """What does not change during the step, the temporaries of the optimizer and of tied tables, and the activations of
+    other micro-batches that wait for their backward pass.
+    """
 
     weights: int
     optimizer: int
@@ -57,29 +59,33 @@ class Fixed(NamedTuple):
     optimizer_transient: int
     table_transient: int
     table_gradients: int
+    waiting: int = 0
 
 
 def moments(segments: list[Segment], loss: Loss, fixed: Fixed) -> Iterator[Moment]:
     """Every moment that can be the largest, in the order of time."""
-    held = sum(segment.kept * segment.count for segment in segments) + loss.kept
+    held = sum(segment.kept * segment.count for segment in segments) + loss.kept + fixed.waiting
     yield Moment("forward", fixed.weights, 0, fixed.optimizer, held, 0)
     yield Moment("loss", fixed.weights, 0, fixed.optimizer, held, loss.transient)
     held -= loss.kept
     gradients = 0
     for segment in reversed(segments):
         peaks = list(_backward(segment))
-        for number in range(segment.count):
+        for _ in range(segment.count):
             held -= segment.kept
             for kept, transient, weights in peaks:
                 yield Moment(
-                    f"backward of {segment.label}", fixed.weights, gradients + weights, fixed.optimizer, held + kept, transient
+                    f"backward of {segment.label}",
+                    fixed.weights,
+                    gradients + weights,
+                    fixed.optimizer,
+                    held + kept,
+                    transient,
                 )
             gradients += segment.gradients
     tables = fixed.all_gradients - fixed.table_gradients
     yield Moment("gradient of the token table", fixed.weights, tables, fixed.optimizer, 0, fixed.table_transient)
-    yield Moment(
-        "optimizer step", fixed.weights, fixed.all_gradients, fixed.optimizer, 0, fixed.optimizer_transient
-    )
+    yield Moment("optimizer step", fixed.weights, fixed.all_gradients, fixed.optimizer, 0, fixed.optimizer_transient)
 
 
 def _backward(segment: Segment) -> Iterator[tuple[int, int, int]]:

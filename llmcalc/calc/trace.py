@@ -1,7 +1,7 @@
 """What a step keeps in memory: the equations of a block walked in order, tensors followed by identity.
 
-Each equation says what its derivative needs (core/functions.py; a contraction needs both of its operands). A tensor that
-several equations need is kept once. The walk of the same equations backwards gives the transient gradients.
+Each equation says what its derivative needs (core/functions.py; a contraction needs both of its operands). A tensor
+that several equations need is kept once. The walk of the same equations backwards gives the transient gradients.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Trace:
         if "dropout" in tags and not self.policy.dropout:
             return False
         fused = self.policy.attention == "flash"
-        if "flash" in tags and not fused or "eager" in tags and fused:
+        if ("flash" in tags and not fused) or ("eager" in tags and fused):
             return False
         return runs(tags - {"flash", "dropout"}, self.conventions)
 
@@ -158,7 +158,9 @@ class Trace:
 
     def weight_bytes(self, tensor: Tensor, declaration: Declaration) -> int:
         """Bytes of a weight's gradient on one rank."""
-        return self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration)) * self.policy.gradient_bytes
+        return (
+            self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration)) * self.policy.gradient_bytes
+        )
 
     def keep(self, name: str, size: int) -> None:
         """Keep a tensor, once."""
@@ -174,7 +176,9 @@ class Trace:
 class _Scope:
     """The names of one declaration while it is walked: versions of tensors and their axes."""
 
-    def __init__(self, trace: Trace, declaration: Declaration, place: str, weights: dict[str, Tensor], known: dict[str, str]) -> None:
+    def __init__(
+        self, trace: Trace, declaration: Declaration, place: str, weights: dict[str, Tensor], known: dict[str, str]
+    ) -> None:
         self.trace, self.declaration, self.place, self.weights = trace, declaration, place, weights
         self.identity = dict(known)
         self.axes: dict[str, tuple[str, ...]] = {"x": ("b", "q", "d")}
@@ -219,7 +223,7 @@ class _Scope:
         if word == "inputs":
             for operand in equation.operands:
                 self.save_operand(operand, equation)
-        elif word == "input" or word == "input32" and width == SINGLE:
+        elif word == "input" or (word == "input32" and width == SINGLE):
             self.save_operand(first, equation, axes)
         elif word == "input32":
             trace.keep(f"{out}:input32", trace.size(axes, self.declaration, SINGLE))

@@ -124,7 +124,7 @@ def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
         return lift(chunk_pairs(query, keys, int(width)))
     if kind == "block":  # all of the own block, whatever comes first
         rest = remainder(query, int(width))
-        return (query - rest) * int(width) + rest * rest
+        return lift((query - rest) * int(width) + rest * rest)
     if kind == "local":  # both sides: looking back and looking ahead, the token itself counted once
         return 2 * lift(pairs(query, query, int(width))) - query
     raise UnsupportedError(f"the mask {declaration.mask!r} is not modelled")

@@ -14,6 +14,7 @@ checkers take it for that, and the functions of ``dataclasses`` (``fields``, ``r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 Class = TypeVar("Class", bound=type)
@@ -123,9 +124,13 @@ class _Standard:
             if default is MISSING:
                 specs.append((name, kind))
             elif type(default).__hash__ is None:  # the standard ones want a factory for what can change
-                specs.append((name, kind, field(default_factory=lambda value=default: value)))
+                specs.append((name, kind, field(default_factory=_returning(default))))
             else:
                 specs.append((name, kind, field(default=default)))
         made: dict[str, Any] = vars(make_dataclass(owner.__name__, specs))["__dataclass_fields__"]
         type.__setattr__(owner, "__dataclass_fields__", made)
         return made
+
+
+def _returning(value: Any) -> Callable[[], Any]:
+    return lambda: value
