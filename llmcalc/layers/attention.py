@@ -67,6 +67,7 @@ class Attention(Layer):
         logit_softcap: scores are squashed to this bound (Gemma-2).
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         softmax_in_fp32: the implementation computes the softmax in fp32 and converts it; costs memory alone.
+        streams: copies of every token that ask, in cross-attention (ProphetNet).
         unused: the layer is stored but never run.
     """
 
@@ -121,6 +122,7 @@ class Attention(Layer):
     logit_softcap: float | None = None
     scale: float | None = None
     softmax_in_fp32: bool = False
+    streams: int = 1
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -149,6 +151,8 @@ class Attention(Layer):
             raise SizeError("n_buckets goes with positions: relative, and only with it", where="attention")
         if self.values_are_keys and (self.v_bias or self.d_head_v != self.d_head):
             raise SizeError("values_are_keys leaves no v_bias and no d_head_v of its own", where="attention")
+        if self.streams > 1 and not self.cross:
+            raise SizeError("only cross-attention has streams", where="attention")
         if self.window and self.chunk:
             raise SizeError("window and chunk exclude each other", where="attention")
 
@@ -166,6 +170,8 @@ class Attention(Layer):
         sizes |= {"r": self.rotary_dim, "src": self.d_source, "u": self.n_buckets, "w": self.window, "Z": self.chunk}
         sizes |= {"pre": self.prefix}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}
+        if self.streams > 1:
+            axes |= {"ms": self.streams, "q": "q * ms"}
         if self.window:
             axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         elif self.chunk:
@@ -243,7 +249,10 @@ class Attention(Layer):
         lines += [f"s[b h q {keys}] = add(s, {bias}) | core"] if bias else []
         scores = "s, sinks" if self.sinks else "s"
         if self.softmax_in_fp32:
-            lines += [f"f[b h q {keys}] = softmax_fp32({scores}) | core torch", f"p[b h q {keys}] = cast(f) | core torch"]
+            lines += [
+                f"f[b h q {keys}] = softmax_fp32({scores}) | core torch",
+                f"p[b h q {keys}] = cast(f) | core torch",
+            ]
         lines += [f"p[b h q {keys}] = softmax({scores}) | core{' model' if self.softmax_in_fp32 else ''}"]
         lines += [f"p[b h q {keys}] = dropout(p) | core dropout"]
         lines += [f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core"]

@@ -16,9 +16,11 @@ class Head(Layer):
         d_model: width of its input.
         share: identity of the table when it is tied to another, usually ``token_embedding``.
         bias: a bias per vocabulary entry.
+        buffer_bias: such a bias that is stored, but is no parameter (BART).
         softcap: logits are squashed to ``softcap · tanh(logits / softcap)`` (Gemma).
         input_scale: factor on its input (T5 with a tied table: 1 / sqrt(d_model)).
         loss_in_fp32: the loss converts the logits to fp32 first; costs memory alone.
+        streams: copies of every token that have logits (ProphetNet predicts as many tokens at once).
         unused_biases: further biases of the same length that a library stores and never uses.
     """
 
@@ -26,9 +28,11 @@ class Head(Layer):
     d_model: int
     share: str | None = None
     bias: bool = False
+    buffer_bias: bool = False
     softcap: float | None = None
     input_scale: float = 1.0
     loss_in_fp32: bool = True
+    streams: int = 1
     unused_biases: int = 0
 
     ZERO_ALLOWED = frozenset({"unused_biases"})
@@ -36,11 +40,16 @@ class Head(Layer):
     def declare(self) -> Declaration:
         """Table ``[vocab, d_model]``, contracted over d_model."""
         declaration = Declaration({"V": self.vocab, "d": self.d_model})
+        if self.streams > 1:
+            declaration.axes |= {"ms": self.streams, "o": "o * ms"}
         declaration.weights("w[V; d]", share=self.share)
         declaration.equations("logits[b o V] = x[b o d] w[V d]")
         if self.bias:
             declaration.weights("b[V]")
             declaration.equations("logits[b o V] = add(logits, b)")
+        if self.buffer_bias:
+            declaration.weights("buffer_b[V]", buffer=True)
+            declaration.equations("logits[b o V] = add(logits, buffer_b)")
         for number in range(self.unused_biases):
             declaration.weights(f"unused_b{number}[V]", unused=True)
         if self.softcap:

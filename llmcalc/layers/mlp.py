@@ -8,7 +8,19 @@ from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
 
-ACTIVATIONS = ("identity", "relu", "relu2", "gelu", "gelu_tanh", "gelu_new", "quick_gelu", "silu", "sigmoid", "tanh", "xielu")
+ACTIVATIONS = (
+    "identity",
+    "relu",
+    "relu2",
+    "gelu",
+    "gelu_tanh",
+    "gelu_new",
+    "quick_gelu",
+    "silu",
+    "sigmoid",
+    "tanh",
+    "xielu",
+)
 LEARNED = frozenset({"xielu"})  # activations with two learned numbers
 
 
@@ -28,6 +40,7 @@ class Mlp(Layer):
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
         padded_to: implementations pad the tokens to a multiple of this.
+        streams: copies of every token that it runs on (ProphetNet).
     """
 
     d_model: int
@@ -41,6 +54,7 @@ class Mlp(Layer):
     n_global: int | None = None
     globals_dropped: bool = False
     padded_to: int | None = None
+    streams: int = 1
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
@@ -58,13 +72,15 @@ class Mlp(Layer):
             declaration.axes["one"] = 1
             declaration.weights("alpha_p[one]", "alpha_n[one]")
         declaration.equations(*self._lines())
+        if self.streams > 1:
+            declaration.axes |= {"ms": self.streams, "q": "q * ms"}
         if self.padded_to:
             declaration.axes["Z"] = self.padded_to
             declaration.as_torch["q"] = "ceil(q, Z) * Z"
         if self.n_global:
             declaration.axes["gt"] = self.n_global
-            tag = " | nograd" if self.globals_dropped else ""
-            declaration.equations(*(f"{line.replace('b q', 'b gt')}{tag}" for line in self._lines()))
+            tags = "prefill nograd" if self.globals_dropped else "prefill"  # an encoder rests while tokens are decoded
+            declaration.equations(*(f"{line.replace('b q', 'b gt')} | {tags}" for line in self._lines()))
         return declaration
 
     def _lines(self) -> list[str]:

@@ -11,6 +11,7 @@ model.{side}.layernorm_embedding.bias <- norm.b
 model.{side}.layer_norm.weight <- final_norm.w
 model.{side}.layer_norm.bias <- final_norm.b
 lm_head.weight <- head.w
+final_logits_bias <- head.buffer_b | row
 """
 ATTENTION = """
 model.{side}.layers.{i}.self_attn.q_proj.weight <- attention.wq

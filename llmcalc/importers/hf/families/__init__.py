@@ -109,6 +109,9 @@ mvp               bart.mvp
 pegasus_x         bart_long.pegasus_x
 nllb-moe          translation.nllb_moe
 fsmt              translation.fsmt
+trocr             decoders.trocr
+whisper           decoders.whisper
+prophetnet        decoders.prophetnet
 seamless_m4t      translation.seamless_text
 seamless_m4t_v2   translation.seamless_text seamless_m4t
 arcee             llama_kin.arcee     llama
@@ -133,6 +136,12 @@ exaone            llama.llama         llama
 internlm3         llama.llama         llama
 iquestcoder       llama.llama         llama
 gpt-sw3           gpt.gpt2            gpt2
+gpt_neox          neox.gpt_neox
+gpt_neox_japanese neox.gpt_neox_japanese
+persimmon         neox.persimmon
+bloom             neox.bloom
+falcon            neox.falcon
+mpt               neox.mpt
 """
 
 

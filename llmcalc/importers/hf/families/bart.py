@@ -32,7 +32,9 @@ def pegasus(config: Config) -> Architecture:
 
 def m2m_100(config: Config) -> Architecture:
     """M2M-100 [fan2020] and NLLB: pre-norm, positions computed."""
-    return encoder_decoder(config, Style(pre_norm=True, final_norm=True, embedding_norm=False, positions=""))
+    return encoder_decoder(
+        config, Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="", buffer_bias=False)
+    )
 
 
 def blenderbot_small(config: Config) -> Architecture:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Named, Stack
@@ -30,6 +31,7 @@ class Style(NamedTuple):
         offset: rows of that table before the first position.
         biases: of all attention.
         width, layers, heads: the keys of these sizes.
+        buffer_bias: the class keeps a bias on the logits as a buffer.
         feed: what a block is called and its feed-forward part, by config, side and number of the block.
     """
 
@@ -42,7 +44,9 @@ class Style(NamedTuple):
     width: str = "d_model"
     layers: str = "{side}_layers"
     heads: str = "{side}_attention_heads"
+    buffer_bias: bool = True
     feed: Callable[[Config, str, int], tuple[str, Layer]] | None = None
+    activation: str = "activation_function"
 
 
 def class_kind(config: Config) -> str:
@@ -68,13 +72,13 @@ def encoder_decoder(config: Config, style: Style) -> Architecture:
         return Architecture(config.model_type, (lone,))
     tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
     encoder = stack(config, style, "encoder", tokens["encoder"], [])
-    outputs = [head(vocab, width, tied)] if kind == "seq2seq" else []
+    outputs = [head(vocab, width, tied, buffer_bias=style.buffer_bias)] if kind == "seq2seq" else []
     return Architecture(config.model_type, (encoder, stack(config, style, "decoder", tokens["decoder"], outputs)))
 
 
-def head(vocab: int, width: int, tied: bool, table: str = TOKENS) -> Named:
+def head(vocab: int, width: int, tied: bool, table: str = TOKENS, **fields: Any) -> Named:
     """The language-model head, tied to ``table`` or with one of its own."""
-    return Named("head", Head(vocab, width, share=table if tied else None))
+    return Named("head", Head(vocab, width, share=table if tied else None, **fields))
 
 
 def tied_tokens(vocab: int, width: int) -> dict[str, list[Named]]:
@@ -102,21 +106,30 @@ def stack(
     attention: Layer | None = None,
     cross: Layer | None = None,
     unused_cross: bool = False,
+    blocks: Sequence[Block] | None = None,
 ) -> Stack:
-    """One side: tables, blocks (``attention`` and ``cross``: others than the usual ones), norm and ``outputs``."""
+    """One side: tables, blocks, norm and ``outputs``. ``attention``, ``cross``, ``blocks``: others than usual."""
     width = config.size(style.width)
     norm = layernorm(config, width)
-    inputs = list(tokens)
+    inputs = [_scaled(entry, width) if config.flag("scale_embedding") else entry for entry in tokens]
     if style.positions:
         rows = config.size(style.positions) + style.offset
         inputs.append(Named("position", Embedding(rows, width, table="position", offset=style.offset)))
     inputs += [Named("norm", norm)] if style.embedding_norm else []
     final = [Named("final_norm", norm)] if style.final_norm else []
-    mixers = _mixers(config, style, side, unused_cross)
-    mixers |= {"attention": attention} if attention else {}
-    mixers |= {"cross_attention": cross} if cross else {}
-    blocks = _blocks(config, style, side, mixers)
+    if blocks is None:
+        mixers = _mixers(config, style, side, unused_cross)
+        mixers |= {"attention": attention} if attention else {}
+        mixers |= {"cross_attention": cross} if cross else {}
+        blocks = _blocks(config, style, side, mixers)
     return Stack(side, width, tuple(inputs), grouped(blocks), (*final, *outputs), side)
+
+
+def _scaled(entry: Named, width: int) -> Named:
+    """A token table whose entries are multiplied by the root of their width."""
+    if entry.name != "token" or not isinstance(entry.layer, Embedding):
+        return entry
+    return Named(entry.name, replace(entry.layer, scale=width**0.5))
 
 
 def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> dict[str, Layer]:
@@ -128,27 +141,25 @@ def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> dict
 
 
 def _blocks(config: Config, style: Style, side: str, mixers: dict[str, Layer]) -> list[Block]:
-    norm = layernorm(config, config.size(style.width))
+    usual = ("block", dense(config, style, side))
     known: dict[str, Block] = {}
     order = []
     for index in range(config.size(style.layers.format(side=side))):
-        name, feed = (style.feed or _dense)(config, side, index)
+        name, feed = style.feed(config, side, index) if style.feed else usual
         if name not in known:
-            layers = {**mixers, "mlp": feed}.items()
-            parts = [
-                sublayer(key, layer, pre=norm) if style.pre_norm else sublayer(key, layer, after=norm)
-                for key, layer in layers
-            ]
-            known[name] = Block(name, tuple(parts))
+            known[name] = block(config, style, name, {**mixers, "mlp": feed})
         order.append(known[name])
     return order
 
 
-def _dense(config: Config, side: str, index: int) -> tuple[str, Layer]:
-    return "block", dense(config, side)
+def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:
+    """A block of these sub-layers, with norms where the style has them."""
+    norm = layernorm(config, config.size(style.width))
+    place = "pre" if style.pre_norm else "after"
+    return Block(name, tuple(sublayer(key, layer, **{place: norm}) for key, layer in layers.items()))
 
 
-def dense(config: Config, side: str) -> Mlp:
+def dense(config: Config, style: Style, side: str, **changes: Any) -> Mlp:
     """The feed-forward layer of a side."""
-    width = config.size("d_model") if "d_model" in config.defaults else config.size("hidden_size")
-    return Mlp(width, config.size(f"{side}_ffn_dim"), config.activation("activation_function"), bias=True)
+    width, d_ff = config.size(style.width), config.size(f"{side}_ffn_dim")
+    return Mlp(width, d_ff, config.activation(style.activation), bias=True, **changes)

@@ -1,31 +1,45 @@
-"""T5 and Switch Transformers: relative position biases, RMSNorm, no biases; Switch with experts in some layers."""
+"""T5, mT5, UMT5, LongT5 and Switch Transformers: relative position biases, RMSNorm, no biases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, UnknownNameError
 from ....core.layer import Layer
 from ....layers.attention import Attention
-from ....layers.embedding import Embedding
+from ....layers.block_attention import BlockAttention
 from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ..config import Config
 from ..rules import TOKENS, grouped, rmsnorm, sublayer
+from .seq2seq import SIDES, tied_tokens, untied_tokens
+
+Feed = Callable[[str, int], tuple[str, Layer]]
 
 
 def t5(config: Config) -> Architecture:
-    """T5 and T5 v1.1 [raffel2020]. The class ties the head whatever ``tie_word_embeddings`` says."""
+    """T5, T5 v1.1 [raffel2020] and mT5 [xue2020]. The class ties the head whatever ``tie_word_embeddings`` says."""
+    mlp = _mlp(config)
+    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True)
+
+
+def umt5(config: Config) -> Architecture:
+    """UMT5 [chung2023]: every layer has a table of position biases of its own."""
+    mlp = _mlp(config)
+    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
+
+
+def _mlp(config: Config) -> Mlp:
     gated, _, act = config.word("feed_forward_proj").rpartition("-")
     if gated not in ("", "gated"):
         raise DescriptionError(f"feed_forward_proj is {config.get('feed_forward_proj')!r}", where=config.where)
     act = config.word("dense_act_fn", "gelu_new" if (gated, act) == ("gated", "gelu") else act)
     config.ignore("tie_word_embeddings scale_decoder_outputs")
     is_gated = config.flag("is_gated_act", bool(gated))
-    mlp = Mlp(config.size("d_model"), config.size("d_ff"), config.activation_named(act), gated=is_gated)
-    return _seq2seq(config, lambda side, index: ("", mlp), tied=True)
+    return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_named(act), gated=is_gated)
 
 
 def switch(config: Config) -> Architecture:
@@ -33,8 +47,11 @@ def switch(config: Config) -> Architecture:
     width, d_ff = config.size("d_model"), config.size("d_ff")
     activation = config.activation("dense_act_fn")
     dense = Mlp(width, d_ff, activation)
-    config.get("expert_capacity")
-    experts = Moe(width, d_ff, config.size("num_experts"), 1, activation, gated=False, router_bias=config.flag("router_bias"))
+    routing: dict[str, Any] = {
+        "router_bias": config.flag("router_bias"),
+        "capacity": config.optional_size("expert_capacity"),
+    }
+    experts = Moe(width, d_ff, config.size("num_experts"), 1, activation, gated=False, **routing)
     steps = {}
     for side, layers in (("encoder", config.size("num_layers")), ("decoder", config.size("num_decoder_layers"))):
         sparse = config.count(f"num_sparse_{side}_layers")
@@ -47,42 +64,97 @@ def switch(config: Config) -> Architecture:
     return _seq2seq(config, feed, tied=config.flag("tie_word_embeddings", True))
 
 
-def _seq2seq(config: Config, feed: Callable[[str, int], tuple[str, Layer]], tied: bool) -> Architecture:
-    """Both stacks; ``feed`` gives a layer's feed-forward part and what to call its block."""
-    width, vocab = config.size("d_model"), config.size("vocab_size")
-    norm = rmsnorm(config, width, "layer_norm_epsilon")
-    kind = config.head() or "seq2seq"
-    if kind not in ("seq2seq", "none"):
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
-    config.ignore("is_decoder is_encoder_decoder add_cross_attention")
+def longt5(config: Config) -> Architecture:
+    """LongT5 [guo2021]: the encoder attends by blocks, with ``transient-global`` also to summaries of them."""
+    kinds = ("local", "transient-global")
+    kind = config.word("encoder_attention_type")
+    if kind not in kinds:
+        raise UnknownNameError("encoder_attention_type", kind, kinds, where=config.where)
+    summary = config.size("global_block_size")
+    encoder = BlockAttention(
+        config.size("d_model"),
+        config.size("num_heads"),
+        config.size("d_kv"),
+        config.size("local_radius") + 1,
+        reach="beside",
+        positions="relative",
+        n_buckets=config.size("relative_attention_num_buckets"),
+        summary=summary if kind == "transient-global" else None,
+    )
+    mlp = _mlp(config)
+    name = "attention" if kind == "local" else "global_attention"
+    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={name: encoder})
+
+
+def _seq2seq(
+    config: Config,
+    feed: Feed,
+    *,
+    tied: bool,
+    encoder: Mapping[str, Layer] | None = None,
+    relative_shared: bool = True,
+) -> Architecture:
+    """Both stacks; ``feed`` gives a layer's feed-forward part and what to call its block, ``encoder`` its attention."""
+    vocab, width, kind = config.size("vocab_size"), config.size("d_model"), _kind(config)
+    norm = Named("norm", rmsnorm(config, width, "layer_norm_epsilon"))
+    tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
     layers = config.size("num_layers")
     counts = {"encoder": layers, "decoder": config.optional_size("num_decoder_layers") or layers}
     stacks = []
-    for side, count in counts.items():
-        runs = _runs(config, side, count, feed, norm)
-        table = Embedding(vocab, width, table="token" if side == "encoder" or tied else "other", share=TOKENS if tied else None)
-        inputs = [Named("token", table)]
-        if side == "encoder" and not tied:  # the untied class keeps the table that would be shared
-            inputs = [Named("unused", Embedding(vocab, width, unused=True)), Named("token", Embedding(vocab, width, table="other"))]
-        outputs = [Named("norm", norm)]
-        if side == "decoder" and kind == "seq2seq":
-            outputs.append(Named("head", Head(vocab, width, share=TOKENS if tied else None)))
-        stacks.append(Stack(side, width, tuple(inputs), runs, tuple(outputs), side))
+    for side in SIDES[: 1 if kind == "encoder" else 2]:
+        mixers = encoder if encoder and side == "encoder" else _mixers(config, side, relative_shared)
+        runs = _runs(side, counts[side], mixers, feed, norm.layer)
+        outputs = [norm, *([_head(config, tied)] if side == "decoder" and kind == "seq2seq" else [])]
+        stacks.append(Stack(side, width, tuple(tokens[side]), runs, tuple(outputs), side))
     return Architecture(config.model_type, tuple(stacks))
 
 
-def _runs(config: Config, side: str, count: int, feed: Callable[[str, int], tuple[str, Layer]], norm: Layer) -> tuple[Run, ...]:
+def _head(config: Config, tied: bool) -> Named:
+    """The head; T5 scales its input where the table is tied to the embedding, which is larger."""
+    vocab, width = config.size("vocab_size"), config.size("d_model")
+    scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))
+    return Named("head", Head(vocab, width, share=TOKENS if tied else None, input_scale=width**-0.5 if scaled else 1.0))
+
+
+def _kind(config: Config) -> str:
+    config.ignore("is_decoder is_encoder_decoder add_cross_attention num_decoder_layers")
+    if config.class_name().endswith("EncoderModel"):
+        return "encoder"
+    kind = config.head() or "seq2seq"
+    if kind not in ("seq2seq", "none"):
+        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+    return kind
+
+
+def _mixers(config: Config, side: str, shared: bool) -> dict[str, Layer]:
     width, heads, head = config.size("d_model"), config.size("num_heads"), config.size("d_kv")
     buckets = config.size("relative_attention_num_buckets")
-    attention = Attention(width, heads, d_head=head, causal=side == "decoder", positions="relative", n_buckets=buckets)
-    cross = Attention(width, heads, d_head=head, causal=False, cross=True)
+    own = Attention(
+        width,
+        heads,
+        d_head=head,
+        scale=1.0,
+        max_distance=config.size("relative_attention_max_distance", 128),
+        causal=side == "decoder",
+        positions="relative",
+        n_buckets=buckets,
+        relative_shared=shared,
+    )
+    if side == "encoder":
+        return {"attention": own}
+    return {
+        "attention": own,
+        "cross_attention": Attention(width, heads, d_head=head, scale=1.0, causal=False, cross=True),
+    }
+
+
+def _runs(side: str, count: int, mixers: Mapping[str, Layer], feed: Feed, norm: Layer) -> tuple[Run, ...]:
     known: dict[str, Block] = {}
     order = []
     for index in range(count):
         name, layer = feed(side, index)
         if name not in known:
-            parts = [sublayer("attention", attention, pre=norm)]
-            parts += [sublayer("cross_attention", cross, pre=norm)] if side == "decoder" else []
-            known[name] = Block(name or "block", (*parts, sublayer("mlp", layer, pre=norm)))
+            parts = {**mixers, "mlp": layer}
+            known[name] = Block(name, tuple(sublayer(key, part, pre=norm) for key, part in parts.items()))
         order.append(known[name])
     return grouped(order)

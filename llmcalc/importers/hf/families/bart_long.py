@@ -1,0 +1,52 @@
+"""BART's kin for long inputs: encoders with attention by blocks and to global tokens."""
+
+from __future__ import annotations
+
+from ....core.architecture import Architecture, Block, Named
+from ....core.errors import SizeError
+from ....layers.block_attention import BlockAttention
+from ....layers.embedding import Embedding
+from ..config import Config
+from .seq2seq import Style, block, class_kind, dense, head, stack, tied_tokens, untied_tokens
+
+UNBIASED = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), False)
+
+
+def pegasus_x(config: Config) -> Architecture:
+    """PEGASUS-X [phang2022]: blocks, staggered in every second layer, and global tokens with a stream of their own."""
+    style = Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="", biases=UNBIASED)
+    kind = class_kind(config)
+    tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("d_model")
+    tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
+    globals_ = Embedding(config.size("num_global_tokens"), width, table="other")
+    inputs = [*tokens["encoder"], Named("global", globals_)]
+    encoder = stack(config, style, "encoder", inputs, [], blocks=_staggered(config, style))
+    outputs = [head(vocab, width, tied)] if kind == "seq2seq" else []
+    return Architecture(config.model_type, (encoder, stack(config, style, "decoder", tokens["decoder"], outputs)))
+
+
+def _staggered(config: Config, style: Style) -> list[Block]:
+    width, heads, length = config.size("d_model"), config.size("encoder_attention_heads"), config.size("block_size")
+    if width % heads:
+        raise SizeError(f"d_model ({width}) is no multiple of encoder_attention_heads ({heads})", where=config.where)
+    n_global, layers = config.size("num_global_tokens"), config.size("encoder_layers")
+    shift = config.flag("stagger_local_blocks")
+    known: dict[tuple[bool, bool], Block] = {}
+    order = []
+    for index in range(layers):
+        staggered, last = shift and index % 2 == 1, index == layers - 1
+        if (staggered, last) not in known:
+            attention = BlockAttention(
+                width,
+                heads,
+                width // heads,
+                length,
+                n_global=n_global,
+                staggered=staggered,
+                globals_dropped=last,
+            )
+            mlp = dense(config, style, "encoder", n_global=n_global, globals_dropped=last, padded_to=length)
+            name = "staggered" if staggered else "block"
+            known[staggered, last] = block(config, style, name, {"attention": attention, "mlp": mlp})
+        order.append(known[staggered, last])
+    return order

@@ -1,0 +1,44 @@
+"""A dense convolution along the tokens: the front end of an audio encoder."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+from .mlp import ACTIVATIONS
+
+
+@record
+class Conv(Layer):
+    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``.
+
+    Attributes:
+        d_in: channels of the input.
+        d_out: channels of the output.
+        taps: width of the kernel.
+        rate: results for every token of the stack (2 before another convolution of stride 2).
+        activation: elementwise function on the result.
+        of_data: its input is data, to which no gradient flows.
+    """
+
+    d_in: int
+    d_out: int
+    taps: int
+    rate: int = 1
+    activation: str = "identity"
+    of_data: bool = False
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+
+    def declare(self) -> Declaration:
+        """Weight ``[d_out, d_in, taps]`` and a bias."""
+        declaration = Declaration({"in": self.d_in, "out": self.d_out, "taps": self.taps, "ms": self.rate})
+        declaration.axes["qs"] = "q * ms"
+        declaration.weights("w[out; in; taps]", "b[out]")
+        tag = " | constant" if self.of_data else ""
+        declaration.equations(f"y[b qs out] = x[b qs in] w[out in taps]{tag}", "y[b qs out] = add(y, b)")
+        if self.activation != "identity":
+            declaration.equations(f"y[b qs out] = {self.activation}(y)")
+        return declaration

@@ -1,0 +1,73 @@
+"""Self-attention of a decoder that predicts the next n tokens at once: ProphetNet's n streams [qi2020, Section 3.2]."""
+
+from __future__ import annotations
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+
+@record
+class NgramAttention(Layer):
+    """A main stream that attends as usual, and ``n_gram`` streams that attend to it and to themselves.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads; a head is d_model / n_heads wide.
+        n_gram: tokens that are predicted at once, each by a stream of its own.
+        n_buckets: buckets of the relative position bias, which is projected from the tokens.
+    """
+
+    d_model: int
+    n_heads: int
+    n_gram: int
+    n_buckets: int
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_heads", "d_model")
+
+    def declare(self) -> Declaration:
+        """Projections of all streams, the main stream's attention, the predicting streams', output projection."""
+        declaration = Declaration(
+            {
+                "d": self.d_model,
+                "h": self.n_heads,
+                "e": self.d_model // self.n_heads,
+                "ng": self.n_gram,
+                "ms": 1 + self.n_gram,
+                "qs": "q * ms",
+                "uh": self.n_buckets * self.n_heads,
+                "t": "c + q",
+                "kn": "q",
+            }
+        )
+        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "wr[d | uh]")
+        declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]", "br[uh]")
+        for name in "qkv":
+            declaration.equations(f"{name}[b qs h e] = x[b qs d] w{name}[d h e]")
+            declaration.equations(f"{name}[b qs h e] = add({name}, b{name})")
+        declaration.equations("r[b qs uh] = x[b qs d] wr[d uh]", "r[b qs uh] = add(r, br)", *_streams())
+        declaration.equations("y[b qs d] = o[b qs h e] wo[h e d]", "y[b qs d] = add(y, bo)")
+        declaration.state("k[b t h e]")
+        declaration.state("v[b t h e]")
+        declaration.mask = "causal"
+        return declaration
+
+
+def _streams() -> list[str]:
+    """The main stream sees the keys up to its own; a predicting one sees those and, instead of the others, its own."""
+    return [
+        "s[b h q k] = q[b q h e] k[b k h e]",
+        "s[b h q k] = add(s, r)",
+        "p[b h q k] = softmax(s)",
+        "o[b q h e] = p[b h q k] v[b k h e]",
+        "sp[b ng h q k] = qp[b ng q h e] k[b k h e]",
+        "so[b ng h q kn] = qp[b ng q h e] kp[b ng kn h e] | torch",
+        "so[b ng h q] = qp[b ng q h e] kp[b ng q h e] | model",
+        "sp[b ng h q k] = add(sp, r)",
+        "pp[b ng h q k] = softmax(sp, so)",
+        "op[b ng q h e] = pp[b ng h q k] v[b k h e]",
+        "op[b ng q h e] = po[b ng h q kn] vp[b ng kn h e] | torch",
+        "op[b ng q h e] = po[b ng h q] vp[b ng q h e] | model",
+    ]
