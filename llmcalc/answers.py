@@ -8,8 +8,9 @@ from .calc.formats import BITS_A_BYTE, Format, Weights, read_format
 from .calc.inference import InferenceMemory, inference_memory
 from .calc.shard import Mesh
 from .calc.state import state
-from .calc.training import Recipe, TrainingMemory, training_memory
+from .calc.parallel import ParallelMemory, parallel_memory
 from .calc.trace import Policy
+from .calc.training import Recipe
 from .core.architecture import Architecture
 from .core.errors import UnknownNameError
 from .core.workload import Workload
@@ -38,7 +39,7 @@ def memory(
     master: bool = True,
     mesh: Mesh | None = None,
     convention: str | None = None,
-) -> TrainingMemory | InferenceMemory:
+) -> ParallelMemory | InferenceMemory:
     """The memory of a training step, or of serving.
 
     Args:
@@ -75,7 +76,7 @@ def memory(
     width = number_format(dtype).bits // BITS_A_BYTE
     recipe = _recipe(width, optimizer, gradients or dtype, master, convention)
     policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention)
-    return training_memory(architecture, workload, policy, recipe, mesh)
+    return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 
 
 def number_format(name: str) -> Format:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from ..core.axes import name_of
 from ..core.declaration import Declaration, Tensor
-from ..core.errors import SizeError
+from ..core.errors import SizeError, shown
 from ..core.record import record
 
-# axes that tensor parallelism divides: whole heads, hidden widths, vocabulary, channels
-TENSOR_AXES = ("h", "f", "V", "g", "H", "i", "vh", "kh", "G")
-EXPERT_AXIS = "x"
+# axes that tensor parallelism divides: heads, hidden widths, vocabulary, channels
+TENSOR_AXES = frozenset(("h", "f", "V", "g", "H", "i", "vh", "kh", "G"))
+# of these, the ones that are replicated where there are fewer than ranks
+REPLICATED_AXES = frozenset(("g", "kh", "G"))
+EXPERT_AXIS, VOCABULARY_AXIS = "x", "V"
 
 
 @record
@@ -19,61 +22,104 @@ class Mesh:
         data: replicas that see different sequences (data parallelism).
         tensor: ranks that share heads, hidden widths and the vocabulary.
         pipeline: stages that share the layers.
-        expert: ranks that share the routed experts; part of the data-parallel ranks.
-        sequence: whether tensors that tensor parallelism leaves whole are divided along the sequence
-            [korthikanti2022].
-        zero: ZeRO stage: 1 shards optimizer states, 2 also gradients, 3 also weights over the data-parallel ranks.
+        expert: ranks that share the routed experts; they are part of the data-parallel ranks.
         context: ranks that share each sequence.
+        expert_tensor: ranks that share the hidden width of each expert (default: as ``tensor``).
+        sequence: what tensor parallelism leaves whole is divided along the sequence [korthikanti2022].
+        zero: ZeRO stage [rajbhandari2019]: 1 divides optimizer states over the replicas, 2 gradients too, 3 weights too.
+        micro_batches: micro-batches of a step (default: as many as stages).
+        chunks: model chunks of a stage in an interleaved pipeline.
+        vocabulary_multiple: the vocabulary is padded to a multiple of this times ``tensor`` (128 in Megatron-LM).
     """
 
     data: int = 1
     tensor: int = 1
     pipeline: int = 1
     expert: int = 1
+    context: int = 1
+    expert_tensor: int | None = None
     sequence: bool = False
     zero: int = 0
-    context: int = 1
+    micro_batches: int | None = None
+    chunks: int = 1
+    vocabulary_multiple: int = 128
+
+    def __post_init__(self) -> None:
+        flags = {"dp": self.data, "tp": self.tensor, "pp": self.pipeline, "ep": self.expert, "cp": self.context}
+        flags |= {"etp": self.expert_tensor or 1, "micro-batches": self.micro_batches or 1, "chunks": self.chunks}
+        for flag, size in flags.items():
+            if type(size) is not int or size < 1:
+                raise SizeError(f"{shown(size)} is no number of ranks", where=f"--{flag}", hint="give a positive integer")
+        if self.zero not in (0, 1, 2, 3):
+            raise SizeError(f"{shown(self.zero)} is no ZeRO stage", where="--zero", hint="0, 1, 2 or 3")
+        if self.data * self.tensor % (self.expert * (self.expert_tensor or self.tensor)):
+            hint = "experts are spread over the data-parallel ranks"
+            raise SizeError(f"ep ({self.expert}) does not divide dp ({self.data})", where="--ep", hint=hint)
+        if self.chunks > 1 and self.pipeline == 1:
+            raise SizeError("an interleaved pipeline has at least two stages", where="--chunks")
 
     @property
     def ranks(self) -> int:
         """All ranks."""
         return self.data * self.tensor * self.pipeline * self.context
 
-    def divisor(self, axis: str, length: int) -> int:
-        """By how much the mesh divides an axis; key/value heads fewer than the ranks are replicated."""
-        if axis == EXPERT_AXIS:
-            if length % self.expert:
-                raise SizeError(f"ep ({self.expert}) does not divide n_experts ({length})", where="--ep")
-            return self.expert
-        if axis not in TENSOR_AXES or self.tensor == 1:
-            return 1
-        if axis in ("g", "kh", "G") and self.tensor % length == 0:
-            return length
-        if length % self.tensor:
-            from ..core.axes import name_of
+    @property
+    def expert_replicas(self) -> int:
+        """Ranks that hold the same experts."""
+        return self.data * self.tensor // (self.expert * (self.expert_tensor or self.tensor))
 
-            raise SizeError(f"tp ({self.tensor}) does not divide {name_of(axis)} ({length})", where="--tp")
-        return self.tensor
+    def padded(self, length: int) -> int:
+        """The vocabulary as it is stored by tensor-parallel ranks."""
+        multiple = self.vocabulary_multiple * self.tensor
+        return length if self.tensor == 1 else -(-length // multiple) * multiple
+
+    def divisor(self, axis: str, length: int, expert: bool = False) -> int:
+        """By how much the mesh divides an axis. Key/value heads fewer than the ranks are replicated.
+
+        Raises:
+            SizeError: the ranks do not divide the axis.
+        """
+        if axis == EXPERT_AXIS:
+            return _dividing("ep", self.expert, axis, length)
+        ranks = (self.expert_tensor or self.tensor) if expert else self.tensor
+        if axis not in TENSOR_AXES or ranks == 1:
+            return 1
+        if axis == VOCABULARY_AXIS:
+            return ranks
+        if axis in REPLICATED_AXES and ranks % length == 0:
+            return length
+        return _dividing("tp", ranks, axis, length)
 
     def share_of_activation(self, axes: tuple[str, ...], declaration: Declaration, count: int) -> int:
         """Elements of an activation on one rank."""
-        if self.tensor == 1 and self.expert == 1 and self.context == 1:
+        if self.tensor == 1 and self.context == 1:
             return count
         divided = 1
         for axis in axes:
             length = declaration.axes.get(axis)
             if isinstance(length, int) and axis != EXPERT_AXIS:
-                divided = max(divided, self.divisor(axis, length))
+                divided = max(divided, self.divisor(axis, length, "j" in axes))
         if divided == 1 and self.sequence:
             divided = self.tensor
         return -(-count // (divided * self.context))
 
     def share_of_weight(self, tensor: Tensor, declaration: Declaration, count: int) -> int:
         """Elements of a weight on one rank of the tensor- and expert-parallel groups."""
-        divided = {"tensor": 1, "expert": 1}
+        divided = experts = 1
         for axis in tensor.axes:
             length = declaration.axes[axis]
-            if isinstance(length, int):
-                kind = "expert" if axis == EXPERT_AXIS else "tensor"
-                divided[kind] = max(divided[kind], self.divisor(axis, length))
-        return count // (divided["tensor"] * divided["expert"])
+            assert isinstance(length, int)
+            if axis == EXPERT_AXIS and tensor.active:
+                experts = self.divisor(axis, length)
+            elif axis != EXPERT_AXIS:
+                if axis == VOCABULARY_AXIS and not tensor.table == "other":
+                    count = count // length * self.padded(length)
+                divided = max(divided, self.divisor(axis, length, tensor.active is not None))
+        return count // (divided * experts)
+
+
+def _dividing(flag: str, ranks: int, axis: str, length: int) -> int:
+    if length % ranks:
+        hint = f"give a number that divides {length}"
+        raise SizeError(f"{flag} ({ranks}) does not divide {name_of(axis)} ({length})", where=f"--{flag}", hint=hint)
+    return ranks

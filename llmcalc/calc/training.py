@@ -7,7 +7,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, Stack, declare
-from ..core.ledger import Row, rows
+from ..core.ledger import rows
 from ..core.record import record
 from ..core.workload import Workload, symbols
 from .params import params
@@ -38,13 +38,18 @@ class Recipe:
 
 
 class Sizes(NamedTuple):
-    """Elements on one rank: of all parameters, of those that ZeRO shards over all replicas, of the largest tensor."""
+    """Elements on one rank: of experts and of all else, of the largest tensor, of a token table that is tied (or 0)."""
 
     dense: int
     expert: int
     largest: int
     table: int
-    tied: bool
+
+    def bytes(self, width: int, mesh: Mesh, divided: bool) -> int:
+        """Bytes of one number for each element; ZeRO divides them over the ranks that hold the same ones."""
+        if not divided:
+            return (self.dense + self.expert) * width
+        return -(-self.dense * width // (mesh.data * mesh.context)) + -(-self.expert * width // mesh.expert_replicas)
 
 
 @record
@@ -94,28 +99,38 @@ class TrainingMemory:
 
 
 def training_memory(
-    architecture: Architecture, workload: Workload, policy: Policy, recipe: Recipe, mesh: Mesh | None = None
+    architecture: Architecture,
+    workload: Workload,
+    policy: Policy,
+    recipe: Recipe,
+    mesh: Mesh,
+    in_flight: tuple[int, int] = (1, 1),
 ) -> TrainingMemory:
-    """The memory of one training step."""
-    mesh = mesh or Mesh()
+    """The memory of one training step on one rank.
+
+    ``in_flight`` is the number, as a fraction, of micro-batches whose activations are held at once.
+    """
     sizes = _sizes(architecture, mesh)
     if policy.convention == "torch" and architecture.layout:  # the optimizer steps over tensors as they are stored
         stored = params(architecture).tensors("transformers")
         sizes = sizes._replace(largest=max(prod(shape) for _, shape in stored))
-    elements = sizes.dense + sizes.expert
-    weights, gradients = elements * recipe.weights, elements * recipe.gradients
-    optimizer = elements * (recipe.master + recipe.states)
+    weights = sizes.bytes(recipe.weights, mesh, mesh.zero >= 3)
+    gradients = sizes.bytes(recipe.gradients, mesh, mesh.zero >= 2)
+    optimizer = sizes.bytes(recipe.master + recipe.states, mesh, mesh.zero >= 1)
     segments, loss = _segments(architecture, workload, policy, mesh)
-    table = sizes.table * recipe.gradients if sizes.tied else 0
-    fixed = Fixed(weights, optimizer, gradients, recipe.temporaries * sizes.largest * recipe.weights, 3 * table, table)
-    kept = sum(segment.kept * segment.count for segment in segments) + loss.kept
+    table = sizes.table * recipe.gradients
+    blocks = sum(segment.kept * segment.count for segment in segments)
+    waiting = -(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1])
+    temporaries = recipe.temporaries * sizes.largest * recipe.weights
+    fixed = Fixed(weights, optimizer, gradients, temporaries, 3 * table, table, max(waiting, 0))
+    kept = blocks + max(waiting, 0) + loss.kept
     timeline = tuple(moments(segments, loss, fixed))
     return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, kept)
 
 
 def _sizes(architecture: Architecture, mesh: Mesh) -> Sizes:
     dense = expert = largest = table = 0
-    tables: dict[str, int] = {}
+    uses: dict[str, int] = {}
     for row in rows(architecture.stacks):
         if row.tensor.buffer:
             continue
@@ -126,13 +141,10 @@ def _sizes(architecture: Architecture, mesh: Mesh) -> Sizes:
             dense += own * row.copies
         largest = max(largest, own if row.copies else 0)
         if row.tensor.share:
-            tables[row.tensor.share] = tables.get(row.tensor.share, 0) + 1
-            table = max(table, own) if _is_token_table(row) else table
-    return Sizes(dense, expert, largest, table, any(count > 1 for count in tables.values()))
-
-
-def _is_token_table(row: Row) -> bool:
-    return row.tensor.table == "token"
+            uses[row.tensor.share] = uses.get(row.tensor.share, 0) + 1
+            if row.tensor.table == "token" or uses[row.tensor.share] > 1 and row.entry.name == "head":
+                table = max(table, own if uses[row.tensor.share] > 1 else 0)
+    return Sizes(dense, expert, largest, table)
 
 
 def _segments(architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh) -> tuple[list[Segment], Loss]:
