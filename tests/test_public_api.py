@@ -24,6 +24,7 @@ PUBLIC = {
     "memory",
     "params",
     "state",
+    "twin",
 }
 
 
