@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UnsupportedError as UnsupportedError
     from .loading import load as load
+    from .twins import twin as twin
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ _HOMES = {
     "memory": "answers",
     "params": "calc.params",
     "state": "calc.state",
+    "twin": "twins",
 }
 __all__ = sorted([*_HOMES, "__version__"])
 

@@ -7,7 +7,8 @@ A layout is a text of lines ``stored name <- logical tensors``; several logical 
 
 ``{i}`` is the number of the block, ``{x}`` that of an expert stored on its own, ``{side}`` the stack's name. A logical
 tensor is addressed by sub-layer, layer and tensor; the layer is left out where its name equals the sub-layer's. After
-``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]) and conditions: ``encoder`` or
+``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]), ``heads`` (the parts alternate head by
+head) or ``entries`` (number by number) instead of lying side by side, and conditions: ``encoder`` or
 ``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain`` (what the layer is), ``alone`` or ``beside``
 (another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
 branch.
@@ -33,6 +34,7 @@ class Rule(NamedTuple):
     transposed: bool
     row: bool
     conditions: frozenset[str]
+    alternate: str = ""
 
 
 class Layout(NamedTuple):
@@ -53,8 +55,9 @@ def read_layout(text: str) -> Layout:
         stored, _, rest = line.partition("<-")
         parts, _, notes = rest.partition("|")
         words = set(notes.split())
-        conditions = frozenset(words - {"transposed", "row"})
-        rule = Rule(stored.strip(), tuple(parts.split()), "transposed" in words, "row" in words, conditions)
+        conditions = frozenset(words - {"transposed", "row", "heads", "entries"})
+        alternate = next(iter(words & {"heads", "entries"}), "")
+        rule = Rule(stored.strip(), tuple(parts.split()), "transposed" in words, "row" in words, conditions, alternate)
         for part in rule.parts:
             rules[part] = (*rules.get(part, ()), rule)
     return Layout(rules)

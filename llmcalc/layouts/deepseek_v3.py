@@ -12,7 +12,7 @@ model.layers.{i}.self_attn.q_b_proj.weight <- mla.wqb
 model.layers.{i}.self_attn.kv_a_proj_with_mqa.weight <- mla.wkva mla.wkr
 model.layers.{i}.self_attn.kv_a_proj_with_mqa.bias <- mla.bkva mla.bkr
 model.layers.{i}.self_attn.kv_a_layernorm.weight <- mla.kv_norm
-model.layers.{i}.self_attn.kv_b_proj.weight <- mla.wkb mla.wvb
+model.layers.{i}.self_attn.kv_b_proj.weight <- mla.wkb mla.wvb | heads
 model.layers.{i}.self_attn.o_proj.weight <- mla.wo
 model.layers.{i}.self_attn.o_proj.bias <- mla.bo
 """

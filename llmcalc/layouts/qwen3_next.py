@@ -3,12 +3,12 @@
 from .llama import ATTENTION, MLP, NORMS, OUTER
 from .mixtral import EXPERTS
 
-GATED_ATTENTION = ATTENTION.replace("<- attention.wq", "<- attention.wq attention.wgate").replace(
-    "<- attention.bq", "<- attention.bq attention.bgate"
+GATED_ATTENTION = ATTENTION.replace("<- attention.wq", "<- attention.wq attention.wgate | heads").replace(
+    "<- attention.bq", "<- attention.bq attention.bgate | heads"
 )
 DELTA_NET = """
-model.layers.{i}.linear_attn.in_proj_qkvz.weight <- gated_delta_net.wq gated_delta_net.wk gated_delta_net.wv gated_delta_net.wz
-model.layers.{i}.linear_attn.in_proj_ba.weight <- gated_delta_net.wb gated_delta_net.wa
+model.layers.{i}.linear_attn.in_proj_qkvz.weight <- gated_delta_net.wq gated_delta_net.wk gated_delta_net.wv gated_delta_net.wz | heads
+model.layers.{i}.linear_attn.in_proj_ba.weight <- gated_delta_net.wb gated_delta_net.wa | heads
 model.layers.{i}.linear_attn.conv1d.weight <- gated_delta_net.conv_q gated_delta_net.conv_k gated_delta_net.conv_v
 model.layers.{i}.linear_attn.dt_bias <- gated_delta_net.dt_b
 model.layers.{i}.linear_attn.A_log <- gated_delta_net.A_log

@@ -14,6 +14,7 @@ from ...layers.mlp import Mlp
 from ...layers.moe import Moe
 from ...layers.norm import Norm
 from .config import Config
+from .rope import rope_fields
 
 TOKENS = "token_embedding"
 
@@ -81,6 +82,8 @@ def rope_attention(
         "o_bias": biased,
         "positions": "rope",
         "rope_theta": config.rope_theta(layer_type),
+        "qk_norm_eps": config.number("rms_norm_eps") or 1e-6,
+        **rope_fields(config, layer_type),
         "softmax_in_fp32": True,
     }
     return Attention(**{**fields, **changes})  # type: ignore[arg-type]
@@ -200,6 +203,7 @@ def causal_lm(
     head: Layer | None = None,
     inputs: tuple[Named, ...] = (),
     tied: bool | None = None,
+    embedding_scale: float = 1.0,
 ) -> Architecture:
     """A decoder-only language model: token table, blocks, final norm, head. ``tied`` None: as the config says."""
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
@@ -213,6 +217,6 @@ def causal_lm(
     outputs = [Named("norm", norm)] if norm else []
     if kind == "causal":
         outputs.append(Named("head", head or Head(vocab, width, share=TOKENS if tied else None)))
-    token = Named("token", Embedding(vocab, width, share=TOKENS))
+    token = Named("token", Embedding(vocab, width, share=TOKENS, scale=embedding_scale))
     stack = Stack("decoder", width, (token, *inputs), runs, tuple(outputs))
     return Architecture(config.model_type, (stack,))

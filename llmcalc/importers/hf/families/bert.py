@@ -24,6 +24,14 @@ def bert(config: Config) -> Architecture:
     return with_head(config, encoder(config))
 
 
+def roberta(config: Config) -> Architecture:
+    """RoBERTa [liu2019] and its kin, whose positions begin behind the padding token's id, and skip padding."""
+    stack, padding = encoder(config), config.count("pad_token_id", 1)
+    placed = {"offset": padding + 1, "padding_id": padding}
+    inputs = (Named(name, replace(layer, **placed) if name == "position" else layer) for name, layer in stack.inputs)
+    return with_head(config, replace(stack, inputs=tuple(inputs)))
+
+
 def ernie(config: Config) -> Architecture:
     """ERNIE 2.0 [sun2019]: BERT with a table of task ids."""
     tables: tuple[Named, ...] = ()

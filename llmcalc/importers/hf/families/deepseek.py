@@ -12,6 +12,7 @@ from ....core.layer import Layer
 from ....layers.mla import Mla
 from ....layers.moe import Moe
 from ..config import Config
+from ..rope import rope_fields, scaling, temperature
 from ..rules import causal_lm, experts, feed_types, glu, mixed, prenorm_block, repeated, rmsnorm, rope_attention
 
 
@@ -94,8 +95,19 @@ def mla(config: Config, **changes: Any) -> Mla:
         "q_lora_rank": config.optional_size("q_lora_rank"),
         "bias": config.flag("attention_bias"),
         "rope_theta": config.rope_theta(),
+        "rope_interleaved": config.flag("rope_interleave", True),
+        "scale": _scale(config, nope + rope),
+        **rope_fields(config),
     }
     return Mla(**{**fields, **changes})
+
+
+def _scale(config: Config, width: int) -> float | None:
+    """The factor on scores, sharpened where YaRN stretches the context; None: the usual one."""
+    given = scaling(config)
+    if not given.get("mscale_all_dim") or rope_fields(config).get("rope_scaling") != "yarn":
+        return None
+    return float(width**-0.5 * temperature(given["factor"], given["mscale_all_dim"]) ** 2)
 
 
 def shared_experts(config: Config, **changes: Any) -> Moe:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from ....core.architecture import Architecture, Block
 from ....layers.head import Head
 from ..config import Config
-from ..rules import TOKENS, causal_lm, glu, grouped, layer_types, prenorm_block, repeated, rmsnorm, rope_attention, sublayer, window
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    glu,
+    grouped,
+    layer_types,
+    prenorm_block,
+    repeated,
+    rmsnorm,
+    rope_attention,
+    sublayer,
+    window,
+)
 
 
 def gemma(config: Config) -> Architecture:
@@ -14,7 +26,8 @@ def gemma(config: Config) -> Architecture:
     key = "hidden_activation" if config.get("hidden_activation") else "hidden_act"
     attention = rope_attention(config)
     block = prenorm_block("block", norm, attention=attention, mlp=glu(config, activation=key))
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+    scale = config.size("hidden_size") ** 0.5
+    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm, embedding_scale=scale)
 
 
 def gemma2(config: Config) -> Architecture:
@@ -41,7 +54,7 @@ def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architec
         limit = limit // 2 + 1  # the class turns the width into one side, itself included
 
     def block(name: str, kind: str, span: int | None) -> Block:
-        fields = {"window": span, "logit_softcap": softcap, "causal": causal, "scale": scale, **changes}
+        fields = {"qk_norm_unit_offset": True, "window": span, "logit_softcap": softcap, "causal": causal, "scale": scale, **changes}
         attention = rope_attention(config, layer_type=kind, **fields)  # type: ignore[arg-type]
         mlp = glu(config, activation="hidden_activation")
         return Block(name, (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm)))
@@ -54,4 +67,4 @@ def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architec
     tied = config.flag("tie_word_embeddings", True)
     vocab, width = config.size("vocab_size"), config.size("hidden_size")
     head = Head(vocab, width, share=TOKENS if tied else None, softcap=config.number("final_logit_softcapping"))
-    return causal_lm(config, grouped(kinds[kind] for kind in types), norm, head=head)
+    return causal_lm(config, grouped(kinds[kind] for kind in types), norm, head=head, embedding_scale=width**0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
@@ -9,7 +10,7 @@ from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import causal_lm, layernorm, repeated, sublayer
+from ..rules import causal_lm, grouped, layernorm, repeated, sublayer
 
 BIASED: dict[str, Any] = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
 
@@ -19,12 +20,24 @@ def gpt2(config: Config) -> Architecture:
     width = config.size("n_embd")
     norm = layernorm(config, width, "layer_norm_epsilon")
     mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, config.activation("activation_function"), bias=True)
-    parts = [sublayer("attention", Attention(width, config.size("n_head"), **BIASED), pre=norm)]
-    if config.flag("add_cross_attention"):
-        parts.append(_unused_cross_attention(config, width, norm))
-    parts.append(sublayer("mlp", mlp, pre=norm))
-    runs = repeated(Block("block", tuple(parts)), config.size("n_layer"))
-    return causal_lm(config, runs, norm, inputs=(_positions(config, width),))
+    more = [_unused_cross_attention(config, width, norm)] if config.flag("add_cross_attention") else []
+
+    def block(name: str, scale: float | None) -> Block:
+        own = sublayer("attention", Attention(width, config.size("n_head"), scale=scale, **BIASED), pre=norm)
+        return Block(name, (own, *more, sublayer("mlp", mlp, pre=norm)))
+
+    inputs = (_positions(config, width),)
+    return causal_lm(config, grouped(_scaled_blocks(config, width, block)), norm, inputs=inputs)
+
+
+def _scaled_blocks(config: Config, width: int, block: Callable[[str, float | None], Block]) -> list[Block]:
+    """The blocks; with ``scale_attn_by_inverse_layer_idx`` each divides its scores by its number."""
+    layers = config.size("n_layer")
+    usual = None if config.flag("scale_attn_weights", True) else 1.0
+    if not config.flag("scale_attn_by_inverse_layer_idx"):
+        return [block("block", usual)] * layers
+    whole = usual or (width // config.size("n_head")) ** -0.5
+    return [block(f"block{index}", whole / (index + 1)) for index in range(layers)]
 
 
 def openai_gpt(config: Config) -> Architecture:

@@ -43,6 +43,16 @@ def _mamba(config: Config, bcdt_norm: str) -> Architecture:
     )
 
 
+def time_step_limits(config: Config) -> dict[str, float | None]:
+    """The bounds of Mamba-2's time step, of which the upper one may be infinite."""
+    limits = config.get("time_step_limit")
+    if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # a pair: lower, upper
+        return {}
+    low, high = limits
+    bounded = type(high) in (int, float) and high < float("inf")
+    return {"dt_min": float(low), "dt_max": float(high) if bounded else None}
+
+
 def mamba2(config: Config) -> Architecture:
     """Mamba-2 [dao2024]."""
     width = config.size("hidden_size")
@@ -58,6 +68,8 @@ def mamba2(config: Config) -> Architecture:
         config.size("chunk_size"),
         bias=config.flag("use_bias"),
         conv_bias=config.flag("use_conv_bias"),
+        norm_eps=config.number("layer_norm_epsilon") or 1e-5,
+        **time_step_limits(config),
     )
     return causal_lm(
         config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm

@@ -1,0 +1,58 @@
+"""Rotary positions in the keys of all versions: ``rope_parameters``, ``rope_scaling`` beside ``rope_theta``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .config import Config
+
+_KINDS = {"default": "none", "linear": "linear", "dynamic": "dynamic", "llama3": "llama3", "yarn": "yarn"}
+_FIELDS = {
+    "low_freq_factor": "rope_low_factor",
+    "high_freq_factor": "rope_high_factor",
+    "beta_fast": "rope_fast",
+    "beta_slow": "rope_slow",
+}
+
+
+def scaling(config: Config, layer_type: str | None = None) -> dict[str, Any]:
+    """The parameters of how a longer context is reached, of one kind of layer if they differ by kind."""
+    found: dict[str, Any] = {}
+    for key in ("rope_scaling", "rope_parameters"):
+        given = config.get(key)
+        if isinstance(given, dict) and layer_type and isinstance(given.get(layer_type), dict):
+            given = given[layer_type]
+        found |= given if isinstance(given, dict) else {}
+    return found
+
+
+def rope_fields(config: Config, layer_type: str | None = None) -> dict[str, Any]:
+    """The fields of a layer with rotary positions that say how the angles are scaled."""
+    given = scaling(config, layer_type)
+    kind = _KINDS.get(str(given.get("rope_type") or given.get("type") or "default"), "other")
+    if kind == "none":
+        return {}
+    longest = config.get("max_position_embeddings")
+    original = config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings")
+    length = longest if kind == "dynamic" else original or longest
+    factor = given.get("factor") or (longest / original if kind == "yarn" and longest and original else 1.0)
+    fields: dict[str, Any] = {"rope_scaling": kind, "rope_factor": float(factor), "rope_length": length}
+    fields |= {field: float(given[key]) for key, field in _FIELDS.items() if given.get(key)}
+    if kind == "yarn":
+        fields |= {"rope_truncate": bool(given.get("truncate", True)), "rope_attention": _attention(given, factor)}
+    return fields
+
+
+def _attention(given: dict[str, Any], factor: float) -> float:
+    """YaRN's factor on sines and cosines [peng2023yarn, Section 3.4]."""
+    if given.get("attention_factor"):
+        return float(given["attention_factor"])
+    if given.get("mscale") and given.get("mscale_all_dim"):
+        return temperature(factor, given["mscale"]) / temperature(factor, given["mscale_all_dim"])
+    return temperature(factor)
+
+
+def temperature(factor: float, weight: float = 1.0) -> float:
+    """By how much attention is sharpened when the context is ``factor`` times as long."""
+    return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0

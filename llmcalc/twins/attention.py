@@ -1,0 +1,183 @@
+"""Attention [vaswani2017, Section 3.2]: multi-head, grouped, windowed, chunked, crossed, with rotary or learned places."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from ..core.errors import InputError
+from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax
+from .places import alibi_slopes, relative_buckets
+from .rope import rotate
+from .step import State, Step
+from .weights import Array, Weight, Weights, matrix, table, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Projections of queries, keys, values and output, with biases, gates, norms, sinks and biases by distance."""
+    d, h, g, e, v = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_head_v
+    source = layer.d_source if layer.cross else d
+    own_keys = not layer.kv_reused
+    gate = (h,) if layer.gate_per_head else (h, v)
+    norms = {"head": ((e,), (e,)), "per_head": ((h, e), (g, e)), "projection": ((h, e), (g, e))}.get(layer.qk_norm, ())
+    made_of = table if layer.qk_norm == "per_head" else vector
+    named = [name for name in ("q_norm", "k_norm")[: len(norms)] if own_keys or name == "q_norm"]
+    found: list[tuple[bool, Weight]] = [
+        (True, matrix("wq", d, (h, e))),
+        (own_keys, matrix("wk", source, (g, e))),
+        (own_keys and not layer.values_are_keys, matrix("wv", source, (g, v))),
+        (layer.gated, matrix("wgate", d, gate)),
+        (True, matrix("wo", (h, v), d)),
+        (layer.q_bias, vector("bq", h, e)),
+        (layer.k_bias and own_keys, vector("bk", g, e)),
+        (layer.v_bias and own_keys, vector("bv", g, v)),
+        (layer.gated and layer.gate_bias == "value", vector("bgate", h, v)),
+        (layer.gated and layer.gate_bias == "head", vector("bgate", h)),
+        (layer.o_bias, vector("bo", d)),
+        *((layer.qk_norm_scale, made_of(name, *size)) for name, size in zip(named, norms, strict=False)),
+        *((layer.qk_norm_bias, made_of(f"{name}_b", *size)) for name, size in zip(named, norms, strict=False)),
+        (layer.o_norm, vector("o_norm", h, v, mean=1.0)),
+        (layer.sinks, vector("sinks", h)),
+        (layer.positions == "relative", relative_table(layer)),
+    ]
+    return [weight for present, weight in found if present]
+
+
+def relative_table(layer: Any) -> Weight:
+    """A bias for each bucket of distances and each head; T5 keeps one for all layers of a stack."""
+    return table("relative_bias", layer.n_buckets or 1, layer.n_heads, share=".relative_bias" if layer.relative_shared else None)
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d]."""
+    q = _normalised(layer, w, "q", plus(einsum("bqd,dhe->bqhe", x, w.wq), w.get("bq")))
+    q = _placed(layer, _clipped(layer, q), step)
+    k, v = _keys_and_values(layer, w, x, step, state)  # [b k g e], [b k g v]
+    b, new, h, e = q.shape
+    g = k.shape[2]
+    q = q.reshape(b, new, g, h // g, e)  # each key head serves h / g query heads
+    scale = 1 / math.sqrt(e) if layer.scale is None else layer.scale
+    scores = einsum("bqgre,bkge->bgrqk", q, k) * scale
+    if layer.logit_softcap:
+        scores = softcap(scores, layer.logit_softcap)
+    scores = _masked(layer, w, scores, step)
+    mixed = _mix(layer, w, scores, v, q, step)
+    return _output(layer, w, x, mixed.reshape(b, new, h, v.shape[3]))
+
+
+def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
+    """Those of all tokens in sight: the cached ones, then the new ones; what the next step needs is kept."""
+    shared = (layer.window, layer.chunk, layer.n_kv_heads, layer.d_head, layer.d_head_v)
+    if layer.kv_reused:
+        if shared not in step.keys:
+            raise InputError("no earlier layer has keys and values that this one could use again", where="attention")
+        return step.keys[shared]
+    if layer.cross and state:
+        return state["k"], state["v"]
+    source = step.source if layer.cross else x
+    if source is None:
+        raise InputError("cross-attention needs an encoder's output", where="attention")
+    k = plus(einsum("bqd,dge->bqge", source, w.wk), w.get("bk"))
+    v = k if layer.values_are_keys else plus(einsum("bqd,dgv->bqgv", source, w.wv), w.get("bv"))
+    if layer.v_norm:
+        v = rmsnorm(v, layer.qk_norm_eps)
+    k, v = _clipped(layer, _normalised(layer, w, "k", k)), _clipped(layer, v)
+    if not layer.cross:
+        k = _placed(layer, k, step)
+    if state:
+        k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
+    if state is not None and (layer.causal or layer.cross):
+        kept = k.shape[1] - _kept(layer, step, k.shape[1])
+        state["k"], state["v"] = k[:, kept:], v[:, kept:]
+    step.keys[shared] = k, v
+    return k, v
+
+
+def _kept(layer: Any, step: Step, keys: int) -> int:
+    """Keys that the next token still sees."""
+    seen = step.cached + step.ids.shape[1]
+    if layer.window and not layer.cross:
+        return min(keys, layer.window - 1)
+    return seen % layer.chunk if layer.chunk and not layer.cross else keys
+
+
+def _normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:
+    """``x`` [b q heads e] with the norm on queries and keys, over each head or over all of them."""
+    if layer.qk_norm == "none":
+        return x
+    scale, bias = w.get(f"{name}_norm"), w.get(f"{name}_norm_b")
+    if scale is not None and layer.qk_norm_unit_offset:
+        scale = 1.0 + scale
+    flat = x
+    if layer.qk_norm == "projection":
+        flat = x.reshape(*x.shape[:2], -1)
+        scale, bias = (part if part is None else part.reshape(-1) for part in (scale, bias))
+    if layer.qk_norm_function == "rmsnorm":
+        y = plus(rmsnorm(flat, layer.qk_norm_eps, scale), bias)
+    elif layer.qk_norm_function == "layernorm":
+        y = layernorm(flat, layer.qk_norm_eps, scale, bias)
+    else:
+        y = plus(l2norm(flat, layer.qk_norm_eps) * (1.0 if scale is None else scale), bias)
+    return y.reshape(x.shape)
+
+
+def _clipped(layer: Any, x: Array) -> Array:
+    return np.clip(x, -layer.clip, layer.clip) if layer.clip else x
+
+
+def _placed(layer: Any, x: Array, step: Step) -> Array:
+    return rotate(layer, x, step.positions, layer.rotary_dim) if layer.positions == "rope" else x
+
+
+def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
+    """Scores [b g r q k] with the bias of each distance, and -inf where a query may not look."""
+    if layer.cross:
+        return scores
+    queries, keys = step.positions, np.arange(step.cached + step.ids.shape[1])[-scores.shape[-1] :]
+    distance = queries[:, None] - keys  # [q k]; positive: the key is older
+    grouped = (*scores.shape[1:3], *distance.shape)
+    if layer.positions == "alibi":
+        bias = -alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
+        scores = scores + bias.reshape(grouped)
+    if layer.positions == "relative":
+        bias = w.relative_bias[relative_buckets(layer, -distance)]  # [q k h]
+        scores = scores + np.transpose(bias, (2, 0, 1)).reshape(grouped)
+    hidden = np.zeros(distance.shape, bool)
+    if layer.causal:
+        hidden |= distance < 0
+    if layer.window:
+        hidden |= np.abs(distance) >= layer.window
+    if layer.chunk:
+        hidden |= queries[:, None] // layer.chunk != keys // layer.chunk
+    return np.where(hidden, -np.inf, scores) if hidden.any() else scores
+
+
+def _mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
+    """Values weighted by the softmax of the scores [b q g r v]; sinks and a prefix take their share of it."""
+    keys = scores.shape[-1]
+    if layer.sinks:
+        sinks = w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1) + np.zeros((*scores.shape[:-1], 1))
+        scores = np.concatenate([scores, sinks], axis=-1)
+    if layer.prefix:
+        k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in step.prefix.pop(0))
+        scores = np.concatenate([scores, einsum("bqgre,kge->bgrqk", q, k0) / math.sqrt(layer.d_head)], axis=-1)
+    p = softmax(scores)
+    mixed = einsum("bgrqk,bkgv->bqgrv", p[..., :keys], v)
+    if layer.prefix:
+        mixed = mixed + einsum("bgrqk,kgv->bqgrv", p[..., -layer.prefix :], v0)
+    return mixed
+
+
+def _output(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:
+    """Gate, norm and output projection of the heads' values [b q h v]."""
+    if layer.gated:
+        axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
+        gate = ACTIVATIONS[layer.gate_function](plus(einsum(axes, x, w.wgate), w.get("bgate")))
+        mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
+    if layer.o_norm:
+        flat = mixed.reshape(*mixed.shape[:2], -1)
+        mixed = rmsnorm(flat, layer.qk_norm_eps, w.o_norm.reshape(-1)).reshape(mixed.shape)
+    return plus(einsum("bqhv,hvd->bqd", mixed, w.wo), w.get("bo"))

@@ -1,0 +1,199 @@
+"""Weights by the names that a checkpoint uses, brought into the twin's shapes: split, transposed, stacked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ..core.architecture import Architecture
+from ..core.errors import InputError, SizeError, UnknownNameError
+from ..layouts import Rule, find_layout
+from .plan import Placed, PlacedStack
+from .weights import Array, Sizes, Weight
+
+# What libraries store beside the weights and compute anew: tables of positions, masks.
+_BUFFERS = ("position_ids", "token_type_ids", "inv_freq", "attn.bias", "attn.masked_bias", "embed_scale", "embed_positions.weight")
+
+
+class _Part(NamedTuple):
+    """A weight as part of a stored tensor."""
+
+    name: str
+    weight: Weight
+    stored: Sizes
+    turns: int = 1
+
+
+def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]) -> dict[str, Array]:
+    """The model's tensors by their logical names.
+
+    Raises:
+        InputError: a missing or unexpected tensor, or one with a number that is not finite.
+        SizeError: a tensor of another shape.
+    """
+    groups, aliases = _stored(architecture, stacks)
+    found: dict[str, Array] = {}
+    for stored, (rule, parts) in groups.items():
+        names = [stored, *(alias for alias, of in aliases.items() if of == stored and alias not in groups)]
+        present = [name for name in names if name in given]
+        if not present:
+            raise _missing(stored, parts, rule, given)
+        array = _checked(present[0], given[present[0]], _shape(parts, rule))
+        for alias in present[1:]:
+            if not np.array_equal(array, _checked(alias, given[alias], array.shape)):
+                raise InputError(f"{alias} differs from {present[0]}, but the two are tied", where=alias)
+        _split(array, parts, rule, found)
+    known = {*groups, *aliases}
+    for name in given:
+        if name not in known and not name.endswith(_BUFFERS):
+            shape = tuple(np.shape(given[name]))
+            raise UnknownNameError(f"tensor of shape {shape}", name, known, hint=f"{architecture.name} has none of this name")
+    return _joined_experts(found)
+
+
+def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[str, Array]) -> InputError:
+    from ..core.errors import nearest
+
+    near = nearest(stored, given)
+    hint = f"did you mean {' or '.join(near)}?" if near else ""
+    return InputError(f"the tensor {stored} of shape {_shape(parts, rule)} is missing", hint=hint)
+
+
+def _checked(name: str, array: Array, shape: Sizes) -> Array:
+    """The tensor as float64, if it has the shape and every number in it is finite."""
+    found = np.asarray(array)
+    if found.shape != shape:
+        raise SizeError(f"{name} has the shape {tuple(found.shape)}, but the model has {shape}", where=name)
+    found = found.astype(np.float64)
+    if not np.isfinite(found).all():
+        raise InputError(f"{name} holds {int((~np.isfinite(found)).sum())} numbers that are not finite", where=name)
+    return found
+
+
+Groups = dict[str, tuple[Rule | None, list[_Part]]]
+
+
+def _stored(architecture: Architecture, stacks: list[PlacedStack]) -> tuple[Groups, dict[str, str]]:
+    """The stored tensors with the weights in each, and the other names that tied ones go by."""
+    layout = find_layout(architecture.layout)
+    groups: Groups = {}
+    aliases: dict[str, str] = {}
+    places: dict[str, str] = {}
+    for placed in (layer for stack in stacks for layer in stack.layers()):
+        for weight in placed.weights:
+            keys = [f"{key}.{weight.name}" for key in placed.keys]
+            rule = layout.rule(keys, _conditions(placed, len(stacks) == 1))
+            name = placed.names[weight.name]
+            names = list(_names(rule, placed, weight, name))
+            others = [other for key in keys for other in layout.rules.get(key, ()) if other is not rule]
+            if name in places:  # a shared tensor, seen before
+                aliases |= {other: places[name] for other in names if other != places[name]}
+            else:
+                places[name] = names[0]
+                for number, stored in enumerate(names):
+                    logical = f"{name}#{number}" if len(names) > 1 else name
+                    one = weight._replace(groups=weight.groups[1:], per_expert=False) if len(names) > 1 else weight
+                    groups.setdefault(stored, (rule, []))[1].append(_Part(logical, one, _as_stored(one, rule), _turns(placed, weight)))
+            if len(names) == 1:
+                aliases |= {_filled(other.stored, placed): places[name] for other in others if "{x}" not in other.stored}
+    return groups, {alias: of for alias, of in aliases.items() if alias not in groups}
+
+
+def _conditions(placed: Placed, alone: bool) -> frozenset[str]:
+    layer = placed.layer
+    tied = "tied" if getattr(layer, "share", None) else "untied"
+    gated = "gated" if getattr(layer, "gated", False) else "plain"
+    return frozenset((placed.stack.role, tied, gated, "alone" if alone else "beside"))
+
+
+def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iterator[str]:
+    """What a weight is stored as; experts may be stored each on its own."""
+    if rule is None:
+        yield name
+        return
+    stored = _filled(rule.stored, placed)
+    experts = weight.groups[0][0] if "{x}" in stored else 1
+    yield from (stored.replace("{x}", str(expert)) for expert in range(experts))
+
+
+def _filled(text: str, placed: Placed) -> str:
+    digits = placed.sublayer_name[len(placed.sublayer_name.rstrip("0123456789")) :] or "0"
+    marks = {"i": placed.number, "s": placed.sublayer, "t": digits, "n": placed.branch, "side": placed.stack.name}
+    for mark, value in marks.items():
+        text = text.replace(f"{{{mark}}}", str(value))
+    return text
+
+
+def _as_stored(weight: Weight, rule: Rule | None) -> Sizes:
+    """A weight's stored shape: each group one dimension, of a matrix [out, in], of a kernel [channels, 1, taps]."""
+    if rule is None:
+        return weight.shape
+    sizes = tuple(prod(group) for group in weight.groups)
+    if weight.matrix:
+        return sizes if rule.transposed else (*sizes[:-2], sizes[-1], sizes[-2])
+    return (sizes[0], 1, sizes[1]) if _is_kernel(weight) else sizes
+
+
+def _is_kernel(weight: Weight) -> bool:
+    return not weight.matrix and weight.name.startswith(("conv", "short")) and len(weight.groups) == 2
+
+
+def _along(part: _Part, rule: Rule | None) -> int:
+    """The dimension along which weights lie side by side in one stored tensor."""
+    if part.weight.matrix:
+        return len(part.stored) - (1 if rule and rule.transposed else 2)
+    return 1 if part.weight.per_expert and len(part.stored) > 1 else 0
+
+
+def _shape(parts: list[_Part], rule: Rule | None) -> Sizes:
+    shape = list(parts[0].stored)
+    if len(parts) > 1:
+        shape[_along(parts[0], rule)] = sum(part.stored[_along(part, rule)] for part in parts)
+    return (1, *shape) if rule and rule.row else tuple(shape)
+
+
+def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str, Array]) -> None:
+    """Take a stored tensor apart and turn each piece into the twin's shape."""
+    array = array[0] if rule and rule.row else array
+    for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
+        if part.weight.matrix and rule and not rule.transposed:
+            piece = np.swapaxes(piece, -1, -2)
+        found[part.name] = piece.reshape(part.weight.shape)
+
+
+def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
+    """The weights in a stored tensor: side by side along one dimension, or alternating along it."""
+    along = _along(parts[0], rule)
+    lengths = [part.stored[along] for part in parts]
+    if len(parts) == 1:
+        return [array]
+    if rule is None or not rule.alternate:
+        return np.split(array, np.cumsum(lengths)[:-1], axis=along)
+    turns = min(part.turns for part in parts) if rule.alternate == "heads" else lengths[0]
+    shape = array.shape
+    apart = array.reshape(*shape[:along], turns, -1, *shape[along + 1 :])
+    pieces = np.split(apart, np.cumsum([length // turns for length in lengths])[:-1], axis=along + 1)
+    return [piece.reshape(*shape[:along], -1, *shape[along + 1 :]) for piece in pieces]
+
+
+def _turns(placed: Placed, weight: Weight) -> int:
+    """How often weights that alternate by head take turns: the heads of which each serves several others, if any."""
+    heads = weight.groups[-1][0] if weight.groups[-1] else 1
+    return int(getattr(placed.layer, "n_k_heads", heads))
+
+
+def _joined_experts(found: dict[str, Array]) -> dict[str, Array]:
+    """Experts that were stored each on its own, as one tensor."""
+    whole: dict[str, Array] = {}
+    experts: dict[str, list[Array]] = defaultdict(list)
+    for name, array in found.items():
+        base, mark, _ = name.partition("#")
+        if mark:
+            experts[base].append(array)
+        else:
+            whole[name] = array
+    return whole | {name: np.stack(arrays) for name, arrays in experts.items()}

@@ -1,0 +1,23 @@
+"""The short causal convolution in front of a recurrence: each channel mixes its last few tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy import einsum
+
+from .functions import plus
+from .step import State
+from .weights import Array
+
+
+def causal_convolution(u: Array, taps: Array, bias: Array | None, state: State | None, name: str) -> Array:
+    """``y_t = Σ_k taps_k u_{t-K+1+k}`` for ``u`` [b q ...] and ``taps`` [... K]; the last K - 1 tokens are kept."""
+    b, q, *channels = u.shape
+    width = taps.shape[-1]
+    past = state[name] if state and name in state else np.zeros((b, width - 1, *channels))
+    padded = np.concatenate([past, u], axis=1)
+    if state is not None:
+        state[name] = padded[:, q:]
+    windows = np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)
+    flat = einsum("bqxk,xk->bqx", windows.reshape(b, q, -1, width), taps.reshape(-1, width))
+    return plus(flat.reshape(u.shape), bias)

@@ -1,0 +1,53 @@
+"""Nothing silent: a layer with a field that its twin does not know is not run as if the field were not there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import cache
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from ..core.errors import UnsupportedError
+from ..core.record import MISSING, fields
+
+# How a library implements a layer, or how its gradient flows; the numbers are the same.
+NO_NUMBERS = frozenset({"implemented_cache", "softmax_in_fp32", "loss_in_fp32"})
+
+
+def check_fields(layer: Any, module: ModuleType) -> None:
+    """Raise an UnsupportedError for a field that differs from its default and that the module never mentions."""
+    known = mentioned(module.__name__) | NO_NUMBERS
+    for name, _, usual in fields(layer):
+        if name not in known and usual is not MISSING and getattr(layer, name) != usual:
+            raise UnsupportedError(f"{name} has no counterpart in the NumPy model", where=layer.kind())
+
+
+@cache
+def mentioned(module: str) -> frozenset[str]:
+    """Every attribute that the functions of a twin mention, and those of the twins' modules that they call."""
+    package = __name__.rpartition(".")[0]
+    seen: set[str] = set()
+    todo, names = [module, f"{package}.stack", f"{package}.plan"], set()
+    while todo:
+        current = todo.pop()
+        if current in seen or not current.startswith(package):
+            continue
+        seen.add(current)
+        for value in vars(sys.modules[current]).values():
+            if isinstance(value, FunctionType):
+                todo.append(value.__module__)
+                names.update(_names(value.__code__))
+            elif isinstance(value, ModuleType):
+                todo.append(value.__name__)
+    return frozenset(names)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The names in a function, and in the functions and expressions within it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+        elif isinstance(constant, str) and constant.isidentifier():  # getattr(layer, "unused", False)
+            yield constant

@@ -1,0 +1,43 @@
+"""Look-up tables: tokens, absolute positions, segments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .step import State, Step
+from .weights import Array, Weight, Weights, table
+
+
+def weights(layer: Any) -> list[Weight]:
+    """One row an entry."""
+    return [table("w", layer.rows, layer.d_model, share=layer.share, buffer=not layer.learned)]
+
+
+def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
+    """The rows of this step's tokens [b q d] (of its positions [q d]), added to what was looked up before."""
+    rows = _table(layer, w)[_entries(layer, step)] * layer.scale
+    return rows if x is None else x + rows
+
+
+def _entries(layer: Any, step: Step) -> Array:
+    if layer.table == "segment":
+        return np.zeros_like(step.ids) if step.segments is None else step.segments
+    if layer.table != "position":
+        return step.ids
+    if layer.padding_id is None:
+        return step.positions + layer.offset
+    real = step.ids != layer.padding_id
+    return (np.cumsum(real, axis=1) + step.cached) * real + layer.offset - 1
+
+
+def _table(layer: Any, w: Weights) -> Array:
+    return w.w if layer.learned else sinusoids(layer.rows, layer.d_model)
+
+
+def sinusoids(rows: int, width: int) -> Array:
+    """Sines in the even columns, cosines in the odd ones [vaswani2017, Section 3.5]."""
+    column = np.arange(width)
+    angles = np.arange(rows)[:, None] / 10000.0 ** (2 * (column // 2) / width)
+    return np.where(column % 2 == 0, np.sin(angles), np.cos(angles))

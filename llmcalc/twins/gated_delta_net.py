@@ -1,0 +1,107 @@
+"""The gated delta rule [yang2024, Section 3]: a linear attention that forgets, and that overwrites what a key held."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from .convolution import causal_convolution
+from .functions import l2norm, rmsnorm, sigmoid, silu, softplus
+from .step import State, Step
+from .weights import Array, Weight, Weights, kernel, matrix, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Queries, keys, values, an output gate z, a write strength b and a decay a; convolutions; a gated norm."""
+    d, keys, values = layer.d_model, (layer.n_k_heads, layer.d_k), (layer.n_v_heads, layer.d_v)
+    sizes = {"q": keys, "k": keys, "v": values}
+    found = [matrix(f"w{name}", d, size) for name, size in {**sizes, "z": values}.items()]
+    found += [matrix("wb", d, layer.n_v_heads), matrix("wa", d, layer.n_v_heads)]
+    found += [kernel(f"conv_{name}", size, layer.d_conv) for name, size in sizes.items()]
+    found += [vector("dt_b", layer.n_v_heads), vector("A_log", layer.n_v_heads)]
+    found += [vector("norm", layer.d_v, mean=1.0), matrix("wo", values, d)]
+    return found + ([vector(f"conv_{name}_b", *size) for name, size in sizes.items()] if layer.conv_bias else [])
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
+    q, k, v = (_convolved(w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
+    z = einsum("bqd,dhv->bqhv", x, w.wz)
+    beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
+    decay = -np.exp(w.A_log) * softplus(einsum("bqd,dh->bqh", x, w.wa) + w.dt_b)  # log α
+    served = layer.n_v_heads // layer.n_k_heads
+    q, k = (np.repeat(l2norm(part), served, axis=2) for part in (q, k))
+    rule = recurrence if step.decode else in_chunks
+    o = rule(layer, q / math.sqrt(layer.d_k), k, v, beta, decay, state)
+    return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * silu(z), w.wo)
+
+
+def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
+    return silu(causal_convolution(u, getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b"), state, f"conv_{name}"))
+
+
+def recurrence(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
+    """Token after token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v]."""
+    S = _start(k, v, state)
+    outputs = []
+    for t in range(q.shape[1]):
+        S = S * np.exp(decay[:, t])[..., None, None]
+        held = np.sum(S * k[:, t, :, :, None], axis=2)  # what the key reads
+        written = (v[:, t] - held) * beta[:, t, :, None]
+        S = S + k[:, t, :, :, None] * written[:, :, None, :]
+        outputs.append(np.sum(S * q[:, t, :, :, None], axis=2))
+    if state is not None:
+        state["S"] = S
+    return np.stack(outputs, axis=1)
+
+
+def in_chunks(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
+    """The same in chunks [yang2024, Section 3.3]: the writes of a chunk are solved for at once."""
+    S = _start(k, v, state)
+    outputs = []
+    for first in range(0, q.shape[1], layer.chunk):
+        here = slice(first, first + layer.chunk)
+        o, S = _chunk(q[:, here], k[:, here], v[:, here], beta[:, here, :, None], decay[:, here], S)
+        outputs.append(o)
+    if state is not None:
+        state["S"] = S
+    return np.concatenate(outputs, axis=1)
+
+
+def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
+    """One chunk's outputs, and the state behind it."""
+    total = np.cumsum(decay, axis=1)  # [b z h]
+    by_head = np.transpose(total, (0, 2, 1))
+    seen = np.tri(total.shape[1], dtype=bool)
+    between = np.exp(np.where(seen, by_head[..., :, None] - by_head[..., None, :], -np.inf))  # [b h q k]
+    kb = k * beta
+    earlier = einsum("bqhe,bkhe->bhqk", kb, k) * between
+    T = _inverse(earlier)
+    since = np.exp(total)[..., None]
+    writes = einsum("bhqk,bkhv->bqhv", T, v * beta)
+    reads = einsum("bhqk,bkhe->bqhe", T, kb * since)
+    new = writes - einsum("bqhe,bhev->bqhv", reads, S)
+    within = einsum("bqhe,bkhe->bhqk", q, k) * between
+    o = einsum("bqhe,bhev->bqhv", q * since, S) + einsum("bhqk,bkhv->bqhv", within, new)
+    until = np.exp(total[:, -1:] - total)[..., None]
+    return o, S * np.exp(total[:, -1])[..., None, None] + einsum("bkhe,bkhv->bhev", k * until, new)
+
+
+def _inverse(earlier: Array) -> Array:
+    """``(1 + L)⁻¹`` for the part L of ``earlier`` [b h z z] below the diagonal, row after row."""
+    size = earlier.shape[-1]
+    rows: list[Array] = []
+    for row in range(size):
+        found = np.broadcast_to(np.eye(size)[row], (*earlier.shape[:2], size))
+        if rows:
+            found = found - np.sum(earlier[:, :, row, :row, None] * np.stack(rows, axis=2), axis=2)
+        rows.append(found)
+    return np.stack(rows, axis=2)
+
+
+def _start(k: Array, v: Array, state: State | None) -> Array:
+    b, _, heads, width = k.shape
+    return state["S"] if state and "S" in state else np.zeros((b, heads, width, v.shape[-1]))

@@ -1,0 +1,27 @@
+"""The language-model head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy import einsum
+
+from .functions import plus, softcap
+from .step import State, Step
+from .weights import Array, Weight, Weights, table, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """The output table, often the input's; biases, of which libraries keep some that they never use."""
+    found = [table("w", layer.vocab, layer.d_model, share=layer.share)]
+    found += [vector("b", layer.vocab)] if layer.bias else []
+    found += [vector("buffer_b", layer.vocab)._replace(buffer=True)] if layer.buffer_bias else []
+    return found + [vector(f"unused_b{number}", layer.vocab) for number in range(layer.unused_biases)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``x`` [b q d] to logits [b q V]."""
+    if layer.input_scale != 1.0:
+        x = x * layer.input_scale
+    logits = plus(plus(einsum("bqd,vd->bqv", x, w.w), w.get("b")), w.get("buffer_b"))
+    return softcap(logits, layer.softcap) if layer.softcap else logits

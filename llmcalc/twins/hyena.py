@@ -1,0 +1,72 @@
+"""The Hyena operator [poli2023, Section 3]: gates, and convolutions as long as the text, whose taps a network makes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from .convolution import causal_convolution
+from .step import State, Step
+from .weights import Array, Weight, Weights, kernel, matrix, table, vector
+
+FAST, SLOW, TARGET = 0.3, 1.5, 1e-2  # a filter has decayed to TARGET after these shares of its length [poli2023, App. D]
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Projections to all streams and back, short convolutions, and the network that makes the long filters."""
+    d, f, streams, filters = layer.d_model, layer.d_filter, layer.order + 1, layer.order - 1
+    found = [matrix("win", d, (streams, d)), vector("bin", streams, d), kernel("short", (streams, d), layer.d_conv)]
+    found += [vector("short_b", streams, d), matrix("wo", d, d), vector("bo", d)]
+    found += [table("position", layer.filter_length, layer.d_position), matrix("f_in", layer.d_position, f)]
+    found += [vector("f_in_b", f), matrix("f_hidden", f, f, experts=layer.n_filter_layers)]
+    found += [Weight("f_hidden_b", ((layer.n_filter_layers,), (f,)))]
+    return [*found, matrix("f_out", f, (filters, d)), vector("frequency", f, mean=1.0), table("f_bias", filters, d)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``y = x_N · (h_N * ( ... x_1 · (h_1 * v)))``, the streams x_i and v all made from ``x`` [b q d]."""
+    u = einsum("bqd,dyi->bqyi", x, w.win) + w.bin
+    u = causal_convolution(u, w.short, w.short_b, state, "short")
+    *gates, v = (u[:, :, stream] for stream in range(layer.order + 1))
+    taps = _filters(layer, w, step, state)  # [t m i]
+    past = state["streams"] if state and "streams" in state else None
+    streams = []
+    for number, gate in enumerate(reversed(gates[1:])):
+        v = v * gate
+        streams.append(v)
+        everything = v if past is None else np.concatenate([past[:, :, number], v], axis=1)
+        v = _long_convolution(everything, taps[:, number])[:, -v.shape[1] :] + v * w.f_bias[number]
+    if state is not None:
+        new = np.stack(streams, axis=2)
+        state["streams"] = new if past is None else np.concatenate([past, new], axis=1)
+    return einsum("bqi,id->bqd", v * gates[0], w.wo) + w.bo
+
+
+def _filters(layer: Any, w: Weights, step: Step, state: State | None) -> Array:
+    """The taps of the long filters up to the newest token; those of earlier steps are remembered, being the same."""
+    here = slice(step.cached, step.cached + step.ids.shape[1])
+    f = np.sin(w.frequency * (einsum("qk,kf->qf", w.position[here], w.f_in) + w.f_in_b))
+    for number in range(layer.n_filter_layers):
+        f = np.sin(w.frequency * (einsum("qf,fo->qo", f, w.f_hidden[number]) + w.f_hidden_b[number]))
+    taps = einsum("qf,fmi->qmi", f, w.f_out) * _window(layer)[here, None]
+    if state and "_taps" in state:
+        taps = np.concatenate([state["_taps"], taps], axis=0)
+    if state is not None:
+        state["_taps"] = taps  # they depend on weights alone
+    return taps
+
+
+def _window(layer: Any) -> Array:
+    """An exponential decay along the filter, faster in some channels than in others [t i]."""
+    rates = math.log(TARGET) / np.linspace(FAST, SLOW, layer.d_model)
+    return np.exp(np.linspace(0.0, 1.0, layer.filter_length)[:, None] * rates)
+
+
+def _long_convolution(v: Array, taps: Array) -> Array:
+    """``Σ_s taps_s v_{t-s}`` for ``v`` [b t i] and ``taps`` [t i], through padded transforms."""
+    n = 2 * v.shape[1]
+    product = np.fft.fft(v, n, axis=1) * np.fft.fft(taps, n, axis=0)
+    return np.real(np.fft.ifft(product, axis=1))[:, : v.shape[1]]

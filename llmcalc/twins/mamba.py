@@ -1,0 +1,55 @@
+"""Mamba's selective state-space layer, S6 [gu2023, Section 3]: a recurrence whose step and inputs depend on the token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from .convolution import causal_convolution
+from .functions import plus, rmsnorm, silu, softplus
+from .step import State, Step
+from .weights import Array, Weight, Weights, kernel, matrix, table, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Projections in and out, a short convolution, projections to Δ, B and C, and the recurrence's own A and D."""
+    d, i, n, rank = layer.d_model, layer.d_inner, layer.d_state, layer.dt_rank
+    found = [matrix("wx", d, i), matrix("wz", d, i), kernel("conv", i, layer.d_conv)]
+    found += [matrix("w_dt", i, rank), matrix("w_B", i, n), matrix("w_C", i, n), matrix("dt_up", rank, i)]
+    found += [vector("dt_b", i), table("A_log", i, n), vector("D", i), matrix("wo", i, d)]
+    found += [vector("bx", i), vector("bz", i), vector("bo", d)] if layer.bias else []
+    found += [vector("conv_b", i)] if layer.conv_bias else []
+    if layer.bcdt_norm == "rmsnorm":
+        found += [vector(f"{name}_norm", size, mean=1.0) for name, size in (("dt", rank), ("B", n), ("C", n))]
+    return found
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``h = exp(ΔA) h + ΔB u; y = C h + D u``, gated by ``silu(z)``."""
+    u, z = plus(einsum("bqd,di->bqi", x, w.wx), w.get("bx")), plus(einsum("bqd,di->bqi", x, w.wz), w.get("bz"))
+    u = silu(causal_convolution(u, w.conv, w.get("conv_b"), state, "conv"))
+    dt, B, C = (_normed(layer, w, name, einsum("bqi,ir->bqr", u, getattr(w, f"w_{name}"))) for name in ("dt", "B", "C"))
+    delta = softplus(einsum("bqr,ri->bqi", dt, w.dt_up) + w.dt_b)
+    h = _scan(-np.exp(w.A_log), delta, B, u, state)
+    y = einsum("bqin,bqn->bqi", h, C) + w.D * u
+    return plus(einsum("bqi,id->bqd", y * silu(z), w.wo), w.get("bo"))
+
+
+def _scan(A: Array, delta: Array, B: Array, u: Array, state: State | None) -> Array:
+    """The state after each token [b q i n]."""
+    h: Array = state["ssm"] if state and "ssm" in state else np.zeros((u.shape[0], *A.shape))
+    all_h = []
+    for t in range(u.shape[1]):
+        decay = np.exp(delta[:, t, :, None] * A)
+        h = decay * h + (delta[:, t] * u[:, t])[..., None] * B[:, t, None, :]
+        all_h.append(h)
+    if state is not None:
+        state["ssm"] = h
+    return np.stack(all_h, axis=1)
+
+
+def _normed(layer: Any, w: Weights, name: str, x: Array) -> Array:
+    """Δ, B or C, normalised where the layer does (Jamba, Falcon Mamba)."""
+    return x if layer.bcdt_norm == "none" else rmsnorm(x, layer.norm_eps, w.get(f"{name}_norm"))

@@ -1,0 +1,97 @@
+"""Mamba-2's state-space duality layer, SSD [dao2024]: a scalar decay per head, computed by matrix products in chunks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from .convolution import causal_convolution
+from .functions import plus, rmsnorm, silu, softplus
+from .step import State, Step
+from .weights import Array, Weight, Weights, kernel, matrix, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """One projection each to z, x, B, C and Δ; convolutions over x, B and C; A and D per head; a gated norm."""
+    d, K = layer.d_model, layer.d_conv
+    heads, groups = (layer.n_ssm_heads, layer.d_ssm_head), (layer.n_groups, layer.d_state)
+    found = [matrix("wz", d, heads), matrix("wx", d, heads), matrix("w_B", d, groups), matrix("w_C", d, groups)]
+    found += [matrix("w_dt", d, layer.n_ssm_heads), kernel("conv_x", heads, K)]
+    found += [kernel("conv_B", groups, K), kernel("conv_C", groups, K)]
+    found += [vector(name, layer.n_ssm_heads) for name in ("dt_b", "A_log", "D")] + [matrix("wo", heads, d)]
+    if layer.bias:
+        found += [vector("bz", *heads), vector("bx", *heads), vector("b_B", *groups), vector("b_C", *groups)]
+        found += [vector("b_dt", layer.n_ssm_heads)]
+    found += [vector("bo", d)] if layer.out_bias else []
+    if layer.conv_bias:
+        found += [vector("conv_x_b", *heads), vector("conv_B_b", *groups), vector("conv_C_b", *groups)]
+    return found + ([vector("norm", *heads, mean=1.0)] if layer.norm else [])
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, gated by ``silu(z)``, then normalised."""
+    z = plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz"))
+    u = _convolved(w, "x", plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), state)
+    B = _convolved(w, "B", plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), state)
+    C = _convolved(w, "C", plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), state)
+    dt = softplus(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")) + w.dt_b)
+    if layer.dt_min > 0 or layer.dt_max is not None:
+        dt = np.clip(dt, layer.dt_min, layer.dt_max)
+    heads_of_group = layer.n_ssm_heads // layer.n_groups
+    B, C = np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)  # [b q h n]
+    scan = recurrence if step.decode else in_chunks
+    y = scan(layer, u * dt[..., None], -np.exp(w.A_log) * dt, B, C, state) + w.D[:, None] * u
+    return _output(layer, w, y * silu(z))
+
+
+def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
+    return silu(causal_convolution(u, getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b"), state, f"conv_{name}"))
+
+
+def recurrence(layer: Any, ud: Array, a: Array, B: Array, C: Array, state: State | None) -> Array:
+    """Token after token: ``ud`` [b q h p] is Δu, ``a`` [b q h] the logarithm of the decay."""
+    h = _start(ud, B, state)
+    all_h = []
+    for t in range(ud.shape[1]):
+        h = np.exp(a[:, t])[..., None, None] * h + ud[:, t, :, :, None] * B[:, t, :, None, :]
+        all_h.append(h)
+    if state is not None:
+        state["ssm"] = h
+    return einsum("bqhpn,bqhn->bqhp", np.stack(all_h, axis=1), C)
+
+
+def in_chunks(layer: Any, ud: Array, a: Array, B: Array, C: Array, state: State | None) -> Array:
+    """The same in chunks [dao2024, Section 6]: within a chunk like attention, between chunks through the state."""
+    h = _start(ud, B, state)
+    outputs = []
+    for first in range(0, ud.shape[1], layer.chunk):
+        here = slice(first, first + layer.chunk)
+        u, b, c = ud[:, here], B[:, here], C[:, here]
+        total = np.transpose(np.cumsum(a[:, here], axis=1), (0, 2, 1))  # [b h z], log of the decay since the border
+        between = total[..., :, None] - total[..., None, :]
+        seen = np.tri(total.shape[-1], dtype=bool)
+        decay = np.exp(np.where(seen, between, -np.inf))  # [b h q k]
+        within = einsum("bhqk,bkhp->bqhp", einsum("bqhn,bkhn->bhqk", c, b) * decay, u)
+        since, until = np.exp(total), np.exp(total[..., -1:] - total)
+        before = einsum("bqhn,bhpn->bqhp", c * np.transpose(since, (0, 2, 1))[..., None], h)
+        outputs.append(within + before)
+        added = einsum("bkhn,bkhp->bhpn", b * np.transpose(until, (0, 2, 1))[..., None], u)
+        h = since[..., -1][..., None, None] * h + added
+    if state is not None:
+        state["ssm"] = h
+    return np.concatenate(outputs, axis=1)
+
+
+def _start(ud: Array, B: Array, state: State | None) -> Array:
+    b, _, heads, p = ud.shape
+    return state["ssm"] if state and "ssm" in state else np.zeros((b, heads, p, B.shape[-1]))
+
+
+def _output(layer: Any, w: Weights, y: Array) -> Array:
+    """The norm over each group's heads, then the output projection, of ``y`` [b q h p]."""
+    if layer.norm:
+        grouped = y.reshape(*y.shape[:2], layer.n_groups, -1)
+        y = rmsnorm(grouped, layer.norm_eps).reshape(y.shape) * w.norm
+    return plus(einsum("bqhp,hpd->bqd", y, w.wo), w.get("bo"))

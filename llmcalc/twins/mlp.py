@@ -1,0 +1,38 @@
+"""The feed-forward layer [vaswani2017, Section 3.3], plain or gated [shazeer2020]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from .functions import ACTIVATIONS, plus
+from .step import State, Step
+from .weights import Array, Weight, Weights, matrix, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Up and down, and a gate beside the up-projection if the layer is gated."""
+    d, f = layer.d_model, layer.d_ff
+    found = [*([matrix("wg", d, f)] if layer.gated else []), matrix("wu", d, f), matrix("wd", f, d)]
+    if layer.bias:
+        found += [*([vector("bg", f)] if layer.gated else []), vector("bu", f), vector("bd", d)]
+    return found
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd``."""
+    up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
+    gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
+    return plus(einsum("bqf,fd->bqd", activate(layer, up, gate), w.wd), w.get("bd"))
+
+
+def activate(layer: Any, up: Array, gate: Array | None) -> Array:
+    """The hidden values, from the up-projection and the gate."""
+    act = ACTIVATIONS[layer.activation]
+    if gate is None:
+        return act(up)
+    if layer.clamp:
+        gate, up = np.minimum(gate, layer.clamp), np.clip(up, -layer.clamp, layer.clamp)
+    return act(gate) * (up + layer.up_offset if layer.up_offset else up)

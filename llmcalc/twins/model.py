@@ -1,0 +1,104 @@
+"""A whole model: weights by name, stacks that run one after the other, steps with and without a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..core.architecture import Architecture
+from ..core.errors import InputError, shown
+from .plan import PlacedStack, place
+from .stack import run_stack
+from .step import Cache, Step
+from .weights import Array
+
+SPREAD = 0.2  # of random weights: large enough that every part of the model shows in the logits
+
+
+class Model:
+    """The NumPy model of an architecture; float64 throughout.
+
+    Attributes:
+        tensors: every weight and buffer once, by its logical name (``decoder.blocks.0.attention.wq``).
+    """
+
+    def __init__(self, architecture: Architecture, seed: int = 0) -> None:
+        self.architecture = architecture
+        self.stacks: list[PlacedStack] = place(architecture)
+        rng = np.random.default_rng(seed)
+        self.tensors: dict[str, Array] = {}
+        for layer in (layer for stack in self.stacks for layer in stack.layers()):
+            for weight in layer.weights:
+                name = layer.names[weight.name]
+                if name not in self.tensors:
+                    self.tensors[name] = weight.mean + SPREAD * rng.standard_normal(weight.shape)
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The weights that count as parameters: no buffers."""
+        buffers = {layer.names[weight.name] for layer in self._layers() for weight in layer.weights if weight.buffer}
+        return {name: array for name, array in self.tensors.items() if name not in buffers}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Take the weights of a checkpoint, by the names that it uses.
+
+        Raises:
+            InputError: a missing, unexpected or mis-shaped tensor, or one that is not finite.
+        """
+        from .checkpoint import read
+
+        self.tensors.update(read(self.architecture, self.stacks, weights))
+
+    def forward(
+        self,
+        ids: Array,
+        decoder_input_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+        *,
+        logits: str = "all",
+    ) -> Array:
+        """Logits [b q V] of ``ids`` [b q] (encoder-decoder: of ``decoder_input_ids``), without a cache."""
+        return self._run(ids, decoder_input_ids, token_type_ids, None, logits)
+
+    def prefill(self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all") -> tuple[Array, Cache]:
+        """The same, and the cache that the next step needs."""
+        cache = Cache()
+        return self._run(ids, decoder_input_ids, None, cache, logits), cache
+
+    def decode(self, ids: Array, cache: Cache) -> Array:
+        """Logits of further tokens ``ids`` [b q] behind those in the cache, which grows by them."""
+        if not cache.length:
+            raise InputError("there is nothing in the cache", hint="prefill first")
+        return self._run(ids, None, None, cache, "all")
+
+    def _run(self, ids: Array, target: Array | None, segments: Array | None, cache: Cache | None, logits: str) -> Array:
+        main = self.architecture.main
+        if self.architecture.is_encoder_decoder and target is None and not (cache and cache.length):
+            raise InputError("an encoder-decoder model needs decoder_input_ids")
+        source: Array | None = None
+        result: Array | None = None
+        for stack in self.stacks:
+            is_main = stack.stack is main
+            if not is_main and cache is not None and cache.length:
+                continue  # what the decoder needs of the encoder is in its cache
+            own = target if is_main and target is not None else ids
+            step = Step(self._checked(own, stack), cache.length if cache else 0, segments, source)
+            result = run_stack(stack, self.tensors, step, cache, logits)
+            source = result
+        if cache is not None:
+            cache.length += (target if target is not None else ids).shape[1]
+        return result
+
+    def _checked(self, ids: Any, stack: PlacedStack) -> Array:
+        """Token ids as an array [b q] of integers that the token table has."""
+        found = np.asarray(ids)
+        if found.ndim != 2 or found.dtype.kind not in "iu" or found.size == 0:
+            raise InputError(f"token ids are integers [batch, tokens], not {shown(ids)}")
+        if found.min() < 0 or found.max() >= stack.vocab:
+            raise InputError(f"token id {found.max()} is not one of the {stack.vocab} in the table")
+        return found
+
+    def _layers(self) -> list[Any]:
+        return [layer for stack in self.stacks for layer in stack.layers()]

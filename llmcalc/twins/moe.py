@@ -1,0 +1,127 @@
+"""Mixture of experts [shazeer2017; fedus2021; jiang2024; dai2024]: a router sends each token to a few experts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import einsum
+
+from . import mlp
+from .functions import plus, sigmoid, softmax
+from .step import State, Step
+from .weights import Array, Weight, Weights, matrix, under, vector
+
+
+class _Shared(NamedTuple):
+    """The shared experts, as one feed-forward layer."""
+
+    d_model: int
+    d_ff: int
+    activation: str
+    gated: bool
+    bias: bool
+    clamp: float | None
+    up_offset: float
+
+
+def _shared(layer: Any) -> _Shared:
+    fixed = (layer.shared_gated, layer.shared_bias, layer.clamp, layer.up_offset)
+    return _Shared(layer.d_model, layer.d_ff_shared, layer.activation, *fixed)
+
+
+def weights(layer: Any) -> list[Weight]:
+    """The router, a feed-forward layer for each expert, the shared ones, and what is around them."""
+    d, f, x = layer.d_model, layer.d_ff, layer.n_experts
+    width = layer.d_latent or d
+    names = ["wg", "wu"] if layer.gated else ["wu"]
+    found = [matrix("router", d, x), *([vector("router_b", x)] if layer.router_bias else [])]
+    if layer.correction_bias != "none":
+        found.append(vector("correction", x)._replace(buffer=layer.correction_bias == "buffer"))
+    found += [matrix(name, width, f, experts=x) for name in names] + [matrix("wd", f, width, experts=x)]
+    if layer.expert_bias:
+        sizes = {**{f"b{name[1]}": f for name in names}, "bd": width}
+        found += [Weight(name, ((x,), (size,)), per_expert=True) for name, size in sizes.items()]
+    if layer.d_latent:
+        found += [matrix("w_in", d, width), matrix("w_out", width, d)]
+        found += [vector("b_in", width), vector("b_out", d)] if layer.latent_bias else []
+    found += under("shared", mlp.weights(_shared(layer))) if layer.d_ff_shared else []
+    return found + ([matrix("shared_gate", d, ())] if layer.shared_gate else [])
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
+    chosen, share = route(layer, w, x)  # [b q j], [b q j]
+    inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
+    y = np.sum(_experts(layer, w, inner, chosen) * share[..., None], axis=2)
+    if layer.d_latent:
+        y = plus(einsum("bql,ld->bqd", y, w.w_out), w.get("b_out"))
+    if layer.d_ff_shared:
+        shared = mlp.forward(_shared(layer), w.part("shared"), x, step, None)
+        if layer.shared_gate:
+            shared = shared * sigmoid(einsum("bqd,d->bq", x, w.shared_gate))[..., None]
+        y = y + shared
+    return y
+
+
+def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
+    """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
+    logits = plus(einsum("bqd,dx->bqx", x, w.router), w.get("router_b"))
+    scores = softmax(logits) if layer.router == "softmax" else sigmoid(logits)
+    ranked = np.asarray(plus(scores, w.get("correction")))  # who is chosen has no gradient, only their shares
+    if layer.n_groups > 1:
+        ranked = _within_best_groups(layer, ranked)
+    chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
+    b, q = chosen.shape[:2]
+    share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
+    if layer.renormalise:
+        share = share / np.sum(share, axis=-1, keepdims=True)
+    return _within_capacity(layer, chosen), share * layer.routed_scale
+
+
+def _within_best_groups(layer: Any, ranked: Array) -> Array:
+    """The scores with all groups but the best ``top_groups`` put out of reach."""
+    groups = ranked.reshape(*ranked.shape[:2], layer.n_groups, -1)
+    counted = 2 if layer.group_score == "two" else 1
+    score = np.sort(groups, axis=-1)[..., -counted:].sum(axis=-1)
+    best = np.argsort(-score, axis=-1, kind="stable")[..., : layer.top_groups]
+    inside = np.zeros(score.shape, bool)
+    np.put_along_axis(inside, best, True, axis=-1)
+    return np.where(inside[..., None], groups, -np.inf).reshape(ranked.shape)
+
+
+def _within_capacity(layer: Any, chosen: Array) -> Array:
+    """An expert takes the first tokens of a sequence up to its capacity; later ones are dropped [fedus2021, 2.2]."""
+    capacity = layer.capacity
+    if capacity is None and layer.capacity_factor is not None:
+        capacity = int(np.ceil(layer.capacity_factor * chosen.shape[1] * layer.top_k / layer.n_experts))
+    if capacity is None:
+        return chosen
+    sent = chosen[..., None] == np.arange(layer.n_experts)  # [b q j x]
+    place = np.cumsum(sent.reshape(chosen.shape[0], -1, layer.n_experts), axis=1).reshape(sent.shape)
+    return np.where((place * sent).max(axis=-1) <= capacity, chosen, -1)
+
+
+def _experts(layer: Any, w: Weights, x: Array, chosen: Array) -> Array:
+    """What each token's experts make of it [b q j d]: expert after expert, each on the tokens sent to it."""
+    b, q, j = chosen.shape
+    tokens, slots = x.reshape(b * q, -1), chosen.reshape(-1)
+    places, results = [np.flatnonzero(slots < 0)], [np.zeros((int((slots < 0).sum()), x.shape[-1]))]
+    for expert in np.unique(slots[slots >= 0]):
+        mine = np.flatnonzero(slots == expert)
+        places.append(mine)
+        results.append(_expert(layer, w, tokens[mine // j], int(expert)))
+    back = np.argsort(np.concatenate(places))
+    return np.concatenate(results)[back].reshape(b, q, j, -1)
+
+
+def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
+    """One expert's feed-forward layer on its tokens [n d]."""
+
+    def bias(name: str) -> Array | None:
+        found = w.get(name)
+        return None if found is None else found[expert]
+
+    up = plus(einsum("nd,df->nf", x, w.wu[expert]), bias("bu"))
+    gate = plus(einsum("nd,df->nf", x, w.wg[expert]), bias("bg")) if layer.gated else None
+    return plus(einsum("nf,fd->nd", mlp.activate(layer, up, gate), w.wd[expert]), bias("bd"))

@@ -1,0 +1,35 @@
+"""LayerNorm [ba2016] and RMSNorm [zhang2019]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy import einsum
+
+from .functions import layernorm, plus, rmsnorm, sigmoid, silu
+from .step import State, Step
+from .weights import Array, Weight, Weights, matrix, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """A scale and a bias, each if the layer has one."""
+    found = [vector("w", layer.d_model, mean=0.0 if layer.unit_offset else 1.0)] if layer.scale else []
+    found += [vector("b", layer.d_model)] if layer.bias else []
+    if layer.gate_rank:
+        found += [matrix("gate_in", layer.d_model, layer.gate_rank), matrix("gate_out", layer.gate_rank, layer.d_model)]
+    return found
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``x`` [b q d], normalised over d."""
+    scale = w.get("w")
+    if layer.unit_offset and scale is not None:
+        scale = 1.0 + scale
+    if layer.function == "rmsnorm":
+        y = plus(rmsnorm(x, layer.eps, scale), w.get("b"))
+    else:
+        y = layernorm(x, layer.eps, scale, w.get("b"))
+    if layer.gate_rank:
+        narrow = silu(einsum("bqd,dr->bqr", y, w.gate_in))
+        y = y * sigmoid(einsum("bqr,rd->bqd", narrow, w.gate_out))
+    return y

@@ -1,0 +1,35 @@
+"""Biases on attention scores that depend on the distance alone: ALiBi [press2021] and T5's buckets [raffel2019]."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .weights import Array
+
+
+def alibi_slopes(n_heads: int) -> Array:
+    """A geometric sequence from 2^(-8/n); for other than powers of two, every second one of the next is put in."""
+    power = 2 ** math.floor(math.log2(n_heads))
+    slopes = 2.0 ** (-8.0 / power * np.arange(1, power + 1))
+    further = 2.0 ** (-4.0 / power * np.arange(1, 2 * (n_heads - power), 2))
+    return np.concatenate([slopes, further])
+
+
+def relative_buckets(layer: Any, ahead: Array) -> Array:
+    """The bucket of each distance: near ones have their own, farther ones share by the logarithm.
+
+    ``ahead`` [q k]: by how much the key comes later. Where a query sees both sides, each has half of the buckets.
+    """
+    buckets = layer.n_buckets
+    if layer.causal:
+        start, distance = 0, np.maximum(-ahead, 0)
+    else:
+        buckets //= 2
+        start, distance = np.where(ahead > 0, buckets, 0), np.abs(ahead)
+    exact = buckets // 2
+    far = np.log(np.maximum(distance, 1) / exact) / math.log(layer.max_distance / exact) * (buckets - exact)
+    shared = np.minimum(exact + far.astype(int), buckets - 1)
+    return start + np.where(distance < exact, distance, shared)

@@ -1,0 +1,159 @@
+"""Where each layer of a model stands, and the logical names of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from ..core.architecture import Architecture, Block, Branch, Stack, Sublayer
+from ..core.errors import UnsupportedError
+from .coverage import check_fields
+from .weights import Weight
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A layer in its place: the module that runs it, its weights, and each one's name in the model."""
+
+    layer: Any
+    module: ModuleType
+    weights: list[Weight]
+    names: dict[str, str]
+    keys: tuple[str, ...]
+    number: int
+    sublayer: int
+    sublayer_name: str
+    branch: str
+    stack: Stack
+
+
+@dataclass(frozen=True)
+class PlacedBranch:
+    """A branch of a sub-layer with the norms of its own."""
+
+    pre: Placed | None
+    layer: Placed
+    post: Placed | None
+
+
+@dataclass(frozen=True)
+class PlacedSublayer:
+    """``x = after(x + post(Σ branches(pre(x))))``."""
+
+    pre: Placed | None
+    branches: tuple[PlacedBranch, ...]
+    post: Placed | None
+    after: Placed | None
+    residual: bool
+
+    def layers(self) -> Iterator[Placed]:
+        """All its layers, in the order in which they run."""
+        inner = (part for branch in self.branches for part in (branch.pre, branch.layer, branch.post))
+        yield from (layer for layer in (self.pre, *inner, self.post, self.after) if layer)
+
+
+@dataclass(frozen=True)
+class PlacedStack:
+    """A stack: its blocks as they are stored, and the order in which they are applied."""
+
+    stack: Stack
+    inputs: tuple[Placed, ...]
+    blocks: tuple[tuple[PlacedSublayer, ...], ...]
+    order: tuple[int, ...]
+    outputs: tuple[Placed, ...]
+
+    def layers(self) -> Iterator[Placed]:
+        """All layers, each stored one once."""
+        yield from self.inputs
+        for block in self.blocks:
+            for sublayer in block:
+                yield from sublayer.layers()
+        yield from self.outputs
+
+    @property
+    def vocab(self) -> int:
+        """Rows of the token table."""
+        rows = [placed.layer.rows for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
+        return int(max(rows, default=0))
+
+
+def place(architecture: Architecture) -> list[PlacedStack]:
+    """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
+
+    Raises:
+        UnsupportedError: a tower, whose input is no text.
+    """
+    shared: dict[str, str] = {}
+    return [_Placer(stack, shared).placed() for stack in architecture.stacks]
+
+
+class _Placer:
+    """Names the weights of one stack; ``shared`` maps the identity of a shared tensor to its name."""
+
+    def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
+        if stack.role == "tower":
+            raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
+        self.stack, self.shared = stack, shared
+
+    def placed(self) -> PlacedStack:
+        inputs = tuple(self.layer(layer, name, keys=(name,)) for name, layer in self.stack.inputs)
+        blocks, order = [], []
+        for run in self.stack.runs:
+            stored = 1 if run.shared else run.count
+            order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]
+            blocks += [self.block(run.block, len(blocks) + index) for index in range(stored)]
+        outputs = tuple(self.layer(layer, name, keys=(name,)) for name, layer in self.stack.outputs)
+        return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
+
+    def block(self, block: Block, number: int) -> tuple[PlacedSublayer, ...]:
+        return tuple(self.sublayer(part, number, index) for index, part in enumerate(block.sublayers))
+
+    def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
+        mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")
+
+        def norm(layer: Any, name: str, branch: str = "") -> Placed | None:
+            keys = (f"{sort}/{name}", f"{mixer}.{name}", f"sublayer{index}.{name}")
+            return self.layer(layer, name, part.name, number, index, keys, branch) if layer else None
+
+        def inner(branch: Branch) -> PlacedBranch:
+            keys = (f"{sort}/{_called(branch.layer)}", _called(branch.layer))
+            layer = self.layer(branch.layer, branch.name, part.name, number, index, keys, branch.name)
+            pre = norm(branch.pre, f"{branch.name}_pre_norm", branch.name)
+            return PlacedBranch(pre, layer, norm(branch.post, f"{branch.name}_post_norm", branch.name))
+
+        pre = norm(part.pre, "pre_norm")
+        branches = tuple(inner(branch) for branch in part.branches)
+        return PlacedSublayer(pre, branches, norm(part.post, "post_norm"), norm(part.after, "norm"), part.residual)
+
+    def layer(
+        self,
+        layer: Any,
+        name: str,
+        sublayer: str = "",
+        number: int = 0,
+        index: int = 0,
+        keys: tuple[str, ...] = (),
+        branch: str = "",
+    ) -> Placed:
+        module = import_module(f".{layer.kind()}", __package__)
+        check_fields(layer, module)
+        weights = module.weights(layer)
+        block = ["blocks", str(number), sublayer] if sublayer else []
+        path = [self.stack.name, *block, *([] if name == sublayer else [name])]
+        names = {weight.name: self.named(weight, ".".join([*path, weight.name])) for weight in weights}
+        return Placed(layer, module, weights, names, keys, number, index, sublayer, branch, self.stack)
+
+    def named(self, weight: Weight, name: str) -> str:
+        """The name that a weight goes by: that of its first place, if it is shared."""
+        if not weight.share:
+            return name
+        identity = self.stack.name + weight.share if weight.share.startswith(".") else weight.share
+        return self.shared.setdefault(identity, name)
+
+
+def _called(layer: Any) -> str:
+    """What layouts call a layer."""
+    return "cross_attention" if getattr(layer, "cross", False) else str(layer.kind())

@@ -1,0 +1,83 @@
+"""Rotary positions [su2021]: a pair of numbers of a head turns by an angle that grows with the token's position."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import InputError, UnsupportedError
+from .weights import Array
+
+
+def rotate(layer: Any, x: Array, positions: Array, width: int) -> Array:
+    """``x`` [b q heads e] with its first ``width`` numbers turned in pairs."""
+    angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
+    cos, sin = (layer.rope_attention * f(angles)[:, None, :] for f in (np.cos, np.sin))
+    turned, rest = x[..., :width], x[..., width:]
+    if layer.rope_interleaved:
+        first, second = turned[..., 0::2], turned[..., 1::2]
+    else:
+        first, second = turned[..., : width // 2], turned[..., width // 2 :]
+    one, two = first * cos - second * sin, second * cos + first * sin
+    if layer.rope_interleaved:
+        both = np.stack([one, two], axis=-1).reshape(turned.shape)
+    else:
+        both = np.concatenate([one, two], axis=-1)
+    return np.concatenate([both, rest], axis=-1) if width < x.shape[-1] else both
+
+
+def frequencies(layer: Any, width: int, length: int) -> Array:
+    """How fast each pair turns, in radians a token; ``length`` tokens are in sight.
+
+    Raises:
+        UnsupportedError: a scaling that is not modelled.
+        InputError: a scaling without the length that it stretches.
+    """
+    pair = np.arange(width // 2)
+    base, kind, factor = layer.rope_theta, layer.rope_scaling, layer.rope_factor
+    if kind == "dynamic":  # the base grows, once the sequence is longer than the model was trained on
+        base *= (factor * max(length, trained(layer)) / trained(layer) - (factor - 1)) ** (width / (width - 2))
+    plain = base ** (-2.0 * pair / width)
+    if kind in ("none", "dynamic"):
+        return plain
+    if kind == "linear":
+        return plain / factor
+    if kind == "llama3":
+        stretched = _share_of_long_waves(layer, plain)
+    elif kind == "yarn":
+        stretched = _share_of_slow_pairs(layer, pair, width)
+    else:
+        raise UnsupportedError(f"the rope scaling {kind!r} is not modelled, so the model cannot be run")
+    return plain * (1 - stretched) + plain / factor * stretched
+
+
+def trained(layer: Any) -> int:
+    """Tokens of the context that is stretched."""
+    if layer.rope_length is None:
+        raise InputError(f"rope_scaling {layer.rope_scaling} needs rope_length", where=layer.kind())
+    return int(layer.rope_length)
+
+
+def _share_of_long_waves(layer: Any, plain: Array) -> Array:
+    """Llama 3.1: how much of the stretch each pair takes, by how often its wave fits into the old context."""
+    fits = trained(layer) * plain / (2 * math.pi)
+    low, high = layer.rope_low_factor, layer.rope_high_factor
+    return 1 - np.clip((fits - low) / (high - low), 0.0, 1.0)
+
+
+def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
+    """YaRN [peng2023yarn, Section 3.2]: pairs that turn often within the old context are left alone."""
+
+    def index(rotations: float) -> float:
+        turns = trained(layer) / (rotations * 2 * math.pi)
+        return width * math.log(turns) / (2 * math.log(layer.rope_theta))
+
+    first, last = index(layer.rope_fast), index(layer.rope_slow)
+    if layer.rope_truncate:
+        first, last = math.floor(first), math.ceil(last)
+    first, last = max(first, 0), min(last, width - 1)
+    if first == last:
+        last += 0.001  # a ramp of no width divides by zero
+    return np.clip((pair - first) / (last - first), 0.0, 1.0)

@@ -1,0 +1,62 @@
+"""What a layer is told about the step that it takes part in, and what it may keep for the next one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .weights import Array
+
+State = dict[str, Array]  # one layer's; names that begin with an underscore depend on no token, and are no state
+
+
+@dataclass
+class Step:
+    """The tokens of one step, of one stack.
+
+    Attributes:
+        ids: token ids [b q].
+        cached: tokens of this stack that earlier steps have seen.
+        segments: segment ids [b q]; None: all 0.
+        source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
+        keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
+        prefix: learned keys and values of the attention layers to come (prefix tuning).
+    """
+
+    ids: Array
+    cached: int = 0
+    segments: Array | None = None
+    source: Array | None = None
+    keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
+    prefix: list[tuple[Array, Array]] = field(default_factory=list)
+
+    @property
+    def decode(self) -> bool:
+        """Whether there are tokens before."""
+        return self.cached > 0
+
+    @property
+    def positions(self) -> Array:
+        """Where the new tokens stand [q]."""
+        return np.arange(self.cached, self.cached + self.ids.shape[1])
+
+
+@dataclass
+class Cache:
+    """The state of a whole model between steps: that of each layer, and how many tokens each stack has seen."""
+
+    layers: dict[tuple[object, ...], State] = field(default_factory=dict)
+    length: int = 0
+
+    @property
+    def elements(self) -> int:
+        """Numbers kept."""
+        states = [array for state in self.layers.values() for name, array in state.items() if name[0] != "_"]
+        return sum(array.size for array in states)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes kept, as the arrays have them."""
+        states = [array for state in self.layers.values() for name, array in state.items() if name[0] != "_"]
+        return sum(array.size * array.dtype.itemsize for array in states)

@@ -1,0 +1,88 @@
+"""What a layer's weights look like, and how a layer reaches them.
+
+A weight's ``groups`` are its dimensions as a checkpoint keeps them: numbers that stand together, such as heads and their
+width, are stored as one dimension. In memory every number is a dimension of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any, NamedTuple
+
+Array = Any  # an ndarray, an observed one (observer.py), or a variable of the tape (tape.py)
+Sizes = tuple[int, ...]
+
+
+class Weight(NamedTuple):
+    """A weight of a layer; ``matrix`` ones end with what they contract with their input and what they give."""
+
+    name: str
+    groups: tuple[Sizes, ...]
+    matrix: bool = False
+    per_expert: bool = False
+    share: str | None = None
+    buffer: bool = False
+    mean: float = 0.0
+
+    @property
+    def shape(self) -> Sizes:
+        """The shape in memory."""
+        return tuple(size for group in self.groups for size in group)
+
+    @property
+    def size(self) -> int:
+        """Numbers in it."""
+        return prod(self.shape)
+
+
+def matrix(name: str, inputs: int | Sizes, outputs: int | Sizes, experts: int | None = None) -> Weight:
+    """``y = x w``, from ``inputs`` to ``outputs``; with ``experts`` one such matrix for each."""
+    lead = () if experts is None else ((experts,),)
+    return Weight(name, (*lead, _sizes(inputs), _sizes(outputs)), matrix=True, per_expert=experts is not None)
+
+
+def vector(name: str, *sizes: int, mean: float = 0.0) -> Weight:
+    """A bias or a scale; several sizes are stored as one dimension."""
+    return Weight(name, (sizes,), mean=mean)
+
+
+def table(name: str, *sizes: int, share: str | None = None, buffer: bool = False) -> Weight:
+    """Each size a dimension: look-up tables, and matrices that are stored as they are used."""
+    return Weight(name, tuple((size,) for size in sizes), share=share, buffer=buffer)
+
+
+def kernel(name: str, channels: int | Sizes, taps: int) -> Weight:
+    """The taps of a convolution, for each channel its own."""
+    return Weight(name, (_sizes(channels), (taps,)))
+
+
+def under(part: str, weights: list[Weight]) -> list[Weight]:
+    """The weights of an inner layer, such as the shared experts of a mixture."""
+    return [weight._replace(name=f"{part}.{weight.name}") for weight in weights]
+
+
+def _sizes(size: int | Sizes) -> Sizes:
+    return (size,) if isinstance(size, int) else size
+
+
+class Weights:
+    """A layer's arrays by name: ``w.wq``; ``w.get("bq")`` is None where there is no such weight."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self._arrays = arrays
+
+    def __getattr__(self, name: str) -> Array:
+        try:
+            return self._arrays[name]
+        except KeyError:
+            raise AttributeError(f"there is no weight {name!r}") from None
+
+    def get(self, name: str) -> Array | None:
+        """The weight, or None."""
+        return self._arrays.get(name)
+
+    def part(self, name: str) -> Weights:
+        """The weights of an inner layer."""
+        start = f"{name}."
+        return Weights({key.removeprefix(start): value for key, value in self._arrays.items() if key.startswith(start)})
