@@ -107,6 +107,7 @@ m2m_100           bart.m2m_100        bart
 marian            bart.marian         bart
 mvp               bart.mvp
 pegasus_x         bart_long.pegasus_x
+led               bart_long.led
 nllb-moe          translation.nllb_moe
 fsmt              translation.fsmt
 trocr             decoders.trocr

@@ -6,6 +6,7 @@ from ....core.architecture import Architecture, Block, Named
 from ....core.errors import SizeError
 from ....layers.block_attention import BlockAttention
 from ....layers.embedding import Embedding
+from ....layers.local_attention import LocalAttention
 from ..config import Config
 from .seq2seq import Style, block, class_kind, dense, head, stack, tied_tokens, untied_tokens
 
@@ -22,6 +23,27 @@ def pegasus_x(config: Config) -> Architecture:
     inputs = [*tokens["encoder"], Named("global", globals_)]
     encoder = stack(config, style, "encoder", inputs, [], blocks=_staggered(config, style))
     outputs = [head(vocab, width, tied)] if kind == "seq2seq" else []
+    return Architecture(config.model_type, (encoder, stack(config, style, "decoder", tokens["decoder"], outputs)))
+
+
+def led(config: Config) -> Architecture:
+    """LED [beltagy2020]: BART whose encoder attends as Longformer does."""
+    style, kind = Style(positions="max_decoder_position_embeddings"), class_kind(config)
+    tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("d_model")
+    layers, heads = config.size("encoder_layers"), config.size("encoder_attention_heads")
+    windows = config.get("attention_window")
+    windows = windows if isinstance(windows, list) else [windows] * layers
+    if len(windows) != layers:
+        raise SizeError(f"attention_window has {len(windows)} entries for {layers} layers", where=config.where)
+    known: dict[int, Block] = {}
+    for window in windows:
+        attention = LocalAttention(width, heads, window, max(windows))
+        mlp = dense(config, style, "encoder", padded_to=max(windows))
+        known[window] = known.get(window) or block(config, style, "block", {"attention": attention, "mlp": mlp})
+    tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
+    source = style._replace(positions="max_encoder_position_embeddings")
+    encoder = stack(config, source, "encoder", tokens["encoder"], [], blocks=[known[window] for window in windows])
+    outputs = [head(vocab, width, tied, buffer_bias=True)] if kind == "seq2seq" else []
     return Architecture(config.model_type, (encoder, stack(config, style, "decoder", tokens["decoder"], outputs)))
 
 
