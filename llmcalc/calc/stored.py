@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
-from ..core.ledger import Row
+from ..core.ledger import Entry, Row
 from ..layouts import Rule, find_layout
 
 if TYPE_CHECKING:
@@ -111,12 +111,23 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
         return
     name = _name(rule, first, number)
     shape = _joined([_stored_shape(row, rule) for row in group], first, rule)
-    shape = (1, *shape) if rule.row else shape
-    if "{x}" not in name:
+    shape = (*(1,) * rule.row, *shape)
+    shape = (shape[0] * shape[1], *shape[2:]) if rule.folded else shape
+    if "{x}" not in name and "{a}" not in name:
         yield name, shape
         return
-    for expert in range(shape[0]):
-        yield name.replace("{x}", str(expert)), shape[1:]
+    first_adapter, step = _turn(first.entry)
+    for index in range(shape[0]):
+        adapter = str(first_adapter + index * step)
+        yield name.replace("{x}", str(index)).replace("{a}", adapter), shape[1:]
+
+
+def _turn(entry: Entry) -> tuple[int, int]:
+    """Which of the shared sub-layers that take turns this one is, by the number that ends its name, and of how many."""
+    stem = entry.sublayer.rstrip(_DIGITS)
+    blocks = (run.block for run in entry.stack.runs)
+    names = {sublayer.name for block in blocks for sublayer in block.sublayers if sublayer.name.rstrip(_DIGITS) == stem}
+    return int(entry.sublayer[len(stem) :] or 0), len(names)
 
 
 def _name(rule: Rule, row: Row, number: int | None) -> str:

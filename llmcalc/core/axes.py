@@ -23,6 +23,8 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "T": ("n_positions", "rows of a table of absolute positions, offset rows included"),
     "S": ("n_segments", "segment (token type) ids"),
     "E": ("d_embedding", "width of a factorised embedding"),
+    "ar": ("adapter_rank", "rank of a correction beside a projection"),
+    "na": ("n_adapters", "corrections stored side by side, of which a place uses one"),
     "i": ("d_inner", "inner width of a mixer"),
     "rank": ("gate_rank", "rank of a gate"),
     "in": ("d_in", "input width of a projection"),

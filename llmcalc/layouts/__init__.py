@@ -7,11 +7,12 @@ A layout is a text of lines ``stored name <- logical tensors``; several logical 
 
 ``{i}`` is the number of the block, ``{x}`` that of an expert stored on its own, ``{side}`` the stack's name. A logical
 tensor is addressed by sub-layer, layer and tensor; the layer is left out where its name equals the sub-layer's. After
-``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]), ``heads`` (the parts alternate head by
-head) or ``entries`` (number by number) instead of lying side by side, and conditions: ``encoder`` or
+``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]; ``row row``: as [1, 1, length]), ``heads`` (the parts alternate head by
+head) or ``entries`` (number by number) instead of lying side by side, ``folded`` (experts stored below each other in one
+matrix), and conditions: ``encoder`` or
 ``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain`` (what the layer is), ``alone`` or ``beside``
 (another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
-branch.
+branch. ``{a}`` is the number of an adapter stored on its own: sub-layers ``shared0`` and ``shared1`` hold them in turn.
 
 A layout called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file.
 """
@@ -32,9 +33,10 @@ class Rule(NamedTuple):
     stored: str
     parts: tuple[str, ...]
     transposed: bool
-    row: bool
+    row: int
     conditions: frozenset[str]
     alternate: str = ""
+    folded: bool = False
 
 
 class Layout(NamedTuple):
@@ -55,9 +57,17 @@ def read_layout(text: str) -> Layout:
         stored, _, rest = line.partition("<-")
         parts, _, notes = rest.partition("|")
         words = set(notes.split())
-        conditions = frozenset(words - {"transposed", "row", "heads", "entries"})
+        conditions = frozenset(words - {"transposed", "row", "heads", "entries", "folded"})
         alternate = next(iter(words & {"heads", "entries"}), "")
-        rule = Rule(stored.strip(), tuple(parts.split()), "transposed" in words, "row" in words, conditions, alternate)
+        rule = Rule(
+            stored.strip(),
+            tuple(parts.split()),
+            "transposed" in words,
+            notes.split().count("row"),
+            conditions,
+            alternate,
+            "folded" in words,
+        )
         for part in rule.parts:
             rules[part] = (*rules.get(part, ()), rule)
     return Layout(rules)

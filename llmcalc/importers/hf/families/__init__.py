@@ -63,6 +63,15 @@ deepseek_v32      dsa.deepseek_v32
 glm_moe_dsa       dsa.glm_moe_dsa     deepseek_v32
 axk1              dsa.axk1            deepseek_v32
 axk2              dsa.axk2
+qwen3_5_text      qwen3_5.qwen3_5     qwen3_5
+qwen3_5_moe_text  qwen3_5.qwen3_5_moe qwen3_5
+llama4_text       llama4.llama4
+jetmoe            moe_special.jetmoe
+minimax           moe_special.minimax
+longcat_flash     moe_special.longcat_flash
+cohere2_moe       moe_special.cohere2_moe glm4_moe
+dbrx              moe_special.dbrx
+beam              moe_special.beam
 deepseek_v2       deepseek.deepseek_v2  deepseek_v3
 deepseek_v3       deepseek.deepseek_v3
 qwen3_next        hybrid.qwen3_next
@@ -72,6 +81,8 @@ nemotron-nas      hybrid.nemotron_nas llama
 bamba             mamba_hybrids.bamba jamba
 granitemoehybrid  mamba_hybrids.granitemoehybrid
 falcon_h1         mamba_hybrids.falcon_h1 jamba
+zamba             zamba.zamba
+zamba2            zamba.zamba2
 lfm2              lfm.lfm2
 lfm2_moe          lfm.lfm2_moe        lfm2
 lfm3              lfm.lfm3

@@ -1,0 +1,199 @@
+"""Mixtures of experts of unusual shape: JetMoE, DBRX, LongCat-Flash, Command A MoE, MiniMax-Text-01, Beam."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Branch, Sublayer
+from ....core.errors import DescriptionError, shown
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.head import Head
+from ....layers.lightning_attention import LightningAttention
+from ....layers.moe import Moe
+from ....layers.norm import Norm
+from ....layers.routed_attention import RoutedAttention
+from ..config import Config
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    divided,
+    experts,
+    feed_types,
+    glu,
+    grouped,
+    layer_types,
+    layernorm,
+    local_global,
+    mixed,
+    prenorm_block,
+    repeated,
+    rmsnorm,
+    rope_attention,
+    sublayer,
+    window,
+)
+from .deepseek import mla
+from .moe_shared import SIGMOID
+
+
+def jetmoe(config: Config) -> Architecture:
+    """JetMoE [shen2024]: experts in attention and in feed-forward layers, a bias on the output of both."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    config.ignore("num_attention_heads")  # key/value heads times experts a token
+    n_experts, top_k = config.size("num_local_experts"), config.size("num_experts_per_tok")
+    attention = RoutedAttention(
+        width,
+        config.size("num_key_value_heads"),
+        config.size("kv_channels"),
+        n_experts,
+        top_k,
+        out_bias=True,
+        rope_theta=config.rope_theta(),
+    )
+    act = config.activation("activation_function")
+    feed = Moe(width, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
+    norm = rmsnorm(config, width)
+    return causal_lm(config, repeated(prenorm_block("block", norm, attention=attention, mlp=feed), layers), norm)
+
+
+def minimax(config: Config) -> Architecture:
+    """MiniMax-Text-01: lightning attention, softmax attention in some layers."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    scales = ("full_attn", "linear_attn", "mlp")
+    config.ignore(" ".join(f"{name}_{factor}_factor" for name in scales for factor in ("alpha", "beta")))
+    config.get("sliding_window")  # its class masks, but keeps all tokens
+    softmax = rope_attention(config, bias=False)
+    mixers: dict[str, Layer] = {
+        "full_attention": softmax,
+        "linear_attention": LightningAttention(
+            config.size("hidden_size"), softmax.n_heads, softmax.d_head or 0, config.size("block_size")
+        ),
+    }
+    feeds: dict[str, Layer] = {"sparse": experts(config, "num_local_experts", "intermediate_size")}
+    pattern = ["linear_attention" if index % 2 else "full_attention" for index in range(layers)]
+    order = ((kind, "sparse") for kind in layer_types(config, layers, pattern))
+    return causal_lm(config, mixed(norm, mixers, feeds, order), norm)
+
+
+def longcat_flash(config: Config) -> Architecture:
+    """LongCat-Flash: two latent attentions and two dense layers a block, experts beside the first of these."""
+    layers, norm = config.size("num_layers"), rmsnorm(config, config.size("hidden_size"))
+    config.ignore("num_hidden_layers")  # twice num_layers
+    zero = config.count("zero_expert_num")
+    routed = experts(
+        config,
+        "n_routed_experts",
+        "expert_ffn_hidden_size",
+        n_zero_experts=zero,
+        renormalise=False,
+        correction_bias="buffer",
+        router_bias=config.flag("router_bias"),
+    )
+    attention, dense = mla(config), glu(config, key="ffn_hidden_size")
+    parts = (
+        sublayer("attention0", attention, pre=norm),
+        Sublayer("mlp0", (Branch("mlp", dense), Branch("experts", routed)), pre=norm),
+        sublayer("attention1", attention, pre=norm),
+        sublayer("mlp1", dense, pre=norm),
+    )
+    built = causal_lm(config, repeated(Block("block", parts), layers), norm)
+    if not zero:
+        return built
+    return replace(built, notes=("a token may choose experts without work: FLOPs are counted as if it chose none",))
+
+
+def cohere2_moe(config: Config) -> Architecture:
+    """Command A with experts: one norm before attention and experts, which run side by side."""
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    norm: Norm = layernorm(config, width, "layer_norm_eps", bias=False)
+    if config.number("rms_norm_eps") is not None:
+        norm = rmsnorm(config, width)
+    config.ignore("logit_scale prefix_dense_sliding_window_pattern shared_expert_combination_strategy")
+    dense, limit = config.count("first_k_dense_replace"), window(config)
+    mixers = local_global(config, limit)
+    shared = config.count("num_shared_experts") * config.size("intermediate_size")
+    scoring = config.word("expert_selection_fn", "softmax")
+    routed = experts(config, width="intermediate_size", d_ff_shared=shared or None, router=scoring)
+    key = "prefix_dense_intermediate_size" if config.get("prefix_dense_intermediate_size") else "intermediate_size"
+    feeds: dict[str, Layer] = {"dense": glu(config, key=key), "sparse": routed}
+    prefix, rest = config.size("prefix_dense_sliding_window_pattern", 1), config.size("sliding_window_pattern", 4)
+    periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(layers - dense)]
+    pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index, period in periods]
+    kinds = zip(layer_types(config, layers, pattern), feed_types(config, layers, dense), strict=True)
+    blocks = {
+        (kind, feed): Block(
+            f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
+            (Sublayer("parallel", (Branch("attention", mixers[kind]), Branch("mlp", feeds[feed])), pre=norm),),
+        )
+        for kind in mixers
+        for feed in feeds
+    }
+    return causal_lm(config, grouped(blocks[kind] for kind in kinds), norm)
+
+
+def dbrx(config: Config) -> Architecture:
+    """DBRX [databricks2024]: LayerNorm without biases, clipped projections, experts folded into rows."""
+    width, heads = config.size("d_model"), config.size("n_heads")
+    attend, feed = _nested(config, "attn_config"), _nested(config, "ffn_config")
+    config.ignore("num_key_value_heads tie_word_embeddings")  # the class refuses to tie
+    attend.ignore("attn_pdrop rope_theta is_encoder_decoder")
+    feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps moe_normalize_expert_weights")
+    attention = Attention(
+        width,
+        heads,
+        attend.size("kv_n_heads", 1),
+        divided(config, width, heads),
+        clip=attend.number("clip_qkv"),
+        positions="rope",
+        rope_theta=attend.number("rope_theta") or config.rope_theta(),
+    )
+    act = feed.get("ffn_act_fn") or {"name": "silu"}
+    if not isinstance(act, dict) or set(act) != {"name"}:
+        raise DescriptionError(f"ffn_act_fn is {shown(act)}; it is a name alone", where=config.where)
+    n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
+    activation = config.activation_named(act["name"], "ffn_act_fn")
+    routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, renormalise=True)
+    for part in (attend, feed):
+        part.check_all_read()
+    norm = Norm(width, "layernorm")
+    block = prenorm_block("block", norm, attention=attention, mlp=routed)
+    return causal_lm(config, repeated(block, config.size("n_layers")), norm, tied=False)
+
+
+def _nested(config: Config, key: str) -> Config:
+    value = config.get(key) or {}
+    if not isinstance(value, dict):
+        raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
+    return Config({name: entry for name, entry in value.items() if name != "model_type"}, "", f"{config.where}: {key}")
+
+
+def beam(config: Config) -> Architecture:
+    """Beam: norms around every sub-layer, a gate on each value with a bias a head, a soft cap on the logits."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
+    mixers = local_global(config, window(config), **gate)
+    pattern = [
+        "full_attention" if index == layers - 1 or (index + 1) % 6 == 0 else "sliding_attention"
+        for index in range(layers)
+    ]
+    groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
+    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": experts(config, group_score="two", **groups, **SIGMOID)}
+    types, kinds = layer_types(config, layers, pattern), feed_types(config, layers, min(3, layers))
+    blocks = {
+        (kind, feed): Block(
+            f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
+            (
+                sublayer("attention", mixers[kind], pre=norm, post=norm),
+                sublayer("mlp", feeds[feed], pre=norm, post=norm),
+            ),
+        )
+        for kind in mixers
+        for feed in feeds
+    }
+    tied = config.flag("tie_word_embeddings", True)
+    cap = config.number("final_logit_softcapping")
+    head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, softcap=cap)
+    order = (blocks[kind] for kind in zip(types, kinds, strict=True))
+    return causal_lm(config, grouped(order), norm, head=head)
