@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .architecture import Architecture, Stack
+from .architecture import Architecture, Stack, declare
 from .errors import InputError, SizeError, UnknownNameError, shown
 from .form import Form, lift, symbol
 from .record import record
@@ -29,6 +29,7 @@ class Workload:
         target_seq: the decoder's length in an encoder-decoder model (default: ``seq``).
         source: encoder tokens behind a decode step (default: ``context``).
         convention: None counts the model itself, ``torch`` what transformers' eager code executes.
+        extend: count sequences beyond a learned table of positions, as if it were longer.
     """
 
     batch: int = 1
@@ -40,6 +41,7 @@ class Workload:
     target_seq: int | None = None
     source: int | None = None
     convention: str | None = None
+    extend: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("batch", 1), ("seq", 1), ("context", 0), ("target_seq", 1), ("source", 0)):
@@ -64,7 +66,11 @@ class Workload:
         return "decode" if self.mode == "decode" else "prefill"
 
     def values(self, architecture: Architecture) -> dict[str, Any]:
-        """The value of every workload symbol."""
+        """The value of every workload symbol.
+
+        Raises:
+            InputError: two lengths for a model that has one; a sequence beyond a learned table of positions.
+        """
         decode = self.mode == "decode"
         if architecture.is_encoder_decoder and not decode:
             new, source, fresh = self.target_seq or self.seq, self.seq, self.seq
@@ -74,7 +80,40 @@ class Workload:
             if self.target_seq is not None and not architecture.is_encoder_decoder:
                 hint = "only an encoder-decoder model has two lengths"
                 raise InputError(f"{architecture.name} has one stack of tokens", where="--target-seq", hint=hint)
+        if not self.extend:
+            self._check_positions(architecture, self.context + new, fresh)
         return {"b": self.batch, "q": new, "c": self.context, "k": self.context + new, "s": source, "n": fresh}
+
+    def _check_positions(self, architecture: Architecture, keys: int, fresh: int) -> None:
+        for stack in architecture.stacks:
+            beside = stack.role == "encoder" and architecture.is_encoder_decoder
+            tokens, limit = fresh if beside else keys, stack_positions(stack)
+            if limit is not None and tokens > limit:
+                flag = "--context" if self.mode == "decode" and self.context else "--seq"
+                flag = "--target-seq" if self.target_seq and not beside else flag
+                message = f"{tokens} tokens are beyond the {limit} positions that {architecture.name} has learned"
+                raise InputError(message, where=flag, hint="--extend counts them as if the table were longer")
+
+
+def stack_positions(stack: Stack) -> int | None:
+    """The positions of a stack's learned table, offset rows left out; None: nothing limits its length."""
+    for _, layer in stack.inputs:
+        declaration = declare(layer)
+        for tensor in declaration.tensors:
+            if tensor.table == "position" and not tensor.buffer and not tensor.unused:
+                return int(declaration.axes["T"]) - int(getattr(layer, "offset", 0))
+    return None
+
+
+def positions(architecture: Architecture) -> int | None:
+    """The longest sequence that all learned tables of positions allow; None: nothing limits it.
+
+    >>> import llmcalc
+    >>> positions(llmcalc.load("gpt3")), positions(llmcalc.load("llama3-8b"))
+    (2048, None)
+    """
+    found = [limit for stack in architecture.stacks if (limit := stack_positions(stack)) is not None]
+    return min(found, default=None)
 
 
 def symbols(stack: Stack, lone: bool, logits: str = "all") -> dict[str, Form]:

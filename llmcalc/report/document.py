@@ -36,6 +36,7 @@ class Column:
             ``text`` is broken into lines where it has to be, ``name`` is not;
             ``group`` is a name that a person needs to read only where it changes;
             ``number`` is a small integer, ``count`` an exact one, with 174.6 B beside it;
+            ``bytes`` is a count with 325.2 GiB beside it;
             ``change`` is a count with its sign, ``ratio`` a multiple of the first;
             ``share`` is a part of 1, drawn as a bar.
         optional: what a narrow terminal leaves out first (the highest number goes first; 0: never).

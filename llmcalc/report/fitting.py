@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .document import Cell, Column, Table
-from .numbers import change, exact, human, percent, ratio
+from .numbers import BYTES, change, exact, percent, ratio, short
 
 GAP = 2
 BROKEN_TEXT = 16  # a text may be broken into lines of this width before another column is given up
@@ -41,11 +41,11 @@ def pieces(table: Table) -> list[Piece]:
 
 def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
     given_up = column.optional + BAR if column.optional else 0
-    if column.kind == "count":
+    if column.kind in ("count", BYTES):
         digits = ["" if cell is None else exact(int(cell)) for cell in cells]
-        short = ["" if cell is None else human(int(cell)) for cell in cells]
+        brief = ["" if cell is None else short(int(cell), column.kind) for cell in cells]
         found = [_piece(column.title, digits, True, given_up)]
-        return [*found, _piece("", short, True, given_up or SHORT_FORM)] if any(short) else found
+        return [*found, _piece("", brief, True, given_up or SHORT_FORM)] if any(brief) else found
     if column.kind == "share":
         shares = tuple(float(cell or 0) for cell in cells)
         bars = Piece("", ["" for _ in cells], False, SHORTEST_BAR, LONGEST_BAR, BAR, shares)
@@ -67,6 +67,8 @@ def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:
 def _text(cell: Cell, kind: str) -> str:
     if cell is None or isinstance(cell, str):
         return cell or ""
+    if isinstance(cell, float) and kind == "number":
+        return f"{cell:,.6g}"
     return change(int(cell)) if kind == "change" else ratio(cell) if kind == "ratio" else str(cell)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 _SCALES = ((12, "T"), (9, "B"), (6, "M"), (3, "K"))
 _DIGITS = 4
+BYTES = "bytes"
+_BINARY = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 
 
 def exact(number: int) -> str:
@@ -36,6 +38,31 @@ def human(number: int) -> str:
             fraction = f".{part // 10 ** (exponent - decimals):0{decimals}d}" if decimals else ""
             return f"{sign}{whole}{fraction} {letter}"
     return ""
+
+
+def binary(number: int) -> str:
+    """Bytes in four digits and a binary unit: 1 GiB = 2^30 bytes; empty below a KiB.
+
+    >>> binary(349208518656), binary(80 * 10**9), binary(950), binary(-(2**31)), binary(2**30 - 1)
+    ('325.2 GiB', '74.51 GiB', '', '-2.000 GiB', '1.000 GiB')
+    """
+    sign, size = "-" if number < 0 else "", abs(number)
+    for exponent, unit in _BINARY:
+        decimals = max(_DIGITS - len(str((size >> exponent) or 1)), 0)
+        scaled = (size * 10**decimals + (1 << exponent) // 2) >> exponent
+        if scaled >= 10**decimals:
+            whole, part = divmod(scaled, 10**decimals)
+            return f"{sign}{whole:,}.{part:0{decimals}d} {unit}" if decimals else f"{sign}{whole:,} {unit}"
+    return ""
+
+
+def short(number: int, unit: str) -> str:
+    """The short form that suits a unit: bytes in GiB, everything else in thousands.
+
+    >>> short(2**31, "bytes"), short(2**31, "FLOPs")
+    ('2.000 GiB', '2.147 B')
+    """
+    return binary(number) if unit == BYTES else human(number)
 
 
 def percent(share: float) -> str:

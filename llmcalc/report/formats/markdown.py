@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..document import Cell, Column, Document, Fact, Table
-from ..numbers import change, exact, human, percent, ratio
+from ..numbers import BYTES, change, exact, percent, ratio, short
 from ..outline import derivation, outline
 
 
@@ -30,7 +30,7 @@ def _outline(document: Document) -> Iterator[str]:
 
 
 def _fact(fact: Fact) -> list[str]:
-    value = _number(fact.value) if isinstance(fact.value, int) else str(fact.value)
+    value = _number(fact.value, fact.unit) if isinstance(fact.value, int) else str(fact.value)
     return [fact.label, value, f"{fact.unit}, {fact.note}" if fact.note else fact.unit]
 
 
@@ -53,17 +53,17 @@ def _cell(value: Cell, column: Column) -> str:
         return ""
     if isinstance(value, str):
         return _escape(value)
-    if column.kind == "count":
-        return _number(int(value))
+    if column.kind in ("count", BYTES):
+        return _number(int(value), column.kind)
     if column.kind == "change":
         return change(int(value))
     writers = {"share": percent, "ratio": ratio}
     return writers[column.kind](value) if column.kind in writers else str(value)
 
 
-def _number(number: int) -> str:
-    short = human(number)
-    return f"{exact(number)} ({short})" if short else exact(number)
+def _number(number: int, unit: str) -> str:
+    brief = short(number, unit)
+    return f"{exact(number)} ({brief})" if brief else exact(number)
 
 
 def _escape(text: str) -> str:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ..document import Document, Fact, Table
 from ..fitting import GAP, Piece, bar, fit, pieces
-from ..numbers import exact, human
+from ..numbers import exact, short
 from ..outline import derivation, outline
 
 NARROWEST = 40
@@ -89,8 +89,8 @@ def _facts(facts: tuple[Fact, ...]) -> Iterator[object]:
     grid.add_column(style=QUIET)
     for fact in facts:
         number = isinstance(fact.value, int)
-        digits, short = (exact(int(fact.value)), human(int(fact.value))) if number else (str(fact.value or ""), "")  # type: ignore[arg-type]
-        grid.add_row(fact.label, digits, short, f"{fact.unit}, {fact.note}" if fact.note else fact.unit)
+        digits, brief = (exact(int(fact.value)), short(int(fact.value), fact.unit)) if number else (str(fact.value or ""), "")  # type: ignore[arg-type]
+        grid.add_row(fact.label, digits, brief, f"{fact.unit}, {fact.note}" if fact.note else fact.unit)
     yield grid
 
 
