@@ -140,29 +140,26 @@ def _tree(result: Params) -> Node:
     stacks = []
     for stack in result.architecture.stacks:
         own = [row for row in result.rows if row.entry.stack is stack and not row.tensor.buffer]
-        sections = []
-        for index, label, count in _sections(stack):
-            chosen = [
-                row
-                for row in own
-                if (row.entry.section if index is None else row.entry.run) == (label if index is None else index)
-            ]
-            if chosen:
-                sections.append(_section(label, count, chosen))
-        stacks.append(total(stack.name, sections))
+        sections: dict[str, list[Row]] = {}
+        for row in own:
+            sections.setdefault(row.entry.section, []).append(row)
+        counts: dict[str, int] = {}
+        for run in stack.runs:
+            counts[run.block.name] = counts.get(run.block.name, 0) + run.count
+        order = [name for name in ("inputs", *counts, "outputs") if name in sections]
+        stacks.append(total(stack.name, [_section(name, counts.get(name, 1), sections[name]) for name in order]))
     return stacks[0] if len(stacks) == 1 else total(result.architecture.name, stacks)
 
 
-def _sections(stack: Any) -> list[tuple[int | None, str, int]]:
-    runs = [(index, run.block.name, run.count) for index, run in enumerate(stack.runs)]
-    return [(None, "inputs", 1), *runs, (None, "outputs", 1)]
-
-
 def _section(label: str, count: int, chosen: list[Row]) -> Node:
-    groups: dict[str, dict[str, list[Node]]] = {}
+    """A section, or all blocks of one name wherever they stand in the stack."""
+    tensors: dict[tuple[str, str, str, int], list[Row]] = {}
     for row in chosen:
-        layers = groups.setdefault(row.entry.sublayer, {})
-        layers.setdefault(".".join((row.entry.name, *row.part)), []).append(_leaf(row))
+        layer = ".".join((row.entry.name, *row.part))
+        tensors.setdefault((row.entry.sublayer, layer, row.tensor.name, row.size), []).append(row)
+    groups: dict[str, dict[str, list[Node]]] = {}
+    for (sublayer, layer, *_), same in tensors.items():
+        groups.setdefault(sublayer, {}).setdefault(layer, []).append(_leaf(same))
     children = []
     for sublayer, layers in groups.items():
         nodes = [total(name, leaves) for name, leaves in layers.items()]
@@ -170,19 +167,19 @@ def _section(label: str, count: int, chosen: list[Row]) -> Node:
     return total(f"{label} ×{count}" if count > 1 else label, children)
 
 
-def _leaf(row: Row) -> Node:
+def _leaf(same: list[Row]) -> Node:
+    """One tensor of all blocks of a name."""
+    row, copies = same[0], sum(row.copies for row in same)
     names = [name_of(axis) for axis in row.tensor.axes]
     values = [str(row.declaration.axes[axis]) for axis in row.tensor.axes]
     note = ""
-    if row.copies == 0:
+    if copies == 0:
         note = f"shared ({(row.tensor.share or '').lstrip('.')}): counted at its first place"
         names, values = ["0"], ["0"]
-    elif row.copies > 1:
-        names, values = ["n_blocks", *names], [str(row.copies), *values]
+    elif copies > 1:
+        names, values = ["n_blocks", *names], [str(copies), *values]
     elif row.entry.applied > 1:
         note = f"one tensor, applied {row.entry.applied} times"
     if row.tensor.unused:
         note = "stored, but never used"
-    return Node(
-        row.tensor.name, row.size * row.copies, formula="·".join(names), substituted="·".join(values), note=note
-    )
+    return Node(row.tensor.name, row.size * copies, formula="·".join(names), substituted="·".join(values), note=note)
