@@ -48,7 +48,9 @@ def weights(layer: Any) -> list[Weight]:
 
 def relative_table(layer: Any) -> Weight:
     """A bias for each bucket of distances and each head; T5 keeps one for all layers of a stack."""
-    return table("relative_bias", layer.n_buckets or 1, layer.n_heads, share=".relative_bias" if layer.relative_shared else None)
+    return table(
+        "relative_bias", layer.n_buckets or 1, layer.n_heads, share=".relative_bias" if layer.relative_shared else None
+    )
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:

@@ -16,7 +16,15 @@ from .plan import Placed, PlacedStack
 from .weights import Array, Sizes, Weight
 
 # What libraries store beside the weights and compute anew: tables of positions, masks.
-_BUFFERS = ("position_ids", "token_type_ids", "inv_freq", "attn.bias", "attn.masked_bias", "embed_scale", "embed_positions.weight")
+_BUFFERS = (
+    "position_ids",
+    "token_type_ids",
+    "inv_freq",
+    "attn.bias",
+    "attn.masked_bias",
+    "embed_scale",
+    "embed_positions.weight",
+)
 
 
 class _Part(NamedTuple):
@@ -51,7 +59,9 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
     for name in given:
         if name not in known and not name.endswith(_BUFFERS):
             shape = tuple(np.shape(given[name]))
-            raise UnknownNameError(f"tensor of shape {shape}", name, known, hint=f"{architecture.name} has none of this name")
+            raise UnknownNameError(
+                f"tensor of shape {shape}", name, known, hint=f"{architecture.name} has none of this name"
+            )
     return _joined_experts(found)
 
 
@@ -97,9 +107,13 @@ def _stored(architecture: Architecture, stacks: list[PlacedStack]) -> tuple[Grou
                 for number, stored in enumerate(names):
                     logical = f"{name}#{number}" if len(names) > 1 else name
                     one = weight._replace(groups=weight.groups[1:], per_expert=False) if len(names) > 1 else weight
-                    groups.setdefault(stored, (rule, []))[1].append(_Part(logical, one, _as_stored(one, rule), _turns(placed, weight)))
+                    groups.setdefault(stored, (rule, []))[1].append(
+                        _Part(logical, one, _as_stored(one, rule), _turns(placed, weight))
+                    )
             if len(names) == 1:
-                aliases |= {_filled(other.stored, placed): places[name] for other in others if "{x}" not in other.stored}
+                aliases |= {
+                    _filled(other.stored, placed): places[name] for other in others if "{x}" not in other.stored
+                }
     return groups, {alias: of for alias, of in aliases.items() if alias not in groups}
 
 
@@ -153,12 +167,12 @@ def _shape(parts: list[_Part], rule: Rule | None) -> Sizes:
     shape = list(parts[0].stored)
     if len(parts) > 1:
         shape[_along(parts[0], rule)] = sum(part.stored[_along(part, rule)] for part in parts)
-    return (1, *shape) if rule and rule.row else tuple(shape)
+    return (*[1] * (rule.row if rule else 0), *shape)
 
 
 def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str, Array]) -> None:
     """Take a stored tensor apart and turn each piece into the twin's shape."""
-    array = array[0] if rule and rule.row else array
+    array = array.reshape(array.shape[rule.row :]) if rule else array
     for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
         if part.weight.matrix and rule and not rule.transposed:
             piece = np.swapaxes(piece, -1, -2)

@@ -24,7 +24,7 @@ def weights(layer: Any) -> list[Weight]:
     if layer.bias:
         found += [vector("bz", *heads), vector("bx", *heads), vector("b_B", *groups), vector("b_C", *groups)]
         found += [vector("b_dt", layer.n_ssm_heads)]
-    found += [vector("bo", d)] if layer.out_bias else []
+    found += [vector("bo", d)] if (layer.bias if layer.out_bias is None else layer.out_bias) else []
     if layer.conv_bias:
         found += [vector("conv_x_b", *heads), vector("conv_B_b", *groups), vector("conv_C_b", *groups)]
     return found + ([vector("norm", *heads, mean=1.0)] if layer.norm else [])

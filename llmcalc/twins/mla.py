@@ -61,7 +61,9 @@ def _latent(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return latent, k_rope
 
 
-def _expanded(layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array) -> Array:
+def _expanded(
+    layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
+) -> Array:
     """Every head gets its keys and values."""
     k_nope, v = einsum("bkc,che->bkhe", latent, w.wkb), einsum("bkc,chv->bkhv", latent, w.wvb)
     shape = (*k_nope.shape[:3], k_rope.shape[-1])
@@ -70,7 +72,9 @@ def _expanded(layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Arra
     return einsum("bhqk,bkhv->bqhv", _softmax(layer, scores, hidden), v)
 
 
-def _absorbed(layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array) -> Array:
+def _absorbed(
+    layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
+) -> Array:
     """The up-projections move into the query and behind the mix, so that the cache is used as it is."""
     in_latent = einsum("bqhe,che->bqhc", q_nope, w.wkb)
     scores = einsum("bqhc,bkc->bhqk", in_latent, latent) + einsum("bqhe,bke->bhqk", q_rope, k_rope)

@@ -62,7 +62,9 @@ class Model:
         """Logits [b q V] of ``ids`` [b q] (encoder-decoder: of ``decoder_input_ids``), without a cache."""
         return self._run(ids, decoder_input_ids, token_type_ids, None, logits)
 
-    def prefill(self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all") -> tuple[Array, Cache]:
+    def prefill(
+        self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all"
+    ) -> tuple[Array, Cache]:
         """The same, and the cache that the next step needs."""
         cache = Cache()
         return self._run(ids, decoder_input_ids, None, cache, logits), cache

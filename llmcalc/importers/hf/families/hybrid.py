@@ -15,6 +15,7 @@ from ....layers.moe import Moe
 from ..config import Config
 from ..rules import causal_lm, glu, grouped, layer_types, prenorm_block, rmsnorm, rope_attention, sublayer
 from .moe import sparse_layers
+from .ssm import time_step_limits
 
 
 def qwen3_next(config: Config) -> Architecture:
@@ -24,7 +25,7 @@ def qwen3_next(config: Config) -> Architecture:
     head = config.optional_size("head_dim")
     rotary = int((head or width // config.size("num_attention_heads")) * config.partial_rotary(0.25))
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, gated=True, qk_norm="head", rotary_dim=rotary),
+        "full_attention": rope_attention(config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary),
         "linear_attention": gated_delta_net(config),
     }
     experts = Moe(
@@ -33,6 +34,7 @@ def qwen3_next(config: Config) -> Architecture:
         config.size("num_experts"),
         config.size("num_experts_per_tok"),
         config.activation(),
+        renormalise=config.flag("norm_topk_prob", True),
         d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True),
         shared_gate=True,
     )
@@ -131,7 +133,10 @@ def nemotron_h(config: Config) -> Architecture:
                 gated=False,
                 expert_bias=False,
                 router="sigmoid",
+                renormalise=config.flag("norm_topk_prob", True),
+                routed_scale=config.number("routed_scaling_factor") or 1.0,
                 correction_bias="buffer",
+                group_score="two",
                 n_groups=config.size("n_group", 1),
                 top_groups=config.size("topk_group", 1),
                 d_ff_shared=config.size("moe_shared_expert_intermediate_size"),
@@ -179,6 +184,8 @@ def _nemotron_mamba(config: Config) -> Mamba2:
         config.size("chunk_size"),
         bias=config.flag("use_bias"),
         conv_bias=config.flag("use_conv_bias"),
+        norm_eps=config.number("layer_norm_epsilon") or 1e-5,
+        **time_step_limits(config),
     )
 
 

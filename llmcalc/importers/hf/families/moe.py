@@ -150,8 +150,10 @@ def gpt_oss(config: Config) -> Architecture:
         config.size("num_experts_per_tok"),
         "quick_gelu",  # x · sigmoid(1.702 x), which the class writes out whatever hidden_act says
         clamp=config.number("swiglu_limit"),
+        up_offset=1.0,
         expert_bias=True,
         router_bias=True,
+        renormalise=True,
     )
     kinds = {
         name: prenorm_block(label, norm, attention=rope_attention(config, sinks=True, window=span), mlp=feed)

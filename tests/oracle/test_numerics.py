@@ -1,0 +1,284 @@
+"""The twins give the logits of transformers' own classes: tiny models of many configs, run side by side in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+import llmcalc
+
+TOLERANCE = 5e-5  # relative to the largest logit; transformers computes norms and softmax in float32
+BATCH, TOKENS, VOCAB = 2, 11, 61
+SPREAD = 0.15
+
+SMALL: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "hidden_size": 24,
+    "intermediate_size": 20,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+GPT2 = {
+    "vocab_size": VOCAB,
+    "n_positions": 32,
+    "n_embd": 24,
+    "n_layer": 3,
+    "n_head": 4,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+BERT = {key: SMALL[key] for key in SMALL if "key_value" not in key and "_id" not in key}
+MLA = {"q_lora_rank": 10, "kv_lora_rank": 8, "qk_nope_head_dim": 6, "qk_rope_head_dim": 4, "v_head_dim": 10}
+DEEPSEEK = {
+    **SMALL,
+    **MLA,
+    "num_key_value_heads": 4,
+    "moe_intermediate_size": 12,
+    "n_routed_experts": 8,
+    "n_shared_experts": 2,
+}
+DEEPSEEK |= {"num_experts_per_tok": 3, "n_group": 4, "topk_group": 2, "first_k_dense_replace": 1}
+T5 = {
+    "vocab_size": VOCAB,
+    "d_model": 24,
+    "d_kv": 10,
+    "d_ff": 20,
+    "num_layers": 2,
+    "num_decoder_layers": 3,
+    "num_heads": 4,
+}
+T5 |= {"relative_attention_num_buckets": 8, "relative_attention_max_distance": 9, "decoder_start_token_id": 0}
+BART = {"vocab_size": VOCAB, "d_model": 24, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4}
+BART |= {"decoder_attention_heads": 2, "encoder_ffn_dim": 20, "decoder_ffn_dim": 28, "max_position_embeddings": 32}
+MAMBA = {"vocab_size": VOCAB, "hidden_size": 24, "num_hidden_layers": 2, "state_size": 6, "conv_kernel": 3}
+MAMBA2 = {**MAMBA, "num_heads": 6, "head_dim": 8, "expand": 2, "n_groups": 2, "chunk_size": 4}
+
+
+def rope(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"rope_parameters": {"rope_type": kind, "rope_theta": 10000.0, **fields}}
+
+
+LLAMA3 = {"factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
+YARN = {"factor": 4.0, "original_max_position_embeddings": 8}
+
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("gpt2", "plain", GPT2),
+    ("gpt2", "scaled by layer", {**GPT2, "scale_attn_by_inverse_layer_idx": True, "n_inner": 20}),
+    (
+        "gpt2",
+        "unscaled",
+        {**GPT2, "scale_attn_weights": False, "activation_function": "relu", "tie_word_embeddings": False},
+    ),
+    ("llama", "plain", SMALL),
+    (
+        "llama",
+        "biased",
+        {**SMALL, "attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True, "head_dim": 10},
+    ),
+    ("llama", "llama3", {**SMALL, **rope("llama3", **LLAMA3)}),
+    ("llama", "linear", {**SMALL, **rope("linear", factor=3.0)}),
+    ("llama", "dynamic", {**SMALL, "max_position_embeddings": 6, **rope("dynamic", factor=2.0)}),
+    ("llama", "yarn", {**SMALL, **rope("yarn", **YARN)}),
+    ("mistral", "window", {**SMALL, "sliding_window": 4, "hidden_act": "gelu"}),
+    ("mistral", "no window", {**SMALL, "sliding_window": None, "tie_word_embeddings": True}),
+    ("mixtral", "window", {**SMALL, "num_local_experts": 5, "num_experts_per_tok": 3, "sliding_window": 4}),
+    ("qwen2", "windows above", {**SMALL, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}),
+    (
+        "qwen3",
+        "windows above",
+        {**SMALL, "head_dim": 10, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
+    ),
+    (
+        "qwen3",
+        "biased",
+        {**SMALL, "head_dim": 10, "attention_bias": True, "rms_norm_eps": 1e-3, "tie_word_embeddings": True},
+    ),
+    (
+        "qwen3_moe",
+        "plain",
+        {**SMALL, "head_dim": 10, "num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 12},
+    ),
+    (
+        "qwen3_moe",
+        "renormalised",
+        {**SMALL, "head_dim": 10, "num_experts": 5, "num_experts_per_tok": 2, "norm_topk_prob": True},
+    ),
+    ("gemma", "plain", {**SMALL, "head_dim": 10}),
+    ("gemma2", "plain", {**SMALL, "head_dim": 10, "sliding_window": 4, "query_pre_attn_scalar": 7}),
+    ("gemma2", "no caps", {**SMALL, "head_dim": 10, "attn_logit_softcapping": None, "final_logit_softcapping": None}),
+    ("gemma3_text", "plain", {**SMALL, "head_dim": 10, "sliding_window": 4, "num_hidden_layers": 7}),
+    (
+        "gpt_oss",
+        "plain",
+        {
+            **SMALL,
+            "head_dim": 10,
+            "num_local_experts": 5,
+            "num_experts_per_tok": 2,
+            "sliding_window": 4,
+            **rope("yarn", **YARN, truncate=False),
+        },
+    ),
+    ("deepseek_v3", "plain", DEEPSEEK),
+    ("deepseek_v3", "yarn", {**DEEPSEEK, **rope("yarn", **YARN, mscale=1.0, mscale_all_dim=0.7)}),
+    (
+        "deepseek_v3",
+        "variant",
+        {
+            **DEEPSEEK,
+            "q_lora_rank": None,
+            "norm_topk_prob": False,
+            "rope_interleave": False,
+            "attention_bias": True,
+            "n_group": 1,
+            "topk_group": 1,
+        },
+    ),
+    ("deepseek_v2", "grouped", {**DEEPSEEK, "topk_method": "group_limited_greedy", "routed_scaling_factor": 2.5}),
+    ("deepseek_v2", "greedy", {**DEEPSEEK, "topk_method": "greedy", "q_lora_rank": None}),
+    ("mamba", "plain", MAMBA),
+    (
+        "mamba",
+        "biased",
+        {**MAMBA, "use_bias": True, "use_conv_bias": False, "time_step_rank": 3, "tie_word_embeddings": False},
+    ),
+    ("mamba2", "plain", MAMBA2),
+    (
+        "mamba2",
+        "limits",
+        {**MAMBA2, "use_bias": True, "n_groups": 3, "time_step_limit": [0.3, 0.9], "tie_word_embeddings": True},
+    ),
+    (
+        "rwkv",
+        "plain",
+        {"vocab_size": VOCAB, "hidden_size": 24, "num_hidden_layers": 2, "intermediate_size": 20, "context_length": 32},
+    ),
+    ("bert", "plain", BERT),
+    (
+        "bert",
+        "causal",
+        {**BERT, "is_decoder": True, "hidden_act": "gelu_new", "tie_word_embeddings": False, "type_vocab_size": 3},
+    ),
+    ("roberta", "padded", {**BERT, "pad_token_id": 1, "type_vocab_size": 1}),
+    (
+        "albert",
+        "groups",
+        {**BERT, "embedding_size": 10, "num_hidden_groups": 2, "inner_group_num": 2, "num_hidden_layers": 4},
+    ),
+    ("openai-gpt", "plain", GPT2),
+    ("t5", "plain", T5),
+    ("t5", "gated", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
+    ("t5", "unscaled", {**T5, "scale_decoder_outputs": False, "feed_forward_proj": "gated-silu"}),
+    (
+        "switch_transformers",
+        "full experts",
+        {
+            **T5,
+            "num_experts": 3,
+            "expert_capacity": 2,
+            "router_bias": True,
+            "num_sparse_encoder_layers": 1,
+            "num_sparse_decoder_layers": 1,
+        },
+    ),
+    ("switch_transformers", "untied", {**T5, "num_experts": 3, "expert_capacity": 64, "tie_word_embeddings": False}),
+    ("bart", "plain", BART),
+    ("bart", "scaled", {**BART, "scale_embedding": True, "tie_word_embeddings": False, "activation_function": "relu"}),
+    (
+        "qwen3_next",
+        "plain",
+        {
+            **SMALL,
+            "head_dim": 10,
+            "num_hidden_layers": 4,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+            "linear_key_head_dim": 5,
+            "linear_value_head_dim": 7,
+            "num_experts": 5,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 12,
+            "shared_expert_intermediate_size": 14,
+        },
+    ),
+    (
+        "jamba",
+        "plain",
+        {
+            **SMALL,
+            "num_hidden_layers": 4,
+            "attn_layer_period": 3,
+            "attn_layer_offset": 1,
+            "num_experts": 3,
+            "num_experts_per_tok": 2,
+            "mamba_d_state": 5,
+            "mamba_dt_rank": 4,
+            "use_mamba_kernels": False,
+        },
+    ),
+    (
+        "nemotron_h",
+        "plain",
+        {
+            **SMALL,
+            "layers_block_type": ["mamba", "moe", "attention", "mlp"],
+            "num_hidden_layers": 4,
+            "mamba_num_heads": 6,
+            "mamba_head_dim": 8,
+            "ssm_state_size": 5,
+            "n_groups": 2,
+            "chunk_size": 4,
+            "head_dim": 10,
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 12,
+            "moe_shared_expert_intermediate_size": 14,
+            "use_mamba_kernels": False,
+        },
+    ),
+]
+AUTO = (transformers.AutoModelForCausalLM, transformers.AutoModelForMaskedLM, transformers.AutoModelForSeq2SeqLM)
+
+
+def build(model_type: str, fields: dict[str, Any]) -> tuple[Any, Any]:
+    """A tiny model of transformers with random weights in float64, and its config."""
+    torch.manual_seed(0)
+    config = transformers.AutoConfig.for_model(model_type, **fields)
+    config._experts_implementation = "eager"
+    masked = model_type in ("bert", "roberta", "albert") and not fields.get("is_decoder")
+    auto = AUTO[2] if config.is_encoder_decoder else AUTO[1] if masked else AUTO[0]
+    model = auto.from_config(config, attn_implementation="eager", dtype=torch.float64).eval()
+    for name, parameter in model.named_parameters():
+        keeps = name.endswith(("A_log", "dt_bias", "time_decay", "time_first", "time_mix_key"))
+        parameter.data += SPREAD * torch.randn_like(parameter) if parameter.ndim == 1 or keeps else 0.0
+        if parameter.ndim > 1 and not keeps:
+            parameter.data = SPREAD * torch.randn_like(parameter)
+        if "router" in name or name.endswith(("gate.weight", "classifier.weight")):
+            parameter.data *= 8  # clear margins between experts
+    return model, config
+
+
+@pytest.mark.parametrize(("model_type", "variant", "fields"), CASES, ids=[f"{case[0]} {case[1]}" for case in CASES])
+def test_logits_are_those_of_transformers(model_type: str, variant: str, fields: dict[str, Any]) -> None:
+    model, config = build(model_type, fields)
+    ids = torch.randint(3, VOCAB, (BATCH, TOKENS), generator=torch.Generator().manual_seed(1))
+    if variant == "padded":
+        ids[0, -3:] = fields["pad_token_id"]
+    more = {"decoder_input_ids": ids.flip(1)[:, :7]} if config.is_encoder_decoder else {}
+    if fields.get("type_vocab_size", 1) > 1:
+        more["token_type_ids"] = ids % fields["type_vocab_size"]
+    with torch.no_grad():
+        wanted = model(ids, **more).logits.double().numpy()
+    twin = llmcalc.twin(llmcalc.load({**config.to_dict(), "architectures": [type(model).__name__]}))
+    twin.load({name: tensor.numpy() for name, tensor in model.state_dict().items()})
+    found = twin.forward(ids.numpy(), **{name: value.numpy() for name, value in more.items()})
+    assert np.abs(found - wanted).max() <= TOLERANCE * np.abs(wanted).max()
