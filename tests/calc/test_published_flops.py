@@ -1,0 +1,108 @@
+"""Published utilisation and FLOPs, in the tables' own terms."""
+
+import pytest
+
+import llmcalc
+from llmcalc.calc.conventions import training_flops_per_token
+
+PEAK = {"A100": 312e12, "TPU v4": 275e12}
+
+
+def gpt(layers, width, heads, vocab=51200):
+    sizes = (f"n_layers={layers}", f"d_model={width}", f"n_heads={heads}", f"vocab={vocab}")
+    return llmcalc.load("gpt3", overrides=sizes)
+
+
+def test_palm_utilisation():
+    """[chowdhery2022, Section 4.1 and Table 3]: 238.3k tokens a second on 6144 TPU v4 chips."""
+    palm, rate, chips = llmcalc.load("palm-540b"), 238.3e3, 6144
+    with_attention = rate * training_flops_per_token(palm, 2048, "palm") / (chips * PEAK["TPU v4"])
+    without = rate * 6 * llmcalc.params(palm).total / (chips * PEAK["TPU v4"])
+    assert round(100 * with_attention, 1) == 46.2
+    assert round(100 * without, 1) == 45.7
+
+
+# [korthikanti2022, Table 5]: layers, width, heads, GPUs, batch, seconds an iteration, MFU, HFU in percent
+TABLE_5 = """
+megatron-22b  48  6144  64   8   4  1.10  41.5  43.7
+gpt3-175b     96 12288  96  64  64 13.75  51.4  52.8
+turing-530b  105 20480 128 280 280 37.83  56.0  57.0
+"""
+
+
+@pytest.mark.parametrize("row", TABLE_5.strip().splitlines())
+def test_korthikanti_utilisation(row):
+    _, layers, width, heads, gpus, batch, seconds, mfu, hfu = row.split()
+    model = gpt(layers, width, heads)
+    tokens = int(batch) * 2048 / (float(seconds) * int(gpus) * PEAK["A100"])
+    rounding = 0.005 / float(seconds)  # seconds are printed to two decimals, percent to one
+    for convention, printed in (("korthikanti", float(mfu)), ("korthikanti-hardware", float(hfu))):
+        ours = 100 * tokens * training_flops_per_token(model, 2048, convention)
+        assert ours == pytest.approx(printed, abs=printed * rounding + 0.05)
+
+
+# [narayanan2021, Table 1]: billions of parameters, layers, width, heads, GPUs, batch, TFLOP/s a GPU, aggregate PFLOP/s
+TABLE_1 = """
+3.6    30  3072  32   64  512 138   8.8
+7.5    36  4096  32  128  512 142  18.2
+18.4   40  6144  48  256 1024 135  34.6
+145.6  80 12288  96 1536 2304 148 227.1
+529.6 105 20480 128 2520 2520 163 410.2
+"""
+
+
+@pytest.mark.parametrize("row", TABLE_1.strip().splitlines())
+def test_narayanan_parameters(row):
+    billions, layers, width, heads, *_ = row.split()
+    total = llmcalc.params(gpt(layers, width, heads)).total
+    assert total / 1e9 == pytest.approx(float(billions), abs=0.06)
+
+
+def test_narayanan_days():
+    """[narayanan2021, Section 5.1]: 175B on 1024 GPUs at 140 TFLOP/s for 300B tokens, and 1T on 3072 at 163."""
+    for layers, width, heads, gpus, rate, tokens, days in (
+        (96, 12288, 96, 1024, 140e12, 300e9, 34),
+        (128, 25600, 160, 3072, 163e12, 450e9, 84),
+    ):
+        flops = training_flops_per_token(gpt(layers, width, heads), 2048, "narayanan")
+        assert flops * tokens / (gpus * rate) / 86400 == pytest.approx(days, rel=0.04)
+
+
+def test_the_conventions_agree_with_the_exact_count_where_they_should():
+    """Korthikanti's model FLOPs are the contractions of a GPT without biases, all pairs counted."""
+    model = gpt(96, 12288, 96)
+    exact = llmcalc.flops(model, batch=1, seq=2048, mode="train", attention="dense").matmul / 2048
+    assert training_flops_per_token(model, 2048, "korthikanti") == pytest.approx(exact, rel=1e-12)
+
+
+# [brown2020, Table D.1]: training FLOPs, parameters in millions, FLOPs per parameter and token, tokens in billions
+TABLE_D1 = """
+t5-small      1.80e20     60 3 1000
+t5-base       6.60e20    220 3 1000
+t5-large      2.31e21    770 3 1000
+t5-3b         9.00e21   3000 3 1000
+t5-11b        3.30e22  11000 3 1000
+bert-base     1.64e20    109 6  250
+bert-large    5.33e20    355 6  250
+roberta-base  1.50e21    125 6 2000
+roberta-large 4.26e21    355 6 2000
+gpt3-small    2.25e20    125 6  300
+gpt3-medium   6.41e20    356 6  300
+gpt3-large    1.37e21    760 6  300
+gpt3-xl       2.38e21   1320 6  300
+gpt3-2.7b     4.77e21   2650 6  300
+gpt3-6.7b     1.20e22   6660 6  300
+gpt3-13b      2.31e22  12850 6  300
+gpt3-175b     3.14e23 174600 6  300
+"""
+# printed parameters that are not the model's: T5's label of 770M, and BERT-Large with RoBERTa-Large's count
+NOT_ITS_OWN = {"t5-large": 0.045, "t5-3b": 0.055, "t5-11b": 0.03, "bert-large": 0.06, "t5-base": 0.015, "t5-small": 0.01}
+
+
+@pytest.mark.parametrize("row", TABLE_D1.strip().splitlines())
+def test_gpt3_table_d1(row):
+    name, flops, millions, per_parameter, billions = row.split()
+    printed = float(millions) * 1e6 * int(per_parameter) * float(billions) * 1e9
+    assert printed == pytest.approx(float(flops), rel=0.005)
+    total = llmcalc.params(llmcalc.load(name)).total
+    assert total == pytest.approx(float(millions) * 1e6, rel=NOT_ITS_OWN.get(name, 0.005))
