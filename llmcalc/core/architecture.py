@@ -44,7 +44,7 @@ class Sublayer:
     """``x = after(x + post(Σ branch(pre(x))))``; a norm that is None is left out.
 
     Pre-norm models set ``pre``, post-norm models ``after``, Gemma's sandwich ``pre`` and ``post``. ``residual`` False:
-    nothing is added back.
+    nothing is added back. Sub-layers of one ``share`` hold the same tensors, wherever they stand (Zamba).
     """
 
     name: str
@@ -53,6 +53,7 @@ class Sublayer:
     post: Layer | None = None
     after: Layer | None = None
     residual: bool = True
+    share: str = ""
 
     def layers(self) -> Iterator[Named]:
         """All layers in the order in which they run, norms included."""
@@ -170,6 +171,12 @@ class Architecture:
     def is_encoder_decoder(self) -> bool:
         """Whether there is both an encoder and a decoder."""
         return {"encoder", "decoder"} <= {stack.role for stack in self.stacks}
+
+    def shrink(self) -> Architecture:
+        """A small architecture of the same structure, whose NumPy model runs in milliseconds."""
+        from .shrink import shrink
+
+        return shrink(self)
 
 
 @lru_cache(maxsize=8192)

@@ -16,7 +16,8 @@ from .layer import Layer
 
 class Entry(NamedTuple):
     """A layer in its place. ``run`` is the index of its run, or None outside the blocks; ``number`` that of its
-    sub-layer within the block. It is stored ``stored`` times and applied ``applied`` times.
+    sub-layer within the block. It is stored ``stored`` times and applied ``applied`` times; layers of one ``share`` and
+    name hold the same tensors.
     """
 
     stack: Stack
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
     stored: int
     applied: int
     number: int = 0
+    share: str = ""
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -60,8 +62,9 @@ def stack_entries(stack: Stack) -> Iterator[Entry]:
     for index, run in enumerate(stack.runs):
         stored = 1 if run.shared else run.count
         for number, sublayer in enumerate(run.block.sublayers):
+            place = (stack, run.block.name, index, sublayer.name)
             for name, layer in sublayer.layers():
-                yield Entry(stack, run.block.name, index, sublayer.name, name, layer, stored, run.count, number)
+                yield Entry(*place, name, layer, stored, run.count, number, sublayer.share)
     for name, layer in stack.outputs:
         yield Entry(stack, "outputs", None, "", name, layer, 1, 1)
 
@@ -77,7 +80,8 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
     for stack in stacks:
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
-                for tensor in declaration.tensors:
+                for own in declaration.tensors:
+                    tensor = _identified(own, entry, part) if entry.share else own
                     size = elements(tensor, declaration)
                     copies = entry.stored
                     if tensor.share:
@@ -91,6 +95,14 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
                             )
                     found.append(Row(entry, part, declaration, tensor, size, copies))
     return found
+
+
+def _identified(tensor: Tensor, entry: Entry, part: tuple[str, ...]) -> Tensor:
+    """A tensor of a shared sub-layer, under the identity that its fellows have too."""
+    from dataclasses import replace
+
+    identity = ".".join((entry.stack.name, entry.share, entry.name, *part, tensor.name))
+    return replace(tensor, share=tensor.share or identity)
 
 
 def elements(tensor: Tensor, declaration: Declaration) -> int:

@@ -50,6 +50,9 @@ class Attention(Layer):
         window: a query sees this many tokens, itself included.
         chunk: a query sees only tokens of its own chunk of this length.
         cross: keys and values come from the encoder, of width ``d_source`` (default: d_model).
+        d_input: width of the input where it is not d_model (Zamba: the residual stream beside the embeddings).
+        adapter_rank: queries, keys and values have low-rank corrections of this rank beside their projections.
+        n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
         clip: queries, keys and values are clamped to this bound (OLMo, DBRX).
         gated: the output is multiplied by ``sigmoid(x wgate)``, as wide as the values of all heads.
         gate_per_head: one gate a head instead of one a value.
@@ -107,6 +110,9 @@ class Attention(Layer):
     chunk: int | None = None
     cross: bool = False
     d_source: int | None = None
+    d_input: int | None = None
+    adapter_rank: int | None = None
+    n_adapters: int = 1
     clip: float | None = None
     gated: bool = False
     gate_per_head: bool = False
@@ -155,6 +161,8 @@ class Attention(Layer):
             raise SizeError("only cross-attention has streams", where="attention")
         if self.window and self.chunk:
             raise SizeError("window and chunk exclude each other", where="attention")
+        if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
+            raise SizeError("adapter_rank goes with projections of queries, keys and values", where="attention")
 
     def declare(self) -> Declaration:
         """Projections of queries, keys and values; scores and mix; output projection."""
@@ -168,7 +176,7 @@ class Attention(Layer):
     def _axes(self) -> dict[str, int | str]:
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head, "v": self.d_head_v}
         sizes |= {"r": self.rotary_dim, "src": self.d_source, "u": self.n_buckets, "w": self.window, "Z": self.chunk}
-        sizes |= {"pre": self.prefix}
+        sizes |= {"pre": self.prefix, "in": self.d_input, "ar": self.adapter_rank, "na": self.n_adapters}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}
         if self.streams > 1:
             axes |= {"ms": self.streams, "q": "q * ms"}
@@ -181,14 +189,15 @@ class Attention(Layer):
         return axes
 
     def _tensors(self, declaration: Declaration) -> None:
-        source = "src" if self.cross else "d"
-        declaration.weights("wq[d | h e]", unused=self.unused)
+        own = self._input_axis()
+        source = "src" if self.cross else own
+        declaration.weights(f"wq[{own} | h e]", unused=self.unused)
         if not self.kv_reused:
             declaration.weights(f"wk[{source} | g e]", unused=self.unused)
         if not (self.kv_reused or self.values_are_keys):
             declaration.weights(f"wv[{source} | g v]", unused=self.unused)
         if self.gated:
-            declaration.weights(f"wgate[d | {self._gate_axes()}]", unused=self.unused)
+            declaration.weights(f"wgate[{own} | {self._gate_axes()}]", unused=self.unused)
         declaration.weights("wo[h v | d]", unused=self.unused)
         biases = {
             "bq[h e]": self.q_bias,
@@ -204,6 +213,9 @@ class Attention(Layer):
             for name, of in zip("q" if self.kv_reused else "qk", axes, strict=False):
                 present = [f"{name}_norm[{of}]"] * self.qk_norm_scale + [f"{name}_norm_b[{of}]"] * self.qk_norm_bias
                 declaration.weights(*present, unused=self.unused)
+        if self.adapter_rank:
+            for name in "qkv":
+                declaration.weights(f"w{name}_a[na; {own} | ar]", f"w{name}_b[na; ar | {own}]", unused=self.unused)
         if self.o_norm:
             declaration.weights("o_norm[h v]", unused=self.unused)
         if self.sinks:
@@ -214,8 +226,10 @@ class Attention(Layer):
 
     def _project(self) -> list[str]:
         rows = "b n" if self.cross else "b q"
-        lines = ["q[b q h e] = x[b q d] wq[d h e]", *(["q[b q h e] = add(q, bq)"] if self.q_bias else [])]
+        own = self._input_axis()
+        lines = [f"q[b q h e] = x[b q {own}] wq[{own} h e]", *(["q[b q h e] = add(q, bq)"] if self.q_bias else [])]
         lines += [] if self.kv_reused else self._project_keys_and_values(rows)
+        lines += self._adapt() if self.adapter_rank else []
         if self.qk_norm != "none":
             weights = ["_norm"] * self.qk_norm_scale + ["_norm_b"] * self.qk_norm_bias
             for name, axes in (("q", "b q h e"), ("k", f"{rows} g e"))[: 1 if self.kv_reused else 2]:
@@ -231,8 +245,8 @@ class Attention(Layer):
         return lines
 
     def _project_keys_and_values(self, rows: str) -> list[str]:
-        source = f"src[{rows} src]" if self.cross else f"x[{rows} d]"
-        width = "src" if self.cross else "d"
+        source = f"src[{rows} src]" if self.cross else f"x[{rows} {self._input_axis()}]"
+        width = "src" if self.cross else self._input_axis()
         lines = [f"k[{rows} g e] = {source} wk[{width} g e]", *([f"k[{rows} g e] = add(k, bk)"] if self.k_bias else [])]
         if self.values_are_keys:
             lines += [f"v[{rows} g v] = copy(k)"]
@@ -272,7 +286,7 @@ class Attention(Layer):
         if self.gated:
             axes = self._gate_axes()
             lines += [
-                f"gate[b q {axes}] = x[b q d] wgate[d {axes}]",
+                f"gate[b q {axes}] = x[b q {self._input_axis()}] wgate[{self._input_axis()} {axes}]",
                 *([f"gate[b q {axes}] = add(gate, bgate)"] if self.gate_bias != "none" else []),
                 f"gate[b q {axes}] = {self.gate_function}(gate)",
                 "o[b q h v] = mul(o, gate)",
@@ -280,6 +294,19 @@ class Attention(Layer):
         lines += ["o[b q h v] = rmsnorm(o, o_norm)"] if self.o_norm else []
         lines += ["y[b q d] = o[b q h v] wo[h v d]", *(["y[b q d] = add(y, bo)"] if self.o_bias else [])]
         return lines
+
+    def _adapt(self) -> list[str]:
+        own, lines = self._input_axis(), []
+        for name, axes in (("q", "h e"), ("k", "g e"), ("v", "g v")):
+            lines += [
+                f"{name}a[b q ar] = x[b q {own}] w{name}_a[{own} ar]",
+                f"{name}a[b q {own}] = {name}a[b q ar] w{name}_b[ar {own}]",
+                f"{name}[b q {axes}] = add({name}, {name}a)",
+            ]
+        return lines
+
+    def _input_axis(self) -> str:
+        return "in" if self.d_input else "d"
 
     def _gate_axes(self) -> str:
         return "h" if self.gate_per_head else "h v"

@@ -24,7 +24,7 @@ class Mamba(Layer):
         conv_bias: bias of the convolution.
         bcdt_norm: a norm on Δ, B and C: ``none``, ``rmsnorm`` with weights (Jamba), ``plain`` without (Falcon Mamba).
         norm_eps: added under the root of that norm.
-        n_heads: heads with Δ, B and C of their own; they divide d_inner (Zamba).
+        n_heads: heads with Δ, B and C of their own, which divide d_inner (Zamba); None: there is one Δ, B and C.
     """
 
     d_model: int
@@ -36,25 +36,26 @@ class Mamba(Layer):
     conv_bias: bool = True
     bcdt_norm: str = "none"
     norm_eps: float = 1e-6
-    n_heads: int = 1
+    n_heads: int | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"bcdt_norm": ("none", "rmsnorm", "plain")}
 
     def __post_init__(self) -> None:
         self.check()
-        self.must_divide("n_heads", "d_inner")
-        if self.n_heads > 1 and self.bcdt_norm != "none":
+        if self.n_heads is not None:
+            self.must_divide("n_heads", "d_inner")
+        if self.n_heads is not None and self.bcdt_norm != "none":
             raise SizeError(f"n_heads is {self.n_heads}; a bcdt_norm goes with one head", where="mamba")
 
     def declare(self) -> Declaration:
         """Input projection to x and z, convolution, projections to Δ, B, C, scan, output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "N": self.d_state, "K": self.d_conv}
         axes |= {"R": self.dt_rank, "qc": "q", "qd": "q", "Kt": "K - 1"}
-        if self.n_heads > 1:
+        if self.n_heads is not None:
             axes |= {"H": self.n_heads, "P": self.d_inner // self.n_heads}
         declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"})
         declaration.weights("wx[d | i]", "wz[d | i]", "conv[i; K]")
-        if self.n_heads > 1:
+        if self.n_heads is not None:
             declaration.weights("w_dt[H; P | R]", "w_B[H; P | N]", "w_C[H; P | N]", "dt_up[H; R | P]", "dt_b[H; P]")
             declaration.weights("A_log[H; P; N]", "D[H; P]", "wo[i | d]")
         else:
@@ -66,7 +67,9 @@ class Mamba(Layer):
             declaration.weights("conv_b[i]")
         if self.bcdt_norm == "rmsnorm":
             declaration.weights("dt_norm[R]", "B_norm[N]", "C_norm[N]")
-        declaration.equations(*self._project(), *(_HEADS if self.n_heads > 1 else self._scan()), *self._output())
+        declaration.equations(
+            *self._project(), *(_HEADS if self.n_heads is not None else self._scan()), *self._output()
+        )
         declaration.state("conv[b i Kt]", "conv")
         declaration.state("ssm[b i N]", "recurrent")
         return declaration

@@ -44,7 +44,6 @@ class Mamba2(Layer):
 
     def __post_init__(self) -> None:
         self.check()
-        self.derive(out_bias=self.bias)
         self.must_divide("n_groups", "n_ssm_heads")
 
     def declare(self) -> Declaration:
@@ -71,7 +70,7 @@ class Mamba2(Layer):
         )
         if self.bias:
             declaration.weights("bz[H P]", "bx[H P]", "b_B[G N]", "b_C[G N]", "b_dt[H]")
-        if self.out_bias:
+        if self._biased_output():
             declaration.weights("bo[d]")
         if self.conv_bias:
             declaration.weights("conv_x_b[H P]", "conv_B_b[G N]", "conv_C_b[G N]")
@@ -100,11 +99,18 @@ class Mamba2(Layer):
             lines.append(f"{name}[b q {axes}] = silu({name})")
         return [*lines, "dt[b q H] = add(dt, dt_b)", "dt[b q H] = softplus(dt)"]
 
+    def _biased_output(self) -> bool:
+        return self.bias if self.out_bias is None else self.out_bias
+
     def _output(self) -> list[str]:
         lines = ["y[b q H P] = add(y, D)"]
         lines += ["gz[b q H P] = silu(z)", "y[b q H P] = mul(y, gz)"]
         lines += ["y[b q H P] = rmsnorm(y, norm)"] if self.norm else []
-        return [*lines, "out[b q d] = y[b q H P] wo[H P d]", *(["out[b q d] = add(out, bo)"] if self.out_bias else [])]
+        return [
+            *lines,
+            "out[b q d] = y[b q H P] wo[H P d]",
+            *(["out[b q d] = add(out, bo)"] if self._biased_output() else []),
+        ]
 
 
 _SCAN = [

@@ -40,6 +40,8 @@ class Mlp(Layer):
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
         padded_to: implementations pad the tokens to a multiple of this.
+        adapter_rank: the matrices that read the input have low-rank corrections of this rank beside them.
+        n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
         streams: copies of every token that it runs on (ProphetNet).
     """
 
@@ -55,6 +57,8 @@ class Mlp(Layer):
     globals_dropped: bool = False
     padded_to: int | None = None
     streams: int = 1
+    adapter_rank: int | None = None
+    n_adapters: int = 1
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
@@ -68,6 +72,11 @@ class Mlp(Layer):
             declaration.weights(*(["bg[f]"] if self.gated else []), "bu[f]", "bd[d]")
         if self.inner_norm:
             declaration.weights("norm[f]")
+        if self.adapter_rank:
+            declaration.axes |= {"ar": self.adapter_rank, "na": self.n_adapters}
+            declaration.weights(
+                "w_a[na; d | ar]", *(f"w{name}_b[na; ar | f]" for name in ("gu" if self.gated else "u"))
+            )
         if self.activation in LEARNED:
             declaration.axes["one"] = 1
             declaration.weights("alpha_p[one]", "alpha_n[one]")
@@ -85,12 +94,15 @@ class Mlp(Layer):
 
     def _lines(self) -> list[str]:
         lines = []
+        lines += ["ga[b q ar] = x[b q d] w_a[d ar]"] if self.adapter_rank else []
         scalars = ", alpha_p, alpha_n" if self.activation in LEARNED else ""
         if self.gated:
             lines += ["g[b q f] = x[b q d] wg[d f]", *(["g[b q f] = add(g, bg)"] if self.bias else [])]
+            lines += ["gl[b q f] = ga[b q ar] wg_b[ar f]", "g[b q f] = add(g, gl)"] if self.adapter_rank else []
             lines += ["g[b q f] = clamp(g)"] if self.clamp else []
             lines += [f"a[b q f] = {self.activation}(g{scalars})"]
         lines += ["u[b q f] = x[b q d] wu[d f]", *(["u[b q f] = add(u, bu)"] if self.bias else [])]
+        lines += ["ul[b q f] = ga[b q ar] wu_b[ar f]", "u[b q f] = add(u, ul)"] if self.adapter_rank else []
         if self.gated:
             lines += ["u[b q f] = clamp(u)"] if self.clamp else []
             lines += ["m[b q f] = mul(a, u)"]

@@ -14,7 +14,8 @@ matrix), and conditions: ``encoder`` or
 (another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
 branch. ``{a}`` is the number of an adapter stored on its own: sub-layers ``shared0`` and ``shared1`` hold them in turn.
 
-A layout called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file.
+A layout called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file (by
+default what stands before the blocks).
 """
 
 from __future__ import annotations
@@ -87,7 +88,13 @@ def find_layout(name: str) -> Layout:
         hint = "the names of the stored tensors are not known for this architecture"
         raise UnknownNameError("layout", name, [], hint=hint) from None
     text: str = module.TEXT
-    prefix: str = getattr(module, "PREFIX", "")
+    prefix: str = getattr(module, "PREFIX", _block_prefix(text))
     if bare and prefix:
         text = "\n".join(line.removeprefix(prefix) for line in text.splitlines())
     return read_layout(text)
+
+
+def _block_prefix(text: str) -> str:
+    """The attribute under which a class with a head keeps its blocks, such as ``model.``."""
+    first = next((line for line in text.splitlines() if "{i}" in line), "").partition(".")[0]
+    return f"{first}." if first and "{" not in first else ""

@@ -109,7 +109,7 @@ class Builder:
             for place, value in self.mapping(around, (*where, "norms"), "norms", NORM_PLACES).items()
             if value is not None
         }
-        kinds = {key: value for key, value in data.items() if key not in ("norms", "residual")}
+        kinds = {key: value for key, value in data.items() if key not in ("norms", "residual", "share")}
         if not kinds:
             raise self.error("a sub-layer has at least one layer kind", path)
         single = len(kinds) == 1
@@ -125,7 +125,10 @@ class Builder:
         residual = data.get("residual", True)
         if type(residual) is not bool:
             raise self.error(f"residual is {shown(residual)}; it is true or false", (*path, "residual"))
-        return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), residual)
+        share = data.get("share", "")
+        if not isinstance(share, str):
+            raise self.error(f"share is {shown(share)}; it is a text", (*path, "share"))
+        return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), residual, share)
 
     def one(self, data: Any, width: int, path: Path) -> Layer:
         """``{kind: {fields}}`` with exactly one kind."""

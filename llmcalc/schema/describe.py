@@ -83,7 +83,8 @@ def _sublayer(sublayer: Sublayer, stack: Stack) -> dict[str, Any]:
     }
     norms = {place: {norm.kind(): _fields(norm, stack)} for place, norm in places.items() if norm}
     data |= {"norms": norms} if norms else {}
-    return data if sublayer.residual else {**data, "residual": False}
+    data |= {} if sublayer.residual else {"residual": False}
+    return {**data, "share": sublayer.share} if sublayer.share else data
 
 
 def _means(name: str, layer: Layer) -> bool:

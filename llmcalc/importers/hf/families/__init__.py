@@ -154,6 +154,18 @@ persimmon         neox.persimmon
 bloom             neox.bloom
 falcon            neox.falcon
 mpt               neox.mpt
+gptj              gptj.gptj
+codegen           gptj.gptj
+ctrl              gptj.ctrl
+gpt_neo           gpt_neo.gpt_neo
+gpt_bigcode       gpt_neo.gpt_bigcode
+opt               opt.opt
+biogpt            opt.biogpt
+xglm              opt.xglm
+phi               phi.phi
+phi3              phi.phi3
+starcoder2        phi.starcoder2
+stablelm          phi.stablelm
 """
 
 

@@ -1,0 +1,140 @@
+"""Zamba and Zamba-2: Mamba layers, before some of which stands a transformer layer that they share.
+
+The shared layer reads the residual stream beside the token embeddings; what it gives is added to the input of the Mamba
+layer behind it, not to the stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+
+from ....core.architecture import Architecture, Block, Sublayer
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.linear import Linear
+from ....layers.mamba import Mamba
+from ....layers.mamba2 import Mamba2
+from ....layers.mlp import Mlp
+from ..config import Config
+from ..rules import causal_lm, chosen, layer_types, rmsnorm, sublayer
+
+_PUBLISHED = "linear*6 hybrid " * 7 + "linear*4 hybrid linear*3 hybrid linear*2"  # the pattern of Zamba2-2.7B
+
+
+def zamba(config: Config) -> Architecture:
+    """Zamba [glorioso2024a]: one shared layer; Mamba layers with several heads."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
+    config.ignore("hidden_mamba_act")
+    rank = config.get("mamba_dt_rank")
+    mamba = Mamba(
+        width,
+        config.size("mamba_expand") * width,
+        config.size("mamba_d_state"),
+        config.size("mamba_d_conv"),
+        ceil(width / 16) if rank == "auto" else config.size("mamba_dt_rank"),
+        bias=config.flag("mamba_proj_bias"),
+        conv_bias=config.flag("mamba_conv_bias"),
+        n_heads=config.size("n_mamba_heads"),
+    )
+    first = ["linear_attention", "linear_attention", "hybrid"]
+    rest = ["hybrid" if i % period == offset else "linear_attention" for i in range(layers - len(first))]
+    types = _types(config, first + rest)
+    wide = config.optional_size("attention_hidden_size", zero_is_none=True) or 2 * width
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True)
+    return _zamba(config, types, mamba, _attention(config, wide, "none"), mlp, 1)
+
+
+def zamba2(config: Config) -> Architecture:
+    """Zamba-2 [glorioso2024b]: shared layers in turn, each place with low-rank corrections of its own; Mamba-2."""
+    width, heads = config.size("hidden_size"), config.size("n_mamba_heads")
+    inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
+    config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups hybrid_layer_ids")
+    mamba = Mamba2(
+        width,
+        heads,
+        config.optional_size("mamba_headdim") or _split(config, inner, heads),
+        config.size("mamba_d_state"),
+        config.size("mamba_ngroups"),
+        config.size("mamba_d_conv"),
+        config.size("chunk_size"),
+        bias=biased,
+    )
+    config.get("num_hidden_layers")
+    types = _types(config, _published())
+    wide = config.optional_size("attention_hidden_size") or 2 * width
+    rank = config.size("adapter_rank")
+    attention = _attention(config, wide, "rope" if config.flag("use_mem_rope") else "none")
+    if config.flag("use_shared_attention_adapter"):
+        attention = replace(attention, adapter_rank=rank)
+    d_ff = config.optional_size("intermediate_size", zero_is_none=True) or 4 * width
+    mlp = Mlp(width, d_ff, config.activation(), gated=True, bias=biased, adapter_rank=rank)
+    return _zamba(config, types, mamba, attention, mlp, config.size("num_mem_blocks"))
+
+
+def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention, mlp: Mlp, turns: int) -> Architecture:
+    """Blocks of both types; hybrid ones take the ``turns`` shared layers in turn. A class whose head is not tied does
+    not share its layers either.
+    """
+    norm = rmsnorm(config, config.size("hidden_size"))
+    wide = rmsnorm(config, attention.d_input or attention.d_model)
+    plain, behind = sublayer("mamba", mamba, pre=norm), sublayer("decoder", mamba, pre=norm)
+    shared = config.flag("tie_word_embeddings", True)
+    hybrids = types.count("hybrid")
+    kinds = {"linear_attention": Block("mamba", (plain,))}
+    for turn in range(turns):
+        places = len(range(turn, hybrids, turns))  # with corrections of their own, all kept in the shared layer
+        if not places:
+            continue
+        own = _with_adapters(attention, places), _with_adapters(mlp, places)
+        parts = [
+            replace(sublayer(f"{name}{turn}", layer, pre=pre), residual=False, share=f"{name}{turn}" if shared else "")
+            for name, layer, pre in (("shared_attention", own[0], wide), ("shared_mlp", own[1], norm))
+        ]
+        output = Linear(norm.d_model, norm.d_model, bias=False)
+        linear = replace(sublayer("linear", output), residual=False)
+        kinds[f"hybrid{turn}"] = Block(f"hybrid{turn}" if turns > 1 else "hybrid", (*parts, linear, behind))
+    count, order = 0, []
+    for kind in types:
+        order.append(f"hybrid{count % turns}" if kind == "hybrid" else kind)
+        count += kind == "hybrid"
+    return causal_lm(config, chosen(kinds, order), norm)
+
+
+def _with_adapters(layer: Layer, places: int) -> Layer:
+    return replace(layer, n_adapters=places) if layer.adapter_rank else layer  # type: ignore
+
+
+def _attention(config: Config, wide: int, positions: str) -> Attention:
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    head = config.optional_size("attention_head_dim", zero_is_none=True) or _split(config, 2 * width, heads)
+    return Attention(
+        width,
+        heads,
+        config.optional_size("num_key_value_heads") or heads,
+        head,
+        positions=positions,
+        rope_theta=config.rope_theta(),
+        scale=(head / 2) ** -0.5,
+        d_input=wide,
+    )
+
+
+def _split(config: Config, whole: int, parts: int) -> int:
+    if whole % parts:
+        raise SizeError(f"{whole} channels are not divided by {parts} heads", where=config.where)
+    return whole // parts
+
+
+def _types(config: Config, usual: list[str]) -> list[str]:
+    """The layers' types; there are as many layers as types, whatever ``num_hidden_layers`` says."""
+    given = config.texts("layers_block_type") or usual
+    return layer_types(config, len(given), usual, "layers_block_type")
+
+
+def _published() -> list[str]:
+    words = (word.partition("*") for word in _PUBLISHED.split())
+    names = {"linear": "linear_attention", "hybrid": "hybrid"}
+    return [names[name] for name, _, count in words for _ in range(int(count or 1))]
