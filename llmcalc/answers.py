@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from .calc.formats import BITS_A_BYTE, Format, Weights, read_format
+from .calc.formats import BITS_A_BYTE
 from .calc.inference import InferenceMemory, inference_memory
+from .calc.parallel import ParallelMemory, parallel_memory
 from .calc.shard import Mesh
 from .calc.state import state
-from .calc.parallel import ParallelMemory, parallel_memory
 from .calc.trace import Policy
 from .calc.training import Recipe
 from .core.architecture import Architecture
 from .core.errors import UnknownNameError
 from .core.workload import Workload
 from .data import table
+from .lookup import number_format, weight_formats
 
 ATTENTION = ("flash", "eager")
 RECOMPUTE = ("none", "selective", "full")
@@ -30,7 +32,10 @@ def memory(
     target_seq: int | None = None,
     dtype: str = "bf16",
     weights: str | None = None,
+    only: Iterable[str] = (),
+    keep: Iterable[str] = (),
     cache: str | None = None,
+    page: int | None = None,
     optimizer: str = "adamw",
     attention: str = "flash",
     recompute: str = "none",
@@ -39,6 +44,7 @@ def memory(
     master: bool = True,
     mesh: Mesh | None = None,
     convention: str | None = None,
+    extend: bool = False,
 ) -> ParallelMemory | InferenceMemory:
     """The memory of a training step, or of serving.
 
@@ -49,8 +55,10 @@ def memory(
         seq: tokens of a sequence; in inference those that are cached.
         target_seq: the decoder's length in an encoder-decoder model.
         dtype: number format of the computation.
-        weights: inference: format of the matrices (default: ``dtype``).
+        weights: inference: format of the matrices, or a mixture such as ``q4_k_m`` (default: ``dtype``).
+        only, keep: inference: components that alone are in that format, and further ones that are not.
         cache: inference: format of keys and values (default: ``dtype``).
+        page: inference: tokens of a block of a paged cache (default: no blocks).
         optimizer, gradients, master: training: the optimizer, the format of gradients (default: ``dtype``), and whether
             an fp32 copy of the weights is kept.
         attention: ``flash`` or ``eager``.
@@ -59,36 +67,30 @@ def memory(
         mesh: how ranks share the work.
         convention: ``torch``: everything in ``dtype``, no master copy, as transformers' eager code runs in torch.
 
+        extend: count sequences beyond a learned table of positions.
+
     Raises:
         UnknownNameError: a format, optimizer, mode or policy that is not known.
     """
     _known("mode", mode, ("inference", "training"))
     if mode == "inference":
+        _known("dtype", dtype, _PLAIN)
         plain = number_format(dtype)
-        chosen = Weights(number_format(weights or dtype), plain)
-        workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last")
-        kept = state(architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=cache or dtype, convention=convention)
+        chosen = weight_formats(weights or dtype, plain, only, keep)
+        workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
+        kept = state(
+            architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
+            cache=number_format(cache, "--cache") if cache else None, page=page, extend=extend,
+        )  # fmt: skip
         return inference_memory(architecture, workload, chosen, kept, plain.bits // BITS_A_BYTE)
     _known("attention", attention, ATTENTION)
     _known("recompute", recompute, RECOMPUTE)
     _known("dtype", dtype, _PLAIN)
-    workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention)
+    workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
     recipe = _recipe(width, optimizer, gradients or dtype, master, convention)
     policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention)
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
-
-
-def number_format(name: str) -> Format:
-    """A number format by name.
-
-    Raises:
-        UnknownNameError: no such format.
-    """
-    formats = table("formats")
-    if name not in formats:
-        raise UnknownNameError("number format", name, formats)
-    return read_format(name, formats[name])
 
 
 def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention: str | None) -> Recipe:

@@ -6,14 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from ..core.architecture import Architecture
-from ..core.ledger import rows
 from ..core.record import record
 from ..core.workload import Workload, symbols
-from .formats import BITS_A_BYTE, Weights, tensor_bits
-from .params import component
+from .formats import BITS_A_BYTE
 from .shard import Mesh
 from .state import StateSize
 from .trace import Policy, Trace
+from .weights import Stored, Weights, stored
 
 
 @record
@@ -22,13 +21,25 @@ class InferenceMemory:
 
     architecture: Architecture
     workload: Workload
-    weights: int
+    stored: tuple[Stored, ...]
     state_size: StateSize
     transient: int
-    weights_by_component: dict[str, int]
 
     gradients = 0
     optimizer = 0
+
+    @cached_property
+    def weights(self) -> int:
+        """Bytes of all weights."""
+        return -(-sum(entry.bits for entry in self.stored) // BITS_A_BYTE)
+
+    @cached_property
+    def weights_by_component(self) -> dict[str, int]:
+        """Bytes of the weights of each component, each rounded up."""
+        bits: dict[str, int] = {}
+        for entry in self.stored:
+            bits[entry.component] = bits.get(entry.component, 0) + entry.bits
+        return {name: -(-size // BITS_A_BYTE) for name, size in bits.items()}
 
     @property
     def state(self) -> int:
@@ -65,17 +76,8 @@ def inference_memory(
     architecture: Architecture, workload: Workload, weights: Weights, state_size: StateSize, width: int
 ) -> InferenceMemory:
     """The memory of a prefill of ``workload.seq`` tokens whose cache is kept."""
-    by_component: dict[str, int] = {}
-    for row in rows(architecture.stacks):
-        if row.copies:
-            name = component(row)
-            bits = tensor_bits(row, weights.format_of(row, name)) * row.copies
-            by_component[name] = by_component.get(name, 0) + bits
-    in_bytes = {name: -(-bits // BITS_A_BYTE) for name, bits in by_component.items()}
-    total = -(-sum(by_component.values()) // BITS_A_BYTE)
-    return InferenceMemory(
-        architecture, workload, total, state_size, _transient(architecture, workload, width), in_bytes
-    )
+    found = tuple(stored(architecture, weights))
+    return InferenceMemory(architecture, workload, found, state_size, _transient(architecture, workload, width))
 
 
 def _transient(architecture: Architecture, workload: Workload, width: int) -> int:

@@ -7,32 +7,41 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, declare
 from ..core.declaration import State
-from ..core.form import Form, lift
+from ..core.form import Form, ceil, lift
 from ..core.ledger import Entry, stack_entries
 from ..core.record import record
 from ..core.workload import Workload, symbols
+from .formats import BITS_A_BYTE, Format
 from .work import Conventions, extent, runs
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
+CACHED = ("kv", "index")  # what a quantised or paged cache holds
 ROLE_DTYPES = {"kv": None, "conv": None, "index": None, "recurrent": "fp32"}
 
 
 class Kept(NamedTuple):
-    """A state tensor of a layer, with the closed form of its elements in one application."""
+    """A state tensor of a layer: the closed form of its elements in one application, and the length of its rows."""
 
     entry: Entry
     state: State
     elements: Form
+    columns: int = 1
 
 
 @record
 class StateSize:
-    """The state after ``seq`` tokens, in elements and bytes."""
+    """The state after ``seq`` tokens, in elements and bytes.
+
+    ``cache`` is the number format of keys, values and latents, if it is not ``dtype``; ``page`` the tokens of a block
+    of which only whole ones are held.
+    """
 
     architecture: Architecture
     workload: Workload
     dtype: str
     kept: tuple[Kept, ...]
+    cache: Format | None = None
+    page: int | None = None
 
     @cached_property
     def form(self) -> Form:
@@ -50,11 +59,21 @@ class StateSize:
     @cached_property
     def bytes(self) -> int:
         """Bytes, each role in its own number format: recurrent states in fp32, the others in ``dtype``."""
+        return sum(self.by_role.values())
+
+    @cached_property
+    def by_role(self) -> dict[str, int]:
+        """Bytes by role: ``kv``, ``index``, ``recurrent``, ``conv``."""
         values = self.workload.values(self.architecture)
-        return sum(
-            int(kept.elements(**values)) * kept.entry.applied * BYTES[ROLE_DTYPES[kept.state.role] or self.dtype]
-            for kept in self.kept
-        )
+        found: dict[str, int] = {}
+        for kept in self.kept:
+            count, role = int(kept.elements(**values)), kept.state.role
+            if self.cache and role in CACHED:
+                size = -(-self.cache.bits_of(count // kept.columns, kept.columns) // BITS_A_BYTE)
+            else:
+                size = count * BYTES[ROLE_DTYPES[role] or self.dtype]
+            found[role] = found.get(role, 0) + size * kept.entry.applied
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data whose keys are the attribute names."""
@@ -69,12 +88,16 @@ def state(
     target_seq: int | None = None,
     dtype: str = "bf16",
     convention: str | None = None,
+    cache: Format | None = None,
+    page: int | None = None,
+    extend: bool = False,
 ) -> StateSize:
     """What the next token needs after ``seq`` tokens; a window of W keeps min(seq, W - 1) of them.
 
-    ``convention="torch"``: what transformers' cache objects hold (a convolution keeps all its columns).
+    ``convention="torch"``: what transformers' cache objects hold (a convolution keeps all its columns). ``cache`` is the
+    number format of keys and values, ``page`` the tokens of a block of a paged cache.
     """
-    workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention)
+    workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
     conventions = Conventions("prefill", "dense", convention)
     lone = not architecture.is_encoder_decoder
     kept = []
@@ -86,8 +109,19 @@ def state(
             for _, declaration in declare(entry.layer).walk():
                 for tensor in declaration.states:
                     if runs(tensor.tags, conventions):
+                        lengths = [extent(axis, declaration, names, convention) for axis in tensor.axes]
+                        if page and tensor.role in CACHED:
+                            lengths = [_whole(length, page) for length in lengths]
                         size = lift(1)
-                        for axis in tensor.axes:
-                            size = size * extent(axis, declaration, names, convention)
-                        kept.append(Kept(entry, tensor, size))
-    return StateSize(architecture, workload, dtype, tuple(kept))
+                        for length in lengths:
+                            size = size * length
+                        row = lengths[-1]
+                        kept.append(Kept(entry, tensor, size, row if isinstance(row, int) else 1))
+    return StateSize(architecture, workload, dtype, tuple(kept), cache, page)
+
+
+def _whole(length: Form | int, page: int) -> Form | int:
+    """A number of tokens in whole blocks; sizes and the batch as they are."""
+    if isinstance(length, int) or length.symbols() <= {"b"}:
+        return length
+    return lift(ceil(length, page)) * page

@@ -1,0 +1,91 @@
+"""Names in, facts out: number formats, mixtures of them and accelerators, as people type them.
+
+``Q4_K_M``, ``q4-k-m`` and ``q4_k_m`` are one name; so are ``H100 SXM`` and ``h100-sxm``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from .calc.formats import Format, read_format
+from .calc.weights import KEPT, TABLES, Rule, Weights
+from .core.errors import InputError, UnknownNameError
+from .data import table, tables
+
+MIXTURE_KEPT = ("norm", "router", *TABLES[1:])
+
+
+def plain(name: str) -> str:
+    """A name without what people spell in different ways.
+
+    >>> plain("Q4_K_M"), plain("RTX 4090")
+    ('q4km', 'rtx4090')
+    """
+    return "".join(sign for sign in name.lower() if sign.isalnum() or sign == ".")
+
+
+@lru_cache(maxsize=1)
+def _format_names() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, entry in tables("formats").items():
+        for alias in (name, *entry.get("aliases", ())):
+            found.setdefault(plain(alias), name)
+    return found
+
+
+def number_format(name: str, where: str = "") -> Format:
+    """A number format by name.
+
+    Raises:
+        UnknownNameError: no such format.
+    """
+    entries = tables("formats")
+    own = _format_names().get(plain(name))
+    if own is None:
+        known = [alias for key, entry in entries.items() for alias in (key, *entry.get("aliases", ()))]
+        raise UnknownNameError("number format", name, known, where=where, hint="(llmcalc formats list shows all)")
+    return _read(own)
+
+
+@lru_cache(maxsize=None)
+def _read(name: str) -> Format:
+    entry = tables("formats")[name]
+    fallback = _read(entry["fallback"]) if "fallback" in entry else None
+    return read_format(name, entry, fallback)
+
+
+def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> Weights:
+    """How weights are stored: in a format, or in a mixture by the name of its file type.
+
+    Args:
+        name: of a format or a mixture; of the two a mixture is meant, as files are.
+        base: the format of what is not quantised.
+        only: the components that are quantised, and no others; default: all matrices but the head and routers.
+        keep: further components that are not quantised.
+
+    Raises:
+        UnknownNameError: no such format.
+        InputError: a component both quantised and kept.
+    """
+    chosen, kept = tuple(map(_component, only)), tuple(map(_component, keep))
+    both = [part for part in chosen if part in kept]
+    if both:
+        raise InputError(f"{both[0]!r} is asked for and kept", where="--keep", hint="name it in one of --only and --keep")
+    mixture = next((entry for key, entry in table("mixtures").items() if plain(key) == plain(name)), None)
+    if mixture is None:
+        main, rules, usual = number_format(name, "--weights"), (), KEPT
+    else:
+        main, base, usual = number_format(mixture["main"]), number_format("fp32"), MIXTURE_KEPT
+        rules = tuple(_rule(entry) for entry in mixture.get("rules", ()))
+    left = tuple(part for part in usual if part not in chosen)
+    return Weights(name.lower(), main, base, chosen, (*left, *(part for part in kept if part not in left)), rules)
+
+
+def _rule(entry: Mapping[str, Any]) -> Rule:
+    return Rule(entry["of"], number_format(entry["format"]), entry.get("layers", "all"), entry.get("when", ""))
+
+
+def _component(name: str) -> str:
+    return name.lower().replace("_", " ").replace("-", " ").replace("cross attention", "cross-attention")
