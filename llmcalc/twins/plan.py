@@ -138,7 +138,7 @@ class _Placer:
         keys: tuple[str, ...] = (),
         branch: str = "",
     ) -> Placed:
-        module = import_module(f".{layer.kind()}", __package__)
+        module = _module(layer.kind())
         check_fields(layer, module)
         weights = module.weights(layer)
         block = ["blocks", str(number), sublayer] if sublayer else []
@@ -152,6 +152,13 @@ class _Placer:
             return name
         identity = self.stack.name + weight.share if weight.share.startswith(".") else weight.share
         return self.shared.setdefault(identity, name)
+
+
+def _module(kind: str) -> ModuleType:
+    try:
+        return import_module(f".{kind}", __package__)
+    except ModuleNotFoundError:
+        raise UnsupportedError(f"the kind {kind} has no NumPy model, so this architecture cannot be run") from None
 
 
 def _called(layer: Any) -> str:

@@ -1,0 +1,169 @@
+"""A small architecture with the structure of a large one: distinct prime sizes, so that no swapped axis can hide.
+
+Equal sizes of one role stay equal (a head tied to its table, the width of a stack), everything else becomes different.
+What makes the structure is kept: which blocks there are and in which order, ratios of heads, groups, windows that are
+shorter than the tests' sequences, ties, shared blocks, and every field that is no size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import count
+
+from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
+from .layer import Layer
+from .record import fields
+
+SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
+MOST_BLOCKS = 2  # equal blocks in a row
+
+WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
+AS_THEY_ARE = frozenset({"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_adapters", "merge"})
+AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_gram": 3}
+POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
+    "window": (7, 11, 13, 5),
+    "chunk": (5, 3),
+    "block": (5, 3),
+    "vocab": (97, 101, 103, 107),
+    "segments": (2, 3),
+    "positions": (37, 41, 43),
+    "filter_length": (47, 53),
+    "n_buckets": (10, 12, 14),
+    "max_distance": (11, 13),
+    "rope_length": (8,),
+    "qk_rope_head_dim": (6, 10, 14),
+    "rotated_head": (10, 14, 22, 26, 34),
+    "n_kv_heads": (3, 2, 5, 7),
+    "heads_a_key_head_serves": (2, 5, 7, 11),
+    "experts_of_a_group": (4, 5),
+    "capacity": (1000,),
+}
+POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "position": "positions"}
+
+
+def shrink(architecture: Architecture) -> Architecture:
+    """The architecture with few blocks and small sizes; what is published of it no longer holds, and is left out."""
+    sizes = _Sizes()
+    stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)
+    return replace(architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, extras=(), expect=(), notes=())
+
+
+def _stack(stack: Stack, sizes: _Sizes) -> Stack:
+    def named(layers: Iterable[Named]) -> tuple[Named, ...]:
+        return tuple(Named(name, sizes.layer(layer)) for name, layer in layers)
+
+    small = {run.block: _block(run.block, sizes) for run in _shortest(stack.runs)}
+    runs = tuple(Run(small[run.block], min(run.count, MOST_BLOCKS), run.shared) for run in _shortest(stack.runs))
+    width = sizes.size("width", stack.d_model)
+    return replace(stack, d_model=width, inputs=named(stack.inputs), runs=runs, outputs=named(stack.outputs))
+
+
+def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
+    """The first runs, up to the last that brings a block of a new structure."""
+    signatures = [re.sub(r"\d+", "#", repr(run.block.sublayers)) for run in runs]
+    new = [index for index, signature in enumerate(signatures) if signature not in signatures[:index]]
+    return runs[: max(new, default=-1) + 1]
+
+
+def _block(block: Block, sizes: _Sizes) -> Block:
+    return Block(block.name, tuple(_sublayer(sublayer, sizes) for sublayer in block.sublayers))
+
+
+def _sublayer(sublayer: Sublayer, sizes: _Sizes) -> Sublayer:
+    branches = tuple(
+        Branch(branch.name, sizes.layer(branch.layer), sizes.maybe(branch.pre), sizes.maybe(branch.post))
+        for branch in sublayer.branches
+    )
+    around = {place: sizes.maybe(getattr(sublayer, place)) for place in ("pre", "post", "after")}
+    return replace(sublayer, branches=branches, **around)
+
+
+class _Sizes:
+    """Small sizes for large ones: the same for the same size of the same role, another for every other."""
+
+    def __init__(self) -> None:
+        self.given: dict[tuple[str, int], int] = {}
+        self.taken: set[int] = set()
+
+    def size(self, role: str, value: int) -> int:
+        """The small size that stands for ``value`` in this role."""
+        if (role, value) not in self.given:
+            earlier = sum(1 for other, _ in self.given if other == role)
+            pool = POOLS.get(role)
+            self.given[role, value] = pool[earlier % len(pool)] if pool else self._new_prime()
+        return self.given[role, value]
+
+    def _new_prime(self) -> int:
+        found = next(n for n in count(11) if n not in self.taken and all(n % d for d in range(2, n)))
+        self.taken.add(found)
+        return found
+
+    def maybe(self, layer: Layer | None) -> Layer | None:
+        """The small layer, or None."""
+        return None if layer is None else self.layer(layer)
+
+    def layer(self, layer: Layer) -> Layer:
+        """The layer with small sizes."""
+        changes = {name: self._of(layer, name, value) for name, value in _sizes_of(layer)}
+        changes |= self._heads(layer, changes) | self._experts(layer, changes) | self._groups(layer, changes)
+        small: Layer = replace(layer, **changes)  # type: ignore[type-var]
+        return small
+
+    def _of(self, layer: Layer, name: str, value: int) -> int:
+        unused = name == "index_dim" and getattr(layer, "index_heads", None) is None
+        if value <= 1 or name in AS_THEY_ARE or unused:
+            return value
+        if name in AT_MOST:
+            return min(value, AT_MOST[name])
+        if name in WIDTHS:
+            return self.size("width", value)
+        if name == "rows":
+            return self.size(POOL_OF_ROWS[layer.table], value)  # type: ignore[attr-defined]
+        return self.size(name, value)
+
+    def _heads(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
+        """Query heads a multiple of key heads; even widths where heads are rotated."""
+        found: dict[str, int] = {}
+        for keys, queries in (("n_kv_heads", "n_heads"), ("n_k_heads", "n_v_heads")):
+            if keys in changes and queries in changes:
+                few, many = getattr(layer, keys), getattr(layer, queries)
+                found[keys] = 1 if few == 1 else self.size("n_kv_heads", few)
+                found[queries] = found[keys] * (1 if few == many else self.size("heads_a_key_head_serves", many // few))
+        if "d_head" in changes and getattr(layer, "positions", "") == "rope":
+            found["d_head"] = self.size("rotated_head", layer.d_head)  # type: ignore[attr-defined]
+        if "rotary_dim" in changes:
+            head, whole = found.get("d_head", changes["d_head"]), layer.rotary_dim == layer.d_head  # type: ignore[attr-defined]
+            found["rotary_dim"] = head if whole else head // 4 * 2
+        if "d_head_v" in changes and layer.d_head_v == layer.d_head:  # type: ignore[attr-defined]
+            found["d_head_v"] = found.get("d_head", changes["d_head"])
+        return found
+
+    def _experts(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
+        """Fewer experts a token than there are, in as many groups as it takes to leave some out."""
+        if "n_experts" not in changes or "top_k" not in changes:
+            return {}
+        experts, chosen, groups = (getattr(layer, name, 1) for name in ("n_experts", "top_k", "n_groups"))
+        top_k = min(chosen, 2 + chosen % 2)
+        if chosen == experts:
+            return {"n_experts": top_k, "top_k": top_k, "n_groups": 1, "top_groups": 1}
+        if groups == 1:
+            return {"n_experts": self.size("n_experts", experts), "top_k": top_k} | (
+                {"n_groups": 1, "top_groups": 1} if "n_groups" in changes else {}
+            )
+        each = self.size("experts_of_a_group", experts // groups)
+        return {"n_experts": 3 * each, "top_k": top_k, "n_groups": 3, "top_groups": min(layer.top_groups, 2)}  # type: ignore[attr-defined]
+
+    def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
+        """State-space heads a multiple of their groups."""
+        if "n_ssm_heads" not in changes:
+            return {}
+        groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]
+        return {"n_groups": groups, "n_ssm_heads": 3 * groups}
+
+
+def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
+    """The fields that hold a size."""
+    found = ((entry.name, getattr(layer, entry.name)) for entry in fields(layer))
+    return [(name, value) for name, value in found if type(value) is int]

@@ -1,0 +1,123 @@
+"""What really executes: an array that counts the operations which NumPy runs on it.
+
+>>> import numpy as np
+>>> observer = Observer()
+>>> _ = observer.watch(np.ones((2, 3))) @ np.ones((3, 5))
+>>> observer.matmul_flops
+60
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+
+MAC = 2  # FLOPs of one multiply-accumulate
+MOVES = frozenset(
+    {np.concatenate, np.stack, np.transpose, np.broadcast_to, np.repeat, np.swapaxes, np.reshape}
+)  # no work
+
+
+class Observer:
+    """Counts what runs on the arrays that it watches, and on everything computed from them.
+
+    Attributes:
+        matmul_flops: 2 a multiply-accumulate of every contraction.
+        elementwise: results of all other operations, one by one.
+        bytes: of all operands and results.
+    """
+
+    def __init__(self) -> None:
+        self.matmul_flops = 0
+        self.elementwise = 0
+        self.bytes = 0
+
+    def watch(self, array: Any) -> Observed:
+        """The array, watched."""
+        found = np.asarray(array).view(Observed)
+        found.observer = self
+        return found
+
+    @contextmanager
+    def weights_of(self, model: Any) -> Iterator[Observer]:
+        """Watch a model's weights, and so everything that it computes, for a while."""
+        plain = dict(model.tensors)
+        model.tensors.update({name: self.watch(array) for name, array in plain.items()})
+        try:
+            yield self
+        finally:
+            model.tensors.update(plain)
+
+    def count(self, what: Callable[..., Any], inputs: tuple[Any, ...], output: Any) -> None:
+        """Count one operation."""
+        arrays = [array for array in (*inputs, output) if isinstance(array, np.ndarray)]
+        self.bytes += sum(array.nbytes for array in arrays)
+        if what is np.einsum and contracts(inputs[0]):
+            self.matmul_flops += MAC * prod(axes_of(inputs).values())
+        elif what is np.matmul:
+            self.matmul_flops += MAC * output.size * inputs[0].shape[-1]
+        else:
+            self.elementwise += sum(array.size for array in arrays[-1:])
+
+
+def contracts(spec: str) -> bool:
+    """Whether an einsum sums over anything; if not, it is a product element by element."""
+    inputs, _, output = spec.partition("->")
+    return bool(set(inputs) - set(output) - {","})
+
+
+def axes_of(inputs: tuple[Any, ...]) -> dict[str, int]:
+    """The length of every letter of an einsum.
+
+    >>> axes_of(("ab,bc->ac", np.ones((2, 3)), np.ones((3, 5))))
+    {'a': 2, 'b': 3, 'c': 5}
+    """
+    terms = inputs[0].partition("->")[0].split(",")
+    pairs = (zip(term, np.shape(array), strict=True) for term, array in zip(terms, inputs[1:], strict=True))
+    return {letter: size for pair in pairs for letter, size in pair}
+
+
+class Observed(np.ndarray[Any, Any]):
+    """An array that reports every operation to its observer."""
+
+    observer: Observer | None = None
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.observer = getattr(source, "observer", None)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        observer = _observer_of(inputs)
+        plain = tuple(_plain(value) for value in inputs)
+        options = {name: _plain(value) for name, value in options.items()}
+        if "out" in options:
+            options["out"] = tuple(_plain(value) for value in options["out"])
+        output = getattr(ufunc, method)(*plain, **options)
+        observer.count(ufunc, plain, output)
+        return observer.watch(output) if isinstance(output, (np.ndarray, np.generic)) else output
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        observer = _observer_of(inputs)
+        plain = tuple(_plain(value) for value in inputs)
+        output = function(*plain, **options)
+        if function not in MOVES:
+            observer.count(function, plain, output)
+        return observer.watch(output) if isinstance(output, (np.ndarray, np.generic)) else output
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_plain, value))
+    return value.view(np.ndarray) if isinstance(value, Observed) else value
+
+
+def _observer_of(inputs: Any) -> Observer:
+    """The observer of the first watched array among the inputs, or in a list of arrays among them."""
+    for value in inputs:
+        inner = _observer_of(value) if isinstance(value, (list, tuple)) else getattr(value, "observer", None)
+        if inner is not None:
+            return inner
+    return None  # type: ignore[return-value]
