@@ -81,6 +81,7 @@ nemotron-nas      hybrid.nemotron_nas llama
 bamba             mamba_hybrids.bamba jamba
 granitemoehybrid  mamba_hybrids.granitemoehybrid
 falcon_h1         mamba_hybrids.falcon_h1 jamba
+recurrent_gemma   recurrent.recurrent_gemma
 zamba             zamba.zamba
 zamba2            zamba.zamba2
 lfm2              lfm.lfm2

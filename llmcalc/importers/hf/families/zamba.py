@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
+from typing import TypeVar
 
-from ....core.architecture import Architecture, Block, Sublayer
+from ....core.architecture import Architecture, Block
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....layers.attention import Attention
@@ -20,6 +21,7 @@ from ....layers.mlp import Mlp
 from ..config import Config
 from ..rules import causal_lm, chosen, layer_types, rmsnorm, sublayer
 
+Adapted = TypeVar("Adapted", Attention, Mlp)
 _PUBLISHED = "linear*6 hybrid " * 7 + "linear*4 hybrid linear*3 hybrid linear*2"  # the pattern of Zamba2-2.7B
 
 
@@ -103,8 +105,8 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
     return causal_lm(config, chosen(kinds, order), norm)
 
 
-def _with_adapters(layer: Layer, places: int) -> Layer:
-    return replace(layer, n_adapters=places) if layer.adapter_rank else layer  # type: ignore
+def _with_adapters(layer: Adapted, places: int) -> Adapted:
+    return replace(layer, n_adapters=places) if layer.adapter_rank else layer
 
 
 def _attention(config: Config, wide: int, positions: str) -> Attention:

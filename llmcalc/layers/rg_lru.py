@@ -1,0 +1,80 @@
+"""The recurrent block of Griffin [de2024, Section 2.4] around a real-gated linear recurrent unit, RG-LRU."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+from .mlp import ACTIVATIONS
+
+
+@record
+class RgLru(Layer):
+    """``h = a h + sqrt(1 - a²) (i * u); y = (h * act(x wy)) wo``, with a and i from gates on blocks of channels.
+
+    Attributes:
+        d_model: width of input and output.
+        d_inner: channels of the recurrence.
+        n_blocks: blocks of channels that a gate mixes; they divide d_inner.
+        d_conv: taps of the convolution before the recurrence.
+        activation: elementwise function on the branch beside the recurrence.
+    """
+
+    d_model: int
+    d_inner: int
+    n_blocks: int
+    d_conv: int = 4
+    activation: str = "gelu_tanh"
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_blocks", "d_inner")
+
+    def declare(self) -> Declaration:
+        """Two projections, a convolution, block-diagonal gates, the recurrence, output projection; biases throughout."""
+        axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "K": self.d_conv, "H": self.n_blocks}
+        axes |= dict.fromkeys(("P", "Po"), self.d_inner // self.n_blocks)
+        axes |= {"qc": "q", "Kt": "K - 1"}
+        declaration = Declaration(axes, as_torch={"qc": "q + K - 1"})
+        declaration.weights("wy[d | i]", "by[i]", "wx[d | i]", "bx[i]", "conv[i; K]", "conv_b[i]", "decay_rate[i]")
+        for gate in ("input", "decay"):
+            declaration.weights(f"w_{gate}[H; P | Po]", f"b_{gate}[H; P]")
+        declaration.weights("wo[i | d]", "bo[d]")
+        declaration.equations(*self._project(), *_RECURRENCE)
+        declaration.state("conv[b i Kt]", "conv")
+        declaration.state("h[b i]", "recurrent")
+        return declaration
+
+    def _project(self) -> list[str]:
+        return [
+            "y[b q i] = x[b q d] wy[d i]",
+            "y[b q i] = add(y, by)",
+            f"y[b q i] = {self.activation}(y)",
+            "u[b q i] = x[b q d] wx[d i]",
+            "u[b q i] = add(u, bx)",
+            "u[b qc i] = u[b qc i] conv[i K] | prefill",
+            "u[b q i] = u[b q i] conv[i K] | decode elementwise",
+            "u[b q i] = add(u, conv_b)",
+        ]
+
+
+_RECURRENCE = [
+    "ig[b q H Po] = u[b q H P] w_input[H P Po]",
+    "ig[b q H Po] = add(ig, b_input)",
+    "ig[b q H Po] = sigmoid(ig)",
+    "a[b q H Po] = u[b q H P] w_decay[H P Po]",
+    "a[b q H Po] = add(a, b_decay)",
+    "a[b q H Po] = sigmoid(a)",
+    "rate[i] = softplus(decay_rate)",
+    "a[b q i] = mul(a, rate)",
+    "a[b q i] = exp(a)",
+    "u[b q i] = mul(u, ig)",
+    "h[b q i] = rg_lru(u, a)",
+    "y[b q i] = mul(h, y)",
+    "out[b q d] = y[b q i] wo[i d]",
+    "out[b q d] = add(out, bo)",
+]
