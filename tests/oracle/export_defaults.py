@@ -1,0 +1,58 @@
+"""Write the class defaults of transformers' configs, which a sparse config leaves out, as data of the package.
+
+python -m tests.oracle.export_defaults llmcalc/data/hf [MODEL_TYPE ...]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from transformers import PretrainedConfig
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+COMMON = {field.name for field in dataclasses.fields(PretrainedConfig)} - {"is_encoder_decoder"}
+
+
+def class_defaults(model_type: str) -> dict[str, Any]:
+    """Defaults and aliases of a config class, without the keys that all classes have."""
+    found = CONFIG_MAPPING[model_type]
+    defaults = {field.name: _plain(_default(field)) for field in dataclasses.fields(found) if field.name not in COMMON}
+    defaults.setdefault("tie_word_embeddings", getattr(found, "tie_word_embeddings", True))
+    return {"defaults": defaults, "aliases": dict(getattr(found, "attribute_map", None) or {})}
+
+
+def as_text(data: dict[str, Any]) -> str:
+    """The content of a file of defaults."""
+    return json.dumps(data, indent=0, sort_keys=True) + "\n"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return None if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, float) and value == float("inf"):
+        return "Infinity"
+    return value if isinstance(value, (int, float, str, bool)) else None
+
+
+def main() -> None:
+    """Write a file for each family named, or refresh those that are there."""
+    folder = Path(sys.argv[1])
+    for model_type in sys.argv[2:] or sorted(file.stem for file in folder.glob("*.json")):
+        if model_type in CONFIG_MAPPING:
+            (folder / f"{model_type}.json").write_text(as_text(class_defaults(model_type)))
+
+
+if __name__ == "__main__":
+    main()

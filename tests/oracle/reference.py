@@ -1,0 +1,157 @@
+"""What transformers and torch say of a config: stored tensors, executed FLOPs, cached elements."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import torch
+    import transformers
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers.models.auto import modeling_auto
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING, CONFIG_MAPPING_NAMES
+
+transformers.logging.set_verbosity_error()
+
+MAPPINGS = (
+    modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
+HEADLESS = modeling_auto.MODEL_MAPPING_NAMES
+FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
+CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
+
+
+def classes(model_type: str, headless: bool = False) -> list[str]:
+    """The language-model classes of a family, each once; with ``headless`` the bare ones too."""
+    found = [mapping[model_type] for mapping in MAPPINGS if model_type in mapping]
+    bare = HEADLESS.get(model_type, ()) if headless or not found else ()
+    names = dict.fromkeys([*found, *([bare] if isinstance(bare, str) else bare)])
+    return [name for name in names if isinstance(getattr(transformers, name, None), type)]
+
+
+def config_class(model_type: str) -> type:
+    """The config class of a family."""
+    found: type = CONFIG_MAPPING[model_type]
+    return found
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Neither warnings nor prints of the libraries."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def build(class_name: str, model_type: str, changes: dict[str, Any], device: str = "meta") -> Any:
+    """A model of a class, with eager attention and experts one by one."""
+    with quiet():
+        torch.manual_seed(0)
+        config = config_class(model_type)(**changes)
+        config._attn_implementation = "eager"
+        config._experts_implementation = "eager"
+        with torch.device(device):
+            return getattr(transformers, class_name)(config).eval()
+
+
+def runs(class_name: str, model_type: str, changes: dict[str, Any]) -> bool:
+    """Whether a model of this config gives a result for a few tokens."""
+    try:
+        Runs(build(class_name, model_type, changes, device="cpu")).forward(1, 16)
+    except Exception:
+        return False
+    return True
+
+
+def plain_config(model: Any, class_name: str) -> dict[str, Any]:
+    """The config of a built model as ``config.json`` says it."""
+    with quiet():
+        data: dict[str, Any] = model.config.to_dict()
+    return {**data, "architectures": [class_name]}
+
+
+def tensors(model: Any) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every parameter; a tied one under its first name alone."""
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+
+
+def embedding(model: Any) -> int | None:
+    """Elements of the input table, if the class names one."""
+    try:
+        table = model.get_input_embeddings()
+    except (NotImplementedError, AttributeError):
+        return None
+    return sum(parameter.numel() for parameter in table.parameters()) if table is not None else None
+
+
+class Runs:
+    """Forward passes of a model on the CPU under torch's FLOP counter."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.seq2seq = bool(getattr(model.config, "is_encoder_decoder", False))
+
+    def ids(self, batch: int, length: int) -> Any:
+        """Token ids, none of them special."""
+        return torch.randint(10, 60, (batch, length), generator=torch.Generator().manual_seed(7))
+
+    def forward(self, batch: int, seq: int, **more: Any) -> tuple[int, Any]:
+        """(FLOPs, output) of a pass over ``seq`` tokens, in an encoder-decoder model on both sides."""
+        inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq)}
+        if self.seq2seq:
+            inputs["decoder_input_ids"] = self.ids(batch, seq)
+        return self._count(**inputs, **more)
+
+    def train(self, batch: int, seq: int) -> tuple[int, bool]:
+        """FLOPs of forward and backward pass, and whether a convolution is among them (torch overcounts its grad)."""
+        with quiet(), FlopCounterMode(display=False) as counter:
+            inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq), "labels": self.ids(batch, seq)}
+            self.model(**inputs, use_cache=False).loss.backward()
+        operations = counter.get_flop_counts()["Global"]
+        return counter.get_total_flops(), any("convolution" in str(name) for name in operations)
+
+    def decode(self, context: int) -> tuple[int, int]:
+        """(elements cached after ``context`` tokens, FLOPs of the step behind them)."""
+        _, prefilled = self.forward(1, context, use_cache=True)
+        name = next(name for name in CACHES if getattr(prefilled, name, None) is not None)
+        cache = getattr(prefilled, name)
+        elements = sum(tensor.numel() for tensor in reachable(cache))
+        inputs: dict[str, Any] = {name: cache, "use_cache": True}
+        if self.seq2seq:
+            inputs["encoder_outputs"] = (prefilled.encoder_last_hidden_state,)
+            inputs["decoder_input_ids"] = self.ids(1, 1)
+        else:
+            inputs["input_ids"] = self.ids(1, 1)
+        flops, _ = self._count(**inputs)
+        return elements, flops
+
+    def _count(self, **inputs: Any) -> tuple[int, Any]:
+        with quiet(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            output = self.model(**inputs)
+        return counter.get_total_flops(), output
+
+
+def reachable(value: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """Every floating-point tensor within a cache, each once."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, torch.Tensor):
+        if value.is_floating_point():
+            yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from reachable(part, seen)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from reachable(part, seen)
+    elif hasattr(value, "__dict__") and not isinstance(value, (type, transformers.PretrainedConfig)):
+        yield from reachable(vars(value), seen)

@@ -1,0 +1,60 @@
+"""FLOPs and caches of every family, against tiny models run under torch's FLOP counter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+
+from . import reference
+from .families import cases, defaults
+from .perturb import tiny
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+BATCH, SEQ, CONTEXT = 2, 24, 24
+SEED = 0
+NO_CACHE = ("xlm", "flaubert", "openai-gpt")
+CAPACITY = {"expert_capacity": 1000}  # no token is dropped
+
+
+def _tiny_model(model_type: str, class_name: str) -> tuple[Any, Any]:
+    changes = tiny(model_type, class_name, SEED, defaults(model_type))
+    if changes is None:
+        pytest.skip(f"{class_name}: no tiny config can be built")
+    changes |= {key: value for key, value in CAPACITY.items() if key in defaults(model_type)}
+    try:
+        model = reference.build(class_name, model_type, changes, device="cpu")
+        runs = reference.Runs(model)
+        runs.forward(1, SEQ)
+    except Exception as error:
+        pytest.skip(f"{class_name} does not run on token ids alone: {type(error).__name__}: {error}")
+    return runs, llmcalc.load(reference.plain_config(model, class_name))
+
+
+@pytest.mark.parametrize(("model_type", "class_name"), cases(headless=False))
+def test_work(model_type: str, class_name: str) -> None:
+    runs, architecture = _tiny_model(model_type, class_name)
+    forward, _ = runs.forward(BATCH, SEQ)
+    assert llmcalc.flops(architecture, batch=BATCH, seq=SEQ, convention="torch").matmul == forward
+    _compare_decode(runs, architecture)
+    _compare_training(runs, architecture)
+
+
+def _compare_decode(runs: reference.Runs, architecture: Any) -> None:
+    try:
+        elements, step = runs.decode(CONTEXT)
+    except (StopIteration, NotImplementedError):  # the class returns no cache
+        return
+    assert llmcalc.state(architecture, batch=1, seq=CONTEXT, convention="torch").elements == elements
+    found = llmcalc.flops(architecture, batch=1, seq=1, context=CONTEXT, mode="decode", convention="torch")
+    assert found.matmul == step
+
+
+def _compare_training(runs: reference.Runs, architecture: Any) -> None:
+    total, convolved = runs.train(BATCH, SEQ)
+    if not convolved:
+        found = llmcalc.flops(architecture, batch=BATCH, seq=SEQ, mode="train", convention="torch")
+        assert found.matmul == total
