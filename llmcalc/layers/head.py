@@ -22,6 +22,7 @@ class Head(Layer):
         loss_in_fp32: the loss converts the logits to fp32 first; costs memory alone.
         streams: copies of every token that have logits (ProphetNet predicts as many tokens at once).
         unused_biases: further biases of the same length that a library stores and never uses.
+        unused: the head is stored, but never run.
     """
 
     vocab: int
@@ -34,6 +35,7 @@ class Head(Layer):
     loss_in_fp32: bool = True
     streams: int = 1
     unused_biases: int = 0
+    unused: bool = False
 
     ZERO_ALLOWED = frozenset({"unused_biases"})
 
@@ -42,7 +44,10 @@ class Head(Layer):
         declaration = Declaration({"V": self.vocab, "d": self.d_model})
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "o": "o * ms"}
-        declaration.weights("w[V; d]", share=self.share)
+        declaration.weights("w[V; d]", share=self.share, unused=self.unused)
+        if self.unused:
+            declaration.weights(*(["b[V]"] if self.bias else []), unused=True)
+            return declaration
         declaration.equations("logits[b o V] = x[b o d] w[V d]")
         if self.bias:
             declaration.weights("b[V]")

@@ -23,6 +23,7 @@ class Linear(Layer):
             sequence (a pooler).
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
+        unused: stored, but never run.
     """
 
     d_in: int
@@ -31,6 +32,7 @@ class Linear(Layer):
     activation: str = "identity"
     positions: str = "all"
     dropped: bool = False
+    unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
@@ -41,11 +43,12 @@ class Linear(Layer):
         """Weight ``[d_in, d_out]``."""
         rows = {"all": "b q", "logits": "b o", "one": "b"}[self.positions]
         declaration = Declaration({"in": self.d_in, "out": self.d_out})
-        declaration.weights("w[in | out]")
+        declaration.weights("w[in | out]", *(["b[out]"] if self.bias else []), unused=self.unused)
+        if self.unused:
+            return declaration
         tag = " | nograd" if self.dropped else ""
         declaration.equations(f"y[{rows} out] = x[{rows} in] w[in out]{tag}")
         if self.bias:
-            declaration.weights("b[out]")
             declaration.equations(f"y[{rows} out] = add(y, b){tag}")
         if self.activation != "identity":
             declaration.equations(f"y[{rows} out] = {self.activation}(y){tag}")

@@ -103,6 +103,16 @@ roberta-prelayernorm bert.prenorm
 megatron-bert     bert.bare_prenorm
 xlm-roberta-xl    bert.bare_prenorm
 bert-generation   bert.bert_generation
+distilbert        bert_kin.distilbert
+electra           bert_kin.electra
+layoutlm          bert_kin.layoutlm
+roc_bert          bert_kin.roc_bert
+roformer          bert_kin.roformer
+rembert           bert_kin.rembert
+ibert             bert_kin.ibert
+mpnet             bert_kin.mpnet
+esm               bert_kin.esm
+luke              bert_kin.luke
 albert            bert.albert
 t5                t5.t5
 mt5               t5.t5               t5

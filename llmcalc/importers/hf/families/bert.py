@@ -69,31 +69,53 @@ def encoder(
     segments: bool = True,
     more: tuple[Named, ...] = (),
     attention: Layer | None = None,
+    mlp: Layer | None = None,
     positions: bool = True,
     offset: int = 0,
+    narrow: int | None = None,
 ) -> Stack:
-    """BERT's stack without a head: tables, ``more`` of them, blocks, and the final norm of a pre-norm stack."""
+    """BERT's stack without a head: tables, ``more`` of them, blocks, and the final norm of a pre-norm stack.
+
+    Tables of another width, ``narrow``, are projected behind their norm.
+    """
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     config.get("position_embedding_type")
     norm = layernorm(config, width)
-    inputs = tables(config, vocab, width, segments=segments, positions=positions, offset=offset)
-    inputs += (*more, *([Named("norm", norm)] if table_norm else []))
-    runs = repeated(block(config, attention, post=post), config.size("num_hidden_layers"))
+    inputs = tables(config, vocab, narrow or width, segments=segments, positions=positions, offset=offset)
+    inputs += (*more, *([Named("norm", layernorm(config, narrow or width))] if table_norm else []))
+    if narrow and narrow != width:
+        inputs += (Named("projection", Linear(narrow, width)),)
+    runs = repeated(block(config, attention, mlp, post=post), config.size("num_hidden_layers"))
     outputs = () if post else (Named("final_norm", norm),)
-    role = "decoder" if config.flag("is_decoder") else "encoder"
+    role = "decoder" if is_decoder(config) else "encoder"
     return Stack(role, width, inputs, runs, outputs, role)
 
 
-def block(config: Config, attention: Layer | None = None, *, post: bool = True) -> Block:
-    """Attention (BERT's, unless given), cross-attention if asked for, and the feed-forward layer."""
+def is_decoder(config: Config) -> bool:
+    """Whether the class can be a decoder, and is one."""
+    return config.flag("is_decoder") and "is_decoder" in config.defaults
+
+
+def bert_attention(config: Config, **changes: object) -> Attention:
+    """Attention with biases everywhere."""
+    fields = {"causal": is_decoder(config), **BIASED, **changes}
+    return Attention(config.size("hidden_size"), config.size("num_attention_heads"), **fields)
+
+
+def bert_mlp(config: Config) -> Mlp:
+    """The plain feed-forward layer with biases."""
+    return Mlp(config.size("hidden_size"), config.size("intermediate_size"), config.activation(), bias=True)
+
+
+def block(config: Config, attention: Layer | None = None, mlp: Layer | None = None, *, post: bool = True) -> Block:
+    """Attention, cross-attention if asked for, and the feed-forward layer; BERT's, unless given."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    own = attention or Attention(width, heads, causal=config.flag("is_decoder"), **BIASED)
-    layers = {"attention": own}
-    if config.flag("add_cross_attention"):
-        if not config.flag("is_decoder"):
+    layers: dict[str, Layer] = {"attention": attention or bert_attention(config)}
+    if config.flag("add_cross_attention") and "add_cross_attention" in config.defaults:
+        if not is_decoder(config):
             raise DescriptionError("add_cross_attention goes with is_decoder, and only with it", where=config.where)
         layers["cross_attention"] = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
-    layers["mlp"] = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
+    layers["mlp"] = mlp or bert_mlp(config)
     return Block("block", tuple(normed(name, layer, layernorm(config, width), post) for name, layer in layers.items()))
 
 
@@ -140,7 +162,13 @@ def pooler(width: int, *, dropped: bool = False) -> Named:
 
 
 def with_head(
-    config: Config, stack: Stack, narrow: int | None = None, *, pooled: bool = False, activation: str | None = None
+    config: Config,
+    stack: Stack,
+    narrow: int | None = None,
+    *,
+    pooled: bool = False,
+    activation: str | None = None,
+    spare_bias: bool = True,
 ) -> Architecture:
     """The stack with what its class adds; ``pooled``: the language-model classes keep an idle pooler too."""
     kind, width = config.head() or "mlm", stack.d_model
@@ -148,7 +176,8 @@ def with_head(
         raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
     if kind != "none":
-        outputs += [*transform(config, width, narrow, activation), Named("head", tied_head(config, narrow or width))]
+        outputs += transform(config, width, narrow, activation)
+        outputs.append(Named("head", tied_head(config, narrow or width, spare_bias=spare_bias)))
     if kind == "pretraining":
         outputs.append(Named("next_sentence", Linear(width, SEGMENTS_COMPARED, positions="one")))
     return finish(config, stack, outputs)

@@ -1,0 +1,159 @@
+"""Encoders that keep BERT's blocks but differ in tables, positions or heads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Branch, Named, Stack, Sublayer
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ..config import Config
+from ..rules import layernorm
+from .bert import bert_attention, encoder, finish, pooler, shared_table, tied_head, transform, with_head
+
+ENTITIES = "entity_embedding"
+
+
+def distilbert(config: Config) -> Architecture:
+    """DistilBERT [sanh2019]: no segments, no pooler; its head keeps one bias whether tied or not."""
+    activation = config.activation("activation")
+    config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table is a parameter still
+    mlp = Mlp(config.size("hidden_size"), config.size("hidden_dim"), activation, bias=True)
+    stack = encoder(config, segments=False, mlp=mlp)
+    return _generator(config, stack, stack.d_model, activation)
+
+
+def electra(config: Config) -> Architecture:
+    """ELECTRA [clark2020]: narrow tables; a generator with a language-model head, or a discriminator of tokens."""
+    narrow = config.size("embedding_size")
+    config.ignore("summary_last_dropout")
+    stack = encoder(config, narrow=narrow)
+    if config.head() == "pretraining":
+        dense = Linear(stack.d_model, stack.d_model, activation=config.activation())
+        return finish(
+            config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(stack.d_model, 1))]
+        )
+    return _generator(config, stack, narrow, "gelu")
+
+
+def _generator(config: Config, stack: Stack, width: int, activation: str) -> Architecture:
+    if config.head() == "none":
+        return finish(config, stack, [])
+    head = Named("head", tied_head(config, width, spare_bias=False))
+    return finish(config, stack, [*transform(config, stack.d_model, width, activation), head])
+
+
+def layoutlm(config: Config) -> Architecture:
+    """LayoutLM [xu2019]: tables of places on the page; the pooler is computed beside the head."""
+    rows, width = config.size("max_2d_position_embeddings"), config.size("hidden_size")
+    places = tuple(Named(f"position_{axis}", Embedding(rows, width, table="position")) for axis in "xyhw")
+    return with_head(config, encoder(config, more=places), pooled=True)
+
+
+def roc_bert(config: Config) -> Architecture:
+    """RoCBert [su2022]: tables of pronunciations and shapes, joined to the token's by a projection."""
+    width = config.size("hidden_size")
+    joined = width
+    more = []
+    for name in ("pronunciation", "shape"):
+        rows, size = config.size(f"{name}_vocab_size"), config.size(f"{name}_embed_dim")
+        used = config.flag(f"enable_{name}") and config.flag("concat_input")  # otherwise they wait for ids of their own
+        more.append(Named(name, Embedding(rows, size, table="other", unused=not used)))
+        joined += size if used else 0
+    if config.flag("concat_input"):
+        more.append(Named("join", Linear(joined, width)))
+    stack = encoder(config, more=tuple(more))
+    if config.head() == "pretraining":  # only an attack batch, for the contrastive loss, makes use of the pooler
+        head = Named("head", tied_head(config, width))
+        return finish(config, stack, [pooler(width, dropped=True), *transform(config, width), head])
+    return with_head(config, stack)
+
+
+def roformer(config: Config) -> Architecture:
+    """RoFormer [su2021]: rotary positions from a frozen table of sinusoids, narrow tables."""
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    narrow = config.optional_size("embedding_size") or width
+    config.get("rotary_value")
+    stack = encoder(config, narrow=narrow, attention=bert_attention(config, positions="rope"), positions=False)
+    angles = Named("position", Embedding(config.size("max_position_embeddings"), width // heads, table="position"))
+    stack = replace(stack, inputs=(*stack.inputs, angles))
+    return finish(config, stack, []) if config.head() == "none" else with_head(config, stack, narrow)
+
+
+def rembert(config: Config) -> Architecture:
+    """RemBERT [chung2020]: narrow tables and a wide head, which are never tied."""
+    stack = encoder(config, narrow=config.size("input_embedding_size"))
+    out = config.size("output_embedding_size")
+    if config.head() == "none":
+        return with_head(config, _untied(stack))
+    head = Named("head", Head(config.size("vocab_size"), out, bias=True))
+    return finish(config, _untied(stack), [*transform(config, stack.d_model, out), head])
+
+
+def _untied(stack: Stack) -> Stack:
+    first, *rest = stack.inputs
+    return replace(stack, inputs=(Named(first.name, replace(first.layer, share=None)), *rest))  # type: ignore[type-var]
+
+
+def ibert(config: Config) -> Architecture:
+    """I-BERT [kim2021]: RoBERTa in integers; what is counted does not change with ``quant_mode``."""
+    config.ignore("quant_mode force_dequant")
+    return with_head(config, encoder(config), activation="gelu")
+
+
+def mpnet(config: Config) -> Architecture:
+    """MPNet [song2020]: no segments, one table of relative biases for all layers."""
+    buckets = config.size("relative_attention_num_buckets")
+    attention = bert_attention(config, positions="relative", n_buckets=buckets)
+    return with_head(config, encoder(config, segments=False, attention=attention), activation="gelu")
+
+
+def esm(config: Config) -> Architecture:
+    """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, a head for contacts at rest."""
+    positions = config.word("position_embedding_type")
+    config.ignore("token_dropout is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
+    attention = bert_attention(config, positions="rope" if positions == "rotary" else "none")
+    width = config.size("hidden_size")
+    stack = encoder(
+        config,
+        post=False,
+        table_norm=config.flag("emb_layer_norm_before"),
+        segments=False,
+        attention=attention,
+        mlp=Mlp(width, config.size("intermediate_size"), "gelu", bias=True),
+        positions=positions == "absolute",
+    )
+    maps = config.size("num_hidden_layers") * config.size("num_attention_heads")
+    stack = replace(stack, outputs=(*stack.outputs, Named("contacts", Linear(maps, 1, unused=True))))
+    return with_head(config, stack, activation="gelu", spare_bias=False)
+
+
+def luke(config: Config) -> Architecture:
+    """LUKE [yamada2020], read without entities: their table, queries and head are stored, but idle."""
+    width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
+    stack = _untied(encoder(config))
+    if config.flag("use_entity_aware_attention"):
+        query = Linear(width, width, unused=True)
+        spare = tuple(Sublayer(f"{pair}_query", (Branch("query", query),)) for pair in ("w2e", "e2w", "e2e"))
+        whole = replace(stack.runs[0].block, sublayers=(*stack.runs[0].block.sublayers, *spare))
+        stack = replace(stack, runs=(replace(stack.runs[0], block=whole),))
+    share = ENTITIES if shared_table(config) else None
+    idle = [Named("entity", Embedding(entities, narrow, table="other", share=share, unused=True))]
+    if narrow != width:
+        idle.append(Named("entity_projection", Linear(narrow, width, bias=False, unused=True)))
+    for table, key in (("position", "max_position_embeddings"), ("segment", "type_vocab_size")):
+        idle.append(Named(f"entity_{table}", Embedding(config.size(key), width, table=table, unused=True)))
+    idle.append(Named("entity_norm", layernorm(config, width)))
+    stack = replace(stack, inputs=(*stack.inputs, *idle))
+    if config.head() == "none":
+        return with_head(config, stack)
+    tied = config.flag("tie_word_embeddings", True)
+    head = Head(config.size("vocab_size"), width, bias=True, unused_biases=0 if tied else 1)
+    outputs = [pooler(width, dropped=True), *transform(config, width, activation="gelu"), Named("head", head)]
+    outputs.append(Named("entity_transform", Linear(width, narrow, unused=True)))
+    outputs.append(Named("entity_transform_norm", layernorm(config, narrow)))
+    return finish(
+        config, stack, [*outputs, Named("entity_head", Head(entities, narrow, share, bias=True, unused=True))]
+    )
