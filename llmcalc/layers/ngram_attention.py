@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
@@ -22,6 +24,14 @@ class NgramAttention(Layer):
     n_heads: int
     n_gram: int
     n_buckets: int
+
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "qp": "the predicting streams' part of q",
+        "kp": "their part of k",
+        "vp": "their part of v",
+        "po": "what a predicting stream gives to keys of its own, a part of pp",
+    }
 
     def __post_init__(self) -> None:
         self.check()
