@@ -1,0 +1,118 @@
+"""Ranks: what they hold together is the whole plus named replicas."""
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+import llmcalc
+from llmcalc.calc.shard import REPLICATED_AXES, Mesh
+from llmcalc.core.ledger import rows
+
+MODELS = ("gpt2-small", "llama3-8b", "mixtral-8x7b", "deepseek-v3", "mamba2-130m", "gemma3-4b", "qwen3-next-80b-a3b")
+powers = st.sampled_from((1, 2, 4))
+
+
+@given(name=st.sampled_from(MODELS), tensor=powers, expert=powers)
+@settings(deadline=None)
+def test_ranks_hold_the_whole_and_named_replicas(name, tensor, expert):
+    """A tensor on all ranks is the tensor, or a replica on each; a padded vocabulary adds its padding."""
+    mesh = Mesh(data=4, tensor=tensor, expert=expert)
+    for row in rows(llmcalc.load(name).stacks):
+        share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+        divided = {mesh.divisor(axis, row.declaration.axes[axis]) for axis in row.tensor.axes if axis != "x"} - {1}
+        ranks = max(divided, default=1) * (expert if row.tensor.active else 1)
+        padding = 0
+        if "V" in row.tensor.axes:
+            vocabulary = row.declaration.axes["V"]
+            padding = row.size // vocabulary * (mesh.padded(vocabulary) - vocabulary)
+        assert share * ranks == row.size + padding
+        if ranks == 1 and tensor > 1:  # replicated: no axis that a mesh divides, or fewer key/value heads than ranks
+            assert not set(row.tensor.axes) & {"h", "f", "V", "H", "vh"} or set(row.tensor.axes) & REPLICATED_AXES
+
+
+@given(name=st.sampled_from(("gpt2-small", "llama3-8b", "mistral-7b-v0.1")), stages=st.sampled_from((1, 2, 4)))
+@settings(deadline=None)
+def test_stages_hold_all_layers(name, stages):
+    model = llmcalc.load(name)
+    whole = llmcalc.memory(model, mode="training", seq=64)
+    parts = llmcalc.memory(model, mode="training", seq=64, mesh=Mesh(pipeline=stages))
+    tied = model.main.outputs[-1].layer.share is not None and stages > 1
+    table = llmcalc.params(model).embedding * 2 if tied else 0  # the last stage keeps a copy of a tied table
+    assert sum(stage.weights for stage in parts.stages) == whole.weights + table
+
+
+@given(zero=st.integers(0, 3), data=st.sampled_from((1, 2, 8)))
+@settings(deadline=None)
+def test_zero_divides_by_stage(zero, data):
+    model = llmcalc.load("gpt2-small")
+    total = llmcalc.params(model).total
+    memory = llmcalc.memory(model, mode="training", seq=64, mesh=Mesh(data=data, zero=zero))
+    assert memory.optimizer == -(-12 * total // (data if zero >= 1 else 1))
+    assert memory.gradients == -(-2 * total // (data if zero >= 2 else 1))
+    assert memory.weights == -(-2 * total // (data if zero >= 3 else 1))
+
+
+@given(tensor=powers, batch=st.integers(1, 3), seq=st.sampled_from((64, 128)))
+@settings(deadline=None)
+def test_sequence_parallel_ranks_share_every_activation(tensor, batch, seq):
+    """All but what is not divided: one number for each row of a norm, whose rows are."""
+    model = llmcalc.load("gpt3", overrides=("n_layers=3", "d_model=512", "n_heads=8", "vocab=51200"))
+    alone, shared = (
+        llmcalc.memory(model, mode="training", batch=batch, seq=seq, mesh=mesh).activations
+        for mesh in (Mesh(), Mesh(tensor=tensor, sequence=True))
+    )
+    assert shared * tensor == pytest.approx(alone, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "flag"),
+    [
+        ({"tensor": 5}, "--tp"),
+        ({"tensor": 0}, "--tp"),
+        ({"pipeline": 13}, "--pp"),
+        ({"pipeline": 5}, "--pp"),
+        ({"zero": 4}, "--zero"),
+        ({"expert": 3, "data": 2}, "--ep"),
+        ({"chunks": 2}, "--chunks"),
+        ({"data": -1}, "--dp"),
+        ({"context": 1.5}, "--cp"),
+    ],
+)
+def test_ranks_that_do_not_divide_are_refused(mesh, flag):
+    with pytest.raises(llmcalc.InputError) as caught:
+        llmcalc.memory(llmcalc.load("gpt2-small"), mode="training", seq=64, mesh=Mesh(**mesh))
+    assert caught.value.where == flag
+
+
+def test_experts_that_ranks_do_not_divide_are_refused():
+    with pytest.raises(llmcalc.SizeError) as caught:
+        llmcalc.memory(llmcalc.load("mixtral-8x7b"), mode="training", seq=64, mesh=Mesh(data=3, expert=3))
+    assert caught.value.where == "--ep"
+    assert "n_experts (8)" in str(caught.value)
+
+
+@pytest.mark.parametrize("recompute", ["none", "selective", "full"])
+def test_more_work_never_needs_less(recompute):
+    model = llmcalc.load("llama3.2-1b")
+    peaks = [
+        llmcalc.memory(model, mode="training", batch=b, seq=s, recompute=recompute).peak
+        for b, s in ((1, 512), (1, 1024), (2, 1024), (4, 4096))
+    ]
+    assert peaks == sorted(peaks)
+
+
+def test_recomputation_keeps_less():
+    model = llmcalc.load("llama3.2-1b")
+    none, selective, full = (
+        llmcalc.memory(model, mode="training", batch=2, seq=2048, attention="eager", recompute=recompute).activations
+        for recompute in ("none", "selective", "full")
+    )
+    assert full < selective < none
+
+
+def test_the_peak_is_a_moment_with_its_parts():
+    memory = llmcalc.memory(llmcalc.load("gpt2-small"), mode="training", batch=4, seq=1024)
+    moment = memory.largest
+    assert memory.peak == moment.weights + moment.gradients + moment.optimizer + moment.activations + moment.transient
+    assert memory.peak < memory.weights + memory.gradients + memory.optimizer + memory.activations + 2**33
+    assert all(memory.peak >= other.total for other in memory.timeline)
