@@ -20,7 +20,7 @@ MAC = 2
 
 
 class Sizes(NamedTuple):
-    """What the formulas speak of: layers l, width h, attention width, vocabulary V, parameters N and N without tables."""
+    """What the formulas speak of: layers l, width h, attention width, vocabulary V, parameters, those not in tables."""
 
     layers: int
     width: int

@@ -34,7 +34,11 @@ class ParallelMemory:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the worst stage's figures, and every stage's peak."""
-        return {**self.worst.to_dict(), "worst_stage": self.stages.index(self.worst), "peaks": [s.peak for s in self.stages]}
+        return {
+            **self.worst.to_dict(),
+            "worst_stage": self.stages.index(self.worst),
+            "peaks": [s.peak for s in self.stages],
+        }
 
 
 def parallel_memory(
@@ -86,7 +90,9 @@ def _split(stack: Stack, stages: int) -> list[tuple[Run, ...]]:
     if stages > len(blocks):
         raise SizeError(f"pp ({stages}) is more than the {len(blocks)} layers", where="--pp")
     if len(blocks) % stages:
-        raise SizeError(f"pp ({stages}) does not divide the {len(blocks)} layers", where="--pp", hint="stages are equal")
+        raise SizeError(
+            f"pp ({stages}) does not divide the {len(blocks)} layers", where="--pp", hint="stages are equal"
+        )
     size = len(blocks) // stages
     return [_grouped(blocks[start : start + size]) for start in range(0, len(blocks), size)]
 

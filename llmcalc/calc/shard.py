@@ -26,7 +26,8 @@ class Mesh:
         context: ranks that share each sequence.
         expert_tensor: ranks that share the hidden width of each expert (default: as ``tensor``).
         sequence: what tensor parallelism leaves whole is divided along the sequence [korthikanti2022].
-        zero: ZeRO stage [rajbhandari2019]: 1 divides optimizer states over the replicas, 2 gradients too, 3 weights too.
+        zero: ZeRO stage [rajbhandari2019]: 1 divides optimizer states over the replicas, 2 also gradients, 3 also
+            weights.
         micro_batches: micro-batches of a step (default: as many as stages).
         chunks: model chunks of a stage in an interleaved pipeline.
         vocabulary_multiple: the vocabulary is padded to a multiple of this times ``tensor`` (128 in Megatron-LM).
@@ -49,7 +50,9 @@ class Mesh:
         flags |= {"etp": self.expert_tensor or 1, "micro-batches": self.micro_batches or 1, "chunks": self.chunks}
         for flag, size in flags.items():
             if type(size) is not int or size < 1:
-                raise SizeError(f"{shown(size)} is no number of ranks", where=f"--{flag}", hint="give a positive integer")
+                raise SizeError(
+                    f"{shown(size)} is no number of ranks", where=f"--{flag}", hint="give a positive integer"
+                )
         if self.zero not in (0, 1, 2, 3):
             raise SizeError(f"{shown(self.zero)} is no ZeRO stage", where="--zero", hint="0, 1, 2 or 3")
         if self.data * self.tensor % (self.expert * (self.expert_tensor or self.tensor)):
@@ -112,7 +115,7 @@ class Mesh:
             if axis == EXPERT_AXIS and tensor.active:
                 experts = self.divisor(axis, length)
             elif axis != EXPERT_AXIS:
-                if axis == VOCABULARY_AXIS and not tensor.table == "other":
+                if axis == VOCABULARY_AXIS and tensor.table != "other":
                     count = count // length * self.padded(length)
                 divided = max(divided, self.divisor(axis, length, tensor.active is not None))
         return count // (divided * experts)

@@ -142,7 +142,7 @@ def _sizes(architecture: Architecture, mesh: Mesh) -> Sizes:
         largest = max(largest, own if row.copies else 0)
         if row.tensor.share:
             uses[row.tensor.share] = uses.get(row.tensor.share, 0) + 1
-            if row.tensor.table == "token" or uses[row.tensor.share] > 1 and row.entry.name == "head":
+            if row.tensor.table == "token" or (uses[row.tensor.share] > 1 and row.entry.name == "head"):
                 table = max(table, own if uses[row.tensor.share] > 1 else 0)
     return Sizes(dense, expert, largest, table)
 

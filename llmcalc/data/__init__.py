@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
 
 
-@lru_cache(maxsize=None)
+@cache
 def table(name: str) -> dict[str, Any]:
     """The content of ``<name>.yaml``; ``name`` may hold a folder, as in ``hardware/nvidia``."""
     compiled = FOLDER / f"{name}.json"
@@ -21,8 +21,8 @@ def table(name: str) -> dict[str, Any]:
     from ..schema.yaml_reader import read_yaml
 
     source = FOLDER / f"{name}.yaml"
-    data = read_yaml(source.read_text("utf-8"), str(source)).data
-    return data
+    found: dict[str, Any] = read_yaml(source.read_text("utf-8"), str(source)).data
+    return found
 
 
 def tables(folder: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ default what stands before the blocks).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
@@ -74,7 +74,7 @@ def read_layout(text: str) -> Layout:
     return Layout(rules)
 
 
-@lru_cache(maxsize=None)
+@cache
 def find_layout(name: str) -> Layout:
     """A layout by its name, which is that of its file.
 

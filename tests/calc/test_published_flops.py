@@ -96,7 +96,14 @@ gpt3-13b      2.31e22  12850 6  300
 gpt3-175b     3.14e23 174600 6  300
 """
 # printed parameters that are not the model's: T5's label of 770M, and BERT-Large with RoBERTa-Large's count
-NOT_ITS_OWN = {"t5-large": 0.045, "t5-3b": 0.055, "t5-11b": 0.03, "bert-large": 0.06, "t5-base": 0.015, "t5-small": 0.01}
+NOT_ITS_OWN = {
+    "t5-large": 0.045,
+    "t5-3b": 0.055,
+    "t5-11b": 0.03,
+    "bert-large": 0.06,
+    "t5-base": 0.015,
+    "t5-small": 0.01,
+}
 
 
 @pytest.mark.parametrize("row", TABLE_D1.strip().splitlines())

@@ -67,11 +67,17 @@ def test_korthikanti_figure_1(row):
     parameters, plain, recomputed = map(float, printed)
     model = gpt(name)
     for expected, sequence, recompute in ((plain, False, "none"), (recomputed, True, "selective")):
-        mesh = Mesh(tensor=8, pipeline=int(stages), chunks=int(chunks), sequence=sequence, micro_batches=4 * int(stages))
+        mesh = Mesh(
+            tensor=8, pipeline=int(stages), chunks=int(chunks), sequence=sequence, micro_batches=4 * int(stages)
+        )
         memory = train(model, mesh, recompute, int(batch), gradients="fp32")
         stage = memory.stages[0]
         # the figure shows the blocks of the first stage; the rest of a single stage holds the loss too
-        blocks = sum(segment.kept * segment.count for segment in _segments(stage.architecture, stage.workload, stage.policy, stage.mesh)[0] if segment.count > 1)
+        blocks = sum(
+            segment.kept * segment.count
+            for segment in _segments(stage.architecture, stage.workload, stage.policy, stage.mesh)[0]
+            if segment.count > 1
+        )
         share = stage.activations if int(stages) > 1 else blocks
         assert share / GIB == pytest.approx(expected, rel=1e-3)
     per_parameter = (stage.weights + stage.gradients + stage.optimizer) / (stage.weights / 2)

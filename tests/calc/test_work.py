@@ -88,16 +88,17 @@ def test_the_last_logit_costs_one_position():
 MODELS = ("gpt2-small", "mixtral-8x7b", "deepseek-v3", "mamba-130m", "mamba2-130m", "t5-small", "jamba-v0.1")
 
 
-@given(
-    name=st.sampled_from(MODELS), batch=st.integers(1, 7), seq=st.integers(1, 400), more=st.integers(1, 300)
-)
+@given(name=st.sampled_from(MODELS), batch=st.integers(1, 7), seq=st.integers(1, 400), more=st.integers(1, 300))
 def test_every_quantity_grows_with_the_workload(name, batch, seq, more):
     model = llmcalc.load(name)
     for attention in ("causal", "dense"):
         few, many = (llmcalc.flops(model, batch=batch, seq=s, attention=attention) for s in (seq, seq + more))
         assert few.matmul < many.matmul
         assert few.total < many.total
-    assert llmcalc.state(model, batch=batch, seq=seq).elements <= llmcalc.state(model, batch=batch, seq=seq + more).elements
+    assert (
+        llmcalc.state(model, batch=batch, seq=seq).elements
+        <= llmcalc.state(model, batch=batch, seq=seq + more).elements
+    )
     assert llmcalc.state(model, batch=batch, seq=seq).bytes < llmcalc.state(model, batch=batch + 1, seq=seq).bytes
 
 
@@ -129,5 +130,5 @@ def test_the_form_is_the_number():
 )
 def test_bad_workloads_are_refused(settings, named):
     with pytest.raises(llmcalc.InputError) as caught:
-        llmcalc.flops(llmcalc.load("gpt2-small"), **settings).matmul
+        assert llmcalc.flops(llmcalc.load("gpt2-small"), **settings).matmul
     assert named in str(caught.value)
