@@ -74,13 +74,13 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
     if both:
         raise InputError(f"{both[0]!r} is asked for and kept", where="--keep", hint="name it in one of --only and --keep")
     mixture = next((entry for key, entry in table("mixtures").items() if plain(key) == plain(name)), None)
-    if mixture is None:
-        main, rules, usual = number_format(name, "--weights"), (), KEPT
-    else:
-        main, base, usual = number_format(mixture["main"]), number_format("fp32"), MIXTURE_KEPT
-        rules = tuple(_rule(entry) for entry in mixture.get("rules", ()))
+    usual: tuple[str, ...] = KEPT if mixture is None else MIXTURE_KEPT
     left = tuple(part for part in usual if part not in chosen)
-    return Weights(name.lower(), main, base, chosen, (*left, *(part for part in kept if part not in left)), rules)
+    stays = (*left, *(part for part in kept if part not in left))
+    if mixture is None:
+        return Weights(name.lower(), number_format(name, "--weights"), base, chosen, stays)
+    rules = tuple(_rule(entry) for entry in mixture.get("rules", ()))
+    return Weights(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
 
 
 def _rule(entry: Mapping[str, Any]) -> Rule:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.form import Form, lift
@@ -11,13 +12,41 @@ from ..core.record import record
 from ..core.workload import Workload
 from .work import Conventions, Work, works
 
+PASSES_OF_OTHER = 3  # elementwise work of a training step: forward, and twice that in the backward pass
+
+
+class Count(NamedTuple):
+    """FLOPs of some equations: contractions of the forward and the backward pass, and all other work of both."""
+
+    forward: int
+    backward: int
+    other: int
+
+    @property
+    def matmul(self) -> int:
+        """Contractions and convolutions."""
+        return self.forward + self.backward
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.matmul + self.other
+
+
+class Layers(NamedTuple):
+    """Equal blocks, or what stands outside of them (``layers`` is 0), with their FLOPs together."""
+
+    stack: str
+    name: str
+    layers: int
+    count: Count  # type: ignore[assignment]  # tuple.count, which nobody needs here
+
 
 @record
 class Flops:
-    """The floating-point operations of one step.
+    """The floating-point operations of one step, in total and by part.
 
-    ``forms`` hold the closed forms: ``{"matmul": Form, "other": Form}`` of the forward pass and, in training, of the
-    backward pass.
+    ``matmul_form`` and ``other_form`` are the closed forms of the forward pass.
     """
 
     architecture: Architecture
@@ -35,35 +64,95 @@ class Flops:
         return _sum(self.works, matmul=False)
 
     @cached_property
+    def form(self) -> Form:
+        """All work of the mode, both passes in training."""
+        if self.workload.mode != "train":
+            return self.matmul_form + self.other_form
+        return self.matmul_form + _backward(self.works) + self.other_form * PASSES_OF_OTHER
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The workload's symbols."""
+        return self.workload.values(self.architecture)
+
+    @cached_property
+    def count(self) -> Count:
+        """Everything."""
+        return self.of(self.works)
+
+    def of(self, chosen: Iterable[Work]) -> Count:
+        """The FLOPs of some of the equations."""
+        found = tuple(chosen)
+        train = self.workload.mode == "train"
+        forward = int(_sum(found, matmul=True)(**self.values))
+        backward = int(_backward(found)(**self.values)) if train else 0
+        other = int(_sum(found, matmul=False)(**self.values))
+        return Count(forward, backward, other * PASSES_OF_OTHER if train else other)
+
+    @property
     def forward(self) -> int:
         """Contractions of the forward pass."""
-        return int(self.matmul_form(**self.workload.values(self.architecture)))
+        return self.count.forward
 
-    @cached_property
+    @property
     def backward(self) -> int:
         """Contractions of the backward pass: two for each of the forward pass, where a gradient flows."""
-        if self.workload.mode != "train":
-            return 0
-        with_gradient = [work for work in self.works if "nograd" not in work.equation.tags]
-        halved = [work for work in with_gradient if "constant" in work.equation.tags]
-        form = _sum(with_gradient, matmul=True) * 2 - _sum(halved, matmul=True)
-        return int(form(**self.workload.values(self.architecture)))
+        return self.count.backward
 
-    @cached_property
+    @property
     def matmul(self) -> int:
         """FLOPs of contractions and convolutions alone."""
-        return self.forward + self.backward
+        return self.count.matmul
 
-    @cached_property
+    @property
     def other(self) -> int:
         """Elementwise work, scans and transforms (twice more in a backward pass); modelled."""
-        forward = int(self.other_form(**self.workload.values(self.architecture)))
-        return 3 * forward if self.workload.mode == "train" else forward
+        return self.count.other
 
-    @cached_property
+    @property
     def total(self) -> int:
         """All FLOPs."""
-        return self.matmul + self.other
+        return self.count.total
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that go in; in an encoder-decoder model those of both."""
+        return int(self.values["b"]) * int(self.values["q"] + self.values["n"])
+
+    @cached_property
+    def by_component(self) -> dict[str, Count]:
+        """FLOPs by what they are for: ``attention``, ``attention core`` (scores and mix), ``mlp``, ``head`` ..."""
+        found = {name: self.of(group) for name, group in grouped(self.works, component).items()}
+        return {name: count for name, count in found.items() if count.total}
+
+    @cached_property
+    def by_layer(self) -> list[Layers]:
+        """FLOPs by kind of block, and of what stands before and after the blocks; equal blocks together."""
+        found: dict[tuple[str, str, Count], list[Any]] = {}
+        for (stack, section, run), group in grouped(self.works, _place).items():
+            layers = 0 if run is None else group[0].entry.applied
+            count = self.of(group)
+            each = Count(*(part // max(layers, 1) for part in count))
+            entry = found.setdefault((stack, section, each), [0, []])
+            entry[0] += layers
+            entry[1].append(count)
+        return [
+            Layers(stack, name, layers, Count(*map(sum, zip(*counts, strict=True))))
+            for (stack, name, _), (layers, counts) in found.items()
+        ]
+
+    def recomputed(self, recompute: str) -> int:
+        """Contractions that a backward pass computes again: the core of attention (``selective``) or all blocks
+        (``full``).
+        """
+        if recompute == "none":
+            return 0
+        again = [
+            work
+            for work in self.works
+            if work.entry.run is not None and (recompute == "full" or "core" in work.equation.tags)
+        ]
+        return int(_sum(again, matmul=True)(**self.values))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data whose keys are the attribute names."""
@@ -73,7 +162,13 @@ class Flops:
             "other": self.other,
             "forward": self.forward,
             "backward": self.backward,
+            "tokens": self.tokens,
             "closed_form": str(self.matmul_form),
+            "by_component": {name: _plain(count) for name, count in self.by_component.items()},
+            "by_layer": [
+                {"stack": entry.stack, "block": entry.name, "layers": entry.layers, **_plain(entry.count)}
+                for entry in self.by_layer
+            ],
         }
 
 
@@ -90,9 +185,46 @@ def flops(architecture: Architecture, **workload: Any) -> Flops:
     return Flops(architecture, chosen, works(architecture, conventions))
 
 
-def _sum(found: Any, matmul: bool) -> Form:
+def component(work: Work) -> str:
+    """What an equation's work is called in a breakdown; the names are those of parameters, the core of attention apart."""
+    kind, equation = work.entry.layer.kind(), work.equation
+    if kind == "moe":
+        names = {operand.name for operand in equation.operands}
+        if work.part or names & {"shared", "shared_gate", "sg"}:
+            return "shared experts"
+        return "router" if equation.out.name in ("r", "chosen") else "routed experts"
+    if kind == "embedding":
+        return f"{getattr(work.entry.layer, 'table', 'token')} embedding"
+    name = "cross-attention" if getattr(work.entry.layer, "cross", False) else kind.replace("_", " ")
+    return f"{name} core" if "core" in equation.tags else name
+
+
+def grouped(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, list[Work]]:
+    """Equations by a key, in the order in which the keys come up."""
+    groups: dict[Any, list[Work]] = {}
+    for work in found:
+        groups.setdefault(key(work), []).append(work)
+    return groups
+
+
+def _place(work: Work) -> tuple[str, str, int | None]:
+    return work.entry.stack.name, work.entry.section, work.entry.run
+
+
+def _backward(found: Iterable[Work]) -> Form:
+    """Two contractions for each of the forward pass; one where an operand is a constant; none without a gradient."""
+    flowing = [work for work in found if "nograd" not in work.equation.tags]
+    halved = [work for work in flowing if "constant" in work.equation.tags]
+    return _sum(flowing, matmul=True) * 2 - _sum(halved, matmul=True)
+
+
+def _sum(found: Iterable[Work], matmul: bool) -> Form:
     total = lift(0)
     for work in found:
         if work.matmul is matmul:
             total = total + work.flops * work.entry.applied
     return total
+
+
+def _plain(count: Count) -> dict[str, int]:
+    return {**count._asdict(), "matmul": count.matmul, "total": count.total}

@@ -26,3 +26,18 @@ FORMAT = Option(
 )
 JSON = Option("--json", "as_json", "Print one JSON object (the same as --format json).", kind=bool, default=False)
 OUTPUT = (FORMAT, JSON)
+BATCH = Option("--batch", "batch", "Sequences.", kind=int, default=1, metavar="N")
+SEQ = Option(
+    "--seq",
+    "seq",
+    "Tokens of a sequence; those of the encoder in an encoder-decoder model. "
+    "The default is 2048, or as many positions as the model has learned if those are fewer.",
+    kind=int,
+    metavar="N",
+)
+TARGET_SEQ = Option(
+    "--target-seq", "target_seq", "The decoder's length in an encoder-decoder model.", kind=int, metavar="N"
+)
+EXTEND = Option(
+    "--extend", "extend", "Allow sequences beyond a learned table of positions.", kind=bool, default=False
+)

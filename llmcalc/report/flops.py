@@ -1,0 +1,117 @@
+"""The answer to ``flops``: totals of a step, where they go, the closed form, and the rule of thumb beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..calc.flops import Count, Flops
+from ..calc.params import Params
+from .document import Column, Document, Fact, Table
+from .envelope import envelope, model_inputs
+from .model import structure, title, warnings
+from .workload import formula_note, workload_inputs, workload_line
+
+UNIT = "FLOPs"
+BREAKDOWNS = ("component", "layer")
+FORWARD_RULE, TRAIN_RULE = 2, 6  # FLOPs a token and parameter [kaplan2020, Section 2.1]
+CONVENTIONS = {
+    "mac": "one multiply-accumulate is 2 FLOPs",
+    "matmul": "contractions and convolutions: exact",
+    "other": "elementwise work, scans and transforms: modelled, one FLOP an operation",
+    "rule_of_thumb": "2·N·D (6·N·D in training) with N active parameters, look-up tables left out, and D tokens",
+}
+
+
+def flops_document(result: Flops, counted: Params, by: str = "component", recompute: str = "none") -> Document:
+    """The document of a step's FLOPs; ``recompute`` adds what a backward pass computes again."""
+    architecture = result.architecture
+    breakdown = {"component": _by_component, "layer": _by_layer}[by]
+    notes = (formula_note("matmul of the forward pass", result.matmul_form), *architecture.notes)
+    return Document(
+        title(architecture),
+        lambda: _record(result, counted, by, recompute),
+        subtitle=(*structure(architecture), workload_line(result.workload)),
+        warnings=warnings(architecture),
+        facts=tuple(_facts(result, counted, recompute)),
+        tables=(breakdown(result),),
+        notes=notes,
+    )
+
+
+def rule_of_thumb(result: Flops, counted: Params) -> int:
+    """2·N·D, or 6·N·D in training: N active parameters without look-up tables, D tokens."""
+    n_parameters = counted.active - (counted.total - counted.non_embedding)
+    factor = TRAIN_RULE if result.workload.mode == "train" else FORWARD_RULE
+    return factor * n_parameters * result.tokens
+
+
+def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:
+    train = result.workload.mode == "train"
+    facts = [
+        Fact("total", result.total, UNIT),
+        Fact("matmul", result.matmul, UNIT, "exact"),
+        Fact("other", result.other, UNIT, "modelled"),
+    ]
+    if train:
+        facts += [Fact("forward", result.forward, UNIT, "matmul"), Fact("backward", result.backward, UNIT, "matmul")]
+    if recompute != "none":
+        again = result.recomputed(recompute)
+        facts.append(Fact("recomputed", again, UNIT, f"matmul, {recompute}; not in the total"))
+    rule = rule_of_thumb(result, counted)
+    against = f"total is ×{result.total / rule:.4g} of it" if rule else ""
+    facts += [
+        Fact("per sequence", _share(result.total, result.workload.batch), UNIT),
+        Fact("per token", _share(result.total, result.tokens), UNIT),
+        Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"rule of thumb; {against}"),
+    ]
+    return facts
+
+
+def _share(total: int, count: int) -> int:
+    return (total + count // 2) // count
+
+
+def _by_component(result: Flops) -> Table:
+    ordered = sorted(result.by_component.items(), key=lambda item: -item[1].total)
+    rows: list[tuple[Any, ...]] = [(name, *_cells(count, result)) for name, count in ordered]
+    columns = (Column("component", "name"), *_columns(result))
+    return Table("by component", columns, rows, ("total", *_cells(result.count, result)))
+
+
+def _by_layer(result: Flops) -> Table:
+    several = len(result.architecture.stacks) > 1
+    rows: list[tuple[Any, ...]] = []
+    for entry in result.by_layer:
+        name = f"{entry.stack} {entry.name}" if several else entry.name
+        each = entry.count.total // entry.layers if entry.layers else None
+        if entry.count.total:
+            rows.append((name, entry.layers or None, each, *_cells(entry.count, result)))
+    columns = (
+        Column("block", "name"), Column("layers", "number"), Column(f"{UNIT} each", "count", optional=2),
+        *_columns(result),
+    )  # fmt: skip
+    return Table("by kind of layer", columns, rows, ("total", None, None, *_cells(result.count, result)))
+
+
+def _columns(result: Flops) -> tuple[Column, ...]:
+    passes = (Column("forward", "count", 3), Column("backward", "count", 3)) if result.workload.mode == "train" else ()
+    return (*passes, Column("other", "count", 3), Column(UNIT, "count"), Column("share", "share"))
+
+
+def _cells(count: Count, result: Flops) -> tuple[Any, ...]:
+    passes = (count.forward, count.backward) if result.workload.mode == "train" else ()
+    return (*passes, count.other, count.total, count.total / result.total if result.total else 0.0)
+
+
+def _record(result: Flops, counted: Params, by: str, recompute: str) -> dict[str, Any]:
+    architecture = result.architecture
+    inputs = {**model_inputs(architecture), **workload_inputs(result.workload), "by": by, "recompute": recompute}
+    data = {
+        **result.to_dict(),
+        "recomputed": result.recomputed(recompute),
+        "per_sequence": _share(result.total, result.workload.batch),
+        "per_token": _share(result.total, result.tokens),
+        "rule_of_thumb": rule_of_thumb(result, counted),
+        "notes": list(architecture.notes),
+    }
+    return envelope("flops", {**inputs, "conventions": CONVENTIONS}, data)

@@ -1,0 +1,48 @@
+"""What is run, in one line of a document, and what its letters mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.form import Form
+from ..core.record import fields
+from ..core.workload import Workload, positions
+
+SHORT_SEQ = 2048
+LETTERS = {
+    "b": "batch",
+    "q": "new tokens",
+    "k": "keys: cached and new tokens",
+    "c": "cached tokens",
+    "n": "tokens of the encoder",
+    "s": "encoder tokens that are looked at",
+}
+ALWAYS_SAID = ("batch", "seq", "mode", "attention", "logits")
+
+
+def usual_seq(architecture: Architecture) -> int:
+    """The length that is meant where none is given: 2048, or all positions if those are fewer."""
+    return min(SHORT_SEQ, positions(architecture) or SHORT_SEQ)
+
+
+def workload_line(workload: Workload, also: Sequence[str] = ALWAYS_SAID) -> str:
+    """``workload: batch 1 · seq 2048 · mode forward · attention causal · logits all``."""
+    said = [
+        (field.name.replace("_", " "), getattr(workload, field.name))
+        for field in fields(workload)
+        if field.name in also or getattr(workload, field.name) != field.default
+    ]
+    return f"workload: {' · '.join(name if value is True else f'{name} {value}' for name, value in said)}"
+
+
+def workload_inputs(workload: Workload) -> dict[str, Any]:
+    """The workload as plain data."""
+    return {field.name: getattr(workload, field.name) for field in fields(workload)}
+
+
+def formula_note(what: str, form: Form) -> str:
+    """A closed form with the meaning of its letters."""
+    named = [f"{letter}: {meaning}" for letter, meaning in LETTERS.items() if letter in form.symbols()]
+    return f"{what} = {form} ({', '.join(named)})"
