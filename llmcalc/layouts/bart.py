@@ -5,6 +5,7 @@ model.decoder.embed_tokens.weight <- token.w | alone
 model.shared.weight <- token.w | tied
 model.{side}.embed_tokens.weight <- token.w | untied
 model.shared.weight <- unused.w
+model.decoder.embed_tokens.weight <- target.w
 model.{side}.embed_positions.weight <- position.w
 model.{side}.layernorm_embedding.weight <- norm.w
 model.{side}.layernorm_embedding.bias <- norm.b

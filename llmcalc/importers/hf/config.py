@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
-from .irrelevant import IRRELEVANT
+from .irrelevant import IRRELEVANT, SWITCHED_OFF
 
 _DATA = Path(__file__).parent.parent.parent / "data" / "hf"
 
@@ -59,6 +59,12 @@ class Config:
     def ignore(self, keys: str) -> None:
         """Mark keys, given as one text, as read: computed by the class, or without effect in it."""
         self.read.update(self.aliases.get(key, key) for key in keys.split())
+
+    def older(self, old: str, new: str) -> None:
+        """Take the value of an older key, which wins over today's."""
+        value = self.get(old)
+        if value is not None:
+            self.data[self.aliases.get(new, new)] = value
 
     def size(self, key: str, default: int | None = None) -> int:
         """A positive integer."""
@@ -191,6 +197,8 @@ class Config:
                 continue
             if key in self.defaults and self.defaults[key] == value:
                 continue
+            if key in SWITCHED_OFF and not value:
+                continue
             if key not in self.defaults and value is None:  # nothing is said
                 continue
             hint = f"its value is {shown(value)}; {self.model_type} is not known to have such a key"
@@ -203,7 +211,7 @@ _HEADS = {
     "ForMaskedLM": "mlm",
     "ForConditionalGeneration": "seq2seq",
     "ForTextToText": "seq2seq",
-    "MTModel": "seq2seq",
+    "MarianMTModel": "seq2seq",
     "ForPreTraining": "pretraining",
     "ModelWithLMHead": "causal",
     "Model": "none",

@@ -56,7 +56,7 @@ def marian(config: Config) -> Architecture:
         tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width, target)
     else:
         own = Embedding(target, width, table="other", share="decoder_embedding" if tied else None)
-        tokens = {"encoder": [Named("token", Embedding(vocab, width))], "decoder": [Named("token", own)]}
+        tokens = {"encoder": [Named("token", Embedding(vocab, width))], "decoder": [Named("target", own)]}
     output = head(vocab if together else target, width, tied, TOKENS if together else "decoder_embedding")
     encoder = stack(config, style, "encoder", tokens["encoder"], [])
     decoder = stack(config, style, "decoder", tokens["decoder"], [output] if kind == "seq2seq" else [])

@@ -127,7 +127,7 @@ def stack(
 
 def _scaled(entry: Named, width: int) -> Named:
     """A token table whose entries are multiplied by the root of their width."""
-    if entry.name != "token" or not isinstance(entry.layer, Embedding):
+    if entry.name not in ("token", "target") or not isinstance(entry.layer, Embedding):
         return entry
     return Named(entry.name, replace(entry.layer, scale=width**0.5))
 

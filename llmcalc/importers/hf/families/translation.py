@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Named
+from ....core.errors import UnsupportedError
 from ....core.layer import Layer
 from ....layers.embedding import Embedding
 from ....layers.moe import Moe
@@ -61,6 +62,8 @@ def fsmt(config: Config) -> Architecture:
 
 def seamless_text(config: Config) -> Architecture:
     """SeamlessM4T's text encoder and decoder [barrault2023]; the speech parts are not in this class."""
+    if config.head() == "none":
+        raise UnsupportedError(f"{config.class_name()} has speech parts, which are not modelled", where=config.where)
     speech = ("speech_", "t2u_", "vocoder_", "unit_", "adaptor_", "upsample_", "resblock_", "lang_", "spkr_", "char_")
     config.ignore(" ".join(key for key in {**config.defaults, **config.data} if key.startswith(speech)))
     config.ignore("add_adapter feature_projection_input_dim num_conv_pos_embeddings num_conv_pos_embedding_groups")
