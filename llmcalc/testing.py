@@ -20,6 +20,7 @@ from .core.layer import Layer
 PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for divisor in range(2, number)))
 _MOST_REPAIRS = 8
 _TOO_MUCH = re.compile(r"(\w+) \(\d+\) is more than (\w+)")
+_REFUSED = re.compile(r"(\w+) is \d+;")
 _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
@@ -44,13 +45,13 @@ def smallest(kind: str) -> dict[str, Any]:
     found, _ = kinds.find(kind)
     needed = [entry.name for entry in fields(found) if is_required(entry)]  # type: ignore[arg-type]
     values: dict[str, Any] = dict(zip(needed, PRIMES[1:], strict=False))
-    while True:
+    for _ in range(_MOST_REPAIRS):
         try:
             found(**values)
         except SizeError as error:
             values = _repaired(values, error, give_up=error)
-        else:
-            return values
+    found(**values)
+    return values
 
 
 def is_required(entry: Field[Any]) -> bool:
@@ -59,11 +60,15 @@ def is_required(entry: Field[Any]) -> bool:
 
 
 def _repaired(values: Mapping[str, Any], error: SizeError, give_up: SizeError | None = None) -> dict[str, Any]:
-    """The same values with a dividend made a multiple of its divisor, or two sizes in the wrong order swapped."""
+    """The same values with what the error is about mended: a dividend becomes a multiple of its divisor, two sizes in the
+    wrong order are swapped, a size that is odd or too small is doubled.
+    """
     if (match := _DIVIDES.match(error.message)) and isinstance(values.get(match[1]), int):
         return {**values, match[2]: values[match[2]] * values[match[1]]}
     if (match := _TOO_MUCH.match(error.message)) and isinstance(values.get(match[2]), int):
         return {**values, match[1]: values[match[2]], match[2]: values[match[1]]}
+    if (match := _REFUSED.match(error.message)) and isinstance(values.get(match[1]), int):
+        return {**values, match[1]: 2 * values[match[1]]}
     if give_up:
         raise give_up
     assume(False)
