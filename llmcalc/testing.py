@@ -60,8 +60,8 @@ def is_required(entry: Field[Any]) -> bool:
 
 
 def _repaired(values: Mapping[str, Any], error: SizeError, give_up: SizeError | None = None) -> dict[str, Any]:
-    """The same values with what the error is about mended: a dividend becomes a multiple of its divisor, two sizes in the
-    wrong order are swapped, a size that is odd or too small is doubled.
+    """The same values with what the error is about mended: a dividend becomes a multiple of its divisor, two sizes in
+    the wrong order are swapped, a size that is odd or too small is doubled.
     """
     if (match := _DIVIDES.match(error.message)) and isinstance(values.get(match[1]), int):
         return {**values, match[2]: values[match[2]] * values[match[1]]}
