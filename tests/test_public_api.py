@@ -25,7 +25,6 @@ PUBLIC = {
     "params",
     "state",
     "twin",
-    "twin",
 }
 
 
