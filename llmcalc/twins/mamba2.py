@@ -85,8 +85,8 @@ def in_chunks(layer: Any, ud: Array, a: Array, B: Array, C: Array, state: State 
 
 
 def _start(ud: Array, B: Array, state: State | None) -> Array:
-    b, _, heads, p = ud.shape
-    return state["ssm"] if state and "ssm" in state else np.zeros((b, heads, p, B.shape[-1]))
+    """The state before the first token: zeros, made of the inputs so that a gradient reaches them, as behind a text."""
+    return state["ssm"] if state and "ssm" in state else 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]
 
 
 def _output(layer: Any, w: Weights, y: Array) -> Array:
