@@ -21,6 +21,7 @@ class GatedDeltaNet(Layer):
         chunk: tokens of a chunk.
         conv_bias: bias of the convolution.
         norm_eps: added under the root of the gated norm.
+        negative_eigenvalues: β lies between 0 and 2 instead of 0 and 1.
     """
 
     d_model: int
@@ -32,6 +33,7 @@ class GatedDeltaNet(Layer):
     chunk: int = 64
     conv_bias: bool = False
     norm_eps: float = 1e-6
+    negative_eigenvalues: bool = False
 
     def __post_init__(self) -> None:
         self.check()

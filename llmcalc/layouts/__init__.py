@@ -7,7 +7,7 @@ A layout is a text of lines ``stored name <- logical tensors``; several logical 
 
 ``{i}`` is the number of the block, ``{x}`` that of an expert stored on its own, ``{side}`` the stack's name. A logical
 tensor is addressed by sub-layer, layer and tensor; the layer is left out where its name equals the sub-layer's. After
-``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]; ``row row``: as [1, 1, length]), ``heads`` (the parts alternate head by
+``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]; ``row row``: as [1, 1, length]; ``column``: as [length, 1]), ``heads`` (the parts alternate head by
 head) or ``entries`` (number by number) instead of lying side by side, ``folded`` (experts stored below each other in one
 matrix), and conditions: ``encoder`` or
 ``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain`` (what the layer is), ``alone`` or ``beside``
@@ -35,6 +35,7 @@ class Rule(NamedTuple):
     parts: tuple[str, ...]
     transposed: bool
     row: int
+    column: int
     conditions: frozenset[str]
     alternate: str = ""
     folded: bool = False
@@ -58,13 +59,14 @@ def read_layout(text: str) -> Layout:
         stored, _, rest = line.partition("<-")
         parts, _, notes = rest.partition("|")
         words = set(notes.split())
-        conditions = frozenset(words - {"transposed", "row", "heads", "entries", "folded"})
+        conditions = frozenset(words - {"transposed", "row", "column", "heads", "entries", "folded"})
         alternate = next(iter(words & {"heads", "entries"}), "")
         rule = Rule(
             stored.strip(),
             tuple(parts.split()),
             "transposed" in words,
             notes.split().count("row"),
+            notes.split().count("column"),
             conditions,
             alternate,
             "folded" in words,

@@ -72,6 +72,15 @@ longcat_flash     moe_special.longcat_flash
 cohere2_moe       moe_special.cohere2_moe glm4_moe
 dbrx              moe_special.dbrx
 beam              moe_special.beam
+qwen3_vl_text     llama.qwen3         llama
+qwen3_vl_moe_text moe.qwen3_moe       mixtral
+qwen3_vl          multimodal.qwen3_vl
+qwen3_vl_moe      multimodal.qwen3_vl qwen3_vl
+qwen3_5           multimodal.qwen3_vl qwen3_vl
+qwen3_5_moe       multimodal.qwen3_vl qwen3_vl
+gemma4            multimodal.gemma4
+kimi_k25          multimodal.kimi_k25
+kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v2       deepseek.deepseek_v2  deepseek_v3
 deepseek_v3       deepseek.deepseek_v3
 qwen3_next        hybrid.qwen3_next
@@ -81,6 +90,10 @@ nemotron-nas      hybrid.nemotron_nas llama
 bamba             mamba_hybrids.bamba jamba
 granitemoehybrid  mamba_hybrids.granitemoehybrid
 falcon_h1         mamba_hybrids.falcon_h1 jamba
+kimi_linear       linear.kimi_linear
+bailing_hybrid    linear.bailing_hybrid
+olmo_hybrid       linear.olmo_hybrid
+lara_mini         linear.lara_mini
 recurrent_gemma   recurrent.recurrent_gemma
 zamba             zamba.zamba
 zamba2            zamba.zamba2

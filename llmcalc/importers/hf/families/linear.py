@@ -1,0 +1,170 @@
+"""Hybrids of linear attention: Kimi Linear and Ling 3 with latent attention, OLMo Hybrid, Lara Mini."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....core.architecture import Architecture, Block
+from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.layer import Layer
+from ....layers.gated_delta_net import GatedDeltaNet
+from ....layers.kda import Kda
+from ....layers.moe import Moe
+from ..config import Config
+from ..rules import (
+    causal_lm,
+    chosen,
+    experts,
+    feed_types,
+    glu,
+    layer_types,
+    mixed,
+    rmsnorm,
+    rope_attention,
+    sublayer,
+    window,
+)
+from .deepseek import mla
+
+_FIXED_ROUTING = "moe_layer_freq moe_router_activation_func use_grouped_topk mla_use_nope num_nextn_predict_layers"
+
+
+def kimi_linear(config: Config) -> Architecture:
+    """Kimi Linear [kimi2025]: KDA layers, latent attention without positions in every fourth or so; never tied."""
+    layers = config.size("num_hidden_layers")
+    config.ignore(_FIXED_ROUTING)
+    inner = _linear_config(config)
+    full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
+    if full and sorted(full) != list(range(1, layers + 1)):
+        raise DescriptionError("full_attn_layers and kda_layers do not cover all layers", where=config.where)
+    places = {index - 1 for index in inner["full_attn_layers"]} if full else set(range(4, layers, 4))
+    types = ["full_attention" if index in places else "linear_attention" for index in range(layers)]
+    heads, head = (config.size("linear_num_heads"), config.size("linear_head_dim"))
+    taps = config.size("linear_conv_kernel_dim")
+    head = inner.get("head_dim", head)
+    kda = Kda(
+        config.size("hidden_size"),
+        inner.get("num_heads", heads),
+        head,
+        inner.get("short_conv_kernel_size", taps),
+        gate_rank=head,
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+    )
+    mixers = {"full_attention": mla(config, rope=False), "linear_attention": kda}
+    return _sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace", 1))
+
+
+def bailing_hybrid(config: Config) -> Architecture:
+    """Ling 3: KDA layers with full-rank gates, gated latent attention in the last layer of each group; never tied."""
+    period = config.size("layer_group_size")
+    config.ignore("num_mtp_layers mtp_loss_scaling_factor")
+    count = config.size("num_hidden_layers")
+    types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(count)]
+    kda = Kda(
+        config.size("hidden_size"),
+        config.optional_size("linear_num_heads") or config.size("num_attention_heads"),
+        config.optional_size("linear_head_dim") or config.size("head_dim"),
+        config.optional_size("linear_conv_kernel_dim") or config.size("short_conv_kernel_size"),
+        decay_bound=config.number("kda_lower_bound") if config.flag("kda_safe_gate") else None,
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+    )
+    config.ignore("head_dim num_attention_heads short_conv_kernel_size kda_lower_bound")
+    mixers = {"full_attention": mla(config, gate="input", gate_per_head=True), "linear_attention": kda}
+    return _sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace"))
+
+
+def _sigmoid_lm(config: Config, mixers: dict[str, Layer], types: list[str], dense: int) -> Architecture:
+    """Experts of DeepSeek-V3's kind behind some dense layers, a head of its own."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    config.ignore("tie_word_embeddings")
+    shared = config.size("moe_intermediate_size") * config.size("n_shared_experts")
+    routed = experts(
+        config,
+        "num_local_experts",
+        router="sigmoid",
+        correction_bias="buffer",
+        n_groups=config.size("n_group"),
+        top_groups=config.size("topk_group"),
+        d_ff_shared=shared,
+    )
+    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": routed}
+    order = zip(layer_types(config, len(types), types), feed_types(config, len(types), dense), strict=True)
+    return causal_lm(config, mixed(norm, mixers, feeds, order), norm, tied=False)
+
+
+_LINEAR_KEYS = ("head_dim", "num_heads", "short_conv_kernel_size", "full_attn_layers", "kda_layers")
+
+
+def _linear_config(config: Config) -> dict[str, Any]:
+    """The inner object of published files, whose layers are counted from 1."""
+    found = config.get("linear_attn_config")
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise DescriptionError(f"linear_attn_config is {shown(found)}; it is an object", where=config.where)
+    for key, value in found.items():
+        if key not in _LINEAR_KEYS:
+            raise UnknownNameError("key of linear_attn_config", key, _LINEAR_KEYS, where=config.where)
+        numbers = value if key.endswith("_layers") else [value]
+        if not isinstance(numbers, list) or any(type(number) is not int for number in numbers):
+            raise DescriptionError(f"{key} is {shown(value)}; it holds whole numbers", where=config.where)
+    return found
+
+
+def olmo_hybrid(config: Config) -> Architecture:
+    """OLMo Hybrid: pre-norm gated delta nets, every fourth layer attention with norms behind its sub-layers."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm, heads = rmsnorm(config, width), config.size("num_attention_heads")
+    config.ignore("linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor")
+    key_heads = config.optional_size("linear_num_key_heads") or heads
+    d_k = config.optional_size("linear_key_head_dim") or int(0.75 * width / key_heads)
+    delta = GatedDeltaNet(
+        width,
+        key_heads,
+        config.optional_size("linear_num_value_heads") or heads,
+        d_k,
+        config.optional_size("linear_value_head_dim") or 2 * d_k,
+        config.size("linear_conv_kernel_dim"),
+        norm_eps=1e-5,  # fixed in the class
+        negative_eigenvalues=config.flag("linear_allow_neg_eigval"),
+    )
+    rotated = config.get("rope_parameters")
+    positions = "rope" if isinstance(rotated, dict) and rotated.get("rope_theta") is not None else "none"
+    attention = rope_attention(config, positions=positions, qk_norm="projection")
+    mlp = glu(config)
+    kinds = {
+        "linear_attention": Block("linear", (sublayer("linear", delta, pre=norm), sublayer("mlp", mlp, pre=norm))),
+        "full_attention": Block(
+            "attention", (sublayer("attention", attention, post=norm), sublayer("mlp", mlp, post=norm))
+        ),
+    }
+    pattern = ["linear_attention" if index % 4 != 3 else "full_attention" for index in range(layers)]
+    if "full_attention" not in pattern:
+        pattern[-1] = "full_attention"
+    return causal_lm(config, chosen(kinds, layer_types(config, layers, pattern)), norm)
+
+
+_LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "full_attention", "sliding_attention")
+
+
+def lara_mini(config: Config) -> Architecture:
+    """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without; experts."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm = rmsnorm(config, width)
+    delta = GatedDeltaNet(
+        width,
+        config.size("linear_num_key_heads"),
+        config.size("linear_num_value_heads"),
+        config.size("linear_key_head_dim"),
+        config.size("linear_value_head_dim"),
+        config.size("linear_conv_kernel_dim"),
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+    )
+    mixers: dict[str, Layer] = {
+        "linear_attention": delta,
+        "sliding_attention": rope_attention(config, window=window(config), qk_norm="head"),
+        "full_attention": rope_attention(config, positions="none", qk_norm="head"),
+    }
+    routed: Moe = experts(config, d_ff_shared=config.size("shared_expert_intermediate_size"))
+    order = layer_types(config, layers, [_LARA_CYCLE[index % len(_LARA_CYCLE)] for index in range(layers)])
+    return causal_lm(config, mixed(norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order)), norm)
