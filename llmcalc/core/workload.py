@@ -29,6 +29,7 @@ class Workload:
         target_seq: the decoder's length in an encoder-decoder model (default: ``seq``).
         source: encoder tokens behind a decode step (default: ``context``).
         convention: None counts the model itself, ``torch`` what transformers' eager code executes.
+        patches: patches (or frames) of one sequence that are fed to each tower.
         extend: count sequences beyond a learned table of positions, as if it were longer.
     """
 
@@ -42,9 +43,10 @@ class Workload:
     source: int | None = None
     convention: str | None = None
     extend: bool = False
+    patches: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("batch", 1), ("seq", 1), ("context", 0), ("target_seq", 1), ("source", 0)):
+        for name, least in (("batch", 1), ("seq", 1), ("context", 0), ("target_seq", 1), ("source", 0), ("patches", 0)):
             value = getattr(self, name)
             if value is None and name in ("target_seq", "source"):
                 continue
@@ -82,10 +84,18 @@ class Workload:
                 raise InputError(f"{architecture.name} has one stack of tokens", where="--target-seq", hint=hint)
         if not self.extend:
             self._check_positions(architecture, self.context + new, fresh)
-        return {"b": self.batch, "q": new, "c": self.context, "k": self.context + new, "s": source, "n": fresh}
+        return {
+            "b": self.batch,
+            "q": new,
+            "c": self.context,
+            "k": self.context + new,
+            "s": source,
+            "n": fresh,
+            "p": self.patches,
+        }
 
     def _check_positions(self, architecture: Architecture, keys: int, fresh: int) -> None:
-        for stack in architecture.stacks:
+        for stack in _of_tokens(architecture):
             beside = stack.role == "encoder" and architecture.is_encoder_decoder
             tokens, limit = fresh if beside else keys, stack_positions(stack)
             if limit is not None and tokens > limit:
@@ -112,15 +122,22 @@ def positions(architecture: Architecture) -> int | None:
     >>> positions(llmcalc.load("gpt3")), positions(llmcalc.load("llama3-8b"))
     (2048, None)
     """
-    found = [limit for stack in architecture.stacks if (limit := stack_positions(stack)) is not None]
+    found = [limit for stack in _of_tokens(architecture) if (limit := stack_positions(stack)) is not None]
     return min(found, default=None)
+
+
+def _of_tokens(architecture: Architecture) -> list[Stack]:
+    """The stacks whose input is text: all but towers."""
+    return [stack for stack in architecture.stacks if stack.role != "tower"]
 
 
 def symbols(stack: Stack, lone: bool, logits: str = "all") -> dict[str, Form]:
     """The form that each workload axis stands for in a stack. An encoder beside a decoder counts its own tokens; logits
-    are computed for all new tokens, or for the last one.
+    are computed for all new tokens, or for the last one. A tower counts patches.
     """
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
+    if stack.role == "tower":
+        found |= {"q": symbol("p"), "k": symbol("p"), "c": lift(0)}
     if stack.role == "encoder" and not lone:
         found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}
     found["o"] = lift(1) if logits == "last" else found["q"]

@@ -21,6 +21,7 @@ class Linear(Layer):
         activation: elementwise function on the result.
         positions: how many positions it runs on: ``all``, ``logits`` (those whose logits are computed), ``one`` a
             sequence (a pooler).
+        merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
         unused: stored, but never run.
@@ -31,6 +32,7 @@ class Linear(Layer):
     bias: bool = True
     activation: str = "identity"
     positions: str = "all"
+    merge: int = 1
     dropped: bool = False
     unused: bool = False
 
@@ -42,7 +44,10 @@ class Linear(Layer):
     def declare(self) -> Declaration:
         """Weight ``[d_in, d_out]``."""
         rows = {"all": "b q", "logits": "b o", "one": "b"}[self.positions]
-        declaration = Declaration({"in": self.d_in, "out": self.d_out})
+        axes: dict[str, int | str] = {"in": self.d_in, "out": self.d_out}
+        if self.merge > 1 and self.positions == "all":
+            rows, axes["qg"] = "b qg", f"ceil(q, {self.merge})"
+        declaration = Declaration(axes)
         declaration.weights("w[in | out]", *(["b[out]"] if self.bias else []), unused=self.unused)
         if self.unused:
             return declaration

@@ -40,4 +40,10 @@ _ARITHMETIC = """
     routed_scaling_factor scoring_func topk_method rope_interleave moe_shared_expert_overlap
 """
 
+_SWITCHES = """
+    add_cross_attention is_decoder is_encoder_decoder tie_encoder_decoder cross_attention_hidden_size tf_legacy_loss
+"""
+
+# What older versions of the library wrote into every config; without effect as long as it is off.
+SWITCHED_OFF = frozenset(_SWITCHES.split())
 IRRELEVANT = frozenset(" ".join((_LIBRARY, _TOKENS, _GENERATION, _TRAINING, _POSITIONS, _ARITHMETIC)).split())

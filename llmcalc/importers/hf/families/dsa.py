@@ -80,7 +80,7 @@ def _axk_feeds(config: Config) -> list[str]:
 
 def indexed(config: Config, **changes: Any) -> Mla:
     """Latent attention with an indexer."""
-    config.ignore("mlp_bias indexer_rope_interleave layer_types num_experts")
+    config.ignore("moe_layer_freq mlp_bias indexer_rope_interleave layer_types num_experts")
     fields = {
         "index_heads": config.size("index_n_heads"),
         "index_dim": config.size("index_head_dim"),

@@ -76,6 +76,7 @@ def qwen2_moe(config: Config) -> Architecture:
 def minimax_m2(config: Config) -> Architecture:
     """MiniMax-M2: norms over the whole width of queries and keys, sigmoid routing."""
     norm = rmsnorm(config, config.size("hidden_size"))
+    config.get("partial_rotary_factor")
     config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
     config.ignore("attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias")  # always so
     attention = rope_attention(config, bias=False, qk_norm="projection", rotary_dim=_rotary_m2(config))

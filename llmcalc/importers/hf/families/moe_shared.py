@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....core.architecture import Architecture, Block
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.head import Head
 from ..config import Config
@@ -113,21 +113,49 @@ def mimo_v2_flash(config: Config) -> Architecture:
     """MiMo-V2-Flash: values narrower than keys; layers with a window have sinks and twice the key/value heads."""
     layers, pairs = config.size("num_hidden_layers"), config.size("num_key_value_heads")
     config.ignore("attention_value_scale first_k_dense_replace n_shared_experts use_qk_norm")
+    config.ignore("attention_chunk_size layernorm_epsilon add_swa_attention_sink_bias add_full_attention_sink_bias")
     fields: dict[str, Any] = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "rotary_dim": rotary(config)}
+    span = window(config)
+    beyond = config.optional_size("sliding_window_size")  # as published: tokens behind the query
+    _as_in_class(config, pairs)
     mixers: dict[str, Layer] = {
         "full_attention": rope_attention(config, **fields),
         "sliding_attention": rope_attention(
             config,
             n_kv_heads=2 * pairs,
             sinks=True,
-            window=window(config),
+            window=beyond + 1 if beyond else span,
             **fields,
         ),
     }
     full = {index for index in range(layers) if index == 0 or (index + 1) % 6 == 0}
     pattern = ["full_attention" if index in full else "sliding_attention" for index in range(layers)]
+    pattern = _flagged(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
     feeds = {"dense": glu(config), "sparse": shared_experts(config, d_ff_shared=None)}
-    return _lm(config, mixers, feeds, layer_types(config, layers, pattern), feed_types(config, layers, 1))
+    kinds = _flagged(config, "moe_layer_freq", layers, "dense", "sparse") or feed_types(config, layers, 1)
+    return _lm(config, mixers, feeds, layer_types(config, layers, pattern), kinds)
+
+
+def _flagged(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
+    """A list of 0 and 1 as the names of kinds."""
+    flags = config.indices(key)
+    if flags and len(flags) != layers:
+        raise SizeError(f"{key} has {len(flags)} entries for {layers} layers", where=config.where)
+    return [one if flag else zero for flag in flags] or None
+
+
+def _as_in_class(config: Config, pairs: int) -> None:
+    """Published sizes of the layers with a window, which the class derives from the others."""
+    config.ignore("swa_rope_theta")
+    derived = {
+        "swa_num_attention_heads": config.size("num_attention_heads"),
+        "swa_num_key_value_heads": 2 * pairs,
+        "swa_head_dim": config.size("head_dim"),
+        "swa_v_head_dim": config.size("v_head_dim"),
+    }
+    for key, size in derived.items():
+        if (config.optional_size(key) or size) != size:
+            raise SizeError(f"{key} is {config.get(key)}, where the class has {size}", where=config.where)
 
 
 def laguna(config: Config) -> Architecture:

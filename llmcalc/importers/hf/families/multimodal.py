@@ -1,0 +1,166 @@
+"""Models that see: a language model of its own family, and a tower whose output stands among its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ..config import Config
+from ..rules import repeated, sublayer
+
+_OUTER = (
+    "tie_word_embeddings text_config vision_config audio_config image_token_id video_token_id vision_start_token_id "
+    "vision_end_token_id use_unified_vision_chunk video_placeholder media_placeholder_token_id ignore_index"
+)
+LAYERNORM_EPS = 1e-6
+
+
+def qwen3_vl(config: Config) -> Architecture:
+    """Qwen3-VL, Qwen3.5 and their mixtures of experts: a tower that merges patches by fours."""
+    return _seeing(config, qwen_tower, f"{config.model_type}_text")
+
+
+def kimi_k25(config: Config) -> Architecture:
+    """Kimi K2.5: Kimi K2 behind a MoonViT tower."""
+    return _seeing(config, kimi_tower, "deepseek_v3")
+
+
+def gemma4(config: Config) -> Architecture:
+    """Gemma 4 behind its vision tower."""
+    return _seeing(config, gemma_tower, "gemma4_text")
+
+
+def _seeing(config: Config, tower: Callable[[Config, int], Stack], text_type: str) -> Architecture:
+    language = text_part(config, text_type)
+    config.ignore(_OUTER)
+    if config.get("audio_config"):
+        raise DescriptionError("an audio tower is not modelled", where=config.where)
+    vision = Config(_object(config, "vision_config"), config.model_type + "_vision", f"{config.where}: vision_config")
+    stack = tower(vision, language.main.d_model)
+    vision.ignore(f"{_OUTER} is_encoder_decoder")
+    vision.check_all_read()
+    return replace(language, stacks=(*language.stacks, stack))
+
+
+def text_part(config: Config, usual: str) -> Architecture:
+    """The language model of ``text_config``, tied as the outer config says; ``usual``: its type if it names none."""
+    from . import find, names
+
+    data = dict(_object(config, "text_config"))
+    model_type = data.get("model_type", usual)
+    entry = find(model_type) if isinstance(model_type, str) else None
+    if entry is None:
+        raise UnknownNameError("model_type of text_config", str(model_type), names(), where=config.where)
+    data["tie_word_embeddings"] = config.flag("tie_word_embeddings", bool(data.get("tie_word_embeddings", False)))
+    data["architectures"] = ["Model"] if config.head() == "none" else None
+    inner = Config(data, entry.model_type, f"{config.where}: text_config")
+    language = entry.read(inner)
+    inner.check_all_read()
+    return language
+
+
+def _object(config: Config, key: str) -> dict[str, Any]:
+    value = config.get(key)
+    if not isinstance(value, dict):
+        raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
+    return value
+
+
+def qwen_tower(config: Config, d_text: int) -> Stack:
+    """LayerNorm blocks with biases, a learned table of positions; merged fours go to the language model."""
+    width, merged = config.size("hidden_size"), config.size("spatial_merge_size") ** 2
+    out = config.size("out_hidden_size", d_text)
+    patch = config.size("in_channels", 3) * config.size("temporal_patch_size") * config.size("patch_size") ** 2
+    norm = Norm(width, "layernorm", bias=True, eps=LAYERNORM_EPS)
+    block = _vision_block(config, norm, config.size("num_heads"), config.size("intermediate_size"))
+    inputs = (
+        Named("patch", Linear(patch, width)),
+        Named("position", Embedding(config.size("num_position_embeddings"), width, table="position")),
+    )
+    outputs = [Named("merger_norm", norm), *_merger("merger", width, merged, out)]
+    for number in range(len(config.indices("deepstack_visual_indexes"))):
+        outputs.append(Named(f"deepstack{number}_norm", replace(norm, d_model=merged * width)))
+        outputs += _merger(f"deepstack{number}", width, merged, out)
+    return Stack("vision", width, inputs, repeated(block, config.size("depth")), tuple(outputs), "tower")
+
+
+def kimi_tower(config: Config, d_text: int) -> Stack:
+    """MoonViT [moonshot2025]: LayerNorm blocks with biases; merged patches go through a projector of two layers."""
+    old = "vt_hidden_size" in config.data  # as published; the class has shorter names
+    prefix, initial = ("vt_", "init_") if old else ("", "")
+    width, merged = config.size(f"{prefix}hidden_size"), 1
+    for side in config.indices("merge_kernel_size") or [2, 2]:
+        merged *= side
+    config.ignore(
+        "init_pos_emb_time pos_emb_time pos_emb_type video_attn_type merge_type mm_projector_type projector_hidden_act"
+    )
+    config.ignore("projector_ln_eps mm_hidden_size text_hidden_size _attn_implementation")
+    norm = Norm(width, "layernorm", bias=True)
+    block = _vision_block(
+        config, norm, config.size(f"{prefix}num_attention_heads"), config.size(f"{prefix}intermediate_size")
+    )
+    rows = config.size(f"{initial}pos_emb_height") * config.size(f"{initial}pos_emb_width")
+    inputs = (
+        Named("patch", Linear(3 * config.size("patch_size") ** 2, width)),
+        Named("position", Embedding(rows, width, table="position")),
+    )
+    outputs = (Named("norm", norm), Named("projector_norm", norm), *_merger("projector", width, merged, d_text))
+    return Stack("vision", width, inputs, repeated(block, config.size(f"{prefix}num_hidden_layers")), outputs, "tower")
+
+
+def _merger(name: str, width: int, merged: int, out: int) -> list[Named]:
+    wide = merged * width
+    first = Named(f"{name}_in", Linear(wide, wide, activation="gelu", merge=merged))
+    return [first, Named(f"{name}_out", Linear(wide, out, merge=merged))]
+
+
+def _vision_block(config: Config, norm: Norm, heads: int, d_ff: int) -> Block:
+    biases = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
+    attention = Attention(norm.d_model, heads, causal=False, positions="rope", **biases)
+    act = config.activation() if config.get("hidden_act") else "gelu_tanh"
+    mlp = Mlp(norm.d_model, d_ff, act, bias=True)
+    return Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
+
+
+AXES_OF_AN_IMAGE = 2  # tables of positions: rows and columns
+
+
+def gemma_tower(config: Config, d_text: int) -> Stack:
+    """Gemma 4's tower: sandwich norms, gated layers, norms on heads, pooled patches projected to the language model."""
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    config.ignore("default_output_length standardize use_clipped_linears global_head_dim max_position_embeddings")
+    config.ignore("pooling_kernel_size")
+    norm = Norm(width, eps=config.number("rms_norm_eps") or LAYERNORM_EPS)
+    bias = config.flag("attention_bias")
+    attention = Attention(
+        width,
+        heads,
+        config.optional_size("num_key_value_heads") or heads,
+        config.optional_size("head_dim") or width // heads,
+        causal=False,
+        positions="rope",
+        qk_norm="head",
+        q_bias=bias,
+        k_bias=bias,
+        v_bias=bias,
+        o_bias=bias,
+    )
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation("hidden_activation"), gated=True)
+    parts = (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm))
+    rows = AXES_OF_AN_IMAGE * config.size("position_embedding_size")
+    inputs = (
+        Named("patch", Linear(3 * config.size("patch_size") ** 2, width, bias=False)),
+        Named("position", Embedding(rows, width, table="position")),
+    )
+    pooled = config.size("pooling_kernel_size") ** 2
+    outputs = (Named("projector", Linear(width, d_text, bias=False, merge=pooled)),)
+    runs = repeated(Block("block", parts), config.size("num_hidden_layers"))
+    return Stack("vision", width, inputs, runs, outputs, "tower")
