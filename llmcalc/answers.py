@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from .calc.formats import BITS_A_BYTE
 from .calc.inference import InferenceMemory, inference_memory
+from .calc.optimizer import Adapters, StateRule
 from .calc.parallel import ParallelMemory, parallel_memory
 from .calc.shard import Mesh
 from .calc.state import state
 from .calc.trace import Policy
 from .calc.training import Recipe
 from .core.architecture import Architecture
-from .core.errors import UnknownNameError
+from .core.errors import InputError, SizeError, UnknownNameError, shown
+from .core.ledger import rows
 from .core.workload import Workload
 from .data import table
 from .lookup import number_format, weight_formats
@@ -44,6 +47,8 @@ def memory(
     master: bool = True,
     mesh: Mesh | None = None,
     convention: str | None = None,
+    lora_rank: int | None = None,
+    lora_targets: Iterable[str] = ("wq", "wk", "wv", "wo"),
     extend: bool = False,
 ) -> ParallelMemory | InferenceMemory:
     """The memory of a training step, or of serving.
@@ -66,7 +71,8 @@ def memory(
         dropout: whether dropout is active.
         mesh: how ranks share the work.
         convention: ``torch``: everything in ``dtype``, no master copy, as transformers' eager code runs in torch.
-
+        lora_rank, lora_targets: training: adapters of this rank on these matrices are trained, and nothing else; the
+            weights beside them are stored as ``weights`` says (QLoRA: ``nf4``).
         extend: count sequences beyond a learned table of positions.
 
     Raises:
@@ -80,16 +86,21 @@ def memory(
         workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
         kept = state(
             architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
-            cache=number_format(cache, "--cache") if cache else None, page=page, extend=extend,
+            cache=number_format(cache, "--cache") if cache else None, page=page, extend=extend, mesh=mesh,
         )  # fmt: skip
-        return inference_memory(architecture, workload, chosen, kept, plain.bits // BITS_A_BYTE)
+        return inference_memory(architecture, workload, chosen, kept, plain.bits // BITS_A_BYTE, mesh)
     _known("attention", attention, ATTENTION)
     _known("recompute", recompute, RECOMPUTE)
     _known("dtype", dtype, _PLAIN)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
-    recipe = _recipe(width, optimizer, gradients or dtype, master, convention)
-    policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention)
+    adapters = _adapters(architecture, lora_rank, lora_targets)
+    if weights and adapters is None:
+        raise InputError("weights that are trained are not quantised", where="--weights", hint="give --lora-rank too")
+    frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
+    recipe = _recipe(width, optimizer, gradients or dtype, master and not adapters, convention)
+    recipe = replace(recipe, adapters=adapters, frozen=frozen)
+    policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention, adapters)
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 
 
@@ -97,11 +108,25 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
     optimizers = table("optimizers")
     _known("optimizer", optimizer, tuple(optimizers))
     entry: dict[str, Any] = optimizers[optimizer]
+    states = tuple(StateRule(**state) for state in entry["states"])
     if convention == "torch":  # states in the parameters' format; a step makes two copies of the tensor at hand
-        return Recipe(f"torch {optimizer}", width, width, 0, len(entry["states"]) * width, 2)
+        return Recipe(f"torch {optimizer}", width, width, 0, tuple(replace(rule, bytes=width) for rule in states), 2)
     _known("gradients", gradients, _PLAIN)
     copy = entry["master"] if master and width < entry["master"] else 0
-    return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, sum(entry["states"]))
+    return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, states)
+
+
+def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[str]) -> Adapters | None:
+    if rank is None:
+        return None
+    if type(rank) is not int or rank < 1:
+        raise SizeError(f"rank is {shown(rank)}; it is a positive integer", where="--lora-rank")
+    matrices = {row.tensor.name for row in rows(architecture.stacks) if row.tensor.linear and not row.tensor.active}
+    for name in (chosen := tuple(targets)):
+        if name not in matrices:
+            hint = f"matrices of {architecture.name}: {', '.join(sorted(matrices))}"
+            raise UnknownNameError("matrix", name, matrices, where="--lora-targets", hint=hint)
+    return Adapters(rank, chosen)
 
 
 def _known(what: str, value: str, choices: tuple[str, ...]) -> None:

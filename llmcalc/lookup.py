@@ -44,7 +44,8 @@ def number_format(name: str, where: str = "") -> Format:
     entries = tables("formats")
     own = _format_names().get(plain(name))
     if own is None:
-        known = [alias for key, entry in entries.items() for alias in (key, *entry.get("aliases", ()))]
+        known = [*table("mixtures")] if where == "--weights" else []
+        known += [alias for key, entry in entries.items() for alias in (key, *entry.get("aliases", ()))]
         raise UnknownNameError("number format", name, known, where=where, hint="(llmcalc formats list shows all)")
     return _read(own)
 

@@ -17,13 +17,14 @@ from .weights import Stored, Weights, stored
 
 @record
 class InferenceMemory:
-    """Memory of serving, in bytes: ``peak`` is weights, state and the transient buffers of the larger step."""
+    """Memory of serving on one rank, in bytes: ``peak`` is weights, state and transient buffers of the prefill."""
 
     architecture: Architecture
     workload: Workload
     stored: tuple[Stored, ...]
     state_size: StateSize
     transient: int
+    mesh: Mesh
 
     gradients = 0
     optimizer = 0
@@ -68,30 +69,40 @@ class InferenceMemory:
             "weights": self.weights,
             "state": self.state,
             "activations": self.activations,
+            "phase": self.phase,
             "weights_by_component": self.weights_by_component,
+            "state_by_role": self.state_size.by_role,
+            "ranks": self.mesh.ranks,
         }
 
 
 def inference_memory(
-    architecture: Architecture, workload: Workload, weights: Weights, state_size: StateSize, width: int
+    architecture: Architecture,
+    workload: Workload,
+    weights: Weights,
+    state_size: StateSize,
+    width: int,
+    mesh: Mesh | None = None,
 ) -> InferenceMemory:
-    """The memory of a prefill of ``workload.seq`` tokens whose cache is kept."""
-    found = tuple(stored(architecture, weights))
-    return InferenceMemory(architecture, workload, found, state_size, _transient(architecture, workload, width))
+    """The memory of a prefill of ``workload.seq`` tokens whose cache is kept, on one rank of a mesh."""
+    ranks = mesh or Mesh()
+    found = tuple(stored(architecture, weights, ranks))
+    transient = _transient(architecture, workload, width, ranks)
+    return InferenceMemory(architecture, workload, found, state_size, transient, ranks)
 
 
-def _transient(architecture: Architecture, workload: Workload, width: int) -> int:
+def _transient(architecture: Architecture, workload: Workload, width: int, mesh: Mesh) -> int:
     """The largest set of tensors alive at once, of a block or of the head, with fused attention."""
     policy = Policy("flash", bytes=width)
     lone, values, largest = not architecture.is_encoder_decoder, workload.values(architecture), 0
     for stack in architecture.stacks:
         names = symbols(stack, lone, workload.logits)
         for run in stack.runs:
-            trace = Trace(policy, names, values, Mesh())
+            trace = Trace(policy, names, values, mesh)
             trace.block(run.block, "stream#in")
             stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, width)
             largest = max(largest, stream + alive(trace))
-        trace = Trace(policy, names, values, Mesh())
+        trace = Trace(policy, names, values, mesh)
         stream_name = "stream#in"
         for _, layer in stack.outputs:
             stream_name = trace.layer(layer, stream_name)

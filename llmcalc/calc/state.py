@@ -6,12 +6,13 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, declare
-from ..core.declaration import State
+from ..core.declaration import Declaration, State
 from ..core.form import Form, ceil, lift
 from ..core.ledger import Entry, stack_entries
 from ..core.record import record
 from ..core.workload import Workload, symbols
 from .formats import BITS_A_BYTE, Format
+from .shard import Mesh
 from .work import Conventions, extent, runs
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
@@ -20,12 +21,15 @@ ROLE_DTYPES = {"kv": None, "conv": None, "index": None, "recurrent": "fp32"}
 
 
 class Kept(NamedTuple):
-    """A state tensor of a layer: the closed form of its elements in one application, and the length of its rows."""
+    """A state tensor of a layer: the closed form of its elements in one application, the length of its rows, and how
+    many ranks share it.
+    """
 
     entry: Entry
     state: State
     elements: Form
     columns: int = 1
+    share: int = 1
 
 
 @record
@@ -33,7 +37,7 @@ class StateSize:
     """The state after ``seq`` tokens, in elements and bytes.
 
     ``cache`` is the number format of keys, values and latents, if it is not ``dtype``; ``page`` the tokens of a block
-    of which only whole ones are held.
+    of which only whole ones are held. ``elements`` are those of the model, ``bytes`` those of one rank.
     """
 
     architecture: Architecture
@@ -67,7 +71,7 @@ class StateSize:
         values = self.workload.values(self.architecture)
         found: dict[str, int] = {}
         for kept in self.kept:
-            count, role = int(kept.elements(**values)), kept.state.role
+            count, role = -(-int(kept.elements(**values)) // kept.share), kept.state.role
             if self.cache and role in CACHED:
                 size = -(-self.cache.bits_of(count // kept.columns, kept.columns) // BITS_A_BYTE)
             else:
@@ -91,6 +95,7 @@ def state(
     cache: Format | None = None,
     page: int | None = None,
     extend: bool = False,
+    mesh: Mesh | None = None,
 ) -> StateSize:
     """What the next token needs after ``seq`` tokens; a window of W keeps min(seq, W - 1) of them.
 
@@ -116,8 +121,15 @@ def state(
                         for length in lengths:
                             size = size * length
                         row = lengths[-1]
-                        kept.append(Kept(entry, tensor, size, row if isinstance(row, int) else 1))
+                        share = _share(tensor, declaration, mesh) if mesh else 1
+                        kept.append(Kept(entry, tensor, size, row if isinstance(row, int) else 1, share))
     return StateSize(architecture, workload, dtype, tuple(kept), cache, page)
+
+
+def _share(tensor: State, declaration: Declaration, mesh: Mesh) -> int:
+    """The ranks that share a state: those that share its heads or channels."""
+    lengths = ((axis, declaration.axes.get(axis)) for axis in tensor.axes)
+    return max((mesh.divisor(axis, length) for axis, length in lengths if isinstance(length, int)), default=1)
 
 
 def _whole(length: Form | int, page: int) -> Form | int:

@@ -15,6 +15,7 @@ from ..core.ledger import Row, rows
 from ..core.record import record
 from .formats import BITS_A_BYTE, Format, shape, tensor_bits
 from .params import component
+from .shard import Mesh
 
 TABLES = ("token embedding", "position embedding", "segment embedding", "other embedding")
 KEPT = (*TABLES, "head", "norm", "router")
@@ -120,8 +121,8 @@ class Stored(NamedTuple):
     bits: int
 
 
-def stored(architecture: Architecture, weights: Weights) -> list[Stored]:
-    """Every tensor in its format, tensors of equal size and format together.
+def stored(architecture: Architecture, weights: Weights, mesh: Mesh | None = None) -> list[Stored]:
+    """Every tensor in its format, tensors of equal size and format together; what one rank of a mesh holds of them.
 
     Raises:
         UnknownNameError: ``weights`` names a component that the model has not.
@@ -141,12 +142,13 @@ def stored(architecture: Architecture, weights: Weights) -> list[Stored]:
         if not row.copies:
             continue
         part, counts = component(row), dict[Format, int]()
+        own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
         for chosen, copies in weights.formats(row, part, model):
             used = chosen.used(shape(row)[2])
             counts[used] = counts.get(used, 0) + copies
-        found += [
-            Stored(part, used, row.size * copies, tensor_bits(row, used) * copies) for used, copies in counts.items()
-        ]
+        for used, copies in counts.items():
+            bits = -(-tensor_bits(row, used) * own // row.size) if row.size else 0
+            found.append(Stored(part, used, own * copies, bits * copies))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the shell offers while a word is being typed: names of models, layouts and quantities."""
+"""What the shell offers while a word is being typed: names of models, layouts, quantities, formats."""
 
 from __future__ import annotations
 
@@ -28,7 +28,19 @@ def quantities() -> list[str]:
     return list(QUANTITIES)
 
 
-SOURCES: dict[str, Callable[[], list[str]]] = {"models": models, "layouts": layouts, "quantities": quantities}
+def formats() -> list[str]:
+    """Number formats and mixtures of them."""
+    from ..data import table, tables
+
+    return sorted({*tables("formats"), *table("mixtures")})
+
+
+SOURCES: dict[str, Callable[[], list[str]]] = {
+    "models": models,
+    "layouts": layouts,
+    "quantities": quantities,
+    "formats": formats,
+}
 
 
 def completer(source: str) -> Callable[[str], list[str]]:

@@ -1,0 +1,102 @@
+"""Options of ``memory`` and ``fit``: which of them speak of training, which of serving, and how they become arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import InputError
+from .spec import Option
+
+if TYPE_CHECKING:
+    from ..calc.shard import Mesh
+
+PLAIN = ("fp32", "bf16", "fp16")
+
+TRAINING = Option("--training", "training", "A training step; without it, serving.", kind=bool, default=False)
+DTYPE = Option("--dtype", "dtype", "Number format of the computation.", default="bf16", choices=PLAIN)
+WEIGHTS = Option(
+    "--weights", "weights", "Serving: format of the weights, such as fp8-block, mxfp4, q4_k_m (default: --dtype).",
+    metavar="FORMAT", complete="formats",
+)  # fmt: skip
+ONLY = Option(
+    "--only", "only", "Serving: store only this component in --weights, such as 'routed experts'. May be repeated.",
+    repeatable=True, metavar="COMPONENT",
+)  # fmt: skip
+KEEP = Option(
+    "--keep", "keep", "Serving: a component that stays in --dtype, besides tables, head, norms and routers. "
+    "May be repeated.", repeatable=True, metavar="COMPONENT",
+)  # fmt: skip
+CACHE = Option(
+    "--cache", "cache", "Serving: format of keys and values, such as fp8 (default: --dtype).",
+    metavar="FORMAT", complete="formats",
+)  # fmt: skip
+PAGED = Option(
+    "--paged", "page", "Serving: tokens of a block of a paged cache, of which only whole ones are held.",
+    kind=int, metavar="TOKENS",
+)  # fmt: skip
+OPTIMIZER = Option("--optimizer", "optimizer", "Training: the optimizer (default: adamw).", metavar="NAME")
+ATTENTION = Option("--attention", "attention", "Training: the kernel (default: flash).", choices=("flash", "eager"))
+RECOMPUTE = Option(
+    "--recompute", "recompute", "Training: what is computed again instead of kept (default: none).",
+    choices=("none", "selective", "full"),
+)  # fmt: skip
+DROPOUT = Option("--dropout", "dropout", "Training: with dropout.", kind=bool, default=False)
+GRADIENTS = Option("--gradients", "gradients", "Training: format of gradients (default: --dtype).", choices=PLAIN)
+NO_MASTER = Option("--no-master", "no_master", "Training: no fp32 copy of the weights.", kind=bool, default=False)
+CONVENTION = Option(
+    "--convention", "convention", "What transformers' eager code holds in torch.", choices=("torch",)
+)
+MESH = (
+    Option("--dp", "dp", "Data-parallel ranks.", kind=int, metavar="N"),
+    Option("--tp", "tp", "Tensor-parallel ranks.", kind=int, metavar="N"),
+    Option("--pp", "pp", "Training: pipeline stages.", kind=int, metavar="N"),
+    Option("--ep", "ep", "Expert-parallel ranks, part of the data-parallel ones.", kind=int, metavar="N"),
+    Option("--etp", "etp", "Tensor-parallel ranks of each expert (default: --tp).", kind=int, metavar="N"),
+    Option("--cp", "cp", "Training: context-parallel ranks.", kind=int, metavar="N"),
+    Option("--sp", "sp", "Training: sequence parallelism beside tensor parallelism.", kind=bool, default=False),
+    Option("--zero", "zero", "Training: ZeRO stage: 1, 2 or 3 (FSDP).", kind=int, metavar="STAGE"),
+    Option("--micro-batches", "micro_batches", "Training: micro-batches of a step (default: --pp).", kind=int, metavar="N"),
+    Option("--chunks", "chunks", "Training: model chunks of a stage, interleaved.", kind=int, metavar="N"),
+)  # fmt: skip
+SERVING = (WEIGHTS, ONLY, KEEP, CACHE, PAGED)
+STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, GRADIENTS, NO_MASTER)
+ALL = (TRAINING, DTYPE, *SERVING, *STEP, *MESH, CONVENTION)
+_ONLY_TRAINING = (*STEP, *(option for option in MESH if option.help.startswith("Training")))
+
+
+def arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of ``llmcalc.memory`` for the options that were given.
+
+    Raises:
+        InputError: options that contradict each other.
+    """
+    training = given["training"]
+    for option in SERVING if training else _ONLY_TRAINING:
+        if given[option.name] not in (None, False, []):
+            here, there = ("a training step", "leave it out") if training else ("serving", "add --training")
+            raise InputError(f"has no meaning in {here}", where=option.flag, hint=there)
+    if given["page"] is not None and given["page"] < 1:
+        raise InputError("a block holds at least one token", where="--paged")
+    if (given["only"] or given["keep"]) and not given["weights"]:
+        flag = "--only" if given["only"] else "--keep"
+        raise InputError("says which weights are quantised, but not to what", where=flag, hint="add --weights FORMAT")
+    if given["sp"] and (given["tp"] or 1) == 1:
+        raise InputError("sequence parallelism goes with tensor parallelism", where="--sp", hint="add --tp N")
+    words: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": given["dtype"]}
+    names = ("optimizer", "attention", "recompute", "gradients") if training else ("weights", "cache", "page", "only", "keep")
+    words |= {name: given[name] for name in names if given[name] not in (None, [])}
+    if training:
+        words |= {"dropout": given["dropout"], "master": not given["no_master"]}
+    return {**words, "mesh": mesh(given), "convention": given["convention"]}
+
+
+def mesh(given: dict[str, Any]) -> Mesh:
+    """The mesh that was asked for."""
+    from ..calc.shard import Mesh
+
+    names = {
+        "dp": "data", "tp": "tensor", "pp": "pipeline", "ep": "expert", "etp": "expert_tensor", "cp": "context",
+        "zero": "zero", "micro_batches": "micro_batches", "chunks": "chunks",
+    }  # fmt: skip
+    found = {field: given[name] for name, field in names.items() if given[name] is not None}
+    return Mesh(**found, sequence=given["sp"])

@@ -1,0 +1,255 @@
+"""The answer to ``memory``: what serving or a training step holds, part by part, and when it is most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..calc.experts import experts, touched
+from ..calc.formats import Format
+from ..calc.inference import InferenceMemory
+from ..calc.parallel import ParallelMemory
+from ..calc.state import StateSize
+from ..core.architecture import Architecture
+from ..core.record import fields
+from ..core.workload import Workload
+from .document import Column, Document, Fact, Table
+from .envelope import envelope, model_inputs
+from .model import structure, title, warnings
+from .workload import formula_note, workload_inputs, workload_line
+
+BYTES = "bytes"
+PARTS = ("weights", "gradients", "optimizer", "activations", "transient")
+SAID = ("batch", "seq")
+ROLES = {
+    "kv": "keys, values, latents",
+    "index": "keys of an indexer",
+    "recurrent": "recurrent states",
+    "conv": "tails of convolutions",
+}
+CONVENTIONS = {
+    "GiB": "2^30 bytes",
+    "state": "what the next token needs of the tokens before it; recurrent states in fp32",
+    "transient": "modelled: the largest set of tensors alive at once in a prefill of all tokens, with a fused attention",
+}
+
+
+def memory_document(
+    architecture: Architecture, result: InferenceMemory | ParallelMemory, ideal: StateSize | None = None
+) -> Document:
+    """The document of a memory; ``ideal`` is the state without the rounding to blocks of a paged cache."""
+    if isinstance(result, InferenceMemory):
+        return _inference(result, ideal)
+    return _training(architecture, result)
+
+
+def unchecked(formats: list[Format]) -> list[str]:
+    """A line for every format whose figures were not read in their source."""
+    return [f"{found.name}: not confirmed in its source ({found.source})" for found in formats if not found.checked]
+
+
+# ---------------------------------------------------------------------- serving
+
+
+def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
+    architecture, size = result.architecture, result.state_size
+    formats = list(dict.fromkeys(entry.format for entry in result.stored))
+    if size.cache:
+        formats.append(size.cache)
+    tables = [_weights(result), _state(result, ideal), _experts(result)]
+    notes = (formula_note("elements of the state", size.form), *unchecked(formats))
+    return Document(
+        title(architecture),
+        lambda: _inference_record(result, ideal),
+        subtitle=(*structure(architecture), workload_line(result.workload, SAID), *_ranks(result)),
+        warnings=warnings(architecture),
+        facts=(
+            Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
+            Fact("weights", result.weights, BYTES),
+            Fact("state", result.state, BYTES, f"{size.bytes // result.workload.batch:,} a sequence"),
+            Fact("transient", result.activations, BYTES, "modelled: buffers of a prefill of all tokens"),
+        ),
+        tables=tuple(table for table in tables if table.rows),
+        notes=(*notes, *architecture.notes),
+    )
+
+
+def _ranks(result: InferenceMemory) -> tuple[str, ...]:
+    mesh = mesh_line(result.mesh)
+    return (f"{mesh}: figures of one rank",) if mesh else ()
+
+
+def _weights(result: InferenceMemory) -> Table:
+    groups: dict[tuple[str, str], list[int]] = {}
+    for entry in result.stored:
+        group = groups.setdefault((entry.component, entry.format.name), [0, 0])
+        group[0] += entry.elements
+        group[1] += entry.bits
+    ordered = sorted(groups.items(), key=lambda item: -item[1][1])
+    rows: list[tuple[Any, ...]] = [
+        (component, name, elements, -(-bits // 8), bits / elements if elements else 0.0, bits / 8 / result.weights)
+        for (component, name), (elements, bits) in ordered
+    ]
+    columns = (
+        Column("component", "name"), Column("format", "name"), Column("elements", "count", 3), Column(BYTES, BYTES),
+        Column("bits each", "number"), Column("share", "share"),
+    )  # fmt: skip
+    elements = sum(group[0] for group in groups.values())
+    each = 8 * result.weights / elements if elements else 0.0
+    return Table("weights", columns, rows, ("total", "", elements, result.weights, each, 1.0))
+
+
+def _state(result: InferenceMemory, ideal: StateSize | None) -> Table:
+    size = result.state_size
+    rows: list[tuple[Any, ...]] = []
+    for role, held in size.by_role.items():
+        kept = size.cache.name if size.cache and role in ("kv", "index") else "fp32" if role == "recurrent" else size.dtype
+        more = (ideal.by_role[role], held - ideal.by_role[role]) if ideal else ()
+        rows.append((ROLES[role], kept, held, *more))
+    columns = [Column("state", "name"), Column("format", "name"), Column(BYTES, BYTES)]
+    if ideal:
+        columns += [Column("without blocks", BYTES), Column("lost", BYTES)]
+    name = f"state in blocks of {size.page} tokens" if ideal else "state"
+    return Table(name, tuple(columns), rows)
+
+
+def _experts(result: InferenceMemory) -> Table:
+    rows: list[tuple[Any, ...]] = []
+    batch, tokens = result.workload.batch, result.workload.batch * result.workload.seq
+    for found in experts(result.architecture):
+        reached = [touched(found.n_experts, found.top_k, count) for count in (batch, tokens)]
+        rows.append((found.layers, found.n_experts, found.top_k, *reached))
+    columns = (
+        Column("layers", "number"), Column("experts", "number"), Column("active", "number"),
+        Column(f"touched by a decode step ({batch})", "number"), Column(f"by the prefill ({tokens})", "number"),
+    )  # fmt: skip
+    return Table("routed experts of a layer, E(1 - (1 - k/E)^T) of T tokens", columns, rows)
+
+
+def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[str, Any]:
+    architecture, size = result.architecture, result.state_size
+    cache = size.cache.name if size.cache else size.dtype
+    inputs = {**model_inputs(architecture), **workload_inputs(result.workload), "cache": cache, "page": size.page}
+    formats = {entry.format.name: entry.format for entry in result.stored}
+    data = {
+        **result.to_dict(),
+        "weights_by_format": [
+            {"component": entry.component, "format": entry.format.name, "elements": entry.elements, "bits": entry.bits}
+            for entry in result.stored
+        ],
+        "formats": [
+            {"name": name, "source": found.source, "checked": found.checked} for name, found in formats.items()
+        ],
+        "state_elements": size.elements,
+        "state_without_blocks": ideal.bytes if ideal else None,
+        "experts": [
+            {
+                **found._asdict(),
+                "touched_by_decode": touched(found.n_experts, found.top_k, result.workload.batch),
+                "touched_by_prefill": touched(
+                    found.n_experts, found.top_k, result.workload.batch * result.workload.seq
+                ),
+            }
+            for found in experts(architecture)
+        ],
+        "notes": [*unchecked(list(formats.values())), *architecture.notes],
+    }
+    return envelope("memory", {**inputs, "mesh": _mesh(result.mesh), "conventions": CONVENTIONS}, data)
+
+
+# --------------------------------------------------------------------- training
+
+
+def _training(architecture: Architecture, result: ParallelMemory) -> Document:
+    worst = result.worst
+    facts = [Fact("peak", worst.peak, BYTES, worst.phase)]
+    facts += [Fact(name, getattr(worst, name), BYTES, note) for name, note in _training_parts(result)]
+    return Document(
+        title(architecture),
+        lambda: _training_record(architecture, result),
+        subtitle=(*structure(architecture), workload_line(worst.workload, SAID), *_settings(result)),
+        warnings=warnings(architecture),
+        facts=tuple(facts),
+        tables=tuple(table for table in (_at_peak(result), _timeline(result), _stages(result)) if table.rows),
+        notes=("allocated bytes; an allocator reserves more, and kernels' workspaces come on top", *architecture.notes),
+    )
+
+
+def _training_parts(result: ParallelMemory) -> list[tuple[str, str]]:
+    recipe = result.worst.recipe
+    kept = f"{recipe.states} bytes a parameter" + (f", and {recipe.master} of a master copy" if recipe.master else "")
+    return [
+        ("weights", f"{recipe.weights} bytes a parameter"),
+        ("gradients", f"{recipe.gradients} bytes a parameter"),
+        ("optimizer", kept),
+        ("activations", "kept after the forward pass"),
+    ]
+
+
+def _settings(result: ParallelMemory) -> tuple[str, ...]:
+    policy, recipe = result.worst.policy, result.worst.recipe
+    words = [recipe.name, f"attention {policy.attention}", f"recompute {policy.recompute}"]
+    words += ["dropout"] if policy.dropout else []
+    mesh = mesh_line(result.mesh)
+    return (f"training: {' · '.join(words)}", *([f"{mesh}: figures of one rank of the worst stage"] if mesh else []))
+
+
+def _at_peak(result: ParallelMemory) -> Table:
+    moment = result.worst.largest
+    rows: list[tuple[Any, ...]] = [
+        (name, getattr(moment, name), getattr(moment, name) / moment.total) for name in PARTS if getattr(moment, name)
+    ]
+    columns = (Column("part", "name"), Column(BYTES, BYTES), Column("share", "share"))
+    return Table(f"at the peak: {moment.phase}", columns, rows, ("total", moment.total, 1.0))
+
+
+def _timeline(result: ParallelMemory) -> Table:
+    """The largest moment of each phase, in the order of time."""
+    phases: dict[str, int] = {}
+    for moment in result.worst.timeline:
+        phases[moment.phase] = max(phases.get(moment.phase, 0), moment.total)
+    rows: list[tuple[Any, ...]] = [(phase, size, size / result.worst.peak) for phase, size in phases.items()]
+    return Table("timeline", (Column("phase", "name"), Column(BYTES, BYTES), Column("of the peak", "share")), rows)
+
+
+def _stages(result: ParallelMemory) -> Table:
+    if len(result.stages) == 1:
+        return Table("stages", (), [])
+    rows: list[tuple[Any, ...]] = [
+        (number, stage.weights, stage.activations, stage.peak, stage.peak / result.worst.peak)
+        for number, stage in enumerate(result.stages)
+    ]
+    columns = (
+        Column("stage", "number"), Column("weights", BYTES, 1), Column("activations", BYTES, 1), Column("peak", BYTES),
+        Column("of the worst", "share"),
+    )  # fmt: skip
+    return Table("pipeline stages", columns, rows)
+
+
+def mesh_line(mesh: Any) -> str:
+    """``8 ranks: data 2 · tensor 4``; empty for one rank."""
+    said = [
+        field.name.replace("_", " ") if value is True else f"{field.name.replace('_', ' ')} {value}"
+        for field in fields(mesh)
+        if (value := getattr(mesh, field.name)) != field.default
+    ]
+    return f"{mesh.ranks} ranks: {' · '.join(said)}" if said else ""
+
+
+def _mesh(mesh: Any) -> dict[str, Any]:
+    return {field.name: getattr(mesh, field.name) for field in fields(mesh)}
+
+
+def _training_record(architecture: Architecture, result: ParallelMemory) -> dict[str, Any]:
+    worst = result.worst
+    workload: Workload = worst.workload
+    settings = {
+        "recipe": {field.name: getattr(worst.recipe, field.name) for field in fields(worst.recipe)},
+        "policy": {field.name: getattr(worst.policy, field.name) for field in fields(worst.policy)},
+        "mesh": _mesh(result.mesh),
+    }
+    inputs = {**model_inputs(architecture), **workload_inputs(workload), **settings}
+    phases: dict[str, int] = {}
+    for moment in worst.timeline:
+        phases[moment.phase] = max(phases.get(moment.phase, 0), moment.total)
+    data = {**result.to_dict(), "timeline": phases, "notes": list(architecture.notes)}
+    return envelope("memory", {**inputs, "conventions": CONVENTIONS}, data)
