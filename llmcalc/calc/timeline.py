@@ -84,7 +84,8 @@ def moments(segments: list[Segment], loss: Loss, fixed: Fixed) -> Iterator[Momen
                 )
             gradients += segment.gradients
     tables = fixed.all_gradients - fixed.table_gradients
-    yield Moment("gradient of the token table", fixed.weights, tables, fixed.optimizer, 0, fixed.table_transient)
+    if fixed.table_transient:
+        yield Moment("gradient of the token table", fixed.weights, tables, fixed.optimizer, 0, fixed.table_transient)
     yield Moment("optimizer step", fixed.weights, fixed.all_gradients, fixed.optimizer, 0, fixed.optimizer_transient)
 
 

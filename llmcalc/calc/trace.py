@@ -16,6 +16,7 @@ from ..core.functions import FUNCTIONS
 from ..core.layer import Layer
 from ..core.ledger import elements
 from ..core.record import record
+from .optimizer import Adapters
 from .shard import Mesh
 from .work import Conventions, extent, runs
 
@@ -33,6 +34,7 @@ class Policy:
         bytes: width of the computation's number format.
         gradient_bytes: width of the weights' gradients.
         convention: None, or ``torch``.
+        adapters: what is trained instead of the weights: a contraction with a frozen weight keeps nothing for it.
     """
 
     attention: str = "flash"
@@ -41,6 +43,7 @@ class Policy:
     bytes: int = HALF
     gradient_bytes: int = HALF
     convention: str | None = None
+    adapters: Adapters | None = None
 
 
 class Kept(NamedTuple):
@@ -205,9 +208,10 @@ class _Scope:
 
     def save(self, equation: Equation, out: str, fused: bool) -> None:
         if equation.function is None:
-            for operand in equation.operands:
-                if not (fused and operand.name in self.inside):
-                    self.save_operand(operand, equation)
+            if not self.frozen(equation):
+                for operand in equation.operands:
+                    if not (fused and operand.name in self.inside):
+                        self.save_operand(operand, equation)
             return
         if fused:
             return
@@ -216,6 +220,19 @@ class _Scope:
         words = (function.torch if torch and function.torch is not None else function.saves).split()
         for number, word in enumerate(words):
             self.save_word(word, number, equation, out)
+
+    def frozen(self, equation: Equation) -> bool:
+        """Whether a contraction is with a weight that is not trained. An adapter keeps its input and its inner vector."""
+        adapters = self.trace.policy.adapters
+        weights = [operand.name for operand in equation.operands if operand.name in self.weights]
+        if adapters is None or not weights:
+            return False
+        if not any(name in adapters.targets for name in weights):
+            return True
+        rows = tuple(axis for axis in equation.out.axes if axis in ("b", "q", "n", "s", "k", "o"))
+        inner = self.trace.size(rows, self.declaration, self.trace.policy.bytes) * adapters.rank
+        self.trace.keep(f"{self.place}.{weights[0]}.adapter", inner)
+        return False
 
     def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
         trace, axes, width = self.trace, equation.out.axes, self.trace.policy.bytes
@@ -259,7 +276,8 @@ class _Scope:
                 identity = self.identity[operand.name]
                 operands.append((identity, self.gradient(axes, fused, equation, identity)))
         weights = [operand.name for operand in equation.operands if operand.name in self.weights]
-        size = sum(self.trace.weight_bytes(self.weights[name], self.declaration) for name in weights)
+        untrained = self.trace.policy.adapters is not None  # gradients of adapters are too small to time
+        size = 0 if untrained else sum(self.trace.weight_bytes(self.weights[n], self.declaration) for n in weights)
         flows = "nograd" not in equation.tags
         gradient = self.gradient(equation.out.axes, fused, equation, out)
         return Step(equation.text, out, gradient, tuple(operands), size, flows)

@@ -10,46 +10,67 @@ from ..core.architecture import Architecture, Stack, declare
 from ..core.ledger import rows
 from ..core.record import record
 from ..core.workload import Workload, symbols
+from .formats import BITS_A_BYTE
+from .optimizer import Adapters, StateRule, trained
 from .params import params
 from .shard import Mesh
 from .timeline import Fixed, Loss, Moment, Segment, moments
 from .trace import SINGLE, Policy, Trace
+from .weights import Weights, stored
 
 
 @record
 class Recipe:
-    """Bytes a parameter that training keeps, by role.
+    """What training keeps beside the activations.
 
     Attributes:
         name: what the recipe is called.
-        weights: the copy that computes.
-        gradients: gradients as they are accumulated.
-        master: a higher-precision copy that the optimizer updates (0: none).
-        states: the optimizer's states together.
+        weights: bytes of a weight as it is computed with.
+        gradients: bytes of a gradient as it is accumulated.
+        master: bytes of a higher-precision copy that the optimizer updates (0: none).
+        states: the optimizer's states.
         temporaries: copies of the largest tensor that the optimizer makes while it steps.
+        adapters: what is trained instead of the weights themselves.
+        frozen: how the weights that adapters stand beside are stored (None: in ``weights`` bytes).
     """
 
     name: str
     weights: int
     gradients: int
     master: int
-    states: int
+    states: tuple[StateRule, ...]
     temporaries: int = 0
+    adapters: Adapters | None = None
+    frozen: Weights | None = None
+
+
+class Held(NamedTuple):
+    """Bytes that all ranks hold which hold the same tensors: of experts, and of all else."""
+
+    dense: int = 0
+    expert: int = 0
+
+    def plus(self, size: int, expert: bool) -> Held:
+        """With one tensor more."""
+        return Held(self.dense, self.expert + size) if expert else Held(self.dense + size, self.expert)
+
+    def on(self, mesh: Mesh, divided: bool) -> int:
+        """Bytes on one rank; ZeRO divides them over the ranks that hold the same ones."""
+        if not divided:
+            return self.dense + self.expert
+        return -(-self.dense // (mesh.data * mesh.context)) + -(-self.expert // mesh.expert_replicas)
 
 
 class Sizes(NamedTuple):
-    """Elements on one rank: of experts and of all else, of the largest tensor, of a token table that is tied (or 0)."""
+    """Bytes of one rank's weights, gradients and optimizer before ZeRO; elements of its largest tensor, and of a token
+    table that is tied (or 0).
+    """
 
-    dense: int
-    expert: int
+    weights: Held
+    gradients: Held
+    optimizer: Held
     largest: int
     table: int
-
-    def bytes(self, width: int, mesh: Mesh, divided: bool) -> int:
-        """Bytes of one number for each element; ZeRO divides them over the ranks that hold the same ones."""
-        if not divided:
-            return (self.dense + self.expert) * width
-        return -(-self.dense * width // (mesh.data * mesh.context)) + -(-self.expert * width // mesh.expert_replicas)
 
 
 @record
@@ -110,13 +131,13 @@ def training_memory(
 
     ``in_flight`` is the number, as a fraction, of micro-batches whose activations are held at once.
     """
-    sizes = _sizes(architecture, mesh)
+    sizes = _sizes(architecture, recipe, mesh)
     if policy.convention == "torch" and architecture.layout:  # the optimizer steps over tensors as they are stored
-        stored = params(architecture).tensors("transformers")
-        sizes = sizes._replace(largest=max(prod(shape) for _, shape in stored))
-    weights = sizes.bytes(recipe.weights, mesh, mesh.zero >= 3)
-    gradients = sizes.bytes(recipe.gradients, mesh, mesh.zero >= 2)
-    optimizer = sizes.bytes(recipe.master + recipe.states, mesh, mesh.zero >= 1)
+        shapes = (shape for _, shape in params(architecture).tensors("transformers"))
+        sizes = sizes._replace(largest=max(map(prod, shapes)))
+    weights = sizes.weights.on(mesh, mesh.zero >= 3)
+    gradients = sizes.gradients.on(mesh, mesh.zero >= 2)
+    optimizer = sizes.optimizer.on(mesh, mesh.zero >= 1)
     segments, loss = _segments(architecture, workload, policy, mesh)
     table = sizes.table * recipe.gradients
     blocks = sum(segment.kept * segment.count for segment in segments)
@@ -128,23 +149,29 @@ def training_memory(
     return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, kept)
 
 
-def _sizes(architecture: Architecture, mesh: Mesh) -> Sizes:
-    dense = expert = largest = table = 0
+def _sizes(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Sizes:
+    weights, gradients, optimizer = Held(), Held(), Held()
+    largest = table = 0
     uses: dict[str, int] = {}
     for row in rows(architecture.stacks):
         if row.tensor.buffer:
             continue
-        own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
-        if row.tensor.active:
-            expert += own * row.copies
-        else:
-            dense += own * row.copies
-        largest = max(largest, own if row.copies else 0)
+        own, expert = mesh.share_of_weight(row.tensor, row.declaration, row.size), row.tensor.active is not None
+        elements, states = trained(row, own, recipe.states, recipe.adapters)
+        kept = 0 if recipe.frozen else own * recipe.weights
+        adapter = elements * recipe.weights if recipe.adapters else 0
+        weights = weights.plus((kept + adapter) * row.copies, expert)
+        gradients = gradients.plus(elements * recipe.gradients * row.copies, expert)
+        optimizer = optimizer.plus((elements * recipe.master + states) * row.copies, expert)
+        largest = max(largest, elements if row.copies else 0)
         if row.tensor.share:
             uses[row.tensor.share] = uses.get(row.tensor.share, 0) + 1
             if row.tensor.table == "token" or (uses[row.tensor.share] > 1 and row.entry.name == "head"):
-                table = max(table, own if uses[row.tensor.share] > 1 else 0)
-    return Sizes(dense, expert, largest, table)
+                table = max(table, elements if uses[row.tensor.share] > 1 else 0)
+    if recipe.frozen:
+        bits = sum(entry.bits for entry in stored(architecture, recipe.frozen, mesh))
+        weights = weights.plus(-(-bits // BITS_A_BYTE), expert=False)
+    return Sizes(weights, gradients, optimizer, largest, table)
 
 
 def _segments(architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh) -> tuple[list[Segment], Loss]:

@@ -96,7 +96,7 @@ class Layer:
         """Raise a SizeError unless field ``divisor`` divides field ``dividend``."""
         small, large = getattr(self, divisor), getattr(self, dividend)
         if large % small:
-            hint = f"give a {divisor} that divides {large}"
+            hint = f"{divisor} must divide {large}"
             raise SizeError(f"{divisor} ({small}) does not divide {dividend} ({large})", where=self.kind(), hint=hint)
 
 
