@@ -1,0 +1,87 @@
+"""Optimizers' states, and adapters, by hand."""
+
+import pytest
+
+import llmcalc
+from llmcalc.core.ledger import rows
+
+MODEL = llmcalc.load("llama3.2-1b")
+TOTAL = llmcalc.params(MODEL).total
+MATRICES = sum(row.size * row.copies for row in rows(MODEL.stacks) if row.tensor.linear)
+
+
+def optimizer_bytes(name, **settings):
+    return llmcalc.memory(MODEL, mode="training", seq=64, optimizer=name, **settings).optimizer
+
+
+@pytest.mark.parametrize(
+    ("name", "states"),
+    [
+        ("adamw", 8 * TOTAL),
+        ("sgd", 0),
+        ("sgd-momentum", 4 * TOTAL),
+        ("lion", 4 * TOTAL),
+        ("muon", 4 * MATRICES + 8 * (TOTAL - MATRICES)),
+    ],
+)
+def test_states_beside_a_master_copy(name, states):
+    assert optimizer_bytes(name) == 4 * TOTAL + states
+    assert optimizer_bytes(name, master=False) == states
+
+
+def test_adafactor_keeps_sums_of_rows_and_columns():
+    """[shazeer2018]: vectors whole, matrices as rows + columns."""
+    expected = 0
+    for row in rows(MODEL.stacks):
+        sizes = [
+            row.declaration.axes[group[0]] * (row.declaration.axes[group[1]] if len(group) > 1 else 1)
+            for group in row.tensor.groups
+        ]
+        expected += row.copies * 4 * (sum(sizes) if len(sizes) > 1 else row.size)
+    assert optimizer_bytes("adafactor", master=False) == expected
+
+
+def test_eight_bit_states_add_a_maximum_to_each_block():
+    expected = sum(row.copies * 2 * (row.size + 4 * -(-row.size // 2048)) for row in rows(MODEL.stacks))
+    assert optimizer_bytes("adam-8bit", master=False) == expected
+
+
+@pytest.mark.parametrize(("rank", "printed"), [(1, 4.72e6), (8, 37.75e6)])
+def test_lora_counts_of_gpt3(rank, printed):
+    """[hu2021, Table 4 and Section 7.1]: adapters on queries and values of GPT-3."""
+    model = llmcalc.load("gpt3-175b")
+    memory = llmcalc.memory(model, mode="training", seq=64, lora_rank=rank, lora_targets=("wq", "wv"))
+    assert memory.gradients / 2 == pytest.approx(printed, rel=1e-3)
+
+
+def test_frozen_matrices_keep_nothing_for_themselves():
+    whole, adapters = (llmcalc.memory(MODEL, mode="training", seq=512, lora_rank=rank) for rank in (None, 7))
+    assert adapters.activations < whole.activations
+    assert adapters.gradients == 2 * 7 * 16 * ((2048 + 2048) * 2 + (2048 + 512) * 2)
+    assert adapters.optimizer == 4 * adapters.gradients
+    assert adapters.weights == whole.weights + adapters.gradients
+
+
+def test_quantised_weights_stand_beside_adapters():
+    plain, quantised = (
+        llmcalc.memory(MODEL, mode="training", seq=64, lora_rank=7, weights=weights) for weights in (None, "nf4")
+    )
+    assert quantised.weights < plain.weights / 2
+    assert quantised.activations == plain.activations
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"optimizer": "adam"}, "--optimizer"),
+        ({"lora_rank": 0}, "--lora-rank"),
+        ({"lora_rank": 4, "lora_targets": ("q_proj",)}, "--lora-targets"),
+        ({"weights": "nf4"}, "--weights"),
+        ({"recompute": "some"}, "--recompute"),
+        ({"dtype": "int4"}, "--dtype"),
+    ],
+)
+def test_bad_settings_are_refused(settings, where):
+    with pytest.raises(llmcalc.InputError) as caught:
+        llmcalc.memory(MODEL, mode="training", seq=64, **settings)
+    assert caught.value.where == where
