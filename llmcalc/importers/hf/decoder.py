@@ -25,7 +25,7 @@ def block(name: str, norm: Layer, attention: Layer, mlp: Layer, place: str = "pr
     """Attention and a feed-forward layer, with norms at a place.
 
     ``pre``: before each; ``post``: on the result of each (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the sum
-    (post-norm); ``parallel``: one norm before both, which run side by side; ``parallel_two``: a norm before each of them.
+    (post-norm); ``parallel``: one norm before both, which run side by side; ``parallel_two``: a norm before each.
     """
     layers = {"attention": attention, "mlp": mlp}
     if place == "parallel":
@@ -34,7 +34,7 @@ def block(name: str, norm: Layer, attention: Layer, mlp: Layer, place: str = "pr
         return Block(name, (Sublayer(name, tuple(Branch(key, layer, pre=norm) for key, layer in layers.items())),))
     places = {"pre": ("pre",), "post": ("post",), "sandwich": ("pre", "post"), "after": ("after",)}[place]
     norms = dict.fromkeys(places, norm)
-    return Block(name, tuple(sublayer(key, layer, **norms) for key, layer in layers.items()))  # type: ignore[arg-type]
+    return Block(name, tuple(sublayer(key, layer, **norms) for key, layer in layers.items()))
 
 
 def decoder(
