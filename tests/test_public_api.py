@@ -25,6 +25,7 @@ PUBLIC = {
     "params",
     "state",
     "twin",
+    "verify",
 }
 
 

@@ -13,11 +13,14 @@ from dataclasses import replace
 from itertools import count
 
 from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
+from .errors import SizeError
 from .layer import Layer
+from .ledger import entries
 from .record import fields
 
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row
+HEADS = 3  # of kinds whose heads share the width of the stream
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
 AS_THEY_ARE = frozenset({"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_adapters", "merge"})
@@ -45,7 +48,7 @@ POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "posi
 
 def shrink(architecture: Architecture) -> Architecture:
     """The architecture with few blocks and small sizes; what is published of it no longer holds, and is left out."""
-    sizes = _Sizes()
+    sizes = _Sizes(divided=any(_heads_divide_the_width(entry.layer) for entry in entries(architecture)))
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)
     return replace(architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, extras=(), expect=(), notes=())
 
@@ -83,7 +86,8 @@ def _sublayer(sublayer: Sublayer, sizes: _Sizes) -> Sublayer:
 class _Sizes:
     """Small sizes for large ones: the same for the same size of the same role, another for every other."""
 
-    def __init__(self) -> None:
+    def __init__(self, divided: bool) -> None:
+        self.divided = divided
         self.given: dict[tuple[str, int], int] = {}
         self.taken: set[int] = set()
 
@@ -92,7 +96,8 @@ class _Sizes:
         if (role, value) not in self.given:
             earlier = sum(1 for other, _ in self.given if other == role)
             pool = POOLS.get(role)
-            self.given[role, value] = pool[earlier % len(pool)] if pool else self._new_prime()
+            found = pool[earlier % len(pool)] if pool else self._new_prime()
+            self.given[role, value] = found * HEADS if role == "width" and self.divided else found
         return self.given[role, value]
 
     def _new_prime(self) -> int:
@@ -108,8 +113,7 @@ class _Sizes:
         """The layer with small sizes."""
         changes = {name: self._of(layer, name, value) for name, value in _sizes_of(layer)}
         changes |= self._heads(layer, changes) | self._experts(layer, changes) | self._groups(layer, changes)
-        small: Layer = replace(layer, **changes)  # type: ignore[type-var]
-        return small
+        return _made(layer, changes)
 
     def _of(self, layer: Layer, name: str, value: int) -> int:
         unused = name == "index_dim" and getattr(layer, "index_heads", None) is None
@@ -125,6 +129,8 @@ class _Sizes:
 
     def _heads(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
         """Query heads a multiple of key heads; even widths where heads are rotated."""
+        if _heads_divide_the_width(layer):
+            return {"n_heads": HEADS}
         found: dict[str, int] = {}
         for keys, queries in (("n_kv_heads", "n_heads"), ("n_k_heads", "n_v_heads")):
             if keys in changes and queries in changes:
@@ -161,6 +167,27 @@ class _Sizes:
             return {}
         groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]
         return {"n_groups": groups, "n_ssm_heads": 3 * groups}
+
+
+def _heads_divide_the_width(layer: Layer) -> bool:
+    """Whether a kind has heads but no width of a head, so that the number of heads divides that of the stream."""
+    names = {entry.name for entry in fields(layer)}
+    return "n_heads" in names and not names & {"d_head", "qk_nope_head_dim"}
+
+
+def _made(layer: Layer, changes: dict[str, int]) -> Layer:
+    """The layer with its new sizes; one that must be a multiple of another is made one."""
+    try:
+        small: Layer = replace(layer, **changes)  # type: ignore[type-var]
+    except SizeError as error:
+        match = _DIVIDES.match(error.message)
+        if not match or changes.get(match[2], 0) % changes.get(match[1], 1) == 0:
+            raise
+        return _made(layer, {**changes, match[2]: changes[match[2]] * changes[match[1]]})
+    return small
+
+
+_DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 def _sizes_of(layer: Layer) -> list[tuple[str, int]]:

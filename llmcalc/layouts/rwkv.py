@@ -2,8 +2,8 @@
 
 TEXT = """
 rwkv.embeddings.weight <- token.w
-rwkv.blocks.0.pre_ln.weight <- pre_norm.w
-rwkv.blocks.0.pre_ln.bias <- pre_norm.b
+rwkv.blocks.0.pre_ln.weight <- embedding_norm.w
+rwkv.blocks.0.pre_ln.bias <- embedding_norm.b
 rwkv.blocks.{i}.ln1.weight <- sublayer0.pre_norm.w
 rwkv.blocks.{i}.ln1.bias <- sublayer0.pre_norm.b
 rwkv.blocks.{i}.ln2.weight <- sublayer1.pre_norm.w

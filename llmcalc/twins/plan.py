@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from ..core.architecture import Architecture, Block, Branch, Stack, Sublayer
-from ..core.errors import UnsupportedError
+from ..core.errors import DescriptionError, UnsupportedError
 from .coverage import check_fields
-from .weights import Weight
+from .weights import Array, Weight, Weights
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class Placed:
     sublayer_name: str
     branch: str
     stack: Stack
+
+    def weights_in(self, tensors: Mapping[str, Array]) -> Weights:
+        """The layer's arrays, found among those of the model."""
+        return Weights({name: tensors[full] for name, full in self.names.items()})
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class _Placer:
         if stack.role == "tower":
             raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
         self.stack, self.shared = stack, shared
+        self.taken: set[str] = set()
 
     def placed(self) -> PlacedStack:
         inputs = tuple(self.layer(layer, name, keys=(name,)) for name, layer in self.stack.inputs)
@@ -149,6 +154,9 @@ class _Placer:
     def named(self, weight: Weight, name: str) -> str:
         """The name that a weight goes by: that of its first place, if it is shared."""
         if not weight.share:
+            if name in self.taken:
+                raise DescriptionError(f"two weights are called {name}", hint="give one of the two layers another name")
+            self.taken.add(name)
             return name
         identity = self.stack.name + weight.share if weight.share.startswith(".") else weight.share
         return self.shared.setdefault(identity, name)

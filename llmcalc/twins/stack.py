@@ -7,7 +7,7 @@ from typing import Any
 
 from .plan import Placed, PlacedStack, PlacedSublayer
 from .step import Cache, Step
-from .weights import Array, Weights
+from .weights import Array
 
 
 def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cache: Cache | None, logits: str) -> Array:
@@ -41,7 +41,7 @@ class _Runner:
 
     def layer(self, placed: Placed, x: Any, *key: object) -> Array:
         """A layer's output; ``key`` says which application of it this is."""
-        w = Weights({name: self.tensors[full] for name, full in placed.names.items()})
+        w = placed.weights_in(self.tensors)
         state = None if self.cache is None else self.cache.layers.setdefault((self.stack, *key), {})
         return placed.module.forward(placed.layer, w, x, self.step, state)
 

@@ -49,14 +49,16 @@ class Cache:
     layers: dict[tuple[object, ...], State] = field(default_factory=dict)
     length: int = 0
 
+    def arrays(self) -> list[Array]:
+        """What is kept of the tokens."""
+        return [array for state in self.layers.values() for name, array in state.items() if name[0] != "_"]
+
     @property
     def elements(self) -> int:
         """Numbers kept."""
-        states = [array for state in self.layers.values() for name, array in state.items() if name[0] != "_"]
-        return sum(array.size for array in states)
+        return sum(array.size for array in self.arrays())
 
     @property
     def bytes(self) -> int:
         """Bytes kept, as the arrays have them."""
-        states = [array for state in self.layers.values() for name, array in state.items() if name[0] != "_"]
-        return sum(array.size * array.dtype.itemsize for array in states)
+        return sum(array.size * array.dtype.itemsize for array in self.arrays())

@@ -56,7 +56,9 @@ class Tape:
     def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
         """The variable of an operation's result, with the way back to its inputs."""
         output = Variable(result.value, self)
-        output.back = [(parent, vjp) for parent, vjp in zip(inputs, result.vjps, strict=True) if isinstance(parent, Variable)]
+        output.back = [
+            (parent, vjp) for parent, vjp in zip(inputs, result.vjps, strict=True) if isinstance(parent, Variable)
+        ]
         self.nodes.append(output)
         for array in result.saved:
             whole = owner(array)

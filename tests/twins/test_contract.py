@@ -1,0 +1,235 @@
+"""One contract for the twin of every preset, and of every layer kind: what is declared is what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import llmcalc
+from llmcalc import layers
+from llmcalc.core import architecture as core
+from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
+from llmcalc.core.declaration import Declaration
+from llmcalc.core.errors import UnsupportedError
+from llmcalc.core.layer import Layer
+from llmcalc.core.shrink import SEQ
+from llmcalc.layers.attention import Attention
+from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.head import Head
+from llmcalc.layers.mla import Mla
+from llmcalc.layers.mlp import Mlp
+from llmcalc.layers.moe import Moe
+from llmcalc.layers.norm import Norm
+from llmcalc.schema import catalogue
+from llmcalc.testing import smallest
+from llmcalc.twins import attention as attention_twin
+from llmcalc.twins import moe as moe_twin
+from llmcalc.verify import Verification, verify
+
+STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_folder().glob("*.yaml"))}
+MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
+WIDTH, VOCAB = 12, 31
+NORM = Norm(WIDTH)
+
+
+def failures(result: Verification) -> list[Any]:
+    return [check for check in result.checks if not check.ok]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_preset_runs_as_declared(model: str) -> None:
+    assert failures(verify(llmcalc.load(model))) == []
+
+
+def decoder(*mixers: Layer, count: int = 2, shared: bool = False, **norms: Layer) -> Architecture:
+    """A small decoder of blocks with these sub-layers."""
+    width: int = mixers[0].d_model  # type: ignore[attr-defined]
+    parts = [Sublayer(f"part{n}", (Branch(f"part{n}", mixer),), **norms) for n, mixer in enumerate(mixers)]
+    token, head = Embedding(VOCAB, width, share="token"), Head(VOCAB, width, share="token")
+    stack = Stack(
+        "decoder",
+        width,
+        (Named("token", token),),
+        (Run(Block("block", tuple(parts)), count, shared),),
+        (Named("head", head),),
+    )
+    return Architecture("test", (stack,))
+
+
+HEADS: dict[str, Any] = {"d_model": WIDTH, "n_heads": 6, "n_kv_heads": 2, "d_head": 4}
+LATENT: dict[str, Any] = {
+    "d_model": WIDTH,
+    "n_heads": 3,
+    "kv_lora_rank": 5,
+    "qk_nope_head_dim": 7,
+    "qk_rope_head_dim": 2,
+}
+EXPERTS: dict[str, Any] = {"d_model": WIDTH, "d_ff": 7, "n_experts": 6, "top_k": 2}
+VARIANTS: dict[str, Layer] = {
+    "attention": Attention(**HEADS),
+    "biased": Attention(**HEADS, q_bias=True, k_bias=True, v_bias=True, o_bias=True),
+    "query norm": Attention(**HEADS, qk_norm="head", positions="rope"),
+    "query norm per head": Attention(**HEADS, qk_norm="per_head", qk_norm_function="layernorm", qk_norm_bias=True),
+    "query norm over all": Attention(**HEADS, qk_norm="projection"),
+    "interleaved rope": Attention(**HEADS, positions="rope", rotary_dim=2, rope_interleaved=True),
+    "stretched rope": Attention(**HEADS, positions="rope", rope_scaling="yarn", rope_factor=4.0, rope_length=8),
+    "alibi": Attention(**HEADS, positions="alibi"),
+    "buckets": Attention(**HEADS, positions="relative", n_buckets=8, max_distance=9),
+    "window": Attention(**HEADS, window=4, positions="rope"),
+    "chunk": Attention(**HEADS, chunk=4, positions="rope"),
+    "gate": Attention(**HEADS, gated=True, q_bias=True),
+    "gate per head": Attention(**HEADS, gated=True, gate_per_head=True, gate_function="softplus"),
+    "sinks": Attention(**HEADS, sinks=True, logit_softcap=5.0),
+    "keys as values": Attention(**HEADS, values_are_keys=True),
+    "wide values": Attention(**HEADS, d_head_v=5, clip=0.5),
+    "latent": Mla(**LATENT, v_head_dim=4),
+    "latent queries": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, bias=True, rope=False),
+    "plain mlp": Mlp(WIDTH, 7, bias=True),
+    "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
+    "mixture": Moe(**EXPERTS, renormalise=True),
+    "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),
+    "mixture with everything": Moe(
+        **EXPERTS,
+        expert_bias=True,
+        router_bias=True,
+        correction_bias="buffer",
+        d_ff_shared=5,
+        shared_gate=True,
+        d_latent=8,
+    ),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_of_a_kind_runs_as_declared(variant: str) -> None:
+    assert failures(verify(decoder(VARIANTS[variant], pre=NORM))) == []
+
+
+def runnable_kinds() -> Iterator[str]:
+    for kind in layers.kinds():
+        found, _ = layers.find(kind)
+        if "d_model" in smallest(kind) and kind not in ("embedding", "head", "norm", "prefix", "indexer"):
+            yield kind
+
+
+@pytest.mark.parametrize("kind", list(runnable_kinds()))
+def test_every_kind_runs_as_declared_or_says_that_it_cannot(kind: str) -> None:
+    found, _ = layers.find(kind)
+    values = smallest(kind)
+    values |= {"filter_length": 50} if "filter_length" in values else {}
+    try:
+        result = verify(decoder(found(**values), pre=Norm(values["d_model"])))
+    except UnsupportedError as error:
+        assert kind in str(error)
+        return
+    assert failures(result) == []
+
+
+SHAPES = {
+    "pre-norm": {"pre": NORM},
+    "post-norm": {"after": NORM},
+    "sandwich": {"pre": NORM, "post": NORM},
+    "no norm": {},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_norms_stand_where_they_are_put(shape: str) -> None:
+    assert failures(verify(decoder(VARIANTS["attention"], VARIANTS["plain mlp"], **SHAPES[shape]))) == []  # type: ignore[arg-type]
+
+
+def test_a_shared_block_is_stored_once_and_applied_each_time() -> None:
+    one = llmcalc.twin(decoder(VARIANTS["attention"], pre=NORM, count=3, shared=True))
+    many = llmcalc.twin(decoder(VARIANTS["attention"], pre=NORM, count=3))
+    assert len(many.tensors) > len(one.tensors)
+    for name in many.tensors:
+        many.tensors[name] = one.tensors[name.replace("blocks.1", "blocks.0").replace("blocks.2", "blocks.0")]
+    ids = np.arange(5)[None]
+    assert np.allclose(one.forward(ids), many.forward(ids), atol=1e-12)
+
+
+def test_parallel_branches_see_the_same_input() -> None:
+    both = (Branch("attention", VARIANTS["attention"]), Branch("mlp", VARIANTS["plain mlp"]))
+    parallel = replace(
+        decoder(VARIANTS["attention"]).stacks[0], runs=(Run(Block("block", (Sublayer("both", both, pre=NORM),)), 2),)
+    )
+    assert failures(verify(Architecture("parallel", (parallel,)))) == []
+
+
+def test_full_experts_drop_tokens_and_the_rest_still_runs() -> None:
+    model = llmcalc.twin(decoder(Moe(**EXPERTS, capacity=1), pre=NORM))
+    w = next(layer for layer in model.stacks[0].layers() if layer.layer.kind() == "moe").weights_in(model.tensors)
+    layer = Moe(**EXPERTS, capacity=1)
+    chosen, _ = moe_twin.route(layer, w, np.random.default_rng(0).standard_normal((1, 20, WIDTH)))
+    taken = [int((chosen == expert).sum()) for expert in range(layer.n_experts)]
+    assert max(taken) == 1
+    assert (chosen == -1).any()
+    assert np.isfinite(model.forward(np.arange(20)[None])).all()
+
+
+@pytest.fixture
+def _no_declarations(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Layer) -> Declaration:
+        raise AssertionError("a declaration was read")
+
+    for kind in layers.kinds():
+        monkeypatch.setattr(layers.find(kind)[0], "declare", refuse)
+    core.declare.cache_clear()
+
+
+@pytest.mark.usefixtures("_no_declarations")
+@pytest.mark.parametrize("model", ["gpt3", "deepseek-v3", "t5", "mamba2", "hyena", "rwkv4", "qwen3-next", "jamba"])
+def test_a_twin_runs_without_any_declaration(model: str) -> None:
+    small = llmcalc.load(model).shrink()
+    ids = np.arange(3, 3 + SEQ)[None]
+    twin = llmcalc.twin(small)
+    logits = twin.forward(ids, ids) if small.is_encoder_decoder else twin.forward(ids)
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.usefixtures("_no_declarations")
+def test_the_trap_fires() -> None:
+    with pytest.raises(AssertionError, match="a declaration was read"):
+        llmcalc.params(llmcalc.load("gpt3").shrink())
+
+
+MISTAKES = {
+    "an axis is dropped": ("q[b q h e] = x[b q d]", "q[b q e] = x[b q d] wq[d e]"),
+    "an axis is counted twice": ("y[b q d] = o[b q h v] wo", "y[b q d] = o[b q h v] wo[h e v d]"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_a_declaration_is_caught(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = MISTAKES[mistake]
+    declare = Attention.declare
+
+    def mistaken(self: Attention) -> Declaration:
+        declaration = declare(self)
+        (number,) = (n for n, line in enumerate(declaration.lines) if line.startswith(right))
+        declaration.lines[number] = wrong
+        return declaration
+
+    monkeypatch.setattr(Attention, "declare", mistaken)
+    core.declare.cache_clear()
+    architecture = replace(llmcalc.load("gpt2"), name="mistaken")
+    found = {check.quantity for check in failures(verify(architecture))}
+    core.declare.cache_clear()
+    assert any("matmul FLOPs" in quantity for quantity in found)
+
+
+def test_a_mistake_in_a_twin_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = attention_twin.weights
+    monkeypatch.setattr(attention_twin, "weights", lambda layer: [w for w in right(layer) if w.name != "bq"])
+    (check,) = failures(verify(llmcalc.load("gpt2")))
+    assert check.quantity == "parameters"
+    assert "attention.bq" in check.detail
+
+
+def test_a_field_without_a_counterpart_is_said_aloud() -> None:
+    with pytest.raises(UnsupportedError, match="streams has no counterpart"):
+        llmcalc.twin(decoder(Mlp(WIDTH, 7, streams=3)))
