@@ -10,10 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 from .calc.formats import Format, read_format
+from .calc.hardware import Accelerator, read_accelerators
 from .calc.weights import KEPT, TABLES, Rule, Weights
 from .core.errors import InputError, UnknownNameError
 from .data import table, tables
 
+VENDORS = ("nvidia", "geforce", "amd", "instinct", "google", "aws", "intel", "apple")
 MIXTURE_KEPT = ("norm", "router", *TABLES[1:])
 
 
@@ -90,3 +92,50 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
 
 def _component(name: str) -> str:
     return name.lower().replace("_", " ").replace("-", " ").replace("cross attention", "cross-attention")
+
+@lru_cache(maxsize=1)
+def accelerators() -> dict[str, Accelerator]:
+    """Every accelerator by its name."""
+    found = [one for key, entry in tables("hardware").items() for one in read_accelerators(key, entry)]
+    return {one.name: one for one in found}
+
+
+@lru_cache(maxsize=1)
+def _accelerator_names() -> dict[str, list[str]]:
+    """What people type, and the accelerators that are meant by it."""
+    found: dict[str, list[str]] = {}
+    for key, entry in tables("hardware").items():
+        own = [one.name for one in read_accelerators(key, entry)]
+        for alias in (key, *entry.get("aliases", ())):
+            found.setdefault(plain(alias), []).extend(own)
+            if len(own) > 1:
+                for one in own:
+                    found.setdefault(plain(alias + one.removeprefix(key)), []).append(one)
+    return {alias: list(dict.fromkeys(names)) for alias, names in found.items()}
+
+
+def accelerator(name: str) -> Accelerator:
+    """An accelerator by name: ``h100``, ``a100-80gb``, ``RTX 4090``, ``tpu-v5p`` ...
+
+    Raises:
+        UnknownNameError: nothing of that name.
+        InputError: several have that name; the message lists them.
+    """
+    wanted = plain(name)
+    for vendor in VENDORS:
+        wanted = wanted.removeprefix(vendor)
+    names = _accelerator_names()
+    candidates = names.get(wanted) or names.get(plain(name)) or []
+    if not candidates and wanted:
+        candidates = list(dict.fromkeys(one for alias in names if alias.startswith(wanted) for one in names[alias]))
+    if not candidates:
+        known = [*tables("hardware"), *(alias for entry in tables("hardware").values() for alias in entry.get("aliases", ()))]
+        raise UnknownNameError("accelerator", name, known, where="--gpu", hint="(llmcalc hardware list shows all)")
+    if len(candidates) > 1:
+        raise InputError(f"{name!r} may be {', '.join(candidates)}", where="--gpu", hint="name one of them")
+    return accelerators()[candidates[0]]
+
+
+def is_accelerator(name: str) -> bool:
+    """Whether a text is the name of one or several accelerators."""
+    return plain(name) in _accelerator_names()

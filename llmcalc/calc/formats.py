@@ -99,5 +99,5 @@ def tensor_bits(row: Row, chosen: Format) -> int:
 
 def read_format(name: str, data: Mapping[str, Any], fallback: Format | None = None) -> Format:
     """A format from its entry in the data files."""
-    keys = [key for key in Format.__match_args__ if key not in ("name", "fallback")]  # type: ignore[attr-defined]
+    keys = [key for key in Format.__match_args__ if key not in ("name", "fallback")]
     return Format(name, **{key: data[key] for key in keys if key in data}, fallback=fallback)
