@@ -44,6 +44,7 @@ def memory(
     recompute: str = "none",
     dropout: bool = False,
     gradients: str | None = None,
+    gradient_buffer: bool = False,
     master: bool = True,
     mesh: Mesh | None = None,
     convention: str | None = None,
@@ -66,6 +67,7 @@ def memory(
         page: inference: tokens of a block of a paged cache (default: no blocks).
         optimizer, gradients, master: training: the optimizer, the format of gradients (default: ``dtype``), and whether
             an fp32 copy of the weights is kept.
+        gradient_buffer: training: gradients stand in one buffer throughout the step, as Megatron-LM keeps them.
         attention: ``flash`` or ``eager``.
         recompute: ``none``, ``selective`` or ``full``.
         dropout: whether dropout is active.
@@ -99,7 +101,7 @@ def memory(
         raise InputError("weights that are trained are not quantised", where="--weights", hint="give --lora-rank too")
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
     recipe = _recipe(width, optimizer, gradients or dtype, master and not adapters, convention)
-    recipe = replace(recipe, adapters=adapters, frozen=frozen)
+    recipe = replace(recipe, adapters=adapters, frozen=frozen, buffered=gradient_buffer)
     policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention, adapters)
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 

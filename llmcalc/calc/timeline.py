@@ -60,15 +60,17 @@ class Fixed(NamedTuple):
     table_transient: int
     table_gradients: int
     waiting: int = 0
+    buffered: bool = False
 
 
 def moments(segments: list[Segment], loss: Loss, fixed: Fixed) -> Iterator[Moment]:
     """Every moment that can be the largest, in the order of time."""
     held = sum(segment.kept * segment.count for segment in segments) + loss.kept + fixed.waiting
-    yield Moment("forward", fixed.weights, 0, fixed.optimizer, held, 0)
-    yield Moment("loss", fixed.weights, 0, fixed.optimizer, held, loss.transient)
+    first = fixed.all_gradients if fixed.buffered else 0
+    yield Moment("forward", fixed.weights, first, fixed.optimizer, held, 0)
+    yield Moment("loss", fixed.weights, first, fixed.optimizer, held, loss.transient)
     held -= loss.kept
-    gradients = 0
+    gradients = first
     for segment in reversed(segments):
         peaks = list(_backward(segment))
         for _ in range(segment.count):
@@ -77,12 +79,12 @@ def moments(segments: list[Segment], loss: Loss, fixed: Fixed) -> Iterator[Momen
                 yield Moment(
                     f"backward of {segment.label}",
                     fixed.weights,
-                    gradients + weights,
+                    gradients if fixed.buffered else gradients + weights,
                     fixed.optimizer,
                     held + kept,
                     transient,
                 )
-            gradients += segment.gradients
+            gradients += 0 if fixed.buffered else segment.gradients
     tables = fixed.all_gradients - fixed.table_gradients
     if fixed.table_transient:
         yield Moment("gradient of the token table", fixed.weights, tables, fixed.optimizer, 0, fixed.table_transient)

@@ -29,6 +29,8 @@ class Recipe:
         gradients: bytes of a gradient as it is accumulated.
         master: bytes of a higher-precision copy that the optimizer updates (0: none).
         states: the optimizer's states.
+        buffered: gradients stand in one buffer that is there throughout the step (Megatron-LM's distributed data
+            parallel), instead of being made in the backward pass and freed after the optimizer's step (PyTorch).
         temporaries: copies of the largest tensor that the optimizer makes while it steps.
         adapters: what is trained instead of the weights themselves.
         frozen: how the weights that adapters stand beside are stored (None: in ``weights`` bytes).
@@ -40,6 +42,7 @@ class Recipe:
     master: int
     states: tuple[StateRule, ...]
     temporaries: int = 0
+    buffered: bool = False
     adapters: Adapters | None = None
     frozen: Weights | None = None
 
@@ -143,7 +146,7 @@ def training_memory(
     blocks = sum(segment.kept * segment.count for segment in segments)
     waiting = -(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1])
     temporaries = recipe.temporaries * sizes.largest * recipe.weights
-    fixed = Fixed(weights, optimizer, gradients, temporaries, 3 * table, table, max(waiting, 0))
+    fixed = Fixed(weights, optimizer, gradients, temporaries, 3 * table, table, max(waiting, 0), recipe.buffered)
     kept = blocks + max(waiting, 0) + loss.kept
     timeline = tuple(moments(segments, loss, fixed))
     return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, kept)
