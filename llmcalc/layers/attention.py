@@ -12,6 +12,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from .indexer import Indexer
 
 ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "other")
 
@@ -53,6 +54,11 @@ class Attention(Layer):
         d_input: width of the input where it is not d_model (Zamba: the residual stream beside the embeddings).
         adapter_rank: queries, keys and values have low-rank corrections of this rank beside their projections.
         n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
+        index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer.
+        index_dim: width of those heads (default: d_head).
+        index_block: tokens that are chosen together.
+        index_pooled: their keys are averaged before they are scored.
+        index_topk: tokens that a query looks at.
         clip: queries, keys and values are clamped to this bound (OLMo, DBRX).
         gated: the output is multiplied by ``sigmoid(x wgate)``, as wide as the values of all heads.
         gate_per_head: one gate a head instead of one a value.
@@ -113,6 +119,11 @@ class Attention(Layer):
     d_input: int | None = None
     adapter_rank: int | None = None
     n_adapters: int = 1
+    index_heads: int | None = None
+    index_dim: int | None = None
+    index_block: int = 1
+    index_pooled: bool = False
+    index_topk: int | None = None
     clip: float | None = None
     gated: bool = False
     gate_per_head: bool = False
@@ -148,7 +159,7 @@ class Attention(Layer):
         if self.d_head is None:
             self.must_divide("n_heads", "d_model")
         self.derive(d_head=self.d_model // self.n_heads)
-        self.derive(d_head_v=self.d_head, rotary_dim=self.d_head, d_source=self.d_model)
+        self.derive(index_dim=self.d_head, d_head_v=self.d_head, rotary_dim=self.d_head, d_source=self.d_model)
         biased = self.gated and self.q_bias
         self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
         if self.rotary_dim > self.d_head:  # type: ignore[operator]
@@ -171,6 +182,7 @@ class Attention(Layer):
         if not self.unused:
             declaration.equations(*self._project(), *self._attend(), *self._output())
             self._cache(declaration)
+            self._index(declaration)
         return declaration
 
     def _axes(self) -> dict[str, int | str]:
@@ -310,6 +322,16 @@ class Attention(Layer):
 
     def _gate_axes(self) -> str:
         return "h" if self.gate_per_head else "h v"
+
+    def _index(self, declaration: Declaration) -> None:
+        if not self.index_heads:
+            return
+        width, pooled = self.index_dim or 0, self.index_pooled
+        fields = {"weighted": False, "key_norm": "rmsnorm", "query_norm": True, "block": self.index_block}
+        indexer = Indexer(self.d_model, self.index_heads, width, pooled=pooled, **fields)  # type: ignore[arg-type]
+        declaration.include("indexer", indexer.declare())
+        if self.index_topk and declaration.mask == "causal":
+            declaration.mask = f"window:{self.index_topk}"  # as many pairs as with the nearest tokens
 
     def _cache(self, declaration: Declaration) -> None:
         kept = "s" if self.cross else "t"

@@ -26,6 +26,7 @@ class Indexer(Layer):
         key_norm: norm of the key: ``layernorm`` with a bias, or ``rmsnorm``.
         query_norm: a norm on each query head.
         block: so many tokens are chosen together.
+        pooled: the keys of a block are averaged before they are scored; so are only whole blocks.
     """
 
     d_model: int
@@ -36,6 +37,7 @@ class Indexer(Layer):
     key_norm: str = "layernorm"
     query_norm: bool = False
     block: int = 1
+    pooled: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}
 
@@ -55,12 +57,26 @@ class Indexer(Layer):
         lines += ["iq[b q ih ie] = rmsnorm(iq, q_norm)"] if self.query_norm else []
         lines += [f"ik[b q ie] = {self.key_norm}(ik, k_norm{', k_norm_b' if bias else ''})"]
         lines += ["iq[b q ih ie] = rope(iq)", "ik[b q ie] = rope(ik)"]
-        lines += ["score[b ih q k] = iq[b q ih ie] ik[b k ie]"]
+        if self.pooled:
+            axes |= {"R": self.block, "ib": f"{_pairs('(c + q)')} - {_pairs('c')}"}
+            lines += ["score[b ih ib] = iq[b ib ih ie] ik[b ib ie]", "score[b ih ib] = relu(score)"]
+            lines += ["chosen[b ih ib] = top_k(score)"]
+        else:
+            lines += self._score(declaration)
+        declaration.equations(*(f"{line} | nograd" for line in lines))
+        declaration.state("ik[b t ie]", "index")
+        return declaration
+
+    def _score(self, declaration: Declaration) -> list[str]:
+        lines = ["score[b ih q k] = iq[b q ih ie] ik[b k ie]"]
         if self.weighted:
             declaration.weights("ww[d | ih]")
             lines += ["score[b ih q k] = relu(score)", "weight[b q ih] = x[b q d] ww[d ih]"]
             lines += ["total[b q k] = weight[b q ih] score[b ih q k]"]
-        lines += [f"chosen[b q k] = top_k({'total' if self.weighted else 'score'})"]
-        declaration.equations(*(f"{line} | nograd" for line in lines))
-        declaration.state("ik[b t ie]", "index")
-        return declaration
+        return [*lines, f"chosen[b q k] = top_k({'total' if self.weighted else 'score'})"]
+
+
+def _pairs(tokens: str) -> str:
+    """Pairs of a token and a whole block of R tokens up to it, among so many tokens."""
+    blocks = f"ceil({tokens} - R + 1, R)"
+    return f"(R * ceil({blocks} * {blocks} - {blocks}, 2) + {blocks} * ({tokens} - R * {blocks} + 1))"

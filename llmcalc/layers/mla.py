@@ -42,6 +42,7 @@ class Mla(Layer):
         gate_per_head: one gate a head instead of one a value.
         double_latent: queries (and their gate) are made of the latent before and after its norm, side by side.
         key_norm: a norm on the rotary key.
+        sinks: a learned logit per head joins the softmax.
         index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer of its own.
         index_dim: width of those heads.
         index_topk: tokens that are looked at, as chosen by this layer's indexer or that of an earlier layer.
@@ -63,6 +64,7 @@ class Mla(Layer):
     gate_per_head: bool = False
     double_latent: bool = False
     key_norm: bool = False
+    sinks: bool = False
     index_heads: int | None = None
     index_dim: int = 128
     index_topk: int | None = None
@@ -115,7 +117,9 @@ class Mla(Layer):
         if self.index_heads:
             indexer = Indexer(self.d_model, self.index_heads, self.index_dim, self.q_lora_rank)
             declaration.include("indexer", indexer.declare())
-        declaration.equations(*_EXPANDED, *_ABSORBED)
+        softmax = "softmax(s, sinks)" if self.sinks else "softmax(s)"
+        declaration.weights(*(["sinks[h]"] if self.sinks else []))
+        declaration.equations(*(line.replace("softmax(s)", softmax) for line in (*_EXPANDED, *_ABSORBED)))
         self._gate(declaration)
         declaration.equations("y[b q d] = o[b q h v] wo[h v d]")
         declaration.equations(*(["y[b q d] = add(y, bo)"] if self.bias else []))

@@ -123,7 +123,7 @@ def _merger(name: str, width: int, merged: int, out: int) -> list[Named]:
 
 
 def _vision_block(config: Config, norm: Norm, heads: int, d_ff: int) -> Block:
-    biases = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
+    biases: dict[str, Any] = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
     attention = Attention(norm.d_model, heads, causal=False, positions="rope", **biases)
     act = config.activation() if config.get("hidden_act") else "gelu_tanh"
     mlp = Mlp(norm.d_model, d_ff, act, bias=True)

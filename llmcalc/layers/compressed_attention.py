@@ -1,0 +1,155 @@
+"""Compressed attention [deepseek2026v4, Section 2.3]: a query looks at a window of tokens and at summaries of all.
+
+One key, which is also the value, serves all heads. Every ``rate`` tokens are summed up into one more such key by
+learned weights; where the rate is low, an indexer chooses which summaries a query looks at. The output projection has
+low rank and works on groups of heads.
+"""
+
+from __future__ import annotations
+
+from ..core.declaration import Declaration
+from ..core.errors import SizeError
+from ..core.layer import Layer
+from ..core.record import record
+
+
+@record
+class CompressedAttention(Layer):
+    """``y = (softmax(q [kv, summaries]ᵀ) [kv, summaries]) wo_a wo_b``.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: query heads.
+        d_head: width of a query head, of the key and of a summary.
+        q_lora_rank: width of the query's latent.
+        window: a query sees this many tokens, itself included.
+        n_groups: groups of heads in the output projection; they divide n_heads · d_head.
+        o_lora_rank: rank of the output projection in each group.
+        rate: tokens that one summary sums up; None: no summaries.
+        overlap: a summary also looks at the tokens of the one before, so that projections are twice as wide.
+        index_heads: heads of the indexer; None: a query sees all summaries.
+        index_dim: width of those heads.
+        index_topk: summaries that a query looks at.
+        rope_theta: base of the rotary frequencies.
+    """
+
+    d_model: int
+    n_heads: int
+    d_head: int
+    q_lora_rank: int
+    window: int
+    n_groups: int
+    o_lora_rank: int
+    rate: int | None = None
+    overlap: bool = False
+    index_heads: int | None = None
+    index_dim: int = 128
+    index_topk: int | None = None
+    rope_theta: float = 10000.0
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.n_heads * self.d_head % self.n_groups:
+            raise SizeError(
+                f"n_groups ({self.n_groups}) does not divide n_heads · d_head", where="compressed_attention"
+            )
+
+    def declare(self) -> Declaration:
+        """Queries through a latent, one key, summaries, scores and mix, grouped output."""
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "Q": self.q_lora_rank}
+        axes |= {"G": self.n_groups, "oi": self.n_heads * self.d_head // self.n_groups, "or": self.o_lora_rank}
+        axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
+        declaration = Declaration(axes)
+        declaration.mask = f"window:{self.window}"
+        declaration.weights("wqa[d | Q]", "q_norm[Q]", "wqb[Q | h e]", "wkv[d | e]", "kv_norm[e]", "sinks[h]")
+        declaration.weights("woa[G; oi | or]", "wob[G or | d]")
+        declaration.equations(*_PROJECT)
+        if self.rate:
+            summaries = _summaries("", self.rate, self.d_head, "e", self.overlap)
+            _merge(declaration, summaries)
+            if self.index_heads:
+                declaration.include("indexer", self._indexer())
+            seen = f"min(kc, {self.index_topk})" if self.index_topk and self.index_heads else "kc"
+            declaration.axes["ks"] = seen.replace("kc", str(declaration.axes["kc"]))
+            declaration.as_torch["ks"] = declaration.axes["kc"]
+        declaration.equations(*_ATTEND)
+        declaration.equations(*(_SUMMARIES if self.rate else []), *_OUTPUT)
+        declaration.state("kv[b t e]")
+        return declaration
+
+    def _indexer(self) -> Declaration:
+        axes: dict[str, int | str] = {"d": self.d_model, "Q": self.q_lora_rank, "ih": self.index_heads or 0}
+        declaration = Declaration(axes | {"ie": self.index_dim})
+        declaration.weights("wq[Q | ih ie]", "ww[d | ih]")
+        _merge(declaration, _summaries(" | nograd", self.rate or 1, self.index_dim, "ie", overlap=True))
+        declaration.equations("iq[b q ih ie] = cq[b q Q] wq[Q ih ie] | nograd", "iq[b q ih ie] = rope(iq) | nograd")
+        declaration.equations("score[b ih q kc] = iq[b q ih ie] ckv[b kc ie] | nograd")
+        declaration.equations("score[b ih q kc] = relu(score) | nograd", "weight[b q ih] = x[b q d] ww[d ih] | nograd")
+        declaration.equations("score[b ih q kc] = mul(score, weight) | nograd", "total[b q kc] = add(score) | nograd")
+        declaration.equations("chosen[b q kc] = top_k(total) | nograd")
+        return declaration
+
+
+def _merge(declaration: Declaration, other: Declaration) -> None:
+    declaration.axes |= other.axes
+    declaration.tensors += other.tensors
+    declaration.lines += other.lines
+    declaration.states += other.states
+
+
+def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Declaration:
+    """Keys and gates of all tokens, and one summary of every ``rate`` of them; those not yet summed up are kept."""
+    axes: dict[str, int | str] = {"d": 1, axis: width, "R": rate, "cw": 2 * width if overlap else width}
+    axes |= {"kc": "ceil(c + q - R + 1, R)", "tr": "mod(c + q, R)", "ov": "min(ceil(c + q - R + 1, R), 1) * R"}
+    made = Declaration(axes)
+    made.weights("wckv[d | cw]", "wcgate[d | cw]", "position_bias[R; cw]", f"c_norm[{axis}]")
+    lines = ["tkv[b q cw] = x[b q d] wckv[d cw]", "tgate[b q cw] = x[b q d] wcgate[d cw]"]
+    lines += ["tgate[b q cw] = add(tgate, position_bias)", "tgate[b q cw] = softmax(tgate)"]
+    lines += [
+        "tkv[b q cw] = mul(tkv, tgate)",
+        f"ckv[b kc {axis}] = rmsnorm(tkv, c_norm)",
+        f"ckv[b kc {axis}] = rope(ckv)",
+    ]
+    made.equations(*(line + tag for line in lines))
+    role = "index" if axis == "ie" else "kv"
+    made.state(f"ckv[b kc {axis}]", role)
+    made.state("pending_kv[b tr cw]", role)
+    made.state("pending_gate[b tr cw]", role)
+    if overlap:
+        made.state(f"before_kv[b ov {axis}]", role)
+        made.state(f"before_gate[b ov {axis}]", role)
+    del made.axes["d"]
+    return made
+
+
+_PROJECT = [
+    "cq[b q Q] = x[b q d] wqa[d Q]",
+    "cq[b q Q] = rmsnorm(cq, q_norm)",
+    "q[b q h e] = cq[b q Q] wqb[Q h e]",
+    "q[b q h e] = rmsnorm(q)",
+    "q[b q h e] = rope(q)",
+    "kv[b q e] = x[b q d] wkv[d e]",
+    "kv[b q e] = rmsnorm(kv, kv_norm)",
+    "kv[b q e] = rope(kv)",
+]
+_ATTEND = [
+    "s[b h q k] = q[b q h e] kv[b k e] | core",
+    "s[b h q k] = scale(s) | core",
+    "p[b h q k] = softmax(s, sinks) | core",
+    "p[b h q k] = dropout(p) | core dropout",
+    "o[b q h e] = p[b h q k] kv[b k e] | core",
+    "statistics[b h q] = log_sum_exp(o) | flash",
+]
+_SUMMARIES = [
+    "sc[b h q ks] = q[b q h e] ckv[b ks e] | core",
+    "sc[b h q ks] = scale(sc) | core",
+    "pc[b h q ks] = softmax(sc) | core",
+    "oc[b q h e] = pc[b h q ks] ckv[b ks e] | core",
+    "o[b q h e] = add(o, oc)",
+]
+_OUTPUT = [
+    "o[b q h e] = rope(o)",
+    "og[b q G oi] = copy(o)",
+    "oa[b q G or] = og[b q G oi] woa[G oi or]",
+    "y[b q d] = oa[b q G or] wob[G or d]",
+]

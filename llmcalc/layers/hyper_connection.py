@@ -1,0 +1,61 @@
+"""Hyper-connections [zhu2024; xie2025 for the doubly stochastic mix]: a residual of several parallel streams.
+
+In front of a sub-layer they read one vector out of the streams; behind it they write its result to all of them and,
+where ``mixed``, mix the streams with one another.
+"""
+
+from __future__ import annotations
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+
+@record
+class HyperConnection(Layer):
+    """``x = Σ_i read_i · stream_i``; after the sub-layer ``stream_j = write_j · y + Σ_i mix_ij · stream_i``.
+
+    Attributes:
+        d_model: width of a stream.
+        n_streams: parallel streams.
+        writes: whether a result is written back; the head of a model reads alone.
+        mixed: whether the streams are mixed with one another, by a doubly stochastic matrix.
+        rank: streams are read with one weight a channel, made through this rank, and have a norm with weights (Qwen);
+            None: with one weight a stream.
+    """
+
+    d_model: int
+    n_streams: int
+    writes: bool = True
+    mixed: bool = True
+    rank: int | None = None
+
+    def declare(self) -> Declaration:
+        """What the weights of reading, writing and mixing are made of, and the mix."""
+        declaration = Declaration({"d": self.d_model, "hs": self.n_streams, "ht": self.n_streams})
+        if self.rank:
+            self._by_channel(declaration)
+        else:
+            self._by_stream(declaration)
+        return declaration
+
+    def _by_stream(self, declaration: Declaration) -> None:
+        parts = [self.n_streams, *([self.n_streams] if self.writes else [])]
+        parts += [self.n_streams**2] if self.writes and self.mixed else []
+        declaration.axes |= {"hr": sum(parts), "hp": len(parts)}
+        declaration.weights("fn[hs d | hr]", "base[hr]", "scale[hp]")
+        declaration.equations("w[b q hr] = x[b q hs d] fn[hs d hr]", "w[b q hr] = mul(w, scale)")
+        declaration.equations("w[b q hr] = add(w, base)", "w[b q hr] = sigmoid(w)", "y[b q hs d] = mul(w, x)")
+        if self.writes and self.mixed:
+            declaration.equations("mix[b q hs ht] = softmax(w)")
+            declaration.equations("mixed[b q ht d] = mix[b q hs ht] x[b q hs d]")
+
+    def _by_channel(self, declaration: Declaration) -> None:
+        declaration.axes |= {"rank": self.rank or 0}
+        declaration.weights("norm[hs d]", "down[hs d | rank]", "up[rank | hs d]")
+        declaration.equations("n[b q hs d] = rmsnorm(x, norm)", "low[b q rank] = n[b q hs d] down[hs d rank]")
+        declaration.equations("low[b q rank] = silu(low)", "w[b q hs d] = low[b q rank] up[rank hs d]")
+        declaration.equations("w[b q hs d] = sigmoid(w)", "y[b q hs d] = mul(w, n)")
+        if self.writes:
+            declaration.weights("inject[hs d | ht]")
+            declaration.equations("back[b q ht] = n[b q hs d] inject[hs d ht]", "back[b q ht] = sigmoid(back)")
