@@ -142,6 +142,9 @@ def training_memory(
     gradients = sizes.gradients.on(mesh, mesh.zero >= 2)
     optimizer = sizes.optimizer.on(mesh, mesh.zero >= 1)
     segments, loss = _segments(architecture, workload, policy, mesh)
+    if mesh.zero >= 2:  # a block's gradients are divided as soon as its backward pass is done
+        whole = max(sizes.gradients.on(mesh, divided=False), 1)
+        segments = [segment._replace(gradients=-(-segment.gradients * gradients // whole)) for segment in segments]
     table = sizes.table * recipe.gradients
     blocks = sum(segment.kept * segment.count for segment in segments)
     waiting = -(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1])
