@@ -56,7 +56,7 @@ def source(name: str) -> str:
 
 
 def simumax() -> Iterator[Row]:
-    """Megatron-LM: gradients in one fp32 buffer, distributed optimizer, sequence parallelism with tensor parallelism."""
+    """Gradients in one fp32 buffer, a distributed optimizer, sequence parallelism with tensor parallelism."""
     for row in read("simumax_b200.csv"):
         preset, *changes = SIMUMAX[row["model"]]
         sizes = {name: int(row[name]) for name in ("tp", "pp", "ep", "cp", "dp", "seq", "micro_batch", "micro_batches")}
@@ -125,14 +125,15 @@ SECTIONS = {
     "Megatron-LM, Llama-2-7B": (
         "megatron_llama2.csv",
         megatron,
-        "Two of the settings that decide these figures (sequence length, distributed optimizer) are assumptions, so the "
-        "rows say little: the first and the third run differ by 19 GB although only the number of replicas differs, and "
-        "more replicas can only save. They are kept because they are published.",
+        "Two of the settings that decide these figures (sequence length, distributed optimizer) are assumptions, so "
+        "the rows say little: the first and the third run differ by 19 GB although only the number of replicas "
+        "differs, and more replicas can only save. They are kept because they are published.",
     ),
     "QLoRA, Mixtral-8x7B on one A100": (
         "fms_lora_a100.csv",
         adapters,
-        "bitsandbytes stores the scales of NF4 blocks in fp32 or, doubly quantised, in 8 bits; the runs do not say which.",
+        "bitsandbytes stores the scales of NF4 blocks in fp32 or, doubly quantised, in 8 bits; the runs do not say "
+        "which.",
     ),
 }
 
