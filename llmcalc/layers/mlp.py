@@ -34,6 +34,7 @@ class Mlp(Layer):
         activation: elementwise function on the hidden values (on the gate, if gated).
         gated: a third matrix multiplies the activated one.
         bias: biases on all matrices.
+        out_bias: bias of the last matrix (default: as ``bias``).
         clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
         up_offset: added to the linear part before the product (gpt-oss: 1).
         inner_norm: an RMSNorm on the hidden values (BitNet).
@@ -50,6 +51,7 @@ class Mlp(Layer):
     activation: str = "gelu"
     gated: bool = False
     bias: bool = False
+    out_bias: bool | None = None
     clamp: float | None = None
     up_offset: float = 0.0
     inner_norm: bool = False
@@ -62,6 +64,10 @@ class Mlp(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
+    def __post_init__(self) -> None:
+        self.check()
+        self.derive(out_bias=self.bias)
+
     def declare(self) -> Declaration:
         """Weights ``[d_model, d_ff]`` (one or two) and ``[d_ff, d_model]``."""
         declaration = Declaration({"d": self.d_model, "f": self.d_ff})
@@ -69,7 +75,9 @@ class Mlp(Layer):
             declaration.weights("wg[d | f]")
         declaration.weights("wu[d | f]", "wd[f | d]")
         if self.bias:
-            declaration.weights(*(["bg[f]"] if self.gated else []), "bu[f]", "bd[d]")
+            declaration.weights(*(["bg[f]"] if self.gated else []), "bu[f]")
+        if self.out_bias:
+            declaration.weights("bd[d]")
         if self.inner_norm:
             declaration.weights("norm[f]")
         if self.adapter_rank:
@@ -109,5 +117,5 @@ class Mlp(Layer):
         else:
             lines += [f"m[b q f] = {self.activation}(u{scalars})"]
         lines += ["m[b q f] = rmsnorm(m, norm)"] if self.inner_norm else []
-        lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.bias else [])]
+        lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.out_bias else [])]
         return lines

@@ -126,6 +126,13 @@ ibert             bert_kin.ibert
 mpnet             bert_kin.mpnet
 esm               bert_kin.esm
 luke              bert_kin.luke
+modernbert        encoders.modernbert
+eurobert          encoders.eurobert    llama
+ultrabert         encoders.ultrabert
+nomic_bert        encoders.nomic_bert
+gte               encoders.gte
+jina_embeddings_v3 encoders.jina
+esmc              encoders.esmc
 albert            bert.albert
 t5                t5.t5
 mt5               t5.t5               t5
