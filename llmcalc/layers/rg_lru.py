@@ -35,7 +35,7 @@ class RgLru(Layer):
         self.must_divide("n_blocks", "d_inner")
 
     def declare(self) -> Declaration:
-        """Two projections, a convolution, block-diagonal gates, the recurrence, output projection; biases throughout."""
+        """Two projections, a convolution, block-diagonal gates, the recurrence, output; biases throughout."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "K": self.d_conv, "H": self.n_blocks}
         axes |= dict.fromkeys(("P", "Po"), self.d_inner // self.n_blocks)
         axes |= {"qc": "q", "Kt": "K - 1"}

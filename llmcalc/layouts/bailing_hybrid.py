@@ -3,6 +3,8 @@
 from .deepseek_v3 import TEXT as DEEPSEEK
 from .kimi_linear import KDA
 
+PREFIX = "model."
+
 FULL_RANK = """
 {p}.forget_gate.A_log <- kda.A_log
 {p}.forget_gate.f_proj.weight <- kda.wa

@@ -3,6 +3,8 @@
 from .granitemoe import TEXT as GRANITE
 from .mamba2 import MIXER
 
+PREFIX = "model."
+
 TEXT = (
     GRANITE
     + MIXER.replace("{p}", "model.layers.{i}.mamba")

@@ -4,6 +4,8 @@ from .llama import ATTENTION, OUTER
 from .mamba import MIXER
 from .mamba2 import MIXER as MIXER2
 
+PREFIX = "model."
+
 TEXT = (
     OUTER.replace("model.norm", "model.final_layernorm")
     + ATTENTION

@@ -2,6 +2,8 @@
 
 from .deepseek_v3 import TEXT as DEEPSEEK
 
+PREFIX = "model."
+
 KDA = """
 {p}.q_proj.weight <- kda.wq
 {p}.k_proj.weight <- kda.wk

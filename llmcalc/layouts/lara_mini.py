@@ -4,6 +4,8 @@ from .llama import ATTENTION, NORMS, OUTER
 from .mixtral import EXPERTS
 from .qwen3_next import SHARED
 
+PREFIX = "model."
+
 DELTA_NET = """
 {p}.in_proj_qkv.weight <- gated_delta_net.wq gated_delta_net.wk gated_delta_net.wv
 {p}.in_proj_z.weight <- gated_delta_net.wz

@@ -2,6 +2,8 @@
 
 from .llama import ATTENTION
 
+PREFIX = "model."
+
 ATTENTION = (
     ATTENTION.replace("o_proj", "out_proj")
     .replace("q_norm.weight", "q_layernorm.weight")

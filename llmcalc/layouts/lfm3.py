@@ -3,6 +3,8 @@
 from .lfm2 import CONV, OUTER
 from .llama import ATTENTION
 
+PREFIX = "model."
+
 TEXT = (
     OUTER
     + ATTENTION

@@ -1,5 +1,6 @@
 """Mamba: x and z, and Δ, B and C, projected by one matrix each."""
 
+PREFIX = "backbone."
 MIXER = """
 {p}.in_proj.weight <- mamba.wx mamba.wz
 {p}.in_proj.bias <- mamba.bx mamba.bz

@@ -2,6 +2,8 @@
 
 from .mamba import OUTER
 
+PREFIX = "backbone."
+
 MIXER = """
 {p}.in_proj.weight <- mamba2.wz mamba2.wx mamba2.w_B mamba2.w_C mamba2.w_dt
 {p}.in_proj.bias <- mamba2.bz mamba2.bx mamba2.b_B mamba2.b_C mamba2.b_dt

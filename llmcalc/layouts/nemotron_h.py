@@ -3,6 +3,8 @@
 from .llama import ATTENTION
 from .mamba2 import MIXER
 
+PREFIX = "model."
+
 TEXT = (
     MIXER.replace("{p}", "model.layers.{i}.mixer")
     + ATTENTION.replace(".self_attn.", ".mixer.")

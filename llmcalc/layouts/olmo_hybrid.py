@@ -2,6 +2,8 @@
 
 from .llama import ATTENTION, MLP, OUTER
 
+PREFIX = "model."
+
 DELTA_NET = """
 {p}.q_proj.weight <- gated_delta_net.wq
 {p}.k_proj.weight <- gated_delta_net.wk

@@ -1,5 +1,6 @@
 """RecurrentGemma: a temporal and a channel part in each layer."""
 
+PREFIX = "model."
 TEXT = """
 model.embed_tokens.weight <- token.w
 model.final_norm.weight <- norm.w

@@ -1,5 +1,6 @@
 """RWKV-4: a further norm before the first block."""
 
+PREFIX = "rwkv."
 TEXT = """
 rwkv.embeddings.weight <- token.w
 rwkv.blocks.0.pre_ln.weight <- embedding_norm.w

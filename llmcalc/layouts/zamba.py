@@ -3,6 +3,8 @@
 from .llama import ATTENTION, OUTER
 from .mamba import MIXER
 
+PREFIX = "model."
+
 SHARED = (
     OUTER.replace("model.norm", "model.final_layernorm")
     + ATTENTION.replace("{i}.", "{i}.{shared}.")

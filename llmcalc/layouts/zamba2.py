@@ -3,6 +3,8 @@
 from .mamba2 import MIXER
 from .zamba import SHARED, behind_shared
 
+PREFIX = "model."
+
 _ADAPTERS = "".join(
     f"""
 model.layers.{{i}}.{{shared}}.self_attn.linear_{name}_adapter_list.{{a}}.0.weight <- attention.w{name}_a

@@ -43,6 +43,7 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
     except InputError as error:
         raise error.at(where) from None
     name = data.get("_name_or_path")
+    layout = architecture.layout or entry.layout
     inputs = {
         "model": name if isinstance(name, str) and name else model_type,
         "file": where,
@@ -53,7 +54,7 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
         name=inputs["model"],
         family=model_type,
         inputs=inputs,
-        layout=f"{entry.layout}.bare" if config.head() == "none" else entry.layout,
+        layout=f"{layout}.bare" if config.head() == "none" else layout,
         notes=(*architecture.notes, *_notes(data)),
     )
 

@@ -81,6 +81,10 @@ qwen3_5_moe       multimodal.qwen3_vl qwen3_vl
 gemma4            multimodal.gemma4
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
+deepseek_v4       streams.deepseek_v4
+deepseek_ref      streams.deepseek_v4 deepseek_v4
+hy_v4             streams.hy_v4
+qwen4_exp_text    streams.qwen4
 deepseek_v2       deepseek.deepseek_v2  deepseek_v3
 deepseek_v3       deepseek.deepseek_v3
 qwen3_next        hybrid.qwen3_next
@@ -94,6 +98,7 @@ kimi_linear       linear.kimi_linear
 bailing_hybrid    linear.bailing_hybrid
 olmo_hybrid       linear.olmo_hybrid
 lara_mini         linear.lara_mini
+xlstm             recurrent.xlstm
 recurrent_gemma   recurrent.recurrent_gemma
 zamba             zamba.zamba
 zamba2            zamba.zamba2
@@ -197,6 +202,18 @@ phi               phi.phi
 phi3              phi.phi3
 starcoder2        phi.starcoder2
 stablelm          phi.stablelm
+olmo              olmo.olmo           llama
+olmo2             olmo.olmo2
+olmo3             olmo.olmo3          olmo2
+exaone4           olmo.exaone4        olmo2
+cohere            cohere.cohere       llama
+cohere2           cohere.cohere2      llama
+cohere_compass_text cohere.cohere_compass llama
+glm               glm.glm
+glm4              glm.glm4            glm
+mellum            moe_windowed.mellum mixtral
+flint             moe_windowed.flint  kolibri1
+kolibri1          moe_windowed.kolibri1
 """
 
 

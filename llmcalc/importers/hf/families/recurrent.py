@@ -1,15 +1,19 @@
-"""Recurrent networks among attention: RecurrentGemma."""
+"""Recurrent networks: RecurrentGemma among attention, xLSTM alone."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from ....core.architecture import Architecture
 from ....core.errors import DescriptionError
 from ....core.layer import Layer
 from ....layers.head import Head
 from ....layers.mlp import Mlp
+from ....layers.mlstm import Mlstm
+from ....layers.norm import Norm
 from ....layers.rg_lru import RgLru
 from ..config import Config
-from ..rules import TOKENS, causal_lm, mixed, rmsnorm, rope_attention, rotary, window
+from ..rules import TOKENS, causal_lm, mixed, prenorm_block, repeated, rmsnorm, rope_attention, rotary, window
 
 
 def recurrent_gemma(config: Config) -> Architecture:
@@ -41,3 +45,39 @@ def recurrent_gemma(config: Config) -> Architecture:
     runs = mixed(norm, mixers, {"dense": mlp}, ((cycle[index % len(cycle)], "dense") for index in range(layers)))
     head = Head(config.size("vocab_size"), width, share, softcap=config.number("logits_soft_cap"))
     return causal_lm(config, runs, norm, head=head)
+
+
+_KERNELS = (
+    "chunkwise_kernel sequence_kernel step_kernel mode return_last_states autocast_kernel_dtype eps "
+    "inference_state_dtype norm_reduction_force_float32 max_inference_chunksize num_hidden_layers hidden_size "
+    "add_out_norm tie_word_embeddings"  # the class always has that norm, and never ties
+)
+
+
+def xlstm(config: Config) -> Architecture:
+    """xLSTM [beck2025]: mLSTM layers alone, each with a SwiGLU behind it; matrices apart or in one."""
+    width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
+    config.ignore(_KERNELS)
+    if (config.optional_size("embedding_dim") or width) != width:
+        raise DescriptionError("embedding_dim is not hidden_size", where=config.where)
+    eps, fused = config.number("norm_eps") or 1e-6, config.word("weight_mode")
+    if fused not in ("single", "fused"):
+        raise DescriptionError(f"weight_mode is {fused!r}; it is single or fused", where=config.where)
+    mlstm = Mlstm(
+        width,
+        config.size("num_heads"),
+        int(width * (config.number("qk_dim_factor") or 0)),
+        int(width * (config.number("v_dim_factor") or 0)),
+        config.size("chunk_size"),
+        biased,
+        gate_softcap=config.number("gate_soft_cap"),
+        norm_eps=eps,
+    )
+    multiple = config.size("ffn_round_up_to_multiple_of")
+    d_ff = int((width * (config.number("ffn_proj_factor") or 0) + multiple - 1) // multiple * multiple)
+    mlp = Mlp(width, d_ff, "silu", gated=True, bias=biased)
+    block = prenorm_block("block", Norm(width, bias=biased, eps=eps), mlstm=mlstm, mlp=mlp)
+    layers = config.optional_size("num_blocks") or config.size("num_hidden_layers")
+    head = Head(config.size("vocab_size"), width, softcap=config.number("output_logit_soft_cap"))
+    found = causal_lm(config, repeated(block, layers), Norm(width, eps=eps), head=head, tied=False)
+    return replace(found, layout="xlstm_fused") if fused == "fused" else found
