@@ -39,6 +39,7 @@ def memory(
     keep: Iterable[str] = (),
     cache: str | None = None,
     page: int | None = None,
+    prefill: int | None = None,
     optimizer: str = "adamw",
     attention: str = "flash",
     recompute: str = "none",
@@ -65,6 +66,7 @@ def memory(
         only, keep: inference: components that alone are in that format, and further ones that are not.
         cache: inference: format of keys and values (default: ``dtype``).
         page: inference: tokens of a block of a paged cache (default: no blocks).
+        prefill: inference: tokens of a prompt that are computed at once (default: all of them).
         optimizer, gradients, master: training: the optimizer, the format of gradients (default: ``dtype``), and whether
             an fp32 copy of the weights is kept.
         gradient_buffer: training: gradients stand in one buffer throughout the step, as Megatron-LM keeps them.
@@ -90,7 +92,7 @@ def memory(
             architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
             cache=number_format(cache, "--cache") if cache else None, page=page, extend=extend, mesh=mesh,
         )  # fmt: skip
-        return inference_memory(architecture, workload, chosen, kept, plain.bits // BITS_A_BYTE, mesh)
+        return inference_memory(architecture, workload, chosen, kept, plain.bits // BITS_A_BYTE, mesh, prefill)
     _known("attention", attention, ATTENTION)
     _known("recompute", recompute, RECOMPUTE)
     _known("dtype", dtype, _PLAIN)

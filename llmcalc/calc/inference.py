@@ -25,6 +25,7 @@ class InferenceMemory:
     state_size: StateSize
     transient: int
     mesh: Mesh
+    prefill: int | None = None
 
     gradients = 0
     optimizer = 0
@@ -83,18 +84,24 @@ def inference_memory(
     state_size: StateSize,
     width: int,
     mesh: Mesh | None = None,
+    prefill: int | None = None,
 ) -> InferenceMemory:
-    """The memory of a prefill of ``workload.seq`` tokens whose cache is kept, on one rank of a mesh."""
+    """The memory of a prefill of ``workload.seq`` tokens whose cache is kept, on one rank of a mesh.
+
+    ``prefill`` is how many tokens of a sequence are computed at once (None: all).
+    """
     ranks = mesh or Mesh()
     found = tuple(stored(architecture, weights, ranks))
-    transient = _transient(architecture, workload, width, ranks)
-    return InferenceMemory(architecture, workload, found, state_size, transient, ranks)
+    transient = _transient(architecture, workload, width, ranks, prefill)
+    return InferenceMemory(architecture, workload, found, state_size, transient, ranks, prefill)
 
 
-def _transient(architecture: Architecture, workload: Workload, width: int, mesh: Mesh) -> int:
+def _transient(architecture: Architecture, workload: Workload, width: int, mesh: Mesh, prefill: int | None) -> int:
     """The largest set of tensors alive at once, of a block or of the head, with fused attention."""
     policy = Policy("flash", bytes=width)
     lone, values, largest = not architecture.is_encoder_decoder, workload.values(architecture), 0
+    if prefill:
+        values = {**values, "q": min(values["q"], prefill), "n": min(values["n"], prefill)}
     for stack in architecture.stacks:
         names = symbols(stack, lone, workload.logits)
         for run in stack.runs:

@@ -15,15 +15,16 @@ PLAIN = ("fp32", "bf16", "fp16")
 TRAINING = Option("--training", "training", "A training step; without it, serving.", kind=bool, default=False)
 DTYPE = Option("--dtype", "dtype", "Number format of the computation.", default="bf16", choices=PLAIN)
 WEIGHTS = Option(
-    "--weights", "weights", "Serving: format of the weights, such as fp8-block, mxfp4, q4_k_m (default: --dtype).",
+    "--weights", "weights", "Format of the weights, such as fp8-block, mxfp4, q4_k_m (default: --dtype); in training "
+    "only beside adapters.",
     metavar="FORMAT", complete="formats",
 )  # fmt: skip
 ONLY = Option(
-    "--only", "only", "Serving: store only this component in --weights, such as 'routed experts'. May be repeated.",
+    "--only", "only", "Store only this component in --weights, such as 'routed experts'. May be repeated.",
     repeatable=True, metavar="COMPONENT",
 )  # fmt: skip
 KEEP = Option(
-    "--keep", "keep", "Serving: a component that stays in --dtype, besides tables, head, norms and routers. "
+    "--keep", "keep", "A component that stays in --dtype, besides tables, head, norms and routers. "
     "May be repeated.", repeatable=True, metavar="COMPONENT",
 )  # fmt: skip
 CACHE = Option(
@@ -33,6 +34,15 @@ CACHE = Option(
 PAGED = Option(
     "--paged", "page", "Serving: tokens of a block of a paged cache, of which only whole ones are held.",
     kind=int, metavar="TOKENS",
+)  # fmt: skip
+PREFILL = Option(
+    "--prefill", "prefill", "Serving: tokens of a prompt that are computed at once (default: all of them).",
+    kind=int, metavar="TOKENS",
+)  # fmt: skip
+LORA_RANK = Option("--lora-rank", "lora_rank", "Training: adapters of this rank alone.", kind=int, metavar="N")
+LORA_TARGETS = Option(
+    "--lora-target", "lora_targets", "Training: a matrix that gets an adapter (default: wq, wk, wv and wo). "
+    "May be repeated.", repeatable=True, metavar="TENSOR",
 )  # fmt: skip
 OPTIMIZER = Option("--optimizer", "optimizer", "Training: the optimizer (default: adamw).", metavar="NAME")
 ATTENTION = Option("--attention", "attention", "Training: the kernel (default: flash).", choices=("flash", "eager"))
@@ -58,9 +68,10 @@ MESH = (
     Option("--micro-batches", "micro_batches", "Training: micro-batches of a step (default: --pp).", kind=int, metavar="N"),
     Option("--chunks", "chunks", "Training: model chunks of a stage, interleaved.", kind=int, metavar="N"),
 )  # fmt: skip
-SERVING = (WEIGHTS, ONLY, KEEP, CACHE, PAGED)
-STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, GRADIENTS, NO_MASTER)
-ALL = (TRAINING, DTYPE, *SERVING, *STEP, *MESH, CONVENTION)
+STORED = (WEIGHTS, ONLY, KEEP)
+SERVING = (CACHE, PAGED, PREFILL)
+STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, GRADIENTS, NO_MASTER, LORA_RANK, LORA_TARGETS)
+ALL = (TRAINING, DTYPE, *STORED, *SERVING, *STEP, *MESH, CONVENTION)
 _ONLY_TRAINING = (*STEP, *(option for option in MESH if option.help.startswith("Training")))
 
 
@@ -75,15 +86,20 @@ def arguments(given: dict[str, Any]) -> dict[str, Any]:
         if given[option.name] not in (None, False, []):
             here, there = ("a training step", "leave it out") if training else ("serving", "add --training")
             raise InputError(f"has no meaning in {here}", where=option.flag, hint=there)
-    if given["page"] is not None and given["page"] < 1:
-        raise InputError("a block holds at least one token", where="--paged")
+    for option in (PAGED, PREFILL):
+        if given[option.name] is not None and given[option.name] < 1:
+            raise InputError("give at least one token", where=option.flag)
+    if given["lora_targets"] and given["lora_rank"] is None:
+        raise InputError("says where adapters are, but not how large", where="--lora-target", hint="add --lora-rank N")
     if (given["only"] or given["keep"]) and not given["weights"]:
         flag = "--only" if given["only"] else "--keep"
         raise InputError("says which weights are quantised, but not to what", where=flag, hint="add --weights FORMAT")
     if given["sp"] and (given["tp"] or 1) == 1:
         raise InputError("sequence parallelism goes with tensor parallelism", where="--sp", hint="add --tp N")
     words: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": given["dtype"]}
-    names = ("optimizer", "attention", "recompute", "gradients") if training else ("weights", "cache", "page", "only", "keep")
+    serving = ("cache", "page", "prefill")
+    step = ("optimizer", "attention", "recompute", "gradients", "lora_rank", "lora_targets")
+    names = ("weights", "only", "keep", *(step if training else serving))
     words |= {name: given[name] for name in names if given[name] not in (None, [])}
     if training:
         words |= {"dropout": given["dropout"], "master": not given["no_master"]}

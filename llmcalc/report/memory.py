@@ -10,7 +10,7 @@ from ..calc.inference import InferenceMemory
 from ..calc.parallel import ParallelMemory
 from ..calc.state import StateSize
 from ..core.architecture import Architecture
-from ..core.record import fields
+from ..core.record import fields, is_record
 from ..core.workload import Workload
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
@@ -66,11 +66,15 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
             Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
             Fact("weights", result.weights, BYTES),
             Fact("state", result.state, BYTES, f"{size.bytes // result.workload.batch:,} a sequence"),
-            Fact("transient", result.activations, BYTES, "modelled: buffers of a prefill of all tokens"),
+            Fact("transient", result.activations, BYTES, f"modelled: buffers of a prefill of {_prefilled(result)}"),
         ),
         tables=tuple(table for table in tables if table.rows),
         notes=(*notes, *architecture.notes),
     )
+
+
+def _prefilled(result: InferenceMemory) -> str:
+    return f"{result.prefill} tokens at once" if result.prefill else "all tokens at once"
 
 
 def _ranks(result: InferenceMemory) -> tuple[str, ...]:
@@ -129,6 +133,7 @@ def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[
     architecture, size = result.architecture, result.state_size
     cache = size.cache.name if size.cache else size.dtype
     inputs = {**model_inputs(architecture), **workload_inputs(result.workload), "cache": cache, "page": size.page}
+    inputs |= {"prefill": result.prefill}
     formats = {entry.format.name: entry.format for entry in result.stored}
     data = {
         **result.to_dict(),
@@ -153,7 +158,7 @@ def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[
         ],
         "notes": [*unchecked(list(formats.values())), *architecture.notes],
     }
-    return envelope("memory", {**inputs, "mesh": _mesh(result.mesh), "conventions": CONVENTIONS}, data)
+    return envelope("memory", {**inputs, "mesh": _data(result.mesh), "conventions": CONVENTIONS}, data)
 
 
 # --------------------------------------------------------------------- training
@@ -176,11 +181,13 @@ def _training(architecture: Architecture, result: ParallelMemory) -> Document:
 
 def _training_parts(result: ParallelMemory) -> list[tuple[str, str]]:
     recipe = result.worst.recipe
-    kept = f"{recipe.states} bytes a parameter" + (f", and {recipe.master} of a master copy" if recipe.master else "")
+    parts = ["states"] + ([f"a master copy of {recipe.master} bytes a parameter"] if recipe.master else [])
+    trained = f"of adapters of rank {recipe.adapters.rank} alone" if recipe.adapters else ""
+    weights = f"in {recipe.frozen.name}, and adapters" if recipe.frozen else f"{recipe.weights} bytes a parameter"
     return [
-        ("weights", f"{recipe.weights} bytes a parameter"),
-        ("gradients", f"{recipe.gradients} bytes a parameter"),
-        ("optimizer", kept),
+        ("weights", weights),
+        ("gradients", trained or f"{recipe.gradients} bytes a parameter"),
+        ("optimizer", " and ".join(parts)),
         ("activations", "kept after the forward pass"),
     ]
 
@@ -235,17 +242,20 @@ def mesh_line(mesh: Any) -> str:
     return f"{mesh.ranks} ranks: {' · '.join(said)}" if said else ""
 
 
-def _mesh(mesh: Any) -> dict[str, Any]:
-    return {field.name: getattr(mesh, field.name) for field in fields(mesh)}
+def _data(value: Any) -> Any:
+    """A record as plain data, records within it likewise."""
+    if is_record(value):
+        return {field.name: _data(getattr(value, field.name)) for field in fields(value)}
+    return [_data(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _training_record(architecture: Architecture, result: ParallelMemory) -> dict[str, Any]:
     worst = result.worst
     workload: Workload = worst.workload
     settings = {
-        "recipe": {field.name: getattr(worst.recipe, field.name) for field in fields(worst.recipe)},
-        "policy": {field.name: getattr(worst.policy, field.name) for field in fields(worst.policy)},
-        "mesh": _mesh(result.mesh),
+        "recipe": _data(worst.recipe),
+        "policy": _data(worst.policy),
+        "mesh": _data(result.mesh),
     }
     inputs = {**model_inputs(architecture), **workload_inputs(workload), **settings}
     phases: dict[str, int] = {}
