@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from .calc.formats import Format, read_format
@@ -52,7 +52,7 @@ def number_format(name: str, where: str = "") -> Format:
     return _read(own)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(name: str) -> Format:
     entry = tables("formats")[name]
     fallback = _read(entry["fallback"]) if "fallback" in entry else None
@@ -75,7 +75,9 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
     chosen, kept = tuple(map(_component, only)), tuple(map(_component, keep))
     both = [part for part in chosen if part in kept]
     if both:
-        raise InputError(f"{both[0]!r} is asked for and kept", where="--keep", hint="name it in one of --only and --keep")
+        raise InputError(
+            f"{both[0]!r} is asked for and kept", where="--keep", hint="name it in one of --only and --keep"
+        )
     mixture = next((entry for key, entry in table("mixtures").items() if plain(key) == plain(name)), None)
     usual: tuple[str, ...] = KEPT if mixture is None else MIXTURE_KEPT
     left = tuple(part for part in usual if part not in chosen)
@@ -92,6 +94,7 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
 
 def _component(name: str) -> str:
     return name.lower().replace("_", " ").replace("-", " ").replace("cross attention", "cross-attention")
+
 
 @lru_cache(maxsize=1)
 def accelerators() -> dict[str, Accelerator]:
@@ -129,7 +132,10 @@ def accelerator(name: str) -> Accelerator:
     if not candidates and wanted:
         candidates = list(dict.fromkeys(one for alias in names if alias.startswith(wanted) for one in names[alias]))
     if not candidates:
-        known = [*tables("hardware"), *(alias for entry in tables("hardware").values() for alias in entry.get("aliases", ()))]
+        known = [
+            *tables("hardware"),
+            *(alias for entry in tables("hardware").values() for alias in entry.get("aliases", ())),
+        ]
         raise UnknownNameError("accelerator", name, known, where="--gpu", hint="(llmcalc hardware list shows all)")
     if len(candidates) > 1:
         raise InputError(f"{name!r} may be {', '.join(candidates)}", where="--gpu", hint="name one of them")

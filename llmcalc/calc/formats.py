@@ -80,8 +80,8 @@ class Format:
 
 
 def shape(row: Row) -> tuple[int, int, int]:
-    """(copies, rows, columns) of a tensor as a format sees it: a matrix in rows as long as what it contracts; a table in
-    rows of its entries; a vector is one row.
+    """(copies, rows, columns) of a tensor as a format sees it: a matrix in rows as long as what it contracts, a table
+    in rows of its entries, a vector as one row.
     """
     sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
     if row.tensor.linear:

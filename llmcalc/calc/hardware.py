@@ -1,11 +1,11 @@
-"""An accelerator: what it holds, moves and computes, as its vendor says. Sparse peaks stand apart and are no default."""
+"""An accelerator: what it holds, moves and computes, as its vendor says. Sparse peaks stand apart, never a default."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.record import record
+from ..core.record import fields, record
 
 UNITS = {"GB": 10**9, "GiB": 2**30}
 
@@ -52,7 +52,7 @@ class Accelerator:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data whose keys are the attribute names."""
-        own = {name: getattr(self, name) for name in self.__match_args__}  # type: ignore[attr-defined]
+        own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**own, "link": {"name": self.link[0], "both_ways": self.link[1]}}
 
 

@@ -99,8 +99,8 @@ def state(
 ) -> StateSize:
     """What the next token needs after ``seq`` tokens; a window of W keeps min(seq, W - 1) of them.
 
-    ``convention="torch"``: what transformers' cache objects hold (a convolution keeps all its columns). ``cache`` is the
-    number format of keys and values, ``page`` the tokens of a block of a paged cache.
+    ``convention="torch"``: what transformers' cache objects hold (a convolution keeps all its columns). ``cache`` is
+    the number format of keys and values, ``page`` the tokens of a block of a paged cache.
     """
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
     conventions = Conventions("prefill", "dense", convention)

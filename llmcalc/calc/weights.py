@@ -29,8 +29,8 @@ class Rule:
     Attributes:
         of: a component (``head``) or the name of a tensor in the equations (``wv``).
         format: the format they get.
-        layers: which of n layers: ``all``, ``more`` (the first and the last eighth, every third between), ``middle`` (all
-            but the first and the last eighth), ``first 4`` or ``first 1/8``.
+        layers: which of n layers: ``all``, ``more`` (the first and the last eighth, every third between), ``middle``
+            (all but the first and the last eighth), ``first 4`` or ``first 1/8``.
         when: a further condition: ``grouped``, ``8 experts``, ``80 layers``.
     """
 

@@ -35,11 +35,19 @@ def formats() -> list[str]:
     return sorted({*tables("formats"), *table("mixtures")})
 
 
+def accelerators() -> list[str]:
+    """Accelerators by their names."""
+    from .. import lookup
+
+    return sorted(lookup.accelerators())
+
+
 SOURCES: dict[str, Callable[[], list[str]]] = {
     "models": models,
     "layouts": layouts,
     "quantities": quantities,
     "formats": formats,
+    "accelerators": accelerators,
 }
 
 

@@ -1,4 +1,4 @@
-"""Options of ``memory`` and ``fit``: which of them speak of training, which of serving, and how they become arguments."""
+"""Options of ``memory`` and ``fit``: which speak of training, which of serving, and how they become arguments."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ RECOMPUTE = Option(
 DROPOUT = Option("--dropout", "dropout", "Training: with dropout.", kind=bool, default=False)
 GRADIENTS = Option("--gradients", "gradients", "Training: format of gradients (default: --dtype).", choices=PLAIN)
 NO_MASTER = Option("--no-master", "no_master", "Training: no fp32 copy of the weights.", kind=bool, default=False)
-CONVENTION = Option(
-    "--convention", "convention", "What transformers' eager code holds in torch.", choices=("torch",)
-)
+CONVENTION = Option("--convention", "convention", "What transformers' eager code holds in torch.", choices=("torch",))
 MESH = (
     Option("--dp", "dp", "Data-parallel ranks.", kind=int, metavar="N"),
     Option("--tp", "tp", "Tensor-parallel ranks.", kind=int, metavar="N"),

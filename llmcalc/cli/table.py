@@ -9,6 +9,7 @@ COMMANDS = {
     "params": ("params", "Count the parameters of a model."),
     "flops": ("flops", "Count the floating-point operations of a step."),
     "memory": ("memory", "Add up the memory of serving or of a training step."),
+    "fit": ("fit", "Tell whether a model fits on accelerators, and the most that does."),
     "compare": ("compare", "Set models side by side: structure and every quantity."),
     "explain": ("explain", "Show how a number is made: formulas, values, sources."),
     "presets list": ("presets_list", "List the models that are known by name."),

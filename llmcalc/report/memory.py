@@ -8,7 +8,7 @@ from ..calc.experts import experts, touched
 from ..calc.formats import Format
 from ..calc.inference import InferenceMemory
 from ..calc.parallel import ParallelMemory
-from ..calc.state import StateSize
+from ..calc.state import CACHED, ROLE_DTYPES, StateSize
 from ..core.architecture import Architecture
 from ..core.record import fields, is_record
 from ..core.workload import Workload
@@ -29,7 +29,7 @@ ROLES = {
 CONVENTIONS = {
     "GiB": "2^30 bytes",
     "state": "what the next token needs of the tokens before it; recurrent states in fp32",
-    "transient": "modelled: the largest set of tensors alive at once in a prefill of all tokens, with a fused attention",
+    "transient": "modelled: the largest set of tensors alive at once in a prefill, with a fused attention",
 }
 
 
@@ -106,7 +106,7 @@ def _state(result: InferenceMemory, ideal: StateSize | None) -> Table:
     size = result.state_size
     rows: list[tuple[Any, ...]] = []
     for role, held in size.by_role.items():
-        kept = size.cache.name if size.cache and role in ("kv", "index") else "fp32" if role == "recurrent" else size.dtype
+        kept = ROLE_DTYPES[role] or (size.cache.name if size.cache and role in CACHED else size.dtype)
         more = (ideal.by_role[role], held - ideal.by_role[role]) if ideal else ()
         rows.append((ROLES[role], kept, held, *more))
     columns = [Column("state", "name"), Column("format", "name"), Column(BYTES, BYTES)]

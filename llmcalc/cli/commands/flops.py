@@ -55,7 +55,9 @@ def run(
 
     chosen = chosen_format(form, as_json)
     if mode == "decode" and context is None:
-        raise InputError("a decode step follows cached tokens", where="--mode decode", hint="give their number: --context")
+        raise InputError(
+            "a decode step follows cached tokens", where="--mode decode", hint="give their number: --context"
+        )
     if recompute != "none" and mode != "train":
         raise InputError("only a training step computes anything again", where="--recompute", hint="add --mode train")
     architecture = load(model, overrides=overrides)

@@ -1,0 +1,146 @@
+"""The answer to ``fit``: whether a model fits on accelerators, and the most that does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..calc.fit import Fit
+from ..calc.hardware import Accelerator
+from ..calc.inference import InferenceMemory
+from ..core.architecture import Architecture
+from ..core.record import record
+from ..core.workload import positions
+from .document import Column, Document, Fact, Table
+from .envelope import envelope, model_inputs
+from .memory import BYTES, SAID, mesh_line, unchecked
+from .model import structure, title, warnings
+from .numbers import binary, exact
+from .workload import workload_inputs, workload_line
+
+WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
+ASKED = {
+    "seq": "largest context", "batch": "largest batch", "quant": "best format", "gpus": "fewest accelerators",
+}  # fmt: skip
+
+
+@record
+class Solution:
+    """The answer to ``--solve``: what was asked for, its value (None: nothing fits) and the candidates."""
+
+    asked: str
+    value: int | str | None
+    candidates: tuple[Any, ...] = ()
+
+
+def fit_document(
+    architecture: Architecture,
+    accelerator: Accelerator | None,
+    fit: Fit,
+    reserve: str,
+    solution: Solution | None = None,
+    given: str | None = None,
+) -> Document:
+    """The document of a fit; ``given`` is the memory that was given in place of the accelerator's own."""
+    worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
+    mesh = mesh_line(fit.result.mesh)
+    facts = _solved(solution, fit) if solution else [Fact("answer", verdict(fit))]
+    on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
+    facts += [
+        Fact("needed", fit.needed, BYTES, f"on each, at the peak: {worst.phase}"),
+        Fact("memory", fit.memory, BYTES, accelerator.memory_text if accelerator and not given else "as given"),
+        Fact("reserve", fit.reserve, BYTES, f"assumed for the runtime: --reserve {reserve}"),
+        Fact("headroom", fit.headroom, BYTES),
+    ]
+    tables = [_parts(fit)] + ([_candidates(solution)] if solution and solution.candidates else [])
+    return Document(
+        f"{title(architecture)} on {on}",
+        lambda: _record(architecture, accelerator, fit, reserve, solution),
+        subtitle=(*structure(architecture), workload_line(worst.workload, SAID), *([mesh] if mesh else [])),
+        warnings=(*warnings(architecture), *_doubts(accelerator)),
+        facts=tuple(facts),
+        tables=tuple(tables),
+        main=len(tables) - 1,
+        notes=(*_limit(architecture, solution), *_notes(fit), *_partly(accelerator), *architecture.notes),
+    )
+
+
+def verdict(fit: Fit) -> str:
+    """``fits, 3.2 GiB to spare`` or ``exceeds by 3.2 GiB``."""
+    size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
+    return f"fits, {size} to spare" if fit.fits else f"exceeds by {size}"
+
+
+def _solved(solution: Solution, fit: Fit) -> list[Fact]:
+    if solution.value is None:
+        return [Fact(ASKED[solution.asked], f"none: {verdict(fit)} at the least")]
+    if isinstance(solution.value, int):
+        return [Fact(ASKED[solution.asked], f"{exact(solution.value)} {WHAT[solution.asked]}".rstrip())]
+    return [Fact(ASKED[solution.asked], solution.value)]
+
+
+def _parts(fit: Fit) -> Table:
+    result = fit.result
+    if isinstance(result, InferenceMemory):
+        sizes = {"weights": result.weights, "state": result.state, "transient": result.activations}
+    else:
+        moment = result.worst.largest._asdict()
+        sizes = {name: size for name, size in moment.items() if isinstance(size, int) and size}
+    sizes |= {"reserve": fit.reserve}
+    rows: list[tuple[Any, ...]] = [(name, size, size / fit.memory) for name, size in sizes.items()]
+    columns = (Column("part", "name"), Column(BYTES, BYTES), Column("of the memory", "share"))
+    total = sum(sizes.values())
+    return Table("on each", columns, rows, ("total", total, total / fit.memory))
+
+
+def _candidates(solution: Solution) -> Table:
+    rows: list[tuple[Any, ...]] = [
+        (tried.name, tried.bits, tried.fit.result.weights, tried.fit.needed, "yes" if tried.fit.fits else "no")
+        for tried in solution.candidates
+    ]
+    columns = (
+        Column("format", "name"), Column("bits each", "number"), Column("weights", BYTES), Column("needed", BYTES),
+        Column("fits", "name"),
+    )  # fmt: skip
+    return Table("formats, most bits first", columns, rows)
+
+
+def _doubts(accelerator: Accelerator | None) -> tuple[str, ...]:
+    if accelerator is None or accelerator.checked != "false":
+        return ()
+    return (f"the figures of {accelerator.title} are not confirmed in their source ({accelerator.source})",)
+
+
+def _partly(accelerator: Accelerator | None) -> Sequence[str]:
+    if accelerator is None or accelerator.checked != "partly":
+        return []
+    return [f"{accelerator.title}: not every figure was read in its source ({accelerator.source})"]
+
+
+def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[str]:
+    limit = positions(architecture)
+    if solution is None or solution.asked != "seq" or limit is None or solution.value != limit:
+        return []
+    return [f"{architecture.name} has learned {limit} positions; --extend looks beyond them"]
+
+
+def _notes(fit: Fit) -> Sequence[str]:
+    if not isinstance(fit.result, InferenceMemory):
+        return ["allocated bytes; an allocator reserves more, and kernels' workspaces come on top"]
+    return unchecked(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
+
+
+def _record(
+    architecture: Architecture, accelerator: Accelerator | None, fit: Fit, reserve: str, solution: Solution | None
+) -> dict[str, Any]:
+    worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
+    inputs = {**model_inputs(architecture), **workload_inputs(worst.workload), "reserve": reserve}
+    inputs["accelerator"] = accelerator.to_dict() if accelerator else None
+    data: dict[str, Any] = {**fit.to_dict(), "verdict": verdict(fit), "parts": fit.result.to_dict()}
+    if solution:
+        data |= {"solve": solution.asked, "value": solution.value}
+        data["candidates"] = [
+            {"format": tried.name, "bits": tried.bits, "weights": tried.fit.result.weights, **tried.fit.to_dict()}
+            for tried in solution.candidates
+        ]
+    return envelope("fit", inputs, {**data, "notes": [*_notes(fit), *architecture.notes]})
