@@ -113,3 +113,47 @@ def test_gpt3_table_d1(row):
     assert printed == pytest.approx(float(flops), rel=0.005)
     total = llmcalc.params(llmcalc.load(name)).total
     assert total == pytest.approx(float(millions) * 1e6, rel=NOT_ITS_OWN.get(name, 0.005))
+
+
+# NVIDIA, Megatron-Bridge performance summary (26.08): model TFLOP/s over tokens/s is FLOPs of a token; the median of the
+# published runs of a model, in units of 1e9: causal, logits in, router out
+BRIDGE = """
+llama3-70b 8192 449.21
+kimi-k2    4096 204.44
+"""
+
+
+@pytest.mark.parametrize("row", BRIDGE.strip().splitlines())
+def test_nvidia_flops_of_a_token(row):
+    name, seq, published = row.split()
+    found = llmcalc.flops(llmcalc.load(name), seq=int(seq), mode="train", attention="causal")
+    router = sum(count.matmul for part, count in found.by_component.items() if part == "router")
+    assert (found.matmul - router) / int(seq) / 1e9 == pytest.approx(float(published), rel=0.002)
+
+
+# [scao2022] and the run's log: BLOOM-176B on 384 A100, 2048 sequences of 2048 tokens: seconds an iteration, TFLOP/s a GPU
+@pytest.mark.parametrize(("seconds", "printed"), [(105.16, 149.1), (106.46, 147.29)])
+def test_bloom_hardware_flops(seconds, printed):
+    """Everything but the logits is computed again, as Megatron-LM counts it."""
+    flops = training_flops_per_token(llmcalc.load("bloom-176b"), 2048, "megatron")
+    assert flops * 2048 * 2048 / (seconds * 384) / 1e12 == pytest.approx(printed, rel=2e-3)
+
+
+# MosaicML llm-foundry, throughput of MPT on A100/H100: parameters, layers, width, sequence, tokens/s a GPU, peak, MFU in %
+MPT = """
+64862437376 80 8192 2048 1007 989 41.25
+64862437376 80 8192 2048 1058 989 43.36
+29975214080 48 7168 2048 2115 989 40.27
+"""
+
+
+@pytest.mark.parametrize("row", MPT.strip().splitlines())
+def test_mosaic_utilisation(row):
+    """The convention of [chowdhery2022]: all parameters, all pairs."""
+    total, layers, width, seq, rate, peak, printed = row.split()
+    model = llmcalc.load(
+        "gpt3", overrides=(f"n_layers={layers}", f"d_model={width}", f"n_heads={int(width) // 128}", "vocab=50368")
+    )
+    assert llmcalc.params(model).total == pytest.approx(float(total), rel=2e-3)
+    utilisation = float(rate) * training_flops_per_token(model, int(seq), "palm") / (float(peak) * 1e12)
+    assert 100 * utilisation == pytest.approx(float(printed), rel=5e-3)
