@@ -16,14 +16,16 @@ from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublay
 from .errors import SizeError
 from .layer import Layer
 from .ledger import entries
-from .record import fields
+from .record import MISSING, fields
 
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row
+LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half looks each way
 HEADS = 3  # of kinds whose heads share the width of the stream
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
 AS_THEY_ARE = frozenset({"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_adapters", "merge"})
+LARGE_BY_DEFAULT = frozenset({"chunk", "block", "d_filter", "d_position", "max_distance"})
 AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_gram": 3}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
@@ -116,8 +118,7 @@ class _Sizes:
         return _made(layer, changes)
 
     def _of(self, layer: Layer, name: str, value: int) -> int:
-        unused = name == "index_dim" and getattr(layer, "index_heads", None) is None
-        if value <= 1 or name in AS_THEY_ARE or unused:
+        if value <= 1 or name in AS_THEY_ARE:
             return value
         if name in AT_MOST:
             return min(value, AT_MOST[name])
@@ -162,7 +163,9 @@ class _Sizes:
         return {"n_experts": 3 * each, "top_k": top_k, "n_groups": 3, "top_groups": min(layer.top_groups, 2)}  # type: ignore[attr-defined]
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """State-space heads a multiple of their groups."""
+        """State-space heads a multiple of their groups; a padded length a multiple of the window that it is cut into."""
+        if "padded_to" in changes and "window" in changes:
+            return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
         if "n_ssm_heads" not in changes:
             return {}
         groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]
@@ -171,8 +174,8 @@ class _Sizes:
 
 def _heads_divide_the_width(layer: Layer) -> bool:
     """Whether a kind has heads but no width of a head, so that the number of heads divides that of the stream."""
-    names = {entry.name for entry in fields(layer)}
-    return "n_heads" in names and not names & {"d_head", "qk_nope_head_dim"}
+    needed = {entry.name for entry in fields(layer) if entry.default is MISSING}
+    return "n_heads" in needed and not any(hasattr(layer, name) for name in ("d_head", "qk_nope_head_dim"))
 
 
 def _made(layer: Layer, changes: dict[str, int]) -> Layer:
@@ -191,6 +194,10 @@ _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
-    """The fields that hold a size."""
-    found = ((entry.name, getattr(layer, entry.name)) for entry in fields(layer))
-    return [(name, value) for name, value in found if type(value) is int]
+    """The fields that hold a size of their own; one at its default may belong to a part that the layer does not have."""
+    found = ((entry.name, getattr(layer, entry.name), entry.default) for entry in fields(layer))
+    return [
+        (name, value)
+        for name, value, usual in found
+        if type(value) is int and (value != usual or name in LARGE_BY_DEFAULT)
+    ]

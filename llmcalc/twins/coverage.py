@@ -13,12 +13,16 @@ from ..core.record import MISSING, fields
 
 # How a library implements a layer, or how its gradient flows; the numbers are the same.
 NO_NUMBERS = frozenset({"implemented_cache", "softmax_in_fp32", "loss_in_fp32"})
+# Sizes of a part that a layer may not have: derived all the same, they say nothing where the other field is empty.
+PARTS = {"index_dim": "index_heads"}
 
 
 def check_fields(layer: Any, module: ModuleType) -> None:
     """Raise an UnsupportedError for a field that differs from its default and that the module never mentions."""
     known = mentioned(module.__name__) | NO_NUMBERS
     for name, _, usual in fields(layer):
+        if name in PARTS and not getattr(layer, PARTS[name], None):
+            continue
         if name not in known and usual is not MISSING and getattr(layer, name) != usual:
             raise UnsupportedError(f"{name} has no counterpart in the NumPy model", where=layer.kind())
 

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .functions import ACTIVATIONS, plus
+from ..core.errors import UnsupportedError
+from .functions import ACTIVATIONS, plus, rmsnorm
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
+
+INNER_EPS = 1e-5  # of the norm on the hidden values
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -17,19 +20,25 @@ def weights(layer: Any) -> list[Weight]:
     d, f = layer.d_model, layer.d_ff
     found = [*([matrix("wg", d, f)] if layer.gated else []), matrix("wu", d, f), matrix("wd", f, d)]
     if layer.bias:
-        found += [*([vector("bg", f)] if layer.gated else []), vector("bu", f), vector("bd", d)]
-    return found
+        found += [*([vector("bg", f)] if layer.gated else []), vector("bu", f)]
+    found += [vector("bd", d)] if layer.out_bias else []
+    return found + ([vector("norm", f, mean=1.0)] if layer.inner_norm else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd``."""
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
-    return plus(einsum("bqf,fd->bqd", activate(layer, up, gate), w.wd), w.get("bd"))
+    hidden = activate(layer, up, gate)
+    if layer.inner_norm:
+        hidden = rmsnorm(hidden, INNER_EPS, w.norm)
+    return plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd"))
 
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:
     """The hidden values, from the up-projection and the gate."""
+    if layer.activation not in ACTIVATIONS:
+        raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where=layer.kind())
     act = ACTIVATIONS[layer.activation]
     if gate is None:
         return act(up)

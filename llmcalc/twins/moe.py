@@ -8,9 +8,12 @@ import numpy as np
 from numpy import einsum
 
 from . import mlp
-from .functions import plus, sigmoid, softmax
+from .functions import plus, sigmoid, softmax, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
+
+
+SCORES = {"softmax": softmax, "sigmoid": sigmoid, "sqrt_softplus": lambda x: np.sqrt(softplus(x))}
 
 
 class _Shared(NamedTuple):
@@ -21,12 +24,14 @@ class _Shared(NamedTuple):
     activation: str
     gated: bool
     bias: bool
+    out_bias: bool
     clamp: float | None
     up_offset: float
+    inner_norm: bool = False
 
 
 def _shared(layer: Any) -> _Shared:
-    fixed = (layer.shared_gated, layer.shared_bias, layer.clamp, layer.up_offset)
+    fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias, layer.clamp, layer.up_offset)
     return _Shared(layer.d_model, layer.d_ff_shared, layer.activation, *fixed)
 
 
@@ -45,6 +50,7 @@ def weights(layer: Any) -> list[Weight]:
     if layer.d_latent:
         found += [matrix("w_in", d, width), matrix("w_out", width, d)]
         found += [vector("b_in", width), vector("b_out", d)] if layer.latent_bias else []
+    found += [vector("bo", d)] if layer.out_bias else []
     found += under("shared", mlp.weights(_shared(layer))) if layer.d_ff_shared else []
     return found + ([matrix("shared_gate", d, ())] if layer.shared_gate else [])
 
@@ -56,6 +62,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     y = np.sum(_experts(layer, w, inner, chosen) * share[..., None], axis=2)
     if layer.d_latent:
         y = plus(einsum("bql,ld->bqd", y, w.w_out), w.get("b_out"))
+    y = plus(y, w.get("bo"))
     if layer.d_ff_shared:
         shared = mlp.forward(_shared(layer), w.part("shared"), x, step, None)
         if layer.shared_gate:
@@ -67,7 +74,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
     """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
     logits = plus(einsum("bqd,dx->bqx", x, w.router), w.get("router_b"))
-    scores = softmax(logits) if layer.router == "softmax" else sigmoid(logits)
+    scores = SCORES[layer.router](logits)
     ranked = np.asarray(plus(scores, w.get("correction")))  # who is chosen has no gradient, only their shares
     if layer.n_groups > 1:
         ranked = _within_best_groups(layer, ranked)

@@ -1,0 +1,112 @@
+"""Checkpoints load by the names that they use; what is wrong with one is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import llmcalc
+from llmcalc.core.errors import InputError
+from llmcalc.twins.model import Model
+
+LLAMA: dict[str, Any] = {
+    "model_type": "llama",
+    "vocab_size": 31,
+    "hidden_size": 12,
+    "intermediate_size": 10,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": True,
+}
+MIXTRAL = {**LLAMA, "model_type": "mixtral", "num_local_experts": 3, "num_experts_per_tok": 2}
+GPT2: dict[str, Any] = {
+    "model_type": "gpt2",
+    "vocab_size": 31,
+    "n_positions": 16,
+    "n_embd": 12,
+    "n_layer": 2,
+    "n_head": 4,
+}
+SWITCH: dict[str, Any] = {"model_type": "switch_transformers", "vocab_size": 31, "d_model": 12, "d_kv": 4, "d_ff": 10}
+SWITCH |= {
+    "num_layers": 2,
+    "num_decoder_layers": 2,
+    "num_heads": 3,
+    "num_experts": 3,
+    "num_sparse_encoder_layers": 1,
+    "num_sparse_decoder_layers": 1,
+}
+QUERY = "model.layers.1.self_attn.q_proj.weight"
+
+
+def checkpoint(config: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
+    """A model and random weights by the names of its checkpoint."""
+    architecture = llmcalc.load(config)
+    rng = np.random.default_rng(0)
+    stored = llmcalc.params(architecture).tensors("transformers")
+    return llmcalc.twin(architecture), {name: rng.standard_normal(shape) for name, shape in stored}
+
+
+@pytest.mark.parametrize("config", [LLAMA, MIXTRAL, GPT2], ids=lambda config: config["model_type"])
+def test_every_number_of_a_checkpoint_arrives(config: dict[str, Any]) -> None:
+    model, weights = checkpoint(config)
+    model.load(weights)
+    given = np.sort(np.concatenate([array.ravel() for array in weights.values()]))
+    found = np.sort(np.concatenate([array.ravel() for array in model.tensors.values()]))
+    assert np.array_equal(given, found)
+
+
+def test_experts_that_are_stored_one_by_one_are_put_together() -> None:
+    model, weights = checkpoint(SWITCH)
+    model.load(weights)
+    third = weights["encoder.block.1.layer.1.mlp.experts.expert_2.wi.weight"]
+    assert np.array_equal(model.tensors["encoder.blocks.1.mlp.wu"][2], third.T)
+
+
+def test_tied_aliases_and_buffers_are_accepted() -> None:
+    model, weights = checkpoint(LLAMA)
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(2)
+    model.load(weights)
+
+
+def broken(weights: dict[str, Any], what: str) -> dict[str, Any]:
+    query = weights[QUERY]
+    changes = {
+        "missing": {QUERY: None},
+        "unexpected": {"model.layers.9.mlp.extra": np.ones((2, 3))},
+        "mis-shaped": {QUERY: np.ones((7, 5))},
+        "not finite": {QUERY: np.where(np.eye(*query.shape) > 0, np.nan, query)},
+        "differs from its tie": {"lm_head.weight": np.zeros((31, 12))},
+    }[what]
+    return {name: array for name, array in (weights | changes).items() if array is not None}
+
+
+WRONG = {
+    "missing": (QUERY, "(12, 12)", "missing"),
+    "unexpected": ("model.layers.9.mlp.extra", "(2, 3)", "unknown"),
+    "mis-shaped": (QUERY, "(7, 5)", "(12, 12)"),
+    "not finite": (QUERY, "12 numbers that are not finite"),
+    "differs from its tie": ("lm_head.weight", "model.embed_tokens.weight", "tied"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_named(what: str) -> None:
+    model, weights = checkpoint(LLAMA)
+    before = {name: array.copy() for name, array in model.tensors.items()}
+    with pytest.raises(InputError) as caught:
+        model.load(broken(weights, what))
+    for text in WRONG[what]:
+        assert text in str(caught.value)
+    assert all(np.array_equal(before[name], model.tensors[name]) for name in before)
+
+
+@pytest.mark.parametrize("ids", [[[0.5]], [1, 2], [[-1]], [[31]], []])
+def test_ids_that_are_none_are_an_error(ids: Any) -> None:
+    model, _ = checkpoint(LLAMA)
+    with pytest.raises(InputError, match="token id"):
+        model.forward(np.array(ids))

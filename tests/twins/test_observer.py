@@ -1,0 +1,57 @@
+"""The observer counts what NumPy really runs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import llmcalc
+from llmcalc.twins.observer import Observer
+
+
+def test_a_product_of_matrices_is_two_flops_a_term() -> None:
+    observer = Observer()
+    _ = observer.watch(np.ones((2, 3))) @ np.ones((3, 5))
+    assert observer.matmul_flops == 2 * 2 * 3 * 5
+    _ = np.einsum("bij,jk->bik", np.ones((7, 2, 3)), observer.watch(np.ones((3, 5))))
+    assert observer.matmul_flops == 2 * 2 * 3 * 5 * (1 + 7)
+
+
+def test_elementwise_work_and_bytes() -> None:
+    observer = Observer()
+    x = observer.watch(np.ones((2, 3)))
+    _ = np.exp(x + 1.0)
+    assert observer.elementwise == 2 * 2 * 3
+    assert observer.bytes == 4 * 2 * 3 * 8
+    assert observer.matmul_flops == 0
+
+
+def test_results_are_watched_on() -> None:
+    observer = Observer()
+    x = observer.watch(np.ones((2, 3)))
+    for moved in (
+        x.T,
+        x[0],
+        x.reshape(3, 2),
+        np.concatenate([x, x]),
+        np.stack([np.ones((2, 3)), x]),
+        np.where(x > 0, x, 0.0),
+    ):
+        assert getattr(moved, "observer", None) is observer
+
+
+def test_watching_changes_no_number() -> None:
+    model = llmcalc.twin(llmcalc.load("llama3").shrink())
+    ids = np.arange(3, 12)[None]
+    plain = model.forward(ids)
+    with Observer().weights_of(model) as observer:
+        watched = model.forward(ids)
+    assert np.array_equal(plain, np.asarray(watched))
+    assert observer.elementwise > 0
+    assert type(next(iter(model.tensors.values()))) is np.ndarray
+
+
+def test_the_cache_is_as_large_as_its_arrays() -> None:
+    model = llmcalc.twin(llmcalc.load("llama3").shrink())
+    _, cache = model.prefill(np.arange(3, 12)[None])
+    assert cache.bytes == 8 * cache.elements
+    assert cache.length == 9
