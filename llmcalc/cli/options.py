@@ -38,6 +38,4 @@ SEQ = Option(
 TARGET_SEQ = Option(
     "--target-seq", "target_seq", "The decoder's length in an encoder-decoder model.", kind=int, metavar="N"
 )
-EXTEND = Option(
-    "--extend", "extend", "Allow sequences beyond a learned table of positions.", kind=bool, default=False
-)
+EXTEND = Option("--extend", "extend", "Allow sequences beyond a learned table of positions.", kind=bool, default=False)

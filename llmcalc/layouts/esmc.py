@@ -5,4 +5,4 @@ from .llama import TEXT as LLAMA
 
 PREFIX = "esmc."
 NORM = "model.norm.weight <- final_norm.w\n"
-TEXT = HEAD + (NORM + LLAMA).replace("model.", PREFIX) 
+TEXT = HEAD + (NORM + LLAMA).replace("model.", PREFIX)

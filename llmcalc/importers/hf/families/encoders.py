@@ -12,7 +12,17 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ..config import Config
-from ..rules import glu, grouped, layer_types, layernorm, postnorm_block, prenorm_block, repeated, rmsnorm, rope_attention
+from ..rules import (
+    glu,
+    grouped,
+    layer_types,
+    layernorm,
+    postnorm_block,
+    prenorm_block,
+    repeated,
+    rmsnorm,
+    rope_attention,
+)
 from .bert import pooler, shared_table, tables, tied_head, transform
 
 KINDS = ("full_attention", "sliding_attention")
@@ -74,9 +84,7 @@ def _headed(config: Config) -> bool:
     return kind == "mlm"
 
 
-def _encoder(
-    config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], outputs: list[Named]
-) -> Architecture:
+def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], outputs: list[Named]) -> Architecture:
     config.ignore("is_encoder_decoder max_position_embeddings tie_word_embeddings mask_token_id use_cache")
     stack = Stack("encoder", config.size("hidden_size"), inputs, runs, tuple(outputs), "encoder")
     return Architecture(config.model_type, (stack,))
@@ -88,9 +96,7 @@ def eurobert(config: Config) -> Architecture:
     block = prenorm_block("block", norm, attention=rope_attention(config, causal=False), mlp=glu(config, bias=biased))
     outputs = [Named("norm", norm)]
     if _headed(config):
-        outputs.append(
-            Named("head", Head(config.size("vocab_size"), norm.d_model, shared_table(config), bias=biased))
-        )
+        outputs.append(Named("head", Head(config.size("vocab_size"), norm.d_model, shared_table(config), bias=biased)))
     config.ignore("classifier_pooling")
     return _encoder(config, (_token(config),), repeated(block, config.size("num_hidden_layers")), outputs)
 

@@ -54,10 +54,19 @@ def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architec
         limit = limit // 2 + 1  # the class turns the width into one side, itself included
 
     def block(name: str, kind: str, span: int | None) -> Block:
-        fields = {"qk_norm_unit_offset": True, "window": span, "logit_softcap": softcap, "causal": causal, "scale": scale, **changes}
+        fields = {
+            "qk_norm_unit_offset": True,
+            "window": span,
+            "logit_softcap": softcap,
+            "causal": causal,
+            "scale": scale,
+            **changes,
+        }
         attention = rope_attention(config, layer_type=kind, **fields)  # type: ignore[arg-type]
         mlp = glu(config, activation="hidden_activation")
-        return Block(name, (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm)))
+        return Block(
+            name, (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm))
+        )
 
     kinds = {
         "sliding_attention": block("local", "sliding_attention", limit),

@@ -44,7 +44,12 @@ def openai_gpt(config: Config) -> Architecture:
     """GPT-1 [radford2018], post-norm."""
     width = config.size("n_embd")
     norm = layernorm(config, width, "layer_norm_epsilon")
-    mlp = Mlp(width, 4 * width, config.activation_named({"gelu": "gelu_new"}.get(config.word("afn"), config.word("afn"))), bias=True)
+    mlp = Mlp(
+        width,
+        4 * width,
+        config.activation_named({"gelu": "gelu_new"}.get(config.word("afn"), config.word("afn"))),
+        bias=True,
+    )
     attention = Attention(width, config.size("n_head"), **BIASED)
     block = Block("block", (sublayer("attention", attention, after=norm), sublayer("mlp", mlp, after=norm)))
     return causal_lm(config, repeated(block, config.size("n_layer")), None, inputs=(_positions(config, width),))

@@ -25,7 +25,9 @@ def qwen3_next(config: Config) -> Architecture:
     head = config.optional_size("head_dim")
     rotary = int((head or width // config.size("num_attention_heads")) * config.partial_rotary(0.25))
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary),
+        "full_attention": rope_attention(
+            config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary
+        ),
         "linear_attention": gated_delta_net(config),
     }
     experts = Moe(
@@ -44,7 +46,9 @@ def qwen3_next(config: Config) -> Architecture:
     feed = {True: experts, False: glu(config)}
     names = {"full_attention": "attention", "linear_attention": "linear"}
     kinds = {
-        (kind, sparse): prenorm_block(names[kind] + ("" if sparse else "_dense"), norm, **{names[kind]: mixer, "mlp": feed[sparse]})
+        (kind, sparse): prenorm_block(
+            names[kind] + ("" if sparse else "_dense"), norm, **{names[kind]: mixer, "mlp": feed[sparse]}
+        )
         for kind, mixer in mixers.items()
         for sparse in (True, False)
     }
@@ -83,10 +87,14 @@ def jamba(config: Config) -> Architecture:
         ),
     }
     n_experts = config.size("num_experts")
-    experts = Moe(width, config.size("intermediate_size"), n_experts, config.size("num_experts_per_tok"), config.activation())
+    experts = Moe(
+        width, config.size("intermediate_size"), n_experts, config.size("num_experts_per_tok"), config.activation()
+    )
     feed: dict[bool, Layer] = {True: experts, False: glu(config)}
     kinds = {
-        (mixer, sparse): prenorm_block(f"{mixer}_moe" if sparse else mixer, norm, **{mixer: mixers[mixer], "mlp": feed[sparse]})
+        (mixer, sparse): prenorm_block(
+            f"{mixer}_moe" if sparse else mixer, norm, **{mixer: mixers[mixer], "mlp": feed[sparse]}
+        )
         for mixer in mixers
         for sparse in feed
     }
@@ -190,7 +198,12 @@ def _nemotron_mamba(config: Config) -> Mamba2:
 
 
 def _plain_mlp(config: Config) -> Mlp:
-    return Mlp(config.size("hidden_size"), config.size("intermediate_size"), config.activation("mlp_hidden_act"), bias=config.flag("mlp_bias"))
+    return Mlp(
+        config.size("hidden_size"),
+        config.size("intermediate_size"),
+        config.activation("mlp_hidden_act"),
+        bias=config.flag("mlp_bias"),
+    )
 
 
 def nemotron_nas(config: Config) -> Architecture:
@@ -231,5 +244,7 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
         if type(factor) not in (int, float) or factor <= 0:
             raise DescriptionError(f"ffn_mult is {shown(factor)}; it is a positive number", where=config.where)
         d_ff = -(-int(2 * factor * width / 3) // _NAS_MULTIPLE) * _NAS_MULTIPLE
-        found.append(sublayer("mlp", Mlp(width, d_ff, config.activation(), gated=True, bias=config.flag("mlp_bias")), pre=norm))
+        found.append(
+            sublayer("mlp", Mlp(width, d_ff, config.activation(), gated=True, bias=config.flag("mlp_bias")), pre=norm)
+        )
     return tuple(found)

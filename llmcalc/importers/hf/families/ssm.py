@@ -87,4 +87,6 @@ def rwkv(config: Config) -> Architecture:
         time_mix=RwkvTimeMix(width, config.optional_size("attention_hidden_size") or width),
         channel_mix=RwkvChannelMix(width, config.optional_size("intermediate_size") or 4 * width),
     )
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm, inputs=(Named("embedding_norm", norm),))
+    return causal_lm(
+        config, repeated(block, config.size("num_hidden_layers")), norm, inputs=(Named("embedding_norm", norm),)
+    )
