@@ -9,9 +9,10 @@ from ..core.architecture import Architecture
 from ..core.record import record
 from ..core.workload import Workload, symbols
 from .formats import BITS_A_BYTE
+from .policy import Policy
 from .shard import Mesh
 from .state import StateSize
-from .trace import Policy, Trace
+from .trace import Trace
 from .weights import Stored, Weights, stored
 
 

@@ -29,7 +29,7 @@ class StateRule:
 
     def bytes_of(self, row: Row, elements: int) -> int:
         """Bytes for one copy of a tensor of which a rank holds ``elements``."""
-        if self.of == "matrices" and not row.tensor.linear or self.of == "others" and row.tensor.linear:
+        if (self.of == "matrices" and not row.tensor.linear) or (self.of == "others" and row.tensor.linear):
             return 0
         if self.factored and len(row.tensor.groups) > 1:
             copies, rows, columns = shape(row)

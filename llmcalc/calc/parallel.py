@@ -9,8 +9,8 @@ from ..core.architecture import Architecture, Run, Stack
 from ..core.errors import InputError, SizeError
 from ..core.record import record
 from ..core.workload import Workload
+from .policy import Policy
 from .shard import Mesh
-from .trace import Policy
 from .training import Recipe, TrainingMemory, training_memory
 
 

@@ -13,9 +13,10 @@ from ..core.workload import Workload, symbols
 from .formats import BITS_A_BYTE
 from .optimizer import Adapters, StateRule, trained
 from .params import params
+from .policy import SINGLE, Policy
 from .shard import Mesh
 from .timeline import Fixed, Loss, Moment, Segment, moments
-from .trace import SINGLE, Policy, Trace
+from .trace import Trace
 from .weights import Weights, stored
 
 

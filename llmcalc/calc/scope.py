@@ -1,0 +1,129 @@
+"""One declaration while it is walked: which tensor each name means at the moment, and what each equation keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core.declaration import Declaration, Tensor
+from ..core.equation import Equation, Operand
+from ..core.functions import FUNCTIONS
+from .policy import BYTE, SINGLE, Step
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+class Scope:
+    """The names of one declaration while it is walked: versions of tensors and their axes."""
+
+    def __init__(
+        self, trace: Trace, declaration: Declaration, place: str, weights: dict[str, Tensor], known: dict[str, str]
+    ) -> None:
+        self.trace, self.declaration, self.place, self.weights = trace, declaration, place, weights
+        self.identity = dict(known)
+        self.axes: dict[str, tuple[str, ...]] = {"x": ("b", "q", "d")}
+        self.inside: set[str] = set()
+        self.single: set[str] = set()  # tensors whose gradient is in fp32
+        self.last = known["x"]
+
+    def equation(self, equation: Equation) -> None:
+        """Keep what the equation needs, then give its result a new identity."""
+        policy = self.trace.policy
+        core = "core" in equation.tags
+        fused = core and (policy.attention == "flash" or policy.recompute == "selective")
+        out = f"{self.place}.{equation.out.name}@{len(self.trace.steps)}"
+        if "nograd" not in equation.tags:
+            self.save(equation, out, fused)
+        self.trace.steps.append(self.step(equation, out, fused))
+        if equation.function == "cast" and policy.bytes == SINGLE:
+            out = self.identity.get(equation.operands[0].name, out)
+        self.identity[equation.out.name] = out
+        self.axes[equation.out.name] = equation.out.axes or self.axes.get(equation.out.name, ())
+        if core:
+            self.inside.add(equation.out.name)
+        self.last = out
+
+    def save(self, equation: Equation, out: str, fused: bool) -> None:
+        if equation.function is None:
+            if not self.frozen(equation):
+                for operand in equation.operands:
+                    if not (fused and operand.name in self.inside):
+                        self.save_operand(operand, equation)
+            return
+        if fused:
+            return
+        function = FUNCTIONS[equation.function]
+        torch = self.trace.policy.convention == "torch"
+        words = (function.torch if torch and function.torch is not None else function.saves).split()
+        for number, word in enumerate(words):
+            self.save_word(word, number, equation, out)
+
+    def frozen(self, equation: Equation) -> bool:
+        """Whether a contraction is with a weight that is not trained. An adapter keeps its input and its inner vector."""
+        adapters = self.trace.policy.adapters
+        weights = [operand.name for operand in equation.operands if operand.name in self.weights]
+        if adapters is None or not weights:
+            return False
+        if not any(name in adapters.targets for name in weights):
+            return True
+        rows = tuple(axis for axis in equation.out.axes if axis in ("b", "q", "n", "s", "k", "o"))
+        inner = self.trace.size(rows, self.declaration, self.trace.policy.bytes) * adapters.rank
+        self.trace.keep(f"{self.place}.{weights[0]}.adapter", inner)
+        return False
+
+    def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
+        trace, axes, width = self.trace, equation.out.axes, self.trace.policy.bytes
+        first = equation.operands[0] if equation.operands else equation.out
+        if word == "inputs":
+            for operand in equation.operands:
+                self.save_operand(operand, equation)
+        elif word == "input" or (word == "input32" and width == SINGLE):
+            self.save_operand(first, equation, axes)
+        elif word == "input32":
+            trace.keep(f"{out}:input32", trace.size(axes, self.declaration, SINGLE))
+        elif word == "output":
+            trace.keep(out, trace.size(axes, self.declaration, width))
+        elif word == "output32":
+            trace.keep(out if width == SINGLE else f"{out}:32", trace.size(axes, self.declaration, SINGLE))
+        elif word == "hidden":
+            trace.keep(f"{out}:{number}", trace.size(axes, self.declaration, width))
+        elif word == "row":
+            trace.keep(f"{out}:{number}", trace.size(axes[:-1], self.declaration, SINGLE))
+        elif word == "mask":
+            trace.keep(f"{out}:mask", trace.size(axes, self.declaration, BYTE))
+
+    def save_operand(self, operand: Operand, equation: Equation, like: tuple[str, ...] = ()) -> None:
+        if operand.name in self.weights:
+            return
+        axes = operand.axes or self.axes.get(operand.name) or like
+        if not axes:
+            return
+        name = self.identity.setdefault(operand.name, f"{self.place}.{operand.name}")
+        for inner, outer in equation.select:
+            if inner in axes and self.trace.policy.convention == "torch":  # repeated for the heads that share it
+                name += ":repeated"
+                axes = tuple(outer if axis == inner else axis for axis in axes)
+        self.trace.keep(name, self.trace.size(axes, self.declaration, self.trace.policy.bytes))
+
+    def step(self, equation: Equation, out: str, fused: bool) -> Step:
+        operands = []
+        for operand in equation.operands:
+            axes = operand.axes or self.axes.get(operand.name, ())
+            if axes and operand.name not in self.weights and operand.name in self.identity:
+                identity = self.identity[operand.name]
+                operands.append((identity, self.gradient(axes, fused, equation, identity)))
+        weights = [operand.name for operand in equation.operands if operand.name in self.weights]
+        untrained = self.trace.policy.adapters is not None  # gradients of adapters are too small to time
+        size = 0 if untrained else sum(self.trace.weight_bytes(self.weights[n], self.declaration) for n in weights)
+        flows = "nograd" not in equation.tags
+        gradient = self.gradient(equation.out.axes, fused, equation, out)
+        return Step(equation.text, out, gradient, tuple(operands), size, flows)
+
+    def gradient(self, axes: tuple[str, ...], fused: bool, equation: Equation, identity: str) -> int:
+        """Bytes of a tensor's gradient; a fused kernel never stores that of scores and probabilities."""
+        if fused and {"q"} < set(axes) and set(axes) & {"k", "s"}:
+            return 0
+        if equation.function == "softmax_fp32":
+            self.single.add(identity)
+        width = SINGLE if identity in self.single else self.trace.policy.bytes
+        return self.trace.size(axes, self.declaration, width)
