@@ -63,20 +63,23 @@ def memory(
         target_seq: the decoder's length in an encoder-decoder model.
         dtype: number format of the computation.
         weights: inference: format of the matrices, or a mixture such as ``q4_k_m`` (default: ``dtype``).
-        only, keep: inference: components that alone are in that format, and further ones that are not.
+        only: components that alone are in that format.
+        keep: components that are not.
         cache: inference: format of keys and values (default: ``dtype``).
         page: inference: tokens of a block of a paged cache (default: no blocks).
         prefill: inference: tokens of a prompt that are computed at once (default: all of them).
-        optimizer, gradients, master: training: the optimizer, the format of gradients (default: ``dtype``), and whether
-            an fp32 copy of the weights is kept.
+        optimizer: training: the optimizer, by name.
+        gradients: training: format of the gradients (default: ``dtype``).
+        master: training: whether an fp32 copy of weights in fewer bits is kept.
         gradient_buffer: training: gradients stand in one buffer throughout the step, as Megatron-LM keeps them.
         attention: ``flash`` or ``eager``.
         recompute: ``none``, ``selective`` or ``full``.
         dropout: whether dropout is active.
         mesh: how ranks share the work.
         convention: ``torch``: everything in ``dtype``, no master copy, as transformers' eager code runs in torch.
-        lora_rank, lora_targets: training: adapters of this rank on these matrices are trained, and nothing else; the
-            weights beside them are stored as ``weights`` says (QLoRA: ``nf4``).
+        lora_rank: training: adapters of this rank are trained, and nothing else; the weights beside them are stored as
+            ``weights`` says (QLoRA: ``nf4``).
+        lora_targets: training: matrices that get an adapter, by their names in the equations.
         extend: count sequences beyond a learned table of positions.
 
     Raises:

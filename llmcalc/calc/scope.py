@@ -44,6 +44,7 @@ class Scope:
         self.last = out
 
     def save(self, equation: Equation, out: str, fused: bool) -> None:
+        """Keep what the derivative of an equation needs; a fused kernel keeps nothing between its ends."""
         if equation.function is None:
             if not self.frozen(equation):
                 for operand in equation.operands:
@@ -59,7 +60,7 @@ class Scope:
             self.save_word(word, number, equation, out)
 
     def frozen(self, equation: Equation) -> bool:
-        """Whether a contraction is with a weight that is not trained. An adapter keeps its input and its inner vector."""
+        """Whether a contraction is with a weight that is not trained; an adapter keeps its input and inner vector."""
         adapters = self.trace.policy.adapters
         weights = [operand.name for operand in equation.operands if operand.name in self.weights]
         if adapters is None or not weights:
@@ -72,6 +73,7 @@ class Scope:
         return False
 
     def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
+        """Keep what one word of a function's ``saves`` names."""
         trace, axes, width = self.trace, equation.out.axes, self.trace.policy.bytes
         first = equation.operands[0] if equation.operands else equation.out
         if word == "inputs":
@@ -93,6 +95,7 @@ class Scope:
             trace.keep(f"{out}:mask", trace.size(axes, self.declaration, BYTE))
 
     def save_operand(self, operand: Operand, equation: Equation, like: tuple[str, ...] = ()) -> None:
+        """Keep an operand, unless it is a weight. ``like`` gives the axes of one that is read without any."""
         if operand.name in self.weights:
             return
         axes = operand.axes or self.axes.get(operand.name) or like
@@ -106,6 +109,7 @@ class Scope:
         self.trace.keep(name, self.trace.size(axes, self.declaration, self.trace.policy.bytes))
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
+        """Note the sizes of an equation's gradients."""
         operands = []
         for operand in equation.operands:
             axes = operand.axes or self.axes.get(operand.name, ())
