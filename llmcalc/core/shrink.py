@@ -81,8 +81,8 @@ def _sublayer(sublayer: Sublayer, sizes: _Sizes) -> Sublayer:
         Branch(branch.name, sizes.layer(branch.layer), sizes.maybe(branch.pre), sizes.maybe(branch.post))
         for branch in sublayer.branches
     )
-    around = {place: sizes.maybe(getattr(sublayer, place)) for place in ("pre", "post", "after")}
-    return replace(sublayer, branches=branches, **around)
+    pre, post, after = (sizes.maybe(norm) for norm in (sublayer.pre, sublayer.post, sublayer.after))
+    return replace(sublayer, branches=branches, pre=pre, post=post, after=after)
 
 
 class _Sizes:
@@ -138,7 +138,7 @@ class _Sizes:
                 few, many = getattr(layer, keys), getattr(layer, queries)
                 found[keys] = 1 if few == 1 else self.size("n_kv_heads", few)
                 found[queries] = found[keys] * (1 if few == many else self.size("heads_a_key_head_serves", many // few))
-        if "d_head" in changes and getattr(layer, "positions", "") == "rope":
+        if "d_head" in changes and getattr(layer, "positions", "rope" if hasattr(layer, "rope_theta") else "") == "rope":
             found["d_head"] = self.size("rotated_head", layer.d_head)  # type: ignore[attr-defined]
         if "rotary_dim" in changes:
             head, whole = found.get("d_head", changes["d_head"]), layer.rotary_dim == layer.d_head  # type: ignore[attr-defined]
@@ -163,7 +163,7 @@ class _Sizes:
         return {"n_experts": 3 * each, "top_k": top_k, "n_groups": 3, "top_groups": min(layer.top_groups, 2)}  # type: ignore[attr-defined]
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """State-space heads a multiple of their groups; a padded length a multiple of the window that it is cut into."""
+        """State-space heads a multiple of their groups, a padded length one of the window that it is cut into."""
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
         if "n_ssm_heads" not in changes:
@@ -194,7 +194,7 @@ _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
-    """The fields that hold a size of their own; one at its default may belong to a part that the layer does not have."""
+    """The fields that hold a size; one at its default may belong to a part that the layer does not have."""
     found = ((entry.name, getattr(layer, entry.name), entry.default) for entry in fields(layer))
     return [
         (name, value)

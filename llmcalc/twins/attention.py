@@ -1,4 +1,4 @@
-"""Attention [vaswani2017, Section 3.2]: multi-head, grouped, windowed, chunked, crossed, with rotary or learned places."""
+"""Attention [vaswani2017, Section 3.2]: multi-head, grouped, windowed, chunked, crossed, rotary or with biases."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
 
 def _kept(layer: Any, step: Step, keys: int) -> int:
     """Keys that the next token still sees."""
-    seen = step.cached + step.ids.shape[1]
+    seen: int = step.cached + step.ids.shape[1]
     if layer.window and not layer.cross:
-        return min(keys, layer.window - 1)
-    return seen % layer.chunk if layer.chunk and not layer.cross else keys
+        return min(keys, int(layer.window) - 1)
+    return seen % int(layer.chunk) if layer.chunk and not layer.cross else keys
 
 
 def _normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:

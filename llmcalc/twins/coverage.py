@@ -32,7 +32,8 @@ def mentioned(module: str) -> frozenset[str]:
     """Every attribute that the functions of a twin mention, and those of the twins' modules that they call."""
     package = __name__.rpartition(".")[0]
     seen: set[str] = set()
-    todo, names = [module, f"{package}.stack", f"{package}.plan"], set()
+    names: set[str] = set()
+    todo = [module, f"{package}.stack", f"{package}.plan"]
     while todo:
         current = todo.pop()
         if current in seen or not current.startswith(package):

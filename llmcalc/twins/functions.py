@@ -14,7 +14,8 @@ erf_of = np.frompyfunc(math.erf, 1, 1)  # a ufunc like any other; NumPy itself h
 
 def erf(x: Array) -> Array:
     """The error function."""
-    return erf_of(x).astype(x.dtype)
+    y: Array = erf_of(x)
+    return y.astype(x.dtype)
 
 
 def sigmoid(x: Array) -> Array:

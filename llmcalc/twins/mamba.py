@@ -1,4 +1,4 @@
-"""Mamba's selective state-space layer, S6 [gu2023, Section 3]: a recurrence whose step and inputs depend on the token."""
+"""Mamba's selective state-space layer, S6 [gu2023, Section 3]: a recurrence whose step depends on the token."""
 
 from __future__ import annotations
 

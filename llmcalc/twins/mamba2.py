@@ -1,4 +1,4 @@
-"""Mamba-2's state-space duality layer, SSD [dao2024]: a scalar decay per head, computed by matrix products in chunks."""
+"""Mamba-2's state-space duality layer, SSD [dao2024]: a scalar decay a head, matrix products in chunks."""
 
 from __future__ import annotations
 

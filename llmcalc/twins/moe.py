@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +13,11 @@ from .functions import plus, sigmoid, softmax, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
 
-
-SCORES = {"softmax": softmax, "sigmoid": sigmoid, "sqrt_softplus": lambda x: np.sqrt(softplus(x))}
+SCORES: dict[str, Callable[[Array], Array]] = {
+    "softmax": softmax,
+    "sigmoid": sigmoid,
+    "sqrt_softplus": lambda x: np.sqrt(softplus(x)),
+}
 
 
 class _Shared(NamedTuple):

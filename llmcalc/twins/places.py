@@ -24,8 +24,9 @@ def relative_buckets(layer: Any, ahead: Array) -> Array:
     ``ahead`` [q k]: by how much the key comes later. Where a query sees both sides, each has half of the buckets.
     """
     buckets = layer.n_buckets
+    start: Array = 0
     if layer.causal:
-        start, distance = 0, np.maximum(-ahead, 0)
+        distance = np.maximum(-ahead, 0)
     else:
         buckets //= 2
         start, distance = np.where(ahead > 0, buckets, 0), np.abs(ahead)

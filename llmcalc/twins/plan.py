@@ -105,7 +105,8 @@ class _Placer:
 
     def placed(self) -> PlacedStack:
         inputs = tuple(self.layer(layer, name, keys=(name,)) for name, layer in self.stack.inputs)
-        blocks, order = [], []
+        blocks: list[tuple[PlacedSublayer, ...]] = []
+        order: list[int] = []
         for run in self.stack.runs:
             stored = 1 if run.shared else run.count
             order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]

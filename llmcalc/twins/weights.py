@@ -1,7 +1,7 @@
 """What a layer's weights look like, and how a layer reaches them.
 
-A weight's ``groups`` are its dimensions as a checkpoint keeps them: numbers that stand together, such as heads and their
-width, are stored as one dimension. In memory every number is a dimension of its own.
+A weight's ``groups`` are its dimensions as a checkpoint keeps them: sizes that stand together, such as heads and their
+width, are stored as one dimension. In memory every size is a dimension of its own.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ _ATTRIBUTES = {"params": "total"}
 
 
 def published(architecture: Architecture) -> Iterator[Check]:
-    """Each expected figure against the count; one that is known not to be reproduced says why, and counts as observed."""
+    """Each expected figure against the count; one that is known not to be reproduced says why, and holds."""
     counted = params(architecture)
     for fact in architecture.expect:
         value = getattr(counted, _ATTRIBUTES.get(fact.quantity, fact.quantity))
