@@ -35,6 +35,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "v": ("d_head_v", "width of a value head"),
     "r": ("rotary_dim", "width of the rotated part of a head"),
     "u": ("n_buckets", "buckets of a relative position bias"),
+    "rp": ("n_distances", "relative positions that are looked at"),
     "pre": ("n_prefix", "learned keys and values in front of those of the tokens"),
     "kv": ("d_prefix_kv", "keys and values of a prefix, of all layers together"),
     "src": ("d_source", "width of the stack that cross-attention looks at"),

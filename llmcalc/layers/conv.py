@@ -20,6 +20,7 @@ class Conv(Layer):
         taps: width of the kernel.
         rate: results for every token of the stack (2 before another convolution of stride 2).
         activation: elementwise function on the result.
+        groups: of channels that do not mix.
         of_data: its input is data, to which no gradient flows.
     """
 
@@ -28,13 +29,19 @@ class Conv(Layer):
     taps: int
     rate: int = 1
     activation: str = "identity"
+    groups: int = 1
     of_data: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("groups", "d_in")
+        self.must_divide("groups", "d_out")
+
     def declare(self) -> Declaration:
-        """Weight ``[d_out, d_in, taps]`` and a bias."""
-        declaration = Declaration({"in": self.d_in, "out": self.d_out, "taps": self.taps, "ms": self.rate})
+        """Weight ``[d_out, d_in / groups, taps]`` and a bias."""
+        declaration = Declaration({"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps, "ms": self.rate})
         declaration.axes["qs"] = "q * ms"
         declaration.weights("w[out; in; taps]", "b[out]")
         tag = " | constant" if self.of_data else ""

@@ -1,0 +1,104 @@
+"""DeBERTa and DeBERTa-v2/v3: disentangled attention, and in some a convolution beside the first layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack
+from ....core.errors import DescriptionError
+from ....layers.conv import Conv
+from ....layers.disentangled_attention import DisentangledAttention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ..config import Config
+from ..rules import TOKENS, layernorm, sublayer
+from .bert import block, finish, tables, tied_head, transform
+
+
+def deberta(config: Config) -> Architecture:
+    """DeBERTa [he2020]."""
+    if config.flag("talking_head"):
+        raise DescriptionError("talking_head is not understood", where=config.where)
+    return _deberta(config, k_bias=False, position_k_bias=False, distances_grow=True)
+
+
+def deberta_v2(config: Config) -> Architecture:
+    """DeBERTa-v2 and v3 [he2021]: distances in buckets, projections shared with the contents', a norm on the table."""
+    width = config.size("hidden_size")
+    head = config.optional_size("attention_head_size")
+    if head and head * config.size("num_attention_heads") != width:
+        raise DescriptionError("attention_head_size: the heads do not fill hidden_size", where=config.where)
+    relative, normed = config.flag("relative_attention"), "layer_norm" in _words(config, "norm_rel_ebd")
+    buckets = config.get("position_buckets", -1)
+    rows = 2 * buckets if type(buckets) is int and buckets > 0 else None
+    shared = config.flag("share_att_key")
+    changes = {"shared_projections": shared, "table_norm": normed and relative}
+    architecture = _deberta(config, rows=rows, conv=_conv(config, width), **changes)
+    (stack,) = architecture.stacks
+    if normed and not relative:  # stored, though there is no table
+        stack = replace(stack, inputs=(*stack.inputs, Named("relative_norm", layernorm(config, width))))
+    return replace(architecture, stacks=(stack,))
+
+
+def _words(config: Config, key: str) -> list[str]:
+    value = config.get(key) or []
+    return [word.strip() for word in value.lower().split("|")] if isinstance(value, str) else list(value)
+
+
+def _conv(config: Config, width: int) -> Conv | None:
+    taps = config.count("conv_kernel_size")
+    groups, activation = config.size("conv_groups", 1), config.activation_named(config.word("conv_act", "tanh"))
+    return Conv(width, width, taps, activation=activation, groups=groups) if taps else None
+
+
+def _deberta(
+    config: Config, rows: int | None = None, conv: Conv | None = None, **changes: bool
+) -> Architecture:
+    width, vocab = config.size("hidden_size"), config.size("vocab_size")
+    narrow = config.optional_size("embedding_size") or width
+    config.ignore("pooler_hidden_size pooler_dropout pooler_hidden_act")
+    attention = _attention(config, rows, changes)
+    norm, layers = layernorm(config, width), config.size("num_hidden_layers")
+    inputs = list(tables(config, vocab, narrow, positions=config.flag("position_biased_input")))
+    config.ignore("max_position_embeddings")
+    inputs += [Named("projection", Linear(narrow, width, bias=False))] if narrow != width else []
+    inputs.append(Named("norm", norm))
+    usual = block(config, attention)
+    runs = [Run(usual, layers)]
+    if conv:
+        first = Block("first", (*usual.sublayers, sublayer("conv", conv, after=norm)))
+        runs = [Run(first, 1), *([Run(usual, layers - 1)] if layers > 1 else [])]
+    stack = Stack("encoder", width, tuple(inputs), tuple(runs), (), "encoder")
+    return finish(config, *_headed(config, stack, narrow))
+
+
+def _attention(config: Config, rows: int | None, changes: dict[str, bool]) -> DisentangledAttention:
+    relative = config.flag("relative_attention")
+    limit = config.get("max_relative_positions", -1)
+    reach = limit if type(limit) is int and limit > 0 else config.size("max_position_embeddings")
+    looks = _words(config, "pos_att_type")
+    return DisentangledAttention(
+        config.size("hidden_size"),
+        config.size("num_attention_heads"),
+        n_distances=(rows or 2 * reach) if relative else None,
+        content_to_position="c2p" in looks,
+        position_to_content="p2c" in looks,
+        **changes,
+    )
+
+
+def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Named]]:
+    """The head over BERT's names, or the newer one, which always reads the token table itself."""
+    kind, width, legacy = config.head() or "mlm", stack.d_model, config.flag("legacy", True)
+    config.get("tie_word_embeddings")
+    if kind == "none":
+        return stack, []
+    if kind != "mlm":
+        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+    if legacy:
+        return stack, [*transform(config, width, narrow), Named("head", tied_head(config, narrow))]
+    token = Named("token", Embedding(config.size("vocab_size"), narrow, share=TOKENS))
+    head = Named("lm_head", Head(config.size("vocab_size"), width, TOKENS, bias=True))
+    parts = [Named(f"lm_{name}", layer) for name, layer in transform(config, width)]
+    return replace(stack, inputs=(token, *stack.inputs[1:])), [*parts, head]

@@ -1,0 +1,83 @@
+"""Disentangled attention [he2020, Section 3.1]: scores of contents, and between contents and relative positions."""
+
+from __future__ import annotations
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+
+@record
+class DisentangledAttention(Layer):
+    """``softmax((q kᵀ + q rkᵀ + rq kᵀ) / sqrt(3 d_head)) v · wo`` with keys and queries of relative positions.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads, of width d_model / n_heads.
+        n_distances: rows of the table of relative positions, one for all layers of the stack; None: there is none.
+        content_to_position: queries look at the keys of relative positions.
+        position_to_content: keys are looked at by the queries of relative positions.
+        shared_projections: relative positions are projected by the contents' own matrices (DeBERTa-v2).
+        distances_grow: only those rows are projected that a sequence of this length needs (DeBERTa).
+        table_norm: a LayerNorm over the table.
+        k_bias: a bias on keys; queries, values and the output have one.
+        position_k_bias: a bias on the keys of relative positions; their queries have one.
+    """
+
+    d_model: int
+    n_heads: int
+    n_distances: int | None = None
+    content_to_position: bool = False
+    position_to_content: bool = False
+    shared_projections: bool = False
+    distances_grow: bool = False
+    table_norm: bool = False
+    k_bias: bool = True
+    position_k_bias: bool = True
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_heads", "d_model")
+
+    def declare(self) -> Declaration:
+        """Projections, the table of relative positions and its projections, three kinds of scores, mix, output."""
+        head = self.d_model // self.n_heads
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": head, "v": head}
+        declaration = Declaration(axes)
+        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h v]", "wo[h v | d]")
+        declaration.weights("bq[h e]", *(["bk[h e]"] if self.k_bias else []), "bv[h v]", "bo[d]")
+        declaration.equations(*_project("q", "e"), *_project("k", "e", self.k_bias), *_project("v", "v"))
+        declaration.equations("s[b h q k] = q[b q h e] k[b k h e]", "s[b h q k] = scale(s)")
+        if self.n_distances:
+            axes |= {"u": self.n_distances, "rp": "min(2 * q, u)" if self.distances_grow else "u"}
+            self._positions(declaration)
+        declaration.equations("p[b h q k] = softmax(s)", "o[b q h v] = p[b h q k] v[b k h v]")
+        declaration.equations("y[b q d] = o[b q h v] wo[h v d]", "y[b q d] = add(y, bo)")
+        return declaration
+
+    def _positions(self, declaration: Declaration) -> None:
+        declaration.weights("table[u; d]", share=".relative_table")
+        if self.table_norm:
+            declaration.weights("table_norm[d]", share=".relative_table_norm")
+            declaration.weights("table_norm_b[d]", share=".relative_table_norm_b")
+            declaration.equations("table[u d] = layernorm(table, table_norm, table_norm_b)")
+        pairs = (
+            ("k", self.content_to_position, "sp[b h q rp] = q[b q h e] rk[rp h e]", self.position_k_bias),
+            ("q", self.position_to_content, "sp[b h k rp] = k[b k h e] rq[rp h e]", True),
+        )
+        for name, used, scores, biased in pairs:
+            if not (used or self.shared_projections):
+                continue
+            weight, bias = (f"w{name}", f"b{name}") if self.shared_projections else (f"wr{name}", f"br{name}")
+            if not self.shared_projections:
+                declaration.weights(f"{weight}[d | h e]", *([f"{bias}[h e]"] if biased else []))
+            tag = "" if used else " | nograd torch"  # the implementation projects both, whatever is looked at
+            declaration.equations(f"r{name}[rp h e] = table[rp d] {weight}[d h e]{tag}")
+            declaration.equations(*([f"r{name}[rp h e] = add(r{name}, {bias}){tag}"] if biased else []))
+            if used:
+                declaration.equations(scores, "sp[b h q k] = gather(sp, distances)", "s[b h q k] = add(s, sp)")
+
+
+def _project(name: str, width: str, biased: bool = True) -> list[str]:
+    lines = [f"{name}[b q h {width}] = x[b q d] w{name}[d h {width}]"]
+    return lines + ([f"{name}[b q h {width}] = add({name}, b{name})"] if biased else [])
