@@ -62,6 +62,7 @@ FUNCTIONS: dict[str, Function] = {
     "sigmoid": Function(_SIGMOID, "output", "exp, add, divide"),
     "tanh": Function(_TANH, "output", "tanh"),
     "softplus": Function(3, "input", "exp, add, log"),
+    "sqrt_softplus": Function(3 + 1, "input", "exp, add, log, root"),
     "exp": Function(1, "output", "exp"),
     "sin": Function(1 + 1, "input", "product with the frequency, sine"),
     "xielu": Function(2 + 2 + 1 + 2, "inputs", "square and product, or expm1, difference and product; two sums"),

@@ -75,6 +75,8 @@ class CompressedAttention(Layer):
         declaration.equations(*_ATTEND)
         declaration.equations(*(_SUMMARIES if self.rate else []), *_OUTPUT)
         declaration.state("kv[b t e]")
+        if not self.rate:  # the implementation's plain window keeps keys and values apart
+            declaration.state("kv_again[b t e]", "kv", "torch")
         return declaration
 
     def _indexer(self) -> Declaration:
@@ -99,11 +101,21 @@ def _merge(declaration: Declaration, other: Declaration) -> None:
 
 def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Declaration:
     """Keys and gates of all tokens, and one summary of every ``rate`` of them; those not yet summed up are kept."""
+    summaries = "ceil(c + q - R + 1, R)"
     axes: dict[str, int | str] = {"d": 1, axis: width, "R": rate, "cw": 2 * width if overlap else width}
-    axes |= {"kc": "ceil(c + q - R + 1, R)", "tr": "mod(c + q, R)", "ov": "min(ceil(c + q - R + 1, R), 1) * R"}
+    axes |= {
+        "kc": summaries,
+        "tr": "mod(c + q, R)",
+        "qu": f"q * min({summaries}, 1)",
+        "qx": f"q - q * min({summaries}, 1)",
+        "ov": f"min({summaries}, 1) * R",
+    }
     made = Declaration(axes)
     made.weights("wckv[d | cw]", "wcgate[d | cw]", "position_bias[R; cw]", f"c_norm[{axis}]")
-    lines = ["tkv[b q cw] = x[b q d] wckv[d cw]", "tgate[b q cw] = x[b q d] wcgate[d cw]"]
+    lines = []
+    for name, weight in (("tkv", "wckv"), ("tgate", "wcgate")):
+        lines.append(f"{name}[b qu cw] = x[b qu d] {weight}[d cw]")
+        lines.append(f"{name}[b qx cw] = x[b qx d] {weight}[d cw]" + ("" if tag else " | nograd"))
     lines += ["tgate[b q cw] = add(tgate, position_bias)", "tgate[b q cw] = softmax(tgate)"]
     lines += [
         "tkv[b q cw] = mul(tkv, tgate)",

@@ -25,7 +25,7 @@ class Moe(Layer):
         top_k: routed experts that a token uses.
         activation, gated, clamp, up_offset: as in ``mlp``.
         expert_bias: biases of the experts' matrices.
-        router: the scoring function: ``softmax`` or ``sigmoid``.
+        router: the scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: the scores of the chosen experts are divided by their sum.
         routed_scale: factor on those scores.
         router_bias: a bias on the router's logits (a parameter).
@@ -44,6 +44,9 @@ class Moe(Layer):
         n_zero_experts: further experts that return their input (LongCat); the router scores them, and the tensors of
             the first matrices hold unused rows for them.
         out_bias: a bias on the sum of the experts' outputs (JetMoE).
+        d_router: the router is a network of this width: a projection, a norm, two layers and the scores (ZAYA).
+        router_memory: to the result of its projection that of the layer before is added, scaled.
+        n_skip: further classes that the router scores and that stand for no expert.
         capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
     """
 
@@ -75,12 +78,19 @@ class Moe(Layer):
     n_zero_experts: int = 0
     out_bias: bool = False
     capacity: int | None = None
+    d_router: int | None = None
+    router_memory: bool = False
+    n_skip: int = 0
 
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_skip"})
 
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "router_before": "the hidden values of the router in the layer before",
+    }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
-        "router": ("softmax", "sigmoid"),
+        "router": ("softmax", "sigmoid", "sqrt_softplus"),
         "group_score": ("best", "two"),
         "correction_bias": ("none", "buffer", "parameter"),
     }
@@ -95,8 +105,8 @@ class Moe(Layer):
     def declare(self) -> Declaration:
         """Router, experts (of which a token uses ``top_k``), shared experts as a part with axes of its own."""
         axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
-        if self.n_zero_experts:
-            axes["xz"] = self.n_experts + self.n_zero_experts
+        if self.n_zero_experts or self.n_skip:
+            axes["xz"] = self.n_experts + self.n_zero_experts + self.n_skip
         declaration = Declaration(axes, as_torch={"j": self.top_k_run} if self.top_k_run else {})
         self._route(declaration)
         width = "d"
@@ -115,7 +125,12 @@ class Moe(Layer):
             declaration.equations("y[b q d] = add(y, bo)")
         if self.d_ff_shared:
             shared = Mlp(
-                self.d_model, self.d_ff_shared, self.activation, bool(self.shared_gated), self.shared_bias, self.clamp
+                self.d_model,
+                self.d_ff_shared,
+                self.activation,
+                gated=bool(self.shared_gated),
+                bias=self.shared_bias,
+                clamp=self.clamp,
             )
             declaration.include("shared", shared.declare())
             declaration.equations("y[b q d] = add(y, shared)")
@@ -127,9 +142,12 @@ class Moe(Layer):
         return declaration
 
     def _route(self, declaration: Declaration) -> None:
-        scored = "xz" if self.n_zero_experts else "x"
-        declaration.weights(f"router[d | {scored}]")
-        declaration.equations(f"r[b q {scored}] = x[b q d] router[d {scored}]")
+        scored = "xz" if self.n_zero_experts or self.n_skip else "x"
+        if self.d_router:
+            self._router_network(declaration)
+        source, width = ("rh", "F") if self.d_router else ("x", "d")
+        declaration.weights(f"router[{width} | {scored}]")
+        declaration.equations(f"r[b q {scored}] = {source}[b q {width}] router[{width} {scored}]")
         if self.router_bias:
             declaration.weights(f"router_b[{scored}]")
             declaration.equations(f"r[b q {scored}] = add(r, router_b)")
@@ -138,6 +156,19 @@ class Moe(Layer):
             declaration.weights(f"correction[{scored}]", buffer=self.correction_bias == "buffer")
             declaration.equations(f"r[b q {scored}] = add(r, correction)")
         declaration.equations(f"chosen[b q {scored}] = top_k(r)")
+
+    def _router_network(self, declaration: Declaration) -> None:
+        declaration.axes |= {"F": self.d_router or 0, "Fo": self.d_router or 0}
+        declaration.weights("router_in[d | F]", "router_in_b[F]", *(["router_scale[F]"] if self.router_memory else []))
+        declaration.equations("rh[b q F] = x[b q d] router_in[d F]", "rh[b q F] = add(rh, router_in_b)")
+        if self.router_memory:
+            declaration.equations("before[b q F] = mul(router_before, router_scale)", "rh[b q F] = add(rh, before)")
+        declaration.weights("router_norm[F]")
+        declaration.equations("rh[b q F] = rmsnorm(rh, router_norm)")
+        for name in ("router_1", "router_2"):
+            declaration.weights(f"{name}[F | Fo]", f"{name}_b[Fo]")
+            declaration.equations(f"rh[b q Fo] = rh[b q F] {name}[F Fo]", f"rh[b q Fo] = add(rh, {name}_b)")
+            declaration.equations("rh[b q Fo] = gelu(rh)")
 
     def _experts(self, declaration: Declaration, width: str) -> None:
         active = ("x", "j")

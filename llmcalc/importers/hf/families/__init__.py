@@ -98,6 +98,7 @@ kimi_linear       linear.kimi_linear
 bailing_hybrid    linear.bailing_hybrid
 olmo_hybrid       linear.olmo_hybrid
 lara_mini         linear.lara_mini
+zaya              zaya.zaya
 xlstm             recurrent.xlstm
 recurrent_gemma   recurrent.recurrent_gemma
 zamba             zamba.zamba

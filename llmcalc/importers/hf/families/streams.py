@@ -1,0 +1,157 @@
+"""Residuals of several streams: DeepSeek-V4, Hunyuan 4 and Qwen4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
+from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.layer import Layer
+from ....layers.compressed_attention import CompressedAttention
+from ....layers.hyper_connection import HyperConnection
+from ..config import Config
+from ..rules import causal_lm, every, experts, feed_types, glu, grouped, layer_types, rmsnorm, rope_attention, rotary
+from .deepseek import shared_experts
+from .dsa import indexed
+from .hybrid import gated_delta_net
+
+
+def deepseek_v4(config: Config) -> Architecture:
+    """DeepSeek-V4 [deepseek2026v4]: compressed attention, mixed streams, first layers routed by a hash of the token."""
+    layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
+    config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
+    config.ignore("hc_sinkhorn_iters hc_eps partial_rotary_factor qk_rope_head_dim compress_rope_theta")
+    routed = experts(
+        config,
+        "n_routed_experts",
+        router=_SCORES.get(config.word("scoring_func", "sqrtsoftplus"), config.word("scoring_func", "sqrtsoftplus")),
+        correction_bias="buffer",
+        d_ff_shared=config.size("moe_intermediate_size"),
+        shared_bias=config.flag("mlp_bias"),
+        clamp=config.number("swiglu_limit"),
+    )
+    feeds: dict[str, Layer] = {"moe": routed, "hash_moe": replace(routed, correction_bias="none")}
+    hashed = min(layers, config.count("num_hash_layers", 3))
+    kinds = (config.texts("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
+    norm, order = rmsnorm(config, width), zip(_compressed_layers(config, layers), kinds, strict=True)
+    runs = _streamed(HyperConnection(width, streams), norm, _compressed(config), feeds, order)
+    return _lm(config, runs, norm, HyperConnection(width, streams, writes=False))
+
+
+_SCORES = {"sqrtsoftplus": "sqrt_softplus"}
+_BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "heavily_compressed_attention"}
+
+
+def _compressed_layers(config: Config, layers: int) -> list[str]:
+    """The kind of each layer; a published list of ratios may have one more, for a prediction module."""
+    ratios = config.indices("compress_ratios")
+    strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
+    if strange is not None:
+        raise DescriptionError(f"compress_ratios has {shown(strange)}; known: 0, 4, 128", where=config.where)
+    heavy, sparse = _BY_RATIO[128], _BY_RATIO[4]
+    usual = [sparse if index >= 2 and index % 2 else heavy for index in range(layers)]
+    return (config.texts("layer_types") or [_BY_RATIO[ratio] for ratio in ratios] or usual)[:layers]
+
+
+def _compressed(config: Config) -> dict[str, Layer]:
+    rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
+    if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
+        raise DescriptionError(f"compress_rates is {shown(rates)}; it names two kinds of layers", where=config.where)
+    near = CompressedAttention(
+        config.size("hidden_size"),
+        config.size("num_attention_heads"),
+        config.size("head_dim"),
+        config.size("q_lora_rank"),
+        config.size("sliding_window"),
+        config.size("o_groups"),
+        config.size("o_lora_rank"),
+        rope_theta=config.number("rope_theta") or 10000.0,
+    )
+    indexer = {
+        "index_heads": config.size("index_n_heads"),
+        "index_dim": config.size("index_head_dim"),
+        "index_topk": config.size("index_topk"),
+    }
+    sparse = config.optional_size("compress_rate_csa") or rates[_BY_RATIO[4]]
+    heavy = config.optional_size("compress_rate_hca") or rates[_BY_RATIO[128]]
+    return {
+        "sliding_attention": near,
+        "compressed_sparse_attention": replace(near, rate=sparse, overlap=True, **indexer),
+        "heavily_compressed_attention": replace(near, rate=heavy),
+    }
+
+
+def hy_v4(config: Config) -> Architecture:
+    """Hunyuan 4: latent attention, an indexer in one of four layers, sinks and a gate; streams that are not mixed."""
+    layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
+    config.ignore("hc_magnitude hc_eps learnable_sink_init")
+    full = indexed(config, sinks=True, gate="input")
+    mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
+    clamp = config.number("swiglu_limit")
+    dense = replace(glu(config), clamp=clamp)
+    feeds: dict[str, Layer] = {"dense": dense, "sparse": shared_experts(config, clamp=clamp)}
+    usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
+    order = zip(config.texts("indexer_types", layers) or usual, feed_types(config, layers, 1), strict=True)
+    norm = rmsnorm(config, width)
+    runs = _streamed(HyperConnection(width, streams, mixed=False), norm, mixers, feeds, order)
+    return _lm(config, runs, norm, HyperConnection(width, streams, writes=False))
+
+
+def qwen4(config: Config) -> Architecture:
+    """Qwen4, experimental: delta nets and attention with an indexer, streams that are read channel by channel."""
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    config.ignore("indexer_kv_heads output_gate_type number_of_conv_states intermediate_size decoder_sparse_step")
+    config.ignore("ple_embed_dim ple_conv_kernel_size ngram_size heads_per_ngram ngram_vocab_size_base seed")
+    config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
+    if config.indices("ple_layer_ids"):
+        raise DescriptionError("ple_layer_ids: layers with n-gram embeddings are not modelled", where=config.where)
+    attention: dict[str, Any] = {"gated": True, "qk_norm": "head", "rotary_dim": rotary(config, 0.25)}
+    indexer = {
+        "index_heads": config.size("indexer_n_heads"),
+        "index_dim": config.size("indexer_head_dim"),
+        "index_topk": config.size("indexer_budget"),
+        "index_block": config.size("indexer_compress_ratio"),
+        "index_pooled": True,
+    }
+    mixers: dict[str, Layer] = {
+        "indexed_attention": rope_attention(config, **attention, **indexer),
+        "linear_attention": gated_delta_net(config),
+    }
+    shared = config.size("shared_expert_intermediate_size")
+    feeds: dict[str, Layer] = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True)}
+    pattern = every(config, "full_attention_interval", layers, "indexed_attention", "linear_attention", 4)
+    kinds = [kind.replace("full_", "indexed_") for kind in layer_types(config, layers, pattern)]
+    hyper = HyperConnection(width, config.size("hc_count"), rank=config.size("hc_lowrank"))
+    runs = _streamed(hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
+    return _lm(config, runs, None, replace(hyper, writes=False))
+
+
+def _streamed(
+    hyper: Layer,
+    norm: Layer | None,
+    mixers: Mapping[str, Layer],
+    feeds: Mapping[str, Layer],
+    order: Iterable[tuple[str, str]],
+) -> tuple[Run, ...]:
+    """Blocks whose sub-layers read from several streams and write to them."""
+    kinds: dict[tuple[str, str], Block] = {}
+    found = []
+    for mixer, feed in order:
+        for name, known in ((mixer, mixers), (feed, feeds)):
+            if name not in known:
+                raise UnknownNameError("layer type", name, known)
+        if (mixer, feed) not in kinds:
+            parts = (("attention", mixers[mixer]), ("mlp", feeds[feed]))
+            block = tuple(Sublayer(place, (Branch(place, layer, pre=norm),), pre=hyper) for place, layer in parts)
+            kinds[mixer, feed] = Block("_".join([mixer, *([feed] if len(feeds) > 1 else [])]), block)
+        found.append(kinds[mixer, feed])
+    return grouped(found)
+
+
+def _lm(config: Config, runs: tuple[Run, ...], norm: Layer | None, head: Layer) -> Architecture:
+    """The streams are read once more in front of the final norm."""
+    made = causal_lm(config, runs, norm)
+    stack = made.main
+    return replace(made, stacks=(replace(stack, outputs=(Named("streams", head), *stack.outputs)),))
