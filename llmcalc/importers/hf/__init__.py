@@ -44,7 +44,7 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
         raise error.at(where) from None
     name = data.get("_name_or_path")
     layout = architecture.layout or entry.layout
-    inputs = {
+    inputs: dict[str, Any] = {
         "model": name if isinstance(name, str) and name else model_type,
         "file": where,
         "overrides": list(overrides),

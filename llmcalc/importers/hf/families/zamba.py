@@ -22,7 +22,9 @@ from ..config import Config
 from ..rules import causal_lm, chosen, layer_types, rmsnorm, sublayer
 
 Adapted = TypeVar("Adapted", Attention, Mlp)
-_PUBLISHED = "linear*6 hybrid " * 7 + "linear*4 hybrid linear*3 hybrid linear*2"  # the pattern of Zamba2-2.7B
+_PUBLISHED = (
+    "linear " + "linear*5 hybrid " * 7 + "linear*4 hybrid linear*3 hybrid linear*2"
+)  # the pattern of Zamba2-2.7B
 
 
 def zamba(config: Config) -> Architecture:

@@ -1,0 +1,61 @@
+"""ZAYA: attention in a compressed space and one expert a token, chosen by a small network."""
+
+from __future__ import annotations
+
+from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
+from ....core.errors import DescriptionError, UnknownNameError
+from ....core.layer import Layer
+from ....layers.affine import Affine
+from ....layers.cca import Cca
+from ....layers.head import Head
+from ..config import Config
+from ..rules import TOKENS, causal_lm, experts, grouped, layer_types, rmsnorm, rotary, window
+
+_BASES = {"hybrid": 5_000_000.0, "hybrid_sliding": 10_000.0}
+
+
+def zaya(config: Config) -> Architecture:
+    """ZAYA-1: the router of each layer but the first also hears that of the layer before."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    types = layer_types(config, layers, ["hybrid"] * layers)
+    limit = window(config)
+    if limit is None and "hybrid_sliding" in types:
+        raise DescriptionError("sliding_window is missing", where=config.where)
+    if config.size("num_experts_per_tok") != 1:
+        raise DescriptionError("num_experts_per_tok is not 1, the one number that the class knows", where=config.where)
+    known: dict[tuple[str, bool], Block] = {}
+    order = []
+    for index, kind in enumerate(types):
+        if kind not in _BASES:
+            raise UnknownNameError("layer type", kind, _BASES, where=config.where)
+        key = (kind, index > 0)
+        known[key] = known.get(key) or _block(config, *key, limit if kind == "hybrid_sliding" else None)
+        order.append(known[key])
+    tied = config.flag("tie_word_embeddings", True)
+    head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
+    scale = Named("scale", Affine(width))
+    return causal_lm(config, grouped(order), rmsnorm(config, width), head=head, inputs=(scale,))
+
+
+def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
+    width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
+    attention = Cca(
+        width,
+        config.size("num_attention_heads"),
+        config.size("num_key_value_heads"),
+        config.size("head_dim"),
+        config.size("cca_time0"),
+        config.size("cca_time1"),
+        config.flag("attention_bias"),
+        rotary(config, 0.5),
+        config.rope_theta(kind, _BASES[kind]),
+        limit,
+    )
+    routed = experts(
+        config, d_router=config.size("router_hidden_size"), router_memory=hears, n_skip=1, correction_bias="buffer"
+    )
+
+    def scaled(name: str, layer: Layer) -> Sublayer:
+        return Sublayer(name, (Branch(name, layer),), norm, after=Affine(width, residual=True))
+
+    return Block(kind if hears else f"{kind}_first", (scaled("attention", attention), scaled("moe", routed)))
