@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from ..core.errors import InputError
+from ..core.errors import InputError, UnsupportedError
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax
 from .places import alibi_slopes, relative_buckets
 from .rope import rotate
@@ -164,6 +164,8 @@ def _mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) 
         sinks = w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1) + np.zeros((*scores.shape[:-1], 1))
         scores = np.concatenate([scores, sinks], axis=-1)
     if layer.prefix:
+        if len(step.prefix) == 0 or step.prefix[0][0].shape[-1] != layer.n_kv_heads * layer.d_head:
+            raise UnsupportedError("the learned prefix does not fit this layer", where="attention")
         k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in step.prefix.pop(0))
         scores = np.concatenate([scores, einsum("bqgre,kge->bgrqk", q, k0) / math.sqrt(layer.d_head)], axis=-1)
     p = softmax(scores)
@@ -177,7 +179,10 @@ def _output(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:
     """Gate, norm and output projection of the heads' values [b q h v]."""
     if layer.gated:
         axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
-        gate = ACTIVATIONS[layer.gate_function](plus(einsum(axes, x, w.wgate), w.get("bgate")))
+        bias = w.get("bgate")
+        if layer.gate_bias == "head" and not layer.gate_per_head:
+            bias = bias[:, None]
+        gate = ACTIVATIONS[layer.gate_function](plus(einsum(axes, x, w.wgate), bias))
         mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
     if layer.o_norm:
         flat = mixed.reshape(*mixed.shape[:2], -1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import UnsupportedError
 from .step import State, Step
 from .weights import Array, Weight, Weights, table
 
@@ -18,6 +19,8 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
     """The rows of this step's tokens [b q d] (of its positions [q d]), added to what was looked up before."""
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
+    if x is not None and x.shape[-1] != layer.d_model:
+        raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows
 
 

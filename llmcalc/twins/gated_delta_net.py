@@ -30,7 +30,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
     q, k, v = (_convolved(w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
     z = einsum("bqd,dhv->bqhv", x, w.wz)
-    beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
+    beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb)) * (2.0 if layer.negative_eigenvalues else 1.0)
     decay = -np.exp(w.A_log) * softplus(einsum("bqd,dh->bqh", x, w.wa) + w.dt_b)  # log α
     served = layer.n_v_heads // layer.n_k_heads
     q, k = (np.repeat(l2norm(part), served, axis=2) for part in (q, k))

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy import einsum
 
+from ..core.errors import UnsupportedError
 from .functions import ACTIVATIONS, plus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
@@ -18,6 +19,8 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``act(x w + b)``; a pooler sees the first token alone."""
+    if x.shape[-1] != layer.d_in:
+        raise UnsupportedError(f"a projection of width {layer.d_in} reads something else than the stream before it")
     if layer.positions == "one":
         x = x[:, :1]
     return ACTIVATIONS[layer.activation](plus(einsum("bqi,io->bqo", x, w.w), w.get("b")))

@@ -79,9 +79,9 @@ class PlacedStack:
 
     @property
     def vocab(self) -> int:
-        """Rows of the token table."""
-        rows = [placed.layer.rows for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
-        return int(max(rows, default=0))
+        """Rows of the token table, or of the shortest of several."""
+        tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
+        return int(min((table.rows for table in tables if not table.unused), default=0))
 
 
 def place(architecture: Architecture) -> list[PlacedStack]:
