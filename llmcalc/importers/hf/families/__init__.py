@@ -132,6 +132,9 @@ ibert             bert_kin.ibert
 mpnet             bert_kin.mpnet
 esm               bert_kin.esm
 luke              bert_kin.luke
+xlnet             xlnet.xlnet
+xlm               xlnet.xlm
+flaubert          xlnet.xlm           xlm
 deberta           deberta.deberta
 deberta-v2        deberta.deberta_v2
 modernbert        encoders.modernbert
