@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -41,13 +40,12 @@ class Cca(Layer):
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
         self.derive(rotary_dim=self.d_head)
-        if self.n_kv_heads * self.d_head % 2:
-            raise SizeError(f"n_kv_heads · d_head is {self.n_kv_heads * self.d_head}; it is halved", where="cca")
 
     def declare(self) -> Declaration:
         """Projections, convolutions, attention, output projection; keys, values, convolved columns and values kept."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
-        axes |= {"i": self.n_kv_heads * self.d_head // 2, "X": (self.n_heads + self.n_kv_heads) * self.d_head}
+        values = self.n_kv_heads * self.d_head
+        axes |= {"i": values // 2, "late": values - values // 2, "X": (self.n_heads + self.n_kv_heads) * self.d_head}
         axes |= {"K": self.d_conv, "taps": self.d_conv_mix, "r": self.rotary_dim or self.d_head, "out": self.d_head}
         axes |= {"H": self.n_heads + self.n_kv_heads, "Kt": "K + taps - 2", "qc": "q + taps - 1", "qd": "q"}
         axes |= {"k": "c + q", "t": "c + q"}
@@ -55,16 +53,16 @@ class Cca(Layer):
             axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         # while many tokens are processed, the delayed values of a token before the first are computed too
         declaration = Declaration(axes, as_torch={"qd": "q + 1"})
-        declaration.weights("wq[d | h e]", "wk[d | g e]", "wv[d | i]", "wv_before[d | i]", "conv[X; K]", "conv_b[X]")
+        declaration.weights("wq[d | h e]", "wk[d | g e]", "wv[d | i]", "wv_before[d | late]", "conv[X; K]", "conv_b[X]")
         declaration.weights("mix[H out; e; taps]", "mix_b[X]", "temperature[g]", "wo[h e | d]")
         if self.bias:
-            declaration.weights("bq[h e]", "bk[g e]", "bv[i]", "bv_before[i]", "bo[d]")
+            declaration.weights("bq[h e]", "bk[g e]", "bv[i]", "bv_before[late]", "bo[d]")
         declaration.equations(*self._project(), *_CONVOLVE, *_ATTEND, *(["y[b q d] = add(y, bo)"] if self.bias else []))
         for spec, role in (
             ("k[b t g e]", "kv"),
             ("v[b t g e]", "kv"),
             ("conv[b X Kt]", "conv"),
-            ("before[b i]", "recurrent"),
+            ("before[b late]", "recurrent"),
         ):
             declaration.state(spec, role)
         declaration.mask = f"window:{self.window}" if self.window else "causal"
@@ -72,10 +70,13 @@ class Cca(Layer):
 
     def _project(self) -> list[str]:
         lines = ["q[b q h e] = x[b q d] wq[d h e]", "k[b q g e] = x[b q d] wk[d g e]", "v[b q i] = x[b q d] wv[d i]"]
-        lines += ["vd[b qd i] = x[b qd d] wv_before[d i] | prefill", "vd[b q i] = x[b q d] wv_before[d i] | decode"]
+        lines += [
+            "vd[b qd late] = x[b qd d] wv_before[d late] | prefill",
+            "vd[b q late] = x[b q d] wv_before[d late] | decode",
+        ]
         if self.bias:
             lines += ["q[b q h e] = add(q, bq)", "k[b q g e] = add(k, bk)"]
-            lines += ["v[b q i] = add(v, bv)", "vd[b q i] = add(vd, bv_before)"]
+            lines += ["v[b q i] = add(v, bv)", "vd[b q late] = add(vd, bv_before)"]
         return [*lines, "v[b q g e] = copy(v, vd)"]
 
 

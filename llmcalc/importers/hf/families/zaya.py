@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import DescriptionError, UnknownNameError
+from ....core.errors import DescriptionError, SizeError, UnknownNameError
 from ....core.layer import Layer
 from ....layers.affine import Affine
 from ....layers.cca import Cca
@@ -39,6 +39,9 @@ def zaya(config: Config) -> Architecture:
 
 def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
     width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
+    values = config.size("num_key_value_heads") * config.size("head_dim")
+    if values % 2:
+        raise SizeError(f"num_key_value_heads · head_dim is {values}; it is halved", where=config.where)
     attention = Cca(
         width,
         config.size("num_attention_heads"),
