@@ -45,7 +45,7 @@ def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
 
 def recurrence(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
     """Token after token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v]."""
-    S = _start(k, v, state)
+    S = start(k, v, state)
     outputs = []
     for t in range(q.shape[1]):
         S = S * np.exp(decay[:, t])[..., None, None]
@@ -60,7 +60,7 @@ def recurrence(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Arr
 
 def in_chunks(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
     """The same in chunks [yang2024, Section 3.3]: the writes of a chunk are solved for at once."""
-    S = _start(k, v, state)
+    S = start(k, v, state)
     outputs = []
     for first in range(0, q.shape[1], layer.chunk):
         here = slice(first, first + layer.chunk)
@@ -79,7 +79,7 @@ def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) ->
     between = np.exp(np.where(seen, by_head[..., :, None] - by_head[..., None, :], -np.inf))  # [b h q k]
     kb = k * beta
     earlier = einsum("bqhe,bkhe->bhqk", kb, k) * between
-    T = _inverse(earlier)
+    T = inverse(earlier)
     since = np.exp(total)[..., None]
     writes = einsum("bhqk,bkhv->bqhv", T, v * beta)
     reads = einsum("bhqk,bkhe->bqhe", T, kb * since)
@@ -90,7 +90,7 @@ def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) ->
     return o, S * np.exp(total[:, -1])[..., None, None] + einsum("bkhe,bkhv->bhev", k * until, new)
 
 
-def _inverse(earlier: Array) -> Array:
+def inverse(earlier: Array) -> Array:
     """``(1 + L)⁻¹`` for the part L of ``earlier`` [b h z z] below the diagonal, row after row."""
     size = earlier.shape[-1]
     rows: list[Array] = []
@@ -102,6 +102,6 @@ def _inverse(earlier: Array) -> Array:
     return np.stack(rows, axis=2)
 
 
-def _start(k: Array, v: Array, state: State | None) -> Array:
+def start(k: Array, v: Array, state: State | None) -> Array:
     """The state before the first token: zeros, made of the inputs so that a gradient reaches them, as behind a text."""
     return state["S"] if state and "S" in state else 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]

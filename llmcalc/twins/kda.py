@@ -1,0 +1,94 @@
+"""Kimi delta attention [kimi2025, Section 3]: the gated delta rule with a decay of its own for each key channel."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from .convolution import causal_convolution
+from .functions import l2norm, rmsnorm, sigmoid, silu, softplus
+from .gated_delta_net import inverse, start
+from .step import State, Step
+from .weights import Array, Weight, Weights, kernel, matrix, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Queries, keys and values with convolutions; decay and output gate, through a narrow space if there is a rank."""
+    d, heads, rank = layer.d_model, (layer.n_heads, layer.d_head), layer.gate_rank
+    found = [matrix(f"w{name}", d, heads) for name in "qkv"] + [kernel(f"conv_{n}", heads, layer.d_conv) for n in "qkv"]
+    for name in "az":
+        found += [matrix(f"w{name}_in", d, rank), matrix(f"w{name}", rank, heads)] if rank else []
+        found += [] if rank else [matrix(f"w{name}", d, heads)]
+    found += [vector("dt_b", *heads), vector("A_log", layer.n_heads), matrix("wb", d, layer.n_heads)]
+    return [*found, vector("norm", layer.d_head, mean=1.0), matrix("wo", heads, d)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``S = (1 - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q``, normalised and gated by ``sigmoid(z)``."""
+    q, k, v = (_convolved(w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
+    beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
+    rule = recurrence if step.decode else in_chunks
+    o = rule(layer, l2norm(q) / math.sqrt(layer.d_head), l2norm(k), v, beta, _decay(layer, w, x), state)
+    return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * sigmoid(_gate(w, "z", x)), w.wo)
+
+
+def _decay(layer: Any, w: Weights, x: Array) -> Array:
+    """The logarithm of α for each key channel [b q h e]."""
+    a, rate = _gate(w, "a", x) + w.dt_b, np.exp(w.A_log)[:, None]
+    return -rate * softplus(a) if layer.decay_bound is None else layer.decay_bound * sigmoid(rate * a)
+
+
+def _gate(w: Weights, name: str, x: Array) -> Array:
+    narrow = w.get(f"w{name}_in")
+    x = x if narrow is None else einsum("bqd,dr->bqr", x, narrow)
+    return einsum("bqr,rhe->bqhe", x, getattr(w, f"w{name}"))
+
+
+def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
+    return silu(causal_convolution(u, getattr(w, f"conv_{name}"), None, state, f"conv_{name}"))
+
+
+def recurrence(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
+    """Token after token, for ``q``, ``k``, ``decay`` [b q h k] and ``v`` [b q h v]."""
+    S = start(k, v, state)
+    outputs = []
+    for t in range(q.shape[1]):
+        S = S * np.exp(decay[:, t])[..., None]
+        held = np.sum(S * k[:, t, :, :, None], axis=2)
+        written = (v[:, t] - held) * beta[:, t, :, None]
+        S = S + k[:, t, :, :, None] * written[:, :, None, :]
+        outputs.append(np.sum(S * q[:, t, :, :, None], axis=2))
+    if state is not None:
+        state["S"] = S
+    return np.stack(outputs, axis=1)
+
+
+def in_chunks(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
+    """The same in chunks: decays since the chunk's border go into queries and keys, so that products see them."""
+    S = start(k, v, state)
+    outputs = []
+    for first in range(0, q.shape[1], layer.chunk):
+        here = slice(first, first + layer.chunk)
+        o, S = _chunk(q[:, here], k[:, here], v[:, here], beta[:, here, :, None], decay[:, here], S)
+        outputs.append(o)
+    if state is not None:
+        state["S"] = S
+    return np.concatenate(outputs, axis=1)
+
+
+def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
+    """One chunk's outputs, and the state behind it."""
+    total = np.cumsum(decay, axis=1)
+    since, back = np.exp(total), np.exp(-total)
+    seen = np.tri(total.shape[1])
+    kb = k * beta * since
+    T = inverse(einsum("bqhe,bkhe->bhqk", kb, k * back))
+    new = einsum("bhqk,bkhv->bqhv", T, v * beta)
+    new = new - einsum("bqhe,bhev->bqhv", einsum("bhqk,bkhe->bqhe", T, kb), S)
+    within = einsum("bqhe,bkhe->bhqk", q * since, k * back) * seen
+    o = einsum("bqhe,bhev->bqhv", q * since, S) + einsum("bhqk,bkhv->bqhv", within, new)
+    until = np.exp(total[:, -1:] - total)
+    return o, S * np.exp(total[:, -1])[..., None] + einsum("bkhe,bkhv->bhev", k * until, new)

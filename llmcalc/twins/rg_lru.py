@@ -1,0 +1,53 @@
+"""The real-gated linear recurrent unit [de2024, Section 2.4]: a diagonal recurrence whose decay the token sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from .convolution import causal_convolution
+from .functions import ACTIVATIONS, sigmoid, softplus
+from .step import State, Step
+from .weights import Array, Weight, Weights, kernel, matrix, table, vector
+
+SHARPNESS = 8.0  # the constant c of the paper: how fast an open gate forgets
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Two branches, a short convolution, gates on blocks of channels, a decay for each channel."""
+    d, i, blocks = layer.d_model, layer.d_inner, layer.n_blocks
+    width = i // blocks
+    found = [matrix("wy", d, i), vector("by", i), matrix("wx", d, i), vector("bx", i), kernel("conv", i, layer.d_conv)]
+    found += [vector("conv_b", i), vector("decay_rate", i), matrix("wo", i, d), vector("bo", d)]
+    for gate in ("input", "decay"):
+        found += [table(f"w_{gate}", blocks, width, width), table(f"b_{gate}", blocks, width)]
+    return found
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``h = a h + sqrt(1 - a²) (i · u); y = (h · act(x wy)) wo``."""
+    beside = ACTIVATIONS[layer.activation](einsum("bqd,di->bqi", x, w.wy) + w.by)
+    u = causal_convolution(einsum("bqd,di->bqi", x, w.wx) + w.bx, w.conv, w.conv_b, state, "conv")
+    blocks = u.reshape(*u.shape[:2], layer.n_blocks, -1)
+    gates = (sigmoid(einsum("bqhp,hpo->bqho", blocks, getattr(w, f"w_{n}")) + getattr(w, f"b_{n}")) for n in GATES)
+    let_in, forget = (gate.reshape(u.shape) for gate in gates)
+    decay = np.exp(-SHARPNESS * softplus(w.decay_rate) * forget)
+    h = _scan(decay, np.sqrt(1.0 - decay**2) * (u * let_in), state)
+    return einsum("bqi,id->bqd", h * beside, w.wo) + w.bo
+
+
+GATES = ("input", "decay")
+
+
+def _scan(decay: Array, u: Array, state: State | None) -> Array:
+    """``h`` after each token [b q i]."""
+    h: Array = state["h"] if state and "h" in state else np.zeros((u.shape[0], u.shape[2]))
+    all_h = []
+    for t in range(u.shape[1]):
+        h = decay[:, t] * h + u[:, t]
+        all_h.append(h)
+    if state is not None:
+        state["h"] = h
+    return np.stack(all_h, axis=1)

@@ -1,0 +1,60 @@
+"""Attention whose query and output projections are experts, over common keys and values (JetMoE) [shen2024]."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import einsum
+
+from .functions import plus, softmax
+from .rope import rotate
+from .step import State, Step
+from .weights import Array, Weight, Weights, matrix, vector
+
+
+class _Plain(NamedTuple):
+    """Rotary positions that are not stretched."""
+
+    rope_theta: float
+    rope_scaling: str = "none"
+    rope_factor: float = 1.0
+    rope_attention: float = 1.0
+    rope_interleaved: bool = False
+
+
+def weights(layer: Any) -> list[Weight]:
+    """The router, common keys and values, and a query and an output projection for each expert."""
+    d, heads = layer.d_model, (layer.n_kv_heads, layer.d_head)
+    found = [matrix("router", d, layer.n_experts), matrix("wk", d, heads), matrix("wv", d, heads)]
+    found += [matrix("wq", d, heads, experts=layer.n_experts), matrix("wo", heads, d, experts=layer.n_experts)]
+    return found + ([vector("bo", d)] if layer.out_bias else [])
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``Σ p_i softmax(x wq_i kᵀ) v wo_i`` over the chosen experts."""
+    chosen, share = _route(layer, w, x)
+    rope = _Plain(layer.rope_theta)
+    q = einsum("bqd,bqjdge->bqjge", x, w.wq[chosen])
+    flat = q.reshape(*q.shape[:2], -1, layer.d_head)
+    q = rotate(rope, flat, step.positions, layer.d_head).reshape(q.shape)
+    k, v = einsum("bqd,dge->bqge", x, w.wk), einsum("bqd,dge->bqge", x, w.wv)
+    k = rotate(rope, k, step.positions, layer.d_head)
+    if state:
+        k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
+    if state is not None:
+        state["k"], state["v"] = k, v
+    scores = einsum("bqjge,bkge->bjgqk", q, k) / math.sqrt(layer.d_head)
+    later = step.positions[:, None] < np.arange(k.shape[1])
+    mixed = einsum("bjgqk,bkge->bqjge", softmax(np.where(later, -np.inf, scores)), v)
+    y = einsum("bqjge,bqjged->bqjd", mixed, w.wo[chosen]) * share[..., None]
+    return plus(np.sum(y, axis=2), w.get("bo"))
+
+
+def _route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
+    """The experts of each token, and their shares: a softmax over the chosen ones [b q j]."""
+    logits = einsum("bqd,dx->bqx", x, w.router)
+    chosen = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[..., : layer.top_k]
+    b, q = chosen.shape[:2]
+    return chosen, softmax(logits[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen])
