@@ -33,6 +33,8 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
     if not isinstance(model_type, str):
         raise DescriptionError("has no model_type", where=where, hint="a config.json names its family in model_type")
     entry = families.find(model_type)
+    if entry is None and nested(data):
+        return _language_part(data, model_type, where, overrides)
     if entry is None:
         hint = f"{len(families.names())} families are understood"
         raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=hint)
@@ -57,6 +59,33 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
         layout=f"{layout}.bare" if config.head() == "none" else layout,
         notes=(*architecture.notes, *_notes(data)),
     )
+
+
+NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
+_TOWERS = ("vision_config", "audio_config", "talker_config", "code2wav_config", "vision_tower_config")
+
+
+def nested(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The config of the language model within that of a larger one, however deep; None: there is none."""
+    for key in NESTED:
+        inner = data.get(key)
+        if isinstance(inner, Mapping):
+            return nested(inner) or (inner if isinstance(inner.get("model_type"), str) else None)
+    return None
+
+
+def _language_part(data: Mapping[str, Any], model_type: str, where: str, overrides: Sequence[str]) -> Architecture:
+    """The language model alone of a larger model that is not understood as a whole; a note says so."""
+    inner = dict(nested(data) or {})
+    inner["architectures"] = None
+    for key in ("tie_word_embeddings", "quantization_config"):
+        if key in data:
+            inner[key] = data[key]
+    language = load_config(inner, where, overrides)
+    towers = [key.removesuffix("_config") for key in _TOWERS if data.get(key)]
+    beside = f"; not counted: {', '.join(towers)}" if towers else ""
+    note = f"{shown(model_type)} is not understood as a whole: its language model ({inner['model_type']}) alone{beside}"
+    return replace(language, notes=(*language.notes, note), inputs={**language.inputs, "file": where})
 
 
 def _notes(data: Mapping[str, Any]) -> list[str]:

@@ -112,7 +112,7 @@ def experts(
         "d_ff": config.size(width),
         "n_experts": config.size(n_experts),
         "top_k": changes.get("top_k") or config.size("num_experts_per_tok"),
-        "activation": config.activation("hidden_act"),
+        "activation": changes.get("activation") or config.activation("hidden_act"),
         "renormalise": config.flag("norm_topk_prob", True),
         "routed_scale": config.number("routed_scaling_factor", 1.0),
     }

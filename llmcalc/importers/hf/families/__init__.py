@@ -85,6 +85,9 @@ deepseek_v4       streams.deepseek_v4
 deepseek_ref      streams.deepseek_v4 deepseek_v4
 hy_v4             streams.hy_v4
 qwen4_exp_text    streams.qwen4
+dots3_note_text   dots.dots3_note
+minimax_m3_vl_text minimax.minimax_m3
+minimax_m3        minimax.minimax_m3  minimax_m3_vl_text
 deepseek_v2       deepseek.deepseek_v2  deepseek_v3
 deepseek_v3       deepseek.deepseek_v3
 qwen3_next        hybrid.qwen3_next

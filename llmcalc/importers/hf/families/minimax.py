@@ -1,0 +1,94 @@
+"""MiniMax-M3: grouped attention that looks at chosen blocks, experts with clamped gates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture
+from ....core.errors import DescriptionError, SizeError, shown
+from ....core.layer import Layer
+from ....layers.mlp import Mlp
+from ..config import Config
+from ..rules import causal_lm, experts, layer_types, mixed, rmsnorm, rope_attention
+
+UP_OFFSET = 1.0
+_FLAT = {
+    "index_n_heads": "sparse_num_index_heads",
+    "index_head_dim": "sparse_index_dim",
+    "index_block_size": "sparse_block_size",
+    "index_topk_blocks": "sparse_topk_blocks",
+}
+
+
+def minimax_m3(config: Config) -> Architecture:
+    """MiniMax-M3: norms with a unit offset, a norm on each query and key head, an indexer in the sparse layers."""
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    _known(config)
+    sparse = _sparse(config)
+    norm = rmsnorm(config, width, unit_offset=True)
+    clamp = config.number("swiglu_limit")
+    shared = config.size("shared_intermediate_size")
+    routed = experts(
+        config,
+        "num_local_experts",
+        "intermediate_size",
+        activation="quick_gelu",  # x · sigmoid(1.702 x), which the class writes out whatever hidden_act says
+        clamp=clamp,
+        up_offset=UP_OFFSET,
+        router="sigmoid",
+        correction_bias="buffer",
+        d_ff_shared=shared,
+    )
+    dense = Mlp(width, config.size("dense_intermediate_size"), "quick_gelu", gated=True)
+    feeds: dict[str, Layer] = {"sparse": routed, "dense": replace(dense, clamp=clamp, up_offset=UP_OFFSET)}
+    fields: dict[str, Any] = {"bias": False, "qk_norm": "head", "rotary_dim": config.optional_size("rotary_dim")}
+    full = rope_attention(config, **fields)
+    block = sparse("index_block_size")
+    chosen = replace(
+        full,
+        index_heads=sparse("index_n_heads"),
+        index_dim=sparse("index_head_dim"),
+        index_block=block,
+        index_topk=block * sparse("index_topk_blocks"),
+    )
+    mixers: dict[str, Layer] = {"full_attention": full, "minimax_m3_sparse": chosen}
+    frequency = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq")
+    kinds = _by_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
+    types = layer_types(config, layers, kinds or ["full_attention"] * layers)
+    usual = _by_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
+    order = zip(types, config.texts("mlp_layer_types", layers) or usual, strict=True)
+    return causal_lm(config, mixed(norm, mixers, feeds, order), norm)
+
+
+def _known(config: Config) -> None:
+    """Keys that the class derives or has so in any case."""
+    config.ignore("hidden_act swiglu_alpha index_local_blocks first_k_dense_replace n_shared_experts use_gemma_norm")
+    config.ignore("moe_intermediate_size num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
+    config.ignore("use_routing_bias partial_rotary_factor")
+    if config.flag("attention_output_gate"):
+        raise DescriptionError("attention_output_gate is not modelled", where=config.where)
+
+
+def _sparse(config: Config) -> Any:
+    """A function that reads a size of the indexer, by its flat name or from ``sparse_attention_config``."""
+    given = config.get("sparse_attention_config") or {}
+    if not isinstance(given, dict):
+        raise DescriptionError(f"sparse_attention_config is {shown(given)}; it is an object", where=config.where)
+
+    def size(key: str) -> int:
+        flat = config.size(key)
+        value = given.get(_FLAT[key], flat)
+        if type(value) is not int or value < 1:
+            raise SizeError(f"{_FLAT[key]} is {shown(value)}; a size is a positive integer", where=config.where)
+        return value
+
+    return size
+
+
+def _by_flags(config: Config, flags: object, layers: int, zero: str, one: str) -> list[str] | None:
+    if flags is None:
+        return None
+    if not isinstance(flags, list) or len(flags) != layers or not set(map(repr, flags)) <= {"0", "1"}:
+        raise SizeError(f"{shown(flags)} is no list of {layers} zeros and ones", where=config.where)
+    return [one if flag else zero for flag in flags]
