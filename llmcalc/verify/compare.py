@@ -14,7 +14,6 @@ from ..core.architecture import Architecture
 from ..core.shrink import SEQ
 from ..twins import twin
 from ..twins.model import Model
-from ..twins.moe import route
 from ..twins.observer import Observer
 from ..twins.training import train_step
 from ..twins.weights import Array
@@ -69,14 +68,14 @@ def _parameters(small: Architecture, model: Model) -> Check:
 
 def _active(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]:
     """Parameters that one token uses: of routed experts, those that the router sends it to."""
-    mixtures = [layer for stack in model.stacks for layer in stack.layers() if layer.layer.kind() == "moe"]
+    mixtures = [layer for stack in model.stacks for layer in stack.layers() if hasattr(layer.module, "route")]
     if not mixtures:
         return
     idle = 0
     rng = np.random.default_rng(1)
     for placed in mixtures:
         w = placed.weights_in(model.tensors)
-        chosen, _ = route(placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)))
+        chosen, _ = placed.module.route(placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)))
         experts = sum(weight.size for weight in placed.weights if weight.per_expert)
         idle += experts - experts // placed.layer.n_experts * len(set(chosen.ravel().tolist()))
     total = sum(array.size for array in model.parameters.values())
