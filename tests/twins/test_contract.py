@@ -200,29 +200,36 @@ def test_the_trap_fires() -> None:
         llmcalc.params(llmcalc.load("gpt3").shrink())
 
 
+# What is written wrong: the model, the kind, the line that begins so, and what stands there instead.
 MISTAKES = {
-    "an axis is dropped": ("q[b q h e] = x[b q d]", "q[b q e] = x[b q d] wq[d e]"),
-    "an axis is counted twice": ("y[b q d] = o[b q h v] wo", "y[b q d] = o[b q h v] wo[h e v d]"),
+    "an axis is dropped": ("gpt2", Attention, "q[b q h e] = x[b q d]", "q[b q e] = x[b q d] wq[d e]"),
+    "an axis is counted twice": ("gpt2", Attention, "y[b q d] = o[b q h v] wo", "y[b q d] = o[b q h v] wo[h e v d]"),
+    "all experts run": ("mixtral", Moe, "u[b q j f] = xe[b q j d]", "u[b q x f] = xe[b q j d] wu[x d f]"),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_in_a_declaration_is_caught(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    right, wrong = MISTAKES[mistake]
-    declare = Attention.declare
+    model, kind, right, wrong = MISTAKES[mistake]
+    declare = kind.declare
 
-    def mistaken(self: Attention) -> Declaration:
+    def mistaken(self: Any) -> Declaration:
         declaration = declare(self)
         (number,) = (n for n, line in enumerate(declaration.lines) if line.startswith(right))
         declaration.lines[number] = wrong
         return declaration
 
-    monkeypatch.setattr(Attention, "declare", mistaken)
+    monkeypatch.setattr(kind, "declare", mistaken)
     core.declare.cache_clear()
-    architecture = replace(llmcalc.load("gpt2"), name="mistaken")
+    architecture = replace(llmcalc.load(model), stacks=decoder_of(model, mistake))
     found = {check.quantity for check in failures(verify(architecture))}
     core.declare.cache_clear()
     assert any("matmul FLOPs" in quantity for quantity in found)
+
+
+def decoder_of(model: str, mark: str) -> tuple[Stack, ...]:
+    """The stacks of a model under another name, so that no earlier result is taken for theirs."""
+    return tuple(replace(stack, name=f"{stack.name} {mark}") for stack in llmcalc.load(model).stacks)
 
 
 def test_a_mistake_in_a_twin_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +238,21 @@ def test_a_mistake_in_a_twin_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     (check,) = failures(verify(llmcalc.load("gpt2")))
     assert check.quantity == "parameters"
     assert "attention.bq" in check.detail
+
+
+def test_an_expert_that_is_counted_twice_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Moe.declare
+
+    def mistaken(self: Moe) -> Declaration:
+        declaration = right(self)
+        declaration.weights("again[d | f]")
+        return declaration
+
+    monkeypatch.setattr(Moe, "declare", mistaken)
+    core.declare.cache_clear()
+    found = failures(verify(replace(llmcalc.load("mixtral"), stacks=decoder_of("mixtral", "twice"))))
+    core.declare.cache_clear()
+    assert {"parameters", "active parameters"} <= {check.quantity for check in found}
 
 
 def test_a_field_without_a_counterpart_is_said_aloud() -> None:
