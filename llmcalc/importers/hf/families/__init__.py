@@ -88,6 +88,7 @@ qwen4_exp_text    streams.qwen4
 dots3_note_text   dots.dots3_note
 minimax_m3_vl_text minimax.minimax_m3
 minimax_m3        minimax.minimax_m3  minimax_m3_vl_text
+aria_text         moe_shared.aria
 deepseek_v2       deepseek.deepseek_v2  deepseek_v3
 deepseek_v3       deepseek.deepseek_v3
 qwen3_next        hybrid.qwen3_next
@@ -221,7 +222,7 @@ cohere_compass_text cohere.cohere_compass llama
 glm               glm.glm
 glm4              glm.glm4            glm
 mellum            moe_windowed.mellum mixtral
-flint             moe_windowed.flint  kolibri1
+flint             moe_windowed.flint
 kolibri1          moe_windowed.kolibri1
 """
 

@@ -69,6 +69,16 @@ def ernie4_5_moe(config: Config) -> Architecture:
     return _lm(config, mixers, feeds, ["full_attention"] * layers, kinds, head)
 
 
+def aria(config: Config) -> Architecture:
+    """Aria's language model: LLaMA with experts; ``mlp_bias`` goes to the shared one alone."""
+    width, top_k = config.size("intermediate_size"), config.size("moe_topk")
+    shared = width * config.count("moe_num_shared_experts")
+    fields: dict[str, Any] = {"d_ff_shared": shared or None, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
+    feeds = {"sparse": experts(config, "moe_num_experts", "intermediate_size", **fields)}
+    layers, mixers = config.size("num_hidden_layers"), {"full_attention": rope_attention(config)}
+    return _lm(config, mixers, feeds, ["full_attention"] * layers, ["sparse"] * layers)
+
+
 def hy_v3(config: Config) -> Architecture:
     """Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
     layers, bias = config.size("num_hidden_layers"), config.flag("mlp_bias")
