@@ -14,8 +14,8 @@ transformer.h.{i}.input_layernorm.weight <- sublayer0.pre_norm.w
 transformer.h.{i}.input_layernorm.bias <- sublayer0.pre_norm.b
 transformer.h.{i}.post_attention_layernorm.weight <- sublayer1.pre_norm.w
 transformer.h.{i}.post_attention_layernorm.bias <- sublayer1.pre_norm.b
-transformer.h.{i}.self_attention.query_key_value.weight <- attention.wq attention.wk attention.wv
-transformer.h.{i}.self_attention.query_key_value.bias <- attention.bq attention.bk attention.bv
+transformer.h.{i}.self_attention.query_key_value.weight <- attention.wq attention.wk attention.wv | heads
+transformer.h.{i}.self_attention.query_key_value.bias <- attention.bq attention.bk attention.bv | heads
 transformer.h.{i}.self_attention.dense.weight <- attention.wo
 transformer.h.{i}.self_attention.dense.bias <- attention.bo
 transformer.h.{i}.mlp.dense_h_to_4h.weight <- mlp.wu

@@ -11,8 +11,8 @@ gpt_neox.layers.{i}.input_layernorm.weight <- sublayer0.pre_norm.w
 gpt_neox.layers.{i}.input_layernorm.bias <- sublayer0.pre_norm.b
 gpt_neox.layers.{i}.post_attention_layernorm.weight <- sublayer1.pre_norm.w
 gpt_neox.layers.{i}.post_attention_layernorm.bias <- sublayer1.pre_norm.b
-gpt_neox.layers.{i}.attention.query_key_value.weight <- attention.wq attention.wk attention.wv
-gpt_neox.layers.{i}.attention.query_key_value.bias <- attention.bq attention.bk attention.bv
+gpt_neox.layers.{i}.attention.query_key_value.weight <- attention.wq attention.wk attention.wv | heads
+gpt_neox.layers.{i}.attention.query_key_value.bias <- attention.bq attention.bk attention.bv | heads
 gpt_neox.layers.{i}.attention.dense.weight <- attention.wo
 gpt_neox.layers.{i}.attention.dense.bias <- attention.bo
 gpt_neox.layers.{i}.mlp.dense_h_to_4h.weight <- mlp.wu
