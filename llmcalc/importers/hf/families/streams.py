@@ -108,7 +108,7 @@ def qwen4(config: Config) -> Architecture:
     if config.indices("ple_layer_ids"):
         raise DescriptionError("ple_layer_ids: layers with n-gram embeddings are not modelled", where=config.where)
     attention: dict[str, Any] = {"gated": True, "qk_norm": "head", "rotary_dim": rotary(config, 0.25)}
-    indexer = {
+    indexer: dict[str, Any] = {
         "index_heads": config.size("indexer_n_heads"),
         "index_dim": config.size("indexer_head_dim"),
         "index_topk": config.size("indexer_budget"),
