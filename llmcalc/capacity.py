@@ -17,8 +17,8 @@ MOST_GPUS = 2**14
 # what weights are commonly stored in, most bits first
 FORMATS = (
     "bf16", "int8-channel", "q8_0", "mxfp8", "fp8", "fp8-block", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s",
-    "nvfp4", "nf4", "mxfp4", "gptq-int4-g128", "awq-int4-g128", "nf4-double", "iq4_xs", "q3_k_m", "iq3_m", "q2_k", "iq2_m",
-    "iq2_xxs", "iq1_s",
+    "nvfp4", "nf4", "mxfp4", "gptq-int4-g128", "awq-int4-g128", "nf4-double", "iq4_xs", "q3_k_m", "iq3_m", "q2_k",
+    "iq2_m", "iq2_xxs", "iq1_s",
 )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def largest(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -
 
 
 def smallest(fits: Callable[[int], bool], limit: int) -> int | None:
-    """The smallest number from 1 to ``limit`` for which ``fits`` holds, if it holds from some number on; None: for none.
+    """The smallest number from 1 to ``limit`` for which ``fits`` holds, if it holds from some number on; or None.
 
     >>> smallest(lambda n: n * n >= 1000, 100), smallest(lambda n: False, 9)
     (32, None)

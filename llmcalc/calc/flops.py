@@ -186,7 +186,7 @@ def flops(architecture: Architecture, **workload: Any) -> Flops:
 
 
 def component(work: Work) -> str:
-    """What an equation's work is called in a breakdown; the names are those of parameters, the core of attention apart."""
+    """What an equation's work is called in a breakdown: as parameters are, the core of attention apart."""
     kind, equation = work.entry.layer.kind(), work.equation
     if kind == "moe":
         names = {operand.name for operand in equation.operands}

@@ -74,7 +74,8 @@ COMMAND = Command(
     "flops",
     "Count the floating-point operations of a step.",
     (
-        MODEL, BATCH, SEQ, MODE, CONTEXT, TARGET_SEQ, ATTENTION, LOGITS, CONVENTION, RECOMPUTE, BY, EXTEND, SET, *OUTPUT,
+        MODEL, BATCH, SEQ, MODE, CONTEXT, TARGET_SEQ, ATTENTION, LOGITS, CONVENTION, RECOMPUTE, BY, EXTEND, SET,
+        *OUTPUT,
     ),
     run,
     "llmcalc flops gpt3 --mode train",

@@ -88,10 +88,9 @@ def _facts(facts: tuple[Fact, ...]) -> Iterator[object]:
     grid.add_column(no_wrap=True, justify="right", style=TITLE)
     grid.add_column(style=QUIET)
     for fact in facts:
-        number = isinstance(fact.value, int)
-        digits, brief = (
-            (exact(int(fact.value)), short(int(fact.value), fact.unit)) if number else (str(fact.value or ""), "")
-        )  # type: ignore[arg-type]
+        digits, brief = str(fact.value or ""), ""
+        if isinstance(fact.value, int):
+            digits, brief = exact(fact.value), short(fact.value, fact.unit)
         grid.add_row(fact.label, digits, brief, f"{fact.unit}, {fact.note}" if fact.note else fact.unit)
     yield grid
 
