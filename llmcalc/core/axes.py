@@ -26,6 +26,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "ar": ("adapter_rank", "rank of a correction beside a projection"),
     "na": ("n_adapters", "corrections stored side by side, of which a place uses one"),
     "i": ("d_inner", "inner width of a mixer"),
+    "nm": ("n_mixes", "mixes of a token with the one before it"),
     "late": ("d_delayed", "values that come from the token before"),
     "rank": ("gate_rank", "rank of a gate"),
     "in": ("d_in", "input width of a projection"),

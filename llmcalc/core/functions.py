@@ -86,6 +86,9 @@ FUNCTIONS: dict[str, Function] = {
     "selective_scan": Function(2 + 2 + 2 + 2, "inputs", "exp(ΔA), ΔB·x, state·Ā + input, state·C summed"),
     "gated_delta": Function(1 + 2 + 2 + 2, "inputs", "decay, read, outer-product write, read"),
     "rg_lru": Function(3 + 1 + 2, "inputs", "root of 1 - a², product with the input, state·a + input"),
+    "matrix_wkv": Function(
+        1 + 2 + 1 + 2, "inputs", "k·v, bonus and sum with the state, times r, decay and sum; peng2024"
+    ),
     "wkv": Function(12 + 11, "inputs", "RWKV-4's stable recurrence: 12 for the output, 11 for the state"),
     # transforms: FLOPs per point and stage
     "fft": Function(5, "nothing", "5·n·log2(n) for n complex points"),

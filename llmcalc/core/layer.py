@@ -37,6 +37,7 @@ class Layer:
         "mask": "which keys a query sees",
         "prefix_k": "keys of learned tokens that stand before all others",
         "prefix_v": "their values",
+        "sinusoids": "sines and cosines of distances",
         "position_bias": "a bias that is computed from positions (ALiBi)",
         "decay": "products of decays, computed from dt",
         "window": "the decay of a long filter",

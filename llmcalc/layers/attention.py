@@ -31,7 +31,8 @@ class Attention(Layer):
         qk_norm: a norm on queries and keys: ``none``, over each ``head``, with weights of its own ``per_head``, or
             over the whole ``projection``.
         qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: what that norm is.
-        positions: ``none`` (or tables outside), ``rope``, ``alibi``, or ``relative`` (a learned bias per bucket).
+        positions: ``none`` (or tables outside), ``rope``, ``alibi``, ``relative`` (a learned bias per bucket),
+            or ``projected``: queries also meet a projection of the distances' sinusoids (Transformer-XL).
         rotary_dim: how much of a head is rotated (default: d_head).
         rope_theta: base of the rotary frequencies.
         rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
@@ -146,7 +147,7 @@ class Attention(Layer):
         "rope_scaling": ROPE_SCALINGS,
         "qk_norm": ("none", "head", "per_head", "projection"),
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
-        "positions": ("none", "rope", "alibi", "relative"),
+        "positions": ("none", "rope", "alibi", "relative", "projected"),
         "gate_bias": ("none", "value", "head"),
         "gate_function": ("sigmoid", "softplus"),
         "implemented_cache": ("compact", "all_tokens", "query_heads"),
@@ -232,6 +233,8 @@ class Attention(Layer):
             declaration.weights("o_norm[h v]", unused=self.unused)
         if self.sinks:
             declaration.weights("sinks[h]", unused=self.unused)
+        if self.positions == "projected":
+            declaration.weights("wr[d | h e]", unused=self.unused)
         if self.positions == "relative":
             share = ".relative_bias" if self.relative_shared else None
             declaration.weights("relative_bias[u; h]", share=share, unused=self.unused)
@@ -271,6 +274,12 @@ class Attention(Layer):
         keys = "s" if self.cross else "k"
         lines = [f"s[b h q {keys}] = q[b q h e] k[b {keys} g e] | g:h core", f"s[b h q {keys}] = scale(s) | core"]
         lines += [f"s[b h q {keys}] = softcap(s) | core"] if self.logit_softcap else []
+        if self.positions == "projected":
+            lines += [
+                f"r[{keys} h e] = sinusoids[{keys} d] wr[d h e] | constant",
+                f"sr[b h q {keys}] = q[b q h e] r[{keys} h e]",
+                f"s[b h q {keys}] = add(s, sr)",
+            ]
         bias = {"relative": "relative_bias", "alibi": "position_bias"}.get(self.positions)
         lines += [f"s[b h q {keys}] = add(s, {bias}) | core"] if bias else []
         scores = "s, sinks" if self.sinks else "s"
