@@ -138,7 +138,8 @@ class _Sizes:
                 few, many = getattr(layer, keys), getattr(layer, queries)
                 found[keys] = 1 if few == 1 else self.size("n_kv_heads", few)
                 found[queries] = found[keys] * (1 if few == many else self.size("heads_a_key_head_serves", many // few))
-        if "d_head" in changes and getattr(layer, "positions", "rope" if hasattr(layer, "rope_theta") else "") == "rope":
+        usual = "rope" if hasattr(layer, "rope_theta") else ""
+        if "d_head" in changes and getattr(layer, "positions", usual) == "rope":
             found["d_head"] = self.size("rotated_head", layer.d_head)  # type: ignore[attr-defined]
         if "rotary_dim" in changes:
             head, whole = found.get("d_head", changes["d_head"]), layer.rotary_dim == layer.d_head  # type: ignore[attr-defined]

@@ -9,15 +9,20 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import InputError, UnsupportedError
+from .embedding import sinusoids
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax
 from .places import alibi_slopes, relative_buckets
 from .rope import rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, vector
 
+POSITIONS = ("none", "rope", "alibi", "relative", "projected")
+
 
 def weights(layer: Any) -> list[Weight]:
     """Projections of queries, keys, values and output, with biases, gates, norms, sinks and biases by distance."""
+    if layer.positions not in POSITIONS:
+        raise UnsupportedError(f"positions {layer.positions} have no NumPy model", where="attention")
     d, h, g, e, v = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_head_v
     source = layer.d_source if layer.cross else d
     own_keys = not layer.kv_reused
@@ -42,6 +47,7 @@ def weights(layer: Any) -> list[Weight]:
         (layer.o_norm, vector("o_norm", h, v, mean=1.0)),
         (layer.sinks, vector("sinks", h)),
         (layer.positions == "relative", relative_table(layer)),
+        (layer.positions == "projected", matrix("wr", d, (h, e))),
     ]
     return [weight for present, weight in found if present]
 
@@ -62,7 +68,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     g = k.shape[2]
     q = q.reshape(b, new, g, h // g, e)  # each key head serves h / g query heads
     scale = 1 / math.sqrt(e) if layer.scale is None else layer.scale
-    scores = einsum("bqgre,bkge->bgrqk", q, k) * scale
+    scores = einsum("bqgre,bkge->bgrqk", q, k)
+    if layer.positions == "projected":
+        scores = scores + _by_distance(layer, w, q, step, k.shape[1])
+    scores = scores * scale
     if layer.logit_softcap:
         scores = softcap(scores, layer.logit_softcap)
     scores = _masked(layer, w, scores, step)
@@ -157,6 +166,16 @@ def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
     return np.where(hidden, -np.inf, scores) if hidden.any() else scores
 
 
+def _by_distance(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:
+    """Queries against a projection of each distance's sinusoids [b g r q k] [dai2019, Section 3.3]."""
+    places = einsum("kd,dhe->khe", sinusoids(keys, layer.d_model), w.wr)
+    b, new, g, served, e = q.shape
+    met = einsum("bqgre,kgre->bgrqk", q, places.reshape(keys, g, served, e))
+    first = step.cached + new - keys
+    distance = np.maximum(step.positions[:, None] - first - np.arange(keys), 0)  # later keys are hidden anyway
+    return met[:, :, :, np.arange(new)[:, None], distance]
+
+
 def _mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
     """Values weighted by the softmax of the scores [b q g r v]; sinks and a prefix take their share of it."""
     keys = scores.shape[-1]
@@ -180,7 +199,7 @@ def _output(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:
     if layer.gated:
         axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
         bias = w.get("bgate")
-        if layer.gate_bias == "head" and not layer.gate_per_head:
+        if bias is not None and layer.gate_bias == "head" and not layer.gate_per_head:
             bias = bias[:, None]
         gate = ACTIVATIONS[layer.gate_function](plus(einsum(axes, x, w.wgate), bias))
         mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
