@@ -1,0 +1,29 @@
+"""GLM-4 as Hugging Face spells it: half of each head rotated, gate and up in one matrix."""
+
+from __future__ import annotations
+
+from ....core.architecture import Architecture
+from ..config import Config
+from ..decoder import decoder
+from ..rules import rope_attention, rotary
+
+
+def glm(config: Config) -> Architecture:
+    """GLM-4-9B [glm2024]."""
+    return _glm(config, "pre")
+
+
+def glm4(config: Config) -> Architecture:
+    """GLM-4-0414: norms before and behind each sub-layer."""
+    return _glm(config, "sandwich")
+
+
+def _glm(config: Config, place: str) -> Architecture:
+    attention = rope_attention(
+        config,
+        bias=config.flag("attention_bias", True),
+        o_bias=False,
+        rotary_dim=rotary(config, 0.5),
+        rope_interleaved=True,
+    )
+    return decoder(config, attention=attention, place=place)
