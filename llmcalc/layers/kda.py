@@ -1,4 +1,4 @@
-"""Kimi Delta Attention, a gated delta rule with a decay per channel [kimi2025, Section 3]."""
+"""Kimi Delta Attention, a gated delta rule with a decay per channel [kimi2025linear, Section 3]."""
 
 from __future__ import annotations
 
