@@ -30,7 +30,7 @@ _FIXED_ROUTING = "moe_layer_freq moe_router_activation_func use_grouped_topk mla
 
 
 def kimi_linear(config: Config) -> Architecture:
-    """Kimi Linear [kimi2025linear]: KDA layers, latent attention without positions in every fourth or so; never tied."""
+    """Kimi Linear [kimi2025linear]: KDA layers, latent attention without positions in every fourth; never tied."""
     layers = config.size("num_hidden_layers")
     config.ignore(_FIXED_ROUTING)
     inner = _linear_config(config)
