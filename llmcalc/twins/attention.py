@@ -169,7 +169,7 @@ def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
 def _by_distance(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:
     """Queries against a projection of each distance's sinusoids [b g r q k] [dai2019, Section 3.3]."""
     places = einsum("kd,dhe->khe", sinusoids(keys, layer.d_model), w.wr)
-    b, new, g, served, e = q.shape
+    _, new, g, served, e = q.shape
     met = einsum("bqgre,kgre->bgrqk", q, places.reshape(keys, g, served, e))
     first = step.cached + new - keys
     distance = np.maximum(step.positions[:, None] - first - np.arange(keys), 0)  # later keys are hidden anyway
