@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,11 @@ class Config:
         """Mark keys, given as one text, as read: computed by the class, or without effect in it."""
         self.read.update(self.aliases.get(key, key) for key in keys.split())
 
+    def forget(self, keys: str) -> None:
+        """Leave out keys, given as one text, that the class computes anew and whose values in a file nothing reads."""
+        for key in keys.split():
+            self.data.pop(self.aliases.get(key, key), None)
+
     def older(self, old: str, new: str) -> None:
         """Take the value of an older key, which wins over today's."""
         value = self.get(old)
@@ -78,7 +83,7 @@ class Config:
     def optional_size(self, key: str, zero_is_none: bool = False) -> int | None:
         """A positive integer or None."""
         value = self.get(key)
-        if value is None or zero_is_none and value == 0 and type(value) is int:
+        if value is None or (zero_is_none and value == 0 and type(value) is int):
             return None
         if type(value) is not int or value < 1:
             raise SizeError(f"{key} is {shown(value)}; a size is a positive integer", where=self.where)
@@ -143,7 +148,7 @@ class Config:
         return self.activation_named(self.word(key), key)
 
     def activation_named(self, name: str, key: str = "hidden_act") -> str:
-        """This package's name of an activation."""
+        """The name that this package has for an activation."""
         if name not in ACTIVATIONS:
             raise UnknownNameError(f"activation ({key})", name, ACTIVATIONS, where=self.where)
         return ACTIVATIONS[name]
@@ -154,7 +159,7 @@ class Config:
         if isinstance(parameters, dict):
             parameters = parameters.get(layer_type, parameters) if layer_type else parameters
             theta = parameters.get("rope_theta") if isinstance(parameters, dict) else None
-            if type(theta) in (int, float):
+            if isinstance(theta, (int, float)) and theta is not True:
                 return float(theta)
         return self.number("rope_theta", default) or default
 
@@ -220,7 +225,7 @@ _HEADS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
     import json
 

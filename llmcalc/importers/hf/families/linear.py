@@ -33,6 +33,7 @@ def kimi_linear(config: Config) -> Architecture:
     """Kimi Linear [kimi2025linear]: KDA layers, latent attention without positions in every fourth; never tied."""
     layers = config.size("num_hidden_layers")
     config.ignore(_FIXED_ROUTING)
+    config.forget("qk_head_dim")
     inner = _linear_config(config)
     full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
     if full and sorted(full) != list(range(1, layers + 1)):
@@ -69,6 +70,7 @@ def bailing_hybrid(config: Config) -> Architecture:
         norm_eps=config.number("rms_norm_eps") or 1e-6,
     )
     config.ignore("head_dim num_attention_heads short_conv_kernel_size kda_lower_bound")
+    config.forget("qk_head_dim")
     mixers = {"full_attention": mla(config, gate="input", gate_per_head=True), "linear_attention": kda}
     return _sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace"))
 
