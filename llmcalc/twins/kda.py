@@ -1,4 +1,4 @@
-"""Kimi Delta Attention [kimi2025linear, Section 3]: the gated delta rule with a decay for each key channel."""
+"""Kimi delta attention [kimi2025linear, Section 3]: the gated delta rule with a decay for each key channel."""
 
 from __future__ import annotations
 
