@@ -78,6 +78,7 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
+    "collision": Function(1 + 1 + 1 + 1, "output", "arc cosine, scale, difference, power"),
     "clamp": Function(1 + 1, "input", "two comparisons"),
     # positions and routing
     "rope": Function(1 + 1 + 1, "nothing", "two products and a sum with the tables of sines and cosines"),

@@ -53,6 +53,7 @@ class Attention(Layer):
         chunk: a query sees only tokens of its own chunk of this length.
         cross: keys and values come from the encoder, of width ``d_source`` (default: d_model).
         d_input: width of the input where it is not d_model (Zamba: the residual stream beside the embeddings).
+        d_input_v: width of what values are made of, where it is not that of queries and keys (MobileBERT).
         adapter_rank: queries, keys and values have low-rank corrections of this rank beside their projections.
         n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
         index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer.
@@ -118,6 +119,7 @@ class Attention(Layer):
     cross: bool = False
     d_source: int | None = None
     d_input: int | None = None
+    d_input_v: int | None = None
     adapter_rank: int | None = None
     n_adapters: int = 1
     index_heads: int | None = None
@@ -171,6 +173,8 @@ class Attention(Layer):
             raise SizeError("values_are_keys leaves no v_bias and no d_head_v of its own", where="attention")
         if self.streams > 1 and not self.cross:
             raise SizeError("only cross-attention has streams", where="attention")
+        if self.d_input_v and (self.cross or self.values_are_keys or self.kv_reused):
+            raise SizeError("d_input_v goes with a projection of values of its own", where="attention")
         if self.window and self.chunk:
             raise SizeError("window and chunk exclude each other", where="attention")
         if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
@@ -189,7 +193,7 @@ class Attention(Layer):
     def _axes(self) -> dict[str, int | str]:
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head, "v": self.d_head_v}
         sizes |= {"r": self.rotary_dim, "src": self.d_source, "u": self.n_buckets, "w": self.window, "Z": self.chunk}
-        sizes |= {"pre": self.prefix, "in": self.d_input, "ar": self.adapter_rank, "na": self.n_adapters}
+        sizes |= {"pre": self.prefix, "in": self.d_input, "iv": self.d_input_v, "ar": self.adapter_rank, "na": self.n_adapters}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}
         if self.streams > 1:
             axes |= {"ms": self.streams, "q": "q * ms"}
@@ -208,7 +212,7 @@ class Attention(Layer):
         if not self.kv_reused:
             declaration.weights(f"wk[{source} | g e]", unused=self.unused)
         if not (self.kv_reused or self.values_are_keys):
-            declaration.weights(f"wv[{source} | g v]", unused=self.unused)
+            declaration.weights(f"wv[{'iv' if self.d_input_v else source} | g v]", unused=self.unused)
         if self.gated:
             declaration.weights(f"wgate[{own} | {self._gate_axes()}]", unused=self.unused)
         declaration.weights("wo[h v | d]", unused=self.unused)
@@ -266,7 +270,8 @@ class Attention(Layer):
         if self.values_are_keys:
             lines += [f"v[{rows} g v] = copy(k)"]
         else:
-            lines += [f"v[{rows} g v] = {source} wv[{width} g v]"]
+            made_of = (f"x[{rows} iv]", "iv") if self.d_input_v else (source, width)
+            lines += [f"v[{rows} g v] = {made_of[0]} wv[{made_of[1]} g v]"]
             lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
         return lines + ([f"v[{rows} g v] = rmsnorm(v)"] if self.v_norm else [])
 

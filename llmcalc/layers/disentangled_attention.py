@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
@@ -35,6 +37,8 @@ class DisentangledAttention(Layer):
     k_bias: bool = True
     position_k_bias: bool = True
 
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "distances": "the distance of each query and key"}
+
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_heads", "d_model")
@@ -56,13 +60,15 @@ class DisentangledAttention(Layer):
         return declaration
 
     def _positions(self, declaration: Declaration) -> None:
-        declaration.weights("table[u; d]", share=".relative_table")
+        idle = not (self.content_to_position or self.position_to_content or self.shared_projections or self.table_norm)
+        declaration.weights("table[u; d]", share=".relative_table", unused=idle)
         if self.table_norm:
             declaration.weights("table_norm[d]", share=".relative_table_norm")
             declaration.weights("table_norm_b[d]", share=".relative_table_norm_b")
             declaration.equations("table[u d] = layernorm(table, table_norm, table_norm_b)")
+        biased_keys = self.k_bias if self.shared_projections else self.position_k_bias
         pairs = (
-            ("k", self.content_to_position, "sp[b h q rp] = q[b q h e] rk[rp h e]", self.position_k_bias),
+            ("k", self.content_to_position, "sp[b h q rp] = q[b q h e] rk[rp h e]", biased_keys),
             ("q", self.position_to_content, "sp[b h k rp] = k[b k h e] rq[rp h e]", True),
         )
         for name, used, scores, biased in pairs:
@@ -72,7 +78,8 @@ class DisentangledAttention(Layer):
             if not self.shared_projections:
                 declaration.weights(f"{weight}[d | h e]", *([f"{bias}[h e]"] if biased else []))
             tag = "" if used else " | nograd torch"  # the implementation projects both, whatever is looked at
-            declaration.equations(f"r{name}[rp h e] = table[rp d] {weight}[d h e]{tag}")
+            declaration.equations(f"rows[rp d] = gather(table){tag}")
+            declaration.equations(f"r{name}[rp h e] = rows[rp d] {weight}[d h e]{tag}")
             declaration.equations(*([f"r{name}[rp h e] = add(r{name}, {bias}){tag}"] if biased else []))
             if used:
                 declaration.equations(scores, "sp[b h q k] = gather(sp, distances)", "s[b h q k] = add(s, sp)")

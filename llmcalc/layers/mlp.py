@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from ..core.declaration import Declaration
@@ -43,6 +44,7 @@ class Mlp(Layer):
         padded_to: implementations pad the tokens to a multiple of this.
         adapter_rank: the matrices that read the input have low-rank corrections of this rank beside them.
         n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
+        unused: stored, but never run.
         streams: copies of every token that it runs on (ProphetNet).
     """
 
@@ -61,6 +63,7 @@ class Mlp(Layer):
     streams: int = 1
     adapter_rank: int | None = None
     n_adapters: int = 1
+    unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
@@ -98,6 +101,9 @@ class Mlp(Layer):
             declaration.axes["gt"] = self.n_global
             tags = "prefill nograd" if self.globals_dropped else "prefill"  # an encoder rests while tokens are decoded
             declaration.equations(*(f"{line.replace('b q', 'b gt')} | {tags}" for line in self._lines()))
+        if self.unused:
+            declaration.lines.clear()
+            declaration.tensors[:] = [replace(tensor, unused=True) for tensor in declaration.tensors]
         return declaration
 
     def _lines(self) -> list[str]:

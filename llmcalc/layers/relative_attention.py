@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
@@ -27,6 +29,8 @@ class RelativeAttention(Layer):
     causal: bool = False
     memory: int | None = None
     n_segments: int | None = None
+
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "sinusoids": "a sine and cosine of every distance"}
 
     def __post_init__(self) -> None:
         self.check()

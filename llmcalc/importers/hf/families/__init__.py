@@ -136,6 +136,15 @@ ibert             bert_kin.ibert
 mpnet             bert_kin.mpnet
 esm               bert_kin.esm
 luke              bert_kin.luke
+xmod              bert_blocks.xmod
+mobilebert        bert_blocks.mobilebert
+convbert          bert_blocks.convbert
+squeezebert       bert_blocks.squeezebert
+fnet              long_encoders.fnet
+nystromformer     long_encoders.nystromformer
+yoso              long_encoders.yoso
+mra               long_encoders.mra
+longformer        long_encoders.longformer
 xlnet             xlnet.xlnet
 xlm               xlnet.xlm
 flaubert          xlnet.xlm           xlm

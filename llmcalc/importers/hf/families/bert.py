@@ -109,12 +109,12 @@ def bert_mlp(config: Config) -> Mlp:
 
 def block(config: Config, attention: Layer | None = None, mlp: Layer | None = None, *, post: bool = True) -> Block:
     """Attention, cross-attention if asked for, and the feed-forward layer; BERT's, unless given."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    width = config.size("hidden_size")
     layers: dict[str, Layer] = {"attention": attention or bert_attention(config)}
-    if config.flag("add_cross_attention") and "add_cross_attention" in config.defaults:
+    if config.flag("add_cross_attention") and "is_decoder" in config.defaults:
         if not is_decoder(config):
             raise DescriptionError("add_cross_attention goes with is_decoder, and only with it", where=config.where)
-        layers["cross_attention"] = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
+        layers["cross_attention"] = bert_attention(config, cross=True, causal=False, unused=True)
     layers["mlp"] = mlp or bert_mlp(config)
     return Block("block", tuple(normed(name, layer, layernorm(config, width), post) for name, layer in layers.items()))
 

@@ -22,7 +22,7 @@ def distilbert(config: Config) -> Architecture:
     config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table is a parameter still
     mlp = Mlp(config.size("hidden_size"), config.size("hidden_dim"), activation, bias=True)
     stack = encoder(config, segments=False, mlp=mlp)
-    return _generator(config, stack, stack.d_model, activation)
+    return generator(config, stack, stack.d_model, activation)
 
 
 def electra(config: Config) -> Architecture:
@@ -35,10 +35,11 @@ def electra(config: Config) -> Architecture:
         return finish(
             config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(stack.d_model, 1))]
         )
-    return _generator(config, stack, narrow, "gelu")
+    return generator(config, stack, narrow, "gelu")
 
 
-def _generator(config: Config, stack: Stack, width: int, activation: str) -> Architecture:
+def generator(config: Config, stack: Stack, width: int, activation: str = "gelu") -> Architecture:
+    """The stack with ELECTRA's language-model head, of one bias whether tied or not."""
     if config.head() == "none":
         return finish(config, stack, [])
     head = Named("head", tied_head(config, width, spare_bias=False))

@@ -1,0 +1,142 @@
+"""Encoders whose blocks are not BERT's: X-MOD, MobileBERT, ConvBERT and SqueezeBERT."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
+from ....core.errors import DescriptionError
+from ....core.layer import Layer
+from ....layers.affine import Affine
+from ....layers.attention import Attention
+from ....layers.grouped_attention import GroupedAttention
+from ....layers.grouped_mlp import GroupedMlp
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....layers.span_attention import SpanAttention
+from ..config import Config
+from ..rules import divided, layernorm, repeated, sublayer
+from .bert import (
+    SEGMENTS_COMPARED,
+    encoder,
+    finish,
+    pooler,
+    tables,
+    tied_head,
+    transform,
+    with_head,
+)
+from .bert_kin import generator
+from .gpt import BIASED
+
+
+def xmod(config: Config) -> Architecture:
+    """X-MOD [pfeiffer2022]: an adapter for each language behind the feed-forward layer; one of them runs."""
+    post = not config.flag("pre_norm")
+    config.ignore("default_language ln_before_adapter adapter_reuse_layer_norm")
+    stack = encoder(config, post=post)
+    norm = layernorm(config, stack.d_model)
+    adapter = _adapter(config, norm, post)
+    found = stack.runs[0].block
+    *mixers, mlp = found.sublayers
+    mlp = Sublayer(mlp.name, mlp.branches, pre=None if post else norm)
+    whole = Block(found.name, (*mixers, mlp, adapter))
+    return with_head(config, replace(stack, runs=(replace(stack.runs[0], block=whole),)), activation="gelu")
+
+
+def _adapter(config: Config, norm: Norm, post: bool) -> Sublayer:
+    languages = config.get("languages")
+    if not isinstance(languages, list) or not languages or not all(isinstance(name, str) for name in languages):
+        raise DescriptionError("languages is a list of texts", where=config.where)
+    narrow = norm.d_model // config.size("adapter_reduction_factor")
+    first, *rest = dict.fromkeys(languages)
+    one = Mlp(norm.d_model, narrow, config.activation(), bias=True)
+    branches = (Branch(first, one), *(Branch(name, replace(one, unused=True)) for name in rest))
+    again = replace(norm, scale=False, bias=False)  # the feed-forward layer's own norm, applied once more
+    before = norm if config.flag("adapter_layer_norm") else again if config.flag("adapter_reuse_layer_norm") else None
+    return Sublayer("adapter", branches, pre=before, after=norm if post else None)
+
+
+def mobilebert(config: Config) -> Architecture:
+    """MobileBERT [sun2020]: bottlenecks around each block, several feed-forward layers in it, trigrams of tokens."""
+    width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
+    kind = config.word("normalization_type")
+    if kind not in ("no_norm", "layer_norm"):
+        raise DescriptionError(f"normalization_type is {kind!r}; it is no_norm or layer_norm", where=config.where)
+
+    def norm(size: int) -> Layer:
+        return Affine(size) if kind == "no_norm" else layernorm(config, size)
+
+    trigram = 3 if config.flag("trigram_input") else 1
+    joined = Linear(trigram * narrow, width, unused=trigram == 1 and narrow == width)
+    token, *others = tables(config, vocab, width)
+    inputs = (Named("token", replace(token.layer, d_model=narrow)), Named("join", joined), *others)  # type: ignore[type-var]
+    layers = _bottlenecked(config, norm)
+    runs = repeated(Block("block", layers), config.size("num_hidden_layers"))
+    stack = Stack("encoder", width, (*inputs, Named("norm", norm(width))), runs, (), "encoder")
+    head, pooled = config.head() or "mlm", [pooler(width)] if config.flag("classifier_activation") else []
+    if head == "none":
+        return finish(config, stack, pooled)
+    outputs = [*(pooled if head == "pretraining" else []), *transform(config, width)]
+    if width > narrow:  # the head's columns beyond the table's
+        outputs.append(Named("head_rest", Linear(width - narrow, vocab, bias=False, positions="logits")))
+    outputs.append(Named("head", tied_head(config, narrow)))
+    if head == "pretraining":
+        outputs.append(Named("next_sentence", Linear(width, SEGMENTS_COMPARED, positions="one")))
+    return finish(config, stack, outputs)
+
+
+def _bottlenecked(config: Config, norm: object) -> tuple[Sublayer, ...]:
+    width, within = config.size("hidden_size"), config.flag("use_bottleneck")
+    inner = config.size("intra_bottleneck_size") if within else width
+    config.ignore("intra_bottleneck_size true_hidden_size")
+    narrow_values, shared = config.flag("use_bottleneck_attention"), config.flag("key_query_shared_bottleneck")
+    make = norm  # of a size
+    inside = [
+        Sublayer("bottleneck_input", (Branch("linear", Linear(width, inner)),), post=make(inner), residual=False),  # type: ignore[operator]
+        Sublayer(
+            "bottleneck_attention",
+            (Branch("linear", Linear(width, inner, unused=narrow_values)),),
+            post=make(inner),  # type: ignore[operator]
+            residual=False,
+        ),
+    ]
+    wide = None if narrow_values or inner == width else width
+    attention = Attention(inner, config.size("num_attention_heads"), causal=False, d_input_v=wide, **BIASED)
+    mlp = Mlp(inner, config.size("intermediate_size"), config.activation(), bias=True)
+    parts = inside[: 1 + shared] if within else []
+    parts.append(sublayer("attention", attention, after=make(inner)))  # type: ignore[operator]
+    for index in range(config.size("num_feedforward_networks") - 1):
+        parts.append(sublayer(f"ffn{index}", mlp, after=make(inner)))  # type: ignore[operator]
+    parts.append(sublayer("mlp", mlp, after=make(inner)))  # type: ignore[operator]
+    if within:
+        parts.append(sublayer("bottleneck_output", Linear(inner, width), after=make(width)))  # type: ignore[operator]
+    return tuple(parts)
+
+
+def convbert(config: Config) -> Architecture:
+    """ConvBERT [jiang2020]: half the heads convolve; the feed-forward layer may be block-diagonal."""
+    width, narrow = config.size("hidden_size"), config.size("embedding_size")
+    if config.flag("add_cross_attention"):
+        raise DescriptionError("add_cross_attention is not understood", where=config.where)
+    heads = max(config.size("num_attention_heads") // config.size("head_ratio"), 1)
+    attention = SpanAttention(width, heads, config.size("conv_kernel_size"))
+    groups, d_ff = config.size("num_groups"), config.size("intermediate_size")
+    mlp = GroupedMlp(width, d_ff, config.activation(), groups, groups) if groups > 1 else None
+    stack = encoder(config, attention=attention, mlp=mlp, narrow=narrow)
+    return generator(config, replace(stack, role="encoder"), narrow)
+
+
+def squeezebert(config: Config) -> Architecture:
+    """SqueezeBERT [iandola2020]: every projection of a block in groups; the pooler is computed beside the head."""
+    width = config.size("hidden_size")
+    if config.size("embedding_size") != width:
+        raise DescriptionError("embedding_size is not hidden_size", where=config.where)
+    keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
+    divided(config, width, config.size("num_attention_heads"))
+    attention = GroupedAttention(width, config.size("num_attention_heads"), *(config.size(key) for key in keys))
+    groups = (config.size("intermediate_groups"), config.size("output_groups"))
+    mlp = GroupedMlp(width, config.size("intermediate_size"), config.activation(), *groups)
+    return with_head(config, encoder(config, attention=attention, mlp=mlp), pooled=True)
+

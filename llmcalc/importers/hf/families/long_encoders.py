@@ -1,0 +1,89 @@
+"""Encoders that mix tokens more cheaply: FNet, Nyströmformer, YOSO, MRA, Longformer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import DescriptionError, SizeError
+from ....layers.fourier_mixing import FourierMixing
+from ....layers.hashed_attention import HashedAttention
+from ....layers.linear import Linear
+from ....layers.local_attention import LocalAttention
+from ....layers.mlp import Mlp
+from ....layers.nystrom_attention import NystromAttention
+from ..config import Config
+from ..rules import grouped
+from .bert import bert_attention, block, encoder, finish, with_head
+
+OFFSET = 2  # rows before the first position
+
+
+def fnet(config: Config) -> Architecture:
+    """FNet [leethorp2021]: a Fourier transform instead of attention; a projection behind the tables."""
+    config.ignore("use_tpu_fourier_optimizations tpu_short_seq_length")
+    width = config.size("hidden_size")
+    stack = encoder(config, attention=FourierMixing(width))
+    stack = replace(stack, inputs=(*stack.inputs, Named("projection", Linear(width, width))))
+    return with_head(config, stack, pooled=True)
+
+
+def nystromformer(config: Config) -> Architecture:
+    """Nyströmformer [xiong2021]."""
+    if config.flag("inv_coeff_init_option"):
+        raise DescriptionError("inv_coeff_init_option is not understood", where=config.where)
+    landmarks, length = config.size("num_landmarks"), config.size("segment_means_seq_len")
+    if landmarks > length:
+        raise SizeError(f"num_landmarks ({landmarks}) is more than the {length} tokens", where=config.where)
+    attention = NystromAttention(
+        config.size("hidden_size"),
+        config.size("num_attention_heads"),
+        landmarks if landmarks < length else None,
+        config.optional_size("conv_kernel_size"),
+    )
+    return _unpooled(config, encoder(config, attention=attention, offset=OFFSET))
+
+
+def yoso(config: Config) -> Architecture:
+    """YOSO [zeng2021]."""
+    config.ignore("use_fast_hash lsh_backward")
+    attention = HashedAttention(
+        config.size("hidden_size"),
+        config.size("num_attention_heads"),
+        config.flag("use_expectation"),
+        config.size("num_hash"),
+        config.size("hash_code_len"),
+        config.optional_size("conv_window"),
+    )
+    return _unpooled(config, encoder(config, attention=attention, offset=OFFSET))
+
+
+def mra(config: Config) -> Architecture:
+    """MRA [zeng2022]: its approximation of attention from coarse to fine is not modelled; all pairs are counted."""
+    config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
+    attention = bert_attention(config)
+    note = "attention is counted over all pairs: its multi-resolution approximation is not modelled"
+    return replace(_unpooled(config, encoder(config, attention=attention, offset=OFFSET)), notes=(note,))
+
+
+def _unpooled(config: Config, stack: Stack) -> Architecture:
+    return finish(config, stack, []) if config.head() == "none" else with_head(config, stack)
+
+
+def longformer(config: Config) -> Architecture:
+    """Longformer [beltagy2020]: a window on both sides; projections for global tokens rest as none is chosen."""
+    layers, width, heads = (config.size(key) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
+    config.ignore("onnx_export")
+    windows = config.get("attention_window", 512)
+    windows = windows if isinstance(windows, list) else [windows] * layers
+    if len(windows) != layers or not all(type(size) is int and size > 0 for size in windows):
+        raise SizeError("attention_window is a positive number, or one for each layer", where=config.where)
+    longest = max(windows)
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True, padded_to=longest)
+    known: dict[int, Block] = {}
+    for window in windows:
+        attention = LocalAttention(width, heads, window, longest)
+        known[window] = known.get(window) or block(config, attention, mlp)
+    stack = replace(encoder(config, mlp=mlp), runs=grouped(known[window] for window in windows))
+    return with_head(config, stack, activation="gelu")
+

@@ -1,0 +1,79 @@
+"""Nyström attention [xiong2021]: the matrix of scores through a few landmarks, and a convolution over the values."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+STEPS = 6  # of the iteration that approximates the inverse of the landmarks' scores
+
+
+@record
+class NystromAttention(Layer):
+    """``y = (softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo``; ql, kl are means of segments.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads, of width d_model / n_heads.
+        n_landmarks: landmarks, each the mean of as many neighbouring tokens; None: as many as tokens, which is attention
+            as usual.
+        d_conv: taps of a depthwise convolution over the values, one filter a head; None: there is none.
+    """
+
+    d_model: int
+    n_heads: int
+    n_landmarks: int | None = None
+    d_conv: int | None = None
+
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "z": "the inverse so far, at first the scores transposed and scaled"}
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_heads", "d_model")
+
+    def declare(self) -> Declaration:
+        """Projections, three kernels, the iterated inverse, mix, convolution, output; no causal mask."""
+        declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads})
+        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
+        declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]")
+        for name in "qkv":
+            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]", f"{name}[b q h e] = add({name}, b{name})")
+        if self.n_landmarks:
+            declaration.axes |= {"lm": self.n_landmarks, "ln": self.n_landmarks, "lo": self.n_landmarks, "it": STEPS}
+            declaration.equations(*_NYSTROM)
+        else:
+            declaration.equations(*_FULL)
+        if self.d_conv:
+            declaration.axes["K"] = self.d_conv
+            declaration.weights("conv[h; K]")
+            declaration.equations("vc[b q h e] = v[b q h e] conv[h K]", "o[b q h e] = add(o, vc)")
+        declaration.equations("y[b q d] = o[b q h e] wo[h e d]", "y[b q d] = add(y, bo)")
+        return declaration
+
+
+_FULL = [
+    "s[b h q k] = q[b q h e] k[b k h e]",
+    "p[b h q k] = softmax(s)",
+    "o[b q h e] = p[b h q k] v[b k h e]",
+]
+_NYSTROM = [
+    "ql[b q h e] = add(q, q)",  # means of segments
+    "kl[b q h e] = add(k, k)",
+    "s1[b h q lm] = q[b q h e] kl[b lm h e]",
+    "s1[b h q lm] = softmax(s1)",
+    "s2[b h lm ln] = ql[b lm h e] kl[b ln h e]",
+    "s2[b h lm ln] = softmax(s2)",
+    "s3[b h lm k] = ql[b lm h e] k[b k h e]",
+    "s3[b h lm k] = softmax(s3)",
+    # four products a step: Z = Z/4 (13 I - A Z (15 I - A Z (7 I - A Z)))
+    "az[b h it lm ln] = s2[b h lm lo] z[b h it lo ln]",
+    "za[b h it lm ln] = az[b h it lm lo] az[b h it lo ln]",
+    "zb[b h it lm ln] = az[b h it lm lo] za[b h it lo ln]",
+    "z[b h it lm ln] = z[b h it lm lo] zb[b h it lo ln]",
+    "s1[b h q ln] = s1[b h q lm] z[b h lm ln]",
+    "vl[b h lm e] = s3[b h lm k] v[b k h e]",
+    "o[b q h e] = s1[b h q lm] vl[b h lm e]",
+]
