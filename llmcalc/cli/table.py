@@ -12,12 +12,19 @@ COMMANDS = {
     "fit": ("fit", "Tell whether a model fits on accelerators, and the most that does."),
     "compare": ("compare", "Set models side by side: structure and every quantity."),
     "explain": ("explain", "Show how a number is made: formulas, values, sources."),
+    "formats list": ("formats_list", "List number formats and mixtures of them."),
+    "hardware list": ("hardware_list", "List the accelerators."),
+    "hardware show": ("hardware_show", "Show an accelerator: memory, peaks, sources."),
     "presets list": ("presets_list", "List the models that are known by name."),
     "presets show": ("presets_show", "Print a preset, as written or resolved."),
     "presets search": ("presets_search", "Find presets by words, year and size."),
     "presets where": ("presets_where", "Tell which file a name is read from."),
 }
-GROUPS = {"presets": "Find and read the models that are known by name."}
+GROUPS = {
+    "formats": "Read the number formats that are known by name.",
+    "hardware": "Read the accelerators that are known by name.",
+    "presets": "Find and read the models that are known by name.",
+}
 
 
 def split(words: list[str]) -> tuple[str, list[str]]:
