@@ -63,7 +63,7 @@ MESH = (
     Option("--cp", "cp", "Training: context-parallel ranks.", kind=int, metavar="N"),
     Option("--sp", "sp", "Training: sequence parallelism beside tensor parallelism.", kind=bool, default=False),
     Option("--zero", "zero", "Training: ZeRO stage: 1, 2 or 3 (FSDP).", kind=int, metavar="STAGE"),
-    Option("--micro-batches", "micro_batches", "Training: micro-batches a step (default: --pp).", kind=int, metavar="N"),
+    Option("--micro-batches", "micro_batches", "Training: micro-batches a step (else --pp).", kind=int, metavar="N"),
     Option("--chunks", "chunks", "Training: model chunks of a stage, interleaved.", kind=int, metavar="N"),
 )  # fmt: skip
 STORED = (WEIGHTS, ONLY, KEEP)

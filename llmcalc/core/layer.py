@@ -13,6 +13,7 @@ from .errors import DescriptionError, SizeError, shown
 from .record import fields
 
 LARGEST_SIZE = 10**15
+LARGEST_NUMBER = 1e300
 
 
 class Layer:
@@ -64,7 +65,7 @@ class Layer:
                 self._check_size(name, value)
             elif base == "bool" and type(value) is not bool:
                 raise DescriptionError(f"{name} is {shown(value)}; it is true or false", where=self.kind())
-            elif base == "float" and not (type(value) in (int, float) and value == value and abs(value) < float("inf")):
+            elif base == "float" and not (type(value) in (int, float) and abs(value) < LARGEST_NUMBER):
                 raise DescriptionError(f"{name} is {shown(value)}; it is a finite number", where=self.kind())
             elif base == "str":
                 choices = self.CHOICES.get(name)

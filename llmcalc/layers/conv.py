@@ -41,8 +41,8 @@ class Conv(Layer):
 
     def declare(self) -> Declaration:
         """Weight ``[d_out, d_in / groups, taps]`` and a bias."""
-        declaration = Declaration({"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps, "ms": self.rate})
-        declaration.axes["qs"] = "q * ms"
+        axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
+        declaration = Declaration({**axes, "ms": self.rate, "qs": "q * ms"})
         declaration.weights("w[out; in; taps]", "b[out]")
         tag = " | constant" if self.of_data else ""
         declaration.equations(f"y[b qs out] = x[b qs in] w[out in taps]{tag}", "y[b qs out] = add(y, b)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
@@ -27,6 +29,12 @@ class LocalAttention(Layer):
     window: int
     padded_to: int | None = None
 
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "ones": "1 for every token of a chunk",
+        "padding": "which tokens are padding",
+    }
+
     def __post_init__(self) -> None:
         self.check()
         self.derive(padded_to=self.window)
@@ -41,9 +49,10 @@ class LocalAttention(Layer):
         chunks = f"{length // half} * ceil(q, Z)"  # as implemented, of half a window each
         declaration = Declaration(
             {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads, "Z": length, "qz": "q"},
-            as_torch={"qz": "ceil(q, Z) * Z", "ys": f"{chunks} - 1", "y": chunks},
+            as_torch={"qz": "ceil(q, Z) * Z"},
         )
         declaration.axes |= {"w": self.window, "wk": self.window, "wh": half, "wv": 3 * half}
+        declaration.axes |= {"ys": f"{chunks} - 1", "y": chunks}
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
         declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]")
         declaration.weights("wq_global[d | h e]", "wk_global[d | h e]", "wv_global[d | h e]", unused=True)

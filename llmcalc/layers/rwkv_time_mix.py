@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record

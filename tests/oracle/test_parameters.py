@@ -29,8 +29,8 @@ def test_stored_tensors(model_type: str, class_name: str) -> None:
         except UnsupportedError as refusal:
             pytest.skip(str(refusal))
         except SizeError as refusal:  # sizes that contradict each other; then the class must not run either
-            assert changes, refusal
-            assert not reference.runs(class_name, model_type, changes), refusal
+            if not changes or reference.runs(class_name, model_type, changes):
+                pytest.fail(f"refused, and yet it runs: {refusal}")
             continue
         sparse = {"model_type": model_type, "architectures": [class_name], **changes}
         assert llmcalc.params(llmcalc.load(sparse)).total == sum(p.numel() for p in model.parameters()), changes

@@ -27,9 +27,14 @@ def bert(config: Config) -> Architecture:
 def roberta(config: Config) -> Architecture:
     """RoBERTa [liu2019] and its kin, whose positions begin behind the padding token's id, and skip padding."""
     stack, padding = encoder(config), config.count("pad_token_id", 1)
-    placed = {"offset": padding + 1, "padding_id": padding}
-    inputs = (Named(name, replace(layer, **placed) if name == "position" else layer) for name, layer in stack.inputs)
-    return with_head(config, replace(stack, inputs=tuple(inputs)))
+
+    def placed(name: str, layer: Layer) -> Layer:
+        if isinstance(layer, Embedding) and name == "position":
+            return replace(layer, offset=padding + 1, padding_id=padding)
+        return layer
+
+    inputs = tuple(Named(name, placed(name, layer)) for name, layer in stack.inputs)
+    return with_head(config, replace(stack, inputs=inputs))
 
 
 def ernie(config: Config) -> Architecture:

@@ -123,7 +123,7 @@ def ultrabert(config: Config) -> Architecture:
 
 
 def _older_ultrabert(config: Config) -> list[str]:
-    """The kinds of layers that ``attention_windows``, one a layer, stand for; ``rope_theta`` is then such a list too."""
+    """The kinds of layers that ``attention_windows``, one a layer, stand for; ``rope_theta`` is then a list too."""
     windows, bases = config.get("attention_windows"), config.get("rope_theta")
     if windows is None:
         return []

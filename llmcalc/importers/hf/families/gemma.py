@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ....core.architecture import Architecture, Block
 from ....layers.head import Head
 from ..config import Config
@@ -54,7 +56,7 @@ def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architec
         limit = limit // 2 + 1  # the class turns the width into one side, itself included
 
     def block(name: str, kind: str, span: int | None) -> Block:
-        fields = {
+        fields: dict[str, Any] = {
             "qk_norm_unit_offset": True,
             "window": span,
             "logit_softcap": softcap,
@@ -62,7 +64,7 @@ def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architec
             "scale": scale,
             **changes,
         }
-        attention = rope_attention(config, layer_type=kind, **fields)  # type: ignore[arg-type]
+        attention = rope_attention(config, layer_type=kind, **fields)
         mlp = glu(config, activation="hidden_activation")
         return Block(
             name, (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm))

@@ -112,8 +112,9 @@ def jamba(config: Config) -> Architecture:
 
 _LETTERS = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
 _IGNORED_BY_NEMOTRON = (  # computed from others, for modules that the class never builds, or without effect in it
-    "num_hidden_layers sliding_window expand mamba_hidden_act mamba_proj_bias n_shared_experts num_nextn_predict_layers "
-    "time_step_rank mtp_layers_block_type mtp_hybrid_override_pattern partial_rotary_factor attention_head_dim mamba_ssm_cache_dtype "
+    "num_hidden_layers sliding_window expand mamba_hidden_act mamba_proj_bias n_shared_experts "
+    "num_nextn_predict_layers time_step_rank mtp_layers_block_type mtp_hybrid_override_pattern partial_rotary_factor "
+    "attention_head_dim mamba_ssm_cache_dtype "
     "tie_word_embeddings"  # the class never ties
 )
 _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
@@ -236,12 +237,12 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
     found = []
     if not attention.get("no_op"):
         group = attention.get("n_heads_in_group")
-        if type(group) is not int or group < 1 or heads % group:
+        if not isinstance(group, int) or group is True or group < 1 or heads % group:
             raise DescriptionError(f"n_heads_in_group is {shown(group)}; it divides {heads}", where=config.where)
         found.append(sublayer("attention", rope_attention(config, n_kv_heads=heads // group), pre=norm))
     if not feed.get("no_op"):
         factor = feed.get("ffn_mult")
-        if type(factor) not in (int, float) or factor <= 0:
+        if not isinstance(factor, (int, float)) or factor is True or factor <= 0:
             raise DescriptionError(f"ffn_mult is {shown(factor)}; it is a positive number", where=config.where)
         d_ff = -(-int(2 * factor * width / 3) // _NAS_MULTIPLE) * _NAS_MULTIPLE
         found.append(

@@ -101,8 +101,8 @@ def _falcon_norms(config: Config, grouped: bool) -> str:
 
 _MPT_ATTENTION = ("multihead_attention", "multiquery_attention")
 _MPT_KEYS = """
-    alibi alibi_bias_max attn_impl attn_pdrop attn_type attn_uses_sequence_id clip_qkv is_encoder_decoder prefix_lm qk_ln
-    softmax_scale
+    alibi alibi_bias_max attn_impl attn_pdrop attn_type attn_uses_sequence_id clip_qkv is_encoder_decoder prefix_lm
+    qk_ln softmax_scale
 """
 _MPT_UNUSED = """
     expansion_ratio embedding_fraction init_device learned_pos_emb logit_scale max_seq_len no_bias norm_type emb_pdrop

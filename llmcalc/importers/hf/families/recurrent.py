@@ -55,7 +55,7 @@ _KERNELS = (
 
 
 def xlstm(config: Config) -> Architecture:
-    """The large xLSTM [beck2025]: mLSTM layers alone, each with a SwiGLU behind it; matrices apart or in one."""
+    """The large xLSTM [beck2025]: mLSTM layers, each with a SwiGLU behind it; matrices apart or in one."""
     width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
     config.ignore(_KERNELS)
     if (config.optional_size("embedding_dim") or width) != width:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ....core.architecture import Architecture, Named
 from ....layers.mamba import Mamba
 from ....layers.mamba2 import Mamba2
@@ -43,8 +45,8 @@ def _mamba(config: Config, bcdt_norm: str) -> Architecture:
     )
 
 
-def time_step_limits(config: Config) -> dict[str, float | None]:
-    """The bounds of Mamba-2's time step, of which the upper one may be infinite."""
+def time_step_limits(config: Config) -> dict[str, Any]:
+    """The bounds of Mamba-2's time step as its fields, of which the upper one may be infinite."""
     limits = config.get("time_step_limit")
     if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # a pair: lower, upper
         return {}
