@@ -68,6 +68,7 @@ class Attention(Layer):
         gate_function: ``sigmoid`` or ``softplus``.
         sinks: a learned logit per head joins the softmax (gpt-oss).
         prefix: this many learned keys and values, made by a layer of kind ``prefix``, are seen by every query.
+        exclusive: a learned share of the output along the token's own value is taken out, one share a head (NeoMME).
         values_are_keys: no value projection; the keys serve as values.
         kv_reused: keys and values are those of an earlier layer: no projections of them, no cache (Gemma 3n).
         v_norm: a norm without a weight on each value head.
@@ -134,6 +135,7 @@ class Attention(Layer):
     gate_function: str = "sigmoid"
     sinks: bool = False
     prefix: int | None = None
+    exclusive: bool = False
     values_are_keys: bool = False
     kv_reused: bool = False
     v_norm: bool = False
@@ -237,6 +239,8 @@ class Attention(Layer):
             declaration.weights("o_norm[h v]", unused=self.unused)
         if self.sinks:
             declaration.weights("sinks[h]", unused=self.unused)
+        if self.exclusive:
+            declaration.weights("alpha[h]", unused=self.unused)
         if self.positions == "projected":
             declaration.weights("wr[d | h e]", unused=self.unused)
         if self.positions == "relative":
@@ -309,6 +313,9 @@ class Attention(Layer):
 
     def _output(self) -> list[str]:
         lines = []
+        if self.exclusive:
+            lines += ["own[b q g v] = l2norm(v)", "along[b q h v] = mul(o, own)", "along[b q h v] = mul(along, alpha)"]
+            lines += ["o[b q h v] = add(o, along)"]
         if self.gated:
             axes = self._gate_axes()
             lines += [

@@ -25,6 +25,7 @@ class Linear(Layer):
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
         unused: stored, but never run.
+        share: identity of the matrix; matrices that share one are stored once, also if one is the other's transpose.
     """
 
     d_in: int
@@ -35,6 +36,7 @@ class Linear(Layer):
     merge: int = 1
     dropped: bool = False
     unused: bool = False
+    share: str | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
@@ -48,7 +50,8 @@ class Linear(Layer):
         if self.merge > 1 and self.positions == "all":
             rows, axes["qg"] = "b qg", f"ceil(q, {self.merge})"
         declaration = Declaration(axes)
-        declaration.weights("w[in | out]", *(["b[out]"] if self.bias else []), unused=self.unused)
+        declaration.weights("w[in | out]", share=self.share, unused=self.unused)
+        declaration.weights(*(["b[out]"] if self.bias else []), unused=self.unused)
         if self.unused:
             return declaration
         tag = " | nograd" if self.dropped else ""

@@ -20,6 +20,7 @@ class Norm(Layer):
         bias: whether there is a bias ``b [d_model]``.
         eps: added under the root.
         gate_rank: the result is multiplied by ``sigmoid(silu(y w_in) w_out)``, a gate of this rank (A.X K2).
+        unused: stored, but never run.
         unit_offset: the weight is stored as ``w - 1`` (Gemma); costs nothing.
     """
 
@@ -30,6 +31,7 @@ class Norm(Layer):
     eps: float = 1e-5
     unit_offset: bool = False
     gate_rank: int | None = None
+    unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"function": ("rmsnorm", "layernorm")}
 
@@ -37,9 +39,11 @@ class Norm(Layer):
         """Axes ``d``; see the class for the equation."""
         declaration = Declaration({"d": self.d_model})
         if self.scale:
-            declaration.weights("w[d]")
+            declaration.weights("w[d]", unused=self.unused)
         if self.bias:
-            declaration.weights("b[d]")
+            declaration.weights("b[d]", unused=self.unused)
+        if self.unused:
+            return declaration
         arguments = ", ".join(["x", *(tensor.name for tensor in declaration.tensors)])
         declaration.equations(f"y[b q d] = {self.function}({arguments})")
         if self.gate_rank:

@@ -150,6 +150,8 @@ xlm               xlnet.xlm
 flaubert          xlnet.xlm           xlm
 deberta           deberta.deberta
 deberta-v2        deberta.deberta_v2
+neomme            neomme.neomme
+modernbert-decoder encoders.modernbert_decoder
 modernbert        encoders.modernbert
 eurobert          encoders.eurobert    llama
 ultrabert         encoders.ultrabert

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import DescriptionError
 from ....core.layer import Layer
@@ -30,15 +32,29 @@ KINDS = ("full_attention", "sliding_attention")
 
 def modernbert(config: Config) -> Architecture:
     """ModernBERT [warner2024]: gated feed-forward layers, windows to both sides, no norm before the first attention."""
+    config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
+    half = config.size("local_attention") // 2
+    return _modernbert(config, _headed(config), causal=False, window=half + 1)
+
+
+def modernbert_decoder(config: Config) -> Architecture:
+    """Ettin [weller2025]: ModernBERT as a decoder, its windows half as long."""
+    kind = config.head() or "causal"
+    if kind not in ("causal", "none"):
+        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+    half = config.count("local_attention") // 2
+    window = config.optional_size("sliding_window") or half or None
+    return _modernbert(config, kind == "causal", causal=True, window=window)
+
+
+def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | None) -> Architecture:
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = layernorm(config, width, "norm_eps", bias=config.flag("norm_bias"))
     mlp = glu(config, bias=config.flag("mlp_bias"), activation="hidden_activation")
     config.ignore("global_rope_theta local_rope_theta reference_compile initializer_cutoff_factor mlp_dropout")
-    config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
     period = config.size("global_attn_every_n_layers", 3)
     default = [KINDS[bool(index % period)] for index in range(layers)]
-    half = config.size("local_attention") // 2
-    kinds = {kind: _bidirectional(config, kind, half + 1) for kind in KINDS}
+    kinds = {kind: _windowed(config, kind, window, causal) for kind in KINDS}
     known: dict[tuple[str, bool], Block] = {}
     order = []
     for index, kind in enumerate(layer_types(config, layers, default)):
@@ -47,13 +63,16 @@ def modernbert(config: Config) -> Architecture:
             known[kind, not index] = block if index else _without_first_norm(block)
         order.append(known[kind, not index])
     outputs = [Named("final_norm", norm)]
-    if _headed(config):
+    if headed:
         activation, biased = config.activation("classifier_activation"), config.flag("classifier_bias")
         dense = Linear(width, width, bias=biased, activation=activation, positions="logits")
         head = Head(config.size("vocab_size"), width, shared_table(config), bias=config.flag("decoder_bias"))
         outputs += [Named("transform", dense), Named("transform_norm", norm), Named("head", head)]
     config.ignore("classifier_activation classifier_bias decoder_bias")
-    return _encoder(config, (_token(config), Named("norm", norm)), grouped(order), outputs)
+    architecture = _encoder(config, (_token(config), Named("norm", norm)), grouped(order), outputs)
+    if not causal:
+        return architecture
+    return replace(architecture, stacks=(replace(architecture.stacks[0], name="decoder", role="decoder"),))
 
 
 def _without_first_norm(block: Block) -> Block:
@@ -62,9 +81,9 @@ def _without_first_norm(block: Block) -> Block:
     return Block("first", (bare, *rest))
 
 
-def _bidirectional(config: Config, kind: str, window: int) -> Attention:
+def _windowed(config: Config, kind: str, window: int | None, causal: bool = False) -> Attention:
     limit = window if kind == "sliding_attention" else None
-    return rope_attention(config, layer_type=kind, causal=False, window=limit)
+    return rope_attention(config, layer_type=kind, causal=causal, window=limit)
 
 
 def _of(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:
@@ -107,7 +126,7 @@ def ultrabert(config: Config) -> Architecture:
     norm, mlp = rmsnorm(config, width), glu(config, bias=config.flag("mlp_bias"))
     default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(layers)]
     order = layer_types(config, layers, default)
-    kinds = {kind: _bidirectional(config, kind, config.size("sliding_window") + 1) for kind in KINDS}
+    kinds = {kind: _windowed(config, kind, config.size("sliding_window") + 1) for kind in KINDS}
     blocks = {kind: prenorm_block(kind, norm, attention=layer, mlp=mlp) for kind, layer in kinds.items()}
     for kind in order:
         _of(kinds, kind, config)
