@@ -172,14 +172,14 @@ def minimum(a: Any, b: Any) -> Any:
     """The smaller one, by arithmetic alone so that arrays pass through."""
     if _is_form(a, b):
         return _atom("min", a, b)
-    return (a + b - abs(a - b)) // 2
+    return _half(a + b - abs(a - b))
 
 
 def maximum(a: Any, b: Any) -> Any:
     """The larger one."""
     if _is_form(a, b):
         return _atom("max", a, b)
-    return (a + b + abs(a - b)) // 2
+    return _half(a + b + abs(a - b))
 
 
 def remainder(a: Any, b: Any) -> Any:
@@ -209,8 +209,10 @@ def pairs(q: Any, k: Any, w: Any = 0) -> Any:
     if _is_form(q, k, w):
         return _atom("pairs", q, k, w) if _is_form(w) or w else _atom("pairs", q, k)
     cached = k - q
-    growing = q if isinstance(w, int) and w == 0 else minimum(maximum(w - cached, 0), q)
-    return growing * cached + growing * (growing + 1) // 2 + (q - growing) * w
+    if isinstance(w, int) and w == 0:
+        return q * cached + _half(q * (q + 1))
+    growing = minimum(maximum(w - cached, 0), q)
+    return growing * cached + _half(growing * (growing + 1)) + (q - growing) * w
 
 
 def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
@@ -227,7 +229,12 @@ def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
 
 def _chunked(n: Any, z: Any) -> Any:
     whole, rest = n // z, n % z
-    return whole * (z * (z + 1) // 2) + rest * (rest + 1) // 2
+    return whole * (z * (z + 1) // 2) + _half(rest * (rest + 1))
+
+
+def _half(even: Any) -> Any:
+    """Half of an even number; arrays are divided, which is many times faster than rounding a quotient down."""
+    return even // 2 if isinstance(even, int) else even / 2
 
 
 FUNCTIONS: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any
 from .architecture import Architecture, Stack, declare
 from .errors import InputError, SizeError, UnknownNameError, shown
 from .form import Form, lift, symbol
-from .record import record
+from .record import fields, record
 
 MODES = ("forward", "train", "decode")
 ATTENTION = ("causal", "dense")
@@ -73,26 +73,14 @@ class Workload:
         Raises:
             InputError: two lengths for a model that has one; a sequence beyond a learned table of positions.
         """
-        decode = self.mode == "decode"
-        if architecture.is_encoder_decoder and not decode:
-            new, source, fresh = self.target_seq or self.seq, self.seq, self.seq
-        else:
-            new, fresh = self.seq, 0
-            source = self.source if self.source is not None else self.context
-            if self.target_seq is not None and not architecture.is_encoder_decoder:
-                hint = "only an encoder-decoder model has two lengths"
-                raise InputError(f"{architecture.name} has one stack of tokens", where="--target-seq", hint=hint)
+        if self.target_seq is not None and not architecture.is_encoder_decoder:
+            hint = "only an encoder-decoder model has two lengths"
+            raise InputError(f"{architecture.name} has one stack of tokens", where="--target-seq", hint=hint)
+        sizes = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = symbol_values(architecture.is_encoder_decoder and self.mode != "decode", **sizes)
         if not self.extend:
-            self._check_positions(architecture, self.context + new, fresh)
-        return {
-            "b": self.batch,
-            "q": new,
-            "c": self.context,
-            "k": self.context + new,
-            "s": source,
-            "n": fresh,
-            "p": self.patches,
-        }
+            self._check_positions(architecture, found["k"], found["n"])
+        return found
 
     def _check_positions(self, architecture: Architecture, keys: int, fresh: int) -> None:
         for stack in _of_tokens(architecture):
@@ -103,6 +91,17 @@ class Workload:
                 flag = "--target-seq" if self.target_seq and not beside else flag
                 message = f"{tokens} tokens are beyond the {limit} positions that {architecture.name} has learned"
                 raise InputError(message, where=flag, hint="--extend counts them as if the table were longer")
+
+
+def symbol_values(
+    two_lengths: bool, *, batch: Any, seq: Any, context: Any, target_seq: Any, source: Any, patches: Any, **_: Any
+) -> dict[str, Any]:
+    """The value of every workload symbol, for integers or arrays; ``two_lengths``: an encoder runs beside a decoder."""
+    if two_lengths:
+        new, source, fresh = seq if target_seq is None else target_seq, seq, seq
+    else:
+        new, source, fresh = seq, context if source is None else source, 0
+    return {"b": batch, "q": new, "c": context, "k": context + new, "s": source, "n": fresh, "p": patches}
 
 
 def stack_positions(stack: Stack) -> int | None:
