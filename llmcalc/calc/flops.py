@@ -64,11 +64,15 @@ class Flops:
         return _sum(self.works, matmul=False)
 
     @cached_property
+    def backward_form(self) -> Form:
+        """Contractions of the backward pass; 0 outside of training."""
+        return _backward(self.works) if self.workload.mode == "train" else lift(0)
+
+    @cached_property
     def form(self) -> Form:
         """All work of the mode, both passes in training."""
-        if self.workload.mode != "train":
-            return self.matmul_form + self.other_form
-        return self.matmul_form + _backward(self.works) + self.other_form * PASSES_OF_OTHER
+        passes = PASSES_OF_OTHER if self.workload.mode == "train" else 1
+        return self.matmul_form + self.backward_form + self.other_form * passes
 
     @cached_property
     def values(self) -> dict[str, Any]:

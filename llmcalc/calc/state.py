@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, declare
 from ..core.declaration import Declaration, State
+from ..core.errors import UnsupportedError
 from ..core.form import Form, ceil, lift
 from ..core.ledger import Entry, stack_entries
 from ..core.record import record
@@ -53,6 +54,27 @@ class StateSize:
         total = lift(0)
         for kept in self.kept:
             total = total + kept.elements * kept.entry.applied
+        return total
+
+    @cached_property
+    def bits_form(self) -> Form:
+        """Bits as a closed form of the workload; every row of a quantised cache in whole blocks.
+
+        Raises:
+            UnsupportedError: a cache in a format whose blocks do not follow the rows.
+        """
+        total = lift(0)
+        for kept in self.kept:
+            role, tensors = kept.state.role, kept.entry.applied
+            if self.cache and role in CACHED:
+                cache = self.cache
+                if cache.flat or cache.rows > 1 or cache.column_bits:
+                    raise UnsupportedError(f"a cache in {cache.name} has no closed form", where="--cache")
+                each = cache.bits_of(1, kept.columns) - cache.tensor_bits
+                rows = Form({atoms: factor // kept.columns for atoms, factor in kept.elements.terms.items()})
+                total = total + (rows * each + cache.tensor_bits) * tensors
+            else:
+                total = total + kept.elements * (BYTES[ROLE_DTYPES[role] or self.dtype] * BITS_A_BYTE * tensors)
         return total
 
     @cached_property

@@ -42,11 +42,19 @@ def accelerators() -> list[str]:
     return sorted(lookup.accelerators())
 
 
+def swept() -> list[str]:
+    """Quantities that can be swept."""
+    from ..sweep import QUANTITIES
+
+    return list(QUANTITIES)
+
+
 SOURCES: dict[str, Callable[[], list[str]]] = {
     "models": models,
     "layouts": layouts,
     "quantities": quantities,
     "formats": formats,
+    "swept": swept,
     "accelerators": accelerators,
 }
 

@@ -28,7 +28,9 @@ def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any])
     return Document(
         f"{len(formats)} number formats, {len(mixtures)} mixtures",
         lambda: envelope("formats list", {}, _formats_data(formats, mixtures)),
-        subtitle=("bits each: of a weight in a large matrix, scales included; checked: no figure was read in its source",),
+        subtitle=(
+            "bits each: of a weight in a large matrix, scales included; checked: no figure was read in its source",
+        ),
         tables=(
             Table("number formats", columns, rows),
             Table(

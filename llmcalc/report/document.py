@@ -38,7 +38,8 @@ class Column:
             ``number`` is a small integer, ``count`` an exact one, with 174.6 B beside it;
             ``bytes`` is a count with 325.2 GiB beside it;
             ``change`` is a count with its sign, ``ratio`` a multiple of the first;
-            ``share`` is a part of 1, drawn as a bar.
+            ``share`` is a part of 1, drawn as a bar; ``bar`` is the bar alone;
+            ``about`` is a count that need not be read to the last digit, ``about bytes`` one of bytes.
         optional: what a narrow terminal leaves out first (the highest number goes first; 0: never).
     """
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .document import Cell, Column, Table
-from .numbers import BYTES, change, exact, percent, ratio, short
+from .numbers import ABOUT, BYTES, about, change, exact, percent, ratio, short
 
 GAP = 2
 BROKEN_TEXT = 16  # a text may be broken into lines of this width before another column is given up
@@ -47,9 +47,16 @@ def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
         found = [_piece(column.title, digits, True, given_up)]
         return [*found, _piece("", brief, True, given_up or SHORT_FORM)] if any(brief) else found
     if column.kind == "share":
-        shares = tuple(float(cell or 0) for cell in cells)
+        shares = tuple(map(_share, cells))
         bars = Piece("", ["" for _ in cells], False, SHORTEST_BAR, LONGEST_BAR, BAR, shares)
         return [_piece(column.title, [percent(share) for share in shares], True, given_up), bars]
+    if column.kind == "bar":
+        return [
+            Piece(column.title, ["" for _ in cells], False, SHORTEST_BAR, 2 * LONGEST_BAR, 0, tuple(map(_share, cells)))
+        ]
+    if column.kind.startswith(ABOUT):
+        unit = column.kind.removeprefix(ABOUT).strip()
+        return [_piece(column.title, [about(float(cell or 0), unit) for cell in cells], True, given_up)]
     texts = [_text(cell, column.kind) for cell in cells]
     if column.kind == "group":
         texts = ["" if at and text == texts[at - 1] else text for at, text in enumerate(texts)]
@@ -57,6 +64,10 @@ def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
     if column.kind == "text":
         piece = piece._replace(least=min(piece.most, max(BROKEN_TEXT, len(column.title))))
     return [piece]
+
+
+def _share(cell: Cell) -> float:
+    return float(cell or 0)
 
 
 def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:

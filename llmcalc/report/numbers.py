@@ -5,6 +5,7 @@ from __future__ import annotations
 _SCALES = ((12, "T"), (9, "B"), (6, "M"), (3, "K"))
 _DIGITS = 4
 BYTES = "bytes"
+ABOUT = "about"
 _BINARY = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 
 
@@ -63,6 +64,15 @@ def short(number: int, unit: str) -> str:
     ('2.000 GiB', '2.147 B')
     """
     return binary(number) if unit == BYTES else human(number)
+
+
+def about(value: float, unit: str) -> str:
+    """A value in its short form alone; small ones in full.
+
+    >>> about(3.4912e14, ""), about(2.0**31, "bytes"), about(12.0, "")
+    ('349.1 T', '2.000 GiB', '12')
+    """
+    return short(round(value), unit) or f"{value:,.6g}"
 
 
 def percent(share: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..document import Cell, Column, Document, Fact, Table
-from ..numbers import BYTES, change, exact, percent, ratio, short
+from ..numbers import ABOUT, BYTES, about, change, exact, percent, ratio, short
 from ..outline import derivation, outline
 
 
@@ -57,6 +57,8 @@ def _cell(value: Cell, column: Column) -> str:
         return _number(int(value), column.kind)
     if column.kind == "change":
         return change(int(value))
+    if column.kind.startswith(ABOUT):
+        return about(float(value), column.kind.removeprefix(ABOUT).strip())
     writers = {"share": percent, "ratio": ratio}
     return writers[column.kind](value) if column.kind in writers else str(value)
 

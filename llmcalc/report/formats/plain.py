@@ -8,7 +8,7 @@ from ..document import Cell, Document, Fact, Table
 from ..outline import derivation, outline
 
 GAP = "  "
-NUMERIC = ("number", "count", "bytes", "change", "ratio", "share")
+NUMERIC = ("number", "count", "bytes", "about", "about bytes", "bar", "change", "ratio", "share")
 
 
 def render(document: Document) -> str:

@@ -1,0 +1,111 @@
+"""The answer to ``sweep``: a table of all points, and a chart of the first quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from math import log
+from typing import Any
+
+from ..core.errors import SizeError
+from ..sweep import UNITS, Sweep
+from .document import Column, Document, Table
+from .envelope import envelope, model_inputs
+from .model import structure, title, warnings
+from .numbers import ABOUT, BYTES
+from .workload import formula_note
+
+MOST_ROWS, MOST_CHARTED = 100_000, 32
+LINEAR_UP_TO = 100  # where the largest value is this many times the smallest, a chart is logarithmic
+
+
+def sweep_document(result: Sweep) -> Document:
+    """The document of a sweep.
+
+    Raises:
+        SizeError: more points than anybody prints.
+    """
+    if result.points > MOST_ROWS:
+        hint = f"{MOST_ROWS:,} are printed at most; llmcalc.sweep.sweep gives arrays"
+        raise SizeError(f"{result.points:,} points are too many to print", where="--over", hint=hint)
+    architecture = result.architecture
+    varied = ", ".join(f"{axis.name.replace('_', '-')} ({len(axis.values)})" for axis in result.axes)
+    notes = [formula_note(name, form) for name, form in result.forms.items() if form.symbols()]
+    fixed = {name: value for name, value in result.fixed.items() if value not in (None, False)}
+    fixed = {name: value for name, value in fixed.items() if name not in {axis.name for axis in result.axes}}
+    held = " · ".join(f"{name} {value}" for name, value in fixed.items())
+    return Document(
+        f"{title(architecture)}: {result.points} points over {varied}",
+        lambda: _record(result),
+        subtitle=(*structure(architecture), f"fixed: {held}"),
+        warnings=warnings(architecture),
+        tables=(_table(result), _chart(result)),
+        notes=("float64 over exact coefficients: right to 1 part in 10^15, exact=False; k is 1024", *notes),
+    )
+
+
+def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
+    """(sizes, values) of every point, the last axis first."""
+    arrays = [result.values[name].ravel().tolist() for name in result.values]
+    points = product(*(axis.values for axis in result.axes))
+    for sizes, *values in zip(points, *arrays, strict=True):
+        yield sizes, tuple(values)
+
+
+def _table(result: Sweep) -> Table:
+    rows: list[tuple[Any, ...]] = [(*sizes, *values) for sizes, values in _rows(result)]
+    columns = [Column(axis.name.replace("_", "-"), "number") for axis in result.axes]
+    return Table("", (*columns, *(Column(_title(name), _kind(name)) for name in result.values)), rows)
+
+
+def _title(name: str) -> str:
+    unit = _unit(name)
+    return name if name.endswith(unit) else f"{name} ({unit})"
+
+
+def _unit(name: str) -> str:
+    return BYTES if name == "state.bytes" else UNITS[name.partition(".")[0]]
+
+
+def _kind(name: str) -> str:
+    return f"{ABOUT} {BYTES}" if _unit(name) == BYTES else ABOUT
+
+
+def _chart(result: Sweep) -> Table:
+    """Bars of the first quantity: from zero, or logarithmic where the values span orders of magnitude."""
+    name = next(iter(result.values))
+    points = list(_rows(result))
+    step = -(-len(points) // MOST_CHARTED)
+    points = points[::step]
+    values = [value[0] for _, value in points]
+    low, high = min(values), max(values)
+    logarithmic = low > 0 and high / low > LINEAR_UP_TO
+    scale = "logarithmic" if logarithmic else "from zero"
+    share = _logarithmic(low, high) if logarithmic else lambda value: value / high if high else 0.0
+    labels = [
+        " · ".join(f"{axis.name} {size:,}" for axis, size in zip(result.axes, sizes, strict=True))
+        for sizes, _ in points
+    ]
+    rows: list[tuple[Any, ...]] = [(label, value, share(value)) for label, value in zip(labels, values, strict=True)]
+    every = f", every {step}th point" if step > 1 else ""
+    columns = (Column("point", "name"), Column(name, _kind(name)), Column(scale, "bar"))
+    return Table(f"{name}, {scale}{every}", columns, rows)
+
+
+def _logarithmic(low: float, high: float) -> Any:
+    """A tenth for the smallest, all of the width for the largest."""
+    least = 0.1
+    return lambda value: least + (1 - least) * log(value / low) / log(high / low)
+
+
+def _record(result: Sweep) -> dict[str, Any]:
+    inputs = {**model_inputs(result.architecture), **result.fixed, "exact": result.exact}
+    axes = [{"name": axis.name, "values": list(axis.values)} for axis in result.axes]
+    data = {
+        "axes": axes,
+        "values": {name: values.tolist() for name, values in result.values.items()},
+        "units": {name: _unit(name) for name in result.values},
+        "closed_forms": {name: str(form) for name, form in result.forms.items()},
+        "exact": result.exact,
+    }
+    return envelope("sweep", inputs, data)
