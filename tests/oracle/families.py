@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from llmcalc.importers.hf import families
@@ -12,7 +9,6 @@ from llmcalc.importers.hf import families
 from . import perturb, reference
 
 SEEDS = (0, 1, 2)
-NEEDS_MORE = "the class is not built from its config alone"
 
 
 def shared() -> list[str]:
@@ -25,15 +21,7 @@ def cases(headless: bool) -> list[tuple[str, str]]:
     return [(name, class_name) for name in shared() for class_name in reference.classes(name, headless)]
 
 
-@cache
-def defaults(model_type: str) -> dict[str, Any]:
-    """The class's defaults, as shipped."""
-    file = files("llmcalc").joinpath("data", "hf", f"{model_type}.json")
-    found: dict[str, Any] = json.loads(file.read_text("utf-8"))["defaults"]
-    return found
-
-
 def variants(model_type: str, class_name: str) -> list[dict[str, Any]]:
     """The class-default config (no changes) and tiny ones, as far as they can be built."""
-    drawn = [perturb.tiny(model_type, class_name, seed, defaults(model_type)) for seed in SEEDS]
+    drawn = [perturb.tiny(model_type, class_name, seed) for seed in SEEDS]
     return [{}, *(changes for changes in drawn if changes is not None)]

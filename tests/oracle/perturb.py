@@ -1,4 +1,4 @@
-"""Tiny configs, drawn at random from a fixed seed: sizes by the name of a key, switches flipped, what cannot be built left out."""
+"""Tiny configs drawn from a fixed seed: sizes by a key's name, switches flipped; what cannot be built is drawn again."""
 
 from __future__ import annotations
 
@@ -10,37 +10,97 @@ from . import reference
 
 VOCAB = 97
 ATTEMPTS = 24
-RULES: tuple[tuple[str, tuple[int, ...]], ...] = (
-    (r"(^|_)vocab_size$", (VOCAB, 101)),
-    (r"^(num_)?(hidden_|encoder_|decoder_)?layers$|^n_layers?$|num_(en|de)coder_layers$", (2, 3, 4)),
+Rules = tuple[tuple[str, tuple[int, ...]], ...]
+RULES: Rules = (
+    (r"(^|_)vocab_size($|_)|^n_words$", (VOCAB, 101)),
+    (r"^(num_)?(hidden_|encoder_|decoder_)?layers$|^n_layers?$|num_(en|de)coder_layers$|^depth$", (2, 3, 4)),
     (r"(key_value|kv)_heads$", (1, 2)),
     (r"(attention_heads|_heads|^n_heads?)$", (2, 4)),
-    (r"^(hidden_size|d_model|n_embd|dim)$", (32, 64)),
+    (r"^(hidden_size|d_model|n_embd|dim|emb_dim)$", (32, 64)),
     (r"^embedding_size$", (16, 24)),
     (r"(intermediate_size|ffn_dim|d_ff|_inner|ffn_hidden_size)$", (40, 56)),
-    (r"^(head_dim|d_kv)$", (8, 16)),
+    (r"(head_dim|^d_kv)$", (8, 16)),
     (r"(max_.*position_embeddings|n_positions|n_ctx)$", (64, 80)),
     (r"^(n_routed_experts|num_experts|num_local_experts)$", (4, 8)),
-    (r"(experts_per_tok|top_k)$", (1, 2)),
-    (r"^(n_group|topk_group)$", (1, 2)),
+    (r"(experts_per_tok|top_k|topk)$", (1, 2)),
+    (r"^rotary_dim$", (4, 8)),
+    (r"^(mamba_)?n_groups$", (1, 2)),
+    (r"^(n_group|topk_group|n_shared_experts)$", (1, 2)),
     (r"^(sliding_window|attention_window|block_size|local_radius)$", (8, 16)),
     (r"num_buckets$", (8, 16)),
+    (r"^indexer_budget$", (8, 16)),
+    (r"^indexer_compress_ratio$", (4, 8)),
 )
+# tried where nothing else runs: layers enough for every kind of them, and heads that go together
+TAME: Rules = (
+    (r"^(num_)?(hidden_)?layers$|^n_layers?$", (8,)),
+    (r"(key_value_heads|attention_heads)$", (4,)),
+    (r"^(experts_per_tok|num_experts_per_tok)$", (2,)),
+    (r"^(n_group|topk_group)$", (1,)),
+    (r"^qk_(rope|nope)_head_dim$|^v_head_dim$|^index_head_dim$", (16,)),
+)
+# what a class needs besides sizes, or where the length of a list goes with a number
+FIXED: dict[str, dict[str, Any]] = {
+    "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
+    "cohere_compass_text": {
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": 10000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+        }
+    },
+    "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0, "clip_qkv": 8.0}, "tie_word_embeddings": False},
+    "esm": {"pad_token_id": 1, "mask_token_id": 32},
+    "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
+    "granitemoehybrid": {"num_hidden_layers": 3, "layer_types": ["mamba", "attention", "mamba"]},
+    "longcat_flash": {"zero_expert_num": 0},
+    "lfm2_moe": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
+    "mamba2": {"hidden_size": 32, "expand": 2, "num_heads": 4, "head_dim": 16},
+    "mpnet": {"relative_attention_num_buckets": 32},
+    "squeezebert": {"hidden_size": 32, "embedding_size": 32},
+    "xlstm": {"hidden_size": 128, "num_heads": 4},
+    "xmod": {"languages": ["en_XX", "de_DE"], "default_language": "en_XX"},
+    "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
+    "zamba2": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
+}
 SPECIAL = re.compile(r"_token_id$")
-KEPT_SWITCHES = {"is_encoder_decoder", "is_decoder", "use_cache", "return_dict", "use_bfloat16", "add_cross_attention"}
+KEPT_SWITCHES = {
+    "is_encoder_decoder",
+    "is_decoder",
+    "add_cross_attention",
+    "use_cache",
+    "use_bfloat16",
+    "bi_data",  # halves the batch
+    "output_router_logits",
+    "use_bidirectional_attention",  # the class caches what no decoder asks for
+}
 
 
-def tiny(model_type: str, class_name: str, seed: int, defaults: dict[str, Any]) -> dict[str, Any] | None:
-    """Changes to the class's ``defaults`` that can be built, or None if no draw can."""
+def tiny(model_type: str, class_name: str, seed: int, *, runs: bool = False) -> dict[str, Any] | None:
+    """Changes to the class's defaults that can be built (and, if asked, run), or None if no draw can."""
     generator = random.Random(f"{model_type} {class_name} {seed}")
     for attempt in range(ATTEMPTS):
-        changes = _draw(generator, defaults, flips=max(0.0, 0.4 - attempt / ATTEMPTS))
-        if _can_be_built(class_name, model_type, changes):
+        changes = _draw(generator, model_type, attempt)
+        if _can_be_built(class_name, model_type, changes) and (
+            not runs or reference.runs(class_name, model_type, changes)
+        ):
             return changes
     return None
 
 
-def _draw(generator: random.Random, defaults: dict[str, Any], flips: float) -> dict[str, Any]:
+def _draw(generator: random.Random, model_type: str, attempt: int) -> dict[str, Any]:
+    """Changes to a class and the configs within it, with fewer switches flipped at each attempt."""
+    flips = max(0.0, 0.4 - attempt / ATTEMPTS)
+    fill, rules = attempt >= ATTEMPTS // 3, (*TAME, *RULES) if attempt >= ATTEMPTS // 2 else RULES
+    changes = _changes(generator, reference.defaults(model_type), flips, fill, rules)
+    for key, inner in reference.inner_defaults(model_type).items():
+        changes[key] = {"model_type": inner["model_type"], **_changes(generator, inner, flips, fill, rules)}
+    return {**changes, **FIXED.get(model_type, {})}
+
+
+def _changes(
+    generator: random.Random, defaults: dict[str, Any], flips: float, fill: bool, rules: Rules
+) -> dict[str, Any]:
+    """``fill``: sizes that the class leaves open are drawn too."""
     changes: dict[str, Any] = {}
     for key, value in sorted(defaults.items()):
         if type(value) is bool:
@@ -48,20 +108,19 @@ def _draw(generator: random.Random, defaults: dict[str, Any], flips: float) -> d
                 changes[key] = not value
         elif SPECIAL.search(key) and type(value) is int and value >= VOCAB:
             changes[key] = 1
-        elif type(value) is int and (choices := _choices(key, value)):
+        elif (type(value) is int or (value is None and fill)) and (choices := _choices(key, value, rules)):
             changes[key] = generator.choice(choices)
     return changes
 
 
-def _choices(key: str, value: int) -> tuple[int, ...]:
+def _choices(key: str, value: int | None, rules: Rules) -> tuple[int, ...]:
     """Sizes for a key; never larger than the default."""
-    found = next((choices for pattern, choices in RULES if re.search(pattern, key)), ())
-    return tuple(size for size in found if size <= value)
+    found = next((choices for pattern, choices in rules if re.search(pattern, key)), ())
+    return tuple(size for size in found if value is None or size <= value)
 
 
 def _can_be_built(class_name: str, model_type: str, changes: dict[str, Any]) -> bool:
     try:
-        reference.build(class_name, model_type, changes)
+        return reference.parameters(reference.build(class_name, model_type, changes)) <= reference.LARGEST
     except Exception:  # whatever a class objects to; another draw may suit it
         return False
-    return True

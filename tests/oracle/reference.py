@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 with warnings.catch_warnings():
@@ -17,14 +19,18 @@ with warnings.catch_warnings():
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING, CONFIG_MAPPING_NAMES
 
 transformers.logging.set_verbosity_error()
+torch.set_num_threads(1)
 
 MAPPINGS = (
     modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
 )
 HEADLESS = modeling_auto.MODEL_MAPPING_NAMES
 FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
+COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConfig)} - {"is_encoder_decoder"}
+LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 
 
@@ -33,13 +39,42 @@ def classes(model_type: str, headless: bool = False) -> list[str]:
     found = [mapping[model_type] for mapping in MAPPINGS if model_type in mapping]
     bare = HEADLESS.get(model_type, ()) if headless or not found else ()
     names = dict.fromkeys([*found, *([bare] if isinstance(bare, str) else bare)])
-    return [name for name in names if isinstance(getattr(transformers, name, None), type)]
+    return [name for name in names if _is_built_from(getattr(transformers, name, None), model_type)]
+
+
+def _is_built_from(found: Any, model_type: str) -> bool:
+    """Whether a class takes this family's config; some mappings name the class of the text part alone."""
+    return isinstance(found, type) and issubclass(config_class(model_type), found.config_class)
 
 
 def config_class(model_type: str) -> type:
     """The config class of a family."""
     found: type = CONFIG_MAPPING[model_type]
     return found
+
+
+@cache
+def defaults(model_type: str) -> dict[str, Any]:
+    """The class's defaults of plain values, before it derives anything."""
+    own = dataclasses.fields(config_class(model_type))
+    return {field.name: field.default for field in own if field.name not in COMMON}
+
+
+@cache
+def inner_defaults(model_type: str) -> dict[str, dict[str, Any]]:
+    """The defaults of the configs within a config, such as ``text_config``, and which ``model_type`` each is of."""
+    keys = getattr(config_class(model_type), "sub_configs", None) or {}
+    parts = {key: getattr(config_class(model_type)(), key, None) for key in keys}
+    return {
+        key: {field.name: field.default for field in dataclasses.fields(part)} | {"model_type": part.model_type}
+        for key, part in parts.items()
+        if part is not None and dataclasses.is_dataclass(part)
+    }
+
+
+def parameters(model: Any) -> int:
+    """Parameters of a model, a tied one once."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 @contextlib.contextmanager
@@ -96,6 +131,7 @@ class Runs:
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self.headless = model.get_output_embeddings() is None
         self.seq2seq = bool(getattr(model.config, "is_encoder_decoder", False))
 
     def ids(self, batch: int, length: int) -> Any:
@@ -113,19 +149,30 @@ class Runs:
         """FLOPs of forward and backward pass, and whether a convolution is among them (torch overcounts its grad)."""
         with quiet(), FlopCounterMode(display=False) as counter:
             inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq), "labels": self.ids(batch, seq)}
-            self.model(**inputs, use_cache=False).loss.backward()
+            if self.seq2seq:
+                inputs["decoder_input_ids"] = self.ids(batch, seq)
+            elif not self.headless:
+                inputs["use_cache"] = False
+            self._loss(inputs).backward()
         operations = counter.get_flop_counts()["Global"]
         return counter.get_total_flops(), any("convolution" in str(name) for name in operations)
 
+    def _loss(self, inputs: dict[str, Any]) -> Any:
+        """The class's own loss; of a class without a head, the sum of what it returns."""
+        if not self.headless:
+            return self.model(**inputs).loss
+        return self.model(input_ids=inputs["input_ids"]).last_hidden_state.sum()
+
     def decode(self, context: int) -> tuple[int, int]:
         """(elements cached after ``context`` tokens, FLOPs of the step behind them)."""
-        _, prefilled = self.forward(1, context, use_cache=True)
+        _, prefilled = self.forward(1, context)
         name = next(name for name in CACHES if getattr(prefilled, name, None) is not None)
         cache = getattr(prefilled, name)
         elements = sum(tensor.numel() for tensor in reachable(cache))
-        inputs: dict[str, Any] = {name: cache, "use_cache": True}
+        inputs: dict[str, Any] = {name: cache}
         if self.seq2seq:
-            inputs["encoder_outputs"] = (prefilled.encoder_last_hidden_state,)
+            with torch.no_grad():
+                inputs["encoder_outputs"] = self.model.get_encoder()(self.ids(1, context), return_dict=True)
             inputs["decoder_input_ids"] = self.ids(1, 1)
         else:
             inputs["input_ids"] = self.ids(1, 1)
@@ -133,7 +180,7 @@ class Runs:
         return elements, flops
 
     def _count(self, **inputs: Any) -> tuple[int, Any]:
-        with quiet(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with quiet(), FlopCounterMode(display=False) as counter:
             output = self.model(**inputs)
         return counter.get_total_flops(), output
 

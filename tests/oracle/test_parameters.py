@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.core.errors import SizeError, UnsupportedError
+from llmcalc.core.errors import InputError, UnsupportedError
 
 from . import reference
 from .families import cases, variants
@@ -28,7 +28,7 @@ def test_stored_tensors(model_type: str, class_name: str) -> None:
             _compare(model, reference.plain_config(model, class_name), changes)
         except UnsupportedError as refusal:
             pytest.skip(str(refusal))
-        except SizeError as refusal:  # sizes that contradict each other; then the class must not run either
+        except InputError as refusal:  # sizes that contradict each other; then the class must not run either
             if not changes or reference.runs(class_name, model_type, changes):
                 pytest.fail(f"refused, and yet it runs: {refusal}")
             continue
