@@ -134,6 +134,7 @@ def _name(rule: Rule, row: Row, number: int | None) -> str:
     """The stored name, its numbers and names filled in."""
     entry = row.entry
     values = {"{i}": str(number), "{s}": str(entry.number), "{side}": entry.stack.name, "{n}": entry.name}
+    values["{block}"] = entry.section
     values["{t}"] = entry.sublayer[len(entry.sublayer.rstrip(_DIGITS)) :] or "0"
     name = rule.stored
     for mark, value in values.items():

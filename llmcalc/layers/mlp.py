@@ -44,6 +44,8 @@ class Mlp(Layer):
         padded_to: implementations pad the tokens to a multiple of this.
         adapter_rank: the matrices that read the input have low-rank corrections of this rank beside them.
         n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
+        merge: so many tokens have become one position before it (Funnel Transformer).
+        merge_extra: a position was kept for the first token each time.
         unused: stored, but never run.
         streams: copies of every token that it runs on (ProphetNet).
     """
@@ -63,6 +65,8 @@ class Mlp(Layer):
     streams: int = 1
     adapter_rank: int | None = None
     n_adapters: int = 1
+    merge: int = 1
+    merge_extra: bool = False
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
@@ -94,6 +98,8 @@ class Mlp(Layer):
         declaration.equations(*self._lines())
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
+        if self.merge > 1:
+            declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
         if self.padded_to:
             declaration.axes["Z"] = self.padded_to
             declaration.as_torch["q"] = "ceil(q, Z) * Z"

@@ -12,7 +12,7 @@ head) or ``entries`` (number by number) instead of lying side by side, ``folded`
 matrix), and conditions: ``encoder`` or
 ``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain`` (what the layer is), ``alone`` or ``beside``
 (another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
-branch. ``{a}`` is the number of an adapter stored on its own: sub-layers ``shared0`` and ``shared1`` hold them in turn.
+branch, ``{block}`` that of the block. ``{a}`` is the number of an adapter stored on its own: sub-layers ``shared0`` and ``shared1`` hold them in turn.
 
 A layout called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file (by
 default what stands before the blocks).

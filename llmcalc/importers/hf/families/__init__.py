@@ -152,6 +152,7 @@ deberta           deberta.deberta
 deberta-v2        deberta.deberta_v2
 neomme            neomme.neomme
 modernbert-decoder encoders.modernbert_decoder
+funnel            funnel.funnel
 modernbert        encoders.modernbert
 eurobert          encoders.eurobert    llama
 ultrabert         encoders.ultrabert
