@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .core.errors import UnsupportedError as UnsupportedError
     from .loading import load as load
     from .twins import twin as twin
-    from .verify import verify as verify
+    from .verification import verify as verify
 
 __version__ = "0.1.0"
 
@@ -42,7 +42,7 @@ _HOMES = {
     "params": "calc.params",
     "state": "calc.state",
     "twin": "twins",
-    "verify": "verify",
+    "verify": "verification",
 }
 __all__ = sorted([*_HOMES, "__version__"])
 

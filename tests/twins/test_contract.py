@@ -30,7 +30,7 @@ from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
 from llmcalc.twins import moe as moe_twin
-from llmcalc.verify import Verification, verify
+from llmcalc.verification import Verification, verify
 
 STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_folder().glob("*.yaml"))}
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]

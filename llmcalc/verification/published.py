@@ -15,7 +15,9 @@ def published(architecture: Architecture) -> Iterator[Check]:
     """Each expected figure against the count; one that is known not to be reproduced says why, and holds."""
     counted = params(architecture)
     for fact in architecture.expect:
-        value = getattr(counted, _ATTRIBUTES.get(fact.quantity, fact.quantity))
-        label = f"{fact.quantity}, as published"
-        declared = fact.value if fact.note else value
-        yield Check(label, declared, fact.value, "params", fact.tolerance, note=fact.note or fact.source)
+        attribute = _ATTRIBUTES.get(fact.quantity, fact.quantity)
+        figure = int(fact.value) if float(fact.value).is_integer() else fact.value
+        yield Check(
+            f"{attribute.replace('_', '-')}, as published", getattr(counted, attribute), figure, "params",
+            fact.tolerance, source=fact.source, explained=fact.note,
+        )  # fmt: skip

@@ -63,7 +63,8 @@ def _parameters(small: Architecture, model: Model) -> Check:
     wrong = sorted(name for name in declared.keys() | observed.keys() if declared.get(name) != observed.get(name))
     detail = "; ".join(f"{name}: declared {declared.get(name)}, observed {observed.get(name)}" for name in wrong[:3])
     total = sum(array.size for array in model.parameters.values())
-    return Check("parameters", params(small).total, total, "params", detail=detail)
+    note = f"{len(observed)} tensors, by name and shape"
+    return Check("parameters", params(small).total, total, "params", detail=detail, note=note)
 
 
 def _active(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]:
