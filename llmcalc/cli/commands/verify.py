@@ -1,0 +1,60 @@
+"""``llmcalc verify MODEL``: run a small NumPy model, and compare what it does with what is declared."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ...core.errors import InputError
+from ..options import MODEL, OUTPUT, SET
+from ..spec import Argument, Command
+
+if TYPE_CHECKING:
+    from ...report.verify import Outcome
+
+EVERY = "all"
+WHICH = Argument("model", f"{MODEL.help} The word {EVERY}: every preset.", complete=MODEL.complete)
+CLEAR = "\r\x1b[K"
+
+
+def run(model: str, overrides: list[str], form: str | None, as_json: bool) -> int:
+    """Verify, and print; exit code 1 if anything differs or cannot be run."""
+    from ...loading import load
+    from ...report.verify import all_document, outcome, verify_document
+    from ..output import chosen_format, write
+
+    chosen = chosen_format(form, as_json)
+    if model == EVERY:
+        if overrides:
+            raise InputError("it changes one model", where="--set", hint=f"{EVERY} presets are verified as they are")
+        found = _everything()
+        write(all_document(found), chosen)
+        return 0 if all(each.ok for each in found) else 1
+    architecture = load(model, overrides=overrides)
+    one = outcome(architecture)
+    write(verify_document(architecture, one), chosen)
+    return 0 if one.ok else 1
+
+
+def _everything() -> list[Outcome]:
+    """The outcome of every model, with a line on a terminal that says how far it is."""
+    from ...report.verify import models, outcome_of
+
+    wanted, found = models(), []
+    watched = sys.stderr.isatty()
+    for number, (family, size) in enumerate(wanted, 1):
+        if watched:
+            print(f"{CLEAR}{number}/{len(wanted)} {family}", end="", file=sys.stderr, flush=True)
+        found.append(outcome_of(family, size))
+    if watched:
+        print(CLEAR, end="", file=sys.stderr, flush=True)
+    return found
+
+
+COMMAND = Command(
+    "verify",
+    "Run small NumPy models, and compare what they do with what is declared.",
+    (WHICH, SET, *OUTPUT),
+    run,
+    "llmcalc verify mixtral",
+)

@@ -1,0 +1,150 @@
+"""The answers to ``verify``: declared against observed, for one model or for all that are known by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.errors import InputError, UnsupportedError
+from ..core.record import record
+from ..schema import catalogue
+from ..schema.preset import load_file
+from ..verification import Check, Verification, verify
+from .document import Cell, Column, Document, Fact, Table
+from .envelope import envelope, model_inputs
+from .model import structure, title, warnings
+
+YES, NO = "✓", "✗"
+CHECKS = (Column("quantity", "name"), Column("declared", "count"), Column("observed", "count"), Column("verdict"))
+
+
+@record
+class Outcome:
+    """A model that was verified, or the reason why it could not be."""
+
+    family: str
+    name: str
+    verification: Verification | None = None
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was run, and every check holds."""
+        return self.verification is not None and self.verification.ok
+
+    @property
+    def wrong(self) -> list[Check]:
+        """The checks that fail."""
+        return [check for check in self.verification.checks if not check.ok] if self.verification else []
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; ``not_verified`` is empty where the model was run."""
+        done = self.verification.to_dict() if self.verification else {"ok": False, "model": self.name, "checks": []}
+        return {**done, "not_verified": self.reason}
+
+
+def outcome(architecture: Architecture, family: str = "") -> Outcome:
+    """Verify one architecture; what has no NumPy model is an outcome too."""
+    try:
+        return Outcome(family or architecture.name, architecture.name, verify(architecture))
+    except UnsupportedError as error:
+        return Outcome(family or architecture.name, architecture.name, reason=str(error))
+
+
+def models() -> list[tuple[str, str | None]]:
+    """(family, size) of every model of every preset file; the size is None where a file has no sizes."""
+    found: list[tuple[str, str | None]] = []
+    for family, file in sorted(catalogue.files().items()):
+        try:
+            sizes = catalogue.raw(file).get("sizes")
+        except InputError:  # verifying it says what is wrong with it
+            sizes = None
+        found += [(family, size) for size in (sizes if isinstance(sizes, dict) and sizes else [None])]
+    return found
+
+
+def outcome_of(family: str, size: str | None) -> Outcome:
+    """Load and verify one model of a preset file; a file that cannot be read is an outcome too."""
+    try:
+        architecture = load_file(catalogue.files()[family], size)
+    except InputError as error:
+        return Outcome(family, f"{family}-{size}" if size else family, reason=str(error))
+    return outcome(architecture, family)
+
+
+def verify_document(architecture: Architecture, found: Outcome) -> Document:
+    """A line per check of one model."""
+    done = found.verification
+    if done is None:
+        facts = [Fact("verdict", f"{NO} not verified: {_line(found.reason)}")]
+        tables, notes = [], ["a model that cannot be run is not compared with anything"]
+    else:
+        counts = f"{len(done.checks) - len(found.wrong)} of {len(done.checks)} checks hold"
+        facts = [Fact("verdict", f"{_sign(done.ok)} {counts}")]
+        run = [_row(check) for check in done.checks if not check.source]
+        figures = [_row(check) for check in done.checks if check.source]
+        tables = [Table("a small model of the same structure, executed", CHECKS, run)]
+        tables += [Table("the model itself, as published", CHECKS, figures)] if figures else []
+        notes = [f"executed: {line}" for line in structure(done.small)]
+    return Document(
+        title(architecture),
+        lambda: envelope("verify", model_inputs(architecture), found.to_dict()),
+        subtitle=structure(architecture),
+        warnings=warnings(architecture),
+        facts=tuple(facts),
+        tables=tuple(tables),
+        notes=tuple(notes),
+    )
+
+
+def all_document(found: Sequence[Outcome]) -> Document:
+    """A row per family, then every check that fails and every model that could not be run."""
+    columns = (Column("family", "name"), Column("models", "number"), Column("checks", "number"), Column("verdict"))
+    rows = list(_families(found))
+    missing: list[tuple[Cell, ...]] = [(each.name, _line(each.reason)) for each in found if not each.verification]
+    differing = [(each.name, *_row(check)) for each in found for check in each.wrong]
+    tables = [Table("", columns, rows)]
+    tables += [Table("what differs", (Column("model", "name"), *CHECKS), differing)] if differing else []
+    tables += [Table("not verified", (Column("model", "name"), Column("why")), missing)] if missing else []
+    good = sum(each.ok for each in found)
+    result = {"ok": good == len(found), "models": [each.to_dict() for each in found]}
+    return Document(
+        f"{good} of {len(found)} models verified",
+        lambda: envelope("verify", {"model": "all"}, result),
+        tables=tuple(tables),
+    )
+
+
+def _families(found: Sequence[Outcome]) -> Iterator[tuple[Cell, ...]]:
+    for family in dict.fromkeys(each.family for each in found):
+        own = [each for each in found if each.family == family]
+        checks = sum(len(each.verification.checks) for each in own if each.verification)
+        wrong, missing = sum(len(each.wrong) for each in own), sum(each.verification is None for each in own)
+        parts = [f"{wrong} differ"] * bool(wrong) + [f"{missing} not verified"] * bool(missing)
+        yield family, len(own), checks, " ".join([_sign(not parts), ", ".join(parts)]).rstrip()
+
+
+def _row(check: Check) -> tuple[Cell, ...]:
+    return check.quantity, check.declared, check.observed, f"{_sign(check.ok)} {_verdict(check)}".rstrip()
+
+
+def _verdict(check: Check) -> str:
+    """What was compared, or where and by how much the two differ."""
+    if not check.ok:
+        by = f"observed {check.difference:+,} {check.unit}" if check.difference else ""
+        return "; ".join(filter(None, (by, check.detail, check.source)))
+    if check.explained:
+        return f"differs from {check.source}, as is known: {check.explained}"
+    if check.source:
+        return f"within ±{100 * check.tolerance:.3g} % of {check.source}" if check.difference else check.source
+    return check.note
+
+
+def _sign(ok: bool) -> str:
+    return YES if ok else NO
+
+
+def _line(text: str) -> str:
+    """A message of several lines in one."""
+    return "; ".join(line.strip() for line in text.splitlines())
