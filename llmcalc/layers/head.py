@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+
+MOST_UNUSED = 8  # no library stores more than one or two
 
 
 @record
@@ -38,6 +41,11 @@ class Head(Layer):
     unused: bool = False
 
     ZERO_ALLOWED = frozenset({"unused_biases"})
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.unused_biases > MOST_UNUSED:
+            raise SizeError(f"unused_biases is {self.unused_biases}; it is at most {MOST_UNUSED}", where="head")
 
     def declare(self) -> Declaration:
         """Table ``[vocab, d_model]``, contracted over d_model."""

@@ -1,4 +1,4 @@
-"""Mixture of attention heads [zhang2022, shen2024 JetMoE]: a token picks experts for its queries and its output.
+"""Mixture of attention heads [zhang2022moa, shen2024 JetMoE]: a token picks experts for its queries and its output.
 
 Keys and values are common to all experts.
 """

@@ -1,4 +1,4 @@
-"""ConvBERT's mixed attention [jiang2020, Section 4]: half the heads attend, half convolve with kernels made of spans."""
+"""ConvBERT's mixed attention [jiang2020, Section 4]: half the heads attend, half convolve, with kernels of spans."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SpanAttention(Layer):
         self.check()
         self.must_divide("n_heads", "d_model")
         if self.d_model % (2 * self.n_heads):
-            raise SizeError(f"n_heads ({self.n_heads}) does not divide d_model ({self.d_model})", where="span_attention")
+            raise SizeError(f"d_model is {self.d_model}; half of it goes to n_heads heads", where="span_attention")
 
     def declare(self) -> Declaration:
         """Projections, separable convolution, kernels, both halves, output projection."""
@@ -37,7 +37,8 @@ class SpanAttention(Layer):
         declaration.weights("span[d; K]", "wspan[d | h e]", "bspan[h e]", "wf[h e | g K]", "bf[g K]")
         declaration.weights("wc[d | h e]", "bc[h e]", "wo[i | d]", "bo[d]")
         for name in "qkv":
-            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]", f"{name}[b q h e] = add({name}, b{name})")
+            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]")
+            declaration.equations(f"{name}[b q h e] = add({name}, b{name})")
         declaration.equations(*_KERNELS, *_HALVES)
         return declaration
 

@@ -8,7 +8,7 @@ from ..rules import causal_lm, glu, grouped, layer_types, prenorm_block, repeate
 
 
 def llama(config: Config) -> Architecture:
-    """LLaMA 1-3 [touvron2023a, touvron2023b, dubey2024]."""
+    """LLaMA 1-3 [touvron2023a, touvron2023b, grattafiori2024]."""
     norm = rmsnorm(config, config.size("hidden_size"))
     mlp = glu(config, bias=config.flag("mlp_bias"))
     block = prenorm_block("block", norm, attention=rope_attention(config), mlp=mlp)

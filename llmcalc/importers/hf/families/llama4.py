@@ -12,7 +12,7 @@ from ..rules import causal_lm, experts, glu, layer_types, mixed, rmsnorm, rope_a
 
 
 def llama4(config: Config) -> Architecture:
-    """Llama 4 [meta2025]; the class runs every expert on every token."""
+    """Llama 4 [meta2025llama4]; the class runs every expert on every token."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     config.ignore("attn_temperature_tuning floor_scale attn_scale moe router_aux_loss_coef for_llm_compressor")
     chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, layers)

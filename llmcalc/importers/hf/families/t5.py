@@ -21,7 +21,7 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 
 
 def t5(config: Config) -> Architecture:
-    """T5, T5 v1.1 [raffel2020] and mT5 [xue2020]. The class ties the head whatever ``tie_word_embeddings`` says."""
+    """T5, T5 v1.1 [raffel2019] and mT5 [xue2020]. The class ties the head whatever ``tie_word_embeddings`` says."""
     mlp = _mlp(config)
     return _seq2seq(config, lambda side, index: ("block", mlp), tied=True)
 
