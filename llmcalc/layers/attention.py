@@ -195,7 +195,8 @@ class Attention(Layer):
     def _axes(self) -> dict[str, int | str]:
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head, "v": self.d_head_v}
         sizes |= {"r": self.rotary_dim, "src": self.d_source, "u": self.n_buckets, "w": self.window, "Z": self.chunk}
-        sizes |= {"pre": self.prefix, "in": self.d_input, "iv": self.d_input_v, "ar": self.adapter_rank, "na": self.n_adapters}
+        sizes |= {"pre": self.prefix, "in": self.d_input, "iv": self.d_input_v}
+        sizes |= {"ar": self.adapter_rank, "na": self.n_adapters}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}
         if self.streams > 1:
             axes |= {"ms": self.streams, "q": "q * ms"}

@@ -41,7 +41,8 @@ class HashedAttention(Layer):
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
         declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]")
         for name in "qkv":
-            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]", f"{name}[b q h e] = add({name}, b{name})")
+            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]")
+            declaration.equations(f"{name}[b q h e] = add({name}, b{name})")
         if self.expected:
             declaration.equations(*_EXPECTED)
         else:

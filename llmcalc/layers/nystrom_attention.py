@@ -18,7 +18,7 @@ class NystromAttention(Layer):
     Attributes:
         d_model: width of input and output.
         n_heads: heads, of width d_model / n_heads.
-        n_landmarks: landmarks, each the mean of as many neighbouring tokens; None: as many as tokens, which is attention
+        n_landmarks: landmarks, each the mean of as many neighbouring tokens; None: one a token, which is attention
             as usual.
         d_conv: taps of a depthwise convolution over the values, one filter a head; None: there is none.
     """
@@ -28,7 +28,10 @@ class NystromAttention(Layer):
     n_landmarks: int | None = None
     d_conv: int | None = None
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "z": "the inverse so far, at first the scores transposed and scaled"}
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "z": "the inverse so far, at first the scores transposed and scaled",
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -40,7 +43,8 @@ class NystromAttention(Layer):
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
         declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]")
         for name in "qkv":
-            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]", f"{name}[b q h e] = add({name}, b{name})")
+            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]")
+            declaration.equations(f"{name}[b q h e] = add({name}, b{name})")
         if self.n_landmarks:
             declaration.axes |= {"lm": self.n_landmarks, "ln": self.n_landmarks, "lo": self.n_landmarks, "it": STEPS}
             declaration.equations(*_NYSTROM)

@@ -115,8 +115,8 @@ def test_gpt3_table_d1(row):
     assert total == pytest.approx(float(millions) * 1e6, rel=NOT_ITS_OWN.get(name, 0.005))
 
 
-# NVIDIA, Megatron-Bridge performance summary (26.08): model TFLOP/s over tokens/s is FLOPs of a token; the median of the
-# published runs of a model, in units of 1e9: causal, logits in, router out
+# NVIDIA, Megatron-Bridge performance summary (26.08): model TFLOP/s over tokens/s is FLOPs of a token; the median of
+# the published runs of a model, in units of 1e9: causal, logits in, router out
 BRIDGE = """
 llama3-70b 8192 449.21
 kimi-k2    4096 204.44
@@ -131,7 +131,7 @@ def test_nvidia_flops_of_a_token(row):
     assert (found.matmul - router) / int(seq) / 1e9 == pytest.approx(float(published), rel=0.002)
 
 
-# [scao2022] and the run's log: BLOOM-176B on 384 A100, 2048 sequences of 2048 tokens: seconds an iteration, TFLOP/s a GPU
+# [scao2022] and the run's log: BLOOM-176B on 384 A100, 2048 sequences of 2048 tokens: seconds a step, TFLOP/s a GPU
 @pytest.mark.parametrize(("seconds", "printed"), [(105.16, 149.1), (106.46, 147.29)])
 def test_bloom_hardware_flops(seconds, printed):
     """Everything but the logits is computed again, as Megatron-LM counts it."""
@@ -139,7 +139,7 @@ def test_bloom_hardware_flops(seconds, printed):
     assert flops * 2048 * 2048 / (seconds * 384) / 1e12 == pytest.approx(printed, rel=2e-3)
 
 
-# MosaicML llm-foundry, throughput of MPT on A100/H100: parameters, layers, width, sequence, tokens/s a GPU, peak, MFU in %
+# MosaicML llm-foundry, throughput of MPT on A100/H100: parameters, layers, width, sequence, tokens/s, peak, MFU in %
 MPT = """
 64862437376 80 8192 2048 1007 989 41.25
 64862437376 80 8192 2048 1058 989 43.36

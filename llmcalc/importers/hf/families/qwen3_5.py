@@ -26,7 +26,9 @@ def _qwen3_5(config: Config, feed: Layer) -> Architecture:
     config.ignore("mlp_only_layers")  # of other Qwens
     config.ignore("mtp_num_hidden_layers mtp_use_dedicated_embeddings mamba_ssm_dtype attn_output_gate")
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary(config, 0.25)),
+        "full_attention": rope_attention(
+            config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary(config, 0.25)
+        ),
         "linear_attention": gated_delta_net(config),
     }
     pattern = every(config, "full_attention_interval", layers, "full_attention", "linear_attention", 4)

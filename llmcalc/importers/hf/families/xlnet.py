@@ -41,7 +41,7 @@ def xlm(config: Config) -> Architecture:
     """XLM [lample2019] and FlauBERT [le2019], which may put its norms before the sub-layers."""
     adaptive = config.flag("asm") and config.head() != "none"
     if adaptive or not config.flag("is_encoder", True):
-        raise DescriptionError("an adaptive softmax (asm) or a decoder (is_encoder) is not understood", where=config.where)
+        raise DescriptionError("an adaptive softmax (asm) and a decoder (is_encoder) are not read", where=config.where)
     config.ignore("sinusoidal_embeddings embed_init_std unk_index mask_index bos_index eos_index pad_index lang_id")
     config.ignore("mask_token_id start_n_top end_n_top lang2id id2lang asm_cutoffs asm_div_value max_vocab min_count")
     width, vocab = config.size("emb_dim"), config.size("vocab_size")
