@@ -14,6 +14,8 @@ from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
 from .config import Config
 
+_MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
+
 
 def load_config(data: Mapping[str, Any], where: str = "config", overrides: Sequence[str] = ()) -> Architecture:
     """The architecture of a config, given as plain data.
@@ -44,6 +46,11 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
         config.check_all_read()
     except InputError as error:
         raise error.at(where) from None
+    except _MISFITS as error:  # a list where a number belongs, a text among numbers, a size beyond all bounds
+        hint = f"{type(error).__name__}: {shown(str(error), 120)}"
+        raise DescriptionError(
+            f"a value of the config is none that {model_type} can have", where=where, hint=hint
+        ) from error
     name = data.get("_name_or_path")
     layout = architecture.layout or entry.layout
     inputs: dict[str, Any] = {

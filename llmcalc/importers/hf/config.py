@@ -12,6 +12,8 @@ from .irrelevant import IRRELEVANT, SWITCHED_OFF
 
 _DATA = Path(__file__).parent.parent.parent / "data" / "hf"
 
+_LARGEST = 1e300  # below which a number is a float without overflow
+
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_python": "gelu",
@@ -112,7 +114,11 @@ class Config:
         value = self.get(key, default)
         if value is None:
             return default
-        if type(value) not in (int, float) or value != value or abs(value) == float("inf"):
+        return self.finite(value, key)
+
+    def finite(self, value: object, key: str) -> float:
+        """A value as a finite number."""
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < _LARGEST:
             raise DescriptionError(f"{key} is {shown(value)}; it is a finite number", where=self.where)
         return float(value)
 
@@ -159,15 +165,15 @@ class Config:
         if isinstance(parameters, dict):
             parameters = parameters.get(layer_type, parameters) if layer_type else parameters
             theta = parameters.get("rope_theta") if isinstance(parameters, dict) else None
-            if isinstance(theta, (int, float)) and theta is not True:
-                return float(theta)
+            if theta is not None:
+                return self.finite(theta, "rope_theta")
         return self.number("rope_theta", default) or default
 
     def partial_rotary(self, default: float = 1.0) -> float:
         """The rotated share of a head."""
         parameters = self.get("rope_parameters")
-        if isinstance(parameters, dict) and type(parameters.get("partial_rotary_factor")) in (int, float):
-            return float(parameters["partial_rotary_factor"])
+        if isinstance(parameters, dict) and parameters.get("partial_rotary_factor") is not None:
+            return self.finite(parameters["partial_rotary_factor"], "partial_rotary_factor")
         return self.number("partial_rotary_factor", default) or default
 
     def head(self) -> str:

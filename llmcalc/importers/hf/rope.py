@@ -37,8 +37,12 @@ def rope_fields(config: Config, layer_type: str | None = None) -> dict[str, Any]
     original = config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings")
     length = longest if kind == "dynamic" else original or longest
     factor = given.get("factor") or (longest / original if kind == "yarn" and longest and original else 1.0)
-    fields: dict[str, Any] = {"rope_scaling": kind, "rope_factor": float(factor), "rope_length": length}
-    fields |= {field: float(given[key]) for key, field in _FIELDS.items() if given.get(key)}
+    fields: dict[str, Any] = {
+        "rope_scaling": kind,
+        "rope_factor": config.finite(factor, "factor"),
+        "rope_length": length,
+    }
+    fields |= {field: config.finite(given[key], key) for key, field in _FIELDS.items() if given.get(key)}
     if kind == "yarn":
         fields |= {"rope_truncate": bool(given.get("truncate", True)), "rope_attention": _attention(given, factor)}
     return fields
