@@ -28,6 +28,10 @@ BLOCKS = """
 cls.predictions.dense.weight <- head_rest.w | transposed
 """
 NORMS = "".join(line + "\n" for line in (BLOCKS + ENCODER).splitlines() if "norm." in line and "{i}" in line)
-AFFINE = NORMS.replace("attention.norm.", "attention/affine.").replace("/post_norm.", "/affine.").replace("/norm.", "/affine.")
+AFFINE = (
+    NORMS.replace("attention.norm.", "attention/affine.")
+    .replace("/post_norm.", "/affine.")
+    .replace("/norm.", "/affine.")
+)
 PREFIX = "mobilebert."
 TEXT = (BLOCKS + ENCODER + AFFINE).replace("{m}.", PREFIX) + HEAD

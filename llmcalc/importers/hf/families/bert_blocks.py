@@ -139,4 +139,3 @@ def squeezebert(config: Config) -> Architecture:
     groups = (config.size("intermediate_groups"), config.size("output_groups"))
     mlp = GroupedMlp(width, config.size("intermediate_size"), config.activation(), *groups)
     return with_head(config, encoder(config, attention=attention, mlp=mlp), pooled=True)
-

@@ -52,9 +52,7 @@ def _conv(config: Config, width: int) -> Conv | None:
     return Conv(width, width, taps, activation=activation, groups=groups) if taps else None
 
 
-def _deberta(
-    config: Config, rows: int | None = None, conv: Conv | None = None, **changes: bool
-) -> Architecture:
+def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, **changes: bool) -> Architecture:
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     narrow = config.optional_size("embedding_size") or width
     config.ignore("pooler_hidden_size pooler_dropout pooler_hidden_act")

@@ -86,4 +86,3 @@ def longformer(config: Config) -> Architecture:
         known[window] = known.get(window) or block(config, attention, mlp)
     stack = replace(encoder(config, mlp=mlp), runs=grouped(known[window] for window in windows))
     return with_head(config, stack, activation="gelu")
-
