@@ -24,6 +24,7 @@ class Head(Layer):
         input_scale: factor on its input (T5 with a tied table: 1 / sqrt(d_model)).
         loss_in_fp32: the loss converts the logits to fp32 first; costs memory alone.
         streams: copies of every token that have logits (ProphetNet predicts as many tokens at once).
+        n_positions: logits are those of this many positions, however many tokens there are (Perceiver).
         unused_biases: further biases of the same length that a library stores and never uses.
         unused: the head is stored, but never run.
     """
@@ -37,6 +38,7 @@ class Head(Layer):
     input_scale: float = 1.0
     loss_in_fp32: bool = True
     streams: int = 1
+    n_positions: int | None = None
     unused_biases: int = 0
     unused: bool = False
 
@@ -50,6 +52,8 @@ class Head(Layer):
     def declare(self) -> Declaration:
         """Table ``[vocab, d_model]``, contracted over d_model."""
         declaration = Declaration({"V": self.vocab, "d": self.d_model})
+        if self.n_positions:
+            declaration.axes["o"] = self.n_positions
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "o": "o * ms"}
         declaration.weights("w[V; d]", share=self.share, unused=self.unused)

@@ -44,6 +44,7 @@ class Mlp(Layer):
         padded_to: implementations pad the tokens to a multiple of this.
         adapter_rank: the matrices that read the input have low-rank corrections of this rank beside them.
         n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
+        n_positions: it runs on this many vectors, however many tokens there are (Perceiver).
         merge: so many tokens have become one position before it (Funnel Transformer).
         merge_extra: a position was kept for the first token each time.
         unused: stored, but never run.
@@ -65,6 +66,7 @@ class Mlp(Layer):
     streams: int = 1
     adapter_rank: int | None = None
     n_adapters: int = 1
+    n_positions: int | None = None
     merge: int = 1
     merge_extra: bool = False
     unused: bool = False
@@ -98,6 +100,8 @@ class Mlp(Layer):
         declaration.equations(*self._lines())
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
+        if self.n_positions:
+            declaration.axes["q"] = self.n_positions
         if self.merge > 1:
             declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
         if self.padded_to:

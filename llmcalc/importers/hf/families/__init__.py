@@ -153,6 +153,7 @@ deberta-v2        deberta.deberta_v2
 neomme            neomme.neomme
 modernbert-decoder encoders.modernbert_decoder
 funnel            funnel.funnel
+perceiver         perceiver.perceiver
 modernbert        encoders.modernbert
 eurobert          encoders.eurobert    llama
 ultrabert         encoders.ultrabert

@@ -1,0 +1,69 @@
+"""Perceiver IO for text: an array of latent vectors reads the tokens, attends to itself, and is read again."""
+
+from __future__ import annotations
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
+from ....core.errors import DescriptionError
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.latent_attention import LatentAttention
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ..config import Config
+from ..rules import TOKENS, sublayer
+
+DECODER_HEADS, DECODER_HEAD = 8, 32  # of the language model, whatever the config says
+ELSEWHERE = """
+    image_size train_size num_frames audio_samples_per_frame samples_per_patch output_shape output_num_channels
+    _label_trainable_num_channels is_encoder_decoder tie_word_embeddings
+"""
+
+
+def perceiver(config: Config) -> Architecture:
+    """Perceiver IO [jaegle2021b]; its logits are those of all positions of the table, however many tokens there are."""
+    if (config.head() or "mlm") != "mlm":
+        raise DescriptionError("only the masked language model is understood", where=config.where)
+    config.ignore(ELSEWHERE + " use_query_residual")
+    width, latent, count = config.size("d_model"), config.size("d_latents"), config.size("num_latents")
+    rows, vocab = config.size("max_position_embeddings"), config.size("vocab_size")
+    inputs = (
+        Named("token", Embedding(vocab, width, table="other", share=TOKENS)),  # the class's input is the latents
+        Named("position", Embedding(rows, width, table="position")),
+        Named("latents", Embedding(count, latent, table="other")),
+        Named("output_position", Embedding(rows, width, table="position")),
+    )
+    shape = config.word("cross_attention_shape_for_attention")
+    if shape not in ("q", "kv"):
+        raise DescriptionError(f"cross_attention_shape_for_attention is {shape!r}; it is q or kv", where=config.where)
+    read_qk = config.optional_size("qk_channels") or (latent if shape == "q" else width)
+    heads = config.size("num_cross_attention_heads")
+    read = LatentAttention(latent, width, heads, read_qk, config.optional_size("v_channels") or read_qk, count)
+    write = LatentAttention(width, latent, DECODER_HEADS, DECODER_HEADS * DECODER_HEAD, width, rows, count)
+    cross = config.size("cross_attention_widening_factor")
+    runs = (
+        Run(Block("read", _layer(config, read, cross, "read")), 1),
+        Run(Block("think", _self_attends(config, latent, count)), config.size("num_blocks"), shared=True),
+        Run(Block("write", _layer(config, write, 1, "write")), 1),
+    )
+    head = Head(vocab, width, TOKENS, bias=True, n_positions=rows)
+    stack = Stack("encoder", width, inputs, runs, (Named("head", head),), "encoder")
+    return Architecture(config.model_type, (stack,))
+
+
+def _self_attends(config: Config, latent: int, count: int) -> tuple[Sublayer, ...]:
+    d_qk = config.optional_size("qk_channels") or latent
+    d_v = config.optional_size("v_channels") or d_qk
+    heads = config.size("num_self_attention_heads")
+    attention = LatentAttention(latent, latent, heads, d_qk, d_v, count, reads_itself=True, d_out=d_v)
+    factor = config.size("self_attention_widening_factor")
+    layers = range(config.size("num_self_attends_per_block"))
+    return tuple(part for index in layers for part in _layer(config, attention, factor, "think", str(index)))
+
+
+def _layer(
+    config: Config, attention: LatentAttention, factor: int, name: str, number: str = ""
+) -> tuple[Sublayer, Sublayer]:
+    width = attention.d_model
+    mlp = Mlp(width, factor * width, config.activation(), bias=True, n_positions=attention.n_queries)
+    norm = Norm(width, "layernorm", bias=True)
+    return sublayer(f"{name}{number}", attention), sublayer(f"{name}_mlp{number}", mlp, pre=norm)
