@@ -46,6 +46,8 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
     lone = not architecture.is_encoder_decoder
     found: list[Work] = []
     for stack in architecture.stacks:
+        if stack.role == "encoder" and not lone and conventions.phase == "decode":
+            continue  # it ran once, before the first token
         names = symbols(stack, lone, conventions.logits)
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():

@@ -65,7 +65,6 @@ class BlockAttention(Layer):
         if self.n_global:
             self._globals(declaration)
         declaration.equations(*self._attend(), f"y[b {rows} d] = o[b {rows} h e] wo[h e d]")
-        declaration.lines[:] = [_prefill(line) for line in declaration.lines]
         declaration.mask = f"block:{self.block}" if self.reach == "own" else f"local:{self.block}"
         return declaration
 
@@ -127,8 +126,3 @@ class BlockAttention(Layer):
                 "o[b qz h e] = ps[b h qz gt] vs[b gt h e]",
             ]
         return lines
-
-
-def _prefill(line: str) -> str:
-    """An encoder rests while tokens are decoded, its global tokens too."""
-    return f"{line} prefill" if "|" in line else f"{line} | prefill"

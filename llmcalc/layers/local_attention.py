@@ -62,11 +62,11 @@ class LocalAttention(Layer):
             declaration.equations(f"{name}[b qz h e] = add({name}, b{name})")
         declaration.equations(
             "s[b h q k] = q[b q h e] k[b k h e] | model",
-            "s[b h ys w wk] = q[b ys w h e] k[b ys wk h e] | torch prefill",
-            "mask[b ys w wk] = ones[b ys w] padding[b ys wk] | torch elementwise nograd prefill",
+            "s[b h ys w wk] = q[b ys w h e] k[b ys wk h e] | torch",
+            "mask[b ys w wk] = ones[b ys w] padding[b ys wk] | torch elementwise nograd",
             "p[b h q k] = softmax(s) | model",
             "o[b q h e] = p[b h q k] v[b k h e] | model",
-            "o[b y wh h e] = p[b h y wh wv] v[b y wv h e] | torch prefill",
+            "o[b y wh h e] = p[b h y wh wv] v[b y wv h e] | torch",
             "y[b qz d] = o[b qz h e] wo[h e d]",
             "y[b qz d] = add(y, bo)",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from ..core.declaration import Declaration
@@ -109,10 +108,12 @@ class Mlp(Layer):
             declaration.as_torch["q"] = "ceil(q, Z) * Z"
         if self.n_global:
             declaration.axes["gt"] = self.n_global
-            tags = "prefill nograd" if self.globals_dropped else "prefill"  # an encoder rests while tokens are decoded
-            declaration.equations(*(f"{line.replace('b q', 'b gt')} | {tags}" for line in self._lines()))
+            tag = " | nograd" if self.globals_dropped else ""
+            declaration.equations(*(f"{line.replace('b q', 'b gt')}{tag}" for line in self._lines()))
         if self.unused:
             declaration.lines.clear()
+            from dataclasses import replace  # slow to import, and needed by few
+
             declaration.tensors[:] = [replace(tensor, unused=True) for tensor in declaration.tensors]
         return declaration
 

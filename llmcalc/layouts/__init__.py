@@ -78,11 +78,33 @@ def read_layout(text: str) -> Layout:
 
 @cache
 def find_layout(name: str) -> Layout:
-    """A layout by its name, which is that of its file.
+    """A layout by its name, which is that of its file; ``bert.bare+gpt2`` composes an encoder's and a decoder's.
 
     Raises:
         UnknownNameError: no such layout.
     """
+    sides = name.split("+")
+    if len(sides) == 1:
+        return read_layout(_text(name))
+    return read_layout("\n".join(map(_within, ("encoder", "decoder"), map(_text, sides))))
+
+
+def _within(side: str, text: str) -> str:
+    """The rules of a model that is one side of a larger one."""
+    lines = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        rule, _, notes = line.partition("|")
+        words = [word for word in notes.split() if word != "alone"]  # beside another one, but with tables of its own
+        lines += [] if "beside" in words else [f"{side}.{rule} | {' '.join([*words, side])}"]
+    lines += (
+        []
+        if side == "decoder"
+        else ["enc_to_dec_proj.weight <- enc_to_dec_proj.w", "enc_to_dec_proj.bias <- enc_to_dec_proj.b"]
+    )
+    return "\n".join(lines)
+
+
+def _text(name: str) -> str:
     file, _, bare = name.partition(".")
     try:
         module = import_module(f".{file.replace('-', '_') or 'none'}", __name__)
@@ -93,7 +115,7 @@ def find_layout(name: str) -> Layout:
     prefix: str = getattr(module, "PREFIX", _block_prefix(text))
     if bare and prefix:
         text = "\n".join(line.removeprefix(prefix) for line in text.splitlines())
-    return read_layout(text)
+    return text
 
 
 def _block_prefix(text: str) -> str:

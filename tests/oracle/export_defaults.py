@@ -14,15 +14,23 @@ from typing import Any
 from transformers import PretrainedConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+PARTS = {"t5_gemma_module": "t5gemma"}
 COMMON = {field.name for field in dataclasses.fields(PretrainedConfig)} - {"is_encoder_decoder"}
 
 
 def class_defaults(model_type: str) -> dict[str, Any]:
     """Defaults and aliases of a config class, without the keys that all classes have."""
-    found = CONFIG_MAPPING[model_type]
+    found = _config_class(model_type)
     defaults = {field.name: _plain(_default(field)) for field in dataclasses.fields(found) if field.name not in COMMON}
     defaults.setdefault("tie_word_embeddings", getattr(found, "tie_word_embeddings", True))
     return {"defaults": defaults, "aliases": dict(getattr(found, "attribute_map", None) or {})}
+
+
+def _config_class(model_type: str) -> Any:
+    """The class of a config, also of one that is only part of others."""
+    if model_type in CONFIG_MAPPING:
+        return CONFIG_MAPPING[model_type]
+    return type(CONFIG_MAPPING[PARTS[model_type]]().decoder)
 
 
 def as_text(data: dict[str, Any]) -> str:
@@ -50,7 +58,7 @@ def main() -> None:
     """Write a file for each family named, or refresh those that are there."""
     folder = Path(sys.argv[1])
     for model_type in sys.argv[2:] or sorted(file.stem for file in folder.glob("*.json")):
-        if model_type in CONFIG_MAPPING:
+        if model_type in CONFIG_MAPPING or model_type in PARTS:
             (folder / f"{model_type}.json").write_text(as_text(class_defaults(model_type)))
 
 

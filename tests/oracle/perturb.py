@@ -1,4 +1,4 @@
-"""Tiny configs drawn from a fixed seed: sizes by a key's name, switches flipped; what cannot be built is drawn again."""
+"""Tiny configs drawn from a fixed seed: sizes by a key's name, switches flipped; what cannot be built is drawn anew."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def _draw(generator: random.Random, model_type: str, attempt: int) -> dict[str, 
     flips = max(0.0, 0.4 - attempt / ATTEMPTS)
     fill, rules = attempt >= ATTEMPTS // 3, (*TAME, *RULES) if attempt >= ATTEMPTS // 2 else RULES
     changes = _changes(generator, reference.defaults(model_type), flips, fill, rules)
-    for key, inner in reference.inner_defaults(model_type).items():
-        changes[key] = {"model_type": inner["model_type"], **_changes(generator, inner, flips, fill, rules)}
+    for key, (role, inner) in reference.inner_defaults(model_type).items():
+        changes[key] = {**role, **_changes(generator, inner, flips, fill, rules)}
     return {**changes, **FIXED.get(model_type, {})}
 
 

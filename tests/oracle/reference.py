@@ -30,6 +30,7 @@ MAPPINGS = (
 HEADLESS = modeling_auto.MODEL_MAPPING_NAMES
 FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
 COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConfig)} - {"is_encoder_decoder"}
+ROLE = ("is_decoder", "add_cross_attention")
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 
@@ -61,15 +62,17 @@ def defaults(model_type: str) -> dict[str, Any]:
 
 
 @cache
-def inner_defaults(model_type: str) -> dict[str, dict[str, Any]]:
-    """The defaults of the configs within a config, such as ``text_config``, and which ``model_type`` each is of."""
-    keys = getattr(config_class(model_type), "sub_configs", None) or {}
-    parts = {key: getattr(config_class(model_type)(), key, None) for key in keys}
-    return {
-        key: {field.name: field.default for field in dataclasses.fields(part)} | {"model_type": part.model_type}
-        for key, part in parts.items()
-        if part is not None and dataclasses.is_dataclass(part)
-    }
+def inner_defaults(model_type: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Of the configs within a config, such as ``text_config``: what makes one what it is, and its class's defaults."""
+    whole = config_class(model_type)
+    parts = {key: getattr(whole(), key, None) for key in getattr(whole, "sub_configs", None) or {}}
+    found = {}
+    for key, part in parts.items():
+        if part is not None and dataclasses.is_dataclass(part):
+            own = {field.name: field.default for field in dataclasses.fields(part) if field.name not in COMMON}
+            role = {name: getattr(part, name) for name in ROLE if own.get(name, False) != getattr(part, name, False)}
+            found[key] = ({"model_type": part.model_type, **role}, own)
+    return found
 
 
 def parameters(model: Any) -> int:

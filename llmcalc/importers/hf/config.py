@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ...core.layer import LARGEST_SIZE
 from .irrelevant import IRRELEVANT, SWITCHED_OFF
 
 _DATA = Path(__file__).parent.parent.parent / "data" / "hf"
 
+MOST_LAYERS = 100_000
 _LARGEST = 1e300  # below which a number is a float without overflow
 
 ACTIVATIONS = {
@@ -87,8 +89,13 @@ class Config:
         value = self.get(key)
         if value is None or (zero_is_none and value == 0 and type(value) is int):
             return None
-        if type(value) is not int or value < 1:
-            raise SizeError(f"{key} is {shown(value)}; a size is a positive integer", where=self.where)
+        return self.whole(value, key, 1)
+
+    def whole(self, value: object, key: str, least: int) -> int:
+        """A value as a whole number within bounds; a number of layers within those of a stack."""
+        most = MOST_LAYERS if "layer" in key else LARGEST_SIZE
+        if type(value) is not int or not least <= value <= most:
+            raise SizeError(f"{key} is {shown(value)}; it is a whole number from {least} to {most:,}", where=self.where)
         return value
 
     def count(self, key: str, default: int = 0) -> int:
@@ -96,9 +103,7 @@ class Config:
         value = self.get(key, default)
         if value is None:
             return default
-        if type(value) is not int or value < 0:
-            raise SizeError(f"{key} is {shown(value)}; it is a number from 0 on", where=self.where)
-        return value
+        return self.whole(value, key, 0)
 
     def flag(self, key: str, default: bool = False) -> bool:
         """True or false; None counts as ``default``."""
@@ -223,6 +228,7 @@ _HEADS = {
     "ForConditionalGeneration": "seq2seq",
     "ForTextToText": "seq2seq",
     "MarianMTModel": "seq2seq",
+    "EncoderDecoderModel": "seq2seq",
     "ForPreTraining": "pretraining",
     "ModelWithLMHead": "causal",
     "Model": "none",

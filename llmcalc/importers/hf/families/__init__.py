@@ -180,6 +180,8 @@ pegasus_x         bart_long.pegasus_x
 led               bart_long.led
 nllb-moe          translation.nllb_moe
 fsmt              translation.fsmt
+encoder-decoder   composed.encoder_decoder
+t5gemma           composed.t5gemma
 trocr             decoders.trocr
 whisper           decoders.whisper
 prophetnet        decoders.prophetnet
@@ -237,6 +239,8 @@ glm4              glm.glm4            glm
 mellum            moe_windowed.mellum mixtral
 flint             moe_windowed.flint
 kolibri1          moe_windowed.kolibri1
+gemma4_text       gemma4.gemma4
+gemma4_unified_text gemma4.gemma4       gemma4_text
 """
 
 
