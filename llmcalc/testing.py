@@ -1,4 +1,15 @@
-"""Hypothesis strategies for tests of llmcalc and of what is built on it: layers of every kind, with distinct sizes.
+"""Hypothesis strategies for tests of llmcalc and of what is built on it: layers of every kind, architectures, workloads
+and meshes.
+
+    from hypothesis import given
+
+    import llmcalc
+    from llmcalc.testing import architectures, workloads
+
+    @given(architectures(), workloads())
+    def test_my_report_shows_the_total(architecture, workload):
+        work = llmcalc.flops(architecture, batch=workload.batch, seq=workload.seq)
+        assert str(work.total) in my_report(architecture, workload)
 
 Sizes are distinct primes wherever a layer allows it, so that two swapped axes never give the same product.
 """
@@ -7,37 +18,119 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, replace
 from typing import Any
 
 from hypothesis import assume
 from hypothesis import strategies as st
 
 from . import layers as kinds
+from .calc.shard import Mesh
+from .core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from .core.errors import SizeError
 from .core.layer import Layer
+from .core.ledger import rows
+from .core.workload import ATTENTION, LOGITS, MODES, Workload
 
 PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for divisor in range(2, number)))
+WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # what many numbers of heads divide
+VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
+NOT_IN_BLOCKS = frozenset({"embedding", "head", "linear", "conv", "norm", "affine", "prefix"})
+_MOST_BLOCKS, _MOST_RUNS, _MOST_TOKENS, _MOST_RANKS = 3, 3, 64, 4
 _MOST_REPAIRS = 8
+NOTHING: Mapping[str, Any] = {}
 _TOO_MUCH = re.compile(r"(\w+) \(\d+\) is more than (\w+)")
 _REFUSED = re.compile(r"(\w+) is \d+;")
 _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 @st.composite
-def layers(draw: st.DrawFn, kind: str) -> Layer:
-    """A valid layer of a kind, each field drawn from what its type and its choices allow."""
+def layers(draw: st.DrawFn, /, kind: str, **fixed: Any) -> Layer:
+    """A valid layer of a kind, each field drawn from what its type and its choices allow, or ``fixed``."""
     found, _ = kinds.find(kind)
     names = [entry.name for entry in fields(found)]  # type: ignore[arg-type]
     primes = dict(zip(names, draw(st.permutations(PRIMES)), strict=False))
     values = {entry.name: draw(_values(found, entry, primes)) for entry in fields(found)}  # type: ignore[arg-type]
+    values |= {name: value for name, value in fixed.items() if name in values}
     for _ in range(_MOST_REPAIRS):
         try:
             return found(**values)
         except SizeError as error:
-            values = _repaired(values, error)
+            values = _repaired(values, error, fixed=fixed)
     assume(False)
     raise AssertionError
+
+
+def block_kinds() -> list[str]:
+    """The kinds that may stand in a block: those that read and write the residual stream."""
+    return [kind for kind in kinds.kinds() if kind not in NOT_IN_BLOCKS and "d_model" in _names(kind)]
+
+
+def _names(kind: str) -> set[str]:
+    return {entry.name for entry in fields(kinds.find(kind)[0])}  # type: ignore[arg-type]
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> Architecture:
+    """A decoder or encoder of up to three runs of blocks, of layers of any kinds, with or without norms."""
+    d_model, role = draw(st.sampled_from(WIDTHS)), draw(st.sampled_from(["decoder", "encoder"]))
+    table = kinds.find("embedding")[0](rows=VOCABULARY, d_model=d_model)  # type: ignore[call-arg]
+    drawn = draw(st.lists(_runs(d_model), min_size=1, max_size=_MOST_RUNS, unique_by=lambda run: run.block))
+    runs = [replace(run, block=replace(run.block, name=f"block_{number}")) for number, run in enumerate(drawn)]
+    norm = draw(st.none() | layers("norm", d_model=d_model))
+    outputs = (Named("norm", norm),) if norm else ()
+    stack = Stack(role, d_model, (Named("token", table),), tuple(runs), outputs, role)
+    try:
+        list(rows((stack,)))
+    except SizeError:  # tensors that all layers of a kind share, of different sizes
+        assume(False)
+    return Architecture("drawn", (stack,))
+
+
+@st.composite
+def _runs(draw: st.DrawFn, d_model: int) -> Run:
+    """Equal blocks of one or two sub-layers, stored once each or shared."""
+    sublayers = draw(st.lists(_sublayers(d_model), min_size=1, max_size=2, unique_by=lambda sublayer: sublayer.name))
+    return Run(Block("block", tuple(sublayers)), draw(st.integers(1, _MOST_BLOCKS)), draw(st.booleans()))
+
+
+@st.composite
+def _sublayers(draw: st.DrawFn, d_model: int) -> Sublayer:
+    kind = draw(st.sampled_from(block_kinds()))
+    layer = draw(layers(kind, cross=False, **dict.fromkeys(WIDTH_FIELDS, d_model)))
+    pre, post = draw(st.tuples(*[st.none() | layers("norm", d_model=d_model)] * 2))
+    return Sublayer(kind, (Branch(kind, layer),), pre, post)
+
+
+@st.composite
+def workloads(draw: st.DrawFn) -> Workload:
+    """A step of a few short sequences: a forward pass, a training step, or tokens behind a context."""
+    mode = draw(st.sampled_from(MODES))
+    return Workload(
+        batch=draw(st.integers(1, 4)),
+        seq=draw(st.integers(1, _MOST_TOKENS)),
+        mode=mode,
+        attention=draw(st.sampled_from(ATTENTION)),
+        logits=draw(st.sampled_from(LOGITS)),
+        context=draw(st.integers(0, _MOST_TOKENS)) if mode == "decode" else 0,
+    )
+
+
+@st.composite
+def meshes(draw: st.DrawFn) -> Mesh:
+    """Ranks of every way to share work; those that share experts are some of the data-parallel ones."""
+    data, tensor, pipeline, context = draw(st.tuples(*[st.integers(1, _MOST_RANKS)] * 4))
+    expert = draw(st.sampled_from([ranks for ranks in range(1, data + 1) if data % ranks == 0]))
+    return Mesh(
+        data=data,
+        tensor=tensor,
+        pipeline=pipeline,
+        expert=expert,
+        context=context,
+        sequence=draw(st.booleans()),
+        zero=draw(st.integers(0, 3)),
+        chunks=draw(st.integers(1, 2)) if pipeline > 1 else 1,
+    )
 
 
 def smallest(kind: str) -> dict[str, Any]:
@@ -59,10 +152,16 @@ def is_required(entry: Field[Any]) -> bool:
     return entry.default is MISSING and entry.default_factory is MISSING
 
 
-def _repaired(values: Mapping[str, Any], error: SizeError, give_up: SizeError | None = None) -> dict[str, Any]:
+def _repaired(
+    values: Mapping[str, Any], error: SizeError, give_up: SizeError | None = None, fixed: Mapping[str, Any] = NOTHING
+) -> dict[str, Any]:
     """The same values with what the error is about mended: a dividend becomes a multiple of its divisor, two sizes in
-    the wrong order are swapped, a size that is odd or too small is doubled.
+    the wrong order are swapped, a size that is odd or too small is doubled. The divisor of a fixed size becomes a
+    prime that divides it.
     """
+    if (match := _DIVIDES.match(error.message)) and match[2] in fixed and match[1] not in fixed:
+        return {**values, match[1]: next(prime for prime in PRIMES if fixed[match[2]] % prime == 0)}
+    assume(give_up is not None or not any(name in fixed for name in _named_in(error)))
     if (match := _DIVIDES.match(error.message)) and isinstance(values.get(match[1]), int):
         return {**values, match[2]: values[match[2]] * values[match[1]]}
     if (match := _TOO_MUCH.match(error.message)) and isinstance(values.get(match[2]), int):
@@ -73,6 +172,12 @@ def _repaired(values: Mapping[str, Any], error: SizeError, give_up: SizeError | 
         raise give_up
     assume(False)
     raise AssertionError
+
+
+def _named_in(error: SizeError) -> tuple[str, ...]:
+    """The sizes that an error would have changed."""
+    match = _DIVIDES.match(error.message) or _TOO_MUCH.match(error.message) or _REFUSED.match(error.message)
+    return (match.groups()[-1], match[1])[: 1 if _DIVIDES.match(error.message) else 2] if match else ()
 
 
 def _values(found: type[Layer], entry: Field[Any], primes: Mapping[str, int]) -> st.SearchStrategy[Any]:
