@@ -41,6 +41,7 @@ class Mlp(Layer):
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
         padded_to: implementations pad the tokens to a multiple of this.
+        padded_above: they do so only with more tokens than this.
         adapter_rank: the matrices that read the input have low-rank corrections of this rank beside them.
         n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
         n_positions: it runs on this many vectors, however many tokens there are (Perceiver).
@@ -62,6 +63,7 @@ class Mlp(Layer):
     n_global: int | None = None
     globals_dropped: bool = False
     padded_to: int | None = None
+    padded_above: int | None = None
     streams: int = 1
     adapter_rank: int | None = None
     n_adapters: int = 1
@@ -105,7 +107,8 @@ class Mlp(Layer):
             declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
         if self.padded_to:
             declaration.axes["Z"] = self.padded_to
-            declaration.as_torch["q"] = "ceil(q, Z) * Z"
+            more = f"min(1, max(0, q - {self.padded_above})) * " if self.padded_above else ""
+            declaration.as_torch["q"] = f"q + {more}(ceil(q, Z) * Z - q)"
         if self.n_global:
             declaration.axes["gt"] = self.n_global
             tag = " | nograd" if self.globals_dropped else ""

@@ -154,6 +154,7 @@ neomme            neomme.neomme
 modernbert-decoder encoders.modernbert_decoder
 funnel            funnel.funnel
 perceiver         perceiver.perceiver
+big_bird          long_encoders.big_bird
 modernbert        encoders.modernbert
 eurobert          encoders.eurobert    llama
 ultrabert         encoders.ultrabert

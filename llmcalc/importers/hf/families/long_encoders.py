@@ -6,15 +6,17 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import DescriptionError, SizeError
+from ....core.layer import Layer
 from ....layers.fourier_mixing import FourierMixing
 from ....layers.hashed_attention import HashedAttention
 from ....layers.linear import Linear
 from ....layers.local_attention import LocalAttention
 from ....layers.mlp import Mlp
 from ....layers.nystrom_attention import NystromAttention
+from ....layers.sparse_attention import SparseAttention
 from ..config import Config
 from ..rules import grouped
-from .bert import bert_attention, block, encoder, finish, with_head
+from .bert import bert_attention, bert_mlp, block, encoder, finish, is_decoder, with_head
 
 OFFSET = 2  # rows before the first position
 
@@ -86,3 +88,22 @@ def longformer(config: Config) -> Architecture:
         known[window] = known.get(window) or block(config, attention, mlp)
     stack = replace(encoder(config, mlp=mlp), runs=grouped(known[window] for window in windows))
     return with_head(config, stack, activation="gelu")
+
+
+def big_bird(config: Config) -> Architecture:
+    """BigBird [zaheer2020]: sparse attention of an encoder's long inputs; the pooler is computed beside the head."""
+    kind, biased = config.word("attention_type"), config.flag("use_bias")
+    if kind not in ("block_sparse", "original_full"):
+        raise DescriptionError(f"attention_type is {kind!r}; it is block_sparse or original_full", where=config.where)
+    config.ignore("rescale_embeddings block_size num_random_blocks")
+    attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
+    mlp = bert_mlp(config)
+    if kind == "block_sparse" and not (is_decoder(config) and config.head() == "causal"):
+        width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+        length, n_random = config.size("block_size"), config.size("num_random_blocks")
+        attention = SparseAttention(width, heads, length, n_random, biased)
+        mlp = replace(mlp, padded_to=length, padded_above=attention.limit)
+    stack = encoder(config, attention=attention, mlp=mlp)
+    if config.flag("add_cross_attention") and not biased:  # its cross-attention follows use_bias too
+        raise DescriptionError("add_cross_attention without use_bias is not understood", where=config.where)
+    return with_head(config, stack, pooled=True)

@@ -1,0 +1,64 @@
+"""BigBird's attention [zaheer2020]: every block of tokens sees its neighbours, some random blocks, and two global ones."""
+
+from __future__ import annotations
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+ENDS = 4  # blocks that are computed on their own: the first two and the last two
+BESIDE = 3  # the own block and its neighbours
+GLOBAL = 2  # the first and the last block, which also see everything
+
+
+@record
+class SparseAttention(Layer):
+    """Attention without a causal mask; short sequences, of ``(5 + 2 n_random) · block`` tokens at most, see all.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads, of width d_model / n_heads.
+        block: tokens of a block.
+        n_random: random blocks that a block sees.
+        bias: biases on queries, keys and values; the output has one.
+    """
+
+    d_model: int
+    n_heads: int
+    block: int = 64
+    n_random: int = 3
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_heads", "d_model")
+
+    @property
+    def limit(self) -> int:
+        """Tokens up to which all pairs are computed."""
+        return (BESIDE + GLOBAL + 2 * self.n_random) * self.block
+
+    def declare(self) -> Declaration:
+        """Projections; scores of the end blocks, of all others, or of everything; mix; output projection."""
+        head, seen = self.d_model // self.n_heads, BESIDE + GLOBAL + self.n_random
+        sparse = f"min(1, max(0, q - {self.limit}))"  # 1 where there are more tokens than that, 0 otherwise
+        rows = f"ceil(q, {self.block}) * {self.block}"
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": head, "w": self.block}
+        axes |= {"wk": seen * self.block, "wv": (seen - 1) * self.block}
+        axes |= {"if": f"1 - {sparse}", "qz": f"q + {sparse} * ({rows} - q)"}
+        axes |= {"y": f"{sparse} * (ceil(q, {self.block}) - {ENDS})", "ys": f"{sparse} * {GLOBAL}"}
+        declaration = Declaration(axes)
+        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "bo[d]")
+        if self.bias:
+            declaration.weights("bq[h e]", "bk[h e]", "bv[h e]")
+        for name in "qkv":
+            declaration.equations(f"{name}[b qz h e] = x[b qz d] w{name}[d h e]")
+            declaration.equations(*([f"{name}[b qz h e] = add({name}, b{name})"] if self.bias else []))
+        for rows_, keys in (("if q", "k"), ("ys w", "qz"), ("ys w", "wv"), ("y w", "wk")):
+            declaration.equations(
+                f"s[b h {rows_} {keys}] = q[b h {rows_} e] k[b h {keys} e]",
+                f"p[b h {rows_} {keys}] = softmax(s)",
+                f"o[b h {rows_} e] = p[b h {rows_} {keys}] v[b h {keys} e]",
+            )
+        declaration.equations("y[b qz d] = o[b qz h e] wo[h e d]", "y[b qz d] = add(y, bo)")
+        return declaration
