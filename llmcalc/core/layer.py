@@ -6,14 +6,13 @@ A kind lives in ``llmcalc/layers/<kind>.py`` and is found by that name. Its fiel
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from .declaration import Declaration
 from .errors import DescriptionError, SizeError, shown
 from .record import fields
 
 LARGEST_SIZE = 10**15
-LARGEST_NUMBER = 1e300
 
 
 class Layer:
@@ -65,7 +64,7 @@ class Layer:
                 self._check_size(name, value)
             elif base == "bool" and type(value) is not bool:
                 raise DescriptionError(f"{name} is {shown(value)}; it is true or false", where=self.kind())
-            elif base == "float" and not (type(value) in (int, float) and abs(value) < LARGEST_NUMBER):
+            elif base == "float" and not (is_number(value)):
                 raise DescriptionError(f"{name} is {shown(value)}; it is a finite number", where=self.kind())
             elif base == "str":
                 choices = self.CHOICES.get(name)
@@ -113,3 +112,10 @@ def _plan(kind: type) -> list[tuple[str, str, bool]]:
             for entry in fields(kind)
         ]
     return _PLANS[kind]
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a finite number that a float can hold."""
+    if type(value) is int:
+        return abs(value) <= LARGEST_SIZE
+    return type(value) is float and abs(value) < float("inf")

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
-from ...core.layer import LARGEST_SIZE
+from ...core.layer import LARGEST_SIZE, is_number
 from .irrelevant import IRRELEVANT, SWITCHED_OFF
 
 _DATA = Path(__file__).parent.parent.parent / "data" / "hf"
 
 MOST_LAYERS = 100_000
-_LARGEST = 1e300  # below which a number is a float without overflow
 
 ACTIVATIONS = {
     "gelu": "gelu",
@@ -93,7 +92,7 @@ class Config:
 
     def whole(self, value: object, key: str, least: int) -> int:
         """A value as a whole number within bounds; a number of layers within those of a stack."""
-        most = MOST_LAYERS if "layer" in key else LARGEST_SIZE
+        most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
             raise SizeError(f"{key} is {shown(value)}; it is a whole number from {least} to {most:,}", where=self.where)
         return value
@@ -123,7 +122,7 @@ class Config:
 
     def finite(self, value: object, key: str) -> float:
         """A value as a finite number."""
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < _LARGEST:
+        if not is_number(value):
             raise DescriptionError(f"{key} is {shown(value)}; it is a finite number", where=self.where)
         return float(value)
 
