@@ -1,7 +1,7 @@
 """Sweeps: quantities over a grid of workloads, each as one NumPy expression over its closed form.
 
 The coefficients are exact integers; the arguments become float64, so that a value is right to 1 part in 10^15 and says
-``exact=False``. What is a maximum over moments (the peak of memory) has no closed form, and is evaluated point by point.
+``exact=False``. What is a maximum over moments (the peak of memory) has no closed form: it is evaluated point by point.
 """
 
 from __future__ import annotations
@@ -238,9 +238,9 @@ def _memory(
 ) -> int:
     from .answers import memory as answer
 
-    words = {name: fixed[name] for name in ("batch", "seq", "target_seq", "extend", "convention") if name in fixed}
-    own = {name: size for name, size in sizes.items() if name != "context"}
-    return int(getattr(answer(architecture, **{**memory, **words, **own}), quantity.partition(".")[2]))
+    taken = ("batch", "seq", "target_seq", "extend", "convention")
+    workload = {name: value for name, value in {**fixed, **sizes}.items() if name in taken}
+    return int(getattr(answer(architecture, **(memory | workload)), quantity.partition(".")[2]))
 
 
 def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], int]) -> NDArray[Any]:
@@ -252,5 +252,6 @@ def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], int]) -> 
         raise SizeError(f"{prod(shape):,} points are too many", where="--over", hint=hint)
     result = numpy.empty(shape)
     for place in numpy.ndindex(*shape):
-        result[place] = value({axis.name: axis.values[at] for axis, at in zip(axes, place, strict=True)})
+        sizes: dict[str, int] = {axis.name: axis.values[int(at)] for axis, at in zip(axes, place, strict=True)}
+        result[place] = value(sizes)
     return result

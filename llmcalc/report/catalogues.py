@@ -21,8 +21,8 @@ def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any])
         for name, one in formats.items()
     ]
     columns = (
-        Column("format", "name"), Column("bits each", "number"), Column("block", "number", 1), Column("checked", "name"),
-        Column("source"),
+        Column("format", "name"), Column("bits each", "number"), Column("block", "number", 1),
+        Column("checked", "name"), Column("source"),
     )  # fmt: skip
     mixed: list[tuple[Any, ...]] = [(name, entry["main"], _rules(entry)) for name, entry in mixtures.items()]
     return Document(

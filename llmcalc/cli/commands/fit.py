@@ -32,7 +32,7 @@ SOLVE = Option(
     choices=("seq", "batch", "quant", "gpus"),
 )  # fmt: skip
 _TIMES = re.compile(r"[x×:]?\s*(\d{1,6})")
-_NAMED = re.compile(r"(.+?)(?::|\s+|[x×])\s*[x×]?(\d{1,6})")
+_NAMED = re.compile(r"(.+?)(?:(?::\s*|\s+)[x×]?|[x×])(\d{1,6})")
 _COUNTED = re.compile(r"(\d{1,6})\s*[x×]\s*(.+)")
 NO = 1
 

@@ -1,0 +1,197 @@
+"""``flops``, ``memory``, ``fit`` and ``sweep``: the library's numbers, exit codes, and one message for bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.calc.experts import touched
+from llmcalc.cli.commands.fit import split
+from llmcalc.cli.main import main
+
+Capture = pytest.CaptureFixture[str]
+GIB = 2**30
+
+
+def answer(capsys: Capture, line: str, code: int = 0) -> dict[str, Any]:
+    assert main([*line.split(), "--json"]) == code
+    data = json.loads(capsys.readouterr().out)
+    assert set(data) == {"schema", "command", "inputs", "result"}
+    return dict(data["result"])
+
+
+def test_flops_says_what_the_library_says(capsys: Capture) -> None:
+    found = answer(capsys, "flops deepseek-v3 --mode train --batch 2 --seq 1000 --recompute full")
+    ours = llmcalc.flops(llmcalc.load("deepseek-v3"), mode="train", batch=2, seq=1000)
+    for name in ("total", "matmul", "other", "forward", "backward", "tokens"):
+        assert found[name] == getattr(ours, name)
+    assert found["recomputed"] == ours.recomputed("full")
+    assert sum(part["total"] for part in found["by_component"].values()) == ours.total
+    assert found["per_sequence"] == ours.total / 2
+
+
+def test_the_rule_of_thumb_is_near_for_short_sequences(capsys: Capture) -> None:
+    found = answer(capsys, "flops gpt3 --mode train --seq 128")
+    assert found["rule_of_thumb"] == 6 * llmcalc.params(llmcalc.load("gpt3")).non_embedding * 128
+    assert found["matmul"] == pytest.approx(found["rule_of_thumb"], rel=5e-3)
+
+
+def test_usual_lengths_fit_the_model(capsys: Capture) -> None:
+    assert answer(capsys, "flops bert")["tokens"] == 512
+    assert answer(capsys, "flops llama3-8b")["tokens"] == 2048
+    assert answer(capsys, "flops gpt3 --mode decode --context 100")["tokens"] == 1
+
+
+def test_memory_says_what_the_library_says(capsys: Capture) -> None:
+    found = answer(capsys, "memory gpt-oss-120b --weights mxfp4 --only routed-experts --batch 8 --seq 100 --paged 16")
+    model = llmcalc.load("gpt-oss-120b")
+    ours = llmcalc.memory(model, weights="mxfp4", only=["routed experts"], batch=8, seq=100, page=16)
+    assert round(found["weights"] / GIB, 1) == 60.8
+    assert found["peak"] == ours.peak == found["weights"] + found["state"] + found["activations"]
+    assert found["state_without_blocks"] == llmcalc.state(model, batch=8, seq=100).bytes < found["state"]
+    (experts,) = found["experts"]
+    assert (experts["n_experts"], experts["top_k"]) == (128, 4)
+    assert experts["touched_by_decode"] == touched(128, 4, 8) == 128 * (1 - (1 - 4 / 128) ** 8)
+
+
+def test_a_training_step_has_stages_and_a_timeline(capsys: Capture) -> None:
+    found = answer(capsys, "memory gpt3 --training --tp 8 --pp 8 --sp --recompute selective --zero 1 --dp 4")
+    assert len(found["peaks"]) == 8
+    assert found["peaks"][found["worst_stage"]] == found["peak"] == max(found["peaks"])
+    assert max(found["timeline"].values()) == found["peak"]
+    parts = found["at_peak"]
+    assert sum(size for part, size in parts.items() if part != "phase") == found["peak"]
+
+
+def test_unconfirmed_figures_say_so(capsys: Capture) -> None:
+    assert main(["memory", "llama3-8b", "--weights", "gptq", "--format", "plain"]) == 0
+    assert "gptq-int4-g128: not confirmed" in capsys.readouterr().out
+    assert main(["memory", "llama3-8b", "--weights", "mxfp4", "--format", "plain"]) == 0
+    assert "not confirmed" not in capsys.readouterr().out
+    assert main(["fit", "gpt2", "--gpu", "m4-16gb", "--format", "plain"]) == 0
+    assert "warning: the figures of Apple M4 16GB are not confirmed" in capsys.readouterr().out
+
+
+def test_a_fit_answers_by_its_exit_code(capsys: Capture) -> None:
+    fits = answer(capsys, "fit llama3-8b --gpu h100")
+    assert fits["fits"]
+    assert fits["usable"] == 80 * 10**9 - GIB == fits["needed"] + fits["headroom"]
+    too_large = answer(capsys, "fit llama3-70b --gpu h100", code=1)
+    assert too_large["verdict"] == f"exceeds by {-too_large['headroom'] / GIB:.2f} GiB"
+    more = answer(capsys, "fit llama3-70b x4 --gpu h100")
+    assert (more["fits"], more["count"]) == (True, 4)
+    assert answer(capsys, "fit llama3-8b --gpu-memory 16GiB --reserve 10%", code=1)["reserve"] == round(16 * GIB * 0.1)
+
+
+@pytest.mark.parametrize("ways", ["h100:4", "h100x4", "4xh100", "H100:x4"])
+def test_ways_to_say_four(ways: str, capsys: Capture) -> None:
+    assert answer(capsys, f"fit llama3-70b --gpu {ways}")["count"] == 4
+
+
+def test_numbers_in_names_are_names() -> None:
+    assert split("mi300x:8") == split("mi300xx8") == split("8xmi300x") == ("mi300x", 8)
+
+
+def test_solving_for_the_largest_context(capsys: Capture) -> None:
+    line = "fit llama3-70b --gpu h100:4 --prefill 4096"
+    tokens = answer(capsys, f"{line} --solve seq")["value"]
+    assert answer(capsys, f"{line} --seq {tokens}")["fits"]
+    assert not answer(capsys, f"{line} --seq {tokens + 1}", code=1)["fits"]
+
+
+def test_solving_for_the_format_and_the_number(capsys: Capture) -> None:
+    found = answer(capsys, "fit llama3-70b --gpu rtx4090:2 --seq 4096 --solve quant")
+    assert found["value"] == next(one["format"] for one in found["candidates"] if one["fits"])
+    assert answer(capsys, "fit llama3-70b --gpu rtx4090:2 --seq 4096 --weights " + found["value"])["fits"]
+    assert answer(capsys, "fit llama3-70b --gpu h100 --solve gpus")["value"] == 2
+    assert answer(capsys, "fit gpt3 --gpu h100 --solve batch", code=1)["value"] is None
+
+
+def test_a_sweep_prints_every_point(capsys: Capture) -> None:
+    words = ["sweep", "gpt3", "flops.total", "state.bytes", "--over", "seq=256..2k:x2", "--over", "batch=1,8"]
+    assert main([*words, "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["seq"], row["batch"]) for row in rows[:3]] == [("256", "1"), ("256", "8"), ("512", "1")]
+    assert len(rows) == 8
+    last = llmcalc.flops(llmcalc.load("gpt3"), seq=2048, batch=8).total
+    assert float(rows[-1]["flops.total (FLOPs)"]) == last
+    found = answer(capsys, " ".join(words))
+    assert found["exact"] is False
+    assert found["values"]["flops.total"][-1][-1] == last
+
+
+@pytest.mark.parametrize("form", ["table", "plain", "markdown"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "flops t5-small --by layer --mode train",
+        "memory mixtral-8x7b --weights q4_k_m --paged 16",
+        "memory t5-small --training",
+        "fit llama3-8b --gpu l4 --weights nf4 --solve seq",
+        "sweep gpt2 memory.peak --over seq=1,10,1000",
+        "formats list",
+        "hardware list",
+        "hardware show b300",
+    ],
+)
+def test_every_format_prints_every_answer(line: str, form: str, capsys: Capture) -> None:
+    assert main([*line.split(), "--format", form]) == 0
+    assert capsys.readouterr().out.count("\n") > 5
+
+
+BAD = {
+    "flops gpt3 --batch 0": "--batch: batch is 0",
+    "flops gpt3 --seq 4096": "4096 tokens are beyond the 2048 positions",
+    "flops gpt3 --mode decode": "--context",
+    "flops gpt3 --context 5": "--context",
+    "flops gpt3 --target-seq 5": "one stack",
+    "flops gpt3 --recompute full": "--mode train",
+    "flops gpt3 --mode trian": "did you mean train?",
+    "memory gpt3 --tp 7": "does not divide",
+    "memory gpt3 --training --pp 97": "more than the 96 layers",
+    "memory mixtral-8x7b --training --ep 3 --dp 3": "does not divide",
+    "memory gpt3 --zero 1": "add --training",
+    "memory gpt3 --training --paged 16": "no meaning in a training step",
+    "memory gpt3 --training --zero 4": "ZeRO",
+    "memory gpt3 --training --sp": "add --tp",
+    "memory gpt3 --training --optimizer adamm": "did you mean",
+    "memory gpt3 --training --weights nf4": "--lora-rank",
+    "memory gpt3 --training --lora-target wq": "--lora-rank",
+    "memory gpt3 --weights q4_k_n": "q4_k",
+    "memory gpt3 --only mlp": "--weights FORMAT",
+    "memory gpt3 --weights nf4 --only mlp --keep mlp": "asked for and kept",
+    "memory gpt3 --weights nf4 --keep moe": "unknown component 'moe'",
+    "memory gpt3 --cache fp9": "did you mean fp",
+    "memory gpt3 --paged 0": "--paged",
+    "fit gpt3": "needs an accelerator",
+    "fit gpt3 --gpu h101": "did you mean h100?",
+    "fit gpt3 --gpu a100": "a100-sxm-40gb",
+    "fit gpt3 --gpu h100:0": "0 accelerators",
+    "fit gpt3 8 --gpu h100:4": "contradict",
+    "fit gpt3 many --gpu h100": "no number of accelerators",
+    "fit gpt3 --gpu h100:8 --tp 4": "4 ranks are not 8",
+    "fit gpt3 --gpu h100 --reserve 80": "with its unit",
+    "fit gpt3 --gpu h100 --reserve 99GiB": "takes all the memory",
+    "fit gpt3 --gpu h100 --solve quant --weights nf4": "leave --weights",
+    "fit gpt3 --gpu h100:4 --solve gpus": "leave the number out",
+    "sweep gpt3 flops.total": "--over",
+    "sweep gpt3 flops.totl --over seq=1": "did you mean flops.total",
+    "sweep gpt3 flops.total --over sq=1": "did you mean seq",
+    "sweep gpt3 flops.total --over seq=1..": "no list and no range",
+    "hardware show h101": "did you mean h100",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_message_and_exit_code_2(line: str, capsys: Capture) -> None:
+    assert main(line.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert BAD[line] in printed.err
+    assert printed.err.count("error:") == 1

@@ -1,0 +1,150 @@
+"""Fits, and the most that does: the answer fits, and one more does not."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import llmcalc
+from llmcalc.calc.fit import largest, read_size, smallest
+from llmcalc.calc.shard import Mesh
+from llmcalc.capacity import fit, solve_gpus, solve_quant, solve_size
+from llmcalc.core.errors import InputError, SizeError
+
+GIB = 2**30
+H100 = {"memory_bytes": 80 * 10**9, "reserve": GIB}
+
+
+@given(st.integers(0, 5000), st.integers(1, 5000))
+def test_searches_are_exact(answer: int, limit: int) -> None:
+    assert largest(lambda number: number <= answer, limit) == (min(answer, limit) or None)
+    assert smallest(lambda number: number > answer, limit) == (answer + 1 if answer < limit else None)
+
+
+@pytest.mark.parametrize("name", ["seq", "batch"])
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [
+        ("llama3-8b", {"seq": 4096}),
+        ("llama3-8b", {"seq": 4096, "weights": "q4_k_m", "cache": "fp8", "page": 16}),
+        ("deepseek-v2", {"seq": 4096, "weights": "mxfp4", "prefill": 512}),
+        ("mamba2-2.7b", {"seq": 4096, "prefill": 1024}),
+        ("llama3.2-1b", {"seq": 1024, "mode": "training", "recompute": "full"}),
+    ],
+)
+def test_the_largest_fits_and_one_more_does_not(name: str, model: str, arguments: dict[str, Any]) -> None:
+    architecture = llmcalc.load(model)
+    budget = {"memory_bytes": 160 * 10**9, "reserve": GIB} if model == "deepseek-v2" else H100
+    found = solve_size(name, architecture, budget, {"batch": 1, **arguments})
+    assert found is not None
+    if found < 2**40:
+        assert fit(architecture, **budget, **{"batch": 1, **arguments, name: found}).fits
+        assert not fit(architecture, **budget, **{"batch": 1, **arguments, name: found + 1}).fits
+
+
+def test_learned_positions_bound_the_context() -> None:
+    model = llmcalc.load("gpt2")
+    assert solve_size("seq", model, H100, {"batch": 1}) == 1024
+    assert (solve_size("seq", model, H100, {"batch": 1, "extend": True}) or 0) > 100_000
+
+
+def test_nothing_fits() -> None:
+    model = llmcalc.load("gpt3")
+    assert solve_size("seq", model, H100, {"batch": 1}) is None
+    assert fit(model, **H100, seq=1).headroom < -200 * GIB
+
+
+def test_the_best_format_is_the_first_that_fits() -> None:
+    tried = solve_quant(llmcalc.load("llama3-70b"), H100, {"seq": 4096})
+    bits = [one.bits for one in tried]
+    assert bits == sorted(bits, reverse=True)
+    fits = [one.fit.fits for one in tried]
+    assert fits == sorted(fits)
+    assert tried[0].name == "bf16"
+    assert not fits[0]
+
+
+@pytest.mark.parametrize(("model", "count"), [("llama3-8b", 1), ("llama3-70b", 2), ("gpt3", 6)])
+def test_the_fewest_that_hold_a_model(model: str, count: int) -> None:
+    architecture = llmcalc.load(model)
+    found = solve_gpus(architecture, H100, {"seq": 2048})
+    assert found is not None
+    assert found[0] == count
+    for fewer in range(1, count):
+        with suppress(SizeError):  # ranks that do not divide its heads
+            assert not fit(architecture, **H100, count=fewer, seq=2048).fits
+
+
+def test_the_fewest_that_train_a_model() -> None:
+    architecture = llmcalc.load("llama3-8b")
+    arguments = {"mode": "training", "seq": 2048, "recompute": "full"}
+    found = solve_gpus(architecture, H100, arguments)
+    assert found is not None
+    count = found[0]
+    assert count > 1
+    assert not fit(architecture, **H100, count=count - 1, **arguments).fits
+    with_tensor = solve_gpus(architecture, H100, {**arguments, "mesh": Mesh(tensor=2, zero=1)})
+    assert with_tensor is not None
+    assert with_tensor[1].result.mesh.tensor == 2
+
+
+def test_ranks_are_accelerators() -> None:
+    with pytest.raises(SizeError, match="2 ranks are not 8 GPUs"):
+        fit(llmcalc.load("gpt2"), **H100, count=8, mesh=Mesh(tensor=2))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(["llama3-8b", "gpt-oss-20b", "jamba"]), st.integers(1, 4000), st.integers(1, 8))
+def test_memory_grows_with_every_size(model: str, seq: int, batch: int) -> None:
+    architecture = llmcalc.load(model)
+    needed = fit(architecture, **H100, seq=seq, batch=batch).needed
+    assert fit(architecture, **H100, seq=seq + 1, batch=batch).needed >= needed
+    assert fit(architecture, **H100, seq=seq, batch=batch + 1).needed >= needed
+
+
+@pytest.mark.parametrize("tensor", [2, 4, 8])
+@pytest.mark.parametrize("model", ["llama3-70b", "deepseek-v3", "mixtral-8x7b"])
+def test_ranks_together_hold_the_whole(model: str, tensor: int) -> None:
+    architecture = llmcalc.load(model)
+    whole = llmcalc.memory(architecture, seq=512, weights="q4_k_m")
+    ranks = llmcalc.memory(architecture, seq=512, weights="q4_k_m", mesh=Mesh(tensor=tensor))
+    assert whole.weights <= ranks.weights * tensor <= whole.weights * 1.05
+    assert whole.state <= ranks.state * tensor <= whole.state * tensor  # a latent is replicated, heads are not
+    if model != "deepseek-v3":
+        assert ranks.state * tensor == whole.state
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1GiB", GIB), ("1.5 gib", 3 * GIB // 2), ("800MB", 8 * 10**8), ("5%", 4 * 10**9), ("12B", 12)],
+)
+def test_sizes_with_units(text: str, size: int) -> None:
+    assert read_size(text, "--reserve", 80 * 10**9) == size
+
+
+@pytest.mark.parametrize("text", ["", "1", "GiB", "-1GiB", "1 TiBB", "500%", "1e9B"])
+def test_a_size_without_a_unit_is_an_error(text: str) -> None:
+    with pytest.raises(InputError, match="with its unit"):
+        read_size(text, "--reserve", 80 * 10**9)
+
+
+def test_paged_caches_hold_whole_blocks() -> None:
+    model = llmcalc.load("llama3-8b")
+    ideal = llmcalc.memory(model, seq=1000, batch=3).state
+    paged = llmcalc.memory(model, seq=1000, batch=3, page=16).state
+    assert paged * 1000 == ideal * 1008
+    assert llmcalc.memory(model, seq=1000, batch=3, page=1).state == ideal
+    mamba = llmcalc.load("mamba2-2.7b")  # its state does not grow with tokens
+    assert llmcalc.memory(mamba, seq=1000, page=16).state == llmcalc.memory(mamba, seq=1000).state
+
+
+def test_a_quantised_cache() -> None:
+    model = llmcalc.load("llama3-8b")
+    plain = llmcalc.memory(model, seq=1024).state
+    assert llmcalc.memory(model, seq=1024, cache="q8_0").state * 16 == plain * 8.5
+    per_head = llmcalc.memory(model, seq=1024, cache="int8-head").state  # 32 bits for each 128 numbers
+    assert per_head * 16 == plain * 8.25

@@ -1,0 +1,84 @@
+"""Accelerators as people type them, and what is known of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmcalc.core.errors import InputError, UnknownNameError
+from llmcalc.data import tables
+from llmcalc.lookup import accelerator, accelerators
+
+NAMES = {
+    "h100": "h100-sxm", "H100 SXM": "h100-sxm", "h100-sxm": "h100-sxm", "h100_pcie": "h100-pcie", "h200": "h200",
+    "a100-80gb": "a100-sxm-80gb", "A100 PCIe 80GB": "a100-pcie-80gb", "b200-180gb": "b200-180gb", "mi300x": "mi300x",
+    "MI300": "mi300x", "tpu-v5p": "tpu-v5p", "TPU v5e": "tpu-v5e", "rtx4090": "rtx-4090", "4090": "rtx-4090",
+    "NVIDIA GeForce RTX 4090": "rtx-4090", "trn2": "trainium2", "gaudi3": "gaudi3",
+    "apple m4 max 64gb": "m4-max-40c-64gb",
+    "trillium": "tpu-v6e", "gh200-96gb": "gh200-96gb",
+}  # fmt: skip
+AMBIGUOUS = {
+    "a100": ["a100-sxm-40gb", "a100-pcie-80gb"],
+    "b200": ["b200-180gb", "b200-192gb"],
+    "v100": ["v100-sxm2-16gb", "v100-pcie-32gb"],
+    "m1-max": ["m1-max-32gb", "m1-max-64gb"],
+}
+# vendors' data sheets: memory in the vendor's unit, dense 16-bit TFLOP/s, TB/s
+SHEETS = {
+    "a100-sxm-80gb": (80, 312, 2.039),
+    "h100-sxm": (80, 989.4, 3.35),
+    "h200": (141, 989.4, 4.8),
+    "mi300x": (192, 1307.4, 5.3),
+    "l4": (24, 121, 0.3),
+    "tpu-v5p": (95, 459, 2.765),
+}
+
+
+@pytest.mark.parametrize("typed", NAMES)
+def test_names_that_people_type(typed: str) -> None:
+    assert accelerator(typed).name == NAMES[typed]
+
+
+@pytest.mark.parametrize("typed", AMBIGUOUS)
+def test_an_ambiguous_name_lists_the_candidates(typed: str) -> None:
+    with pytest.raises(InputError, match="may be") as caught:
+        accelerator(typed)
+    assert all(name in str(caught.value) for name in AMBIGUOUS[typed])
+
+
+@pytest.mark.parametrize("typed", ["h101", "rtx 4099", "", "-", "gpu"])
+def test_an_unknown_name_is_an_error(typed: str) -> None:
+    with pytest.raises(UnknownNameError, match="llmcalc hardware list"):
+        accelerator(typed)
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_data_sheets(name: str) -> None:
+    memory, peak, bandwidth = SHEETS[name]
+    found = accelerator(name)
+    assert found.memory_bytes == memory * 10**9
+    assert found.peak["bf16"] == round(peak * 10**12)
+    assert found.bandwidth == round(bandwidth * 10**12)
+    assert "10^9 bytes" in found.memory_text
+
+
+def test_a_unit_that_the_vendor_states_is_taken() -> None:
+    assert accelerator("tpu-v7").memory_bytes == 192 * 2**30
+
+
+def test_all_of_them() -> None:
+    assert len(tables("hardware")) == 52
+    for name, found in accelerators().items():
+        assert accelerator(name) is found
+        assert found.source
+        assert found.checked in ("true", "partly", "false")
+        assert found.memory_bytes >= 8 * 10**9
+        assert not set(found.unconfirmed) & set(found.peak), name
+        assert all(found.sparse[kind] >= found.peak.get(kind, 0) for kind in found.sparse)
+
+
+def test_sparse_peaks_are_no_default() -> None:
+    found = accelerator("h100")
+    assert found.sparse["fp8"] == 3958 * 10**12
+    assert found.peak["fp8"] < found.sparse["fp8"]
+    assert accelerator("m4-16gb").checked == "false"
+    assert "fp4" in accelerator("b300").unconfirmed

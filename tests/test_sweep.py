@@ -1,0 +1,124 @@
+"""Sweeps: a corner equals the scalar, and the cost is that of points, not of layers."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import llmcalc
+from llmcalc.core.errors import InputError
+from llmcalc.sweep import QUANTITIES, Axis, read_axis, sweep
+
+EXACT = 1e-15
+AXES = {
+    "seq=1k..8k:x2": Axis("seq", (1024, 2048, 4096, 8192)),
+    "seq=1k..3000:+1k": Axis("seq", (1024, 2048)),
+    "batch=1,8,64": Axis("batch", (1, 8, 64)),
+    "batch=5": Axis("batch", (5,)),
+    "target-seq=1M": Axis("target_seq", (2**20,)),
+}
+
+
+@pytest.mark.parametrize("text", AXES)
+def test_axes_as_they_are_written(text: str) -> None:
+    assert read_axis(text) == AXES[text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["seq", "seq=", "seq=1..2", "seq=1k..8k:x1", "seq=1k..8k:+0", "seq=0..8:x2", "seq=8..1:x2", "seq=1,,2", "seq=-1",
+     "layers=1,2", "=1", "seq=1.5", "seq=1k..2k:y3"],
+)  # fmt: skip
+def test_what_is_no_axis(text: str) -> None:
+    with pytest.raises(InputError, match="--over"):
+        read_axis(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(
+        ["gpt3", "gpt-oss-20b", "deepseek-v3", "jamba", "mamba2-130m", "t5-small", "rwkv4-169m", "hyena-125m"]
+    ),
+    st.sampled_from(["flops.total", "flops.matmul", "flops.other", "state.elements", "state.bytes", "params.total"]),
+    st.lists(st.integers(1, 2000), min_size=1, max_size=3, unique=True),
+    st.lists(st.integers(1, 512), min_size=1, max_size=3, unique=True),
+    st.sampled_from(["forward", "train"]),
+)
+def test_every_point_equals_the_scalar(
+    name: str, quantity: str, seqs: list[int], batches: list[int], mode: str
+) -> None:
+    model = llmcalc.load(name)
+    axes = [Axis("seq", tuple(seqs)), Axis("batch", tuple(batches))]
+    found = sweep(model, axes, [quantity], {}, mode=mode).values[quantity]
+    group, part = quantity.split(".")
+    for row, seq in enumerate(seqs):
+        for column, batch in enumerate(batches):
+            answer = {
+                "flops": lambda: llmcalc.flops(model, batch=batch, seq=seq, mode=mode),  # noqa: B023
+                "state": lambda: llmcalc.state(model, batch=batch, seq=seq),  # noqa: B023
+                "params": lambda: llmcalc.params(model),
+            }[group]()
+            assert found[row, column] == pytest.approx(getattr(answer, part), rel=EXACT)
+
+
+@pytest.mark.parametrize("quantity", [name for name in QUANTITIES if name.startswith("memory")])
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_memory_equals_the_scalar(quantity: str, mode: str) -> None:
+    model = llmcalc.load("llama3.2-1b")
+    found = sweep(model, [Axis("seq", (100, 1000)), Axis("batch", (2,))], [quantity], {"mode": mode}).values[quantity]
+    for row, seq in enumerate((100, 1000)):
+        answer = llmcalc.memory(model, seq=seq, batch=2, mode=mode)
+        assert found[row, 0] == getattr(answer, quantity.partition(".")[2])
+
+
+@pytest.mark.parametrize("cache", ["fp8", "q8_0", "int8-head"])
+def test_a_quantised_cache_equals_the_scalar(cache: str) -> None:
+    model = llmcalc.load("llama3-8b")
+    found = sweep(model, [Axis("seq", (1, 77, 4096))], ["memory.state"], {"cache": cache, "page": 16})
+    for value, seq in zip(found.values["memory.state"], (1, 77, 4096), strict=True):
+        assert value == llmcalc.memory(model, seq=seq, cache=cache, page=16).state
+    assert not found.exact
+
+
+def test_decode_steps_are_swept_over_their_context() -> None:
+    model = llmcalc.load("gpt-oss-20b")
+    contexts = (1, 127, 128, 129, 5000)
+    found = sweep(model, [Axis("context", contexts)], ["flops.total"], {}, mode="decode", seq=1)
+    for value, context in zip(found.values["flops.total"], contexts, strict=True):
+        assert value == llmcalc.flops(model, mode="decode", seq=1, context=context).total
+
+
+def test_a_point_that_is_no_workload_is_an_error() -> None:
+    model = llmcalc.load("gpt3")
+    with pytest.raises(InputError, match="4096 tokens are beyond"):
+        sweep(model, [Axis("seq", (1024, 4096))], ["flops.total"], {})
+    with pytest.raises(InputError, match="varies twice"):
+        sweep(model, [Axis("seq", (1,)), Axis("seq", (2,))], ["flops.total"], {})
+    with pytest.raises(InputError, match=r"flops\.total"):
+        sweep(model, [Axis("seq", (1,))], ["flops.totl"], {})
+    with pytest.raises(InputError, match="too many"):
+        sweep(model, [Axis("seq", tuple(range(1, 2000))), Axis("batch", tuple(range(1, 100)))], ["memory.peak"], {})
+
+
+def seconds(name: str, points: int) -> float:
+    """Processor time of a sweep of GPT-3's forward pass, the best of three."""
+    model = llmcalc.load(name)
+    axes = [Axis("seq", tuple(range(1, 2001))), Axis("batch", tuple(range(1, points // 2000 + 1)))]
+    best = float("inf")
+    for _ in range(3):
+        start = time.process_time()
+        assert sweep(model, axes, ["flops.matmul"], {}).points == points
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def test_ten_million_points_a_second() -> None:
+    assert seconds("gpt3", 10_000_000) < 1
+
+
+def test_the_cost_does_not_grow_with_layers() -> None:
+    few, many = seconds("gpt3-small", 2_000_000), seconds("gpt3", 2_000_000)  # 12 and 96 layers
+    assert many < 2 * few + 0.02
