@@ -96,6 +96,12 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "wk": ("window", "keys of a chunk as long as a window"),
     "wh": ("half_window", "queries of a chunk as long as half a window"),
     "wv": ("n_chunk_values", "values that the queries of such a chunk see"),
+    "ch": ("n_channels", "values of a pixel"),
+    "fr": ("n_frames", "frames of a patch"),
+    "py": ("patch_height", "rows of a patch"),
+    "px": ("patch_width", "columns of a patch"),
+    "Ty": ("n_rows", "rows of a table of positions on a grid"),
+    "Tx": ("n_columns", "columns of a table of positions on a grid"),
     "taps": ("n_taps", "taps of a dense convolution"),
     "ng": ("n_gram", "streams of a token that predict the tokens behind the next one"),
     "ms": ("n_streams", "copies of a token that a layer runs on"),
@@ -135,6 +141,8 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "D": ("d_position", "features of a filter's position encoding"),
     "B": ("n_filter_layers", "hidden layers of a filter's network"),
     "one": ("1", "a single number"),
+    "nl": ("n_layers", "layers that get an input of their own"),
+    "pl": ("d_layer", "width of a layer's own input"),
     "L": ("filter_length", "positions that a long filter is defined on"),
 }
 

@@ -29,6 +29,8 @@ class Moe(Layer):
         renormalise: the scores of the chosen experts are divided by their sum.
         routed_scale: factor on those scores.
         router_bias: a bias on the router's logits (a parameter).
+        router_scaled: the router's input is normalised and scaled by a vector, and each expert's score by a number
+            (Gemma 4).
         correction_bias: a per-expert offset that balances load: ``none``, a ``buffer``, or a ``parameter``.
         n_groups: experts are routed by groups, at first to ``top_groups`` of them.
         group_score: what a group is chosen by: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
@@ -63,6 +65,7 @@ class Moe(Layer):
     renormalise: bool = False
     routed_scale: float = 1.0
     router_bias: bool = False
+    router_scaled: bool = False
     correction_bias: str = "none"
     n_groups: int = 1
     top_groups: int = 1
@@ -145,13 +148,18 @@ class Moe(Layer):
         scored = "xz" if self.n_zero_experts or self.n_skip else "x"
         if self.d_router:
             self._router_network(declaration)
-        source, width = ("rh", "F") if self.d_router else ("x", "d")
+        if self.router_scaled:
+            declaration.weights("input_scale[d]", "expert_scale[x]")
+            declaration.equations("rx[b q d] = rmsnorm(x, input_scale)")
+        source, width = ("rh", "F") if self.d_router else ("rx" if self.router_scaled else "x", "d")
         declaration.weights(f"router[{width} | {scored}]")
         declaration.equations(f"r[b q {scored}] = {source}[b q {width}] router[{width} {scored}]")
         if self.router_bias:
             declaration.weights(f"router_b[{scored}]")
             declaration.equations(f"r[b q {scored}] = add(r, router_b)")
         declaration.equations(f"r[b q {scored}] = {self.router}(r)")
+        if self.router_scaled:
+            declaration.equations(f"r[b q {scored}] = mul(r, expert_scale)")
         if self.correction_bias != "none":
             declaration.weights(f"correction[{scored}]", buffer=self.correction_bias == "buffer")
             declaration.equations(f"r[b q {scored}] = add(r, correction)")

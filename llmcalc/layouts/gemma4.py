@@ -1,6 +1,6 @@
 """Gemma 4: the language model under ``model.language_model``, its vision tower and the projection between them."""
 
-from .gemma2 import TEXT as LANGUAGE
+from .gemma4_text import TEXT as LANGUAGE
 
 LAYER = "model.vision_tower.encoder.layers.{i}"
 TOWER = f"""

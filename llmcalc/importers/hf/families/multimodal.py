@@ -13,14 +13,18 @@ from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
+from ....layers.patch import Patch
 from ..config import Config
 from ..rules import repeated, sublayer
 
 _OUTER = (
     "tie_word_embeddings text_config vision_config audio_config image_token_id video_token_id vision_start_token_id "
-    "vision_end_token_id use_unified_vision_chunk video_placeholder media_placeholder_token_id ignore_index"
+    "vision_end_token_id use_unified_vision_chunk video_placeholder media_placeholder_token_id ignore_index "
+    "audio_token_id boa_token_id boi_token_id eoa_token_id eoa_token_index eoi_token_id vision_soft_tokens_per_image "
+    "image_seq_length video_seq_length"
 )
 LAYERNORM_EPS = 1e-6
+CHANNELS = 3  # red, green, blue
 
 
 def qwen3_vl(config: Config) -> Architecture:
@@ -78,11 +82,13 @@ def qwen_tower(config: Config, d_text: int) -> Stack:
     """LayerNorm blocks with biases, a learned table of positions; merged fours go to the language model."""
     width, merged = config.size("hidden_size"), config.size("spatial_merge_size") ** 2
     out = config.size("out_hidden_size", d_text)
-    patch = config.size("in_channels", 3) * config.size("temporal_patch_size") * config.size("patch_size") ** 2
+    patch = Patch(
+        config.size("in_channels", CHANNELS), config.size("patch_size"), width, config.size("temporal_patch_size")
+    )
     norm = Norm(width, "layernorm", bias=True, eps=LAYERNORM_EPS)
     block = _vision_block(config, norm, config.size("num_heads"), config.size("intermediate_size"))
     inputs = (
-        Named("patch", Linear(patch, width)),
+        Named("patch", patch),
         Named("position", Embedding(config.size("num_position_embeddings"), width, table="position")),
     )
     outputs = [Named("merger_norm", norm), *_merger("merger", width, merged, out)]
@@ -107,10 +113,10 @@ def kimi_tower(config: Config, d_text: int) -> Stack:
     block = _vision_block(
         config, norm, config.size(f"{prefix}num_attention_heads"), config.size(f"{prefix}intermediate_size")
     )
-    rows = config.size(f"{initial}pos_emb_height") * config.size(f"{initial}pos_emb_width")
+    rows, columns = config.size(f"{initial}pos_emb_height"), config.size(f"{initial}pos_emb_width")
     inputs = (
-        Named("patch", Linear(3 * config.size("patch_size") ** 2, width)),
-        Named("position", Embedding(rows, width, table="position")),
+        Named("patch", Patch(CHANNELS, config.size("patch_size"), width)),
+        Named("position", Embedding(rows * columns, width, table="position", columns=columns)),
     )
     outputs = (Named("norm", norm), Named("projector_norm", norm), *_merger("projector", width, merged, d_text))
     return Stack("vision", width, inputs, repeated(block, config.size(f"{prefix}num_hidden_layers")), outputs, "tower")
@@ -157,7 +163,7 @@ def gemma_tower(config: Config, d_text: int) -> Stack:
     parts = (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm))
     rows = AXES_OF_AN_IMAGE * config.size("position_embedding_size")
     inputs = (
-        Named("patch", Linear(3 * config.size("patch_size") ** 2, width, bias=False)),
+        Named("patch", Linear(CHANNELS * config.size("patch_size") ** 2, width, bias=False)),
         Named("position", Embedding(rows, width, table="position")),
     )
     pooled = config.size("pooling_kernel_size") ** 2

@@ -1,0 +1,137 @@
+"""Gemma 4: wider heads where there is no window, layers that reuse keys and values, an input of its own for each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ....layers.moe import Moe
+from ....layers.norm import Norm
+from ....layers.per_layer_gate import PerLayerGate
+from ....layers.per_layer_table import PerLayerTable
+from ..config import Config
+from ..decoder import period
+from ..rules import TOKENS, causal_lm, glu, grouped, layer_types, rmsnorm, rope_attention, sublayer, window
+
+_GLOBAL_HEAD = 512
+_PERIOD = 6
+
+
+class Kind(NamedTuple):
+    """What tells a layer from others: its type, its heads, and whether it reuses keys and values."""
+
+    layer_type: str
+    d_head: int
+    n_kv_heads: int
+    reuses: bool
+
+
+def gemma4(config: Config) -> Architecture:
+    """The language model of Gemma 4."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm, own = rmsnorm(config, width), config.optional_size("hidden_size_per_layer_input", zero_is_none=True)
+    blocks: dict[Kind, Block] = {}
+    order = []
+    for kind in layer_kinds(config, layers):
+        if kind not in blocks:
+            blocks[kind] = _block(config, kind, norm, own)
+        order.append(blocks[kind])
+    rows = config.size("vocab_size_per_layer_input", config.size("vocab_size"))
+    inputs = (Named("per_layer", PerLayerTable(rows, width, layers, own)),) if own else ()
+    share = TOKENS if config.flag("tie_word_embeddings", True) else None
+    head = Head(config.size("vocab_size"), width, share=share, softcap=config.number("final_logit_softcapping"))
+    return causal_lm(config, grouped(order), norm, head=head, inputs=inputs, embedding_scale=width**0.5)
+
+
+def layer_kinds(config: Config, layers: int) -> list[Kind]:
+    """The kind of each layer: the last has no window; the last ``num_kv_shared_layers`` reuse keys and values."""
+    types = layer_types(config, layers, period(config, _PERIOD, first=_PERIOD - 1))
+    types = [*types[:-1], "full_attention"]
+    reused = config.count("num_kv_shared_layers")
+    if reused > layers or (reused < layers and set(types[: layers - reused]) != set(types)):
+        text = f"num_kv_shared_layers is {reused}: a layer would reuse keys and values of which there are none"
+        raise SizeError(text, where=config.where)
+    heads = _heads(config, types)
+    return [Kind(kind, *heads[index], index >= layers - reused) for index, kind in enumerate(types)]
+
+
+def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
+    """Width and number of the key/value heads of each layer: ``per_layer_config``, or those of its type."""
+    usual = (config.size("head_dim"), config.size("num_key_value_heads"))
+    wide = config.size("global_head_dim", _GLOBAL_HEAD)
+    count = config.optional_size("num_global_key_value_heads") if config.flag("attention_k_eq_v") else None
+    special = {"full_attention": (wide, count or usual[1])}
+    given = config.get("per_layer_config")
+    if given is None:
+        return [special.get(kind, usual) for kind in types]
+    if not isinstance(given, dict) or not all(str(key).isdecimal() and isinstance(given[key], dict) for key in given):
+        raise DescriptionError("per_layer_config maps the number of a layer to its keys", where=config.where)
+    layers = {int(key): value for key, value in given.items()}
+    outside = next((index for index in layers if index >= len(types)), None)
+    if outside is not None:
+        raise SizeError(f"per_layer_config has a layer {outside} of {len(types)}", where=config.where)
+    return [_own_heads(config, layers.get(index, {}), usual) for index in range(len(types))]
+
+
+def _own_heads(config: Config, keys: dict[str, Any], usual: tuple[int, int]) -> tuple[int, int]:
+    known = ("head_dim", "num_key_value_heads")
+    unknown = next((key for key in keys if key not in known), None)
+    if unknown is not None:
+        raise UnknownNameError("key of per_layer_config", unknown, known, where=config.where)
+    for key, value in keys.items():
+        if type(value) is not int or value < 1:
+            raise SizeError(
+                f"{key} of per_layer_config is {shown(value)}; it is a positive integer", where=config.where
+            )
+    return keys.get(known[0], usual[0]), keys.get(known[1], usual[1])
+
+
+def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
+    """Attention, MLP (beside it, where there are any, experts) and the layer's own input, all between norms."""
+    activation = config.activation("hidden_activation")
+    mlp = glu(config, activation="hidden_activation")
+    if config.flag("use_double_wide_mlp") and kind.reuses:
+        mlp = replace(mlp, d_ff=2 * mlp.d_ff)
+    parts = [sublayer("attention", _attention(config, kind), pre=norm, post=norm), _feed(config, mlp, norm, activation)]
+    if own:
+        parts.append(sublayer("per_layer_input", PerLayerGate(norm.d_model, own, activation), post=norm))
+    place = "global" if kind.layer_type == "full_attention" else "local"
+    return Block(f"{place}_reusing" if kind.reuses else place, tuple(parts))
+
+
+def _attention(config: Config, kind: Kind) -> Any:
+    config.ignore("is_causal")  # set by the class
+    both = config.get("use_bidirectional_attention")
+    if both not in (None, "all", "vision"):
+        raise UnknownNameError("use_bidirectional_attention", str(both), ("all", "vision"), where=config.where)
+    limit = window(config)
+    if both == "all" and limit:
+        limit = limit // 2 + 1  # the class turns the width into one side, itself included
+    everywhere = kind.layer_type == "full_attention"
+    fields: dict[str, Any] = {
+        "d_head": kind.d_head,
+        "n_kv_heads": kind.n_kv_heads,
+        "window": None if everywhere else limit,
+        "causal": both != "all",
+        "kv_reused": kind.reuses,
+        "qk_norm": "head",
+        "v_norm": True,
+        "scale": 1.0,
+    }
+    if config.flag("attention_k_eq_v") and everywhere and not kind.reuses:
+        fields |= {"values_are_keys": True, "v_bias": False}
+    return rope_attention(config, layer_type=kind.layer_type, **fields)
+
+
+def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
+    if not config.flag("enable_moe_block"):
+        config.ignore("num_experts top_k_experts moe_intermediate_size")
+        return sublayer("mlp", mlp, pre=norm, post=norm)
+    d_ff, count, chosen = (config.size(key) for key in ("moe_intermediate_size", "num_experts", "top_k_experts"))
+    experts = Moe(norm.d_model, d_ff, count, chosen, activation, router_scaled=True, renormalise=True)
+    branches = (Branch("mlp", mlp, norm, norm), Branch("moe", experts, norm, norm))
+    return Sublayer("mlp", branches, post=norm)

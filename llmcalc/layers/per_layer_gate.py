@@ -1,0 +1,42 @@
+"""What a layer does with its per-layer embedding (Gemma 3n): the residual stream gates it, and a matrix widens it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+from .mlp import ACTIVATIONS, LEARNED
+
+GATES = tuple(name for name in ACTIVATIONS if name not in LEARNED)
+
+
+@record
+class PerLayerGate(Layer):
+    """``y = (act(x gate) · input) out``.
+
+    Attributes:
+        d_model: width of input and output.
+        d_layer: width of the layer's own input.
+        activation: elementwise function on the gate.
+    """
+
+    d_model: int
+    d_layer: int
+    activation: str = "gelu_tanh"
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": GATES}
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "layer_input": "the token's vector for this layer"}
+
+    def declare(self) -> Declaration:
+        """Weights ``[d_model, d_layer]`` and ``[d_layer, d_model]``."""
+        declaration = Declaration({"d": self.d_model, "pl": self.d_layer})
+        declaration.weights("gate[d | pl]", "out[pl | d]")
+        declaration.equations(
+            "g[b q pl] = x[b q d] gate[d pl]",
+            f"g[b q pl] = {self.activation}(g)",
+            "m[b q pl] = mul(g, layer_input)",
+            "y[b q d] = m[b q pl] out[pl d]",
+        )
+        return declaration

@@ -1,0 +1,41 @@
+"""Per-layer embeddings (Gemma 3n): a table that gives every token a further input for each layer."""
+
+from __future__ import annotations
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+
+@record
+class PerLayerTable(Layer):
+    """``inputs = (table[ids] + norm(x project)) / √2``, one vector a layer.
+
+    Attributes:
+        rows: entries of the table.
+        d_model: width of the residual stream.
+        n_layers: layers that get a vector.
+        d_layer: width of the vector.
+    """
+
+    rows: int
+    d_model: int
+    n_layers: int
+    d_layer: int
+
+    def declare(self) -> Declaration:
+        """Table ``[rows, n_layers · d_layer]``, projection ``[d_model, n_layers · d_layer]`` and one norm."""
+        axes: dict[str, int | str] = {"V": self.rows, "d": self.d_model, "nl": self.n_layers, "pl": self.d_layer}
+        declaration = Declaration(axes)
+        declaration.weights("w[V; nl pl]", table="other")
+        declaration.weights("project[d | nl pl]", "norm[pl]")
+        declaration.equations(
+            "t[b q nl pl] = gather(w, ids)",
+            "t[b q nl pl] = scale(t)",
+            "p[b q nl pl] = x[b q d] project[d nl pl]",
+            "p[b q nl pl] = scale(p)",
+            "p[b q nl pl] = rmsnorm(p, norm)",
+            "y[b q nl pl] = add(p, t)",
+            "y[b q nl pl] = scale(y)",
+        )
+        return declaration
