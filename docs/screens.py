@@ -25,7 +25,7 @@ WIDTH = 100
 SHORTEST_CUT = 18  # lines that a new, cut screen shows
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# file: (\S+)\n")
-_AS_TABLE = re.compile(r"llmcalc (params|compare|explain|presets list|presets search)\b(?!.*--(json|format))")
+_AS_TABLE = re.compile(r"llmcalc (params|compare|explain|verify|presets list|presets search)\b(?!.*--(json|format))")
 
 
 class Screen(NamedTuple):
