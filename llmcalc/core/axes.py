@@ -50,6 +50,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "bl": ("n_blended", "the residual stream, and what it began as"),
     "kg": ("n_pooled_keys", "positions that are looked at, pooled or not"),
     "if": ("is_short", "1 for a sequence that is short enough to see all of itself, 0 otherwise"),
+    "hq": ("n_hashed", "tokens that are hashed in a decode step"),
     "rp": ("n_distances", "relative positions that are looked at"),
     "pre": ("n_prefix", "learned keys and values in front of those of the tokens"),
     "kv": ("d_prefix_kv", "keys and values of a prefix, of all layers together"),

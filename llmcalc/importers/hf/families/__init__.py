@@ -155,6 +155,7 @@ modernbert-decoder encoders.modernbert_decoder
 funnel            funnel.funnel
 perceiver         perceiver.perceiver
 big_bird          long_encoders.big_bird
+reformer          reformer.reformer
 modernbert        encoders.modernbert
 eurobert          encoders.eurobert    llama
 ultrabert         encoders.ultrabert

@@ -1,0 +1,87 @@
+"""Reformer: reversible layers that attend in chunks, in order or by hashes; positions in two factors."""
+
+from __future__ import annotations
+
+from math import lcm
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import DescriptionError, SizeError
+from ....layers.axial_embedding import AxialEmbedding
+from ....layers.chunked_attention import ChunkedAttention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ..config import Config
+from ..rules import grouped, layernorm, sublayer
+
+STREAMS = 2  # of the reversible residual: both reach the last norm and the head
+KINDS = ("local", "lsh")
+AXES = 2  # that a table of positions is the sum over
+
+
+def reformer(config: Config) -> Architecture:
+    """Reformer [kitaev2020]; its head is never tied, and stores a bias beside the one it uses."""
+    kind, width, vocab = config.head() or "causal", config.size("hidden_size"), config.size("vocab_size")
+    config.ignore("num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed")
+    config.ignore("local_attention_probs_dropout_prob lsh_attention_probs_dropout_prob")
+    causal = config.flag("is_decoder")
+    if kind not in ("causal", "mlm", "none") or (kind == "causal") > causal:
+        raise DescriptionError(f"a head of kind {kind!r} needs is_decoder {not causal}", where=config.where)
+    order = config.texts("attn_layers") or []
+    if not order or not set(order) <= set(KINDS):
+        raise DescriptionError(f"attn_layers is {order!r}; it is a list of local and lsh", where=config.where)
+    blocks = {name: _block(config, name, order, causal) for name in dict.fromkeys(order)}
+    inputs = (Named("token", Embedding(vocab, width)), *_positions(config, width))
+    wide = STREAMS * width
+    outputs = [Named("norm", layernorm(config, wide))]
+    if kind != "none":
+        outputs.append(Named("head", Head(vocab, wide, bias=True, unused_biases=1)))
+    role = "decoder" if causal else "encoder"
+    stack = Stack(role, width, inputs, grouped(blocks[name] for name in order), tuple(outputs), role)
+    return Architecture(config.model_type, (stack,))
+
+
+def _positions(config: Config, width: int) -> list[Named]:
+    rows = config.size("max_position_embeddings")
+    config.ignore("axial_pos_shape axial_pos_embds_dim")
+    if not config.flag("axial_pos_embds"):
+        return [Named("position", Embedding(rows, width, table="position"))]
+    shape, widths = config.indices("axial_pos_shape"), config.indices("axial_pos_embds_dim")
+    if len(shape) != len(widths) or len(shape) != AXES or sum(widths) != width:
+        raise SizeError("axial_pos_shape and axial_pos_embds_dim: two factors, as wide as the model", where=config.where)
+    return [Named("axial", AxialEmbedding(*shape, *widths))]
+
+
+def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
+    width, norm = config.size("hidden_size"), layernorm(config, config.size("hidden_size"))
+    chunks = {kind: config.size(f"{kind}_attn_chunk_length") for kind in KINDS if kind in order}
+    config.ignore("local_attn_chunk_length lsh_attn_chunk_length num_hashes num_buckets")
+    config.ignore(" ".join(f"{kind}_num_chunks_{side}" for kind in KINDS for side in ("before", "after")))
+    whole, least = lcm(*chunks.values()), min(chunks.values())
+    attention = ChunkedAttention(
+        width,
+        config.size("num_attention_heads"),
+        config.size("attention_head_size"),
+        chunks[name],
+        config.count(f"{name}_num_chunks_before"),
+        config.count(f"{name}_num_chunks_after"),
+        name == "lsh",
+        config.size("num_hashes"),
+        _rotations(config),
+        whole,
+        least,
+        causal,
+    )
+    activation = config.activation()
+    mlp = Mlp(width, config.size("feed_forward_size"), activation, bias=True, padded_to=whole, padded_above=least)
+    return Block(name, (sublayer(name, attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
+
+
+def _rotations(config: Config) -> int | None:
+    buckets = config.get("num_buckets")
+    if buckets is None:
+        return None
+    factors = buckets if isinstance(buckets, list) else [buckets]
+    if not all(type(factor) is int and factor > 0 and factor % 2 == 0 for factor in factors):
+        raise SizeError("num_buckets is an even number, or a list of them", where=config.where)
+    return int(sum(factors)) // 2
