@@ -20,6 +20,7 @@ WORKLOAD: dict[str, str] = {
 GLOSSARY: dict[str, tuple[str, str]] = {
     "d": ("d_model", "width of the residual stream"),
     "V": ("vocab", "rows of the token table, padding included"),
+    "Vs": ("n_scored", "rows of the token table that are chosen for a position's logits"),
     "T": ("n_positions", "rows of a table of absolute positions, offset rows included"),
     "S": ("n_segments", "segment (token type) ids"),
     "E": ("d_embedding", "width of a factorised embedding"),

@@ -24,6 +24,7 @@ class Head(Layer):
         input_scale: factor on its input (T5 with a tied table: 1 / sqrt(d_model)).
         loss_in_fp32: the loss converts the logits to fp32 first; costs memory alone.
         streams: copies of every token that have logits (ProphetNet predicts as many tokens at once).
+        scored: so many rows of the table are chosen for each position, and the others left out (Gemma 4's assistant).
         n_positions: logits are those of this many positions, however many tokens there are (Perceiver).
         unused_biases: further biases of the same length that a library stores and never uses.
         unused: the head is stored, but never run.
@@ -38,6 +39,7 @@ class Head(Layer):
     input_scale: float = 1.0
     loss_in_fp32: bool = True
     streams: int = 1
+    scored: int | None = None
     n_positions: int | None = None
     unused_biases: int = 0
     unused: bool = False
@@ -48,6 +50,8 @@ class Head(Layer):
         self.check()
         if self.unused_biases > MOST_UNUSED:
             raise SizeError(f"unused_biases is {self.unused_biases}; it is at most {MOST_UNUSED}", where="head")
+        if self.scored and self.scored > self.vocab:
+            raise SizeError(f"scored ({self.scored}) is more than vocab ({self.vocab})", where="head")
 
     def declare(self) -> Declaration:
         """Table ``[vocab, d_model]``, contracted over d_model."""
@@ -60,15 +64,18 @@ class Head(Layer):
         if self.unused:
             declaration.weights(*(["b[V]"] if self.bias else []), unused=True)
             return declaration
-        declaration.equations("logits[b o V] = x[b o d] w[V d]")
+        rows, chosen = ("Vs", " | V:Vs") if self.scored else ("V", "")
+        if self.scored:
+            declaration.axes["Vs"] = self.scored
+        declaration.equations(f"logits[b o {rows}] = x[b o d] w[V d]{chosen}")
         if self.bias:
             declaration.weights("b[V]")
-            declaration.equations("logits[b o V] = add(logits, b)")
+            declaration.equations(f"logits[b o {rows}] = add(logits, b)")
         if self.buffer_bias:
             declaration.weights("buffer_b[V]", buffer=True)
-            declaration.equations("logits[b o V] = add(logits, buffer_b)")
+            declaration.equations(f"logits[b o {rows}] = add(logits, buffer_b)")
         for number in range(self.unused_biases):
             declaration.weights(f"unused_b{number}[V]", unused=True)
         if self.softcap:
-            declaration.equations("logits[b o V] = softcap(logits)")
+            declaration.equations(f"logits[b o {rows}] = softcap(logits)")
         return declaration

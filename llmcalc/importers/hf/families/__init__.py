@@ -243,6 +243,8 @@ flint             moe_windowed.flint
 kolibri1          moe_windowed.kolibri1
 gemma4_text       gemma4.gemma4
 gemma4_unified_text gemma4.gemma4       gemma4_text
+gemma4_assistant  gemma4_assistant.assistant
+gemma4_unified_assistant gemma4_assistant.assistant gemma4_assistant
 """
 
 

@@ -40,8 +40,11 @@ def gemma4(config: Config) -> Architecture:
         if kind not in blocks:
             blocks[kind] = _block(config, kind, norm, own)
         order.append(blocks[kind])
-    rows = config.size("vocab_size_per_layer_input", config.size("vocab_size"))
-    inputs = (Named("per_layer", PerLayerTable(rows, width, layers, own)),) if own else ()
+    config.ignore("vocab_size_per_layer_input")
+    inputs: tuple[Named, ...] = ()
+    if own:
+        rows = config.size("vocab_size_per_layer_input")
+        inputs = (Named("per_layer", PerLayerTable(rows, width, layers, own)),)
     share = TOKENS if config.flag("tie_word_embeddings", True) else None
     head = Head(config.size("vocab_size"), width, share=share, softcap=config.number("final_logit_softcapping"))
     return causal_lm(config, grouped(order), norm, head=head, inputs=inputs, embedding_scale=width**0.5)
