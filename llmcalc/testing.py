@@ -161,7 +161,8 @@ def _repaired(
     """
     if (match := _DIVIDES.match(error.message)) and match[2] in fixed and match[1] not in fixed:
         return {**values, match[1]: next(prime for prime in PRIMES if fixed[match[2]] % prime == 0)}
-    assume(give_up is not None or not any(name in fixed for name in _named_in(error)))
+    if give_up is None:
+        assume(not any(name in fixed for name in _named_in(error)))
     if (match := _DIVIDES.match(error.message)) and isinstance(values.get(match[1]), int):
         return {**values, match[2]: values[match[2]] * values[match[1]]}
     if (match := _TOO_MUCH.match(error.message)) and isinstance(values.get(match[2]), int):
