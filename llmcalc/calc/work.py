@@ -18,6 +18,7 @@ from ..core.ledger import Entry, stack_entries
 from ..core.workload import symbols
 
 MAC = 2  # FLOPs of one multiply-accumulate
+PAIRS, STAGES = "visible_pairs", "n_stages"  # what stands for (q, k) under a mask, and for log2 of a transform
 Extent = Form | int
 
 
@@ -78,20 +79,28 @@ def runs(tags: frozenset[str], conventions: Conventions) -> bool:
 def equation_flops(
     equation: Equation, declaration: Declaration, names: Mapping[str, Form], conventions: Conventions
 ) -> Form:
-    """2 per multiply-accumulate of a contraction; of a function its cost per element (and stage, for a transform)."""
+    """The product of all factors of an equation's work."""
     size = lift(1)
+    for _, factor in factors(equation, declaration, names, conventions):
+        size = size * factor
+    return size
+
+
+def factors(
+    equation: Equation, declaration: Declaration, names: Mapping[str, Form], conventions: Conventions
+) -> Iterator[tuple[str, Extent]]:
+    """(axis, factor) of an equation's work: 2 per multiply-accumulate of a contraction; of a function its cost per
+    element (and stage, for a transform), without an axis; then the length of every axis it runs over.
+    """
+    yield "", MAC if equation.function is None else FUNCTIONS[equation.function].flops
     loops = list(equation.loops)
     if conventions.attention == "causal" and declaration.mask and {"q", "k"} <= set(loops):
-        size = visible_pairs(declaration, names)
         loops = [axis for axis in loops if axis not in ("q", "k")]
+        yield PAIRS, visible_pairs(declaration, names)
     for axis in loops:
-        size = size * extent(axis, declaration, names, conventions.convention)
-    if equation.function is None:
-        return size * MAC
-    size = size * FUNCTIONS[equation.function].flops
-    if equation.over:
-        size = size * log2(extent(equation.over, declaration, names, conventions.convention))
-    return size
+        yield axis, extent(axis, declaration, names, conventions.convention)
+    if equation.function is not None and equation.over:
+        yield STAGES, log2(extent(equation.over, declaration, names, conventions.convention))
 
 
 def extent(axis: str, declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> Extent:

@@ -6,23 +6,33 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from ..calc.trees import MEANINGS as WORKLOAD_MEANINGS
 from ..core.architecture import Architecture
 from ..core.axes import GLOSSARY
 from ..core.errors import UnknownNameError
 from ..core.tree import Node
+from ..core.workload import Workload
 from .document import Column, Document, Table
 from .envelope import envelope, model_inputs
 from .model import structure, title, warnings
 from .sources import cite
+from .workload import workload_inputs, workload_line
 
 ROOT_FORMULA = "n_blocks"
-MEANINGS = dict(GLOSSARY.values()) | {ROOT_FORMULA: "equal blocks, each stored once"}
+MEANINGS = dict(GLOSSARY.values()) | WORKLOAD_MEANINGS | {ROOT_FORMULA: "equal blocks, each stored once"}
 
 
 def explain_document(
-    architecture: Architecture, quantity: str, tree: Node, depth: int | None = None, select: str | None = None
+    architecture: Architecture,
+    quantity: str,
+    tree: Node,
+    depth: int | None = None,
+    select: str | None = None,
+    workload: Workload | None = None,
 ) -> Document:
-    """The document of one quantity's tree, down to ``depth`` and only where ``select`` occurs in a path of labels."""
+    """The document of one quantity's tree, down to ``depth`` and only where ``select`` occurs in a path of labels;
+    ``workload`` is what it depends on beside the model.
+    """
     roots = tuple(_selected(tree, select)) if select else (replace(tree, label=f"{architecture.name} {quantity}"),)
     if not roots:
         labels = [node.label for _, node in tree.walk()]
@@ -33,8 +43,8 @@ def explain_document(
     notes = (f"source: {cite(architecture.source)}",) if architecture.source else ()
     return Document(
         f"{title(architecture)}: {quantity}",
-        lambda: _record(architecture, quantity, shown, depth, select),
-        subtitle=structure(architecture),
+        lambda: _record(architecture, quantity, shown, depth, select, workload),
+        subtitle=(*structure(architecture), *([workload_line(workload)] if workload else [])),
         warnings=warnings(architecture),
         tables=tuple(tables),
         tree=shown,
@@ -70,9 +80,15 @@ def _symbols(roots: tuple[Node, ...]) -> list[tuple[Any, ...]]:
 
 
 def _record(
-    architecture: Architecture, quantity: str, roots: tuple[Node, ...], depth: int | None, select: str | None
+    architecture: Architecture,
+    quantity: str,
+    roots: tuple[Node, ...],
+    depth: int | None,
+    select: str | None,
+    workload: Workload | None,
 ) -> dict[str, Any]:
     inputs = {**model_inputs(architecture), "quantity": quantity, "depth": depth, "select": select}
+    inputs |= workload_inputs(workload) if workload else {}
     symbols = {str(symbol): str(meaning) for symbol, meaning in _symbols(roots)}
     result = {
         "trees": [root.to_dict() for root in roots], "symbols": symbols,

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from ..options import MODEL, OUTPUT, SET
-from ..spec import Argument, Command, Option
+from typing import TYPE_CHECKING, Any
 
-QUANTITY = Argument("quantity", "What to explain: params.", complete="quantities")
+from ..memory_options import ALL, arguments
+from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..spec import Argument, Command, Option
+from .flops import CONTEXT, LOGITS, MODE
+from .sweep import PAIRS
+
+if TYPE_CHECKING:
+    from ...core.architecture import Architecture
+    from ...core.tree import Node
+    from ...core.workload import Workload
+
+QUANTITY = Argument("quantity", "What to explain: params, flops, state or memory.", complete="quantities")
 DEPTH = Option("--depth", "depth", "Go down to this level of the tree only.", kind=int, metavar="N")
 SELECT = Option("--select", "select", "Show only the parts whose path contains this text.", metavar="TEXT")
-QUANTITIES = ("params",)
+QUANTITIES = ("params", "flops", "state", "memory")
+LENGTHS = (BATCH, SEQ, TARGET_SEQ, EXTEND)
+STEP = (MODE, CONTEXT, PAIRS, LOGITS)
+_MEANT = {"params": (), "flops": (*LENGTHS, *STEP), "state": LENGTHS, "memory": (*LENGTHS, *ALL)}
 
 
 def run(
@@ -19,9 +32,9 @@ def run(
     overrides: list[str],
     form: str | None,
     as_json: bool,
+    **given: Any,
 ) -> int:
     """Derive, and print."""
-    from ...calc.params import params
     from ...core.errors import InputError, UnknownNameError
     from ...loading import load
     from ...report.explain import explain_document
@@ -31,16 +44,49 @@ def run(
         raise UnknownNameError("quantity", quantity, QUANTITIES, hint=f"(explained are: {', '.join(QUANTITIES)})")
     if depth is not None and depth < 0:
         raise InputError(f"--depth is {depth}", hint="give 0 for the total alone, 1 for its parts, and so on")
+    for option in (*LENGTHS, *STEP, *ALL):
+        usual = [] if option.repeatable else option.default
+        if option not in _MEANT[quantity] and given[option.name] != usual:
+            raise InputError(f"{quantity} does not depend on it", where=option.flag, hint="leave it out")
     chosen = chosen_format(form, as_json)
     architecture = load(model, overrides=overrides)
-    write(explain_document(architecture, quantity, params(architecture).tree, depth, select), chosen)
+    tree, workload = derive(architecture, quantity, given)
+    write(explain_document(architecture, quantity, tree, depth, select, workload), chosen)
     return 0
+
+
+def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> tuple[Node, Workload | None]:
+    """The tree of a quantity, and the workload that it belongs to."""
+    if quantity == "params":
+        from ...calc.params import params
+
+        return params(architecture).tree, None
+    from ...calc import trees
+    from ...report.workload import usual_seq
+
+    usual = 1 if given["mode"] == "decode" else usual_seq(architecture)
+    lengths = {option.name: given[option.name] for option in LENGTHS} | {"seq": given["seq"] or usual}
+    if quantity == "flops":
+        from ...calc.flops import flops
+
+        step = {"mode": given["mode"], "context": given["context"] or 0, "logits": given["logits"]}
+        counted = flops(architecture, **lengths, **step, attention=given["pairs"])
+        return trees.flops_tree(counted), counted.workload
+    if quantity == "state":
+        from ...calc.state import state
+
+        held = state(architecture, **lengths)
+        return trees.state_tree(held), held.workload
+    from ...answers import memory
+
+    result = memory(architecture, **arguments(given), **lengths)
+    return trees.memory_tree(result), result.workload
 
 
 COMMAND = Command(
     "explain",
     "Show how a number is made: formulas, values, sources.",
-    (MODEL, QUANTITY, DEPTH, SELECT, SET, *OUTPUT),
+    (MODEL, QUANTITY, DEPTH, SELECT, *LENGTHS, *STEP, *ALL, SET, *OUTPUT),
     run,
     "llmcalc explain gpt3 params --depth 2",
 )
