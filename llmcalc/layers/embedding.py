@@ -24,6 +24,7 @@ class Embedding(Layer):
         scale: factor on the entries (Gemma: sqrt(d_model)).
         padding_id: of a position table: tokens of this id don't count, and stand at the row before the first
             (RoBERTa); None: all tokens count.
+        columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         unused: stored, but never looked up.
     """
@@ -35,16 +36,25 @@ class Embedding(Layer):
     offset: int = 0
     scale: float = 1.0
     padding_id: int | None = None
+    columns: int | None = None
     learned: bool = True
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"table": tuple(_ROWS)}
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
 
+    def __post_init__(self) -> None:
+        self.check()
+        if self.columns:
+            self.must_divide("columns", "rows")
+
     def declare(self) -> Declaration:
         """Table ``[rows, d_model]``."""
         rows = _ROWS[self.table]
         declaration = Declaration({rows: self.rows, "d": self.d_model})
+        if self.columns:
+            declaration.axes |= {"Ty": self.rows // self.columns, "Tx": self.columns}
+            rows = "Ty; Tx"
         declaration.weights(
             f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
         )

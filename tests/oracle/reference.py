@@ -65,7 +65,10 @@ def defaults(model_type: str) -> dict[str, Any]:
 def inner_defaults(model_type: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Of the configs within a config, such as ``text_config``: what makes one what it is, and its class's defaults."""
     whole = config_class(model_type)
-    parts = {key: getattr(whole(), key, None) for key in getattr(whole, "sub_configs", None) or {}}
+    try:
+        parts = {key: getattr(whole(), key, None) for key in getattr(whole, "sub_configs", None) or {}}
+    except Exception:  # its own defaults contradict each other
+        return {}
     found = {}
     for key, part in parts.items():
         if part is not None and dataclasses.is_dataclass(part):

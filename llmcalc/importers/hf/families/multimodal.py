@@ -39,14 +39,19 @@ def kimi_k25(config: Config) -> Architecture:
 
 def gemma4(config: Config) -> Architecture:
     """Gemma 4 behind its vision tower."""
-    return _seeing(config, gemma_tower, "gemma4_text")
+    return _seeing(config, gemma_tower, "gemma4_text", optional=True)
 
 
-def _seeing(config: Config, tower: Callable[[Config, int], Stack], text_type: str) -> Architecture:
+def _seeing(
+    config: Config, tower: Callable[[Config, int], Stack], text_type: str, optional: bool = False
+) -> Architecture:
+    """Both parts; ``optional``: without a ``vision_config`` there is no tower, not the usual one."""
     language = text_part(config, text_type)
     config.ignore(_OUTER)
     if config.get("audio_config"):
         raise DescriptionError("an audio tower is not modelled", where=config.where)
+    if optional and config.get("vision_config") is None:
+        return language
     vision = Config(_object(config, "vision_config"), config.model_type + "_vision", f"{config.where}: vision_config")
     stack = tower(vision, language.main.d_model)
     vision.ignore(f"{_OUTER} is_encoder_decoder")
@@ -73,6 +78,8 @@ def text_part(config: Config, usual: str) -> Architecture:
 
 def _object(config: Config, key: str) -> dict[str, Any]:
     value = config.get(key)
+    if value is None:  # left out, the part is as its class says
+        return {}
     if not isinstance(value, dict):
         raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
     return value
@@ -118,7 +125,8 @@ def kimi_tower(config: Config, d_text: int) -> Stack:
         Named("patch", Patch(CHANNELS, config.size("patch_size"), width)),
         Named("position", Embedding(rows * columns, width, table="position", columns=columns)),
     )
-    outputs = (Named("norm", norm), Named("projector_norm", norm), *_merger("projector", width, merged, d_text))
+    merging = Norm(width if old else config.size("projection_hidden_size"), "layernorm", bias=True)
+    outputs = (Named("norm", norm), Named("projector_norm", merging), *_merger("projector", width, merged, d_text))
     return Stack("vision", width, inputs, repeated(block, config.size(f"{prefix}num_hidden_layers")), outputs, "tower")
 
 

@@ -1,0 +1,40 @@
+"""Patches of an image or a film become tokens: a convolution whose kernel and stride are the patch."""
+
+from __future__ import annotations
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+
+@record
+class Patch(Layer):
+    """``y = Σ x[channel, frame, row, column] w + b`` over the values of a patch.
+
+    Attributes:
+        channels: values of a pixel.
+        side: pixels along each side of a patch.
+        d_out: width of the tokens.
+        frames: frames that a patch spans; None: an image has none.
+        bias: whether there is a bias.
+    """
+
+    channels: int
+    side: int
+    d_out: int
+    frames: int | None = None
+    bias: bool = True
+
+    def declare(self) -> Declaration:
+        """Weight ``[d_out, channels, frames, side, side]``, or without frames."""
+        declaration = Declaration({"out": self.d_out, "ch": self.channels, "py": self.side, "px": self.side})
+        inner = "ch py px"
+        if self.frames:
+            declaration.axes["fr"] = self.frames
+            inner = "ch fr py px"
+        declaration.weights(f"w[out; {inner.replace(' ', '; ')}]")
+        declaration.equations(f"y[b q out] = x[b q {inner}] w[out {inner}] | constant")
+        if self.bias:
+            declaration.weights("b[out]")
+            declaration.equations("y[b q out] = add(y, b)")
+        return declaration
