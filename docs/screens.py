@@ -25,7 +25,8 @@ WIDTH = 100
 SHORTEST_CUT = 18  # lines that a new, cut screen shows
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# file: (\S+)\n")
-_AS_TABLE = re.compile(r"llmcalc (params|compare|explain|verify|presets list|presets search)\b(?!.*--(json|format))")
+_TABLES = "params|flops|memory|fit|sweep|compare|explain|verify|presets list|presets search|formats|hardware"
+_AS_TABLE = re.compile(rf"llmcalc ({_TABLES})\b(?!.*--(json|format))")
 
 
 class Screen(NamedTuple):

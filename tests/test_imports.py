@@ -57,13 +57,13 @@ def loaded(command: list[str], folder: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package as a wheel installs it, each preset compiled to JSON beside its YAML file."""
+    """The package as a wheel installs it, each preset and each table compiled to JSON beside its YAML file."""
     folder = tmp_path_factory.mktemp("installed")
     shutil.copytree(PACKAGE, folder / "llmcalc", ignore=shutil.ignore_patterns("__pycache__"))
     presets = folder / "llmcalc" / "presets"
     if not presets.is_dir():
         shutil.copytree(shipped_folder(), presets)
-    for file in presets.glob("gpt*.yaml"):
+    for file in [*presets.glob("gpt*.yaml"), *(folder / "llmcalc" / "data").rglob("*.yaml")]:
         data = read_yaml(file.read_text("utf-8"), file.name).data
         file.with_suffix(".json").write_text(json.dumps(data), "utf-8")
     return folder
@@ -71,7 +71,16 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "command",
-    [["--version"], ["params", "gpt3"], ["params", "gpt3", "--json"], ["compare", "gpt2", "gpt3"]],
+    [
+        ["--version"],
+        ["params", "gpt3"],
+        ["params", "gpt3", "--json"],
+        ["compare", "gpt2", "gpt3"],
+        ["flops", "gpt3"],
+        ["memory", "gpt3", "--weights", "q4_k_m"],
+        ["fit", "gpt2", "--gpu", "h100"],
+        ["explain", "gpt3", "flops"],
+    ],
     ids=" ".join,
 )
 def test_an_answer_loads_no_installed_package(compiled: Path, command: list[str]) -> None:

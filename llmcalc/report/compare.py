@@ -5,17 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..calc.flops import Flops
+from ..calc.inference import InferenceMemory
 from ..calc.params import Params
+from ..calc.state import StateSize
+from ..core.record import record
 from .document import Cell, Column, Document, Table
 from .envelope import envelope, model_inputs
+from .memory import BYTES, SAID
 from .model import title, warnings
 from .params import CONVENTIONS, UNIT
 from .structure import side_by_side
+from .workload import workload_inputs, workload_line
 
 QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
 
 
-def compare_document(results: Sequence[Params]) -> Document:
+@record
+class Costs:
+    """What a model costs under a workload that all can take."""
+
+    flops: Flops
+    state: StateSize
+    memory: InferenceMemory
+
+    @property
+    def values(self) -> dict[str, tuple[int, str]]:
+        """(value, unit) by name."""
+        return {
+            "forward": (self.flops.total, "FLOPs"),
+            "matmul": (self.flops.matmul, "FLOPs"),
+            "weights": (self.memory.weights, BYTES),
+            "state": (self.state.bytes, BYTES),
+            "transient": (self.memory.activations, BYTES),
+            "memory": (self.memory.peak, BYTES),
+        }
+
+
+def compare_document(results: Sequence[Params], costs: Sequence[Costs]) -> Document:
     """The document of a comparison; the first model is what the others are measured by."""
     models = [result.architecture for result in results]
     names = _names(results)
@@ -26,9 +53,10 @@ def compare_document(results: Sequence[Params]) -> Document:
     )
     return Document(
         " · ".join(title(model) for model in models),
-        lambda: _record(results),
+        lambda: _record(results, costs),
+        subtitle=(workload_line(costs[0].flops.workload, SAID),),
         warnings=tuple(line for model in models for line in warnings(model)),
-        tables=(structure, _quantities(results, names), _components(results, names)),
+        tables=(structure, _quantities(results, names), *_costs(costs, names), _components(results, names)),
         main=1,
         notes=tuple(f"{model.name}: {note}" for model in models for note in model.notes),
     )
@@ -58,6 +86,20 @@ def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
     return Table("quantities", columns, rows)
 
 
+def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
+    """A table a unit: a row per quantity and model."""
+    tables = []
+    for unit, kind in (("FLOPs", "count"), (BYTES, BYTES)):
+        rows: list[tuple[Cell, ...]] = []
+        for quantity in (name for name, (_, own) in costs[0].values.items() if own == unit):
+            values = [cost.values[quantity][0] for cost in costs]
+            for place, (name, value) in enumerate(zip(names, values, strict=True)):
+                rows.append((quantity, name, value, value / values[0] if place and values[0] else None))
+        columns = (Column(unit, "group"), Column("model", "name"), Column("value", kind), Column("ratio", "ratio"))
+        tables.append(Table(f"{unit} of a forward pass" if unit == "FLOPs" else "memory of serving", columns, rows))
+    return tables
+
+
 def _components(results: Sequence[Params], names: Sequence[str]) -> Table:
     components = dict.fromkeys(name for result in results for name in result.by_component)
     rows = [(name, *(result.by_component.get(name) for result in results)) for name in components]
@@ -65,7 +107,7 @@ def _components(results: Sequence[Params], names: Sequence[str]) -> Table:
     return Table("by component, in parameters", columns, list(rows), ("total", *(result.total for result in results)))
 
 
-def _record(results: Sequence[Params]) -> dict[str, Any]:
+def _record(results: Sequence[Params], costs: Sequence[Costs]) -> dict[str, Any]:
     models = [model_inputs(result.architecture) for result in results]
     first = results[0]
     ratios = []
@@ -81,8 +123,10 @@ def _record(results: Sequence[Params]) -> dict[str, Any]:
     structure = [
         {"trait": label, "values": cells} for label, cells in side_by_side([result.architecture for result in results])
     ]
+    shown = [{name: value for name, (value, _) in cost.values.items()} for cost in costs]
     answer = {"models": [_one(entry) for entry in results], "to_first": ratios, "structure": structure}
-    return envelope("compare", {"models": models, "conventions": CONVENTIONS}, answer)
+    inputs = {"models": models, "workload": workload_inputs(costs[0].flops.workload), "conventions": CONVENTIONS}
+    return envelope("compare", inputs, {**answer, "costs": shown})
 
 
 def _one(result: Params) -> dict[str, Any]:

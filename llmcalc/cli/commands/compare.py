@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from ..options import OUTPUT, SET
+from ..options import BATCH, EXTEND, OUTPUT, SEQ, SET
 from ..spec import Argument, Command
 
 MODELS = Argument("models", "Two or more models; the first is what the others are measured by.", 2, True, "models")
 
 
-def run(models: list[str], overrides: list[str], form: str | None, as_json: bool) -> int:
+def run(
+    models: list[str],
+    batch: int,
+    seq: int | None,
+    extend: bool,
+    overrides: list[str],
+    form: str | None,
+    as_json: bool,
+) -> int:
     """Count all of them, and print."""
+    from ...answers import memory
+    from ...calc.flops import flops
+    from ...calc.inference import InferenceMemory
     from ...calc.params import params
     from ...loading import load
-    from ...report.compare import compare_document
+    from ...report.compare import Costs, compare_document
+    from ...report.workload import usual_seq
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
-    results = [params(load(model, overrides=overrides)) for model in models]
-    write(compare_document(results), chosen)
+    architectures = [load(model, overrides=overrides) for model in models]
+    length = seq if seq is not None else min(map(usual_seq, architectures))
+    costs = []
+    for architecture in architectures:
+        held = memory(architecture, batch=batch, seq=length, extend=extend)
+        assert isinstance(held, InferenceMemory)
+        computed = flops(architecture, batch=batch, seq=length, extend=extend)
+        costs.append(Costs(computed, held.state_size, held))
+    write(compare_document([params(architecture) for architecture in architectures], costs), chosen)
     return 0
 
 
 COMMAND = Command(
     "compare",
     "Set models side by side: structure and every quantity.",
-    (MODELS, SET, *OUTPUT),
+    (MODELS, BATCH, SEQ, EXTEND, SET, *OUTPUT),
     run,
     "llmcalc compare bert palm",
 )
