@@ -27,6 +27,7 @@ class AxialEmbedding(Layer):
         """Tables ``[n_rows, 1, d_row]`` and ``[1, n_columns, d_column]``."""
         sizes = {"T": self.n_rows, "S": self.n_columns, "in": self.d_row, "out": self.d_column}
         declaration = Declaration({**sizes, "one": 1, "d": self.d_row + self.d_column})
-        declaration.weights("rows[T; one; in]", "columns[one; S; out]", table="other")  # no bound: its tables are not the positions themselves
+        # not of the kind "position", whose rows would bound the tokens
+        declaration.weights("rows[T; one; in]", "columns[one; S; out]", table="other")
         declaration.equations("y[b q d] = gather(rows, columns)")
         return declaration

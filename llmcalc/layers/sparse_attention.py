@@ -1,4 +1,4 @@
-"""BigBird's attention [zaheer2020]: every block of tokens sees its neighbours, some random blocks, and two global ones."""
+"""BigBird's attention [zaheer2020]: a block of tokens sees its neighbours, random blocks and two global ones."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _positions(config: Config, width: int) -> list[Named]:
         return [Named("position", Embedding(rows, width, table="position"))]
     shape, widths = config.indices("axial_pos_shape"), config.indices("axial_pos_embds_dim")
     if len(shape) != len(widths) or len(shape) != AXES or sum(widths) != width:
-        raise SizeError("axial_pos_shape and axial_pos_embds_dim: two factors, as wide as the model", where=config.where)
+        raise SizeError("axial positions have two factors, together as wide as the model", where=config.where)
     return [Named("axial", AxialEmbedding(*shape, *widths))]
 
 
