@@ -21,7 +21,7 @@ from .record import MISSING, fields
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row
 LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half looks each way
-HEADS = 3  # of kinds whose heads share the width of the stream
+HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
 AS_THEY_ARE = frozenset({"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_adapters", "merge"})
@@ -99,7 +99,7 @@ class _Sizes:
             earlier = sum(1 for other, _ in self.given if other == role)
             pool = POOLS.get(role)
             found = pool[earlier % len(pool)] if pool else self._new_prime()
-            self.given[role, value] = found * HEADS if role == "width" and self.divided else found
+            self.given[role, value] = found * 2 * HEADS if role == "width" and self.divided else found
         return self.given[role, value]
 
     def _new_prime(self) -> int:
@@ -125,7 +125,7 @@ class _Sizes:
         if name in WIDTHS:
             return self.size("width", value)
         if name == "rows":
-            return self.size(POOL_OF_ROWS[layer.table], value)  # type: ignore[attr-defined]
+            return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)
         return self.size(name, value)
 
     def _heads(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
