@@ -22,7 +22,9 @@ AXES = 2  # that a table of positions is the sum over
 def reformer(config: Config) -> Architecture:
     """Reformer [kitaev2020]; its head is never tied, and stores a bias beside the one it uses."""
     kind, width, vocab = config.head() or "causal", config.size("hidden_size"), config.size("vocab_size")
-    config.ignore("num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed")
+    config.ignore(
+        "num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed"
+    )
     config.ignore("local_attention_probs_dropout_prob lsh_attention_probs_dropout_prob")
     causal = config.flag("is_decoder")
     if kind not in ("causal", "mlm", "none") or (kind == "causal") > causal:
