@@ -16,6 +16,11 @@ from ..config import Config
 from ..rules import TOKENS, layernorm, repeated, sublayer
 from .gpt import BIASED
 
+OLDER = """
+    directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
+    down_scale_factor gap_size net_structure_type num_memory_blocks layers_to_keep tie_weights_ padding_idx
+    attention_mode ignore_attention_mask
+"""  # keys of published configs that no version of these classes uses
 SEGMENTS_COMPARED = 2  # classes of next-sentence and sentence-order prediction
 
 
@@ -190,7 +195,7 @@ def with_head(
 
 def finish(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
     """An architecture of one stack, with these outputs behind its own."""
-    config.ignore("is_encoder_decoder")
+    config.ignore("is_encoder_decoder" + OLDER)
     return Architecture(config.model_type, (replace(stack, outputs=(*stack.outputs, *outputs)),))
 
 

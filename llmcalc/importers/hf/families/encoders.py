@@ -52,6 +52,7 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
     norm = layernorm(config, width, "norm_eps", bias=config.flag("norm_bias"))
     mlp = glu(config, bias=config.flag("mlp_bias"), activation="hidden_activation")
     config.ignore("global_rope_theta local_rope_theta reference_compile initializer_cutoff_factor mlp_dropout")
+    config.ignore("position_embedding_type repad_logits_with_grad")
     period = config.size("global_attn_every_n_layers", 3)
     default = [KINDS[bool(index % period)] for index in range(layers)]
     kinds = {kind: _windowed(config, kind, window, causal) for kind in KINDS}
@@ -104,7 +105,7 @@ def _headed(config: Config) -> bool:
 
 
 def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], outputs: list[Named]) -> Architecture:
-    config.ignore("is_encoder_decoder max_position_embeddings tie_word_embeddings mask_token_id use_cache")
+    config.ignore("is_encoder_decoder max_position_embeddings tie_word_embeddings mask_token_id use_cache clf_pooling")
     stack = Stack("encoder", config.size("hidden_size"), inputs, runs, tuple(outputs), "encoder")
     return Architecture(config.model_type, (stack,))
 
