@@ -74,6 +74,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "ib": ("n_block_pairs", "pairs of a query and a block of tokens before it"),
     "im": ("n_blocks", "blocks of tokens, cached and new"),
     "hs": ("n_streams", "parallel residual streams"),
+    "hi": ("n_streams", "parallel residual streams, as what a router tells apart"),
     "ht": ("n_streams", "parallel residual streams, as output"),
     "hr": ("n_hyper", "weights of reading, writing and mixing streams"),
     "hp": ("n_hyper_parts", "1 to read, 2 to write too, 3 to mix too"),

@@ -37,6 +37,7 @@ class Mlp(Layer):
         out_bias: bias of the last matrix (default: as ``bias``).
         clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
         up_offset: added to the linear part before the product (gpt-oss: 1).
+        sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
         inner_norm: an RMSNorm on the hidden values (BitNet).
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
@@ -60,6 +61,7 @@ class Mlp(Layer):
     clamp: float | None = None
     up_offset: float = 0.0
     inner_norm: bool = False
+    sparsity: float = 0.0
     n_global: int | None = None
     globals_dropped: bool = False
     padded_to: int | None = None
@@ -128,6 +130,7 @@ class Mlp(Layer):
             lines += ["g[b q f] = x[b q d] wg[d f]", *(["g[b q f] = add(g, bg)"] if self.bias else [])]
             lines += ["gl[b q f] = ga[b q ar] wg_b[ar f]", "g[b q f] = add(g, gl)"] if self.adapter_rank else []
             lines += ["g[b q f] = clamp(g)"] if self.clamp else []
+            lines += ["g[b q f] = cutoff(g)"] if self.sparsity else []
             lines += [f"a[b q f] = {self.activation}(g{scalars})"]
         lines += ["u[b q f] = x[b q d] wu[d f]", *(["u[b q f] = add(u, bu)"] if self.bias else [])]
         lines += ["ul[b q f] = ga[b q ar] wu_b[ar f]", "u[b q f] = add(u, ul)"] if self.adapter_rank else []

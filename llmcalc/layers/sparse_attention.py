@@ -20,7 +20,8 @@ class SparseAttention(Layer):
         n_heads: heads, of width d_model / n_heads.
         block: tokens of a block.
         n_random: random blocks that a block sees.
-        bias: biases on queries, keys and values; the output has one.
+        bias: biases on queries, keys and values.
+        o_bias: a bias on the output.
     """
 
     d_model: int
@@ -28,6 +29,7 @@ class SparseAttention(Layer):
     block: int = 64
     n_random: int = 3
     bias: bool = True
+    o_bias: bool = True
 
     def __post_init__(self) -> None:
         self.check()
@@ -48,7 +50,9 @@ class SparseAttention(Layer):
         axes |= {"if": f"1 - {sparse}", "qz": f"q + {sparse} * ({rows} - q)"}
         axes |= {"y": f"{sparse} * (ceil(q, {self.block}) - {ENDS})", "ys": f"{sparse} * {GLOBAL}"}
         declaration = Declaration(axes)
-        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "bo[d]")
+        declaration.weights(
+            "wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", *(["bo[d]"] if self.o_bias else [])
+        )
         if self.bias:
             declaration.weights("bq[h e]", "bk[h e]", "bv[h e]")
         for name in "qkv":
@@ -60,5 +64,6 @@ class SparseAttention(Layer):
                 f"p[b h {rows_} {keys}] = softmax(s)",
                 f"o[b h {rows_} e] = p[b h {rows_} {keys}] v[b h {keys} e]",
             )
-        declaration.equations("y[b qz d] = o[b qz h e] wo[h e d]", "y[b qz d] = add(y, bo)")
+        declaration.equations("y[b qz d] = o[b qz h e] wo[h e d]")
+        declaration.equations(*(["y[b qz d] = add(y, bo)"] if self.o_bias else []))
         return declaration

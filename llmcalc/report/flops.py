@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..calc.conventions import CONVENTIONS as PUBLISHED
+from ..calc.conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
 from ..calc.params import Params
+from ..core.errors import UnsupportedError
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
 from .model import structure, title, warnings
+from .numbers import ABOUT
 from .workload import formula_note, workload_inputs, workload_line
 
 UNIT = "FLOPs"
@@ -33,7 +37,7 @@ def flops_document(result: Flops, counted: Params, by: str = "component", recomp
         subtitle=(*structure(architecture), workload_line(result.workload)),
         warnings=warnings(architecture),
         facts=tuple(_facts(result, counted, recompute)),
-        tables=(breakdown(result),),
+        tables=(breakdown(result), *_published(result)),
         notes=notes,
     )
 
@@ -43,6 +47,30 @@ def rule_of_thumb(result: Flops, counted: Params) -> int:
     n_parameters = counted.active - (counted.total - counted.non_embedding)
     factor = TRAIN_RULE if result.workload.mode == "train" else FORWARD_RULE
     return factor * n_parameters * result.tokens
+
+
+def published(result: Flops) -> dict[str, int]:
+    """FLOPs of a training step as publications count them; empty for models that they do not speak of."""
+    if result.workload.mode != "train":
+        return {}
+    try:
+        return {
+            name: round(training_flops_per_token(result.architecture, result.workload.seq, name) * result.tokens)
+            for name in PUBLISHED
+        }
+    except UnsupportedError:
+        return {}
+
+
+def _published(result: Flops) -> list[Table]:
+    rows: list[tuple[Any, ...]] = [
+        (name, count, count / result.total, " ".join((PUBLISHED[name].__doc__ or "").replace("``", "").split()))
+        for name, count in published(result).items()
+    ]
+    columns = (
+        Column("convention", "name"), Column(UNIT, ABOUT), Column("of the total", "ratio"), Column("formula a token"),
+    )  # fmt: skip
+    return [Table("as publications count the step", columns, rows)] if rows else []
 
 
 def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:
@@ -112,6 +140,7 @@ def _record(result: Flops, counted: Params, by: str, recompute: str) -> dict[str
         "per_sequence": _share(result.total, result.workload.batch),
         "per_token": _share(result.total, result.tokens),
         "rule_of_thumb": rule_of_thumb(result, counted),
+        "published_conventions": published(result),
         "notes": list(architecture.notes),
     }
     return envelope("flops", {**inputs, "conventions": CONVENTIONS}, data)

@@ -41,6 +41,15 @@ def test_the_rule_of_thumb_is_near_for_short_sequences(capsys: Capture) -> None:
     assert found["matmul"] == pytest.approx(found["rule_of_thumb"], rel=5e-3)
 
 
+def test_published_conventions_stand_beside_a_training_step(capsys: Capture) -> None:
+    found = answer(capsys, "flops gpt3 --mode train")["published_conventions"]
+    model = llmcalc.params(llmcalc.load("gpt3"))
+    assert found["kaplan-6nd"] == 6 * model.non_embedding * 2048
+    assert found["palm"] == 6 * model.total * 2048 + 12 * 96 * 12288 * 2048 * 2048
+    assert answer(capsys, "flops gpt3")["published_conventions"] == {}
+    assert answer(capsys, "flops mamba2-130m --mode train")["published_conventions"] == {}
+
+
 def test_usual_lengths_fit_the_model(capsys: Capture) -> None:
     assert answer(capsys, "flops bert")["tokens"] == 512
     assert answer(capsys, "flops llama3-8b")["tokens"] == 2048

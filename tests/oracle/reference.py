@@ -26,6 +26,7 @@ MAPPINGS = (
     modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
 )
 HEADLESS = modeling_auto.MODEL_MAPPING_NAMES
 FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
@@ -39,7 +40,9 @@ def classes(model_type: str, headless: bool = False) -> list[str]:
     """The language-model classes of a family, each once; with ``headless`` the bare ones too."""
     found = [mapping[model_type] for mapping in MAPPINGS if model_type in mapping]
     bare = HEADLESS.get(model_type, ()) if headless or not found else ()
-    names = dict.fromkeys([*found, *([bare] if isinstance(bare, str) else bare)])
+    bare = [bare] if isinstance(bare, str) else list(bare)
+    halves = [f"{name.removesuffix('Model')}EncoderModel" for name in bare] if headless else []
+    names = dict.fromkeys([*found, *bare, *halves])
     return [name for name in names if _is_built_from(getattr(transformers, name, None), model_type)]
 
 
@@ -128,6 +131,8 @@ def embedding(model: Any) -> int | None:
     try:
         table = model.get_input_embeddings()
     except (NotImplementedError, AttributeError):
+        return None
+    if isinstance(table, torch.Tensor):  # no table of tokens
         return None
     return sum(parameter.numel() for parameter in table.parameters()) if table is not None else None
 

@@ -180,6 +180,7 @@ marian            bart.marian         bart
 mvp               bart.mvp
 pegasus_x         bart_long.pegasus_x
 led               bart_long.led
+bigbird_pegasus   bart_long.bigbird_pegasus
 nllb-moe          translation.nllb_moe
 fsmt              translation.fsmt
 encoder-decoder   composed.encoder_decoder
@@ -245,6 +246,7 @@ gemma4_text       gemma4.gemma4
 gemma4_unified_text gemma4.gemma4       gemma4_text
 gemma4_assistant  gemma4_assistant.assistant
 gemma4_unified_assistant gemma4_assistant.assistant gemma4_assistant
+gemma3n_text      gemma3n.gemma3n
 """
 
 

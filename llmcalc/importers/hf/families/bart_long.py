@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named
-from ....core.errors import SizeError
+from ....core.errors import SizeError, UnknownNameError
 from ....layers.block_attention import BlockAttention
 from ....layers.embedding import Embedding
 from ....layers.local_attention import LocalAttention
+from ....layers.sparse_attention import SparseAttention
 from ..config import Config
 from .seq2seq import Style, block, class_kind, dense, head, stack, tied_tokens, untied_tokens
 
@@ -43,6 +44,32 @@ def led(config: Config) -> Architecture:
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     source = style._replace(positions="max_encoder_position_embeddings")
     encoder = stack(config, source, "encoder", tokens["encoder"], [], blocks=[known[window] for window in windows])
+    outputs = [head(vocab, width, tied, buffer_bias=True)] if kind == "seq2seq" else []
+    return Architecture(config.model_type, (encoder, stack(config, style, "decoder", tokens["decoder"], outputs)))
+
+
+def bigbird_pegasus(config: Config) -> Architecture:
+    """BigBird-PEGASUS [zaheer2020]: pre-norm, sparse attention in the encoder; a lone decoder is never tied."""
+    biased, kind = config.flag("use_bias"), class_kind(config)
+    biases = dict.fromkeys(UNBIASED, biased)
+    style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=biases)
+    vocab, width, sparse = config.size("vocab_size"), config.size("d_model"), config.word("attention_type")
+    if sparse not in ("block_sparse", "original_full"):
+        raise UnknownNameError("attention_type", sparse, ("block_sparse", "original_full"), where=config.where)
+    length, n_random = config.size("block_size"), config.size("num_random_blocks")
+    tied = config.flag("tie_word_embeddings", True)
+    if kind == "causal":
+        outputs, table = [head(vocab, width, tied=False)], Named("token", Embedding(vocab, width))
+        return Architecture(config.model_type, (stack(config, style, "decoder", [table], outputs, unused_cross=True),))
+    blocks = None
+    if sparse == "block_sparse":
+        heads = config.size("encoder_attention_heads")
+        attention = SparseAttention(width, heads, length, n_random, biased, biased)
+        mlp = dense(config, style, "encoder", padded_to=length, padded_above=attention.limit)
+        repeated = block(config, style, "block", {"attention": attention, "mlp": mlp})
+        blocks = [repeated] * config.size("encoder_layers")
+    tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
+    encoder = stack(config, style, "encoder", tokens["encoder"], [], blocks=blocks)
     outputs = [head(vocab, width, tied, buffer_bias=True)] if kind == "seq2seq" else []
     return Architecture(config.model_type, (encoder, stack(config, style, "decoder", tokens["decoder"], outputs)))
 

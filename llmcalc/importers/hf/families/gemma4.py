@@ -54,12 +54,20 @@ def layer_kinds(config: Config, layers: int) -> list[Kind]:
     """The kind of each layer: the last has no window; the last ``num_kv_shared_layers`` reuse keys and values."""
     types = layer_types(config, layers, period(config, _PERIOD, first=_PERIOD - 1))
     types = [*types[:-1], "full_attention"]
-    reused = config.count("num_kv_shared_layers")
-    if reused > layers or (reused < layers and set(types[: layers - reused]) != set(types)):
-        text = f"num_kv_shared_layers is {reused}: a layer would reuse keys and values of which there are none"
-        raise SizeError(text, where=config.where)
+    reused = reused_layers(config, types)
     heads = _heads(config, types)
     return [Kind(kind, *heads[index], index >= layers - reused) for index, kind in enumerate(types)]
+
+
+def reused_layers(config: Config, types: list[str], all_allowed: bool = True) -> int:
+    """How many layers, the last ones, reuse keys and values: those of the last layer of their type that makes any."""
+    reused, layers = config.count("num_kv_shared_layers"), len(types)
+    if reused == layers and all_allowed:
+        return reused
+    if reused > layers or set(types[: layers - reused]) != set(types):
+        text = f"num_kv_shared_layers is {reused}: a layer would reuse keys and values of which there are none"
+        raise SizeError(text, where=config.where)
+    return reused
 
 
 def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:

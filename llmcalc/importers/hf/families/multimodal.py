@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
@@ -34,7 +35,8 @@ def qwen3_vl(config: Config) -> Architecture:
 
 def kimi_k25(config: Config) -> Architecture:
     """Kimi K2.5: Kimi K2 behind a MoonViT tower."""
-    return _seeing(config, kimi_tower, "deepseek_v3")
+    merger = config.optional_size("projection_hidden_size")
+    return _seeing(config, partial(kimi_tower, merger=merger), "deepseek_v3")
 
 
 def gemma4(config: Config) -> Architecture:
@@ -105,7 +107,7 @@ def qwen_tower(config: Config, d_text: int) -> Stack:
     return Stack("vision", width, inputs, repeated(block, config.size("depth")), tuple(outputs), "tower")
 
 
-def kimi_tower(config: Config, d_text: int) -> Stack:
+def kimi_tower(config: Config, d_text: int, merger: int | None = None) -> Stack:
     """MoonViT [moonshot2025]: LayerNorm blocks with biases; merged patches go through a projector of two layers."""
     old = "vt_hidden_size" in config.data  # as published; the class has shorter names
     prefix, initial = ("vt_", "init_") if old else ("", "")
@@ -125,7 +127,7 @@ def kimi_tower(config: Config, d_text: int) -> Stack:
         Named("patch", Patch(CHANNELS, config.size("patch_size"), width)),
         Named("position", Embedding(rows * columns, width, table="position", columns=columns)),
     )
-    merging = Norm(width if old else config.size("projection_hidden_size"), "layernorm", bias=True)
+    merging = Norm(width if old else merger or width, "layernorm", bias=True)
     outputs = (Named("norm", norm), Named("projector_norm", merging), *_merger("projector", width, merged, d_text))
     return Stack("vision", width, inputs, repeated(block, config.size(f"{prefix}num_hidden_layers")), outputs, "tower")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, UnsupportedError
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.latent_attention import LatentAttention
@@ -22,7 +22,7 @@ ELSEWHERE = """
 def perceiver(config: Config) -> Architecture:
     """Perceiver IO [jaegle2021b]; its logits are those of all positions of the table, however many tokens there are."""
     if (config.head() or "mlm") != "mlm":
-        raise DescriptionError("only the masked language model is understood", where=config.where)
+        raise UnsupportedError("only the masked language model is modelled", where=config.where)
     config.ignore(ELSEWHERE + " use_query_residual")
     width, latent, count = config.size("d_model"), config.size("d_latents"), config.size("num_latents")
     rows, vocab = config.size("max_position_embeddings"), config.size("vocab_size")

@@ -1,0 +1,106 @@
+"""Gemma 3n: four residual streams, low-rank residuals, per-layer inputs, layers that reuse keys and values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
+from ....core.errors import DescriptionError, SizeError, shown
+from ....layers.altup import AltUp
+from ....layers.head import Head
+from ....layers.laurel import Laurel
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....layers.per_layer_gate import PerLayerGate
+from ....layers.per_layer_table import PerLayerTable
+from ..config import Config
+from ..decoder import period
+from ..rules import TOKENS, causal_lm, grouped, layer_types, rmsnorm, rope_attention, sublayer, window
+from .gemma4 import reused_layers
+
+_PERIOD = 5
+_SPARSE_LAYERS, _SPARSITY = 10, 0.95
+
+
+class Kind(NamedTuple):
+    """What tells a layer from others."""
+
+    layer_type: str
+    d_ff: int
+    sparsity: float
+    reuses: bool
+
+
+def gemma3n(config: Config) -> Architecture:
+    """The language model of Gemma 3n."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    streams, own = config.size("altup_num_inputs"), config.size("hidden_size_per_layer_input")
+    config.ignore("altup_active_idx altup_coef_clip rope_local_base_freq")
+    norm = rmsnorm(config, width)
+    blocks: dict[Kind, Block] = {}
+    order = []
+    for kind in _kinds(config, layers):
+        if kind not in blocks:
+            blocks[kind] = _block(config, kind, norm, own, f"block{len(blocks)}")
+        order.append(blocks[kind])
+    table = PerLayerTable(config.size("vocab_size_per_layer_input"), width, layers, own)
+    projections = [Linear(width, width, bias=False)] * (streams - 1)
+    inputs = [Named("per_layer", table)]
+    inputs += [Named(f"altup_projection{number}", layer) for number, layer in enumerate(projections)]
+    share = TOKENS if config.flag("tie_word_embeddings", True) else None
+    head = Head(config.size("vocab_size"), width, share=share, softcap=config.number("final_logit_softcapping"))
+    found = causal_lm(config, grouped(order), norm, head=head, inputs=tuple(inputs), embedding_scale=width**0.5)
+    stack = found.main
+    outputs = [Named(f"altup_unembed{number}", layer) for number, layer in enumerate(projections)]
+    return replace(found, stacks=(replace(stack, outputs=(*outputs, *stack.outputs)),))
+
+
+def _kinds(config: Config, layers: int) -> list[Kind]:
+    types = layer_types(config, layers, period(config, _PERIOD, first=_PERIOD - 1))
+    reused = reused_layers(config, types, all_allowed=False)
+    usual = [_SPARSITY if layers > _SPARSE_LAYERS and index < _SPARSE_LAYERS else 0.0 for index in range(layers)]
+    sparsity = _each(config, "activation_sparsity_pattern", layers, (int, float)) or usual
+    widths = _each(config, "intermediate_size", layers, (int,)) or [config.size("intermediate_size")] * layers
+    return [
+        Kind(kind, widths[index], float(sparsity[index]), index >= layers - reused) for index, kind in enumerate(types)
+    ]
+
+
+def _each(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> list[Any] | None:
+    """A list of one number a layer; None where the key holds no list."""
+    value = config.get(key)
+    if not isinstance(value, list):
+        if value is not None and type(value) not in kinds:
+            raise DescriptionError(f"{key} is {shown(value)}; it is a number or a list of them", where=config.where)
+        return [value] * layers if value is not None else None
+    if len(value) != layers:
+        raise SizeError(f"{key} has {len(value)} entries for {layers} layers", where=config.where)
+    if any(type(item) not in kinds for item in value):
+        raise DescriptionError(f"{key} is {shown(value)}; it is a list of numbers", where=config.where)
+    return value
+
+
+def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block:
+    width, activation = norm.d_model, config.activation("hidden_activation")
+    attention = rope_attention(
+        config,
+        layer_type=kind.layer_type,
+        window=window(config) if kind.layer_type == "sliding_attention" else None,
+        kv_reused=kind.reuses,
+        qk_norm="head",
+        v_norm=True,
+        scale=1.0,
+    )
+    laurel = Laurel(width, config.size("laurel_rank"))
+    mixers = (Branch("attention", attention, post=norm), Branch("laurel", laurel))
+    mlp = Mlp(width, kind.d_ff, activation, gated=True, sparsity=kind.sparsity)
+    altup = AltUp(width, config.size("altup_num_inputs"), config.flag("altup_correct_scale", True))
+    parts = (
+        sublayer("altup", altup),
+        Sublayer("attention", mixers, pre=norm),
+        sublayer("mlp", mlp, pre=norm, post=norm),
+        sublayer("per_layer_input", PerLayerGate(width, own, activation), post=norm),
+    )
+    return Block(name, parts)

@@ -1,0 +1,54 @@
+"""AltUp [baykal2023]: several residual streams, of which a block runs on one and predicts and corrects the others."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+
+@record
+class AltUp(Layer):
+    """``p = s + s C(m), m = tanh(norm(s_active) router)``; after the block, ``p + (block(p_active) - p_active) c(m')``.
+
+    Attributes:
+        d_model: width of a stream.
+        n_streams: streams.
+        output_scaled: the active stream is scaled by a vector before the layer's own input is gated by it.
+    """
+
+    d_model: int
+    n_streams: int
+    output_scaled: bool = True
+
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "streams": "the residual streams",
+        "block": "what the block made of its stream",
+    }
+
+    def declare(self) -> Declaration:
+        """Router ``[d_model, n_streams]``, coefficients ``[n_streams, n_streams²]`` and ``[n_streams, n_streams]``."""
+        count = self.n_streams
+        declaration = Declaration({"d": self.d_model, "hs": count, "ht": count, "hi": count})
+        declaration.weights("output_scale[d]", unused=not self.output_scaled)
+        declaration.weights("correct[hi | ht]", "predict[hi | hs ht]", "router[d | hi]", "router_norm[d]")
+        declaration.equations(
+            "a[b q d] = rmsnorm(x, router_norm)",
+            "m[b q hi] = a[b q d] router[d hi]",
+            "m[b q hi] = tanh(m)",
+            "c[b q hs ht] = m[b q hi] predict[hi hs ht]",
+            "p[b q ht d] = streams[b q hs d] c[b q hs ht]",
+            "p[b q ht d] = add(p, streams)",
+            "z[b q d] = rmsnorm(block, router_norm)",
+            "n[b q hi] = z[b q d] router[d hi]",
+            "n[b q hi] = tanh(n)",
+            "e[b q ht] = n[b q hi] correct[hi ht]",
+            "y[b q ht d] = mul(e, block)",
+            "y[b q ht d] = add(y, p)",
+        )
+        if self.output_scaled:
+            declaration.equations("o[b q d] = mul(y, output_scale)")
+        return declaration

@@ -1,0 +1,32 @@
+"""LAuReL [menghani2024]: a learned low-rank addition to the residual."""
+
+from __future__ import annotations
+
+from ..core.declaration import Declaration
+from ..core.layer import Layer
+from ..core.record import record
+
+
+@record
+class Laurel(Layer):
+    """``y = x + norm(x left right)``.
+
+    Attributes:
+        d_model: width of input and output.
+        rank: width between the two matrices.
+    """
+
+    d_model: int
+    rank: int
+
+    def declare(self) -> Declaration:
+        """Weights ``[d_model, rank]`` and ``[rank, d_model]``, and a norm."""
+        declaration = Declaration({"d": self.d_model, "rank": self.rank})
+        declaration.weights("left[d | rank]", "right[rank | d]", "norm[d]")
+        declaration.equations(
+            "l[b q rank] = x[b q d] left[d rank]",
+            "y[b q d] = l[b q rank] right[rank d]",
+            "y[b q d] = rmsnorm(y, norm)",
+            "y[b q d] = add(y, x)",
+        )
+        return declaration
