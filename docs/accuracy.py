@@ -119,8 +119,8 @@ SECTIONS = {
         "simumax_b200.csv",
         simumax,
         "The cut DeepSeek-V3 is taken to begin with one dense layer, not three: the table does not say, and one was "
-        "chosen after the fact because three give 50 GiB and none 129 GiB where 104 GiB were measured. Its two rows are "
-        "therefore no independent test; the other nine have a median error of 3.7 %. "
+        "chosen after the fact because three give 50 GiB and none 129 GiB where 104 GiB were measured. Its two rows "
+        "are therefore no independent test; the other nine have a median error of 3.7 %. "
         "The measured runs fuse the cross-entropy with the logits, so that the fp32 temporaries of the loss, which are "
         "predicted, are not made: this is most of the excess in the models with few layers, and all of it at 131,072 "
         "tokens. What is missing elsewhere is communication buffers and the copies that Transformer Engine keeps.",
