@@ -62,7 +62,7 @@ def fsmt(config: Config) -> Architecture:
 
 def seamless_text(config: Config) -> Architecture:
     """SeamlessM4T's text encoder and decoder [barrault2023]; the speech parts are not in this class."""
-    if config.head() == "none":
+    if config.class_name() and not config.class_name().endswith("ForTextToText"):
         raise UnsupportedError(f"{config.class_name()} has speech parts, which are not modelled", where=config.where)
     speech = ("speech_", "t2u_", "vocoder_", "unit_", "adaptor_", "upsample_", "resblock_", "lang_", "spkr_", "char_")
     config.ignore(" ".join(key for key in {**config.defaults, **config.data} if key.startswith(speech)))
