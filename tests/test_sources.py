@@ -1,4 +1,4 @@
-"""Citations: a key in a docstring has its publication, and every publication is cited somewhere."""
+"""Citations: a key in a docstring has its publication."""
 
 from __future__ import annotations
 

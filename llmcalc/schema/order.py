@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ..core.layer import MOST_LAYERS
 
-MOST_LAYERS = 100_000
 Item = tuple[str, int, bool]
 
 

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
-from ...core.layer import LARGEST_SIZE, is_number
+from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
 from .irrelevant import IRRELEVANT, SWITCHED_OFF
 
 _DATA = Path(__file__).parent.parent.parent / "data" / "hf"
-
-MOST_LAYERS = 100_000
 
 ACTIVATIONS = {
     "gelu": "gelu",
