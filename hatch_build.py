@@ -53,6 +53,8 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
     for file in presets:
         check_file(file)
         yield file, f"llmcalc/presets/{file.name}"
+    schema = root / "presets" / "preset.schema.json"
+    yield schema, f"llmcalc/presets/{schema.name}"
     # a preset's fields keep their order, which is that of blocks and tensors
     for file, place in [*((file, "presets") for file in presets), *_data_files(root)]:
         compiled = folder / place / f"{file.stem}.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
@@ -21,6 +20,7 @@ from llmcalc import layers  # noqa: E402
 from llmcalc.core.axes import GLOSSARY, WORKLOAD, name_of  # noqa: E402
 from llmcalc.core.declaration import Declaration  # noqa: E402
 from llmcalc.core.functions import FUNCTIONS  # noqa: E402
+from llmcalc.schema.meanings import meanings, summary  # noqa: E402
 from llmcalc.testing import is_required, smallest  # noqa: E402
 
 FOLDER = "kinds"
@@ -82,9 +82,8 @@ def page(kind: str) -> str:
     """A kind: its equation, fields, and what it declares in its plainest form."""
     found, _ = layers.find(kind)
     first, rest = _about(kind)
-    summary, _, described = (inspect.getdoc(found) or "").partition("Attributes:")
     layer = found(**smallest(kind))
-    parts = [f"# {kind.replace('_', ' ')}", first, rest, _code(summary.strip()), "## Fields", _fields(found, described)]
+    parts = [f"# {kind.replace('_', ' ')}", first, rest, _code(summary(found)), "## Fields", _fields(found)]
     parts += ["## Declaration", f"In its plainest form, with the defaults of all fields that have one: `{layer}`."]
     for path, declaration in layer.declare().walk():
         parts += [f"### Part: {'.'.join(path)}"] if path else []
@@ -107,17 +106,14 @@ def _code(text: str) -> str:
     return text.replace("``", "`")
 
 
-def _fields(found: type[Any], described: str) -> str:
-    meanings: dict[str, str] = {}
-    for match in re.finditer(r"^ {4}(\w[\w, ]*): (.*(?:\n {8,}.*)*)", described, re.MULTILINE):
-        for name in match[1].split(", "):
-            meanings[name] = " ".join(match[2].split()).replace("``", "`")
+def _fields(found: type[Any]) -> str:
+    meaning = {name: text.replace("``", "`") for name, text in meanings(found).items()}
     rows = []
     for entry in fields(found):
         default = "" if is_required(entry) else f"`{entry.default}`"
         choices = ", ".join(f"`{choice}`" for choice in found.CHOICES.get(entry.name, ()))
         kind = str(entry.type).replace(" | ", " or ")
-        rows.append([f"`{entry.name}`", kind, default, meanings.get(entry.name, ""), choices])
+        rows.append([f"`{entry.name}`", kind, default, meaning.get(entry.name, ""), choices])
     return table(["field", "type", "default", "meaning", "one of"], rows)
 
 

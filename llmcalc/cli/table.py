@@ -17,6 +17,7 @@ COMMANDS = {
     "hardware list": ("hardware_list", "List the accelerators."),
     "hardware show": ("hardware_show", "Show an accelerator: memory, peaks, sources."),
     "verify": ("verify", "Run small NumPy models, and compare what they do with what is declared."),
+    "schema": ("schema", "Print the preset language as a JSON Schema, for editors."),
     "presets list": ("presets_list", "List the models that are known by name."),
     "presets show": ("presets_show", "Print a preset, as written or resolved."),
     "presets search": ("presets_search", "Find presets by words, year and size."),

@@ -51,7 +51,8 @@ class Attention(Layer):
         causal: a query sees no later token.
         window: a query sees this many tokens, itself included.
         chunk: a query sees only tokens of its own chunk of this length.
-        cross: keys and values come from the encoder, of width ``d_source`` (default: d_model).
+        cross: keys and values come from the encoder.
+        d_source: its width (default: d_model).
         d_input: width of the input where it is not d_model (Zamba: the residual stream beside the embeddings).
         d_input_v: width of what values are made of, where it is not that of queries and keys (MobileBERT).
         adapter_rank: queries, keys and values have low-rank corrections of this rank beside their projections.

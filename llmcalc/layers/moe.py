@@ -32,7 +32,8 @@ class Moe(Layer):
         router_scaled: the router's input is normalised and scaled by a vector, and each expert's score by a number
             (Gemma 4).
         correction_bias: a per-expert offset that balances load: ``none``, a ``buffer``, or a ``parameter``.
-        n_groups: experts are routed by groups, at first to ``top_groups`` of them.
+        n_groups: experts are routed by groups.
+        top_groups: groups that a token is routed to, before the experts in them.
         group_score: what a group is chosen by: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
         d_ff_shared: hidden width of the shared experts together; None: no shared expert.
         shared_gated: whether the shared expert has a gate matrix (default: as the routed ones).

@@ -34,6 +34,7 @@ STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs"
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
+ROLE_NAMES = (*ROLES, "tower")
 
 
 class Builder:
@@ -56,7 +57,7 @@ class Builder:
         if type(width) is not int or width < 1:
             raise self.error(f"d_model is {shown(width)}; a width is a positive integer", (*path, "d_model"), SizeError)
         role = data.get("role", ROLES.get(name, "decoder"))
-        if role not in ("encoder", "decoder", "tower"):
+        if role not in ROLE_NAMES:
             raise self.error(f"role is {shown(role)}; it is encoder, decoder or tower", (*path, "role"))
         norms = self.part(data, "norms")
         blocks = {

@@ -9,8 +9,8 @@ from ..core.architecture import Expectation
 from ..core.errors import DescriptionError, shown
 from .envelope import part
 
-_KEYS = ("quantity", "value", "tolerance", "source", "printed", "note")
-_NEEDED = {"quantity", "value", "source"}
+FIGURE_KEYS = ("quantity", "value", "tolerance", "source", "printed", "note")
+FIGURE_NEEDED = {"quantity", "value", "source"}
 
 
 def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, ...]:
@@ -20,8 +20,8 @@ def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, .
 
 
 def _expectation(item: Any, path: tuple[Any, ...]) -> Expectation:
-    if not isinstance(item, dict) or not set(item) >= _NEEDED or not set(item) <= set(_KEYS):
-        raise DescriptionError(f"{shown(item)} is no expectation; it has the keys {', '.join(_KEYS)}").under(path)
+    if not isinstance(item, dict) or not set(item) >= FIGURE_NEEDED or not set(item) <= set(FIGURE_KEYS):
+        raise DescriptionError(f"{shown(item)} is no expectation; it has the keys {', '.join(FIGURE_KEYS)}").under(path)
     value, tolerance = item["value"], _ratio(item.get("tolerance", 0))
     if not (_is_number(value) and _is_number(tolerance) and tolerance >= 0):
         message = f"{shown(item)}: value and tolerance are numbers, such as 1.0e9 and 0.5%"

@@ -45,7 +45,7 @@ def commands() -> list[tuple[str, str]]:
         shown += [line for block in blocks(page, "bash") for line in block.splitlines()]
         shown += re.findall(r"`(llmcalc [^`]+)`", FENCE.sub("", text))
         lines = [part.strip() for line in shown for part in line.split("&&")]
-        lines = [re.sub(r"^\.venv/bin/|\s+#.*$", "", line) for line in lines]
+        lines = [re.sub(r"^\.venv/bin/|\s+> \S+$|\s+#.*$", "", line) for line in lines]
         found += [(page.name, line) for line in lines if line.startswith("llmcalc ")]
     return list(dict.fromkeys(found))
 
