@@ -1,0 +1,101 @@
+"""mkdocs hook: a page for every family of presets, with its sizes, published figures and file, made by the program."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parent.parent
+if (ROOT / "llmcalc").is_dir():
+    sys.path.insert(0, str(ROOT))
+
+from llmcalc import load, params  # noqa: E402
+from llmcalc.core.architecture import Architecture  # noqa: E402
+from llmcalc.report import render  # noqa: E402
+from llmcalc.report.document import Document  # noqa: E402
+from llmcalc.report.model import structure, warnings  # noqa: E402
+from llmcalc.report.numbers import exact, human  # noqa: E402
+from llmcalc.report.published import comparisons, published_table  # noqa: E402
+from llmcalc.report.search import kind_of  # noqa: E402
+from llmcalc.report.sources import cite  # noqa: E402
+from llmcalc.schema import catalogue  # noqa: E402
+
+FOLDER = "families"
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Give every family a place in the navigation."""
+    pages = [{data["title"]: f"{FOLDER}/{file.stem}.md"} for file, data in presets()]
+    assert config.nav is not None
+    config.nav.append({"Models": [{"all": f"{FOLDER}/index.md"}, *pages]})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Generate the pages."""
+    for file, data in presets():
+        files.append(File.generated(config, f"{FOLDER}/{file.stem}.md", content=page(file, data)))
+    files.append(File.generated(config, f"{FOLDER}/index.md", content=index()))
+    return files
+
+
+def presets() -> list[tuple[Path, dict[str, Any]]]:
+    """Every shipped preset file with what is written in it, by title."""
+    files = sorted(catalogue.shipped_folder().glob("*.yaml"))
+    return sorted(((file, catalogue.raw(file)) for file in files), key=lambda item: str(item[1]["title"]).lower())
+
+
+def models(file: Path, data: dict[str, Any]) -> list[Architecture]:
+    """Every size of a family."""
+    return [load(f"{file.stem}-{size}") for size in data["sizes"]]
+
+
+def index() -> str:
+    """All models in one table."""
+    lines = ["# Models", "", "| model | year | kind | parameters | active |", "| --- | --- | --- | ---: | ---: |"]
+    for file, data in presets():
+        for model in models(file, data):
+            count = params(model)
+            active = human(count.active) if count.active != count.total else ""
+            rumoured = "" if model.status == "published" else f" ({model.status})"
+            cells = (f"[{model.name}]({file.stem}.md){rumoured}", data.get("year", ""), kind_of(model))
+            lines.append(f"| {' | '.join(map(str, cells))} | {human(count.total)} | {active} |")
+    return "\n".join([*lines, ""])
+
+
+def page(file: Path, data: dict[str, Any]) -> str:
+    """A family: its source, sizes, published figures and notes, and the file that says all this."""
+    found = models(file, data)
+    parts = [f"# {data['title']}", *(f"**Warning:** {line}." for line in warnings(found[0]))]
+    parts += [f"Source: {cite(found[0].source)}."] if found[0].source else []
+    parts += ["## Sizes", _sizes(found), f"`{file.stem}` alone means `{load(file.stem).name}`."]
+    parts += _figures(found)
+    notes = dict.fromkeys(note for model in found for note in model.notes)
+    parts += ["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []
+    parts += ["## The preset", f"```yaml\n{file.read_text('utf-8')}```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sizes(found: list[Architecture]) -> str:
+    lines = ["| model | structure | parameters | active |", "| --- | --- | ---: | ---: |"]
+    for model in found:
+        count = params(model)
+        active = exact(count.active) if count.active != count.total else ""
+        lines.append(f"| `{model.name}` | {'<br>'.join(structure(model))} | {exact(count.total)} | {active} |")
+    return "\n".join(lines)
+
+
+def _figures(found: list[Architecture]) -> Iterator[str]:
+    """Published figures of each size beside ours."""
+    compared = [(model, comparisons(params(model), model.expect)) for model in found]
+    if any(figures for _, figures in compared):
+        yield "## Published figures"
+    for model, figures in compared:
+        if figures:
+            table = render(Document(model.name, dict, tables=(published_table(figures),)), "markdown")
+            yield "\n".join(line.replace("## ", "### ", 1) for line in table.splitlines() if line != "### published")
