@@ -17,12 +17,13 @@ if (ROOT / "llmcalc").is_dir():
 from llmcalc import load, params  # noqa: E402
 from llmcalc.core.architecture import Architecture  # noqa: E402
 from llmcalc.report import render  # noqa: E402
-from llmcalc.report.document import Document  # noqa: E402
+from llmcalc.report.document import Document, Table  # noqa: E402
 from llmcalc.report.model import structure, warnings  # noqa: E402
 from llmcalc.report.numbers import exact, human  # noqa: E402
 from llmcalc.report.published import comparisons, published_table  # noqa: E402
 from llmcalc.report.search import kind_of  # noqa: E402
 from llmcalc.report.sources import cite  # noqa: E402
+from llmcalc.report.training_facts import training_table  # noqa: E402
 from llmcalc.schema import catalogue  # noqa: E402
 
 FOLDER = "families"
@@ -75,6 +76,7 @@ def page(file: Path, data: dict[str, Any]) -> str:
     parts += [f"Source: {cite(found[0].source)}."] if found[0].source else []
     parts += ["## Sizes", _sizes(found), f"`{file.stem}` alone means `{load(file.stem).name}`."]
     parts += _figures(found)
+    parts += _training(found)
     notes = dict.fromkeys(note for model in found for note in model.notes)
     parts += ["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []
     parts += ["## The preset", f"```yaml\n{file.read_text('utf-8')}```"]
@@ -97,5 +99,22 @@ def _figures(found: list[Architecture]) -> Iterator[str]:
         yield "## Published figures"
     for model, figures in compared:
         if figures:
-            table = render(Document(model.name, dict, tables=(published_table(figures),)), "markdown")
-            yield "\n".join(line.replace("## ", "### ", 1) for line in table.splitlines() if line != "### published")
+            yield f"### {model.name}"
+            yield _markdown(published_table(figures))
+
+
+def _training(found: list[Architecture]) -> Iterator[str]:
+    """What is published of the training of each size."""
+    tables = {model.name: training_table(model) for model in found}
+    if any(tables.values()):
+        yield "## Training, as published"
+    for name, table in tables.items():
+        if table:
+            yield f"### {name}: training"
+            yield _markdown(table)
+
+
+def _markdown(table: Table) -> str:
+    """A table's rows alone."""
+    lines = render(Document("", dict, tables=(table,)), "markdown").splitlines()
+    return "\n".join(line for line in lines if line.startswith("|"))

@@ -129,6 +129,21 @@ class Expectation:
 
 
 @record
+class TrainingFact:
+    """What a publication says of a training run, such as its tokens; nothing is computed from it unasked.
+
+    ``value`` is a number in the quantity's unit, or a text. ``confirmed``: the source itself was read.
+    """
+
+    quantity: str
+    value: float | str
+    source: str
+    printed: str = ""
+    note: str = ""
+    confirmed: bool = True
+
+
+@record
 class Architecture:
     """A complete description; everything that llmcalc computes is a fold over it.
 
@@ -147,6 +162,7 @@ class Architecture:
     notes: tuple[str, ...] = ()
     inputs: dict[str, Any] = NO_INPUTS
     layout: str = ""
+    facts: tuple[TrainingFact, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stacks:

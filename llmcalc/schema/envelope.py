@@ -78,6 +78,12 @@ def _check_sizes(data: Mapping[str, Any]) -> None:
             raise DescriptionError(message).under(("expect", size))
         if size not in sizes:
             raise UnknownNameError("size", size, sizes).under(("expect", size))
+    for size, items in part(data, "facts").items():
+        if not isinstance(items, list | None):
+            message = f"what is published of a training is a list of facts, not {shown(items)}"
+            raise DescriptionError(message).under(("facts", size))
+        if size not in sizes and size != "all":
+            raise UnknownNameError("size", size, [*sizes, "all"]).under(("facts", size))
     for alias, size in part(data, "aliases").items():
         if size is not None and str(size) not in sizes:
             raise UnknownNameError("size", size, sizes).under(("aliases", alias))

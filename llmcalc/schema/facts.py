@@ -1,16 +1,31 @@
-"""What is published about a preset: figures that it must reproduce, and notes that every result shows."""
+"""What is published about a preset: figures that it must reproduce, facts of its training, and notes.
+
+expect: {175b: [{quantity: total, value: 174.6e9, tolerance: 0.03%, source: "brown2020 Table D.1"}]}
+facts: {all: [{quantity: training_tokens, value: 300e9, source: "brown2020 Table 2.1"}]}
+notes: {all: what every result shows}
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
 
-from ..core.architecture import Expectation
-from ..core.errors import DescriptionError, shown
+from ..core.architecture import Expectation, TrainingFact
+from ..core.errors import DescriptionError, UnknownNameError, shown
 from .envelope import part
 
 FIGURE_KEYS = ("quantity", "value", "tolerance", "source", "printed", "note")
 FIGURE_NEEDED = {"quantity", "value", "source"}
+FACT_KEYS = ("quantity", "value", "source", "printed", "note", "confirmed")
+# what may be known of a training run, and its unit; a text where there is none
+TRAINING_UNITS = {
+    "training_tokens": "tokens",
+    "training_flops": "FLOPs",
+    "accelerator": "",
+    "accelerators": "accelerators",
+    "accelerator_hours": "hours",
+    "training_days": "days",
+}
 
 
 def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, ...]:
@@ -39,6 +54,32 @@ def _ratio(value: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < float("inf")
+
+
+def training_facts(data: dict[str, Any], size: str | None) -> tuple[TrainingFact, ...]:
+    """What is published of the training of all sizes, then of this one; a size may say otherwise than all."""
+    found: dict[tuple[str, str], TrainingFact] = {}
+    for key in ("all", size or ""):
+        facts = [_fact(item, ("facts", key, index)) for index, item in enumerate(part(data, "facts").get(key) or [])]
+        own = {fact.quantity for fact in facts}
+        found = {place: fact for place, fact in found.items() if fact.quantity not in own}
+        found |= {(fact.quantity, fact.source): fact for fact in facts}
+    return tuple(found.values())
+
+
+def _fact(item: Any, path: tuple[Any, ...]) -> TrainingFact:
+    if not isinstance(item, dict) or not set(item) >= FIGURE_NEEDED or not set(item) <= set(FACT_KEYS):
+        raise DescriptionError(f"{shown(item)} is no fact; it has the keys {', '.join(FACT_KEYS)}").under(path)
+    quantity, value, confirmed = item["quantity"], item["value"], item.get("confirmed", True)
+    if quantity not in TRAINING_UNITS:
+        raise UnknownNameError("fact of a training", quantity, TRAINING_UNITS).under((*path, "quantity"))
+    if not (_is_number(value) and value > 0 if TRAINING_UNITS[quantity] else isinstance(value, str)):
+        wanted = f"a number of {TRAINING_UNITS[quantity]}" if TRAINING_UNITS[quantity] else "a text"
+        raise DescriptionError(f"{quantity} is {shown(value)}; it is {wanted}").under((*path, "value"))
+    if type(confirmed) is not bool:
+        raise DescriptionError(f"confirmed is {shown(confirmed)}; it is true or false").under((*path, "confirmed"))
+    texts = {key: str(item.get(key) or "") for key in ("source", "printed", "note")}
+    return TrainingFact(quantity, value, confirmed=confirmed, **texts)
 
 
 def notes(data: dict[str, Any], size: str | None) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from ..core.layer import LARGEST_SIZE, MOST_LAYERS, Layer
 from ..core.record import MISSING, Field, fields
 from .build import NORM_PLACES, ROLE_NAMES, STACK_KEYS
 from .envelope import KEYS, STATUSES
-from .facts import FIGURE_KEYS, FIGURE_NEEDED
+from .facts import FACT_KEYS, FIGURE_KEYS, FIGURE_NEEDED, TRAINING_UNITS
 from .meanings import meanings, summary
 
 Schema = dict[str, Any]
@@ -45,6 +45,7 @@ def preset_schema() -> Schema:
             "expression": {"type": "string", "pattern": r"^\$", "description": "A calculation over the variables."},
             "variables": {"type": "object", "description": "Values that the architecture refers to as $name."},
             "figure": _figure(),
+            "fact": _fact(),
             "stack": _stack(),
             "sublayer": _sublayer(),
             "layer": _layer(),
@@ -76,7 +77,10 @@ def _preset_keys() -> dict[str, Schema]:
         "sizes": _named("#/$defs/variables", "The variables of each size."),
         "expect": _named_by({"type": "array", "items": {"$ref": "#/$defs/figure"}}, "Published figures of each size."),
         "notes": _named_by(listed, "Lines that every result shows: for `all`, or for a size."),
-        "facts": {"type": "object", "description": "What else is published, such as training tokens."},
+        "facts": _named_by(
+            {"type": "array", "items": {"$ref": "#/$defs/fact"}},
+            "What is published of the training: of `all` sizes, or of one.",
+        ),
     }
     return found
 
@@ -85,6 +89,12 @@ def _figure() -> Schema:
     keys: dict[str, Schema] = dict.fromkeys(FIGURE_KEYS, NAME)
     keys |= {"value": {"type": "number"}, "tolerance": _any({"type": "number", "minimum": 0}, {"pattern": "%$"})}
     return {**_mapping(keys, "A published figure, which the model must reproduce."), "required": sorted(FIGURE_NEEDED)}
+
+
+def _fact() -> Schema:
+    keys: dict[str, Schema] = dict.fromkeys(FACT_KEYS, NAME)
+    keys |= {"quantity": {"enum": list(TRAINING_UNITS)}, "confirmed": {"type": "boolean"}}
+    return {**_mapping(keys, "A published fact of a training run."), "required": sorted(FIGURE_NEEDED)}
 
 
 def _stack() -> Schema:

@@ -21,7 +21,7 @@ from ..core.errors import DescriptionError, InputError, UnknownNameError
 from . import catalogue
 from .build import Builder
 from .envelope import part
-from .facts import expectations, notes
+from .facts import expectations, notes, training_facts
 from .inherit import Family, choose_size, inherit
 from .template import fill, lone_name, names_used, resolve
 
@@ -107,6 +107,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
         notes=notes(data, size),
         inputs={"model": name, "file": str(file) if file else "-", "overrides": list(overrides)},
         layout=str(data.get("layout") or ""),
+        facts=() if overrides else training_facts(data, size),
     )
 
 
