@@ -1,0 +1,97 @@
+"""What a picture shows, before anybody draws it: bars, curves and dots of plain numbers.
+
+``report/svg`` draws each to any width. Kinds of numbers are ``count``, ``FLOPs``, ``bytes``, ``tokens`` and ``year``;
+they decide how axes are divided and labelled.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from ..core.record import record
+
+
+@record
+class Bar:
+    """A labelled bar of one part or several, each ``(name, value)``; ``remark`` stands behind it."""
+
+    label: str
+    parts: tuple[tuple[str, float], ...]
+    remark: str = ""
+
+
+@record
+class Bars:
+    """Bars from zero; ``limit`` is a labelled line that they should not cross, such as a card's memory."""
+
+    title: str
+    kind: str
+    bars: tuple[Bar, ...]
+    limit: tuple[str, float] | None = None
+
+
+@record
+class Axis:
+    """An axis: its title, the kind of its numbers, and whether it is logarithmic."""
+
+    title: str
+    kind: str = "count"
+    logarithmic: bool = False
+
+
+@record
+class Curve:
+    """A named curve through points ``(x, y)``, or the points alone."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@record
+class Mark:
+    """A labelled point: where two curves cross, or one model among others."""
+
+    label: str
+    x: float
+    y: float
+
+
+@record
+class Chart:
+    """Curves over two axes, with points that are marked, and labelled lines across (``levels``)."""
+
+    title: str
+    x: Axis
+    y: Axis
+    curves: tuple[Curve, ...]
+    marks: tuple[Mark, ...] = ()
+    levels: tuple[tuple[str, float], ...] = ()
+
+
+@record
+class Scatter:
+    """Groups of labelled points over two axes; as many labels are drawn as have room."""
+
+    title: str
+    x: Axis
+    y: Axis
+    groups: tuple[tuple[str, tuple[Mark, ...]], ...]
+
+
+Picture = Bars | Chart | Scatter
+
+
+def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
+    """Where two curves over the same points change places, interpolated along straight lines.
+
+    >>> crossings(Curve("a", ((0, 0), (2, 4))), Curve("b", ((0, 2), (2, 2))), "here")
+    (Mark(label='here', x=1.0, y=2.0),)
+    """
+    found = []
+    pairs = list(zip(first.points, second.points, strict=True))
+    for ((x0, a0), (_, b0)), ((x1, a1), (_, b1)) in pairwise(pairs):
+        before, after = a0 - b0, a1 - b1
+        if before * after < 0:
+            part = before / (before - after)
+            found.append(Mark(label, x0 + part * (x1 - x0), a0 + part * (a1 - a0)))
+    return tuple(found)

@@ -1,0 +1,22 @@
+"""Draws pictures as SVG, without any library: bars, charts and scatters to a given width."""
+
+from __future__ import annotations
+
+from ..pictures import Bars, Chart, Picture
+
+WIDTH = 760.0
+
+
+def draw(picture: Picture, width: float = WIDTH) -> str:
+    """The picture as an SVG document, ``width`` pixels wide and as high as it needs."""
+    if isinstance(picture, Bars):
+        from .bars import draw_bars
+
+        return draw_bars(picture, width)
+    if isinstance(picture, Chart):
+        from .chart import draw_chart
+
+        return draw_chart(picture, width)
+    from .scatter import draw_scatter
+
+    return draw_scatter(picture, width)

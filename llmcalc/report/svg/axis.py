@@ -1,0 +1,119 @@
+"""Axes: from numbers to pixels, and which numbers are written beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil, floor, log2, log10
+
+from ...core.record import record
+from ..numbers import about
+
+_POWERS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_LARGEST_NAMED = 15  # 10^15 and above are written as powers
+_NICE = (1, 2, 5)
+_KILO = 10  # 2^10
+_EPSILON = 1e-9  # what a power of ten may be off by, computed in floats
+_BINARY = ("bytes", "tokens")
+_UNITS = {"bytes": ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), "tokens": ("", "k", "M", "G")}
+
+
+@record
+class Scale:
+    """A stretch of numbers on a stretch of pixels."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool = False
+
+    def place(self, value: float) -> float:
+        """The pixel of a number."""
+        low, high, at = (log10(v) for v in (self.low, self.high, value)) if self.logarithmic else self._plain(value)
+        return self.start + (at - low) / (high - low) * (self.end - self.start)
+
+    def _plain(self, value: float) -> tuple[float, float, float]:
+        return self.low, self.high, value
+
+
+def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, float]:
+    """The stretch that holds all values, widened to round numbers; from zero unless it is logarithmic or years."""
+    low, high = min(values), max(values)
+    if logarithmic and kind in _BINARY:
+        first = floor(log2(low) + _EPSILON)
+        return 2.0**first, 2.0 ** max(ceil(log2(high) - _EPSILON), first + 1)
+    if logarithmic:
+        nice = [m * 10.0**e for e in range(floor(log10(low)), ceil(log10(high)) + 1) for m in _NICE]
+        first = max(value for value in nice if value <= low * (1 + _EPSILON))
+        return first, min(value for value in nice if value >= high * (1 - _EPSILON) and value > first)
+    if kind == "year":
+        return floor(low), ceil(high + _EPSILON) if ceil(high) > floor(low) else floor(low) + 1
+    step = _step(high or 1.0, kind, 5)
+    return 0.0, ceil((high or 1.0) / step - _EPSILON) * step
+
+
+def ticks(low: float, high: float, kind: str, logarithmic: bool, most: int) -> list[tuple[float, str]]:
+    """At most about ``most`` numbers with their labels, at round places.
+
+    >>> ticks(1e9, 1e12, "count", True, 5)
+    [(1000000000.0, '1 B'), (10000000000.0, '10 B'), (100000000000.0, '100 B'), (1000000000000.0, '1 T')]
+    >>> [label for _, label in ticks(1024, 131072, "tokens", True, 4)]
+    ['1k', '4k', '16k', '64k']
+    """
+    found = _logarithmic(low, high, kind, most) if logarithmic else _linear(low, high, kind, most)
+    return [(value, label(value, kind)) for value in found]
+
+
+def _logarithmic(low: float, high: float, kind: str, most: int) -> Iterator[float]:
+    binary = kind in _BINARY
+    base, power = (2.0, log2) if binary else (10.0, log10)
+    first, last = ceil(power(low) - _EPSILON), floor(power(high) + _EPSILON)
+    step = max(1, ceil((last - first + 1) / most))
+    if not binary and 2 * (last - first + 1) <= most:
+        yield from (m * base**e for e in range(first - 1, last + 1) for m in _NICE if low <= m * base**e <= high)
+        return
+    yield from (base**exponent for exponent in range(first, last + 1, step))
+
+
+def _linear(low: float, high: float, kind: str, most: int) -> Iterator[float]:
+    step = 1.0 if kind == "year" and high - low <= most else _step(high - low, kind, most)
+    step = max(1.0, round(step)) if kind == "year" else step
+    number = ceil(low / step - _EPSILON)
+    while number * step <= high * (1 + _EPSILON):
+        yield number * step
+        number += 1
+
+
+def _step(span: float, kind: str, most: int) -> float:
+    """The least round step that divides a span into at most ``most`` parts."""
+    wanted = span / most
+    if kind in _BINARY and wanted >= 1:
+        return float(2.0 ** ceil(log2(wanted)))
+    decade = float(10.0 ** floor(log10(wanted)))
+    return next((m * decade for m in _NICE if m * decade >= wanted * (1 - _EPSILON)), 10 * decade)
+
+
+def label(value: float, kind: str) -> str:
+    """A number beside an axis, as short as it can be.
+
+    >>> label(2**31, "bytes"), label(4096, "tokens"), label(1e15, "FLOPs"), label(2.5e9, "count"), label(2020, "year")
+    ('2 GiB', '4k', '10¹⁵', '2.5 B', '2020')
+    """
+    if kind == "year":
+        return f"{value:.0f}"
+    if value == 0:
+        return "0"
+    if kind in _UNITS:
+        return _binary_label(value, _UNITS[kind], " " if kind == "bytes" else "")
+    exponent = floor(log10(value) + _EPSILON)
+    if exponent >= _LARGEST_NAMED or exponent < 0:
+        digits, power = value / 10.0**exponent, f"10{str(exponent).translate(_POWERS)}"
+        return power if abs(digits - 1) < _EPSILON else f"{digits:g}·{power}"
+    number, _, scale = about(value, "").partition(" ")
+    return f"{float(number.replace(',', '')):g} {scale}".rstrip()
+
+
+def _binary_label(value: float, units: tuple[str, ...], gap: str) -> str:
+    rank = max(0, min(len(units) - 1, floor(log2(value) / _KILO + _EPSILON)))
+    number = value / 2.0 ** (_KILO * rank)
+    return f"{number:.3g}{gap if units[rank] else ''}{units[rank]}"

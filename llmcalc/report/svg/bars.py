@@ -1,0 +1,109 @@
+"""Bars from zero: a breakdown, or parts of a whole beside a limit."""
+
+from __future__ import annotations
+
+from ..numbers import about
+from ..pictures import Bar, Bars
+from .axis import Scale, fitted, ticks
+from .canvas import HEADING, SMALL, TEXT, Canvas, colour, text_width
+
+MARGIN, GAP, LINE = 16.0, 10.0, 1.45
+THICK, PITCH = 20.0, 32.0
+LABEL_SHARE = 0.4  # of the width, at most
+TICKS = 5
+LEAST_DRAWN = 0.5  # pixels: what is there can be seen
+
+
+def draw_bars(picture: Bars, width: float) -> str:
+    """Labels on the left, bars, and their values on the right; above them what the colours mean."""
+    canvas = Canvas(width)
+    canvas.text(MARGIN, MARGIN + HEADING, picture.title, style="heading")
+    names = list(dict.fromkeys(name for bar in picture.bars for name, _ in bar.parts))
+    top = MARGIN + HEADING + GAP
+    if any(len(bar.parts) > 1 for bar in picture.bars):
+        top = _legend(canvas, names, top)
+    left = MARGIN + GAP + min(max(text_width(bar.label) for bar in picture.bars), LABEL_SHARE * width)
+    values = [_value(bar, picture.kind) for bar in picture.bars]
+    right = width - MARGIN - GAP - max(map(text_width, values))
+    scale = _scale(picture, left, right)
+    top += SMALL * LINE if picture.limit else 0
+    bottom = top + PITCH * len(picture.bars)
+    for at, text in ticks(scale.low, scale.high, picture.kind, False, _ticks(right - left)):
+        x = scale.place(at)
+        canvas.line(x, top, x, bottom, "grid")
+        canvas.text(x, bottom + SMALL * LINE, text, "middle", "quiet")
+    for number, (bar, value) in enumerate(zip(picture.bars, values, strict=True)):
+        _bar(canvas, bar, names, scale, top + PITCH * number, left, width, value, picture.kind)
+    if picture.limit:
+        _limit(canvas, picture.limit, scale, top, bottom)
+    return canvas.render(bottom + SMALL * LINE + MARGIN, picture.title)
+
+
+def _ticks(pixels: float) -> int:
+    return max(1, min(TICKS, int(pixels / 80)))
+
+
+def _scale(picture: Bars, left: float, right: float) -> Scale:
+    highest = [sum(value for _, value in bar.parts) for bar in picture.bars]
+    highest += [picture.limit[1]] if picture.limit else []
+    low, high = fitted(highest, picture.kind, logarithmic=False)
+    return Scale(low, high, left, right)
+
+
+def _bar(
+    canvas: Canvas,
+    bar: Bar,
+    names: list[str],
+    scale: Scale,
+    top: float,
+    left: float,
+    width: float,
+    value: str,
+    kind: str,
+) -> None:
+    base = top + PITCH / 2 + TEXT / 3
+    canvas.text(left - GAP, base, shortened(bar.label, LABEL_SHARE * width), "end")
+    at = 0.0
+    for name, size in bar.parts:
+        start, end = scale.place(at), scale.place(at + size)
+        place = names.index(name) if len(bar.parts) > 1 else 0
+        about_it = f"{name}: {about(size, kind)}"
+        canvas.rect(start, top + (PITCH - THICK) / 2, max(end - start, LEAST_DRAWN), THICK, colour(place), about_it)
+        at += size
+    canvas.text(width - MARGIN, base, value, "end")
+
+
+def _value(bar: Bar, kind: str) -> str:
+    total = about(sum(size for _, size in bar.parts), kind)
+    return f"{total} · {bar.remark}" if bar.remark else total
+
+
+def _legend(canvas: Canvas, names: list[str], top: float) -> float:
+    """Squares and names, in as many lines as they need; returns where the next thing may begin."""
+    x, y = MARGIN, top + TEXT
+    for number, name in enumerate(names):
+        needed = TEXT + GAP / 2 + text_width(name) + 2 * GAP
+        if x + needed > canvas.width - MARGIN and x > MARGIN:
+            x, y = MARGIN, y + TEXT * LINE
+        canvas.rect(x, y - TEXT + 2, TEXT - 2, TEXT - 2, colour(number))
+        canvas.text(x + TEXT + GAP / 2, y, name)
+        x += needed
+    return y + GAP
+
+
+def _limit(canvas: Canvas, limit: tuple[str, float], scale: Scale, top: float, bottom: float) -> None:
+    name, value = limit
+    x = scale.place(value)
+    canvas.line(x, top - 4, x, bottom, "limit")
+    half = text_width(name, SMALL) / 2
+    x = min(max(x, MARGIN + half), canvas.width - MARGIN - half)
+    canvas.text(x, top - 7, name, "middle", "quiet loud")
+
+
+def shortened(text: str, most: float, size: float = TEXT) -> str:
+    """A text cut off where it is wider than it may be; what is missing is shown by a dot dot dot."""
+    if text_width(text, size) <= most:
+        return text
+    while text and text_width(f"{text}…", size) > most:
+        text = text[:-1]
+    return f"{text.rstrip()}…"

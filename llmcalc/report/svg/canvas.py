@@ -1,0 +1,114 @@
+"""A sheet to draw on: elements of SVG as text, and how wide a text will be.
+
+Every picture carries its own style: colours that those who see few colours can tell apart [wong2011], a light and a
+dark sheet by the reader's setting, and nothing that has to be fetched.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+TEXT, SMALL, HEADING = 13.0, 12.0, 15.0
+# Widths of a sans-serif font's characters in parts of its size, on the wide side: fonts differ.
+_NARROW, _WIDE, _CAPITAL, _USUAL = frozenset("iljtf.,:;'|!()[] ·"), frozenset("mwMW—…"), 0.72, 0.6
+_NARROW_WIDTH, _WIDE_WIDTH = 0.36, 0.95
+
+# Wong's palette in an order in which neighbours differ in brightness too; grey is for the rest.
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#8c6d1f", "#6a3d9a")
+DARK_PALETTE = ("#4ba3de", "#f0b840", "#2fc49a", "#f0803c", "#8fd0f5", "#e3a3c7", "#c9a552", "#b08fd6")
+REST, DARK_REST = "#7f7f7f", "#a0a0a0"
+DASHES = ("", "7 4", "2 3", "9 3 2 3")
+
+
+def _style() -> str:
+    light = "".join(f"--c{n}:{colour};" for n, colour in enumerate(PALETTE)) + f"--rest:{REST};"
+    dark = "".join(f"--c{n}:{colour};" for n, colour in enumerate(DARK_PALETTE)) + f"--rest:{DARK_REST};"
+    return (
+        f".pic{{--ink:#1c1c1c;--quiet:#5a5a5a;--line:#d8d8d8;--sheet:#ffffff;--loud:#b00020;{light}"
+        'font-family:system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif}'
+        f"@media(prefers-color-scheme:dark){{.pic{{--ink:#ececec;--quiet:#a8a8a8;--line:#3a3a3a;--sheet:#161616;"
+        f"--loud:#ff7a85;{dark}}}}}"
+        f".pic text{{fill:var(--ink);font-size:{TEXT:g}px}}.pic .quiet{{fill:var(--quiet);font-size:{SMALL:g}px}}"
+        f".pic .heading{{font-size:{HEADING:g}px;font-weight:600}}.pic .loud{{fill:var(--loud)}}"
+        ".pic .halo{paint-order:stroke;stroke:var(--sheet);stroke-width:4px;stroke-linejoin:round}"
+        ".pic .grid{stroke:var(--line)}.pic .axis{stroke:var(--quiet)}.pic .limit{stroke:var(--loud);stroke-width:2}"
+        ".pic .curve{fill:none;stroke-width:2.5;stroke-linejoin:round}"
+    )
+
+
+STYLE = _style()
+
+
+def text_width(text: str, size: float = TEXT) -> float:
+    """About how wide a text is, in pixels; rather too much than too little.
+
+    >>> text_width("ill") < text_width("mmm")
+    True
+    """
+    return size * sum(map(_character, text))
+
+
+def _character(sign: str) -> float:
+    if sign in _NARROW:
+        return _NARROW_WIDTH
+    if sign in _WIDE:
+        return _WIDE_WIDTH
+    return _CAPITAL if sign.isupper() else _USUAL
+
+
+def colour(number: int) -> str:
+    """The colour of the number-th thing; those beyond the palette share a grey."""
+    return f"var(--c{number})" if 0 <= number < len(PALETTE) else "var(--rest)"
+
+
+class Canvas:
+    """Collects elements; ``render`` gives the document."""
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+        self._parts: list[str] = []
+
+    def text(self, x: float, y: float, text: str, anchor: str = "start", style: str = "") -> None:
+        """A line of text; ``y`` is its base line, ``anchor`` where ``x`` lies on it."""
+        kind = f' class="{style}"' if style else ""
+        place = "" if anchor == "start" else f' text-anchor="{anchor}"'
+        self._parts.append(f'<text x="{_n(x)}" y="{_n(y)}"{place}{kind}>{escape(text)}</text>')
+
+    def line(self, x0: float, y0: float, x1: float, y1: float, style: str) -> None:
+        """A straight line."""
+        self._parts.append(f'<line x1="{_n(x0)}" y1="{_n(y0)}" x2="{_n(x1)}" y2="{_n(y1)}" class="{style}"/>')
+
+    def rect(self, x: float, y: float, width: float, height: float, fill: str, about: str = "") -> None:
+        """A filled rectangle; ``about`` is told where a reader points at it."""
+        place = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
+        self._parts.append(f'<rect {place} fill="{fill}">{_title(about)}</rect>')
+
+    def circle(self, x: float, y: float, radius: float, fill: str, about: str = "") -> None:
+        """A dot."""
+        self._parts.append(
+            f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}" fill="{fill}" stroke="var(--sheet)">'
+            f"{_title(about)}</circle>"
+        )
+
+    def curve(self, points: list[tuple[float, float]], stroke: str, dashes: str) -> None:
+        """A line through points."""
+        path = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
+        dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+        self._parts.append(f'<polyline points="{path}" class="curve" stroke="{stroke}"{dashed}/>')
+
+    def render(self, height: float, title: str) -> str:
+        """The picture as a document of its own, which also stands inside a page."""
+        size = f'width="{_n(self.width)}" height="{_n(height)}" viewBox="0 0 {_n(self.width)} {_n(height)}"'
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" class="pic" role="img" {size}>'
+        sheet = '<rect width="100%" height="100%" fill="var(--sheet)"/>'
+        body = "\n".join(self._parts)
+        return f"{head}\n<title>{escape(title)}</title>\n<style>{STYLE}</style>\n{sheet}\n{body}\n</svg>\n"
+
+
+def _title(about: str) -> str:
+    return f"<title>{escape(about)}</title>" if about else ""
+
+
+def _n(value: float) -> str:
+    """A coordinate, to a tenth of a pixel."""
+    return f"{value:.1f}".removesuffix(".0")

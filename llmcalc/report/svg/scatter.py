@@ -1,0 +1,80 @@
+"""Points in groups; each is named where its name covers no other, and told in full where it is pointed at."""
+
+from __future__ import annotations
+
+from ..pictures import Mark, Scatter
+from .bars import shortened
+from .canvas import SMALL, TEXT, colour, text_width
+from .frame import GAP, LINE, MARGIN, Frame, draw_frame
+
+DOT = 4.5
+Box = tuple[float, float, float, float]
+
+
+def draw_scatter(picture: Scatter, width: float) -> str:
+    """The frame, a legend of the groups above it, dots and names."""
+    marks = [mark for _, group in picture.groups for mark in group]
+    xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
+    lines = _legend_lines([name for name, _ in picture.groups], width)
+    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, GAP, len(lines) * TEXT * LINE)
+    _legend(frame, lines, [name for name, _ in picture.groups])
+    places = [(mark, number, frame.x.place(mark.x), frame.y.place(mark.y)) for number, group in _numbered(picture)
+              for mark in group]  # fmt: skip
+    for mark, number, x, y in places:
+        frame.canvas.circle(x, y, DOT, colour(number), mark.label)
+    taken: list[Box] = [(x - DOT, y - DOT, x + DOT, y + DOT) for *_, x, y in places]
+    for mark, _, x, y in places:
+        _name(frame, mark, x, y, taken)
+    return frame.canvas.render(frame.height, picture.title)
+
+
+def _numbered(picture: Scatter) -> list[tuple[int, tuple[Mark, ...]]]:
+    return [(number, group) for number, (_, group) in enumerate(picture.groups)]
+
+
+def _name(frame: Frame, mark: Mark, x: float, y: float, taken: list[Box]) -> None:
+    """Write a name beside its dot, above or below it, unless it would cover something."""
+    wide = text_width(mark.label, SMALL)
+    rise = SMALL * 1.1
+    spots = [("start", x + DOT + 3, y + SMALL / 3), ("end", x - DOT - 3, y + SMALL / 3),
+             ("middle", x, y - DOT - 3), ("middle", x, y + DOT + SMALL)]  # fmt: skip
+    for anchor, place, base in spots:
+        left = place - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+        box = (left, base - rise, left + wide, base + SMALL / 4)
+        inside = left >= frame.x.start and left + wide <= frame.canvas.width - MARGIN / 2
+        inside = inside and frame.y.end - SMALL <= base - rise / 2 and base <= frame.y.start
+        if inside and not any(_overlap(box, other) for other in taken if other[0] - x != -DOT or other[1] - y != -DOT):
+            taken.append(box)
+            frame.canvas.text(place, base, mark.label, anchor, "quiet halo")
+            return
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _legend_lines(names: list[str], width: float) -> list[list[str]]:
+    lines: list[list[str]] = [[]]
+    used = MARGIN
+    for name in names:
+        needed = _needed(name)
+        if used + needed > width - MARGIN and lines[-1]:
+            lines.append([])
+            used = MARGIN
+        lines[-1].append(name)
+        used += needed
+    return lines
+
+
+def _needed(name: str) -> float:
+    return TEXT + GAP / 2 + text_width(name) + 2 * GAP
+
+
+def _legend(frame: Frame, lines: list[list[str]], names: list[str]) -> None:
+    top = frame.y.end - GAP - SMALL * LINE - len(lines) * TEXT * LINE + TEXT / 2
+    for number, line in enumerate(lines):
+        x, y = MARGIN, top + (number + 0.5) * TEXT * LINE
+        for name in line:
+            frame.canvas.circle(x + TEXT / 2, y - TEXT / 3, DOT, colour(names.index(name)))
+            frame.canvas.text(x + TEXT + GAP / 2, y, shortened(name, frame.canvas.width - 3 * MARGIN))
+            x += _needed(name)
