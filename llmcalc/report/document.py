@@ -5,13 +5,14 @@ Cells hold values, never text made from numbers: each format decides how a count
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.record import record
 
 if TYPE_CHECKING:
     from ..core.tree import Node
+    from .pictures import Picture
 
 Cell = str | int | float | None
 
@@ -72,6 +73,7 @@ class Document:
         tree: a derivation; the explanation of a number.
         notes: visible lines below: assumptions, what is not counted, misprints.
         data: makes the JSON object; called only when it is wanted.
+        pictures: makes the pictures that go with it; called only when they are wanted.
     """
 
     title: str
@@ -83,3 +85,4 @@ class Document:
     main: int = 0
     tree: tuple[Node, ...] = ()
     notes: tuple[str, ...] = ()
+    pictures: Callable[[], Sequence[Picture]] = tuple

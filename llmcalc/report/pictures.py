@@ -9,6 +9,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ..core.record import record
+from .document import Cell, Table
+from .numbers import BYTES, percent
+
+KINDS = ("count", "about", BYTES, f"about {BYTES}")  # of a table's columns that can be drawn
 
 
 @record
@@ -95,3 +99,33 @@ def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
             part = before / (before - after)
             found.append(Mark(label, x0 + part * (x1 - x0), a0 + part * (a1 - a0)))
     return tuple(found)
+
+
+def bars_of(title: str, table: Table) -> Bars | None:
+    """A table as bars: its first column as labels, its first column of counts, FLOPs or bytes as lengths.
+
+    None if it has no such column, or nothing in it.
+    """
+    values = next((at for at, column in enumerate(table.columns) if column.kind in KINDS), None)
+    shares = next((at for at, column in enumerate(table.columns) if column.kind == "share"), None)
+    if values is None or not any(row[values] for row in table.rows):
+        return None
+    column = table.columns[values]
+    kind = BYTES if BYTES in column.kind else "count"
+    bars = tuple(
+        Bar(
+            _label(row[:values]),
+            ((column.title, float(row[values] or 0)),),
+            percent(_number(row[shares])) if shares else "",
+        )
+        for row in table.rows
+    )
+    return Bars(f"{title}: {table.title}" if table.title else title, kind, bars)
+
+
+def _label(cells: tuple[Cell, ...]) -> str:
+    return " · ".join(str(cell) for cell in cells if isinstance(cell, str) and cell)
+
+
+def _number(cell: Cell) -> float:
+    return float(cell) if isinstance(cell, (int, float)) else 0.0

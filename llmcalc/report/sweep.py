@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import log
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import SizeError
 from ..sweep import UNITS, Sweep
@@ -15,7 +15,12 @@ from .model import structure, title, warnings
 from .numbers import ABOUT, BYTES
 from .workload import formula_note
 
+if TYPE_CHECKING:
+    from .pictures import Picture
+
 MOST_ROWS, MOST_CHARTED = 100_000, 32
+STEEP = 8  # a picture's axis is logarithmic where its last number is more than this many times the first
+TOKENS = ("seq", "target_seq", "context")
 LINEAR_UP_TO = 100  # where the largest value is this many times the smallest, a chart is logarithmic
 
 
@@ -40,8 +45,37 @@ def sweep_document(result: Sweep) -> Document:
         subtitle=(*structure(architecture), f"fixed: {held}"),
         warnings=warnings(architecture),
         tables=(_table(result), _chart(result)),
+        pictures=lambda: _pictures(result),
         notes=("float64 over exact coefficients: right to 1 part in 10^15, exact=False; k is 1024", *notes),
     )
+
+
+def _pictures(result: Sweep) -> list[Picture]:
+    """A chart a quantity over the longest axis, with a curve for each choice of the others; none of a single point."""
+    longest = max(range(len(result.axes)), key=lambda at: len(result.axes[at].values))
+    if len(result.axes[longest].values) < 2:
+        return []
+    return [_curves(result, name, longest) for name in result.values]
+
+
+def _curves(result: Sweep, name: str, longest: int) -> Picture:
+    from .pictures import Axis, Chart, Curve
+
+    axis, place = result.axes[longest], list(result.values).index(name)
+    points: dict[tuple[int, ...], list[tuple[float, float]]] = {}
+    for sizes, values in _rows(result):
+        others = (*sizes[:longest], *sizes[longest + 1 :])
+        points.setdefault(others, []).append((float(sizes[longest]), values[place]))
+    named = [other.name.replace("_", "-") for other in (*result.axes[:longest], *result.axes[longest + 1 :])]
+    curves = [
+        Curve(" · ".join(f"{word} {size:,}" for word, size in zip(named, others, strict=True)) or name, tuple(own))
+        for others, own in points.items()
+    ]
+    unit, xs = _unit(name), axis.values
+    ys = [value for curve in curves for _, value in curve.points]
+    wide = min(ys) > 0 and max(ys) / min(ys) > STEEP
+    across = Axis(axis.name.replace("_", "-"), "tokens" if axis.name in TOKENS else "count", xs[-1] / xs[0] > STEEP)
+    return Chart(f"{title(result.architecture)}: {name}", across, Axis(_title(name), unit, wide), tuple(curves))
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:

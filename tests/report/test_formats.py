@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,10 @@ ESCAPE = "\x1b["
 
 
 def test_formats_are_the_files_of_their_folder() -> None:
-    assert set(format_names()) == {"csv", "json", "markdown", "plain", "table", "tree"}
+    assert set(format_names()) == {"csv", "html", "json", "markdown", "plain", "svg", "table", "tree"}
 
 
-@pytest.mark.parametrize("form", sorted(format_names()))
+@pytest.mark.parametrize("form", sorted({*format_names()} - {"svg"}))  # a picture rounds
 def test_no_format_loses_a_digit(form: str) -> None:
     text = render(DOCUMENT, form)
     wanted = str(BIG - 3) if form == "csv" else str(BIG)
@@ -175,3 +176,47 @@ def test_nothing_but_the_cli_prints() -> None:
         file for file in package.rglob("*.py") if re.search(r"^\s*print\(", file.read_text("utf-8"), re.MULTILINE)
     ]
     assert {file.relative_to(package).parts[0] for file in printing} <= {"cli"}
+
+
+class Balance(HTMLParser):
+    """Checks that what is opened is closed, in order."""
+
+    VOID = frozenset({"meta", "br", "rect", "line", "circle", "polyline"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.seen.add(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_html_is_one_whole_page_that_fetches_nothing() -> None:
+    text = render(DOCUMENT, "html")
+    parser = Balance()
+    parser.feed(text)
+    assert parser.open == []
+    assert {"html", "table", "details", "style"} <= parser.seen
+    assert "script" not in parser.seen
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+    assert "@media print" in text
+
+
+def test_html_escapes_what_a_file_calls_itself() -> None:
+    named = replace(DOCUMENT, title="<b>&", notes=("<script>alert(1)</script>",))
+    text = render(named, "html")
+    assert "<script" not in text
+    assert "<title>&lt;b&gt;&amp;</title>" in text
+
+
+def test_svg_draws_the_main_table_or_says_that_it_cannot() -> None:
+    assert "left|one" in render(DOCUMENT, "svg")
+    with pytest.raises(InputError, match="no picture"):
+        render(replace(DOCUMENT, tables=()), "svg")

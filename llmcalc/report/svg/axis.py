@@ -40,8 +40,8 @@ def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, fl
     """The stretch that holds all values, widened to round numbers; from zero unless it is logarithmic or years."""
     low, high = min(values), max(values)
     if logarithmic and kind in _BINARY:
-        first = floor(log2(low) + _EPSILON)
-        return 2.0**first, 2.0 ** max(ceil(log2(high) - _EPSILON), first + 1)
+        power = floor(log2(low) + _EPSILON)
+        return 2.0**power, 2.0 ** max(ceil(log2(high) - _EPSILON), power + 1)
     if logarithmic:
         nice = [m * 10.0**e for e in range(floor(log10(low)), ceil(log10(high)) + 1) for m in _NICE]
         first = max(value for value in nice if value <= low * (1 + _EPSILON))
@@ -69,7 +69,7 @@ def _logarithmic(low: float, high: float, kind: str, most: int) -> Iterator[floa
     base, power = (2.0, log2) if binary else (10.0, log10)
     first, last = ceil(power(low) - _EPSILON), floor(power(high) + _EPSILON)
     step = max(1, ceil((last - first + 1) / most))
-    if not binary and 2 * (last - first + 1) <= most:
+    if not binary and len(_NICE) * (last - first + 1) <= most:
         yield from (m * base**e for e in range(first - 1, last + 1) for m in _NICE if low <= m * base**e <= high)
         return
     yield from (base**exponent for exponent in range(first, last + 1, step))

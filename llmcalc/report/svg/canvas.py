@@ -14,8 +14,8 @@ _NARROW, _WIDE, _CAPITAL, _USUAL = frozenset("iljtf.,:;'|!()[] ·"), frozenset("
 _NARROW_WIDTH, _WIDE_WIDTH = 0.36, 0.95
 
 # Wong's palette in an order in which neighbours differ in brightness too; grey is for the rest.
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#8c6d1f", "#6a3d9a")
-DARK_PALETTE = ("#4ba3de", "#f0b840", "#2fc49a", "#f0803c", "#8fd0f5", "#e3a3c7", "#c9a552", "#b08fd6")
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#6a3d9a", "#8c6d1f")
+DARK_PALETTE = ("#4ba3de", "#f0b840", "#2fc49a", "#e3a3c7", "#f0803c", "#8fd0f5", "#b08fd6", "#c9a552")
 REST, DARK_REST = "#7f7f7f", "#a0a0a0"
 DASHES = ("", "7 4", "2 3", "9 3 2 3")
 

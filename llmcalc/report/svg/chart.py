@@ -15,7 +15,7 @@ def draw_chart(picture: Chart, width: float) -> str:
     """The frame, levels, curves with their names, and marked points."""
     xs = [x for curve in picture.curves for x, _ in curve.points]
     ys = [y for curve in picture.curves for _, y in curve.points] + [value for _, value in picture.levels]
-    named = min(max(text_width(curve.name) for curve in picture.curves) + 2 * GAP, NAMES_SHARE * width)
+    named = min(max(text_width(curve.name) for curve in picture.curves) + 3 * GAP, NAMES_SHARE * width)
     frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, named)
     for name, value in picture.levels:
         at = frame.y.place(value)

@@ -1,0 +1,124 @@
+"""``--format html``: one page that needs nothing else, no script and no network; light or dark, and fit to print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from ...core.tree import Node
+from ..document import Document, Fact, Table
+from ..fitting import Piece, pieces
+from ..numbers import exact, short
+from ..outline import derivation
+from ..svg import draw
+
+OPEN_DEPTH = 2  # levels of a derivation that are unfolded at first
+
+STYLE = """
+.llmcalc{--ink:#1c1c1c;--quiet:#5a5a5a;--line:#d8d8d8;--sheet:#fff;--bar:#0072b2;--loud:#b00020;
+ color:var(--ink);background:var(--sheet);line-height:1.45;
+ font-family:system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;font-size:15px}
+@media (prefers-color-scheme:dark){.llmcalc{--ink:#ececec;--quiet:#a8a8a8;--line:#3a3a3a;--sheet:#161616;--bar:#4ba3de;
+ --loud:#ff7a85}}
+.llmcalc h1{font-size:1.6em;margin:.6em 0 .2em}.llmcalc h2{font-size:1.25em;margin:1.6em 0 .3em}
+.llmcalc h3{font-size:1em;margin:1.3em 0 .3em}
+.llmcalc .quiet{color:var(--quiet)}.llmcalc .warning{color:var(--loud);font-weight:600}
+.llmcalc table{border-collapse:collapse;margin:.4em 0}.llmcalc .wide{overflow-x:auto}
+.llmcalc th{font-weight:normal;color:var(--quiet);text-align:left;vertical-align:bottom}
+.llmcalc th,.llmcalc td{padding:.15em 1.2em .15em 0;border-bottom:1px solid var(--line)}
+.llmcalc .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.llmcalc .name{white-space:nowrap}
+.llmcalc .bar{width:11em}.llmcalc .bar i{display:block;height:.8em;background:var(--bar);min-width:1px}
+.llmcalc tr.total td{font-weight:600;border-bottom:0}.llmcalc .facts td:nth-child(3){font-weight:600}
+.llmcalc summary{cursor:pointer}.llmcalc details details,.llmcalc .leaf{margin-left:1.4em}
+.llmcalc code{font-size:.95em}.llmcalc svg{max-width:100%;height:auto;display:block;margin:.8em 0}
+@media print{.llmcalc{--ink:#000;--sheet:#fff;--quiet:#444;font-size:11px}.llmcalc .wide{overflow:visible}
+ .llmcalc table,.llmcalc svg{break-inside:avoid}}
+""".strip()
+
+
+def render(document: Document) -> str:
+    """The document as a page."""
+    return page(document.title, [document])
+
+
+def page(title: str, documents: Iterable[Document], lead: str = "") -> str:
+    """Documents one below the other, as one page; ``lead`` is HTML that stands before them."""
+    body = "\n".join(fragment(document) for document in documents)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
+        f"<style>\nhtml{{background:#fff}}@media (prefers-color-scheme:dark){{html{{background:#161616}}}}\n"
+        f"body{{margin:0 auto;max-width:64em;padding:0 1.2em 3em}}\n{STYLE}\n</style>\n</head>\n"
+        f'<body class="llmcalc">\n{lead}{body}\n</body>\n</html>\n'
+    )
+
+
+def notebook(document: Document) -> str:
+    """The document as a part of somebody else's page, with its style."""
+    return f'<div class="llmcalc"><style>{STYLE}</style>\n{fragment(document)}\n</div>'
+
+
+def fragment(document: Document) -> str:
+    """The document's parts."""
+    parts = [f"<h2>{escape(document.title)}</h2>"]
+    parts += [f'<div class="quiet">{escape(line)}</div>' for line in document.subtitle]
+    parts += [f'<p class="warning">! {escape(line)}</p>' for line in document.warnings]
+    parts += [_facts(document.facts)] if document.facts else []
+    parts += [draw(picture) for picture in document.pictures()]
+    parts += [_tree(root, 0) for root in document.tree]
+    parts += [_table(table) for table in document.tables if table.rows]
+    parts += [f'<p class="quiet">note: {escape(note)}</p>' for note in document.notes]
+    return "\n".join(parts)
+
+
+def _facts(facts: tuple[Fact, ...]) -> str:
+    return f'<table class="facts">{"".join(map(_fact, facts))}</table>'
+
+
+def _fact(fact: Fact) -> str:
+    digits, brief = str(fact.value if fact.value is not None else ""), ""
+    if isinstance(fact.value, int):
+        digits, brief = exact(fact.value), short(fact.value, fact.unit)
+    unit = f"{fact.unit}, {fact.note}" if fact.note else fact.unit
+    number = '<td class="n">' if isinstance(fact.value, int) else "<td>"
+    cells = f'<td>{escape(fact.label)}</td>{number}{escape(digits)}</td><td class="n">{brief}</td>'
+    return f'<tr>{cells}<td class="quiet">{escape(unit)}</td></tr>'
+
+
+def _table(table: Table) -> str:
+    columns = [piece for piece in pieces(table) if piece.shares or piece.title or any(piece.cells)]
+    head = "".join(f"<th{_kind(piece)}>{escape(piece.title)}</th>" for piece in columns)
+    count = len(table.rows) + bool(table.total)
+    rows = [_row(columns, at, bool(table.total) and at == count - 1) for at in range(count)]
+    title = f"<h3>{escape(table.title)}</h3>\n" if table.title else ""
+    return f'{title}<div class="wide"><table><tr>{head}</tr>\n{chr(10).join(rows)}</table></div>'
+
+
+def _row(columns: list[Piece], at: int, last: bool) -> str:
+    cells = "".join(_cell(piece, at, last) for piece in columns)
+    return f"<tr{' class=total' if last else ''}>{cells}</tr>"
+
+
+def _cell(piece: Piece, at: int, last: bool) -> str:
+    if piece.shares:
+        share = 0.0 if last else min(max(piece.shares[at], 0.0), 1.0)
+        return f'<td class="bar">{f"<i style=width:{100 * share:.1f}%></i>" if share else ""}</td>'
+    return f"<td{_kind(piece)}>{escape(piece.cells[at])}</td>"
+
+
+def _kind(piece: Piece) -> str:
+    """Numbers to the right; names are not broken into lines, texts are."""
+    return " class=n" if piece.right else " class=name" if piece.least >= piece.most else ""
+
+
+def _tree(node: Node, depth: int) -> str:
+    """A derivation, folded below its second level."""
+    how = derivation(node)
+    line = f"<b>{escape(node.label)}</b> {exact(node.value)}" + (f" <code>{escape(how)}</code>" if how else "")
+    if not node.children:
+        return f'<div class="leaf">{line}</div>'
+    inner = "\n".join(_tree(child, depth + 1) for child in node.children)
+    opened = " open" if depth < OPEN_DEPTH else ""
+    return f"<details{opened}><summary>{line}</summary>\n{inner}\n</details>"
