@@ -20,6 +20,7 @@ from .core.architecture import Architecture
 from .core.errors import InputError, SizeError, UnknownNameError
 from .core.form import Form, lift
 from .core.record import fields, record
+from .core.shown import Shown
 from .core.workload import Workload, symbol_values
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Axis:
 
 
 @record
-class Sweep:
+class Sweep(Shown):
     """Quantities over a grid: ``values[quantity]`` is an array with one dimension for each axis.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..core.architecture import Architecture
 from ..core.form import Form, lift
 from ..core.record import record
+from ..core.shown import Shown
 from ..core.workload import Workload
 from .work import Conventions, Work, works
 
@@ -43,7 +44,7 @@ class Layers(NamedTuple):
 
 
 @record
-class Flops:
+class Flops(Shown):
     """The floating-point operations of one step, in total and by part.
 
     ``matmul_form`` and ``other_form`` are the closed forms of the forward pass.

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.record import record
+from ..core.shown import Shown
 from ..core.workload import Workload, symbols
 from .formats import BITS_A_BYTE
 from .policy import Policy
@@ -17,7 +18,7 @@ from .weights import Stored, Weights, stored
 
 
 @record
-class InferenceMemory:
+class InferenceMemory(Shown):
     """Memory of serving on one rank, in bytes: ``peak`` is weights, state and transient buffers of the prefill."""
 
     architecture: Architecture

@@ -8,6 +8,7 @@ from typing import Any
 from ..core.architecture import Architecture, Run, Stack
 from ..core.errors import InputError, SizeError
 from ..core.record import record
+from ..core.shown import Shown
 from ..core.workload import Workload
 from .policy import Policy
 from .shard import Mesh
@@ -15,7 +16,7 @@ from .training import Recipe, TrainingMemory, training_memory
 
 
 @record
-class ParallelMemory:
+class ParallelMemory(Shown):
     """The training memory of each pipeline stage; the figures are those of the rank with the largest peak."""
 
     mesh: Mesh

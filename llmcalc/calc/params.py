@@ -9,11 +9,12 @@ from ..core.architecture import Architecture, Extra
 from ..core.axes import name_of
 from ..core.ledger import Row, active_elements, rows
 from ..core.record import record
+from ..core.shown import Shown
 from ..core.tree import Node, total
 
 
 @record
-class Params:
+class Params(Shown):
     """The parameters of an architecture, in numbers of scalar elements.
 
     >>> import llmcalc

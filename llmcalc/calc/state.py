@@ -11,6 +11,7 @@ from ..core.errors import UnsupportedError
 from ..core.form import Form, ceil, lift
 from ..core.ledger import Entry, stack_entries
 from ..core.record import record
+from ..core.shown import Shown
 from ..core.workload import Workload, symbols
 from .formats import BITS_A_BYTE, Format
 from .shard import Mesh
@@ -34,7 +35,7 @@ class Kept(NamedTuple):
 
 
 @record
-class StateSize:
+class StateSize(Shown):
     """The state after ``seq`` tokens, in elements and bytes.
 
     ``cache`` is the number format of keys, values and latents, if it is not ``dtype``; ``page`` the tokens of a block

@@ -18,6 +18,7 @@ from .declaration import Declaration
 from .errors import SizeError
 from .layer import Layer
 from .record import fields, record
+from .shown import Shown
 
 NO_INPUTS: dict[str, Any] = {}  # shared, never written to
 
@@ -144,7 +145,7 @@ class TrainingFact:
 
 
 @record
-class Architecture:
+class Architecture(Shown):
     """A complete description; everything that llmcalc computes is a fold over it.
 
     ``status`` is ``published`` or ``rumoured``. ``notes`` are visible lines of every result: what is assumed, what was

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.architecture import Architecture
+from ..core.shown import Shown
 
 Number = int | float
 
@@ -49,7 +50,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Shown):
     """All checks of an architecture; ``small`` is what was run."""
 
     architecture: Architecture

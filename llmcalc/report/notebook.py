@@ -1,0 +1,93 @@
+"""What a notebook shows of a result: the document that the command line would print, as a piece of HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..calc.flops import Flops
+from ..calc.inference import InferenceMemory
+from ..calc.parallel import ParallelMemory
+from ..calc.params import Params, params
+from ..calc.state import StateSize
+from ..core.architecture import Architecture
+from .document import Document, Fact
+from .formats.html import notebook
+from .model import structure, title, warnings
+from .workload import workload_line
+
+
+def html(result: Any) -> str:
+    """The result as HTML with its style.
+
+    Raises:
+        TypeError: it is no result of llmcalc.
+    """
+    for kind in type(result).__mro__:
+        if kind.__name__ in _DOCUMENTS:
+            return notebook(_DOCUMENTS[kind.__name__](result))
+    raise TypeError(f"{type(result).__name__} is no result that can be shown")
+
+
+def _params(result: Params) -> Document:
+    from .params import params_document
+
+    return params_document(result)
+
+
+def _flops(result: Flops) -> Document:
+    from .flops import flops_document
+
+    return flops_document(result, params(result.architecture))
+
+
+def _inference(result: InferenceMemory) -> Document:
+    from .memory import memory_document
+
+    return memory_document(result.architecture, result)
+
+
+def _training(result: ParallelMemory) -> Document:
+    from .memory import memory_document
+
+    return memory_document(result.worst.architecture, result)
+
+
+def _state(result: StateSize) -> Document:
+    from .memory import BYTES, ROLES, SAID
+
+    roles = [Fact(ROLES[role], size, BYTES) for role, size in result.by_role.items()]
+    facts = (Fact("state", result.bytes, BYTES), Fact("elements", result.elements, "elements"), *roles)
+    model = result.architecture
+    lines = (*structure(model), workload_line(result.workload, SAID))
+    return Document(title(model), result.to_dict, lines, warnings(model), facts, notes=model.notes)
+
+
+def _architecture(model: Architecture) -> Document:
+    return _params(params(model))
+
+
+def _verification(result: Any) -> Document:
+    from .verify import Outcome, verify_document
+
+    model = result.architecture
+    return verify_document(model, Outcome(model.name, model.name, result))
+
+
+def _sweep(result: Any) -> Document:
+    from .sweep import sweep_document
+
+    return sweep_document(result)
+
+
+# by name, so that a sweep's NumPy is not imported to show a count
+_DOCUMENTS: dict[str, Callable[[Any], Document]] = {
+    "Architecture": _architecture,
+    "Params": _params,
+    "Flops": _flops,
+    "InferenceMemory": _inference,
+    "ParallelMemory": _training,
+    "StateSize": _state,
+    "Sweep": _sweep,
+    "Verification": _verification,
+}

@@ -1,0 +1,55 @@
+"""Results show themselves in a notebook as the command line's page would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.answers import memory
+from llmcalc.report import notebook
+from llmcalc.sweep import read_axis, sweep
+
+MODEL = llmcalc.load("gpt2")
+RESULTS: dict[str, Any] = {
+    "Architecture": lambda: MODEL,
+    "Params": lambda: llmcalc.params(MODEL),
+    "Flops": lambda: llmcalc.flops(MODEL, seq=17),
+    "StateSize": lambda: llmcalc.state(MODEL, seq=17),
+    "InferenceMemory": lambda: memory(MODEL, seq=17),
+    "ParallelMemory": lambda: memory(MODEL, mode="training", seq=17),
+    "Sweep": lambda: sweep(MODEL, [read_axis("seq=16,32")], ["flops.total"], {}),
+    "Verification": lambda: llmcalc.verify(MODEL),
+}
+TOTALS = {"Params": "124,439,808", "Verification": "checks hold"}
+
+
+def test_every_result_is_tried() -> None:
+    assert set(RESULTS) == set(notebook._DOCUMENTS)
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_a_result_shows_itself(kind: str) -> None:
+    result = RESULTS[kind]()
+    text = result._repr_html_()
+    assert type(result).__name__ == kind
+    assert text.startswith('<div class="llmcalc"><style>')
+    assert text.endswith("</div>")
+    assert "GPT-2" in text
+    assert TOTALS.get(kind, "") in text
+
+
+def test_something_else_is_refused() -> None:
+    with pytest.raises(TypeError, match="int is no result"):
+        notebook.html(3)
+
+
+def test_a_count_is_not_made_with_what_shows_it() -> None:
+    code = (
+        "import sys, llmcalc; llmcalc.params(llmcalc.load('gpt2'));"
+        "assert not any(name.startswith('llmcalc.report') for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
