@@ -16,6 +16,7 @@ COMMANDS = {
     "formats list": ("formats_list", "List number formats and mixtures of them."),
     "hardware list": ("hardware_list", "List the accelerators."),
     "hardware show": ("hardware_show", "Show an accelerator: memory, peaks, sources."),
+    "timeline": ("timeline", "Show how models grew: parameters and training compute by year."),
     "verify": ("verify", "Run small NumPy models, and compare what they do with what is declared."),
     "schema": ("schema", "Print the preset language as a JSON Schema, for editors."),
     "presets list": ("presets_list", "List the models that are known by name."),

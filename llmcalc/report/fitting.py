@@ -56,7 +56,9 @@ def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
         ]
     if column.kind.startswith(ABOUT):
         unit = column.kind.removeprefix(ABOUT).strip()
-        return [_piece(column.title, [about(float(cell or 0), unit) for cell in cells], True, given_up)]
+        return [
+            _piece(column.title, ["" if cell is None else about(float(cell), unit) for cell in cells], True, given_up)
+        ]
     texts = [_text(cell, column.kind) for cell in cells]
     if column.kind == "group":
         texts = ["" if at and text == texts[at - 1] else text for at, text in enumerate(texts)]

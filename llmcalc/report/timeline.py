@@ -1,0 +1,166 @@
+"""The answer to ``timeline``: how models grew over the years, in parameters and in training compute.
+
+Compute is the published one, or 6·N·D of the published tokens; each line says which. The growth is a least-squares line
+through the logarithms of each year's largest model: a description of this list, not a law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import log2
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..calc.params import Params, params
+from ..core.architecture import Architecture, TrainingFact
+from ..core.record import record
+from ..schema.preset import load_file
+from .document import Cell, Column, Document, Fact, Table
+from .envelope import envelope
+from .flops import TRAIN_RULE
+from .search import kind_of
+
+if TYPE_CHECKING:
+    from .pictures import Picture
+
+RULE = "6·N·D"
+SEQUENTIAL = ("mamba", "hyena", "rwkv", "rg_lru", "delta", "kda", "lightning", "mlstm")
+FEWEST = 3  # years that a trend is drawn through, at least
+MONTHS = 12
+
+
+@record
+class Point:
+    """A model in its time. ``flops`` is None where neither compute nor tokens are published."""
+
+    name: str
+    year: int
+    group: str
+    total: int
+    active: int
+    status: str
+    tokens: int | None = None
+    flops: int | None = None
+    source: str = ""
+
+
+def points(presets: Iterable[dict[str, Any]], everything: bool) -> Iterator[Point]:
+    """A point for every size, or for the largest size of every family."""
+    for preset in presets:
+        if preset["year"] is None:
+            continue
+        found = [_point(load_file(Path(preset["file"]), size), preset["year"]) for size in preset["sizes"] or [None]]
+        yield from found if everything else [max(found, key=lambda point: point.total)]
+
+
+def _point(model: Architecture, year: int) -> Point:
+    count = params(model)
+    facts = {fact.quantity: fact for fact in reversed(model.facts)}
+    tokens, compute = facts.get("training_tokens"), facts.get("training_flops")
+    given = _whole(tokens) if tokens else None
+    flops, source = None, ""
+    if compute:
+        flops, source = _whole(compute), compute.source
+    elif tokens and given:
+        flops, source = _rule(count, given), f"{RULE}, {tokens.source}"
+    return Point(model.name, year, _group(model), count.total, count.active, model.status, given, flops, source)
+
+
+def _whole(fact: TrainingFact) -> int:
+    """The number as it is printed: 3.14e23 is 314·10²¹, whatever a float makes of it."""
+    from decimal import Decimal
+
+    return int(Decimal(str(fact.value)))
+
+
+def _rule(count: Params, tokens: int) -> int:
+    """6·N·D with N active parameters, look-up tables left out [kaplan2020, Section 2.1]."""
+    return TRAIN_RULE * (count.active - (count.total - count.non_embedding)) * tokens
+
+
+def _group(model: Architecture) -> str:
+    roles, *kinds = kind_of(model).split(", ")
+    if "moe" in kinds:
+        return "mixture of experts"
+    if any(word in kind for kind in kinds for word in SEQUENTIAL):
+        return "state space, recurrent, hybrid"
+    return roles
+
+
+def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
+    """Months in which the largest of a year doubles; None for too few years, or where nothing grows."""
+    values = [(point.year, getattr(point, attribute)) for point in found if getattr(point, attribute)]
+    largest = {year: max(value for own, value in values if own == year) for year, _ in values}
+    if len(largest) < FEWEST:
+        return None
+    mean_x = sum(largest) / len(largest)
+    mean_y = sum(map(log2, largest.values())) / len(largest)
+    slope = sum((x - mean_x) * (log2(y) - mean_y) for x, y in largest.items())
+    slope /= sum((x - mean_x) ** 2 for x in largest)
+    return MONTHS / slope if slope > 0 else None
+
+
+def timeline_document(found: Sequence[Point], everything: bool) -> Document:
+    """A row per model, by year and size."""
+    ordered = sorted(found, key=lambda point: (point.year, point.total, point.name))
+    years = f"{ordered[0].year} to {ordered[-1].year}" if ordered else "no model matches"
+    which = "every size" if everything else "the largest size of each family (--all shows every one)"
+    guessed = [point.name for point in ordered if point.status != "published"]
+    return Document(
+        f"{len(ordered)} models, {years}",
+        lambda: _record(ordered),
+        subtitle=(which,),
+        warnings=tuple(f"{name} is not published: its sizes may be wrong" for name in guessed),
+        facts=tuple(_facts(ordered)),
+        tables=(_table(ordered),),
+        notes=(
+            "training FLOPs are the published ones, or 6·N·D: N active parameters without look-up tables, D tokens",
+            "growth: least squares through the largest model of each year in this list; no law, and no forecast",
+        ),
+        pictures=lambda: _pictures(ordered),
+    )
+
+
+def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
+    for label, attribute in (("parameters", "total"), ("training FLOPs", "flops")):
+        months = doubling_months(ordered, attribute)
+        if months:
+            yield Fact(f"{label} double in", f"{months:.1f}", "months", "the largest of each year; modelled")
+
+
+def _table(ordered: Sequence[Point]) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (point.year, point.name, point.total, point.active if point.active != point.total else None, point.tokens,
+         point.flops, point.source)
+        for point in ordered
+    ]  # fmt: skip
+    columns = (
+        Column("year", "number"), Column("model", "name"), Column("parameters", "about"), Column("active", "about", 2),
+        Column("tokens", "about", 1), Column("training FLOPs", "about"), Column("FLOPs by", "name", 3),
+    )  # fmt: skip
+    return Table("", columns, rows)
+
+
+def _pictures(ordered: Sequence[Point]) -> list[Picture]:
+    from .pictures import Axis, Mark, Scatter
+
+    drawn: list[Picture] = []
+    for title, attribute, kind in (("Parameters", "total", "count"), ("Training compute", "flops", "FLOPs")):
+        groups: dict[str, list[Mark]] = {}
+        for point in sorted(ordered, key=lambda point: -(getattr(point, attribute) or 0)):
+            if getattr(point, attribute):
+                groups.setdefault(point.group, []).append(Mark(point.name, point.year, getattr(point, attribute)))
+        if groups:
+            named = tuple((name, tuple(groups[name])) for name in sorted(groups))
+            unit = "parameters" if attribute == "total" else "FLOPs"
+            drawn.append(Scatter(f"{title} of models", Axis("year", "year"), Axis(unit, kind, True), named))
+    return drawn
+
+
+def _record(ordered: Sequence[Point]) -> dict[str, Any]:
+    names = [entry.name for entry in Point.__fields__]  # type: ignore[attr-defined]
+    data = {
+        "models": [{name: getattr(point, name) for name in names} for point in ordered],
+        "doubling_months": {name: doubling_months(ordered, name) for name in ("total", "flops")},
+    }
+    return envelope("timeline", {}, data)
