@@ -11,9 +11,9 @@ from .calc.inference import InferenceMemory, inference_memory
 from .calc.optimizer import Adapters, StateRule
 from .calc.parallel import ParallelMemory, parallel_memory
 from .calc.policy import Policy
+from .calc.recipe import Recipe
 from .calc.shard import Mesh
 from .calc.state import state
-from .calc.training import Recipe
 from .core.architecture import Architecture
 from .core.errors import InputError, SizeError, UnknownNameError, shown
 from .core.ledger import rows

@@ -11,8 +11,9 @@ from ..core.record import record
 from ..core.shown import Shown
 from ..core.workload import Workload
 from .policy import Policy
+from .recipe import Recipe
 from .shard import Mesh
-from .training import Recipe, TrainingMemory, training_memory
+from .training import TrainingMemory, training_memory
 
 
 @record

@@ -67,6 +67,11 @@ class Mesh:
         return self.data * self.tensor * self.pipeline * self.context
 
     @property
+    def replicas(self) -> int:
+        """Ranks that hold the same tensors, those of experts aside."""
+        return self.data * self.context
+
+    @property
     def expert_replicas(self) -> int:
         """Ranks that hold the same experts."""
         return self.data * self.tensor // (self.expert * (self.expert_tensor or self.tensor))

@@ -1,6 +1,11 @@
 """The moments of a training step and what is in memory at each: the peak is the largest moment, never a sum of maxima.
 
 forward -> loss -> backward, block by block (recomputed where the policy says so) -> tables -> optimizer step
+
+What ZeRO divides is whole for a while. Modelled is PyTorch's ``fully_shard``, called on every block and then on the
+model [zhao2023]: a block is one group, all that stands outside of the blocks another. The weights of the latter are
+gathered from the forward to the end of the backward pass, where its gradients are reduced. While a block is computed
+backwards, the one before it is gathered, and the gradients of the one behind it are reduced.
 """
 
 from __future__ import annotations
@@ -12,10 +17,13 @@ from .trace import Trace
 
 
 class Moment(NamedTuple):
-    """Bytes in memory at one moment. ``transient`` lives only around it: gradients of activations, temporaries."""
+    """Bytes in memory at one moment. ``gathered`` are weights that are whole beside their shares (ZeRO-3);
+    ``transient`` lives only around the moment: gradients of activations, temporaries.
+    """
 
     phase: str
     weights: int
+    gathered: int
     gradients: int
     optimizer: int
     activations: int
@@ -24,13 +32,15 @@ class Moment(NamedTuple):
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.transient
+        return sum(self[1:])
 
 
 class Segment(NamedTuple):
     """A part of the model between two checkpoints: ``count`` equal blocks, or what stands outside of them.
 
-    ``kept`` is what each holds after the forward pass, ``inner`` what it holds once it is recomputed.
+    ``kept`` is what each holds after the forward pass, ``inner`` what it holds once it is recomputed; ``gradients``
+    what remains of its weights' gradients. ``gathered`` are its weights and ``whole`` its gradients before they are
+    divided (0: they are not). ``outside``: it is no block; ``shared``: its blocks have the same weights.
     """
 
     label: str
@@ -39,6 +49,10 @@ class Segment(NamedTuple):
     inner: int
     trace: Trace
     gradients: int
+    gathered: int = 0
+    whole: int = 0
+    outside: bool = False
+    shared: bool = False
 
 
 class Loss(NamedTuple):
@@ -58,7 +72,6 @@ class Fixed(NamedTuple):
     all_gradients: int
     optimizer_transient: int
     table_transient: int
-    table_gradients: int
     waiting: int = 0
     buffered: bool = False
 
@@ -67,28 +80,44 @@ def moments(segments: list[Segment], loss: Loss, fixed: Fixed) -> Iterator[Momen
     """Every moment that can be the largest, in the order of time."""
     held = sum(segment.kept * segment.count for segment in segments) + loss.kept + fixed.waiting
     first = fixed.all_gradients if fixed.buffered else 0
-    yield Moment("forward", fixed.weights, first, fixed.optimizer, held, 0)
-    yield Moment("loss", fixed.weights, first, fixed.optimizer, held, loss.transient)
+    outside = sum(segment.gathered for segment in segments if segment.outside)
+    blocks = [segment for segment in segments if not segment.outside]
+    last = blocks[-1].gathered if blocks else 0
+    yield Moment("forward", fixed.weights, outside + last, first, fixed.optimizer, held, 0)
+    yield Moment("loss", fixed.weights, outside, first, fixed.optimizer, held, loss.transient)
     held -= loss.kept
-    gradients = first
+    gradients, waiting, reduced = first, 0, 0  # divided; whole until the end; whole for as long as they are reduced
     for segment in reversed(segments):
+        if not segment.outside:
+            blocks.pop()
         peaks = list(_backward(segment))
-        for _ in range(segment.count):
+        for number in range(segment.count):
             held -= segment.kept
-            for kept, transient, weights in peaks:
-                yield Moment(
-                    f"backward of {segment.label}",
-                    fixed.weights,
-                    gradients if fixed.buffered else gradients + weights,
-                    fixed.optimizer,
-                    held + kept,
-                    transient,
-                )
-            gradients += 0 if fixed.buffered else segment.gradients
-    tables = fixed.all_gradients - fixed.table_gradients
+            gathered = outside + _gathered(segment, blocks[-1:], first=number == segment.count - 1)
+            for kept, transient, done in peaks:
+                fresh = 0 if fixed.buffered else done
+                total = gradients + waiting + reduced + fresh
+                label = f"backward of {segment.label}"
+                yield Moment(label, fixed.weights, gathered, total, fixed.optimizer, held + kept, transient)
+            if segment.whole and segment.outside:
+                waiting += segment.whole
+            elif not fixed.buffered:
+                gradients, reduced = gradients + segment.gradients, segment.whole
     if fixed.table_transient:
-        yield Moment("gradient of the token table", fixed.weights, tables, fixed.optimizer, 0, fixed.table_transient)
-    yield Moment("optimizer step", fixed.weights, fixed.all_gradients, fixed.optimizer, 0, fixed.optimizer_transient)
+        tables = gradients + waiting + reduced if waiting else fixed.all_gradients
+        label, transient = "gradient of the token table", fixed.table_transient
+        yield Moment(label, fixed.weights, outside, tables, fixed.optimizer, 0, transient)
+    transient = fixed.optimizer_transient
+    yield Moment("optimizer step", fixed.weights, 0, fixed.all_gradients, fixed.optimizer, 0, transient)
+
+
+def _gathered(segment: Segment, before: list[Segment], first: bool) -> int:
+    """Weights of a block that is computed backwards and of the one before it, which is gathered meanwhile."""
+    if segment.outside:
+        return before[0].gathered if before else 0
+    if not first:
+        return segment.gathered if segment.shared else 2 * segment.gathered
+    return segment.gathered + (before[0].gathered if before else 0)
 
 
 def _backward(segment: Segment) -> Iterator[tuple[int, int, int]]:

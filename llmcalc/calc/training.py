@@ -4,77 +4,18 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.architecture import Architecture, Stack, declare
-from ..core.ledger import rows
 from ..core.record import record
 from ..core.workload import Workload, symbols
-from .formats import BITS_A_BYTE
-from .optimizer import Adapters, StateRule, trained
+from .held import Part, Place, parts, sizes
 from .params import params
 from .policy import SINGLE, Policy
+from .recipe import Recipe
 from .shard import Mesh
 from .timeline import Fixed, Loss, Moment, Segment, moments
 from .trace import Trace
-from .weights import Weights, stored
-
-
-@record
-class Recipe:
-    """What training keeps beside the activations.
-
-    Attributes:
-        name: what the recipe is called.
-        weights: bytes of a weight as it is computed with.
-        gradients: bytes of a gradient as it is accumulated.
-        master: bytes of a higher-precision copy that the optimizer updates (0: none).
-        states: the optimizer's states.
-        buffered: gradients stand in one buffer that is there throughout the step (Megatron-LM's distributed data
-            parallel), instead of being made in the backward pass and freed after the optimizer's step (PyTorch).
-        temporaries: copies of the largest tensor that the optimizer makes while it steps.
-        adapters: what is trained instead of the weights themselves.
-        frozen: how the weights that adapters stand beside are stored (None: in ``weights`` bytes).
-    """
-
-    name: str
-    weights: int
-    gradients: int
-    master: int
-    states: tuple[StateRule, ...]
-    temporaries: int = 0
-    buffered: bool = False
-    adapters: Adapters | None = None
-    frozen: Weights | None = None
-
-
-class Held(NamedTuple):
-    """Bytes that all ranks hold which hold the same tensors: of experts, and of all else."""
-
-    dense: int = 0
-    expert: int = 0
-
-    def plus(self, size: int, expert: bool) -> Held:
-        """With one tensor more."""
-        return Held(self.dense, self.expert + size) if expert else Held(self.dense + size, self.expert)
-
-    def on(self, mesh: Mesh, divided: bool) -> int:
-        """Bytes on one rank; ZeRO divides them over the ranks that hold the same ones."""
-        if not divided:
-            return self.dense + self.expert
-        return -(-self.dense // (mesh.data * mesh.context)) + -(-self.expert // mesh.expert_replicas)
-
-
-class Sizes(NamedTuple):
-    """Bytes of one rank's weights, gradients and optimizer before ZeRO; elements of its largest tensor, and of a token
-    table that is tied (or 0).
-    """
-
-    weights: Held
-    gradients: Held
-    optimizer: Held
-    largest: int
-    table: int
 
 
 @record
@@ -135,55 +76,47 @@ def training_memory(
 
     ``in_flight`` is the number, as a fraction, of micro-batches whose activations are held at once.
     """
-    sizes = _sizes(architecture, recipe, mesh)
+    held = sizes(architecture, recipe, mesh)
     if policy.convention == "torch" and architecture.layout:  # the optimizer steps over tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))
-        sizes = sizes._replace(largest=max(map(prod, shapes)))
-    weights = sizes.weights.on(mesh, mesh.zero >= 3)
-    gradients = sizes.gradients.on(mesh, mesh.zero >= 2)
-    optimizer = sizes.optimizer.on(mesh, mesh.zero >= 1)
-    segments, loss = _segments(architecture, workload, policy, mesh)
-    if mesh.zero >= 2:  # a block's gradients are divided as soon as its backward pass is done
-        whole = max(sizes.gradients.on(mesh, divided=False), 1)
-        segments = [segment._replace(gradients=-(-segment.gradients * gradients // whole)) for segment in segments]
-    table = sizes.table * recipe.gradients
+        held = held._replace(largest=max(map(prod, shapes)))
+    weights = held.weights.on(mesh, mesh.zero >= 3)
+    gradients = held.gradients.on(mesh, mesh.zero >= 2)
+    optimizer = held.optimizer.on(mesh, mesh.zero >= 1)
+    places, loss = _segments(architecture, workload, policy, mesh)
+    segments = (
+        _divided(places, parts(architecture, recipe, mesh), recipe, mesh) if mesh.zero >= 2 else list(places.values())
+    )
+    table = held.table * recipe.gradients
     blocks = sum(segment.kept * segment.count for segment in segments)
-    waiting = -(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1])
-    temporaries = recipe.temporaries * sizes.largest * recipe.weights
-    fixed = Fixed(weights, optimizer, gradients, temporaries, 3 * table, table, max(waiting, 0), recipe.buffered)
-    kept = blocks + max(waiting, 0) + loss.kept
+    waiting = max(-(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1]), 0)
+    temporaries = recipe.temporaries * held.largest * recipe.weights
+    fixed = Fixed(weights, optimizer, gradients, temporaries, 2 * table, waiting, recipe.buffered)
     timeline = tuple(moments(segments, loss, fixed))
+    kept = blocks + waiting + loss.kept
     return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, kept)
 
 
-def _sizes(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Sizes:
-    weights, gradients, optimizer = Held(), Held(), Held()
-    largest = table = 0
-    uses: dict[str, int] = {}
-    for row in rows(architecture.stacks):
-        if row.tensor.buffer:
-            continue
-        own, expert = mesh.share_of_weight(row.tensor, row.declaration, row.size), row.tensor.active is not None
-        elements, states = trained(row, own, recipe.states, recipe.adapters)
-        kept = 0 if recipe.frozen else own * recipe.weights
-        adapter = elements * recipe.weights if recipe.adapters else 0
-        weights = weights.plus((kept + adapter) * row.copies, expert)
-        gradients = gradients.plus(elements * recipe.gradients * row.copies, expert)
-        optimizer = optimizer.plus((elements * recipe.master + states) * row.copies, expert)
-        largest = max(largest, elements if row.copies else 0)
-        if row.tensor.share:
-            uses[row.tensor.share] = uses.get(row.tensor.share, 0) + 1
-            if row.tensor.table == "token" or (uses[row.tensor.share] > 1 and row.entry.name == "head"):
-                table = max(table, elements if uses[row.tensor.share] > 1 else 0)
-    if recipe.frozen:
-        bits = sum(entry.bits for entry in stored(architecture, recipe.frozen, mesh))
-        weights = weights.plus(-(-bits // BITS_A_BYTE), expert=False)
-    return Sizes(weights, gradients, optimizer, largest, table)
+def _divided(places: dict[Place, Segment], held: dict[Place, Part], recipe: Recipe, mesh: Mesh) -> list[Segment]:
+    """Segments whose gradients (and weights) are whole only while they are computed."""
+    found = []
+    for place, segment in places.items():
+        part = held.get(place, Part())
+        whole = 0 if recipe.buffered else part.made.whole(mesh)
+        if whole and not segment.outside:
+            own = part.gradients.on(mesh, divided=True)
+            segment = segment._replace(gradients=-(-own // segment.count) if segment.shared else own)
+        gathered = part.weights.whole(mesh) if mesh.zero >= 3 else 0
+        found.append(segment._replace(gathered=gathered, whole=whole))
+    return found
 
 
-def _segments(architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh) -> tuple[list[Segment], Loss]:
+def _segments(
+    architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh
+) -> tuple[dict[Place, Segment], Loss]:
+    """What stands between checkpoints, by place and in the order of the forward pass."""
     lone, values = not architecture.is_encoder_decoder, workload.values(architecture)
-    found: list[Segment] = []
+    found: dict[Place, Segment] = {}
     loss = Loss(0, 0)
     for stack in architecture.stacks:
         names = symbols(stack, lone)
@@ -193,8 +126,8 @@ def _segments(architecture: Architecture, workload: Workload, policy: Policy, me
             trace.stream_bytes = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)  # noqa: B023
             return trace
 
-        found.append(_outside(stack, "inputs", new()))
-        for run in stack.runs:
+        found[stack.name, "inputs"] = _outside(stack, "inputs", new())
+        for number, run in enumerate(stack.runs):
             trace = new()
             trace.block(run.block, "stream#in")
             held = sum(kept.bytes for kept in trace.kept.values())
@@ -203,9 +136,10 @@ def _segments(architecture: Architecture, workload: Workload, policy: Policy, me
             inner = held + kept if checkpointed else held
             gradients = sum(step.weight_bytes for step in trace.steps)
             shared = -(-gradients // run.count) if run.shared else gradients
-            found.append(Segment(run.block.name, run.count, kept, inner, trace, shared))
-        found.append(_outside(stack, "outputs", new()))
-        loss = _loss(stack, found[-1].trace, policy) or loss
+            segment = Segment(run.block.name, run.count, kept, inner, trace, shared, shared=run.shared)
+            found[stack.name, number] = segment
+        found[stack.name, "outputs"] = outputs = _outside(stack, "outputs", new())
+        loss = _loss(stack, outputs.trace, policy) or loss
     return found, loss
 
 
@@ -216,7 +150,7 @@ def _outside(stack: Stack, section: str, trace: Trace) -> Segment:
     trace.end(stream, stream=section == "inputs")
     held = sum(kept.bytes for kept in trace.kept.values())
     gradients = sum(step.weight_bytes for step in trace.steps)
-    return Segment(section, 1, held, held, trace, gradients)
+    return Segment(section, 1, held, held, trace, gradients, outside=True)
 
 
 def _loss(stack: Stack, trace: Trace, policy: Policy) -> Loss | None:

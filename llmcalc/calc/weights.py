@@ -60,6 +60,22 @@ class Weights:
     kept: tuple[str, ...] = KEPT
     rules: tuple[Rule, ...] = ()
 
+    def check(self, model: Model) -> None:
+        """See that the components are the model's.
+
+        Raises:
+            UnknownNameError: a component that the model has not.
+            InputError: a component that is asked to be both quantised and kept.
+        """
+        for flag, names in (("--only", self.only), ("--keep", tuple(set(self.kept) - set(KEPT)))):
+            for name in names:
+                if name not in model.components:
+                    hint = f"it has: {', '.join(model.components)}"
+                    raise UnknownNameError("component", name, model.components, where=flag, hint=hint)
+        for name in self.only:
+            if name in self.kept:
+                raise InputError(f"{name!r} is to be quantised and kept", where="--only", hint="drop it from --keep")
+
     def formats(self, row: Row, part: str, model: Model) -> Iterator[tuple[Format, int]]:
         """(format, copies) of a tensor of the component ``part``."""
         if self.main.plain and not self.only and self.main.bits >= max(self.base.bits, 2 * BITS_A_BYTE):
@@ -129,27 +145,20 @@ def stored(architecture: Architecture, weights: Weights, mesh: Mesh | None = Non
         InputError: a component that is asked to be both quantised and kept.
     """
     model = Model(architecture)
-    for flag, names in (("--only", weights.only), ("--keep", tuple(set(weights.kept) - set(KEPT)))):
-        for name in names:
-            if name not in model.components:
-                hint = f"it has: {', '.join(model.components)}"
-                raise UnknownNameError("component", name, model.components, where=flag, hint=hint)
-    for name in weights.only:
-        if name in weights.kept:
-            raise InputError(f"{name!r} is to be quantised and kept", where="--only", hint="drop it from --keep")
-    found = []
-    for row in model.rows:
-        if not row.copies:
-            continue
-        part, counts = component(row), dict[Format, int]()
-        own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
-        for chosen, copies in weights.formats(row, part, model):
-            used = chosen.used(shape(row)[2])
-            counts[used] = counts.get(used, 0) + copies
-        for used, copies in counts.items():
-            bits = -(-tensor_bits(row, used) * own // row.size) if row.size else 0
-            found.append(Stored(part, used, own * copies, bits * copies))
-    return found
+    weights.check(model)
+    return [found for row in model.rows for found in stored_row(row, weights, model, mesh)]
+
+
+def stored_row(row: Row, weights: Weights, model: Model, mesh: Mesh | None = None) -> Iterator[Stored]:
+    """A tensor in its formats, the copies of each together; nothing if it was stored before."""
+    part, counts = component(row), dict[Format, int]()
+    own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
+    for chosen, copies in weights.formats(row, part, model) if row.copies else ():
+        used = chosen.used(shape(row)[2])
+        counts[used] = counts.get(used, 0) + copies
+    for used, copies in counts.items():
+        bits = -(-tensor_bits(row, used) * own // row.size) if row.size else 0
+        yield Stored(part, used, own * copies, bits * copies)
 
 
 def selected(layers: str, layer: int, n_layers: int) -> bool:

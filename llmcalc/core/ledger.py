@@ -84,25 +84,30 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
                     tensor = _identified(own, entry, part) if entry.share else own
                     size = elements(tensor, declaration)
                     copies = entry.stored
-                    if tensor.share:
-                        identity = stack.name + tensor.share if tensor.share.startswith(".") else tensor.share
-                        copies = 0 if identity in sizes else 1
-                        if sizes.setdefault(identity, size) != size:
+                    if name := identity(stack, tensor):
+                        copies = 0 if name in sizes else 1
+                        if sizes.setdefault(name, size) != size:
                             raise SizeError(
                                 f"{'.'.join(entry.path)}.{tensor.name} has {size} elements, but the tensor "
-                                f"{identity!r} that it shares has {sizes[identity]}",
+                                f"{name!r} that it shares has {sizes[name]}",
                                 hint="shared tensors have one shape",
                             )
                     found.append(Row(entry, part, declaration, tensor, size, copies))
     return found
 
 
+def identity(stack: Stack, tensor: Tensor) -> str:
+    """What tensors that are one are called; a name that begins with a dot is the stack's own. Empty: it shares none."""
+    share = tensor.share or ""
+    return stack.name + share if share.startswith(".") else share
+
+
 def _identified(tensor: Tensor, entry: Entry, part: tuple[str, ...]) -> Tensor:
     """A tensor of a shared sub-layer, under the identity that its fellows have too."""
     from dataclasses import replace
 
-    identity = ".".join((entry.stack.name, entry.share, entry.name, *part, tensor.name))
-    return replace(tensor, share=tensor.share or identity)
+    name = ".".join((entry.stack.name, entry.share, entry.name, *part, tensor.name))
+    return replace(tensor, share=tensor.share or name)
 
 
 def elements(tensor: Tensor, declaration: Declaration) -> int:

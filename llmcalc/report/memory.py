@@ -18,7 +18,7 @@ from .model import structure, title, warnings
 from .workload import formula_note, workload_inputs, workload_line
 
 BYTES = "bytes"
-PARTS = ("weights", "gradients", "optimizer", "activations", "transient")
+PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transient")
 SAID = ("batch", "seq")
 ROLES = {
     "kv": "keys, values, latents",

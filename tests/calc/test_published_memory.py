@@ -29,7 +29,7 @@ def train(model, mesh, recompute, batch=1, **more):
 def block_bytes(memory):
     stage = memory.stages[0]
     segments, _ = _segments(stage.architecture, stage.workload, stage.policy, stage.mesh)
-    return segments[1].kept
+    return list(segments.values())[1].kept
 
 
 # [korthikanti2022, Table 2]: bytes of a layer over s·b·h, from t ranks and attention's share 5·a·s/h
@@ -75,7 +75,7 @@ def test_korthikanti_figure_1(row):
         # the figure shows the blocks of the first stage; the rest of a single stage holds the loss too
         blocks = sum(
             segment.kept * segment.count
-            for segment in _segments(stage.architecture, stage.workload, stage.policy, stage.mesh)[0]
+            for segment in _segments(stage.architecture, stage.workload, stage.policy, stage.mesh)[0].values()
             if segment.count > 1
         )
         share = stage.activations if int(stages) > 1 else blocks
