@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,3 +32,30 @@ def _no_user_presets(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     empty: Path = tmp_path_factory.getbasetemp() / "no-configuration"
     monkeypatch.setenv("XDG_CONFIG_HOME", str(empty))
     monkeypatch.delenv("LLMCALC_PATH", raising=False)
+
+
+HANG = 120  # seconds: no measure of speed, but far beyond what any machine takes for any input that is bounded at all
+
+
+@pytest.fixture
+def no_hang() -> Callable[[str], AbstractContextManager[None]]:
+    """A guard, ``with no_hang("what runs"): ...``, that interrupts what never ends, where the platform has alarms."""
+
+    @contextmanager
+    def guard(what: str) -> Iterator[None]:
+        if not hasattr(signal, "SIGALRM"):
+            yield
+            return
+
+        def interrupt(*_: object) -> None:
+            raise AssertionError(f"hangs: {what[:600]}")
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        signal.alarm(HANG)
+        try:
+            yield
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+
+    return guard
