@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import llmcalc
 from llmcalc.core.errors import DescriptionError, UnknownNameError
 from llmcalc.schema import catalogue
 
+Guard = Callable[[str], AbstractContextManager[None]]
 ONE = """\
 name: {name}
 aliases: {{the-one: null}}
@@ -72,11 +74,9 @@ def test_names_aliases_and_their_case(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gpt33", "", " ", "gpt3-176b", "x" * 10_000, "gpt3\0", "-gpt3", "ғpt3"])
-def test_an_unknown_name_is_an_error_within_a_second(name: str) -> None:
-    start = time.process_time()
-    with pytest.raises(UnknownNameError) as caught:
+def test_an_unknown_name_is_an_error(name: str, no_hang: Guard) -> None:
+    with pytest.raises(UnknownNameError) as caught, no_hang(name):
         llmcalc.load(name)
-    assert time.process_time() - start < 1
     assert len(str(caught.value)) < 500
 
 

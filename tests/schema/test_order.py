@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from llmcalc.core.errors import InputError
 from llmcalc.schema.order import MOST_LAYERS, read_order
 
+Guard = Callable[[str], AbstractContextManager[None]]
 BLOCKS = ["local", "global", "dense"]
 
 
@@ -71,11 +73,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize("number", range(len(WRONG)))
-def test_what_is_no_order_is_an_error_within_a_second(number: int) -> None:
-    start = time.process_time()
-    with pytest.raises(InputError):
+def test_what_is_no_order_is_an_error(number: int, no_hang: Guard) -> None:
+    with pytest.raises(InputError), no_hang(str(number)):
         read_order(WRONG[number], BLOCKS)
-    assert time.process_time() - start < 1
 
 
 def test_a_misspelt_block_is_suggested() -> None:
@@ -83,7 +83,6 @@ def test_a_misspelt_block_is_suggested() -> None:
         read_order(["lokal * 3"], BLOCKS)
 
 
-def test_many_short_runs_are_read_at_once() -> None:
-    start = time.process_time()
-    assert len(read_order(["local", "global"] * (MOST_LAYERS // 2), BLOCKS)) == MOST_LAYERS
-    assert time.process_time() - start < 1
+def test_many_short_runs_are_read(no_hang: Guard) -> None:
+    with no_hang("many short runs"):
+        assert len(read_order(["local", "global"] * (MOST_LAYERS // 2), BLOCKS)) == MOST_LAYERS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from llmcalc.core.errors import InputError
 from llmcalc.schema.bounds import LARGEST_FILE
 from llmcalc.schema.preset import check_file
 
+Guard = Callable[[str], AbstractContextManager[None]]
 GOOD = """\
 name: tiny
 title: Tiny
@@ -149,14 +151,12 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_bad_preset_is_one_located_message(name: str, tmp_path: Path) -> None:
+def test_a_bad_preset_is_one_located_message(name: str, tmp_path: Path, no_hang: Guard) -> None:
     old, new, points_at, word = WRONG[name]
     assert old in GOOD
     path = write(tmp_path, GOOD.replace(old, new, 1))
-    start = time.process_time()
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError) as caught, no_hang(name):
         check_file(path)
-    assert time.process_time() - start < 1
     message = str(caught.value)
     found = re.match(re.escape(str(path)) + r":(\d+):(\d+): ", message)
     assert found, message
@@ -216,12 +216,10 @@ FILES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_no_preset_is_one_message_within_a_second(name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_preset_is_one_message(name: str, tmp_path: Path, no_hang: Guard) -> None:
     make, word = FILES[name]
-    start = time.process_time()
-    with pytest.raises(InputError, match=word) as caught:
+    with pytest.raises(InputError, match=word) as caught, no_hang(name):
         llmcalc.load(make(tmp_path))
-    assert time.process_time() - start < 1
     assert len(str(caught.value)) < 5000 + 500
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from llmcalc.core.errors import DescriptionError
 from llmcalc.schema.bounds import DEEPEST, LARGEST_FILE, MOST_NODES
 from llmcalc.schema.yaml_reader import read_yaml
 
-A_SECOND = 1.0
+Guard = Callable[[str], AbstractContextManager[None]]
 
 
 def value_of(text: str) -> Any:
@@ -125,12 +126,10 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_placed_error_within_a_second(name: str) -> None:
+def test_bad_input_is_one_placed_error(name: str, no_hang: Guard) -> None:
     text, where, word = BAD[name]
-    start = time.process_time()
-    with pytest.raises(DescriptionError) as caught:
+    with pytest.raises(DescriptionError) as caught, no_hang(name):
         read_yaml(text, "f.yaml")
-    assert time.process_time() - start < A_SECOND
     assert caught.value.where.startswith(where)
     assert word in str(caught.value)
     assert len(str(caught.value)) < 1000
