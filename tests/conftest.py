@@ -39,7 +39,7 @@ HANG = 120  # seconds: no measure of speed, but far beyond what any machine take
 
 @pytest.fixture
 def no_hang() -> Callable[[str], AbstractContextManager[None]]:
-    """A guard, ``with no_hang("what runs"): ...``, that interrupts what never ends, where the platform has alarms."""
+    """A guard for a ``with`` statement: it interrupts what never ends, and says what it was."""
 
     @contextmanager
     def guard(what: str) -> Iterator[None]:
