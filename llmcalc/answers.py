@@ -40,6 +40,7 @@ def memory(
     cache: str | None = None,
     page: int | None = None,
     prefill: int | None = None,
+    beams: int = 1,
     optimizer: str = "adamw",
     attention: str = "flash",
     recompute: str = "none",
@@ -68,6 +69,7 @@ def memory(
         cache: inference: format of keys and values (default: ``dtype``).
         page: inference: tokens of a block of a paged cache (default: no blocks).
         prefill: inference: tokens of a prompt that are computed at once (default: all of them).
+        beams: inference: continuations of each sequence that are kept (beam search).
         optimizer: training: the optimizer, by name.
         gradients: training: format of the gradients (default: ``dtype``).
         master: training: whether an fp32 copy of weights in fewer bits is kept.
@@ -94,8 +96,10 @@ def memory(
         kept = state(
             architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
             cache=number_format(cache, "--cache") if cache else None, page=page, extend=extend, mesh=mesh,
+            beams=beams,
         )  # fmt: skip
-        return inference_memory(architecture, workload, chosen, kept, plain.bits // BITS_A_BYTE, mesh, prefill)
+        width = plain.bits // BITS_A_BYTE
+        return inference_memory(architecture, workload, chosen, kept, width, mesh, prefill, convention)
     _known("attention", attention, ATTENTION)
     _known("recompute", recompute, RECOMPUTE)
     _known("dtype", dtype, _PLAIN)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 AXES = ("batch", "seq", "context", "target_seq")
 SCALES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}  # as lengths of context are written
 MOST_POINTWISE = 20_000
+NOTHING: dict[str, Any] = {}  # shared, never written to
 BLOCK = 2**15  # points at a time: what stays in a core's cache
 _NUMBER = re.compile(r"(\d{1,18})([kmg]?)", re.IGNORECASE)
 _RANGE = re.compile(r"(\w+)\.\.(\w+):([x+])(\w+)")
@@ -61,6 +62,7 @@ class Sweep(Shown):
         fixed: the rest of the workload.
         values: the arrays, float64.
         forms: the closed forms, where there is one.
+        memory: arguments of ``llmcalc.memory``, where quantities depend on them.
         exact: never: the arguments are floats.
     """
 
@@ -69,6 +71,7 @@ class Sweep(Shown):
     fixed: dict[str, Any]
     values: dict[str, NDArray[Any]]
     forms: dict[str, Form]
+    memory: dict[str, Any] = NOTHING
     exact: bool = False
 
     @property
@@ -156,7 +159,8 @@ def sweep(
         else:
             forms[quantity if divisor == 1 else f"{divisor}·{quantity}"] = form
             found[quantity] = evaluate(form, architecture, axes, fixed, _mode(quantity, smallest)) / divisor
-    return Sweep(architecture, tuple(axes), fixed, found, forms)
+    held = any(quantity.startswith(("state", "memory")) for quantity in quantities)
+    return Sweep(architecture, tuple(axes), fixed, found, forms, memory if held else NOTHING)
 
 
 def evaluate(
@@ -229,6 +233,7 @@ def _state(architecture: Architecture, workload: Workload, memory: dict[str, Any
         dtype=memory.get("dtype", "bf16"),
         cache=number_format(cache, "--cache") if cache else None,
         page=memory.get("page"),
+        beams=memory.get("beams", 1),
         convention=workload.convention,
         extend=True,
     )

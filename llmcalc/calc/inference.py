@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -87,29 +88,39 @@ def inference_memory(
     width: int,
     mesh: Mesh | None = None,
     prefill: int | None = None,
+    convention: str | None = None,
 ) -> InferenceMemory:
     """The memory of a prefill of ``workload.seq`` tokens whose cache is kept, on one rank of a mesh.
 
-    ``prefill`` is how many tokens of a sequence are computed at once (None: all).
+    ``prefill`` is how many tokens of a sequence are computed at once (None: all). Beams come after the prefill, but in
+    transformers (``convention="torch"``) before it.
     """
-    ranks = mesh or Mesh()
+    ranks, policy = mesh or Mesh(), Policy("flash", bytes=width)
     found = tuple(stored(architecture, weights, ranks))
-    transient = _transient(architecture, workload, width, ranks, prefill)
+    steps = list(_steps(workload.values(architecture), prefill, state_size.beams, convention))
+    transient = max(_transient(architecture, workload.logits, policy, ranks, values) for values in steps)
     return InferenceMemory(architecture, workload, found, state_size, transient, ranks, prefill)
 
 
-def _transient(architecture: Architecture, workload: Workload, width: int, mesh: Mesh, prefill: int | None) -> int:
+def _steps(values: dict[str, int], prefill: int | None, beams: int, convention: str | None) -> Iterator[dict[str, int]]:
+    """The workloads that can need most: the prefill, and a step of all beams."""
+    several = {**values, "b": values["b"] * beams}
+    first = several if convention == "torch" else values
+    most = prefill or max(values["q"], values["n"])
+    yield {**first, "q": min(values["q"], most), "n": min(values["n"], most)}
+    if beams > 1:
+        yield {**several, "q": 1, "n": 0}
+
+
+def _transient(architecture: Architecture, logits: str, policy: Policy, mesh: Mesh, values: dict[str, int]) -> int:
     """The largest set of tensors alive at once, of a block or of the head, with fused attention."""
-    policy = Policy("flash", bytes=width)
-    lone, values, largest = not architecture.is_encoder_decoder, workload.values(architecture), 0
-    if prefill:
-        values = {**values, "q": min(values["q"], prefill), "n": min(values["n"], prefill)}
+    lone, largest = not architecture.is_encoder_decoder, 0
     for stack in architecture.stacks:
-        names = symbols(stack, lone, workload.logits)
+        names = symbols(stack, lone, logits)
         for run in stack.runs:
             trace = Trace(policy, names, values, mesh)
             trace.block(run.block, "stream#in")
-            stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, width)
+            stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)
             largest = max(largest, stream + alive(trace))
         trace = Trace(policy, names, values, mesh)
         stream_name = "stream#in"

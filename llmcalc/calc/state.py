@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, declare
 from ..core.declaration import Declaration, State
-from ..core.errors import UnsupportedError
+from ..core.errors import SizeError, UnsupportedError, shown
 from ..core.form import Form, ceil, lift
 from ..core.ledger import Entry, stack_entries
 from ..core.record import record
@@ -18,13 +18,14 @@ from .shard import Mesh
 from .work import Conventions, extent, runs
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
+SOURCE_AXIS = "s"  # tokens of the encoder: what is kept of them is the same for every beam
 CACHED = ("kv", "index")  # what a quantised or paged cache holds
 ROLE_DTYPES = {"kv": None, "conv": None, "index": None, "recurrent": "fp32"}
 
 
 class Kept(NamedTuple):
     """A state tensor of a layer: the closed form of its elements in one application, the length of its rows, and how
-    many ranks share it.
+    many ranks share it and how many beams have one each.
     """
 
     entry: Entry
@@ -32,6 +33,7 @@ class Kept(NamedTuple):
     elements: Form
     columns: int = 1
     share: int = 1
+    beams: int = 1
 
 
 @record
@@ -39,7 +41,8 @@ class StateSize(Shown):
     """The state after ``seq`` tokens, in elements and bytes.
 
     ``cache`` is the number format of keys, values and latents, if it is not ``dtype``; ``page`` the tokens of a block
-    of which only whole ones are held. ``elements`` are those of the model, ``bytes`` those of one rank.
+    of which only whole ones are held; ``beams`` how many continuations of each sequence are kept. ``elements`` are
+    those of the model, ``bytes`` those of one rank.
     """
 
     architecture: Architecture
@@ -48,6 +51,7 @@ class StateSize(Shown):
     kept: tuple[Kept, ...]
     cache: Format | None = None
     page: int | None = None
+    beams: int = 1
 
     @cached_property
     def form(self) -> Form:
@@ -119,12 +123,20 @@ def state(
     page: int | None = None,
     extend: bool = False,
     mesh: Mesh | None = None,
+    beams: int = 1,
 ) -> StateSize:
     """What the next token needs after ``seq`` tokens; a window of W keeps min(seq, W - 1) of them.
 
     ``convention="torch"``: what transformers' cache objects hold (a convolution keeps all its columns). ``cache`` is
-    the number format of keys and values, ``page`` the tokens of a block of a paged cache.
+    the number format of keys and values, ``page`` the tokens of a block of a paged cache. ``beams`` continuations of a
+    sequence each keep a state of their own, but for the keys and values of its encoder, of which there is one set
+    (transformers repeats that as well).
+
+    Raises:
+        SizeError: no positive number of beams.
     """
+    if type(beams) is not int or beams < 1:
+        raise SizeError(f"beams is {shown(beams)}; it is a whole number from 1 on", where="--beams")
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
     conventions = Conventions("prefill", "dense", convention)
     lone = not architecture.is_encoder_decoder
@@ -140,13 +152,14 @@ def state(
                         lengths = [extent(axis, declaration, names, convention) for axis in tensor.axes]
                         if page and tensor.role in CACHED:
                             lengths = [_whole(length, page) for length in lengths]
-                        size = lift(1)
+                        own = 1 if SOURCE_AXIS in tensor.axes and convention is None else beams
+                        size = lift(own)
                         for length in lengths:
                             size = size * length
                         row = lengths[-1]
                         share = _share(tensor, declaration, mesh) if mesh else 1
-                        kept.append(Kept(entry, tensor, size, row if isinstance(row, int) else 1, share))
-    return StateSize(architecture, workload, dtype, tuple(kept), cache, page)
+                        kept.append(Kept(entry, tensor, size, row if isinstance(row, int) else 1, share, own))
+    return StateSize(architecture, workload, dtype, tuple(kept), cache, page, beams)
 
 
 def _share(tensor: State, declaration: Declaration, mesh: Mesh) -> int:

@@ -33,6 +33,7 @@ MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
     PAIRS: "(query, key) pairs that the mask lets through",
     STAGES: "stages of a transform",
     "n_passes": "forward pass, and as many contractions again as the backward pass takes",
+    "n_beams": "continuations of each sequence that beam search keeps",
     "elements_in_whole_blocks": "elements of the blocks that a paged cache holds",
 }
 
@@ -74,7 +75,8 @@ def state_tree(result: StateSize) -> Node:
         names = symbols(kept.entry.stack, not result.architecture.is_encoder_decoder)
         declaration = next(d for _, d in declare(kept.entry.layer).walk() if kept.state in d.states)
         lengths = [extent(axis, declaration, names, result.workload.convention) for axis in kept.state.axes]
-        factored = _named(zip(kept.state.axes, lengths, strict=True), values)
+        factored = (("n_beams", kept.beams),) * (kept.beams > 1)
+        factored += _named(zip(kept.state.axes, lengths, strict=True), values)
         held = int(kept.elements(**values))
         if prod(value for _, value in factored) != held:  # whole blocks of a paged cache
             factored = (("elements_in_whole_blocks", held),)

@@ -39,6 +39,9 @@ PREFILL = Option(
     "--prefill", "prefill", "Serving: tokens of a prompt that are computed at once (default: all of them).",
     kind=int, metavar="TOKENS",
 )  # fmt: skip
+BEAMS = Option(
+    "--beams", "beams", "Serving: continuations of each sequence that beam search keeps.", kind=int, metavar="N"
+)
 LORA_RANK = Option("--lora-rank", "lora_rank", "Training: adapters of this rank alone.", kind=int, metavar="N")
 LORA_TARGETS = Option(
     "--lora-target", "lora_targets", "Training: a matrix that gets an adapter (default: wq, wk, wv and wo). "
@@ -67,7 +70,7 @@ MESH = (
     Option("--chunks", "chunks", "Training: model chunks of a stage, interleaved.", kind=int, metavar="N"),
 )  # fmt: skip
 STORED = (WEIGHTS, ONLY, KEEP)
-SERVING = (CACHE, PAGED, PREFILL)
+SERVING = (CACHE, PAGED, PREFILL, BEAMS)
 STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, GRADIENTS, NO_MASTER, LORA_RANK, LORA_TARGETS)
 ALL = (TRAINING, DTYPE, *STORED, *SERVING, *STEP, *MESH, CONVENTION)
 _ONLY_TRAINING = (*STEP, *(option for option in MESH if option.help.startswith("Training")))
@@ -84,9 +87,9 @@ def arguments(given: dict[str, Any]) -> dict[str, Any]:
         if given[option.name] not in (None, False, []):
             here, there = ("a training step", "leave it out") if training else ("serving", "add --training")
             raise InputError(f"has no meaning in {here}", where=option.flag, hint=there)
-    for option in (PAGED, PREFILL):
+    for option, one in ((PAGED, "one token"), (PREFILL, "one token"), (BEAMS, "1")):
         if given[option.name] is not None and given[option.name] < 1:
-            raise InputError("give at least one token", where=option.flag)
+            raise InputError(f"give at least {one}", where=option.flag)
     if given["lora_targets"] and given["lora_rank"] is None:
         raise InputError("says where adapters are, but not how large", where="--lora-target", hint="add --lora-rank N")
     if (given["only"] or given["keep"]) and not given["weights"]:
@@ -95,7 +98,7 @@ def arguments(given: dict[str, Any]) -> dict[str, Any]:
     if given["sp"] and (given["tp"] or 1) == 1:
         raise InputError("sequence parallelism goes with tensor parallelism", where="--sp", hint="add --tp N")
     words: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": given["dtype"]}
-    serving = ("cache", "page", "prefill")
+    serving = tuple(option.name for option in SERVING)
     step = ("optimizer", "attention", "recompute", "gradients", "lora_rank", "lora_targets")
     names = ("weights", "only", "keep", *(step if training else serving))
     words |= {name: given[name] for name in names if given[name] not in (None, [])}

@@ -13,7 +13,7 @@ from ..core.record import record
 from ..core.workload import positions
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
-from .memory import BYTES, SAID, mesh_line, unchecked
+from .memory import BYTES, SAID, mesh_line, served, unchecked
 from .model import structure, title, warnings
 from .numbers import binary, exact
 from .workload import workload_inputs, workload_line
@@ -44,6 +44,7 @@ def fit_document(
     """The document of a fit; ``given`` is the memory that was given in place of the accelerator's own."""
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh)
+    run = served(worst) if isinstance(worst, InferenceMemory) else workload_line(worst.workload, SAID)
     facts = _solved(solution, fit) if solution else [Fact("answer", verdict(fit))]
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
     facts += [
@@ -56,7 +57,7 @@ def fit_document(
     return Document(
         f"{title(architecture)} on {on}",
         lambda: _record(architecture, accelerator, fit, reserve, solution),
-        subtitle=(*structure(architecture), workload_line(worst.workload, SAID), *([mesh] if mesh else [])),
+        subtitle=(*structure(architecture), run, *([mesh] if mesh else [])),
         warnings=(*warnings(architecture), *_doubts(accelerator)),
         facts=tuple(facts),
         tables=tuple(tables),

@@ -60,17 +60,29 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
     return Document(
         title(architecture),
         lambda: _inference_record(result, ideal),
-        subtitle=(*structure(architecture), workload_line(result.workload, SAID), *_ranks(result)),
+        subtitle=(*structure(architecture), served(result), *_ranks(result)),
         warnings=warnings(architecture),
         facts=(
             Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
             Fact("weights", result.weights, BYTES),
-            Fact("state", result.state, BYTES, f"{size.bytes // result.workload.batch:,} a sequence"),
+            Fact("state", result.state, BYTES, _each(result)),
             Fact("transient", result.activations, BYTES, f"modelled: buffers of a prefill of {_prefilled(result)}"),
         ),
         tables=tuple(table for table in tables if table.rows),
         notes=(*notes, *architecture.notes),
     )
+
+
+def served(result: InferenceMemory) -> str:
+    """What is served, in one line."""
+    beams = result.state_size.beams
+    return workload_line(result.workload, SAID) + (f" · beams {beams}" if beams > 1 else "")
+
+
+def _each(result: InferenceMemory) -> str:
+    size = result.state_size
+    beams = f", {size.beams} beams each" if size.beams > 1 else ""
+    return f"{size.bytes // result.workload.batch:,} a sequence{beams}"
 
 
 def _prefilled(result: InferenceMemory) -> str:
@@ -133,7 +145,7 @@ def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[
     architecture, size = result.architecture, result.state_size
     cache = size.cache.name if size.cache else size.dtype
     inputs = {**model_inputs(architecture), **workload_inputs(result.workload), "cache": cache, "page": size.page}
-    inputs |= {"prefill": result.prefill}
+    inputs |= {"prefill": result.prefill, "beams": size.beams}
     formats = {entry.format.name: entry.format for entry in result.stored}
     data = {
         **result.to_dict(),
@@ -158,7 +170,7 @@ def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[
         ],
         "notes": [*unchecked(list(formats.values())), *architecture.notes],
     }
-    return envelope("memory", {**inputs, "mesh": _data(result.mesh), "conventions": CONVENTIONS}, data)
+    return envelope("memory", {**inputs, "mesh": plain_data(result.mesh), "conventions": CONVENTIONS}, data)
 
 
 # --------------------------------------------------------------------- training
@@ -242,20 +254,20 @@ def mesh_line(mesh: Any) -> str:
     return f"{mesh.ranks} ranks: {' · '.join(said)}" if said else ""
 
 
-def _data(value: Any) -> Any:
+def plain_data(value: Any) -> Any:
     """A record as plain data, records within it likewise."""
     if is_record(value):
-        return {field.name: _data(getattr(value, field.name)) for field in fields(value)}
-    return [_data(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {field.name: plain_data(getattr(value, field.name)) for field in fields(value)}
+    return [plain_data(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _training_record(architecture: Architecture, result: ParallelMemory) -> dict[str, Any]:
     worst = result.worst
     workload: Workload = worst.workload
     settings = {
-        "recipe": _data(worst.recipe),
-        "policy": _data(worst.policy),
-        "mesh": _data(result.mesh),
+        "recipe": plain_data(worst.recipe),
+        "policy": plain_data(worst.policy),
+        "mesh": plain_data(result.mesh),
     }
     inputs = {**model_inputs(architecture), **workload_inputs(workload), **settings}
     phases: dict[str, int] = {}

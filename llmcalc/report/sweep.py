@@ -11,6 +11,7 @@ from ..core.errors import SizeError
 from ..sweep import UNITS, Sweep
 from .document import Column, Document, Table
 from .envelope import envelope, model_inputs
+from .memory import mesh_line, plain_data
 from .model import structure, title, warnings
 from .numbers import ABOUT, BYTES
 from .workload import formula_note
@@ -42,7 +43,7 @@ def sweep_document(result: Sweep) -> Document:
     return Document(
         f"{title(architecture)}: {result.points} points over {varied}",
         lambda: _record(result),
-        subtitle=(*structure(architecture), f"fixed: {held}"),
+        subtitle=(*structure(architecture), f"fixed: {held}", *_settings(result)),
         warnings=warnings(architecture),
         tables=(_table(result), _chart(result)),
         pictures=lambda: _pictures(result),
@@ -76,6 +77,21 @@ def _curves(result: Sweep, name: str, longest: int) -> Picture:
     wide = min(ys) > 0 and max(ys) / min(ys) > STEEP
     across = Axis(axis.name.replace("_", "-"), "tokens" if axis.name in TOKENS else "count", xs[-1] / xs[0] > STEEP)
     return Chart(f"{title(result.architecture)}: {name}", across, Axis(_title(name), unit, wide), tuple(curves))
+
+
+def _settings(result: Sweep) -> list[str]:
+    """The settings of memory in one line, those that are as usual left out, and the ranks."""
+    said = [
+        name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {_plain(value)}"
+        for name, value in result.memory.items()
+        if name not in ("mesh", "convention", "master") and value not in (None, False)
+    ]
+    ranks = mesh_line(result.memory["mesh"]) if result.memory.get("mesh") else ""
+    return [line for line in (f"memory: {' · '.join(said)}" if said else "", ranks) if line]
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
@@ -133,7 +149,8 @@ def _logarithmic(low: float, high: float) -> Any:
 
 
 def _record(result: Sweep) -> dict[str, Any]:
-    inputs = {**model_inputs(result.architecture), **result.fixed, "exact": result.exact}
+    memory = {name: plain_data(value) for name, value in result.memory.items()}
+    inputs = {**model_inputs(result.architecture), **result.fixed, "memory": memory, "exact": result.exact}
     axes = [{"name": axis.name, "values": list(axis.values)} for axis in result.axes]
     data = {
         "axes": axes,
