@@ -1,14 +1,16 @@
-"""Options of ``memory`` and ``fit``: which speak of training, which of serving, and how they become arguments."""
+"""Options of every command that knows memory: which speak of training, which of serving, how they become arguments."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
+from .options import BATCH, EXTEND, OUTPUT, SEQ, SET, TARGET_SEQ
 from .spec import Option
 
 if TYPE_CHECKING:
     from ..calc.shard import Mesh
+    from ..core.architecture import Architecture
 
 PLAIN = ("fp32", "bf16", "fp16")
 
@@ -73,7 +75,25 @@ STORED = (WEIGHTS, ONLY, KEEP)
 SERVING = (CACHE, PAGED, PREFILL, BEAMS)
 STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, GRADIENTS, NO_MASTER, LORA_RANK, LORA_TARGETS)
 ALL = (TRAINING, DTYPE, *STORED, *SERVING, *STEP, *MESH, CONVENTION)
+SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
+TABLE = (*SIZES, *ALL, SET, *OUTPUT)
 _ONLY_TRAINING = (*STEP, *(option for option in MESH if option.help.startswith("Training")))
+
+
+def asked(model: str, given: dict[str, Any]) -> tuple[Architecture, dict[str, Any]]:
+    """The model, and the keywords of ``llmcalc.memory``; ``given`` are the options of ``TABLE``.
+
+    Raises:
+        InputError: options that contradict each other; no such model.
+    """
+    from ..loading import load
+    from ..report.workload import usual_seq
+
+    words = arguments(given)
+    architecture = load(model, overrides=given["overrides"])
+    seq = given["seq"] if given["seq"] is not None else usual_seq(architecture)
+    sizes = {option.name: given[option.name] for option in SIZES}
+    return architecture, {**words, **sizes, "seq": seq}
 
 
 def arguments(given: dict[str, Any]) -> dict[str, Any]:

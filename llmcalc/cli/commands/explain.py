@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..memory_options import ALL, arguments
-from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..memory_options import ALL, BEAMS, CONVENTION, PAGED, SIZES, TABLE, arguments
+from ..options import MODEL
 from ..spec import Argument, Command, Option
-from .flops import CONTEXT, LOGITS, MODE
-from .sweep import PAIRS
+from .sweep import STEP
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
@@ -19,9 +18,12 @@ QUANTITY = Argument("quantity", "What to explain: params, flops, state or memory
 DEPTH = Option("--depth", "depth", "Go down to this level of the tree only.", kind=int, metavar="N")
 SELECT = Option("--select", "select", "Show only the parts whose path contains this text.", metavar="TEXT")
 QUANTITIES = ("params", "flops", "state", "memory")
-LENGTHS = (BATCH, SEQ, TARGET_SEQ, EXTEND)
-STEP = (MODE, CONTEXT, PAIRS, LOGITS)
-_MEANT = {"params": (), "flops": (*LENGTHS, *STEP), "state": LENGTHS, "memory": (*LENGTHS, *ALL)}
+_MEANT = {
+    "params": (),
+    "flops": (*SIZES, *STEP, CONVENTION),
+    "state": (*SIZES, BEAMS, PAGED, CONVENTION),
+    "memory": (*SIZES, *ALL),
+}
 
 
 def run(
@@ -44,7 +46,7 @@ def run(
         raise UnknownNameError("quantity", quantity, QUANTITIES, hint=f"(explained are: {', '.join(QUANTITIES)})")
     if depth is not None and depth < 0:
         raise InputError(f"--depth is {depth}", hint="give 0 for the total alone, 1 for its parts, and so on")
-    for option in (*LENGTHS, *STEP, *ALL):
+    for option in (*SIZES, *STEP, *ALL):
         usual = [] if option.repeatable else option.default
         if option not in _MEANT[quantity] and given[option.name] != usual:
             raise InputError(f"{quantity} does not depend on it", where=option.flag, hint="leave it out")
@@ -65,28 +67,31 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
     from ...report.workload import usual_seq
 
     usual = 1 if given["mode"] == "decode" else usual_seq(architecture)
-    lengths = {option.name: given[option.name] for option in LENGTHS} | {"seq": given["seq"] or usual}
+    sizes = {option.name: given[option.name] for option in SIZES}
+    sizes["seq"] = usual if given["seq"] is None else given["seq"]
+    words, convention = arguments(given), {"convention": given["convention"]}
     if quantity == "flops":
         from ...calc.flops import flops
 
         step = {"mode": given["mode"], "context": given["context"] or 0, "logits": given["logits"]}
-        counted = flops(architecture, **lengths, **step, attention=given["pairs"])
+        counted = flops(architecture, **sizes, **step, **convention, attention=given["pairs"])
         return trees.flops_tree(counted), counted.workload
     if quantity == "state":
         from ...calc.state import state
 
-        held = state(architecture, **lengths)
+        cache = {name: words[name] for name in ("beams", "page") if name in words}
+        held = state(architecture, **sizes, **cache, **convention)
         return trees.state_tree(held), held.workload
     from ...answers import memory
 
-    result = memory(architecture, **arguments(given), **lengths)
+    result = memory(architecture, **words, **sizes)
     return trees.memory_tree(result), result.workload
 
 
 COMMAND = Command(
     "explain",
     "Show how a number is made: formulas, values, sources.",
-    (MODEL, QUANTITY, DEPTH, SELECT, *LENGTHS, *STEP, *ALL, SET, *OUTPUT),
+    (MODEL, QUANTITY, DEPTH, SELECT, *STEP, *TABLE),
     run,
     "llmcalc explain gpt3 params --depth 2",
 )

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from ..memory_options import ALL, arguments
-from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..memory_options import TABLE, asked
+from ..options import MODEL
 from ..spec import Argument, Command, Option
 
 if TYPE_CHECKING:
@@ -44,25 +44,16 @@ def run(
     gpu_memory: str | None,
     reserve: str,
     solve: str | None,
-    batch: int,
-    seq: int | None,
-    target_seq: int | None,
-    extend: bool,
-    overrides: list[str],
-    form: str | None,
-    as_json: bool,
     **given: Any,
 ) -> int:
     """Compare, and print; exit code 1 if it does not fit."""
     from ... import lookup
     from ...calc.fit import read_size
-    from ...loading import load
     from ...report.fit import fit_document
-    from ...report.workload import usual_seq
     from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
-    words = arguments(given)
+    chosen = chosen_format(given["form"], given["as_json"])
+    architecture, words = asked(model, given)
     if gpu is None and gpu_memory is None:
         raise InputError("fit needs an accelerator", where="--gpu", hint="such as --gpu h100 or --gpu-memory 24GiB")
     name, count = (gpu, None) if gpu is None or lookup.is_accelerator(gpu) else split(gpu)
@@ -73,9 +64,6 @@ def run(
     kept = read_size(reserve, "--reserve", held)
     if kept >= held:
         raise InputError("the reserve takes all the memory", where="--reserve", hint="give less")
-    architecture = load(model, overrides=overrides)
-    length = seq if seq is not None else usual_seq(architecture)
-    words |= {"batch": batch, "seq": length, "target_seq": target_seq, "extend": extend}
     budget = {"memory_bytes": held, "reserve": kept, "count": count}
     fit, solution = answer(architecture, budget, words, solve)
     write(fit_document(architecture, accelerator, fit, reserve, solution, gpu_memory), chosen)
@@ -139,9 +127,7 @@ def answer(
 COMMAND = Command(
     "fit",
     "Tell whether a model fits on accelerators, and the most that does.",
-    (
-        MODEL, TIMES, GPU, GPU_MEMORY, RESERVE, SOLVE, BATCH, SEQ, TARGET_SEQ, EXTEND, *ALL, SET, *OUTPUT,
-    ),
+    (MODEL, TIMES, GPU, GPU_MEMORY, RESERVE, SOLVE, *TABLE),
     run,
     "llmcalc fit llama3-70b --gpu h100:4 --solve seq",
-)  # fmt: skip
+)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..memory_options import ALL, arguments
-from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..memory_options import SIZES, TABLE, asked
+from ..options import MODEL
 from ..spec import Argument, Command, Option
 from .flops import CONTEXT, LOGITS, MODE
 
@@ -20,44 +20,35 @@ PAIRS = Option(
     "--pairs", "pairs", "FLOPs: count the visible pairs of query and key, or all of them.", default="causal",
     choices=("causal", "dense"),
 )  # fmt: skip
+STEP = (MODE, CONTEXT, PAIRS, LOGITS)
 
 
 def run(
     model: str,
     quantities: list[str],
     over: list[str],
-    batch: int,
-    seq: int | None,
     mode: str,
     context: int | None,
-    target_seq: int | None,
     pairs: str,
     logits: str,
-    extend: bool,
-    overrides: list[str],
-    form: str | None,
-    as_json: bool,
     **given: Any,
 ) -> int:
     """Evaluate, and print."""
     from ...core.errors import InputError
-    from ...loading import load
     from ...report.sweep import sweep_document
-    from ...report.workload import usual_seq
     from ...sweep import read_axis, sweep
     from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
+    chosen = chosen_format(given["form"], given["as_json"])
     if not over:
         raise InputError("sweep needs something that varies", where="--over", hint="such as --over seq=1k..32k:x2")
     axes = [read_axis(text) for text in over]
-    words = arguments(given)
-    architecture = load(model, overrides=overrides)
-    length = seq if seq is not None else 1 if mode == "decode" else usual_seq(architecture)
-    result = sweep(
-        architecture, axes, quantities, words, batch=batch, seq=length, mode=mode, context=context or 0,
-        target_seq=target_seq, attention=pairs, logits=logits, extend=extend, convention=given["convention"],
-    )  # fmt: skip
+    architecture, words = asked(model, given)
+    sizes = {option.name: words.pop(option.name) for option in SIZES}
+    if given["seq"] is None and mode == "decode":
+        sizes["seq"] = 1
+    step = {"mode": mode, "context": context or 0, "attention": pairs, "logits": logits}
+    result = sweep(architecture, axes, quantities, words, **sizes, **step, convention=given["convention"])
     write(sweep_document(result), chosen)
     return 0
 
@@ -65,9 +56,7 @@ def run(
 COMMAND = Command(
     "sweep",
     "Evaluate quantities over many workloads.",
-    (
-        MODEL, QUANTITY, OVER, BATCH, SEQ, MODE, CONTEXT, TARGET_SEQ, PAIRS, LOGITS, EXTEND, *ALL, SET, *OUTPUT,
-    ),
+    (MODEL, QUANTITY, OVER, *STEP, *TABLE),
     run,
     "llmcalc sweep llama3-8b flops.total state.bytes --over seq=1k..1M:x2",
-)  # fmt: skip
+)
