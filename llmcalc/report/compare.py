@@ -7,8 +7,8 @@ from typing import Any
 
 from ..calc.flops import Flops
 from ..calc.inference import InferenceMemory
+from ..calc.parallel import ParallelMemory
 from ..calc.params import Params
-from ..calc.state import StateSize
 from ..core.record import record
 from .document import Cell, Column, Document, Table
 from .envelope import envelope, model_inputs
@@ -26,20 +26,26 @@ class Costs:
     """What a model costs under a workload that all can take."""
 
     flops: Flops
-    state: StateSize
-    memory: InferenceMemory
+    memory: InferenceMemory | ParallelMemory
 
     @property
     def values(self) -> dict[str, tuple[int, str]]:
         """(value, unit) by name."""
+        serving = {"weights": "weights", "state": "state", "transient": "activations", "memory": "peak"}
+        training = {name: name for name in ("weights", "gradients", "optimizer", "activations", "peak")}
+        parts = serving if isinstance(self.memory, InferenceMemory) else training
         return {
-            "forward": (self.flops.total, "FLOPs"),
+            self.flops.workload.mode: (self.flops.total, "FLOPs"),
             "matmul": (self.flops.matmul, "FLOPs"),
-            "weights": (self.memory.weights, BYTES),
-            "state": (self.state.bytes, BYTES),
-            "transient": (self.memory.activations, BYTES),
-            "memory": (self.memory.peak, BYTES),
+            **{name: (getattr(self.memory, part), BYTES) for name, part in parts.items()},
         }
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What the tables of each unit are called."""
+        step = {"forward": "forward pass", "train": "training step", "decode": "decode step"}
+        held = "serving" if isinstance(self.memory, InferenceMemory) else "a training step"
+        return {"FLOPs": f"FLOPs of a {step[self.flops.workload.mode]}", BYTES: f"memory of {held}"}
 
 
 def compare_document(results: Sequence[Params], costs: Sequence[Costs]) -> Document:
@@ -96,7 +102,7 @@ def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
             for place, (name, value) in enumerate(zip(names, values, strict=True)):
                 rows.append((quantity, name, value, value / values[0] if place and values[0] else None))
         columns = (Column(unit, "group"), Column("model", "name"), Column("value", kind), Column("ratio", "ratio"))
-        tables.append(Table(f"{unit} of a forward pass" if unit == "FLOPs" else "memory of serving", columns, rows))
+        tables.append(Table(costs[0].titles[unit], columns, rows))
     return tables
 
 

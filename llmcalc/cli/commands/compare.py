@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from ..options import BATCH, EXTEND, OUTPUT, SEQ, SET
+from typing import Any
+
+from ...core.errors import InputError
+from ..memory_options import ALL, SIZES, arguments
+from ..options import OUTPUT, SET
 from ..spec import Argument, Command
+from .flops import STEP, step
 
 MODELS = Argument("models", "Two or more models; the first is what the others are measured by.", 2, True, "models")
 
 
-def run(
-    models: list[str],
-    batch: int,
-    seq: int | None,
-    extend: bool,
-    overrides: list[str],
-    form: str | None,
-    as_json: bool,
-) -> int:
+def run(models: list[str], overrides: list[str], form: str | None, as_json: bool, **given: Any) -> int:
     """Count all of them, and print."""
     from ...answers import memory
     from ...calc.flops import flops
-    from ...calc.inference import InferenceMemory
     from ...calc.params import params
     from ...loading import load
     from ...report.compare import Costs, compare_document
@@ -28,22 +24,31 @@ def run(
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
+    words, chosen_step = arguments(given), _step(given)
     architectures = [load(model, overrides=overrides) for model in models]
-    length = seq if seq is not None else min(map(usual_seq, architectures))
+    usual = 1 if chosen_step["mode"] == "decode" else min(map(usual_seq, architectures))
+    sizes = {option.name: given[option.name] for option in SIZES}
+    sizes["seq"] = usual if given["seq"] is None else given["seq"]
+    held = {**sizes, "seq": sizes["seq"] + chosen_step["context"]}
     costs = []
     for architecture in architectures:
-        held = memory(architecture, batch=batch, seq=length, extend=extend)
-        assert isinstance(held, InferenceMemory)
-        computed = flops(architecture, batch=batch, seq=length, extend=extend)
-        costs.append(Costs(computed, held.state_size, held))
+        computed = flops(architecture, **sizes, **chosen_step, convention=given["convention"])
+        costs.append(Costs(computed, memory(architecture, **words, **held)))
     write(compare_document([params(architecture) for architecture in architectures], costs), chosen)
     return 0
+
+
+def _step(given: dict[str, Any]) -> dict[str, Any]:
+    """What is computed: a training step where the memory of one is asked for."""
+    if given["training"] and given["mode"] == "decode":
+        raise InputError("a decode step and a training step contradict each other", where="--mode", hint="drop one")
+    return {**step(given), **({"mode": "train"} if given["training"] else {})}
 
 
 COMMAND = Command(
     "compare",
     "Set models side by side: structure and every quantity.",
-    (MODELS, BATCH, SEQ, EXTEND, SET, *OUTPUT),
+    (MODELS, *STEP, *SIZES, *ALL, SET, *OUTPUT),
     run,
     "llmcalc compare bert palm",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..memory_options import ALL, BEAMS, CONVENTION, PAGED, SIZES, TABLE, arguments
 from ..options import MODEL
 from ..spec import Argument, Command, Option
-from .sweep import STEP
+from .flops import STEP, step
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
@@ -73,8 +73,7 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
     if quantity == "flops":
         from ...calc.flops import flops
 
-        step = {"mode": given["mode"], "context": given["context"] or 0, "logits": given["logits"]}
-        counted = flops(architecture, **sizes, **step, **convention, attention=given["pairs"])
+        counted = flops(architecture, **sizes, **step(given), **convention)
         return trees.flops_tree(counted), counted.workload
     if quantity == "state":
         from ...calc.state import state

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from ...core.errors import InputError
 from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
 from ..spec import Command, Option
 
@@ -24,6 +28,11 @@ RECOMPUTE = Option(
     "--recompute", "recompute", "In training, count apart what the backward pass computes again.",
     default="none", choices=("none", "selective", "full"),
 )  # fmt: skip
+PAIRS = Option(
+    "--pairs", "pairs", "FLOPs: count the visible pairs of query and key, or all of them.", default="causal",
+    choices=("causal", "dense"),
+)  # fmt: skip
+STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # of commands whose --attention is the kernel's
 BY = Option("--by", "by", "Break the total down by this.", default="component", choices=("component", "layer"))
 
 
@@ -47,17 +56,13 @@ def run(
     """Count, and print."""
     from ...calc.flops import flops
     from ...calc.params import params
-    from ...core.errors import InputError
     from ...loading import load
     from ...report.flops import flops_document
     from ...report.workload import usual_seq
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
-    if mode == "decode" and context is None:
-        raise InputError(
-            "a decode step follows cached tokens", where="--mode decode", hint="give their number: --context"
-        )
+    check_step(mode, context)
     if recompute != "none" and mode != "train":
         raise InputError("only a training step computes anything again", where="--recompute", hint="add --mode train")
     architecture = load(model, overrides=overrides)
@@ -68,6 +73,28 @@ def run(
     )  # fmt: skip
     write(flops_document(result, params(architecture), by, recompute), chosen)
     return 0
+
+
+def check_step(mode: str, context: int | None) -> None:
+    """See that a decode step says what it follows.
+
+    Raises:
+        InputError: it does not.
+    """
+    if mode == "decode" and context is None:
+        hint = "give their number: --context"
+        raise InputError("a decode step follows cached tokens", where="--mode decode", hint=hint)
+
+
+def step(given: dict[str, Any], varied: Sequence[str] = ()) -> dict[str, Any]:
+    """The keywords of ``llmcalc.flops`` for the options of ``STEP``; ``varied`` are sizes that a sweep gives.
+
+    Raises:
+        InputError: a decode step that follows nothing.
+    """
+    check_step(given["mode"], 0 if "context" in varied else given["context"])
+    context = given["context"] or 0
+    return {"mode": given["mode"], "context": context, "attention": given["pairs"], "logits": given["logits"]}
 
 
 COMMAND = Command(

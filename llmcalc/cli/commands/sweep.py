@@ -7,7 +7,7 @@ from typing import Any
 from ..memory_options import SIZES, TABLE, asked
 from ..options import MODEL
 from ..spec import Argument, Command, Option
-from .flops import CONTEXT, LOGITS, MODE
+from .flops import STEP, step
 
 QUANTITY = Argument(
     "quantities", "What to evaluate: flops.total, state.bytes, memory.peak, params.active ...", 1, True, "swept"
@@ -16,21 +16,12 @@ OVER = Option(
     "--over", "over", "What varies: seq=1k..1M:x2, seq=1k..32k:+1k, batch=1,8,64 (k is 1024). May be repeated.",
     repeatable=True, metavar="SIZE=VALUES",
 )  # fmt: skip
-PAIRS = Option(
-    "--pairs", "pairs", "FLOPs: count the visible pairs of query and key, or all of them.", default="causal",
-    choices=("causal", "dense"),
-)  # fmt: skip
-STEP = (MODE, CONTEXT, PAIRS, LOGITS)
 
 
 def run(
     model: str,
     quantities: list[str],
     over: list[str],
-    mode: str,
-    context: int | None,
-    pairs: str,
-    logits: str,
     **given: Any,
 ) -> int:
     """Evaluate, and print."""
@@ -45,10 +36,10 @@ def run(
     axes = [read_axis(text) for text in over]
     architecture, words = asked(model, given)
     sizes = {option.name: words.pop(option.name) for option in SIZES}
-    if given["seq"] is None and mode == "decode":
+    if given["seq"] is None and given["mode"] == "decode":
         sizes["seq"] = 1
-    step = {"mode": mode, "context": context or 0, "attention": pairs, "logits": logits}
-    result = sweep(architecture, axes, quantities, words, **sizes, **step, convention=given["convention"])
+    chosen_step = step(given, [axis.name for axis in axes])
+    result = sweep(architecture, axes, quantities, words, **sizes, **chosen_step, convention=given["convention"])
     write(sweep_document(result), chosen)
     return 0
 
