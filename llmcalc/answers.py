@@ -136,7 +136,7 @@ def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[st
     for name in (chosen := tuple(targets)):
         if name not in matrices:
             hint = f"matrices of {architecture.name}: {', '.join(sorted(matrices))}"
-            raise UnknownNameError("matrix", name, matrices, where="--lora-targets", hint=hint)
+            raise UnknownNameError("matrix", name, matrices, where="--lora-target", hint=hint)
     return Adapters(rank, chosen)
 
 

@@ -47,17 +47,19 @@ class Mesh:
 
     def __post_init__(self) -> None:
         flags = {"dp": self.data, "tp": self.tensor, "pp": self.pipeline, "ep": self.expert, "cp": self.context}
-        flags |= {"etp": self.expert_tensor or 1, "micro-batches": self.micro_batches or 1, "chunks": self.chunks}
+        optional = {"etp": self.expert_tensor, "micro-batches": self.micro_batches}
+        flags |= {"chunks": self.chunks, **{flag: size for flag, size in optional.items() if size is not None}}
         for flag, size in flags.items():
             if type(size) is not int or size < 1:
-                raise SizeError(
-                    f"{shown(size)} is no number of ranks", where=f"--{flag}", hint="give a positive integer"
-                )
+                raise SizeError(f"{flag} is {shown(size)}; it is a whole number from 1 on", where=f"--{flag}")
         if self.zero not in (0, 1, 2, 3):
             raise SizeError(f"{shown(self.zero)} is no ZeRO stage", where="--zero", hint="0, 1, 2 or 3")
         if self.data * self.tensor % (self.expert * (self.expert_tensor or self.tensor)):
             hint = "experts are spread over the data-parallel ranks"
-            raise SizeError(f"ep ({self.expert}) does not divide dp ({self.data})", where="--ep", hint=hint)
+            if self.expert_tensor is None:
+                raise SizeError(f"ep ({self.expert}) does not divide dp ({self.data})", where="--ep", hint=hint)
+            ranks = f"ep · etp ({self.expert * self.expert_tensor})"
+            raise SizeError(f"{ranks} does not divide dp · tp ({self.data * self.tensor})", where="--etp", hint=hint)
         if self.chunks > 1 and self.pipeline == 1:
             raise SizeError("an interleaved pipeline has at least two stages", where="--chunks")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
 from .options import BATCH, EXTEND, OUTPUT, SEQ, SET, TARGET_SEQ
 from .spec import Option
+from .step_options import STEP as COMPUTED
 
 if TYPE_CHECKING:
     from ..calc.shard import Mesh
@@ -77,6 +79,12 @@ STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, GRADIENTS, NO_MASTER, LORA_RAN
 ALL = (TRAINING, DTYPE, *STORED, *SERVING, *STEP, *MESH, CONVENTION)
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 TABLE = (*SIZES, *ALL, SET, *OUTPUT)
+MEANT = {  # what each quantity depends on
+    "params": (),
+    "flops": (*SIZES, *COMPUTED, CONVENTION),
+    "state": (*SIZES, DTYPE, CACHE, PAGED, BEAMS, CONVENTION),
+    "memory": (*SIZES, *ALL),
+}
 _ONLY_TRAINING = (*STEP, *(option for option in MESH if option.help.startswith("Training")))
 
 
@@ -96,6 +104,22 @@ def asked(model: str, given: dict[str, Any]) -> tuple[Architecture, dict[str, An
     return architecture, {**words, **sizes, "seq": seq}
 
 
+def is_given(option: Option, given: dict[str, Any]) -> bool:
+    """Whether an option is not as it is when nobody gives it."""
+    return bool(given[option.name] != ([] if option.repeatable else option.default))
+
+
+def refuse_others(meant: Iterable[Option], given: dict[str, Any], what: str) -> None:
+    """See that no size, step or setting of memory is given but those that are ``meant``.
+
+    Raises:
+        InputError: one is.
+    """
+    for option in (*SIZES, *COMPUTED, *ALL):
+        if option not in meant and is_given(option, given):
+            raise InputError(f"{what} does not depend on it", where=option.flag, hint="leave it out")
+
+
 def arguments(given: dict[str, Any]) -> dict[str, Any]:
     """The keywords of ``llmcalc.memory`` for the options that were given.
 
@@ -104,7 +128,7 @@ def arguments(given: dict[str, Any]) -> dict[str, Any]:
     """
     training = given["training"]
     for option in SERVING if training else _ONLY_TRAINING:
-        if given[option.name] not in (None, False, []):
+        if is_given(option, given):
             here, there = ("a training step", "leave it out") if training else ("serving", "add --training")
             raise InputError(f"has no meaning in {here}", where=option.flag, hint=there)
     for option, one in ((PAGED, "one token"), (PREFILL, "one token"), (BEAMS, "1")):

@@ -51,7 +51,8 @@ class Workload:
             if value is None and name in ("target_seq", "source"):
                 continue
             if type(value) is not int or value < least:
-                raise SizeError(f"{name} is {shown(value)}; it is a whole number from {least} on", where=f"--{name}")
+                flag = f"--{name.replace('_', '-')}"
+                raise SizeError(f"{name} is {shown(value)}; it is a whole number from {least} on", where=flag)
         choices = {"mode": MODES, "attention": ATTENTION, "logits": LOGITS}
         for name, known in choices.items():
             if getattr(self, name) not in known:

@@ -75,7 +75,7 @@ def test_quantised_weights_stand_beside_adapters():
     [
         ({"optimizer": "adam"}, "--optimizer"),
         ({"lora_rank": 0}, "--lora-rank"),
-        ({"lora_rank": 4, "lora_targets": ("q_proj",)}, "--lora-targets"),
+        ({"lora_rank": 4, "lora_targets": ("q_proj",)}, "--lora-target"),
         ({"weights": "nf4"}, "--weights"),
         ({"recompute": "some"}, "--recompute"),
         ({"dtype": "int4"}, "--dtype"),

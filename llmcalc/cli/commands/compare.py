@@ -8,7 +8,7 @@ from ...core.errors import InputError
 from ..memory_options import ALL, SIZES, arguments
 from ..options import OUTPUT, SET
 from ..spec import Argument, Command
-from .flops import STEP, step
+from ..step_options import STEP, step
 
 MODELS = Argument("models", "Two or more models; the first is what the others are measured by.", 2, True, "models")
 

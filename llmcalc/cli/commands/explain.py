@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..memory_options import ALL, BEAMS, CONVENTION, PAGED, SIZES, TABLE, arguments
+from ..memory_options import CACHE, DTYPE, MEANT, SIZES, TABLE, arguments, refuse_others
 from ..options import MODEL
 from ..spec import Argument, Command, Option
-from .flops import STEP, step
+from ..step_options import STEP, step
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
@@ -18,12 +18,6 @@ QUANTITY = Argument("quantity", "What to explain: params, flops, state or memory
 DEPTH = Option("--depth", "depth", "Go down to this level of the tree only.", kind=int, metavar="N")
 SELECT = Option("--select", "select", "Show only the parts whose path contains this text.", metavar="TEXT")
 QUANTITIES = ("params", "flops", "state", "memory")
-_MEANT = {
-    "params": (),
-    "flops": (*SIZES, *STEP, CONVENTION),
-    "state": (*SIZES, BEAMS, PAGED, CONVENTION),
-    "memory": (*SIZES, *ALL),
-}
 
 
 def run(
@@ -46,10 +40,8 @@ def run(
         raise UnknownNameError("quantity", quantity, QUANTITIES, hint=f"(explained are: {', '.join(QUANTITIES)})")
     if depth is not None and depth < 0:
         raise InputError(f"--depth is {depth}", hint="give 0 for the total alone, 1 for its parts, and so on")
-    for option in (*SIZES, *STEP, *ALL):
-        usual = [] if option.repeatable else option.default
-        if option not in _MEANT[quantity] and given[option.name] != usual:
-            raise InputError(f"{quantity} does not depend on it", where=option.flag, hint="leave it out")
+    of_bytes = (DTYPE, CACHE) if quantity == "state" else ()  # its elements are explained
+    refuse_others([option for option in MEANT[quantity] if option not in of_bytes], given, quantity)
     chosen = chosen_format(form, as_json)
     architecture = load(model, overrides=overrides)
     tree, workload = derive(architecture, quantity, given)

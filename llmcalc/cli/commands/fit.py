@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from ..memory_options import TABLE, asked
-from ..options import MODEL
+from ..memory_options import TABLE, asked, is_given
+from ..options import BATCH, MODEL, SEQ
 from ..spec import Argument, Command, Option
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def run(
     from ..output import chosen_format, write
 
     chosen = chosen_format(given["form"], given["as_json"])
+    for option in (BATCH, SEQ):
+        if option.name == solve and is_given(option, given):
+            raise InputError(f"--solve {solve} finds it", where=option.flag, hint="leave it out")
     architecture, words = asked(model, given)
     if gpu is None and gpu_memory is None:
         raise InputError("fit needs an accelerator", where="--gpu", hint="such as --gpu h100 or --gpu-memory 24GiB")

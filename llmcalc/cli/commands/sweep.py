@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..memory_options import SIZES, TABLE, asked
+from ...core.errors import InputError
+from ..memory_options import MEANT, SIZES, TABLE, asked, is_given, refuse_others
 from ..options import MODEL
 from ..spec import Argument, Command, Option
-from .flops import STEP, step
+from ..step_options import STEP, step
 
 QUANTITY = Argument(
     "quantities", "What to evaluate: flops.total, state.bytes, memory.peak, params.active ...", 1, True, "swept"
@@ -25,7 +26,6 @@ def run(
     **given: Any,
 ) -> int:
     """Evaluate, and print."""
-    from ...core.errors import InputError
     from ...report.sweep import sweep_document
     from ...sweep import read_axis, sweep
     from ..output import chosen_format, write
@@ -34,6 +34,7 @@ def run(
     if not over:
         raise InputError("sweep needs something that varies", where="--over", hint="such as --over seq=1k..32k:x2")
     axes = [read_axis(text) for text in over]
+    _check(quantities, [axis.name for axis in axes], given)
     architecture, words = asked(model, given)
     sizes = {option.name: words.pop(option.name) for option in SIZES}
     if given["seq"] is None and given["mode"] == "decode":
@@ -42,6 +43,17 @@ def run(
     result = sweep(architecture, axes, quantities, words, **sizes, **chosen_step, convention=given["convention"])
     write(sweep_document(result), chosen)
     return 0
+
+
+def _check(quantities: list[str], varied: list[str], given: dict[str, Any]) -> None:
+    """See that every option has a meaning for some quantity, and is not what varies."""
+    groups = {quantity.partition(".")[0] for quantity in quantities}
+    meant = [option for group in groups for option in MEANT.get(group, ())]
+    if groups <= MEANT.keys():
+        refuse_others(meant, given, " or ".join(quantities))
+    for option in (*SIZES, *STEP):
+        if option.name in varied and is_given(option, given):
+            raise InputError("varies, and is given as well", where=option.flag, hint="drop it, or its --over")
 
 
 COMMAND = Command(

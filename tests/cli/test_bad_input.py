@@ -1,0 +1,130 @@
+"""Bad input to the commands that cost a model: one message that says what and where, exit code 2, nothing printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Refused = Callable[[str], str]
+
+STEPS = ("flops {}", "sweep {} flops.total --over batch=1", "compare {0} {0}", "explain {} flops")
+SERVING = (
+    "memory {}", "fit {} --gpu h100", "fit {} --gpu h100 --solve quant", "fit {} --gpu-memory 9GiB --solve gpus",
+    "sweep {} memory.peak --over batch=1", "compare {0} {0}", "explain {} memory",
+)  # fmt: skip
+TRAINING = tuple(f"{line} --training" for line in SERVING if "quant" not in line)
+LENGTHS = (*STEPS, *SERVING, "memory {} --training", "explain {} state")
+FORMATS = (*SERVING[:2], *SERVING[4:])  # not where the best is looked for, or their number
+# (model, flags): (the commands that take them, what the message says)
+EVERYWHERE = {
+    ("gpt3", "--seq 0"): (LENGTHS, "--seq: seq is 0"),
+    ("gpt3", "--seq -1"): (LENGTHS, "--seq is '-1'"),
+    ("gpt3", "--seq 4096"): (LENGTHS, "--extend counts them"),
+    ("gpt3", "--batch -1"): (LENGTHS, "--batch is '-1'"),
+    ("gpt3", "--target-seq 5"): (LENGTHS, "--target-seq: gpt3-175b has one stack"),
+    ("t5-small", "--target-seq 0"): (LENGTHS, "--target-seq: target_seq is 0"),
+    ("gpt3", "--mode decode"): (STEPS, "give their number: --context"),
+    ("gpt3", "--context 5"): (STEPS, "--context: a forward pass has no cached tokens"),
+    ("gpt3", "--mode dekode"): (STEPS, "did you mean decode?"),
+    ("llama3-8b", "--tp 7"): ((*SERVING, *TRAINING), "--tp: tp (7) does not divide"),
+    ("llama3-8b", "--tp 0"): ((*SERVING, *TRAINING), "--tp: tp is 0"),
+    ("mixtral-8x7b", "--ep 3 --dp 3"): ((*SERVING, *TRAINING), "--ep: ep (3) does not divide n_experts (8)"),
+    ("mixtral-8x7b", "--ep 2"): ((*SERVING, *TRAINING), "--ep: ep (2) does not divide dp (1)"),
+    ("mixtral-8x7b", "--etp 3 --tp 2"): (TRAINING, "--etp: ep · etp (3) does not divide dp · tp (2)"),
+    ("gpt3", "--pp 97"): (TRAINING, "--pp: pp (97) is more than the 96 layers"),
+    ("gpt3", "--pp 5"): (TRAINING, "--pp: pp (5) does not divide the 96 layers"),
+    ("gpt3", "--micro-batches 0"): (TRAINING, "--micro-batches: micro-batches is 0"),
+    ("gpt3", "--zero 4"): (TRAINING, "--zero: 4 is no ZeRO stage"),
+    ("gpt3", "--sp"): (TRAINING, "add --tp N"),
+    ("gpt3", "--optimizer adamm"): (TRAINING, "did you mean adamw"),
+    ("gpt3", "--lora-rank 0"): (TRAINING, "--lora-rank: rank is 0"),
+    ("gpt3", "--beams 2"): (TRAINING, "--beams: has no meaning in a training step"),
+    ("gpt3", "--micro-batches 0 "): (SERVING, "--micro-batches: has no meaning in serving"),
+    ("gpt3", "--lora-rank 0 "): (SERVING, "--lora-rank: has no meaning in serving"),
+    ("gpt3", "--beams 0"): (SERVING, "--beams: give at least 1"),
+    ("gpt3", "--weights q4_k_n"): (FORMATS, "--weights: unknown number format 'q4_k_n'"),
+    ("gpt3", "--cache fp9"): (SERVING, "--cache: unknown number format 'fp9'"),
+}
+LINES = {
+    f"{command.format(model)} {flags}".strip(): said
+    for (model, flags), (commands, said) in EVERYWHERE.items()
+    for command in commands
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_command_refuses(line: str, refused: Refused) -> None:
+    assert LINES[line] in refused(line)
+
+
+BAD = {
+    "flops gpt3 --batch 0": "--batch: batch is 0",
+    "memory gpt3 --batch 0": "--batch: batch is 0",
+    "fit gpt3 --gpu h100 --batch 0": "--batch: batch is 0",
+    "compare gpt3 gpt2 --batch 0": "--batch: batch is 0",
+    "explain gpt3 state --batch 0": "--batch: batch is 0",
+    "sweep gpt3 flops.total --over batch=0,1": "--batch: batch is 0",
+    "flops gpt3 --seq 4096": "4096 tokens are beyond the 2048 positions",
+    "flops gpt3 --mode decode": "--context",
+    "flops gpt3 --context 5": "--context",
+    "flops gpt3 --target-seq 5": "one stack",
+    "flops gpt3 --recompute full": "--mode train",
+    "flops gpt3 --mode trian": "did you mean train?",
+    "memory gpt3 --tp 7": "does not divide",
+    "memory gpt3 --training --pp 97": "more than the 96 layers",
+    "memory mixtral-8x7b --training --ep 3 --dp 3": "does not divide",
+    "memory gpt3 --zero 1": "add --training",
+    "memory gpt3 --training --paged 16": "no meaning in a training step",
+    "memory gpt3 --training --zero 4": "ZeRO",
+    "memory gpt3 --training --sp": "add --tp",
+    "memory gpt3 --training --optimizer adamm": "did you mean",
+    "memory gpt3 --training --weights nf4": "--lora-rank",
+    "memory gpt3 --training --lora-target wq": "--lora-rank",
+    "memory gpt3 --weights q4_k_n": "q4_k",
+    "memory gpt3 --only mlp": "--weights FORMAT",
+    "memory gpt3 --weights nf4 --only mlp --keep mlp": "asked for and kept",
+    "memory gpt3 --weights nf4 --keep moe": "unknown component 'moe'",
+    "memory gpt3 --cache fp9": "did you mean fp",
+    "memory gpt3 --paged 0": "--paged",
+    "fit gpt3": "needs an accelerator",
+    "fit gpt3 --gpu h101": "did you mean h100?",
+    "fit gpt3 --gpu a100": "a100-sxm-40gb",
+    "fit gpt3 --gpu h100:0": "0 accelerators",
+    "fit gpt3 8 --gpu h100:4": "contradict",
+    "fit gpt3 many --gpu h100": "no number of accelerators",
+    "fit gpt3 --gpu h100:8 --tp 4": "4 ranks are not 8",
+    "fit gpt3 --gpu h100 --reserve 80": "with its unit",
+    "fit gpt3 --gpu h100 --reserve 99GiB": "takes all the memory",
+    "fit gpt3 --gpu h100 --solve quant --weights nf4": "leave --weights",
+    "fit gpt3 --gpu h100:4 --solve gpus": "leave the number out",
+    "fit gpt3 --gpu h100 --solve seq --seq 5": "--seq: --solve seq finds it",
+    "fit gpt3 --gpu h100 --solve batch --batch 5": "--batch: --solve batch finds it",
+    "compare gpt3 gpt2 --training --mode decode --context 5": "contradict each other",
+    "explain gpt3 params --seq 5": "--seq: params does not depend on it",
+    "explain gpt3 flops --tp 2": "--tp: flops does not depend on it",
+    "explain gpt3 state --cache fp8": "--cache: state does not depend on it",
+    "sweep gpt3 flops.total --over seq=1 --tp 7": "--tp: flops.total does not depend on it",
+    "sweep gpt3 memory.peak --over seq=1 --mode decode": "--mode: memory.peak does not depend on it",
+    "sweep gpt3 flops.total --over seq=1,2 --seq 5": "--seq: varies, and is given as well",
+    "sweep gpt3 flops.total --over seq=1 --over seq=2": "varies twice",
+    "sweep gpt3 flops.total --over seq=1,4096": "4096 tokens are beyond the 2048 positions",
+    "sweep gpt3 flops.total": "--over",
+    "sweep gpt3 flops.totl --over seq=1": "did you mean flops.total",
+    "sweep gpt3 flops.total --over sq=1": "did you mean seq",
+    "sweep gpt3 flops.total --over seq=1..": "no list and no range",
+    "hardware show h101": "did you mean h100",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_message_and_exit_code_2(line: str, refused: Refused) -> None:
+    assert BAD[line] in refused(line)
+
+
+@pytest.mark.parametrize("line", [line.format("gpt3") for line in LENGTHS if "--solve" not in line])
+def test_longer_sequences_are_counted_where_that_is_asked_for(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from llmcalc.cli.main import main
+
+    assert main([*line.split(), "--seq", "4096", "--extend", "--json"]) in (0, 1)
+    assert '"seq": 4096' in capsys.readouterr().out
