@@ -35,6 +35,7 @@ from .core.workload import ATTENTION, LOGITS, MODES, Workload
 PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for divisor in range(2, number)))
 WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # what many numbers of heads divide
 VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
+ROLES = (("decoder",), ("encoder",), ("encoder", "decoder"))
 NOT_IN_BLOCKS = frozenset({"embedding", "head", "linear", "conv", "norm", "affine", "prefix"})
 _MOST_BLOCKS, _MOST_RUNS, _MOST_TOKENS, _MOST_RANKS = 3, 3, 64, 4
 _MOST_REPAIRS = 8
@@ -45,18 +46,20 @@ _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 @st.composite
-def layers(draw: st.DrawFn, /, kind: str, **fixed: Any) -> Layer:
-    """A valid layer of a kind, each field drawn from what its type and its choices allow, or ``fixed``."""
+def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> Layer:
+    """A valid layer of a kind, each field drawn from what its type and its choices allow, or ``fixed``. Sizes are
+    primes times ``multiple``.
+    """
     found, _ = kinds.find(kind)
     names = [entry.name for entry in fields(found)]  # type: ignore[arg-type]
-    primes = dict(zip(names, draw(st.permutations(PRIMES)), strict=False))
+    primes = {name: multiple * prime for name, prime in zip(names, draw(st.permutations(PRIMES)), strict=False)}
     values = {entry.name: draw(_values(found, entry, primes)) for entry in fields(found)}  # type: ignore[arg-type]
     values |= {name: value for name, value in fixed.items() if name in values}
     for _ in range(_MOST_REPAIRS):
         try:
             return found(**values)
         except SizeError as error:
-            values = _repaired(values, error, fixed=fixed)
+            values = _repaired(values, error, fixed=fixed, multiple=multiple)
     assume(False)
     raise AssertionError
 
@@ -71,33 +74,54 @@ def _names(kind: str) -> set[str]:
 
 
 @st.composite
-def architectures(draw: st.DrawFn) -> Architecture:
-    """A decoder or encoder of up to three runs of blocks, of layers of any kinds, with or without norms."""
-    d_model, role = draw(st.sampled_from(WIDTHS)), draw(st.sampled_from(["decoder", "encoder"]))
-    table = kinds.find("embedding")[0](rows=VOCABULARY, d_model=d_model)  # type: ignore[call-arg]
-    drawn = draw(st.lists(_runs(d_model), min_size=1, max_size=_MOST_RUNS, unique_by=lambda run: run.block))
-    runs = [replace(run, block=replace(run.block, name=f"block_{number}")) for number, run in enumerate(drawn)]
-    norm = draw(st.none() | layers("norm", d_model=d_model))
-    outputs = (Named("norm", norm),) if norm else ()
-    stack = Stack(role, d_model, (Named("token", table),), tuple(runs), outputs, role)
+def architectures(draw: st.DrawFn, multiple: int = 1) -> Architecture:
+    """An encoder, a decoder or both, with or without norms and a head, of up to three runs of blocks of any kinds:
+    plain stacks, hybrids, decoders that look at an encoder of another width. Sizes are primes times ``multiple``, so
+    that as many ranks can share them.
+    """
+    d_model, roles = draw(st.sampled_from(WIDTHS)), draw(st.sampled_from(ROLES))
+    source = draw(st.sampled_from(WIDTHS)) if len(roles) > 1 else None
+    stacks = [
+        draw(_stacks(role, source if role != roles[-1] and source else d_model, source, multiple)) for role in roles
+    ]
     try:
-        list(rows((stack,)))
+        list(rows(tuple(stacks)))
     except SizeError:  # tensors that all layers of a kind share, of different sizes
         assume(False)
-    return Architecture("drawn", (stack,))
+    return Architecture("drawn", tuple(stacks))
 
 
 @st.composite
-def _runs(draw: st.DrawFn, d_model: int) -> Run:
-    """Equal blocks of one or two sub-layers, stored once each or shared."""
-    sublayers = draw(st.lists(_sublayers(d_model), min_size=1, max_size=2, unique_by=lambda sublayer: sublayer.name))
+def _stacks(draw: st.DrawFn, role: str, d_model: int, source: int | None, multiple: int) -> Stack:
+    """A stack; with the width of a ``source``, a decoder has attention to it in every block."""
+    table = kinds.find("embedding")[0](rows=VOCABULARY, d_model=d_model)  # type: ignore[call-arg]
+    across = source if role == "decoder" else None
+    drawn = draw(
+        st.lists(_runs(d_model, across, multiple), min_size=1, max_size=_MOST_RUNS, unique_by=lambda run: run.block)
+    )
+    runs = [replace(run, block=replace(run.block, name=f"block_{number}")) for number, run in enumerate(drawn)]
+    norm = draw(st.none() | layers("norm", d_model=d_model))
+    head = draw(st.none() | layers("head", d_model=d_model, vocab=VOCABULARY, share=None))
+    outputs = [Named(name, layer) for name, layer in (("norm", norm), ("head", head)) if layer]
+    return Stack(role, d_model, (Named("token", table),), tuple(runs), tuple(outputs), role)
+
+
+@st.composite
+def _runs(draw: st.DrawFn, d_model: int, source: int | None, multiple: int) -> Run:
+    """Equal blocks of one or two sub-layers, and perhaps attention to an encoder, stored once each or shared."""
+    sublayers = draw(
+        st.lists(_sublayers(d_model, multiple), min_size=1, max_size=2, unique_by=lambda sublayer: sublayer.name)
+    )
+    if source:
+        layer = draw(layers("attention", multiple, d_model=d_model, d_source=source, cross=True, causal=False))
+        sublayers.append(Sublayer("cross_attention", (Branch("cross_attention", layer),)))
     return Run(Block("block", tuple(sublayers)), draw(st.integers(1, _MOST_BLOCKS)), draw(st.booleans()))
 
 
 @st.composite
-def _sublayers(draw: st.DrawFn, d_model: int) -> Sublayer:
+def _sublayers(draw: st.DrawFn, d_model: int, multiple: int) -> Sublayer:
     kind = draw(st.sampled_from(block_kinds()))
-    layer = draw(layers(kind, cross=False, **dict.fromkeys(WIDTH_FIELDS, d_model)))
+    layer = draw(layers(kind, multiple, cross=False, **dict.fromkeys(WIDTH_FIELDS, d_model)))
     pre, post = draw(st.tuples(*[st.none() | layers("norm", d_model=d_model)] * 2))
     return Sublayer(kind, (Branch(kind, layer),), pre, post)
 
@@ -153,14 +177,19 @@ def is_required(entry: Field[Any]) -> bool:
 
 
 def _repaired(
-    values: Mapping[str, Any], error: SizeError, give_up: SizeError | None = None, fixed: Mapping[str, Any] = NOTHING
+    values: Mapping[str, Any],
+    error: SizeError,
+    give_up: SizeError | None = None,
+    fixed: Mapping[str, Any] = NOTHING,
+    multiple: int = 1,
 ) -> dict[str, Any]:
     """The same values with what the error is about mended: a dividend becomes a multiple of its divisor, two sizes in
     the wrong order are swapped, a size that is odd or too small is doubled. The divisor of a fixed size becomes a
-    prime that divides it.
+    prime that divides it, times ``multiple`` if it can.
     """
     if (match := _DIVIDES.match(error.message)) and match[2] in fixed and match[1] not in fixed:
-        return {**values, match[1]: next(prime for prime in PRIMES if fixed[match[2]] % prime == 0)}
+        divisors = [size for size in (*(multiple * prime for prime in PRIMES), *PRIMES) if fixed[match[2]] % size == 0]
+        return {**values, match[1]: divisors[0]}
     if give_up is None:
         assume(not any(name in fixed for name in _named_in(error)))
     if (match := _DIVIDES.match(error.message)) and isinstance(values.get(match[1]), int):

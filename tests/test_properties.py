@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
+import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.calc.flops import Flops
 from llmcalc.calc.shard import Mesh
 from llmcalc.core.architecture import Architecture
+from llmcalc.core.errors import SizeError
+from llmcalc.core.ledger import Row, rows
 from llmcalc.core.tree import Node
 from llmcalc.core.workload import Workload
 from llmcalc.schema.describe import describe
+from llmcalc.sweep import Axis, sweep
 from llmcalc.testing import architectures, meshes, workloads
 
+# written out, not imported: what tensor parallelism divides, and what it repeats where there is less of it than ranks
+DIVIDED, SCARCE = {"h", "f", "V", "g", "H", "i", "vh", "kh", "G"}, {"g", "kh", "G"}
+BF16 = 2  # bytes
 TOO_SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 patient = settings(max_examples=25, deadline=None, suppress_health_check=TOO_SLOW)
 
@@ -28,10 +36,16 @@ def adds_up(node: Node) -> None:
         adds_up(child)
 
 
-def work_of(architecture: Architecture, workload: Workload) -> Flops:
+def lengths(architecture: Architecture, workload: Workload, target: int) -> dict[str, Any]:
+    """The workload's sizes as keywords; ``target`` for a decoder beside an encoder."""
+    both = architecture.is_encoder_decoder and workload.mode != "decode"
+    return {"batch": workload.batch, "seq": workload.seq, "target_seq": target if both else None, "extend": True}
+
+
+def work_of(architecture: Architecture, workload: Workload, target: int = 5) -> Flops:
     return llmcalc.flops(
-        architecture, batch=workload.batch, seq=workload.seq, mode=workload.mode, attention=workload.attention,
-        logits=workload.logits, context=workload.context, extend=True,
+        architecture, **lengths(architecture, workload, target), mode=workload.mode, attention=workload.attention,
+        logits=workload.logits, context=workload.context,
     )  # fmt: skip
 
 
@@ -46,15 +60,61 @@ def test_parameters_are_the_sum_of_their_parts(architecture: Architecture) -> No
     adds_up(counted.tree)
 
 
+SIZES = ("batch", "seq", "context", "target_seq")
+FLOPS = ("forward", "backward", "matmul", "other", "total")
+SERVING = ("weights", "state", "activations", "peak")
+TRAINING = ("weights", "gradients", "optimizer", "activations", "peak")
+
+
 @patient
-@given(architectures(), workloads(), st.sampled_from(["batch", "seq"]))
-def test_more_tokens_never_cost_less(architecture: Architecture, workload: Workload, more: str) -> None:
-    less, greater = workload, replace(workload, **{more: getattr(workload, more) + 1})
-    assert work_of(architecture, less).matmul <= work_of(architecture, greater).matmul
-    assert work_of(architecture, less).total <= work_of(architecture, greater).total
-    kept = [llmcalc.state(architecture, batch=each.batch, seq=each.seq, extend=True) for each in (less, greater)]
-    assert kept[0].elements <= kept[1].elements
-    assert kept[0].bytes <= kept[1].bytes
+@given(architectures(), workloads(), st.integers(1, 64), st.sampled_from(SIZES))
+def test_more_tokens_never_cost_less(architecture: Architecture, workload: Workload, target: int, more: str) -> None:
+    greater, longer = workload, target + 1 if more == "target_seq" else target
+    if more == "context":
+        workload = replace(workload, mode="decode")
+    if more != "target_seq":
+        greater = replace(workload, **{more: getattr(workload, more) + 1})
+    few, many = work_of(architecture, workload, target), work_of(architecture, greater, longer)
+    assert all(getattr(few, part) <= getattr(many, part) for part in FLOPS)
+
+
+@patient
+@given(
+    architectures(), workloads(), st.integers(1, 64), st.sampled_from(["batch", "seq", "target_seq"]),
+    st.sampled_from(["flash", "eager"]), st.sampled_from(["none", "selective", "full"]), st.integers(1, 3),
+)  # fmt: skip
+def test_more_tokens_never_take_less_memory(
+    architecture: Architecture, workload: Workload, target: int, more: str, attention: str, recompute: str, beams: int
+) -> None:
+    workload = replace(workload, mode="forward", context=0)
+    greater, longer = workload, target + 1 if more == "target_seq" else target
+    if more != "target_seq":
+        greater = replace(workload, **{more: getattr(workload, more) + 1})
+    few, many = lengths(architecture, workload, target), lengths(architecture, greater, longer)
+    held = [llmcalc.memory(architecture, **sizes, beams=beams, page=3) for sizes in (few, many)]
+    assert all(getattr(held[0], part) <= getattr(held[1], part) for part in SERVING)
+    settings = {"mode": "training", "attention": attention, "recompute": recompute}
+    trained = [llmcalc.memory(architecture, **sizes, **settings) for sizes in (few, many)]
+    assert all(getattr(trained[0], part) <= getattr(trained[1], part) for part in TRAINING)
+
+
+@patient
+@given(architectures(), st.integers(1, 64), st.integers(1, 4), st.sampled_from(["forward", "train", "decode"]))
+def test_a_corner_of_a_sweep_is_the_scalar(architecture: Architecture, seq: int, batch: int, mode: str) -> None:
+    axes = [Axis("seq", (1, seq)), Axis("batch", (batch, batch + 1))]
+    quantities = [f"flops.{part}" for part in FLOPS] + ["state.elements", "state.bytes", "params.active"]
+    quantities += [f"memory.{part}" for part in SERVING]
+    found = sweep(architecture, axes, quantities, {}, mode=mode, extend=True).values
+    sizes = {"seq": seq, "batch": batch, "extend": True}
+    answers = {
+        "flops": llmcalc.flops(architecture, **sizes, mode=mode),
+        "state": llmcalc.state(architecture, **sizes),
+        "memory": llmcalc.memory(architecture, **sizes),
+        "params": llmcalc.params(architecture),
+    }
+    for quantity in quantities:
+        group, part = quantity.split(".")
+        assert found[quantity][-1, 0] == pytest.approx(getattr(answers[group], part), rel=1e-15)
 
 
 @patient
@@ -78,3 +138,77 @@ def test_a_description_is_the_architecture(architecture: Architecture) -> None:
 def test_the_ranks_of_a_mesh_hold_the_experts_evenly(mesh: Mesh) -> None:
     assert mesh.ranks == mesh.data * mesh.tensor * mesh.pipeline * mesh.context
     assert mesh.expert_replicas * mesh.expert == mesh.data
+
+
+def replicas(row: Row, mesh: Mesh) -> int:
+    """How often each element of a tensor stands among the ranks that share the model, counted from its axes."""
+    expert = row.tensor.active is not None
+    ranks = (mesh.expert_tensor or mesh.tensor) if expert else mesh.tensor
+    divided = 1
+    for axis in row.tensor.axes:
+        length = row.declaration.axes[axis]
+        if axis in DIVIDED and ranks > 1:
+            divided = max(divided, length if axis in SCARCE and ranks % length == 0 else ranks)
+    return ranks // divided
+
+
+@st.composite
+def shared_models(draw: st.DrawFn) -> tuple[Architecture, Mesh]:
+    """An architecture whose sizes tensor- and expert-parallel ranks divide, for the most part, and such ranks."""
+    tensor, data = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    expert, split = draw(st.sampled_from([1, tensor])), draw(st.sampled_from([None, 1]))
+    mesh = Mesh(data=data * expert * tensor, tensor=tensor, expert=expert, expert_tensor=split)
+    return draw(architectures(multiple=tensor)), mesh
+
+
+@patient
+@given(shared_models())
+def test_ranks_hold_the_whole_and_its_named_replicas(drawn: tuple[Architecture, Mesh]) -> None:
+    """The ranks that share a model hold each tensor once, or as often as it is replicated among them, and padding."""
+    architecture, mesh = drawn
+    try:
+        found = llmcalc.memory(architecture, mode="training", seq=3, mesh=mesh)
+    except SizeError:  # sizes that follow from others, which the ranks do not divide
+        assume(False)
+    kept = [row for row in rows(architecture.stacks) if row.copies and not row.tensor.buffer]
+    shares = [mesh.share_of_weight(row.tensor, row.declaration, row.size) for row in kept]
+    for row, share in zip(kept, shares, strict=True):
+        expert = row.tensor.active is not None
+        ranks = (mesh.expert_tensor or mesh.tensor) * mesh.expert if expert else mesh.tensor
+        padding = 0
+        if "V" in row.tensor.axes and row.tensor.table != "other":
+            vocabulary = int(row.declaration.axes["V"])
+            padding = row.size // vocabulary * (mesh.padded(vocabulary) - vocabulary)
+        assert share * ranks == (row.size + padding) * replicas(row, mesh)
+    assert found.weights == BF16 * sum(share * row.copies for row, share in zip(kept, shares, strict=True))
+
+
+@patient
+@given(architectures(), st.sampled_from([1, 2, 5, 64]), st.integers(0, 3))
+def test_zero_divides_what_replicas_hold(architecture: Architecture, data: int, zero: int) -> None:
+    """All ranks together hold each divided state once, and what is not divided as often as there are ranks."""
+    alone = llmcalc.memory(architecture, mode="training", seq=3, extend=True)
+    found = llmcalc.memory(architecture, mode="training", seq=3, extend=True, mesh=Mesh(data=data, zero=zero))
+    for part, stage in (("optimizer", 1), ("gradients", 2), ("weights", 3)):
+        one, together = getattr(alone, part), getattr(found, part) * data
+        if zero >= stage:
+            assert one <= together < one + 2 * data  # whole bytes of what experts hold, and of the rest
+        else:
+            assert together == one * data
+
+
+@patient
+@given(architectures(), st.integers(1, 4), st.integers(1, 3), st.booleans())
+def test_stages_hold_all_layers(architecture: Architecture, stages: int, batches: int, interleaved: bool) -> None:
+    """Together they hold every layer once; a table that is tied across stages is on both."""
+    assume(len(architecture.stacks) == 1 and sum(run.count for run in architecture.main.runs) % stages == 0)
+    mesh = Mesh(pipeline=stages, micro_batches=batches, chunks=2 if interleaved and stages > 1 else 1)
+    found = llmcalc.memory(architecture, mode="training", seq=3, extend=True, mesh=mesh)
+    whole = llmcalc.memory(architecture, mode="training", seq=3, extend=True)
+    together = sum(stage.weights for stage in found.stages)
+    again = sum(row.size for row in rows(architecture.stacks) if not row.copies or shared_run(row))
+    assert whole.weights <= together <= whole.weights + 2 * stages * again
+
+
+def shared_run(row: Row) -> bool:
+    return row.entry.run is not None and row.entry.stack.runs[row.entry.run].shared
