@@ -48,7 +48,8 @@ class Mesh:
     def __post_init__(self) -> None:
         flags = {"dp": self.data, "tp": self.tensor, "pp": self.pipeline, "ep": self.expert, "cp": self.context}
         optional = {"etp": self.expert_tensor, "micro-batches": self.micro_batches}
-        flags |= {"chunks": self.chunks, **{flag: size for flag, size in optional.items() if size is not None}}
+        flags |= {"vocabulary-multiple": self.vocabulary_multiple, "chunks": self.chunks}
+        flags |= {**{flag: size for flag, size in optional.items() if size is not None}}
         for flag, size in flags.items():
             if type(size) is not int or size < 1:
                 raise SizeError(f"{flag} is {shown(size)}; it is a whole number from 1 on", where=f"--{flag}")

@@ -59,6 +59,10 @@ RECOMPUTE = Option(
 )  # fmt: skip
 DROPOUT = Option("--dropout", "dropout", "Training: with dropout.", kind=bool, default=False)
 GRADIENTS = Option("--gradients", "gradients", "Training: format of gradients (default: --dtype).", choices=PLAIN)
+BUFFER = Option(
+    "--gradient-buffer", "gradient_buffer", "Training: gradients stand in one buffer all the time (Megatron-LM).",
+    kind=bool, default=False,
+)  # fmt: skip
 NO_MASTER = Option("--no-master", "no_master", "Training: no fp32 copy of the weights.", kind=bool, default=False)
 CONVENTION = Option("--convention", "convention", "What transformers' eager code holds in torch.", choices=("torch",))
 MESH = (
@@ -71,11 +75,15 @@ MESH = (
     Option("--sp", "sp", "Training: sequence parallelism beside tensor parallelism.", kind=bool, default=False),
     Option("--zero", "zero", "Training: ZeRO stage: 1, 2 or 3 (FSDP).", kind=int, metavar="STAGE"),
     Option("--micro-batches", "micro_batches", "Training: micro-batches a step (else --pp).", kind=int, metavar="N"),
+    Option(
+        "--vocabulary-multiple", "vocabulary_multiple", "Pad the vocabulary to a multiple of this times --tp (default: "
+        "128, as Megatron-LM does).", kind=int, metavar="N",
+    ),
     Option("--chunks", "chunks", "Training: model chunks of a stage, interleaved.", kind=int, metavar="N"),
 )  # fmt: skip
 STORED = (WEIGHTS, ONLY, KEEP)
 SERVING = (CACHE, PAGED, PREFILL, BEAMS)
-STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, GRADIENTS, NO_MASTER, LORA_RANK, LORA_TARGETS)
+STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, GRADIENTS, BUFFER, NO_MASTER, LORA_RANK, LORA_TARGETS)
 ALL = (TRAINING, DTYPE, *STORED, *SERVING, *STEP, *MESH, CONVENTION)
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 TABLE = (*SIZES, *ALL, SET, *OUTPUT)
@@ -148,6 +156,7 @@ def arguments(given: dict[str, Any]) -> dict[str, Any]:
     words |= {name: given[name] for name in names if given[name] not in (None, [])}
     if training:
         words |= {"dropout": given["dropout"], "master": not given["no_master"]}
+        words["gradient_buffer"] = given["gradient_buffer"]
     return {**words, "mesh": mesh(given), "convention": given["convention"]}
 
 
@@ -158,6 +167,7 @@ def mesh(given: dict[str, Any]) -> Mesh:
     names = {
         "dp": "data", "tp": "tensor", "pp": "pipeline", "ep": "expert", "etp": "expert_tensor", "cp": "context",
         "zero": "zero", "micro_batches": "micro_batches", "chunks": "chunks",
+        "vocabulary_multiple": "vocabulary_multiple",
     }  # fmt: skip
     found = {field: given[name] for name, field in names.items() if given[name] is not None}
     return Mesh(**found, sequence=given["sp"])

@@ -30,6 +30,13 @@ def test_ranks_hold_the_whole_and_named_replicas(name, tensor, expert):
             assert not set(row.tensor.axes) & {"h", "f", "V", "H", "vh"} or set(row.tensor.axes) & REPLICATED_AXES
 
 
+@pytest.mark.parametrize(
+    ("multiple", "tensor", "rows"), [(128, 1, 50257), (128, 2, 50432), (128, 8, 51200), (1, 3, 50259)]
+)
+def test_a_vocabulary_is_padded_by_rule(multiple, tensor, rows):
+    assert Mesh(tensor=tensor, vocabulary_multiple=multiple).padded(50257) == rows
+
+
 @given(name=st.sampled_from(("gpt2-small", "llama3-8b", "mistral-7b-v0.1")), stages=st.sampled_from((1, 2, 4)))
 @settings(deadline=None)
 def test_stages_hold_all_layers(name, stages):
@@ -76,6 +83,7 @@ def test_sequence_parallel_ranks_share_every_activation(tensor, batch, seq):
         ({"chunks": 2}, "--chunks"),
         ({"data": -1}, "--dp"),
         ({"context": 1.5}, "--cp"),
+        ({"vocabulary_multiple": 0}, "--vocabulary-multiple"),
     ],
 )
 def test_ranks_that_do_not_divide_are_refused(mesh, flag):
