@@ -57,7 +57,6 @@ def parallel_memory(
     if len(architecture.stacks) > 1:
         raise InputError("a pipeline through more than one stack is not modelled", where="--pp")
     stack = architecture.stacks[0]
-    batches = mesh.micro_batches or mesh.pipeline
     found = []
     for stage, runs in enumerate(_split(stack, mesh.pipeline)):
         part = Stack(
@@ -69,7 +68,7 @@ def parallel_memory(
             stack.role,
         )
         slice_ = Architecture(architecture.name, (part,), layout=architecture.layout)
-        found.append(training_memory(slice_, workload, policy, recipe, mesh, in_flight(mesh, stage, batches)))
+        found.append(training_memory(slice_, workload, policy, recipe, mesh, in_flight(mesh, stage, mesh.batches)))
     return ParallelMemory(mesh, tuple(found))
 
 

@@ -70,6 +70,11 @@ class Mesh:
         return self.data * self.tensor * self.pipeline * self.context
 
     @property
+    def batches(self) -> int:
+        """Micro-batches of a step."""
+        return self.micro_batches or self.pipeline
+
+    @property
     def replicas(self) -> int:
         """Ranks that hold the same tensors, those of experts aside."""
         return self.data * self.context

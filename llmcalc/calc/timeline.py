@@ -5,7 +5,9 @@ forward -> loss -> backward, block by block (recomputed where the policy says so
 What ZeRO divides is whole for a while. Modelled is PyTorch's ``fully_shard``, called on every block and then on the
 model [zhao2023]: a block is one group, all that stands outside of the blocks another. The weights of the latter are
 gathered from the forward to the end of the backward pass, where its gradients are reduced. While a block is computed
-backwards, the one before it is gathered, and the gradients of the one behind it are reduced.
+backwards, the one before it is gathered, and the gradients of the one behind it are reduced. In a pipeline all weights
+of a stage stay gathered, and its gradients whole, until the last micro-batch, as in torchtitan: to gather and reduce
+them for each micro-batch would be slow.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ class Loss(NamedTuple):
 
 class Fixed(NamedTuple):
     """What does not change during the step, the temporaries of the optimizer and of tied tables, and the activations of
-    other micro-batches that wait for their backward pass.
+    other micro-batches that wait for their backward pass. ``first`` are gradients that are there from the start: in a
+    buffer, or of earlier micro-batches; ``gathered`` weights that are whole throughout.
     """
 
     weights: int
@@ -73,14 +76,15 @@ class Fixed(NamedTuple):
     optimizer_transient: int
     table_transient: int
     waiting: int = 0
-    buffered: bool = False
+    first: int = 0
+    gathered: int = 0
 
 
 def moments(segments: list[Segment], loss: Loss, fixed: Fixed) -> Iterator[Moment]:
     """Every moment that can be the largest, in the order of time."""
     held = sum(segment.kept * segment.count for segment in segments) + loss.kept + fixed.waiting
-    first = fixed.all_gradients if fixed.buffered else 0
-    outside = sum(segment.gathered for segment in segments if segment.outside)
+    first = fixed.first
+    outside = fixed.gathered + sum(segment.gathered for segment in segments if segment.outside)
     blocks = [segment for segment in segments if not segment.outside]
     last = blocks[-1].gathered if blocks else 0
     yield Moment("forward", fixed.weights, outside + last, first, fixed.optimizer, held, 0)
@@ -95,16 +99,15 @@ def moments(segments: list[Segment], loss: Loss, fixed: Fixed) -> Iterator[Momen
             held -= segment.kept
             gathered = outside + _gathered(segment, blocks[-1:], first=number == segment.count - 1)
             for kept, transient, done in peaks:
-                fresh = 0 if fixed.buffered else done
-                total = gradients + waiting + reduced + fresh
+                total = gradients + waiting + reduced + (done if segment.whole or not first else 0)
                 label = f"backward of {segment.label}"
                 yield Moment(label, fixed.weights, gathered, total, fixed.optimizer, held + kept, transient)
             if segment.whole and segment.outside:
                 waiting += segment.whole
-            elif not fixed.buffered:
-                gradients, reduced = gradients + segment.gradients, segment.whole
+            else:
+                gradients, reduced = gradients + (0 if first else segment.gradients), segment.whole
     if fixed.table_transient:
-        tables = gradients + waiting + reduced if waiting else fixed.all_gradients
+        tables = gradients + waiting + reduced if waiting else first or fixed.all_gradients
         label, transient = "gradient of the token table", fixed.table_transient
         yield Moment(label, fixed.weights, outside, tables, fixed.optimizer, 0, transient)
     transient = fixed.optimizer_transient

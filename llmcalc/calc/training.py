@@ -9,13 +9,15 @@ from typing import Any
 from ..core.architecture import Architecture, Stack, declare
 from ..core.record import record
 from ..core.workload import Workload, symbols
-from .held import Part, Place, parts, sizes
+from .held import Part, Place, Sizes, parts, sizes
 from .params import params
 from .policy import SINGLE, Policy
 from .recipe import Recipe
 from .shard import Mesh
 from .timeline import Fixed, Loss, Moment, Segment, moments
 from .trace import Trace
+
+DIVIDED_OPTIMIZER, DIVIDED_GRADIENTS, DIVIDED_WEIGHTS = 1, 2, 3  # from which ZeRO stage on
 
 
 @record
@@ -80,21 +82,33 @@ def training_memory(
     if policy.convention == "torch" and architecture.layout:  # the optimizer steps over tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))
         held = held._replace(largest=max(map(prod, shapes)))
-    weights = held.weights.on(mesh, mesh.zero >= 3)
-    gradients = held.gradients.on(mesh, mesh.zero >= 2)
-    optimizer = held.optimizer.on(mesh, mesh.zero >= 1)
+    weights = held.weights.on(mesh, mesh.zero >= DIVIDED_WEIGHTS)
+    gradients = held.gradients.on(mesh, mesh.zero >= DIVIDED_GRADIENTS)
+    optimizer = held.optimizer.on(mesh, mesh.zero >= DIVIDED_OPTIMIZER)
     places, loss = _segments(architecture, workload, policy, mesh)
     segments = (
-        _divided(places, parts(architecture, recipe, mesh), recipe, mesh) if mesh.zero >= 2 else list(places.values())
+        _divided(places, parts(architecture, recipe, mesh), recipe, mesh)
+        if mesh.zero >= DIVIDED_GRADIENTS
+        else list(places.values())
     )
     table = held.table * recipe.gradients
     blocks = sum(segment.kept * segment.count for segment in segments)
     waiting = max(-(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1]), 0)
     temporaries = recipe.temporaries * held.largest * recipe.weights
-    fixed = Fixed(weights, optimizer, gradients, temporaries, 2 * table, waiting, recipe.buffered)
+    first, gathered = _there(held, recipe, mesh, gradients)
+    fixed = Fixed(weights, optimizer, gradients, temporaries, 2 * table, waiting, first, gathered)
     timeline = tuple(moments(segments, loss, fixed))
     kept = blocks + waiting + loss.kept
     return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, kept)
+
+
+def _there(held: Sizes, recipe: Recipe, mesh: Mesh, gradients: int) -> tuple[int, int]:
+    """Gradients that are there when a micro-batch begins, and weights that are gathered throughout."""
+    piped = mesh.pipeline > 1
+    gathered = held.weights.whole(mesh) if piped and mesh.zero >= DIVIDED_WEIGHTS else 0
+    if recipe.buffered or (mesh.batches > 1 and not piped):
+        return gradients, gathered
+    return held.gradients.on(mesh, divided=False) if mesh.batches > 1 else 0, gathered
 
 
 def _divided(places: dict[Place, Segment], held: dict[Place, Part], recipe: Recipe, mesh: Mesh) -> list[Segment]:
@@ -102,11 +116,11 @@ def _divided(places: dict[Place, Segment], held: dict[Place, Part], recipe: Reci
     found = []
     for place, segment in places.items():
         part = held.get(place, Part())
-        whole = 0 if recipe.buffered else part.made.whole(mesh)
+        whole = 0 if recipe.buffered or mesh.pipeline > 1 else part.made.whole(mesh)
         if whole and not segment.outside:
             own = part.gradients.on(mesh, divided=True)
             segment = segment._replace(gradients=-(-own // segment.count) if segment.shared else own)
-        gathered = part.weights.whole(mesh) if mesh.zero >= 3 else 0
+        gathered = part.weights.whole(mesh) if mesh.zero >= DIVIDED_WEIGHTS and mesh.pipeline == 1 else 0
         found.append(segment._replace(gathered=gathered, whole=whole))
     return found
 

@@ -71,6 +71,27 @@ def test_one_rank_gathers_nothing(zero):
     assert timeline(model, zero=zero) == timeline(model)
 
 
+@pytest.mark.parametrize("zero", [2, 3])
+def test_a_stage_of_a_pipeline_reduces_at_the_end(zero):
+    """Weights are gathered once, gradients of all micro-batches are whole: 3 blocks and, in stage 0, the tables."""
+    model = llmcalc.load("gpt3", overrides=("n_layers=6", *SIZES[1:]))
+    (block, *_), rest = blocks_and_rest(model)
+    stage = llmcalc.memory(model, mode="training", batch=1, seq=31, mesh=Mesh(data=7, pipeline=2, zero=zero)).stages[0]
+    whole = 3 * block + rest - 2 * BYTES * 96  # the final norm is in the last stage
+    *moments, last = stage.timeline
+    assert {moment.gathered for moment in moments} == {whole if zero == 3 else 0}
+    assert {moment.gradients for moment in moments} == {whole}
+    assert (last.gathered, last.gradients) == (0, -(-whole // 7))
+
+
+def test_gradients_of_earlier_micro_batches_are_there():
+    model = llmcalc.load("gpt3", overrides=SIZES)
+    whole = BYTES * llmcalc.params(model).total
+    assert timeline(model)[0].gradients == 0
+    assert {moment.gradients for moment in timeline(model, micro_batches=2)} == {whole}
+    assert timeline(model, micro_batches=2, data=7, zero=2)[0].gradients == -(-whole // 7)
+
+
 def test_experts_that_no_other_rank_holds_are_not_gathered():
     model = llmcalc.load(
         "mixtral-8x7b", overrides=("n_layers=3", "d_model=96", "n_heads=6", "n_kv_heads=3", "d_ff=101", "vocab=211")
