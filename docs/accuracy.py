@@ -172,7 +172,7 @@ def checkpointed() -> Iterator[Row]:
 
 
 def checkpointed_by_operation() -> Iterator[Row]:
-    """Checkpointing by operation, which keeps the results of some, is not modelled: each run stands twice, as if nothing
+    """Checkpointing by operation, which keeps some results, is not modelled: each run stands twice, as if nothing
     and as if everything were computed again.
     """
     for recompute in ("none", "full"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -125,6 +126,17 @@ class Flops(Shown):
         return int(self.values["b"]) * int(self.values["q"] + self.values["n"])
 
     @cached_property
+    def even_matmul(self) -> int:
+        """``matmul`` if every expert that a router can choose, those that compute nothing included, were chosen alike.
+
+        Where there are such experts, ``matmul`` is that of tokens that choose none of them: an upper bound.
+        """
+        saved = Fraction(0)
+        for (idle, scored), group in grouped(self.works, _idle).items():
+            saved += Fraction(self.of(group).matmul * idle, scored)
+        return self.matmul - round(saved)
+
+    @cached_property
     def by_component(self) -> dict[str, Count]:
         """FLOPs by what they are for: ``attention``, ``attention core`` (scores and mix), ``mlp``, ``head`` ..."""
         found = {name: self.of(group) for name, group in grouped(self.works, component).items()}
@@ -167,6 +179,7 @@ class Flops(Shown):
             "other": self.other,
             "forward": self.forward,
             "backward": self.backward,
+            "even_matmul": self.even_matmul,
             "tokens": self.tokens,
             "closed_form": str(self.matmul_form),
             "by_component": {name: _plain(count) for name, count in self.by_component.items()},
@@ -210,6 +223,13 @@ def grouped(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, list
     for work in found:
         groups.setdefault(key(work), []).append(work)
     return groups
+
+
+def _idle(work: Work) -> tuple[int, int]:
+    """Of a routed expert's work: the experts that compute nothing, and all that the router chooses among."""
+    layer = work.entry.layer
+    idle = int(getattr(layer, "n_zero_experts", 0)) if component(work) == "routed experts" else 0
+    return idle, idle + int(getattr(layer, "n_experts", 1))
 
 
 def _place(work: Work) -> tuple[str, str, int | None]:

@@ -12,7 +12,7 @@ from ..core.errors import UnsupportedError
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
 from .model import structure, title, warnings
-from .numbers import ABOUT
+from .numbers import ABOUT, exact
 from .workload import formula_note, workload_inputs, workload_line
 
 UNIT = "FLOPs"
@@ -30,7 +30,7 @@ def flops_document(result: Flops, counted: Params, by: str = "component", recomp
     """The document of a step's FLOPs; ``recompute`` adds what a backward pass computes again."""
     architecture = result.architecture
     breakdown = {"component": _by_component, "layer": _by_layer}[by]
-    notes = (formula_note("matmul of the forward pass", result.matmul_form), *architecture.notes)
+    notes = (formula_note("matmul of the forward pass", result.matmul_form), *_bound(result), *architecture.notes)
     return Document(
         title(architecture),
         lambda: _record(result, counted, by, recompute),
@@ -40,6 +40,14 @@ def flops_document(result: Flops, counted: Params, by: str = "component", recomp
         tables=(breakdown(result), *_published(result)),
         notes=notes,
     )
+
+
+def _bound(result: Flops) -> list[str]:
+    """A line where the work depends on what tokens choose."""
+    if result.even_matmul == result.matmul:
+        return []
+    even = exact(result.even_matmul)
+    return [f"matmul is an upper bound: some experts compute nothing; were all chosen alike, it would be {even}"]
 
 
 def rule_of_thumb(result: Flops, counted: Params) -> int:
@@ -77,7 +85,7 @@ def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:
     train = result.workload.mode == "train"
     facts = [
         Fact("total", result.total, UNIT),
-        Fact("matmul", result.matmul, UNIT, "exact"),
+        Fact("matmul", result.matmul, UNIT, "exact" if result.even_matmul == result.matmul else "at most"),
         Fact("other", result.other, UNIT, "modelled"),
     ]
     if train:
@@ -141,6 +149,6 @@ def _record(result: Flops, counted: Params, by: str, recompute: str) -> dict[str
         "per_token": _share(result.total, result.tokens),
         "rule_of_thumb": rule_of_thumb(result, counted),
         "published_conventions": published(result),
-        "notes": list(architecture.notes),
+        "notes": [*_bound(result), *architecture.notes],
     }
     return envelope("flops", {**inputs, "conventions": CONVENTIONS}, data)
