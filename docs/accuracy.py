@@ -60,7 +60,9 @@ def source(name: str) -> str:
 
 
 def simumax() -> Iterator[Row]:
-    """Gradients in one fp32 buffer, a distributed optimizer, sequence parallelism with tensor parallelism."""
+    """Gradients in one fp32 buffer, a distributed optimizer, sequence parallelism with tensor parallelism, a fused
+    cross-entropy.
+    """
     for row in read("simumax_b200.csv"):
         preset, *changes = SIMUMAX[row["model"]]
         sizes = {name: int(row[name]) for name in ("tp", "pp", "ep", "cp", "dp", "seq", "micro_batch", "micro_batches")}
@@ -80,6 +82,7 @@ def simumax() -> Iterator[Row]:
             mode="training",
             batch=sizes["micro_batch"],
             seq=sizes["seq"],
+            loss="fused",
             gradients="fp32",
             gradient_buffer=True,
             mesh=mesh,
@@ -193,9 +196,9 @@ SECTIONS = {
     "Megatron-LM on B200, cut models": (
         "simumax_b200.csv",
         simumax,
-        "The measured runs fuse the cross-entropy with the logits, so that the fp32 temporaries of the loss, which are "
-        "predicted, are not made: this is most of the excess in the models with few layers, and all of it at 131,072 "
-        "tokens. What is missing elsewhere is communication buffers and the copies that Transformer Engine keeps.",
+        "Too low are above all the models of 405B's width: Transformer Engine keeps a placeholder gradient for each shape "
+        "of a weight, as the source's notes say, which together are the weights of one layer in bf16 (6 GiB over tp "
+        "ranks). That and communication buffers are not modelled.",
     ),
     "Megatron-LM, Llama-2-7B": (
         "megatron_llama2.csv",

@@ -23,6 +23,7 @@ from .lookup import number_format, weight_formats
 
 ATTENTION = ("flash", "eager")
 RECOMPUTE = ("none", "selective", "full")
+LOSS = ("eager", "fused")
 _PLAIN = ("fp32", "bf16", "fp16")
 
 
@@ -45,6 +46,7 @@ def memory(
     attention: str = "flash",
     recompute: str = "none",
     dropout: bool = False,
+    loss: str = "eager",
     gradients: str | None = None,
     gradient_buffer: bool = False,
     master: bool = True,
@@ -77,6 +79,7 @@ def memory(
         attention: ``flash`` or ``eager``.
         recompute: ``none``, ``selective`` or ``full``.
         dropout: whether dropout is active.
+        loss: ``eager``, or ``fused``: one kernel turns the logits into their gradient.
         mesh: how ranks share the work.
         convention: ``torch``: everything in ``dtype``, no master copy, as transformers' eager code runs in torch.
         lora_rank: training: adapters of this rank are trained, and nothing else; the weights beside them are stored as
@@ -102,6 +105,7 @@ def memory(
         return inference_memory(architecture, workload, chosen, kept, width, mesh, prefill, convention)
     _known("attention", attention, ATTENTION)
     _known("recompute", recompute, RECOMPUTE)
+    _known("loss", loss, LOSS)
     _known("dtype", dtype, _PLAIN)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
@@ -111,7 +115,7 @@ def memory(
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
     recipe = _recipe(width, optimizer, gradients or dtype, master and not adapters, convention)
     recipe = replace(recipe, adapters=adapters, frozen=frozen, buffered=gradient_buffer)
-    policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention, adapters)
+    policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention, adapters, loss)
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 
 

@@ -22,6 +22,8 @@ class Policy:
         gradient_bytes: width of the weights' gradients.
         convention: None, or ``torch``.
         adapters: what is trained instead of the weights: a contraction with a frozen weight keeps nothing for it.
+        loss: ``eager`` (log-probabilities and their gradients are tensors) or ``fused`` (a kernel keeps the logits, and
+            writes their gradient in their place).
     """
 
     attention: str = "flash"
@@ -31,6 +33,7 @@ class Policy:
     gradient_bytes: int = HALF
     convention: str | None = None
     adapters: Adapters | None = None
+    loss: str = "eager"
 
 
 class Kept(NamedTuple):

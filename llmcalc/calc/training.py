@@ -168,10 +168,13 @@ def _outside(stack: Stack, section: str, trace: Trace) -> Segment:
 
 
 def _loss(stack: Stack, trace: Trace, policy: Policy) -> Loss | None:
-    """Cross-entropy keeps the log-probabilities; its backward pass makes two tensors as large."""
+    """Cross-entropy keeps the log-probabilities; its backward pass makes two tensors as large. A fused kernel keeps the
+    logits as they are, and makes none.
+    """
     head = next((layer for _, layer in stack.outputs if layer.kind() == "head"), None)
     if head is None:
         return None
     width = SINGLE if getattr(head, "loss_in_fp32", True) else policy.bytes
-    size = trace.size(("b", "q", "V"), declare(head), width)
-    return Loss(size, 2 * size)
+    fused = policy.loss == "fused"
+    size = trace.size(("b", "q", "V"), declare(head), policy.bytes if fused else width)
+    return Loss(size, 0 if fused else 2 * size)

@@ -58,6 +58,10 @@ RECOMPUTE = Option(
     choices=("none", "selective", "full"),
 )  # fmt: skip
 DROPOUT = Option("--dropout", "dropout", "Training: with dropout.", kind=bool, default=False)
+LOSS = Option(
+    "--loss", "loss", "Training: cross-entropy by operations, or by one kernel that turns logits into their gradient "
+    "(default: eager).", choices=("eager", "fused"),
+)  # fmt: skip
 GRADIENTS = Option("--gradients", "gradients", "Training: format of gradients (default: --dtype).", choices=PLAIN)
 BUFFER = Option(
     "--gradient-buffer", "gradient_buffer", "Training: gradients stand in one buffer all the time (Megatron-LM).",
@@ -83,7 +87,7 @@ MESH = (
 )  # fmt: skip
 STORED = (WEIGHTS, ONLY, KEEP)
 SERVING = (CACHE, PAGED, PREFILL, BEAMS)
-STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, GRADIENTS, BUFFER, NO_MASTER, LORA_RANK, LORA_TARGETS)
+STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, LOSS, GRADIENTS, BUFFER, NO_MASTER, LORA_RANK, LORA_TARGETS)
 ALL = (TRAINING, DTYPE, *STORED, *SERVING, *STEP, *MESH, CONVENTION)
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 TABLE = (*SIZES, *ALL, SET, *OUTPUT)
@@ -151,7 +155,7 @@ def arguments(given: dict[str, Any]) -> dict[str, Any]:
         raise InputError("sequence parallelism goes with tensor parallelism", where="--sp", hint="add --tp N")
     words: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": given["dtype"]}
     serving = tuple(option.name for option in SERVING)
-    step = ("optimizer", "attention", "recompute", "gradients", "lora_rank", "lora_targets")
+    step = ("optimizer", "attention", "recompute", "loss", "gradients", "lora_rank", "lora_targets")
     names = ("weights", "only", "keep", *(step if training else serving))
     words |= {name: given[name] for name in names if given[name] not in (None, [])}
     if training:

@@ -208,6 +208,7 @@ def _settings(result: ParallelMemory) -> tuple[str, ...]:
     policy, recipe = result.worst.policy, result.worst.recipe
     words = [recipe.name, f"attention {policy.attention}", f"recompute {policy.recompute}"]
     words += ["dropout"] if policy.dropout else []
+    words += ["loss fused"] if policy.loss == "fused" else []
     mesh = mesh_line(result.mesh)
     return (f"training: {' · '.join(words)}", *([f"{mesh}: figures of one rank of the worst stage"] if mesh else []))
 

@@ -113,6 +113,18 @@ def test_shared_blocks_are_gathered_once():
     assert gathered == {rest + block}
 
 
+def test_a_fused_loss_keeps_logits_alone():
+    """[211 of vocabulary]: log-probabilities and two gradients in fp32, or the logits in bf16."""
+    model = llmcalc.load("gpt3", overrides=SIZES)
+    eager, fused = (
+        llmcalc.memory(model, mode="training", batch=1, seq=31, loss=loss).worst for loss in ("eager", "fused")
+    )
+    logits = 31 * 211
+    assert eager.activations - fused.activations == (4 - BYTES) * logits
+    losses = [next(moment for moment in found.timeline if moment.phase == "loss") for found in (eager, fused)]
+    assert [moment.transient for moment in losses] == [2 * 4 * logits, 0]
+
+
 MODELS = ("gpt2-small", "t5-small", "mixtral-8x7b", "albert-base-v2", "jamba", "deepseek-v2-lite")
 
 

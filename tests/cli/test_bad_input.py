@@ -39,6 +39,8 @@ EVERYWHERE = {
     ("gpt3", "--sp"): (TRAINING, "add --tp N"),
     ("gpt3", "--optimizer adamm"): (TRAINING, "did you mean adamw"),
     ("gpt3", "--lora-rank 0"): (TRAINING, "--lora-rank: rank is 0"),
+    ("gpt3", "--loss fusd"): (TRAINING, "did you mean fused?"),
+    ("gpt3", "--loss fused"): (SERVING, "--loss: has no meaning in serving"),
     ("gpt3", "--beams 2"): (TRAINING, "--beams: has no meaning in a training step"),
     ("gpt3", "--micro-batches 0 "): (SERVING, "--micro-batches: has no meaning in serving"),
     ("gpt3", "--lora-rank 0 "): (SERVING, "--lora-rank: has no meaning in serving"),
