@@ -196,8 +196,8 @@ SECTIONS = {
     "Megatron-LM on B200, cut models": (
         "simumax_b200.csv",
         simumax,
-        "Too low are above all the models of 405B's width: Transformer Engine keeps a placeholder gradient for each shape "
-        "of a weight, as the source's notes say, which together are the weights of one layer in bf16 (6 GiB over tp "
+        "Too low are above all the models of 405B's width: Transformer Engine keeps a placeholder gradient for each "
+        "shape of a weight, as the source's notes say, together the weights of one layer in bf16 (6 GiB over tp "
         "ranks). That and communication buffers are not modelled.",
     ),
     "Megatron-LM, Llama-2-7B": (
