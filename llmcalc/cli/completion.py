@@ -49,6 +49,13 @@ def swept() -> list[str]:
     return list(QUANTITIES)
 
 
+def model_types() -> list[str]:
+    """Families of configs that are understood."""
+    from ..importers.hf.families import names
+
+    return sorted(names())
+
+
 SOURCES: dict[str, Callable[[], list[str]]] = {
     "models": models,
     "layouts": layouts,
@@ -56,6 +63,7 @@ SOURCES: dict[str, Callable[[], list[str]]] = {
     "formats": formats,
     "swept": swept,
     "accelerators": accelerators,
+    "model_types": model_types,
 }
 
 

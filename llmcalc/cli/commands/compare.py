@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..options import BATCH, EXTEND, OUTPUT, SEQ, SET
+from typing import Any
+
+from ..options import BATCH, EXTEND, OUTPUT, READING, SEQ
 from ..spec import Argument, Command
 
 MODELS = Argument("models", "Two or more models; the first is what the others are measured by.", 2, True, "models")
@@ -13,22 +15,22 @@ def run(
     batch: int,
     seq: int | None,
     extend: bool,
-    overrides: list[str],
     form: str | None,
     as_json: bool,
+    **reading: Any,
 ) -> int:
     """Count all of them, and print."""
     from ...answers import memory
     from ...calc.flops import flops
     from ...calc.inference import InferenceMemory
     from ...calc.params import params
-    from ...loading import load
+    from ...loading import load_all
     from ...report.compare import Costs, compare_document
     from ...report.workload import usual_seq
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
-    architectures = [load(model, overrides=overrides) for model in models]
+    architectures = load_all(models, **reading)
     length = seq if seq is not None else min(map(usual_seq, architectures))
     costs = []
     for architecture in architectures:
@@ -43,7 +45,7 @@ def run(
 COMMAND = Command(
     "compare",
     "Set models side by side: structure and every quantity.",
-    (MODELS, BATCH, SEQ, EXTEND, SET, *OUTPUT),
+    (MODELS, BATCH, SEQ, EXTEND, *READING, *OUTPUT),
     run,
     "llmcalc compare bert palm",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..memory_options import ALL, arguments
-from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..options import BATCH, EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ, reading
 from ..spec import Argument, Command, Option
 from .flops import CONTEXT, LOGITS, MODE
 from .sweep import PAIRS
@@ -29,7 +29,6 @@ def run(
     quantity: str,
     depth: int | None,
     select: str | None,
-    overrides: list[str],
     form: str | None,
     as_json: bool,
     **given: Any,
@@ -49,7 +48,7 @@ def run(
         if option not in _MEANT[quantity] and given[option.name] != usual:
             raise InputError(f"{quantity} does not depend on it", where=option.flag, hint="leave it out")
     chosen = chosen_format(form, as_json)
-    architecture = load(model, overrides=overrides)
+    architecture = load(model, **reading(given))
     tree, workload = derive(architecture, quantity, given)
     write(explain_document(architecture, quantity, tree, depth, select, workload), chosen)
     return 0
@@ -86,7 +85,7 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
 COMMAND = Command(
     "explain",
     "Show how a number is made: formulas, values, sources.",
-    (MODEL, QUANTITY, DEPTH, SELECT, *LENGTHS, *STEP, *ALL, SET, *OUTPUT),
+    (MODEL, QUANTITY, DEPTH, SELECT, *LENGTHS, *STEP, *ALL, *READING, *OUTPUT),
     run,
     "llmcalc explain gpt3 params --depth 2",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
 from ..memory_options import ALL, arguments
-from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..options import BATCH, EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ, reading
 from ..spec import Argument, Command, Option
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def run(
     seq: int | None,
     target_seq: int | None,
     extend: bool,
-    overrides: list[str],
     form: str | None,
     as_json: bool,
     **given: Any,
@@ -73,7 +72,7 @@ def run(
     kept = read_size(reserve, "--reserve", held)
     if kept >= held:
         raise InputError("the reserve takes all the memory", where="--reserve", hint="give less")
-    architecture = load(model, overrides=overrides)
+    architecture = load(model, **reading(given))
     length = seq if seq is not None else usual_seq(architecture)
     words |= {"batch": batch, "seq": length, "target_seq": target_seq, "extend": extend}
     budget = {"memory_bytes": held, "reserve": kept, "count": count}
@@ -140,7 +139,7 @@ COMMAND = Command(
     "fit",
     "Tell whether a model fits on accelerators, and the most that does.",
     (
-        MODEL, TIMES, GPU, GPU_MEMORY, RESERVE, SOLVE, BATCH, SEQ, TARGET_SEQ, EXTEND, *ALL, SET, *OUTPUT,
+        MODEL, TIMES, GPU, GPU_MEMORY, RESERVE, SOLVE, BATCH, SEQ, TARGET_SEQ, EXTEND, *ALL, *READING, *OUTPUT,
     ),
     run,
     "llmcalc fit llama3-70b --gpu h100:4 --solve seq",

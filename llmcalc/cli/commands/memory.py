@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory_options import ALL, arguments
-from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..options import BATCH, EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ, reading
 from ..spec import Command
 
 
@@ -15,7 +15,6 @@ def run(
     seq: int | None,
     target_seq: int | None,
     extend: bool,
-    overrides: list[str],
     form: str | None,
     as_json: bool,
     **given: Any,
@@ -30,7 +29,7 @@ def run(
 
     chosen = chosen_format(form, as_json)
     words = arguments(given)
-    architecture = load(model, overrides=overrides)
+    architecture = load(model, **reading(given))
     length = seq if seq is not None else usual_seq(architecture)
     words |= {"batch": batch, "seq": length, "target_seq": target_seq, "extend": extend}
     result = memory(architecture, **words)
@@ -44,7 +43,7 @@ def run(
 COMMAND = Command(
     "memory",
     "Add up the memory of serving or of a training step.",
-    (MODEL, BATCH, SEQ, TARGET_SEQ, EXTEND, *ALL, SET, *OUTPUT),
+    (MODEL, BATCH, SEQ, TARGET_SEQ, EXTEND, *ALL, *READING, *OUTPUT),
     run,
     "llmcalc memory llama3-8b --weights q4_k_m --seq 8192",
 )

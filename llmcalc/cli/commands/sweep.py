@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory_options import ALL, arguments
-from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..options import BATCH, EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ, reading
 from ..spec import Argument, Command, Option
 from .flops import CONTEXT, LOGITS, MODE
 
@@ -34,7 +34,6 @@ def run(
     pairs: str,
     logits: str,
     extend: bool,
-    overrides: list[str],
     form: str | None,
     as_json: bool,
     **given: Any,
@@ -52,7 +51,7 @@ def run(
         raise InputError("sweep needs something that varies", where="--over", hint="such as --over seq=1k..32k:x2")
     axes = [read_axis(text) for text in over]
     words = arguments(given)
-    architecture = load(model, overrides=overrides)
+    architecture = load(model, **reading(given))
     length = seq if seq is not None else 1 if mode == "decode" else usual_seq(architecture)
     result = sweep(
         architecture, axes, quantities, words, batch=batch, seq=length, mode=mode, context=context or 0,
@@ -66,7 +65,7 @@ COMMAND = Command(
     "sweep",
     "Evaluate quantities over many workloads.",
     (
-        MODEL, QUANTITY, OVER, BATCH, SEQ, MODE, CONTEXT, TARGET_SEQ, PAIRS, LOGITS, EXTEND, *ALL, SET, *OUTPUT,
+        MODEL, QUANTITY, OVER, BATCH, SEQ, MODE, CONTEXT, TARGET_SEQ, PAIRS, LOGITS, EXTEND, *ALL, *READING, *OUTPUT,
     ),
     run,
     "llmcalc sweep llama3-8b flops.total state.bytes --over seq=1k..1M:x2",
