@@ -45,6 +45,12 @@ def _expectation(item: Any, path: tuple[Any, ...]) -> Expectation:
     return Expectation(value=value, tolerance=tolerance, **texts)
 
 
+def written(figure: Expectation) -> dict[str, Any]:
+    """A published figure as a file says it."""
+    said = {key: getattr(figure, key) for key in _KEYS}
+    return {key: value for key, value in said.items() if key in _NEEDED or value}
+
+
 def _ratio(value: Any) -> Any:
     if isinstance(value, str) and value.endswith("%"):
         with suppress(ValueError):

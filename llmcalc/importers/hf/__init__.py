@@ -14,6 +14,7 @@ from typing import Any
 from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
 from .config import Config
+from .naming import told_apart
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
@@ -56,7 +57,7 @@ def load_config(
         raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=_way_out(data))
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     try:
-        architecture = entry.read(config)
+        architecture = told_apart(entry.read(config))
         config.check_all_read()
     except InputError as error:
         raise error.at(where) from None
