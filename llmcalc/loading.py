@@ -49,8 +49,14 @@ def load_all(
     allow_unknown: Sequence[str] = (),
 ) -> list[Architecture]:
     """The architectures of several sources, read alike; what concerns configs must find one among them."""
-    reading = Reading(overrides, as_, allow_unknown)
-    found = [_load(source, reading) for source in sources]
+    return load_each([(source, overrides) for source in sources], as_=as_, allow_unknown=allow_unknown)
+
+
+def load_each(
+    sources: Sequence[tuple[Any, Sequence[str]]], *, as_: str | None = None, allow_unknown: Sequence[str] = ()
+) -> list[Architecture]:
+    """The architectures of several sources, each with overrides of its own."""
+    found = [_load(source, Reading(overrides, as_, allow_unknown)) for source, overrides in sources]
     if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
         flag = "--as" if as_ else "--allow-unknown"
         raise InputError(f"says how a config.json is read, and {found[0].name} is none", where=flag)

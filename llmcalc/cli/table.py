@@ -12,6 +12,8 @@ COMMANDS = {
     "fit": ("fit", "Tell whether a model fits on accelerators, and the most that does."),
     "sweep": ("sweep", "Evaluate quantities over many workloads."),
     "compare": ("compare", "Set models side by side: structure and every quantity."),
+    "diff": ("diff", "Show where two architectures differ."),
+    "import": ("import_preset", "Write a model as a preset file."),
     "explain": ("explain", "Show how a number is made: formulas, values, sources."),
     "formats list": ("formats_list", "List number formats and mixtures of them."),
     "hardware list": ("hardware_list", "List the accelerators."),

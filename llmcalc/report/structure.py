@@ -113,7 +113,7 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
         usual = value == entry.default or (entry.default is None and alike)
         if size:
             sizes[entry.name] = value
-        name = _paper_name(layer, entry.name, value) if size else entry.name
+        name = paper_name(layer, entry.name, value) if size else entry.name
         yield Key(layer.kind(), name), value, Trait({}, size, size and usual)
 
 
@@ -124,7 +124,7 @@ def _sort(name: str) -> str:
     return "width" if name.startswith("d_") or name.endswith("_dim") else name
 
 
-def _paper_name(layer: Layer, field: str, value: int) -> str:
+def paper_name(layer: Layer, field: str, value: int) -> str:
     """The field's name, or that of the one axis that it is the length of (``rows`` of a token table: ``vocab``)."""
     if field in NAMES.values():
         return field
@@ -160,9 +160,10 @@ def _text(values: Mapping[Any, int], n_layers: int) -> str:
             return f"{min(values)}…{max(values)} ({len(values)} values)"
         except TypeError:
             return f"{len(values)} values"
-    shown = (f"{_word(value)} ×{count}" if 0 < count < n_layers else _word(value) for value, count in values.items())
+    shown = (f"{word(value)} ×{count}" if 0 < count < n_layers else word(value) for value, count in values.items())
     return ", ".join(shown)
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """A value of a field as people read it."""
     return {True: "yes", False: "no", None: "none"}[value] if value is None or type(value) is bool else str(value)

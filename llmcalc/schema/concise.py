@@ -11,7 +11,7 @@ from .. import layers
 from ..core.errors import InputError
 from ..core.layer import Layer
 from ..core.record import fields
-from .build import ROLES
+from .build import BRANCH_NORMS, ROLES
 from .envelope import STATUSES
 from .order_text import spelled
 from .variables import replaced_by_variables
@@ -30,16 +30,13 @@ def concise(data: dict[str, Any]) -> dict[str, Any]:
     """The plain data of a preset, short: aliases, shared norms, patterns of blocks, variables for its sizes."""
     body = data["architecture"]
     stacks = {name: _stack(name, stack) for name, stack in body["stacks"].items()}
-    extras = {
-        name: {**extra, "stack": _stack(name, extra["stack"])} for name, extra in body.get("extras", {}).items()
-    }
+    extras = {name: {**extra, "stack": _stack(name, extra["stack"])} for name, extra in body.get("extras", {}).items()}
     variables = replaced_by_variables(stacks)
     short = {
-        **{key: value for key, value in data.items() if key not in ("architecture", "notes", "status")},
+        **data,
         "status": data["status"] if data.get("status", PUBLISHED) != PUBLISHED else None,
         "variables": variables,
         "architecture": {"stacks": stacks, **({"extras": extras} if extras else {})},
-        "notes": data.get("notes"),
     }
     return {key: value for key, value in short.items() if value}
 
@@ -84,7 +81,7 @@ def _sublayer(data: dict[str, Any], width: int) -> dict[str, Any]:
 
 def _named_parts(branch: dict[str, Any], width: int) -> dict[str, Any]:
     """A branch: its kind, and norms that stand beside it."""
-    norms = {key: _one(branch[key], width) for key in ("pre", "post") if key in branch}
+    norms = {key: _one(branch[key], width) for key in BRANCH_NORMS if key in branch}
     (kind,) = (key for key in branch if key not in norms)
     return {**_one({kind: branch[kind]}, width), **norms}
 
@@ -114,15 +111,27 @@ def _layer(kind: str, values: dict[str, Any], width: int) -> Layer:
 def _one(data: dict[str, Any], width: int) -> dict[str, Any]:
     """``{kind: fields}`` under the name that says most, with what is left to say."""
     ((kind, values),) = data.items()
-    layer = _layer(kind, values, width)
-    name = next((alias for alias in _ALIASES.get(layer.kind(), ()) if _fits(alias, layer)), kind)
-    return {name: _fields(name, layer, width)}
+    name, said = name_and_fields(_layer(kind, values, width), width)
+    return {name: said}
+
+
+def name_and_fields(layer: Layer, width: int) -> tuple[str, dict[str, Any]]:
+    """What people call a layer, and the fields that have to be said in a stack of a width."""
+    kind = layer.kind()
+    name = next((alias for alias in _ALIASES.get(kind, ()) if _fits(alias, layer)), kind)
+    return name, _fields(name, layer, width)
+
+
+def said(layer: Layer, width: int) -> dict[str, Any]:
+    """The fields of a layer that follow neither from its kind nor from the others, nor from the stack's width."""
+    return _fields(layer.kind(), layer, width)
 
 
 def _fits(alias: str, layer: Layer) -> bool:
     """Whether people call a layer so."""
-    heads = getattr(layer, "n_heads", 0)
-    if alias == "mha" and getattr(layer, "n_kv_heads", 0) != heads:
+    if layer.kind() == "norm":
+        return getattr(layer, "function", "") == alias
+    if alias == "mha" and getattr(layer, "n_kv_heads", 0) != getattr(layer, "n_heads", 0):
         return False
     return all(getattr(layer, name) == value for name, value in layers.find(alias)[1].items())
 

@@ -5,11 +5,11 @@ Reading the description again gives an equal architecture.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import layers
-from ..core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
+from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.record import MISSING, fields
@@ -37,11 +37,15 @@ def _stack(stack: Stack) -> dict[str, Any]:
         "role": stack.role,
         "inputs": _named(stack.inputs, stack),
         "blocks": {name: _block(block, stack) for block, name in names},
-        "order": [
-            {"shared" if run.shared else "block": _name(names, run.block), "times": run.count} for run in stack.runs
-        ],
+        "order": order_of(stack.runs),
         "outputs": _named(stack.outputs, stack),
     }
+
+
+def order_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The order of blocks, run by run."""
+    names = _block_names([run.block for run in runs])
+    return [{"shared" if run.shared else "block": _name(names, run.block), "times": run.count} for run in runs]
 
 
 def _block_names(blocks: Iterable[Block]) -> list[tuple[Block, str]]:

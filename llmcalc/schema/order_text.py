@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 _MOST_ITEMS = 8  # longer lists are spelled with letters
@@ -25,7 +26,7 @@ def spelled(order: list[dict[str, Any]]) -> Any:
     if any("shared" in item for item in order):
         return order
     runs = [(item["block"], item["times"]) for item in order]
-    if any(first[0] == second[0] for first, second in zip(runs, runs[1:], strict=False)):
+    if any(first[0] == second[0] for first, second in pairwise(runs)):
         return order
     for first in (0, 1):
         cycle = _cycle(runs[first:])

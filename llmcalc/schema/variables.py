@@ -1,4 +1,4 @@
-"""Variables for the sizes of a description: what ``--set`` can change, and what would otherwise stand in many places."""
+"""Variables for the sizes of a description: what ``--set`` can change, and what else would stand in many places."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from typing import Any
 from .. import layers
 from .build import ROLES
 
-_ALWAYS = ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_ff", "n_experts", "top_k", "vocab", "n_positions")
+_ALWAYS = (
+    "n_layers",
+    "d_model",
+    "n_heads",
+    "n_kv_heads",
+    "d_head",
+    "d_ff",
+    "n_experts",
+    "top_k",
+    "vocab",
+    "n_positions",
+)
 _ROWS = {"token": "vocab", "position": "n_positions", "segment": "n_segments"}
 _ORDER_KEYS = ("times", "length")
 _JOINING = ("d_in", "d_out")
@@ -86,7 +97,7 @@ def _lengths(name: str, order: Any) -> Iterator[_Size]:
 
 
 def _fields(stack: str, data: Any, width: int) -> Iterator[_Size]:
-    """The whole numbers of all layers below: a layer is ``{kind: {fields}}``. What joins the stream is as wide as it."""
+    """The whole numbers of all layers below, each ``{kind: {fields}}``; what joins the stream is as wide as it."""
     for key, value in data.items():
         if not isinstance(value, dict):
             continue
