@@ -34,6 +34,7 @@ ALLOW_UNKNOWN = Option(
     metavar="KEY",
 )
 READING = (SET, AS, ALLOW_UNKNOWN)  # named like the keywords of llmcalc.load
+FORCE = Option("--force", "force", "Write over a file that exists.", kind=bool, default=False)
 FORMAT = Option(
     "--format",
     "form",

@@ -20,6 +20,7 @@ COMMANDS = {
     "hardware show": ("hardware_show", "Show an accelerator: memory, peaks, sources."),
     "timeline": ("timeline", "Show how models grew: parameters and training compute by year."),
     "verify": ("verify", "Run small NumPy models, and compare what they do with what is declared."),
+    "report": ("report", "Write a page about models, with pictures, in one HTML file."),
     "schema": ("schema", "Print the preset language as a JSON Schema, for editors."),
     "presets list": ("presets_list", "List the models that are known by name."),
     "presets show": ("presets_show", "Print a preset, as written or resolved."),

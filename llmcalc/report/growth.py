@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TOKENS = Axis("tokens of context (k = 1,024)", "tokens", True)
 CORE, REST = "scores and mix of attention", "everything else"
-_CORE_COMPONENT = "attention core"
+_CORE_SUFFIX = " core"  # of a component: what grows with the pairs of query and key
 Measure = Callable[[Architecture, int], float]
 
 
@@ -81,8 +81,8 @@ def _per_token(model: Architecture, seq: int) -> float:
 
 
 def _core(model: Architecture, seq: int) -> float:
-    found = flops(model, seq=seq).by_component.get(_CORE_COMPONENT)
-    return found.total / seq if found else 0.0
+    parts = flops(model, seq=seq).by_component
+    return sum(count.total for name, count in parts.items() if name.endswith(_CORE_SUFFIX)) / seq
 
 
 def _rest(model: Architecture, seq: int) -> float:

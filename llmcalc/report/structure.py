@@ -73,13 +73,20 @@ def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
     telling = {key for own in found for key, trait in own.items() if trait.size and not trait.usual}
     for wanted in (True, False):
         chosen = [{key: trait for key, trait in own.items() if trait.size == wanted} for own in found]
-        if wanted:
-            chosen = [{key: trait for key, trait in own.items() if key in telling} for own in chosen]
+        kept = telling if wanted else _different(chosen)
+        chosen = [{key: trait for key, trait in own.items() if key in kept} for own in chosen]
         named = label(chosen, stacks, always_kind=not wanted)
         for title in dict.fromkeys(title for texts in named for title in texts):
-            cells = [texts.get(title, NOTHING) for texts in named]
-            if wanted or len({*cells} - {NOTHING}) > 1:
-                yield title, cells
+            yield title, [texts.get(title, NOTHING) for texts in named]
+
+
+def _different(found: Sequence[Traits]) -> set[Key]:
+    """What two models have, but not alike; in how many of their blocks is no difference."""
+    values: dict[Key, set[frozenset[Any]]] = {}
+    for own in found:
+        for key, trait in own.items():
+            values.setdefault(key, set()).add(frozenset(trait.values))
+    return {key for key, sets in values.items() if len(sets) > 1}
 
 
 def traits(stack: Stack) -> Traits:

@@ -31,6 +31,11 @@ def test_one_model_is_shown_in_two_parts_that_add_up() -> None:
         assert one + other == pytest.approx(both, rel=1e-12)
 
 
+def test_latent_attention_has_a_core_too() -> None:
+    names = [curve.name for curve in chart(flops_document([llmcalc.load("deepseek-v3")], LENGTHS)).curves]
+    assert names[0] == "scores and mix of attention"
+
+
 def test_what_has_no_attention_has_no_core_to_draw() -> None:
     document = flops_document([MAMBA], LENGTHS)
     assert "scores and mix of attention" not in [curve.name for curve in chart(document).curves]

@@ -20,25 +20,17 @@ def run(
     **reading: Any,
 ) -> int:
     """Count all of them, and print."""
-    from ...answers import memory
-    from ...calc.flops import flops
-    from ...calc.inference import InferenceMemory
     from ...calc.params import params
     from ...loading import load_all
-    from ...report.compare import Costs, compare_document
+    from ...report.compare import compare_document, costs
     from ...report.workload import usual_seq
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
     architectures = load_all(models, **reading)
     length = seq if seq is not None else min(map(usual_seq, architectures))
-    costs = []
-    for architecture in architectures:
-        held = memory(architecture, batch=batch, seq=length, extend=extend)
-        assert isinstance(held, InferenceMemory)
-        computed = flops(architecture, batch=batch, seq=length, extend=extend)
-        costs.append(Costs(computed, held.state_size, held))
-    write(compare_document([params(architecture) for architecture in architectures], costs), chosen)
+    counted = [params(architecture) for architecture in architectures]
+    write(compare_document(counted, costs(architectures, batch, length, extend)), chosen)
     return 0
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import MODEL, READING
+from ..options import FORCE, MODEL, READING
 from ..spec import Command, Option
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ TO = Option(
     "--output", "output", f"The file to write, such as mine.yaml; {STDOUT}, the default, is standard output.",
     default=STDOUT, metavar="FILE", short="-o",
 )  # fmt: skip
-FORCE = Option("--force", "force", "Write over a file that exists.", kind=bool, default=False)
 
 
 def run(model: str, output: str, force: bool, **reading: Any) -> int:
