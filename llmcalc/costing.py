@@ -11,13 +11,14 @@ from .calc.fit import Fit
 from .calc.flops import flops
 from .calc.hardware import Accelerator
 from .calc.machine import Machine, Span, emission, number_format_of, quoted, utilisation
-from .calc.run import Price, Training
+from .calc.run import Budget, Price, Training
 from .core.architecture import Architecture, declare
 from .core.errors import InputError, SizeError, shown
 from .data import table
 from .lookup import accelerator
 
 AS_GIVEN = "as given"
+MOST_WRITTEN = 10**12  # larger amounts are written with an exponent
 
 
 def machine(name: str, count: int = 1, mfu: float | None = None, precision: str | None = None) -> Machine:
@@ -54,27 +55,58 @@ def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
 
 
 def budget(
-    of: Machine, *, days: float | None = None, hours: float | None = None, dollars: float | None = None,
+    of: Machine,
+    *,
+    compute: float | None = None,
+    days: float | None = None,
+    hours: float | None = None,
+    dollars: float | None = None,
     price: float | None = None,
-) -> Span:  # fmt: skip
-    """FLOPs of days on all accelerators, of accelerator-hours, or of money.
+) -> Budget:
+    """What a machine makes of FLOPs, days, accelerator-hours or money.
+
+    Args:
+        of: what ``machine`` returned.
+        compute: model FLOPs; the hours follow from the utilisation.
+        days: days on all the accelerators.
+        hours: accelerator-hours.
+        dollars: US dollars, at ``price`` an accelerator-hour.
+        price: US dollars of an accelerator-hour; None: as quoted.
 
     Raises:
-        InputError: money without a price.
+        InputError: not exactly one budget, or money without a price.
     """
-    if days is not None:
-        hours = days * HOURS_A_DAY * of.count
-    if hours is not None:
-        return of.flops(hours)
-    if dollars is None:
-        raise InputError("is no budget", where="--gpu", hint="add --days, --gpu-hours or --dollars, or give --compute")
-    if price is None:
+    asked = [(name, value) for name, value in (("compute", compute), ("days", days), ("gpu-hours", hours)) if value]
+    asked += [("dollars", dollars)] if dollars else []
+    if len(asked) != 1:
+        what = "is no budget by itself" if not asked else f"{asked[0][0]} and {asked[1][0]} are two budgets"
+        hint = "give one of --compute, --days, --gpu-hours and --dollars"
+        raise InputError(what, where="" if asked else "--gpu", hint=hint)
+    (name, amount), on = asked[0], f"{of.count} × {of.accelerator.name}"
+    cost = price_of(of.accelerator, price)
+    if name == "compute":
+        said, spent = f"{about(amount)} FLOPs on {on}", of.hours(amount)
+        return Budget(said, of, spent, Span(amount, amount, amount), cost)
+    if name == "days":
+        said, worked = f"{amount:g} days on {on}", amount * HOURS_A_DAY * of.count
+    elif name == "gpu-hours":
+        said, worked = f"{about(amount)} accelerator-hours of {of.accelerator.name}", amount
+    elif price is None:
         listed = f" (quoted: {of.accelerator.price})" if of.accelerator.price else ""
-        raise InputError(
-            "money buys accelerator-hours at a price", where="--dollars",
-            hint=f"give the price of an hour: --price 2.50{listed}",
-        )  # fmt: skip
-    return of.flops(dollars / price)
+        hint = f"give the price of an hour: --price 2.50{listed}"
+        raise InputError("money buys accelerator-hours at a price", where="--dollars", hint=hint)
+    else:
+        said, worked = f"{about(amount)} US dollars of {of.accelerator.name}", amount / price
+    return Budget(said, of, Span(worked, worked, worked), of.flops(worked), cost)
+
+
+def about(amount: float) -> str:
+    """An amount in few digits.
+
+    >>> about(1e6), about(5.76e23)
+    ('1,000,000', '5.76e+23')
+    """
+    return f"{amount:,.0f}" if amount < MOST_WRITTEN else f"{amount:.4g}"
 
 
 def train(

@@ -30,7 +30,7 @@ def laws() -> dict[str, Law]:
     return {name: read_law(name, entry) for name, entry in tables("scaling").items()}
 
 
-def law(name: str) -> Law:
+def law(name: str, where: str = "") -> Law:
     """A scaling law by name.
 
     Raises:
@@ -38,7 +38,7 @@ def law(name: str) -> Law:
     """
     known = laws()
     if name.lower() not in known:
-        raise UnknownNameError("scaling law", name, known, where="--law", hint="(llmcalc laws list shows all)")
+        raise UnknownNameError("scaling law", name, known, where=where, hint="(llmcalc laws list shows all)")
     return known[name.lower()]
 
 
@@ -47,7 +47,7 @@ def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
     asked = list(names)
     if asked == [ALL]:
         return [one for one in laws().values() if setting.experts or one.form not in EXPERT_FORMS]
-    return [law(name) for name in asked or (EXPERT_LAWS if setting.experts else USUAL_LAWS)]
+    return [law(name, "--law") for name in asked or (EXPERT_LAWS if setting.experts else USUAL_LAWS)]
 
 
 def routed(model: Architecture) -> float | None:
@@ -98,7 +98,7 @@ def scale(
     experts = routed(model) if model is not None and experts is None else experts
     for name, value in (("experts", experts), ("granularity", granularity), ("unique", unique)):
         if value is not None:
-            positive(value, f"--{name}")
+            positive(value, f"--{name}", least=1)
     setting = Setting(experts, granularity, unique)
     if model is not None:
         counted: Mapping[str, float] | None = counts(model, seq)

@@ -148,7 +148,8 @@ class Emission:
 def emission(name: str, entry: Mapping[str, Any], hours: Span, watts: float) -> Emission:
     """``MWh = hours·W·PUE/10^6`` and ``t = MWh·kg/kWh``.
 
-    >>> found = emission("llama1", {"title": "", "pue": 1.1, "kg_per_kwh": 0.385, "source": ""}, Span(*[530432] * 3), 400)
+    >>> entry = {"title": "", "pue": 1.1, "kg_per_kwh": 0.385, "source": ""}
+    >>> found = emission("llama1", entry, Span(*[530432] * 3), 400)
     >>> round(found.mwh.mid), round(found.tonnes.mid)
     (233, 90)
     """

@@ -1,4 +1,4 @@
-"""A whole training run: its compute from the exact count of a step, then time, cost, energy and what it writes and reads.
+"""A whole training run: compute from the exact count of a step, then time, cost, energy, what it writes and reads.
 
 The compute is exact for whole sequences of one length; all else follows from assumptions, which stand beside it.
 """
@@ -25,6 +25,38 @@ class Price(NamedTuple):
     low: float
     high: float
     source: str
+
+
+@record
+class Budget:
+    """FLOPs to spend, and what they are made of.
+
+    Attributes:
+        said: how it was said.
+        machine: the accelerators.
+        hours: accelerator-hours that they work.
+        flops: model FLOPs of these hours.
+        price: what an hour costs, or None.
+    """
+
+    said: str
+    machine: Machine
+    hours: Span
+    flops: Span
+    price: Price | None
+
+    @property
+    def cost(self) -> tuple[float, float] | None:
+        """US dollars: the least and the most."""
+        return (self.hours.low * self.price.low, self.hours.high * self.price.high) if self.price else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "said": self.said, "machine": self.machine.to_dict(), "hours": self.hours._asdict(),
+            "flops": self.flops._asdict(), "price": self.price._asdict() if self.price else None,
+            "cost": dict(zip(("low", "high"), self.cost, strict=True)) if self.cost else None,
+        }  # fmt: skip
 
 
 @record

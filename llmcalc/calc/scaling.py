@@ -21,6 +21,7 @@ QUANTITIES = {
     "n": "parameters", "d": "tokens", "c": "FLOPs", "ratio": "tokens a parameter", "epochs": "epochs",
     "experts": "experts for each active one", "granularity": "granularity",
 }  # fmt: skip
+LETTERS = {**{name: name for name in QUANTITIES}, "n": "N", "d": "D", "c": "C", "ratio": "D/N"}
 EXPERT_FORMS = ("routed", "sparse", "granular", "joint")
 SLACK = 1e-6  # a range's own end is inside, however it was rounded
 
@@ -51,12 +52,21 @@ class Outside:
     high: float | None
 
     @property
+    def factor(self) -> float:
+        """How many times the nearest end of the range the value is."""
+        end = self.high if self.high is not None and self.value > self.high else self.low
+        return self.value / (end or 1.0)
+
+    @property
+    def brief(self) -> str:
+        """Such as ``N ×25``, of the largest or the smallest that was fitted."""
+        return f"{LETTERS[self.quantity]} ×{self.factor:.3g}"
+
+    @property
     def text(self) -> str:
-        """Such as ``parameters ×25 above the fit``."""
-        what = QUANTITIES[self.quantity]
-        if self.high is not None and self.value > self.high:
-            return f"{what} ×{self.value / self.high:.3g} above its fit"
-        return f"{what} ×{self.value / (self.low or 1):.3g} of its least"
+        """The same in words."""
+        end = "most" if self.factor > 1 else "least"
+        return f"{QUANTITIES[self.quantity]} are ×{self.factor:.3g} of the {end} that {self.law} was fitted on"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -101,7 +111,8 @@ class Law:
         """
         held = self.constants
         if self.form in EXPERT_FORMS and setting.experts is None:
-            raise UnsupportedError(f"{self.name} speaks of experts", where="--experts", hint="give their number: --experts 8")
+            hint = "give their number: --experts 8"
+            raise UnsupportedError("speaks of experts", where="--experts", hint=hint)
         experts = setting.experts or 1.0
         if self.form == "additive":
             return Surface(**held)
@@ -140,7 +151,11 @@ class Law:
     def to_dict(self) -> dict[str, Any]:
         """Plain data whose keys are the attribute names."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**own, "constants": dict(self.constants), "range": {key: list(ends) for key, ends in self.range.items()}}
+        return {
+            **own,
+            "constants": dict(self.constants),
+            "range": {key: list(ends) for key, ends in self.range.items()},
+        }
 
 
 def read_law(name: str, entry: Mapping[str, Any]) -> Law:
@@ -173,12 +188,13 @@ def _path(law: Law) -> Path:
     return Path(**held, unit=law.unit, over=over)
 
 
-def positive(value: float, where: str) -> float:
-    """The value, if it is a positive number of bounded size.
+def positive(value: float, where: str, least: float = 0.0) -> float:
+    """The value, if it is a positive number of bounded size, and not below ``least``.
 
     Raises:
         InputError: it is not.
     """
-    if not 0 < value < LARGEST:
-        raise InputError(f"{value:g} is no size", where=where, hint="give a positive number")
+    if not (0 < value < LARGEST and value >= least):
+        hint = f"give {least:g} or more" if value > 0 and least else "give a positive number"
+        raise InputError(f"{value:g} is no size", where=where, hint=hint)
     return float(value)

@@ -107,11 +107,12 @@ class Surface(Form):
         the right side falls, so that halving finds where they meet [sardana2023, Equation 3].
         """
         rest = self._reducible(loss)
+        served = inference * INFER / TRAIN
         low, high = 0.0, 1.0
         for _ in range(STEPS):
             share = (low + high) / 2
             left = rest - rest * share
-            if left <= 0 or self.alpha * rest * share > self.beta * left * (1 + inference * INFER / TRAIN / self._d(left)):
+            if left <= 0 or self.alpha * rest * share > self.beta * left * (1 + served / self._d(left)):
                 high = share
             else:
                 low = share
@@ -125,7 +126,9 @@ class Surface(Form):
     def _reducible(self, loss: float) -> float:
         if loss <= self.e:
             hint = "no compute reaches it; give a higher loss"
-            raise InputError(f"a loss of {loss:g} is not above {self.e:.4g}, which is irreducible", where="--loss", hint=hint)
+            raise InputError(
+                f"a loss of {loss:g} is not above {self.e:.4g}, which is irreducible", where="--loss", hint=hint
+            )
         return float((loss - self.e) ** (1 / self.outer))
 
     def _n(self, term: float) -> float:
@@ -235,7 +238,9 @@ class Repeated(Surface):
         low, high = 1.0, LARGEST
         if self.loss(*self.optimum(high)) >= loss:
             hint = "give a higher loss or more data"
-            raise InputError(f"no compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens", where="--loss", hint=hint)
+            raise InputError(
+                f"no compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens", where="--loss", hint=hint
+            )
         for _ in range(STEPS // 2):
             middle = (low * high) ** 0.5
             low, high = (low, middle) if self.loss(*self.optimum(middle)) <= loss else (middle, high)

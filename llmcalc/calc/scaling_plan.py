@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..core.errors import InputError
+from ..core.errors import InputError, UnsupportedError
 from ..core.record import fields, record
 from .scaling import COUNTS, Law, Outside, Setting, positive
 from .scaling_forms import INFER, TRAIN, Form, Path, Repeated
@@ -35,12 +35,16 @@ class Query:
         given = [name for name in ("compute", "parameters", "tokens", "loss") if getattr(self, name) is not None]
         if not given or len(given) > 2 or given == ["compute", "loss"] or given == ["tokens", "loss"]:
             hint = "give a compute budget, parameters, tokens or a loss; or parameters with one of the others"
-            raise InputError(f"{' and '.join(given) or 'nothing'} does not say what to look for", hint=hint)
-        for name in ("compute", "tokens", "loss", "inference", "inference_cost"):
+            said = f"{' and '.join(given)} together leave" if given else "nothing given leaves"
+            raise InputError(f"{said} it open what to look for", hint=hint)
+        for name in ("loss", "inference_cost"):
             if getattr(self, name) is not None:
                 positive(getattr(self, name), f"--{name.replace('_', '-')}")
+        for name in ("compute", "tokens", "inference"):
+            if getattr(self, name) is not None:
+                positive(getattr(self, name), f"--{name}", least=1)
         for value in (self.parameters or {}).values():
-            positive(value, "--params")
+            positive(value, "--params", least=1)
 
     @property
     def free(self) -> bool:
@@ -174,13 +178,28 @@ def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None) -> P
             failures.append(error)
             silent.append((law.name, error.message))
     if not found:
-        raise failures[0] if failures else InputError("no law is asked", where="--law")
+        raise _worst(failures, [name for name, _ in silent])
     return Plan(query, chosen, tuple(found), tuple(silent))
+
+
+def _worst(failures: list[InputError], names: list[str]) -> InputError:
+    """Why no law answers: what is impossible says more than what a law does not speak of."""
+    ranked = sorted(zip(failures, names, strict=True), key=lambda pair: isinstance(pair[0], UnsupportedError))
+    if not ranked:
+        return InputError("no law is asked", where="--law")
+    error, name = ranked[0]
+    if isinstance(error, UnsupportedError):
+        return UnsupportedError(f"{name} {error.message}", where=error.where or "--law", hint=error.hint)
+    return error
 
 
 def _point(law: Law, query: Query, setting: Setting) -> Point:
     form = law.of(setting)
     n, d, c = _located(form, query, _counted(law, query))
+    if law.counts == "stored":
+        c /= _idle(query, setting)
+    if min(n, d) < 1:
+        raise InputError("its answer is less than one parameter or token", hint="ask for something less extreme")
     loss = _loss(form, n, d, c, query.free)
     more: dict[str, Any] = {}
     if not query.free:
@@ -191,6 +210,14 @@ def _point(law: Law, query: Query, setting: Setting) -> Point:
     if query.inference and loss is not None:
         more["served"] = _served(form, n, d, loss, query)
     return Point(law, n, d, c, loss, law.outside(setting, n, d, c), **more)
+
+
+def _idle(query: Query, setting: Setting) -> float:
+    """Stored parameters for each that a token uses: those of a model as counted, else as many as experts."""
+    known = query.parameters or {}
+    if "active" in known and known["active"] != known.get("stored"):
+        return known["stored"] / known["active"]
+    return setting.experts or 1.0
 
 
 def _counted(law: Law, query: Query) -> float | None:

@@ -56,6 +56,13 @@ def model_types() -> list[str]:
     return sorted(names())
 
 
+def laws() -> list[str]:
+    """Scaling laws by their names."""
+    from .. import scaling
+
+    return sorted(scaling.laws())
+
+
 SOURCES: dict[str, Callable[[], list[str]]] = {
     "models": models,
     "layouts": layouts,
@@ -64,6 +71,7 @@ SOURCES: dict[str, Callable[[], list[str]]] = {
     "swept": swept,
     "accelerators": accelerators,
     "model_types": model_types,
+    "laws": laws,
 }
 
 

@@ -10,6 +10,8 @@ COMMANDS = {
     "flops": ("flops", "Count the floating-point operations of a step."),
     "memory": ("memory", "Add up the memory of serving or of a training step."),
     "fit": ("fit", "Tell whether a model fits on accelerators, and the most that does."),
+    "scale": ("scale", "Ask scaling laws: the best size and data for a budget, the loss of a plan."),
+    "train": ("train", "Tell what a training run takes: compute, time, cost, energy, files."),
     "sweep": ("sweep", "Evaluate quantities over many workloads."),
     "compare": ("compare", "Set models side by side: structure and every quantity."),
     "diff": ("diff", "Show where two architectures differ."),
@@ -19,6 +21,8 @@ COMMANDS = {
     "hardware list": ("hardware_list", "List the accelerators."),
     "hardware show": ("hardware_show", "Show an accelerator: memory, peaks, sources."),
     "timeline": ("timeline", "Show how models grew: parameters and training compute by year."),
+    "laws list": ("laws_list", "List the scaling laws."),
+    "laws show": ("laws_show", "Show a scaling law: form, constants, range, source."),
     "verify": ("verify", "Run small NumPy models, and compare what they do with what is declared."),
     "report": ("report", "Write a page about models, with pictures, in one HTML file."),
     "schema": ("schema", "Print the preset language as a JSON Schema, for editors."),
@@ -28,6 +32,7 @@ COMMANDS = {
     "presets where": ("presets_where", "Tell which file a name is read from."),
 }
 GROUPS = {
+    "laws": "Read the scaling laws that are known by name.",
     "formats": "Read the number formats that are known by name.",
     "hardware": "Read the accelerators that are known by name.",
     "presets": "Find and read the models that are known by name.",

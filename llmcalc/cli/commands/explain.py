@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...core.errors import InputError, UnknownNameError
 from ..memory_options import ALL, arguments
 from ..options import BATCH, EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ, reading
 from ..spec import Argument, Command, Option
 from .flops import CONTEXT, LOGITS, MODE
 from .sweep import PAIRS
+from .train import TOKENS
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
     from ...core.tree import Node
     from ...core.workload import Workload
 
-QUANTITY = Argument("quantity", "What to explain: params, flops, state or memory.", complete="quantities")
+QUANTITY = Argument("quantity", "What to explain: params, flops, state, memory or train.", complete="quantities")
 DEPTH = Option("--depth", "depth", "Go down to this level of the tree only.", kind=int, metavar="N")
 SELECT = Option("--select", "select", "Show only the parts whose path contains this text.", metavar="TEXT")
-QUANTITIES = ("params", "flops", "state", "memory")
+QUANTITIES = ("params", "flops", "state", "memory", "train")
 LENGTHS = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 STEP = (MODE, CONTEXT, PAIRS, LOGITS)
-_MEANT = {"params": (), "flops": (*LENGTHS, *STEP), "state": LENGTHS, "memory": (*LENGTHS, *ALL)}
+_MEANT = {
+    "params": (), "flops": (*LENGTHS, *STEP), "state": LENGTHS, "memory": (*LENGTHS, *ALL),
+    "train": (SEQ, TARGET_SEQ, EXTEND, PAIRS, TOKENS),
+}  # fmt: skip
 
 
 def run(
@@ -34,7 +39,6 @@ def run(
     **given: Any,
 ) -> int:
     """Derive, and print."""
-    from ...core.errors import InputError, UnknownNameError
     from ...loading import load
     from ...report.explain import explain_document
     from ..output import chosen_format, write
@@ -43,7 +47,7 @@ def run(
         raise UnknownNameError("quantity", quantity, QUANTITIES, hint=f"(explained are: {', '.join(QUANTITIES)})")
     if depth is not None and depth < 0:
         raise InputError(f"--depth is {depth}", hint="give 0 for the total alone, 1 for its parts, and so on")
-    for option in (*LENGTHS, *STEP, *ALL):
+    for option in (*LENGTHS, *STEP, *ALL, TOKENS):
         usual = [] if option.repeatable else option.default
         if option not in _MEANT[quantity] and given[option.name] != usual:
             raise InputError(f"{quantity} does not depend on it", where=option.flag, hint="leave it out")
@@ -65,6 +69,15 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
 
     usual = 1 if given["mode"] == "decode" else usual_seq(architecture)
     lengths = {option.name: given[option.name] for option in LENGTHS} | {"seq": given["seq"] or usual}
+    if quantity == "train":
+        from ...costing import train
+        from .train import whole
+
+        if given["tokens"] is None:
+            raise InputError("a training run has tokens", where="--tokens", hint="say how many, such as --tokens 15T")
+        of_run = {name: lengths[name] for name in ("seq", "target_seq", "extend")}
+        run = train(architecture, whole(given["tokens"], "--tokens"), **of_run, attention=given["pairs"])
+        return trees.flops_tree(run.step), run.step.workload
     if quantity == "flops":
         from ...calc.flops import flops
 
@@ -85,7 +98,7 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
 COMMAND = Command(
     "explain",
     "Show how a number is made: formulas, values, sources.",
-    (MODEL, QUANTITY, DEPTH, SELECT, *LENGTHS, *STEP, *ALL, *READING, *OUTPUT),
+    (MODEL, QUANTITY, DEPTH, SELECT, *LENGTHS, TOKENS, *STEP, *ALL, *READING, *OUTPUT),
     run,
     "llmcalc explain gpt3 params --depth 2",
 )
