@@ -149,6 +149,8 @@ class Plan:
         beyond = [point.law.name for point in self.points if point.outside]
         if not beyond:
             return ()
+        if len(self.points) == 1:
+            return (f"extrapolated: {beyond[0]} is used beyond what it was fitted on",)
         return (f"extrapolated: {len(beyond)} of {len(self.points)} laws are used beyond what they were fitted on",)
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,7 +175,7 @@ def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None) -> P
     failures: list[InputError] = []
     for law in laws:
         try:
-            found.append(_point(law, query, chosen))
+            found.append(_bounded_point(law, query, chosen))
         except InputError as error:
             failures.append(error)
             silent.append((law.name, error.message))
@@ -191,6 +193,13 @@ def _worst(failures: list[InputError], names: list[str]) -> InputError:
     if isinstance(error, UnsupportedError):
         return UnsupportedError(f"{name} {error.message}", where=error.where or "--law", hint=error.hint)
     return error
+
+
+def _bounded_point(law: Law, query: Query, setting: Setting) -> Point:
+    try:
+        return _point(law, query, setting)
+    except ArithmeticError:  # a float that over- or underflows on the way
+        raise InputError("the answer is beyond all sizes", hint="ask for something less extreme") from None
 
 
 def _point(law: Law, query: Query, setting: Setting) -> Point:
