@@ -118,6 +118,14 @@ class Point:
         }  # fmt: skip
 
 
+class Silent(NamedTuple):
+    """A law that has no answer, and why: it does not speak of the question, or what is asked for is ``impossible``."""
+
+    law: str
+    reason: str
+    impossible: bool
+
+
 @record
 class Plan:
     """The answers of several laws to one query, and those that have none, with the reason."""
@@ -125,7 +133,7 @@ class Plan:
     query: Query
     setting: Setting
     points: tuple[Point, ...]
-    silent: tuple[tuple[str, str], ...]
+    silent: tuple[Silent, ...]
 
     def spread(self, name: str) -> tuple[float, float] | None:
         """The least and the most of a figure over the laws that have it."""
@@ -147,11 +155,16 @@ class Plan:
     def warnings(self) -> tuple[str, ...]:
         """What must not be overlooked."""
         beyond = [point.law.name for point in self.points if point.outside]
-        if not beyond:
-            return ()
-        if len(self.points) == 1:
-            return (f"extrapolated: {beyond[0]} is used beyond what it was fitted on",)
-        return (f"extrapolated: {len(beyond)} of {len(self.points)} laws are used beyond what they were fitted on",)
+        never = [one.law for one in self.silent if one.impossible]
+        found = []
+        if beyond and len(self.points) == 1:
+            found.append(f"extrapolated: {beyond[0]} is used beyond what it was fitted on")
+        elif beyond:
+            said = f"{len(beyond)} of {len(self.points)} laws are used beyond what they were fitted on"
+            found.append(f"extrapolated: {said}")
+        if never:
+            found.append(f"out of reach by {', '.join(never)}")
+        return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -160,7 +173,7 @@ class Plan:
             "points": [point.to_dict() for point in self.points],
             "spread": {name: found for name in names if (found := self.spread(name))},
             "median": {name: self.middle(name) for name in names if self.spread(name)},
-            "silent": [{"law": name, "reason": reason} for name, reason in self.silent],
+            "silent": [one._asdict() for one in self.silent],
             "warnings": list(self.warnings),
         }
 
@@ -171,26 +184,30 @@ def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None) -> P
     Raises:
         InputError: none of them can answer.
     """
-    chosen, found, silent = setting or Setting(), [], []
-    failures: list[InputError] = []
+    chosen, found = setting or Setting(), []
+    failures: list[tuple[str, InputError]] = []
     for law in laws:
         try:
             found.append(_bounded_point(law, query, chosen))
         except InputError as error:
-            failures.append(error)
-            silent.append((law.name, error.message))
+            failures.append((law.name, error))
     if not found:
-        raise _worst(failures, [name for name, _ in silent])
+        raise _worst(failures)
+    silent = (Silent(name, error.message, not _out_of_scope(error)) for name, error in failures)
     return Plan(query, chosen, tuple(found), tuple(silent))
 
 
-def _worst(failures: list[InputError], names: list[str]) -> InputError:
+def _out_of_scope(error: InputError) -> bool:
+    return isinstance(error, UnsupportedError)
+
+
+def _worst(failures: list[tuple[str, InputError]]) -> InputError:
     """Why no law answers: what is impossible says more than what a law does not speak of."""
-    ranked = sorted(zip(failures, names, strict=True), key=lambda pair: isinstance(pair[0], UnsupportedError))
+    ranked = sorted(failures, key=lambda failure: _out_of_scope(failure[1]))
     if not ranked:
         return InputError("no law is asked", where="--law")
-    error, name = ranked[0]
-    if isinstance(error, UnsupportedError):
+    name, error = ranked[0]
+    if _out_of_scope(error):
         return UnsupportedError(f"{name} {error.message}", where=error.where or "--law", hint=error.hint)
     return error
 

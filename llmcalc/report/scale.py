@@ -135,7 +135,7 @@ def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> list[Table]:
 def _notes(plan: Plan, model: Architecture | None, shapes: Sequence[Shape], seq: int) -> list[str]:
     notes = [LOSSES] if any(point.loss is not None for point in plan.points) else []
     if plan.silent:
-        notes.append("no answer: " + "; ".join(f"{name}: {reason}" for name, reason in plan.silent))
+        notes.append("no answer: " + "; ".join(f"{one.law}: {one.reason}" for one in plan.silent))
     if model is not None and plan.setting.experts and any(point.law.form not in EXPERT_FORMS for point in plan.points):
         notes.append("a law of dense models is given the parameters that a token uses")
     if shapes:

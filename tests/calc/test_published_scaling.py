@@ -188,8 +188,8 @@ def test_sardana_70_billion() -> None:
 
 def test_sardana_costs() -> None:
     """[sardana2023, Section 6]: 1.5 B requests of 70 and 215 tokens, at an MFU of 50 % to train and read, 1 % to write,
-    1.50 and 1.10 dollars an hour: 16 B on 3.35 T tokens, 17 % saved. With INT8 taken as twice as fast our answer is 15.7 B
-    on 3.5 T for 19 %; a serving cost lower by a tenth gives the printed figures.
+    1.50 and 1.10 dollars an hour: 16 B on 3.35 T tokens, 17 % saved. With INT8 taken as twice as fast our answer is
+    15.7 B on 3.5 T for 19 %; a serving cost lower by a tenth gives the printed figures.
     """
     form, requests = surface("sardana-hoffmann"), 1.5e9
     training, serving = 1.50 / 0.50, 1.10 / 2
