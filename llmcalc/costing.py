@@ -111,7 +111,7 @@ def about(amount: float) -> str:
 
 def train(
     architecture: Architecture,
-    tokens: int,
+    tokens: float,
     *,
     seq: int,
     target_seq: int | None = None,
@@ -149,6 +149,8 @@ def train(
     Raises:
         SizeError: fewer tokens than a sequence or a step has.
     """
+    if isinstance(tokens, float) and tokens.is_integer():
+        tokens = int(tokens)  # 15e12
     if type(tokens) is not int or tokens < 1:
         raise SizeError(f"{shown(tokens)} is no number of tokens", where="--tokens", hint="such as 15T")
     one = flops(architecture, seq=seq, target_seq=target_seq, mode="train", attention=attention, extend=extend)

@@ -10,8 +10,9 @@ from .calc.experts import experts as mixtures
 from .calc.flops import flops
 from .calc.params import Params, params
 from .calc.scaling import COUNTS, EXPERT_FORMS, Law, Setting, positive, read_law
+from .calc.scaling_answers import Plan, Query
 from .calc.scaling_forms import TRAIN
-from .calc.scaling_plan import Plan, Query, plan
+from .calc.scaling_plan import plan
 from .core.architecture import Architecture
 from .core.errors import UnknownNameError
 from .data import tables

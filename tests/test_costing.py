@@ -53,6 +53,7 @@ def test_compute_is_that_of_all_sequences() -> None:
     each = llmcalc.flops(model, seq=1000, mode="train")
     assert run.sequences == 10**6
     assert run.compute == 10**6 * each.matmul
+    assert llmcalc.train(model, 1e9, seq=1000).compute == run.compute
     ragged = llmcalc.train(model, 10**9 + 1, seq=1000)
     assert ragged.sequences == 10**6 + 1
     assert ragged.six_nd == 6 * llmcalc.params(model).active * (10**9 + 1)
@@ -121,6 +122,10 @@ def test_every_kind_of_model_can_be_trained(name: str) -> None:
     [
         (0, {}, "number of tokens"),
         (-5, {}, "number of tokens"),
+        (1.5e9 + 0.5, {}, "number of tokens"),
+        (float("nan"), {}, "number of tokens"),
+        (float("inf"), {}, "number of tokens"),
+        ("15T", {}, "number of tokens"),
         (1023, {}, "fewer than a sequence"),
         (10**6, {"batch_tokens": 2 * 10**6}, "fewer than a step"),
     ],

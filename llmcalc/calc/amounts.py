@@ -12,9 +12,9 @@ PF_DAY = 864 * 10**17  # 10^15 FLOP/s for a day of 86,400 seconds
 SECONDS_AN_HOUR, HOURS_A_DAY = 3600, 24
 LONGEST = 40  # characters
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d{1,3}))?"
-_AMOUNT = re.compile(rf"{_NUMBER}\s*([kmbgtp]?)", re.IGNORECASE)
-_PF_DAYS = re.compile(rf"{_NUMBER}\s*(?:pf-?days?|pfd|petaflop/?s-?days?)", re.IGNORECASE)
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%")
+_AMOUNT = re.compile(rf"{_NUMBER}\s*([kmbgtp]?)", re.IGNORECASE | re.ASCII)
+_PF_DAYS = re.compile(rf"{_NUMBER}\s*(?:pf-?days?|pfd|petaflop/?s-?days?)", re.IGNORECASE | re.ASCII)
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
 
 
 def read_amount(text: str, where: str, example: str = "15T") -> float:
@@ -39,7 +39,7 @@ def read_compute(text: str, where: str = "--compute") -> float:
     Raises:
         InputError: none, or not positive.
     """
-    plain = re.sub(r"\s*flops?$", "", text.strip(), flags=re.IGNORECASE) if len(text) <= LONGEST else ""
+    plain = re.sub(r"\s*flops?$", "", text.strip(), flags=re.IGNORECASE | re.ASCII) if len(text) <= LONGEST else ""
     match = _PF_DAYS.fullmatch(plain)
     if match:
         return _value(match, PF_DAY, text, where, "")

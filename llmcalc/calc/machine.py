@@ -154,7 +154,8 @@ def emission(name: str, entry: Mapping[str, Any], hours: Span, watts: float) -> 
     (233, 90)
     """
     mwh = hours.times(watts * entry["pue"] / MEGA)
+    doubt = "" if entry.get("checked", True) is True else "The figures were read in copies of the publication."
     return Emission(
         name, entry["title"], watts, entry["pue"], entry["kg_per_kwh"], mwh, mwh.times(entry["kg_per_kwh"]),
-        entry["source"], entry.get("note", ""),
+        entry["source"], " ".join(filter(None, (entry.get("note", ""), doubt))),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from ..calc.machine import Machine
 from ..calc.run import Budget
 from ..calc.scaling import EXPERT_FORMS
-from ..calc.scaling_plan import Plan, Point
+from ..calc.scaling_answers import Plan, Point
 from ..core.architecture import Architecture
 from ..scaling import in_inputs
 from ..shapes import Shape
@@ -20,6 +20,7 @@ from .memory import BYTES
 from .model import structure, title, warnings
 from .numbers import ABOUT, about, binary
 
+READ = "true"  # a law whose constants were read in its publication
 FOUR = 4  # digits of a ratio
 LOSSES = (
     "losses are in nats a token of each law's own data and tokenizer, so that those of two laws do not compare; "
@@ -138,6 +139,11 @@ def _notes(plan: Plan, model: Architecture | None, shapes: Sequence[Shape], seq:
         notes.append("no answer: " + "; ".join(f"{one.law}: {one.reason}" for one in plan.silent))
     if model is not None and plan.setting.experts and any(point.law.form not in EXPERT_FORMS for point in plan.points):
         notes.append("a law of dense models is given the parameters that a token uses")
+    unread = [point.law.name for point in plan.points if point.law.checked != READ]
+    if unread:
+        notes.append(f"constants read in transcriptions of the publication: {', '.join(unread)}")
+    if plan.query.inference and (mute := [point.law.name for point in plan.points if point.served is None]):
+        notes.append(f"without a loss of both N and D there is no answer for inference: {', '.join(mute)}")
     if shapes:
         held = next((one.fit for one in shapes if one.fit), None)
         notes.append(f"shapes: sequences of {seq} tokens, FLOPs counted exactly")
