@@ -108,7 +108,7 @@ def scale(
     else:
         counted = dict.fromkeys(COUNTS, float(parameters))
     query = Query(compute, counted, tokens, loss, inference, inference_cost)
-    return plan(chosen(laws, setting), query, setting)
+    return plan(chosen(laws, setting), query, setting, model)
 
 
 def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:

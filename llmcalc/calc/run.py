@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.record import record
+from ..core.shown import Shown
 from .amounts import HOURS_A_DAY, PF_DAY
 from .fit import Fit
 from .flops import Flops
@@ -60,7 +61,7 @@ class Budget:
 
 
 @record
-class Training:
+class Training(Shown):
     """A training run.
 
     Attributes:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import fields, record
+from ..core.shown import Shown
 from .scaling import Law, Outside, Setting, positive
 
 
@@ -126,13 +128,22 @@ class Silent(NamedTuple):
 
 
 @record
-class Plan:
-    """The answers of several laws to one query, and those that have none, with the reason."""
+class Plan(Shown):
+    """The answers of several laws to one query.
+
+    Attributes:
+        query: what was asked.
+        setting: what else the laws need.
+        points: the answers.
+        silent: the laws that have none.
+        model: the model whose parameters were asked about, if there is one.
+    """
 
     query: Query
     setting: Setting
     points: tuple[Point, ...]
     silent: tuple[Silent, ...]
+    model: Architecture | None = None
 
     def spread(self, name: str) -> tuple[float, float] | None:
         """The least and the most of a figure over the laws that have it."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..core.architecture import Architecture
 from ..core.errors import InputError, UnsupportedError
 from .scaling import COUNTS, Law, Setting
 from .scaling_answers import Plan, Point, Query, Served, Silent
 from .scaling_forms import INFER, TRAIN, Form, Path, Repeated
 
 
-def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None) -> Plan:
-    """What each law says.
+def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, model: Architecture | None = None) -> Plan:
+    """What each law says; ``model`` is whose parameters the query has.
 
     Raises:
         InputError: none of them can answer.
@@ -27,7 +28,7 @@ def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None) -> P
     if not found:
         raise _worst(failures)
     silent = (Silent(name, error.message, not _out_of_scope(error)) for name, error in failures)
-    return Plan(query, chosen, tuple(found), tuple(silent))
+    return Plan(query, chosen, tuple(found), tuple(silent), model)
 
 
 def _out_of_scope(error: InputError) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.machine import Machine
 from ..calc.run import Budget
 from ..calc.scaling import EXPERT_FORMS
 from ..calc.scaling_answers import Plan, Point
-from ..core.architecture import Architecture
-from ..scaling import in_inputs
+from ..scaling import SEQ, in_inputs
 from ..shapes import Shape
 from .assumptions import assumptions, between, cost_fact, machine_line, six_digits, spanned
 from .document import Column, Document, Fact, Table
@@ -22,6 +21,9 @@ from .numbers import ABOUT, about, binary
 
 READ = "true"  # a law whose constants were read in its publication
 FOUR = 4  # digits of a ratio
+if TYPE_CHECKING:
+    from .pictures import Picture
+
 LOSSES = (
     "losses are in nats a token of each law's own data and tokenizer, so that those of two laws do not compare; "
     "a law's N is what its publication counts (llmcalc laws show NAME)"
@@ -32,25 +34,21 @@ COMPARED = {
 }  # fmt: skip
 
 
-def scale_document(
-    plan: Plan,
-    model: Architecture | None = None,
-    spent: Budget | None = None,
-    shapes: Sequence[Shape] = (),
-    seq: int = 0,
-) -> Document:
+def scale_document(plan: Plan, spent: Budget | None = None, shapes: Sequence[Shape] = (), seq: int = SEQ) -> Document:
     """The document of a plan."""
+    model = plan.model
     machine = spent.machine if spent else None
     asked = f"{title(model)}: " if model else ""
     tables = [_by_law(plan), *_served(plan), *_shapes(shapes, machine)]
     return Document(
         f"{asked}{_question(plan, spent)}",
-        lambda: _record(plan, model, spent, shapes, seq),
+        lambda: _record(plan, spent, shapes, seq),
         subtitle=(*(structure(model) if model else ()), *((machine_line(machine),) if machine else ())),
         warnings=(*(warnings(model) if model else ()), *plan.warnings),
         facts=tuple(_facts(plan, spent)),
         tables=tuple(tables),
-        notes=(*assumptions(machine, spent.price if spent else None), *_notes(plan, model, shapes, seq)),
+        pictures=lambda: _pictures(plan),
+        notes=(*assumptions(machine, spent.price if spent else None), *_notes(plan, shapes, seq)),
     )
 
 
@@ -96,6 +94,15 @@ def _by_law(plan: Plan) -> Table:
     return Table("by law", (*columns, Column("beyond its fit")), rows)
 
 
+def _pictures(plan: Plan) -> list[Picture]:
+    """N and D of each law."""
+    from .pictures import Axis, Mark, Scatter
+
+    marks = tuple(Mark(point.law.name, point.parameters, point.tokens) for point in plan.points)
+    axes = Axis("parameters", "count", True), Axis("tokens", "tokens", True)
+    return [Scatter("Parameters and tokens by scaling law", *axes, (("laws", marks),))]
+
+
 def _cells(point: Point) -> tuple[Any, ...]:
     loss = None if point.loss is None else round(point.loss, 4)
     n, d, c = map(six_digits, (point.parameters, point.tokens, point.compute))
@@ -133,11 +140,15 @@ def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> list[Table]:
     return [Table("published shapes of about that size, on the whole budget", tuple(columns), rows)] if rows else []
 
 
-def _notes(plan: Plan, model: Architecture | None, shapes: Sequence[Shape], seq: int) -> list[str]:
+def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
     notes = [LOSSES] if any(point.loss is not None for point in plan.points) else []
     if plan.silent:
         notes.append("no answer: " + "; ".join(f"{one.law}: {one.reason}" for one in plan.silent))
-    if model is not None and plan.setting.experts and any(point.law.form not in EXPERT_FORMS for point in plan.points):
+    if (
+        plan.model is not None
+        and plan.setting.experts
+        and any(point.law.form not in EXPERT_FORMS for point in plan.points)
+    ):
         notes.append("a law of dense models is given the parameters that a token uses")
     unread = [point.law.name for point in plan.points if point.law.checked != READ]
     if unread:
@@ -157,10 +168,8 @@ def _notes(plan: Plan, model: Architecture | None, shapes: Sequence[Shape], seq:
     return notes
 
 
-def _record(
-    plan: Plan, model: Architecture | None, spent: Budget | None, shapes: Sequence[Shape], seq: int
-) -> dict[str, Any]:
-    inputs = {**(model_inputs(model) if model else {}), **in_inputs(plan.query, plan.setting), "seq": seq}
+def _record(plan: Plan, spent: Budget | None, shapes: Sequence[Shape], seq: int) -> dict[str, Any]:
+    inputs = {**(model_inputs(plan.model) if plan.model else {}), **in_inputs(plan.query, plan.setting), "seq": seq}
     data = {
         **plan.to_dict(),
         "budget": spent.to_dict() if spent else None,

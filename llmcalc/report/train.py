@@ -6,7 +6,7 @@ from typing import Any
 
 from ..calc.run import Training
 from ..core.workload import Workload
-from .assumptions import assumptions, cost_fact, machine_line, six_digits, spanned
+from .assumptions import assumptions, cost_fact, machine_line, shortly, six_digits, spanned
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
 from .fit import verdict
@@ -14,23 +14,29 @@ from .flops import by_component, published_table
 from .memory import BYTES, mesh_line
 from .model import structure, title, warnings
 from .numbers import about
+from .training_facts import beside, published
 from .workload import workload_inputs, workload_line
 
 SAID = ("seq", "attention")
 
 
-def train_document(run: Training) -> Document:
-    """The document of a training run."""
+def train_document(run: Training, stated: bool = True) -> Document:
+    """The document of a training run; ``stated``: the tokens are the user's, not those that were published."""
     architecture, machine = run.architecture, run.machine
     lines = (workload_line(run.step.workload, SAID), *((machine_line(machine),) if machine else ()))
     return Document(
         f"{title(architecture)} on {about(run.tokens, '')} tokens",
-        lambda: _record(run),
+        lambda: _record(run, stated),
         subtitle=(*structure(architecture), *lines),
         warnings=warnings(architecture),
         facts=tuple(_facts(run)),
-        tables=(by_component(run.step), *published_table(run.step, formulas=False), *_emissions(run)),
-        notes=(*assumptions(machine, run.price), *_notes(run), *architecture.notes),
+        tables=(
+            by_component(run.step),
+            *published_table(run.step, formulas=False),
+            *_emissions(run),
+            *beside(architecture, _ours(run)),
+        ),
+        notes=(*_tokens(run, stated), *assumptions(machine, run.price), *_notes(run), *architecture.notes),
     )
 
 
@@ -54,6 +60,23 @@ def _facts(run: Training) -> list[Fact]:
     if run.fit:
         facts.append(Fact("on each", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}"))
     return facts
+
+
+def _ours(run: Training) -> dict[str, str]:
+    """Our figures under the names of the published ones."""
+    found = {"tokens": shortly(run.tokens), "flops": f"{shortly(run.six_nd)} (6·N·D)"}
+    return (
+        {**found, "accelerator hours": shortly(run.hours.mid), "days": shortly(run.days.mid)}
+        if run.hours and run.days
+        else found
+    )
+
+
+def _tokens(run: Training, stated: bool) -> tuple[str, ...]:
+    fact = published(run.architecture, "training_tokens")
+    if stated or fact is None:
+        return ()
+    return (f"assumed: tokens as published, {fact.printed or shortly(float(fact.value))}, {fact.source}",)
 
 
 def _emissions(run: Training) -> list[Table]:
@@ -86,11 +109,11 @@ def _notes(run: Training) -> list[str]:
     return notes
 
 
-def _record(run: Training) -> dict[str, Any]:
+def _record(run: Training, stated: bool) -> dict[str, Any]:
     inputs = {**model_inputs(run.architecture), **workload_inputs(run.step.workload)}
     data = {
         **run.to_dict(),
         "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
-        "notes": [*_notes(run), *run.architecture.notes],
+        "notes": [*_tokens(run, stated), *_notes(run), *run.architecture.notes],
     }
     return envelope("train", inputs, data)

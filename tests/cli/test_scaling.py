@@ -122,6 +122,18 @@ def test_without_an_accelerator_there_is_compute_alone(capsys: Capture) -> None:
     assert found["six_nd"] == 6 * 174604259328 * 300 * 10**9
 
 
+def test_tokens_as_published_are_an_assumption(capsys: Capture) -> None:
+    """[patterson2021, Table 4]: 10,000 V100 for 14.8 days."""
+    line = "train gpt3 --gpu v100-sxm2-32gb:10000"
+    found = answer(capsys, line)
+    assert found["tokens"] == 300 * 10**9
+    assert found["days"]["mid"] == pytest.approx(14.8, rel=0.07)
+    text = screen(capsys, line)
+    assert "assumed: tokens as published, 300B, brown2020" in text
+    assert "3,552,000" in text
+    assert "assumed: tokens" not in screen(capsys, f"{line} --tokens 300B")
+
+
 def test_a_price_that_nobody_quotes_is_asked_for(capsys: Capture) -> None:
     assert "--price 2.50" in screen(capsys, "train gpt2 --tokens 1B --gpu mi300x --mfu 40%")
 
@@ -213,7 +225,7 @@ BAD = {
     "scale --compute 1e22 --set n_layers=2": "name the model",
     "scale --compute 1e22 --seq 0": "--seq",
     "scale gpt5000 --tokens 1T": "unknown model",
-    "train gpt3": "--tokens 15T",
+    "train bert-large --tokens 1": "fewer than a sequence",
     "train gpt3 --tokens 100": "fewer than a sequence",
     "train gpt3 --tokens 1M --batch-tokens 4M": "fewer than a step",
     "train gpt3 --tokens -1": "negative",
@@ -227,7 +239,7 @@ BAD = {
     "train gpt3 --tokens 1T --gpu h100 --pue 0.5": "give 1 or more",
     "train gpt3 --tokens 1T --gpu h100 --price 0": "--price",
     "train gpt3 --tokens 1T --optimizer adamm": "did you mean",
-    "explain gpt3 train": "--tokens 15T",
+    "explain qwen3-next train": "--tokens 15T",
     "explain gpt3 params --tokens 1T": "does not depend on it",
     "laws show besirogl": "did you mean besiroglu",
 }

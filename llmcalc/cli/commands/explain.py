@@ -71,12 +71,12 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
     lengths = {option.name: given[option.name] for option in LENGTHS} | {"seq": given["seq"] or usual}
     if quantity == "train":
         from ...costing import train
-        from .train import whole
+        from .train import published_tokens, whole
 
-        if given["tokens"] is None:
-            raise InputError("a training run has tokens", where="--tokens", hint="say how many, such as --tokens 15T")
+        asked = given["tokens"]
+        tokens = whole(asked, "--tokens") if asked is not None else published_tokens(architecture)
         of_run = {name: lengths[name] for name in ("seq", "target_seq", "extend")}
-        run = train(architecture, whole(given["tokens"], "--tokens"), **of_run, attention=given["pairs"])
+        run = train(architecture, tokens, **of_run, attention=given["pairs"])
         return trees.flops_tree(run.step), run.step.workload
     if quantity == "flops":
         from ...calc.flops import flops

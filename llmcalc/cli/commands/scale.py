@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
 from ..machine_options import ADD_GPU, MACHINE, machine, price
-from ..options import OUTPUT, SET
+from ..options import OUTPUT, READING, reading
 from ..spec import Argument, Command, Option
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ def run(
     laws: list[str],
     shapes: list[str],
     seq: int,
-    overrides: list[str],
     form: str | None,
     as_json: bool,
     **given: Any,
@@ -74,20 +73,20 @@ def run(
     chosen = chosen_format(form, as_json)
     asked = [option for option in AMOUNTS if given[option.name] is not None]
     words = {option.name: read_amount(given[option.name], option.flag, AMOUNTS[option]) for option in asked}
-    if model is None and overrides:
+    if model is None and given["overrides"]:
         raise InputError("changes a model, and there is none", where="--set", hint="name the model first")
     if model is not None and "parameters" in words:
         raise InputError("a model has its own parameters", where="--params", hint="leave the model or --params out")
     if seq < 1:
         raise InputError(f"seq is {seq}", where="--seq", hint="give a positive number")
     compute, spent = spend(given)
-    architecture = load(model, overrides=overrides) if model is not None else None
+    architecture = load(model, **reading(given)) if model is not None else None
     found = scaling.scale(architecture, compute=compute, laws=laws, seq=seq, **words)
     working = spent.machine if spent else None
     listed = []
     if shapes or (working is not None and found.query.free):
         listed = near(found.middle("parameters"), found.middle("compute"), seq, working, RESERVE, shapes)
-    write(scale_document(found, architecture, spent, listed, seq), chosen)
+    write(scale_document(found, spent, listed, seq), chosen)
     return 0
 
 
@@ -122,7 +121,7 @@ COMMAND = Command(
     "Ask scaling laws: the best size and data for a budget, the loss of a plan.",
     (
         MODEL, *BUDGETS, *MACHINE, PARAMETERS, TOKENS, LOSS, UNIQUE, INFERENCE, INFERENCE_COST, EXPERTS, GRANULARITY,
-        LAW, SHAPE, SEQ, SET, *OUTPUT,
+        LAW, SHAPE, SEQ, *READING, *OUTPUT,
     ),
     run,
     "llmcalc scale --gpu h100:512 --days 30",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import InputError
 from ..machine_options import ADD_GPU, MACHINE, machine, price
 from ..memory_options import DTYPE, MESH, OPTIMIZER, RECOMPUTE, mesh
-from ..options import EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..options import EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ, reading
 from ..spec import Command, Option
 from .scale import RESERVE
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...calc.machine import Machine
     from ...core.architecture import Architecture
 
-TOKENS = Option("--tokens", "tokens", "Training tokens, such as 15T.", metavar="AMOUNT")
+TOKENS = Option("--tokens", "tokens", "Training tokens, such as 15T (default: as published).", metavar="AMOUNT")
 BATCH_TOKENS = Option(
     "--batch-tokens", "batch_tokens", "Tokens of a step of the optimizer, such as 4M.", metavar="AMOUNT"
 )
@@ -43,7 +43,6 @@ def run(
     extend: bool,
     attention: str,
     batch_tokens: str | None,
-    overrides: list[str],
     form: str | None,
     as_json: bool,
     **given: Any,
@@ -57,9 +56,7 @@ def run(
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
-    if tokens is None:
-        raise InputError("a training run has tokens", where="--tokens", hint="say how many, such as --tokens 15T")
-    seen = whole(tokens, "--tokens")
+    asked = whole(tokens, "--tokens") if tokens is not None else None
     step = whole(batch_tokens, "--batch-tokens") if batch_tokens is not None else None
     working = machine(given)
     stated = [option for option in ENERGY if given[option.name] is not None]
@@ -70,7 +67,8 @@ def run(
     if "pue" in extra and extra["pue"] < 1:
         message = f"{extra['pue']:g} is less than the computers themselves take"
         raise InputError(message, where="--pue", hint="give 1 or more")
-    architecture = load(model, overrides=overrides)
+    architecture = load(model, **reading(given))
+    seen = asked if asked is not None else published_tokens(architecture)
     length = seq if seq is not None else usual_seq(architecture)
     lengths: dict[str, Any] = {"seq": length, "target_seq": target_seq, "extend": extend}
     held = _fit(architecture, working, given, lengths) if working is not None and _shares(given) else None
@@ -78,8 +76,23 @@ def run(
         architecture, seen, **lengths, attention=attention, batch_tokens=step, machine=working, price=price(given),
         dtype=given["dtype"], optimizer=given["optimizer"] or "adamw", fit=held, **extra,
     )  # fmt: skip
-    write(train_document(found), chosen)
+    write(train_document(found, stated=asked is not None), chosen)
     return 1 if held is not None and not held.fits else 0
+
+
+def published_tokens(architecture: Architecture) -> int:
+    """The tokens that the model was trained on, where somebody says so.
+
+    Raises:
+        InputError: nobody does.
+    """
+    from ...report.training_facts import published
+
+    fact = published(architecture, "training_tokens")
+    if fact is None:
+        message = f"how many tokens {architecture.name} was trained on is not known"
+        raise InputError(message, where="--tokens", hint="say how many, such as --tokens 15T")
+    return round(float(fact.value))
 
 
 def whole(text: str, flag: str) -> int:
@@ -116,7 +129,7 @@ COMMAND = Command(
     "Tell what a training run takes: compute, time, cost, energy, files.",
     (
         MODEL, TOKENS, SEQ, TARGET_SEQ, EXTEND, PAIRS, BATCH_TOKENS, *MACHINE, *ENERGY, MICRO_BATCH, DTYPE, OPTIMIZER,
-        RECOMPUTE, *MESH, SET, *OUTPUT,
+        RECOMPUTE, *MESH, *READING, *OUTPUT,
     ),
     run,
     "llmcalc train llama3-70b --tokens 15T --gpu h100:512",
