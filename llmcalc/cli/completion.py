@@ -63,8 +63,16 @@ def laws() -> list[str]:
     return sorted(scaling.laws())
 
 
+def rules() -> list[str]:
+    """The codes of rules."""
+    from ..lint import codes
+
+    return codes()
+
+
 SOURCES: dict[str, Callable[[], list[str]]] = {
     "models": models,
+    "rules": rules,
     "layouts": layouts,
     "quantities": quantities,
     "formats": formats,

@@ -24,6 +24,8 @@ COMMANDS = {
     "laws list": ("laws_list", "List the scaling laws."),
     "laws show": ("laws_show", "Show a scaling law: form, constants, range, source."),
     "verify": ("verify", "Run small NumPy models, and compare what they do with what is declared."),
+    "check": ("check", "Find suspicious shapes, and hold a model against limits."),
+    "rule": ("rule", "Say why a rule of check is there."),
     "report": ("report", "Write a page about models, with pictures, in one HTML file."),
     "schema": ("schema", "Print the preset language as a JSON Schema, for editors."),
     "presets list": ("presets_list", "List the models that are known by name."),

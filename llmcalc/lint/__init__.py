@@ -4,8 +4,8 @@
     TP  shapes that do not divide among ranks
     CF  configurations that are seldom meant
 
-A rule is a function called by its code in one of this folder's files; its title, why it is there and who says so stand in
-``data/rules.yaml``. There is no list to keep.
+A rule is a function called by its code in one of this folder's files; its title, why it is there and who says so stand
+in ``data/rules.yaml``. There is no list to keep.
 """
 
 from __future__ import annotations

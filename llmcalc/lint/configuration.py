@@ -38,7 +38,7 @@ def cf002(case: Case) -> Iterator[Finding]:
                 continue
             wasted = site.times * layer.n_kv_heads * layer.d_head
             message = f"the keys' bias changes no score's rank in a softmax: {wasted:,} parameters without effect"
-            yield Finding("CF002", f"{site.place}.k_bias", message, "false")
+            yield Finding("CF002", f"{site.place}.k_bias", message, "k_bias: false")
 
 
 def cf003(case: Case) -> Iterator[Finding]:

@@ -24,11 +24,9 @@ def hw001(case: Case) -> Iterator[Finding]:
 
 def hw002(case: Case) -> Iterator[Finding]:
     """Heads that are wide, but no multiple of 64."""
-    for site in case.sites:
-        for field in HEADS:
-            size = getattr(site.layer, field, None)
-            if size and size % TILE and size % ALIGNED == 0:
-                yield _finding("HW002", site, field, size, TILE)
+    for site, field, size in _sizes(case, HEADS):
+        if size % TILE and size % ALIGNED == 0:
+            yield _finding("HW002", site, field, size, TILE)
 
 
 def hw003(case: Case) -> Iterator[Finding]:
@@ -60,11 +58,20 @@ def hw005(case: Case) -> Iterator[Finding]:
 
 
 def _unaligned(case: Case, code: str, names: tuple[str, ...], multiple: int) -> Iterator[Finding]:
+    for site, field, size in _sizes(case, names):
+        if size % multiple:
+            yield _finding(code, site, field, size, multiple)
+
+
+def _sizes(case: Case, names: tuple[str, ...]) -> Iterator[tuple[Site, str, int]]:
+    """The fields of these names that layers have; of two that are equal, the first."""
     for site in case.sites:
+        seen = set()
         for field in names:
             size = getattr(site.layer, field, None)
-            if size and size % multiple:
-                yield _finding(code, site, field, size, multiple)
+            if size and size not in seen:
+                seen.add(size)
+                yield site, field, size
 
 
 def _finding(code: str, site: Site, field: str, size: int, multiple: int) -> Finding:

@@ -8,10 +8,10 @@ from typing import Any
 from ..core.architecture import Architecture
 from ..core.record import record
 from ..lint import Finding, Rule, rule
-from .document import Column, Document, Fact, Table
+from .document import Cell, Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
 from .model import warnings
-from .numbers import short
+from .numbers import BYTES, exact, short
 from .sources import cite
 
 YES, NO = "✓", "✗"
@@ -51,22 +51,21 @@ def check_document(found: Sequence[Checked]) -> Document:
     several = len(found) > 1
     good = sum(checked.ok for checked in found)
     verdict = f"{YES} nothing found" if good == len(found) else f"{NO} {_said(found)}"
-    findings = [
+    findings: list[tuple[Cell, ...]] = [
         (*([checked.architecture.name] if several else []), one.code, one.place, one.message, one.advice)
         for checked in found
         for one in checked.findings
     ]
     named = (Column("model", "group"),) if several else ()
     columns = (*named, Column("rule", "name"), Column("where"), Column("what is there"), Column("better"))
-    limits = [
-        (*([checked.architecture.name] if several else []), limit.name, limit.ours, limit.most,
-         YES if limit.kept else f"{NO} exceeds by {short(limit.ours - limit.most, limit.unit) or limit.ours - limit.most}")
+    limits: list[tuple[Cell, ...]] = [
+        (*([checked.architecture.name] if several else []), *_limit(limit))
         for checked in found
         for limit in checked.limits
-    ]  # fmt: skip
-    heads = (*named, Column("limit", "name"), Column("ours", "count"), Column("at most", "count"), Column("verdict"))
-    tables = [Table("", columns, list(findings))] if findings else []
-    tables += [Table("limits", heads, list(limits))] if limits else []
+    ]
+    heads = (*named, Column("limit", "name"), Column("ours", "name"), Column("at most", "name"), Column("verdict"))
+    tables = [Table("", columns, findings)] if findings else []
+    tables += [Table("limits", heads, limits)] if limits else []
     why = "why a rule is there, and who says so: llmcalc rule CODE; --ignore CODE leaves it out"
     return Document(
         ", ".join(checked.architecture.name for checked in found),
@@ -76,6 +75,16 @@ def check_document(found: Sequence[Checked]) -> Document:
         tables=tuple(tables),
         notes=(why,) if findings else (),
     )
+
+
+def _limit(limit: Limit) -> tuple[Cell, ...]:
+    verdict = YES if limit.kept else f"{NO} exceeds by {_size(limit.ours - limit.most, limit.unit)}"
+    return limit.name, _size(limit.ours, limit.unit), _size(limit.most, limit.unit), verdict
+
+
+def _size(value: int, unit: str) -> str:
+    text = short(value, unit) or exact(value)
+    return text if unit == BYTES else f"{text} {unit}"
 
 
 def _said(found: Sequence[Checked]) -> str:
