@@ -17,9 +17,14 @@ if (ROOT / "llmcalc").is_dir():
     sys.path.insert(0, str(ROOT))
 
 from llmcalc import layers  # noqa: E402
+from llmcalc.calc.scaling import LETTERS  # noqa: E402
 from llmcalc.core.axes import GLOSSARY, WORKLOAD, name_of  # noqa: E402
 from llmcalc.core.declaration import Declaration  # noqa: E402
 from llmcalc.core.functions import FUNCTIONS  # noqa: E402
+from llmcalc.data import table as data  # noqa: E402
+from llmcalc.report.laws import FORMULAS  # noqa: E402
+from llmcalc.report.sources import cite  # noqa: E402
+from llmcalc.scaling import laws  # noqa: E402
 from llmcalc.schema.meanings import meanings, summary  # noqa: E402
 from llmcalc.testing import is_required, smallest  # noqa: E402
 
@@ -44,7 +49,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in the tables that a page asks for."""
-    return markdown.replace("<!-- axes -->", axes()).replace("<!-- functions -->", functions())
+    for name, made in TABLES.items():
+        markdown = markdown.replace(f"<!-- {name} -->", made()) if f"<!-- {name} -->" in markdown else markdown
+    return markdown
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -64,6 +71,61 @@ def functions() -> str:
     """What elementwise work costs."""
     rows = [[f"`{name}`", str(item.flops), item.meaning, item.saves] for name, item in FUNCTIONS.items()]
     return table(["function", "FLOPs per element", "which are", "saved for backward"], rows)
+
+
+def forms() -> str:
+    """The forms of scaling laws."""
+    return table(["form", "formula"], [[f"`{name}`", f"`{formula}`"] for name, formula in FORMULAS.items()])
+
+
+def scaling_laws() -> str:
+    """Every scaling law with its constants."""
+    rows = []
+    for one in laws().values():
+        constants = ", ".join(f"{symbol} {value:.10g}" for symbol, value in one.constants.items())
+        fitted = ", ".join(f"{LETTERS[name]} {_end(low)}–{_end(high)}" for name, (low, high) in one.range.items())
+        rows.append([f"`{one.name}`", f"`{one.form}`", one.counts, constants, fitted, cite(one.source), one.note])
+    return table(["law", "form", "N", "constants", "fitted on", "source", "note"], rows)
+
+
+def utilisations() -> str:
+    """Published utilisation."""
+    rows = [
+        [key, number_format, *(_share(entry.get(end)) for end in ("low", "mid", "high")), entry["of"], entry["source"]]
+        for key, formats in data("utilisation").items()
+        for number_format, entry in formats.items()
+    ]
+    return table(["accelerator", "format", "low", "mid", "high", "of", "source"], rows)
+
+
+def energies() -> str:
+    """Conventions of energy and emissions."""
+    rows = [
+        [
+            f"`{name}`",
+            entry["power"],
+            str(entry["pue"]),
+            str(entry["kg_per_kwh"]),
+            entry["source"],
+            entry.get("note", ""),
+        ]
+        for name, entry in data("energy").items()
+    ]
+    return table(["convention", "power", "PUE", "kg CO2e a kWh", "source", "note"], rows)
+
+
+def _end(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.3g} %"
+
+
+TABLES = {
+    "axes": axes, "functions": functions, "forms": forms, "laws": scaling_laws, "utilisation": utilisations,
+    "energy": energies,
+}  # fmt: skip
 
 
 def index() -> str:

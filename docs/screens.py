@@ -25,7 +25,9 @@ WIDTH = 100
 SHORTEST_CUT = 18  # lines that a new, cut screen shows
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# file: (\S+)\n")
-_TABLES = "params|flops|memory|fit|sweep|compare|explain|verify|presets list|presets search|formats|hardware"
+_TABLES = (
+    "params|flops|memory|fit|scale|train|laws|sweep|compare|explain|verify|presets list|presets search|formats|hardware"
+)
 _AS_TABLE = re.compile(rf"llmcalc ({_TABLES})\b(?!.*--(json|format))")
 
 

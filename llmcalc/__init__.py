@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from .core.errors import SizeError as SizeError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UnsupportedError as UnsupportedError
+    from .costing import machine as machine
+    from .costing import train as train
     from .loading import load as load
+    from .scaling import scale as scale
     from .twins import twin as twin
     from .verification import verify as verify
 
@@ -38,9 +41,12 @@ _HOMES = {
     "UnsupportedError": "core.errors",
     "flops": "calc.flops",
     "load": "loading",
+    "machine": "costing",
     "memory": "answers",
     "params": "calc.params",
+    "scale": "scaling",
     "state": "calc.state",
+    "train": "costing",
     "twin": "twins",
     "verify": "verification",
 }

@@ -21,9 +21,12 @@ PUBLIC = {
     "__version__",
     "flops",
     "load",
+    "machine",
     "memory",
     "params",
+    "scale",
     "state",
+    "train",
     "twin",
     "verify",
 }

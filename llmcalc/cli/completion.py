@@ -49,13 +49,37 @@ def swept() -> list[str]:
     return list(QUANTITIES)
 
 
+def model_types() -> list[str]:
+    """Families of configs that are understood."""
+    from ..importers.hf.families import names
+
+    return sorted(names())
+
+
+def laws() -> list[str]:
+    """Scaling laws by their names."""
+    from .. import scaling
+
+    return sorted(scaling.laws())
+
+
+def rules() -> list[str]:
+    """The codes of rules."""
+    from ..lint import codes
+
+    return codes()
+
+
 SOURCES: dict[str, Callable[[], list[str]]] = {
     "models": models,
+    "rules": rules,
     "layouts": layouts,
     "quantities": quantities,
     "formats": formats,
     "swept": swept,
     "accelerators": accelerators,
+    "model_types": model_types,
+    "laws": laws,
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
-from .options import BATCH, EXTEND, OUTPUT, SEQ, SET, TARGET_SEQ
+from .options import BATCH, EXTEND, OUTPUT, READING, SEQ, TARGET_SEQ, reading
 from .spec import Option
 from .step_options import STEP as COMPUTED
 
@@ -90,7 +90,7 @@ SERVING = (CACHE, PAGED, PREFILL, BEAMS)
 STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, LOSS, GRADIENTS, BUFFER, NO_MASTER, LORA_RANK, LORA_TARGETS)
 ALL = (TRAINING, DTYPE, *STORED, *SERVING, *STEP, *MESH, CONVENTION)
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
-TABLE = (*SIZES, *ALL, SET, *OUTPUT)
+TABLE = (*SIZES, *ALL, *READING, *OUTPUT)
 MEANT = {  # what each quantity depends on
     "params": (),
     "flops": (*SIZES, *COMPUTED, CONVENTION),
@@ -110,7 +110,7 @@ def asked(model: str, given: dict[str, Any]) -> tuple[Architecture, dict[str, An
     from ..report.workload import usual_seq
 
     words = arguments(given)
-    architecture = load(model, overrides=given["overrides"])
+    architecture = load(model, **reading(given))
     seq = given["seq"] if given["seq"] is not None else usual_seq(architecture)
     sizes = {option.name: given[option.name] for option in SIZES}
     return architecture, {**words, **sizes, "seq": seq}

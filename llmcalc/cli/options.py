@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..report import format_names
 from .spec import Argument, Option
 
@@ -17,6 +19,22 @@ SET = Option(
     repeatable=True,
     metavar="PATH=VALUE",
 )
+AS = Option(
+    "--as",
+    "as_",
+    "Read a config.json by the rules of this model_type, in place of its own; every result says so.",
+    metavar="TYPE",
+    complete="model_types",
+)
+ALLOW_UNKNOWN = Option(
+    "--allow-unknown",
+    "allow_unknown",
+    "Pass over this key of a config.json where nothing is known of it; every result says so. May be repeated.",
+    repeatable=True,
+    metavar="KEY",
+)
+READING = (SET, AS, ALLOW_UNKNOWN)  # named like the keywords of llmcalc.load
+FORCE = Option("--force", "force", "Write over a file that exists.", kind=bool, default=False)
 FORMAT = Option(
     "--format",
     "form",
@@ -39,3 +57,8 @@ TARGET_SEQ = Option(
     "--target-seq", "target_seq", "The decoder's length in an encoder-decoder model.", kind=int, metavar="N"
 )
 EXTEND = Option("--extend", "extend", "Allow sequences beyond a learned table of positions.", kind=bool, default=False)
+
+
+def reading(given: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of ``llmcalc.load`` among those of a command."""
+    return {option.name: given[option.name] for option in READING}

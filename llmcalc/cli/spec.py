@@ -47,6 +47,7 @@ class Option:
         repeatable: it may be given several times, and arrives as a list.
         metavar: what stands for its value in the help.
         complete: the source of its completion in ``cli/completion.py``.
+        short: a second way to type it, such as ``-o``.
     """
 
     flag: str
@@ -58,6 +59,7 @@ class Option:
     repeatable: bool = False
     metavar: str = ""
     complete: str = ""
+    short: str = ""
 
 
 Parameter = Argument | Option
@@ -80,5 +82,6 @@ class Command:
 
     @property
     def options(self) -> dict[str, Option]:
-        """The options by flag."""
-        return {parameter.flag: parameter for parameter in self.parameters if isinstance(parameter, Option)}
+        """The options by flag, long and short."""
+        found = [parameter for parameter in self.parameters if isinstance(parameter, Option)]
+        return {flag: option for option in found for flag in (option.flag, option.short) if flag}

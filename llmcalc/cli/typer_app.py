@@ -119,7 +119,7 @@ def _parameter(parameter: Parameter) -> inspect.Parameter:
         what: Any = typer.Argument(help=parameter.help, autocompletion=complete, show_default=False)
         default: Any = inspect.Parameter.empty if parameter.least else None
     else:
-        flags = (parameter.flag,)
+        flags = (parameter.flag, parameter.short) if parameter.short else (parameter.flag,)
         offered = _choice_completer(parameter.choices) if parameter.choices else complete
         checked = bool(parameter.choices) or parameter.kind is int
         what = typer.Option(

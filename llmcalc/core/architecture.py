@@ -149,7 +149,8 @@ class Architecture(Shown):
     """A complete description; everything that llmcalc computes is a fold over it.
 
     ``status`` is ``published`` or ``rumoured``. ``notes`` are visible lines of every result: what is assumed, what was
-    not understood, where sources disagree. ``layouts`` maps a stored layout's name to its renaming rules.
+    not understood, where sources disagree; ``warnings`` are louder ones. ``layouts`` maps a stored layout's name to its
+    renaming rules.
     """
 
     name: str
@@ -161,6 +162,7 @@ class Architecture(Shown):
     extras: tuple[Extra, ...] = ()
     expect: tuple[Expectation, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     inputs: dict[str, Any] = NO_INPUTS
     layout: str = ""
     facts: tuple[TrainingFact, ...] = ()

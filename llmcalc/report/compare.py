@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..calc.flops import Flops
+from ..answers import memory
+from ..calc.flops import Flops, flops
 from ..calc.inference import InferenceMemory
 from ..calc.parallel import ParallelMemory
 from ..calc.params import Params
+from ..core.architecture import Architecture
 from ..core.record import record
 from .document import Cell, Column, Document, Table
 from .envelope import envelope, model_inputs
@@ -48,7 +50,12 @@ class Costs:
         return {"FLOPs": f"FLOPs of a {step[self.flops.workload.mode]}", BYTES: f"memory of {held}"}
 
 
-def compare_document(results: Sequence[Params], costs: Sequence[Costs]) -> Document:
+def costs(models: Sequence[Architecture], step: dict[str, Any], held: dict[str, Any]) -> list[Costs]:
+    """What each model costs under the same workload: arguments of ``llmcalc.flops`` and of ``llmcalc.memory``."""
+    return [Costs(flops(model, **step), memory(model, **held)) for model in models]
+
+
+def compare_document(results: Sequence[Params], costing: Sequence[Costs]) -> Document:
     """The document of a comparison; the first model is what the others are measured by."""
     models = [result.architecture for result in results]
     names = _names(results)
@@ -59,10 +66,10 @@ def compare_document(results: Sequence[Params], costs: Sequence[Costs]) -> Docum
     )
     return Document(
         " · ".join(title(model) for model in models),
-        lambda: _record(results, costs),
-        subtitle=(workload_line(costs[0].flops.workload, SAID),),
+        lambda: _record(results, costing),
+        subtitle=(workload_line(costing[0].flops.workload, SAID),),
         warnings=tuple(line for model in models for line in warnings(model)),
-        tables=(structure, _quantities(results, names), *_costs(costs, names), _components(results, names)),
+        tables=(structure, _quantities(results, names), *_costs(costing, names), _components(results, names)),
         main=1,
         notes=tuple(f"{model.name}: {note}" for model in models for note in model.notes),
     )

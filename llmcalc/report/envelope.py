@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.fingerprint import fingerprint
+from .model import warnings
 
 SCHEMA = "llmcalc/1"
 LARGEST_EXACT_FLOAT = 2**53
@@ -26,7 +27,7 @@ def envelope(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, 
 
 
 def model_inputs(architecture: Architecture) -> dict[str, Any]:
-    """What identifies a model: its name, file, overrides and the hash of what it is made of."""
+    """What identifies a model: its name, file, overrides and the hash of what it is made of; and what warns of it."""
     return {
         "model": architecture.name,
         "title": architecture.title,
@@ -35,6 +36,7 @@ def model_inputs(architecture: Architecture) -> dict[str, Any]:
         "file": architecture.inputs.get("file", ""),
         "overrides": list(architecture.inputs.get("overrides", ())),
         "hash": fingerprint(architecture),
+        "warnings": list(warnings(architecture)),
     }
 
 

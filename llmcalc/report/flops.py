@@ -29,7 +29,7 @@ CONVENTIONS = {
 def flops_document(result: Flops, counted: Params, by: str = "component", recompute: str = "none") -> Document:
     """The document of a step's FLOPs; ``recompute`` adds what a backward pass computes again."""
     architecture = result.architecture
-    breakdown = {"component": _by_component, "layer": _by_layer}[by]
+    breakdown = {"component": by_component, "layer": _by_layer}[by]
     notes = (formula_note("matmul of the forward pass", result.matmul_form), *_bound(result), *architecture.notes)
     return Document(
         title(architecture),
@@ -37,7 +37,7 @@ def flops_document(result: Flops, counted: Params, by: str = "component", recomp
         subtitle=(*structure(architecture), workload_line(result.workload)),
         warnings=warnings(architecture),
         facts=tuple(_facts(result, counted, recompute)),
-        tables=(breakdown(result), *_published(result)),
+        tables=(breakdown(result), *published_table(result)),
         notes=notes,
     )
 
@@ -70,15 +70,21 @@ def published(result: Flops) -> dict[str, int]:
         return {}
 
 
-def _published(result: Flops) -> list[Table]:
+def published_table(result: Flops, formulas: bool = True) -> list[Table]:
+    """The same step by the conventions of publications; none for models that they do not speak of."""
     rows: list[tuple[Any, ...]] = [
-        (name, count, count / result.total, " ".join((PUBLISHED[name].__doc__ or "").replace("``", "").split()))
+        (name, count, count / result.total, *([_formula(name)] if formulas else []))
         for name, count in published(result).items()
     ]
     columns = (
-        Column("convention", "name"), Column(UNIT, ABOUT), Column("of the total", "ratio"), Column("formula a token"),
+        Column("convention", "name"), Column(UNIT, ABOUT), Column("of the total", "ratio"),
+        *([Column("formula a token")] if formulas else []),
     )  # fmt: skip
     return [Table("as publications count the step", columns, rows)] if rows else []
+
+
+def _formula(name: str) -> str:
+    return " ".join((PUBLISHED[name].__doc__ or "").replace("``", "").split())
 
 
 def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:
@@ -107,7 +113,8 @@ def _share(total: int, count: int) -> int:
     return (total + count // 2) // count
 
 
-def _by_component(result: Flops) -> Table:
+def by_component(result: Flops) -> Table:
+    """Where the FLOPs go."""
     ordered = sorted(result.by_component.items(), key=lambda item: -item[1].total)
     rows: list[tuple[Any, ...]] = [(name, *_cells(count, result)) for name, count in ordered]
     columns = (Column("component", "name"), *_columns(result))

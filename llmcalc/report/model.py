@@ -22,7 +22,8 @@ def structure(architecture: Architecture) -> tuple[str, ...]:
 
 
 def warnings(architecture: Architecture) -> tuple[str, ...]:
-    """A loud line for a model that nobody published."""
+    """Loud lines: for a model that nobody published, and for what was not understood of a config."""
     if architecture.status == "published":
-        return ()
-    return (f"{architecture.name} is {architecture.status}: its sizes are not published, and may be wrong",)
+        return architecture.warnings
+    said = f"{architecture.name} is {architecture.status}: its sizes are not published, and may be wrong"
+    return (said, *architecture.warnings)

@@ -80,6 +80,18 @@ def _sweep(result: Any) -> Document:
     return sweep_document(result)
 
 
+def _plan(result: Any) -> Document:
+    from .scale import scale_document
+
+    return scale_document(result)
+
+
+def _run(result: Any) -> Document:
+    from .train import train_document
+
+    return train_document(result)
+
+
 # by name, so that a sweep's NumPy is not imported to show a count
 _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "Architecture": _architecture,
@@ -87,7 +99,9 @@ _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "Flops": _flops,
     "InferenceMemory": _inference,
     "ParallelMemory": _training,
+    "Plan": _plan,
     "StateSize": _state,
     "Sweep": _sweep,
+    "Training": _run,
     "Verification": _verification,
 }

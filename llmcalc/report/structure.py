@@ -73,13 +73,20 @@ def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
     telling = {key for own in found for key, trait in own.items() if trait.size and not trait.usual}
     for wanted in (True, False):
         chosen = [{key: trait for key, trait in own.items() if trait.size == wanted} for own in found]
-        if wanted:
-            chosen = [{key: trait for key, trait in own.items() if key in telling} for own in chosen]
+        kept = telling if wanted else _different(chosen)
+        chosen = [{key: trait for key, trait in own.items() if key in kept} for own in chosen]
         named = label(chosen, stacks, always_kind=not wanted)
         for title in dict.fromkeys(title for texts in named for title in texts):
-            cells = [texts.get(title, NOTHING) for texts in named]
-            if wanted or len({*cells} - {NOTHING}) > 1:
-                yield title, cells
+            yield title, [texts.get(title, NOTHING) for texts in named]
+
+
+def _different(found: Sequence[Traits]) -> set[Key]:
+    """What two models have, but not alike; in how many of their blocks is no difference."""
+    values: dict[Key, set[frozenset[Any]]] = {}
+    for own in found:
+        for key, trait in own.items():
+            values.setdefault(key, set()).add(frozenset(trait.values))
+    return {key for key, sets in values.items() if len(sets) > 1}
 
 
 def traits(stack: Stack) -> Traits:
@@ -113,7 +120,7 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
         usual = value == entry.default or (entry.default is None and alike)
         if size:
             sizes[entry.name] = value
-        name = _paper_name(layer, entry.name, value) if size else entry.name
+        name = paper_name(layer, entry.name, value) if size else entry.name
         yield Key(layer.kind(), name), value, Trait({}, size, size and usual)
 
 
@@ -124,7 +131,7 @@ def _sort(name: str) -> str:
     return "width" if name.startswith("d_") or name.endswith("_dim") else name
 
 
-def _paper_name(layer: Layer, field: str, value: int) -> str:
+def paper_name(layer: Layer, field: str, value: int) -> str:
     """The field's name, or that of the one axis that it is the length of (``rows`` of a token table: ``vocab``)."""
     if field in NAMES.values():
         return field
@@ -160,9 +167,10 @@ def _text(values: Mapping[Any, int], n_layers: int) -> str:
             return f"{min(values)}…{max(values)} ({len(values)} values)"
         except TypeError:
             return f"{len(values)} values"
-    shown = (f"{_word(value)} ×{count}" if 0 < count < n_layers else _word(value) for value, count in values.items())
+    shown = (f"{word(value)} ×{count}" if 0 < count < n_layers else word(value) for value, count in values.items())
     return ", ".join(shown)
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """A value of a field as people read it."""
     return {True: "yes", False: "no", None: "none"}[value] if value is None or type(value) is bool else str(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..core.architecture import Architecture, TrainingFact
 from ..schema.facts import TRAINING_UNITS
 from .document import Cell, Column, Table
@@ -20,6 +22,21 @@ def training_table(architecture: Architecture) -> Table | None:
     order = list(TRAINING_UNITS)
     facts = sorted(architecture.facts, key=lambda fact: order.index(fact.quantity))
     return Table("training, as published", COLUMNS, [_row(fact) for fact in facts]) if facts else None
+
+
+def published(architecture: Architecture, quantity: str) -> TrainingFact | None:
+    """What is said of a quantity as a number; None: nothing."""
+    found = (fact for fact in architecture.facts if fact.quantity == quantity)
+    return next((fact for fact in found if not isinstance(fact.value, str)), None)
+
+
+def beside(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
+    """The facts with our figures for some of the quantities; no table if nothing is published."""
+    table = training_table(architecture)
+    if table is None:
+        return []
+    rows = [(*row[:2], ours.get(str(row[0]), ""), *row[2:]) for row in table.rows]
+    return [Table(table.title, (*COLUMNS[:2], Column("ours", "name"), *COLUMNS[2:]), rows)]
 
 
 def _row(fact: TrainingFact) -> tuple[Cell, ...]:

@@ -7,7 +7,7 @@
         inputs: {token: {embedding: {rows: 50257, share: token_embedding}}}
         blocks:
           block:
-            attention: {mha: {n_heads: 12}}              # sub-layer: its kinds; several run in parallel
+            attention: {mha: {n_heads: 12}}              # sub-layer: its kinds; several run in parallel, or branches
             mlp: {mlp: {d_ff: 3072}}
         order: [block * 12]
         outputs: {norm: {layernorm: {}}, head: {head: {vocab: 50257, share: token_embedding}}}
@@ -32,6 +32,8 @@ Fail = Callable[[InputError, Path], InputError]
 
 STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
+BRANCH_NORMS = ("pre", "post")
+_SUBLAYER_KEYS = ("norms", "residual", "share", "branches")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
 ROLE_NAMES = (*ROLES, "tower")
@@ -101,7 +103,7 @@ class Builder:
         return Block(name, tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in given.items()))
 
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
-        """A sub-layer: one kind or several in parallel, with norms around."""
+        """A sub-layer: one kind or several in parallel, or branches by name, with norms around."""
         self.mapping(data, path, "a sub-layer")
         own = "norms" in data
         around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
@@ -110,9 +112,10 @@ class Builder:
             for place, value in self.mapping(around, (*where, "norms"), "norms", NORM_PLACES).items()
             if value is not None
         }
-        kinds = {key: value for key, value in data.items() if key not in ("norms", "residual", "share")}
-        if not kinds:
-            raise self.error("a sub-layer has at least one layer kind", path)
+        kinds = {key: value for key, value in data.items() if key not in _SUBLAYER_KEYS}
+        named = self.mapping(self.part(data, "branches"), (*path, "branches"), "branches")
+        if bool(kinds) == bool(named):
+            raise self.error("a sub-layer has at least one layer kind, or branches by name in their place", path)
         single = len(kinds) == 1
         branches = tuple(
             Branch(
@@ -122,7 +125,7 @@ class Builder:
                 places.get("each_post"),
             )
             for kind, value in kinds.items()
-        )
+        ) + tuple(self.branch(key, value, width, (*path, "branches", key)) for key, value in named.items())
         residual = data.get("residual", True)
         if type(residual) is not bool:
             raise self.error(f"residual is {shown(residual)}; it is true or false", (*path, "residual"))
@@ -130,6 +133,13 @@ class Builder:
         if not isinstance(share, str):
             raise self.error(f"share is {shown(share)}; it is a text", (*path, "share"))
         return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), residual, share)
+
+    def branch(self, name: str, data: Any, width: int, path: Path) -> Branch:
+        """A branch by name: one layer kind, perhaps with ``pre`` and ``post`` norms of its own."""
+        self.mapping(data, path, "a branch")
+        norms = {key: self.one(data[key], width, (*path, key)) for key in BRANCH_NORMS if data.get(key) is not None}
+        layer = self.one({key: value for key, value in data.items() if key not in BRANCH_NORMS}, width, path)
+        return Branch(name, layer, norms.get("pre"), norms.get("post"))
 
     def one(self, data: Any, width: int, path: Path) -> Layer:
         """``{kind: {fields}}`` with exactly one kind."""

@@ -5,11 +5,11 @@ Reading the description again gives an equal architecture.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import layers
-from ..core.architecture import Architecture, Block, Named, Stack, Sublayer
+from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.record import MISSING, fields
@@ -37,11 +37,15 @@ def _stack(stack: Stack) -> dict[str, Any]:
         "role": stack.role,
         "inputs": _named(stack.inputs, stack),
         "blocks": {name: _block(block, stack) for block, name in names},
-        "order": [
-            {"shared" if run.shared else "block": _name(names, run.block), "times": run.count} for run in stack.runs
-        ],
+        "order": order_of(stack.runs),
         "outputs": _named(stack.outputs, stack),
     }
+
+
+def order_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The order of blocks, run by run."""
+    names = _block_names([run.block for run in runs])
+    return [{"shared" if run.shared else "block": _name(names, run.block), "times": run.count} for run in runs]
 
 
 def _block_names(blocks: Iterable[Block]) -> list[tuple[Block, str]]:
@@ -69,22 +73,36 @@ def _block(block: Block, stack: Stack) -> dict[str, Any]:
 
 def _sublayer(sublayer: Sublayer, stack: Stack) -> dict[str, Any]:
     data: dict[str, Any] = {}
-    for branch in sublayer.branches:
-        alone = len(sublayer.branches) == 1
-        key = branch.layer.kind() if alone or not _means(branch.name, branch.layer) else branch.name
-        data[key] = _fields(branch.layer, stack, key)
     first = sublayer.branches[0]
-    places = {
-        "pre": sublayer.pre,
-        "post": sublayer.post,
-        "after": sublayer.after,
-        "each": first.pre,
-        "each_post": first.post,
-    }
+    places = {"pre": sublayer.pre, "post": sublayer.post, "after": sublayer.after}
+    if _is_plain(sublayer):
+        alone = len(sublayer.branches) == 1
+        keys = [branch.layer.kind() if alone else branch.name for branch in sublayer.branches]
+        data = {key: _fields(branch.layer, stack, key) for key, branch in zip(keys, sublayer.branches, strict=True)}
+        places |= {"each": first.pre, "each_post": first.post}
+    else:
+        data["branches"] = {branch.name: _branch(branch, stack) for branch in sublayer.branches}
     norms = {place: {norm.kind(): _fields(norm, stack)} for place, norm in places.items() if norm}
     data |= {"norms": norms} if norms else {}
     data |= {} if sublayer.residual else {"residual": False}
     return {**data, "share": sublayer.share} if sublayer.share else data
+
+
+def _is_plain(sublayer: Sublayer) -> bool:
+    """Whether kinds alone say what the branches are: their names follow from them, and their norms are alike."""
+    first = sublayer.branches[0]
+    if len(sublayer.branches) == 1:
+        return first.name == sublayer.name
+    return all(
+        _means(branch.name, branch.layer) and (branch.pre, branch.post) == (first.pre, first.post)
+        for branch in sublayer.branches
+    )
+
+
+def _branch(branch: Branch, stack: Stack) -> dict[str, Any]:
+    norms = {"pre": branch.pre, "post": branch.post}
+    around = {place: {norm.kind(): _fields(norm, stack)} for place, norm in norms.items() if norm}
+    return {branch.layer.kind(): _fields(branch.layer, stack), **around}
 
 
 def _means(name: str, layer: Layer) -> bool:

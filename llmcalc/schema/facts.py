@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.architecture import Expectation, TrainingFact
 from ..core.errors import DescriptionError, UnknownNameError, shown
+from ..core.record import fields
 from .envelope import part
 
 FIGURE_KEYS = ("quantity", "value", "tolerance", "source", "printed", "note")
@@ -43,6 +44,15 @@ def _expectation(item: Any, path: tuple[Any, ...]) -> Expectation:
         raise DescriptionError(message).under(path)
     texts = {key: str(item.get(key) or "") for key in ("quantity", "source", "printed", "note")}
     return Expectation(value=value, tolerance=tolerance, **texts)
+
+
+def written(entry: Expectation | TrainingFact) -> dict[str, Any]:
+    """A published figure or fact as a file says it, without what needs no word."""
+    return {
+        field.name: getattr(entry, field.name)
+        for field in fields(entry)
+        if field.name in FIGURE_NEEDED or getattr(entry, field.name) != field.default
+    }
 
 
 def _ratio(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from .. import layers
 from ..core.layer import LARGEST_SIZE, MOST_LAYERS, Layer
 from ..core.record import MISSING, Field, fields
-from .build import NORM_PLACES, ROLE_NAMES, STACK_KEYS
+from .build import BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_KEYS
 from .envelope import KEYS, STATUSES
 from .facts import FACT_KEYS, FIGURE_KEYS, FIGURE_NEEDED, TRAINING_UNITS
 from .meanings import meanings, summary
@@ -120,9 +120,15 @@ def _sublayer() -> Schema:
         "norms": {"$ref": "#/$defs/norms"},
         "residual": {"type": "boolean", "description": "Whether the input is added to the result."},
         "share": {"type": "string", "description": "Sub-layers with the same name here are one."},
+        "branches": _or_nothing(_named_by(_branch(), "Layers in parallel by name, in place of kinds.")),
     }
     about = "x = after(x + post(Σ layer(pre(x)))): one layer kind, or several in parallel."
     return _mapping({**_kinds(), **own}, about)
+
+
+def _branch() -> Schema:
+    norm: Schema = _or_nothing({"$ref": "#/$defs/layer"})
+    return _mapping({**_kinds(), **dict.fromkeys(BRANCH_NORMS, norm)}, "One layer kind, and norms of its own.")
 
 
 def _layer() -> Schema:

@@ -21,6 +21,8 @@ RESULTS: dict[str, Any] = {
     "StateSize": lambda: llmcalc.state(MODEL, seq=17),
     "InferenceMemory": lambda: memory(MODEL, seq=17),
     "ParallelMemory": lambda: memory(MODEL, mode="training", seq=17),
+    "Plan": lambda: llmcalc.scale(MODEL, tokens=1e10),
+    "Training": lambda: llmcalc.train(MODEL, 10**9, seq=17),
     "Sweep": lambda: sweep(MODEL, [read_axis("seq=16,32")], ["flops.total"], {}),
     "Verification": lambda: llmcalc.verify(MODEL),
 }

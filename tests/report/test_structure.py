@@ -44,3 +44,9 @@ def test_what_is_alike_is_left_out() -> None:
     rows = dict(side_by_side([load("gpt2-small"), load("gpt2-xl")]))
     assert "mlp activation" not in rows
     assert rows["d_model"] == ["768", "1600"]
+
+
+def test_in_how_many_blocks_a_trait_stands_is_no_difference() -> None:
+    titles = [title for title, _ in side_by_side([load("llama3-8b"), load("jamba")])]
+    assert "attention positions" in titles
+    assert "attention q_bias" not in titles

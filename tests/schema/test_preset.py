@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc.core.errors import InputError
 from llmcalc.schema.bounds import LARGEST_FILE
-from llmcalc.schema.preset import check_file
+from llmcalc.schema.preset import check_file, load_text
 
 Guard = Callable[[str], AbstractContextManager[None]]
 GOOD = """\
@@ -283,3 +283,38 @@ def test_no_damage_does_anything_but_give_an_architecture_or_an_input_error(data
         assert str(error)  # noqa: PT017
         return
     assert llmcalc.params(architecture).total >= 0
+
+
+BRANCHES = """
+name: forked
+architecture:
+  stacks:
+    decoder:
+      d_model: 12
+      blocks:
+        block:
+          both:
+            branches:
+              left: {swiglu: {d_ff: 5}, post: {rmsnorm: {}}}
+              right: {mlp: {d_ff: 7}, pre: {layernorm: {}}}
+      order: [block * 2]
+"""
+
+
+def test_branches_by_name_with_norms_of_their_own() -> None:
+    (sublayer,) = load_text(BRANCHES, "forked.yaml").main.runs[0].block.sublayers
+    assert [name for name, _ in sublayer.layers()] == ["left", "left_post_norm", "right_pre_norm", "right"]
+    assert [branch.layer.d_ff for branch in sublayer.branches] == [5, 7]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("both:", "both:\n            mlp: {d_ff: 3}", "branches by name in their place"),
+        ("{swiglu: {d_ff: 5}, post: {rmsnorm: {}}}", "{post: {rmsnorm: {}}}", "one layer kind is wanted"),
+        ("post: {rmsnorm: {}}", "after: {rmsnorm: {}}", "one layer kind is wanted"),
+    ],
+)
+def test_branches_that_are_none(old: str, new: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        load_text(BRANCHES.replace(old, new), "forked.yaml")

@@ -6,35 +6,31 @@ from typing import Any
 
 from ...core.errors import InputError
 from ..memory_options import ALL, SIZES, arguments
-from ..options import OUTPUT, SET
+from ..options import OUTPUT, READING, reading
 from ..spec import Argument, Command
 from ..step_options import STEP, step
 
 MODELS = Argument("models", "Two or more models; the first is what the others are measured by.", 2, True, "models")
 
 
-def run(models: list[str], overrides: list[str], form: str | None, as_json: bool, **given: Any) -> int:
+def run(models: list[str], form: str | None, as_json: bool, **given: Any) -> int:
     """Count all of them, and print."""
-    from ...answers import memory
-    from ...calc.flops import flops
     from ...calc.params import params
-    from ...loading import load
-    from ...report.compare import Costs, compare_document
+    from ...loading import load_all
+    from ...report.compare import compare_document, costs
     from ...report.workload import usual_seq
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
     words, chosen_step = arguments(given), _step(given)
-    architectures = [load(model, overrides=overrides) for model in models]
+    architectures = load_all(models, **reading(given))
     usual = 1 if chosen_step["mode"] == "decode" else min(map(usual_seq, architectures))
     sizes = {option.name: given[option.name] for option in SIZES}
     sizes["seq"] = usual if given["seq"] is None else given["seq"]
-    held = {**sizes, "seq": sizes["seq"] + chosen_step["context"]}
-    costs = []
-    for architecture in architectures:
-        computed = flops(architecture, **sizes, **chosen_step, convention=given["convention"])
-        costs.append(Costs(computed, memory(architecture, **words, **held)))
-    write(compare_document([params(architecture) for architecture in architectures], costs), chosen)
+    computed = {**sizes, **chosen_step, "convention": given["convention"]}
+    held = {**words, **sizes, "seq": sizes["seq"] + chosen_step["context"]}
+    counted = [params(architecture) for architecture in architectures]
+    write(compare_document(counted, costs(architectures, computed, held)), chosen)
     return 0
 
 
@@ -48,7 +44,7 @@ def _step(given: dict[str, Any]) -> dict[str, Any]:
 COMMAND = Command(
     "compare",
     "Set models side by side: structure and every quantity.",
-    (MODELS, *STEP, *SIZES, *ALL, SET, *OUTPUT),
+    (MODELS, *STEP, *SIZES, *ALL, *READING, *OUTPUT),
     run,
     "llmcalc compare bert palm",
 )

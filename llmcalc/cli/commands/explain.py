@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..memory_options import CACHE, DTYPE, MEANT, SIZES, TABLE, arguments, refuse_others
-from ..options import MODEL
+from ..memory_options import CACHE, DTYPE, MEANT, SIZES, TABLE, arguments, is_given, refuse_others
+from ..options import EXTEND, MODEL, SEQ, TARGET_SEQ, reading
 from ..spec import Argument, Command, Option
-from ..step_options import STEP, step
+from ..step_options import PAIRS, STEP, step
+from .train import TOKENS
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
     from ...core.tree import Node
     from ...core.workload import Workload
 
-QUANTITY = Argument("quantity", "What to explain: params, flops, state or memory.", complete="quantities")
+QUANTITY = Argument("quantity", "What to explain: params, flops, state, memory or train.", complete="quantities")
 DEPTH = Option("--depth", "depth", "Go down to this level of the tree only.", kind=int, metavar="N")
 SELECT = Option("--select", "select", "Show only the parts whose path contains this text.", metavar="TEXT")
-QUANTITIES = ("params", "flops", "state", "memory")
+QUANTITIES = ("params", "flops", "state", "memory", "train")
 
 
 def run(
@@ -25,7 +26,6 @@ def run(
     quantity: str,
     depth: int | None,
     select: str | None,
-    overrides: list[str],
     form: str | None,
     as_json: bool,
     **given: Any,
@@ -41,9 +41,12 @@ def run(
     if depth is not None and depth < 0:
         raise InputError(f"--depth is {depth}", hint="give 0 for the total alone, 1 for its parts, and so on")
     of_bytes = (DTYPE, CACHE) if quantity == "state" else ()  # its elements are explained
-    refuse_others([option for option in MEANT[quantity] if option not in of_bytes], given, quantity)
+    meant = (SEQ, TARGET_SEQ, EXTEND, PAIRS) if quantity == "train" else MEANT[quantity]
+    refuse_others([option for option in meant if option not in of_bytes], given, quantity)
+    if quantity != "train" and is_given(TOKENS, given):
+        raise InputError(f"{quantity} does not depend on it", where=TOKENS.flag, hint="leave it out")
     chosen = chosen_format(form, as_json)
-    architecture = load(model, overrides=overrides)
+    architecture = load(model, **reading(given))
     tree, workload = derive(architecture, quantity, given)
     write(explain_document(architecture, quantity, tree, depth, select, workload), chosen)
     return 0
@@ -62,6 +65,15 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
     sizes = {option.name: given[option.name] for option in SIZES}
     sizes["seq"] = usual if given["seq"] is None else given["seq"]
     words, convention = arguments(given), {"convention": given["convention"]}
+    if quantity == "train":
+        from ...costing import train
+        from .train import published_tokens, whole
+
+        asked = given["tokens"]
+        tokens = whole(asked, "--tokens") if asked is not None else published_tokens(architecture)
+        of_run = {name: sizes[name] for name in ("seq", "target_seq", "extend")}
+        run = train(architecture, tokens, **of_run, attention=given["pairs"])
+        return trees.flops_tree(run.step), run.step.workload
     if quantity == "flops":
         from ...calc.flops import flops
 
@@ -82,7 +94,7 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
 COMMAND = Command(
     "explain",
     "Show how a number is made: formulas, values, sources.",
-    (MODEL, QUANTITY, DEPTH, SELECT, *STEP, *TABLE),
+    (MODEL, QUANTITY, DEPTH, SELECT, TOKENS, *STEP, *TABLE),
     run,
     "llmcalc explain gpt3 params --depth 2",
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...core.errors import InputError
-from ..options import BATCH, EXTEND, MODEL, OUTPUT, SEQ, SET, TARGET_SEQ
+from ..options import BATCH, EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ
 from ..spec import Command, Option
 from ..step_options import CONTEXT, LOGITS, MODE, check_step
 
@@ -34,9 +36,9 @@ def run(
     recompute: str,
     by: str,
     extend: bool,
-    overrides: list[str],
     form: str | None,
     as_json: bool,
+    **reading: Any,
 ) -> int:
     """Count, and print."""
     from ...calc.flops import flops
@@ -50,7 +52,7 @@ def run(
     check_step(mode, context)
     if recompute != "none" and mode != "train":
         raise InputError("only a training step computes anything again", where="--recompute", hint="add --mode train")
-    architecture = load(model, overrides=overrides)
+    architecture = load(model, **reading)
     length = seq if seq is not None else 1 if mode == "decode" else usual_seq(architecture)
     result = flops(
         architecture, batch=batch, seq=length, mode=mode, context=context or 0, target_seq=target_seq,
@@ -64,7 +66,7 @@ COMMAND = Command(
     "flops",
     "Count the floating-point operations of a step.",
     (
-        MODEL, BATCH, SEQ, MODE, CONTEXT, TARGET_SEQ, ATTENTION, LOGITS, CONVENTION, RECOMPUTE, BY, EXTEND, SET,
+        MODEL, BATCH, SEQ, MODE, CONTEXT, TARGET_SEQ, ATTENTION, LOGITS, CONVENTION, RECOMPUTE, BY, EXTEND, *READING,
         *OUTPUT,
     ),
     run,

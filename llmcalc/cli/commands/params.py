@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..options import MODEL, OUTPUT, SET
+from typing import Any
+
+from ..options import MODEL, OUTPUT, READING
 from ..spec import Command, Option
 
 BY = Option(
@@ -17,7 +19,7 @@ LAYOUT = Option(
 )
 
 
-def run(model: str, by: str, layout: str | None, overrides: list[str], form: str | None, as_json: bool) -> int:
+def run(model: str, by: str, layout: str | None, form: str | None, as_json: bool, **reading: Any) -> int:
     """Count, and print."""
     from ...calc.params import params
     from ...loading import load
@@ -25,11 +27,11 @@ def run(model: str, by: str, layout: str | None, overrides: list[str], form: str
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
-    result = params(load(model, overrides=overrides))
+    result = params(load(model, **reading))
     write(params_document(result, by, layout, with_tree=chosen == "tree"), chosen)
     return 0
 
 
 COMMAND = Command(
-    "params", "Count the parameters of a model.", (MODEL, BY, LAYOUT, SET, *OUTPUT), run, "llmcalc params gpt3"
+    "params", "Count the parameters of a model.", (MODEL, BY, LAYOUT, *READING, *OUTPUT), run, "llmcalc params gpt3"
 )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from ..options import MODEL, OUTPUT, SET
+from ..options import MODEL, OUTPUT, READING
 from ..spec import Argument, Command
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ WHICH = Argument("model", f"{MODEL.help} The word {EVERY}: every preset.", compl
 CLEAR = "\r\x1b[K"
 
 
-def run(model: str, overrides: list[str], form: str | None, as_json: bool) -> int:
+def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
     """Verify, and print; exit code 1 if anything differs or cannot be run."""
     from ...loading import load
     from ...report.verify import all_document, outcome, verify_document
@@ -25,12 +25,13 @@ def run(model: str, overrides: list[str], form: str | None, as_json: bool) -> in
 
     chosen = chosen_format(form, as_json)
     if model == EVERY:
-        if overrides:
-            raise InputError("it changes one model", where="--set", hint=f"{EVERY} presets are verified as they are")
+        for option in READING:
+            if reading[option.name]:
+                raise InputError("concerns one model", where=option.flag, hint=f"{EVERY} verifies presets as they are")
         found = _everything()
         write(all_document(found), chosen)
         return 0 if all(each.ok for each in found) else 1
-    architecture = load(model, overrides=overrides)
+    architecture = load(model, **reading)
     one = outcome(architecture)
     write(verify_document(architecture, one), chosen)
     return 0 if one.ok else 1
@@ -54,7 +55,7 @@ def _everything() -> list[Outcome]:
 COMMAND = Command(
     "verify",
     "Run small NumPy models, and compare what they do with what is declared.",
-    (WHICH, SET, *OUTPUT),
+    (WHICH, *READING, *OUTPUT),
     run,
     "llmcalc verify mixtral",
 )

@@ -1,29 +1,39 @@
 """Hugging Face ``config.json``: a shared bed of rules, a small entry per family, and no key ignored in silence.
 
 A family (``families/``) reads the keys that it understands. Afterwards every key of the config has been read, is known
-to be irrelevant to size and computation, or holds the class's own default; anything else is an error.
+to be irrelevant to size and computation, or holds the class's own default; anything else is an error. Two ways
+lead past it, each with a warning in every result: a known family's rules for an unknown type, and a key passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
 from .config import Config
+from .naming import told_apart
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
 
-def load_config(data: Mapping[str, Any], where: str = "config", overrides: Sequence[str] = ()) -> Architecture:
+def load_config(
+    data: Mapping[str, Any],
+    where: str = "config",
+    overrides: Sequence[str] = (),
+    as_: str | None = None,
+    allow_unknown: Sequence[str] = (),
+) -> Architecture:
     """The architecture of a config, given as plain data.
 
     Args:
         data: the content of ``config.json``, complete or sparse (left-out keys take the class's defaults).
         where: what messages call it.
         overrides: ``key=value`` texts; keys of the config.
+        as_: the ``model_type`` by whose rules it is read.
+        allow_unknown: keys that are passed over where nothing is known of them.
 
     Raises:
         UnknownNameError: a ``model_type`` or key that no rule understands.
@@ -31,18 +41,23 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
     """
     from . import families
 
-    model_type = data.get("model_type")
+    model_type = data.get("model_type", as_)
     if not isinstance(model_type, str):
-        raise DescriptionError("has no model_type", where=where, hint="a config.json names its family in model_type")
+        hint = "a config.json names its family in model_type; --as TYPE names it instead"
+        raise DescriptionError("has no model_type", where=where, hint=hint)
     entry = families.find(model_type)
-    if entry is None and nested(data):
-        return _language_part(data, model_type, where, overrides)
+    inner = nested(data)
+    if as_ and (inner is None or is_whole(as_)):
+        data, entry = {**data, "model_type": as_}, families.find(as_)
+        if entry is None:
+            raise UnknownNameError("model_type", as_, families.names(), where="--as")
+    if entry is None and inner:
+        return _language_part(data, inner, where, overrides, as_, allow_unknown)
     if entry is None:
-        hint = f"{len(families.names())} families are understood"
-        raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=hint)
-    config = Config(_with_overrides(data, overrides, where), entry.model_type, where)
+        raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=_way_out(data))
+    config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     try:
-        architecture = entry.read(config)
+        architecture = told_apart(entry.read(config))
         config.check_all_read()
     except InputError as error:
         raise error.at(where) from None
@@ -57,14 +72,16 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
         "model": name if isinstance(name, str) and name else model_type,
         "file": where,
         "overrides": list(overrides),
+        "model_type": entry.model_type,
     }
     return replace(
         architecture,
         name=inputs["model"],
-        family=model_type,
+        family=entry.model_type,
         inputs=inputs,
         layout=f"{layout}.bare" if config.head() == "none" else layout,
         notes=(*architecture.notes, *_notes(data)),
+        warnings=tuple(_warnings(config, model_type)),
     )
 
 
@@ -81,18 +98,45 @@ def nested(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def _language_part(data: Mapping[str, Any], model_type: str, where: str, overrides: Sequence[str]) -> Architecture:
+def is_whole(model_type: str) -> bool:
+    """Whether a family is read with the configs that stand within its own."""
+    return any(key in Config({}, model_type, "").defaults for key in NESTED)
+
+
+def _language_part(
+    data: Mapping[str, Any],
+    part: Mapping[str, Any],
+    where: str,
+    overrides: Sequence[str],
+    as_: str | None,
+    allow_unknown: Sequence[str],
+) -> Architecture:
     """The language model alone of a larger model that is not understood as a whole; a note says so."""
-    inner = dict(nested(data) or {})
-    inner["architectures"] = None
+    model_type, inner = data.get("model_type"), {**part, "architectures": None}
     for key in ("tie_word_embeddings", "quantization_config"):
         if key in data:
             inner[key] = data[key]
-    language = load_config(inner, where, overrides)
+    language = load_config(inner, where, overrides, as_, allow_unknown)
     towers = [key.removesuffix("_config") for key in _TOWERS if data.get(key)]
     beside = f"; not counted: {', '.join(towers)}" if towers else ""
     note = f"{shown(model_type)} is not understood as a whole: its language model ({inner['model_type']}) alone{beside}"
     return replace(language, notes=(*language.notes, note), inputs={**language.inputs, "file": where})
+
+
+def _way_out(data: Mapping[str, Any]) -> str:
+    """What can be done about a type that is not known."""
+    from .likeness import most_alike
+
+    like = most_alike(data)
+    return f"Its keys are most like those of {like}: --as {like} reads it by the same rules, with a warning."
+
+
+def _warnings(config: Config, model_type: str) -> Iterator[str]:
+    """What is not known to be right: rules of another family, keys passed over."""
+    if model_type != config.model_type:
+        yield f"the config's own model_type is {shown(model_type)}; read as {config.model_type}, as was asked for"
+    for key, value in config.passed_over.items():
+        yield f"the key {shown(key)} (its value is {shown(value)}) is not understood; passed over, as was asked for"
 
 
 def _notes(data: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,11 @@ class Config:
     Every access counts as read; ``check_all_read`` then fails on a key that nobody asked for.
     """
 
-    def __init__(self, data: Mapping[str, Any], model_type: str, where: str) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], model_type: str, where: str, allowed: Collection[str] = frozenset()
+    ) -> None:
         self.model_type, self.where = model_type, where
+        self.allowed, self.passed_over = allowed, dict[str, Any]()
         self.defaults, self.aliases = _defaults(model_type)
         self.data: dict[str, Any] = {}
         for key, value in data.items():
@@ -48,6 +51,12 @@ class Config:
                 raise DescriptionError(f"{key} and {own} are one key with two values", where=where)
             self.data[own] = value
         self.read: set[str] = set()
+
+    def within(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
+        """A config that stands at a key of this one, to be read as strictly."""
+        inner = Config(data, model_type, f"{self.where}: {key}", self.allowed)
+        inner.passed_over = self.passed_over
+        return inner
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value, the class's default, or ``default``."""
@@ -214,7 +223,13 @@ class Config:
                 continue
             if key not in self.defaults and value is None:  # nothing is said
                 continue
-            hint = f"its value is {shown(value)}; {self.model_type} is not known to have such a key"
+            if key in self.allowed:
+                self.passed_over[key] = value
+                continue
+            hint = (
+                f"its value is {shown(value)}; {self.model_type or 'this part'} is not known to have such a key "
+                f"(--allow-unknown {key} passes over it)"
+            )
             raise UnknownNameError("config key", key, self.read | set(self.defaults), where=self.where, hint=hint)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from ...core.tree import Node
@@ -22,7 +22,7 @@ STYLE = """
  --loud:#ff7a85}}
 .llmcalc h1{font-size:1.6em;margin:.6em 0 .2em}.llmcalc h2{font-size:1.25em;margin:1.6em 0 .3em}
 .llmcalc h3{font-size:1em;margin:1.3em 0 .3em}
-.llmcalc .quiet{color:var(--quiet)}.llmcalc .warning{color:var(--loud);font-weight:600}
+.llmcalc a{color:var(--bar)}.llmcalc .quiet{color:var(--quiet)}.llmcalc .warning{color:var(--loud);font-weight:600}
 .llmcalc table{border-collapse:collapse;margin:.4em 0}.llmcalc .wide{overflow-x:auto}
 .llmcalc th{font-weight:normal;color:var(--quiet);text-align:left;vertical-align:bottom}
 .llmcalc th,.llmcalc td{padding:.15em 1.2em .15em 0;border-bottom:1px solid var(--line)}
@@ -42,9 +42,13 @@ def render(document: Document) -> str:
     return page(document.title, [document])
 
 
-def page(title: str, documents: Iterable[Document], lead: str = "") -> str:
-    """Documents one below the other, as one page; ``lead`` is HTML that stands before them."""
-    body = "\n".join(fragment(document) for document in documents)
+def page(title: str, documents: Iterable[Document]) -> str:
+    """Documents one below the other, as one page; several have a title and a table of contents above them."""
+    shown = list(documents)
+    body = "\n".join(
+        f'<section id="part{number}">\n{fragment(document)}\n</section>' for number, document in enumerate(shown)
+    )
+    lead = _contents(title, shown) if len(shown) > 1 else ""
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -53,6 +57,11 @@ def page(title: str, documents: Iterable[Document], lead: str = "") -> str:
         f"body{{margin:0 auto;max-width:64em;padding:0 1.2em 3em}}\n{STYLE}\n</style>\n</head>\n"
         f'<body class="llmcalc">\n{lead}{body}\n</body>\n</html>\n'
     )
+
+
+def _contents(title: str, documents: Sequence[Document]) -> str:
+    links = "".join(f'<li><a href="#part{at}">{escape(own.title)}</a></li>' for at, own in enumerate(documents))
+    return f"<h1>{escape(title)}</h1>\n<ul>{links}</ul>\n"
 
 
 def notebook(document: Document) -> str:

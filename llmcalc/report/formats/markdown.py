@@ -31,7 +31,7 @@ def _outline(document: Document) -> Iterator[str]:
 
 def _fact(fact: Fact) -> list[str]:
     value = _number(fact.value, fact.unit) if isinstance(fact.value, int) else str(fact.value)
-    return [fact.label, value, f"{fact.unit}, {fact.note}" if fact.note else fact.unit]
+    return [fact.label, value, ", ".join(filter(None, (fact.unit, fact.note)))]
 
 
 def _section(table: Table) -> str:

@@ -23,7 +23,11 @@ def render(document: Document) -> str:
 
 
 def _fact(fact: Fact) -> list[str]:
-    return [fact.label, _cell(fact.value), f"{fact.unit} ({fact.note})" if fact.note else fact.unit]
+    return [
+        fact.label,
+        _cell(fact.value),
+        f"{fact.unit} ({fact.note})" if fact.unit and fact.note else fact.unit or fact.note,
+    ]
 
 
 def _table(table: Table) -> str:

@@ -91,7 +91,7 @@ def _facts(facts: tuple[Fact, ...]) -> Iterator[object]:
         digits, brief = str(fact.value or ""), ""
         if isinstance(fact.value, int):
             digits, brief = exact(fact.value), short(fact.value, fact.unit)
-        grid.add_row(fact.label, digits, brief, f"{fact.unit}, {fact.note}" if fact.note else fact.unit)
+        grid.add_row(fact.label, digits, brief, ", ".join(filter(None, (fact.unit, fact.note))))
     yield grid
 
 

@@ -13,6 +13,7 @@ _LARGEST_NAMED = 15  # 10^15 and above are written as powers
 _NICE = (1, 2, 5)
 _KILO = 10  # 2^10
 _EPSILON = 1e-9  # what a power of ten may be off by, computed in floats
+_HALF_YEAR = 0.5
 _BINARY = ("bytes", "tokens")
 _UNITS = {"bytes": ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), "tokens": ("", "k", "M", "G")}
 
@@ -47,7 +48,7 @@ def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, fl
         first = max(value for value in nice if value <= low * (1 + _EPSILON))
         return first, min(value for value in nice if value >= high * (1 - _EPSILON) and value > first)
     if kind == "year":
-        return floor(low), ceil(high + _EPSILON) if ceil(high) > floor(low) else floor(low) + 1
+        return floor(low) - _HALF_YEAR, ceil(high) + _HALF_YEAR
     step = _step(high or 1.0, kind, 5)
     return 0.0, ceil((high or 1.0) / step - _EPSILON) * step
 

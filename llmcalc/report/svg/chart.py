@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from ..pictures import Chart
 from .bars import shortened
-from .canvas import DASHES, SMALL, TEXT, colour, text_width
-from .frame import GAP, LINE, Frame, draw_frame, spread
+from .canvas import DASHES, TEXT, colour, text_width
+from .frame import DOT, GAP, LINE, Frame, dot_box, draw_frame, spread, write_beside
 
 NAMES_SHARE = 0.34  # of the width, at most, for the names at the right
-DOT = 4.0
 
 
 def draw_chart(picture: Chart, width: float) -> str:
@@ -40,10 +39,9 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
 
 
 def _marks(frame: Frame, picture: Chart) -> None:
-    """Dots with a label on the side where there is room."""
-    for mark in picture.marks:
-        x, y = frame.x.place(mark.x), frame.y.place(mark.y)
+    """Dots, each named where its name covers no other."""
+    places = [(mark, frame.x.place(mark.x), frame.y.place(mark.y)) for mark in picture.marks]
+    taken = [dot_box(x, y) for _, x, y in places]
+    for mark, x, y in places:
         frame.canvas.circle(x, y, DOT, "var(--ink)", mark.label)
-        room = frame.right - x - GAP > text_width(mark.label, SMALL)
-        anchor, place = ("start", x + GAP) if room else ("end", x - GAP)
-        frame.canvas.text(place, y + TEXT, mark.label, anchor, "quiet halo")
+        write_beside(frame, mark.label, x, y, taken)

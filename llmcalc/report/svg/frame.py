@@ -9,7 +9,10 @@ from .canvas import HEADING, SMALL, Canvas, text_width
 
 MARGIN, GAP, LINE = 16.0, 10.0, 1.45
 HIGHEST, ASPECT = 360.0, 0.55
+DOT = 4.5
 SPACING_X, SPACING_Y = 70, 34  # pixels between ticks, at least
+
+Box = tuple[float, float, float, float]
 
 
 @record
@@ -74,3 +77,28 @@ def spread(wanted: list[float], least: float, low: float, high: float) -> list[f
         placed[index] = min(placed[index], above - least)
         above = placed[index]
     return placed
+
+
+def dot_box(x: float, y: float) -> Box:
+    """What a dot covers."""
+    return x - DOT, y - DOT, x + DOT, y + DOT
+
+
+def write_beside(frame: Frame, text: str, x: float, y: float, taken: list[Box]) -> None:
+    """Write a name beside its dot, above or below it, unless it would cover something that is taken already."""
+    wide, rise = text_width(text, SMALL), SMALL * 1.1
+    spots = [("start", x + DOT + 3, y + SMALL / 3), ("end", x - DOT - 3, y + SMALL / 3),
+             ("middle", x, y - DOT - 3), ("middle", x, y + DOT + SMALL)]  # fmt: skip
+    for anchor, place, base in spots:
+        left = place - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+        box = (left, base - rise, left + wide, base + SMALL / 4)
+        inside = left >= frame.x.start and left + wide <= frame.canvas.width - MARGIN / 2
+        inside = inside and frame.y.end - SMALL <= base - rise / 2 and base <= frame.y.start
+        if inside and not any(_overlap(box, other) for other in taken if other != dot_box(x, y)):
+            taken.append(box)
+            frame.canvas.text(place, base, text, anchor, "quiet halo")
+            return
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -5,10 +5,7 @@ from __future__ import annotations
 from ..pictures import Mark, Scatter
 from .bars import shortened
 from .canvas import SMALL, TEXT, colour, text_width
-from .frame import GAP, LINE, MARGIN, Frame, draw_frame
-
-DOT = 4.5
-Box = tuple[float, float, float, float]
+from .frame import DOT, GAP, LINE, MARGIN, Frame, dot_box, draw_frame, write_beside
 
 
 def draw_scatter(picture: Scatter, width: float) -> str:
@@ -22,35 +19,14 @@ def draw_scatter(picture: Scatter, width: float) -> str:
               for mark in group]  # fmt: skip
     for mark, number, x, y in places:
         frame.canvas.circle(x, y, DOT, colour(number), mark.label)
-    taken: list[Box] = [(x - DOT, y - DOT, x + DOT, y + DOT) for *_, x, y in places]
+    taken = [dot_box(x, y) for *_, x, y in places]
     for mark, _, x, y in places:
-        _name(frame, mark, x, y, taken)
+        write_beside(frame, mark.label, x, y, taken)
     return frame.canvas.render(frame.height, picture.title)
 
 
 def _numbered(picture: Scatter) -> list[tuple[int, tuple[Mark, ...]]]:
     return [(number, group) for number, (_, group) in enumerate(picture.groups)]
-
-
-def _name(frame: Frame, mark: Mark, x: float, y: float, taken: list[Box]) -> None:
-    """Write a name beside its dot, above or below it, unless it would cover something."""
-    wide = text_width(mark.label, SMALL)
-    rise = SMALL * 1.1
-    spots = [("start", x + DOT + 3, y + SMALL / 3), ("end", x - DOT - 3, y + SMALL / 3),
-             ("middle", x, y - DOT - 3), ("middle", x, y + DOT + SMALL)]  # fmt: skip
-    for anchor, place, base in spots:
-        left = place - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
-        box = (left, base - rise, left + wide, base + SMALL / 4)
-        inside = left >= frame.x.start and left + wide <= frame.canvas.width - MARGIN / 2
-        inside = inside and frame.y.end - SMALL <= base - rise / 2 and base <= frame.y.start
-        if inside and not any(_overlap(box, other) for other in taken if other[0] - x != -DOT or other[1] - y != -DOT):
-            taken.append(box)
-            frame.canvas.text(place, base, mark.label, anchor, "quiet halo")
-            return
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _legend_lines(names: list[str], width: float) -> list[list[str]]:

@@ -42,7 +42,7 @@ def _side(config: Config, key: str, bare: bool) -> tuple[Architecture, str]:
     if entry is None:
         raise UnknownNameError(f"model_type of {key}", str(data.get("model_type")), names(), where=config.where)
     data["architectures"] = ["Model" if bare else "ForCausalLM"]
-    part = Config(data, entry.model_type, f"{config.where}: {key}")
+    part = config.within(key, data, entry.model_type)
     architecture = entry.read(part)
     part.ignore("cross_attention_hidden_size")
     part.check_all_read()
@@ -98,9 +98,7 @@ def t5gemma(config: Config) -> Architecture:
     kind, tied = config.head() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none") or config.class_name().endswith("EncoderModel"):
         raise DescriptionError(f"the class {config.class_name()!r} is not understood", where=config.where)
-    sides = {
-        key: Config(_plain(config, key), "t5_gemma_module", f"{config.where}: {key}") for key in ("encoder", "decoder")
-    }
+    sides = {key: config.within(key, _plain(config, key), "t5_gemma_module") for key in ("encoder", "decoder")}
     stacks = []
     for side, part in sides.items():
         source = None if side == "encoder" else sides["encoder"].size("hidden_size")

@@ -55,7 +55,7 @@ def _text(config: Config) -> Config:
     if data.setdefault("model_type", model_type) != model_type:
         text = f"model_type of text_config is {shown(data['model_type'])}; it is {model_type}"
         raise DescriptionError(text, where=config.where)
-    text_config = Config(data, model_type, f"{config.where}: text_config")
+    text_config = config.within("text_config", data, model_type)
     if not data.get("num_kv_shared_layers"):
         text_config.data["num_kv_shared_layers"] = text_config.size("num_hidden_layers")
     return text_config

@@ -166,7 +166,7 @@ def _nested(config: Config, key: str) -> Config:
     value = config.get(key) or {}
     if not isinstance(value, dict):
         raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
-    return Config({name: entry for name, entry in value.items() if name != "model_type"}, "", f"{config.where}: {key}")
+    return config.within(key, {name: entry for name, entry in value.items() if name != "model_type"}, "")
 
 
 def beam(config: Config) -> Architecture:

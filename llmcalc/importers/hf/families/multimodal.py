@@ -54,7 +54,7 @@ def _seeing(
         raise DescriptionError("an audio tower is not modelled", where=config.where)
     if optional and config.get("vision_config") is None:
         return language
-    vision = Config(_object(config, "vision_config"), config.model_type + "_vision", f"{config.where}: vision_config")
+    vision = config.within("vision_config", _object(config, "vision_config"), f"{config.model_type}_vision")
     stack = tower(vision, language.main.d_model)
     vision.ignore(f"{_OUTER} is_encoder_decoder")
     vision.check_all_read()
@@ -72,7 +72,7 @@ def text_part(config: Config, usual: str) -> Architecture:
         raise UnknownNameError("model_type of text_config", str(model_type), names(), where=config.where)
     data["tie_word_embeddings"] = config.flag("tie_word_embeddings", bool(data.get("tie_word_embeddings", False)))
     data["architectures"] = ["Model"] if config.head() == "none" else None
-    inner = Config(data, entry.model_type, f"{config.where}: text_config")
+    inner = config.within("text_config", data, entry.model_type)
     language = entry.read(inner)
     inner.check_all_read()
     return language

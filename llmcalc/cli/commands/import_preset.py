@@ -1,0 +1,72 @@
+"""``llmcalc import SOURCE -o FILE``: any model as a preset file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..options import FORCE, MODEL, READING
+from ..spec import Command, Option
+
+if TYPE_CHECKING:
+    from ...core.architecture import Architecture
+
+STDOUT = "-"
+TO = Option(
+    "--output", "output", f"The file to write, such as mine.yaml; {STDOUT}, the default, is standard output.",
+    default=STDOUT, metavar="FILE", short="-o",
+)  # fmt: skip
+
+
+def run(model: str, output: str, force: bool, **reading: Any) -> int:
+    """Read, write, and say what was written."""
+    from ...loading import load
+    from ...report.model import structure, warnings
+    from ...schema.export import preset_text
+    from ..files import write_file
+    from ..output import warn, write_text
+
+    architecture = load(model, **reading)
+    file = Path(output)
+    name = _name(architecture.name if output == STDOUT else file.stem)
+    text = preset_text(architecture, name, tuple(_comment(architecture, model)))
+    warn(list(warnings(architecture)))
+    if output == STDOUT:
+        write_text(text)
+        return 0
+    write_file(file, text, force=force)
+    write_text("\n".join((f"wrote {file}", *structure(architecture))))
+    return 0
+
+
+def _name(text: str) -> str:
+    """A name as presets have: letters, digits and dashes.
+
+    >>> _name("Qwen/Qwen3-8B (base)")
+    'qwen-qwen3-8b-base'
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "model"
+
+
+def _comment(architecture: Architecture, model: str) -> list[str]:
+    from ... import __version__
+    from ...calc.params import params
+    from ...core.fingerprint import fingerprint
+
+    overrides = architecture.inputs.get("overrides", ())
+    changed = f" with {', '.join(overrides)}" if overrides else ""
+    source = "standard input" if model == STDOUT else model
+    return [
+        f"Imported from {source}{changed} by llmcalc {__version__}.",
+        f"{params(architecture).total:,} parameters; {fingerprint(architecture)}",
+    ]
+
+
+COMMAND = Command(
+    "import",
+    "Write a model as a preset file.",
+    (MODEL, TO, FORCE, *READING),
+    run,
+    "llmcalc import config.json -o mine.yaml",
+)

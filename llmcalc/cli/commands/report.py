@@ -1,0 +1,82 @@
+"""``llmcalc report MODEL ... -o FILE``: a page about models, in one file that needs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import InputError
+from ..options import BATCH, FORCE, READING
+from ..spec import Argument, Command, Option
+
+STDOUT = "-"
+MODELS = Argument("models", "One model or several, which are then compared.", 1, True, "models")
+TO = Option(
+    "--output", "output", f"The HTML file to write; {STDOUT} is standard output.", metavar="FILE", short="-o"
+)  # fmt: skip
+GPU = Option(
+    "--gpu", "gpu", "An accelerator whose memory is drawn beside the model's.", metavar="NAME", complete="accelerators"
+)  # fmt: skip
+CONTEXT = Option(
+    "--context", "context", "The lengths that costs are drawn against: 1k..128k:x2 or 1k,8k,64k (k is 1024).",
+    default="1k..256k:x2", metavar="VALUES",
+)  # fmt: skip
+
+
+def run(
+    models: list[str],
+    output: str | None,
+    gpu: str | None,
+    context: str,
+    batch: int,
+    force: bool,
+    **reading: Any,
+) -> int:
+    """Write the page, and say where it is."""
+    from ...loading import load_all
+    from ...report.page import report_page
+    from ...report.workload import usual_seq
+    from ..files import write_file
+    from ..output import write_text
+
+    if output is None:
+        raise InputError("a report is a file", where="--output", hint="such as -o report.html")
+    if batch < 1:
+        raise InputError(f"{batch} sequences are none", where="--batch", hint="give 1 or more")
+    lengths = sorted(set(_lengths(context)))
+    architectures = load_all(models, **reading)
+    text = report_page(architectures, lengths, batch, min(map(usual_seq, architectures)), _card(gpu))
+    if output == STDOUT:
+        write_text(text)
+        return 0
+    write_file(Path(output), text, force=force)
+    write_text(f"wrote {output}")
+    return 0
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    from ...sweep import read_axis
+
+    try:
+        return read_axis(f"seq={text}").values
+    except InputError:
+        hint = "such as 1k..128k:x2 or 1k,8k,64k"
+        raise InputError(f"{text!r} is no list and no range of lengths", where="--context", hint=hint) from None
+
+
+def _card(gpu: str | None) -> tuple[str, int] | None:
+    from ... import lookup
+
+    if gpu is None:
+        return None
+    found = lookup.accelerator(gpu)
+    return found.title, found.memory_bytes
+
+
+COMMAND = Command(
+    "report",
+    "Write a page about models, with pictures, in one HTML file.",
+    (MODELS, TO, GPU, CONTEXT, BATCH, FORCE, *READING),
+    run,
+    "llmcalc report llama3-8b mamba2 --gpu h100 -o report.html",
+)

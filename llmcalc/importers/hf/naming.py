@@ -1,0 +1,29 @@
+"""Names for blocks that differ and are called alike, so that a description can tell them apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...core.architecture import Architecture, Block, Run, Stack
+
+
+def told_apart(architecture: Architecture) -> Architecture:
+    """The architecture with a number behind the name of each block that has the name of an earlier, different one."""
+    stacks = tuple(map(_told_apart, architecture.stacks))
+    unchanged = all(new is old for new, old in zip(stacks, architecture.stacks, strict=True))
+    return architecture if unchanged else replace(architecture, stacks=stacks)
+
+
+def _told_apart(stack: Stack) -> Stack:
+    if len({id(run.block) for run in stack.runs}) == len({run.block.name for run in stack.runs}):
+        return stack
+    known: dict[str, list[Block]] = {}
+    runs = []
+    for run in stack.runs:
+        alike = known.setdefault(run.block.name, [])
+        if run.block not in alike:
+            alike.append(run.block)
+        number = alike.index(run.block) + 1
+        block = run.block if number == 1 else replace(run.block, name=f"{run.block.name}_{number}")
+        runs.append(Run(block, run.count, run.shared))
+    return replace(stack, runs=tuple(runs))

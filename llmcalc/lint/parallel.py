@@ -1,0 +1,65 @@
+"""Shapes that do not divide among ranks; silent where no ranks are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.ledger import entries
+from .finding import Case, Finding
+from .hardware import HIDDEN, TILE, round_up
+
+
+def tp001(case: Case) -> Iterator[Finding]:
+    """Heads that do not divide among tensor-parallel ranks."""
+    ranks = case.mesh.tensor
+    for site in case.sites:
+        for field in ("n_heads", "n_ssm_heads"):
+            heads = getattr(site.layer, field, None)
+            if heads and heads % ranks:
+                message = f"{heads} heads do not divide among {ranks} ranks: the model cannot be split so"
+                yield Finding("TP001", f"{site.place}.{field}", message, f"a divisor of {heads}")
+
+
+def tp002(case: Case) -> Iterator[Finding]:
+    """Fewer key/value heads than ranks: each rank holds a copy."""
+    ranks = case.mesh.tensor
+    for site in case.sites:
+        heads = getattr(site.layer, "n_kv_heads", None)
+        if heads and heads % ranks:
+            copies = -(-ranks // heads)
+            message = f"{heads} key/value heads on {ranks} ranks: keys and values are held {copies} times"
+            yield Finding("TP002", f"{site.place}.n_kv_heads", message, f"at most {heads} ranks, or more heads")
+
+
+def tp003(case: Case) -> Iterator[Finding]:
+    """A hidden width whose share of one rank is no multiple of 64."""
+    ranks = case.mesh.tensor
+    for site in case.sites if ranks > 1 else []:
+        for field in HIDDEN:
+            size = getattr(site.layer, field, None)
+            if size and (size % ranks or size // ranks % TILE):
+                wanted = round_up(size, ranks * TILE)
+                message = f"{field} {size} on {ranks} ranks is {size / ranks:g} each, no multiple of {TILE}"
+                yield Finding("TP003", f"{site.place}.{field}", message, f"{wanted}")
+
+
+def tp004(case: Case) -> Iterator[Finding]:
+    """Experts that do not divide among expert-parallel ranks."""
+    ranks = case.mesh.expert
+    for site in case.sites:
+        experts = getattr(site.layer, "n_experts", None)
+        if experts and experts % ranks:
+            message = f"{experts} experts do not divide among {ranks} ranks"
+            yield Finding("TP004", f"{site.place}.n_experts", message, f"a divisor of {experts}")
+
+
+def tp005(case: Case) -> Iterator[Finding]:
+    """Blocks that do not divide among pipeline stages."""
+    stages = case.mesh.pipeline
+    blocks = sum({(entry.stack.name, entry.run): entry.applied for entry in entries(case.architecture)
+                  if entry.run is not None and entry.stack.role != "tower"}.values())  # fmt: skip
+    if blocks % stages:
+        longest = -(-blocks // stages)
+        waste = 100 * (1 - blocks / (longest * stages))
+        message = f"{blocks} blocks on {stages} stages: the longest has {longest}, the others wait {waste:.1f} % of it"
+        yield Finding("TP005", case.architecture.name, message, f"a divisor of {blocks}")

@@ -1,0 +1,72 @@
+"""The answer to ``report``: one page about a model, or several, with pictures and every derivation to fold out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .. import __version__
+from ..calc.params import params
+from ..core.architecture import Architecture
+from ..core.fingerprint import fingerprint
+from .compare import compare_document, costs
+from .document import Document, Fact, Table
+from .formats.html import page
+from .growth import flops_document, memory_document, state_document
+from .model import title
+from .params import params_document
+from .pictures import bars_of
+from .training_facts import training_table
+
+
+def report_page(
+    models: Sequence[Architecture], lengths: Sequence[int], batch: int, seq: int, card: tuple[str, int] | None
+) -> str:
+    """The page as HTML.
+
+    Args:
+        models: what ``load`` returned, one or more.
+        lengths: tokens of context that costs are drawn against.
+        batch: sequences, of the comparison and of the memory.
+        seq: tokens of a sequence in the comparison.
+        card: an accelerator's name and its memory in bytes, drawn beside the model's memory.
+    """
+    documents = list(_documents(models, lengths, batch, seq, card))
+    return page(" · ".join(map(title, models)), documents)
+
+
+def _documents(
+    models: Sequence[Architecture], lengths: Sequence[int], batch: int, seq: int, card: tuple[str, int] | None
+) -> Iterator[Document]:
+    counted = [params(model) for model in models]
+    if len(models) > 1:
+        step = {"batch": batch, "seq": seq}
+        yield compare_document(counted, costs(models, step, step))
+    for result in counted:
+        document = params_document(result, with_tree=True)
+        picture = bars_of(document.title, document.tables[0])
+        yield _with(document, pictures=lambda drawn=picture: [drawn] if drawn else [])
+    yield flops_document(models, lengths)
+    yield state_document(models, lengths)
+    for model in models:
+        yield memory_document(model, lengths, batch, card)
+    yield from _published(models)
+    yield _made(models)
+
+
+def _with(document: Document, **changes: object) -> Document:
+    from dataclasses import replace
+
+    return replace(document, **changes)  # type: ignore[arg-type]
+
+
+def _published(models: Sequence[Architecture]) -> Iterator[Document]:
+    tables = {model.name: training_table(model) for model in models}
+    known = [Table(name, table.columns, table.rows) for name, table in tables.items() if table]
+    if known:
+        yield Document("Training, as published", dict, tables=tuple(known))
+
+
+def _made(models: Sequence[Architecture]) -> Document:
+    """What the page was made of, so that it can be made again."""
+    facts = [Fact(model.name, fingerprint(model)) for model in models]
+    return Document("How this page was made", dict, facts=(Fact("llmcalc", __version__), *facts))

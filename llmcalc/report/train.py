@@ -1,0 +1,119 @@
+"""The answer to ``train``: compute, time, cost, energy and files of a whole run, with every assumption."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..calc.run import Training
+from ..core.workload import Workload
+from .assumptions import assumptions, cost_fact, machine_line, shortly, six_digits, spanned
+from .document import Column, Document, Fact, Table
+from .envelope import envelope, model_inputs
+from .fit import verdict
+from .flops import by_component, published_table
+from .memory import BYTES, mesh_line
+from .model import structure, title, warnings
+from .numbers import about
+from .training_facts import beside, published
+from .workload import workload_inputs, workload_line
+
+SAID = ("seq", "attention")
+
+
+def train_document(run: Training, stated: bool = True) -> Document:
+    """The document of a training run; ``stated``: the tokens are the user's, not those that were published."""
+    architecture, machine = run.architecture, run.machine
+    lines = (workload_line(run.step.workload, SAID), *((machine_line(machine),) if machine else ()))
+    return Document(
+        f"{title(architecture)} on {about(run.tokens, '')} tokens",
+        lambda: _record(run, stated),
+        subtitle=(*structure(architecture), *lines),
+        warnings=warnings(architecture),
+        facts=tuple(_facts(run)),
+        tables=(
+            by_component(run.step),
+            *published_table(run.step, formulas=False),
+            *_emissions(run),
+            *beside(architecture, _ours(run)),
+        ),
+        notes=(*_tokens(run, stated), *assumptions(machine, run.price), *_notes(run), *architecture.notes),
+    )
+
+
+def _facts(run: Training) -> list[Fact]:
+    facts = [
+        Fact("compute", run.compute, "FLOPs", f"matmul, exact; {about(run.pf_days, '')} PF-days"),
+        Fact("6·N·D", run.six_nd, "FLOPs", f"compute is ×{run.compute / run.six_nd:.4g} of it"),
+        Fact("sequences", run.sequences),
+    ]
+    if run.steps is not None and run.batch_tokens is not None:
+        facts.append(Fact("steps", run.steps, "", f"of {run.batch_tokens:,} tokens"))
+    if run.hours and run.days:
+        facts += [spanned("accelerator-hours", run.hours, ""), spanned("days", run.days, "")]
+        facts.append(cost_fact(run.cost, run.price))
+    facts += [
+        Fact("checkpoint", run.weights_bytes, BYTES, "weights alone"),
+        Fact("to resume", run.resume_bytes, BYTES, "weights, master copy and optimizer states"),
+    ]
+    if run.read_bytes:
+        facts.append(Fact("read", run.read_bytes, BYTES, f"token ids of {run.token_bytes} bytes"))
+    if run.fit:
+        facts.append(Fact("on each", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}"))
+    return facts
+
+
+def _ours(run: Training) -> dict[str, str]:
+    """Our figures under the names of the published ones."""
+    found = {"tokens": shortly(run.tokens), "flops": f"{shortly(run.six_nd)} (6·N·D)"}
+    return (
+        {**found, "accelerator hours": shortly(run.hours.mid), "days": shortly(run.days.mid)}
+        if run.hours and run.days
+        else found
+    )
+
+
+def _tokens(run: Training, stated: bool) -> tuple[str, ...]:
+    fact = published(run.architecture, "training_tokens")
+    if stated or fact is None:
+        return ()
+    return (f"assumed: tokens as published, {fact.printed or shortly(float(fact.value))}, {fact.source}",)
+
+
+def _emissions(run: Training) -> list[Table]:
+    rows: list[tuple[Any, ...]] = [
+        (one.title, one.watts, one.pue, one.kg_per_kwh, six_digits(one.mwh.mid), six_digits(one.tonnes.mid))
+        for one in run.emissions
+    ]
+    columns = (
+        Column("convention", "name"), Column("W", "number"), Column("PUE", "number"), Column("kg/kWh", "number"),
+        Column("MWh", "number"), Column("t CO2e", "number"),
+    )  # fmt: skip
+    return [Table("energy and emissions, by convention, at the middle of the hours", columns, rows)] if rows else []
+
+
+def _notes(run: Training) -> list[str]:
+    notes = []
+    if run.architecture.is_encoder_decoder:
+        notes.append("6·N·D counts each token in both stacks, and passes through one: 3·N·D is nearer")
+    workload: Workload = run.step.workload
+    if run.machine and workload.attention == "causal":
+        notes.append("utilisation is measured with all pairs of query and key counted; --attention dense does so too")
+    if run.machine:
+        notes.append("hours are those of the computation: restarts, evaluation and trial runs come on top")
+    given = run.machine.accelerator.power if run.machine else None
+    notes += [f"{one.title}: {one.note}" for one in run.emissions if one.note]
+    if run.machine and given is None:
+        notes.append(f"no power of {run.machine.accelerator.title} is confirmed: give --watts, --pue and --carbon")
+    if run.machine and not run.fit:
+        notes.append("memory on each: give a mesh, such as --dp 64 --tp 8 --zero 1 (llmcalc fit says more)")
+    return notes
+
+
+def _record(run: Training, stated: bool) -> dict[str, Any]:
+    inputs = {**model_inputs(run.architecture), **workload_inputs(run.step.workload)}
+    data = {
+        **run.to_dict(),
+        "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
+        "notes": [*_tokens(run, stated), *_notes(run), *run.architecture.notes],
+    }
+    return envelope("train", inputs, data)

@@ -1,0 +1,255 @@
+"""``scale``, ``train`` and ``laws``: the library's numbers, every assumption in sight, one message for bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.cli.main import main
+from llmcalc.scaling import USUAL_LAWS, laws
+
+Capture = pytest.CaptureFixture[str]
+
+
+def answer(capsys: Capture, line: str, code: int = 0) -> dict[str, Any]:
+    assert main([*line.split(), "--json"]) == code
+    data = json.loads(capsys.readouterr().out)
+    assert set(data) == {"schema", "command", "inputs", "result"}
+    return dict(data["result"])
+
+
+def screen(capsys: Capture, line: str, form: str = "plain") -> str:
+    assert main([*line.split(), "--format", form]) == 0
+    return capsys.readouterr().out
+
+
+def test_scale_says_what_the_library_says(capsys: Capture) -> None:
+    found = answer(capsys, "scale --compute 3640PF-days --inference 10T --law hoffmann-3 --law besiroglu")
+    ours = llmcalc.scale(compute=3640 * 8.64e19, inference=1e13, laws=["hoffmann-3", "besiroglu"])
+    assert found["points"] == json.loads(json.dumps(ours.to_dict()["points"]))
+    assert found["median"]["parameters"] == ours.middle("parameters")
+    assert found["warnings"] == list(ours.warnings)
+
+
+def test_amounts_have_scales(capsys: Capture) -> None:
+    by_letter = answer(capsys, "scale --params 70B --tokens 1.4T")["points"]
+    by_number = answer(capsys, "scale --params 70e9 --tokens 1400G")["points"]
+    assert by_letter == by_number
+    assert by_letter[0]["parameters"] == 70e9
+
+
+def test_512_accelerators_for_30_days(capsys: Capture) -> None:
+    """What should I train? N, D, loss by law, shapes, memory, cost, and every assumption, on one screen."""
+    line = "scale --gpu h100:512 --days 30"
+    found = answer(capsys, line)
+    assert found["budget"]["hours"]["mid"] == 512 * 30 * 24
+    assert found["budget"]["flops"]["mid"] == pytest.approx(512 * 30 * 86400 * 989.4e12 * 0.41)
+    assert {point["law"] for point in found["points"]} == set(USUAL_LAWS)
+    assert [shape["model"] for shape in found["shapes"]] == ["llama3.1-8b", "llama3.1-70b"]
+    large = found["shapes"][1]
+    step = llmcalc.flops(llmcalc.load("llama3.1-70b"), seq=4096, mode="train")
+    assert large["tokens"] * step.matmul / 4096 == pytest.approx(found["budget"]["flops"]["mid"], rel=1e-6)
+    assert large["fit"]["count"] == 512
+    text = screen(capsys, line)
+    for said in (
+        "extrapolated",
+        "MFU 41.0 %",
+        "38.0 % to 47.0 %",
+        "2.99 to 12.29",
+        "ZeRO-3",
+        "grattafiori2024",
+        "do not compare",
+    ):
+        assert said in text, said
+
+
+def test_a_budget_in_money(capsys: Capture) -> None:
+    found = answer(capsys, "scale --gpu h100:8 --dollars 1M --price 2.50 --mfu 40%")
+    assert found["budget"]["hours"]["mid"] == 400_000
+    assert found["budget"]["cost"] == {"low": 1e6, "high": 1e6}
+    assert found["budget"]["flops"]["low"] == found["budget"]["flops"]["high"]
+
+
+def test_shapes_that_were_asked_for(capsys: Capture) -> None:
+    found = answer(capsys, "scale --compute 1e22 --shape qwen3-4b --shape qwen3-14b")
+    assert [shape["model"] for shape in found["shapes"]] == ["qwen3-4b", "qwen3-14b"]
+    assert found["shapes"][0]["fit"] is None
+
+
+def test_a_model_is_judged(capsys: Capture) -> None:
+    found = answer(capsys, "scale llama3-8b --tokens 15T --law besiroglu")["points"][0]
+    assert found["parameters"] == 8030261248
+    assert found["overtraining"] > 80
+    assert found["excess"] == pytest.approx(5.5, abs=0.05)
+    wider = answer(capsys, "scale gpt2 --tokens 10B --set n_layers=24 --law besiroglu")["points"][0]
+    assert wider["parameters"] == llmcalc.params(llmcalc.load("gpt2", overrides=["n_layers=24"])).total
+
+
+def test_train_says_what_the_library_says(capsys: Capture) -> None:
+    line = "train llama3-70b --tokens 15T --seq 8192 --gpu h100:512 --price 2.5 --batch-tokens 4M"
+    found = answer(capsys, line)
+    ours = llmcalc.train(
+        llmcalc.load("llama3-70b"), 15 * 10**12, seq=8192, machine=llmcalc.machine("h100", 512), price=2.5,
+        batch_tokens=4 * 10**6,
+    )  # fmt: skip
+    for name in ("compute", "six_nd", "sequences", "steps", "weights_bytes", "resume_bytes", "read_bytes"):
+        assert found[name] == getattr(ours, name)
+    assert found["hours"]["mid"] == pytest.approx(ours.hours.mid if ours.hours else 0)
+    assert found["compute_str"] == str(ours.compute)
+    text = screen(capsys, line)
+    for said in ("MFU 41.0 %", "LLaMA, Table 15", "Patterson 2021", "as given", "restarts", "give a mesh"):
+        assert said in text, said
+
+
+def test_a_mesh_shows_the_memory_and_its_exit_code(capsys: Capture) -> None:
+    line = "train llama3-70b --tokens 1T --gpu h100:64 --dp 8 --tp 8 --zero 1"
+    fits = answer(capsys, f"{line} --recompute full --sp")["fit"]
+    assert fits["fits"]
+    assert fits["count"] == 64
+    assert not answer(capsys, f"{line} --micro-batch 64", code=1)["fit"]["fits"]
+
+
+def test_without_an_accelerator_there_is_compute_alone(capsys: Capture) -> None:
+    found = answer(capsys, "train gpt3 --tokens 300B")
+    assert found["hours"] is None
+    assert found["cost"] is None
+    assert found["emissions"] == []
+    assert found["six_nd"] == 6 * 174604259328 * 300 * 10**9
+
+
+def test_tokens_as_published_are_an_assumption(capsys: Capture) -> None:
+    """[patterson2021, Table 4]: 10,000 V100 for 14.8 days."""
+    line = "train gpt3 --gpu v100-sxm2-32gb:10000"
+    found = answer(capsys, line)
+    assert found["tokens"] == 300 * 10**9
+    assert found["days"]["mid"] == pytest.approx(14.8, rel=0.07)
+    text = screen(capsys, line)
+    assert "assumed: tokens as published, 300B, brown2020" in text
+    assert "3,552,000" in text
+    assert "assumed: tokens" not in screen(capsys, f"{line} --tokens 300B")
+
+
+def test_a_price_that_nobody_quotes_is_asked_for(capsys: Capture) -> None:
+    assert "--price 2.50" in screen(capsys, "train gpt2 --tokens 1B --gpu mi300x --mfu 40%")
+
+
+def test_training_compute_is_explained(capsys: Capture) -> None:
+    found = answer(capsys, "explain llama3-8b train --tokens 15T --seq 8192 --depth 1")
+    (tree,) = found["trees"]
+    run = llmcalc.train(llmcalc.load("llama3-8b"), 15 * 10**12, seq=8192)
+    assert tree["value"] == run.step.total
+    assert sum(child["value"] for child in tree["children"]) == tree["value"]
+
+
+def test_every_law_can_be_shown(capsys: Capture) -> None:
+    assert [one["name"] for one in answer(capsys, "laws list")["laws"]] == list(laws())
+    for name in laws():
+        found = answer(capsys, f"laws show {name}")
+        assert found["constants"] == dict(laws()[name].constants)
+        assert found["formula"]
+    text = screen(capsys, "laws show besiroglu")
+    assert "±1293.23" in text
+    assert "Besiroglu et al. 2024" in text
+    assert "warning: the constants were read in one transcription" in screen(capsys, "laws show porian-kaplan")
+
+
+def test_rows_for_a_spreadsheet(capsys: Capture) -> None:
+    rows = list(csv.DictReader(io.StringIO(screen(capsys, "scale --compute 1e22", "csv"))))
+    assert [row["law"] for row in rows] == list(USUAL_LAWS)
+    assert float(rows[2]["loss"]) == pytest.approx(2.117, abs=0.01)
+
+
+@pytest.mark.parametrize("form", ["table", "plain", "markdown", "csv"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "scale --compute 1e22 --unique 10B",
+        "scale --loss 2.1 --law all",
+        "scale --compute 1e22 --experts 16 --granularity 4",
+        "scale mixtral-8x7b --tokens 1T --law besiroglu --inference 1T",
+        "train t5-small --tokens 1T",
+        "train mamba2-130m --tokens 1T --gpu tpu-v4:8",
+        "train jamba --tokens 1T --gpu a100-sxm-80gb:64 --dp 64 --zero 3",
+        "laws list",
+        "laws show kaplan-path",
+    ],
+)
+def test_every_format_prints_every_answer(line: str, form: str, capsys: Capture) -> None:
+    assert main([*line.split(), "--format", form]) in (0, 1)
+    printed = capsys.readouterr().out
+    assert printed.count("\n") > 1
+    assert "None" not in printed
+    assert "nan" not in printed.split()
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "100"])
+def test_screens_fit_the_terminal(columns: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    for line in ("scale --gpu h100:512 --days 30", "train llama3-8b --tokens 1T --gpu h100:8"):
+        printed = screen(capsys, line, "table")
+        widest = max(map(len, printed.splitlines()))
+        assert widest <= int(columns) or columns == "40"
+
+
+BAD = {
+    "scale": "nothing given leaves it open",
+    "scale --compute -1e24": "-1e24 is negative",
+    "scale --compute=-5": "negative",
+    "scale --compute 0": "no size",
+    "scale --compute many": "3640PF-days",
+    "scale --compute 1e999": "no size",
+    "scale --compute 1e24 --loss 2": "leave it open",
+    "scale --compute 1e24 --days 3 --gpu h100": "two budgets",
+    "scale --days 30": "add --gpu",
+    "scale --price 3": "add --gpu",
+    "scale --gpu h100:512": "--gpu-hours",
+    "scale --gpu h100:0 --days 30": "number of accelerators",
+    "scale --gpu h101 --days 30": "did you mean h100?",
+    "scale --gpu rtx4090:8 --days 30": "--mfu 40%",
+    "scale --gpu h100 --dollars 1M": "give the price of an hour",
+    "scale --gpu h100 --days -3": "negative",
+    "scale --gpu h100 --days 3 --mfu 150%": "no share",
+    "scale --loss 1.2 --law hoffmann-3": "irreducible",
+    "scale --loss 0.1": "irreducible",
+    "scale --params 1B --loss 1.9 --law hoffmann-3": "however long",
+    "scale --params -7B --tokens 1T": "negative",
+    "scale --compute 1e22 --law besirogl": "did you mean besiroglu",
+    "scale --compute 1e22 --law clark": "--experts 8",
+    "scale --compute 1e22 --experts 0": "no size",
+    "scale gpt2 --params 1B": "its own parameters",
+    "scale --compute 1e22 --set n_layers=2": "name the model",
+    "scale --compute 1e22 --seq 0": "--seq",
+    "scale gpt5000 --tokens 1T": "unknown model",
+    "train bert-large --tokens 1": "fewer than a sequence",
+    "train gpt3 --tokens 100": "fewer than a sequence",
+    "train gpt3 --tokens 1M --batch-tokens 4M": "fewer than a step",
+    "train gpt3 --tokens -1": "negative",
+    "train gpt3 --tokens 1e39": "no number of tokens",
+    "train gpt3 --tokens 1T --seq 4096": "beyond the 2048 positions",
+    "train gpt3 --tokens 1T --mfu 40%": "add --gpu",
+    "train gpt3 --tokens 1T --dp 8": "add --gpu",
+    "train gpt3 --tokens 1T --watts 500": "add --gpu",
+    "train gpt3 --tokens 1T --gpu h100:8 --tp 4": "4 ranks are not 8",
+    "train gpt3 --tokens 1T --gpu h100 --precision fp4": "known are",
+    "train gpt3 --tokens 1T --gpu h100 --pue 0.5": "give 1 or more",
+    "train gpt3 --tokens 1T --gpu h100 --price 0": "--price",
+    "train gpt3 --tokens 1T --optimizer adamm": "did you mean",
+    "explain qwen3-next train": "--tokens 15T",
+    "explain gpt3 params --tokens 1T": "does not depend on it",
+    "laws show besirogl": "did you mean besiroglu",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_message_and_exit_code_2(line: str, capsys: Capture) -> None:
+    assert main(line.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert BAD[line] in printed.err
+    assert printed.err.count("error:") == 1

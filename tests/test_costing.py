@@ -1,0 +1,140 @@
+"""Training runs: exact compute, published runs, files, and what is too little to train on."""
+
+from __future__ import annotations
+
+import pytest
+
+import llmcalc
+from llmcalc.core.errors import InputError, SizeError
+
+# compute of a run as published: model, tokens, length, FLOPs, how near
+RUNS = """
+palm-540b      780e9 2048 2.56e24 0.005
+llama3.1-405b 15.6e12 8192 3.8e25 0.001
+gpt3-175b      300e9 2048 3.14e23 0.002
+chinchilla-70b 1.4e12 2048 5.76e23 0.06
+"""
+
+
+@pytest.mark.parametrize("row", RUNS.strip().splitlines())
+def test_published_compute(row: str) -> None:
+    """PaLM counts all pairs of query and key [chowdhery2022, Appendix B]; the others 6·N·D [brown2020, Table D.1;
+    grattafiori2024, Section 3.2.1]; Chinchilla took Gopher's budget for 70B and 1.4T [hoffmann2022, Section 4].
+    """
+    name, tokens, seq, published, near = row.split()
+    run = llmcalc.train(llmcalc.load(name), int(float(tokens)), seq=int(seq), attention="dense")
+    ours = run.compute if name.startswith("palm") else run.six_nd
+    assert ours == pytest.approx(float(published), rel=float(near))
+
+
+# [brown2020, Table D.1]: training FLOPs of the GPT-3 models on 300B tokens
+TABLE_D1 = """
+gpt3-small  2.25e20
+gpt3-medium 6.41e20
+gpt3-large  1.37e21
+gpt3-xl     2.38e21
+gpt3-2.7b   4.77e21
+gpt3-6.7b   1.20e22
+gpt3-13b    2.31e22
+gpt3-175b   3.14e23
+"""
+
+
+@pytest.mark.parametrize("row", TABLE_D1.strip().splitlines())
+def test_gpt3_table_d1(row: str) -> None:
+    name, flops = row.split()
+    run = llmcalc.train(llmcalc.load(name), 300 * 10**9, seq=2048)
+    assert run.six_nd == pytest.approx(float(flops), rel=0.006)  # three digits printed, of parameters in whole millions
+
+
+def test_compute_is_that_of_all_sequences() -> None:
+    model = llmcalc.load("llama3-8b")
+    run = llmcalc.train(model, 10**9, seq=1000)
+    each = llmcalc.flops(model, seq=1000, mode="train")
+    assert run.sequences == 10**6
+    assert run.compute == 10**6 * each.matmul
+    assert llmcalc.train(model, 1e9, seq=1000).compute == run.compute
+    ragged = llmcalc.train(model, 10**9 + 1, seq=1000)
+    assert ragged.sequences == 10**6 + 1
+    assert ragged.six_nd == 6 * llmcalc.params(model).active * (10**9 + 1)
+
+
+def test_two_stacks_share_the_tokens() -> None:
+    run = llmcalc.train(llmcalc.load("t5-small"), 626 * 1000, seq=512, target_seq=114)
+    assert run.sequences == 1000
+
+
+def test_a_checkpoint_and_what_it_takes_to_resume() -> None:
+    model = llmcalc.load("gpt2")
+    n = llmcalc.params(model).total
+    run = llmcalc.train(model, 10**9, seq=1024)
+    assert run.weights_bytes == 2 * n
+    assert run.resume_bytes == (2 + 4 + 8) * n  # bf16, the fp32 copy, two moments
+    assert llmcalc.train(model, 10**9, seq=1024, optimizer="sgd").resume_bytes == (2 + 4) * n
+    assert llmcalc.train(model, 10**9, seq=1024, dtype="fp32").weights_bytes == 4 * n
+
+
+def test_token_ids_are_as_wide_as_the_vocabulary() -> None:
+    assert llmcalc.train(llmcalc.load("gpt2"), 10**9, seq=1024).read_bytes == 2 * 10**9
+    assert llmcalc.train(llmcalc.load("llama3-8b"), 10**9, seq=1024).read_bytes == 4 * 10**9
+
+
+def test_time_and_cost_follow_from_the_machine() -> None:
+    working = llmcalc.machine("h100", 512)
+    run = llmcalc.train(
+        llmcalc.load("llama3-70b"), 10**12, seq=8192, machine=working, price=2.5, batch_tokens=4 * 10**6
+    )
+    assert run.hours is not None
+    assert run.days is not None
+    assert run.cost is not None
+    assert run.hours.mid == pytest.approx(run.compute / (989.4e12 * 0.41 * 3600))
+    assert run.hours.low == pytest.approx(run.compute / (989.4e12 * 0.47 * 3600))
+    assert run.days.mid == pytest.approx(run.hours.mid / 512 / 24)
+    assert run.cost == pytest.approx((run.hours.low * 2.5, run.hours.high * 2.5))
+    assert run.steps == 250_000
+    assert [one.name for one in run.emissions] == ["llama1", "llama-card", "patterson2021"]
+    assert run.emissions[0].mwh.mid == pytest.approx(run.hours.mid * 700 * 1.1 / 1e6)
+    given = llmcalc.train(
+        llmcalc.load("gpt2"), 10**9, seq=1024, machine=working, watts=500.0, pue=1.2, carbon=0.1
+    ).emissions
+    assert [one.watts for one in given] == [700, 700, 500, 500]
+    assert given[-1].tonnes.mid == pytest.approx(given[-1].mwh.mid * 0.1)
+
+
+def test_a_run_as_plain_data() -> None:
+    run = llmcalc.train(llmcalc.load("gpt2"), 10**9, seq=1024, machine=llmcalc.machine("a100-sxm-80gb", 8))
+    data = run.to_dict()
+    assert data["compute"] == run.compute
+    assert data["machine"]["mfu"] == {"low": 0.302, "mid": 0.514, "high": 0.56}
+    assert data["price"]["low"] == 1.57
+    assert set(data["cost"]) == {"low", "high"}
+    assert llmcalc.train(llmcalc.load("gpt2"), 10**9, seq=1024).to_dict()["hours"] is None
+
+
+@pytest.mark.parametrize("name", ["mamba2-130m", "rwkv4-169m", "mixtral-8x7b", "jamba", "bert", "deepseek-v3"])
+def test_every_kind_of_model_can_be_trained(name: str) -> None:
+    run = llmcalc.train(llmcalc.load(name), 10**10, seq=128)
+    assert 0.3 < run.compute / run.six_nd < 3
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words", "message"),
+    [
+        (0, {}, "number of tokens"),
+        (-5, {}, "number of tokens"),
+        (1.5e9 + 0.5, {}, "number of tokens"),
+        (float("nan"), {}, "number of tokens"),
+        (float("inf"), {}, "number of tokens"),
+        ("15T", {}, "number of tokens"),
+        (1023, {}, "fewer than a sequence"),
+        (10**6, {"batch_tokens": 2 * 10**6}, "fewer than a step"),
+    ],
+)
+def test_too_little_to_train_on(tokens: int, words: dict[str, int], message: str) -> None:
+    with pytest.raises(SizeError, match=message):
+        llmcalc.train(llmcalc.load("gpt2"), tokens, seq=1024, **words)  # type: ignore[arg-type]
+
+
+def test_a_sequence_beyond_the_learned_positions() -> None:
+    with pytest.raises(InputError, match="beyond the 1024 positions"):
+        llmcalc.train(llmcalc.load("gpt2"), 10**9, seq=2048)

@@ -1,0 +1,202 @@
+"""Scaling laws by name, as data and as answers: units of N, warnings as values, what a law cannot say."""
+
+from __future__ import annotations
+
+import pytest
+
+import llmcalc
+from llmcalc.calc.scaling import COUNTS, QUANTITIES, Setting
+from llmcalc.calc.scaling_forms import TRAIN
+from llmcalc.core.errors import InputError, UnknownNameError
+from llmcalc.data import table
+from llmcalc.report.laws import CHECKED, FORMULAS
+from llmcalc.scaling import EXPERT_LAWS, USUAL_LAWS, counts, law, laws, routed
+
+WITH_EXPERTS = Setting(experts=8, granularity=2, unique=1e11)
+
+
+@pytest.mark.parametrize("name", sorted(laws()))
+def test_every_law_is_complete(name: str) -> None:
+    one = law(name)
+    assert one.form in FORMULAS
+    assert one.counts in COUNTS
+    assert one.checked in CHECKED
+    assert one.source.split()[0] in table("sources")
+    assert set(one.range) <= set(QUANTITIES)
+    assert one.range
+    for low, high in one.range.values():
+        assert low is None or high is None or low <= high
+    for symbol in one.constants:
+        assert symbol in FORMULAS[one.form] + "e_start e_max c_ref n_ref l_c l_a", symbol
+    form = one.of(WITH_EXPERTS)
+    answers = 0
+    for ask in (lambda: form.loss(2e9, 5e10), lambda: form.optimum(1e21)[0]):
+        try:
+            assert ask() > 0
+            answers += 1
+        except InputError:
+            pass
+    assert answers
+
+
+@pytest.mark.parametrize("name", sorted(laws()))
+def test_loss_falls_with_size_and_data(name: str) -> None:
+    form = law(name).of(WITH_EXPERTS)
+    try:
+        losses = [form.loss(n, d) for n, d in ((1e8, 1e10), (1e9, 1e10), (1e9, 1.3e11))]
+    except InputError:
+        return
+    assert losses == sorted(losses, reverse=True)
+    assert all(0.5 < loss < 10 for loss in losses)
+
+
+def test_the_usual_laws_exist() -> None:
+    assert {*USUAL_LAWS, *EXPERT_LAWS} <= set(laws())
+
+
+def test_a_budget_and_back() -> None:
+    found = llmcalc.scale(compute=1e22)
+    assert [point.law.name for point in found.points] == list(USUAL_LAWS)
+    for point in found.points:
+        again = llmcalc.scale(parameters=point.parameters, laws=[point.law.name]).points[0]
+        assert again.tokens == pytest.approx(point.tokens, rel=1e-6)
+        data = llmcalc.scale(tokens=point.tokens, laws=[point.law.name]).points[0]
+        assert data.parameters == pytest.approx(point.parameters, rel=1e-6)
+        assert point.compute == 1e22
+
+
+def test_a_loss_and_back() -> None:
+    for point in llmcalc.scale(compute=1e22).points:
+        if point.loss is not None:
+            again = llmcalc.scale(loss=point.loss, laws=[point.law.name]).points[0]
+            assert again.compute == pytest.approx(1e22, rel=1e-6)
+
+
+def test_each_law_gets_the_parameters_that_it_counts() -> None:
+    model = llmcalc.load("llama3-8b")
+    counted = llmcalc.params(model)
+    found = {point.law.name: point.parameters for point in llmcalc.scale(model, tokens=15e12).points}
+    assert found["hoffmann-3"] == counted.total
+    assert found["kaplan"] == counted.non_embedding
+    layers, width, seq = 32, 4096, 4096
+    without_head = counted.non_embedding - 128256 * width
+    norms = counted.non_embedding - without_head - 128256 * width + (2 * layers + 1) * width
+    expected = TRAIN * (without_head - norms) + 12 * layers * width * seq
+    assert found["deepseek"] == pytest.approx(expected / TRAIN, rel=1e-9)
+
+
+def test_experts_of_a_model_decide_its_laws() -> None:
+    model = llmcalc.load("mixtral-8x7b")
+    counted = llmcalc.params(model)
+    assert routed(model) == 4
+    assert routed(llmcalc.load("gpt2")) is None
+    found = {point.law.name: point for point in llmcalc.scale(model, tokens=1e12).points}
+    assert set(found) == set(EXPERT_LAWS)
+    assert found["abnar"].parameters == counted.total
+    assert found["ludziejewski"].parameters == counted.active
+    assert found["abnar"].compute == pytest.approx(found["ludziejewski"].compute)
+    assert counts(model)["total"] == counted.active
+
+
+def test_overtraining_and_its_cost() -> None:
+    """A model on its best number of tokens wastes nothing; on more it pays for its size."""
+    best = llmcalc.scale(parameters=8e9, laws=["besiroglu"]).points[0]
+    on_path = llmcalc.scale(parameters=8e9, tokens=best.tokens, laws=["besiroglu"]).points[0]
+    assert on_path.overtraining == pytest.approx(1)
+    assert on_path.excess == pytest.approx(1)
+    more = llmcalc.scale(parameters=8e9, tokens=15e12, laws=["besiroglu"]).points[0]
+    assert more.overtraining == pytest.approx(15e12 / best.tokens)
+    assert more.excess is not None
+    assert more.excess > 5
+    assert more.best_parameters is not None
+    same = llmcalc.scale(compute=more.compute / more.excess, laws=["besiroglu"]).points[0]
+    assert (same.loss, same.parameters) == pytest.approx((more.loss, more.best_parameters))
+
+
+def test_a_point_beyond_the_fit_carries_a_warning() -> None:
+    inside = llmcalc.scale(parameters=1e9, tokens=20e9)
+    assert not [one for one in inside.outside if one.law in ("hoffmann-3", "besiroglu")]
+    beyond = llmcalc.scale(compute=5e23, laws=["hoffmann-2"])
+    found = {one.quantity: one for one in beyond.outside}
+    assert set(found) == {"n", "d", "c"}
+    assert found["c"].high == 3e21
+    assert found["c"].factor == pytest.approx(5e23 / 3e21)
+    assert "most" in found["n"].text
+    assert beyond.warnings == ("extrapolated: hoffmann-2 is used beyond what it was fitted on",)
+    assert beyond.to_dict()["points"][0]["outside"][0]["quantity"] == "n"
+    small = llmcalc.scale(parameters=1e6, tokens=6e9, laws=["hoffmann-3"])
+    assert small.outside[0].factor == pytest.approx(1e6 / 70e6)
+    assert "least" in small.outside[0].text
+
+
+def test_limited_data_is_repeated() -> None:
+    found = {point.law.name: point for point in llmcalc.scale(compute=9.3e21, unique=25e9).points}
+    ours, others = found["muennighoff"], found["besiroglu"]
+    assert ours.epochs == pytest.approx(ours.tokens / 25e9)
+    assert others.epochs == pytest.approx(others.tokens / 25e9)
+    assert ours.worth is not None
+    assert 25e9 < ours.worth < ours.tokens
+    assert others.worth is None
+    plenty = llmcalc.scale(compute=1e20, unique=1e15, laws=["besiroglu"]).points[0]
+    assert plenty.epochs == 1
+
+
+def test_inference_makes_models_smaller() -> None:
+    plain = llmcalc.scale(compute=1e23, inference=1e13, laws=["hoffmann-3"]).points[0]
+    dear = llmcalc.scale(compute=1e23, inference=1e13, inference_cost=10, laws=["hoffmann-3"]).points[0]
+    assert plain.served is not None
+    assert dear.served is not None
+    assert dear.served.parameters < plain.served.parameters < plain.parameters
+    assert 0 < plain.served.saved < dear.served.saved < 1
+
+
+def test_laws_that_cannot_answer_say_why() -> None:
+    found = llmcalc.scale(loss=2.2)
+    reasons = {one.law: one for one in found.silent}
+    assert reasons["hoffmann-1"].reason == "gives no loss"
+    assert not reasons["hoffmann-1"].impossible
+    assert found.spread("compute")
+    assert len(found.points) + len(found.silent) == len(USUAL_LAWS)
+
+
+def test_a_loss_that_only_some_laws_reach_is_a_warning() -> None:
+    found = llmcalc.scale(loss=1.75)
+    assert [one.law for one in found.silent if one.impossible] == ["besiroglu", "muennighoff"]
+    assert found.warnings[-1] == "out of reach by besiroglu, muennighoff"
+
+
+def test_the_middle_is_the_median() -> None:
+    found = llmcalc.scale(compute=1e21, laws=["hoffmann-1", "besiroglu", "kaplan"])
+    sizes = sorted(point.parameters for point in found.points)
+    assert found.middle("parameters") == sizes[1]
+    assert found.spread("parameters") == (sizes[0], sizes[2])
+
+
+BAD = [
+    ({}, "nothing given"),
+    ({"compute": -1e20}, "no size"),
+    ({"compute": float("nan")}, "no size"),
+    ({"compute": float("inf")}, "no size"),
+    ({"tokens": 0.0}, "no size"),
+    ({"compute": 1e22, "loss": 2.0}, "leave it open"),
+    ({"compute": 1e22, "tokens": 1e9, "parameters": 1e9}, "leave it open"),
+    ({"loss": 1.5, "laws": ["hoffmann-3"]}, "irreducible"),
+    ({"loss": 0.1}, "irreducible"),
+    ({"parameters": 1e9, "loss": 1.8, "laws": ["besiroglu"]}, "irreducible|however long"),
+    ({"compute": 1e22, "unique": 0.0}, "no size"),
+    ({"compute": 1e22, "experts": 0.5}, "no size"),
+    ({"compute": 1e22, "laws": ["clark"]}, "experts"),
+    ({"loss": 1e-300, "laws": ["kaplan"]}, "beyond all sizes"),
+    ({"loss": 2.0, "laws": ["muennighoff"], "unique": 1e9}, "unique tokens"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), BAD)
+def test_impossible_wishes(words: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        llmcalc.scale(**words)  # type: ignore[arg-type]
+
+
+def test_an_unknown_law_is_an_error() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean besiroglu"):
+        llmcalc.scale(compute=1e22, laws=["besirogl"])
