@@ -11,7 +11,7 @@ from ..core.record import record
 TENSOR_AXES = frozenset(("h", "f", "V", "g", "H", "i", "vh", "kh", "G"))
 # of these, the ones that are replicated where there are fewer than ranks
 REPLICATED_AXES = frozenset(("g", "kh", "G"))
-EXPERT_AXIS, VOCABULARY_AXIS = "x", "V"
+EXPERT_AXIS, IDLE_AXIS, VOCABULARY_AXIS = "x", "xz", "V"  # experts; with those that compute nothing; vocabulary
 
 
 @record
@@ -127,6 +127,11 @@ class Mesh:
             assert isinstance(length, int)
             if axis == EXPERT_AXIS and tensor.active:
                 experts = self.divisor(axis, length)
+            elif axis == IDLE_AXIS and tensor.active:  # rows of experts that compute nothing are on every rank
+                computing = declaration.axes[EXPERT_AXIS]
+                assert isinstance(computing, int)
+                own = computing // self.divisor(EXPERT_AXIS, computing) + length - computing
+                count = count // length * own
             elif axis != EXPERT_AXIS:
                 if axis == VOCABULARY_AXIS and tensor.table != "other":
                     count = count // length * self.padded(length)

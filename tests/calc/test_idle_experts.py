@@ -5,7 +5,9 @@ import json
 import pytest
 
 import llmcalc
+from llmcalc.calc.shard import Mesh
 from llmcalc.cli.main import main
+from llmcalc.core.ledger import rows
 
 CONFIG = {
     "model_type": "longcat_flash", "vocab_size": 101, "hidden_size": 66, "num_layers": 3, "num_attention_heads": 3,
@@ -33,6 +35,14 @@ def test_a_router_of_computing_experts_alone_is_exact():
         llmcalc.flops(llmcalc.load("mixtral-8x7b"), seq=7).even_matmul
         == llmcalc.flops(llmcalc.load("mixtral-8x7b"), seq=7).matmul
     )
+
+
+def test_ranks_share_the_experts_that_compute():
+    """Rows that are stored for the others stand on every rank."""
+    model = llmcalc.load(CONFIG | {"n_routed_experts": 12})
+    row = next(row for row in rows(model.stacks) if "xz" in row.tensor.axes and row.tensor.active)
+    share = Mesh(data=4, expert=4).share_of_weight(row.tensor, row.declaration, row.size)
+    assert share * (12 + IDLE) == row.size * (12 // 4 + IDLE)
 
 
 @pytest.mark.parametrize(("idle", "bound"), [(6, True), (0, False)])
