@@ -58,6 +58,8 @@ def test_parameters_are_the_sum_of_their_parts(architecture: Architecture) -> No
     assert sum(counted.by_component.values()) == counted.total == counted.tree.value
     assert 0 <= counted.active <= counted.total
     adds_up(counted.tree)
+    assert counted.active_tree.value == counted.active
+    adds_up(counted.active_tree)
 
 
 SIZES = ("batch", "seq", "context", "target_seq")

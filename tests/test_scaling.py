@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.calc.scaling import COUNTS, QUANTITIES, Setting
@@ -195,6 +197,32 @@ BAD = [
 def test_impossible_wishes(words: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         llmcalc.scale(**words)  # type: ignore[arg-type]
+
+
+sizes = st.floats(min_value=1e-3, max_value=1e45) | st.sampled_from([0.0, -1.0, float("nan"), float("inf")])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "compute": sizes, "parameters": sizes, "tokens": sizes, "loss": st.floats(-1, 100), "unique": sizes,
+            "inference": sizes, "inference_cost": sizes, "experts": st.floats(0, 1e6), "granularity": st.floats(0, 1e3),
+        },
+    )
+)  # fmt: skip
+def test_any_wish_is_answered_or_refused(words: dict[str, float]) -> None:
+    try:
+        found = llmcalc.scale(laws=["all"], **words)  # type: ignore[arg-type]
+    except InputError:
+        return
+    for point in found.points:
+        assert 1 <= point.parameters < 1e41
+        assert 1 <= point.tokens < 1e41
+        assert point.loss is None or 0 < point.loss < float("inf")
+        assert point.served is None or -1e-6 <= point.served.saved < 1
+    assert found.to_dict()["median"]
 
 
 def test_an_unknown_law_is_an_error() -> None:

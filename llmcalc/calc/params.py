@@ -105,6 +105,11 @@ class Params(Shown):
         """The total as the sum of stacks, sections, sub-layers and tensors, each with its formula."""
         return _tree(self)
 
+    @cached_property
+    def active_tree(self) -> Node:
+        """The active parameters likewise: of routed experts, those that one token uses."""
+        return _tree(self, active=True)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data whose keys are the attribute names."""
         return {
@@ -137,7 +142,7 @@ def component(row: Row) -> str:
     return kind.replace("_", " ")
 
 
-def _tree(result: Params) -> Node:
+def _tree(result: Params, active: bool = False) -> Node:
     stacks = []
     for stack in result.architecture.stacks:
         own = [row for row in result.rows if row.entry.stack is stack and not row.tensor.buffer]
@@ -148,11 +153,13 @@ def _tree(result: Params) -> Node:
         for run in stack.runs:
             counts[run.block.name] = counts.get(run.block.name, 0) + run.count
         order = [name for name in ("inputs", *counts, "outputs") if name in sections]
-        stacks.append(total(stack.name, [_section(name, counts.get(name, 1), sections[name]) for name in order]))
+        stacks.append(
+            total(stack.name, [_section(name, counts.get(name, 1), sections[name], active) for name in order])
+        )
     return stacks[0] if len(stacks) == 1 else total(result.architecture.name, stacks)
 
 
-def _section(label: str, count: int, chosen: list[Row]) -> Node:
+def _section(label: str, count: int, chosen: list[Row], active: bool) -> Node:
     """A section, or all blocks of one name wherever they stand in the stack."""
     tensors: dict[tuple[str, str, str, int], list[Row]] = {}
     for row in chosen:
@@ -160,7 +167,7 @@ def _section(label: str, count: int, chosen: list[Row]) -> Node:
         tensors.setdefault((row.entry.sublayer, layer, row.tensor.name, row.size), []).append(row)
     groups: dict[str, dict[str, list[Node]]] = {}
     for (sublayer, layer, *_), same in tensors.items():
-        groups.setdefault(sublayer, {}).setdefault(layer, []).append(_leaf(same))
+        groups.setdefault(sublayer, {}).setdefault(layer, []).append(_leaf(same, active))
     children = []
     for sublayer, layers in groups.items():
         nodes = [total(name, leaves) for name, leaves in layers.items()]
@@ -168,11 +175,17 @@ def _section(label: str, count: int, chosen: list[Row]) -> Node:
     return total(f"{label} ×{count}" if count > 1 else label, children)
 
 
-def _leaf(same: list[Row]) -> Node:
+def _leaf(same: list[Row], active: bool) -> Node:
     """One tensor of all blocks of a name."""
     row, copies = same[0], sum(row.copies for row in same)
-    names = [name_of(axis) for axis in row.tensor.axes]
-    values = [str(row.declaration.axes[axis]) for axis in row.tensor.axes]
+    axes = list(row.tensor.axes)
+    size = row.size
+    if active and row.tensor.active:
+        whole, used = row.tensor.active
+        axes = [used if axis == whole else axis for axis in axes]
+        size = active_elements(row.tensor, row.declaration)
+    names = [name_of(axis) for axis in axes]
+    values = [str(row.declaration.axes[axis]) for axis in axes]
     note = ""
     if copies == 0:
         note = f"shared ({(row.tensor.share or '').lstrip('.')}): counted at its first place"
@@ -183,4 +196,4 @@ def _leaf(same: list[Row]) -> Node:
         note = f"one tensor, applied {row.entry.applied} times"
     if row.tensor.unused:
         note = "stored, but never used"
-    return Node(row.tensor.name, row.size * copies, formula="·".join(names), substituted="·".join(values), note=note)
+    return Node(row.tensor.name, size * copies, formula="·".join(names), substituted="·".join(values), note=note)

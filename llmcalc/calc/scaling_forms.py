@@ -5,6 +5,7 @@ These are models fitted to other people's runs, on top of totals; nothing here i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import exp, log
 
 from ..core.errors import InputError, UnsupportedError
@@ -12,6 +13,8 @@ from ..core.record import record
 
 TRAIN, INFER = 6, 2  # FLOPs a parameter and token: forward and backward, forward alone [kaplan2020, Section 2.1]
 LARGEST = 1e40  # no model, data set or budget is larger; beyond it an answer has no meaning
+GRID, SECTIONS, GOLDEN = 400, 60, (5**0.5 - 1) / 2  # of a search for the least: points, cuts, and where they are made
+FAR = 1e3  # times the best N of unlimited data, either way; beyond, limited data is used up and the loss is flat
 STEPS = 200  # halvings of a bracket: more than a float can tell apart
 
 
@@ -216,7 +219,7 @@ class Repeated(Surface):
     def optimum(self, c: float) -> tuple[float, float]:
         """(N, D) of the least loss for C FLOPs, by search: no closed form is known."""
         n, _ = super().optimum(c)
-        n = least(lambda size: self.loss(size, c / TRAIN / size), n / 1e3, n * 1e3)
+        n = least(lambda size: self.loss(size, c / TRAIN / size), n / FAR, n * FAR)
         return n, c / TRAIN / n
 
     def tokens_for(self, n: float, loss: float) -> float:
@@ -260,16 +263,13 @@ def worth(amount: float, unique: float, rate: float) -> float:
     return unique + unique * rate * (1 - exp(-(amount / unique - 1) / rate))
 
 
-def least(function: object, low: float, high: float) -> float:
+def least(function: Callable[[float], float], low: float, high: float) -> float:
     """Where a function of a positive number is least: the best of a grid, then golden sections around it."""
-    assert callable(function)
-    points = 400
-    grid = [log(low) + (log(high) - log(low)) * at / points for at in range(points + 1)]
-    best = min(range(points + 1), key=lambda at: function(exp(grid[at])))
-    left, right = grid[max(best - 1, 0)], grid[min(best + 1, points)]
-    golden = (5**0.5 - 1) / 2
-    for _ in range(60):
-        one, two = right - golden * (right - left), left + golden * (right - left)
+    grid = [log(low) + (log(high) - log(low)) * at / GRID for at in range(GRID + 1)]
+    best = min(range(GRID + 1), key=lambda at: function(exp(grid[at])))
+    left, right = grid[max(best - 1, 0)], grid[min(best + 1, GRID)]
+    for _ in range(SECTIONS):
+        one, two = right - GOLDEN * (right - left), left + GOLDEN * (right - left)
         left, right = (left, two) if function(exp(one)) < function(exp(two)) else (one, right)
     return exp((left + right) / 2)
 

@@ -93,6 +93,7 @@ SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 TABLE = (*SIZES, *ALL, *READING, *OUTPUT)
 MEANT = {  # what each quantity depends on
     "params": (),
+    "active": (),
     "flops": (*SIZES, *COMPUTED, CONVENTION),
     "state": (*SIZES, DTYPE, CACHE, PAGED, BEAMS, CONVENTION),
     "memory": (*SIZES, *ALL),

@@ -24,6 +24,7 @@ COMMANDS = {
     "laws list": ("laws_list", "List the scaling laws."),
     "laws show": ("laws_show", "Show a scaling law: form, constants, range, source."),
     "verify": ("verify", "Run small NumPy models, and compare what they do with what is declared."),
+    "design": ("design", "Find sizes for a target: parameters, FLOPs or memory."),
     "check": ("check", "Find suspicious shapes, and hold a model against limits."),
     "rule": ("rule", "Say why a rule of check is there."),
     "report": ("report", "Write a page about models, with pictures, in one HTML file."),

@@ -104,7 +104,8 @@ def _call(name: str, tokens: list[Any], at: int, text: str, depth: int) -> tuple
 def _expect(sign: str, tokens: list[Any], at: int, text: str) -> int:
     if at < len(tokens) and tokens[at][2] == sign:
         return at + 1
-    raise InputError(f"{shown(text)} lacks a {sign!r}")
+    hint = "between { and }, a text with a comma stands in quotation marks" if "," not in text else ""
+    raise InputError(f"{shown(text)} lacks a {sign!r}", hint=hint)
 
 
 def _unexpected(tokens: list[Any], at: int, text: str) -> InputError:
@@ -140,5 +141,5 @@ def _exact_quotient(left: Any, right: Any, text: str) -> Any:
     if right == 0:
         raise SizeError(f"{shown(text)} divides by zero")
     if left % right:
-        raise SizeError(f"{shown(text)} is {left} / {right}, which leaves a remainder")
+        raise SizeError(f"{shown(text)} is {left} / {right}, which leaves a remainder", hint="ceil(a, b) rounds up")
     return left // right

@@ -101,7 +101,7 @@ def test_llama3_405b_hours() -> None:
 
 
 def test_published_utilisation_is_an_assumption_with_its_source() -> None:
-    working = machine("h100:sxm".replace(":", "-"), 512)
+    working = machine("h100-sxm", 512)
     assert working.mfu == Span(0.38, 0.41, 0.47)
     assert "grattafiori2024" in working.mfu_source
     assert machine("h100", mfu=0.5).mfu == Span(0.5, 0.5, 0.5)

@@ -1,4 +1,4 @@
-"""What tests of commands share."""
+"""What every command owes a mistake: one message, exit code 2, nothing on standard output."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ import pytest
 
 from llmcalc.cli.main import main
 
-BAD_INPUT = 2
-
 
 @pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
-    """Run a line that is bad input: exit code 2 and one message on stderr, which is what comes back."""
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[str, str], None]:
+    """Run a command line that is wrong, and look for what has to be said."""
 
-    def run(line: str) -> str:
-        assert main(line.split()) == BAD_INPUT
+    def check(line: str, said: str) -> None:
+        assert main(line.split()) == 2
         printed = capsys.readouterr()
         assert printed.out == ""
         assert printed.err.startswith("error: ")
+        assert said in printed.err
         assert printed.err.count("error:") == 1
         assert "Traceback" not in printed.err
-        return printed.err
 
-    return run
+    return check

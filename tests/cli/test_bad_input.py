@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-Refused = Callable[[str], str]
+Refused = Callable[[str, str], None]
 
 STEPS = ("flops {}", "sweep {} flops.total --over batch=1", "compare {0} {0}", "explain {} flops")
 SERVING = (
@@ -57,7 +57,7 @@ LINES = {
 
 @pytest.mark.parametrize("line", LINES)
 def test_every_command_refuses(line: str, refused: Refused) -> None:
-    assert LINES[line] in refused(line)
+    refused(line, LINES[line])
 
 
 BAD = {
@@ -121,7 +121,7 @@ BAD = {
 
 @pytest.mark.parametrize("line", BAD)
 def test_bad_input_is_one_message_and_exit_code_2(line: str, refused: Refused) -> None:
-    assert BAD[line] in refused(line)
+    refused(line, BAD[line])
 
 
 @pytest.mark.parametrize("line", [line.format("gpt3") for line in LENGTHS if "--solve" not in line])

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from ...core.tree import Node
     from ...core.workload import Workload
 
-QUANTITY = Argument("quantity", "What to explain: params, flops, state, memory or train.", complete="quantities")
+QUANTITY = Argument(
+    "quantity", "What to explain: params, active, flops, state, memory or train.", complete="quantities"
+)
 DEPTH = Option("--depth", "depth", "Go down to this level of the tree only.", kind=int, metavar="N")
 SELECT = Option("--select", "select", "Show only the parts whose path contains this text.", metavar="TEXT")
-QUANTITIES = ("params", "flops", "state", "memory", "train")
+QUANTITIES = ("params", "active", "flops", "state", "memory", "train")
 
 
 def run(
@@ -54,10 +56,11 @@ def run(
 
 def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> tuple[Node, Workload | None]:
     """The tree of a quantity, and the workload that it belongs to."""
-    if quantity == "params":
+    if quantity in ("params", "active"):
         from ...calc.params import params
 
-        return params(architecture).tree, None
+        counted = params(architecture)
+        return (counted.tree if quantity == "params" else counted.active_tree), None
     from ...calc import trees
     from ...report.workload import usual_seq
 
@@ -77,8 +80,8 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
     if quantity == "flops":
         from ...calc.flops import flops
 
-        counted = flops(architecture, **sizes, **step(given), **convention)
-        return trees.flops_tree(counted), counted.workload
+        computed = flops(architecture, **sizes, **step(given), **convention)
+        return trees.flops_tree(computed), computed.workload
     if quantity == "state":
         from ...calc.state import state
 

@@ -1,0 +1,100 @@
+"""The answer to ``design``: shapes for a target, and what each rule costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.record import fields
+from ..designing import Candidate, Design
+from ..lint import lint
+from .document import Cell, Column, Document, Fact, Table
+from .envelope import envelope
+from .model import structure
+from .numbers import BYTES, exact, short
+
+
+def design_document(result: Design, quantity: str, unit: str) -> Document:
+    """The document of a design; ``quantity`` and ``unit`` are what was aimed at."""
+    best = result.candidates[0]
+    near = "" if result.near else f"nothing within {100 * result.rules.within:g} %; the nearest follow"
+    facts = (
+        Fact(quantity, best.value, unit, f"{100 * best.off:+.2g} % from the target"),
+        Fact("target", result.target, unit),
+        Fact("shaped as", result.base),
+    )
+    found = lint(best.architecture)
+    tables = [_candidates(result, unit), _rules(result, unit)]
+    return Document(
+        f"{result.family} for {short(result.target, unit) or exact(result.target)} {quantity}",
+        lambda: _record(result, quantity, unit),
+        subtitle=structure(best.architecture),
+        warnings=(near,) if near else (),
+        facts=facts,
+        tables=tuple(tables),
+        notes=(
+            f"more of the first: llmcalc params {result.base} {_words(best)}",
+            "other sizes of the family are in proportion to d_model, or as they are; d_model over n_layers is between "
+            "that of the nearest sizes",
+            *(f"{one.code} {one.place}: {one.message}" for one in found),
+        ),
+    )
+
+
+def _words(candidate: Candidate) -> str:
+    return " ".join(f"--set {word}" for word in candidate.overrides)
+
+
+def _candidates(result: Design, unit: str) -> Table:
+    names = list(dict.fromkeys(name for candidate in result.candidates for name in candidate.sizes))
+    columns = (
+        *(Column(name, "number") for name in names),
+        Column("has", f"about {BYTES}" if unit == BYTES else "about"),
+        Column("off", "name"),
+        Column("width/depth", "number", optional=1),
+        Column("as the family's", "ratio", optional=2),
+    )
+    return Table("shapes, those like the family's first", columns, [_row(each, names) for each in result.candidates])
+
+
+def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
+    from math import exp
+
+    deep = "n_layers" in candidate.sizes
+    sizes = (candidate.sizes.get(name) for name in names)
+    shape = (round(candidate.proportion, 1) if deep else None, exp(candidate.unusual) if deep else None)
+    return (*sizes, candidate.value, f"{100 * candidate.off:+.2f} %", *shape)
+
+
+def _rules(result: Design, unit: str) -> Table:
+    """The best shape without each of the rules."""
+    rows: list[tuple[Cell, ...]] = []
+    for label, best in result.without:
+        same = best.sizes == result.candidates[0].sizes
+        sizes = "costs nothing" if same else ", ".join(f"{name} {size}" for name, size in best.sizes.items())
+        rows.append((label, sizes, None if same else best.value, "" if same else f"{100 * best.off:+.2f} %"))
+    columns = (
+        Column("without the rule"), Column("would be"), Column("has", f"about {BYTES}" if unit == BYTES else "about"),
+        Column("off", "name"),
+    )  # fmt: skip
+    return Table("what each rule costs", columns, rows)
+
+
+def _record(result: Design, quantity: str, unit: str) -> dict[str, Any]:
+    rules = {entry.name: getattr(result.rules, entry.name) for entry in fields(result.rules)}
+    inputs = {"family": result.family, "quantity": quantity, "unit": unit, "target": result.target, "rules": rules}
+    data = {
+        "base": result.base,
+        "near": result.near,
+        "candidates": [_plain(candidate) for candidate in result.candidates],
+        "without": [{"rule": label, **_plain(best)} for label, best in result.without],
+    }
+    return envelope("design", inputs, data)
+
+
+def _plain(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "sizes": candidate.sizes,
+        "value": candidate.value,
+        "off": candidate.off,
+        "proportion": candidate.proportion,
+    }
