@@ -28,7 +28,7 @@ COMMANDS = {
     "check": ("check", "Find suspicious shapes, and hold a model against limits."),
     "rule": ("rule", "Say why a rule of check is there."),
     "report": ("report", "Write a page about models, with pictures, in one HTML file."),
-    "schema": ("schema", "Print the preset language as a JSON Schema, for editors."),
+    "schema": ("schema", "Print the preset language, or what --json prints, as a JSON Schema."),
     "presets list": ("presets_list", "List the models that are known by name."),
     "presets show": ("presets_show", "Print a preset, as written or resolved."),
     "presets search": ("presets_search", "Find presets by words, year and size."),

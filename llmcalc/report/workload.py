@@ -38,8 +38,9 @@ def workload_line(workload: Workload, also: Sequence[str] = ALWAYS_SAID) -> str:
 
 
 def workload_inputs(workload: Workload) -> dict[str, Any]:
-    """The workload as plain data."""
-    return {field.name: getattr(workload, field.name) for field in fields(workload)}
+    """The workload as plain data; ``source`` alone means where a model's description comes from."""
+    sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
+    return {"source_tokens" if name == "source" else name: value for name, value in sizes.items()}
 
 
 def formula_note(what: str, form: Form) -> str:

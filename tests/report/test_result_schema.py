@@ -1,0 +1,104 @@
+"""What every command prints with --json is what the published schema says."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from llmcalc.cli.main import main
+from llmcalc.cli.table import COMMANDS
+from llmcalc.report.result_schema import result_schema
+
+SCHEMA = result_schema()
+VALIDATOR = Draft202012Validator(SCHEMA)
+PRINT_NO_RESULT = {"schema", "report", "import"}
+LINES = [
+    "params mixtral",
+    "params gpt2 --by tensor",
+    "params gpt2 --layout transformers",
+    "flops gpt2",
+    "flops t5 --mode train --recompute full",
+    "flops gpt3 --mode train --seq 2048 --batch 100000",
+    "memory gpt-oss-120b --weights mxfp4 --paged 16",
+    "memory mamba2",
+    "memory gpt2 --training",
+    "memory llama3-8b --training --tp 2 --pp 2 --zero 1",
+    "fit gpt2 --gpu h100",
+    "fit gpt2 --gpu h100 --solve quant",
+    "fit llama3-8b --gpu h100 --solve seq",
+    "fit llama3.1-405b --gpu l4",
+    "compare gpt2 bert mixtral",
+    "diff llama3-8b llama3.1-8b",
+    "diff gpt2 gpt3",
+    "explain gpt2 params",
+    "explain mixtral active",
+    "explain gpt2 flops",
+    "sweep gpt2 params.total flops.total --over seq=1,2",
+    "verify gpt2",
+    "check gpt2 --max-params 1M",
+    "rule",
+    "rule HW005",
+    "design llama3 --params 13B",
+    "timeline llama",
+    "scale --compute 1e23",
+    "scale llama3-8b --tokens 1T",
+    "scale --gpu h100:512 --days 30",
+    "train gpt2 --tokens 1T --gpu h100:8",
+    "train gpt3 --tokens 300B",
+    "laws list",
+    "laws show hoffmann-3",
+    "presets list",
+    "presets search moe",
+    "presets where gpt2",
+    "presets show gpt2",
+    "presets show gpt2 --resolved",
+    "hardware list",
+    "hardware show h100",
+    "hardware show tpu-v4",
+    "formats list",
+]  # fmt: skip
+
+
+def printed(line: str, capsys: pytest.CaptureFixture[str]) -> Any:
+    assert main([*line.split(), "--json"]) in (0, 1)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_it_is_a_schema_of_every_command() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert set(SCHEMA["properties"]["command"]["enum"]) == set(COMMANDS) - PRINT_NO_RESULT
+    tried = {command for command in COMMANDS if any(f"{line} ".startswith(f"{command} ") for line in LINES)}
+    assert tried == set(COMMANDS) - PRINT_NO_RESULT
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_what_is_printed_fits(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    data = printed(line, capsys)
+    assert [error.message for error in VALIDATOR.iter_errors(data)] == []
+
+
+@pytest.mark.parametrize("change", ["total", "more", "command", "schema"])
+def test_what_is_not_described_does_not_fit(change: str, capsys: pytest.CaptureFixture[str]) -> None:
+    data = copy.deepcopy(printed("params gpt2", capsys))
+    if change == "total":
+        del data["result"]["total"]
+    elif change == "more":
+        data["result"]["more"] = 1
+    else:
+        data[change] = "other"
+    assert not VALIDATOR.is_valid(data)
+
+
+def test_large_integers_have_their_digits_beside_them(capsys: pytest.CaptureFixture[str]) -> None:
+    result = printed("flops gpt3 --mode train --batch 100000", capsys)["result"]
+    assert result["total_str"] == str(result["total"])
+
+
+def test_the_workload_hides_no_source(capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = printed("flops gpt2", capsys)["inputs"]
+    assert inputs["source"] == "radford2019"
+    assert "source_tokens" in inputs
