@@ -9,14 +9,14 @@ import numpy as np
 from numpy import einsum
 
 from . import mlp
-from .functions import plus, sigmoid, softmax, softplus
+from .functions import plus, sigmoid, softmax, sqrt_softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
 
 SCORES: dict[str, Callable[[Array], Array]] = {
     "softmax": softmax,
     "sigmoid": sigmoid,
-    "sqrt_softplus": lambda x: np.sqrt(softplus(x)),
+    "sqrt_softplus": sqrt_softplus,
 }
 
 

@@ -14,14 +14,15 @@ array([2., 4., 6.])
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from . import gradients
+from . import derivatives, gradients
+from .kept import Kept
 from .weights import Array
 
 
@@ -29,17 +30,16 @@ class Tape:
     """The operations of one forward pass, in order.
 
     Attributes:
-        saved: the arrays that the backward pass needs, each once, by identity; weights are not among them.
+        kept: the activations that the backward pass needs, each number once. Weights are there anyway, and so is what
+            can be had again from them and from positions alone.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Variable] = []
-        self.saved: dict[int, Array] = {}
-        self.leaves: set[int] = set()
+        self.kept = Kept()
 
     def variable(self, value: Array) -> Variable:
         """A leaf: an array whose gradient is wanted."""
-        self.leaves.add(id(owner(value)))
         return Variable(value, self)
 
     @contextmanager
@@ -55,25 +55,28 @@ class Tape:
 
     def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
         """The variable of an operation's result, with the way back to its inputs."""
-        output = Variable(result.value, self)
-        output.back = [
-            (parent, vjp) for parent, vjp in zip(inputs, result.vjps, strict=True) if isinstance(parent, Variable)
-        ]
+        parents = [parent for parent in inputs if isinstance(parent, Variable)]
+        output = Variable(result.value, self, result.looks_up or any(parent.of_tokens for parent in parents))
+        ways = [pair for pair in zip(inputs, result.ways[: len(inputs)], strict=True) if isinstance(pair[0], Variable)]
+        output.back = [(parent, way.vjp) for parent, way in ways]
         self.nodes.append(output)
-        for array in result.saved:
-            whole = owner(array)
-            if id(whole) not in self.leaves:
-                self.saved[id(whole)] = whole
+        if result.same:
+            self.kept.same(result.value, parents[0].value)
+        if output.of_tokens:
+            given = {id(_value(one)) for one in inputs if not (isinstance(one, Variable) and one.of_tokens)}
+            for array in (array for _, way in ways for array in way.needs if id(array) not in given):
+                self.kept.add(array)
         return output
 
-    @property
-    def saved_bytes(self) -> int:
-        """Bytes kept between the forward and the backward pass."""
-        return sum(int(array.nbytes) for array in self.saved.values())
+    def call(self, function: Callable[..., Array], inputs: tuple[Any, ...]) -> Variable:
+        """One of the functions that have a derivative of their own, or that are computed again for it."""
+        rule = derivatives.RULES.get(function.__name__)
+        values = tuple(map(_value, inputs))
+        return self.record(_computed_again(function, values) if rule is None else rule(*values), inputs)
 
-    def backward(self, loss: Variable) -> None:
-        """Give every variable that ``loss`` depends on its ``gradient``."""
-        loss.gradient = np.ones_like(loss.value)
+    def backward(self, loss: Variable, gradient: Array | None = None) -> None:
+        """Give every variable that ``loss`` depends on its ``gradient``; that of ``loss`` itself is 1 if not given."""
+        loss.gradient = np.ones_like(loss.value) if gradient is None else gradient
         for node in reversed(self.nodes):
             if node.gradient is None:
                 continue
@@ -82,18 +85,32 @@ class Tape:
                 parent.gradient = flowing if parent.gradient is None else parent.gradient + flowing
 
 
-def owner(array: Array) -> Array:
-    """The array whose memory a view looks at."""
-    while isinstance(getattr(array, "base", None), np.ndarray):
-        array = array.base
-    return array
+def _computed_again(function: Callable[..., Array], values: tuple[Any, ...]) -> gradients.Result:
+    """A function that keeps its inputs alone: the backward pass runs it once more, on a tape of its own."""
+    last: list[Any] = [None, ()]
+
+    def flowing(number: int) -> gradients.Vjp:
+        def back(g: Array) -> Array:
+            if last[0] is not g:
+                tape = Tape()
+                inputs = [tape.variable(np.asarray(value)) for value in values]
+                tape.backward(function(*inputs), g)
+                last[:] = [g, inputs]
+            return last[1][number].gradient
+
+        return back
+
+    return gradients.Result(function(*values), [gradients.Way(flowing(n), values) for n in range(len(values))])
 
 
 class Variable(NDArrayOperatorsMixin):
-    """An array on a tape. It behaves like one wherever the layers use it."""
+    """An array on a tape. It behaves like one wherever the layers use it.
 
-    def __init__(self, value: Array, tape: Tape) -> None:
-        self.value, self.tape = value, tape
+    ``of_tokens`` says whether it depends on which tokens are run, and not on weights and positions alone.
+    """
+
+    def __init__(self, value: Array, tape: Tape, of_tokens: bool = False) -> None:
+        self.value, self.tape, self.of_tokens = value, tape, of_tokens
         self.gradient: Array | None = None
         self.back: list[tuple[Variable, gradients.Vjp]] = []
 
@@ -137,7 +154,7 @@ class Variable(NDArrayOperatorsMixin):
             parts = tuple(inputs[0])
             return self.tape.record(rule([_value(part) for part in parts], *inputs[1:], **options), parts)
         result = rule(*map(_value, inputs), **options)
-        differentiable = inputs[gradients.FIRST.get(function, 0) :][: len(result.vjps)]
+        differentiable = inputs[gradients.FIRST.get(function, 0) :][: len(result.ways)]
         return self.tape.record(result, tuple(differentiable))
 
 

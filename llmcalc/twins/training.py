@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .functions import log_softmax
 from .model import Model
 from .tape import Tape
 from .weights import Array
@@ -14,11 +15,13 @@ from .weights import Array
 
 @dataclass(frozen=True)
 class Trained:
-    """A step's result: the loss, the gradient of each parameter that has one, and bytes saved for the backward pass."""
+    """A step's result: the loss, the gradient of each parameter that has one, and the sizes of the activations that
+    were kept for the backward pass.
+    """
 
     loss: float
     gradients: dict[str, Array]
-    saved_bytes: int
+    kept: tuple[int, ...]
 
 
 def train_step(model: Model, *inputs: Array, targets: Array) -> Trained:
@@ -31,12 +34,10 @@ def train_step(model: Model, *inputs: Array, targets: Array) -> Trained:
             loss = loss + 0.0 * np.sum(state)
         tape.backward(loss)
     gradients = {name: variable.gradient for name, variable in parameters.items() if variable.gradient is not None}
-    return Trained(float(loss.value), gradients, tape.saved_bytes)
+    return Trained(float(loss.value), gradients, tape.kept.sizes())
 
 
 def cross_entropy(logits: Array, targets: Array) -> Any:
-    """The mean of ``log Σ exp(logits) - logits[target]``."""
+    """The mean of ``-log softmax(logits)[target]``."""
     b, q, _ = logits.shape
-    shifted = logits - np.max(logits, axis=-1, keepdims=True)
-    chosen = shifted[np.arange(b)[:, None], np.arange(q), targets]
-    return np.mean(np.log(np.sum(np.exp(shifted), axis=-1)) - chosen)
+    return -np.mean(log_softmax(logits)[np.arange(b)[:, None], np.arange(q), targets])
