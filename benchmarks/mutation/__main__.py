@@ -33,14 +33,12 @@ LAST = ["tests/docs"]
 
 def stages(mutant: Mutant, oracle: bool) -> Iterator[list[str]]:
     """Sets of tests, each asked only if those before it let the mutant pass."""
-    kind = mutant.path.stem
-    contract = ["tests/layers/test_contract.py"]
-    if mutant.path.parent.name == "layers":
-        yield [*contract, "-k", kind]
-        yield FAST
-    else:
-        yield FAST
-        yield [*contract, "-k", "moe"]
+    package, contract = mutant.path.parent.name, "tests/layers/test_contract.py"
+    own = [contract, "-k", f"[{mutant.path.stem}]"] if package == "layers" else [f"tests/{package}"]
+    yield own
+    yield [tests for tests in FAST if tests not in own]
+    if package != "layers":
+        yield [contract, "-k", "[moe]"]
     yield WIDE
     yield LAST
     if oracle:

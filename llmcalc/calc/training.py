@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -154,6 +155,18 @@ def training_memory(
     kept = blocks + max(waiting, 0) + loss.kept
     timeline = tuple(moments(segments, loss, fixed))
     return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, kept)
+
+
+def kept_tensors(
+    architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh
+) -> Iterator[tuple[str, int]]:
+    """(name, bytes) of every tensor that is kept after the forward pass without recomputation, that of the loss last."""
+    segments, loss = _segments(architecture, workload, policy, mesh)
+    for segment in segments:
+        for _ in range(segment.count):
+            yield from ((f"{segment.label}.{kept.name}", kept.bytes) for kept in segment.trace.kept.values())
+    if loss.kept:
+        yield "loss", loss.kept
 
 
 def _sizes(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Sizes:

@@ -32,10 +32,15 @@ def softcap(x: Array, bound: float) -> Result:
     return Result(y, [Way(lambda g: g * (1.0 - (y / bound) ** 2), (y,)), Way(lambda g: g)])
 
 
-def softmax(x: Array) -> Result:
-    """From the result; what was masked out has none."""
-    y = functions.softmax(x)
-    return Result(y, [Way(lambda g: y * (g - np.sum(g * y, axis=-1, keepdims=True)), (y,))])
+def softmax(x: Array, sink: Array | None = None) -> Result:
+    """From the result: a sink has what the others leave of 1; what was masked out has nothing."""
+    y = functions.softmax(x, sink)
+
+    def to_sink(g: Array) -> Array:
+        left = 1.0 - np.sum(y, axis=-1, keepdims=True)
+        return fitted(-left * np.sum(g * y, axis=-1, keepdims=True), np.shape(sink))
+
+    return Result(y, [Way(lambda g: y * (g - np.sum(g * y, axis=-1, keepdims=True)), (y,)), Way(to_sink, (y,))])
 
 
 def log_softmax(x: Array) -> Result:

@@ -102,10 +102,19 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 
 @operation
-def softmax(x: Array) -> Array:
-    """Over the last axis; the maximum is taken off first, so that nothing overflows."""
-    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    return e / np.sum(e, axis=-1, keepdims=True)
+def softmax(x: Array, sink: Array | None = None) -> Array:
+    """Over the last axis; the maximum is taken off first, so that nothing overflows. A sink takes a share of its own."""
+    most = np.max(x, axis=-1, keepdims=True)
+    most = most if sink is None else np.maximum(most, sink)
+    e = np.exp(x - most)
+    total = np.sum(e, axis=-1, keepdims=True)
+    return e / (total if sink is None else total + np.exp(sink - most))
+
+
+@operation
+def shares(x: Array) -> Array:
+    """``x / sum(x)``, over the last axis."""
+    return x / np.sum(x, axis=-1, keepdims=True)
 
 
 @operation

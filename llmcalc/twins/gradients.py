@@ -25,13 +25,13 @@ class Result(NamedTuple):
 
     Attributes:
         same: the numbers of the first input, in another shape.
-        looks_up: which of the input's rows are taken depends on the tokens.
+        makes: the result is more than the inputs element by element: a contraction, rows that were looked up.
     """
 
     value: Array
     ways: Sequence[Way]
     same: bool = False
-    looks_up: bool = False
+    makes: bool = False
 
 
 def fitted(gradient: Array, shape: tuple[int, ...]) -> Array:
@@ -141,6 +141,7 @@ def einsum(spec: str, a: Array, b: Array) -> Result:
             Way(lambda g: np.einsum(f"{output},{second}->{first}", g, b), (b,)),
             Way(lambda g: np.einsum(f"{output},{first}->{second}", g, a), (a,)),
         ],
+        makes=True,
     )
 
 
@@ -148,12 +149,12 @@ def take(a: Array, index: Any) -> Result:
     """What was taken more than once gets the sum."""
 
     def back(g: Array) -> Array:
-        whole = np.zeros(a.shape, g.dtype)
-        np.add.at(whole, index, np.asarray(g))
+        whole = np.zeros_like(g, shape=a.shape)
+        np.add.at(whole, index, g)
         return whole
 
     parts = index if isinstance(index, tuple) else (index,)
-    return Result(a[index], [Way(back)], looks_up=any(isinstance(part, np.ndarray) for part in parts))
+    return Result(a[index], [Way(back)], makes=any(isinstance(part, np.ndarray) for part in parts))
 
 
 def reshape(a: Array, shape: Any) -> Result:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from . import mlp
-from .functions import plus, sigmoid, softmax, sqrt_softplus
+from .functions import plus, shares, sigmoid, softmax, sqrt_softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
 
@@ -86,7 +86,7 @@ def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
     if layer.renormalise:
-        share = share / np.sum(share, axis=-1, keepdims=True)
+        share = shares(share)
     return _within_capacity(layer, chosen), share * layer.routed_scale
 
 

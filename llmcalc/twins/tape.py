@@ -30,13 +30,12 @@ class Tape:
     """The operations of one forward pass, in order.
 
     Attributes:
-        kept: the activations that the backward pass needs, each number once. Weights are there anyway, and so is what
-            can be had again from them and from positions alone.
+        copies: results that are another result's numbers in another shape.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Variable] = []
-        self.kept = Kept()
+        self.copies: list[tuple[Array, Array]] = []
 
     def variable(self, value: Array) -> Variable:
         """A leaf: an array whose gradient is wanted."""
@@ -56,23 +55,46 @@ class Tape:
     def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
         """The variable of an operation's result, with the way back to its inputs."""
         parents = [parent for parent in inputs if isinstance(parent, Variable)]
-        output = Variable(result.value, self, result.looks_up or any(parent.of_tokens for parent in parents))
+        output = Variable(result.value, self, result.makes or any(parent.made for parent in parents))
         ways = [pair for pair in zip(inputs, result.ways[: len(inputs)], strict=True) if isinstance(pair[0], Variable)]
         output.back = [(parent, way.vjp) for parent, way in ways]
-        self.nodes.append(output)
+        if output.made:
+            there = {id(_value(given)) for given in inputs if not (isinstance(given, Variable) and given.made)}
+            output.needs = [array for _, way in ways for array in way.needs if id(array) not in there]
         if result.same:
-            self.kept.same(result.value, parents[0].value)
-        if output.of_tokens:
-            given = {id(_value(one)) for one in inputs if not (isinstance(one, Variable) and one.of_tokens)}
-            for array in (array for _, way in ways for array in way.needs if id(array) not in given):
-                self.kept.add(array)
+            self.copies.append((result.value, parents[0].value))
+        self.nodes.append(output)
         return output
 
-    def call(self, function: Callable[..., Array], inputs: tuple[Any, ...]) -> Variable:
+    def kept_for(self, loss: Variable) -> Kept:
+        """The activations that the backward pass of ``loss`` needs.
+
+        Weights are there anyway, and so are constants, and what is made of them element by element.
+        """
+        kept, reached = Kept(), {id(loss)}
+        for copy, original in self.copies:
+            kept.same(copy, original)
+        for node in reversed(self.nodes):
+            if id(node) in reached:
+                reached |= {id(parent) for parent, _ in node.back}
+                for array in node.needs:
+                    kept.add(array)
+        return kept
+
+    def call(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
         """One of the functions that have a derivative of their own, or that are computed again for it."""
         rule = derivatives.RULES.get(function.__name__)
         values = tuple(map(_value, inputs))
-        return self.record(_computed_again(function, values) if rule is None else rule(*values), inputs)
+        if rule is not None:
+            return self.record(rule(*values), inputs)
+        results = function(*values)
+        if not isinstance(results, tuple):
+            return self.record(_computed_again(function, results, values), inputs)
+        together = self.record(_computed_again(_in_a_row(function), _row(results), values), inputs)
+        ends = np.cumsum([result.size for result in results])
+        return tuple(
+            together[end - result.size : end].reshape(result.shape) for end, result in zip(ends, results, strict=True)
+        )
 
     def backward(self, loss: Variable, gradient: Array | None = None) -> None:
         """Give every variable that ``loss`` depends on its ``gradient``; that of ``loss`` itself is 1 if not given."""
@@ -85,7 +107,16 @@ class Tape:
                 parent.gradient = flowing if parent.gradient is None else parent.gradient + flowing
 
 
-def _computed_again(function: Callable[..., Array], values: tuple[Any, ...]) -> gradients.Result:
+def _in_a_row(function: Callable[..., tuple[Array, ...]]) -> Callable[..., Array]:
+    return lambda *inputs: _row(function(*inputs))
+
+
+def _row(results: tuple[Array, ...]) -> Array:
+    """Several results as one vector."""
+    return np.concatenate([result.reshape(-1) for result in results])
+
+
+def _computed_again(function: Callable[..., Array], value: Array, values: tuple[Any, ...]) -> gradients.Result:
     """A function that keeps its inputs alone: the backward pass runs it once more, on a tape of its own."""
     last: list[Any] = [None, ()]
 
@@ -93,24 +124,27 @@ def _computed_again(function: Callable[..., Array], values: tuple[Any, ...]) -> 
         def back(g: Array) -> Array:
             if last[0] is not g:
                 tape = Tape()
-                inputs = [tape.variable(np.asarray(value)) for value in values]
+                inputs = [tape.variable(np.asarray(v)) if isinstance(v, np.ndarray) else v for v in values]
                 tape.backward(function(*inputs), g)
                 last[:] = [g, inputs]
             return last[1][number].gradient
 
         return back
 
-    return gradients.Result(function(*values), [gradients.Way(flowing(n), values) for n in range(len(values))])
+    return gradients.Result(value, [gradients.Way(flowing(n), values) for n in range(len(values))])
 
 
 class Variable(NDArrayOperatorsMixin):
     """An array on a tape. It behaves like one wherever the layers use it.
 
-    ``of_tokens`` says whether it depends on which tokens are run, and not on weights and positions alone.
+    Attributes:
+        made: it is no weight, and not made of weights element by element.
+        needs: what its derivative needs of what was made.
     """
 
-    def __init__(self, value: Array, tape: Tape, of_tokens: bool = False) -> None:
-        self.value, self.tape, self.of_tokens = value, tape, of_tokens
+    def __init__(self, value: Array, tape: Tape, made: bool = False) -> None:
+        self.value, self.tape, self.made = value, tape, made
+        self.needs: list[Array] = []
         self.gradient: Array | None = None
         self.back: list[tuple[Variable, gradients.Vjp]] = []
 

@@ -24,20 +24,29 @@ class Trained:
     kept: tuple[int, ...]
 
 
-def train_step(model: Model, *inputs: Array, targets: Array) -> Trained:
-    """Cross-entropy of the logits [b q V] against ``targets`` [b q], and its gradient."""
+def train_step(model: Model, *inputs: Array, targets: Array | None) -> Trained:
+    """Cross-entropy of the logits [b q V] against ``targets`` [b q], and its gradient.
+
+    Without targets, as for a model without a head, the loss is a weighted sum of what the model gives.
+    """
     tape = Tape()
     with tape.parameters_of(model) as parameters:
         logits, cache = model.prefill(*inputs)
-        loss = cross_entropy(logits, targets)
+        loss = weighted_sum(logits) if targets is None else cross_entropy(logits, targets)
         for state in cache.arrays():  # a text may go on: what is kept of it takes part, with no weight
             loss = loss + 0.0 * np.sum(state)
+        kept = tape.kept_for(loss).sizes()
         tape.backward(loss)
     gradients = {name: variable.gradient for name, variable in parameters.items() if variable.gradient is not None}
-    return Trained(float(loss.value), gradients, tape.kept.sizes())
+    return Trained(float(loss.value), gradients, kept)
 
 
 def cross_entropy(logits: Array, targets: Array) -> Any:
     """The mean of ``-log softmax(logits)[target]``."""
     b, q, _ = logits.shape
     return -np.mean(log_softmax(logits)[np.arange(b)[:, None], np.arange(q), targets])
+
+
+def weighted_sum(given: Array) -> Any:
+    """A number on which each entry has an influence of its own."""
+    return np.sum(given * np.cos(np.arange(given.size)).reshape(given.shape))
