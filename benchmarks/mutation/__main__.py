@@ -4,7 +4,8 @@
 
 takes a sample of the mutants (each module has its share), runs the tests against each, fast ones first, and prints for
 each package the share that was killed with its 95 % interval, and every mutant that survived. Run it in an environment
-with the test group; where torch and transformers are installed too, ``--oracle`` also asks the oracle suite.
+with the test group. ``--commands`` also asks the tests of the commands, and ``--oracle``, where torch and transformers
+are installed, the oracle suite.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ PACKAGES = ("core", "layers", "calc")
 LIMIT_S = 300.0
 Z95 = 1.96
 FAST = ["tests/core", "tests/calc", "tests/schema", "tests/fuzz", "tests/report"]
-WIDE = ["tests/twins", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py")), "tests/cli"]
+WIDE = ["tests/twins", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))]
 LAST = ["tests/docs"]
+COMMANDS = ["tests/cli"]  # slow, and mostly about words
 
 
-def stages(mutant: Mutant, oracle: bool) -> Iterator[list[str]]:
+
+def stages(mutant: Mutant, commands: bool, oracle: bool) -> Iterator[list[str]]:
     """Sets of tests, each asked only if those before it let the mutant pass."""
     package, contract = mutant.path.parent.name, "tests/layers/test_contract.py"
     own = [contract, "-k", f"[{mutant.path.stem}]"] if package == "layers" else [f"tests/{package}"]
@@ -41,13 +44,15 @@ def stages(mutant: Mutant, oracle: bool) -> Iterator[list[str]]:
         yield [contract, "-k", "[moe]"]
     yield WIDE
     yield LAST
+    if commands:
+        yield COMMANDS
     if oracle:
         yield ["tests/oracle"]
 
 
-def judged(mutant: Mutant, oracle: bool) -> tuple[Mutant, str]:
+def judged(mutant: Mutant, commands: bool, oracle: bool) -> tuple[Mutant, str]:
     """The mutant with ``survived``, or with how it was found out."""
-    for number, tests in enumerate(stages(mutant, oracle), 1):
+    for number, tests in enumerate(stages(mutant, commands, oracle), 1):
         code = outcome(mutant, tests, ROOT, LIMIT_S)
         if code == TIMED_OUT:
             return mutant, "timed out"
@@ -83,19 +88,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
     parser.add_argument("--only", default="", help="modules whose path has this in it")
+    parser.add_argument("--commands", action="store_true", help="ask the tests of the commands about survivors too")
     parser.add_argument("--oracle", action="store_true", help="ask the oracle suite about survivors too (slow)")
     parser.add_argument("--log", type=Path, help="append each result to this file as a line of JSON")
     options = parser.parse_args()
     preload()
     files = [path for name in PACKAGES for path in sorted((ROOT / "llmcalc" / name).glob("*.py"))]
     chosen = sampled([path for path in files if options.only in str(path)], options.sample, options.seed)
-    for tests in ([*FAST], WIDE, LAST, ["tests/layers"]):
+    for tests in (FAST, WIDE, LAST):
         if outcome(None, tests, ROOT, LIMIT_S) != ALL_PASSED:
             print(f"the tests fail without any mutant: {' '.join(tests)}", file=sys.stderr)
             return 2
     results: list[tuple[Mutant, str]] = []
     with get_context("fork").Pool(options.jobs) as pool:
-        for mutant, verdict in pool.imap_unordered(partial(judged, oracle=options.oracle), chosen):
+        for mutant, verdict in pool.imap_unordered(partial(judged, commands=options.commands, oracle=options.oracle), chosen):
             results.append((mutant, verdict))
             print(f"\r{len(results)}/{len(chosen)}", end="", file=sys.stderr, flush=True)
             if options.log:

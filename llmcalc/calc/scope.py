@@ -111,7 +111,8 @@ class Scope:
         constant = "constant" in equation.tags and operand.name not in self.identity  # a table of positions
         if not axes or constant:
             return
-        name = self.identity.setdefault(operand.name, f"{self.place}.{operand.name}")
+        new = operand.name if operand.name == "src" else f"{self.place}.{operand.name}"
+        name = self.identity.setdefault(operand.name, new)
         for inner, outer in equation.select:
             if inner in axes and self.trace.policy.convention == "torch":  # repeated for the heads that share it
                 name += ":repeated"

@@ -227,6 +227,8 @@ def _outside(stack: Stack, section: str, trace: Trace) -> Segment:
     for _, layer in getattr(stack, section):
         stream = trace.layer(layer, stream)
     trace.end(stream, stream=section == "inputs")
+    if section == "inputs":
+        trace.source(stack)
     held = sum(kept.bytes for kept in trace.kept.values())
     gradients = sum(step.weight_bytes for step in trace.steps)
     return Segment(section, 1, held, held, trace, gradients)

@@ -75,6 +75,7 @@ class GatedDeltaNet(Layer):
         ]
         lines += [
             "beta[b q vh] = sigmoid(beta)",
+            *(["beta[b q vh] = scale(beta)"] if self.negative_eigenvalues else []),
             "a[b q vh] = add(a, dt_b)",
             "a[b q vh] = softplus(a)",
             "a[b q vh] = mul(a, A_log)",

@@ -30,7 +30,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
     q, k, v = (_convolved(w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
     z = einsum("bqd,dhv->bqhv", x, w.wz)
-    beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb)) * (2.0 if layer.negative_eigenvalues else 1.0)
+    beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
+    beta = 2.0 * beta if layer.negative_eigenvalues else beta
     a = softplus(einsum("bqd,dh->bqh", x, w.wa) + w.dt_b)
     rule = recurrence if step.decode else in_chunks
     o, after = rule(l2norm(q), l2norm(k), v, beta, a, -np.exp(w.A_log), start(k, v, state), layer.chunk)
