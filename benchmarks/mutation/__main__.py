@@ -33,7 +33,6 @@ LAST = ["tests/docs"]
 COMMANDS = ["tests/cli"]  # slow, and mostly about words
 
 
-
 def stages(mutant: Mutant, commands: bool, oracle: bool) -> Iterator[list[str]]:
     """Sets of tests, each asked only if those before it let the mutant pass."""
     package, contract = mutant.path.parent.name, "tests/layers/test_contract.py"
@@ -101,7 +100,9 @@ def main() -> int:
             return 2
     results: list[tuple[Mutant, str]] = []
     with get_context("fork").Pool(options.jobs) as pool:
-        for mutant, verdict in pool.imap_unordered(partial(judged, commands=options.commands, oracle=options.oracle), chosen):
+        for mutant, verdict in pool.imap_unordered(
+            partial(judged, commands=options.commands, oracle=options.oracle), chosen
+        ):
             results.append((mutant, verdict))
             print(f"\r{len(results)}/{len(chosen)}", end="", file=sys.stderr, flush=True)
             if options.log:

@@ -122,8 +122,9 @@ def _constants(node: ast.Constant) -> Iterator[tuple[str, ast.AST]]:
         brackets = [match for match in BRACKET.finditer(value) if match[1].strip(" |;")]
         for match in brackets:  # an equation or a tensor: each has an axis less
             fewer = " ".join(match[1].split()[:-1])
-            yield f"{value!r}: an axis of {match[0]} left out", ast.Constant(
-                f"{value[: match.start(1)]}{fewer}{value[match.end(1) :]}"
+            yield (
+                f"{value!r}: an axis of {match[0]} left out",
+                ast.Constant(f"{value[: match.start(1)]}{fewer}{value[match.end(1) :]}"),
             )
         if brackets and "|" in value[brackets[-1].end() :]:
             yield f"{value!r}: tags left out", ast.Constant(value[: value.rindex("|")])

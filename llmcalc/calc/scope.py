@@ -43,11 +43,21 @@ class Scope:
         self.trace.steps.append(self.step(equation, out, fused))
         if equation.function == "cast" and policy.bytes == SINGLE:
             out = self.identity.get(equation.operands[0].name, out)
+        if self.copies(equation):
+            out = self.identity[equation.operands[0].name]
         self.identity[equation.out.name] = out
         self.axes[equation.out.name] = equation.out.axes or self.axes.get(equation.out.name, ())
         if core or "scan" in equation.tags:
             self.inside.add(equation.out.name)
         self.last = out
+
+    def copies(self, equation: Equation) -> bool:
+        """Whether an equation gives a known tensor another name, and makes it no larger."""
+        (given, *others), trace = equation.operands, self.trace
+        axes = self.axes.get(given.name, ())
+        if equation.function != "copy" or others or given.name not in self.identity or not axes:
+            return False
+        return trace.size(equation.out.axes, self.declaration, BYTE) == trace.size(axes, self.declaration, BYTE)
 
     def save(self, equation: Equation, out: str, fused: bool) -> None:
         """Keep what the derivative of an equation needs; a fused kernel keeps nothing between its ends."""

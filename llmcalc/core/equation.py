@@ -29,7 +29,20 @@ _TERM = re.compile(r"([A-Za-z_][\w.']*)\s*(?:\[([^\]]*)\])?")
 _AXIS = re.compile(r"[A-Za-z]\w*")
 _CALL = re.compile(r"([a-z_0-9]+)\((.*)\)")
 TAGS = frozenset(
-    ["prefill", "decode", "torch", "model", "nograd", "constant", "elementwise", "core", "flash", "eager", "dropout", "scan"]
+    [
+        "prefill",
+        "decode",
+        "torch",
+        "model",
+        "nograd",
+        "constant",
+        "elementwise",
+        "core",
+        "flash",
+        "eager",
+        "dropout",
+        "scan",
+    ]
 )
 
 

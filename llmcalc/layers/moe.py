@@ -202,4 +202,4 @@ class Moe(Layer):
         declaration.equations(f"z[b q j {width}] = m[b q j f] wd[x f {width}] | x:j")
         declaration.equations(*([f"z[b q j {width}] = add(z, bd)"] if self.expert_bias else []))
         target = "yl" if width == "l" else "y"
-        declaration.equations(f"z[b q j {width}] = mul(z, share)", f"{target}[b q j {width}] = add(z)")
+        declaration.equations(f"z[b q j {width}] = mul(z, share)", f"{target}[b q {width}] = add(z[b q j {width}])")

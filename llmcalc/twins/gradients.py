@@ -297,4 +297,3 @@ def _known(rules: dict[Any, Callable[..., Result]], operation: Any) -> Callable[
     if operation not in rules:
         raise NotImplementedError(f"the tape does not know the derivative of {operation.__name__}")
     return rules[operation]
-

@@ -66,6 +66,7 @@ def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chun
 def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
     """The same in chunks [dao2024, Section 6]: within a chunk like attention, between chunks through the state."""
     ud, a, B, C = _inputs(u, dt, A, B, C)
+    h = h + 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]  # so that a gradient reaches it, as behind a text
     outputs = []
     for first in range(0, ud.shape[1], chunk):
         here = slice(first, first + chunk)

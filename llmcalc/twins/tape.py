@@ -89,8 +89,8 @@ class Tape:
             return self.record(rule(*values), inputs)
         results = function(*values)
         if not isinstance(results, tuple):
-            return self.record(_computed_again(function, results, values), inputs)
-        together = self.record(_computed_again(_in_a_row(function), _row(results), values), inputs)
+            return self.record(_computed_again(function, results, inputs), inputs)
+        together = self.record(_computed_again(_in_a_row(function), _row(results), inputs), inputs)
         ends = np.cumsum([result.size for result in results])
         return tuple(
             together[end - result.size : end].reshape(result.shape) for end, result in zip(ends, results, strict=True)
@@ -116,7 +116,7 @@ def _row(results: tuple[Array, ...]) -> Array:
     return np.concatenate([result.reshape(-1) for result in results])
 
 
-def _computed_again(function: Callable[..., Array], value: Array, values: tuple[Any, ...]) -> gradients.Result:
+def _computed_again(function: Callable[..., Array], value: Array, given: tuple[Any, ...]) -> gradients.Result:
     """A function that keeps its inputs alone: the backward pass runs it once more, on a tape of its own."""
     last: list[Any] = [None, ()]
 
@@ -124,14 +124,15 @@ def _computed_again(function: Callable[..., Array], value: Array, values: tuple[
         def back(g: Array) -> Array:
             if last[0] is not g:
                 tape = Tape()
-                inputs = [tape.variable(np.asarray(v)) if isinstance(v, np.ndarray) else v for v in values]
+                inputs = [tape.variable(np.asarray(v.value)) if isinstance(v, Variable) else v for v in given]
                 tape.backward(function(*inputs), g)
                 last[:] = [g, inputs]
             return last[1][number].gradient
 
         return back
 
-    return gradients.Result(value, [gradients.Way(flowing(n), values) for n in range(len(values))])
+    values = tuple(map(_value, given))
+    return gradients.Result(value, [gradients.Way(flowing(number), values) for number in range(len(given))])
 
 
 class Variable(NDArrayOperatorsMixin):
