@@ -1,7 +1,7 @@
 """Small mistakes that somebody could make in a source file, one at a time.
 
 Left out by rule, because no test should depend on them: docstrings and annotations, whatever stands in a ``raise`` (the
-wording of errors), ``assert``s that only inform the type checker, imports, and texts that explain (glossaries, meanings).
+wording of errors), ``assert``s that only inform the type checker, imports, and glossaries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs tests against one mutant in a process of its own, forked from one that has imported pytest and its companions."""
+"""Runs tests against one mutant in a process of its own, forked from one that has imported pytest."""
 
 from __future__ import annotations
 

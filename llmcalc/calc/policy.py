@@ -22,8 +22,8 @@ class Policy:
         gradient_bytes: width of the weights' gradients.
         convention: None, or ``torch``.
         adapters: what is trained instead of the weights: a contraction with a frozen weight keeps nothing for it.
-        scan: recurrences in chunks are ``eager`` (what is between their products is stored) or ``fused`` (it is computed
-            again from what goes in).
+        scan: recurrences in chunks are ``eager`` (what is between their products is stored) or ``fused`` (only what
+            goes in is, and the rest computed again).
     """
 
     attention: str = "flash"

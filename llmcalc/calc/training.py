@@ -160,7 +160,7 @@ def training_memory(
 def kept_tensors(
     architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh
 ) -> Iterator[tuple[str, int]]:
-    """(name, bytes) of every tensor that is kept after the forward pass without recomputation, that of the loss last."""
+    """(name, bytes) of every tensor kept after the forward pass, without recomputation; that of the loss last."""
     segments, loss = _segments(architecture, workload, policy, mesh)
     for segment in segments:
         for _ in range(segment.count):

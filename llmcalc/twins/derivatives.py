@@ -38,7 +38,7 @@ def softmax(x: Array, sink: Array | None = None) -> Result:
 
     def to_sink(g: Array) -> Array:
         left = 1.0 - np.sum(y, axis=-1, keepdims=True)
-        return fitted(-left * np.sum(g * y, axis=-1, keepdims=True), np.shape(sink))
+        return fitted(-left * np.sum(g * y, axis=-1, keepdims=True), _shape(sink))
 
     return Result(y, [Way(lambda g: y * (g - np.sum(g * y, axis=-1, keepdims=True)), (y,)), Way(to_sink, (y,))])
 
@@ -78,8 +78,12 @@ def _normalised(
 
     rows = (root,) if mean is None else (mean, root)
     ways = [Way(to_x, (x, *rows, scale)), Way(lambda g: g)]
-    ways += [Way(lambda g: fitted(g * inner(), np.shape(scale)), (x, *rows))]
-    return Result(value, [*ways, Way(lambda g: fitted(g, np.shape(bias)))])
+    ways += [Way(lambda g: fitted(g * inner(), _shape(scale)), (x, *rows))]
+    return Result(value, [*ways, Way(lambda g: fitted(g, _shape(bias)))])
+
+
+def _shape(array: Array) -> tuple[int, ...]:
+    return tuple(np.shape(array))
 
 
 RULES: dict[str, Callable[..., Result]] = {

@@ -103,7 +103,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 @operation
 def softmax(x: Array, sink: Array | None = None) -> Array:
-    """Over the last axis; the maximum is taken off first, so that nothing overflows. A sink takes a share of its own."""
+    """Over the last axis, its maximum taken off so that nothing overflows; a sink takes a share of its own."""
     most = np.max(x, axis=-1, keepdims=True)
     most = most if sink is None else np.maximum(most, sink)
     e = np.exp(x - most)

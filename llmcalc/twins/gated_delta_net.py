@@ -47,7 +47,7 @@ def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Token after token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v], from the state ``S``; and the last state."""
+    """Token after token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v], from the state ``S``; and the last."""
     q, k, decay = _inputs(q, k, v, a, rate)
     outputs = []
     for t in range(q.shape[1]):

@@ -56,7 +56,7 @@ def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Token after token, for ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h v], from the state ``S``; the last state."""
+    """Token after token, for ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h v], from the state ``S``; and the last."""
     q, decay = q / math.sqrt(q.shape[-1]), rate * a
     outputs = []
     for t in range(q.shape[1]):

@@ -126,7 +126,7 @@ def _training(small: Architecture, model: Model, texts: _Texts) -> Iterator[Chec
 
 
 def _saved(small: Architecture, observed: tuple[int, ...]) -> Check:
-    """Activations that are kept for the backward pass: attention without a fused kernel, nothing recomputed but scans."""
+    """Activations kept for the backward pass: attention is not fused, and nothing is computed again but scans."""
     policy = Policy(attention="eager", bytes=SINGLE, scan="fused")
     workload = Workload(batch=BATCH, seq=SEQ, mode="train")
     kept = [(name, size // SINGLE) for name, size in kept_tensors(small, workload, policy, Mesh())]
