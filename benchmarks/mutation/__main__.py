@@ -5,7 +5,7 @@
 takes a sample of the mutants (each module has its share), runs the tests against each, fast ones first, and prints for
 each package the share that was killed with its 95 % interval, and every mutant that survived. Run it in an environment
 with the test group. ``--commands`` also asks the tests of the commands, and ``--oracle``, where torch and transformers
-are installed, the oracle suite.
+are installed, the oracle suite. What runs a program of its own, as the tests of the documentation do, sees no mutant.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ PACKAGES = ("core", "layers", "calc")
 LIMIT_S = 300.0
 Z95 = 1.96
 FAST = ["tests/core", "tests/calc", "tests/schema", "tests/fuzz", "tests/report"]
-WIDE = ["tests/twins", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))]
-LAST = ["tests/docs"]
+WIDE = ["tests/twins", "tests/verification", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))]
 COMMANDS = ["tests/cli"]  # slow, and mostly about words
 
 
@@ -42,7 +41,6 @@ def stages(mutant: Mutant, commands: bool, oracle: bool) -> Iterator[list[str]]:
     if package != "layers":
         yield [contract, "-k", "[moe]"]
     yield WIDE
-    yield LAST
     if commands:
         yield COMMANDS
     if oracle:
@@ -94,7 +92,7 @@ def main() -> int:
     preload()
     files = [path for name in PACKAGES for path in sorted((ROOT / "llmcalc" / name).glob("*.py"))]
     chosen = sampled([path for path in files if options.only in str(path)], options.sample, options.seed)
-    for tests in (FAST, WIDE, LAST):
+    for tests in (FAST, WIDE):
         if outcome(None, tests, ROOT, LIMIT_S) != ALL_PASSED:
             print(f"the tests fail without any mutant: {' '.join(tests)}", file=sys.stderr)
             return 2
