@@ -28,7 +28,11 @@ PACKAGES = ("core", "layers", "calc")
 LIMIT_S = 300.0
 Z95 = 1.96
 FAST = ["tests/core", "tests/calc", "tests/schema", "tests/fuzz", "tests/report"]
-WIDE = ["tests/twins", "tests/verification", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))]
+WIDE = [
+    "tests/twins",
+    "tests/verification",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py")),
+]
 COMMANDS = ["tests/cli"]  # slow, and mostly about words
 
 
@@ -71,6 +75,15 @@ def sampled(files: list[Path], size: int, seed: int) -> list[Mutant]:
     return chosen
 
 
+def logged(log: Path) -> tuple[list[tuple[Mutant, str]], list[Mutant]]:
+    """The mutants of a log that were killed, with how, and those that survived."""
+    rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    found = [
+        (Mutant(ROOT / path, line, what, step, variant), verdict) for path, line, what, step, variant, verdict in rows
+    ]
+    return [pair for pair in found if pair[1] != SURVIVED], [mutant for mutant, verdict in found if verdict == SURVIVED]
+
+
 def interval(killed: int, total: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share."""
     share, z2 = killed / total, Z95**2
@@ -87,16 +100,19 @@ def main() -> int:
     parser.add_argument("--only", default="", help="modules whose path has this in it")
     parser.add_argument("--commands", action="store_true", help="ask the tests of the commands about survivors too")
     parser.add_argument("--oracle", action="store_true", help="ask the oracle suite about survivors too (slow)")
+    parser.add_argument("--again", type=Path, help="ask the tests again about the mutants of this log that survived")
     parser.add_argument("--log", type=Path, help="append each result to this file as a line of JSON")
     options = parser.parse_args()
     preload()
     files = [path for name in PACKAGES for path in sorted((ROOT / "llmcalc" / name).glob("*.py"))]
     chosen = sampled([path for path in files if options.only in str(path)], options.sample, options.seed)
+    results: list[tuple[Mutant, str]] = []
+    if options.again:
+        results, chosen = logged(options.again)
     for tests in (FAST, WIDE):
         if outcome(None, tests, ROOT, LIMIT_S) != ALL_PASSED:
             print(f"the tests fail without any mutant: {' '.join(tests)}", file=sys.stderr)
             return 2
-    results: list[tuple[Mutant, str]] = []
     with get_context("fork").Pool(options.jobs) as pool:
         for mutant, verdict in pool.imap_unordered(
             partial(judged, commands=options.commands, oracle=options.oracle), chosen

@@ -24,6 +24,7 @@ SKIPPED = (ast.Raise, ast.Assert, ast.Import, ast.ImportFrom)
 SKIPPED_FIELDS = frozenset({"annotation", "returns", "decorator_list", "bases", "type_params", "ctx"})
 EXPLAINING = frozenset({"WORKLOAD", "GLOSSARY", "GIVEN", "__all__", "__slots__"})  # texts for readers
 EXPLAINING_ARGUMENTS = frozenset({"hint", "where"})  # of errors
+MEANING = 2  # the place of a function's explanation (core/functions.py)
 BRACKET = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -68,7 +69,8 @@ def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]
         if field in SKIPPED_FIELDS:
             continue
         for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            if isinstance(node, ast.AST) and not _explains(node):
+            meaning = field == "args" and index == MEANING and getattr(tree.func, "id", "") == "Function"
+            if isinstance(node, ast.AST) and not (meaning or _explains(node)):
                 yield tree, field, index, node
                 yield from _places(node)
 

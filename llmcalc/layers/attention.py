@@ -317,7 +317,11 @@ class Attention(Layer):
     def _output(self) -> list[str]:
         lines = []
         if self.exclusive:
-            lines += ["own[b q g v] = l2norm(v)", "along[b q h v] = mul(o, own)", "along[b q h v] = mul(along, alpha)"]
+            lines += [
+                "own[b q g v] = l2norm(v[b q g v])",
+                "along[b q h v] = mul(o, own)",
+                "along[b q h v] = mul(along, alpha)",
+            ]
             lines += ["o[b q h v] = add(o, along)"]
         if self.gated:
             axes = self._gate_axes()

@@ -6,6 +6,8 @@ import copy
 import pickle
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from itertools import product
+from math import prod
 from typing import Any
 
 import pytest
@@ -13,14 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmcalc import layers
+from llmcalc.calc.work import Conventions, runs
 from llmcalc.core.axes import GLOSSARY, WORKLOAD
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.equation import Equation, read
 from llmcalc.core.errors import DescriptionError, InputError, SizeError
 from llmcalc.core.expression import evaluate
-from llmcalc.core.form import FUNCTIONS
+from llmcalc.core.form import FUNCTIONS as FORMS
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import elements
+from llmcalc.layers.mlp import ACTIVATIONS
 from llmcalc.testing import is_required, smallest
 from llmcalc.testing import layers as layers_of
 
@@ -78,7 +82,7 @@ def test_every_length_that_depends_on_the_workload_can_be_evaluated(kind: str, d
         assert all(size > 0 for size in sizes.values())
         texts = [size for size in declaration.axes.values() if isinstance(size, str)]
         for text in [*texts, *map(str, declaration.as_torch.values())]:
-            assert evaluate(text, A_WORKLOAD | sizes, FUNCTIONS) >= 0
+            assert evaluate(text, A_WORKLOAD | sizes, FORMS) >= 0
         assert declaration.as_torch.keys() <= declaration.axes.keys() | WORKLOAD.keys()
 
 
@@ -116,6 +120,38 @@ def test_a_tensor_is_read_with_its_own_axes(kind: str, data: st.DataObject) -> N
             for operand in line.operands if line.function is None else ():
                 # a table over positions is read at as many of its rows as there are tokens
                 assert set(operand.axes) - WORKLOAD.keys() <= axes.get(operand.name, set(operand.axes)), line.text
+
+
+# Functions of one tensor (and of weights), element by element or row by row.
+OF_ONE = frozenset(ACTIVATIONS) | {
+    "scale", "softplus", "sqrt_softplus", "cutoff", "softmax", "shares", "rmsnorm", "layernorm", "l2norm", "softcap",
+    "clamp", "dropout",
+}  # fmt: skip
+SIZES = dict(zip(WORKLOAD, (2, 15, 17, 3, 11, 11, 15, 13), strict=True))
+
+
+def size_of(axes: tuple[str, ...], declaration: Declaration) -> int:
+    known = {axis: length for axis, length in declaration.axes.items() if isinstance(length, int)} | SIZES
+    lengths = (declaration.axes.get(axis, SIZES.get(axis)) for axis in axes)
+    return prod(
+        int(evaluate(length, known, FORMS)) if isinstance(length, str) else int(length or 0) for length in lengths
+    )
+
+
+@every_kind
+@settings(thorough, max_examples=10)
+@given(data=st.data())
+def test_a_function_of_one_tensor_gives_one_as_large(kind: str, data: st.DataObject) -> None:
+    drawn = [*declarations(data.draw(layers_of(kind)))]
+    for declaration, phase, convention in product(drawn, ("prefill", "decode"), (None, "torch")):
+        made: dict[str, tuple[str, ...]] = {}
+        conventions = Conventions(phase, "dense", convention)
+        for line in (line for line in equations(declaration) if runs(line.tags, conventions)):
+            given = line.operands[0]
+            axes = given.axes or made.get(given.name, ())
+            if line.function in OF_ONE and axes:
+                assert size_of(line.out.axes, declaration) == size_of(axes, declaration), line.text
+            made[line.out.name] = line.out.axes or axes
 
 
 @every_kind
