@@ -69,7 +69,8 @@ def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]
         if field in SKIPPED_FIELDS:
             continue
         for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            meaning = field == "args" and index == MEANING and getattr(tree.func, "id", "") == "Function"
+            named = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "Function"
+            meaning = named and field == "args" and index == MEANING
             if isinstance(node, ast.AST) and not (meaning or _explains(node)):
                 yield tree, field, index, node
                 yield from _places(node)

@@ -154,6 +154,55 @@ def test_a_function_of_one_tensor_gives_one_as_large(kind: str, data: st.DataObj
             made[line.out.name] = line.out.axes or axes
 
 
+CUTS = frozenset({"w", "wk", "wv", "wh", "kz", "qz"})  # pieces of a text, of a fixed length
+ELSEWHERE = {  # results that something without an equation of its own changes before they are read
+    ("mla", "kn"): "joined with the rotary part that all heads share",
+    ("hyena", "fh"): "one of several layers",
+    ("latent_attention", "a"): "what is attended to has a width of its own",
+    ("nystrom_attention", "ql"): "means over pieces of the text",
+    ("nystrom_attention", "kl"): "means over pieces of the text",
+}
+NOT_A_STREAM = {
+    "altup": "several streams", "grouped_mlp": "its parts run after it", "head": "logits", "hyper_connection": "several streams",
+    "indexer": "a choice", "latent_attention": "a width of its own",
+    "per_layer_table": "vectors for every layer",
+    "prefix": "keys and values",
+}  # fmt: skip
+
+
+def width_of(axes: tuple[str, ...], declaration: Declaration) -> int:
+    """The numbers of a tensor for each token or pair of tokens; ``gt`` are tokens too, global ones."""
+    return prod(length for axis in axes if isinstance(length := declaration.axes.get(axis), int) and axis != "gt")
+
+
+@every_kind
+@settings(thorough, max_examples=5)
+@given(data=st.data())
+def test_a_result_is_contracted_with_the_width_that_it_was_made_with(kind: str, data: st.DataObject) -> None:
+    drawn = [*declarations(data.draw(layers_of(kind)))]
+    for declaration, phase, convention in product(drawn, ("prefill", "decode"), (None, "torch")):
+        made: dict[str, tuple[str, ...]] = {}
+        conventions = Conventions(phase, "dense", convention)
+        for line in (line for line in equations(declaration) if runs(line.tags, conventions)):
+            for given_ in line.operands if line.function is None else ():
+                axes = made.get(given_.name)
+                if axes and not CUTS & {*axes, *given_.axes} and (kind, given_.name) not in ELSEWHERE:
+                    assert width_of(given_.axes, declaration) == width_of(axes, declaration), line.text
+            if not (line.function == "rope" and line.out.name in made):  # which turns a part of each head
+                made[line.out.name] = line.out.axes or made.get(line.operands[0].name, ())
+
+
+@every_kind
+@settings(thorough, max_examples=5)
+@given(data=st.data())
+def test_a_layer_gives_the_width_of_the_stream(kind: str, data: st.DataObject) -> None:
+    layer = data.draw(layers_of(kind))
+    declaration, conventions = layer.declare(), Conventions("prefill", "dense", None)
+    lines = [line for line in equations(declaration) if runs(line.tags, conventions)]
+    if hasattr(layer, "d_model") and kind not in NOT_A_STREAM and lines:
+        assert width_of(lines[-1].out.axes, declaration) == layer.d_model, lines[-1].text
+
+
 @every_kind
 @thorough
 @given(data=st.data())
