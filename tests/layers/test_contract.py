@@ -163,11 +163,15 @@ ELSEWHERE = {  # results that something without an equation of its own changes b
     ("nystrom_attention", "kl"): "means over pieces of the text",
 }
 NOT_A_STREAM = {
-    "altup": "several streams", "grouped_mlp": "its parts run after it", "head": "logits", "hyper_connection": "several streams",
-    "indexer": "a choice", "latent_attention": "a width of its own",
+    "altup": "several streams",
+    "grouped_mlp": "its parts run after it",
+    "head": "logits",
+    "hyper_connection": "several streams",
+    "indexer": "a choice",
+    "latent_attention": "a width of its own",
     "per_layer_table": "vectors for every layer",
     "prefix": "keys and values",
-}  # fmt: skip
+}
 
 
 def width_of(axes: tuple[str, ...], declaration: Declaration) -> int:
