@@ -26,6 +26,8 @@ _BUFFERS = (
     "embed_positions.weight",
 )
 
+REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
+
 
 class _Part(NamedTuple):
     """A weight as part of a stored tensor."""
@@ -40,7 +42,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
     """The model's tensors by their logical names.
 
     Raises:
-        InputError: a missing or unexpected tensor, or one with a number that is not finite.
+        InputError: a missing or unexpected tensor, one of another type, or one with a number that is not finite.
         SizeError: a tensor of another shape.
     """
     groups, aliases = _stored(architecture, stacks)
@@ -78,6 +80,11 @@ def _checked(name: str, array: Array, shape: Sizes) -> Array:
     found = np.asarray(array)
     if found.shape != shape:
         raise SizeError(f"{name} has the shape {tuple(found.shape)}, but the model has {shape}", where=name)
+    if found.dtype.kind not in REAL:
+        raise InputError(
+            f"{name} has numbers of type {found.dtype}, but weights are floating-point numbers", where=name,
+            hint="load the weights before they were quantised" if found.dtype.kind in "iu" else "",
+        )  # fmt: skip
     found = found.astype(np.float64)
     if not np.isfinite(found).all():
         raise InputError(f"{name} holds {int((~np.isfinite(found)).sum())} numbers that are not finite", where=name)

@@ -9,14 +9,14 @@ import numpy as np
 from numpy import einsum
 
 from . import mlp
-from .functions import plus, sigmoid, softmax, softplus
+from .functions import plus, shares, sigmoid, softmax, sqrt_softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
 
 SCORES: dict[str, Callable[[Array], Array]] = {
     "softmax": softmax,
     "sigmoid": sigmoid,
-    "sqrt_softplus": lambda x: np.sqrt(softplus(x)),
+    "sqrt_softplus": sqrt_softplus,
 }
 
 
@@ -86,7 +86,7 @@ def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
     if layer.renormalise:
-        share = share / np.sum(share, axis=-1, keepdims=True)
+        share = shares(share)
     return _within_capacity(layer, chosen), share * layer.routed_scale
 
 
