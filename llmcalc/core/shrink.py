@@ -35,6 +35,8 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "segments": (2, 3),
     "positions": (37, 41, 43),
     "filter_length": (47, 53),
+    "n_distances": (14, 18),
+    "n_landmarks": (5, 3),
     "n_buckets": (10, 12, 14),
     "max_distance": (11, 13),
     "rope_length": (8,),
@@ -121,7 +123,8 @@ class _Sizes:
         if value <= 1 or name in AS_THEY_ARE:
             return value
         if name in AT_MOST:
-            return min(value, AT_MOST[name])
+            most = AT_MOST[name]
+            return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side
         if name in WIDTHS:
             return self.size("width", value)
         if name == "rows":

@@ -19,6 +19,7 @@ class RelativeAttention(Layer):
         d_model: width of input and output.
         n_heads: heads, of width d_model / n_heads.
         causal: a query sees no later token, and no distance to one is encoded (XLNet's ``uni``).
+        max_distance: distances beyond count as this one (XLNet's ``clamp_len``); None: there is no such bound.
         memory: hidden states kept at most; None: all.
         n_segments: kinds of pairs of segments that have an embedding of their own, stored and without effect as long
             as no segments are given.
@@ -29,6 +30,7 @@ class RelativeAttention(Layer):
     causal: bool = False
     memory: int | None = None
     n_segments: int | None = None
+    max_distance: int | None = None
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "sinusoids": "a sine and cosine of every distance"}
 

@@ -39,6 +39,12 @@ def _table(layer: Any, w: Weights) -> Array:
     return w.w if layer.learned else sinusoids(layer.rows, layer.d_model)
 
 
+def sines_and_cosines(positions: Array, width: int) -> Array:
+    """Sines in the first half of the columns, cosines in the other [dai2019]."""
+    angles = positions[:, None] / 10000.0 ** (2 * np.arange(width // 2) / width)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
+
+
 def sinusoids(rows: int, width: int) -> Array:
     """Sines in the even columns, cosines in the odd ones [vaswani2017, Section 3.5]."""
     column = np.arange(width)

@@ -20,12 +20,16 @@ from llmcalc.core.layer import Layer
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.nystrom_attention import NystromAttention
+from llmcalc.layers.relative_attention import RelativeAttention
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
@@ -36,6 +40,19 @@ STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_fol
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
 TWINS = {file.stem for file in Path(attention_twin.__file__).parent.glob("*.py")}
 WIDTH, VOCAB = 12, 31
+BOTH_WAYS = frozenset(
+    {
+        "block_attention",
+        "disentangled_attention",
+        "fourier_mixing",
+        "funnel_attention",
+        "hashed_attention",
+        "local_attention",
+        "nystrom_attention",
+        "span_attention",
+        "sparse_attention",
+    }
+)
 NORM = Norm(WIDTH)
 
 
@@ -49,16 +66,18 @@ def test_a_preset_runs_as_declared(model: str) -> None:
 
 
 def decoder(*mixers: Layer, count: int = 2, shared: bool = False, **norms: Layer) -> Architecture:
-    """A small decoder of blocks with these sub-layers."""
+    """A small decoder of blocks with these sub-layers; an encoder, if one of them sees both ways and keeps nothing."""
+    role = "encoder" if any(mixer.kind() in BOTH_WAYS for mixer in mixers) else "decoder"
     width: int = mixers[0].d_model  # type: ignore[attr-defined]
     parts = [Sublayer(f"part{n}", (Branch(f"part{n}", mixer),), **norms) for n, mixer in enumerate(mixers)]
     token, head = Embedding(VOCAB, width, share="token"), Head(VOCAB, width, share="token")
     stack = Stack(
-        "decoder",
+        role,
         width,
         (Named("token", token),),
         (Run(Block("block", tuple(parts)), count, shared),),
         (Named("head", head),),
+        role,
     )
     return Architecture("test", (stack,))
 
@@ -70,6 +89,13 @@ LATENT: dict[str, Any] = {
     "kv_lora_rank": 5,
     "qk_nope_head_dim": 7,
     "qk_rope_head_dim": 2,
+}
+DISENTANGLED: dict[str, Any] = {
+    "d_model": WIDTH,
+    "n_heads": 3,
+    "n_distances": 10,
+    "content_to_position": True,
+    "position_to_content": True,
 }
 EXPERTS: dict[str, Any] = {"d_model": WIDTH, "d_ff": 7, "n_experts": 6, "top_k": 2}
 VARIANTS: dict[str, Layer] = {
@@ -93,6 +119,15 @@ VARIANTS: dict[str, Layer] = {
     "latent queries": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, bias=True, rope=False),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
     "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
+    "disentangled": DisentangledAttention(**DISENTANGLED, distances_grow=True, k_bias=False, position_k_bias=False),
+    "disentangled in buckets": DisentangledAttention(
+        **DISENTANGLED, max_distance=9, shared_projections=True, table_norm=True
+    ),
+    "disentangled one way": DisentangledAttention(WIDTH, 3, 10, position_to_content=True, scale=0.3),
+    "distances with memory": RelativeAttention(WIDTH, 3, memory=7, n_segments=2),
+    "distances behind": RelativeAttention(WIDTH, 3, causal=True, max_distance=4),
+    "landmarks": NystromAttention(WIDTH, 3, n_landmarks=5, d_conv=3),
+    "hashes": HashedAttention(WIDTH, 3, expected=False, n_hashes=5, bits=2, d_conv=3),
     "mixture": Moe(**EXPERTS, renormalise=True),
     "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),
     "mixture with everything": Moe(

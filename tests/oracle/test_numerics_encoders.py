@@ -1,0 +1,81 @@
+"""Logits of the encoders whose attention is not BERT's, side by side with transformers' own classes in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+import llmcalc
+
+from .test_numerics import BART, BATCH, BERT, SPREAD, TOLERANCE, VOCAB
+
+TOKENS = 15
+EPS = {"layer_norm_eps": 0.03}
+DEBERTA = {**BERT, **EPS, "relative_attention": True, "position_biased_input": False, "max_relative_positions": -1}
+DEBERTA |= {"pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0}
+V3 = {**DEBERTA, "position_buckets": 4, "norm_rel_ebd": "layer_norm", "share_att_key": True}
+FNET = {key: value for key, value in BERT.items() if "heads" not in key}
+XLNET = {"vocab_size": VOCAB, "d_model": 24, "n_layer": 3, "n_head": 4, "d_inner": 20, **EPS}
+
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("DebertaForMaskedLM", "plain", DEBERTA),
+    ("DebertaForMaskedLM", "long", {**DEBERTA, "max_relative_positions": 6, "pos_att_type": ["c2p"]}),
+    ("DebertaForMaskedLM", "absolute", {**DEBERTA, "relative_attention": False, "position_biased_input": True}),
+    ("DebertaForMaskedLM", "newer head", {**DEBERTA, "legacy": False, "type_vocab_size": 2, "hidden_act": "silu"}),
+    ("DebertaV2ForMaskedLM", "v3", V3),
+    ("DebertaV2ForMaskedLM", "far", {**V3, "max_relative_positions": 7, "pos_att_type": ["p2c"]}),
+    ("DebertaV2ForMaskedLM", "own projections", {**V3, "share_att_key": False, "norm_rel_ebd": "none"}),
+    ("DebertaV2ForMaskedLM", "no buckets", {**V3, "position_buckets": -1, "max_relative_positions": 5}),
+    ("DebertaV2ForMaskedLM", "newer head", {**V3, "legacy": False}),
+    ("LongformerForMaskedLM", "plain", {**BERT, **EPS, "attention_window": 4, "pad_token_id": 1}),
+    ("LongformerForMaskedLM", "windows", {**BERT, "attention_window": [4, 8, 8], "max_position_embeddings": 48}),
+    ("LEDForConditionalGeneration", "plain", {**BART, "attention_window": 4, "activation_function": "relu"}),
+    ("XLNetLMHeadModel", "plain", XLNET),
+    (
+        "XLNetLMHeadModel",
+        "causal",
+        {**XLNET, "attn_type": "uni", "ff_activation": "relu", "tie_word_embeddings": False},
+    ),
+    ("XLNetLMHeadModel", "clamped", {**XLNET, "clamp_len": 5, "mem_len": 7}),
+    ("ConvBertForMaskedLM", "plain", {**BERT, **EPS, "embedding_size": 10, "conv_kernel_size": 3}),
+    ("ConvBertForMaskedLM", "wide taps", {**BERT, "embedding_size": 24, "conv_kernel_size": 5, "head_ratio": 4}),
+    ("FNetForMaskedLM", "plain", {**FNET, **EPS, "hidden_act": "relu"}),
+    ("FNetForMaskedLM", "segments", {**FNET, "type_vocab_size": 3, "tie_word_embeddings": False}),
+    ("NystromformerForMaskedLM", "plain", {**BERT, **EPS, "num_landmarks": 5, "segment_means_seq_len": TOKENS}),
+    ("NystromformerForMaskedLM", "full", {**BERT, "num_landmarks": 64, "segment_means_seq_len": 64}),
+    ("YosoForMaskedLM", "expected", {**BERT, **EPS, "use_expectation": True, "conv_window": 3, "hash_code_len": 4}),
+]
+
+
+def build(class_name: str, fields: dict[str, Any]) -> tuple[Any, Any]:
+    """A tiny model of a class with random weights in float64, and its config."""
+    torch.manual_seed(0)
+    found = getattr(transformers, class_name)
+    config = found.config_class(**fields)
+    config._attn_implementation = "eager"
+    model = found(config).to(torch.float64).eval()
+    for parameter in model.parameters():
+        noise = SPREAD * torch.randn_like(parameter)
+        parameter.data = parameter.data + noise if parameter.ndim == 1 else noise
+    return model, config
+
+
+@pytest.mark.parametrize(("class_name", "variant", "fields"), CASES, ids=[f"{case[0]} {case[1]}" for case in CASES])
+def test_logits_are_those_of_transformers(class_name: str, variant: str, fields: dict[str, Any]) -> None:
+    model, config = build(class_name, fields)
+    ids = torch.randint(3, VOCAB, (BATCH, TOKENS), generator=torch.Generator().manual_seed(1))
+    more = {"decoder_input_ids": ids.flip(1)[:, :7]} if getattr(config, "is_encoder_decoder", False) else {}
+    if fields.get("type_vocab_size", 1) > 1 or class_name == "XLNetLMHeadModel":
+        more["token_type_ids"] = ids % 2
+    with torch.no_grad():
+        output = model(ids, **more)
+    wanted = output.logits.double().numpy()
+    twin = llmcalc.twin(llmcalc.load({**config.to_dict(), "architectures": [class_name]}))
+    twin.load({name: tensor.numpy() for name, tensor in model.state_dict().items()})
+    found = twin.forward(ids.numpy(), **{name: value.numpy() for name, value in more.items()})
+    gap = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    assert gap <= TOLERANCE
