@@ -23,6 +23,10 @@ class FunnelAttention(Layer):
         pools: its input has twice as many positions as its queries.
         pooled_keys: keys and values are pooled like the queries.
         extra: a position is kept for the first token before pooling (``separate_cls`` without ``truncate_seq``).
+        first_apart: the first token is never pooled with others, and has no place (``separate_cls``).
+        pooling: what pairs become: their ``mean`` or ``max``.
+        restores: in front of it each position becomes so many tokens again, to which the stream is added as it was
+            before anything was pooled; None: it does not.
         factorized: scores of positions by products of sines and cosines, instead of projected distances.
     """
 
@@ -34,7 +38,11 @@ class FunnelAttention(Layer):
     pooled_keys: bool = False
     extra: bool = False
     factorized: bool = False
+    first_apart: bool = False
+    pooling: str = "mean"
+    restores: int | None = None
 
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"pooling": ("mean", "max")}
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
         "sinusoids": "a sine and cosine of every distance",

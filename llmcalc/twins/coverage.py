@@ -20,8 +20,11 @@ PARTS = {"index_dim": "index_heads"}
 
 
 def check_fields(layer: Any, module: ModuleType) -> None:
-    """Raise an UnsupportedError for a field that differs from its default and that the module never mentions."""
-    known = mentioned(module.__name__) | NO_NUMBERS
+    """Raise an UnsupportedError for a field that differs from its default and that the module never mentions.
+
+    ``AS_GIVEN`` of a module are fields that show in its input alone.
+    """
+    known = mentioned(module.__name__) | NO_NUMBERS | getattr(module, "AS_GIVEN", frozenset())
     for name, _, usual in fields(layer):
         if name in PARTS and not getattr(layer, PARTS[name], None):
             continue

@@ -41,8 +41,9 @@ def _table(layer: Any, w: Weights) -> Array:
 
 def sines_and_cosines(positions: Array, width: int) -> Array:
     """Sines in the first half of the columns, cosines in the other [dai2019]."""
-    angles = positions[:, None] / 10000.0 ** (2 * np.arange(width // 2) / width)
-    return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
+    half = (width + 1) // 2
+    angles = positions[:, None] / 10000.0 ** (2 * np.arange(half) / width)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)[:, :width]
 
 
 def sinusoids(rows: int, width: int) -> Array:

@@ -12,6 +12,7 @@ from .functions import ACTIVATIONS, plus, rmsnorm
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
+AS_GIVEN = frozenset({"merge", "merge_extra"})  # of the stream that it runs on
 INNER_EPS = 1e-5  # of the norm on the hidden values
 
 

@@ -50,6 +50,7 @@ class _Runner:
         used = [branch for branch in sublayer.branches if not getattr(branch.layer.layer, "unused", False)]
         if not used:
             return x
+        x = self._entered(used[0].layer, x)
         h = self._maybe(sublayer.pre, x, *key)
         total: Any = None
         for number, branch in enumerate(used):
@@ -59,6 +60,11 @@ class _Runner:
             total = y if total is None else total + y
         total = self._maybe(sublayer.post, total, *key)
         return self._maybe(sublayer.after, x + total if sublayer.residual else total, *key)
+
+    def _entered(self, placed: Placed, x: Array) -> Array:
+        """The stream as a layer finds it that changes the number of its positions, beside what it adds to it."""
+        enter = getattr(placed.module, "enter", None)
+        return x if enter is None else enter(placed.layer, x, self.step)  # type: ignore[no-any-return]
 
     def _maybe(self, norm: Placed | None, x: Array, *key: object) -> Array:
         return x if norm is None else self.layer(norm, x, *key, "norm")

@@ -22,6 +22,7 @@ class Step:
         segments: segment ids [b q]; None: all 0.
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
+        kept: what the stream was at places that later layers come back to.
         prefix: learned keys and values of the attention layers to come (prefix tuning).
     """
 
@@ -30,6 +31,7 @@ class Step:
     segments: Array | None = None
     source: Array | None = None
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
+    kept: dict[str, Array] = field(default_factory=dict)
     prefix: list[tuple[Array, Array]] = field(default_factory=list)
 
     @property

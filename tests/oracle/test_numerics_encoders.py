@@ -14,11 +14,14 @@ import llmcalc
 from .test_numerics import BART, BATCH, BERT, SPREAD, TOLERANCE, VOCAB
 
 TOKENS = 15
+SEGMENTS = {"XLNetLMHeadModel": 2, "FunnelForMaskedLM": 3}  # of configs that do not say how many
 EPS = {"layer_norm_eps": 0.03}
 DEBERTA = {**BERT, **EPS, "relative_attention": True, "position_biased_input": False, "max_relative_positions": -1}
 DEBERTA |= {"pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0}
 V3 = {**DEBERTA, "position_buckets": 4, "norm_rel_ebd": "layer_norm", "share_att_key": True}
 FNET = {key: value for key, value in BERT.items() if "heads" not in key}
+FUNNEL = {"vocab_size": VOCAB, "d_model": 24, "n_head": 4, "d_head": 6, "d_inner": 20, **EPS}
+FUNNEL |= {"block_sizes": [1, 2, 1], "num_decoder_layers": 2}
 XLNET = {"vocab_size": VOCAB, "d_model": 24, "n_layer": 3, "n_head": 4, "d_inner": 20, **EPS}
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [
@@ -41,6 +44,12 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         {**XLNET, "attn_type": "uni", "ff_activation": "relu", "tie_word_embeddings": False},
     ),
     ("XLNetLMHeadModel", "clamped", {**XLNET, "clamp_len": 5, "mem_len": 7}),
+    ("FunnelForMaskedLM", "plain", FUNNEL),
+    ("FunnelForMaskedLM", "factorized", {**FUNNEL, "attention_type": "factorized", "pooling_type": "max"}),
+    ("FunnelForMaskedLM", "whole", {**FUNNEL, "truncate_seq": False, "hidden_act": "relu"}),
+    ("FunnelForMaskedLM", "first pooled", {**FUNNEL, "separate_cls": False, "pool_q_only": False}),
+    ("FunnelForMaskedLM", "factorized apart", {**FUNNEL, "attention_type": "factorized", "pool_q_only": False}),
+    ("FunnelForMaskedLM", "one block", {**FUNNEL, "block_sizes": [2], "num_decoder_layers": 1}),
     ("ConvBertForMaskedLM", "plain", {**BERT, **EPS, "embedding_size": 10, "conv_kernel_size": 3}),
     ("ConvBertForMaskedLM", "wide taps", {**BERT, "embedding_size": 24, "conv_kernel_size": 5, "head_ratio": 4}),
     ("FNetForMaskedLM", "plain", {**FNET, **EPS, "hidden_act": "relu"}),
@@ -69,8 +78,9 @@ def test_logits_are_those_of_transformers(class_name: str, variant: str, fields:
     model, config = build(class_name, fields)
     ids = torch.randint(3, VOCAB, (BATCH, TOKENS), generator=torch.Generator().manual_seed(1))
     more = {"decoder_input_ids": ids.flip(1)[:, :7]} if getattr(config, "is_encoder_decoder", False) else {}
-    if fields.get("type_vocab_size", 1) > 1 or class_name == "XLNetLMHeadModel":
-        more["token_type_ids"] = ids % 2
+    segments = SEGMENTS.get(class_name, fields.get("type_vocab_size", 1))
+    if segments > 1:
+        more["token_type_ids"] = ids % segments
     with torch.no_grad():
         output = model(ids, **more)
     wanted = output.logits.double().numpy()
