@@ -25,10 +25,10 @@ HEADS = 3  # of kinds whose heads share the width of the stream, or each half of
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
 AS_THEY_ARE = frozenset(
-    {"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_adapters", "merge", "restores"}
+    {"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_gram", "n_adapters", "merge", "restores"}
 )
 LARGE_BY_DEFAULT = frozenset({"chunk", "block", "d_filter", "d_position", "max_distance"})
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_gram": 3}
+AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
     "chunk": (5, 3),
@@ -39,6 +39,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "filter_length": (47, 53),
     "n_distances": (14, 18),
     "n_landmarks": (5, 3),
+    "summary": (4, 7),
     "n_buckets": (10, 12, 14),
     "max_distance": (11, 13),
     "rope_length": (8,),
@@ -54,7 +55,7 @@ POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "posi
 
 def shrink(architecture: Architecture) -> Architecture:
     """The architecture with few blocks and small sizes; what is published of it no longer holds, and is left out."""
-    sizes = _Sizes(divided=any(_heads_divide_the_width(entry.layer) for entry in entries(architecture)))
+    sizes = _Sizes(divided=any(_divides_the_width(entry.layer) for entry in entries(architecture)))
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)
     return replace(architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, extras=(), expect=(), notes=())
 
@@ -129,6 +130,8 @@ class _Sizes:
             return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side
         if name in WIDTHS:
             return self.size("width", value)
+        if name == "rows" and getattr(layer, "use", "tokens") != "tokens":
+            return value if layer.use == "copies" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)
         return self.size(name, value)
@@ -176,6 +179,11 @@ class _Sizes:
             return {}
         groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]
         return {"n_groups": groups, "n_ssm_heads": 3 * groups}
+
+
+def _divides_the_width(layer: Layer) -> bool:
+    """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel)."""
+    return _heads_divide_the_width(layer) or hasattr(layer, "factorized")
 
 
 def _heads_divide_the_width(layer: Layer) -> bool:

@@ -25,10 +25,13 @@ class BlockAttention(Layer):
         reach: a query sees its ``own`` block, or also those ``beside`` it, as far as one block's length.
         positions: ``none`` or ``relative`` (a learned bias per bucket, one table for the stack).
         n_buckets: buckets of a relative bias.
+        max_distance: tokens from which on all distances share the last bucket.
         summary: every stretch of this many tokens is summed up in one global key and value.
         n_global: global tokens with a stream of their own.
         staggered: the blocks are shifted by half a block.
         globals_dropped: what becomes of the global tokens behind this layer is not used, so that no gradient flows.
+        scale: factor on the scores (default: 1 / sqrt(d_head)).
+        norm_eps: added under the root of the norms of summaries and global tokens.
     """
 
     d_model: int
@@ -42,6 +45,9 @@ class BlockAttention(Layer):
     n_global: int | None = None
     staggered: bool = False
     globals_dropped: bool = False
+    max_distance: int = 128
+    scale: float | None = None
+    norm_eps: float = 1e-5
 
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
+_PAIR = 2  # a sine and a cosine
 _KINDS = 2  # same segment or another
 
 
@@ -48,6 +50,13 @@ class FunnelAttention(Layer):
         "sinusoids": "a sine and cosine of every distance",
         "sines": "sines and cosines of positions",
     }
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.d_model % _PAIR:
+            raise SizeError(
+                f"d_model is {self.d_model}; sines and cosines are half of it each", where="funnel_attention"
+            )
 
     def declare(self) -> Declaration:
         """Projections, three kinds of scores, mix, output; queries without a bias."""

@@ -18,12 +18,14 @@ class NgramAttention(Layer):
         n_heads: heads; a head is d_model / n_heads wide.
         n_gram: tokens that are predicted at once, each by a stream of its own.
         n_buckets: buckets of the relative position bias, which is projected from the tokens.
+        max_distance: tokens from which on all distances share the last bucket.
     """
 
     d_model: int
     n_heads: int
     n_gram: int
     n_buckets: int
+    max_distance: int = 128
 
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,

@@ -6,6 +6,7 @@ In front of a layer that ``pools``, pairs of positions become one; in front of o
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .heads import join, mix, output, project, projections, scores
 from .step import State, Step
 from .weights import Array, Weight, Weights, table
 
-POOLING = {"mean": np.mean, "max": np.max}
+POOLING: dict[str, Callable[..., Array]] = {"mean": np.mean, "max": np.max}
 FIRST_SEGMENT = 2  # of a first token that belongs to all segments
 SEGMENT_PAIRS = 2  # in two segments, or in one
 

@@ -22,7 +22,7 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
             x = run.sublayer(sublayer, x, time, place)
     for placed in stack.outputs:
         if logits == "last" and _sees_logit_positions(placed.layer):
-            x = x[:, -1:]
+            x = x[:, step.ids.shape[1] - 1 :: step.ids.shape[1]]  # of every copy of the tokens its last one
         y = run.layer(placed, x, placed.layer.kind())
         x = x if getattr(placed.layer, "dropped", False) else y
     return x
@@ -64,7 +64,7 @@ class _Runner:
     def _entered(self, placed: Placed, x: Array) -> Array:
         """The stream as a layer finds it that changes the number of its positions, beside what it adds to it."""
         enter = getattr(placed.module, "enter", None)
-        return x if enter is None else enter(placed.layer, x, self.step)  # type: ignore[no-any-return]
+        return x if enter is None else enter(placed.layer, x, self.step)
 
     def _maybe(self, norm: Placed | None, x: Array, *key: object) -> Array:
         return x if norm is None else self.layer(norm, x, *key, "norm")

@@ -11,7 +11,7 @@ import transformers
 
 import llmcalc
 
-from .test_numerics import BART, BATCH, BERT, SPREAD, TOLERANCE, VOCAB
+from .test_numerics import BART, BATCH, BERT, SPREAD, T5, TOLERANCE, VOCAB
 
 TOKENS = 15
 SEGMENTS = {"XLNetLMHeadModel": 2, "FunnelForMaskedLM": 3}  # of configs that do not say how many
@@ -22,6 +22,10 @@ V3 = {**DEBERTA, "position_buckets": 4, "norm_rel_ebd": "layer_norm", "share_att
 FNET = {key: value for key, value in BERT.items() if "heads" not in key}
 FUNNEL = {"vocab_size": VOCAB, "d_model": 24, "n_head": 4, "d_head": 6, "d_inner": 20, **EPS}
 FUNNEL |= {"block_sizes": [1, 2, 1], "num_decoder_layers": 2}
+LONGT5 = {**T5, "local_radius": 4, "encoder_attention_type": "transient-global", "global_block_size": 4}
+PROPHETNET = {"vocab_size": VOCAB, "hidden_size": 24, "encoder_ffn_dim": 20, "decoder_ffn_dim": 28, "num_buckets": 6}
+PROPHETNET |= {"num_encoder_layers": 2, "num_decoder_layers": 2, "num_encoder_attention_heads": 4}
+PROPHETNET |= {"num_decoder_attention_heads": 3, "max_position_embeddings": 32, "relative_max_distance": 8}
 XLNET = {"vocab_size": VOCAB, "d_model": 24, "n_layer": 3, "n_head": 4, "d_inner": 20, **EPS}
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [
@@ -50,6 +54,9 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("FunnelForMaskedLM", "first pooled", {**FUNNEL, "separate_cls": False, "pool_q_only": False}),
     ("FunnelForMaskedLM", "factorized apart", {**FUNNEL, "attention_type": "factorized", "pool_q_only": False}),
     ("FunnelForMaskedLM", "one block", {**FUNNEL, "block_sizes": [2], "num_decoder_layers": 1}),
+    ("LongT5ForConditionalGeneration", "local", {**T5, "local_radius": 3}),
+    ("LongT5ForConditionalGeneration", "summaries", {**LONGT5, "layer_norm_epsilon": 0.03}),
+    ("LongT5ForConditionalGeneration", "gated", {**LONGT5, "feed_forward_proj": "gated-gelu", "global_block_size": 8}),
     ("ConvBertForMaskedLM", "plain", {**BERT, **EPS, "embedding_size": 10, "conv_kernel_size": 3}),
     ("ConvBertForMaskedLM", "wide taps", {**BERT, "embedding_size": 24, "conv_kernel_size": 5, "head_ratio": 4}),
     ("FNetForMaskedLM", "plain", {**FNET, **EPS, "hidden_act": "relu"}),
@@ -73,6 +80,15 @@ def build(class_name: str, fields: dict[str, Any]) -> tuple[Any, Any]:
     return model, config
 
 
+def compare(model: Any, config: Any, inputs: tuple[Any, ...], wanted: Any, **more: Any) -> None:
+    """The twin with the model's weights gives the logits that are wanted."""
+    twin = llmcalc.twin(llmcalc.load({**config.to_dict(), "architectures": [type(model).__name__]}))
+    twin.load({name: tensor.numpy() for name, tensor in model.state_dict().items()})
+    found = twin.forward(*(ids.numpy() for ids in inputs), **{name: value.numpy() for name, value in more.items()})
+    gap = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    assert gap <= TOLERANCE
+
+
 @pytest.mark.parametrize(("class_name", "variant", "fields"), CASES, ids=[f"{case[0]} {case[1]}" for case in CASES])
 def test_logits_are_those_of_transformers(class_name: str, variant: str, fields: dict[str, Any]) -> None:
     model, config = build(class_name, fields)
@@ -82,10 +98,28 @@ def test_logits_are_those_of_transformers(class_name: str, variant: str, fields:
     if segments > 1:
         more["token_type_ids"] = ids % segments
     with torch.no_grad():
-        output = model(ids, **more)
+        output = model(ids, **more, **({"use_cache": False} if "decoder_input_ids" in more else {}))
     wanted = output.logits.double().numpy()
-    twin = llmcalc.twin(llmcalc.load({**config.to_dict(), "architectures": [class_name]}))
-    twin.load({name: tensor.numpy() for name, tensor in model.state_dict().items()})
-    found = twin.forward(ids.numpy(), **{name: value.numpy() for name, value in more.items()})
-    gap = float(np.abs(found - wanted).max() / np.abs(wanted).max())
-    assert gap <= TOLERANCE
+    compare(model, config, (ids,), wanted, **more)
+
+
+PREDICTED = {
+    "plain": PROPHETNET,
+    "far": {**PROPHETNET, "ngram": 3, "activation_function": "relu", "tie_word_embeddings": False},
+    "one stream": {**PROPHETNET, "ngram": 1},
+}
+
+
+@pytest.mark.parametrize("variant", PREDICTED)
+def test_prophetnet_predicts_token_by_token(variant: str) -> None:
+    """Transformers mixes up the biases of several tokens that come together, which the authors' code does not."""
+    model, config = build("ProphetNetForConditionalGeneration", PREDICTED[variant])
+    ids = torch.randint(3, VOCAB, (BATCH, TOKENS), generator=torch.Generator().manual_seed(1))
+    target, cache, wanted = ids.flip(1)[:, :7], None, []
+    with torch.no_grad():
+        encoded = model.prophetnet.encoder(ids)
+        for token in target.split(1, dim=1):
+            output = model(encoder_outputs=encoded, decoder_input_ids=token, cache=cache, use_cache=True)
+            cache = output.cache
+            wanted.append(output.logits.numpy())
+    compare(model, config, (ids, target), np.concatenate(wanted, axis=1))

@@ -34,6 +34,7 @@ from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
 from llmcalc.twins import moe as moe_twin
+from llmcalc.twins.step import Cache
 from llmcalc.verification import Verification, verify
 
 STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_folder().glob("*.yaml"))}
@@ -147,10 +148,35 @@ def test_a_variant_of_a_kind_runs_as_declared(variant: str) -> None:
     assert failures(verify(decoder(VARIANTS[variant], pre=NORM))) == []
 
 
+# Configs of encoders whose attention is not BERT's; what they do not say is as published.
+RELATIVE: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "deberta": RELATIVE,
+    "deberta-v2": {**RELATIVE, "position_buckets": 256, "norm_rel_ebd": "layer_norm", "share_att_key": True},
+    "longformer": {"attention_window": [512] * 6 + [256] * 6},
+    "led": {},
+    "xlnet": {},
+    "xlnet with memory": {"mem_len": 384, "attn_type": "uni"},
+    "convbert": {},
+    "fnet": {},
+    "funnel": {},
+    "funnel in products": {"attention_type": "factorized", "pool_q_only": False, "truncate_seq": False},
+    "nystromformer": {"segment_means_seq_len": 512},
+    "yoso": {},
+    "prophetnet": {"ngram": 3},
+    "longt5": {"encoder_attention_type": "transient-global"},
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_published_encoder_runs_as_declared(name: str) -> None:
+    assert failures(verify(llmcalc.load({"model_type": name.partition(" ")[0], **CONFIGS[name]}))) == []
+
+
 def runnable_kinds() -> Iterator[str]:
     for kind in layers.kinds():
         names = {entry.name for entry in fields(layers.find(kind)[0])}
-        if "d_model" in names and kind not in ("embedding", "head", "norm", "prefix", "indexer"):
+        if "d_model" in names and kind not in ("embedding", "head", "norm", "prefix", "indexer", "ngram_attention"):
             yield kind
 
 
@@ -291,5 +317,16 @@ def test_an_expert_that_is_counted_twice_is_caught(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_field_without_a_counterpart_is_said_aloud() -> None:
-    with pytest.raises(UnsupportedError, match="streams has no counterpart"):
-        llmcalc.twin(decoder(Mlp(WIDTH, 7, streams=3)))
+    with pytest.raises(UnsupportedError, match="exclusive has no counterpart"):
+        llmcalc.twin(decoder(Attention(**HEADS, exclusive=True)))
+
+
+def test_copies_of_the_tokens_that_nothing_has_made_are_an_error() -> None:
+    with pytest.raises(UnsupportedError, match="3 copies of the tokens, but there are 1"):
+        verify(decoder(Mlp(WIDTH, 7, streams=3)))
+
+
+def test_tokens_cannot_come_one_by_one_where_later_ones_are_seen() -> None:
+    model = llmcalc.twin(decoder(VARIANTS["landmarks"]))
+    with pytest.raises(UnsupportedError, match="later tokens"):
+        model.decode(np.arange(1)[None], Cache(length=SEQ))
