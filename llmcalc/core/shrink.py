@@ -21,6 +21,7 @@ from .record import MISSING, fields
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row
 LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half looks each way
+COLUMNS = 7  # of a grid of positions: fewer than there are tokens
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
@@ -172,9 +173,14 @@ class _Sizes:
         return {"n_experts": 3 * each, "top_k": top_k, "n_groups": 3, "top_groups": min(layer.top_groups, 2)}  # type: ignore[attr-defined]
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """State-space heads a multiple of their groups, a padded length one of the window that it is cut into."""
+        """State-space heads a multiple of their groups, a padded length one of the window that it is cut into; a row and
+        a column of a grid as wide as the stream together.
+        """
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
+        if "d_row" in changes:
+            width = self.size("width", layer.d_row + layer.d_column)  # type: ignore[attr-defined]
+            return {"n_columns": COLUMNS, "d_row": width // 3, "d_column": width - width // 3}
         if "n_ssm_heads" not in changes:
             return {}
         groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]

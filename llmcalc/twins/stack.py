@@ -59,6 +59,9 @@ class _Runner:
             y = self._maybe(branch.post, y, *key, number)
             total = y if total is None else total + y
         total = self._maybe(sublayer.post, total, *key)
+        if sublayer.after is not None and getattr(sublayer.after.layer, "residual", False):
+            after = sublayer.after
+            return after.module.add(after.layer, after.weights_in(self.tensors), total, x)
         return self._maybe(sublayer.after, x + total if sublayer.residual else total, *key)
 
     def _entered(self, placed: Placed, x: Array) -> Array:

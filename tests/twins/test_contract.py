@@ -15,11 +15,13 @@ from llmcalc import layers
 from llmcalc.core import architecture as core
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.declaration import Declaration
-from llmcalc.core.errors import UnsupportedError
+from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
+from llmcalc.layers.affine import Affine
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.axial_embedding import AxialEmbedding
 from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.hashed_attention import HashedAttention
@@ -198,12 +200,24 @@ SHAPES = {
     "post-norm": {"after": NORM},
     "sandwich": {"pre": NORM, "post": NORM},
     "no norm": {},
+    "scaled sum": {"pre": NORM, "after": Affine(WIDTH, residual=True)},
+    "scale instead of a norm": {"after": Affine(WIDTH, scale_first=True)},
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_norms_stand_where_they_are_put(shape: str) -> None:
     assert failures(verify(decoder(VARIANTS["attention"], VARIANTS["plain mlp"], **SHAPES[shape]))) == []  # type: ignore[arg-type]
+
+
+def test_axial_positions_are_read_off_a_grid() -> None:
+    grid = AxialEmbedding(5, 7, 4, 8)
+    stack = decoder(VARIANTS["attention"], pre=NORM).stacks[0]
+    placed = replace(stack, inputs=(*stack.inputs, Named("axial", grid)))
+    assert failures(verify(Architecture("axial", (placed,)))) == []
+    model = llmcalc.twin(Architecture("axial", (placed,)))
+    with pytest.raises(InputError, match="no position 35"):
+        model.forward(np.zeros((1, 36), int))
 
 
 def test_a_shared_block_is_stored_once_and_applied_each_time() -> None:
