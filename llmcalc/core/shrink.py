@@ -173,7 +173,7 @@ class _Sizes:
         return {"n_experts": 3 * each, "top_k": top_k, "n_groups": 3, "top_groups": min(layer.top_groups, 2)}  # type: ignore[attr-defined]
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """State-space heads a multiple of their groups, a padded length one of the window that it is cut into; a row and
+        """State-space heads a multiple of their groups, a padded length one of the window that cuts it; a row and
         a column of a grid as wide as the stream together.
         """
         if "padded_to" in changes and "window" in changes:
