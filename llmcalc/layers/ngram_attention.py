@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ._heads import join, project
 
 
 @record
@@ -54,13 +55,10 @@ class NgramAttention(Layer):
                 "kn": "q",
             }
         )
-        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "wr[d | uh]")
-        declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]", "br[uh]")
-        for name in "qkv":
-            declaration.equations(f"{name}[b qs h e] = x[b qs d] w{name}[d h e]")
-            declaration.equations(f"{name}[b qs h e] = add({name}, b{name})")
+        project(declaration, rows="qs")
+        declaration.weights("wr[d | uh]", "br[uh]")
         declaration.equations("r[b qs uh] = x[b qs d] wr[d uh]", "r[b qs uh] = add(r, br)", *_streams())
-        declaration.equations("y[b qs d] = o[b qs h e] wo[h e d]", "y[b qs d] = add(y, bo)")
+        join(declaration, "qs")
         declaration.state("k[b t h e]")
         declaration.state("v[b t h e]")
         declaration.mask = "causal"

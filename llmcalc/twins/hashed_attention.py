@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .convolution import around
 from .functions import l2norm
-from .heads import join, output, project, projections, scores
+from .heads import filtering, join, plus_filtered, project, scores
 from .step import State, Step
-from .weights import Array, Weight, Weights, kernel
+from .weights import Array, Weight, Weights
 
 SEED = 0  # of the random planes
 TINY = 1e-24  # so that nothing is divided by zero where no hashes collide
@@ -20,9 +19,7 @@ TINY = 1e-24  # so that nothing is divided by zero where no hashes collide
 
 def weights(layer: Any) -> list[Weight]:
     """Projections, and a filter over the values for each head."""
-    d, h = layer.d_model, layer.n_heads
-    found = [*projections("qkv", d, h, d // h), *output(d, h, d // h)]
-    return found + ([kernel("conv", h, layer.d_conv)] if layer.d_conv else [])
+    return filtering(layer)
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -30,9 +27,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     mixed = l2norm(_expected(layer, q, k, v) if layer.expected else _sampled(layer, q, k, v), TINY)
-    if layer.d_conv:
-        mixed = mixed + einsum("bqhek,hk->bqhe", around(v, layer.d_conv), w.conv)
-    return join(w, mixed)
+    return join(w, plus_filtered(layer, w, mixed, v))
 
 
 def _expected(layer: Any, q: Array, k: Array, v: Array) -> Array:

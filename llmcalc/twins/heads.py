@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy import einsum
 
+from .convolution import around
 from .functions import plus, softmax
-from .weights import Array, Weight, Weights, matrix, vector
+from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def projections(
@@ -44,3 +46,15 @@ def mix(met: Array, v: Array, hidden: Array | None = None) -> Array:
 def join(w: Weights, mixed: Array) -> Array:
     """The heads' values [b q h e] back in the stream [b q d]."""
     return plus(einsum("bqhe,hed->bqd", mixed, w.wo), w.get("bo"))
+
+
+def filtering(layer: Any) -> list[Weight]:
+    """Projections of the stream and back, and a filter over the values for each head, if it has taps."""
+    d, h = layer.d_model, layer.n_heads
+    found = [*projections("qkv", d, h, d // h), *output(d, h, d // h)]
+    return found + ([kernel("conv", h, layer.d_conv)] if layer.d_conv else [])
+
+
+def plus_filtered(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:
+    """``mixed + conv(v)`` along the tokens, if there is such a filter."""
+    return mixed + einsum("bqhek,hk->bqhe", around(v, layer.d_conv), w.conv) if layer.d_conv else mixed

@@ -9,20 +9,17 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .convolution import around
 from .functions import softmax
-from .heads import join, mix, output, project, projections, scores
+from .heads import filtering, join, mix, plus_filtered, project, scores
 from .step import State, Step
-from .weights import Array, Weight, Weights, kernel
+from .weights import Array, Weight, Weights
 
 STEPS = 6  # of the iteration towards the inverse
 
 
 def weights(layer: Any) -> list[Weight]:
     """Projections, and a filter over the values for each head."""
-    d, h = layer.d_model, layer.n_heads
-    found = [*projections("qkv", d, h, d // h), *output(d, h, d // h)]
-    return found + ([kernel("conv", h, layer.d_conv)] if layer.d_conv else [])
+    return filtering(layer)
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -32,9 +29,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     root = math.sqrt(math.sqrt(q.shape[-1]))  # half of the scale to each side, so that landmarks have it too
     q, k = q / root, k / root
     mixed = _through_landmarks(layer, q, k, v) if layer.n_landmarks else mix(scores(q, k), v)
-    if layer.d_conv:
-        mixed = mixed + einsum("bqhek,hk->bqhe", around(v, layer.d_conv), w.conv)
-    return join(w, mixed)
+    return join(w, plus_filtered(layer, w, mixed, v))
 
 
 def _through_landmarks(layer: Any, q: Array, k: Array, v: Array) -> Array:
