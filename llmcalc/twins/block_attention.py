@@ -14,6 +14,7 @@ from .places import relative_buckets
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, vector
 
+AS_GIVEN = frozenset({"globals_dropped"})  # nothing reads them behind the layer
 BESIDE = "beside"  # the stream of global tokens, which stand beside those of the text
 
 

@@ -12,7 +12,7 @@ from .functions import ACTIVATIONS, plus, rmsnorm
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
-AS_GIVEN = frozenset({"merge", "merge_extra"})  # of the stream that it runs on
+AS_GIVEN = frozenset({"merge", "merge_extra", "globals_dropped"})  # of what it runs on, and what becomes of it
 INNER_EPS = 1e-5  # of the norm on the hidden values
 
 
@@ -35,6 +35,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.inner_norm:
         hidden = rmsnorm(hidden, INNER_EPS, w.norm)
     return plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd"))
+
+
+def beside(layer: Any) -> bool:
+    """Whether vectors beside the tokens go through it as the tokens do."""
+    return bool(layer.n_global)
 
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:

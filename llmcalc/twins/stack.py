@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .plan import Placed, PlacedStack, PlacedSublayer
+from .plan import Placed, PlacedBranch, PlacedStack, PlacedSublayer
 from .step import Cache, Step
 from .weights import Array
 
@@ -50,7 +50,14 @@ class _Runner:
         used = [branch for branch in sublayer.branches if not getattr(branch.layer.layer, "unused", False)]
         if not used:
             return x
-        x = self._entered(used[0].layer, x)
+        first = used[0].layer
+        beside = getattr(first.module, "beside", None)
+        if beside and beside(first.layer):
+            self.step.kept["beside"] = self.added(sublayer, used, self.step.kept["beside"], *key)
+        return self.added(sublayer, used, self._entered(first, x), *key)
+
+    def added(self, sublayer: PlacedSublayer, used: Sequence[PlacedBranch], x: Array, *key: object) -> Array:
+        """The stream with what the branches give, between the norms."""
         h = self._maybe(sublayer.pre, x, *key)
         total: Any = None
         for number, branch in enumerate(used):

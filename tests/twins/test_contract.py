@@ -166,6 +166,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "nystromformer": {"segment_means_seq_len": 512},
     "yoso": {},
     "prophetnet": {"ngram": 3},
+    "pegasus_x": {},
     "longt5": {"encoder_attention_type": "transient-global"},
 }
 
