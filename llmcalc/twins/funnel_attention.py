@@ -48,10 +48,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     wide = layer.pools and not layer.pooled_keys
     source = step.kept["unpooled"] if wide else x
     q, k, v = project(w, "q", x), project(w, "k", source), project(w, "v", source)
-    of_queries, of_keys = (
-        _tokens(layer, step, layer.merge),
-        _tokens(layer, step, layer.merge // 2 if wide else layer.merge),
-    )
+    of_queries = _tokens(layer, step, layer.merge)
+    of_keys = _tokens(layer, step, layer.merge // 2) if wide else of_queries
     if layer.factorized:
         beside = _factorized(layer, w, q + w.w, of_queries, of_keys)
     else:

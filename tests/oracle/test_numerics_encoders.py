@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from transformers.models.pegasus_x import modeling_pegasus_x
 
 import llmcalc
 
@@ -123,3 +124,19 @@ def test_prophetnet_predicts_token_by_token(variant: str) -> None:
             cache = output.cache
             wanted.append(output.logits.numpy())
     compare(model, config, (ids, target), np.concatenate(wanted, axis=1))
+
+
+PEGASUS = {**BART, "block_size": 4, "num_global_tokens": 3, "stagger_local_blocks": True, "encoder_layers": 3}
+
+
+@pytest.mark.parametrize("staggered", [True, False])
+def test_global_tokens_move_beside_the_text(staggered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PEGASUS-X, without its positions, which are computed and not modelled."""
+    positions = modeling_pegasus_x.PegasusXSinusoidalPositionalEmbedding
+    monkeypatch.setattr(positions, "forward", lambda self, embedded, *_, **__: torch.zeros_like(embedded))
+    model, config = build("PegasusXForConditionalGeneration", {**PEGASUS, "stagger_local_blocks": staggered})
+    ids = torch.randint(3, VOCAB, (BATCH, TOKENS), generator=torch.Generator().manual_seed(1))
+    target = ids.flip(1)[:, :7]
+    with torch.no_grad():
+        wanted = model(ids, decoder_input_ids=target, use_cache=False).logits.numpy()
+    compare(model, config, (ids, target), wanted)
