@@ -91,6 +91,7 @@ class BlockAttention(Layer):
         declaration.equations(
             "xs[b gt d] = x[b q d] stretch[b q gt] | constant torch",
             "xs[b q d] = add(x) | model",
+            "xs[b gt d] = copy(xs) | model",
             "xs[b gt d] = rmsnorm(xs, summary_norm)",
             "ks[b gt h e] = xs[b gt d] wk[d h e]",
             "vs[b gt h e] = xs[b gt d] wv[d h e]",
@@ -105,10 +106,12 @@ class BlockAttention(Layer):
             "ks[b gt h e] = xs[b gt d] wk[d h e]",
             "vs[b gt h e] = xs[b gt d] wv[d h e]",
             f"sg[b h gt qz] = qs[b gt h e] k[b qz h e]{tag}",
-            f"sg[b h gt gk] = qs[b gt h e] ks[b gk h e]{tag}",
+            f"sgg[b h gt gk] = qs[b gt h e] ks[b gk h e]{tag}",
             f"pg[b h gt qz] = softmax(sg){tag}",
+            f"pgg[b h gt gk] = softmax(sgg){tag}",
             f"og[b gt h e] = pg[b h gt qz] v[b qz h e]{tag}",
-            f"og[b gt h e] = pg[b h gt gk] vs[b gk h e]{tag}",
+            f"ogg[b gt h e] = pgg[b h gt gk] vs[b gk h e]{tag}",
+            f"og[b gt h e] = add(og, ogg){tag}",
             f"ys[b gt d] = og[b gt h e] wo[h e d]{tag}",
         )
         declaration.axes["gk"] = declaration.axes["gt"]

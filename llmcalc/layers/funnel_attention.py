@@ -48,6 +48,7 @@ class FunnelAttention(Layer):
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
         "sinusoids": "a sine and cosine of every distance",
+        "unpooled": "the input before its positions were pooled",
         "sines": "sines and cosines of positions",
     }
 
@@ -68,7 +69,8 @@ class FunnelAttention(Layer):
         declaration = Declaration(axes)
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "bk[h e]", "bv[h e]", "bo[d]")
         declaration.weights("u[h; e]", "w[h; e]", "z[h; e]", "wr[d; h; e]", "segment[S; h; e]")
-        declaration.equations(*_PROJECT, *(_FACTORIZED if self.factorized else _SHIFTED), *_ATTEND)
+        project = [line.replace("x[b kg", "unpooled[b kg") for line in _PROJECT] if wide else _PROJECT
+        declaration.equations(*project, *(_FACTORIZED if self.factorized else _SHIFTED), *_ATTEND)
         return declaration
 
 
@@ -95,8 +97,8 @@ _SHIFTED = [
 ]
 _FACTORIZED = [
     "r[b qg h d] = qw[b qg h e] wr[d h e]",
-    "r1[b qg h d] = mul(r, sines)",
-    "r2[b qg h d] = mul(r, sines)",
+    "r1[b qg h d] = scale(r)",  # by sines and cosines of its own place
+    "r2[b qg h d] = scale(r)",
     "sr[b h qg kg] = r1[b qg h d] sines[kg d] | constant",
     "sn[b h qg kg] = r2[b qg h d] sines[kg d] | constant",
     "sr[b h qg kg] = add(sr, sn)",

@@ -62,5 +62,6 @@ _SAMPLED = [  # a kernel of its own: no matrix products in the implementation
     "cq[b q h nh hb] = q[b q h e] planes[h e nh hb] | elementwise nograd",
     "ck[b q h nh hb] = k[b q h e] planes[h e nh hb] | elementwise nograd",
     "filled[b q h nh e] = add(v, ck)",
-    "o[b q h nh e] = add(filled, cq)",
+    "gathered[b q h nh e] = add(filled, cq)",
+    "o[b q h e] = collected(q, k, v)",
 ]

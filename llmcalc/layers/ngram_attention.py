@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
@@ -27,14 +25,6 @@ class NgramAttention(Layer):
     n_gram: int
     n_buckets: int
     max_distance: int = 128
-
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
-        "qp": "the predicting streams' part of q",
-        "kp": "their part of k",
-        "vp": "their part of v",
-        "po": "what a predicting stream gives to keys of its own, a part of pp",
-    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -72,12 +62,14 @@ def _streams() -> list[str]:
         "s[b h q k] = add(s, r)",
         "p[b h q k] = softmax(s)",
         "o[b q h e] = p[b h q k] v[b k h e]",
-        "sp[b ng h q k] = qp[b ng q h e] k[b k h e]",
-        "so[b ng h q kn] = qp[b ng q h e] kp[b ng kn h e] | torch",
-        "so[b ng h q] = qp[b ng q h e] kp[b ng q h e] | model",
+        "sp[b ng h q k] = q[b ng q h e] k[b k h e]",
+        "so[b ng h q kn] = q[b ng q h e] k[b ng kn h e] | torch",
+        "so[b ng h q] = q[b ng q h e] k[b ng q h e] | model",
         "sp[b ng h q k] = add(sp, r)",
-        "pp[b ng h q k] = softmax(sp, so)",
+        "pp[b ng h q k] = softmax(sp)",  # over those of the main stream and its own together
+        "po[b ng h q kn] = softmax(so) | torch",
+        "po[b ng h q] = softmax(so) | model",
         "op[b ng q h e] = pp[b ng h q k] v[b k h e]",
-        "op[b ng q h e] = po[b ng h q kn] vp[b ng kn h e] | torch",
-        "op[b ng q h e] = po[b ng h q] vp[b ng q h e] | model",
+        "op[b ng q h e] = po[b ng h q kn] v[b ng kn h e] | torch",
+        "op[b ng q h e] = po[b ng h q] v[b ng q h e] | model",
     ]

@@ -22,7 +22,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     Rows that begin further copies of the tokens are put behind them, one copy after the other.
     """
     if layer.use == "beside":
-        step.kept["beside"] = w.w[None] + np.zeros((len(step.ids), 1, 1))
+        step.kept["beside"] = w.w[None] + (0.0 if x is None else 0.0 * x[:, :1])  # every text has its own soon
         return x
     if layer.use == "copies":
         first = np.concatenate([w.w[-1:], w.w[:-1]])  # the last row is the first copy's, as published

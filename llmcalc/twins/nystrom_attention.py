@@ -57,7 +57,7 @@ def _inverse(a: Array) -> Array:
     z = np.transpose(a, (0, 1, 3, 2)) / np.max(np.sum(a, axis=-2))
     for _ in range(STEPS):
         az = _times(a, z)
-        z = _times(0.25 * z, 13 * one - _times(az, 15 * one - _times(az, 7 * one - az)))
+        z = 0.25 * _times(z, 13 * one - _times(az, 15 * one - _times(az, 7 * one - az)))
     return z
 
 

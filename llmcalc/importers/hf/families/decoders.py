@@ -10,6 +10,7 @@ from ....layers.attention import Attention
 from ....layers.conv import Conv
 from ....layers.embedding import Embedding
 from ....layers.ngram_attention import NgramAttention
+from ....layers.norm import Norm
 from ..config import Config
 from ..rules import TOKENS
 from .gpt import BIASED
@@ -76,6 +77,7 @@ def prophetnet(config: Config) -> Architecture:
     repeated = block(config, PROPHETNET, "block", layers)
     blocks = [repeated] * config.size("num_decoder_layers")
     decoder = _behind_padding(config, stack(config, PROPHETNET, SIDES[1], inputs, outputs, blocks=blocks))
+    decoder = _streamed(decoder, 1 + ngram)
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))
     encoder = stack(config, PROPHETNET, SIDES[0], tokens["encoder"], [])
@@ -92,6 +94,18 @@ def _behind_padding(config: Config, found: Stack) -> Stack:
         for name, layer in found.inputs
     )
     return replace(found, inputs=tuple(inputs))
+
+
+def _streamed(found: Stack, streams: int) -> Stack:
+    """The stack with norms that run on all copies of the tokens."""
+
+    def wide(layer: Layer | None) -> Layer | None:
+        return replace(layer, streams=streams) if isinstance(layer, Norm) else layer
+
+    inputs = tuple(Named(name, wide(layer) or layer) for name, layer in found.inputs)
+    (run,) = found.runs
+    parts = tuple(replace(part, after=wide(part.after)) for part in run.block.sublayers)
+    return replace(found, inputs=inputs, runs=(replace(run, block=replace(run.block, sublayers=parts)),))
 
 
 def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> dict[str, Layer]:

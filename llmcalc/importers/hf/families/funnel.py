@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import DescriptionError, SizeError
 from ....layers.embedding import Embedding
@@ -90,4 +92,5 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, resto
         restores,
     )
     mlp = Mlp(width, config.size("d_inner"), config.activation(), bias=True, merge=merge, merge_extra=extra)
+    norm = replace(norm, merge=merge, merge_extra=extra)
     return Block(name, (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True)))
