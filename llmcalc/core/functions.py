@@ -80,6 +80,7 @@ FUNCTIONS: dict[str, Function] = {
     "shares": Function(1 + 1, "input", "sum, divide: each entry's share of its row"),
     "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
+    "collected": Function(1, "inputs", "what queries find in the buckets of keys, averaged over hashes"),
     "collision": Function(1 + 1 + 1 + 1, "output", "arc cosine, scale, difference, power"),
     "clamp": Function(1 + 1, "input", "two comparisons"),
     # positions and routing

@@ -21,12 +21,15 @@ from .record import MISSING, fields
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row
 LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half looks each way
+COLUMNS = 7  # of a grid of positions: fewer than there are tokens
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
-AS_THEY_ARE = frozenset({"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_adapters", "merge"})
+AS_THEY_ARE = frozenset(
+    {"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_gram", "n_adapters", "merge", "restores"}
+)
 LARGE_BY_DEFAULT = frozenset({"chunk", "block", "d_filter", "d_position", "max_distance"})
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_gram": 3}
+AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
     "chunk": (5, 3),
@@ -35,6 +38,9 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "segments": (2, 3),
     "positions": (37, 41, 43),
     "filter_length": (47, 53),
+    "n_distances": (14, 18),
+    "n_landmarks": (5, 3),
+    "summary": (4, 7),
     "n_buckets": (10, 12, 14),
     "max_distance": (11, 13),
     "rope_length": (8,),
@@ -50,7 +56,7 @@ POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "posi
 
 def shrink(architecture: Architecture) -> Architecture:
     """The architecture with few blocks and small sizes; what is published of it no longer holds, and is left out."""
-    sizes = _Sizes(divided=any(_heads_divide_the_width(entry.layer) for entry in entries(architecture)))
+    sizes = _Sizes(divided=any(_divides_the_width(entry.layer) for entry in entries(architecture)))
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)
     return replace(architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, extras=(), expect=(), notes=())
 
@@ -121,9 +127,12 @@ class _Sizes:
         if value <= 1 or name in AS_THEY_ARE:
             return value
         if name in AT_MOST:
-            return min(value, AT_MOST[name])
+            most = AT_MOST[name]
+            return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side
         if name in WIDTHS:
             return self.size("width", value)
+        if name == "rows" and getattr(layer, "use", "tokens") != "tokens":
+            return value if layer.use == "copies" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)
         return self.size(name, value)
@@ -164,13 +173,23 @@ class _Sizes:
         return {"n_experts": 3 * each, "top_k": top_k, "n_groups": 3, "top_groups": min(layer.top_groups, 2)}  # type: ignore[attr-defined]
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """State-space heads a multiple of their groups, a padded length one of the window that it is cut into."""
+        """State-space heads a multiple of their groups, a padded length one of the window that cuts it; a row and
+        a column of a grid as wide as the stream together.
+        """
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
+        if "d_row" in changes:
+            width = self.size("width", layer.d_row + layer.d_column)  # type: ignore[attr-defined]
+            return {"n_columns": COLUMNS, "d_row": width // 3, "d_column": width - width // 3}
         if "n_ssm_heads" not in changes:
             return {}
         groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]
         return {"n_groups": groups, "n_ssm_heads": 3 * groups}
+
+
+def _divides_the_width(layer: Layer) -> bool:
+    """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel)."""
+    return _heads_divide_the_width(layer) or hasattr(layer, "factorized")
 
 
 def _heads_divide_the_width(layer: Layer) -> bool:

@@ -16,10 +16,12 @@ class Affine(Layer):
     Attributes:
         d_model: width of the stream.
         residual: the residual stream has a scale and an offset of its own.
+        scale_first: ``y = x w + b`` instead (MobileBERT).
     """
 
     d_model: int
     residual: bool = False
+    scale_first: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "r": "the residual stream"}
 

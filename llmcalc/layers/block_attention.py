@@ -25,10 +25,13 @@ class BlockAttention(Layer):
         reach: a query sees its ``own`` block, or also those ``beside`` it, as far as one block's length.
         positions: ``none`` or ``relative`` (a learned bias per bucket, one table for the stack).
         n_buckets: buckets of a relative bias.
+        max_distance: tokens from which on all distances share the last bucket.
         summary: every stretch of this many tokens is summed up in one global key and value.
         n_global: global tokens with a stream of their own.
         staggered: the blocks are shifted by half a block.
         globals_dropped: what becomes of the global tokens behind this layer is not used, so that no gradient flows.
+        scale: factor on the scores (default: 1 / sqrt(d_head)).
+        norm_eps: added under the root of the norms of summaries and global tokens.
     """
 
     d_model: int
@@ -42,6 +45,9 @@ class BlockAttention(Layer):
     n_global: int | None = None
     staggered: bool = False
     globals_dropped: bool = False
+    max_distance: int = 128
+    scale: float | None = None
+    norm_eps: float = 1e-5
 
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
@@ -85,6 +91,7 @@ class BlockAttention(Layer):
         declaration.equations(
             "xs[b gt d] = x[b q d] stretch[b q gt] | constant torch",
             "xs[b q d] = add(x) | model",
+            "xs[b gt d] = copy(xs) | model",
             "xs[b gt d] = rmsnorm(xs[b gt d], summary_norm)",
             "ks[b gt h e] = xs[b gt d] wk[d h e]",
             "vs[b gt h e] = xs[b gt d] wv[d h e]",
@@ -99,10 +106,12 @@ class BlockAttention(Layer):
             "ks[b gt h e] = xs[b gt d] wk[d h e]",
             "vs[b gt h e] = xs[b gt d] wv[d h e]",
             f"sg[b h gt qz] = qs[b gt h e] k[b qz h e]{tag}",
-            f"sg[b h gt gk] = qs[b gt h e] ks[b gk h e]{tag}",
+            f"sgg[b h gt gk] = qs[b gt h e] ks[b gk h e]{tag}",
             f"pg[b h gt qz] = softmax(sg[b h gt qz]){tag}",
+            f"pgg[b h gt gk] = softmax(sgg[b h gt gk]){tag}",
             f"og[b gt h e] = pg[b h gt qz] v[b qz h e]{tag}",
-            f"og[b gt h e] = pg[b h gt gk] vs[b gk h e]{tag}",
+            f"ogg[b gt h e] = pgg[b h gt gk] vs[b gk h e]{tag}",
+            f"og[b gt h e] = add(og, ogg){tag}",
             f"ys[b gt d] = og[b gt h e] wo[h e d]{tag}",
         )
         declaration.axes["gk"] = declaration.axes["gt"]

@@ -20,10 +20,14 @@ class DisentangledAttention(Layer):
         content_to_position: queries look at the keys of relative positions.
         position_to_content: keys are looked at by the queries of relative positions.
         shared_projections: relative positions are projected by the contents' own matrices (DeBERTa-v2).
+        max_distance: farther than half of a side's rows, distances up to this one share rows by their logarithm
+            (DeBERTa-v2); None: every distance has a row of its own.
         distances_grow: only those rows are projected that a sequence of this length needs (DeBERTa).
         table_norm: a LayerNorm over the table.
         k_bias: a bias on keys; queries, values and the output have one.
         position_k_bias: a bias on the keys of relative positions; their queries have one.
+        table_norm_eps: added under the root of that norm.
+        scale: factor on the scores (default: 1 / sqrt(kinds of scores · d_head)).
     """
 
     d_model: int
@@ -32,10 +36,13 @@ class DisentangledAttention(Layer):
     content_to_position: bool = False
     position_to_content: bool = False
     shared_projections: bool = False
+    max_distance: int | None = None
     distances_grow: bool = False
     table_norm: bool = False
     k_bias: bool = True
     position_k_bias: bool = True
+    table_norm_eps: float = 1e-7
+    scale: float | None = None
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "distances": "the distance of each query and key"}
 

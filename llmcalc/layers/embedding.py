@@ -24,6 +24,8 @@ class Embedding(Layer):
         scale: factor on the entries (Gemma: sqrt(d_model)).
         padding_id: of a position table: tokens of this id don't count, and stand at the row before the first
             (RoBERTa); None: all tokens count.
+        use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
+            one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X).
         columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         unused: stored, but never looked up.
@@ -36,11 +38,12 @@ class Embedding(Layer):
     offset: int = 0
     scale: float = 1.0
     padding_id: int | None = None
+    use: str = "tokens"
     columns: int | None = None
     learned: bool = True
     unused: bool = False
 
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"table": tuple(_ROWS)}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"table": tuple(_ROWS), "use": ("tokens", "copies", "beside")}
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
 
     def __post_init__(self) -> None:

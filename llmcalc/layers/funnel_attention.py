@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
+_PAIR = 2  # a sine and a cosine
 _KINDS = 2  # same segment or another
 
 
@@ -23,6 +25,10 @@ class FunnelAttention(Layer):
         pools: its input has twice as many positions as its queries.
         pooled_keys: keys and values are pooled like the queries.
         extra: a position is kept for the first token before pooling (``separate_cls`` without ``truncate_seq``).
+        first_apart: the first token is never pooled with others, and has no place (``separate_cls``).
+        pooling: what pairs become: their ``mean`` or ``max``.
+        restores: in front of it each position becomes so many tokens again, to which the stream is added as it was
+            before anything was pooled; None: it does not.
         factorized: scores of positions by products of sines and cosines, instead of projected distances.
     """
 
@@ -34,12 +40,24 @@ class FunnelAttention(Layer):
     pooled_keys: bool = False
     extra: bool = False
     factorized: bool = False
+    first_apart: bool = False
+    pooling: str = "mean"
+    restores: int | None = None
 
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"pooling": ("mean", "max")}
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
         "sinusoids": "a sine and cosine of every distance",
+        "unpooled": "the input before its positions were pooled",
         "sines": "sines and cosines of positions",
     }
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.d_model % _PAIR:
+            raise SizeError(
+                f"d_model is {self.d_model}; sines and cosines are half of it each", where="funnel_attention"
+            )
 
     def declare(self) -> Declaration:
         """Projections, three kinds of scores, mix, output; queries without a bias."""
@@ -51,7 +69,8 @@ class FunnelAttention(Layer):
         declaration = Declaration(axes)
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "bk[h e]", "bv[h e]", "bo[d]")
         declaration.weights("u[h; e]", "w[h; e]", "z[h; e]", "wr[d; h; e]", "segment[S; h; e]")
-        declaration.equations(*_PROJECT, *(_FACTORIZED if self.factorized else _SHIFTED), *_ATTEND)
+        project = [line.replace("x[b kg", "unpooled[b kg") for line in _PROJECT] if wide else _PROJECT
+        declaration.equations(*project, *(_FACTORIZED if self.factorized else _SHIFTED), *_ATTEND)
         return declaration
 
 
@@ -78,8 +97,8 @@ _SHIFTED = [
 ]
 _FACTORIZED = [
     "r[b qg h d] = qw[b qg h e] wr[d h e]",
-    "r1[b qg h d] = mul(r, sines)",
-    "r2[b qg h d] = mul(r, sines)",
+    "r1[b qg h d] = scale(r)",  # by sines and cosines of its own place
+    "r2[b qg h d] = scale(r)",
     "sr[b h qg kg] = r1[b qg h d] sines[kg d] | constant",
     "sn[b h qg kg] = r2[b qg h d] sines[kg d] | constant",
     "sr[b h qg kg] = add(sr, sn)",

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ._heads import convolve_values, join, project
 
 
 @record
@@ -38,22 +39,15 @@ class HashedAttention(Layer):
     def declare(self) -> Declaration:
         """Projections, collisions, mix, convolution, output; no causal mask."""
         declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads})
-        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
-        declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]")
-        for name in "qkv":
-            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]")
-            declaration.equations(f"{name}[b q h e] = add({name}, b{name})")
+        project(declaration)
         if self.expected:
             declaration.equations(*_EXPECTED)
         else:
             declaration.axes |= {"nh": self.n_hashes, "hb": self.bits}
             declaration.equations(*_SAMPLED)
         declaration.equations("o[b q h e] = l2norm(o[b q h e])")
-        if self.d_conv:
-            declaration.axes["K"] = self.d_conv
-            declaration.weights("conv[h; K]")
-            declaration.equations("vc[b q h e] = v[b q h e] conv[h K]", "o[b q h e] = add(o, vc)")
-        declaration.equations("y[b q d] = o[b q h e] wo[h e d]", "y[b q d] = add(y, bo)")
+        convolve_values(declaration, self.d_conv)
+        join(declaration)
         return declaration
 
 
@@ -68,5 +62,6 @@ _SAMPLED = [  # a kernel of its own: no matrix products in the implementation
     "cq[b q h nh hb] = q[b q h e] planes[h e nh hb] | elementwise nograd",
     "ck[b q h nh hb] = k[b q h e] planes[h e nh hb] | elementwise nograd",
     "filled[b q h nh e] = add(v, ck)",
-    "o[b q h nh e] = add(filled, cq)",
+    "gathered[b q h nh e] = add(filled, cq)",
+    "o[b q h e] = collected(q, k, v)",
 ]

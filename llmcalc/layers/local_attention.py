@@ -8,6 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._heads import join, project
 
 
 @record
@@ -53,13 +54,9 @@ class LocalAttention(Layer):
         )
         declaration.axes |= {"w": self.window, "wk": self.window, "wh": half, "wv": 3 * half}
         declaration.axes |= {"ys": f"{chunks} - 1", "y": chunks}
-        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
-        declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]")
+        project(declaration, rows="qz")
         declaration.weights("wq_global[d | h e]", "wk_global[d | h e]", "wv_global[d | h e]", unused=True)
         declaration.weights("bq_global[h e]", "bk_global[h e]", "bv_global[h e]", unused=True)
-        for name in "qkv":
-            declaration.equations(f"{name}[b qz h e] = x[b qz d] w{name}[d h e]")
-            declaration.equations(f"{name}[b qz h e] = add({name}, b{name})")
         declaration.equations(
             "s[b h q k] = q[b q h e] k[b k h e] | model",
             "s[b h ys w wk] = q[b ys w h e] k[b ys wk h e] | torch",
@@ -67,8 +64,7 @@ class LocalAttention(Layer):
             "p[b h q k] = softmax(s) | model",
             "o[b q h e] = p[b h q k] v[b k h e] | model",
             "o[b y wh h e] = p[b h y wh wv] v[b y wv h e] | torch",
-            "y[b qz d] = o[b qz h e] wo[h e d]",
-            "y[b qz d] = add(y, bo)",
         )
+        join(declaration, "qz")
         declaration.mask = f"local:{half + 1}"
         return declaration

@@ -74,6 +74,7 @@ class Mlp(Layer):
     merge_extra: bool = False
     unused: bool = False
 
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def __post_init__(self) -> None:
@@ -114,7 +115,9 @@ class Mlp(Layer):
         if self.n_global:
             declaration.axes["gt"] = self.n_global
             tag = " | nograd" if self.globals_dropped else ""
-            declaration.equations(*(f"{line.replace('b q', 'b gt')}{tag}" for line in self._lines()))
+            declaration.equations(
+                *(f"{line.replace('x[b q', 'globals[b q').replace('b q', 'b gt')}{tag}" for line in self._lines())
+            )
         if self.unused:
             declaration.lines.clear()
             from dataclasses import replace  # slow to import, and needed by few

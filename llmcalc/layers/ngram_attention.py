@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ._heads import join, project
 
 
 @record
@@ -18,20 +17,14 @@ class NgramAttention(Layer):
         n_heads: heads; a head is d_model / n_heads wide.
         n_gram: tokens that are predicted at once, each by a stream of its own.
         n_buckets: buckets of the relative position bias, which is projected from the tokens.
+        max_distance: tokens from which on all distances share the last bucket.
     """
 
     d_model: int
     n_heads: int
     n_gram: int
     n_buckets: int
-
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
-        "qp": "the predicting streams' part of q",
-        "kp": "their part of k",
-        "vp": "their part of v",
-        "po": "what a predicting stream gives to keys of its own, a part of pp",
-    }
+    max_distance: int = 128
 
     def __post_init__(self) -> None:
         self.check()
@@ -52,13 +45,10 @@ class NgramAttention(Layer):
                 "kn": "q",
             }
         )
-        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "wr[d | uh]")
-        declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]", "br[uh]")
-        for name in "qkv":
-            declaration.equations(f"{name}[b qs h e] = x[b qs d] w{name}[d h e]")
-            declaration.equations(f"{name}[b qs h e] = add({name}, b{name})")
+        project(declaration, rows="qs")
+        declaration.weights("wr[d | uh]", "br[uh]")
         declaration.equations("r[b qs uh] = x[b qs d] wr[d uh]", "r[b qs uh] = add(r, br)", *_streams())
-        declaration.equations("y[b qs d] = o[b qs h e] wo[h e d]", "y[b qs d] = add(y, bo)")
+        join(declaration, "qs")
         declaration.state("k[b t h e]")
         declaration.state("v[b t h e]")
         declaration.mask = "causal"
@@ -72,12 +62,14 @@ def _streams() -> list[str]:
         "s[b h q k] = add(s, r)",
         "p[b h q k] = softmax(s)",
         "o[b q h e] = p[b h q k] v[b k h e]",
-        "sp[b ng h q k] = qp[b ng q h e] k[b k h e]",
-        "so[b ng h q kn] = qp[b ng q h e] kp[b ng kn h e] | torch",
-        "so[b ng h q] = qp[b ng q h e] kp[b ng q h e] | model",
+        "sp[b ng h q k] = q[b ng q h e] k[b k h e]",
+        "so[b ng h q kn] = q[b ng q h e] k[b ng kn h e] | torch",
+        "so[b ng h q] = q[b ng q h e] k[b ng q h e] | model",
         "sp[b ng h q k] = add(sp, r)",
-        "pp[b ng h q k] = softmax(sp, so)",
+        "pp[b ng h q k] = softmax(sp)",  # over those of the main stream and its own together
+        "po[b ng h q kn] = softmax(so) | torch",
+        "po[b ng h q] = softmax(so) | model",
         "op[b ng q h e] = pp[b ng h q k] v[b k h e]",
-        "op[b ng q h e] = po[b ng h q kn] vp[b ng kn h e] | torch",
-        "op[b ng q h e] = po[b ng h q] vp[b ng q h e] | model",
+        "op[b ng q h e] = po[b ng h q kn] v[b ng kn h e] | torch",
+        "op[b ng q h e] = po[b ng h q] v[b ng q h e] | model",
     ]

@@ -20,6 +20,11 @@ class Norm(Layer):
         bias: whether there is a bias ``b [d_model]``.
         eps: added under the root.
         gate_rank: the result is multiplied by ``sigmoid(silu(y w_in) w_out)``, a gate of this rank (A.X K2).
+        streams: copies of every token that it runs on (ProphetNet).
+        merge: so many tokens have become one position before it (Funnel Transformer).
+        merge_extra: a position was kept for the first token each time.
+        n_global: it also runs on this many global tokens, see ``block_attention``.
+        globals_dropped: what becomes of them is not used, so that no gradient flows.
         unused: stored, but never run.
         unit_offset: the weight is stored as ``w - 1`` (Gemma); costs nothing.
     """
@@ -31,13 +36,23 @@ class Norm(Layer):
     eps: float = 1e-5
     unit_offset: bool = False
     gate_rank: int | None = None
+    streams: int = 1
+    merge: int = 1
+    merge_extra: bool = False
+    n_global: int | None = None
+    globals_dropped: bool = False
     unused: bool = False
 
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"function": ("rmsnorm", "layernorm")}
 
     def declare(self) -> Declaration:
         """Axes ``d``; see the class for the equation."""
         declaration = Declaration({"d": self.d_model})
+        if self.streams > 1:
+            declaration.axes |= {"ms": self.streams, "q": "q * ms"}
+        if self.merge > 1:
+            declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
         if self.scale:
             declaration.weights("w[d]", unused=self.unused)
         if self.bias:
@@ -46,6 +61,11 @@ class Norm(Layer):
             return declaration
         arguments = ", ".join(["x", *(tensor.name for tensor in declaration.tensors)])
         declaration.equations(f"y[b q d] = {self.function}({arguments})")
+        if self.n_global:
+            declaration.axes["gt"] = self.n_global
+            given = arguments.replace("x", "globals", 1)
+            tag = " | nograd" if self.globals_dropped else ""
+            declaration.equations(f"yg[b gt d] = {self.function}({given}){tag}")
         if self.gate_rank:
             declaration.axes |= {"rank": self.gate_rank, "out": self.d_model}
             declaration.weights("gate_in[d | rank]", "gate_out[rank | out]")

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ._heads import convolve_values, join, project
 
 STEPS = 6  # of the iteration that approximates the inverse of the landmarks' scores
 
@@ -40,21 +41,14 @@ class NystromAttention(Layer):
     def declare(self) -> Declaration:
         """Projections, three kernels, the iterated inverse, mix, convolution, output; no causal mask."""
         declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads})
-        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
-        declaration.weights("bq[h e]", "bk[h e]", "bv[h e]", "bo[d]")
-        for name in "qkv":
-            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]")
-            declaration.equations(f"{name}[b q h e] = add({name}, b{name})")
+        project(declaration)
         if self.n_landmarks:
             declaration.axes |= {"lm": self.n_landmarks, "ln": self.n_landmarks, "lo": self.n_landmarks, "it": STEPS}
             declaration.equations(*_NYSTROM)
         else:
             declaration.equations(*_FULL)
-        if self.d_conv:
-            declaration.axes["K"] = self.d_conv
-            declaration.weights("conv[h; K]")
-            declaration.equations("vc[b q h e] = v[b q h e] conv[h K]", "o[b q h e] = add(o, vc)")
-        declaration.equations("y[b q d] = o[b q h e] wo[h e d]", "y[b q d] = add(y, bo)")
+        convolve_values(declaration, self.d_conv)
+        join(declaration)
         return declaration
 
 
@@ -66,18 +60,24 @@ _FULL = [
 _NYSTROM = [
     "ql[b q h e] = add(q, q)",  # means of segments
     "kl[b q h e] = add(k, k)",
+    "ql[b lm h e] = copy(ql)",
+    "kl[b ln h e] = copy(kl)",
     "s1[b h q lm] = q[b q h e] kl[b lm h e]",
     "s1[b h q lm] = softmax(s1)",
     "s2[b h lm ln] = ql[b lm h e] kl[b ln h e]",
     "s2[b h lm ln] = softmax(s2)",
     "s3[b h lm k] = ql[b lm h e] k[b k h e]",
     "s3[b h lm k] = softmax(s3)",
-    # four products a step: Z = Z/4 (13 I - A Z (15 I - A Z (7 I - A Z)))
+    # four products a step: Z = Z/4 (13 - A Z (15 - A Z (7 - A Z)))
     "az[b h it lm ln] = s2[b h lm lo] z[b h it lo ln]",
-    "za[b h it lm ln] = az[b h it lm lo] az[b h it lo ln]",
-    "zb[b h it lm ln] = az[b h it lm lo] za[b h it lo ln]",
-    "z[b h it lm ln] = z[b h it lm lo] zb[b h it lo ln]",
-    "s1[b h q ln] = s1[b h q lm] z[b h lm ln]",
+    "from7[b h it lm ln] = add(az)",
+    "za[b h it lm ln] = az[b h it lm lo] from7[b h it lo ln]",
+    "from15[b h it lm ln] = add(za)",
+    "zb[b h it lm ln] = az[b h it lm lo] from15[b h it lo ln]",
+    "from13[b h it lm ln] = add(zb)",
+    "zn[b h it lm ln] = z[b h it lm lo] from13[b h it lo ln]",
+    "inverse[b h lm ln] = copy(zn)",  # the last one
+    "s1[b h q ln] = s1[b h q lm] inverse[b h lm ln]",
     "vl[b h lm e] = s3[b h lm k] v[b k h e]",
     "o[b q h e] = s1[b h q lm] vl[b h lm e]",
 ]

@@ -19,6 +19,7 @@ class RelativeAttention(Layer):
         d_model: width of input and output.
         n_heads: heads, of width d_model / n_heads.
         causal: a query sees no later token, and no distance to one is encoded (XLNet's ``uni``).
+        max_distance: distances beyond count as this one (XLNet's ``clamp_len``); None: there is no such bound.
         memory: hidden states kept at most; None: all.
         n_segments: kinds of pairs of segments that have an embedding of their own, stored and without effect as long
             as no segments are given.
@@ -29,6 +30,7 @@ class RelativeAttention(Layer):
     causal: bool = False
     memory: int | None = None
     n_segments: int | None = None
+    max_distance: int | None = None
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "sinusoids": "a sine and cosine of every distance"}
 
@@ -67,7 +69,8 @@ _ATTEND = [
     "qu[b q h e] = add(q, u)",
     "qw[b q h e] = add(q, w)",
     "s[b h q k] = qu[b q h e] k[b k h e]",
-    "sr[b h q rp] = qw[b q h e] r[b rp h e]",
+    "sr[b h q rp] = qw[b q h e] r[rp h e] | model",
+    "sr[b h q rp] = qw[b q h e] r[b rp h e] | torch",
     "s[b h q k] = add(s, sr)",
     "s[b h q k] = scale(s)",
     "p[b h q k] = softmax(s)",

@@ -6,6 +6,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._heads import project
 
 
 @record
@@ -33,13 +34,12 @@ class SpanAttention(Layer):
         head = self.d_model // (2 * self.n_heads)
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "h": self.n_heads, "g": self.n_heads}
         declaration = Declaration({**axes, "e": head, "K": self.d_conv})
-        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "bq[h e]", "bk[h e]", "bv[h e]")
+        project(declaration)
         declaration.weights("span[d; K]", "wspan[d | h e]", "bspan[h e]", "wf[h e | g K]", "bf[g K]")
-        declaration.weights("wc[d | h e]", "bc[h e]", "wo[i | d]", "bo[d]")
-        for name in "qkv":
-            declaration.equations(f"{name}[b q h e] = x[b q d] w{name}[d h e]")
-            declaration.equations(f"{name}[b q h e] = add({name}, b{name})")
-        declaration.equations(*_KERNELS, *_HALVES)
+        declaration.equations(*_KERNELS)
+        project(declaration, "c")
+        declaration.weights("wo[i | d]", "bo[d]")
+        declaration.equations(*_HALVES)
         return declaration
 
 
@@ -53,8 +53,6 @@ _KERNELS = [
     "f[b q g K] = softmax(f)",
 ]
 _HALVES = [
-    "c[b q h e] = x[b q d] wc[d h e]",
-    "c[b q h e] = add(c, bc)",
     "oc[b q h e] = c[b q h e] f[b q g K] | g:h",
     "s[b h q k] = q[b q h e] k[b k h e]",
     "s[b h q k] = scale(s)",

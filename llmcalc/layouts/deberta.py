@@ -18,7 +18,7 @@ lm_predictions.lm_head.LayerNorm.weight <- lm_transform_norm.w
 lm_predictions.lm_head.LayerNorm.bias <- lm_transform_norm.b
 """
 ATTENTION = """
-{m}.encoder.layer.{i}.attention.self.in_proj.weight <- disentangled_attention.wq disentangled_attention.wk disentangled_attention.wv
+{m}.encoder.layer.{i}.attention.self.in_proj.weight <- disentangled_attention.wq disentangled_attention.wk disentangled_attention.wv | heads
 {m}.encoder.layer.{i}.attention.self.q_bias <- disentangled_attention.bq
 {m}.encoder.layer.{i}.attention.self.v_bias <- disentangled_attention.bv
 {m}.encoder.layer.{i}.attention.self.pos_proj.weight <- disentangled_attention.wrk

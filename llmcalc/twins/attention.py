@@ -61,6 +61,7 @@ def relative_table(layer: Any) -> Weight:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d]."""
+    step.must_have_copies(layer.streams, layer.kind())
     q = _normalised(layer, w, "q", plus(einsum("bqd,dhe->bqhe", x, w.wq), w.get("bq")))
     q = _placed(layer, _clipped(layer, q), step)
     k, v = _keys_and_values(layer, w, x, step, state)  # [b k g e], [b k g v]
@@ -154,7 +155,7 @@ def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
         bias = -alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
         scores = scores + bias.reshape(grouped)
     if layer.positions == "relative":
-        bias = w.relative_bias[relative_buckets(layer, -distance)]  # [q k h]
+        bias = w.relative_bias[relative_buckets(layer, -distance, causal=layer.causal)]  # [q k h]
         scores = scores + np.transpose(bias, (2, 0, 1)).reshape(grouped)
     hidden = np.zeros(distance.shape, bool)
     if layer.causal:

@@ -144,6 +144,7 @@ def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iter
 def _filled(text: str, placed: Placed) -> str:
     digits = placed.sublayer_name[len(placed.sublayer_name.rstrip("0123456789")) :] or "0"
     marks = {"i": placed.number, "s": placed.sublayer, "t": digits, "n": placed.branch, "side": placed.stack.name}
+    marks["block"] = placed.block
     for mark, value in marks.items():
         text = text.replace(f"{{{mark}}}", str(value))
     return text
@@ -160,7 +161,7 @@ def _as_stored(weight: Weight, rule: Rule | None) -> Sizes:
 
 
 def _is_kernel(weight: Weight) -> bool:
-    return not weight.matrix and weight.name.startswith(("conv", "short")) and len(weight.groups) == 2
+    return not weight.matrix and weight.name.startswith(("conv", "short", "span")) and len(weight.groups) == 2
 
 
 def _along(part: _Part, rule: Rule | None) -> int:
@@ -174,12 +175,12 @@ def _shape(parts: list[_Part], rule: Rule | None) -> Sizes:
     shape = list(parts[0].stored)
     if len(parts) > 1:
         shape[_along(parts[0], rule)] = sum(part.stored[_along(part, rule)] for part in parts)
-    return (*[1] * (rule.row if rule else 0), *shape)
+    return (*[1] * (rule.row if rule else 0), *shape, *[1] * (rule.column if rule else 0))
 
 
 def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str, Array]) -> None:
     """Take a stored tensor apart and turn each piece into the twin's shape."""
-    array = array.reshape(array.shape[rule.row :]) if rule else array
+    array = array.reshape(array.shape[rule.row : array.ndim - rule.column]) if rule else array
     for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
         if part.weight.matrix and rule and not rule.transposed:
             piece = np.swapaxes(piece, -1, -2)

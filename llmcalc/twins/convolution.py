@@ -1,4 +1,4 @@
-"""The short causal convolution in front of a recurrence: each channel mixes its last few tokens."""
+"""Short convolutions along the tokens: a causal one in front of a recurrence, and one to both sides."""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ def _slid(u: Array, taps: Array, past: Array) -> Array:
     windows = np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)
     flat = einsum("bqxk,xk->bqx", windows.reshape(b, q, -1, width), taps.reshape(-1, width))
     return flat.reshape(u.shape)
+
+
+def around(x: Array, width: int) -> Array:
+    """The ``width`` tokens around each token of ``x`` [b q ...], itself in the middle [b q ... k]; zeros beyond."""
+    b, q, *channels = x.shape
+    before = (width - 1) // 2
+    rims = (np.zeros((b, length, *channels)) for length in (before, width - 1 - before))
+    padded = np.concatenate([next(rims), x, next(rims)], axis=1)
+    return np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)

@@ -13,14 +13,19 @@ from ..core.errors import UnsupportedError
 from ..core.record import MISSING, fields
 
 # How a library implements a layer, or how its gradient flows; the numbers are the same.
-NO_NUMBERS = frozenset({"implemented_cache", "softmax_in_fp32", "loss_in_fp32", "top_k_run"})
+NO_NUMBERS = frozenset(
+    {"implemented_cache", "softmax_in_fp32", "loss_in_fp32", "top_k_run", "padded_to", "padded_above"}
+)
 # Sizes of a part that a layer may not have: derived all the same, they say nothing where the other field is empty.
 PARTS = {"index_dim": "index_heads"}
 
 
 def check_fields(layer: Any, module: ModuleType) -> None:
-    """Raise an UnsupportedError for a field that differs from its default and that the module never mentions."""
-    known = mentioned(module.__name__) | NO_NUMBERS
+    """Raise an UnsupportedError for a field that differs from its default and that the module never mentions.
+
+    ``AS_GIVEN`` of a module are fields that show in its input alone.
+    """
+    known = mentioned(module.__name__) | NO_NUMBERS | getattr(module, "AS_GIVEN", frozenset())
     for name, _, usual in fields(layer):
         if name in PARTS and not getattr(layer, PARTS[name], None):
             continue

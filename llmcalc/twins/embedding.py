@@ -17,7 +17,18 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
-    """The rows of this step's tokens [b q d] (of its positions [q d]), added to what was looked up before."""
+    """The rows of this step's tokens [b q d] (of its positions [q d]), added to what was looked up before.
+
+    Rows that begin further copies of the tokens are put behind them, one copy after the other.
+    """
+    if layer.use == "beside":
+        step.kept["beside"] = w.w[None] + (0.0 if x is None else 0.0 * x[:, :1])  # every text has its own soon
+        return x
+    if layer.use == "copies":
+        first = np.concatenate([w.w[-1:], w.w[:-1]])  # the last row is the first copy's, as published
+        step.copies += layer.rows
+        copies = np.repeat(first, step.ids.shape[1], axis=0)[None] + np.zeros((len(step.ids), 1, 1))
+        return np.concatenate([x, copies], axis=1)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
@@ -29,6 +40,8 @@ def _entries(layer: Any, step: Step) -> Array:
         return np.zeros_like(step.ids) if step.segments is None else step.segments
     if layer.table != "position":
         return step.ids
+    if step.copies > 1:  # the further ones stand one place further on
+        return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
@@ -37,6 +50,12 @@ def _entries(layer: Any, step: Step) -> Array:
 
 def _table(layer: Any, w: Weights) -> Array:
     return w.w if layer.learned else sinusoids(layer.rows, layer.d_model)
+
+
+def sines_and_cosines(positions: Array, width: int) -> Array:
+    """Sines in the first half of the columns, cosines in the other [dai2019]."""
+    angles = positions[:, None] / 10000.0 ** (2 * np.arange(width // 2) / width)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
 
 
 def sinusoids(rows: int, width: int) -> Array:

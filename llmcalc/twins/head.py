@@ -20,8 +20,14 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x`` [b q d] to logits [b q V]."""
+    """``x`` [b q d] to logits [b q V]; of several copies of the tokens, those behind the first have logits.
+
+    The first of these has the logits of the next token, which are given.
+    """
+    if step.copies > 1:
+        x = x[:, x.shape[1] // step.copies :]
     if layer.input_scale != 1.0:
         x = x * layer.input_scale
     logits = plus(plus(einsum("bqd,vd->bqv", x, w.w), w.get("b")), w.get("buffer_b"))
-    return softcap(logits, layer.softcap) if layer.softcap else logits
+    logits = softcap(logits, layer.softcap) if layer.softcap else logits
+    return logits[:, : logits.shape[1] // layer.streams] if step.copies > 1 else logits

@@ -12,6 +12,7 @@ from .functions import ACTIVATIONS, plus, rmsnorm
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
+AS_GIVEN = frozenset({"merge", "merge_extra", "globals_dropped"})  # of what it runs on, and what becomes of it
 INNER_EPS = 1e-5  # of the norm on the hidden values
 
 
@@ -27,12 +28,18 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd``."""
+    step.must_have_copies(getattr(layer, "streams", 1), "mlp")
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
     hidden = activate(layer, up, gate)
     if layer.inner_norm:
         hidden = rmsnorm(hidden, INNER_EPS, w.norm)
     return plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd"))
+
+
+def beside(layer: Any) -> bool:
+    """Whether vectors beside the tokens go through it as the tokens do."""
+    return bool(layer.n_global)
 
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:

@@ -10,6 +10,10 @@ from .functions import layernorm, plus, rmsnorm, sigmoid, silu
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
+AS_GIVEN = frozenset(
+    {"streams", "merge", "merge_extra", "n_global", "globals_dropped"}
+)  # of the stream that it runs on
+
 
 def weights(layer: Any) -> list[Weight]:
     """A scale and a bias, each if the layer has one."""

@@ -18,14 +18,14 @@ def alibi_slopes(n_heads: int) -> Array:
     return np.concatenate([slopes, further])
 
 
-def relative_buckets(layer: Any, ahead: Array) -> Array:
+def relative_buckets(layer: Any, ahead: Array, *, causal: bool) -> Array:
     """The bucket of each distance: near ones have their own, farther ones share by the logarithm.
 
     ``ahead`` [q k]: by how much the key comes later. Where a query sees both sides, each has half of the buckets.
     """
     buckets = layer.n_buckets
     start: Array = 0
-    if layer.causal:
+    if causal:
         distance = np.maximum(-ahead, 0)
     else:
         buckets //= 2

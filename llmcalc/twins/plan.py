@@ -28,6 +28,7 @@ class Placed:
     sublayer_name: str
     branch: str
     stack: Stack
+    block: str
 
     def weights_in(self, tensors: Mapping[str, Array]) -> Weights:
         """The layer's arrays, found among those of the model."""
@@ -81,7 +82,7 @@ class PlacedStack:
     def vocab(self) -> int:
         """Rows of the token table, or of the shortest of several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
-        return int(min((table.rows for table in tables if not table.unused), default=0))
+        return int(min((table.rows for table in tables if not table.unused and table.use == "tokens"), default=0))
 
 
 def place(architecture: Architecture) -> list[PlacedStack]:
@@ -102,6 +103,7 @@ class _Placer:
             raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
+        self.block_name = ""
 
     def placed(self) -> PlacedStack:
         inputs = tuple(self.layer(layer, name, keys=(name,)) for name, layer in self.stack.inputs)
@@ -115,6 +117,7 @@ class _Placer:
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
 
     def block(self, block: Block, number: int) -> tuple[PlacedSublayer, ...]:
+        self.block_name = block.name
         return tuple(self.sublayer(part, number, index) for index, part in enumerate(block.sublayers))
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
@@ -150,7 +153,7 @@ class _Placer:
         block = ["blocks", str(number), sublayer] if sublayer else []
         path = [self.stack.name, *block, *([] if name == sublayer else [name])]
         names = {weight.name: self.named(weight, ".".join([*path, weight.name])) for weight in weights}
-        return Placed(layer, module, weights, names, keys, number, index, sublayer, branch, self.stack)
+        return Placed(layer, module, weights, names, keys, number, index, sublayer, branch, self.stack, self.block_name)
 
     def named(self, weight: Weight, name: str) -> str:
         """The name that a weight goes by: that of its first place, if it is shared."""

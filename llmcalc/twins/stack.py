@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .plan import Placed, PlacedStack, PlacedSublayer
+from .plan import Placed, PlacedBranch, PlacedStack, PlacedSublayer
 from .step import Cache, Step
 from .weights import Array
 
@@ -22,7 +22,7 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
             x = run.sublayer(sublayer, x, time, place)
     for placed in stack.outputs:
         if logits == "last" and _sees_logit_positions(placed.layer):
-            x = x[:, -1:]
+            x = x[:, step.ids.shape[1] - 1 :: step.ids.shape[1]]  # of every copy of the tokens its last one
         y = run.layer(placed, x, placed.layer.kind())
         x = x if getattr(placed.layer, "dropped", False) else y
     return x
@@ -50,6 +50,14 @@ class _Runner:
         used = [branch for branch in sublayer.branches if not getattr(branch.layer.layer, "unused", False)]
         if not used:
             return x
+        first = used[0].layer
+        beside = getattr(first.module, "beside", None)
+        if beside and beside(first.layer):
+            self.step.kept["beside"] = self.added(sublayer, used, self.step.kept["beside"], *key)
+        return self.added(sublayer, used, self._entered(first, x), *key)
+
+    def added(self, sublayer: PlacedSublayer, used: Sequence[PlacedBranch], x: Array, *key: object) -> Array:
+        """The stream with what the branches give, between the norms."""
         h = self._maybe(sublayer.pre, x, *key)
         total: Any = None
         for number, branch in enumerate(used):
@@ -58,7 +66,15 @@ class _Runner:
             y = self._maybe(branch.post, y, *key, number)
             total = y if total is None else total + y
         total = self._maybe(sublayer.post, total, *key)
+        if sublayer.after is not None and getattr(sublayer.after.layer, "residual", False):
+            after = sublayer.after
+            return after.module.add(after.layer, after.weights_in(self.tensors), total, x)
         return self._maybe(sublayer.after, x + total if sublayer.residual else total, *key)
+
+    def _entered(self, placed: Placed, x: Array) -> Array:
+        """The stream as a layer finds it that changes the number of its positions, beside what it adds to it."""
+        enter = getattr(placed.module, "enter", None)
+        return x if enter is None else enter(placed.layer, x, self.step)
 
     def _maybe(self, norm: Placed | None, x: Array, *key: object) -> Array:
         return x if norm is None else self.layer(norm, x, *key, "norm")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.errors import UnsupportedError
 from .weights import Array
 
 State = dict[str, Array]  # one layer's; names that begin with an underscore depend on no token, and are no state
@@ -21,6 +22,8 @@ class Step:
         segments: segment ids [b q]; None: all 0.
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
+        copies: of all tokens, one behind the other in the stream [ProphetNet].
+        kept: what the stream was at places that later layers come back to.
         prefix: learned keys and values of the attention layers to come (prefix tuning).
     """
 
@@ -29,12 +32,24 @@ class Step:
     segments: Array | None = None
     source: Array | None = None
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
+    copies: int = 1
+    kept: dict[str, Array] = field(default_factory=dict)
     prefix: list[tuple[Array, Array]] = field(default_factory=list)
 
     @property
     def decode(self) -> bool:
         """Whether there are tokens before."""
         return self.cached > 0
+
+    def must_be_whole(self, kind: str) -> None:
+        """Raise an UnsupportedError in a decode step: a layer of this kind sees both ways and keeps nothing."""
+        if self.decode:
+            raise UnsupportedError("it sees later tokens, so tokens cannot come one by one", where=kind)
+
+    def must_have_copies(self, copies: int, kind: str) -> None:
+        """Raise an UnsupportedError unless the stream holds so many copies of all tokens."""
+        if self.copies != copies:
+            raise UnsupportedError(f"it runs on {copies} copies of the tokens, but there are {self.copies}", where=kind)
 
     @property
     def positions(self) -> Array:

@@ -15,21 +15,28 @@ from llmcalc import layers
 from llmcalc.core import architecture as core
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.declaration import Declaration
-from llmcalc.core.errors import UnsupportedError
+from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
+from llmcalc.layers.affine import Affine
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.axial_embedding import AxialEmbedding
+from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.nystrom_attention import NystromAttention
+from llmcalc.layers.relative_attention import RelativeAttention
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
 from llmcalc.twins import moe as moe_twin
+from llmcalc.twins.step import Cache
 from llmcalc.twins.training import train_step
 from llmcalc.verification import Verification, verify
 
@@ -37,6 +44,19 @@ STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_fol
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
 TWINS = {file.stem for file in Path(attention_twin.__file__).parent.glob("*.py")}
 WIDTH, VOCAB = 12, 31
+BOTH_WAYS = frozenset(
+    {
+        "block_attention",
+        "disentangled_attention",
+        "fourier_mixing",
+        "funnel_attention",
+        "hashed_attention",
+        "local_attention",
+        "nystrom_attention",
+        "span_attention",
+        "sparse_attention",
+    }
+)
 NORM = Norm(WIDTH)
 
 
@@ -50,16 +70,18 @@ def test_a_preset_runs_as_declared(model: str) -> None:
 
 
 def decoder(*mixers: Layer, count: int = 2, shared: bool = False, **norms: Layer) -> Architecture:
-    """A small decoder of blocks with these sub-layers."""
+    """A small decoder of blocks with these sub-layers; an encoder, if one of them sees both ways and keeps nothing."""
+    role = "encoder" if any(mixer.kind() in BOTH_WAYS for mixer in mixers) else "decoder"
     width: int = mixers[0].d_model  # type: ignore[attr-defined]
     parts = [Sublayer(f"part{n}", (Branch(f"part{n}", mixer),), **norms) for n, mixer in enumerate(mixers)]
     token, head = Embedding(VOCAB, width, share="token"), Head(VOCAB, width, share="token")
     stack = Stack(
-        "decoder",
+        role,
         width,
         (Named("token", token),),
         (Run(Block("block", tuple(parts)), count, shared),),
         (Named("head", head),),
+        role,
     )
     return Architecture("test", (stack,))
 
@@ -71,6 +93,13 @@ LATENT: dict[str, Any] = {
     "kv_lora_rank": 5,
     "qk_nope_head_dim": 7,
     "qk_rope_head_dim": 2,
+}
+DISENTANGLED: dict[str, Any] = {
+    "d_model": WIDTH,
+    "n_heads": 3,
+    "n_distances": 10,
+    "content_to_position": True,
+    "position_to_content": True,
 }
 EXPERTS: dict[str, Any] = {"d_model": WIDTH, "d_ff": 7, "n_experts": 6, "top_k": 2}
 VARIANTS: dict[str, Layer] = {
@@ -94,6 +123,15 @@ VARIANTS: dict[str, Layer] = {
     "latent queries": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, bias=True, rope=False),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
     "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
+    "disentangled": DisentangledAttention(**DISENTANGLED, distances_grow=True, k_bias=False, position_k_bias=False),
+    "disentangled in buckets": DisentangledAttention(
+        **DISENTANGLED, max_distance=9, shared_projections=True, table_norm=True
+    ),
+    "disentangled one way": DisentangledAttention(WIDTH, 3, 10, position_to_content=True, scale=0.3),
+    "distances with memory": RelativeAttention(WIDTH, 3, memory=7, n_segments=2),
+    "distances behind": RelativeAttention(WIDTH, 3, causal=True, max_distance=4),
+    "landmarks": NystromAttention(WIDTH, 3, n_landmarks=5, d_conv=3),
+    "hashes": HashedAttention(WIDTH, 3, expected=False, n_hashes=5, bits=2, d_conv=3),
     "mixture": Moe(**EXPERTS, renormalise=True),
     "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),
     "mixture with everything": Moe(
@@ -113,10 +151,36 @@ def test_a_variant_of_a_kind_runs_as_declared(variant: str) -> None:
     assert failures(verify(decoder(VARIANTS[variant], pre=NORM))) == []
 
 
+# Configs of encoders whose attention is not BERT's; what they do not say is as published.
+RELATIVE: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "deberta": RELATIVE,
+    "deberta-v2": {**RELATIVE, "position_buckets": 256, "norm_rel_ebd": "layer_norm", "share_att_key": True},
+    "longformer": {"attention_window": [512] * 6 + [256] * 6},
+    "led": {},
+    "xlnet": {},
+    "xlnet with memory": {"mem_len": 384, "attn_type": "uni"},
+    "convbert": {},
+    "fnet": {},
+    "funnel": {},
+    "funnel in products": {"attention_type": "factorized", "pool_q_only": False, "truncate_seq": False},
+    "nystromformer": {"segment_means_seq_len": 512},
+    "yoso": {},
+    "prophetnet": {"ngram": 3},
+    "pegasus_x": {},
+    "longt5": {"encoder_attention_type": "transient-global"},
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_published_encoder_runs_as_declared(name: str) -> None:
+    assert failures(verify(llmcalc.load({"model_type": name.partition(" ")[0], **CONFIGS[name]}))) == []
+
+
 def runnable_kinds() -> Iterator[str]:
     for kind in layers.kinds():
         names = {entry.name for entry in fields(layers.find(kind)[0])}
-        if "d_model" in names and kind not in ("embedding", "head", "norm", "prefix", "indexer"):
+        if "d_model" in names and kind not in ("embedding", "head", "norm", "prefix", "indexer", "ngram_attention"):
             yield kind
 
 
@@ -138,12 +202,24 @@ SHAPES = {
     "post-norm": {"after": NORM},
     "sandwich": {"pre": NORM, "post": NORM},
     "no norm": {},
+    "scaled sum": {"pre": NORM, "after": Affine(WIDTH, residual=True)},
+    "scale instead of a norm": {"after": Affine(WIDTH, scale_first=True)},
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_norms_stand_where_they_are_put(shape: str) -> None:
     assert failures(verify(decoder(VARIANTS["attention"], VARIANTS["plain mlp"], **SHAPES[shape]))) == []  # type: ignore[arg-type]
+
+
+def test_axial_positions_are_read_off_a_grid() -> None:
+    grid = AxialEmbedding(5, 7, 4, 8)
+    stack = decoder(VARIANTS["attention"], pre=NORM).stacks[0]
+    placed = replace(stack, inputs=(*stack.inputs, Named("axial", grid)))
+    assert failures(verify(Architecture("axial", (placed,)))) == []
+    model = llmcalc.twin(Architecture("axial", (placed,)))
+    with pytest.raises(InputError, match="no position 35"):
+        model.forward(np.zeros((1, 36), int))
 
 
 def test_a_shared_block_is_stored_once_and_applied_each_time() -> None:
@@ -265,5 +341,16 @@ def test_an_expert_that_is_counted_twice_is_caught(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_field_without_a_counterpart_is_said_aloud() -> None:
-    with pytest.raises(UnsupportedError, match="streams has no counterpart"):
-        llmcalc.twin(decoder(Mlp(WIDTH, 7, streams=3)))
+    with pytest.raises(UnsupportedError, match="exclusive has no counterpart"):
+        llmcalc.twin(decoder(Attention(**HEADS, exclusive=True)))
+
+
+def test_copies_of_the_tokens_that_nothing_has_made_are_an_error() -> None:
+    with pytest.raises(UnsupportedError, match="3 copies of the tokens, but there are 1"):
+        verify(decoder(Mlp(WIDTH, 7, streams=3)))
+
+
+def test_tokens_cannot_come_one_by_one_where_later_ones_are_seen() -> None:
+    model = llmcalc.twin(decoder(VARIANTS["landmarks"]))
+    with pytest.raises(UnsupportedError, match="later tokens"):
+        model.decode(np.arange(1)[None], Cache(length=SEQ))

@@ -45,6 +45,7 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "sqrt": lambda a, b: np.sqrt(a * b),
     "sin": lambda a, b: np.sin(a * b),
     "log": lambda a, b: np.log(a * b),
+    "arccos": lambda a, b: np.arccos(0.4 * a * b),
     "erf": lambda a, b: erf(a * b),
     "einsum": lambda a, b: np.einsum("ij,kj->ik", a, b),
     "outer": lambda a, b: np.einsum("ij,j->ij", a, b[0]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ....core.architecture import Architecture, Block, Named
 from ....core.errors import SizeError, UnknownNameError
 from ....layers.block_attention import BlockAttention
@@ -9,6 +11,7 @@ from ....layers.embedding import Embedding
 from ....layers.local_attention import LocalAttention
 from ....layers.sparse_attention import SparseAttention
 from ..config import Config
+from ..rules import layernorm
 from .seq2seq import Style, block, class_kind, dense, head, stack, tied_tokens, untied_tokens
 
 UNBIASED = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), False)
@@ -20,7 +23,7 @@ def pegasus_x(config: Config) -> Architecture:
     kind = class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("d_model")
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
-    globals_ = Embedding(config.size("num_global_tokens"), width, table="other")
+    globals_ = Embedding(config.size("num_global_tokens"), width, table="other", use="beside")
     inputs = [*tokens["encoder"], Named("global", globals_)]
     encoder = stack(config, style, "encoder", inputs, [], blocks=_staggered(config, style))
     outputs = [head(vocab, width, tied)] if kind == "seq2seq" else []
@@ -96,6 +99,8 @@ def _staggered(config: Config, style: Style) -> list[Block]:
             )
             mlp = dense(config, style, "encoder", n_global=n_global, globals_dropped=last, padded_to=length)
             name = "staggered" if staggered else "block"
-            known[staggered, last] = block(config, style, name, {"attention": attention, "mlp": mlp})
+            *parts, feed = block(config, style, name, {"attention": attention, "mlp": mlp}).sublayers
+            norm = replace(layernorm(config, width), n_global=n_global, globals_dropped=last)
+            known[staggered, last] = Block(name, (*parts, replace(feed, pre=norm)))
         order.append(known[staggered, last])
     return order

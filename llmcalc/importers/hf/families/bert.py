@@ -31,15 +31,19 @@ def bert(config: Config) -> Architecture:
 
 def roberta(config: Config) -> Architecture:
     """RoBERTa [liu2019] and its kin, whose positions begin behind the padding token's id, and skip padding."""
-    stack, padding = encoder(config), config.count("pad_token_id", 1)
+    return with_head(config, behind_padding(config, encoder(config)))
+
+
+def behind_padding(config: Config, stack: Stack) -> Stack:
+    """The stack with positions that begin behind the padding token's id, and that skip padding."""
+    padding = config.count("pad_token_id", 1)
 
     def placed(name: str, layer: Layer) -> Layer:
         if isinstance(layer, Embedding) and name == "position":
             return replace(layer, offset=padding + 1, padding_id=padding)
         return layer
 
-    inputs = tuple(Named(name, placed(name, layer)) for name, layer in stack.inputs)
-    return with_head(config, replace(stack, inputs=inputs))
+    return replace(stack, inputs=tuple(Named(name, placed(name, layer)) for name, layer in stack.inputs))
 
 
 def ernie(config: Config) -> Architecture:

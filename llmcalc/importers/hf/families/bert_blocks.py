@@ -66,7 +66,7 @@ def mobilebert(config: Config) -> Architecture:
         raise DescriptionError(f"normalization_type is {kind!r}; it is no_norm or layer_norm", where=config.where)
 
     def norm(size: int) -> Layer:
-        return Affine(size) if kind == "no_norm" else layernorm(config, size)
+        return Affine(size, scale_first=True) if kind == "no_norm" else layernorm(config, size)
 
     trigram = 3 if config.flag("trigram_input") else 1
     joined = Linear(trigram * narrow, width, unused=trigram == 1 and narrow == width)

@@ -82,6 +82,8 @@ def _attention(config: Config, rows: int | None, changes: dict[str, bool]) -> Di
         n_distances=(rows or 2 * reach) if relative else None,
         content_to_position="c2p" in looks,
         position_to_content="p2c" in looks,
+        max_distance=reach if relative and rows else None,
+        table_norm_eps=config.number("layer_norm_eps") or 1e-7,
         **changes,
     )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from ....core.architecture import Architecture, Named
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.conv import Conv
 from ....layers.embedding import Embedding
 from ....layers.ngram_attention import NgramAttention
+from ....layers.norm import Norm
 from ..config import Config
 from ..rules import TOKENS
 from .gpt import BIASED
@@ -59,7 +62,7 @@ PROPHETNET = Style(width="hidden_size", layers="num_{side}_layers", heads="num_{
 
 def prophetnet(config: Config) -> Architecture:
     """ProphetNet [qi2020]: a post-norm decoder that predicts the next n tokens, each by a stream of its own."""
-    config.ignore("relative_max_distance disable_ngram_loss eps num_encoder_layers num_encoder_attention_heads")
+    config.ignore("disable_ngram_loss eps num_encoder_layers num_encoder_attention_heads")
     crossed, kind = config.flag("add_cross_attention", True), class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("hidden_size")
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
@@ -68,20 +71,47 @@ def prophetnet(config: Config) -> Architecture:
         unused = Embedding(vocab, width, table="other", unused=True)
         inputs = [Named("unused", unused), Named("token", Embedding(vocab, width))]
     ngram = config.size("ngram")
-    inputs = [*inputs, Named("ngram", Embedding(ngram, width, table="other"))]
+    inputs = [*inputs, Named("ngram", Embedding(ngram, width, table="other", use="copies"))]
     outputs = [head(vocab, width, tied, streams=ngram)] if kind != "none" else []
     layers = _ngram_layers(config, ngram, crossed, unused=kind == "causal")
     repeated = block(config, PROPHETNET, "block", layers)
     blocks = [repeated] * config.size("num_decoder_layers")
-    decoder = stack(config, PROPHETNET, SIDES[1], inputs, outputs, blocks=blocks)
+    decoder = _behind_padding(config, stack(config, PROPHETNET, SIDES[1], inputs, outputs, blocks=blocks))
+    decoder = _streamed(decoder, 1 + ngram)
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))
-    return Architecture(config.model_type, (stack(config, PROPHETNET, SIDES[0], tokens["encoder"], []), decoder))
+    encoder = stack(config, PROPHETNET, SIDES[0], tokens["encoder"], [])
+    return Architecture(config.model_type, (_behind_padding(config, encoder), decoder))
+
+
+def _behind_padding(config: Config, found: Stack) -> Stack:
+    """The stack with positions that begin behind the padding token's id; the table has no more rows for that."""
+    offset = config.count("pad_token_id") + 1
+    inputs = (
+        Named(name, replace(layer, offset=offset))
+        if isinstance(layer, Embedding) and name == "position"
+        else Named(name, layer)
+        for name, layer in found.inputs
+    )
+    return replace(found, inputs=tuple(inputs))
+
+
+def _streamed(found: Stack, streams: int) -> Stack:
+    """The stack with norms that run on all copies of the tokens."""
+
+    def wide(layer: Layer | None) -> Layer | None:
+        return replace(layer, streams=streams) if isinstance(layer, Norm) else layer
+
+    inputs = tuple(Named(name, wide(layer) or layer) for name, layer in found.inputs)
+    (run,) = found.runs
+    parts = tuple(replace(part, after=wide(part.after)) for part in run.block.sublayers)
+    return replace(found, inputs=inputs, runs=(replace(run, block=replace(run.block, sublayers=parts)),))
 
 
 def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> dict[str, Layer]:
     width, heads, streams = config.size("hidden_size"), config.size("num_decoder_attention_heads"), 1 + ngram
-    layers: dict[str, Layer] = {"attention": NgramAttention(width, heads, ngram, config.size("num_buckets"))}
+    buckets = config.size("num_buckets"), config.size("relative_max_distance")
+    layers: dict[str, Layer] = {"attention": NgramAttention(width, heads, ngram, *buckets)}
     if crossed:
         cross = Attention(width, heads, causal=False, cross=True, streams=streams, unused=unused, **BIASED)
         layers["cross_attention"] = cross

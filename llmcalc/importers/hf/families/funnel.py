@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import DescriptionError, SizeError
 from ....layers.embedding import Embedding
@@ -18,7 +20,7 @@ BASE = "FunnelBaseModel"  # the encoder without the decoder
 
 def funnel(config: Config) -> Architecture:
     """Funnel Transformer [dai2020]."""
-    config.ignore("separate_cls num_hidden_layers num_blocks pooling_type initializer_std")
+    config.ignore("num_hidden_layers num_blocks initializer_std")
     width, vocab, kind = config.size("d_model"), config.size("vocab_size"), config.head() or "mlm"
     inputs = (
         Named("token", Embedding(vocab, width, share=None if kind == "pretraining" else shared_table(config))),
@@ -28,7 +30,11 @@ def funnel(config: Config) -> Architecture:
     runs = _blocks(config)
     decoder = config.size("num_decoder_layers")
     if config.class_name() != BASE:
-        runs += [Run(_layer(config, f"decoder.layers.{index}"), 1) for index in range(decoder)]
+        times = HALVED ** (len(_counts(config, "block_sizes")) - 1)
+        layers = [
+            _layer(config, f"decoder.layers.{index}", restores=None if index else times) for index in range(decoder)
+        ]
+        runs += [Run(layer, 1) for layer in layers]
     stack = Stack("encoder", width, inputs, tuple(runs), (), "encoder")
     if kind == "none":
         return finish(config, stack, [])
@@ -63,12 +69,15 @@ def _counts(config: Config, key: str) -> list[int]:
     return value
 
 
-def _layer(config: Config, name: str, merge: int = 1, pools: bool = False) -> Block:
+def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, restores: int | None = None) -> Block:
     width, norm = config.size("d_model"), layernorm(config, config.size("d_model"))
     kind = config.word("attention_type")
     if kind not in ("relative_shift", "factorized"):
         raise DescriptionError(f"attention_type is {kind!r}; it is relative_shift or factorized", where=config.where)
-    extra = not config.flag("truncate_seq") and config.flag("separate_cls")
+    apart, pooling = config.flag("separate_cls"), config.word("pooling_type")
+    if pooling not in FunnelAttention.CHOICES["pooling"]:
+        raise DescriptionError(f"pooling_type is {pooling!r}; it is mean or max", where=config.where)
+    extra = apart and not config.flag("truncate_seq")
     attention = FunnelAttention(
         width,
         config.size("n_head"),
@@ -78,6 +87,10 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False) -> Bl
         not config.flag("pool_q_only"),
         extra,
         kind == "factorized",
+        apart,
+        pooling,
+        restores,
     )
     mlp = Mlp(width, config.size("d_inner"), config.activation(), bias=True, merge=merge, merge_extra=extra)
+    norm = replace(norm, merge=merge, merge_extra=extra)
     return Block(name, (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True)))

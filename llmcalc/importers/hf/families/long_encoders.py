@@ -16,7 +16,7 @@ from ....layers.nystrom_attention import NystromAttention
 from ....layers.sparse_attention import SparseAttention
 from ..config import Config
 from ..rules import grouped
-from .bert import bert_attention, bert_mlp, block, encoder, finish, is_decoder, with_head
+from .bert import behind_padding, bert_attention, bert_mlp, block, encoder, finish, is_decoder, with_head
 
 OFFSET = 2  # rows before the first position
 
@@ -87,7 +87,7 @@ def longformer(config: Config) -> Architecture:
         attention = LocalAttention(width, heads, window, longest)
         known[window] = known.get(window) or block(config, attention, mlp)
     stack = replace(encoder(config, mlp=mlp), runs=grouped(known[window] for window in windows))
-    return with_head(config, stack, activation="gelu")
+    return with_head(config, behind_padding(config, stack), activation="gelu")
 
 
 def big_bird(config: Config) -> Architecture:

@@ -80,6 +80,9 @@ def longt5(config: Config) -> Architecture:
         positions="relative",
         n_buckets=config.size("relative_attention_num_buckets"),
         summary=summary if kind == "transient-global" else None,
+        max_distance=config.size("relative_attention_max_distance", 128),
+        scale=1.0,
+        norm_eps=config.number("layer_norm_epsilon") or 1e-6,
     )
     mlp = _mlp(config)
     name = "attention" if kind == "local" else "global_attention"

@@ -24,10 +24,10 @@ def xlnet(config: Config) -> Architecture:
     kind = config.word("attn_type")
     if kind not in ("bi", "uni"):
         raise DescriptionError(f"attn_type is {kind!r}; it is bi or uni", where=config.where)
-    config.ignore("bi_data clamp_len same_length reuse_len use_mems_eval use_mems_train untie_r start_n_top end_n_top")
+    config.ignore("bi_data same_length reuse_len use_mems_eval use_mems_train untie_r start_n_top end_n_top")
     config.ignore("summary_last_dropout")
     memory = config.count("mem_len") or None
-    attention = RelativeAttention(width, heads, kind == "uni", memory, SEGMENT_PAIRS)
+    attention = RelativeAttention(width, heads, kind == "uni", memory, SEGMENT_PAIRS, _clamped(config))
     mlp = Mlp(width, config.size("d_inner"), config.activation("ff_activation"), bias=True)
     norm = layernorm(config, width)
     parts = (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True))
@@ -35,6 +35,12 @@ def xlnet(config: Config) -> Architecture:
     masked = Named("masked", Embedding(1, width, table="other", unused=True))
     runs = repeated(Block("block", parts), config.size("n_layer"))
     return _headed(config, Stack("decoder", width, (token, masked), runs, ()))
+
+
+def _clamped(config: Config) -> int | None:
+    """Where distances end; nothing or a number that is not positive: nowhere."""
+    bound = config.get("clamp_len")
+    return bound if type(bound) is int and bound > 0 else None
 
 
 def xlm(config: Config) -> Architecture:

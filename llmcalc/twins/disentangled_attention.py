@@ -1,0 +1,85 @@
+"""Disentangled attention [he2020, Section 3.1]: what a token is and how far away it stands are scored apart."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from .functions import layernorm
+from .heads import join, mix, output, project, projections, scores
+from .step import State, Step
+from .weights import Array, Weight, Weights, table
+
+TABLE, NORM, NORM_B = ".relative_table", ".relative_table_norm", ".relative_table_norm_b"  # one for all layers
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Projections of contents; the table of distances, with a norm; projections of distances, if not the same."""
+    d, h = layer.d_model, layer.n_heads
+    e = d // h
+    found = [*projections("qkv", d, h, e, bias="qkv" if layer.k_bias else "qv"), *output(d, h, e)]
+    if not layer.n_distances:
+        return found
+    found.append(table("table", layer.n_distances, d, share=TABLE))
+    if layer.table_norm:
+        found.append(table("table_norm", d, share=NORM)._replace(mean=1.0))
+        found.append(table("table_norm_b", d, share=NORM_B))
+    if not layer.shared_projections and layer.content_to_position:
+        found += projections(["rk"], d, h, e, bias=["rk"] if layer.position_k_bias else [])
+    if not layer.shared_projections and layer.position_to_content:
+        found += projections(["rq"], d, h, e)
+    return found
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``softmax((q kᵀ + q rkᵀ + k rqᵀ) · scale) v · wo``, where ``rk`` and ``rq`` belong to a distance."""
+    step.must_be_whole(layer.kind())
+    q, k, v = (project(w, name, x) for name in "qkv")
+    met = scores(q, k)
+    if layer.n_distances:
+        rows, row = _distances(layer, w, step)
+        keys, queries = ("k", "q") if layer.shared_projections else ("rk", "rq")
+        if layer.content_to_position:
+            met = met + _met_at_distance(q, project(w, keys, rows), row)
+        if layer.position_to_content:
+            met = met + np.transpose(_met_at_distance(k, project(w, queries, rows), row.T), (0, 1, 3, 2))
+    return join(w, mix(met * _scale(layer), v))
+
+
+def _met_at_distance(x: Array, distances: Array, row: Array) -> Array:
+    """Queries or keys ``x`` [b n h e] with those of all distances [1 r h e], of which each pair takes its ``row``."""
+    met = einsum("bnhe,rhe->bhnr", x, distances[0])
+    return met[:, :, np.arange(x.shape[1])[:, None], row]
+
+
+def _distances(layer: Any, w: Weights, step: Step) -> tuple[Array, Array]:
+    """The rows of distances that are looked at [1 r d], and which of them belongs to a query and a key [q k]."""
+    rows, reach = w.table, layer.n_distances // 2
+    if layer.table_norm:
+        rows = layernorm(rows, layer.table_norm_eps, w.table_norm, w.table_norm_b)
+    if layer.distances_grow:
+        longest = min(reach, step.ids.shape[1])
+        rows, reach = rows[reach - longest : reach + longest], longest
+    ahead = step.positions[:, None] - step.positions
+    if layer.max_distance:
+        ahead = _bucket(ahead, reach, layer.max_distance)
+    return rows[None], np.clip(ahead + reach, 0, 2 * reach - 1)
+
+
+def _bucket(distance: Array, buckets: int, farthest: int) -> Array:
+    """Near distances as they are; from half of the buckets on, those to each side share by their logarithm."""
+    near = buckets // 2
+    size = np.abs(distance)
+    share = np.log(np.maximum(size, 1) / near) / math.log((farthest - 1) / near)
+    shared = near + np.ceil(share * (near - 1))
+    return np.where(size <= near, distance, np.sign(distance) * shared).astype(int)
+
+
+def _scale(layer: Any) -> float:
+    """One over the root of a head's width, times the kinds of scores that are added."""
+    kinds = 1 + layer.content_to_position + layer.position_to_content
+    usual = 1 / math.sqrt(kinds * (layer.d_model // layer.n_heads))
+    return usual if layer.scale is None else float(layer.scale)
