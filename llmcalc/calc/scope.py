@@ -62,7 +62,7 @@ class Scope:
     def save(self, equation: Equation, out: str, fused: bool) -> None:
         """Keep what the derivative of an equation needs; a fused kernel keeps nothing between its ends."""
         if equation.function is None:
-            if not self.frozen(equation):
+            if not (self.frozen(equation) or self.by_table(equation)):
                 for operand in equation.operands:
                     if not (fused and operand.name in self.inside):
                         self.save_operand(operand, equation)
@@ -77,6 +77,11 @@ class Scope:
         words = (function.torch if torch and function.torch is not None else function.saves).split()
         for number, word in enumerate(words):
             self.save_word(word, number, equation, out)
+
+    def by_table(self, equation: Equation) -> bool:
+        """Whether a contraction is with a table of positions, which is all that its derivative needs."""
+        made = self.identity.keys() | self.weights.keys() | self.of_weights
+        return "constant" in equation.tags and any(operand.name not in made for operand in equation.operands)
 
     def frozen(self, equation: Equation) -> bool:
         """Whether a contraction is with a weight that is not trained; an adapter keeps its input and inner vector."""

@@ -30,6 +30,18 @@ def _slid(u: Array, taps: Array, past: Array) -> Array:
     return flat.reshape(u.shape)
 
 
+@operation
+def filtered(x: Array, taps: Array) -> Array:
+    """Each head of ``x`` [b q h e] filtered along the tokens to both sides, by its own taps [h k]."""
+    return einsum("bqhek,hk->bqhe", around(x, taps.shape[-1]), taps)
+
+
+@operation
+def mixed_around(x: Array, taps: Array) -> Array:
+    """Likewise, by taps that each token has of its own [b q h k]."""
+    return einsum("bqhek,bqhk->bqhe", around(x, taps.shape[-1]), taps)
+
+
 def around(x: Array, width: int) -> Array:
     """The ``width`` tokens around each token of ``x`` [b q ...], itself in the middle [b q ... k]; zeros beyond."""
     b, q, *channels = x.shape

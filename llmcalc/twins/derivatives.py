@@ -43,6 +43,17 @@ def softmax(x: Array, sink: Array | None = None) -> Result:
     return Result(y, [Way(lambda g: y * (g - np.sum(g * y, axis=-1, keepdims=True)), (y,)), Way(to_sink, (y,))])
 
 
+def collision(x: Array, bits: int) -> Result:
+    """From the result."""
+    y = functions.collision(x, bits)
+
+    def back(g: Array) -> Array:
+        kept = y ** (1 / bits)  # that one plane does not part them
+        return g * bits * y / kept / (np.pi * np.sin(np.pi * (1 - kept)))
+
+    return Result(y, [Way(back, (y,)), Way(lambda g: g)])
+
+
 def log_softmax(x: Array) -> Result:
     """From the result."""
     y = functions.log_softmax(x)
@@ -87,5 +98,5 @@ def _shape(array: Array) -> tuple[int, ...]:
 
 
 RULES: dict[str, Callable[..., Result]] = {
-    rule.__name__: rule for rule in (sigmoid, relu, softcap, softmax, log_softmax, rmsnorm, layernorm)
+    rule.__name__: rule for rule in (sigmoid, relu, softcap, softmax, collision, log_softmax, rmsnorm, layernorm)
 }

@@ -151,6 +151,12 @@ def softcap(x: Array, bound: float) -> Array:
     return bound * np.tanh(x / bound)
 
 
+@operation
+def collision(cosine: Array, bits: int) -> Array:
+    """``(1 - arccos(x) / π)^bits``: the chance that none of so many random planes parts two vectors [zeng2021]."""
+    return (1.0 - np.arccos(cosine) / math.pi) ** bits
+
+
 def plus(x: Array, bias: Array | None) -> Array:
     """``x + bias``, where there is one."""
     return x if bias is None else x + bias

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
+from . import delta_rule
 from .convolution import causal_convolution
 from .functions import l2norm, operation, rmsnorm, sigmoid, silu, softplus
 from .step import State, Step
@@ -34,7 +35,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     beta = 2.0 * beta if layer.negative_eigenvalues else beta
     a = softplus(einsum("bqd,dh->bqh", x, w.wa) + w.dt_b)
     rule = recurrence if step.decode else in_chunks
-    o, after = rule(l2norm(q), l2norm(k), v, beta, a, -np.exp(w.A_log), start(k, v, state), layer.chunk)
+    o, after = rule(l2norm(q), l2norm(k), v, beta, a, -np.exp(w.A_log), delta_rule.start(k, v, state), layer.chunk)
     if state is not None:
         state["S"] = after
     return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * silu(z), w.wo)
@@ -49,14 +50,7 @@ def recurrence(
 ) -> tuple[Array, Array]:
     """Token after token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v], from the state ``S``; and the last."""
     q, k, decay = _inputs(q, k, v, a, rate)
-    outputs = []
-    for t in range(q.shape[1]):
-        S = S * np.exp(decay[:, t])[..., None, None]
-        held = np.sum(S * k[:, t, :, :, None], axis=2)  # what the key reads
-        written = (v[:, t] - held) * beta[:, t, :, None]
-        S = S + k[:, t, :, :, None] * written[:, :, None, :]
-        outputs.append(np.sum(S * q[:, t, :, :, None], axis=2))
-    return np.stack(outputs, axis=1), S
+    return delta_rule.recurrence(q, k, v, beta, decay, S)
 
 
 @operation
@@ -65,30 +59,24 @@ def in_chunks(
 ) -> tuple[Array, Array]:
     """The same in chunks [yang2024, Section 3.3]: the writes of a chunk are solved for at once."""
     q, k, decay = _inputs(q, k, v, a, rate)
-    S = S + 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]  # so that a gradient reaches it, as behind a text
-    outputs = []
-    for first in range(0, q.shape[1], chunk):
-        here = slice(first, first + chunk)
-        o, S = _chunk(q[:, here], k[:, here], v[:, here], beta[:, here, :, None], decay[:, here], S)
-        outputs.append(o)
-    return np.concatenate(outputs, axis=1), S
+    return delta_rule.in_chunks(_chunk, chunk, q, k, v, beta, decay, S)
 
 
 def _inputs(q: Array, k: Array, v: Array, a: Array, rate: Array) -> tuple[Array, Array, Array]:
     """Queries, scaled, and keys of each value head [b q h k], and the logarithm of the decay α."""
     served = v.shape[2] // k.shape[2]
-    return np.repeat(q / math.sqrt(q.shape[-1]), served, axis=2), np.repeat(k, served, axis=2), rate * a
+    return np.repeat(q / math.sqrt(q.shape[-1]), served, axis=2), np.repeat(k, served, axis=2), (rate * a)[..., None]
 
 
 def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
     """One chunk's outputs, and the state behind it."""
-    total = np.cumsum(decay, axis=1)  # [b z h]
+    total = np.cumsum(decay[..., 0], axis=1)  # [b z h]
     by_head = np.transpose(total, (0, 2, 1))
     seen = np.tri(total.shape[1], dtype=bool)
     between = np.exp(np.where(seen, by_head[..., :, None] - by_head[..., None, :], -np.inf))  # [b h q k]
     kb = k * beta
     earlier = einsum("bqhe,bkhe->bhqk", kb, k) * between
-    T = inverse(earlier)
+    T = delta_rule.inverse(earlier)
     since = np.exp(total)[..., None]
     writes = einsum("bhqk,bkhv->bqhv", T, v * beta)
     reads = einsum("bhqk,bkhe->bqhe", T, kb * since)
@@ -97,20 +85,3 @@ def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) ->
     o = einsum("bqhe,bhev->bqhv", q * since, S) + einsum("bhqk,bkhv->bqhv", within, new)
     until = np.exp(total[:, -1:] - total)[..., None]
     return o, S * np.exp(total[:, -1])[..., None, None] + einsum("bkhe,bkhv->bhev", k * until, new)
-
-
-def inverse(earlier: Array) -> Array:
-    """``(1 + L)⁻¹`` for the part L of ``earlier`` [b h z z] below the diagonal, row after row."""
-    size = earlier.shape[-1]
-    rows: list[Array] = []
-    for row in range(size):
-        found = np.broadcast_to(np.eye(size)[row], (*earlier.shape[:2], size))
-        if rows:
-            found = found - np.sum(earlier[:, :, row, :row, None] * np.stack(rows, axis=2), axis=2)
-        rows.append(found)
-    return np.stack(rows, axis=2)
-
-
-def start(k: Array, v: Array, state: State | None) -> Array:
-    """The state before the first token [b h k v]: zeros, if there is no text before it."""
-    return state["S"] if state and "S" in state else np.zeros((k.shape[0], v.shape[2], k.shape[3], v.shape[3]))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy import einsum
 
-from .functions import l2norm
+from .functions import collision, l2norm, operation
 from .heads import filtering, join, plus_filtered, project, scores
 from .step import State, Step
 from .weights import Array, Weight, Weights
@@ -26,30 +25,26 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``(normalise(Σ chance(q, k) v) + conv(v)) wo``: the chance itself, or as often as samples of hashes collide."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
-    mixed = l2norm(_expected(layer, q, k, v) if layer.expected else _sampled(layer, q, k, v), TINY)
+    mixed = l2norm(_expected(layer, q, k, v) if layer.expected else _sampled(q, k, v, layer.n_hashes, layer.bits), TINY)
     return join(w, plus_filtered(layer, w, mixed, v))
 
 
 def _expected(layer: Any, q: Array, k: Array, v: Array) -> Array:
-    return einsum("bhqk,bkhe->bqhe", _chance(layer, scores(l2norm(q, TINY), l2norm(k, TINY))), v)
+    return einsum("bhqk,bkhe->bqhe", collision(scores(l2norm(q, TINY), l2norm(k, TINY)), layer.bits), v)
 
 
-def _chance(layer: Any, cosine: Array) -> Array:
-    """A random plane parts two vectors as often as their angle has it; this is that no plane of a hash does."""
-    return (1 - np.arccos(cosine) / math.pi) ** layer.bits
-
-
-def _sampled(layer: Any, q: Array, k: Array, v: Array) -> Array:
+@operation
+def _sampled(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
     """The mean over hashes of the values whose keys share the query's bucket.
 
     No gradient flows through a hash: queries and keys get that of the chance, which adds nothing here.
     """
-    planes = np.random.default_rng(SEED).standard_normal((*q.shape[2:], layer.n_hashes, layer.bits))
+    planes = np.random.default_rng(SEED).standard_normal((*q.shape[2:], hashes, bits))
     q_code, k_code = (_buckets(x, planes) for x in (q, k))
     share = np.mean(q_code[:, :, None] == k_code[:, None], axis=-1)  # [b q k h]
     cosine = np.sum(l2norm(q, TINY)[:, :, None] * l2norm(k, TINY)[:, None], axis=-1)
-    chance = _chance(layer, cosine)
-    return np.sum((share + (chance - np.asarray(chance)))[..., None] * v[:, None], axis=2)
+    slope = collision(cosine, bits)
+    return np.sum((share + (slope - np.asarray(slope)))[..., None] * v[:, None], axis=2)
 
 
 def _buckets(x: Array, planes: Array) -> Array:

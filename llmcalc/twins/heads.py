@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .convolution import around
+from .convolution import filtered
 from .functions import plus, softmax
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -57,4 +57,4 @@ def filtering(layer: Any) -> list[Weight]:
 
 def plus_filtered(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:
     """``mixed + conv(v)`` along the tokens, if there is such a filter."""
-    return mixed + einsum("bqhek,hk->bqhe", around(v, layer.d_conv), w.conv) if layer.d_conv else mixed
+    return mixed + filtered(v, w.conv) if layer.d_conv else mixed

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
+from . import delta_rule
 from .convolution import causal_convolution
 from .functions import l2norm, operation, rmsnorm, sigmoid, silu, softplus
-from .gated_delta_net import inverse, start
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -31,7 +31,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q, k, v = (_convolved(w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
     rule = recurrence if step.decode else in_chunks
-    o, after = rule(l2norm(q), l2norm(k), v, beta, *_decay(layer, w, x), start(k, v, state), layer.chunk)
+    o, after = rule(l2norm(q), l2norm(k), v, beta, *_decay(layer, w, x), delta_rule.start(k, v, state), layer.chunk)
     if state is not None:
         state["S"] = after
     return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * sigmoid(_gate(w, "z", x)), w.wo)
@@ -57,15 +57,7 @@ def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
     """Token after token, for ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h v], from the state ``S``; and the last."""
-    q, decay = q / math.sqrt(q.shape[-1]), rate * a
-    outputs = []
-    for t in range(q.shape[1]):
-        S = S * np.exp(decay[:, t])[..., None]
-        held = np.sum(S * k[:, t, :, :, None], axis=2)
-        written = (v[:, t] - held) * beta[:, t, :, None]
-        S = S + k[:, t, :, :, None] * written[:, :, None, :]
-        outputs.append(np.sum(S * q[:, t, :, :, None], axis=2))
-    return np.stack(outputs, axis=1), S
+    return delta_rule.recurrence(q / math.sqrt(q.shape[-1]), k, v, beta, rate * a, S)
 
 
 @operation
@@ -73,14 +65,7 @@ def in_chunks(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
     """The same in chunks: decays since the chunk's border go into queries and keys, so that products see them."""
-    q, decay = q / math.sqrt(q.shape[-1]), rate * a
-    S = S + 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]  # so that a gradient reaches it, as behind a text
-    outputs = []
-    for first in range(0, q.shape[1], chunk):
-        here = slice(first, first + chunk)
-        o, S = _chunk(q[:, here], k[:, here], v[:, here], beta[:, here, :, None], decay[:, here], S)
-        outputs.append(o)
-    return np.concatenate(outputs, axis=1), S
+    return delta_rule.in_chunks(_chunk, chunk, q / math.sqrt(q.shape[-1]), k, v, beta, rate * a, S)
 
 
 def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
@@ -89,7 +74,7 @@ def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) ->
     since, back = np.exp(total), np.exp(-total)
     seen = np.tri(total.shape[1])
     kb = k * beta * since
-    T = inverse(einsum("bqhe,bkhe->bhqk", kb, k * back))
+    T = delta_rule.inverse(einsum("bqhe,bkhe->bhqk", kb, k * back))
     new = einsum("bhqk,bkhv->bqhv", T, v * beta)
     new = new - einsum("bqhe,bhev->bqhv", einsum("bhqk,bkhe->bqhe", T, kb), S)
     within = einsum("bqhe,bkhe->bhqk", q * since, k * back) * seen

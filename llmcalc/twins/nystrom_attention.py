@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import softmax
+from .functions import operation, softmax
 from .heads import filtering, join, mix, plus_filtered, project, scores
 from .step import State, Step
 from .weights import Array, Weight, Weights
@@ -53,12 +53,16 @@ def _inverse(a: Array) -> Array:
 
     What it begins with is scaled by the largest column sum of all heads and texts together, as published.
     """
-    one = np.eye(a.shape[-1])
-    z = np.transpose(a, (0, 1, 3, 2)) / np.max(np.sum(a, axis=-2))
+    one, z = np.eye(a.shape[-1]), _first(a)
     for _ in range(STEPS):
         az = _times(a, z)
         z = 0.25 * _times(z, 13 * one - _times(az, 15 * one - _times(az, 7 * one - az)))
     return z
+
+
+@operation
+def _first(a: Array) -> Array:
+    return np.transpose(a, (0, 1, 3, 2)) / np.max(np.sum(a, axis=-2))
 
 
 def _times(a: Array, b: Array) -> Array:
