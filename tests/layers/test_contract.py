@@ -161,6 +161,9 @@ ELSEWHERE = {  # results that something without an equation of its own changes b
     ("latent_attention", "a"): "what is attended to has a width of its own",
     ("nystrom_attention", "ql"): "means over pieces of the text",
     ("nystrom_attention", "kl"): "means over pieces of the text",
+    ("ngram_attention", "q"): "tokens of all streams one behind the other, then each stream for itself",
+    ("ngram_attention", "k"): "tokens of all streams one behind the other, then each stream for itself",
+    ("ngram_attention", "v"): "tokens of all streams one behind the other, then each stream for itself",
 }
 NOT_A_STREAM = {
     "altup": "several streams",
@@ -175,8 +178,8 @@ NOT_A_STREAM = {
 
 
 def width_of(axes: tuple[str, ...], declaration: Declaration) -> int:
-    """The numbers of a tensor for each token or pair of tokens; ``gt`` are tokens too, global ones."""
-    return prod(length for axis in axes if isinstance(length := declaration.axes.get(axis), int) and axis != "gt")
+    """The numbers of a tensor for each token or pair of tokens; ``gt`` and ``gk`` are tokens too, global ones."""
+    return prod(length for axis in axes if isinstance(length := declaration.axes.get(axis), int) and axis not in ("gt", "gk"))
 
 
 @every_kind
