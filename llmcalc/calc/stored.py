@@ -44,7 +44,7 @@ def placed(result: Params) -> Iterator[tuple[Row, int | None]]:
             stored = 1 if run.shared else run.count
             for number in range(first, first + stored):
                 yield from ((row, number) for row in rows if number == first or row.copies > 1)
-            first += stored
+            first += stored if rows else 0  # a run of blocks that are stored elsewhere has no numbers
         yield from ((row, None) for row in own if row.entry.run is None and row.entry.section == "outputs")
 
 

@@ -75,8 +75,8 @@ class Attention(Layer):
         v_norm: a norm without a weight on each value head.
         o_norm: an RMSNorm over all heads before the output projection (BitNet).
         implemented_cache: where an implementation keeps more than it needs: ``compact`` (it does not), ``all_tokens``
-            also behind the window, which is only a mask (GPT-Neo), or ``query_heads`` copies of each key and value
-            (Falcon).
+            also behind the window, which is only a mask (GPT-Neo), ``query_heads`` copies of each key and value
+            (Falcon), or ``none``: the cache is that of a later run of the same layer (Dory).
         logit_softcap: scores are squashed to this bound (Gemma-2).
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         softmax_in_fp32: the implementation computes the softmax in fp32 and converts it; costs memory alone.
@@ -155,7 +155,7 @@ class Attention(Layer):
         "positions": ("none", "rope", "alibi", "relative", "projected"),
         "gate_bias": ("none", "value", "head"),
         "gate_function": ("sigmoid", "softplus"),
-        "implemented_cache": ("compact", "all_tokens", "query_heads"),
+        "implemented_cache": ("compact", "all_tokens", "query_heads", "none"),
     }
 
     def __post_init__(self) -> None:
@@ -294,13 +294,7 @@ class Attention(Layer):
         bias = {"relative": "relative_bias", "alibi": "position_bias"}.get(self.positions)
         lines += [f"s[b h q {keys}] = add(s, {bias}) | core"] if bias else []
         scores = "s, sinks" if self.sinks else "s"
-        if self.softmax_in_fp32:
-            lines += [
-                f"f[b h q {keys}] = softmax_fp32({scores}) | core torch",
-                f"p[b h q {keys}] = cast(f) | core torch",
-            ]
-        lines += [f"p[b h q {keys}] = softmax({scores}) | core{' model' if self.softmax_in_fp32 else ''}"]
-        lines += [f"p[b h q {keys}] = dropout(p) | core dropout"]
+        lines += self._softmax(keys, scores)
         lines += [f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core"]
         lines += ["statistics[b h q] = log_sum_exp(o) | flash"]
         if self.causal and not self.cross:  # given a mask, torch's fused attention keeps it in the compute format
@@ -312,6 +306,14 @@ class Attention(Layer):
                 "o[b q h v] = pp[b h q pre] prefix_v[pre g v] | g:h",
             ]
         return lines
+
+    def _softmax(self, keys: str, scores: str) -> list[str]:
+        lines = []
+        if self.softmax_in_fp32:
+            lines += [f"f[b h q {keys}] = softmax_fp32({scores}) | core torch"]
+            lines += [f"p[b h q {keys}] = cast(f) | core torch"]
+        lines += [f"p[b h q {keys}] = softmax({scores}) | core{' model' if self.softmax_in_fp32 else ''}"]
+        return [*lines, f"p[b h q {keys}] = dropout(p) | core dropout"]
 
     def _output(self) -> list[str]:
         lines = []
@@ -358,7 +360,7 @@ class Attention(Layer):
 
     def _cache(self, declaration: Declaration) -> None:
         kept = "s" if self.cross else "t"
-        if (self.causal or self.cross) and not self.kv_reused:
+        if (self.causal or self.cross) and not self.kv_reused and self.implemented_cache != "none":
             copied = self.implemented_cache == "query_heads"
             for heads, tags in (("g", ("model",)), ("h", ("torch",))) if copied else (("g", ()),):
                 declaration.state(f"k[b {kept} {heads} e]", "kv", *tags)
@@ -373,3 +375,6 @@ class Attention(Layer):
             )
         elif self.window:
             declaration.mask = f"local:{self.window}"
+
+
+FIELDS = (Attention.__doc__ or "").partition("over heads.")[2].strip()  # for kinds that add to it

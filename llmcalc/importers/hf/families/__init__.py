@@ -247,6 +247,12 @@ gemma4_unified_text gemma4.gemma4       gemma4_text
 gemma4_assistant  gemma4_assistant.assistant
 gemma4_unified_assistant gemma4_assistant.assistant gemma4_assistant
 gemma3n_text      gemma3n.gemma3n
+diffllama         llama_far.diffllama
+doge              llama_far.doge
+mllama_text_model llama_far.mllama
+apertus1p5_text   llama_far.apertus_text apertus
+dory              looped.dory
+hrm_text          looped.hrm_text
 """
 
 

@@ -1,0 +1,98 @@
+"""Decoders that are LLaMA but for their attention: differences of softmaxes, masks from values, images to look at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Branch, Sublayer
+from ....core.errors import DescriptionError
+from ....core.record import fields
+from ....layers.attention import Attention
+from ....layers.differential_attention import DifferentialAttention
+from ....layers.dynamic_attention import DynamicAttention
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....layers.peer import Peer
+from ....layers.scale import Scale
+from ..config import Config
+from ..decoder import decoder
+from ..rules import causal_lm, chosen, glu, repeated, rmsnorm, rope_attention, sublayer, window
+from .llama_kin import apertus
+
+IMAGE_TOKENS = 8  # rows of Llama 3.2's table that its head lacks
+CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of its 11B model that look at images
+
+
+def diffllama(config: Config) -> Architecture:
+    """DiffLLaMA: differential attention [ye2024]."""
+    config.ignore("lambda_std_dev")
+    return decoder(config, attention=_as(DifferentialAttention, rope_attention(config)))
+
+
+def doge(config: Config) -> Architecture:
+    """Doge: a mask that is computed from values, scaled residuals, and perhaps experts of one neuron beside the rest."""
+    config.ignore("keep_window_size")
+    width, bias = config.size("hidden_size"), config.flag("mlp_bias")
+    norm, scale = rmsnorm(config, width), Scale(width, "residual")
+    attention = _as(DynamicAttention, rope_attention(config, qk_norm="head", window=window(config)))
+    feeds = [Branch("mlp", glu(config, bias=bias))]
+    if config.flag("is_moe"):
+        n_experts, top_k = config.size("num_experts"), config.size("num_experts_per_tok")
+        renormalise = config.flag("norm_topk_prob")
+        feeds.append(Branch("peer", Peer(width, n_experts, top_k, config.activation(), renormalise)))
+    config.ignore("num_experts num_experts_per_tok norm_topk_prob")
+    parts = (sublayer("attention", attention, pre=norm, after=scale), Sublayer("mlp", tuple(feeds), norm, after=scale))
+    return causal_lm(config, repeated(Block("block", parts), config.size("num_hidden_layers")), norm)
+
+
+def mllama(config: Config) -> Architecture:
+    """Llama 3.2 Vision's language model: some layers look at an image, and are left out without one."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    config.ignore("pad_token_id")
+    crossed = CROSSED if config.get("cross_attention_layers") is None else config.indices("cross_attention_layers")
+    norm, own, mlp = rmsnorm(config, width), rope_attention(config, bias=False), glu(config)
+    idle, gate = replace(norm, unused=True), Scale(width, lone=True, function="tanh", unused=True)
+    cross = Attention(
+        width, own.n_heads, own.n_kv_heads, own.d_head, qk_norm="head", causal=False, cross=True, unused=True
+    )
+    looking = [sublayer("cross_attention", cross, pre=idle, post=gate)]
+    looking += [sublayer("mlp", replace(mlp, unused=True), pre=idle, post=gate)]
+    blocks = {
+        "block": Block("block", (sublayer("attention", own, pre=norm), sublayer("mlp", mlp, pre=norm))),
+        "image": Block("image", tuple(looking)),
+    }
+    order = ["image" if index in crossed else "block" for index in range(layers)]
+    config.flag("tie_word_embeddings")
+    head = Head(config.size("vocab_size"), width)
+    return _seen(causal_lm(config, chosen(blocks, order), norm, head=head, tied=False))
+
+
+def _seen(architecture: Architecture) -> Architecture:
+    """The token table with rows for images, and a note of what is not run."""
+    stack = architecture.main
+    token = stack.inputs[0]
+    wider = token._replace(layer=replace(token.layer, rows=token.layer.rows + IMAGE_TOKENS))  # type: ignore[attr-defined, call-arg]
+    note = "layers that look at an image are counted, but not run: the tokens are text alone"
+    stacks = (replace(stack, inputs=(wider, *stack.inputs[1:])),)
+    return replace(architecture, stacks=stacks, notes=(*architecture.notes, note))
+
+
+def apertus_text(config: Config) -> Architecture:
+    """Apertus 1.5's language model: a head that may lack the rows of images and sounds."""
+    architecture, rows = apertus(config), config.optional_size("output_vocab_size")
+    vocab = config.size("vocab_size")
+    if rows is None or rows == vocab or config.head() == "none":
+        return architecture
+    if rows > vocab or config.flag("tie_word_embeddings"):
+        raise DescriptionError(
+            f"output_vocab_size ({rows}) goes with a head of its own, of at most {vocab} rows", where=config.where
+        )
+    stack = architecture.main
+    head = stack.outputs[-1]
+    return replace(architecture, stacks=(replace(stack, outputs=(*stack.outputs[:-1], head._replace(layer=replace(head.layer, vocab=rows)))),))  # type: ignore[call-arg]
+
+
+def _as(kind: type[Attention], layer: Attention) -> Attention:
+    """A layer as one of a kind that adds to its own."""
+    return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)})
