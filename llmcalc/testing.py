@@ -35,7 +35,7 @@ from .core.workload import ATTENTION, LOGITS, MODES, Workload
 PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for divisor in range(2, number)))
 WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # what many numbers of heads divide
 VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
-NOT_IN_BLOCKS = frozenset({"embedding", "head", "linear", "conv", "norm", "affine", "prefix"})
+NOT_IN_BLOCKS = frozenset({"embedding", "head", "linear", "conv", "norm", "affine", "scale", "prefix"})
 _MOST_BLOCKS, _MOST_RUNS, _MOST_TOKENS, _MOST_RANKS = 3, 3, 64, 4
 _MOST_REPAIRS = 8
 NOTHING: Mapping[str, Any] = {}

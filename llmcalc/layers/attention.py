@@ -6,7 +6,7 @@ Multi-head, grouped-query and multi-query attention [shazeer2019, ainslie2023], 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
@@ -377,4 +377,12 @@ class Attention(Layer):
             declaration.mask = f"local:{self.window}"
 
 
-FIELDS = (Attention.__doc__ or "").partition("over heads.")[2].strip()  # for kinds that add to it
+Kind = TypeVar("Kind", bound=type[Attention])
+
+
+def with_its_fields(kind: Kind) -> Kind:
+    """A kind that adds to attention, with attention's fields described in its own docstring."""
+    kind.__doc__ = (
+        f"{(kind.__doc__ or '').strip()}\n\n    {(Attention.__doc__ or '').partition('over heads.')[2].strip()}"
+    )
+    return kind

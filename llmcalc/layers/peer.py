@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isqrt
+from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
@@ -29,7 +30,7 @@ class Peer(Layer):
     activation: str = "silu"
     renormalise: bool = False
 
-    CHOICES = {"activation": ACTIVATIONS}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def __post_init__(self) -> None:
         self.check()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from ..core.declaration import Declaration
 from ..core.record import record
-from .attention import FIELDS, Attention
+from .attention import Attention, with_its_fields
 
 
+@with_its_fields
 @record
 class SphereAttention(Attention):
-    __doc__ = f"""Attention with a learned scale on each query channel and gate, and a result of length 1.
-
-    {FIELDS}"""
+    """Attention with a learned scale on each query channel and gate, and a result of length 1."""
 
     def _tensors(self, declaration: Declaration) -> None:
         Attention._tensors(self, declaration)

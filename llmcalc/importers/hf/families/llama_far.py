@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ....core.architecture import Architecture, Block, Branch, Sublayer
+from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError
 from ....core.record import fields
 from ....layers.attention import Attention
 from ....layers.differential_attention import DifferentialAttention
 from ....layers.dynamic_attention import DynamicAttention
+from ....layers.embedding import Embedding
 from ....layers.head import Head
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
 from ....layers.peer import Peer
 from ....layers.scale import Scale
 from ..config import Config
 from ..decoder import decoder
-from ..rules import causal_lm, chosen, glu, repeated, rmsnorm, rope_attention, sublayer, window
+from ..rules import TOKENS, causal_lm, chosen, glu, repeated, rmsnorm, rope_attention, sublayer, window
 from .llama_kin import apertus
 
 IMAGE_TOKENS = 8  # rows of Llama 3.2's table that its head lacks
@@ -31,7 +30,7 @@ def diffllama(config: Config) -> Architecture:
 
 
 def doge(config: Config) -> Architecture:
-    """Doge: a mask that is computed from values, scaled residuals, and perhaps experts of one neuron beside the rest."""
+    """Doge: a mask that is computed from values, scaled residuals, and perhaps experts of one neuron each."""
     config.ignore("keep_window_size")
     width, bias = config.size("hidden_size"), config.flag("mlp_bias")
     norm, scale = rmsnorm(config, width), Scale(width, "residual")
@@ -63,34 +62,27 @@ def mllama(config: Config) -> Architecture:
         "image": Block("image", tuple(looking)),
     }
     order = ["image" if index in crossed else "block" for index in range(layers)]
-    config.flag("tie_word_embeddings")
-    head = Head(config.size("vocab_size"), width)
-    return _seen(causal_lm(config, chosen(blocks, order), norm, head=head, tied=False))
-
-
-def _seen(architecture: Architecture) -> Architecture:
-    """The token table with rows for images, and a note of what is not run."""
-    stack = architecture.main
-    token = stack.inputs[0]
-    wider = token._replace(layer=replace(token.layer, rows=token.layer.rows + IMAGE_TOKENS))  # type: ignore[attr-defined, call-arg]
+    config.ignore("tie_word_embeddings")
+    vocab = config.size("vocab_size")
+    head = Head(vocab, width)
+    model = causal_lm(config, chosen(blocks, order), norm, head=head, tied=False)
+    table = Named("token", Embedding(vocab + IMAGE_TOKENS, width, share=TOKENS))
     note = "layers that look at an image are counted, but not run: the tokens are text alone"
-    stacks = (replace(stack, inputs=(wider, *stack.inputs[1:])),)
-    return replace(architecture, stacks=stacks, notes=(*architecture.notes, note))
+    return replace(model, stacks=(replace(model.main, inputs=(table,)),), notes=(*model.notes, note))
 
 
 def apertus_text(config: Config) -> Architecture:
     """Apertus 1.5's language model: a head that may lack the rows of images and sounds."""
     architecture, rows = apertus(config), config.optional_size("output_vocab_size")
-    vocab = config.size("vocab_size")
+    vocab, width = config.size("vocab_size"), config.size("hidden_size")
     if rows is None or rows == vocab or config.head() == "none":
         return architecture
     if rows > vocab or config.flag("tie_word_embeddings"):
-        raise DescriptionError(
-            f"output_vocab_size ({rows}) goes with a head of its own, of at most {vocab} rows", where=config.where
-        )
+        said = f"output_vocab_size ({rows}) goes with a head of its own, of at most {vocab} rows"
+        raise DescriptionError(said, where=config.where)
     stack = architecture.main
-    head = stack.outputs[-1]
-    return replace(architecture, stacks=(replace(stack, outputs=(*stack.outputs[:-1], head._replace(layer=replace(head.layer, vocab=rows)))),))  # type: ignore[call-arg]
+    outputs = (*stack.outputs[:-1], Named("head", Head(rows, width)))
+    return replace(architecture, stacks=(replace(stack, outputs=outputs),))
 
 
 def _as(kind: type[Attention], layer: Attention) -> Attention:

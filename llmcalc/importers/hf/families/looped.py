@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
 from ....core.errors import DescriptionError, SizeError
-from ....core.layer import Layer
+from ....core.layer import MOST_LAYERS, Layer
 from ....core.record import fields
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -17,6 +17,7 @@ from ..config import Config
 from ..rules import TOKENS, causal_lm, glu, rmsnorm, rope_attention, window
 
 SECTIONS = ("n_input_layers", "n_recurrent_layers", "n_output_layers")
+NAMES = {"full_attention": "global", "sliding_attention": "local"}
 FAR = 10_000_000.0  # base of the rotary frequencies in layers without a window
 
 
@@ -30,26 +31,32 @@ def dory(config: Config) -> Architecture:
     norm, step = Norm(width, "l2norm", scale=False), Scale(width, "step")
     mlp = replace(glu(config, bias=config.flag("mlp_bias")), on_sphere=True)
     kinds = _kinds(config, before + again + after)
-    layers = [
-        {"attention": attention, "mlp": mlp} for attention in (_mixer(config, kind) for kind in kinds)
-    ]
+    mixers = [_mixer(config, kind) for kind in kinds]
 
     def block(index: int, last: bool) -> Block:
         shared = before <= index < before + again and loops > 1
         parts = []
-        for name, layer in layers[index].items():
-            if name == "attention" and mode == "last_loop" and not last:
-                layer = replace(layer, implemented_cache="none")  # type: ignore[call-arg]
+        mixer = mixers[index]
+        if mode == "last_loop" and not last:
+            mixer = replace(mixer, implemented_cache="none")
+        layers: dict[str, Layer] = {"attention": mixer, "mlp": mlp}
+        for name, layer in layers.items():
             branch = Branch(name, layer, norm, norm)
             parts.append(Sublayer(name, (branch,), post=step, share=f"layer{index}.{name}" if shared else ""))
-        return Block(f"{'global' if kinds[index] == 'full_attention' else 'local'}", tuple(parts))
+        return Block(f"layer{index}" if shared else NAMES[kinds[index]], tuple(parts))
 
+    _bounded(config, before + again * loops + after)
     order = [*range(before), *(list(range(before, before + again)) * loops), *range(before + again, len(kinds))]
-    seen = [order[place:].count(index) == 1 for place, index in enumerate(order)]
-    runs = tuple(Run(block(index, last), 1) for index, last in zip(order, seen, strict=True))
+    last = before + again * (loops - 1)  # from there on, no layer runs again
+    runs = tuple(Run(block(index, place >= last), 1) for place, index in enumerate(order))
     vocab, tied = config.size("vocab_size"), config.flag("tie_word_embeddings")
     head = Head(vocab, width, share=TOKENS if tied else None, scaled=True)
     return causal_lm(config, runs, norm, head=head, tied=tied)
+
+
+def _bounded(config: Config, runs: int) -> None:
+    if runs > MOST_LAYERS:
+        raise SizeError(f"layers run {runs:,} times in all, which is more than {MOST_LAYERS:,}", where=config.where)
 
 
 def _sections(config: Config) -> tuple[int, int, int]:
@@ -57,7 +64,14 @@ def _sections(config: Config) -> tuple[int, int, int]:
     half = 2 if "mlp" in (config.texts("layer_types") or []) else 1
     layers = config.size("num_hidden_layers")
     before, again, after = (config.get(key) for key in SECTIONS)
-    sizes = [layers, *(config.whole(value, key, 0) for key, value in zip(SECTIONS, (before, again, after), strict=True) if value is not None)]
+    sizes = [
+        layers,
+        *(
+            config.whole(value, key, 0)
+            for key, value in zip(SECTIONS, (before, again, after), strict=True)
+            if value is not None
+        ),
+    ]
     if any(size % half for size in sizes):
         raise SizeError("an odd number of entries, of which two make a layer", where=config.where)
     whole, first, *middle, last = (size // half for size in sizes)
@@ -80,7 +94,7 @@ def _kinds(config: Config, layers: int) -> list[str]:
     return found
 
 
-def _mixer(config: Config, kind: str) -> Layer:
+def _mixer(config: Config, kind: str) -> SphereAttention:
     near = kind == "sliding_attention"
     plain = rope_attention(
         config, layer_type=kind, window=window(config) if near else None, qk_norm="head", qk_norm_function="l2norm",
@@ -99,6 +113,7 @@ def hrm_text(config: Config) -> Architecture:
     config.ignore("num_hidden_layers")
     norm = replace(rmsnorm(config, width), scale=False)
     attention = rope_attention(config, n_kv_heads=config.size("num_attention_heads"), gated=True)
+    _bounded(config, cycles * (inner + 1) * layers)
     order = [*(["low"] * inner), "high"] * cycles
     mlp = glu(config, bias=config.flag("mlp_bias"))
     blocks = {name: _module(name, layers, norm, attention, mlp) for name in ("low", "high")}
