@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, SizeError
+from ....core.errors import DescriptionError, SizeError, shown
 from ....layers.embedding import Embedding
 from ....layers.funnel_attention import FunnelAttention
 from ....layers.linear import Linear
@@ -36,7 +36,7 @@ def funnel(config: Config) -> Architecture:
         dense = Linear(width, width, activation=config.activation())
         return finish(config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(width, 1))])
     if kind != "mlm":
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     return finish(config, stack, [Named("head", tied_head(config, width, spare_bias=False))])
 
 
@@ -67,7 +67,9 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False) -> Bl
     width, norm = config.size("d_model"), layernorm(config, config.size("d_model"))
     kind = config.word("attention_type")
     if kind not in ("relative_shift", "factorized"):
-        raise DescriptionError(f"attention_type is {kind!r}; it is relative_shift or factorized", where=config.where)
+        raise DescriptionError(
+            f"attention_type is {shown(kind)}; it is relative_shift or factorized", where=config.where
+        )
     extra = not config.flag("truncate_seq") and config.flag("separate_cls")
     attention = FunnelAttention(
         width,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
-from ....core.errors import DescriptionError, SizeError
+from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import MOST_LAYERS, Layer
 from ....core.record import fields
 from ....layers.embedding import Embedding
@@ -27,7 +27,9 @@ def dory(config: Config) -> Architecture:
     width, before, again, after = config.size("hidden_size"), *_sections(config)
     loops, mode = config.size("n_recurrent_loops"), config.word("recurrent_kv_cache_mode", "per_loop")
     if mode not in ("per_loop", "last_loop"):
-        raise DescriptionError(f"recurrent_kv_cache_mode is {mode!r}; it is per_loop or last_loop", where=config.where)
+        raise DescriptionError(
+            f"recurrent_kv_cache_mode is {shown(mode)}; it is per_loop or last_loop", where=config.where
+        )
     norm, step = Norm(width, "l2norm", scale=False), Scale(width, "step")
     mlp = replace(glu(config, bias=config.flag("mlp_bias")), on_sphere=True)
     kinds = _kinds(config, before + again + after)
@@ -90,7 +92,7 @@ def _kinds(config: Config, layers: int) -> list[str]:
         raise SizeError(f"layer_types names {len(found)} layers, not {layers}", where=config.where)
     unknown = next((kind for kind in found if kind not in ("sliding_attention", "full_attention")), None)
     if unknown:
-        raise DescriptionError(f"layer_types has {unknown!r}", where=config.where)
+        raise DescriptionError(f"layer_types has {shown(unknown)}", where=config.where)
     return found
 
 
