@@ -2,9 +2,9 @@
 
     python benchmarks/configs.py [FAMILIES]
 
-Each family's class defaults are a config. *first*: nothing of it was read before in this process. *again*: another size of
-it, so that equations are parsed but no layer is known. Transformers is measured on as many families as are asked for
-(5; 0: none), after its imports, which are shown apart.
+Each family's class defaults are a config. *first*: nothing of it was read before in this process. *again*: another
+size of it, so that equations are parsed but no layer is known. Transformers is measured on as many families as are
+asked for (5; 0: none), after its imports, which are shown apart.
 """
 
 from __future__ import annotations
