@@ -1,14 +1,11 @@
 """Doge: what makes the mask beside the projections, scales of the residual, experts as two tables."""
 
-from .llama import ATTENTION, MLP, NORMS, OUTER, PREFIX
+from .llama import PREFIX, with_attention
 
 __all__ = ["PREFIX", "TEXT"]
 
 TEXT = (
-    OUTER
-    + NORMS
-    + MLP
-    + ATTENTION.replace(" attention.", " dynamic_attention.")
+    with_attention("dynamic_attention")
     + """
 model.layers.{i}.self_attn.A <- dynamic_attention.A
 model.layers.{i}.self_attn.dt_proj.weight <- dynamic_attention.wdt
