@@ -57,6 +57,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "if": ("is_short", "1 for a sequence that is short enough to see all of itself, 0 otherwise"),
     "hq": ("n_hashed", "tokens that are hashed in a decode step"),
     "rp": ("n_distances", "relative positions that are looked at"),
+    "pt": ("n_prompt", "learned tokens in front of a sequence"),
     "pre": ("n_prefix", "learned keys and values in front of those of the tokens"),
     "kv": ("d_prefix_kv", "keys and values of a prefix, of all layers together"),
     "src": ("d_source", "width of the stack that cross-attention looks at"),

@@ -68,6 +68,7 @@ class Attention(Layer):
         gate_bias: the gate's bias: ``none``, one a ``value``, or one a ``head`` (default: one a value if q_bias).
         gate_function: ``sigmoid`` or ``softplus``.
         sinks: a learned logit per head joins the softmax (gpt-oss).
+        prompt: this many learned tokens stand before the sequence, and all tokens see each other (CPM-Ant).
         prefix: this many learned keys and values, made by a layer of kind ``prefix``, are seen by every query.
         exclusive: a learned share of the output along the token's own value is taken out, one share a head (NeoMME).
         values_are_keys: no value projection; the keys serve as values.
@@ -135,6 +136,7 @@ class Attention(Layer):
     gate_bias: str | None = None
     gate_function: str = "sigmoid"
     sinks: bool = False
+    prompt: int | None = None
     prefix: int | None = None
     exclusive: bool = False
     values_are_keys: bool = False
@@ -178,6 +180,8 @@ class Attention(Layer):
             raise SizeError("only cross-attention has streams", where="attention")
         if self.d_input_v and (self.cross or self.values_are_keys or self.kv_reused):
             raise SizeError("d_input_v goes with a projection of values of its own", where="attention")
+        if self.prompt and (self.window or self.chunk or self.cross):
+            raise SizeError("prompt goes with attention to all tokens", where="attention")
         if self.window and self.chunk:
             raise SizeError("window and chunk exclude each other", where="attention")
         if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
@@ -205,6 +209,8 @@ class Attention(Layer):
             axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         elif self.chunk:
             axes |= {"k": "mod(c, Z) + q", "t": "mod(c + q, Z)"}
+        elif self.prompt:
+            axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * pt", "k": "c + q + pt", "t": "c + q + pt"}
         else:
             axes["t"] = "c + q"
         return axes
@@ -369,7 +375,7 @@ class Attention(Layer):
             declaration.as_torch |= {"k": "c + q", "t": "c + q"}
         elif self.chunk:
             declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
-        if self.causal and not self.cross:
+        if self.causal and not self.cross and not self.prompt:
             declaration.mask = (
                 f"window:{self.window}" if self.window else f"chunk:{self.chunk}" if self.chunk else "causal"
             )

@@ -50,6 +50,7 @@ class Mlp(Layer):
         merge: so many tokens have become one position before it (Funnel Transformer).
         merge_extra: a position was kept for the first token each time.
         unused: stored, but never run.
+        prompt: this many learned tokens stand before the sequence.
         streams: copies of every token that it runs on (ProphetNet).
     """
 
@@ -74,6 +75,7 @@ class Mlp(Layer):
     n_positions: int | None = None
     merge: int = 1
     merge_extra: bool = False
+    prompt: int | None = None
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
@@ -107,6 +109,8 @@ class Mlp(Layer):
         declaration.equations(*self._lines())
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
+        if self.prompt:
+            declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * pt"}
         if self.n_positions:
             declaration.axes["q"] = self.n_positions
         if self.merge > 1:

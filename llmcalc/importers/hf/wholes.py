@@ -57,6 +57,7 @@ qwen3_vl_text cosmos3_omni
 qwen4_exp_text qwen4_exp
 ultrabert ultravbert
 """
+_SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
 USUAL = {whole: text for text, *wholes in map(str.split, _TABLE.strip().splitlines()) for whole in wholes}
 _OWN = """
     vision_start_token_id vision_end_token_id vision_token_id image_token_id image_token_index video_token_id
@@ -94,5 +95,6 @@ def towers(data: Mapping[str, Any]) -> list[str]:
 
 def _is_part(key: str, value: object) -> bool:
     """Whether a key holds the config of a part that is no language model."""
-    told = ("generation_config", "quantization_config", "rope_config")
-    return key.endswith("_config") and key not in (*NESTED, *told) and isinstance(value, Mapping) and bool(value)
+    if not key.endswith("_config") or key in NESTED or not isinstance(value, Mapping):
+        return False
+    return any(size in value for size in _SIZES.split())

@@ -261,6 +261,7 @@ glm4v_moe_text    deepseek.glm4_moe   glm4_moe
 hy_v4_vl_text     streams.hy_v4       hy_v4
 diffllama         llama_far.diffllama
 doge              llama_far.doge
+cpmant            llama_far.cpmant
 mllama_text_model llama_far.mllama
 apertus1p5_text   llama_far.apertus_text apertus
 dory              looped.dory

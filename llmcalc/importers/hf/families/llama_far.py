@@ -12,6 +12,7 @@ from ....layers.differential_attention import DifferentialAttention
 from ....layers.dynamic_attention import DynamicAttention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
+from ....layers.mlp import Mlp
 from ....layers.peer import Peer
 from ....layers.scale import Scale
 from ..config import Config
@@ -83,6 +84,30 @@ def apertus_text(config: Config) -> Architecture:
     stack = architecture.main
     outputs = (*stack.outputs[:-1], Named("head", Head(rows, width)))
     return replace(architecture, stacks=(replace(stack, outputs=outputs),))
+
+
+def cpmant(config: Config) -> Architecture:
+    """CPM-Ant: learned tokens before every sequence, one bias of distances and segments for all layers, gated GELU."""
+    config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
+    width, vocab, length = config.size("hidden_size"), config.size("vocab_size"), config.size("prompt_length")
+    segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
+    norm = rmsnorm(config, width, "eps")
+    attention = Attention(
+        width,
+        config.size("num_attention_heads"),
+        d_head=config.size("dim_head"),
+        positions="relative",
+        n_buckets=distances + segments * segments,
+        max_distance=config.size("position_bias_max_distance"),
+        prompt=length,
+    )
+    mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, prompt=length)
+    block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
+    runs = repeated(block, config.size("num_hidden_layers"))
+    table = Embedding(vocab + config.size("prompt_types") * length, width)
+    inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))
+    model = causal_lm(config, runs, norm, head=Head(vocab, width), tied=False)
+    return replace(model, stacks=(replace(model.main, inputs=inputs),))
 
 
 def _as(kind: type[Attention], layer: Attention) -> Attention:
