@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
-from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
+from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import MOST_LAYERS, Layer
 from ....core.record import fields
@@ -14,7 +15,7 @@ from ....layers.norm import Norm
 from ....layers.scale import Scale
 from ....layers.sphere_attention import SphereAttention
 from ..config import Config
-from ..rules import TOKENS, causal_lm, glu, rmsnorm, rope_attention, window
+from ..rules import TOKENS, causal_lm, glu, grouped, rmsnorm, rope_attention, window
 
 SECTIONS = ("n_input_layers", "n_recurrent_layers", "n_output_layers")
 NAMES = {"full_attention": "global", "sliding_attention": "local"}
@@ -33,27 +34,38 @@ def dory(config: Config) -> Architecture:
     norm, step = Norm(width, "l2norm", scale=False), Scale(width, "step")
     mlp = replace(glu(config, bias=config.flag("mlp_bias")), on_sphere=True)
     kinds = _kinds(config, before + again + after)
-    mixers = [_mixer(config, kind) for kind in kinds]
-
-    def block(index: int, last: bool) -> Block:
-        shared = before <= index < before + again and loops > 1
-        parts = []
-        mixer = mixers[index]
-        if mode == "last_loop" and not last:
-            mixer = replace(mixer, implemented_cache="none")
-        layers: dict[str, Layer] = {"attention": mixer, "mlp": mlp}
-        for name, layer in layers.items():
-            branch = Branch(name, layer, norm, norm)
-            parts.append(Sublayer(name, (branch,), post=step, share=f"layer{index}.{name}" if shared else ""))
-        return Block(f"layer{index}" if shared else NAMES[kinds[index]], tuple(parts))
-
+    mixers = {kind: _mixer(config, kind) for kind in kinds}
     _bounded(config, before + again * loops + after)
-    order = [*range(before), *(list(range(before, before + again)) * loops), *range(before + again, len(kinds))]
+
+    @cache
+    def block(kind: str, looped: int | None, keeps: bool) -> Block:
+        mixer = mixers[kind] if keeps else replace(mixers[kind], implemented_cache="none")
+        layers: dict[str, Layer] = {"attention": mixer, "mlp": mlp}
+        parts = [
+            Sublayer(name, (Branch(name, layer, norm, norm),), post=step, share=_share(name, looped))
+            for name, layer in layers.items()
+        ]
+        return Block(NAMES[kind] if looped is None else f"layer{looped}", tuple(parts))
+
+    inner = range(before, before + again)
+    order = [*range(before), *(list(inner) * loops), *range(before + again, len(kinds))]
     last = before + again * (loops - 1)  # from there on, no layer runs again
-    runs = tuple(Run(block(index, place >= last), 1) for place, index in enumerate(order))
+    runs = grouped(
+        block(
+            kinds[index],
+            index if index in inner and loops > 1 else None,
+            mode == "per_loop" or place >= last or place < before,
+        )
+        for place, index in enumerate(order)
+    )
     vocab, tied = config.size("vocab_size"), config.flag("tie_word_embeddings")
     head = Head(vocab, width, share=TOKENS if tied else None, scaled=True)
     return causal_lm(config, runs, norm, head=head, tied=tied)
+
+
+def _share(name: str, looped: int | None) -> str:
+    """The identity of a sub-layer that runs several times."""
+    return "" if looped is None else f"layer{looped}.{name}"
 
 
 def _bounded(config: Config, runs: int) -> None:
@@ -119,7 +131,7 @@ def hrm_text(config: Config) -> Architecture:
     order = [*(["low"] * inner), "high"] * cycles
     mlp = glu(config, bias=config.flag("mlp_bias"))
     blocks = {name: _module(name, layers, norm, attention, mlp) for name in ("low", "high")}
-    runs = tuple(Run(block, 1) for name in order for block in blocks[name])
+    runs = grouped(block for name in order for block in blocks[name])
     begin = Named("low_state", Embedding(1, width, "other"))
     scale = config.number("embedding_scale") or 1.0 / (config.number("initializer_range") or 0.02)
     model = causal_lm(config, runs, None, inputs=(begin,), embedding_scale=scale)
