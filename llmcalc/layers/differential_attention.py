@@ -17,7 +17,7 @@ class DifferentialAttention(Attention):
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)
-        for name in ("n_kv_heads", "n_heads"):
+        for name in ("n_heads", "n_kv_heads"):
             if getattr(self, name) % _PAIR:
                 raise SizeError(f"{name} is {getattr(self, name)}; it is even: heads come in pairs", where=self.kind())
         if self.prefix:
