@@ -39,9 +39,9 @@ def placed(result: Params) -> Iterator[tuple[Row, int | None]]:
         own = [row for row in result.rows if row.entry.stack is stack and row.copies and not row.tensor.buffer]
         yield from ((row, None) for row in own if row.entry.run is None and row.entry.section == "inputs")
         first = 0
-        for index, run in enumerate(stack.runs):
+        for index in range(len(stack.runs)):
             rows = [row for row in own if row.entry.run == index]
-            stored = 1 if run.shared else run.count
+            stored = max((row.copies for row in rows), default=0)  # none of blocks that are stored elsewhere
             for number in range(first, first + stored):
                 yield from ((row, number) for row in rows if number == first or row.copies > 1)
             first += stored

@@ -6,7 +6,7 @@ Multi-head, grouped-query and multi-query attention [shazeer2019, ainslie2023], 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
@@ -68,6 +68,7 @@ class Attention(Layer):
         gate_bias: the gate's bias: ``none``, one a ``value``, or one a ``head`` (default: one a value if q_bias).
         gate_function: ``sigmoid`` or ``softplus``.
         sinks: a learned logit per head joins the softmax (gpt-oss).
+        prompt: this many learned tokens stand before the sequence, and all tokens see each other (CPM-Ant).
         prefix: this many learned keys and values, made by a layer of kind ``prefix``, are seen by every query.
         exclusive: a learned share of the output along the token's own value is taken out, one share a head (NeoMME).
         values_are_keys: no value projection; the keys serve as values.
@@ -75,8 +76,8 @@ class Attention(Layer):
         v_norm: a norm without a weight on each value head.
         o_norm: an RMSNorm over all heads before the output projection (BitNet).
         implemented_cache: where an implementation keeps more than it needs: ``compact`` (it does not), ``all_tokens``
-            also behind the window, which is only a mask (GPT-Neo), or ``query_heads`` copies of each key and value
-            (Falcon).
+            also behind the window, which is only a mask (GPT-Neo), ``query_heads`` copies of each key and value
+            (Falcon), or ``none``: the cache is that of a later run of the same layer (Dory).
         logit_softcap: scores are squashed to this bound (Gemma-2).
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         softmax_in_fp32: the implementation computes the softmax in fp32 and converts it; costs memory alone.
@@ -135,6 +136,7 @@ class Attention(Layer):
     gate_bias: str | None = None
     gate_function: str = "sigmoid"
     sinks: bool = False
+    prompt: int | None = None
     prefix: int | None = None
     exclusive: bool = False
     values_are_keys: bool = False
@@ -155,7 +157,7 @@ class Attention(Layer):
         "positions": ("none", "rope", "alibi", "relative", "projected"),
         "gate_bias": ("none", "value", "head"),
         "gate_function": ("sigmoid", "softplus"),
-        "implemented_cache": ("compact", "all_tokens", "query_heads"),
+        "implemented_cache": ("compact", "all_tokens", "query_heads", "none"),
     }
 
     def __post_init__(self) -> None:
@@ -178,6 +180,8 @@ class Attention(Layer):
             raise SizeError("only cross-attention has streams", where="attention")
         if self.d_input_v and (self.cross or self.values_are_keys or self.kv_reused):
             raise SizeError("d_input_v goes with a projection of values of its own", where="attention")
+        if self.prompt and (self.window or self.chunk or self.cross):
+            raise SizeError("prompt goes with attention to all tokens", where="attention")
         if self.window and self.chunk:
             raise SizeError("window and chunk exclude each other", where="attention")
         if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
@@ -205,6 +209,8 @@ class Attention(Layer):
             axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         elif self.chunk:
             axes |= {"k": "mod(c, Z) + q", "t": "mod(c + q, Z)"}
+        elif self.prompt:
+            axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * pt", "k": "c + q + pt", "t": "c + q + pt"}
         else:
             axes["t"] = "c + q"
         return axes
@@ -295,13 +301,7 @@ class Attention(Layer):
         bias = {"relative": "relative_bias", "alibi": "position_bias"}.get(self.positions)
         lines += [f"s[b h q {keys}] = add(s, {bias}) | core"] if bias else []
         scores = "s, sinks" if self.sinks else "s"
-        if self.softmax_in_fp32:
-            lines += [
-                f"f[b h q {keys}] = softmax_fp32({scores}) | core torch",
-                f"p[b h q {keys}] = cast(f) | core torch",
-            ]
-        lines += [f"p[b h q {keys}] = softmax({scores}) | core{' model' if self.softmax_in_fp32 else ''}"]
-        lines += [f"p[b h q {keys}] = dropout(p) | core dropout"]
+        lines += self._softmax(keys, scores)
         lines += [f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core"]
         lines += ["statistics[b h q] = log_sum_exp(o) | flash"]
         if self.causal and not self.cross:  # given a mask, torch's fused attention keeps it in the compute format
@@ -313,6 +313,14 @@ class Attention(Layer):
                 "o[b q h v] = pp[b h q pre] prefix_v[pre g v] | g:h",
             ]
         return lines
+
+    def _softmax(self, keys: str, scores: str) -> list[str]:
+        lines = []
+        if self.softmax_in_fp32:
+            lines += [f"f[b h q {keys}] = softmax_fp32({scores}) | core torch"]
+            lines += [f"p[b h q {keys}] = cast(f) | core torch"]
+        lines += [f"p[b h q {keys}] = softmax({scores}) | core{' model' if self.softmax_in_fp32 else ''}"]
+        return [*lines, f"p[b h q {keys}] = dropout(p) | core dropout"]
 
     def _output(self) -> list[str]:
         lines = []
@@ -363,7 +371,7 @@ class Attention(Layer):
 
     def _cache(self, declaration: Declaration) -> None:
         kept = "s" if self.cross else "t"
-        if (self.causal or self.cross) and not self.kv_reused:
+        if (self.causal or self.cross) and not self.kv_reused and self.implemented_cache != "none":
             copied = self.implemented_cache == "query_heads"
             for heads, tags in (("g", ("model",)), ("h", ("torch",))) if copied else (("g", ()),):
                 declaration.state(f"k[b {kept} {heads} e]", "kv", *tags)
@@ -372,9 +380,20 @@ class Attention(Layer):
             declaration.as_torch |= {"k": "c + q", "t": "c + q"}
         elif self.chunk:
             declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
-        if self.causal and not self.cross:
+        if self.causal and not self.cross and not self.prompt:
             declaration.mask = (
                 f"window:{self.window}" if self.window else f"chunk:{self.chunk}" if self.chunk else "causal"
             )
         elif self.window:
             declaration.mask = f"local:{self.window}"
+
+
+Kind = TypeVar("Kind", bound=type[Attention])
+
+
+def with_its_fields(kind: Kind) -> Kind:
+    """A kind that adds to attention, with attention's fields described in its own docstring."""
+    kind.__doc__ = (
+        f"{(kind.__doc__ or '').strip()}\n\n    {(Attention.__doc__ or '').partition('over heads.')[2].strip()}"
+    )
+    return kind

@@ -26,6 +26,7 @@ class Head(Layer):
         streams: copies of every token that have logits (ProphetNet predicts as many tokens at once).
         scored: so many rows of the table are chosen for each position, and the others left out (Gemma 4's assistant).
         n_positions: logits are those of this many positions, however many tokens there are (Perceiver).
+        scaled: a learned factor on each logit (nGPT).
         unused_biases: further biases of the same length that a library stores and never uses.
         unused: the head is stored, but never run.
     """
@@ -41,6 +42,7 @@ class Head(Layer):
     streams: int = 1
     scored: int | None = None
     n_positions: int | None = None
+    scaled: bool = False
     unused_biases: int = 0
     unused: bool = False
 
@@ -62,7 +64,7 @@ class Head(Layer):
             declaration.axes |= {"ms": self.streams, "o": "o * ms"}
         declaration.weights("w[V; d]", share=self.share, unused=self.unused)
         if self.unused:
-            declaration.weights(*(["b[V]"] if self.bias else []), unused=True)
+            declaration.weights(*(["b[V]"] if self.bias else []), *(["scale[V]"] if self.scaled else []), unused=True)
             return declaration
         rows, chosen = ("Vs", " | V:Vs") if self.scored else ("V", "")
         if self.scored:
@@ -76,6 +78,9 @@ class Head(Layer):
             declaration.equations(f"logits[b o {rows}] = add(logits, buffer_b)")
         for number in range(self.unused_biases):
             declaration.weights(f"unused_b{number}[V]", unused=True)
+        if self.scaled:
+            declaration.weights("scale[V]")
+            declaration.equations(f"logits[b o {rows}] = mul(logits, scale)")
         if self.softcap:
             declaration.equations(f"logits[b o {rows}] = softcap(logits)")
         return declaration

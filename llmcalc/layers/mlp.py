@@ -39,6 +39,7 @@ class Mlp(Layer):
         up_offset: added to the linear part before the product (gpt-oss: 1).
         sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
         inner_norm: an RMSNorm on the hidden values (BitNet).
+        on_sphere: learned scales on the hidden values, before and on the gate, and a product of length 1 (nGPT).
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
         padded_to: implementations pad the tokens to a multiple of this.
@@ -49,6 +50,7 @@ class Mlp(Layer):
         merge: so many tokens have become one position before it (Funnel Transformer).
         merge_extra: a position was kept for the first token each time.
         unused: stored, but never run.
+        prompt: this many learned tokens stand before the sequence.
         streams: copies of every token that it runs on (ProphetNet).
     """
 
@@ -62,6 +64,7 @@ class Mlp(Layer):
     up_offset: float = 0.0
     inner_norm: bool = False
     sparsity: float = 0.0
+    on_sphere: bool = False
     n_global: int | None = None
     globals_dropped: bool = False
     padded_to: int | None = None
@@ -72,6 +75,7 @@ class Mlp(Layer):
     n_positions: int | None = None
     merge: int = 1
     merge_extra: bool = False
+    prompt: int | None = None
     unused: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens"}
@@ -91,6 +95,8 @@ class Mlp(Layer):
             declaration.weights(*(["bg[f]"] if self.gated else []), "bu[f]")
         if self.out_bias:
             declaration.weights("bd[d]")
+        if self.on_sphere:
+            declaration.weights(*(["scale_g[f]"] if self.gated else []), "scale_u[f]")
         if self.inner_norm:
             declaration.weights("norm[f]")
         if self.adapter_rank:
@@ -104,6 +110,8 @@ class Mlp(Layer):
         declaration.equations(*self._lines())
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
+        if self.prompt:
+            declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * pt"}
         if self.n_positions:
             declaration.axes["q"] = self.n_positions
         if self.merge > 1:
@@ -132,16 +140,19 @@ class Mlp(Layer):
         if self.gated:
             lines += ["g[b q f] = x[b q d] wg[d f]", *(["g[b q f] = add(g, bg)"] if self.bias else [])]
             lines += ["gl[b q f] = ga[b q ar] wg_b[ar f]", "g[b q f] = add(g, gl)"] if self.adapter_rank else []
+            lines += ["g[b q f] = mul(g, scale_g)"] if self.on_sphere else []
             lines += ["g[b q f] = clamp(g)"] if self.clamp else []
             lines += ["g[b q f] = cutoff(g)"] if self.sparsity else []
             lines += [f"a[b q f] = {self.activation}(g{scalars})"]
         lines += ["u[b q f] = x[b q d] wu[d f]", *(["u[b q f] = add(u, bu)"] if self.bias else [])]
         lines += ["ul[b q f] = ga[b q ar] wu_b[ar f]", "u[b q f] = add(u, ul)"] if self.adapter_rank else []
+        lines += ["u[b q f] = mul(u, scale_u)"] if self.on_sphere else []
         if self.gated:
             lines += ["u[b q f] = clamp(u)"] if self.clamp else []
             lines += ["m[b q f] = mul(a, u)"]
         else:
             lines += [f"m[b q f] = {self.activation}(u{scalars})"]
         lines += ["m[b q f] = rmsnorm(m, norm)"] if self.inner_norm else []
+        lines += ["m[b q f] = l2norm(m)"] if self.on_sphere else []
         lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.out_bias else [])]
         return lines

@@ -15,7 +15,7 @@ class Norm(Layer):
 
     Attributes:
         d_model: width that is normalised.
-        function: ``rmsnorm`` or ``layernorm``.
+        function: ``rmsnorm``, ``layernorm``, or ``l2norm``, which makes vectors of length 1.
         scale: whether there is a weight ``w [d_model]``.
         bias: whether there is a bias ``b [d_model]``.
         eps: added under the root.
@@ -44,7 +44,7 @@ class Norm(Layer):
     unused: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens"}
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"function": ("rmsnorm", "layernorm")}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"function": ("rmsnorm", "layernorm", "l2norm")}
 
     def declare(self) -> Declaration:
         """Axes ``d``; see the class for the equation."""

@@ -50,3 +50,17 @@ cls.seq_relationship.bias <- next_sentence.b
 """
 PREFIX = "bert."
 TEXT = ENCODER.replace("{m}.", PREFIX) + HEAD
+
+
+def pre_norms(stack: str, norm: str, attention_norm: str) -> str:
+    """The rules of norms before the sub-layers, and of the last one, in a stack that calls them so."""
+    return f"""
+{stack}.layer.{{i}}.attention.{attention_norm}.weight <- attention.pre_norm.w
+{stack}.layer.{{i}}.attention.{attention_norm}.bias <- attention.pre_norm.b
+{stack}.layer.{{i}}.crossattention.{attention_norm}.weight <- cross_attention.pre_norm.w
+{stack}.layer.{{i}}.crossattention.{attention_norm}.bias <- cross_attention.pre_norm.b
+{stack}.layer.{{i}}.{norm}.weight <- mlp.pre_norm.w
+{stack}.layer.{{i}}.{norm}.bias <- mlp.pre_norm.b
+{stack}.{norm}.weight <- final_norm.w
+{stack}.{norm}.bias <- final_norm.b
+"""

@@ -36,3 +36,8 @@ model.layers.{i}.mlp.up_proj.bias <- mlp.bu
 model.layers.{i}.mlp.down_proj.bias <- mlp.bd
 """
 TEXT = OUTER + NORMS + ATTENTION + MLP
+
+
+def with_attention(kind: str) -> str:
+    """LLaMA's rules with attention of another kind, whose tensors are called as attention's are."""
+    return OUTER + NORMS + MLP + ATTENTION.replace(" attention.", f" {kind}.")

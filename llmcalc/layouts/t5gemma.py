@@ -1,17 +1,14 @@
 """T5Gemma: two stacks with Gemma's names, and norms around every sub-layer."""
 
-_OWN = """
-model.{side}.layers.{i}.self_attn.q_proj.weight <- attention.wq
-model.{side}.layers.{i}.self_attn.k_proj.weight <- attention.wk
-model.{side}.layers.{i}.self_attn.v_proj.weight <- attention.wv
-model.{side}.layers.{i}.self_attn.o_proj.weight <- attention.wo
-model.{side}.layers.{i}.self_attn.q_proj.bias <- attention.bq
-model.{side}.layers.{i}.self_attn.k_proj.bias <- attention.bk
-model.{side}.layers.{i}.self_attn.v_proj.bias <- attention.bv
-model.{side}.layers.{i}.self_attn.o_proj.bias <- attention.bo
+from .bart import ATTENTION
+
+_OWN = (
+    ATTENTION.replace("out_proj", "o_proj")
+    + """
 model.{side}.layers.{i}.pre_self_attn_layernorm.weight <- attention/pre_norm.w
 model.{side}.layers.{i}.post_self_attn_layernorm.weight <- attention/post_norm.w
 """
+)
 PREFIX = "model."
 TEXT = (
     _OWN

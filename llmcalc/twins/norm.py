@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy import einsum
 
-from .functions import layernorm, plus, rmsnorm, sigmoid, silu
+from .functions import l2norm, layernorm, plus, rmsnorm, sigmoid, silu
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -31,6 +31,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         scale = 1.0 + scale
     if layer.function == "rmsnorm":
         y = plus(rmsnorm(x, layer.eps, scale), w.get("b"))
+    elif layer.function == "l2norm":
+        y = plus(l2norm(x, layer.eps) * (1.0 if scale is None else scale), w.get("b"))
     else:
         y = layernorm(x, layer.eps, scale, w.get("b"))
     if layer.gate_rank:

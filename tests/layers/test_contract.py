@@ -179,7 +179,9 @@ NOT_A_STREAM = {
 
 def width_of(axes: tuple[str, ...], declaration: Declaration) -> int:
     """The numbers of a tensor for each token or pair of tokens; ``gt`` and ``gk`` are tokens too, global ones."""
-    return prod(length for axis in axes if isinstance(length := declaration.axes.get(axis), int) and axis not in ("gt", "gk"))
+    return prod(
+        length for axis in axes if isinstance(length := declaration.axes.get(axis), int) and axis not in ("gt", "gk")
+    )
 
 
 @every_kind

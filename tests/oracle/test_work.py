@@ -17,6 +17,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 BATCH, SEQ, CONTEXT = 2, 24, 24
 SEED = 0
 NOT_RUN = {"mra": "without its CUDA kernel its attention returns zeros"}
+NOT_DECODED = {"cpmant": "its class cannot take a step behind a cache"}
+NOT_TRAINED = {"hrm_text": "its class stops the gradient in the first cycles, as a note of the model says"}
 CAPACITY = {"expert_capacity": 1000}  # no token is dropped
 
 
@@ -41,8 +43,10 @@ def test_work(model_type: str, class_name: str) -> None:
     runs, architecture = _tiny_model(model_type, class_name)
     forward, _ = runs.forward(BATCH, SEQ)
     assert llmcalc.flops(architecture, batch=BATCH, seq=SEQ, convention="torch").matmul == forward
-    _compare_decode(runs, architecture)
-    _compare_training(runs, architecture)
+    if model_type not in NOT_DECODED:
+        _compare_decode(runs, architecture)
+    if model_type not in NOT_TRAINED:
+        _compare_training(runs, architecture)
 
 
 def _compare_decode(runs: reference.Runs, architecture: Any) -> None:

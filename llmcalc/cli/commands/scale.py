@@ -73,8 +73,9 @@ def run(
     chosen = chosen_format(form, as_json)
     asked = [option for option in AMOUNTS if given[option.name] is not None]
     words = {option.name: read_amount(given[option.name], option.flag, AMOUNTS[option]) for option in asked}
-    if model is None and given["overrides"]:
-        raise InputError("changes a model, and there is none", where="--set", hint="name the model first")
+    for option in READING:
+        if model is None and given[option.name]:
+            raise InputError("concerns a model, and there is none", where=option.flag, hint="name the model first")
     if model is not None and "parameters" in words:
         raise InputError("a model has its own parameters", where="--params", hint="leave the model or --params out")
     if seq < 1:

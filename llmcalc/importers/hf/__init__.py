@@ -15,6 +15,7 @@ from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
 from .config import Config
 from .naming import told_apart
+from .wholes import NESTED, USUAL, language_model, towers
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
@@ -46,13 +47,16 @@ def load_config(
         hint = "a config.json names its family in model_type; --as TYPE names it instead"
         raise DescriptionError("has no model_type", where=where, hint=hint)
     entry = families.find(model_type)
-    inner = nested(data)
+    inner = language_model(data)
     if as_ and (inner is None or is_whole(as_)):
         data, entry = {**data, "model_type": as_}, families.find(as_)
         if entry is None:
             raise UnknownNameError("model_type", as_, families.names(), where="--as")
     if entry is None and inner:
         return _language_part(data, inner, where, overrides, as_, allow_unknown)
+    if entry is None and model_type in USUAL:
+        hint = "its language model's config stands there, or its keys beside the model_type"
+        raise DescriptionError(f"a {model_type} model without a text_config", where=where, hint=hint)
     if entry is None:
         raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=_way_out(data))
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
@@ -85,19 +89,6 @@ def load_config(
     )
 
 
-NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
-_TOWERS = ("vision_config", "audio_config", "talker_config", "code2wav_config", "vision_tower_config")
-
-
-def nested(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The config of the language model within that of a larger one, however deep; None: there is none."""
-    for key in NESTED:
-        inner = data.get(key)
-        if isinstance(inner, Mapping):
-            return nested(inner) or (inner if isinstance(inner.get("model_type"), str) else None)
-    return None
-
-
 def is_whole(model_type: str) -> bool:
     """Whether a family is read with the configs that stand within its own."""
     return any(key in Config({}, model_type, "").defaults for key in NESTED)
@@ -117,8 +108,8 @@ def _language_part(
         if key in data:
             inner[key] = data[key]
     language = load_config(inner, where, overrides, as_, allow_unknown)
-    towers = [key.removesuffix("_config") for key in _TOWERS if data.get(key)]
-    beside = f"; not counted: {', '.join(towers)}" if towers else ""
+    left = towers(data)
+    beside = f"; not counted: {', '.join(left)}" if left else ""
     note = f"{shown(model_type)} is not understood as a whole: its language model ({inner['model_type']}) alone{beside}"
     return replace(language, notes=(*language.notes, note), inputs={**language.inputs, "file": where})
 

@@ -230,7 +230,9 @@ class Config:
                 f"its value is {shown(value)}; {self.model_type or 'this part'} is not known to have such a key "
                 f"(--allow-unknown {key} passes over it)"
             )
-            raise UnknownNameError("config key", key, self.read | set(self.defaults), where=self.where, hint=hint)
+            raise UnknownNameError(
+                "config key", key, (self.read | set(self.defaults)) - {key}, where=self.where, hint=hint
+            )
 
 
 _HEADS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
-from ...core.errors import DescriptionError, SizeError, UnknownNameError
+from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
 from ...core.layer import Layer
 from ...layers.attention import Attention
 from ...layers.embedding import Embedding
@@ -211,7 +211,7 @@ def causal_lm(
     kind = config.head() or "causal"
     if kind not in ("causal", "none"):
         raise DescriptionError(
-            f"a {config.model_type} model with a head of kind {kind!r} is not understood", where=config.where
+            f"a {config.model_type} model with a head of kind {shown(kind)} is not understood", where=config.where
         )
     tied = config.flag("tie_word_embeddings", True) if tied is None else tied
     outputs = [Named("norm", norm)] if norm else []

@@ -247,6 +247,25 @@ gemma4_unified_text gemma4.gemma4       gemma4_text
 gemma4_assistant  gemma4_assistant.assistant
 gemma4_unified_assistant gemma4_assistant.assistant gemma4_assistant
 gemma3n_text      gemma3n.gemma3n
+qwen2_vl_text     llama.qwen2         llama
+qwen2_5_vl_text   llama.qwen2         llama
+qwen2_5_omni_text llama.qwen2         llama
+emu3_text_model   llama.llama         llama
+paddleocr_vl_text llama_kin.ernie4_5  llama
+granite_docling_text llama_kin.granite llama
+granite4_vision_text llama_kin.granite llama
+cosmos3_edge_text llama_kin.arcee     llama
+glm4v_text        glm.glm4            glm
+glm_image_text    glm.glm_image       glm
+glm4v_moe_text    deepseek.glm4_moe   glm4_moe
+hy_v4_vl_text     streams.hy_v4       hy_v4
+diffllama         llama_far.diffllama
+doge              llama_far.doge
+cpmant            llama_far.cpmant
+mllama_text_model llama_far.mllama
+apertus1p5_text   llama_far.apertus_text apertus
+dory              looped.dory
+hrm_text          looped.hrm_text
 """
 
 

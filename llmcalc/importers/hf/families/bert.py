@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -187,7 +187,7 @@ def with_head(
     """The stack with what its class adds; ``pooled``: the language-model classes keep an idle pooler too."""
     kind, width = config.head() or "mlm", stack.d_model
     if kind not in ("causal", "mlm", "pretraining", "none"):
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
     if kind != "none":
         outputs += transform(config, width, narrow, activation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
 from ....layers.affine import Affine
 from ....layers.attention import Attention
@@ -63,7 +63,7 @@ def mobilebert(config: Config) -> Architecture:
     width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
     kind = config.word("normalization_type")
     if kind not in ("no_norm", "layer_norm"):
-        raise DescriptionError(f"normalization_type is {kind!r}; it is no_norm or layer_norm", where=config.where)
+        raise DescriptionError(f"normalization_type is {shown(kind)}; it is no_norm or layer_norm", where=config.where)
 
     def norm(size: int) -> Layer:
         return Affine(size, scale_first=True) if kind == "no_norm" else layernorm(config, size)

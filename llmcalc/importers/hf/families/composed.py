@@ -97,7 +97,7 @@ def t5gemma(config: Config) -> Architecture:
     config.ignore("is_encoder_decoder vocab_size initializer_range")
     kind, tied = config.head() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none") or config.class_name().endswith("EncoderModel"):
-        raise DescriptionError(f"the class {config.class_name()!r} is not understood", where=config.where)
+        raise DescriptionError(f"the class {shown(config.class_name())} is not understood", where=config.where)
     sides = {key: config.within(key, _plain(config, key), "t5_gemma_module") for key in ("encoder", "decoder")}
     stacks = []
     for side, part in sides.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, shown
 from ....layers.conv import Conv
 from ....layers.disentangled_attention import DisentangledAttention
 from ....layers.embedding import Embedding
@@ -95,7 +95,7 @@ def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Name
     if kind == "none":
         return stack, []
     if kind != "mlm":
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     if legacy:
         return stack, [*transform(config, width, narrow), Named("head", tied_head(config, narrow))]
     token = Named("token", Embedding(config.size("vocab_size"), narrow, share=TOKENS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -41,7 +41,7 @@ def modernbert_decoder(config: Config) -> Architecture:
     """Ettin [weller2025]: ModernBERT as a decoder, its windows half as long."""
     kind = config.head() or "causal"
     if kind not in ("causal", "none"):
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     half = config.count("local_attention") // 2
     window = config.optional_size("sliding_window") or half or None
     return _modernbert(config, kind == "causal", causal=True, window=window)
@@ -89,7 +89,7 @@ def _windowed(config: Config, kind: str, window: int | None, causal: bool = Fals
 
 def _of(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:
     if kind not in kinds:
-        raise DescriptionError(f"layer_types has {kind!r}; it is one of {', '.join(kinds)}", where=config.where)
+        raise DescriptionError(f"layer_types has {shown(kind)}; it is one of {', '.join(kinds)}", where=config.where)
     return kinds[kind]
 
 
@@ -100,7 +100,7 @@ def _token(config: Config) -> Named:
 def _headed(config: Config) -> bool:
     kind = config.head() or "mlm"
     if kind not in ("mlm", "none"):
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     return kind == "mlm"
 
 

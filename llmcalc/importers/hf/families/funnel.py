@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, SizeError
+from ....core.errors import DescriptionError, SizeError, shown
 from ....layers.embedding import Embedding
 from ....layers.funnel_attention import FunnelAttention
 from ....layers.linear import Linear
@@ -42,7 +42,7 @@ def funnel(config: Config) -> Architecture:
         dense = Linear(width, width, activation=config.activation())
         return finish(config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(width, 1))])
     if kind != "mlm":
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     return finish(config, stack, [Named("head", tied_head(config, width, spare_bias=False))])
 
 
@@ -73,10 +73,12 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, resto
     width, norm = config.size("d_model"), layernorm(config, config.size("d_model"))
     kind = config.word("attention_type")
     if kind not in ("relative_shift", "factorized"):
-        raise DescriptionError(f"attention_type is {kind!r}; it is relative_shift or factorized", where=config.where)
+        raise DescriptionError(
+            f"attention_type is {shown(kind)}; it is relative_shift or factorized", where=config.where
+        )
     apart, pooling = config.flag("separate_cls"), config.word("pooling_type")
     if pooling not in FunnelAttention.CHOICES["pooling"]:
-        raise DescriptionError(f"pooling_type is {pooling!r}; it is mean or max", where=config.where)
+        raise DescriptionError(f"pooling_type is {shown(pooling)}; it is mean or max", where=config.where)
     extra = apart and not config.flag("truncate_seq")
     attention = FunnelAttention(
         width,

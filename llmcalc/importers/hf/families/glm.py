@@ -27,3 +27,9 @@ def _glm(config: Config, place: str) -> Architecture:
         rope_interleaved=True,
     )
     return decoder(config, attention=attention, place=place)
+
+
+def glm_image(config: Config) -> Architecture:
+    """GLM-Image's language model: GLM-4, whose own class has a head for images alone."""
+    config.ignore("vision_vocab_size")
+    return glm4(config)

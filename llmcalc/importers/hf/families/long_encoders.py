@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError
+from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.fourier_mixing import FourierMixing
 from ....layers.hashed_attention import HashedAttention
@@ -94,7 +94,9 @@ def big_bird(config: Config) -> Architecture:
     """BigBird [zaheer2020]: sparse attention of an encoder's long inputs; the pooler is computed beside the head."""
     kind, biased = config.word("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
-        raise DescriptionError(f"attention_type is {kind!r}; it is block_sparse or original_full", where=config.where)
+        raise DescriptionError(
+            f"attention_type is {shown(kind)}; it is block_sparse or original_full", where=config.where
+        )
     config.ignore("rescale_embeddings block_size num_random_blocks")
     attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
     mlp = bert_mlp(config)

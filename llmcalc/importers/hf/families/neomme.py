@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, shown
 from ....layers.attention import Attention
 from ....layers.blend import Blend
 from ....layers.embedding import Embedding
@@ -31,7 +31,7 @@ def neomme(config: Config) -> Architecture:
     config.ignore("residual_multiplier norm_eps")
     kind = config.head() or "mlm"
     if kind not in ("mlm", "none"):
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     share = shared_table(config)
     projection = PROJECTION if share else None
     norm = Norm(width, scale=False)
@@ -89,7 +89,9 @@ def _windows(config: Config, order: list[str]) -> list[int | None]:
     windows: list[int | None] = []
     for index, kind in enumerate(order):
         if kind not in ROTATED:
-            raise DescriptionError(f"layer_types has {kind!r}; it is one of {', '.join(ROTATED)}", where=config.where)
+            raise DescriptionError(
+                f"layer_types has {shown(kind)}; it is one of {', '.join(ROTATED)}", where=config.where
+            )
         window = usual
         if isinstance(given, dict):
             own: Any = given.get(str(index), given.get(index))

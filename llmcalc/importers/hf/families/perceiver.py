@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import DescriptionError, UnsupportedError
+from ....core.errors import DescriptionError, UnsupportedError, shown
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.latent_attention import LatentAttention
@@ -34,7 +34,9 @@ def perceiver(config: Config) -> Architecture:
     )
     shape = config.word("cross_attention_shape_for_attention")
     if shape not in ("q", "kv"):
-        raise DescriptionError(f"cross_attention_shape_for_attention is {shape!r}; it is q or kv", where=config.where)
+        raise DescriptionError(
+            f"cross_attention_shape_for_attention is {shown(shape)}; it is q or kv", where=config.where
+        )
     read_qk = config.optional_size("qk_channels") or (latent if shape == "q" else width)
     heads = config.size("num_cross_attention_heads")
     read = LatentAttention(latent, width, heads, read_qk, config.optional_size("v_channels") or read_qk, count)

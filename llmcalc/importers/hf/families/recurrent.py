@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
 from ....layers.head import Head
 from ....layers.mlp import Mlp
@@ -62,7 +62,7 @@ def xlstm(config: Config) -> Architecture:
         raise DescriptionError("embedding_dim is not hidden_size", where=config.where)
     eps, fused = config.number("norm_eps") or 1e-6, config.word("weight_mode")
     if fused not in ("single", "fused"):
-        raise DescriptionError(f"weight_mode is {fused!r}; it is single or fused", where=config.where)
+        raise DescriptionError(f"weight_mode is {shown(fused)}; it is single or fused", where=config.where)
     mlstm = Mlstm(
         width,
         config.size("num_heads"),

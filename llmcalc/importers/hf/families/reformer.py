@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import lcm
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError
+from ....core.errors import DescriptionError, SizeError, shown
 from ....layers.axial_embedding import AxialEmbedding
 from ....layers.chunked_attention import ChunkedAttention
 from ....layers.embedding import Embedding
@@ -32,10 +32,10 @@ def reformer(config: Config) -> Architecture:
     config.ignore("local_attention_probs_dropout_prob lsh_attention_probs_dropout_prob")
     causal = config.flag("is_decoder")
     if kind not in ("causal", "mlm", "none") or (kind == "causal") > causal:
-        raise DescriptionError(f"a head of kind {kind!r} needs is_decoder {not causal}", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} needs is_decoder {not causal}", where=config.where)
     order = config.texts("attn_layers") or []
     if not order or not set(order) <= set(KINDS):
-        raise DescriptionError(f"attn_layers is {order!r}; it is a list of local and lsh", where=config.where)
+        raise DescriptionError(f"attn_layers is {shown(order)}; it is a list of local and lsh", where=config.where)
     blocks = {name: _block(config, name, order, causal) for name in dict.fromkeys(order)}
     inputs = (Named("token", Embedding(vocab, width)), *_positions(config, width))
     wide = STREAMS * width

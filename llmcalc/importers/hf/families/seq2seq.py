@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -55,7 +55,7 @@ def class_kind(config: Config) -> str:
         return "encoder"
     kind = config.head() or "seq2seq"
     if kind not in ("seq2seq", "causal", "none"):
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
     config.ignore("encoder_layers encoder_attention_heads encoder_ffn_dim max_position_embeddings")
     return kind

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, UnknownNameError
+from ....core.errors import DescriptionError, UnknownNameError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.block_attention import BlockAttention
@@ -35,7 +35,7 @@ def umt5(config: Config) -> Architecture:
 def _mlp(config: Config) -> Mlp:
     gated, _, act = config.word("feed_forward_proj").rpartition("-")
     if gated not in ("", "gated"):
-        raise DescriptionError(f"feed_forward_proj is {config.get('feed_forward_proj')!r}", where=config.where)
+        raise DescriptionError(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}", where=config.where)
     act = config.word("dense_act_fn", "gelu_new" if (gated, act) == ("gated", "gelu") else act)
     config.ignore("tie_word_embeddings scale_decoder_outputs")
     is_gated = config.flag("is_gated_act", bool(gated))
@@ -125,7 +125,7 @@ def _kind(config: Config) -> str:
         return "encoder"
     kind = config.head() or "seq2seq"
     if kind not in ("seq2seq", "none"):
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     return kind
 
 

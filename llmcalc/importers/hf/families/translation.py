@@ -65,7 +65,7 @@ def seamless_text(config: Config) -> Architecture:
     if config.class_name() and not config.class_name().endswith("ForTextToText"):
         raise UnsupportedError(f"{config.class_name()} has speech parts, which are not modelled", where=config.where)
     speech = ("speech_", "t2u_", "vocoder_", "unit_", "adaptor_", "upsample_", "resblock_", "lang_", "spkr_", "char_")
-    config.ignore(" ".join(key for key in {**config.defaults, **config.data} if key.startswith(speech)))
+    config.ignore(" ".join(key for key in config.defaults if key.startswith(speech)))
     config.ignore("add_adapter feature_projection_input_dim num_conv_pos_embeddings num_conv_pos_embedding_groups")
     config.ignore("num_adapter_layers position_embeddings_type rotary_embedding_base max_source_positions")
     config.ignore("conv_depthwise_kernel_size sampling_rate leaky_relu_slope variance_predictor_kernel_size")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError
+from ....core.errors import DescriptionError, shown
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
@@ -23,7 +23,7 @@ def xlnet(config: Config) -> Architecture:
         raise DescriptionError("d_head times n_head is not d_model", where=config.where)
     kind = config.word("attn_type")
     if kind not in ("bi", "uni"):
-        raise DescriptionError(f"attn_type is {kind!r}; it is bi or uni", where=config.where)
+        raise DescriptionError(f"attn_type is {shown(kind)}; it is bi or uni", where=config.where)
     config.ignore("bi_data same_length reuse_len use_mems_eval use_mems_train untie_r start_n_top end_n_top")
     config.ignore("summary_last_dropout")
     memory = config.count("mem_len") or None
@@ -73,5 +73,5 @@ def _headed(config: Config, stack: Stack) -> Architecture:
     if kind == "none":
         return finish(config, stack, [])
     if kind != "causal":
-        raise DescriptionError(f"a head of kind {kind!r} is not understood", where=config.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     return finish(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])

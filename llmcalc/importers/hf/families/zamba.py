@@ -45,7 +45,7 @@ def zamba(config: Config) -> Architecture:
     )
     first = ["linear_attention", "linear_attention", "hybrid"]
     rest = ["hybrid" if i % period == offset else "linear_attention" for i in range(layers - len(first))]
-    types = _types(config, first + rest)
+    types = layer_types(config, layers, first + rest, "layers_block_type")
     wide = config.optional_size("attention_hidden_size", zero_is_none=True) or 2 * width
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True)
     return _zamba(config, types, mamba, _attention(config, wide, "none"), mlp, 1)

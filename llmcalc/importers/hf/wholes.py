@@ -1,0 +1,100 @@
+"""Models that see or hear: the config of the language model within theirs.
+
+Most name its type in ``text_config``. Where they don't, or where its keys stand among their own (as in the first
+Qwen2-VL configs), it is the type that their class has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
+
+# the language model's type: those whose it is
+_TABLE = """
+apertus1p5_text apertus1p5
+aria_text aria
+cohere2 aya_vision cohere2_vision
+cohere_compass_text cohere_compass
+cosmos3_edge_text cosmos3_edge
+dots3_note_text dots3_note
+emu3_text_model emu3
+exaone4 exaone4_5
+gemma paligemma
+gemma3_text gemma3 shieldgemma2
+gemma3n_text gemma3n
+gemma4_unified_text gemma4_unified
+glm4v_moe_text glm4v_moe
+glm4v_text glm46v glm4v glmga
+glm_image_text glm_image
+granite granite_speech granite_speech_plus
+granite4_vision_text granite4_vision
+granite_docling_text granite_docling
+hy_v4_vl_text hy_v4_vl
+hyperclovax hyperclovax_vision_v2
+lfm2 lfm2_vl
+lfm3 lfm3_vl
+llama deepseek_vl deepseek_vl_hybrid glmasr idefics3 janus llava llava_next llava_next_video omniasr perception_lm
+llama smolvlm video_llava vipllava voxtral
+llama4_text llama4
+minimax_m3_vl_text minimax_m3_vl
+mistral idefics2 mistral3
+mllama_text_model mllama
+modernbert modernvbert
+nemotron_h nemo_speechlm nemotron_h_omni
+opt blip-2 instructblip instructblipvideo
+paddleocr_vl_text paddleocr_vl
+persimmon fuyu
+qwen2 audioflamingo3 fast_vlm got_ocr2 internvl llava_onevision musicflamingo ovis2 pp_chart2table qwen2_audio vibevoice
+qwen2 vibevoice_asr video_llama_3
+qwen2_5_omni_text qwen2_5_omni_thinker
+qwen2_5_vl_text qwen2_5_vl
+qwen2_vl_text qwen2_vl
+qwen3 fun_asr_nano lighton_ocr moss_transcribe_diarize qianfan_ocr qwen3_asr
+qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
+qwen3_vl_text cosmos3_omni
+qwen4_exp_text qwen4_exp
+ultrabert ultravbert
+"""
+_SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
+USUAL = {whole: text for text, *wholes in map(str.split, _TABLE.strip().splitlines()) for whole in wholes}
+_OWN = """
+    vision_start_token_id vision_end_token_id vision_token_id image_token_id image_token_index video_token_id
+    video_token_index audio_token_id audio_token_index projector_hidden_act vision_feature_layer
+    vision_feature_select_strategy multimodal_projector_bias spatial_merge_size ignore_index image_seq_length
+"""
+
+
+def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The config of the language model within that of a larger one, however deep; None: there is none."""
+    usual = USUAL.get(str(data.get("model_type")))
+    for key in NESTED:
+        inner = data.get(key)
+        if not isinstance(inner, Mapping):
+            continue
+        deeper = language_model(inner)
+        if deeper:
+            return deeper
+        if isinstance(inner.get("model_type"), str):
+            return inner
+        if usual:
+            return {"model_type": usual, **inner}
+    if usual and not any(key in data for key in NESTED) and "hidden_size" in data:
+        own = {key: value for key, value in data.items() if not key.endswith("_config") and key not in _OWN.split()}
+        return {**own, "model_type": usual}
+    return None
+
+
+def towers(data: Mapping[str, Any]) -> list[str]:
+    """What stands in a config beside its language model, by the keys of its parts, however deep."""
+    found = [key.removesuffix("_config") for key, value in data.items() if _is_part(key, value)]
+    deeper = [name for key in NESTED if isinstance(data.get(key), Mapping) for name in towers(data[key])]
+    return list(dict.fromkeys([*found, *deeper]))
+
+
+def _is_part(key: str, value: object) -> bool:
+    """Whether a key holds the config of a part that is no language model."""
+    if not key.endswith("_config") or key in NESTED or not isinstance(value, Mapping):
+        return False
+    return any(size in value for size in _SIZES.split())

@@ -1,0 +1,91 @@
+"""Models that see or hear: their language model is found, however deep, and what is left out has a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.importers.hf import families
+from llmcalc.importers.hf.wholes import USUAL, language_model, towers
+
+SIZES = {
+    "hidden_size": 44, "num_hidden_layers": 3, "intermediate_size": 53, "num_attention_heads": 4, "vocab_size": 101,
+    "num_key_value_heads": 2,
+}  # fmt: skip
+VISION = {"hidden_size": 7, "depth": 3}
+
+
+def test_every_usual_language_model_is_a_family() -> None:
+    assert set(USUAL.values()) <= set(families.names())
+    assert not set(USUAL) & set(families.names())
+
+
+@pytest.mark.parametrize("key", ["text_config", "llm_config", "language_config", "thinker_config"])
+def test_the_config_within(key: str) -> None:
+    whole = {"model_type": "no_such_whole", key: {"model_type": "qwen3", **SIZES}, "audio_config": VISION}
+    found = llmcalc.load(whole)
+    assert found.stacks == llmcalc.load({"model_type": "qwen3", **SIZES}).stacks
+    assert found.notes[-1].endswith("its language model (qwen3) alone; not counted: audio")
+
+
+def test_a_part_in_a_part() -> None:
+    thinker = {"text_config": {"model_type": "qwen3", **SIZES}, "vision_config": VISION, "audio_config": VISION}
+    whole = {"model_type": "omni", "thinker_config": thinker, "talker_config": VISION, "quantization_config": {"a": 1}}
+    assert (language_model(whole) or {})["model_type"] == "qwen3"
+    assert towers(whole) == ["talker", "vision", "audio"]
+
+
+def test_a_part_without_a_type_has_that_of_its_class() -> None:
+    found = llmcalc.load({"model_type": "gemma3", "text_config": SIZES})
+    assert found.family == "gemma3_text"
+
+
+def test_keys_beside_those_of_the_whole() -> None:
+    whole = {"model_type": "qwen2_5_vl", **SIZES, "vision_config": VISION, "vision_start_token_id": 3}
+    found = llmcalc.load(whole)
+    assert found.stacks == llmcalc.load({"model_type": "qwen2_5_vl_text", **SIZES}).stacks
+    assert "not counted: vision" in found.notes[-1]
+
+
+def test_such_keys_are_read_as_strictly() -> None:
+    with pytest.raises(llmcalc.InputError, match="unknown config key 'n_gates'"):
+        llmcalc.load({"model_type": "qwen2_vl", **SIZES, "n_gates": 3})
+
+
+@pytest.mark.parametrize("whole", [{"model_type": "llava"}, {"model_type": "llava", "text_config": None}])
+def test_a_whole_that_says_nothing_of_its_language_model(whole: dict[str, Any]) -> None:
+    with pytest.raises(llmcalc.InputError, match="a llava model without a text_config"):
+        llmcalc.load(whole)
+
+
+@pytest.mark.parametrize(
+    ("config", "runs"),
+    [
+        ({"model_type": "dory", "num_hidden_layers": 9, "n_input_layers": 2, "n_output_layers": 3}, 2 + 4 * 2 + 3),
+        ({"model_type": "hrm_text", "num_hidden_layers": 3, "H_cycles": 2, "L_cycles": 5}, 2 * (5 + 1) * 3),
+    ],
+)
+def test_a_loop_stores_its_layers_once(config: dict[str, Any], runs: int) -> None:
+    once = (
+        {**config, "n_recurrent_loops": 1} if "n_input_layers" in config else {**config, "H_cycles": 1, "L_cycles": 1}
+    )
+    model, single = llmcalc.load(config), llmcalc.load(once)
+    assert model.main.n_layers == runs
+    assert llmcalc.params(model).total == llmcalc.params(single).total
+    assert llmcalc.flops(model, seq=7).matmul > llmcalc.flops(single, seq=7).matmul
+    assert llmcalc.state(model, seq=7).elements > llmcalc.state(single, seq=7).elements
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "dory", "n_recurrent_loops": 10**9},
+        {"model_type": "hrm_text", "H_cycles": 10**6},
+        {"model_type": "hrm_text", "L_cycles": 10**15},
+    ],
+)
+def test_an_endless_loop_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(llmcalc.InputError, match="which is more than"):
+        llmcalc.load(config)
