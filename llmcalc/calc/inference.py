@@ -12,6 +12,7 @@ from ..core.shown import Shown
 from ..core.workload import Workload, symbols
 from .formats import BITS_A_BYTE
 from .policy import Policy
+from .published import Published
 from .shard import Mesh
 from .state import StateSize
 from .trace import Trace
@@ -83,7 +84,7 @@ class InferenceMemory(Shown):
 def inference_memory(
     architecture: Architecture,
     workload: Workload,
-    weights: Weights,
+    weights: Weights | Published,
     state_size: StateSize,
     width: int,
     mesh: Mesh | None = None,
@@ -96,7 +97,9 @@ def inference_memory(
     transformers (``convention="torch"``) before it.
     """
     ranks, policy = mesh or Mesh(), Policy("flash", bytes=width)
-    found = tuple(stored(architecture, weights, ranks))
+    found = tuple(
+        weights.stored(architecture, ranks) if isinstance(weights, Published) else stored(architecture, weights, ranks)
+    )
     steps = list(_steps(workload.values(architecture), prefill, state_size.beams, convention))
     transient = max(_transient(architecture, workload.logits, policy, ranks, values) for values in steps)
     return InferenceMemory(architecture, workload, found, state_size, transient, ranks, prefill)

@@ -57,12 +57,13 @@ def _no_config(path: Path) -> DescriptionError:
 
 
 def _of_gguf(headers: Headers, read: Reader) -> Architecture:
-    from .gguf import config_of
+    from .gguf import ARCHITECTURE, config_of
 
     found = read(config_of(headers), headers.where)
     found = _without_pooler(found, headers)
     types = {held.name: held.type for held in headers}
-    inputs = {**found.inputs, "checkpoint": headers.where, "types": types}
+    arch = headers.metadata[ARCHITECTURE]
+    inputs = {**found.inputs, "checkpoint": headers.where, "gguf": arch, "types": types}
     return replace(found, inputs=inputs, notes=(*found.notes, *_differences(found, headers)))
 
 
