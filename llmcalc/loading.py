@@ -78,10 +78,9 @@ def _load(source: Any, reading: Reading) -> Architecture:
     if source == "-":
         return _from_stdin(reading)
     if source.startswith("hf:"):
-        from .importers.hub import fetch
-        from .importers.weights import describe
+        from .importers.weights import describe_remote
 
-        return describe(fetch(source), lambda data, _: _from_data(data, source, reading))
+        return describe_remote(source, lambda data, where: _from_data(data, where, reading))
     if _looks_like_path(source):
         return _from_path(Path(source), reading)
     from .schema.preset import load_preset

@@ -13,7 +13,18 @@ Shape = tuple[int, ...]
 WORD = 32  # bits of the integers that small ones are packed in
 NF4_BLOCK, NESTED_BLOCK, NF4_CODES, BYTE_CODES = 64, 256, 16, 256
 MX_BLOCK, NV_BLOCK = 32, 16
-BITS = {"I64": 64, "I32": 32, "F32": 32, "F16": 16, "BF16": 16, "I8": 8, "U8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8}
+BITS = {
+    "I64": 64,
+    "I32": 32,
+    "F32": 32,
+    "F16": 16,
+    "BF16": 16,
+    "I8": 8,
+    "U8": 8,
+    "F8_E4M3": 8,
+    "F8_E5M2": 8,
+    "F8_E8M0": 8,
+}
 
 
 class Part(NamedTuple):
@@ -59,7 +70,7 @@ def awq(out: int, inputs: int, bits: int, group: int) -> list[Part]:
 
 
 def bnb4(out: int, inputs: int, kind: str, nested: bool) -> list[Part]:
-    """bitsandbytes in 4 bits: two a byte, a maximum for each 64, which may be quantised again."""
+    """Bitsandbytes in 4 bits: two a byte, a maximum for each 64, which may be quantised again."""
     elements = out * inputs
     blocks = over(elements, NF4_BLOCK)
     parts = [
@@ -75,7 +86,7 @@ def bnb4(out: int, inputs: int, kind: str, nested: bool) -> list[Part]:
 
 
 def bnb8(out: int, inputs: int) -> list[Part]:
-    """bitsandbytes in 8 bits: a maximum for each output."""
+    """Bitsandbytes in 8 bits: a maximum for each output."""
     return [Part(".weight", "I8", (out, inputs)), Part(".SCB", "F32", (out,)), Part(".weight_format", "U8", None)]
 
 

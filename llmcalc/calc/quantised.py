@@ -98,7 +98,7 @@ def scale_type(dtype: str) -> str:
 
 
 def float_type(name: object) -> str:
-    """safetensors' name of a torch dtype, or BF16 if a config does not tell."""
+    """Safetensors' name of a torch dtype, or BF16 if a config does not tell."""
     text = name.removeprefix("torch.") if isinstance(name, str) else ""
     return _FLOATS.get(text, "BF16")
 
@@ -126,7 +126,9 @@ def _awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
         raise UnsupportedError(f"AWQ of the version {shown(version)} is not understood; gemm is", where=WHERE)
     left = _list(data, "modules_to_not_convert")
     return Quantisation(
-        f"awq int{bits} g{group}", lambda out, inputs: packs.awq(out, inputs, bits, group), lambda name: _named(name, left)
+        f"awq int{bits} g{group}",
+        lambda out, inputs: packs.awq(out, inputs, bits, group),
+        lambda name: _named(name, left),
     )
 
 
@@ -143,7 +145,9 @@ def _bitsandbytes(data: Mapping[str, Any], dtype: str) -> Quantisation:
     if kind not in ("nf4", "fp4"):
         raise UnknownNameError("bnb_4bit_quant_type", kind, ("nf4", "fp4"), where=WHERE)
     name = f"bitsandbytes {kind}{' double' if nested else ''}"
-    return Quantisation(name, lambda out, inputs: packs.bnb4(out, inputs, kind, nested), lambda name: _named(name, left))
+    return Quantisation(
+        name, lambda out, inputs: packs.bnb4(out, inputs, kind, nested), lambda name: _named(name, left)
+    )
 
 
 def _fp8(data: Mapping[str, Any], dtype: str) -> Quantisation:
@@ -181,8 +185,10 @@ def _modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
     left = _matcher([*_list(data, "ignore"), *_list(data, "exclude_modules")])
 
     def pack(out: int, inputs: int) -> list[Part]:
-        return packs.nvfp4(out, inputs) if algorithm == "NVFP4" else packs.fp8(
-            out, inputs, None, ".weight_scale", "F32", ".input_scale"
+        return (
+            packs.nvfp4(out, inputs)
+            if algorithm == "NVFP4"
+            else packs.fp8(out, inputs, None, ".weight_scale", "F32", ".input_scale")
         )
 
     return Quantisation(f"modelopt {algorithm.lower()}", pack, left, head=True)
@@ -232,7 +238,9 @@ def _compressed_pack(form: str, group: Mapping[str, Any], scale: str) -> tuple[C
         if tile:
             shapes["block"] = (packs.over(out, tile[0]), packs.over(inputs, tile[1]))
         if strategy not in shapes:
-            raise UnsupportedError(f"the strategy {shown(strategy)} of compressed-tensors is not understood", where=WHERE)
+            raise UnsupportedError(
+                f"the strategy {shown(strategy)} of compressed-tensors is not understood", where=WHERE
+            )
         return packs.scaled(out, inputs, kind, shapes[strategy], scale, symmetric, static)
 
     return pack, f"compressed {'fp8' if kind == 'F8_E4M3' else 'int8'} {strategy}"
@@ -328,6 +336,10 @@ def _number(data: Mapping[str, Any], key: str, default: int) -> int:
 
 
 def _pair(value: Any, key: str) -> tuple[int, int]:
-    if not isinstance(value, list) or len(value) != 2 or not all(type(one) is int and 0 < one <= 1 << 20 for one in value):
+    if (
+        not isinstance(value, list)
+        or len(value) != 2
+        or not all(type(one) is int and 0 < one <= 1 << 20 for one in value)
+    ):
         raise DescriptionError(f"{key} is {shown(value)}; it is two positive whole numbers", where=WHERE)
     return value[0], value[1]

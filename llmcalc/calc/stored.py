@@ -208,3 +208,33 @@ def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
         along = 1 if row.tensor.active and len(shape) > 1 else 0
     shape[along] = sum(other[along] for other in shapes)
     return tuple(shape)
+
+
+def aliases(result: Params, name: str) -> dict[str, str]:
+    """Other names that a stored tensor may go by: those of tensors tied to it, and those of further rules."""
+    layout, alone = find_layout(name), len(result.architecture.stacks) == 1
+    primary: dict[object, str] = {}
+    found: dict[str, str] = {}
+    for row, number in _everywhere(result):
+        holds = _conditions(row, alone)
+        keys = layout_keys(row)
+        rule = layout.rule(keys, holds)
+        others = [other for key in keys for other in layout.rules.get(key, ()) if "{x}" not in other.stored]
+        stored = _name(rule, row, number) if rule else logical_name(row, number)
+        identity = row.tensor.share or (row.entry.stack.name, number, stored)
+        own = primary.setdefault(identity, stored)
+        for other in {stored, *(_name(other, row, number) for other in others)}:
+            if other != own:
+                found.setdefault(other, own)
+    return {alias: of for alias, of in found.items() if alias not in primary.values()}
+
+
+def _everywhere(result: Params) -> Iterator[tuple[Row, int | None]]:
+    """Every parameter with the number of its block, tied ones at each of their places; only the first block of a run."""
+    for stack in result.architecture.stacks:
+        first, own = 0, [row for row in result.rows if row.entry.stack is stack]
+        yield from ((row, None) for row in own if row.entry.run is None)
+        for index, run in enumerate(stack.runs):
+            tied = [row for row in own if row.entry.run == index and row.tensor.share]
+            yield from ((row, number) for number in range(first, first + run.count) for row in tied)
+            first += 1 if run.shared else run.count

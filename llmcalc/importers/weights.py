@@ -42,12 +42,38 @@ def describe(path: Path, read: Reader) -> Architecture:
     from ..schema.catalogue import read_text
     from .plain_json import read_json
 
-    file = (path if path.is_dir() else path.parent) / CONFIG
+    file = path if path.name == CONFIG else (path if path.is_dir() else path.parent) / CONFIG
     if not file.exists():
         raise _no_config(path)
     found = read(read_json(read_text(file), str(file)), str(file))
     weighty = is_weights(path) or (path.is_dir() and bool(weights_in(path)))
     return replace(found, inputs={**found.inputs, "checkpoint": str(path)}) if weighty else found
+
+
+def describe_remote(source: str, read: Reader) -> Architecture:
+    """The architecture of a repository of the Hub.
+
+    Raises:
+        DescriptionError: there is none, or it cannot be reached.
+    """
+    from . import hub
+
+    if hub.read_place(source).file:
+        return _of_gguf(hub.headers(source), read)
+    found = describe(hub.config(source), lambda data, _: read(data, source))
+    return replace(found, inputs={**found.inputs, "checkpoint": source})
+
+
+def headers_of(architecture: Architecture) -> Headers | None:
+    """The headers of the weights that an architecture was read beside, or None."""
+    source = architecture.inputs.get("checkpoint")
+    if not source:
+        return None
+    if source.startswith("hf:"):
+        from . import hub
+
+        return hub.headers(source)
+    return read_headers(Path(source))
 
 
 def _no_config(path: Path) -> DescriptionError:

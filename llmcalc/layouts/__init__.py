@@ -28,7 +28,6 @@ from typing import NamedTuple
 from ..core.errors import UnknownNameError
 from .published import published
 
-
 # What libraries store beside the weights and compute anew: tables of positions, masks.
 BUFFERS = (
     "position_ids",

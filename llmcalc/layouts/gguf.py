@@ -137,7 +137,7 @@ _NORMS_OF = {
     "falcon": _FALCON,
     "gptneox": _NEOX,
 }
-_FUSED_ARCHS = frozenset("gpt2 gptneox falcon bloom phi2 phi3 starcoder".split())
+_FUSED_ARCHS = frozenset(["gpt2", "gptneox", "falcon", "bloom", "phi2", "phi3", "starcoder"])
 _FUSED_MLPS = frozenset(("phi3", "glm4"))
 _SIDES = ("encoder enc.", "decoder dec.")
 _T5 = """

@@ -48,7 +48,7 @@ lfm2_moe           .experts.gate_up_proj/.experts.{x}.w1.weight,.experts.{x}.w3.
                    .experts.down_proj/.experts.{x}.w2.weight
 lfm3               .self_attn.g_proj./.self_attn.gate_proj.
 flint              experts .self_attn.sinks/.self_attn.softmax_offset
-kolibri1           experts .post_self_attn_layernorm./.post_attn_norm. .post_mlp_layernorm./.post_ffn_norm.
+kolibri1           experts .mlp.gate.e_score_correction_bias/.moe.router.expert_bias .post_self_attn_layernorm./.post_attn_norm. .post_mlp_layernorm./.post_ffn_norm.
 exaone             model.embed_tokens./transformer.wte. model.layers./transformer.h. model.norm./transformer.ln_f.
                    .self_attn.o_proj./.attn.attention.out_proj. .self_attn./.attn.attention. .input_layernorm./.ln_1.
                    .post_attention_layernorm./.ln_2. .gate_proj./.c_fc_0. .up_proj./.c_fc_1. .mlp.down_proj./.mlp.c_proj.
@@ -99,7 +99,8 @@ MERGED = {
     "sarvam_moe": _qkv("layers.{i}.attention.query_key_value"),
     "nomic_bert": _qkv("encoder.layers.{i}.attn.Wqkv"),
     "jina_embeddings_v3": _qkv("encoder.layers.{i}.mixer.Wqkv"),
-    "kimi_k25": _QKV.replace("{m}", "") % ("vision_tower.encoder.blocks.{i}.wqkv", "vision_tower.encoder.blocks.{i}.wqkv"),
+    "kimi_k25": _QKV.replace("{m}", "")
+    % ("vision_tower.encoder.blocks.{i}.wqkv", "vision_tower.encoder.blocks.{i}.wqkv"),
     "gte": _qkv("encoder.layer.{i}.attention.qkv_proj")
     + "{m}encoder.layer.{i}.mlp.up_gate_proj.weight <- mlp.wu mlp.wg\n",
 }
@@ -113,9 +114,7 @@ def _words() -> dict[str, tuple[str, ...]]:
             lines[-1] += line.split()
         else:
             lines.append(line.split())
-    return {
-        family: tuple(one for word in words for one in _SETS.get(word, word).split()) for family, *words in lines
-    }
+    return {family: tuple(one for word in words for one in _SETS.get(word, word).split()) for family, *words in lines}
 
 
 def published(text: str, family: str) -> str:

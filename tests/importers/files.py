@@ -49,7 +49,9 @@ def value(entry, order="<"):
         return struct.pack(order + "I", 8) + text(entry, order)
     inner = [value(one, order) for one in entry]
     kind = inner[0][:4] if inner else struct.pack(order + "I", 4)
-    return struct.pack(order + "I", 9) + kind + struct.pack(order + "Q", len(inner)) + b"".join(one[4:] for one in inner)
+    return (
+        struct.pack(order + "I", 9) + kind + struct.pack(order + "Q", len(inner)) + b"".join(one[4:] for one in inner)
+    )
 
 
 def gguf(metadata, tensors, order="<", version=3, alignment=ALIGNMENT):

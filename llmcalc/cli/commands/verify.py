@@ -1,4 +1,4 @@
-"""``llmcalc verify MODEL``: run a small NumPy model, and compare what it does with what is declared."""
+"""``llmcalc verify MODEL``: run a small NumPy model, or read a checkpoint's headers; compare with what is declared."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
+from ..headers import alone, headers_at
 from ..options import MODEL, OUTPUT, READING
 from ..spec import Argument, Command
 
 if TYPE_CHECKING:
+    from ...core.architecture import Architecture
     from ...report.verify import Outcome
 
 EVERY = "all"
@@ -31,10 +33,31 @@ def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
         found = _everything()
         write(all_document(found), chosen)
         return 0 if all(each.ok for each in found) else 1
+    if alone(model):
+        from ...report.weights import headers_document
+
+        write(headers_document(headers_at(model), "verify"), chosen)
+        return 1
     architecture = load(model, **reading)
+    if architecture.inputs.get("checkpoint"):
+        return _headers(architecture, chosen)
     one = outcome(architecture)
     write(verify_document(architecture, one), chosen)
     return 0 if one.ok else 1
+
+
+def _headers(architecture: Architecture, chosen: str) -> int:
+    """Compare the headers of the weights that were given; exit code 1 if anything differs."""
+    from ...importers.weights import headers_of
+    from ...report.weights import comparison_document
+    from ...verification.weights import verify_weights
+    from ..output import write
+
+    headers = headers_of(architecture)
+    assert headers is not None
+    found = verify_weights(architecture, headers)
+    write(comparison_document(found), chosen)
+    return 0 if found.ok else 1
 
 
 def _everything() -> list[Outcome]:
@@ -54,7 +77,7 @@ def _everything() -> list[Outcome]:
 
 COMMAND = Command(
     "verify",
-    "Run small NumPy models, and compare what they do with what is declared.",
+    "Run a small NumPy model, or read a checkpoint's headers; compare with what is declared.",
     (WHICH, *READING, *OUTPUT),
     run,
     "llmcalc verify mixtral",

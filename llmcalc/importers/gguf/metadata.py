@@ -9,19 +9,7 @@ from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
 from ..headers import Headers
 
 # Without effect on sizes and on what is computed, whatever the architecture.
-IRRELEVANT = frozenset("""
-    vocab_size context_length tensor_data_layout pooling_type logit_scale residual_scale embedding_scale
-    attn_logit_softcapping final_logit_softcapping router_logit_softcapping decoder_start_token_id
-    attention.scale attention.output_scale attention.causal attention.layer_norm_epsilon
-    attention.layer_norm_rms_epsilon attention.group_norm_epsilon attention.temperature_length
-    attention.temperature_scale attention.max_alibi_bias rope.freq_base rope.freq_base_swa rope.dimension_count
-    rope.dimension_count_swa rope.dimension_sections rope.scaling.type rope.scaling.factor rope.scaling.alpha
-    rope.scaling.attn_factor rope.scaling.original_context_length rope.scaling.finetuned
-    rope.scaling.yarn_log_multiplier rope.scaling.yarn_ext_factor rope.scaling.yarn_attn_factor
-    rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow rope.scale_linear expert_weights_scale
-    expert_weights_norm expert_gating_func expert_group_scale swiglu_clamp_exp swiglu_clamp_shexp
-    interleave_moe_layer_step classifier.output_labels activation_sparsity_scale n_deepstack_layers
-""".split())  # fmt: skip
+IRRELEVANT = frozenset(["vocab_size", "context_length", "tensor_data_layout", "pooling_type", "logit_scale", "residual_scale", "embedding_scale", "attn_logit_softcapping", "final_logit_softcapping", "router_logit_softcapping", "decoder_start_token_id", "attention.scale", "attention.output_scale", "attention.causal", "attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon", "attention.group_norm_epsilon", "attention.temperature_length", "attention.temperature_scale", "attention.max_alibi_bias", "rope.freq_base", "rope.freq_base_swa", "rope.dimension_count", "rope.dimension_count_swa", "rope.dimension_sections", "rope.scaling.type", "rope.scaling.factor", "rope.scaling.alpha", "rope.scaling.attn_factor", "rope.scaling.original_context_length", "rope.scaling.finetuned", "rope.scaling.yarn_log_multiplier", "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow", "rope.scale_linear", "expert_weights_scale", "expert_weights_norm", "expert_gating_func", "expert_group_scale", "swiglu_clamp_exp", "swiglu_clamp_shexp", "interleave_moe_layer_step", "classifier.output_labels", "activation_sparsity_scale", "n_deepstack_layers"])  # fmt: skip
 
 
 class Metadata:
@@ -86,7 +74,9 @@ class Metadata:
         """Whether there is such a tensor; ``attn_q.bias`` is looked for in every block."""
         if name in self.tensors:
             return True
-        return any(held.startswith("blk.") and held.partition(".")[2].partition(".")[2] == name for held in self.tensors)
+        return any(
+            held.startswith("blk.") and held.partition(".")[2].partition(".")[2] == name for held in self.tensors
+        )
 
     def rows(self, name: str) -> int:
         """The rows of a tensor that must be there."""
@@ -97,7 +87,9 @@ class Metadata:
 
     def width(self, suffix: str) -> int | None:
         """The rows of the first tensor whose name ends so, or None."""
-        return next((held.shape[0] for name, held in self.tensors.items() if name.endswith(suffix) and held.shape), None)
+        return next(
+            (held.shape[0] for name, held in self.tensors.items() if name.endswith(suffix) and held.shape), None
+        )
 
     def check_all_read(self) -> None:
         """Fail on a key that was neither read nor is irrelevant."""

@@ -190,7 +190,12 @@ def deepseek(config: Config, metadata: Metadata) -> None:
     rotary = metadata.size("rope.dimension_count")
     today = metadata.get("attention.key_length_mla") is not None
     suffix = "_mla" if today else ""
-    for key in ("attention.key_length", "attention.value_length", "attention.head_count_kv", "attention.value_length_mla"):
+    for key in (
+        "attention.key_length",
+        "attention.value_length",
+        "attention.head_count_kv",
+        "attention.value_length_mla",
+    ):
         metadata.get(key)
     whole = metadata.size(f"attention.key_length{suffix}")
     if whole <= rotary:

@@ -27,9 +27,9 @@ def read_headers(path: Path) -> Headers:
     if path.is_dir():
         return _folder(path, where)
     if path.suffix == GGUF:
-        return _checked(where, "gguf", [gguf.read_file(part) for part in _parts(path, where)], None)
+        return join(where, "gguf", [gguf.read_file(part) for part in _parts(path, where)], None)
     if path.suffix == SAFETENSORS:
-        return _checked(where, "safetensors", [safetensors.read_file(path)], config_beside(path))
+        return join(where, "safetensors", [safetensors.read_file(path)], config_beside(path))
     raise DescriptionError(f"has no header that can be read; {SAFETENSORS} and {GGUF} files have", where=where)
 
 
@@ -77,7 +77,7 @@ def _folder(folder: Path, where: str) -> Headers:
     if len(names) > limits.MOST_FILES:
         raise DescriptionError(f"{len(names):,} files; no more than {limits.MOST_FILES:,} are read", where=where)
     files = [safetensors.read_file(within(folder, name)) for name in names]
-    headers = _checked(where, "safetensors", files, config_beside(folder))
+    headers = join(where, "safetensors", files, config_beside(folder))
     if (folder / INDEX).exists():
         check_index(_index(folder), headers, str(folder / INDEX))
     return headers
@@ -100,7 +100,9 @@ def _index(folder: Path) -> dict[str, str]:
     where = limits.printable(file)
     size = limits.regular_file(file)
     if size > limits.LARGEST_JSON:
-        raise DescriptionError(f"the index has {size:,} bytes; more than {limits.LARGEST_JSON:,} are not read", where=where)
+        raise DescriptionError(
+            f"the index has {size:,} bytes; more than {limits.LARGEST_JSON:,} are not read", where=where
+        )
     return read_index(limits.read_range(file, 0, size), where)
 
 
@@ -163,7 +165,12 @@ def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
         raise DescriptionError(f"{shown(extra)} of {held[extra]} is not in the index", where=where)
 
 
-def _checked(where: str, kind: str, files: Iterable[File], config: dict[str, Any] | None) -> Headers:
+def join(where: str, kind: str, files: Iterable[File], config: dict[str, Any] | None) -> Headers:
+    """The files of one checkpoint, whose tensors differ in their names.
+
+    Raises:
+        DescriptionError: too many tensors, or one in two files.
+    """
     headers = Headers(where, kind, tuple(files), config)
     count = sum(len(file.tensors) for file in headers.files)
     if count > limits.MOST_TENSORS:

@@ -136,7 +136,9 @@ def _read(cursor: _Cursor, size: int, name: str, where: str) -> File:
         raise DescriptionError(f"is of GGUF version {version}; versions 2 and 3 are understood")
     tensors, pairs = cursor.length(), cursor.length()
     if tensors > limits.MOST_TENSORS or pairs > MOST_PAIRS:
-        raise DescriptionError(f"is said to have {tensors:,} tensors and {pairs:,} pairs of metadata, more than any file")
+        raise DescriptionError(
+            f"is said to have {tensors:,} tensors and {pairs:,} pairs of metadata, more than any file"
+        )
     metadata = _pairs(cursor, pairs)
     entries = [_entry(cursor) for _ in range(tensors)]
     alignment = metadata.get(ALIGNMENT, USUAL_ALIGNMENT)
@@ -191,14 +193,20 @@ def _numbers(cursor: _Cursor, code: str, count: int) -> list[Any] | Long:
     if count > cursor.size // length:
         raise DescriptionError(f"a list of {count:,} numbers at byte {cursor.at:,}, more than the file holds")
     start = cursor.skip(count * length)
-    return list(struct.unpack_from(f"{cursor.order}{count}{code}", cursor.content, start)) if count <= MOST_KEPT else Long(count)
+    return (
+        list(struct.unpack_from(f"{cursor.order}{count}{code}", cursor.content, start))
+        if count <= MOST_KEPT
+        else Long(count)
+    )
 
 
 def _entry(cursor: _Cursor) -> Held:
     name = cursor.text(limits.LONGEST_NAME)
     dimensions = cursor.number("I")
     if dimensions > MOST_DIMENSIONS:
-        raise DescriptionError(f"{shown(name)} has {dimensions:,} dimensions; no more than {MOST_DIMENSIONS} are stored")
+        raise DescriptionError(
+            f"{shown(name)} has {dimensions:,} dimensions; no more than {MOST_DIMENSIONS} are stored"
+        )
     lengths = [cursor.length() for _ in range(dimensions)]
     number, start = cursor.number("I"), cursor.length()
     kind = types().get(number)

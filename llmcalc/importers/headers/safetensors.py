@@ -49,7 +49,9 @@ def read(reader: Reader, size: int, name: str, where: str) -> File:
     if length > size - LENGTH:
         raise _broken(f"its header is said to have {length:,} bytes, but the file has {size:,}", where)
     if length > limits.LARGEST_JSON:
-        raise _broken(f"its header is said to have {length:,} bytes; no more than {limits.LARGEST_JSON:,} are read", where)
+        raise _broken(
+            f"its header is said to have {length:,} bytes; no more than {limits.LARGEST_JSON:,} are read", where
+        )
     raw = reader(LENGTH, length)
     if len(raw) < length:
         raise _broken("the file ends within its header", where)
