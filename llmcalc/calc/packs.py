@@ -1,8 +1,8 @@
-"""How quantised matrices are stored: the tensors that stand for one matrix of [out, in], by the makers' conventions.
+"""How quantised matrices are stored: the tensors that stand for one matrix of [out, in], as their makers do it.
 
-Each function gives the parts of one matrix: what is appended to the module's name, the type (as safetensors names it) and
-the shape; a shape of None is one that depends on nothing known here. Sources: the makers' documentation of their formats,
-not checked against every version.
+Each function gives the parts of one matrix: what is appended to the module's name, the type (as safetensors names it)
+and the shape; a shape of None is one that depends on nothing known here. Sources: the makers' documentation of their
+formats, not checked against every version.
 """
 
 from __future__ import annotations

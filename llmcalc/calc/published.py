@@ -25,7 +25,7 @@ _MAKERS = "the makers' documentation of their formats"
 
 
 class Expected(NamedTuple):
-    """A tensor that a checkpoint is expected to hold: its name, its type (if it is told) and its shape (if it is known)."""
+    """A tensor that a checkpoint is expected to hold: its name, its type (if told) and its shape (if known)."""
 
     name: str
     type: str

@@ -1,7 +1,7 @@
 """``quantization_config`` of a published checkpoint: which matrices are quantised, and what each is stored as.
 
-A method reads its own keys; one that is not known, and a key that changes what is stored in a way that is not known, are
-errors. Modules that no list names are treated as the maker's library does: tables, norms, routers and, but for
+A method reads its own keys; one that is not known, and a key that changes what is stored in a way that is not known,
+are errors. Modules that no list names are treated as the maker's library does: tables, norms, routers and, but for
 ModelOpt and compressed-tensors, the head are left as they were.
 """
 
@@ -72,8 +72,8 @@ class Quantisation(NamedTuple):
 
 
 def read_quantisation(data: Mapping[str, Any], dtype: str, language: bool = False) -> Quantisation:
-    """The method of a ``quantization_config``; ``dtype`` is what the checkpoint computes in, ``language`` that it stands
-    in the config of the language model within that of a larger one.
+    """The method of a ``quantization_config``; ``dtype`` is what the checkpoint computes in, ``language`` that it
+    stands in the config of the language model within that of a larger one.
 
     Raises:
         UnknownNameError: a method that is not known.
@@ -259,8 +259,8 @@ def _named(module: str, names: list[str]) -> bool:
 
 
 def _matcher(patterns: list[str]) -> Callable[[str], bool]:
-    """Whether a module is in a list of names, of patterns with ``*``, or of expressions behind ``re:``; so is what belongs
-    to it.
+    """Whether a module is in a list of names, of patterns with ``*``, or of expressions behind ``re:``; so is what
+    belongs to it.
     """
     if len(patterns) > MOST_PATTERNS or any(len(pattern) > LONGEST_PATTERN for pattern in patterns):
         raise DescriptionError("a list of modules longer than any model has", where=WHERE)
@@ -316,7 +316,7 @@ def _list(data: Mapping[str, Any], key: str) -> list[Any]:
     flat = isinstance(value, list) and all(isinstance(one, str) for one in value)
     if not flat and not (key == "modules_in_block_to_quantize" and isinstance(value, list)):
         raise DescriptionError(f"{key} is {shown(value)}; it is a list of texts", where=WHERE)
-    return value
+    return list(value)
 
 
 def _flat(value: Any) -> list[str]:

@@ -59,8 +59,8 @@ def layout_name(architecture: Architecture, layout: str) -> str:
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
-    """Every stored tensor once, by the rules called ``name``; with ``each`` False the experts of a layer, where they are
-    stored one by one, as copies of the first.
+    """Every stored tensor once, by the rules called ``name``; with ``each`` False the experts of a layer, where they
+    are stored one by one, as copies of the first.
 
     Raises:
         UnknownNameError: no such rules.
@@ -230,7 +230,7 @@ def aliases(result: Params, name: str) -> dict[str, str]:
 
 
 def _everywhere(result: Params) -> Iterator[tuple[Row, int | None]]:
-    """Every parameter with the number of its block, tied ones at each of their places; only the first block of a run."""
+    """Every parameter outside the blocks, and the tied ones within them, at each of their places."""
     for stack in result.architecture.stacks:
         first, own = 0, [row for row in result.rows if row.entry.stack is stack]
         yield from ((row, None) for row in own if row.entry.run is None)

@@ -108,7 +108,7 @@ def _gguf(place: Place) -> Headers:
         try:
             found = gguf.read(reader(0, min(length, size)), size, place.file, place.name)
             return Headers(place.name, GGUF[1:], (found,))
-        except gguf.ShortRead:
+        except gguf.ShortReadError:
             if length >= min(size, LONGEST_READ):
                 message = f"its head is longer than {LONGEST_READ:,} bytes"
                 raise DescriptionError(message, where=place.name) from None
@@ -170,15 +170,14 @@ def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
     """Bytes of a file, asked for by range; a server that sends more is not listened to."""
     if length <= 0:
         return b""
-    from huggingface_hub.utils import build_hf_headers, get_session
+    from huggingface_hub import utils
 
-    asked = {**build_hf_headers(), "Range": f"bytes={start}-{start + length - 1}"}
-    session = get_session()
-    streamed = (
-        session.stream("GET", url, headers=asked, timeout=SECONDS)
-        if hasattr(session, "stream") and callable(session.stream)
-        else session.get(url, headers=asked, timeout=SECONDS, stream=True)
-    )
+    asked = {**utils.build_hf_headers(), "Range": f"bytes={start}-{start + length - 1}"}  # type: ignore[attr-defined]
+    session: Any = utils.get_session()  # type: ignore[attr-defined]
+    if callable(getattr(session, "stream", None)):  # httpx, which later versions use
+        streamed = session.stream("GET", url, headers=asked, timeout=SECONDS)
+    else:  # requests
+        streamed = session.get(url, headers=asked, timeout=SECONDS, stream=True)
     with streamed as answer:
         if answer.status_code != PARTIAL:
             message = f"the server answers a range of {name} with status {answer.status_code}"

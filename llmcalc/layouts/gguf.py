@@ -163,15 +163,15 @@ _T5 = """
 def text(arch: str, together: bool = False) -> str:
     """The rules of an architecture; ``together``: keys and values of latent attention in one tensor, as in older files."""
     if arch == "t5":
-        sides = (side.split() for side in _SIDES)
-        parts = (line + f" | {role}" for role, mark in sides for line in _T5.strip().replace("{s}", mark).splitlines())
-        return "\n".join([*parts, *_OUTER.strip().splitlines()])
+        sides = [side.split() for side in _SIDES]
+        lines = [f"{line} | {role}" for role, mark in sides for line in _T5.strip().replace("{s}", mark).splitlines()]
+        return "\n".join(lines) + _OUTER
     outer = _OUTER
     if arch == "lfm2":
         outer = outer.replace("output_norm.weight <- norm.w", "token_embd_norm.weight <- norm.w")
     if arch == "bert":
         outer = outer.replace("output_norm.", "token_embd_norm.")
-    places = (place.split() for place in _NORMS_OF.get(arch, _NORMS))
+    places = [place.split() for place in _NORMS_OF.get(arch, _NORMS)]
     norms = [f"{{p}}.{name}.{kind} <- {place}.{kind[0]}" for name, place in places for kind in ("weight", "bias")]
     parts = [
         outer,

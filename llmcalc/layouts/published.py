@@ -118,9 +118,9 @@ def _words() -> dict[str, tuple[str, ...]]:
 
 
 def published(text: str, family: str) -> str:
-    """The text of a layout with the names that checkpoints of a family were published under.
+    r"""The text of a layout with the names that checkpoints of a family were published under.
 
-    >>> published("a.mlp.experts.gate_up_proj <- moe.wg moe.wu", "mixtral").split("\\n")[0]
+    >>> published("a.mlp.experts.gate_up_proj <- moe.wg moe.wu", "mixtral").splitlines()[0]
     'a.block_sparse_moe.experts.{x}.w1.weight <- moe.wg'
     """
     lines = [line for line in map(str.strip, text.splitlines()) if line]

@@ -126,6 +126,7 @@ def _families(found: Sequence[Outcome]) -> Iterator[tuple[Cell, ...]]:
 
 
 def check_row(check: Check) -> tuple[Cell, ...]:
+    """A line of a table of checks."""
     return check.quantity, check.declared, check.observed, f"{_sign(check.ok)} {_verdict(check)}".rstrip()
 
 

@@ -85,5 +85,7 @@ def _groups(name: str, groups: tuple[Group, ...], total: bool = False) -> Table:
     rows: list[tuple[Any, ...]] = [
         (group.name, group.tensors or None, group.elements or None, group.bytes) for group in groups
     ]
-    sums = tuple(sum(group[index] for group in groups) for index in (1, 2, 3))
-    return Table(name, columns, rows, ("total", *sums)) if total else Table(name, columns, rows)
+    if not total:
+        return Table(name, columns, rows)
+    tensors, elements = sum(group.tensors for group in groups), sum(group.elements for group in groups)
+    return Table(name, columns, rows, ("total", tensors, elements, sum(group.bytes for group in groups)))

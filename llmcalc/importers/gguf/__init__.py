@@ -1,8 +1,8 @@
 """GGUF metadata as the config of the Hugging Face class that it was converted from, whose family then reads it.
 
-What llama.cpp calls ``llama.attention.head_count_kv`` is the config's ``num_key_value_heads``; ``table`` holds the names.
-What metadata does not say is read off the tensors: the vocabulary, biases, whether the head is tied. A key of the
-architecture that nobody reads is an error.
+What llama.cpp calls ``llama.attention.head_count_kv`` is the config's ``num_key_value_heads``; ``table`` holds the
+names. What metadata does not say is read off the tensors: the vocabulary, biases, whether the head is tied. A key of
+the architecture that nobody reads is an error.
 """
 
 from __future__ import annotations

@@ -9,7 +9,20 @@ from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
 from ..headers import Headers
 
 # Without effect on sizes and on what is computed, whatever the architecture.
-IRRELEVANT = frozenset(["vocab_size", "context_length", "tensor_data_layout", "pooling_type", "logit_scale", "residual_scale", "embedding_scale", "attn_logit_softcapping", "final_logit_softcapping", "router_logit_softcapping", "decoder_start_token_id", "attention.scale", "attention.output_scale", "attention.causal", "attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon", "attention.group_norm_epsilon", "attention.temperature_length", "attention.temperature_scale", "attention.max_alibi_bias", "rope.freq_base", "rope.freq_base_swa", "rope.dimension_count", "rope.dimension_count_swa", "rope.dimension_sections", "rope.scaling.type", "rope.scaling.factor", "rope.scaling.alpha", "rope.scaling.attn_factor", "rope.scaling.original_context_length", "rope.scaling.finetuned", "rope.scaling.yarn_log_multiplier", "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow", "rope.scale_linear", "expert_weights_scale", "expert_weights_norm", "expert_gating_func", "expert_group_scale", "swiglu_clamp_exp", "swiglu_clamp_shexp", "interleave_moe_layer_step", "classifier.output_labels", "activation_sparsity_scale", "n_deepstack_layers"])  # fmt: skip
+_IRRELEVANT = """
+    vocab_size context_length tensor_data_layout pooling_type logit_scale residual_scale embedding_scale
+    attn_logit_softcapping final_logit_softcapping router_logit_softcapping decoder_start_token_id
+    attention.scale attention.output_scale attention.causal attention.layer_norm_epsilon
+    attention.layer_norm_rms_epsilon attention.group_norm_epsilon attention.temperature_length
+    attention.temperature_scale attention.max_alibi_bias rope.freq_base rope.freq_base_swa rope.dimension_count
+    rope.dimension_count_swa rope.dimension_sections rope.scaling.type rope.scaling.factor rope.scaling.alpha
+    rope.scaling.attn_factor rope.scaling.original_context_length rope.scaling.finetuned
+    rope.scaling.yarn_log_multiplier rope.scaling.yarn_ext_factor rope.scaling.yarn_attn_factor
+    rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow rope.scale_linear expert_weights_scale
+    expert_weights_norm expert_gating_func expert_group_scale swiglu_clamp_exp swiglu_clamp_shexp
+    interleave_moe_layer_step classifier.output_labels activation_sparsity_scale n_deepstack_layers
+"""
+IRRELEVANT = frozenset(_IRRELEVANT.split())
 
 
 class Metadata:

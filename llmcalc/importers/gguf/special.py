@@ -1,4 +1,4 @@
-"""What the keys of an architecture do not say one by one: patterns of layers, widths read off tensors, older spellings."""
+"""What keys do not say one by one: patterns of layers, widths that are read off tensors, older spellings."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Which GGUF architecture is which ``model_type``, and which of its keys is which key of the config.
 
-A line: architecture, model_type, then words: ``key=value`` (a key of the config that is always so), ``key?tensor`` (true
-if there is such a tensor), ``key>other`` (a key of the metadata that this config calls otherwise), ``-key`` (a common
-key that does not exist here), ``*key`` (a key whose value may be a list), ``@function`` (of ``special``, for the rest).
+A line: architecture, model_type, then words: ``key=value`` (a key of the config that is always so), ``key?tensor``
+(true if there is such a tensor), ``key>other`` (a key of the metadata that this config calls otherwise), ``-key`` (a
+common key that does not exist here), ``*key`` (a key whose value may be a list), ``@function`` (of ``special``, for the
+rest).
 Names of architectures and keys: the package gguf 0.19, ``constants.py``.
 """
 
@@ -113,7 +114,8 @@ hunyuan-dense hunyuan_v1_dense attention_bias=false
 internlm2    internlm3   attention_bias=false mlp_bias=false
 xverse       llama       attention_bias=false mlp_bias=false
 lfm2         lfm2        shortconv.l_cache>conv_L_cache attention.layer_norm_rms_epsilon>norm_eps
-                         block_auto_adjust_ff_dim=false *layer_types -attention.key_length -attention.head_count_kv @lfm2
+                         block_auto_adjust_ff_dim=false *layer_types -attention.key_length
+                         -attention.head_count_kv @lfm2
 """
 
 

@@ -39,7 +39,7 @@ class Held(NamedTuple):
 
 
 class File(NamedTuple):
-    """One file: ``size`` bytes, of which ``header`` say what there is, ``padding`` is empty, and the rest is tensors."""
+    """One file: ``size`` bytes, of which ``header`` say what there is, ``padding`` is empty, the rest is tensors."""
 
     name: str
     size: int

@@ -41,7 +41,8 @@ def config_beside(path: Path) -> dict[str, Any] | None:
     from ...schema.catalogue import read_text
     from ..plain_json import read_json
 
-    return read_json(read_text(file), str(file))
+    found: dict[str, Any] = read_json(read_text(file), str(file))
+    return found
 
 
 def weights_in(folder: Path) -> list[str]:

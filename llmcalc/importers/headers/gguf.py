@@ -1,7 +1,7 @@
 """The head of a GGUF file: metadata and the table of tensors; what follows is never read.
 
-https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: magic, version, two counts, key-value pairs, a table of names,
-dimensions (innermost first), types and offsets; then, aligned, the tensors.
+https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: magic, version, two counts, key-value pairs, a table of
+names, dimensions (innermost first), types and offsets; then, aligned, the tensors.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ VERSIONS = (2, 3)
 ALIGNMENT = "general.alignment"
 USUAL_ALIGNMENT = 32
 MOST_PAIRS = 10_000
+MOST_TENSORS = 50_000
 MOST_TEXTS = 1_500_000  # in all arrays together; a vocabulary has up to a few hundred thousand
 MOST_KEPT = 4_096  # entries of an array that are kept; longer ones are counted
-LONGEST_TEXT = 64 << 20
+MOST_KEPT_IN_ALL = 400_000
+LONGEST_TEXT = 1 << 16  # bytes of one that is kept
+BYTES_AS_ENTRY = 32  # bytes of text that take the room of an entry of a list
+LENGTH = 8  # bytes of a length
 DEEPEST = 3
 MOST_DIMENSIONS = 4
 STRING, ARRAY, BOOL = 8, 9, 7
@@ -33,12 +37,12 @@ BITS_A_BYTE = 8
 
 
 class Long(NamedTuple):
-    """An array that is too long to be kept: how many entries it has."""
+    """A list or text that is too long to be kept: how many entries or bytes it has."""
 
-    count: int
+    length: int
 
 
-class ShortRead(Exception):
+class ShortReadError(Exception):
     """More of the file is needed than was given."""
 
 
@@ -65,7 +69,7 @@ def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> File:
 
     Raises:
         DescriptionError: as ``read_file``.
-        ShortRead: ``content`` is not all of the file, and ends before the head does.
+        ShortReadError: ``content`` is not all of the file, and ends before the head does.
     """
     try:
         return _read(_Cursor(content, size), size, name, where)
@@ -77,7 +81,7 @@ class _Cursor:
     """A place in a file, which moves on as values are read."""
 
     def __init__(self, content: bytes | mmap.mmap, size: int) -> None:
-        self.content, self.size, self.at, self.order, self.texts = content, size, 0, "<", 0
+        self.content, self.size, self.at, self.order, self.texts, self.kept = content, size, 0, "<", 0, 0
 
     def skip(self, length: int) -> int:
         """Where a value of so many bytes begins; the place behind it is next."""
@@ -85,13 +89,18 @@ class _Cursor:
         if self.at > self.size:
             raise DescriptionError(f"the file ends within its head, at byte {self.size:,}", hint="is it complete?")
         if self.at > len(self.content):
-            raise ShortRead
+            raise ShortReadError
         return start
 
     def number(self, code: str) -> Any:
         """A number of a type of ``struct``."""
         start = self.skip(struct.calcsize("=" + code))
         return struct.unpack_from(self.order + code, self.content, start)[0]
+
+    def keep(self, count: int) -> bool:
+        """Whether a list of so many entries is kept, beside what is kept already."""
+        self.kept += count
+        return count <= MOST_KEPT and self.kept <= MOST_KEPT_IN_ALL
 
     def length(self) -> int:
         """A length or count."""
@@ -100,7 +109,7 @@ class _Cursor:
     def text(self, longest: int = LONGEST_TEXT) -> str:
         """A text, or what of it is UTF-8."""
         length = self.length()
-        if length > min(longest, self.size):
+        if length > longest:
             raise DescriptionError(f"a text of {length:,} bytes at byte {self.at:,}")
         start = self.skip(length)
         try:
@@ -111,18 +120,18 @@ class _Cursor:
     def pass_texts(self, count: int) -> None:
         """Skip so many texts."""
         self.texts += count
-        if self.texts > MOST_TEXTS or 8 * count > self.size - self.at:
+        if self.texts > MOST_TEXTS or LENGTH * count > self.size - self.at:
             raise DescriptionError(f"a list of {count:,} texts at byte {self.at:,}, more than can be")
         read, content, at, end = struct.Struct(self.order + "Q").unpack_from, self.content, self.at, len(self.content)
         for _ in range(count):
-            if at + 8 > end:
+            if at + LENGTH > end:
                 break
-            at += 8 + read(content, at)[0]
+            at += LENGTH + read(content, at)[0]
         else:
             self.skip(at - self.at)
             return
         self.at = end
-        self.skip(max(8, at + 8 - end))
+        self.skip(max(LENGTH, at + LENGTH - end))
 
 
 def _read(cursor: _Cursor, size: int, name: str, where: str) -> File:
@@ -135,7 +144,7 @@ def _read(cursor: _Cursor, size: int, name: str, where: str) -> File:
     if version not in VERSIONS:
         raise DescriptionError(f"is of GGUF version {version}; versions 2 and 3 are understood")
     tensors, pairs = cursor.length(), cursor.length()
-    if tensors > limits.MOST_TENSORS or pairs > MOST_PAIRS:
+    if tensors > MOST_TENSORS or pairs > MOST_PAIRS:
         raise DescriptionError(
             f"is said to have {tensors:,} tensors and {pairs:,} pairs of metadata, more than any file"
         )
@@ -170,7 +179,7 @@ def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
     if kind in SCALARS:
         return cursor.number(SCALARS[kind])
     if kind == STRING:
-        return cursor.text()
+        return _text(cursor)
     if kind != ARRAY or depth > DEEPEST:
         what = "arrays within arrays" if kind == ARRAY else f"a value of the unknown type {kind}"
         raise DescriptionError(f"{what} at byte {cursor.at:,}")
@@ -178,14 +187,23 @@ def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
     if inner in SCALARS:
         return _numbers(cursor, SCALARS[inner], count)
     if inner == STRING:
-        if count <= MOST_KEPT:
-            cursor.texts += count
-            return [cursor.text() for _ in range(count)]
+        if cursor.keep(count):
+            return [_text(cursor) for _ in range(count)]
         cursor.pass_texts(count)
         return Long(count)
-    if count > MOST_KEPT:
+    if not cursor.keep(count):
         raise DescriptionError(f"a list of {count:,} lists at byte {cursor.at:,}")
     return [_value(cursor, inner, depth + 1) for _ in range(count)]
+
+
+def _text(cursor: _Cursor) -> str | Long:
+    """A text of the metadata; a long one, such as a template or a tokenizer, is passed over."""
+    length = cursor.length()
+    if length > LONGEST_TEXT or not cursor.keep(length // BYTES_AS_ENTRY):
+        cursor.skip(length)
+        return Long(length)
+    cursor.at -= LENGTH
+    return cursor.text()
 
 
 def _numbers(cursor: _Cursor, code: str, count: int) -> list[Any] | Long:
@@ -193,11 +211,9 @@ def _numbers(cursor: _Cursor, code: str, count: int) -> list[Any] | Long:
     if count > cursor.size // length:
         raise DescriptionError(f"a list of {count:,} numbers at byte {cursor.at:,}, more than the file holds")
     start = cursor.skip(count * length)
-    return (
-        list(struct.unpack_from(f"{cursor.order}{count}{code}", cursor.content, start))
-        if count <= MOST_KEPT
-        else Long(count)
-    )
+    if not cursor.keep(count):
+        return Long(count)
+    return list(struct.unpack_from(f"{cursor.order}{count}{code}", cursor.content, start))
 
 
 def _entry(cursor: _Cursor) -> Held:
