@@ -73,7 +73,8 @@ olmoe        olmoe       expert_count>num_experts expert_used_count>num_experts_
                          -attention.key_length
 command-r    cohere      use_qk_norm?attn_q_norm.weight attention_bias=false logit_scale>logit_scale
                          -attention.key_length
-cohere2      cohere2     attention_bias=false logit_scale>logit_scale attention.sliding_window>sliding_window @cohere2
+cohere2      cohere2     attention_bias=false logit_scale>logit_scale attention.sliding_window>sliding_window
+                         *layer_types @cohere2
 bert         bert        architectures=["BertModel"] -attention.head_count_kv
                          -attention.key_length -rope.freq_base tie_word_embeddings=true @bert
 t5           t5          attention.key_length>d_kv feed_forward_length>d_ff embedding_length>d_model

@@ -31,9 +31,10 @@ BYTES_AS_ENTRY = 32  # bytes of text that take the room of an entry of a list
 LENGTH = 8  # bytes of a length
 DEEPEST = 3
 MOST_DIMENSIONS = 4
-STRING, ARRAY, BOOL = 8, 9, 7
-SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", BOOL: "?", 10: "Q", 11: "q", 12: "d"}
+FLOAT, STRING, ARRAY, BOOL = 6, 8, 9, 7
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", FLOAT: "f", BOOL: "?", 10: "Q", 11: "q", 12: "d"}
 BITS_A_BYTE = 8
+_LARGEST_FLOAT = 3e38  # of 32 bits
 
 
 class Long(NamedTuple):
@@ -176,6 +177,8 @@ def _pairs(cursor: _Cursor, count: int) -> dict[str, Any]:
 
 
 def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
+    if kind == FLOAT:
+        return _shortest(cursor.number(SCALARS[kind]))
     if kind in SCALARS:
         return cursor.number(SCALARS[kind])
     if kind == STRING:
@@ -194,6 +197,12 @@ def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
     if not cursor.keep(count):
         raise DescriptionError(f"a list of {count:,} lists at byte {cursor.at:,}")
     return [_value(cursor, inner, depth + 1) for _ in range(count)]
+
+
+def _shortest(value: float) -> float:
+    """A 32-bit float as it was written: 1e-05, not 9.99999974e-06."""
+    short = float(f"{value:.7g}")
+    return short if abs(short) < _LARGEST_FLOAT and struct.pack("f", short) == struct.pack("f", value) else value
 
 
 def _text(cursor: _Cursor) -> str | Long:
