@@ -21,7 +21,9 @@ from .weights import Stored, Weights, stored
 
 @record
 class InferenceMemory(Shown):
-    """Memory of serving on one rank, in bytes: ``peak`` is weights, state and transient buffers of the prefill."""
+    """Memory of serving on one rank, in bytes: ``peak`` is weights, state and transient buffers of the prefill.
+    ``published``: the weights are stored as a checkpoint says.
+    """
 
     architecture: Architecture
     workload: Workload
@@ -30,6 +32,7 @@ class InferenceMemory(Shown):
     transient: int
     mesh: Mesh
     prefill: int | None = None
+    published: bool = False
 
     gradients = 0
     optimizer = 0
@@ -102,7 +105,8 @@ def inference_memory(
     )
     steps = list(_steps(workload.values(architecture), prefill, state_size.beams, convention))
     transient = max(_transient(architecture, workload.logits, policy, ranks, values) for values in steps)
-    return InferenceMemory(architecture, workload, found, state_size, transient, ranks, prefill)
+    published = isinstance(weights, Published)
+    return InferenceMemory(architecture, workload, found, state_size, transient, ranks, prefill, published)
 
 
 def _steps(values: dict[str, int], prefill: int | None, beams: int, convention: str | None) -> Iterator[dict[str, int]]:

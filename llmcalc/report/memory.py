@@ -18,6 +18,7 @@ from .model import structure, title, warnings
 from .workload import formula_note, workload_inputs, workload_line
 
 BYTES = "bytes"
+PUBLISHED = "weights as the checkpoint stores them; --weights FORMAT takes another format"
 PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transient")
 SAID = ("batch", "seq")
 ROLES = {
@@ -57,6 +58,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         formats.append(size.cache)
     tables = [_weights(result), _state(result, ideal), _experts(result)]
     notes = (formula_note("elements of the state", size.form), *unchecked(formats))
+    notes += (PUBLISHED,) if result.published else ()
     return Document(
         title(architecture),
         lambda: _inference_record(result, ideal),

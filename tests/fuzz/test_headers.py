@@ -71,7 +71,9 @@ def spoilt(content, random_):
         elif action < 0.75:
             number = random_.choice(NUMBERS)
             wide = random_.random() < 0.7
-            data[at : at + (8 if wide else 4)] = struct.pack("<Q", number) if wide else struct.pack("<I", number % 2**32)
+            data[at : at + (8 if wide else 4)] = (
+                struct.pack("<Q", number) if wide else struct.pack("<I", number % 2**32)
+            )
         elif action < 0.85:
             end = at + random_.randrange(1, 60)
             data[at:at] = data[at:end]

@@ -118,7 +118,9 @@ def test_an_index_and_the_shards_name_the_same_tensors(tmp_path):
     refused(shards(tmp_path, weight_map=both), "b.weight", "is in two.safetensors")
     more = {"a.weight": "one.safetensors", "d": "two.safetensors"}
     refused(shards(tmp_path, weight_map=more), "is in no file")
-    refused(shards(tmp_path, weight_map={"a.weight": "one.safetensors", "b.weight": "two.safetensors"}), "not in the index")
+    refused(
+        shards(tmp_path, weight_map={"a.weight": "one.safetensors", "b.weight": "two.safetensors"}), "not in the index"
+    )
     refused(shards(tmp_path, weight_map={"a.weight": "three.safetensors"}), "missing")
     refused(shards(tmp_path, weight_map=[]), "weight_map")
 
