@@ -46,9 +46,10 @@ def test_lists_of_modules_are_read_as_their_makers_do(config, module, is_):
     assert quantised(module, **config) == is_
 
 
-@pytest.mark.parametrize(
-    ("config", "is_"), [(FP8, False), (NVFP4, True), ({"quant_method": "gptq", "lm_head": True}, True)]
-)
+HEADS = [(FP8, False), (NVFP4, True), ({"quant_method": "gptq", "lm_head": True}, True)]
+
+
+@pytest.mark.parametrize(("config", "is_"), HEADS)
 def test_the_head_stays_unless_the_method_takes_it(config, is_):
     assert quantised("lm_head", head=True, **config) == is_
 

@@ -26,8 +26,8 @@ LONGEST = 1.0  # seconds that one file may take
 MOST = 200 << 20  # bytes that one file may make the reader hold
 NUMBERS = (0, 1, 2, 7, 2**31, 2**32 - 1, 2**32, 2**53 + 1, 10**18, 2**62, 2**63 - 1, 2**63, 2**64 - 1)
 JSON = (
-    None, True, -1, 0, 3, 10**18, 10**30, 0.5, 1e308, "", "F32", "Q4", "x" * 3000, "\x00", "../x.safetensors", [], [[]], {},
-    [0], [-1, 4], [10**18] * 8, [None], {"a": 1}, float("nan"), float("inf"),
+    None, True, -1, 0, 3, 10**18, 10**30, 0.5, 1e308, "", "F32", "Q4", "x" * 3000, "\x00", "../x.safetensors", [],
+    [[]], {}, [0], [-1, 4], [10**18] * 8, [None], {"a": 1}, float("nan"), float("inf"),
 )  # fmt: skip
 TINY = {
     "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 12, "num_hidden_layers": 1,

@@ -11,8 +11,8 @@ from .files import safetensors
 
 LLAMA = {
     "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 256, "num_hidden_layers": 2,
-    "num_attention_heads": 8, "num_key_value_heads": 2, "intermediate_size": 384, "vocab_size": 101, "dtype": "bfloat16",
-    "tie_word_embeddings": False,
+    "num_attention_heads": 8, "num_key_value_heads": 2, "intermediate_size": 384, "vocab_size": 101,
+    "dtype": "bfloat16", "tie_word_embeddings": False,
 }  # fmt: skip
 MIXTRAL = {
     **LLAMA, "model_type": "mixtral", "architectures": ["MixtralForCausalLM"], "num_local_experts": 3,

@@ -21,7 +21,7 @@ COMMIT = "1234567890abcdef1234567890abcdef12345678"
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Files of one repository, as the Hub serves them; ``asked`` is what was asked for, ``sent`` how many bytes went."""
+    """Files of one repository, as the Hub serves them; ``asked`` is what was asked for, ``sent`` how many bytes."""
 
     def __init__(self, files, ranges=True):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -161,7 +161,7 @@ def test_a_broken_header_or_index_on_the_hub_is_one_error(serve):
 
 def test_an_index_on_the_hub_leads_nowhere_else(serve):
     serve(files(2, **{INDEX: json.dumps({"weight_map": {"a": "../../x.safetensors"}}).encode()}))
-    with pytest.raises(llmcalc.InputError, match="is no .safetensors file"):
+    with pytest.raises(llmcalc.InputError, match=r"is no \.safetensors file"):
         headers_of(llmcalc.load("hf:org/tiny"))
 
 
