@@ -11,6 +11,8 @@ from .core.architecture import Architecture
 from .core.errors import DescriptionError, InputError, shown
 from .core.record import record
 
+WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # of which the first two are read
+
 
 @record
 class Reading:
@@ -89,7 +91,7 @@ def _load(source: Any, reading: Reading) -> Architecture:
 
 
 def _looks_like_path(text: str) -> bool:
-    return "/" in text or os.sep in text or text.endswith((".yaml", ".yml", ".json", ".safetensors", ".gguf"))
+    return "/" in text or os.sep in text or text.endswith((".yaml", ".yml", ".json", *WEIGHTS))
 
 
 def _from_path(path: Path, reading: Reading) -> Architecture:
@@ -104,7 +106,7 @@ def _from_path(path: Path, reading: Reading) -> Architecture:
         raise DescriptionError(
             "there is no such file", where=str(path) if str(path).isprintable() else shown(str(path))
         )
-    if folder or path.suffix in (".safetensors", ".gguf"):
+    if folder or path.suffix in WEIGHTS:
         from .importers.weights import describe
 
         return describe(path, lambda data, where: _from_data(data, where, reading))

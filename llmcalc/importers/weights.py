@@ -15,7 +15,7 @@ from ..core.architecture import Architecture
 from ..core.errors import DescriptionError
 from ..core.ledger import rows
 from .headers import GGUF, Headers, is_weights, limits
-from .headers.checkpoint import CONFIG, nothing_to_read, pickled_in, read_headers, weights_in
+from .headers.checkpoint import CONFIG, PICKLED, nothing_to_read, pickled_in, read_headers, weights_in
 
 Reader = Callable[[Mapping[str, Any], str], Architecture]
 # Tensors of a GGUF that are computed from the config, or are none of the model's.
@@ -39,6 +39,9 @@ def describe(path: Path, read: Reader) -> Architecture:
         raise nothing_to_read(path)
     if path.suffix == GGUF:
         return _of_gguf(read_headers(path), read)
+    if path.name.endswith(PICKLED):
+        hint = "unpickling runs what a file says; give the config.json beside it, or convert it to safetensors"
+        raise DescriptionError("holds pickled weights, which are never opened", where=limits.printable(path), hint=hint)
     from ..schema.catalogue import read_text
     from .plain_json import read_json
 

@@ -21,6 +21,8 @@ _SETS = {
     "convolutions": ".conv1d.weight/.q_conv1d.weight,.k_conv1d.weight,.v_conv1d.weight",
 }
 _TABLE = """
+gpt_neox           lm_head./embed_out.
+lara_mini          .linear_attn.norm./.linear_attn.out_norm.
 mixtral            w1w3w2 block_sparse
 minimax            w1w3w2 block_sparse
 minimax_m2         w1w3w2 .mlp.gate.e_score/.mlp.e_score block_sparse
@@ -82,7 +84,7 @@ gte                layers.{i}/encoder.layer.{i} .self_attn.o_proj./.attention.o_
 """
 _EXPERTS = """
 afmoe beam cohere2_moe deepseek_v2 deepseek_v3 deepseek_v32 dots1 flex_olmo glm4_moe glm4_moe_lite glm_moe_dsa
-hunyuan_v1_moe jamba kimi_k2 longcat_flash mellum olmoe qwen2_moe qwen3_5_moe_text qwen3_moe qwen3_next qwen4_exp_text
+hunyuan_v1_moe jamba kimi_k2 longcat_flash mellum olmoe qwen2_moe qwen3_5_moe qwen3_5_moe_text qwen3_moe qwen3_next qwen4_exp_text
 sarvam_mla solar_open
 """
 _QKV = """
@@ -96,6 +98,8 @@ def _qkv(name: str) -> str:
 
 
 MERGED = {
+    "lara_mini": "{m}layers.{i}.linear_attn.in_proj.weight <- gated_delta_net.wq gated_delta_net.wk gated_delta_net.wv"
+    " gated_delta_net.wz gated_delta_net.wb gated_delta_net.wa\n",
     "sarvam_moe": _qkv("layers.{i}.attention.query_key_value"),
     "nomic_bert": _qkv("encoder.layers.{i}.attn.Wqkv"),
     "jina_embeddings_v3": _qkv("encoder.layers.{i}.mixer.Wqkv"),

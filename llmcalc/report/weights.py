@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..importers.headers import Headers
-from ..verification.weights import Comparison, Group, title
+from ..verification.weights import Comparison, Difference, Group, title
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
 from .model import structure, warnings
@@ -19,11 +19,11 @@ BYTES = "bytes"
 def comparison_document(found: Comparison) -> Document:
     """Whether everything is as declared, what differs, and where the bytes are."""
     architecture = found.architecture
-    columns = (Column("tensor", "name"), Column("what"), Column("declared"), Column("stored"))
+    columns = (Column("tensor", "name"), Column("difference"))
     shown = found.differences[:MOST_DIFFERENCES]
     rest = len(found.differences) - len(shown)
     tables = [Table("the headers against the architecture", CHECKS, [check_row(check) for check in found.checks])]
-    tables += [Table("what differs", columns, [tuple(one) for one in shown])] if shown else []
+    tables += [Table("what differs", columns, [(one.name, _said(one)) for one in shown])] if shown else []
     tables += [_groups("beside the declared tensors, as is known", found.beside)] if found.beside else []
     tables.append(_groups("bytes on disk", tuple(found.bytes_by_part()), total=True))
     notes = [title(found)]
@@ -41,6 +41,12 @@ def comparison_document(found: Comparison) -> Document:
         tables=tuple(tables),
         notes=tuple(notes),
     )
+
+
+def _said(one: Difference) -> str:
+    """``shape: 254×256 BF16, declared 256×256 BF16``."""
+    declared = f"declared {one.declared}" if one.declared else "nothing of this name is declared"
+    return f"{one.what}: {', '.join(filter(None, (one.stored, declared)))}"
 
 
 def headers_document(headers: Headers, command: str) -> Document:

@@ -96,7 +96,8 @@ def test_what_is_not_understood_is_an_error(config, word):
 
 def test_memory_of_a_quantised_config_is_that_of_its_checkpoint_unless_told_otherwise():
     config = {"model_type": "llama", "hidden_size": 256, "num_attention_heads": 8, "intermediate_size": 384,
-              "num_hidden_layers": 2, "vocab_size": 101, "torch_dtype": "float16", "quantization_config": FP8}  # fmt: skip
+              "num_hidden_layers": 2, "vocab_size": 101, "torch_dtype": "float16",
+              "quantization_config": FP8}  # fmt: skip
     model = llmcalc.load(config)
     assert "quant_method" not in model.notes
     published, plain = llmcalc.memory(model, seq=8), llmcalc.memory(model, seq=8, weights="bf16")

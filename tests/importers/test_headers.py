@@ -248,5 +248,6 @@ def test_two_gguf_models_in_a_folder_are_a_question(tmp_path):
 def test_pickled_weights_are_named_and_never_opened(tmp_path):
     written(tmp_path, "pytorch_model.bin", b"\x80\x04cos\nsystem\n")
     refused(tmp_path, "pytorch_model.bin", "never opened", "safetensors")
-    with pytest.raises(llmcalc.InputError, match="never opened"):
-        llmcalc.load(tmp_path)
+    for source in (tmp_path, tmp_path / "pytorch_model.bin"):
+        with pytest.raises(llmcalc.InputError, match="never opened"):
+            llmcalc.load(source)

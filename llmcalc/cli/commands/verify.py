@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
     """Verify, and print; exit code 1 if anything differs or cannot be run."""
     from ...loading import load
     from ...report.verify import all_document, outcome, verify_document
-    from ..output import chosen_format, write
+    from ..output import chosen_format, warn, write
 
     chosen = chosen_format(form, as_json)
     if model == EVERY:
@@ -41,9 +42,22 @@ def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
     architecture = load(model, **reading)
     if architecture.inputs.get("checkpoint"):
         return _headers(architecture, chosen)
+    if os.path.isdir(model):
+        warn(_unopened(model))
     one = outcome(architecture)
     write(verify_document(architecture, one), chosen)
     return 0 if one.ok else 1
+
+
+def _unopened(model: str) -> list[str]:
+    """Weights of a folder that are not compared, since they are pickled."""
+    from pathlib import Path
+
+    from ...importers.headers.checkpoint import pickled_in
+
+    return [
+        f"{name} is pickled and was not opened: its tensors are not compared" for name in pickled_in(Path(model))[:3]
+    ]
 
 
 def _headers(architecture: Architecture, chosen: str) -> int:
