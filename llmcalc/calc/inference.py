@@ -22,7 +22,7 @@ from .weights import Stored, Weights, stored
 @record
 class InferenceMemory(Shown):
     """Memory of serving on one rank, in bytes: ``peak`` is weights, state and transient buffers of the prefill.
-    ``published``: the weights are stored as a checkpoint says.
+    ``published``: the weights are stored as a checkpoint says; ``unread``: keys of its config that nobody read.
     """
 
     architecture: Architecture
@@ -33,6 +33,7 @@ class InferenceMemory(Shown):
     mesh: Mesh
     prefill: int | None = None
     published: bool = False
+    unread: tuple[str, ...] = ()
 
     gradients = 0
     optimizer = 0
@@ -105,8 +106,10 @@ def inference_memory(
     )
     steps = list(_steps(workload.values(architecture), prefill, state_size.beams, convention))
     transient = max(_transient(architecture, workload.logits, policy, ranks, values) for values in steps)
-    published = isinstance(weights, Published)
-    return InferenceMemory(architecture, workload, found, state_size, transient, ranks, prefill, published)
+    told = weights.unread if isinstance(weights, Published) else None
+    return InferenceMemory(
+        architecture, workload, found, state_size, transient, ranks, prefill, told is not None, told or ()
+    )
 
 
 def _steps(values: dict[str, int], prefill: int | None, beams: int, convention: str | None) -> Iterator[dict[str, int]]:

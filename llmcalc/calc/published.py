@@ -83,6 +83,11 @@ class Published:
 
     name = "checkpoint"
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Keys of the config of its quantisation that nobody read."""
+        return self.quantisation.unread if self.quantisation else ()
+
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[Stored]:
         """Every tensor as it is stored, those of one component and format together; what one rank holds of them.
 

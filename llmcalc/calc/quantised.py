@@ -9,20 +9,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from fnmatch import translate
 from typing import Any, NamedTuple
 
 from ..core.errors import DescriptionError, UnknownNameError, UnsupportedError, shown
 from . import packs
+from .modules import WHERE, expression, matcher, named
 from .packs import Part, Shape
 
-WHERE = "quantization_config"
-LONGEST_PATTERN = 300
-MOST_PATTERNS = 20_000
 LONGEST_LISTS = 4_000_000
 _ONE_EXPERT = re.compile(r"experts?[\\.]+[\d\[(]")
+# How the numbers were found, and how kernels compute with them: nothing of what is stored.
+_PASSED = """
+    activation_scheme backend batch_size block_name_to_quantize bnb_4bit_compute_dtype cache_block_outputs
+    damp_percent damp_auto_increment dataset desc_act disable_exllama do_fuse exllama_config fmt
+    fuse_max_seq_len hyb_act iters kv_cache_scheme kv_cache_quant_algo llm_int8_enable_fp32_cpu_offload
+    llm_int8_has_fp16_weight llm_int8_threshold max_input_length meta mlp_fused model_file_base_name
+    model_name_or_path model_seqlen module_name_preceding_first_block modules_to_fuse mse nsamples pack_dtype
+    pad_token_id quantization_status seqlen static_groups sym tokenizer transform_config true_sequential
+    use_cuda_fp16 use_exllama version zero_point global_compression_ratio run_compressed modelopt_version
+    activation_scale_ub
+"""
+_IRRELEVANT = frozenset(_PASSED.split())
 _TILE = 128
 _FLOATS = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+
+
+class _Told(dict[str, Any]):
+    """The keys of a config, which remembers which of them were asked for."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__(data)
+        self.read = {"quant_method", "producer"}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
 
 
 class Matrix(NamedTuple):
@@ -50,6 +71,7 @@ class Quantisation(NamedTuple):
         apart: the lists may name one expert of a layer and not another.
         language: of the language model alone, whose config it stands in.
         pack_experts: what a matrix of a routed expert becomes, if it is something else.
+        unread: keys of the config that nobody read, and that are not known to change nothing.
     """
 
     name: str
@@ -60,6 +82,7 @@ class Quantisation(NamedTuple):
     apart: bool = False
     language: bool = False
     pack_experts: Callable[..., list[Part]] | None = None
+    unread: tuple[str, ...] = ()
 
     def parts(self, matrix: Matrix) -> list[Part] | None:
         """What a matrix is stored as; None: as it was."""
@@ -88,8 +111,11 @@ def read_quantisation(data: Mapping[str, Any], dtype: str, language: bool = Fals
     if reader is None:
         hint = f"understood: {', '.join(_METHODS)}; --weights FORMAT says what to take instead"
         raise UnknownNameError("quant_method", method, _METHODS, where=WHERE, hint=hint)
+    told = _Told(data)
+    found = reader(told, dtype)
+    unread = tuple(key for key in data if key not in told.read | _IRRELEVANT and data[key] not in (None, False, [], {}))
     apart = bool(_ONE_EXPERT.search(str(data)[:LONGEST_LISTS]))
-    return reader(data, dtype)._replace(apart=apart, language=language)
+    return found._replace(apart=apart, language=language, unread=unread)
 
 
 def scale_type(dtype: str) -> str:
@@ -105,13 +131,14 @@ def float_type(name: object) -> str:
 
 def _gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
     bits, group = _number(data, "bits", 4), _number(data, "group_size", 128)
+    _only(data, "checkpoint_format", ("gptq", "gptq_v2"))
     inside = [name for names in _list(data, "modules_in_block_to_quantize") for name in _flat(names)]
     skipped = _dynamic(data.get("dynamic"))
     left = [*_list(data, "modules_to_not_convert")]
 
     def stays(module: str) -> bool:
         inner = bool(inside) and not any(module.endswith(name) for name in inside)
-        return inner or any(pattern.match(module) for pattern in skipped) or _named(module, left)
+        return inner or any(pattern.match(module) for pattern in skipped) or named(module, left)
 
     def pack(out: int, inputs: int) -> list[Part]:
         return packs.gptq(out, inputs, bits, group)
@@ -128,14 +155,14 @@ def _awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
     return Quantisation(
         f"awq int{bits} g{group}",
         lambda out, inputs: packs.awq(out, inputs, bits, group),
-        lambda name: _named(name, left),
+        lambda name: named(name, left),
     )
 
 
 def _bitsandbytes(data: Mapping[str, Any], dtype: str) -> Quantisation:
     left = _list(data, "llm_int8_skip_modules") or ["lm_head"]
     if data.get("load_in_8bit") or data.get("_load_in_8bit"):
-        return Quantisation("bitsandbytes int8", packs.bnb8, lambda name: _named(name, left))
+        return Quantisation("bitsandbytes int8", packs.bnb8, lambda name: named(name, left))
     if not (data.get("load_in_4bit") or data.get("_load_in_4bit")):
         raise DescriptionError("bitsandbytes with neither load_in_8bit nor load_in_4bit", where=WHERE)
     if data.get("bnb_4bit_quant_storage", "uint8") != "uint8":
@@ -145,9 +172,7 @@ def _bitsandbytes(data: Mapping[str, Any], dtype: str) -> Quantisation:
     if kind not in ("nf4", "fp4"):
         raise UnknownNameError("bnb_4bit_quant_type", kind, ("nf4", "fp4"), where=WHERE)
     name = f"bitsandbytes {kind}{' double' if nested else ''}"
-    return Quantisation(
-        name, lambda out, inputs: packs.bnb4(out, inputs, kind, nested), lambda name: _named(name, left)
-    )
+    return Quantisation(name, lambda out, inputs: packs.bnb4(out, inputs, kind, nested), lambda name: named(name, left))
 
 
 def _fp8(data: Mapping[str, Any], dtype: str) -> Quantisation:
@@ -166,7 +191,7 @@ def _fp8(data: Mapping[str, Any], dtype: str) -> Quantisation:
     if experts not in (None, "fp8", "fp4"):
         raise UnsupportedError(f"experts in {shown(experts)} are not understood; fp8 and fp4 are", where=WHERE)
     routed = packs.fp4_experts if experts == "fp4" else None
-    return Quantisation(name, pack, lambda name: _named(name, left), pack_experts=routed)
+    return Quantisation(name, pack, lambda name: named(name, left), pack_experts=routed)
 
 
 def _fbgemm(data: Mapping[str, Any], dtype: str) -> Quantisation:
@@ -175,14 +200,19 @@ def _fbgemm(data: Mapping[str, Any], dtype: str) -> Quantisation:
     def pack(out: int, inputs: int) -> list[Part]:
         return packs.scaled(out, inputs, "F8_E4M3", (out, 1), "F32")
 
-    return Quantisation("fp8 channel", pack, lambda name: _named(name, left))
+    return Quantisation("fp8 channel", pack, lambda name: named(name, left))
 
 
 def _modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
     algorithm = data.get("quant_algo") or (data.get("quantization") or {}).get("quant_algo")
     if algorithm not in ("NVFP4", "FP8"):
         raise UnsupportedError(f"ModelOpt's {shown(algorithm)} is not understood; NVFP4 and FP8 are", where=WHERE)
-    left = _matcher([*_list(data, "ignore"), *_list(data, "exclude_modules")])
+    left = matcher([*_list(data, "ignore"), *_list(data, "exclude_modules")])
+    groups = data.get("config_groups")
+    weights = [one.get("weights") for one in groups.values()] if isinstance(groups, dict) and groups else [None]
+    sizes = {one.get("group_size", packs.NV_BLOCK) for one in weights if isinstance(one, dict)}
+    if algorithm == "NVFP4" and sizes - {packs.NV_BLOCK}:
+        raise UnsupportedError(f"NVFP4 in groups of {shown(sizes)} is not understood; 16 are", where=WHERE)
 
     def pack(out: int, inputs: int) -> list[Part]:
         return (
@@ -195,12 +225,14 @@ def _modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def _mxfp4(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    left = _matcher(_list(data, "modules_to_not_convert"))
+    left = matcher(_list(data, "modules_to_not_convert"))
     return Quantisation("mxfp4", packs.mxfp4, left, experts_only=True)
 
 
 def _compressed(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    groups = data.get("config_groups")
+    groups, sparse = data.get("config_groups"), data.get("sparsity_config") or {}
+    if not isinstance(sparse, dict) or sparse.get("format", "dense") != "dense":
+        raise UnsupportedError("sparse matrices of compressed-tensors are not understood", where=WHERE)
     if not isinstance(groups, dict) or len(groups) != 1:
         count = len(groups) if isinstance(groups, dict) else "no"
         raise UnsupportedError(f"compressed-tensors with {count} config_groups; one is understood", where=WHERE)
@@ -208,8 +240,8 @@ def _compressed(data: Mapping[str, Any], dtype: str) -> Quantisation:
     if not isinstance(group, dict) or not isinstance(group.get("weights"), dict):
         raise DescriptionError("the group of compressed-tensors has no weights", where=WHERE)
     targets = _list(group, "targets") or ["Linear"]
-    ignored = _matcher(_list(data, "ignore"))
-    wanted = None if "Linear" in targets else _matcher(targets)
+    ignored = matcher(_list(data, "ignore"))
+    wanted = None if "Linear" in targets else matcher(targets)
     form = group.get("format") or data.get("format")
     pack, name = _compressed_pack(str(form), group, scale_type(dtype))
     return Quantisation(name, pack, lambda module: ignored(module) or bool(wanted and not wanted(module)), head=True)
@@ -252,50 +284,10 @@ _METHODS: dict[str, Callable[[Mapping[str, Any], str], Quantisation]] = {
 }  # fmt: skip
 
 
-def _named(module: str, names: list[str]) -> bool:
-    """Whether a module, or what it belongs to, is in a list of whole names or last parts of names."""
-    framed = f".{module}."
-    return any(f".{name.strip('.')}." in framed for name in names if name)
-
-
-def _matcher(patterns: list[str]) -> Callable[[str], bool]:
-    """Whether a module is in a list of names, of patterns with ``*``, or of expressions behind ``re:``; so is what
-    belongs to it.
-    """
-    if len(patterns) > MOST_PATTERNS or any(len(pattern) > LONGEST_PATTERN for pattern in patterns):
-        raise DescriptionError("a list of modules longer than any model has", where=WHERE)
-    expressions = [_expression(pattern[3:]) for pattern in patterns if pattern.startswith("re:")]
-    plain = {pattern for pattern in patterns if not pattern.startswith("re:")}
-    begins = {pattern[:-1] for pattern in plain if pattern.endswith("*") and "*" not in pattern[:-1]}
-    begins |= {f"{pattern}." for pattern in plain if "*" not in pattern}
-    whole = {pattern for pattern in plain if "*" not in pattern}
-    others = [pattern for pattern in plain if "*" in pattern[:-1]]
-    expressions += [translate(name) for pattern in others for name in (pattern, f"{pattern}.*")]
-    found = [re.compile(expression) for expression in expressions]
-    lengths = sorted({len(begin) for begin in begins})
-
-    def holds(module: str) -> bool:
-        if module in whole or any(module[:length] in begins for length in lengths):
-            return True
-        return any(pattern.match(module) for pattern in found)
-
-    return holds
-
-
-# An expression runs on names of some hundred letters; only what cannot take long on them is accepted.
-_HARMLESS = re.compile(r"[\w.^$|()\[\]\\*+?:-]+")
-_REPEATED = re.compile(r"\)[*+{]|[*+?][*+]|\{")
-
-
-def _expression(text: str) -> str:
-    """A regular expression without repeated groups, whose running time is bounded."""
-    if not _HARMLESS.fullmatch(text) or _REPEATED.search(text) or text.count("*") + text.count("+") > 4:
-        raise UnsupportedError(f"the expression {shown(text)} is not understood", where=WHERE)
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise DescriptionError(f"{shown(text)} is no regular expression: {error}", where=WHERE) from None
-    return text
+def _only(data: Mapping[str, Any], key: str, known: tuple[str, ...]) -> None:
+    value = data.get(key)
+    if value is not None and value not in known:
+        raise UnsupportedError(f"{key} {shown(value)} is not understood; {' and '.join(known)} are", where=WHERE)
 
 
 def _dynamic(data: Any) -> list[re.Pattern[str]]:
@@ -306,7 +298,7 @@ def _dynamic(data: Any) -> list[re.Pattern[str]]:
         raise DescriptionError(f"dynamic is {shown(data)}; it maps expressions to settings", where=WHERE)
     if not all(key.startswith("-:") for key in data):
         raise UnsupportedError("GPTQ with settings of their own for some modules is not understood", where=WHERE)
-    return [re.compile(_expression(key[2:])) for key in data]
+    return [re.compile(expression(key[2:])) for key in data]
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:

@@ -15,6 +15,7 @@ from ..core.workload import Workload
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
 from .model import structure, title, warnings
+from .weights import passed_over
 from .workload import formula_note, workload_inputs, workload_line
 
 BYTES = "bytes"
@@ -59,6 +60,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
     tables = [_weights(result), _state(result, ideal), _experts(result)]
     notes = (formula_note("elements of the state", size.form), *unchecked(formats))
     notes += (PUBLISHED,) if result.published else ()
+    notes += (passed_over(result.unread),) if result.unread else ()
     return Document(
         title(architecture),
         lambda: _inference_record(result, ideal),

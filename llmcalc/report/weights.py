@@ -28,6 +28,7 @@ def comparison_document(found: Comparison) -> Document:
     tables.append(_groups("bytes on disk", tuple(found.bytes_by_part()), total=True))
     notes = [title(found)]
     notes += [f"quantised as its config says: {found.quantised}"] if found.quantised else []
+    notes += [passed_over(found.unread)] if found.unread else []
     notes += [f"{rest:,} more differences are in --json"] if rest else []
     verdict = f"{YES} {len(found.matched):,} tensors are as declared" if found.ok else (
         f"{NO} {len(found.differences):,} differences; {len(found.matched):,} tensors are as declared"
@@ -47,6 +48,11 @@ def _said(one: Difference) -> str:
     """``shape: 254×256 BF16, declared 256×256 BF16``."""
     declared = f"declared {one.declared}" if one.declared else "nothing of this name is declared"
     return f"{one.what}: {', '.join(filter(None, (one.stored, declared)))}"
+
+
+def passed_over(keys: tuple[str, ...]) -> str:
+    """The keys of a quantization_config that nobody read."""
+    return f"keys of quantization_config that are not understood and were passed over: {', '.join(keys)}"
 
 
 def headers_document(headers: Headers, command: str) -> Document:

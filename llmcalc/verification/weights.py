@@ -7,7 +7,7 @@ whichever fits most tensors.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 from ..calc.formats import BITS_A_BYTE
 from ..calc.packs import BITS
 from ..calc.params import Params, params
-from ..calc.published import Expected, expected, rules_of
+from ..calc.published import Expected, expected
 from ..calc.quantised import float_type, read_quantisation
 from ..calc.stored import aliases, declared
 from ..core.architecture import Architecture
-from ..core.errors import UnknownNameError, shown
+from ..core.errors import shown
 from ..importers.headers import Headers, Held
 from ..layouts import BUFFERS
+from .naming import Naming, namings
 from .result import Check
 
 FLOATS = frozenset(("F32", "BF16", "F16"))
@@ -40,7 +41,6 @@ _BESIDE = {
 }  # fmt: skip
 ALIAS, PREDICTION, TOWER = "other names of tied tensors", "prediction of further tokens", "beside the language model"
 _NUMBERED = re.compile(r"^(?:.*\.)?(?:layers|layer|h|blk|block|blocks)\.(\d+)\.")
-_OLD = ((".gamma", ".weight"), (".beta", ".bias"))
 
 
 class Difference(NamedTuple):
@@ -71,6 +71,8 @@ class Comparison:
         differences: those that are not.
         beside: what is held beside the declared tensors, as is known.
         naming: by which names they were found.
+        quantised: how, if they are.
+        unread: keys of the config of that which nobody read.
     """
 
     architecture: Architecture
@@ -81,6 +83,7 @@ class Comparison:
     beside: tuple[Group, ...]
     naming: str
     quantised: str = ""
+    unread: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -119,19 +122,12 @@ class Comparison:
             "files": [{"name": file.name, "bytes": file.size} for file in self.headers.files],
             "naming": self.naming,
             "quantised": self.quantised,
+            "unread": list(self.unread),
             "checks": [check.to_dict() for check in self.checks],
             "differences": [difference._asdict() for difference in self.differences],
             "beside": [group._asdict() for group in self.beside],
             "bytes": [group._asdict() for group in self.bytes_by_part()],
         }
-
-
-class _Naming(NamedTuple):
-    """A way to name tensors: the rules, and what is done to each name."""
-
-    title: str
-    rules: str
-    change: Callable[[str], str]
 
 
 def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
@@ -145,8 +141,8 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
     dtype = float_type(told["dtype"]) if "dtype" in told else ""
     method = told.get("quantization")
     quantisation = read_quantisation(method, dtype or "BF16", bool(told.get("quantization_within"))) if method else None
-    best: tuple[float, _Naming, list[Expected]] | None = None
-    for naming in _namings(architecture):
+    best: tuple[float, Naming, list[Expected]] | None = None
+    for naming in namings(architecture):
         wanted = [
             one._replace(name=naming.change(one.name))
             for *_, held in expected(declared(counted, naming.rules, buffers=True), quantisation, dtype)
@@ -160,40 +156,12 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
     assert best is not None
     _, naming, wanted = best
     compared = _compared(counted, headers, naming, wanted)
-    return replace(compared, quantised=quantisation.name if quantisation else "")
+    if quantisation is None:
+        return compared
+    return replace(compared, quantised=quantisation.name, unread=quantisation.unread)
 
 
-def _namings(architecture: Architecture) -> Iterator[_Naming]:
-    """The ways in which the tensors of a checkpoint may be named."""
-    rules = rules_of(architecture)
-    if not architecture.layout and not architecture.inputs.get("gguf"):
-        hint = "the names of the stored tensors are not known for this architecture"
-        raise UnknownNameError("layout", architecture.layout, [], hint=hint)
-    titles = ("as in GGUF files", "as in older GGUF files") if architecture.inputs.get("gguf") else (
-        "as published", "as transformers keeps them"
-    )  # fmt: skip
-    for title, name in zip(titles, rules, strict=True):
-        yield _Naming(title, name, lambda text: text)
-    if architecture.inputs.get("gguf"):
-        return
-    for title, name in zip(titles, rules, strict=True):
-        yield _Naming(f"{title}, without the prefix of the class", name, lambda text: text.partition(".")[2] or text)
-        yield _Naming(f"{title}, in a larger model", name, lambda text: f"language_model.{text}")
-        yield _Naming(
-            f"{title}, in a larger model", name, lambda text: text.replace("model.", "model.language_model.", 1)
-        )
-        yield _Naming(f"{title}, with older names of norms", name, _older)
-
-
-def _older(name: str) -> str:
-    if "LayerNorm" not in name:
-        return name
-    for old, new in _OLD:
-        name = name.removesuffix(new) + old if name.endswith(new) else name
-    return name
-
-
-def _compared(counted: Params, headers: Headers, naming: _Naming, wanted: list[Expected]) -> Comparison:
+def _compared(counted: Params, headers: Headers, naming: Naming, wanted: list[Expected]) -> Comparison:
     others = {naming.change(name): naming.change(of) for name, of in aliases(counted, naming.rules).items()}
     reverse: dict[str, list[str]] = {}
     for other, of in others.items():

@@ -107,3 +107,8 @@ def test_memory_of_a_quantised_config_is_that_of_its_checkpoint_unless_told_othe
         llmcalc.memory(llmcalc.load("gpt2"), weights="checkpoint")
     with pytest.raises(llmcalc.InputError, match="published"):
         llmcalc.memory(model, weights="checkpoint", keep=["attention"])
+
+
+def test_a_key_that_nobody_reads_is_passed_over_in_sight():
+    config = {**FP8, "weight_twist": 3, "activation_scheme": "dynamic", "modules_to_not_convert": None}
+    assert read_quantisation(config, "BF16").unread == ("weight_twist",)

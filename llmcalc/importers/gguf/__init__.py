@@ -18,6 +18,7 @@ from .special import RULES
 from .table import Entry, find, names
 
 ARCHITECTURE = "general.architecture"
+_MISFITS = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
 
 
 def config_of(headers: Headers) -> dict[str, Any]:
@@ -40,6 +41,10 @@ def config_of(headers: Headers) -> dict[str, Any]:
         metadata.check_all_read()
     except InputError as error:
         raise error.at(headers.where) from None
+    except _MISFITS as error:  # a text where a number belongs, a list among numbers
+        hint = f"{type(error).__name__}: {shown(str(error), 120)}"
+        message = f"a value of the metadata is none that {arch} can have"
+        raise DescriptionError(message, where=headers.where, hint=hint) from error
     name = headers.metadata.get("general.name")
     return {**({"_name_or_path": name} if isinstance(name, str) and name.strip() else {}), **config}
 
