@@ -76,6 +76,13 @@ def test_sizes_that_differ_from_layer_to_layer_are_refused(tmp_path):
     assert without_eps(same.stacks) == without_eps(llmcalc.load(MODELS["llama"][1]).stacks)
 
 
+@pytest.mark.parametrize("value", ["x", [4, 4, 2], [1] * 5000 + [2], float("nan"), -3, 2**31])
+def test_a_number_of_heads_is_no_text_or_list_that_could_be_repeated(tmp_path, value):
+    file = written(tmp_path, "phi2", **{"attention.head_count": value, "rope.dimension_count": 2**31})
+    with pytest.raises(llmcalc.InputError):
+        llmcalc.load(file)
+
+
 def test_an_unknown_architecture_is_an_error_with_its_neighbours(tmp_path):
     file = tmp_path / "m.gguf"
     file.write_bytes(gguf({"general.architecture": "qwen3nex"}, {}))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
+from ...core.layer import is_number
 from ..headers import Headers
 from ..headers.gguf import Long
 from ..hf.config import Config
@@ -50,11 +51,16 @@ def config_of(headers: Headers) -> dict[str, Any]:
 
 
 def _config(entry: Entry, metadata: Metadata) -> dict[str, Any]:
+    arch = metadata.arch
     config: dict[str, Any] = {"model_type": entry.model_type, **entry.fixed}
     for key in entry.needed:
         metadata.needed(key)
     for key, target in entry.keys.items():
         value = metadata.get(key)
+        if isinstance(value, list | Long):
+            raise DescriptionError(f"{arch}.{key} differs from layer to layer, which is not understood")
+        if value is not None and not (is_number(value) or isinstance(value, bool)):
+            raise DescriptionError(f"{arch}.{key} is {shown(value)}; it is a finite number")
         if value is not None:
             config[target] = value
     config["vocab_size"] = metadata.rows("token_embd.weight")
@@ -64,9 +70,6 @@ def _config(entry: Entry, metadata: Metadata) -> dict[str, Any]:
     if entry.special:
         RULES[entry.special](config, metadata)
     _complete(config, metadata, entry)
-    for key, value in config.items():
-        if isinstance(value, Long) or (isinstance(value, list) and key not in {"architectures", *entry.lists}):
-            raise DescriptionError(f"{key} differs from layer to layer, which is not understood of {metadata.arch}")
     return config
 
 

@@ -2,8 +2,7 @@
 
 A line: architecture, model_type, then words: ``key=value`` (a key of the config that is always so), ``key?tensor``
 (true if there is such a tensor), ``key>other`` (a key of the metadata that this config calls otherwise), ``-key`` (a
-common key that does not exist here), ``*key`` (a key whose value may be a list), ``@function`` (of ``special``, for the
-rest).
+common key that does not exist here), ``@function`` (of ``special``, for the rest).
 Names of architectures and keys: the package gguf 0.19, ``constants.py``.
 """
 
@@ -43,10 +42,10 @@ qwen2moe     qwen2_moe   {_EXPERTS} expert_shared_feed_forward_length>shared_exp
                          use_sliding_window=false decoder_sparse_step=1 -attention.key_length @qwen_moe
 qwen3moe     qwen3_moe   {_EXPERTS} use_sliding_window=false decoder_sparse_step=1 attention_bias=false @qwen_moe
 qwen3next    qwen3_next  {_EXPERTS} expert_shared_feed_forward_length>shared_expert_intermediate_size
-                         attention_bias=false decoder_sparse_step=1 *layer_types @delta_net
+                         attention_bias=false decoder_sparse_step=1 @delta_net
 gemma        gemma       attention_bias=false
-gemma2       gemma2      attention_bias=false *layer_types @gemma
-gemma3       gemma3_text attention_bias=false *layer_types @gemma
+gemma2       gemma2      attention_bias=false @gemma
+gemma3       gemma3_text attention_bias=false @gemma
 phi2         phi         -attention.key_length @phi
 phi3         phi3        -attention.key_length @phi3
 phimoe       phimoe      {_LOCAL_EXPERTS} attention_bias=true lm_head_bias=true -attention.key_length @window
@@ -74,7 +73,7 @@ olmoe        olmoe       expert_count>num_experts expert_used_count>num_experts_
 command-r    cohere      use_qk_norm?attn_q_norm.weight attention_bias=false logit_scale>logit_scale
                          -attention.key_length
 cohere2      cohere2     attention_bias=false logit_scale>logit_scale attention.sliding_window>sliding_window
-                         *layer_types @cohere2
+                         @cohere2
 bert         bert        architectures=["BertModel"] -attention.head_count_kv
                          -attention.key_length -rope.freq_base tie_word_embeddings=true @bert
 t5           t5          attention.key_length>d_kv feed_forward_length>d_ff embedding_length>d_model
@@ -95,7 +94,7 @@ jamba        jamba       ssm.conv_kernel>mamba_d_conv ssm.state_size>mamba_d_sta
                          -attention.head_count_kv @jamba
 deepseek2    deepseek_v3 {_DEEPSEEK} attention.q_lora_rank>q_lora_rank attention.kv_lora_rank>kv_lora_rank
                          attention_bias=false -attention.key_length -attention.head_count_kv @deepseek
-gpt-oss      gpt_oss     {_LOCAL_EXPERTS} attention_bias=true *layer_types @gpt_oss
+gpt-oss      gpt_oss     {_LOCAL_EXPERTS} attention_bias=true @gpt_oss
 granite      granite     attention_bias?attn_q.bias mlp_bias?ffn_up.bias -attention.key_length @granite
 granitemoe   granitemoe  {_LOCAL_EXPERTS} attention_bias?attn_q.bias -attention.key_length @granite
 glm4         glm4        attention_bias?attn_q.bias
@@ -110,12 +109,12 @@ seed_oss     seed_oss    attention_bias?attn_q.bias attention_out_bias?attn_outp
 nemotron     nemotron    attention.layer_norm_epsilon>norm_eps attention_bias?attn_q.bias mlp_bias?ffn_up.bias
 arcee        arcee       attention_bias?attn_q.bias mlp_bias?ffn_up.bias
 exaone       exaone      attention_bias?attn_output.bias mlp_bias?ffn_up.bias
-exaone4      exaone4     attention.sliding_window>sliding_window *layer_types @exaone4
+exaone4      exaone4     attention.sliding_window>sliding_window @exaone4
 hunyuan-dense hunyuan_v1_dense attention_bias=false
 internlm2    internlm3   attention_bias=false mlp_bias=false
 xverse       llama       attention_bias=false mlp_bias=false
 lfm2         lfm2        shortconv.l_cache>conv_L_cache attention.layer_norm_rms_epsilon>norm_eps
-                         block_auto_adjust_ff_dim=false *layer_types -attention.key_length
+                         block_auto_adjust_ff_dim=false -attention.key_length
                          -attention.head_count_kv @lfm2
 """
 
@@ -127,7 +126,6 @@ class Entry(NamedTuple):
     keys: dict[str, str]
     fixed: dict[str, Any]
     present: dict[str, str]
-    lists: frozenset[str]
     needed: tuple[str, ...]
     special: str
 
@@ -150,13 +148,10 @@ def _entry(model_type: str, words: list[str]) -> Entry:
     keys = dict(line.split() for line in _COMMON.strip().splitlines())
     fixed: dict[str, Any] = {}
     present: dict[str, str] = {}
-    lists: set[str] = set()
     special = ""
     for word in words:
         if word.startswith("-"):
             keys.pop(word[1:], None)
-        elif word.startswith("*"):
-            lists.add(word[1:])
         elif word.startswith("@"):
             special = word[1:]
         elif ">" in word:
@@ -169,7 +164,7 @@ def _entry(model_type: str, words: list[str]) -> Entry:
             key, _, value = word.partition("=")
             fixed[key] = json.loads(value)
     needed = tuple(key for key in _NEEDED if key in keys)
-    return Entry(model_type, keys, fixed, present, frozenset(lists), needed, special)
+    return Entry(model_type, keys, fixed, present, needed, special)
 
 
 def find(arch: str) -> Entry | None:
