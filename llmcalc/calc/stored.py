@@ -10,7 +10,7 @@ from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.ledger import Entry, Row
-from ..layouts import Rule, find_layout
+from ..layouts import Rule, find_layout, published_name
 
 if TYPE_CHECKING:
     from .params import Params
@@ -55,7 +55,7 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
 
 def layout_name(architecture: Architecture, layout: str) -> str:
     """The name of the rules that give a layout of an architecture."""
-    return f"{architecture.layout}@{architecture.family}" if layout == "checkpoint" else architecture.layout
+    return published_name(architecture) if layout == "checkpoint" else architecture.layout
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:

@@ -210,7 +210,8 @@ def _explained(place: Place, name: str) -> Iterator[None]:
         message = f"{name} is not in the cache, and the Hub cannot be reached"
         raise DescriptionError(message, where=place.name, hint="offline, or a wrong HF_ENDPOINT?") from None
     except errors.EntryNotFoundError:
-        raise DescriptionError(f"has no file {name}", where=place.name) from None
+        hint = "a GGUF is named: hf:org/name/file.gguf" if name == CONFIG else ""
+        raise DescriptionError(f"has no file {name}", where=place.name, hint=hint) from None
     except errors.HFValidationError as error:
         raise DescriptionError(f"names no repository: {str(error)[:200]}", where=place.name) from None
     except (OSError, ValueError) as error:  # no answer, or one that the library does not understand

@@ -25,6 +25,7 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
+from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from .published import published
 
@@ -86,6 +87,14 @@ def read_layout(text: str) -> Layout:
         for part in rule.parts:
             rules[part] = (*rules.get(part, ()), rule)
     return Layout(rules)
+
+
+def published_name(architecture: Architecture) -> str:
+    """The name of the layout of an architecture's published checkpoints, by its ``model_type`` if it is of a config; a
+    preset's ``family`` is a name of its maker's.
+    """
+    file = architecture.layout.partition(".")[0]
+    return f"{architecture.layout}@{architecture.family if 'model_type' in architecture.inputs else file}"
 
 
 @cache

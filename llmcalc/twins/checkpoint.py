@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
-from ..layouts import BUFFERS, Layout, Rule, find_layout
+from ..layouts import BUFFERS, Layout, Rule, find_layout, published_name
 from .plan import Placed, PlacedStack
 from .weights import Array, Sizes, Weight
 
@@ -66,7 +66,7 @@ def _as_named(
     today = _stored(stacks, find_layout(architecture.layout))
     if today[0].keys() <= given.keys():
         return today
-    older = _stored(stacks, find_layout(f"{architecture.layout}@{architecture.family}"))
+    older = _stored(stacks, find_layout(published_name(architecture)))
     return max(today, older, key=lambda named: len(named[0].keys() & given.keys()) / len(named[0]))
 
 

@@ -22,7 +22,7 @@ from ..importers.files import framed, gguf, safetensors
 from ..importers.gguf_models import MODELS
 
 ROUNDS = int(os.environ.get("FUZZ_HEADERS", "300"))
-LONGEST = 1.0  # seconds that one file may take
+LONGEST = 1.0  # seconds of computing that one file may take, far above what it does
 MOST = 200 << 20  # bytes that one file may make the reader hold
 NUMBERS = (0, 1, 2, 7, 2**31, 2**32 - 1, 2**32, 2**53 + 1, 10**18, 2**62, 2**63 - 1, 2**63, 2**64 - 1)
 JSON = (
@@ -144,14 +144,14 @@ def test_a_spoilt_file_gives_an_answer_or_one_error(kind, tmp_path):
         for number in range(ROUNDS):
             path = kind(tmp_path, random_)
             tracemalloc.reset_peak()
-            start = time.perf_counter()
+            start = time.process_time()
             try:
                 said = answered(path)
             except Exception as error:
                 raise AssertionError(f"round {number}: {type(error).__name__}: {error}") from error
             assert said.strip()
             assert len(said) < 5000
-            assert time.perf_counter() - start < LONGEST, said
+            assert time.process_time() - start < LONGEST, said
             assert tracemalloc.get_traced_memory()[1] < MOST, said
     finally:
         tracemalloc.stop()
