@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..core.errors import DescriptionError, shown
+
+
+def first_repeated(names: Iterable[str]) -> str:
+    """The first name that was there before, of names of which one was."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise ValueError("no name is there twice")
 
 
 def read_json(text: str, where: str) -> Any:
@@ -14,9 +25,8 @@ def read_json(text: str, where: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         data = dict(pairs)
         if len(data) != len(pairs):
-            seen: set[str] = set()
-            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-            raise DescriptionError(f"the key {shown(twice)} stands twice in one object", where=where)
+            twice = shown(first_repeated(key for key, _ in pairs))
+            raise DescriptionError(f"the key {twice} stands twice in one object", where=where)
         return data
 
     try:

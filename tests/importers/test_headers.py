@@ -86,6 +86,8 @@ def test_a_broken_safetensors_header_is_one_error(tmp_path, case):
 def test_a_header_of_more_values_than_any_checkpoint_is_refused_before_it_is_parsed(tmp_path):
     lists = b'{"a": [' + b"[]," * limits.MOST_BRACKETS + b"0]}"
     refused(written(tmp_path, "a.safetensors", framed(lists)), "more than any checkpoint")
+    keys = b"{" + b",".join(b'"%d":0' % number for number in range(limits.MOST_COLONS + 1)) + b"}"
+    refused(written(tmp_path, "k.safetensors", framed(keys)), "more than any checkpoint")
     wide = json.dumps({"ü" * 900: 1}, ensure_ascii=False).encode() + b" " * limits.LARGEST_WIDE
     refused(written(tmp_path, "b.safetensors", framed(wide)), "bytes")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DescriptionError, shown
+from ..plain_json import first_repeated, read_json
 from . import GGUF, SAFETENSORS, File, Headers, gguf, limits, safetensors
 
 INDEX = "model.safetensors.index.json"
@@ -39,7 +40,6 @@ def config_beside(path: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     from ...schema.catalogue import read_text
-    from ..plain_json import read_json
 
     found: dict[str, Any] = read_json(read_text(file), str(file))
     return found
@@ -113,8 +113,6 @@ def read_index(raw: bytes, where: str) -> dict[str, str]:
     Raises:
         DescriptionError: no such mapping, or a path that could lead elsewhere.
     """
-    from ..plain_json import read_json
-
     limits.check_json(raw, "the index", where)
     try:
         places = read_json(raw.decode("utf-8"), where).get("weight_map")
@@ -177,9 +175,8 @@ def join(where: str, kind: str, files: Iterable[File], config: dict[str, Any] | 
     if count > limits.MOST_TENSORS:
         raise DescriptionError(f"{count:,} tensors; no more than {limits.MOST_TENSORS:,} are read", where=where)
     if len(headers.tensors) < count:
-        seen: set[str] = set()
-        twice = next(held.name for held in headers if held.name in seen or seen.add(held.name))  # type: ignore[func-returns-value]
-        raise DescriptionError(f"two of its files hold the tensor {shown(twice)}", where=where)
+        twice = shown(first_repeated(held.name for held in headers))
+        raise DescriptionError(f"two of its files hold the tensor {twice}", where=where)
     return headers
 
 

@@ -1,7 +1,7 @@
 """How much of a file is read, and how much it may claim: enough for any checkpoint, too little to hurt.
 
-The JSON of a header or index becomes Python objects at up to twenty times its size, so that brackets and commas, which
-are what objects come from, are counted before it is read.
+The JSON of a header or index becomes Python objects at up to twenty times its size, so that brackets, commas and
+colons, which are what objects come from, are counted before it is read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ LARGEST_JSON = 16 << 20  # bytes of a header or an index; the largest that are p
 LARGEST_WIDE = 2 << 20  # ... if it is not ASCII alone, which takes up to four times the room
 MOST_BRACKETS = 600_000
 MOST_COMMAS = 1_200_000
+MOST_COLONS = 600_000  # a tensor has four of them in a header, and one in an index
 MOST_TENSORS = 200_000
 MOST_FILES = 4_000
 MOST_DIMENSIONS = 8
@@ -62,7 +63,8 @@ def check_json(raw: bytes, what: str, where: str) -> None:
     longest = LARGEST_JSON if raw.isascii() else LARGEST_WIDE
     if len(raw) > longest:
         raise DescriptionError(f"{what} has {len(raw):,} bytes; more than {longest:,} are not read", where=where)
-    if raw.count(b"[") + raw.count(b"{") > MOST_BRACKETS or raw.count(b",") > MOST_COMMAS:
+    brackets, commas, colons = raw.count(b"[") + raw.count(b"{"), raw.count(b","), raw.count(b":")
+    if brackets > MOST_BRACKETS or commas > MOST_COMMAS or colons > MOST_COLONS:
         raise DescriptionError(f"{what} lists more than any checkpoint holds", where=where)
 
 

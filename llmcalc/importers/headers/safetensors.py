@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DescriptionError, InputError, shown
+from ..plain_json import first_repeated
 from . import File, Held, limits
 
 LENGTH = 8  # bytes that say how long the header is
@@ -92,9 +93,7 @@ class _Unique:
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         data = dict(pairs)
         if len(data) != len(pairs):
-            seen: set[str] = set()
-            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-            raise _broken(f"its header names {shown(twice)} twice", self.where)
+            raise _broken(f"its header names {shown(first_repeated(key for key, _ in pairs))} twice", self.where)
         return data
 
 
