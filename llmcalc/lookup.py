@@ -109,7 +109,8 @@ def published_weights(architecture: Architecture) -> Published:
     layout = rules_of(architecture)[0]
     if told.get("types"):
         formats = {name: number_format(_ggml(kind)) for name, kind in told["types"].items()}
-        layout += "+" if any(name.endswith("attn_kv_b.weight") for name in formats) else ""
+        old = ("attn_kv_b.weight", "ffn_up.0.weight")  # older names
+        layout += "+" if any(name.endswith(old) for name in formats) else ""
         return Published(None, "F32", number_format("fp32"), layout, formats)
     if "dtype" not in told and "quantization" not in told:
         hint = "give a checkpoint or its config.json, or --weights FORMAT"

@@ -107,10 +107,10 @@ def read_quantisation(data: Mapping[str, Any], dtype: str, language: bool = Fals
     method = data.get("quant_method") or maker
     if isinstance(method, str) and method.startswith("bitsandbytes"):
         method = "bitsandbytes"
-    reader = _METHODS.get(method) if isinstance(method, str) else None
+    reader = METHODS.get(method) if isinstance(method, str) else None
     if reader is None:
-        hint = f"understood: {', '.join(_METHODS)}; --weights FORMAT says what to take instead"
-        raise UnknownNameError("quant_method", method, _METHODS, where=WHERE, hint=hint)
+        hint = f"understood: {', '.join(METHODS)}; --weights FORMAT says what to take instead"
+        raise UnknownNameError("quant_method", method, METHODS, where=WHERE, hint=hint)
     told = _Told(data)
     found = reader(told, dtype)
     unread = tuple(key for key in data if key not in told.read | _IRRELEVANT and data[key] not in (None, False, [], {}))
@@ -278,7 +278,7 @@ def _compressed_pack(form: str, group: Mapping[str, Any], scale: str) -> tuple[C
     return pack, f"compressed {'fp8' if kind == 'F8_E4M3' else 'int8'} {strategy}"
 
 
-_METHODS: dict[str, Callable[[Mapping[str, Any], str], Quantisation]] = {
+METHODS: dict[str, Callable[[Mapping[str, Any], str], Quantisation]] = {
     "gptq": _gptq, "awq": _awq, "bitsandbytes": _bitsandbytes, "fp8": _fp8, "fbgemm_fp8": _fbgemm,
     "compressed-tensors": _compressed, "modelopt": _modelopt, "mxfp4": _mxfp4,
 }  # fmt: skip

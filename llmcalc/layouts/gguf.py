@@ -105,6 +105,10 @@ _DELTA_NET = """
 {p}.ssm_norm.weight <- gated_delta_net.norm
 {p}.ssm_out.weight <- gated_delta_net.wo
 """
+_APART_GATES = """
+{p}.ssm_beta.weight <- gated_delta_net.wb
+{p}.ssm_alpha.weight <- gated_delta_net.wa
+"""
 _OUTER = """
 token_embd.weight <- token.w
 position_embd.weight <- position.w
@@ -133,11 +137,14 @@ _NORMS_OF = {
     "glm4moe": _SECOND,
     "seed_oss": _SECOND,
     "qwen3next": _SECOND,
+    "qwen35": _SECOND,
+    "qwen35moe": _SECOND,
     "bert": _AFTER,
     "falcon": _FALCON,
     "gptneox": _NEOX,
 }
 _FUSED_ARCHS = frozenset(["gpt2", "gptneox", "falcon", "bloom", "phi2", "phi3", "starcoder"])
+_GATED_ARCHS = frozenset(("qwen3next", "qwen35", "qwen35moe"))
 _FUSED_MLPS = frozenset(("phi3", "glm4"))
 _SIDES = ("encoder enc.", "decoder dec.")
 _T5 = """
@@ -160,14 +167,16 @@ _T5 = """
 """
 
 
-def text(arch: str, together: bool = False) -> str:
-    """The rules of an architecture; ``together``: keys and values of latent attention in one tensor, as in older files."""
+def text(arch: str, old: bool = False) -> str:
+    """The rules of an architecture; ``old``: keys and values of latent attention in one tensor and experts one by one,
+    as in older files.
+    """
     if arch == "t5":
         sides = [side.split() for side in _SIDES]
         lines = [f"{line} | {role}" for role, mark in sides for line in _T5.strip().replace("{s}", mark).splitlines()]
         return "\n".join(lines) + _OUTER
     outer = _OUTER
-    if arch == "lfm2":
+    if arch.startswith("lfm2"):
         outer = outer.replace("output_norm.weight <- norm.w", "token_embd_norm.weight <- norm.w")
     if arch == "bert":
         outer = outer.replace("output_norm.", "token_embd_norm.")
@@ -176,14 +185,15 @@ def text(arch: str, together: bool = False) -> str:
     parts = [
         outer,
         "\n".join(norms),
-        _GATED_ATTENTION if arch == "qwen3next" else "",
+        _GATED_ATTENTION if arch in _GATED_ARCHS else "",
+        _APART_GATES if arch.startswith("qwen35") else "",
         _FUSED if arch in _FUSED_ARCHS else _SEPARATE,
         _ATTENTION,
         _MLA,
-        _TOGETHER if together else _APART,
+        _TOGETHER if old else _APART,
         _FUSED_MLP if arch in _FUSED_MLPS else "",
         _MLP,
-        _MOE,
+        _MOE.replace("_exps.weight", ".{x}.weight") if old else _MOE,
         _SSM,
         _DELTA_NET,
     ]

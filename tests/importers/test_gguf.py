@@ -49,7 +49,10 @@ def test_every_tensor_is_as_declared(tmp_path, name):
 
 
 def test_every_architecture_but_close_kin_has_a_model_here():
-    kin = {"dots1", "exaone", "gptj", "internlm2", "xverse", "bert"}
+    kin = {
+        "dots1", "exaone", "gptj", "internlm2", "xverse", "bert", "qwen2vl", "qwen3vl", "qwen3vlmoe", "dream",
+        "llama-embed", "minicpm",
+    }  # fmt: skip
     assert {name.split()[0] for name in MODELS} | kin == set(names())
 
 
@@ -111,6 +114,35 @@ def test_weights_are_held_as_the_file_stores_them(tmp_path):
     held = llmcalc.memory(found, seq=16)
     assert held.weights == headers_of(found).files[0].data
     assert llmcalc.memory(found, seq=16, weights="fp32").weights > held.weights
+
+
+def test_experts_of_older_files_are_stored_one_by_one(tmp_path):
+    counted = llmcalc.params(llmcalc.load(MODELS["llama with experts"][1]))
+    tensors = {one.name: ("F32", one.shape) for one in declared(counted, "gguf:llama+")}
+    assert "blk.1.ffn_up.6.weight" in tensors
+    found = llmcalc.load(written(tmp_path, "llama with experts", tensors))
+    assert verify_weights(found, headers_of(found)).ok
+    assert llmcalc.memory(found, seq=16).weights == headers_of(found).files[0].data
+
+
+def test_an_encoder_is_converted_without_its_pooler(tmp_path):
+    metadata = {
+        "general.architecture": "bert", "bert.block_count": 2, "bert.embedding_length": 12, "bert.context_length": 17,
+        "bert.feed_forward_length": 7, "bert.attention.head_count": 3, "bert.attention.layer_norm_epsilon": 1e-12,
+        "bert.attention.causal": False, "bert.pooling_type": 1,
+    }  # fmt: skip
+    config = {
+        "model_type": "bert", "architectures": ["BertModel"], "hidden_size": 12, "num_hidden_layers": 2,
+        "intermediate_size": 7, "num_attention_heads": 3, "vocab_size": 11, "max_position_embeddings": 17,
+    }  # fmt: skip
+    whole = llmcalc.params(llmcalc.load(config))
+    rows = {one.name: ("F32", one.shape) for one in declared(whole, "gguf:bert") if "pooler" not in one.name}
+    file = tmp_path / "m.gguf"
+    file.write_bytes(gguf(metadata, rows))
+    found = llmcalc.load(file)
+    assert not found.notes
+    assert llmcalc.params(found).total == whole.total - 12 * 12 - 12
+    assert verify_weights(found, headers_of(found)).ok
 
 
 def test_a_gguf_beside_nothing_else_describes_its_folder(tmp_path):

@@ -238,6 +238,23 @@ def minimax(config: Config, metadata: Metadata) -> None:
         config["rotary_dim"] = rotated
 
 
+def ernie(config: Config, metadata: Metadata) -> None:
+    """ERNIE 4.5 with experts, whose shared ones may be given by their width alone."""
+    width = metadata.count("expert_shared_feed_forward_length")
+    expert = config.get("moe_intermediate_size")
+    if width and type(expert) is int and expert > 0 and "moe_num_shared_experts" not in config:
+        config["moe_num_shared_experts"] = _divided(metadata, "expert_shared_feed_forward_length", expert)
+    config["moe_layer_interval"] = config.get("moe_layer_interval") or 1
+
+
+def hunyuan(config: Config, metadata: Metadata) -> None:
+    """Hunyuan-Large and A13B: routed and shared experts of one width, which is that of the model."""
+    widths = {metadata.count(f"expert_{kind}feed_forward_length") for kind in ("", "shared_")}
+    found = (widths | {config.get("intermediate_size")}) - {0}
+    if len(found) > 1:
+        raise SizeError(f"experts of several widths ({', '.join(map(str, found))}), which is not understood")
+
+
 def granite(config: Config, metadata: Metadata) -> None:
     """Granite, with or without experts, of which one may be shared."""
     shared = metadata.count("expert_shared_feed_forward_length")
@@ -283,5 +300,6 @@ RULES: dict[str, Callable[[Config, Metadata], None]] = {
     for rule in (
         llama, qwen_moe, delta_net, gemma, cohere2, exaone4, gpt_oss, window, phi, phi3, stablelm, one_key, falcon,
         four_times, bert, t5, mamba, mamba2, jamba, deepseek, glm, minimax, granite, lfm2,
+        ernie, hunyuan,
     )
 }  # fmt: skip

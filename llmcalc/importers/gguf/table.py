@@ -43,6 +43,15 @@ qwen2moe     qwen2_moe   {_EXPERTS} expert_shared_feed_forward_length>shared_exp
 qwen3moe     qwen3_moe   {_EXPERTS} use_sliding_window=false decoder_sparse_step=1 attention_bias=false @qwen_moe
 qwen3next    qwen3_next  {_EXPERTS} expert_shared_feed_forward_length>shared_expert_intermediate_size
                          attention_bias=false decoder_sparse_step=1 @delta_net
+qwen35       qwen3_5_text attention_bias=false @delta_net
+qwen35moe    qwen3_5_moe_text {_EXPERTS} attention_bias=false -feed_forward_length
+                         expert_shared_feed_forward_length>shared_expert_intermediate_size @delta_net
+qwen2vl      qwen2       use_sliding_window=false
+qwen3vl      qwen3       use_sliding_window=false attention_bias=false
+qwen3vlmoe   qwen3_moe   {_EXPERTS} use_sliding_window=false decoder_sparse_step=1 attention_bias=false @qwen_moe
+dream        qwen2       use_sliding_window=false
+llama-embed  llama       attention_bias?attn_output.bias mlp_bias?ffn_up.bias @llama
+minicpm      llama       attention_bias?attn_output.bias mlp_bias?ffn_up.bias @llama
 gemma        gemma       attention_bias=false
 gemma2       gemma2      attention_bias=false @gemma
 gemma3       gemma3_text attention_bias=false @gemma
@@ -113,6 +122,15 @@ exaone4      exaone4     attention.sliding_window>sliding_window @exaone4
 hunyuan-dense hunyuan_v1_dense attention_bias=false
 internlm2    internlm3   attention_bias=false mlp_bias=false
 xverse       llama       attention_bias=false mlp_bias=false
+lfm2moe      lfm2_moe    {_EXPERTS} shortconv.l_cache>conv_L_cache attention.layer_norm_rms_epsilon>norm_eps
+                         leading_dense_block_count>num_dense_layers use_expert_bias?exp_probs_b.bias
+                         -attention.key_length -attention.head_count_kv @lfm2
+ernie4_5-moe ernie4_5_moe expert_count>moe_num_experts expert_used_count>moe_k
+                         interleave_moe_layer_step>moe_layer_interval
+                         expert_feed_forward_length>moe_intermediate_size expert_shared_count>moe_num_shared_experts
+                         leading_dense_block_count>moe_layer_start_index use_bias?attn_q.bias
+                         -attention.key_length @ernie
+hunyuan-moe  hunyuan_v1_moe expert_count>num_experts expert_used_count>moe_topk attention_bias=false @hunyuan
 lfm2         lfm2        shortconv.l_cache>conv_L_cache attention.layer_norm_rms_epsilon>norm_eps
                          block_auto_adjust_ff_dim=false -attention.key_length
                          -attention.head_count_kv @lfm2
