@@ -25,6 +25,7 @@ from ..layouts import BUFFERS
 from .naming import Naming, namings
 from .result import Check
 
+ROOM, SLACK = 4, 10_000  # how many more tensors than are held may be declared and still be compared one by one
 FLOATS = frozenset(("F32", "BF16", "F16"))
 WIDEST = "F32"  # what a tensor may always be kept in
 # What checkpoints hold beside the parameters: scales of a cache, tables of a scan, a bias that is always zero.
@@ -141,6 +142,10 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
     dtype = float_type(told["dtype"]) if "dtype" in told else ""
     method = told.get("quantization")
     quantisation = read_quantisation(method, dtype or "BF16", bool(told.get("quantization_within"))) if method else None
+    most = sum(row.copies for row in counted.rows)
+    if most > ROOM * len(headers.tensors) + SLACK:  # of another model altogether; not worth a line for each
+        whole = Difference("all of them", "missing", f"{most:,} tensors", f"{len(headers.tensors):,} tensors")
+        return Comparison(architecture, headers, (), most, (whole,), (), "not at all")
     best: tuple[float, Naming, list[Expected]] | None = None
     for naming in namings(architecture):
         wanted = [

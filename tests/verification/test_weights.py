@@ -97,6 +97,15 @@ def test_names_may_lack_the_prefix_of_the_class_or_stand_in_a_larger_model(tmp_p
     assert compared(folder(tmp_path / "m", config, tensors)).ok
 
 
+def test_a_model_of_many_more_tensors_than_are_held_is_one_difference(tmp_path):
+    config = {**LLAMA, "num_hidden_layers": 90_000}
+    found = compared(folder(tmp_path / "m", config, holds(LLAMA)))
+    assert not found.ok
+    assert [(one.name, one.declared, one.stored) for one in found.differences] == [
+        ("all of them", "810,003 tensors", "21 tensors")
+    ]
+
+
 def test_bytes_are_explained_to_the_last_one(tmp_path):
     path = folder(tmp_path / "m", LLAMA)
     found = compared(path)
