@@ -14,8 +14,7 @@ from ..core.record import fields, is_record
 from ..core.workload import Workload
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
-from .model import structure, title, warnings
-from .weights import passed_over
+from .model import passed_over, structure, title, warnings
 from .workload import formula_note, workload_inputs, workload_line
 
 BYTES = "bytes"

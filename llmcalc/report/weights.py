@@ -8,7 +8,7 @@ from ..importers.headers import Headers
 from ..verification.weights import Comparison, Difference, Group, title
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
-from .model import structure, warnings
+from .model import passed_over, structure, warnings
 from .model import title as model_title
 from .verify import CHECKS, NO, YES, check_row
 
@@ -48,11 +48,6 @@ def _said(one: Difference) -> str:
     """``shape: 254×256 BF16, declared 256×256 BF16``."""
     declared = f"declared {one.declared}" if one.declared else "nothing of this name is declared"
     return f"{one.what}: {', '.join(filter(None, (one.stored, declared)))}"
-
-
-def passed_over(keys: tuple[str, ...]) -> str:
-    """The keys of a quantization_config that nobody read."""
-    return f"keys of quantization_config that are not understood and were passed over: {', '.join(keys)}"
 
 
 def headers_document(headers: Headers, command: str) -> Document:
