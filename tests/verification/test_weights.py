@@ -106,6 +106,12 @@ def test_a_model_of_many_more_tensors_than_are_held_is_one_difference(tmp_path):
     ]
 
 
+def test_a_million_experts_that_are_not_there_are_not_listed(tmp_path):
+    found = compared(folder(tmp_path / "m", {**MIXTRAL, "num_local_experts": 1_000_000}, holds(MIXTRAL)))
+    assert not found.ok
+    assert len(found.differences) < 1000
+
+
 def test_bytes_are_explained_to_the_last_one(tmp_path):
     path = folder(tmp_path / "m", LLAMA)
     found = compared(path)
