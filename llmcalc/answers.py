@@ -11,19 +11,22 @@ from .calc.inference import InferenceMemory, inference_memory
 from .calc.optimizer import Adapters, StateRule
 from .calc.parallel import ParallelMemory, parallel_memory
 from .calc.policy import Policy
+from .calc.published import Published
 from .calc.recipe import Recipe
 from .calc.shard import Mesh
 from .calc.state import state
+from .calc.weights import Weights
 from .core.architecture import Architecture
 from .core.errors import InputError, SizeError, UnknownNameError, shown
 from .core.ledger import rows
 from .core.workload import Workload
 from .data import table
-from .lookup import number_format, weight_formats
+from .lookup import number_format, published_weights, weight_formats
 
 ATTENTION = ("flash", "eager")
 RECOMPUTE = ("none", "selective", "full")
 LOSS = ("eager", "fused")
+CHECKPOINT = "checkpoint"
 _PLAIN = ("fp32", "bf16", "fp16")
 
 
@@ -65,7 +68,8 @@ def memory(
         seq: tokens of a sequence; in inference those that are cached.
         target_seq: the decoder's length in an encoder-decoder model.
         dtype: number format of the computation.
-        weights: inference: format of the matrices, or a mixture such as ``q4_k_m`` (default: ``dtype``).
+        weights: inference: format of the matrices, a mixture such as ``q4_k_m``, or ``checkpoint``: as the file or the
+            config says that they are stored (default: that if they are quantised, else ``dtype``).
         only: components that alone are in that format.
         keep: components that are not.
         cache: inference: format of keys and values (default: ``dtype``).
@@ -94,7 +98,7 @@ def memory(
     if mode == "inference":
         _known("dtype", dtype, _PLAIN)
         plain = number_format(dtype)
-        chosen = weight_formats(weights or dtype, plain, only, keep)
+        chosen = _weights(architecture, weights, dtype, only, keep)
         workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
         kept = state(
             architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
@@ -117,6 +121,18 @@ def memory(
     recipe = replace(recipe, adapters=adapters, frozen=frozen, buffered=gradient_buffer)
     policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention, adapters, loss)
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
+
+
+def _weights(
+    architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
+) -> Weights | Published:
+    """How weights are stored: as asked for, else as a quantised checkpoint says, else in ``dtype``."""
+    told = architecture.inputs
+    if weights != CHECKPOINT and (weights or not (told.get("types") or told.get("quantization"))):
+        return weight_formats(weights or dtype, number_format(dtype), only, keep)
+    if tuple(only) or tuple(keep):
+        raise InputError("has no meaning for weights as they were published", where="--only", hint="leave it out")
+    return published_weights(architecture)
 
 
 def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention: str | None) -> Recipe:

@@ -1,4 +1,4 @@
-"""``load(source)``: one door for presets, preset files, Hugging Face configs and descriptions in memory."""
+"""``load(source)``: one door for presets, configs, checkpoints and descriptions in memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 from .core.architecture import Architecture
 from .core.errors import DescriptionError, InputError, shown
 from .core.record import record
+
+WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # of which the first two are read
 
 
 @record
@@ -28,8 +30,9 @@ def load(
 
     Args:
         source: a preset's name or alias (``"gpt3"``, ``"bert-large"``), the path of a preset YAML file, of a Hugging
-            Face ``config.json`` or of its folder, ``"-"`` for standard input, a config or preset as a dict, or an
-            architecture (returned as it is).
+            Face ``config.json``, of a folder of safetensors or of one such file with its ``config.json``, of a
+            ``.gguf``, ``"hf:org/name@revision"`` for a repository of the Hub, ``"-"`` for standard input, a config or
+            preset as a dict, or an architecture (returned as it is).
         overrides: ``path=value`` texts, as for ``--set``.
         as_: a ``model_type`` by whose rules a config is read, in place of its own; a warning of every result.
         allow_unknown: keys of a config that may be passed over where nothing is known of them; each that was is a
@@ -76,6 +79,10 @@ def _load(source: Any, reading: Reading) -> Architecture:
         raise DescriptionError(f"{shown(source)} is no model name, path or description")
     if source == "-":
         return _from_stdin(reading)
+    if source.startswith("hf:"):
+        from .importers.weights import describe_remote
+
+        return describe_remote(source, lambda data, where: _from_data(data, where, reading))
     if _looks_like_path(source):
         return _from_path(Path(source), reading)
     from .schema.preset import load_preset
@@ -84,7 +91,7 @@ def _load(source: Any, reading: Reading) -> Architecture:
 
 
 def _looks_like_path(text: str) -> bool:
-    return "/" in text or os.sep in text or text.endswith((".yaml", ".yml", ".json", ".safetensors", ".gguf"))
+    return "/" in text or os.sep in text or text.endswith((".yaml", ".yml", ".json", *WEIGHTS))
 
 
 def _from_path(path: Path, reading: Reading) -> Architecture:
@@ -99,19 +106,14 @@ def _from_path(path: Path, reading: Reading) -> Architecture:
         raise DescriptionError(
             "there is no such file", where=str(path) if str(path).isprintable() else shown(str(path))
         )
-    if folder:
-        config = path / "config.json"
-        if not config.is_file():
-            raise DescriptionError("is a folder without a config.json", where=str(path))
-        path = config
+    if folder or path.suffix in WEIGHTS:
+        from .importers.weights import describe
+
+        return describe(path, lambda data, where: _from_data(data, where, reading))
     if path.suffix == ".json":
+        from .importers.plain_json import read_json
+
         return _from_data(read_json(read_text(path), str(path)), str(path), reading)
-    if path.suffix in (".safetensors", ".gguf"):
-        raise DescriptionError(
-            f"reading an architecture from {path.suffix} headers is not supported yet",
-            where=str(path),
-            hint="give the config.json beside it",
-        )
     return load_file(path, None, reading.overrides)
 
 
@@ -130,6 +132,8 @@ def _from_stdin(reading: Reading) -> Architecture:
     if not text.strip():
         raise DescriptionError("is empty", where="<stdin>")
     if text.lstrip().startswith("{"):
+        from .importers.plain_json import read_json
+
         return _from_data(read_json(text, "<stdin>"), "<stdin>", reading)
     from .schema.preset import load_text
 
@@ -152,28 +156,3 @@ def _from_data(data: Mapping[str, Any], where: str, reading: Reading) -> Archite
     from .importers.hf import load_config
 
     return load_config(data, where, reading.overrides, reading.as_, reading.allow_unknown)
-
-
-def read_json(text: str, where: str) -> Any:
-    """JSON, strictly: a duplicate key is an error; ``Infinity`` and ``NaN``, which configs hold, are read."""
-    import json
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        data = dict(pairs)
-        if len(data) != len(pairs):
-            names = [key for key, _ in pairs]
-            twice = next(key for key in names if names.count(key) > 1)
-            raise DescriptionError(f"the key {shown(twice)} stands twice in one object", where=where)
-        return data
-
-    try:
-        data = json.loads(text, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise DescriptionError(f"no valid JSON: {error.msg}", where=f"{where}:{error.lineno}:{error.colno}") from None
-    except RecursionError:
-        raise DescriptionError("nested too deeply", where=where) from None
-    except ValueError as error:  # an integer of more digits than the interpreter reads
-        raise DescriptionError(f"no valid JSON: {error}", where=where) from None
-    if not isinstance(data, dict):
-        raise DescriptionError(f"a config is an object, not {shown(data)}", where=where)
-    return data

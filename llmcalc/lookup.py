@@ -15,7 +15,14 @@ from .calc.weights import KEPT, TABLES, Rule, Weights
 from .core.errors import InputError, UnknownNameError
 from .data import table, tables
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .calc.published import Published
+    from .core.architecture import Architecture
+
 VENDORS = ("nvidia", "geforce", "amd", "instinct", "google", "aws", "intel", "apple")
+PLAIN_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
+GENERAL = ("mxfp4", "nvfp4", "bf16")  # formats of which GGUF has one of its own
 MIXTURE_KEPT = ("norm", "router", *TABLES[1:])
 
 
@@ -86,6 +93,38 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
         return Weights(name.lower(), number_format(name, "--weights"), base, chosen, stays)
     rules = tuple(_rule(entry) for entry in mixture.get("rules", ()))
     return Weights(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
+
+
+def published_weights(architecture: Architecture) -> Published:
+    """How the file or the config that an architecture was read from says that its weights are stored.
+
+    Raises:
+        InputError: neither says so.
+        UnknownNameError: a method of quantisation that is not known.
+    """
+    from .calc.published import Published, rules_of
+    from .calc.quantised import float_type, read_quantisation
+
+    told = architecture.inputs
+    layout = rules_of(architecture)[0]
+    if told.get("types"):
+        formats = {name: number_format(_ggml(kind)) for name, kind in told["types"].items()}
+        old = ("attn_kv_b.weight", "ffn_up.0.weight")  # older names
+        layout += "+" if any(name.endswith(old) for name in formats) else ""
+        return Published(None, "F32", number_format("fp32"), layout, formats)
+    if "dtype" not in told and "quantization" not in told:
+        hint = "give a checkpoint or its config.json, or --weights FORMAT"
+        raise InputError("nothing says how the weights are stored", where="--weights checkpoint", hint=hint)
+    dtype = float_type(told.get("dtype"))
+    method = told.get("quantization")
+    quantisation = read_quantisation(method, dtype, bool(told.get("quantization_within"))) if method else None
+    return Published(quantisation, dtype, number_format(PLAIN_NAMES[dtype]), layout)
+
+
+def _ggml(kind: str) -> str:
+    """The format of a type of GGUF files."""
+    name = kind.lower()
+    return name if name in tables("formats") and name not in GENERAL else f"gguf-{name}"
 
 
 def _rule(entry: Mapping[str, Any]) -> Rule:

@@ -12,6 +12,7 @@ from ..core.shown import Shown
 from ..core.workload import Workload, symbols
 from .formats import BITS_A_BYTE
 from .policy import Policy
+from .published import Published
 from .shard import Mesh
 from .state import StateSize
 from .trace import Trace
@@ -20,7 +21,9 @@ from .weights import Stored, Weights, stored
 
 @record
 class InferenceMemory(Shown):
-    """Memory of serving on one rank, in bytes: ``peak`` is weights, state and transient buffers of the prefill."""
+    """Memory of serving on one rank, in bytes: ``peak`` is weights, state and transient buffers of the prefill.
+    ``published``: the weights are stored as a checkpoint says; ``unread``: keys of its config that nobody read.
+    """
 
     architecture: Architecture
     workload: Workload
@@ -29,6 +32,8 @@ class InferenceMemory(Shown):
     transient: int
     mesh: Mesh
     prefill: int | None = None
+    published: bool = False
+    unread: tuple[str, ...] = ()
 
     gradients = 0
     optimizer = 0
@@ -83,7 +88,7 @@ class InferenceMemory(Shown):
 def inference_memory(
     architecture: Architecture,
     workload: Workload,
-    weights: Weights,
+    weights: Weights | Published,
     state_size: StateSize,
     width: int,
     mesh: Mesh | None = None,
@@ -96,10 +101,15 @@ def inference_memory(
     transformers (``convention="torch"``) before it.
     """
     ranks, policy = mesh or Mesh(), Policy("flash", bytes=width)
-    found = tuple(stored(architecture, weights, ranks))
+    found = tuple(
+        weights.stored(architecture, ranks) if isinstance(weights, Published) else stored(architecture, weights, ranks)
+    )
     steps = list(_steps(workload.values(architecture), prefill, state_size.beams, convention))
     transient = max(_transient(architecture, workload.logits, policy, ranks, values) for values in steps)
-    return InferenceMemory(architecture, workload, found, state_size, transient, ranks, prefill)
+    told = weights.unread if isinstance(weights, Published) else None
+    return InferenceMemory(
+        architecture, workload, found, state_size, transient, ranks, prefill, told is not None, told or ()
+    )
 
 
 def _steps(values: dict[str, int], prefill: int | None, beams: int, convention: str | None) -> Iterator[dict[str, int]]:

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.ledger import Entry, Row
-from ..layouts import Rule, find_layout
+from ..layouts import Rule, find_layout, published_name
 
 if TYPE_CHECKING:
     from .params import Params
 
 Shape = tuple[int, ...]
-LAYOUTS = ("transformers",)
+LAYOUTS = ("transformers", "checkpoint")
 _DIGITS = "0123456789"
+
+
+class Declared(NamedTuple):
+    """A stored tensor that is declared: the rows that lie in it, the first of which says what it is. It may stand for
+    ``copies`` of its kind, the experts of a layer.
+    """
+
+    name: str
+    shape: Shape
+    rows: tuple[Row, ...]
+    number: int | None
+    rule: Rule | None
+    copies: int = 1
+
+    @property
+    def buffer(self) -> bool:
+        """Whether it is stored, but no parameter."""
+        return self.rows[0].tensor.buffer
 
 
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
     """(name, shape) of every parameter once. ``layout`` None: logical names; ``transformers``: as that library keeps
-    them in memory, the experts of a layer in one tensor. A tensor that no rule places keeps its logical name.
+    them in memory, the experts of a layer in one tensor; ``checkpoint``: as they were published, the experts one by
+    one. A tensor that no rule places keeps its logical name.
 
     Raises:
         UnknownNameError: a layout of another name, or none known for this architecture.
@@ -30,13 +50,35 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     if layout not in LAYOUTS:
         raise UnknownNameError("layout", layout, LAYOUTS, hint=f"known: {', '.join(LAYOUTS)}")
-    return [stored for rule, group, number in _grouped(result) for stored in _store(rule, group, number)]
+    return [(one.name, one.shape) for one in declared(result, layout_name(result.architecture, layout))]
 
 
-def placed(result: Params) -> Iterator[tuple[Row, int | None]]:
+def layout_name(architecture: Architecture, layout: str) -> str:
+    """The name of the rules that give a layout of an architecture."""
+    return published_name(architecture) if layout == "checkpoint" else architecture.layout
+
+
+def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
+    """Every stored tensor once, by the rules called ``name``; with ``each`` False the experts of a layer, where they
+    are stored one by one, as copies of the first.
+
+    Raises:
+        UnknownNameError: no such rules.
+    """
+    for rule, group, number in _grouped(result, name, buffers):
+        stored = _store(rule, group, number)
+        if each or rule is None or "{x}" not in rule.stored:
+            yield from (Declared(name, shape, tuple(group), number, rule) for name, shape in stored)
+        else:
+            first, shape = next(stored)
+            yield Declared(first, shape, tuple(group), number, rule, _stored_shape(group[0], rule)[0])
+
+
+def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | None]]:
     """Every stored parameter with the number of its block (None outside the blocks), in the order of the model."""
     for stack in result.architecture.stacks:
-        own = [row for row in result.rows if row.entry.stack is stack and row.copies and not row.tensor.buffer]
+        own = [row for row in result.rows if row.entry.stack is stack and row.copies]
+        own = own if buffers else [row for row in own if not row.tensor.buffer]
         yield from ((row, None) for row in own if row.entry.run is None and row.entry.section == "inputs")
         first = 0
         for index in range(len(stack.runs)):
@@ -92,14 +134,14 @@ def _conditions(row: Row, alone: bool) -> frozenset[str]:
     return frozenset((row.entry.stack.role, tied, gated, "alone" if alone else "beside"))
 
 
-def _grouped(result: Params) -> Iterator[tuple[Rule | None, list[Row], int | None]]:
+def _grouped(result: Params, name: str, buffers: bool) -> Iterator[tuple[Rule | None, list[Row], int | None]]:
     """Tensors that are stored as one, together, with the rule that places them."""
-    layout = find_layout(result.architecture.layout)
+    layout = find_layout(name)
     groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
-    for row, number in placed(result):
+    for row, number in placed(result, buffers):
         rule = layout.rule(layout_keys(row), _conditions(row, len(result.architecture.stacks) == 1))
-        name = _name(rule, row, number) if rule else logical_name(row, number)
-        identity = (row.entry.stack.name, number, name)
+        stored = _name(rule, row, number) if rule else logical_name(row, number)
+        identity = (row.entry.stack.name, number, stored)
         groups.setdefault(identity, (rule, [], number))[1].append(row)
     yield from groups.values()
 
@@ -166,3 +208,33 @@ def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
         along = 1 if row.tensor.active and len(shape) > 1 else 0
     shape[along] = sum(other[along] for other in shapes)
     return tuple(shape)
+
+
+def aliases(result: Params, name: str) -> dict[str, str]:
+    """Other names that a stored tensor may go by: those of tensors tied to it, and those of further rules."""
+    layout, alone = find_layout(name), len(result.architecture.stacks) == 1
+    primary: dict[object, str] = {}
+    found: dict[str, str] = {}
+    for row, number in _everywhere(result):
+        holds = _conditions(row, alone)
+        keys = layout_keys(row)
+        rule = layout.rule(keys, holds)
+        others = [other for key in keys for other in layout.rules.get(key, ()) if "{x}" not in other.stored]
+        stored = _name(rule, row, number) if rule else logical_name(row, number)
+        identity = row.tensor.share or (row.entry.stack.name, number, stored)
+        own = primary.setdefault(identity, stored)
+        for other in {stored, *(_name(other, row, number) for other in others)}:
+            if other != own:
+                found.setdefault(other, own)
+    return {alias: of for alias, of in found.items() if alias not in primary.values()}
+
+
+def _everywhere(result: Params) -> Iterator[tuple[Row, int | None]]:
+    """Every parameter outside the blocks, and the tied ones within them, at each of their places."""
+    for stack in result.architecture.stacks:
+        first, own = 0, [row for row in result.rows if row.entry.stack is stack]
+        yield from ((row, None) for row in own if row.entry.run is None)
+        for index, run in enumerate(stack.runs):
+            tied = [row for row in own if row.entry.run == index and row.tensor.share]
+            yield from ((row, number) for number in range(first, first + run.count) for row in tied)
+            first += 1 if run.shared else run.count

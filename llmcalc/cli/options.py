@@ -9,7 +9,8 @@ from .spec import Argument, Option
 
 MODEL = Argument(
     "model",
-    "A preset's name, a preset YAML file, a config.json or its folder, or - for standard input.",
+    "A preset's name, a preset YAML file, a config.json or its folder, a .safetensors or .gguf, hf:org/name, or - for "
+    "standard input.",
     complete="models",
 )
 SET = Option(

@@ -23,7 +23,7 @@ COMMANDS = {
     "timeline": ("timeline", "Show how models grew: parameters and training compute by year."),
     "laws list": ("laws_list", "List the scaling laws."),
     "laws show": ("laws_show", "Show a scaling law: form, constants, range, source."),
-    "verify": ("verify", "Run small NumPy models, and compare what they do with what is declared."),
+    "verify": ("verify", "Run a small NumPy model, or read a checkpoint's headers; compare with what is declared."),
     "design": ("design", "Find sizes for a target: parameters, FLOPs or memory."),
     "check": ("check", "Find suspicious shapes, and hold a model against limits."),
     "rule": ("rule", "Say why a rule of check is there."),

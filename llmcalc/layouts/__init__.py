@@ -14,7 +14,7 @@ matrix), and conditions: ``encoder`` or
 (another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
 branch, ``{block}`` that of the block. ``{a}`` is the number of an adapter stored on its own: sub-layers ``shared0`` and ``shared1`` hold them in turn.
 
-A layout called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file (by
+A layout called ``mixtral@mixtral`` is that of published checkpoints of a family (``published``); one called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file (by
 default what stands before the blocks).
 """
 
@@ -25,7 +25,20 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
+from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
+from .published import published
+
+# What libraries store beside the weights and compute anew: tables of positions, masks.
+BUFFERS = (
+    "position_ids",
+    "token_type_ids",
+    "inv_freq",
+    "attn.bias",
+    "attn.masked_bias",
+    "embed_scale",
+    "embed_positions.weight",
+)
 
 
 class Rule(NamedTuple):
@@ -76,16 +89,31 @@ def read_layout(text: str) -> Layout:
     return Layout(rules)
 
 
+def published_name(architecture: Architecture) -> str:
+    """The name of the layout of an architecture's published checkpoints, by its ``model_type`` if it is of a config; a
+    preset's ``family`` is a name of its maker's.
+    """
+    file = architecture.layout.partition(".")[0]
+    return f"{architecture.layout}@{architecture.family if 'model_type' in architecture.inputs else file}"
+
+
 @cache
 def find_layout(name: str) -> Layout:
-    """A layout by its name, which is that of its file; ``bert.bare+gpt2`` composes an encoder's and a decoder's.
+    """A layout by its name, which is that of its file; ``bert.bare+gpt2`` composes an encoder's and a decoder's,
+    ``mixtral@mixtral`` has the names of the checkpoints of a family, ``gguf:llama`` those of GGUF files (``gguf:llama+``:
+    of older ones).
 
     Raises:
         UnknownNameError: no such layout.
     """
+    if name.startswith("gguf:"):
+        from .gguf import text
+
+        return read_layout(text(name[5:].removesuffix("+"), name.endswith("+")))
+    name, _, family = name.partition("@")
     sides = name.split("+")
     if len(sides) == 1:
-        return read_layout(_text(name))
+        return read_layout(published(_text(name), family) if family else _text(name))
     return read_layout("\n".join(map(_within, ("encoder", "decoder"), map(_text, sides))))
 
 

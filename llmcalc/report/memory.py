@@ -14,10 +14,11 @@ from ..core.record import fields, is_record
 from ..core.workload import Workload
 from .document import Column, Document, Fact, Table
 from .envelope import envelope, model_inputs
-from .model import structure, title, warnings
+from .model import passed_over, structure, title, warnings
 from .workload import formula_note, workload_inputs, workload_line
 
 BYTES = "bytes"
+PUBLISHED = "weights as the checkpoint stores them; --weights FORMAT takes another format"
 PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transient")
 SAID = ("batch", "seq")
 ROLES = {
@@ -57,6 +58,8 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         formats.append(size.cache)
     tables = [_weights(result), _state(result, ideal), _experts(result)]
     notes = (formula_note("elements of the state", size.form), *unchecked(formats))
+    notes += (PUBLISHED,) if result.published else ()
+    notes += (passed_over(result.unread),) if result.unread else ()
     return Document(
         title(architecture),
         lambda: _inference_record(result, ideal),

@@ -27,3 +27,8 @@ def warnings(architecture: Architecture) -> tuple[str, ...]:
         return architecture.warnings
     said = f"{architecture.name} is {architecture.status}: its sizes are not published, and may be wrong"
     return (said, *architecture.warnings)
+
+
+def passed_over(keys: tuple[str, ...]) -> str:
+    """The keys of a quantization_config that nobody read."""
+    return f"keys of quantization_config that are not understood and were passed over: {', '.join(keys)}"

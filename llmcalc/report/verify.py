@@ -82,8 +82,8 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
     else:
         counts = f"{len(done.checks) - len(found.wrong)} of {len(done.checks)} checks hold"
         facts = [Fact("verdict", f"{_sign(done.ok)} {counts}")]
-        run = [_row(check) for check in done.checks if not check.source]
-        figures = [_row(check) for check in done.checks if check.source]
+        run = [check_row(check) for check in done.checks if not check.source]
+        figures = [check_row(check) for check in done.checks if check.source]
         tables = [Table("a small model of the same structure, executed", CHECKS, run)]
         tables += [Table("the model itself, as published", CHECKS, figures)] if figures else []
         notes = [f"executed: {line}" for line in structure(done.small)]
@@ -103,7 +103,7 @@ def all_document(found: Sequence[Outcome]) -> Document:
     columns = (Column("family", "name"), Column("models", "number"), Column("checks", "number"), Column("verdict"))
     rows = list(_families(found))
     missing: list[tuple[Cell, ...]] = [(each.name, _line(each.reason)) for each in found if not each.verification]
-    differing = [(each.name, *_row(check)) for each in found for check in each.wrong]
+    differing = [(each.name, *check_row(check)) for each in found for check in each.wrong]
     tables = [Table("", columns, rows)]
     tables += [Table("what differs", (Column("model", "name"), *CHECKS), differing)] if differing else []
     tables += [Table("not verified", (Column("model", "name"), Column("why")), missing)] if missing else []
@@ -125,7 +125,8 @@ def _families(found: Sequence[Outcome]) -> Iterator[tuple[Cell, ...]]:
         yield family, len(own), checks, " ".join([_sign(not parts), ", ".join(parts)]).rstrip()
 
 
-def _row(check: Check) -> tuple[Cell, ...]:
+def check_row(check: Check) -> tuple[Cell, ...]:
+    """A line of a table of checks."""
     return check.quantity, check.declared, check.observed, f"{_sign(check.ok)} {_verdict(check)}".rstrip()
 
 

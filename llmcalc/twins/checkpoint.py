@@ -11,20 +11,9 @@ import numpy as np
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
-from ..layouts import Rule, find_layout
+from ..layouts import BUFFERS, Layout, Rule, find_layout, published_name
 from .plan import Placed, PlacedStack
 from .weights import Array, Sizes, Weight
-
-# What libraries store beside the weights and compute anew: tables of positions, masks.
-_BUFFERS = (
-    "position_ids",
-    "token_type_ids",
-    "inv_freq",
-    "attn.bias",
-    "attn.masked_bias",
-    "embed_scale",
-    "embed_positions.weight",
-)
 
 REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
 
@@ -38,6 +27,9 @@ class _Part(NamedTuple):
     turns: int = 1
 
 
+Groups = dict[str, tuple[Rule | None, list[_Part]]]
+
+
 def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]) -> dict[str, Array]:
     """The model's tensors by their logical names.
 
@@ -45,7 +37,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         InputError: a missing or unexpected tensor, one of another type, or one with a number that is not finite.
         SizeError: a tensor of another shape.
     """
-    groups, aliases = _stored(architecture, stacks)
+    groups, aliases = _as_named(architecture, stacks, given)
     found: dict[str, Array] = {}
     for stored, (rule, parts) in groups.items():
         names = [stored, *(alias for alias, of in aliases.items() if of == stored and alias not in groups)]
@@ -59,12 +51,23 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         _split(array, parts, rule, found)
     known = {*groups, *aliases}
     for name in given:
-        if name not in known and not name.endswith(_BUFFERS):
+        if name not in known and not name.endswith(BUFFERS):
             shape = tuple(np.shape(given[name]))
             raise UnknownNameError(
                 f"tensor of shape {shape}", name, known, hint=f"{architecture.name} has none of this name"
             )
     return _joined_experts(found)
+
+
+def _as_named(
+    architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]
+) -> tuple[Groups, dict[str, str]]:
+    """The stored tensors by the names of today's library, or else by those that checkpoints were published under."""
+    today = _stored(stacks, find_layout(architecture.layout))
+    if today[0].keys() <= given.keys():
+        return today
+    older = _stored(stacks, find_layout(published_name(architecture)))
+    return max(today, older, key=lambda named: len(named[0].keys() & given.keys()) / len(named[0]))
 
 
 def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[str, Array]) -> InputError:
@@ -91,12 +94,8 @@ def _checked(name: str, array: Array, shape: Sizes) -> Array:
     return found
 
 
-Groups = dict[str, tuple[Rule | None, list[_Part]]]
-
-
-def _stored(architecture: Architecture, stacks: list[PlacedStack]) -> tuple[Groups, dict[str, str]]:
+def _stored(stacks: list[PlacedStack], layout: Layout) -> tuple[Groups, dict[str, str]]:
     """The stored tensors with the weights in each, and the other names that tied ones go by."""
-    layout = find_layout(architecture.layout)
     groups: Groups = {}
     aliases: dict[str, str] = {}
     places: dict[str, str] = {}

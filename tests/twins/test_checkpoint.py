@@ -50,6 +50,28 @@ def checkpoint(config: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
     return llmcalc.twin(architecture), {name: rng.standard_normal(shape) for name, shape in stored}
 
 
+def test_experts_that_were_published_one_by_one_arrive_too() -> None:
+    model, weights = checkpoint(MIXTRAL)
+    model.load(weights)
+    published = dict(weights)
+    for layer in range(2):
+        stem = f"model.layers.{layer}.mlp."
+        both = published.pop(f"{stem}experts.gate_up_proj")
+        down = published.pop(f"{stem}experts.down_proj")
+        moe = f"model.layers.{layer}.block_sparse_moe."
+        published[f"{moe}gate.weight"] = published.pop(f"{stem}gate.weight")
+        for expert in range(3):
+            gate, up = np.split(both[expert], 2)
+            names = {"w1": gate, "w3": up, "w2": down[expert]}
+            published |= {f"{moe}experts.{expert}.{name}.weight": array for name, array in names.items()}
+    architecture = llmcalc.load(MIXTRAL)
+    stored = dict(llmcalc.params(architecture).tensors("checkpoint"))
+    assert {name: array.shape for name, array in published.items()} == stored
+    other = llmcalc.twin(architecture)
+    other.load(published)
+    assert all(np.array_equal(array, other.tensors[name]) for name, array in model.tensors.items())
+
+
 @pytest.mark.parametrize("config", [LLAMA, MIXTRAL, GPT2], ids=lambda config: config["model_type"])
 def test_every_number_of_a_checkpoint_arrives(config: dict[str, Any]) -> None:
     model, weights = checkpoint(config)

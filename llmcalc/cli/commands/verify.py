@@ -1,15 +1,18 @@
-"""``llmcalc verify MODEL``: run a small NumPy model, and compare what it does with what is declared."""
+"""``llmcalc verify MODEL``: run a small NumPy model, or read a checkpoint's headers; compare with what is declared."""
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
+from ..headers import alone, headers_at
 from ..options import MODEL, OUTPUT, READING
 from ..spec import Argument, Command
 
 if TYPE_CHECKING:
+    from ...core.architecture import Architecture
     from ...report.verify import Outcome
 
 EVERY = "all"
@@ -21,7 +24,7 @@ def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
     """Verify, and print; exit code 1 if anything differs or cannot be run."""
     from ...loading import load
     from ...report.verify import all_document, outcome, verify_document
-    from ..output import chosen_format, write
+    from ..output import chosen_format, warn, write
 
     chosen = chosen_format(form, as_json)
     if model == EVERY:
@@ -31,10 +34,44 @@ def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
         found = _everything()
         write(all_document(found), chosen)
         return 0 if all(each.ok for each in found) else 1
+    if alone(model):
+        from ...report.weights import headers_document
+
+        write(headers_document(headers_at(model), "verify"), chosen)
+        return 1
     architecture = load(model, **reading)
+    if architecture.inputs.get("checkpoint"):
+        return _headers(architecture, chosen)
+    if os.path.isdir(model):
+        warn(_unopened(model))
     one = outcome(architecture)
     write(verify_document(architecture, one), chosen)
     return 0 if one.ok else 1
+
+
+def _unopened(model: str) -> list[str]:
+    """Weights of a folder that are not compared, since they are pickled."""
+    from pathlib import Path
+
+    from ...importers.headers.checkpoint import pickled_in
+
+    return [
+        f"{name} is pickled and was not opened: its tensors are not compared" for name in pickled_in(Path(model))[:3]
+    ]
+
+
+def _headers(architecture: Architecture, chosen: str) -> int:
+    """Compare the headers of the weights that were given; exit code 1 if anything differs."""
+    from ...importers.weights import headers_of
+    from ...report.weights import comparison_document
+    from ...verification.weights import verify_weights
+    from ..output import write
+
+    headers = headers_of(architecture)
+    assert headers is not None
+    found = verify_weights(architecture, headers)
+    write(comparison_document(found), chosen)
+    return 0 if found.ok else 1
 
 
 def _everything() -> list[Outcome]:
@@ -54,7 +91,7 @@ def _everything() -> list[Outcome]:
 
 COMMAND = Command(
     "verify",
-    "Run small NumPy models, and compare what they do with what is declared.",
+    "Run a small NumPy model, or read a checkpoint's headers; compare with what is declared.",
     (WHICH, *READING, *OUTPUT),
     run,
     "llmcalc verify mixtral",

@@ -78,6 +78,8 @@ def load_config(
         "overrides": list(overrides),
         "model_type": entry.model_type,
     }
+    inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
+    inputs |= _quantised(data)
     return replace(
         architecture,
         name=inputs["model"],
@@ -87,6 +89,21 @@ def load_config(
         notes=(*architecture.notes, *_notes(data)),
         warnings=tuple(_warnings(config, model_type)),
     )
+
+
+def _quantised(data: Mapping[str, Any]) -> dict[str, Any]:
+    """How the weights were quantised, if they were, and whether that concerns the language model within alone."""
+    inner = language_model(data) or {}
+    own, within = data.get("quantization_config"), inner.get("quantization_config")
+    found = own if isinstance(own, dict) else within
+    if not isinstance(found, dict):
+        return {}
+    more = {"expert_dtype": data["expert_dtype"]} if "expert_dtype" in data else {}
+    return {"quantization": {**found, **more}, "quantization_within": found is not own}
+
+
+def _has_dtype(data: Mapping[str, Any]) -> bool:
+    return any(isinstance(data.get(key), str) for key in ("dtype", "torch_dtype"))
 
 
 def is_whole(model_type: str) -> bool:
@@ -131,8 +148,8 @@ def _warnings(config: Config, model_type: str) -> Iterator[str]:
 
 
 def _notes(data: Mapping[str, Any]) -> list[str]:
-    quantised = data.get("quantization_config")
-    if not isinstance(quantised, dict):
+    quantised = _quantised(data).get("quantization")
+    if quantised is None:
         return []
     method = quantised.get("quant_method", "an unnamed method")
     return [f"published quantised ({shown(method)}): parameters are counted as logical elements, not as packed ones"]

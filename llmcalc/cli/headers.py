@@ -1,0 +1,27 @@
+"""Safetensors without a config.json beside them, of which the headers alone can be counted."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False  # as in typing, which takes long to import
+if TYPE_CHECKING:
+    from ..importers.headers import Headers
+
+
+def alone(model: str) -> bool:
+    """Whether a model is a file or folder of safetensors without a config.json."""
+    if model.endswith(".safetensors"):
+        return os.path.isfile(model) and not os.path.exists(os.path.join(os.path.dirname(model), "config.json"))
+    if os.sep not in model or not os.path.isdir(model) or os.path.exists(os.path.join(model, "config.json")):
+        return False
+    return any(name.endswith((".safetensors", ".safetensors.index.json")) for name in os.listdir(model))
+
+
+def headers_at(model: str) -> Headers:
+    """The headers of such a file or folder."""
+    from pathlib import Path
+
+    from ..importers.headers.checkpoint import read_headers
+
+    return read_headers(Path(model))

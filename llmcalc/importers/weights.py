@@ -1,0 +1,125 @@
+"""An architecture from files of weights: the ``config.json`` beside safetensors, or the metadata of a GGUF.
+
+What is known of how the weights are stored goes with the architecture (``inputs``): ``checkpoint``, the path whose
+headers ``verify`` compares, and for a GGUF the type of each tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.errors import DescriptionError
+from ..core.ledger import rows
+from .headers import GGUF, Headers, is_weights, limits
+from .headers.checkpoint import CONFIG, PICKLED, nothing_to_read, pickled_in, read_headers, weights_in
+
+Reader = Callable[[Mapping[str, Any], str], Architecture]
+# Tensors of a GGUF that are computed from the config, or are none of the model's.
+COMPUTED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
+
+
+def describe(path: Path, read: Reader) -> Architecture:
+    """The architecture of a folder or a file of weights; ``read(config, where)`` is how a config is read.
+
+    Raises:
+        DescriptionError: nothing there describes an architecture.
+    """
+    if path.is_dir() and not (path / CONFIG).exists():
+        names = weights_in(path)
+        if names and names[0].endswith(GGUF):
+            return _of_gguf(read_headers(path), read)
+        if names:
+            raise _no_config(path / names[0])
+        if not pickled_in(path):
+            raise DescriptionError("is a folder without a config.json", where=limits.printable(path))
+        raise nothing_to_read(path)
+    if path.suffix == GGUF:
+        return _of_gguf(read_headers(path), read)
+    if path.name.endswith(PICKLED):
+        hint = "unpickling runs what a file says; give the config.json beside it, or convert it to safetensors"
+        raise DescriptionError("holds pickled weights, which are never opened", where=limits.printable(path), hint=hint)
+    from ..schema.catalogue import read_text
+    from .plain_json import read_json
+
+    file = path if path.name == CONFIG else (path if path.is_dir() else path.parent) / CONFIG
+    if not file.exists():
+        raise _no_config(path)
+    found = read(read_json(read_text(file), str(file)), str(file))
+    weighty = is_weights(path) or (path.is_dir() and bool(weights_in(path)))
+    return replace(found, inputs={**found.inputs, "checkpoint": str(path)}) if weighty else found
+
+
+def describe_remote(source: str, read: Reader) -> Architecture:
+    """The architecture of a repository of the Hub.
+
+    Raises:
+        DescriptionError: there is none, or it cannot be reached.
+    """
+    from . import hub
+
+    if hub.read_place(source).file:
+        return _of_gguf(hub.headers(source), read)
+    found = describe(hub.config(source), lambda data, _: read(data, source))
+    return replace(found, inputs={**found.inputs, "checkpoint": source})
+
+
+def headers_of(architecture: Architecture) -> Headers | None:
+    """The headers of the weights that an architecture was read beside, or None."""
+    source = architecture.inputs.get("checkpoint")
+    if not source:
+        return None
+    if source.startswith("hf:"):
+        from . import hub
+
+        return hub.headers(source)
+    return read_headers(Path(source))
+
+
+def _no_config(path: Path) -> DescriptionError:
+    hint = "put it there; llmcalc params FILE and verify FILE count the tensors alone"
+    message = "has no config.json beside it: a header tells shapes, but not heads, experts per token or positions"
+    return DescriptionError(message, where=limits.printable(path), hint=hint)
+
+
+def _of_gguf(headers: Headers, read: Reader) -> Architecture:
+    from .gguf import ARCHITECTURE, config_of
+
+    found = read(config_of(headers), headers.where)
+    found = _without_pooler(found, headers)
+    types = {held.name: held.type for held in headers}
+    arch = headers.metadata[ARCHITECTURE]
+    inputs = {**found.inputs, "checkpoint": headers.where, "gguf": arch, "types": types}
+    return replace(found, inputs=inputs, notes=(*found.notes, *_differences(found, headers)))
+
+
+def _without_pooler(architecture: Architecture, headers: Headers) -> Architecture:
+    """Encoders are converted without the layer that pools for a classifier."""
+    if "cls.weight" in headers.tensors or not any(named.name == "pooler" for named in architecture.main.outputs):
+        return architecture
+    kept = tuple(named for named in architecture.main.outputs if named.name != "pooler")
+    stacks = tuple(
+        replace(stack, outputs=kept) if stack is architecture.main else stack for stack in architecture.stacks
+    )
+    return replace(architecture, stacks=stacks)
+
+
+def _differences(architecture: Architecture, headers: Headers) -> list[str]:
+    """A visible line if the tensors do not add up to what the architecture declares."""
+    blocks = architecture.main.n_layers
+    held = sum(one.elements for one in headers if one.name not in COMPUTED and not _beyond(one.name, blocks))
+    declared = sum(row.size * row.copies for row in rows(architecture.stacks))
+    if held == declared:
+        return []
+    hint = f"llmcalc verify {headers.where} says where"
+    return [f"its tensors hold {held:,} elements, but {declared:,} are declared; {hint}"]
+
+
+def _beyond(name: str, blocks: int) -> bool:
+    """Whether a tensor belongs to a block behind the last, which predicts further tokens."""
+    first, _, rest = name.partition(".")
+    number = rest.partition(".")[0]
+    return first == "blk" and number.isdigit() and int(number) >= blocks

@@ -1,0 +1,149 @@
+"""Names of published checkpoints where transformers 5 keeps tensors otherwise: experts one by one, older names.
+
+A line: ``model_type``, then words that change the stored names of its layout, in their order: ``old/new`` replaces a
+text; with several new ones, ``old/new,new``, the tensors that are stored as one are stored each on its own. A word without
+a slash is one of the sets of words below. Where published checkpoints store as one what the layout keeps apart, ``MERGED``
+has the rules.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+_GATED = ".experts.gate_up_proj/.experts.{x}.%s.weight,.experts.{x}.%s.weight .experts.down_proj/.experts.{x}.%s.weight"
+_SETS = {
+    "experts": _GATED % ("gate_proj", "up_proj", "down_proj"),
+    "w1w3w2": _GATED % ("w1", "w3", "w2"),
+    "ungated": ".experts.up_proj/.experts.{x}.up_proj.weight .experts.down_proj/.experts.{x}.down_proj.weight",
+    "block_sparse": ".mlp./.block_sparse_moe.",
+    "granite": """.experts.gate_up_proj/.input_linear.weight .experts.down_proj/.output_linear.weight
+        .router.weight/.router.layer.weight""",
+    "convolutions": ".conv1d.weight/.q_conv1d.weight,.k_conv1d.weight,.v_conv1d.weight",
+}
+_TABLE = """
+gpt_neox           lm_head./embed_out.
+lara_mini          .linear_attn.norm./.linear_attn.out_norm.
+mixtral            w1w3w2 block_sparse
+minimax            w1w3w2 block_sparse
+minimax_m2         w1w3w2 .mlp.gate.e_score/.mlp.e_score block_sparse
+phimoe             w1w3w2 .mlp.router./.mlp.gate. block_sparse
+granitemoe         granite
+granitemoeshared   granite
+granitemoehybrid   granite
+hy_v3              experts .mlp.gate.weight/.mlp.router.gate.weight .mlp.gate.e_score_correction_bias/.mlp.expert_bias
+                   .mlp.shared_experts./.mlp.shared_mlp.
+exaone_moe         experts .mlp.gate.e_score/.mlp.e_score
+mimo_v2_flash      experts .self_attn.sinks/.self_attn.attention_sink_bias
+laguna             experts .mlp.gate.e_score/.mlp.experts.e_score .mlp.shared_experts./.mlp.shared_expert.
+ernie4_5_moe       experts .mlp.gate.moe_statics./.mlp.moe_statics.
+sarvam_moe         experts model.embed_tokens./model.word_embeddings. .self_attn./.attention. .attention.o_proj./.attention.dense.
+                   .q_norm./.query_layernorm. .k_norm./.key_layernorm. .e_score_correction_bias/.expert_bias
+axk1               experts .mlp.post_mlp_layernorm./.post_mlp_layernorm.
+axk2               experts .mlp.fc1./.W_down. .mlp.fc2./.W_up. .q_gate_proj./.q_b_proj.
+aria_text          .experts.gate_up_proj/.experts.fc1.weight .experts.down_proj/.experts.fc2.weight
+nemotron_h         ungated model./backbone.
+kimi_linear        w1w3w2 convolutions .mlp./.block_sparse_moe. .forget_gate./.
+bailing_hybrid     experts convolutions .forget_gate./. model.embed_tokens./model.word_embeddings. .self_attn./.attention.
+                   .attention.o_proj./.attention.dense. .e_score_correction_bias/.expert_bias
+olmo_hybrid        convolutions
+lfm2_moe           .experts.gate_up_proj/.experts.{x}.w1.weight,.experts.{x}.w3.weight
+                   .experts.down_proj/.experts.{x}.w2.weight
+lfm3               .self_attn.g_proj./.self_attn.gate_proj.
+flint              experts .self_attn.sinks/.self_attn.softmax_offset
+kolibri1           experts .mlp.gate.e_score_correction_bias/.moe.router.expert_bias .post_self_attn_layernorm./.post_attn_norm. .post_mlp_layernorm./.post_ffn_norm.
+exaone             model.embed_tokens./transformer.wte. model.layers./transformer.h. model.norm./transformer.ln_f.
+                   .self_attn.o_proj./.attn.attention.out_proj. .self_attn./.attn.attention. .input_layernorm./.ln_1.
+                   .post_attention_layernorm./.ln_2. .gate_proj./.c_fc_0. .up_proj./.c_fc_1. .mlp.down_proj./.mlp.c_proj.
+kimi_k25           experts model.language_model/language_model.model lm_head/language_model.lm_head
+                   model.vision_tower.patch_embed.pos_emb.position_embeddings/vision_tower.patch_embed.pos_emb.weight
+                   model.vision_tower.patch_embed/vision_tower.patch_embed
+                   model.vision_tower.layers./vision_tower.encoder.blocks. model.vision_tower./vision_tower.encoder.
+                   .attn.proj./.wo. .norm1./.norm0. .norm2./.norm1. .mlp.fc1./.mlp.fc0. .mlp.fc2./.mlp.fc1.
+                   model.mm_projector.in_proj./mm_projector.proj.0. model.mm_projector.out_proj./mm_projector.proj.2.
+                   model.mm_projector./mm_projector.
+deepseek_v4        w1w3w2 .shared_experts.gate_proj./.shared_experts.w1. .shared_experts.down_proj./.shared_experts.w2.
+                   .shared_experts.up_proj./.shared_experts.w3. .gate.e_score_correction_bias/.gate.bias
+                   .compressor.indexer.scorer.weights_proj./.indexer.weights_proj. .compressor.indexer.q_b_proj./.indexer.wq_b.
+                   .compressor.indexer./.indexer.compressor. .compressor.kv_norm./.compressor.norm.
+                   .compressor.gate_proj./.compressor.wgate. .compressor.kv_proj./.compressor.wkv. .position_bias/.ape
+                   .self_attn.q_a_proj./.attn.wq_a. .self_attn.q_b_proj./.attn.wq_b. .self_attn.kv_proj./.attn.wkv.
+                   .self_attn.o_a_proj./.attn.wo_a. .self_attn.o_b_proj./.attn.wo_b. .self_attn.sinks/.attn.attn_sink
+                   .self_attn.q_a_norm./.attn.q_norm. .self_attn./.attn. .mlp./.ffn. .input_layernorm./.attn_norm.
+                   .post_attention_layernorm./.ffn_norm. .attn_hc./.hc_attn_ .ffn_hc./.hc_ffn_
+                   model.hc_head.hc_/hc_head_ model.embed_tokens./embed. lm_head./head. model./
+hy_v4              experts .sinks/.learnable_sink_param .self_attn.gate_proj/.self_attn.linear_gate
+                   .attn_hc./.hc_pre.hc_attn_layer.hc_ .ffn_hc./.hc_pre.hc_mlp_layer.hc_
+                   .hc_head.hc_/.hc_pre.hc_head.hc_head_
+nomic_bert         layers.{i}/encoder.layers.{i} .embeddings.LayerNorm./.emb_ln. .self_attn.o_proj./.attn.out_proj.
+                   .up_proj./.fc11. .gate_proj./.fc12. .down_proj./.fc2. .post_attention_layernorm./.norm1.
+                   .post_mlp_layernorm./.norm2.
+jina_embeddings_v3 layers.{i}/encoder.layers.{i} .embeddings.LayerNorm./.emb_ln. .self_attn.o_proj./.mixer.out_proj.
+                   .post_attention_layernorm./.norm1. .post_mlp_layernorm./.norm2.
+gte                layers.{i}/encoder.layer.{i} .self_attn.o_proj./.attention.o_proj.
+                   .post_attention_layernorm./.attn_ln. .post_mlp_layernorm./.mlp_ln. lm_head.layer_norm./lm_head.norm.
+"""
+_EXPERTS = """
+afmoe beam cohere2_moe deepseek_v2 deepseek_v3 deepseek_v32 dots1 flex_olmo glm4_moe glm4_moe_lite glm_moe_dsa
+hunyuan_v1_moe jamba kimi_k2 longcat_flash mellum olmoe qwen2_moe qwen3_5_moe qwen3_5_moe_text qwen3_moe qwen3_next qwen4_exp_text
+sarvam_mla solar_open
+"""
+_QKV = """
+{m}%s.weight <- attention.wq attention.wk attention.wv
+{m}%s.bias <- attention.bq attention.bk attention.bv
+"""
+
+
+def _qkv(name: str) -> str:
+    return _QKV % (name, name)
+
+
+MERGED = {
+    "lara_mini": "{m}layers.{i}.linear_attn.in_proj.weight <- gated_delta_net.wq gated_delta_net.wk gated_delta_net.wv"
+    " gated_delta_net.wz gated_delta_net.wb gated_delta_net.wa\n",
+    "sarvam_moe": _qkv("layers.{i}.attention.query_key_value"),
+    "nomic_bert": _qkv("encoder.layers.{i}.attn.Wqkv"),
+    "jina_embeddings_v3": _qkv("encoder.layers.{i}.mixer.Wqkv"),
+    "kimi_k25": _QKV.replace("{m}", "")
+    % ("vision_tower.encoder.blocks.{i}.wqkv", "vision_tower.encoder.blocks.{i}.wqkv"),
+    "gte": _qkv("encoder.layer.{i}.attention.qkv_proj")
+    + "{m}encoder.layer.{i}.mlp.up_gate_proj.weight <- mlp.wu mlp.wg\n",
+}
+
+
+@cache
+def _words() -> dict[str, tuple[str, ...]]:
+    lines: list[list[str]] = [[name, "experts"] for name in _EXPERTS.split()]
+    for line in _TABLE.strip().splitlines():
+        if line.startswith(" "):
+            lines[-1] += line.split()
+        else:
+            lines.append(line.split())
+    return {family: tuple(one for word in words for one in _SETS.get(word, word).split()) for family, *words in lines}
+
+
+def published(text: str, family: str) -> str:
+    r"""The text of a layout with the names that checkpoints of a family were published under.
+
+    >>> published("a.mlp.experts.gate_up_proj <- moe.wg moe.wu", "mixtral").splitlines()[0]
+    'a.block_sparse_moe.experts.{x}.w1.weight <- moe.wg'
+    """
+    lines = [line for line in map(str.strip, text.splitlines()) if line]
+    for word in _words().get(family, ()):
+        old, _, new = word.partition("/")
+        lines = [changed for line in lines for changed in _changed(line, old, new.split(","))]
+    first = next((line for line in lines if "layers.{i}" in line or "layer.{i}" in line), "")
+    prefix = first[: max(first.find("encoder.layer"), 0) or max(first.find("layers.{i}"), 0)]
+    return MERGED.get(family, "").replace("{m}", prefix) + "\n".join(lines)
+
+
+def _changed(line: str, old: str, new: list[str]) -> list[str]:
+    stored, _, rest = line.partition(" <- ")
+    parts, bar, notes = rest.partition("|")
+    names = parts.split()
+    if old not in stored or ("{x}" in new[0] and "{x}" in stored):
+        return [line]
+    if len(new) == 1:
+        return [f"{stored.replace(old, new[0])} <- {rest}"]
+    if len(names) != len(new):
+        return [line]
+    return [f"{stored.replace(old, one)} <- {name} {bar}{notes}".rstrip() for one, name in zip(new, names, strict=True)]

@@ -1,0 +1,98 @@
+"""A checkpoint's headers as documents: compared with an architecture, or counted as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..importers.headers import Headers
+from ..verification.weights import Comparison, Difference, Group, title
+from .document import Column, Document, Fact, Table
+from .envelope import envelope, model_inputs
+from .model import passed_over, structure, warnings
+from .model import title as model_title
+from .verify import CHECKS, NO, YES, check_row
+
+MOST_DIFFERENCES = 50  # that a person is shown; --json has all
+BYTES = "bytes"
+
+
+def comparison_document(found: Comparison) -> Document:
+    """Whether everything is as declared, what differs, and where the bytes are."""
+    architecture = found.architecture
+    columns = (Column("tensor", "name"), Column("difference"))
+    shown = found.differences[:MOST_DIFFERENCES]
+    rest = len(found.differences) - len(shown)
+    tables = [Table("the headers against the architecture", CHECKS, [check_row(check) for check in found.checks])]
+    tables += [Table("what differs", columns, [(one.name, _said(one)) for one in shown])] if shown else []
+    tables += [_groups("beside the declared tensors, as is known", found.beside)] if found.beside else []
+    tables.append(_groups("bytes on disk", tuple(found.bytes_by_part()), total=True))
+    notes = [title(found)]
+    notes += [f"quantised as its config says: {found.quantised}"] if found.quantised else []
+    notes += [passed_over(found.unread)] if found.unread else []
+    notes += [f"{rest:,} more differences are in --json"] if rest else []
+    verdict = f"{YES} {len(found.matched):,} tensors are as declared" if found.ok else (
+        f"{NO} {len(found.differences):,} differences; {len(found.matched):,} tensors are as declared"
+    )  # fmt: skip
+    return Document(
+        model_title(architecture),
+        lambda: envelope("verify", model_inputs(architecture), found.to_dict()),
+        subtitle=structure(architecture),
+        warnings=warnings(architecture),
+        facts=(Fact("verdict", verdict),),
+        tables=tuple(tables),
+        notes=tuple(notes),
+    )
+
+
+def _said(one: Difference) -> str:
+    """``shape: 254×256 BF16, declared 256×256 BF16``."""
+    declared = f"declared {one.declared}" if one.declared else "nothing of this name is declared"
+    return f"{one.what}: {', '.join(filter(None, (one.stored, declared)))}"
+
+
+def headers_document(headers: Headers, command: str) -> Document:
+    """What headers alone tell: tensors, stored elements and bytes of each type; no architecture."""
+    groups = tuple(_parts(headers))
+    result = {
+        "total": headers.total,
+        "tensors": len(headers.tensors),
+        "files": [{"name": file.name, "bytes": file.size} for file in headers.files],
+        "bytes": [group._asdict() for group in groups],
+    }
+    note = (
+        "a header tells shapes, but not heads, experts per token or what is computed; with a config.json beside it, "
+        "every command knows the model"
+    )
+    packed = any(kind in headers.by_type() for kind in ("I32", "U8", "I8"))
+    more = ("integers may be packed parameters, and are counted as they are stored",) if packed else ()
+    facts = [Fact("stored", headers.total, "parameters", "elements of all tensors, as they are stored")]
+    facts += [Fact("verdict", f"{NO} compared with nothing: no config.json")] if command == "verify" else []
+    return Document(
+        f"{headers.where}: headers alone",
+        lambda: envelope(command, {"model": headers.where}, {"ok": False, **result} if command == "verify" else result),
+        facts=tuple(facts),
+        tables=(_groups("bytes on disk", groups, total=True),),
+        notes=(note, *more),
+    )
+
+
+def _parts(headers: Headers) -> list[Group]:
+    found = [Group("headers", 0, 0, sum(file.header for file in headers.files))]
+    found.append(Group("padding", 0, 0, sum(file.padding for file in headers.files)))
+    return found + [Group(f"tensors in {name}", *sums) for name, sums in headers.by_type().items()]
+
+
+def _groups(name: str, groups: tuple[Group, ...], total: bool = False) -> Table:
+    columns = (
+        Column("part", "name"),
+        Column("tensors", "number"),
+        Column("elements", "count", 1),
+        Column(BYTES, BYTES),
+    )
+    rows: list[tuple[Any, ...]] = [
+        (group.name, group.tensors or None, group.elements or None, group.bytes) for group in groups
+    ]
+    if not total:
+        return Table(name, columns, rows)
+    tensors, elements = sum(group.tensors for group in groups), sum(group.elements for group in groups)
+    return Table(name, columns, rows, ("total", tensors, elements, sum(group.bytes for group in groups)))
