@@ -23,7 +23,7 @@ from typing import Any
 from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
-from ..core.layer import Layer
+from ..core.layer import Layer, is_number
 from ..core.record import MISSING, fields
 from .order import mentioned, read_order
 
@@ -31,6 +31,7 @@ Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
 
 STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
+SUBLAYER_KEYS = ("norms", "residual", "share", "scale")  # beside the kinds
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
@@ -110,7 +111,7 @@ class Builder:
             for place, value in self.mapping(around, (*where, "norms"), "norms", NORM_PLACES).items()
             if value is not None
         }
-        kinds = {key: value for key, value in data.items() if key not in ("norms", "residual", "share")}
+        kinds = {key: value for key, value in data.items() if key not in SUBLAYER_KEYS}
         if not kinds:
             raise self.error("a sub-layer has at least one layer kind", path)
         single = len(kinds) == 1
@@ -129,7 +130,11 @@ class Builder:
         share = data.get("share", "")
         if not isinstance(share, str):
             raise self.error(f"share is {shown(share)}; it is a text", (*path, "share"))
-        return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), residual, share)
+        scale = data.get("scale", 1.0)
+        if not is_number(scale):
+            raise self.error(f"scale is {shown(scale)}; it is a finite number", (*path, "scale"))
+        around = (places.get("pre"), places.get("post"), places.get("after"))
+        return Sublayer(name, branches, *around, residual, share, float(scale))
 
     def one(self, data: Any, width: int, path: Path) -> Layer:
         """``{kind: {fields}}`` with exactly one kind."""

@@ -148,7 +148,8 @@ def _as_stored(weight: Weight, rule: Rule | None) -> Sizes:
         return weight.shape
     sizes = tuple(prod(group) for group in weight.groups)
     if weight.matrix:
-        return sizes if rule.transposed else (*sizes[:-2], sizes[-1], sizes[-2])
+        sizes = sizes if rule.transposed else (*sizes[:-2], sizes[-1], sizes[-2])
+        return (sizes[0] * sizes[1], *sizes[2:]) if rule.folded else sizes
     return (sizes[0], 1, sizes[1]) if _is_kernel(weight) else sizes
 
 
@@ -167,13 +168,15 @@ def _shape(parts: list[_Part], rule: Rule | None) -> Sizes:
     shape = list(parts[0].stored)
     if len(parts) > 1:
         shape[_along(parts[0], rule)] = sum(part.stored[_along(part, rule)] for part in parts)
-    return (*[1] * (rule.row if rule else 0), *shape)
+    return (*[1] * (rule.row if rule else 0), *shape, *[1] * (rule.column if rule else 0))
 
 
 def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str, Array]) -> None:
     """Take a stored tensor apart and turn each piece into the twin's shape."""
-    array = array.reshape(array.shape[rule.row :]) if rule else array
+    array = array.reshape(array.shape[rule.row : array.ndim - rule.column]) if rule else array
     for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
+        if rule and rule.folded:  # experts below each other
+            piece = piece.reshape(part.weight.groups[0][0], -1, piece.shape[-1])
         if part.weight.matrix and rule and not rule.transposed:
             piece = np.swapaxes(piece, -1, -2)
         found[part.name] = piece.reshape(part.weight.shape)

@@ -92,6 +92,11 @@ def softcap(x: Array, bound: float) -> Array:
     return bound * np.tanh(x / bound)
 
 
+def times(x: Array, factor: float) -> Array:
+    """``x · factor``, where that is another than 1."""
+    return x if factor == 1.0 else x * factor
+
+
 def plus(x: Array, bias: Array | None) -> Array:
     """``x + bias``, where there is one."""
     return x if bias is None else x + bias

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
-from .functions import plus, rmsnorm, silu, softplus
+from .functions import plus, rmsnorm, silu, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -32,18 +32,21 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, gated by ``silu(z)``, then normalised."""
-    z = plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz"))
-    u = _convolved(w, "x", plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), state)
-    B = _convolved(w, "B", plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), state)
-    C = _convolved(w, "C", plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), state)
-    dt = softplus(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")) + w.dt_b)
+    x = times(x, layer.in_scale)
+    z = times(plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz")), layer.z_scale)
+    u = times(plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), layer.x_scale)
+    B = times(plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), layer.B_scale)
+    C = times(plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), layer.C_scale)
+    u, B, C = (_convolved(w, name, part, state) for name, part in (("x", u), ("B", B), ("C", C)))
+    dt = times(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")), layer.dt_scale)
+    dt = softplus(dt + w.dt_b)
     if layer.dt_min > 0 or layer.dt_max is not None:
         dt = np.clip(dt, layer.dt_min, layer.dt_max)
     heads_of_group = layer.n_ssm_heads // layer.n_groups
     B, C = np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)  # [b q h n]
     scan = recurrence if step.decode else in_chunks
     y = scan(layer, u * dt[..., None], -np.exp(w.A_log) * dt, B, C, state) + w.D[:, None] * u
-    return _output(layer, w, y * silu(z))
+    return times(_output(layer, w, y, silu(z)), layer.out_scale)
 
 
 def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
@@ -89,9 +92,11 @@ def _start(ud: Array, B: Array, state: State | None) -> Array:
     return state["ssm"] if state and "ssm" in state else 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]
 
 
-def _output(layer: Any, w: Weights, y: Array) -> Array:
-    """The norm over each group's heads, then the output projection, of ``y`` [b q h p]."""
+def _output(layer: Any, w: Weights, y: Array, gate: Array) -> Array:
+    """The gate and the norm over each group's heads, then the output projection, of ``y`` [b q h p]."""
+    y = y * gate if layer.gate_first else y
     if layer.norm:
         grouped = y.reshape(*y.shape[:2], layer.n_groups, -1)
         y = rmsnorm(grouped, layer.norm_eps).reshape(y.shape) * w.norm
+    y = y if layer.gate_first else y * gate
     return plus(einsum("bqhp,hpd->bqd", y, w.wo), w.get("bo"))

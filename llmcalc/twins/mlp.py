@@ -8,11 +8,9 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, plus, rmsnorm
+from .functions import ACTIVATIONS, plus, rmsnorm, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
-
-INNER_EPS = 1e-5  # of the norm on the hidden values
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -29,10 +27,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd``."""
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
+    gate = None if gate is None else times(gate, layer.gate_scale)
     hidden = activate(layer, up, gate)
     if layer.inner_norm:
-        hidden = rmsnorm(hidden, INNER_EPS, w.norm)
-    return plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd"))
+        hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
+    return times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
 
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:

@@ -34,7 +34,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     gates = (sigmoid(einsum("bqhp,hpo->bqho", blocks, getattr(w, f"w_{n}")) + getattr(w, f"b_{n}")) for n in GATES)
     let_in, forget = (gate.reshape(u.shape) for gate in gates)
     decay = np.exp(-SHARPNESS * softplus(w.decay_rate) * forget)
-    h = _scan(decay, np.sqrt(1.0 - decay**2) * (u * let_in), state)
+    first = (step.positions == 0)[:, None]  # there is nothing yet that it would have to make room for
+    h = _scan(decay, np.where(first, 1.0, np.sqrt(1.0 - decay**2)) * (u * let_in), state)
     return einsum("bqi,id->bqd", h * beside, w.wo) + w.bo
 
 

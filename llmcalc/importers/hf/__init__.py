@@ -65,6 +65,7 @@ def load_config(data: Mapping[str, Any], where: str = "config", overrides: Seque
         inputs=inputs,
         layout=f"{layout}.bare" if config.head() == "none" else layout,
         notes=(*architecture.notes, *_notes(data)),
+        unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
 
 

@@ -12,7 +12,8 @@ from ....layers.norm import Norm
 from ..config import Config
 from ..decoder import decoder, plain_mlp
 from ..irrelevant import IRRELEVANT
-from ..rules import divided, layernorm, rotary
+from ..rope import rope_fields
+from ..rules import divided, layernorm, per_head_norm, rotary
 from .gpt import BIASED
 
 
@@ -28,7 +29,8 @@ def _rotated(config: Config, share: float) -> dict[str, object]:
     """Rotary positions, in the keys of GPT-NeoX or in today's."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
-    return {"positions": "rope", "rotary_dim": rotary(config, share), "rope_theta": theta}
+    placed = {"positions": "rope", "rotary_dim": rotary(config, share), "rope_theta": theta}
+    return {**placed, **rope_fields(config)}
 
 
 def gpt_neox(config: Config) -> Architecture:
@@ -53,8 +55,7 @@ def gpt_neox_japanese(config: Config) -> Architecture:
 
 def persimmon(config: Config) -> Architecture:
     """Persimmon: a LayerNorm on each query and key head, squared ReLU."""
-    norms = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}
-    chosen = norms if config.flag("qk_layernorm", True) else {}
+    chosen = per_head_norm(config, "head", bias=True) if config.flag("qk_layernorm", True) else {}
     attention = _attention(config, bias=True, **_rotated(config, 0.5), **chosen)
     norm = layernorm(config, config.size("hidden_size"))
     return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=True))

@@ -155,8 +155,8 @@ def _blocks(config: Config, style: Style, side: str, mixers: dict[str, Layer]) -
 def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:
     """A block of these sub-layers, with norms where the style has them."""
     norm = layernorm(config, config.size(style.width))
-    place = "pre" if style.pre_norm else "after"
-    return Block(name, tuple(sublayer(key, layer, **{place: norm}) for key, layer in layers.items()))
+    places: dict[str, Any] = {"pre" if style.pre_norm else "after": norm}
+    return Block(name, tuple(sublayer(key, layer, **places) for key, layer in layers.items()))
 
 
 def dense(config: Config, style: Style, side: str, **changes: Any) -> Mlp:
