@@ -34,6 +34,7 @@ class Attention(Layer):
         qk_norm_late: that norm stands behind the rotation.
         positions: ``none`` (or tables outside), ``rope``, ``alibi``, ``relative`` (a learned bias per bucket),
             or ``projected``: queries also meet a projection of the distances' sinusoids (Transformer-XL).
+        alibi_scale: factor on the biases of ``alibi`` (Falcon: as on the scores).
         rotary_dim: how much of a head is rotated (default: d_head).
         rope_theta: base of the rotary frequencies.
         rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
@@ -110,6 +111,7 @@ class Attention(Layer):
     qk_norm_unit_offset: bool = False
     qk_norm_late: bool = False
     positions: str = "none"
+    alibi_scale: float = 1.0
     rotary_dim: int | None = None
     rope_theta: float = 10000.0
     rope_interleaved: bool = False

@@ -26,6 +26,8 @@ class Embedding(Layer):
             (RoBERTa); None: all tokens count.
         columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
+        sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves`` (CTRL),
+            or as in ``fairseq``, in halves whose slowest wave is whole, and whose row of the padding is 0.
         unused: stored, but never looked up.
     """
 
@@ -38,9 +40,13 @@ class Embedding(Layer):
     padding_id: int | None = None
     columns: int | None = None
     learned: bool = True
+    sinusoids: str = "interleaved"
     unused: bool = False
 
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"table": tuple(_ROWS)}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "table": tuple(_ROWS),
+        "sinusoids": ("interleaved", "halves", "fairseq"),
+    }
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
 
     def __post_init__(self) -> None:

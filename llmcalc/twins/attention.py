@@ -167,7 +167,7 @@ def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
     distance = queries[:, None] - keys  # [q k]; positive: the key is older
     grouped = (*scores.shape[1:3], *distance.shape)
     if layer.positions == "alibi":
-        bias = -alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
+        bias = -layer.alibi_scale * alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
         scores = scores + bias.reshape(grouped)
     if layer.positions == "relative":
         bias = w.relative_bias[relative_buckets(layer, -distance)]  # [q k h]
@@ -199,9 +199,10 @@ def _mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) 
         sinks = w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1) + np.zeros((*scores.shape[:-1], 1))
         scores = np.concatenate([scores, sinks], axis=-1)
     if layer.prefix:
-        if len(step.prefix) == 0 or step.prefix[0][0].shape[-1] != layer.n_kv_heads * layer.d_head:
+        mine = step.prefix[-1 if layer.cross else 0] if step.prefix else []
+        if not mine or mine[0][0].shape[-1] != layer.n_kv_heads * layer.d_head:
             raise UnsupportedError("the learned prefix does not fit this layer", where="attention")
-        k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in step.prefix.pop(0))
+        k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in mine.pop(0))
         scores = np.concatenate([scores, einsum("bqgre,kge->bgrqk", q, k0) / math.sqrt(layer.d_head)], axis=-1)
     p = softmax(scores)
     mixed = einsum("bgrqk,bkgv->bqgrv", p[..., :keys], v)

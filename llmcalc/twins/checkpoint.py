@@ -24,7 +24,16 @@ _BUFFERS = (
     "attn.masked_bias",
     "embed_scale",
     "embed_positions.weight",
+    "_scaling_factor",  # I-BERT's, as are those below
+    "_integer",
+    "x_min",
+    "x_max",
+    "ln.shift",
+    "LayerNorm.shift",
 )
+
+
+QUARTERS = 4  # in which CodeGen stores queries, values and keys, as it was trained on four cores
 
 
 class _Part(NamedTuple):
@@ -34,6 +43,7 @@ class _Part(NamedTuple):
     weight: Weight
     stored: Sizes
     turns: int = 1
+    place: int = 0  # among those of the stored tensor
 
 
 def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]) -> dict[str, Array]:
@@ -48,6 +58,8 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
     for stored, (rule, parts) in groups.items():
         names = [stored, *(alias for alias, of in aliases.items() if of == stored and alias not in groups)]
         present = [name for name in names if name in given]
+        if not present and all(part.weight.computed for part in parts):
+            continue
         if not present:
             raise _missing(stored, parts, rule, given)
         array = _checked(present[0], given[present[0]], _shape(parts, rule))
@@ -108,20 +120,27 @@ def _stored(architecture: Architecture, stacks: list[PlacedStack]) -> tuple[Grou
                     logical = f"{name}#{number}" if len(names) > 1 else name
                     one = weight._replace(groups=weight.groups[1:], per_expert=False) if len(names) > 1 else weight
                     groups.setdefault(stored, (rule, []))[1].append(
-                        _Part(logical, one, _as_stored(one, rule), _turns(placed, weight))
+                        _Part(logical, one, _as_stored(one, rule), _turns(placed, weight), _place(rule, keys))
                     )
             if len(names) == 1:
                 aliases |= {
                     _filled(other.stored, placed): places[name] for other in others if "{x}" not in other.stored
                 }
+    for _, parts in groups.values():
+        parts.sort(key=lambda part: part.place)
     return groups, {alias: of for alias, of in aliases.items() if alias not in groups}
+
+
+def _place(rule: Rule | None, keys: list[str]) -> int:
+    return next((rule.parts.index(key) for key in keys if key in rule.parts), 0) if rule else 0
 
 
 def _conditions(placed: Placed, alone: bool) -> frozenset[str]:
     layer = placed.layer
     tied = "tied" if getattr(layer, "share", None) else "untied"
     gated = "gated" if getattr(layer, "gated", False) else "plain"
-    return frozenset((placed.stack.role, tied, gated, "alone" if alone else "beside"))
+    heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
+    return frozenset((placed.stack.role, tied, gated, heads, "alone" if alone else "beside"))
 
 
 def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iterator[str]:
@@ -190,7 +209,7 @@ def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
         return [array]
     if rule is None or not rule.alternate:
         return np.split(array, np.cumsum(lengths)[:-1], axis=along)
-    turns = min(part.turns for part in parts) if rule.alternate == "heads" else lengths[0]
+    turns = {"heads": min(part.turns for part in parts), "quarters": QUARTERS}.get(rule.alternate, lengths[0])
     shape = array.shape
     apart = array.reshape(*shape[:along], turns, -1, *shape[along + 1 :])
     pieces = np.split(apart, np.cumsum([length // turns for length in lengths])[:-1], axis=along + 1)

@@ -21,7 +21,8 @@ class Step:
         segments: segment ids [b q]; None: all 0.
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
-        prefix: learned keys and values of the attention layers to come (prefix tuning).
+        prefix: learned keys and values of the attention layers to come (prefix tuning): those of attention within the
+            stack, then those of cross-attention, each layer by layer.
     """
 
     ids: Array
@@ -29,7 +30,7 @@ class Step:
     segments: Array | None = None
     source: Array | None = None
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
-    prefix: list[tuple[Array, Array]] = field(default_factory=list)
+    prefix: list[list[tuple[Array, Array]]] = field(default_factory=list)
 
     @property
     def decode(self) -> bool:

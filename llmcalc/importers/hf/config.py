@@ -80,6 +80,10 @@ class Config:
         for key in keys.split():
             self.data.pop(self.aliases.get(key, key), None)
 
+    def fix(self, key: str, value: Any) -> None:
+        """Take a value that the class has whatever a file says."""
+        self.data[self.aliases.get(key, key)] = value
+
     def older(self, old: str, new: str) -> None:
         """Take the value of an older key, which wins over today's."""
         value = self.get(old)

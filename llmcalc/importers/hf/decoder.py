@@ -53,12 +53,13 @@ def decoder(
     inputs: tuple[Named, ...] = (),
     tied: bool | None = None,
     final: bool = True,
+    final_norm: Layer | None = None,
     scale: float = 1.0,
     embedding_scale: float = 1.0,
 ) -> Architecture:
     """A decoder of dense blocks: LLaMA, but for what is given.
 
-    ``attention`` is one layer or one for each of the kinds that ``order`` names, block by block.
+    ``final_norm``: that behind the last block, where it is another one. ``attention`` is one layer or one for each of the kinds that ``order`` names, block by block.
     """
     norm = norm or rmsnorm(config, config.size("hidden_size"))
     mlp = mlp or glu(config)
@@ -73,7 +74,7 @@ def decoder(
         raise UnknownNameError("layer type", unknown, blocks, where=config.where)
     runs = grouped(blocks[kind] for kind in order)
     fields: dict[str, Any] = {"head": head, "inputs": inputs, "tied": tied, "embedding_scale": embedding_scale}
-    return causal_lm(config, runs, norm if final else None, **fields)
+    return causal_lm(config, runs, (final_norm or norm) if final else None, **fields)
 
 
 def windowed(

@@ -36,6 +36,11 @@ def layernorm(config: Config, width: int, key: str = "layer_norm_eps", bias: boo
     return Norm(width, "layernorm", bias=bias, eps=config.number(key) or 1e-5)
 
 
+def plain_layernorm(width: int) -> Norm:
+    """LayerNorm as torch has it, whatever the config says."""
+    return Norm(width, "layernorm", bias=True, eps=1e-5)
+
+
 def sublayer(
     name: str,
     layer: Layer,

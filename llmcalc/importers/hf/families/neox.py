@@ -64,7 +64,8 @@ def persimmon(config: Config) -> Architecture:
 def bloom(config: Config) -> Architecture:
     """BLOOM [scao2022]: ALiBi, a norm behind the token table."""
     config.older("n_embed", "hidden_size")
-    config.ignore("slow_but_exact apply_residual_connection_post_layernorm")
+    config.ignore("slow_but_exact")
+    config.only_counted("apply_residual_connection_post_layernorm", False)
     width = config.size("hidden_size")
     norm = layernorm(config, width, "layer_norm_epsilon")
     attention = _attention(config, bias=True, positions="alibi")
@@ -84,7 +85,8 @@ def falcon(config: Config) -> Architecture:
     fields: dict[str, object] = {"n_kv_heads": asked if grouped else 1 if multi_query else heads}
     if grouped:
         fields["implemented_cache"] = "query_heads"
-    fields |= {"positions": "alibi"} if config.flag("alibi") else _rotated(config, 1.0)
+    placed = {"positions": "alibi", "alibi_scale": divided(config, width, heads) ** -0.5}
+    fields |= placed if config.flag("alibi") else _rotated(config, 1.0)
     activation = config.activation_named(config.word("activation"), "activation")
     mlp = Mlp(width, config.optional_size("ffn_hidden_size") or 4 * width, activation, bias=bias)
     norm = layernorm(config, width, "layer_norm_epsilon")
