@@ -26,8 +26,8 @@ class Embedding(Layer):
             (RoBERTa); None: all tokens count.
         columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
-        sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves`` (CTRL),
-            or as in ``fairseq``, in halves whose slowest wave is whole, and whose row of the padding is 0.
+        sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
+            (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding.
         unused: stored, but never looked up.
     """
 

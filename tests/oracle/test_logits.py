@@ -16,7 +16,7 @@ from .families import cases
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 TOLERANCE = 1e-6  # relative to the largest logit; most agree to 1e-14
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 PADDED = {"roberta", "camembert", "xlm-roberta", "data2vec-text", "roberta-prelayernorm", "xlm-roberta-xl", "mpnet"}
 PADDING = 1
 MORE = {"fsmt": ({"use_cache": False}, "asked for a cache, its decoder drops the causal mask and sees later tokens")}
@@ -82,8 +82,8 @@ def _agrees(model_type: str, class_name: str, changes: dict[str, Any]) -> bool:
         twin.load(exact.weights(built))
         found = twin.forward(given.pop("input_ids").numpy(), **{name: value.numpy() for name, value in given.items()})
     except UnsupportedError as refusal:
-        expected = model_type in REFUSED or any(kind in str(refusal) for kind in KINDS)
-        assert expected, f"{refusal}\n{changes}"
+        if model_type not in REFUSED and not any(kind in str(refusal) for kind in KINDS):
+            pytest.fail(f"{refusal}\n{changes}")
         return False
     assert exact.difference(found, wanted) <= TOLERANCE, changes
     return True

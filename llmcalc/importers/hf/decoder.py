@@ -59,7 +59,8 @@ def decoder(
 ) -> Architecture:
     """A decoder of dense blocks: LLaMA, but for what is given.
 
-    ``final_norm``: that behind the last block, where it is another one. ``attention`` is one layer or one for each of the kinds that ``order`` names, block by block.
+    ``final_norm``: that behind the last block, where it is another one. ``attention`` is one layer or one for each of
+    the kinds that ``order`` names, block by block.
     """
     norm = norm or rmsnorm(config, config.size("hidden_size"))
     mlp = mlp or glu(config)

@@ -67,8 +67,8 @@ def marian(config: Config) -> Architecture:
     else:
         own = Embedding(target, width, table="other", share="decoder_embedding" if tied else None)
         tokens = {"encoder": [Named("token", Embedding(vocab, width))], "decoder": [Named("target", own)]}
-    rows, table = (vocab, TOKENS) if together else (target, "decoder_embedding")
-    output = head(rows, width, tied, table, buffer_bias=True)
+    rows, shared = (vocab, TOKENS) if together else (target, "decoder_embedding")
+    output = head(rows, width, tied, shared, buffer_bias=True)
     encoder = stack(config, style, "encoder", tokens["encoder"], [])
     decoder = stack(config, style, "decoder", tokens["decoder"], [output] if kind == "seq2seq" else [])
     return Architecture(config.model_type, (encoder, decoder))
