@@ -15,6 +15,7 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 def weights(layer: Any) -> list[Weight]:
     """Up and down, and a gate beside the up-projection if the layer is gated."""
+    _known(layer)
     d, f = layer.d_model, layer.d_ff
     found = [*([matrix("wg", d, f)] if layer.gated else []), matrix("wu", d, f), matrix("wd", f, d)]
     if layer.bias:
@@ -36,11 +37,15 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:
     """The hidden values, from the up-projection and the gate."""
-    if layer.activation not in ACTIVATIONS:
-        raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where=layer.kind())
+    _known(layer)
     act = ACTIVATIONS[layer.activation]
     if gate is None:
         return act(up)
     if layer.clamp:
         gate, up = np.minimum(gate, layer.clamp), np.clip(up, -layer.clamp, layer.clamp)
     return act(gate) * (up + layer.up_offset if layer.up_offset else up)
+
+
+def _known(layer: Any) -> None:
+    if layer.activation not in ACTIVATIONS:
+        raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="mlp")
