@@ -3,7 +3,7 @@
 Architecture
 ├── Stack "encoder"             inputs (tables, projections, norms) → runs of blocks → outputs (norm, head)
 │   └── Run  12 × Block         consecutive equal blocks, stored once each (or one for all: ``shared``)
-│       └── Sublayer            x + post(Σ branches(pre(x))), then ``after``
+│       └── Sublayer            x + scale · post(Σ branches(pre(x))), then ``after``
 │           └── Branch          a layer with norms of its own; more than one run in parallel
 └── Stack "decoder" ...
 """
@@ -42,10 +42,11 @@ class Branch:
 
 @record
 class Sublayer:
-    """``x = after(x + post(Σ branch(pre(x))))``; a norm that is None is left out.
+    """``x = after(x + scale · post(Σ branch(pre(x))))``; a norm that is None is left out.
 
     Pre-norm models set ``pre``, post-norm models ``after``, Gemma's sandwich ``pre`` and ``post``. ``residual`` False:
-    nothing is added back. Sub-layers of one ``share`` hold the same tensors, wherever they stand (Zamba).
+    nothing is added back. Sub-layers of one ``share`` hold the same tensors, wherever they stand (Zamba). ``scale`` is
+    a constant (Granite).
     """
 
     name: str
@@ -55,6 +56,7 @@ class Sublayer:
     after: Layer | None = None
     residual: bool = True
     share: str = ""
+    scale: float = 1.0
 
     def layers(self) -> Iterator[Named]:
         """All layers in the order in which they run, norms included."""
@@ -151,6 +153,7 @@ class Architecture(Shown):
     ``status`` is ``published`` or ``rumoured``. ``notes`` are visible lines of every result: what is assumed, what was
     not understood, where sources disagree; ``warnings`` are louder ones. ``layouts`` maps a stored layout's name to its
     renaming rules.
+    ``unmodelled`` says what changes results but no count, and is not described here; such a model is counted, not run.
     """
 
     name: str
@@ -166,6 +169,7 @@ class Architecture(Shown):
     inputs: dict[str, Any] = NO_INPUTS
     layout: str = ""
     facts: tuple[TrainingFact, ...] = ()
+    unmodelled: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stacks:

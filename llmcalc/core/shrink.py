@@ -58,7 +58,9 @@ def shrink(architecture: Architecture) -> Architecture:
     """The architecture with few blocks and small sizes; what is published of it no longer holds, and is left out."""
     sizes = _Sizes(divided=any(_divides_the_width(entry.layer) for entry in entries(architecture)))
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)
-    return replace(architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, extras=(), expect=(), notes=())
+    return replace(
+        architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, extras=(), expect=(), notes=(), unmodelled=()
+    )
 
 
 def _stack(stack: Stack, sizes: _Sizes) -> Stack:

@@ -14,7 +14,7 @@ from ..core.layer import Layer
 from ..core.record import record
 from .indexer import Indexer
 
-ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "other")
+ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "proportional", "other")
 
 
 @record
@@ -31,13 +31,17 @@ class Attention(Layer):
         qk_norm: a norm on queries and keys: ``none``, over each ``head``, with weights of its own ``per_head``, or
             over the whole ``projection``.
         qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: what that norm is.
+        qk_norm_late: that norm stands behind the rotation.
         positions: ``none`` (or tables outside), ``rope``, ``alibi``, ``relative`` (a learned bias per bucket),
             or ``projected``: queries also meet a projection of the distances' sinusoids (Transformer-XL).
+        alibi_scale: factor on the biases of ``alibi`` (Falcon: as on the scores).
         rotary_dim: how much of a head is rotated (default: d_head).
         rope_theta: base of the rotary frequencies.
         rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
+        rope_reversed: the angles are negative (nanochat).
         rope_scaling: how a longer context stretches the angles: ``none``, ``linear``, ``dynamic`` (a base that grows
-            with the sequence), ``llama3``, ``yarn``, or ``other``, a rule that is not modelled.
+            with the sequence), ``llama3``, ``yarn``, ``proportional`` (``rotary_dim`` numbers of pairs as far apart as
+            those of a whole head; Gemma 4), or ``other``, a rule that is not modelled.
         rope_factor: by how much the context is stretched.
         rope_length: tokens of the context before it was stretched.
         rope_low_factor, rope_high_factor: of ``llama3``: wavelengths above ``rope_length / low`` are stretched whole,
@@ -80,6 +84,12 @@ class Attention(Layer):
             (Falcon), or ``none``: the cache is that of a later run of the same layer (Dory).
         logit_softcap: scores are squashed to this bound (Gemma-2).
         scale: factor on the scores (default: 1 / sqrt(d_head)).
+        value_scale: factor on the values (MiMo).
+        in_scale, out_scale: factors on input and output (Falcon-H1).
+        temperature: queries are multiplied by ``1 + temperature · ln(1 + floor((position + start) / length))``
+            (Llama 4's layers without rotation); 0: they are not.
+        temperature_length: tokens from which on they are.
+        temperature_start: what is added to the position: 1, or 0 (Ministral 3).
         softmax_in_fp32: the implementation computes the softmax in fp32 and converts it; costs memory alone.
         streams: copies of every token that ask, in cross-attention (ProphetNet).
         unused: the layer is stored but never run.
@@ -100,10 +110,13 @@ class Attention(Layer):
     qk_norm_bias: bool = False
     qk_norm_eps: float = 1e-6
     qk_norm_unit_offset: bool = False
+    qk_norm_late: bool = False
     positions: str = "none"
+    alibi_scale: float = 1.0
     rotary_dim: int | None = None
     rope_theta: float = 10000.0
     rope_interleaved: bool = False
+    rope_reversed: bool = False
     rope_scaling: str = "none"
     rope_factor: float = 1.0
     rope_length: int | None = None
@@ -146,10 +159,17 @@ class Attention(Layer):
     implemented_cache: str = "compact"
     logit_softcap: float | None = None
     scale: float | None = None
+    value_scale: float = 1.0
+    in_scale: float = 1.0
+    out_scale: float = 1.0
+    temperature: float = 0.0
+    temperature_length: int = 8192
+    temperature_start: int = 1
     softmax_in_fp32: bool = False
     streams: int = 1
     unused: bool = False
 
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "rope_scaling": ROPE_SCALINGS,
         "qk_norm": ("none", "head", "per_head", "projection"),

@@ -28,6 +28,8 @@ class Embedding(Layer):
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X).
         columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
+        sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
+            (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding.
         unused: stored, but never looked up.
     """
 
@@ -41,9 +43,14 @@ class Embedding(Layer):
     use: str = "tokens"
     columns: int | None = None
     learned: bool = True
+    sinusoids: str = "interleaved"
     unused: bool = False
 
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"table": tuple(_ROWS), "use": ("tokens", "copies", "beside")}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "table": tuple(_ROWS),
+        "use": ("tokens", "copies", "beside"),
+        "sinusoids": ("interleaved", "halves", "fairseq"),
+    }
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
 
     def __post_init__(self) -> None:

@@ -23,6 +23,9 @@ class Mamba2(Layer):
         out_bias: whether the output projection has a bias (default: as the input's).
         conv_bias: bias of the convolution.
         norm: a gated RMSNorm before the output projection, over each group.
+        gate_first: the gate is applied before that norm; otherwise behind it (Falcon-H1).
+        in_scale, out_scale: factors on input and output (Falcon-H1).
+        z_scale, x_scale, B_scale, C_scale, dt_scale: factors on the projections.
         norm_eps: added under its root.
         dt_min, dt_max: bounds of the time step.
     """
@@ -41,6 +44,14 @@ class Mamba2(Layer):
     dt_min: float = 0.0
     dt_max: float | None = None
     out_bias: bool | None = None
+    gate_first: bool = True
+    in_scale: float = 1.0
+    out_scale: float = 1.0
+    z_scale: float = 1.0
+    x_scale: float = 1.0
+    B_scale: float = 1.0
+    C_scale: float = 1.0
+    dt_scale: float = 1.0
 
     def __post_init__(self) -> None:
         self.check()

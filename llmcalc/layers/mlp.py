@@ -37,9 +37,11 @@ class Mlp(Layer):
         out_bias: bias of the last matrix (default: as ``bias``).
         clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
         up_offset: added to the linear part before the product (gpt-oss: 1).
+        gate_scale, out_scale: factors on the gate, before its activation, and on the output (Falcon-H1).
         sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
         inner_norm: an RMSNorm on the hidden values (BitNet).
         on_sphere: learned scales on the hidden values, before and on the gate, and a product of length 1 (nGPT).
+        inner_norm_eps: added under its root.
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
         padded_to: implementations pad the tokens to a multiple of this.
@@ -63,8 +65,11 @@ class Mlp(Layer):
     clamp: float | None = None
     up_offset: float = 0.0
     inner_norm: bool = False
+    inner_norm_eps: float = 1e-5
     sparsity: float = 0.0
     on_sphere: bool = False
+    gate_scale: float = 1.0
+    out_scale: float = 1.0
     n_global: int | None = None
     globals_dropped: bool = False
     padded_to: int | None = None

@@ -27,7 +27,13 @@ class Moe(Layer):
         expert_bias: biases of the experts' matrices.
         router: the scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: the scores of the chosen experts are divided by their sum.
+        renormalise_eps: added to that sum (LFM2).
         routed_scale: factor on those scores.
+        router_softcap: the router's logits are squashed to this bound (Laguna).
+        mixer_tolerance: experts are chosen one by one, and each one's share is its softmax among those not yet chosen
+            whose logits come near its own, up to this relative distance (SparseMixer [liu2023]).
+        scaled_input: the shares multiply what the experts take instead of what they give (Llama 4).
+        shared_scale: factor on the shared experts' result.
         router_bias: a bias on the router's logits (a parameter).
         router_scaled: the router's input is normalised and scaled by a vector, and each expert's score by a number
             (Gemma 4).
@@ -64,7 +70,12 @@ class Moe(Layer):
     expert_bias: bool = False
     router: str = "softmax"
     renormalise: bool = False
+    renormalise_eps: float = 0.0
     routed_scale: float = 1.0
+    router_softcap: float | None = None
+    mixer_tolerance: float | None = None
+    scaled_input: bool = False
+    shared_scale: float = 1.0
     router_bias: bool = False
     router_scaled: bool = False
     correction_bias: str = "none"

@@ -8,9 +8,9 @@ A layout is a text of lines ``stored name <- logical tensors``; several logical 
 ``{i}`` is the number of the block, ``{x}`` that of an expert stored on its own, ``{side}`` the stack's name. A logical
 tensor is addressed by sub-layer, layer and tensor; the layer is left out where its name equals the sub-layer's. After
 ``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]; ``row row``: as [1, 1, length]; ``column``: as [length, 1]), ``heads`` (the parts alternate head by
-head) or ``entries`` (number by number) instead of lying side by side, ``folded`` (experts stored below each other in one
+head), ``quarters`` (in four parts) or ``entries`` (number by number) instead of lying side by side, ``folded`` (experts stored below each other in one
 matrix), and conditions: ``encoder`` or
-``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain`` (what the layer is), ``alone`` or ``beside``
+``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain``, ``single`` or ``many`` (key and value heads: what the layer is), ``alone`` or ``beside``
 (another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
 branch, ``{block}`` that of the block. ``{a}`` is the number of an adapter stored on its own: sub-layers ``shared0`` and ``shared1`` hold them in turn.
 
@@ -38,6 +38,12 @@ BUFFERS = (
     "attn.masked_bias",
     "embed_scale",
     "embed_positions.weight",
+    "_scaling_factor",  # I-BERT's, as are those below
+    "_integer",
+    "x_min",
+    "x_max",
+    "ln.shift",
+    "LayerNorm.shift",
 )
 
 
@@ -72,8 +78,8 @@ def read_layout(text: str) -> Layout:
         stored, _, rest = line.partition("<-")
         parts, _, notes = rest.partition("|")
         words = set(notes.split())
-        conditions = frozenset(words - {"transposed", "row", "column", "heads", "entries", "folded"})
-        alternate = next(iter(words & {"heads", "entries"}), "")
+        conditions = frozenset(words - {"transposed", "row", "column", "heads", "quarters", "entries", "folded"})
+        alternate = next(iter(words & {"heads", "quarters", "entries"}), "")
         rule = Rule(
             stored.strip(),
             tuple(parts.split()),

@@ -7,6 +7,6 @@ __all__ = ["PREFIX", "TEXT"]
 TEXT = (
     OUTER
     + """
-transformer.h.{i}.attn.qkv_proj.weight <- attention.wq attention.wk attention.wv
+transformer.h.{i}.attn.qkv_proj.weight <- attention.wq attention.wv attention.wk | quarters
 """
 )

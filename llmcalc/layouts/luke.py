@@ -18,6 +18,7 @@ ENTITIES = """
 """
 HEAD = """
 lm_head.bias <- head.b
+lm_head.decoder.bias <- head.b
 lm_head.decoder.bias <- head.unused_b0
 lm_head.decoder.bias <- head.b
 lm_head.dense.weight <- transform.w

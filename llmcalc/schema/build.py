@@ -23,7 +23,7 @@ from typing import Any
 from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
-from ..core.layer import Layer
+from ..core.layer import Layer, is_number
 from ..core.record import MISSING, fields
 from .order import mentioned, read_order
 
@@ -31,9 +31,9 @@ Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
 
 STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
+SUBLAYER_KEYS = ("norms", "residual", "share", "branches", "scale")  # beside the kinds
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
 BRANCH_NORMS = ("pre", "post")
-_SUBLAYER_KEYS = ("norms", "residual", "share", "branches")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
 ROLE_NAMES = (*ROLES, "tower")
@@ -112,7 +112,7 @@ class Builder:
             for place, value in self.mapping(around, (*where, "norms"), "norms", NORM_PLACES).items()
             if value is not None
         }
-        kinds = {key: value for key, value in data.items() if key not in _SUBLAYER_KEYS}
+        kinds = {key: value for key, value in data.items() if key not in SUBLAYER_KEYS}
         named = self.mapping(self.part(data, "branches"), (*path, "branches"), "branches")
         if bool(kinds) == bool(named):
             raise self.error("a sub-layer has at least one layer kind, or branches by name in their place", path)
@@ -132,7 +132,11 @@ class Builder:
         share = data.get("share", "")
         if not isinstance(share, str):
             raise self.error(f"share is {shown(share)}; it is a text", (*path, "share"))
-        return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), residual, share)
+        scale = data.get("scale", 1.0)
+        if not is_number(scale):
+            raise self.error(f"scale is {shown(scale)}; it is a finite number", (*path, "scale"))
+        around = (places.get("pre"), places.get("post"), places.get("after"))
+        return Sublayer(name, branches, *around, residual, share, float(scale))
 
     def branch(self, name: str, data: Any, width: int, path: Path) -> Branch:
         """A branch by name: one layer kind, perhaps with ``pre`` and ``post`` norms of its own."""

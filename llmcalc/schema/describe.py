@@ -85,6 +85,7 @@ def _sublayer(sublayer: Sublayer, stack: Stack) -> dict[str, Any]:
     norms = {place: {norm.kind(): _fields(norm, stack)} for place, norm in places.items() if norm}
     data |= {"norms": norms} if norms else {}
     data |= {} if sublayer.residual else {"residual": False}
+    data |= {} if sublayer.scale == 1.0 else {"scale": sublayer.scale}
     return {**data, "share": sublayer.share} if sublayer.share else data
 
 

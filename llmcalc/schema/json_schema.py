@@ -119,10 +119,11 @@ def _sublayer() -> Schema:
     own: dict[str, Schema] = {
         "norms": {"$ref": "#/$defs/norms"},
         "residual": {"type": "boolean", "description": "Whether the input is added to the result."},
+        "scale": {"type": "number", "description": "A factor on the result."},
         "share": {"type": "string", "description": "Sub-layers with the same name here are one."},
         "branches": _or_nothing(_named_by(_branch(), "Layers in parallel by name, in place of kinds.")),
     }
-    about = "x = after(x + post(Σ layer(pre(x)))): one layer kind, or several in parallel."
+    about = "x = after(x + scale · post(Σ layer(pre(x)))): one layer kind, or several in parallel."
     return _mapping({**_kinds(), **own}, about)
 
 

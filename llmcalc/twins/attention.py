@@ -10,7 +10,7 @@ from numpy import einsum
 
 from ..core.errors import InputError, UnsupportedError
 from .embedding import sinusoids
-from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax
+from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax, times
 from .places import alibi_slopes, relative_buckets
 from .rope import rotate
 from .step import State, Step
@@ -62,8 +62,10 @@ def relative_table(layer: Any) -> Weight:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d]."""
     step.must_have_copies(layer.streams, layer.kind())
-    q = _normalised(layer, w, "q", plus(einsum("bqd,dhe->bqhe", x, w.wq), w.get("bq")))
-    q = _placed(layer, _clipped(layer, q), step)
+    x = times(x, layer.in_scale)
+    q = _prepared(layer, w, "q", plus(einsum("bqd,dhe->bqhe", x, w.wq), w.get("bq")), step)
+    if layer.temperature:
+        q = q * _temperature(layer, step)
     k, v = _keys_and_values(layer, w, x, step, state)  # [b k g e], [b k g v]
     b, new, h, e = q.shape
     g = k.shape[2]
@@ -77,7 +79,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         scores = softcap(scores, layer.logit_softcap)
     scores = _masked(layer, w, scores, step)
     mixed = _mix(layer, w, scores, v, q, step)
-    return _output(layer, w, x, mixed.reshape(b, new, h, v.shape[3]))
+    return times(_output(layer, w, x, mixed.reshape(b, new, h, v.shape[3])), layer.out_scale)
 
 
 def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
@@ -94,11 +96,10 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
         raise InputError("cross-attention needs an encoder's output", where="attention")
     k = plus(einsum("bqd,dge->bqge", source, w.wk), w.get("bk"))
     v = k if layer.values_are_keys else plus(einsum("bqd,dgv->bqgv", source, w.wv), w.get("bv"))
+    v = times(v, layer.value_scale)
     if layer.v_norm:
         v = rmsnorm(v, layer.qk_norm_eps)
-    k, v = _clipped(layer, _normalised(layer, w, "k", k)), _clipped(layer, v)
-    if not layer.cross:
-        k = _placed(layer, k, step)
+    k, v = _prepared(layer, w, "k", k, step), _clipped(layer, v)
     if state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None and (layer.causal or layer.cross):
@@ -114,6 +115,21 @@ def _kept(layer: Any, step: Step, keys: int) -> int:
     if layer.window and not layer.cross:
         return min(keys, int(layer.window) - 1)
     return seen % int(layer.chunk) if layer.chunk and not layer.cross else keys
+
+
+def _prepared(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
+    """Queries or keys [b q heads e] with their norm, within their bounds, in their places."""
+    if not layer.qk_norm_late:
+        x = _normalised(layer, w, name, x)
+    x = _clipped(layer, x)
+    x = x if layer.cross else _placed(layer, x, step)
+    return _normalised(layer, w, name, x) if layer.qk_norm_late else x
+
+
+def _temperature(layer: Any, step: Step) -> Array:
+    """A factor on each query [q 1 1], which grows with the stretches of text before it [nakanishi2025]."""
+    stretches = np.floor((step.positions + layer.temperature_start) / layer.temperature_length)
+    return (1 + layer.temperature * np.log1p(stretches))[:, None, None]
 
 
 def _normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:
@@ -152,7 +168,7 @@ def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
     distance = queries[:, None] - keys  # [q k]; positive: the key is older
     grouped = (*scores.shape[1:3], *distance.shape)
     if layer.positions == "alibi":
-        bias = -alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
+        bias = -layer.alibi_scale * alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
         scores = scores + bias.reshape(grouped)
     if layer.positions == "relative":
         bias = w.relative_bias[relative_buckets(layer, -distance, causal=layer.causal)]  # [q k h]
@@ -182,9 +198,10 @@ def _mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) 
     keys = scores.shape[-1]
     sink = w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1) if layer.sinks else None
     if layer.prefix:
-        if len(step.prefix) == 0 or step.prefix[0][0].shape[-1] != layer.n_kv_heads * layer.d_head:
+        mine = step.prefix[-1 if layer.cross else 0] if step.prefix else []
+        if not mine or mine[0][0].shape[-1] != layer.n_kv_heads * layer.d_head:
             raise UnsupportedError("the learned prefix does not fit this layer", where="attention")
-        k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in step.prefix.pop(0))
+        k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in mine.pop(0))
         scores = np.concatenate([scores, einsum("bqgre,kge->bgrqk", q, k0) / math.sqrt(layer.d_head)], axis=-1)
     p = softmax(scores) if sink is None else softmax(scores, sink)
     mixed = einsum("bgrqk,bkgv->bqgrv", p[..., :keys], v)

@@ -16,6 +16,7 @@ from .plan import Placed, PlacedStack
 from .weights import Array, Sizes, Weight
 
 REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
+QUARTERS = 4  # in which CodeGen stores queries, values and keys, as it was trained on four cores
 
 
 class _Part(NamedTuple):
@@ -25,6 +26,7 @@ class _Part(NamedTuple):
     weight: Weight
     stored: Sizes
     turns: int = 1
+    place: int = 0  # among those of the stored tensor
 
 
 Groups = dict[str, tuple[Rule | None, list[_Part]]]
@@ -42,6 +44,8 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
     for stored, (rule, parts) in groups.items():
         names = [stored, *(alias for alias, of in aliases.items() if of == stored and alias not in groups)]
         present = [name for name in names if name in given]
+        if not present and all(part.weight.computed for part in parts):
+            continue
         if not present:
             raise _missing(stored, parts, rule, given)
         array = _checked(present[0], given[present[0]], _shape(parts, rule))
@@ -114,20 +118,27 @@ def _stored(stacks: list[PlacedStack], layout: Layout) -> tuple[Groups, dict[str
                     logical = f"{name}#{number}" if len(names) > 1 else name
                     one = weight._replace(groups=weight.groups[1:], per_expert=False) if len(names) > 1 else weight
                     groups.setdefault(stored, (rule, []))[1].append(
-                        _Part(logical, one, _as_stored(one, rule), _turns(placed, weight))
+                        _Part(logical, one, _as_stored(one, rule), _turns(placed, weight), _place(rule, keys))
                     )
             if len(names) == 1:
                 aliases |= {
                     _filled(other.stored, placed): places[name] for other in others if "{x}" not in other.stored
                 }
+    for _, parts in groups.values():
+        parts.sort(key=lambda part: part.place)
     return groups, {alias: of for alias, of in aliases.items() if alias not in groups}
+
+
+def _place(rule: Rule | None, keys: list[str]) -> int:
+    return next((rule.parts.index(key) for key in keys if key in rule.parts), 0) if rule else 0
 
 
 def _conditions(placed: Placed, alone: bool) -> frozenset[str]:
     layer = placed.layer
     tied = "tied" if getattr(layer, "share", None) else "untied"
     gated = "gated" if getattr(layer, "gated", False) else "plain"
-    return frozenset((placed.stack.role, tied, gated, "alone" if alone else "beside"))
+    heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
+    return frozenset((placed.stack.role, tied, gated, heads, "alone" if alone else "beside"))
 
 
 def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iterator[str]:
@@ -155,7 +166,8 @@ def _as_stored(weight: Weight, rule: Rule | None) -> Sizes:
         return weight.shape
     sizes = tuple(prod(group) for group in weight.groups)
     if weight.matrix:
-        return sizes if rule.transposed else (*sizes[:-2], sizes[-1], sizes[-2])
+        sizes = sizes if rule.transposed else (*sizes[:-2], sizes[-1], sizes[-2])
+        return (sizes[0] * sizes[1], *sizes[2:]) if rule.folded else sizes
     return (sizes[0], 1, sizes[1]) if _is_kernel(weight) else sizes
 
 
@@ -181,6 +193,8 @@ def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str,
     """Take a stored tensor apart and turn each piece into the twin's shape."""
     array = array.reshape(array.shape[rule.row : array.ndim - rule.column]) if rule else array
     for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
+        if rule and rule.folded:  # experts below each other
+            piece = piece.reshape(part.weight.groups[0][0], -1, piece.shape[-1])
         if part.weight.matrix and rule and not rule.transposed:
             piece = np.swapaxes(piece, -1, -2)
         found[part.name] = piece.reshape(part.weight.shape)
@@ -194,7 +208,7 @@ def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
         return [array]
     if rule is None or not rule.alternate:
         return np.split(array, np.cumsum(lengths)[:-1], axis=along)
-    turns = min(part.turns for part in parts) if rule.alternate == "heads" else lengths[0]
+    turns = {"heads": min(part.turns for part in parts), "quarters": QUARTERS}.get(rule.alternate, lengths[0])
     shape = array.shape
     apart = array.reshape(*shape[:along], turns, -1, *shape[along + 1 :])
     pieces = np.split(apart, np.cumsum([length // turns for length in lengths])[:-1], axis=along + 1)

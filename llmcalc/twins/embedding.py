@@ -13,7 +13,8 @@ from .weights import Array, Weight, Weights, table
 
 def weights(layer: Any) -> list[Weight]:
     """One row an entry."""
-    return [table("w", layer.rows, layer.d_model, share=layer.share, buffer=not layer.learned)]
+    found = table("w", layer.rows, layer.d_model, share=layer.share, buffer=not layer.learned)
+    return [found._replace(computed=not layer.learned)]
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
@@ -49,7 +50,22 @@ def _entries(layer: Any, step: Step) -> Array:
 
 
 def _table(layer: Any, w: Weights) -> Array:
-    return w.w if layer.learned else sinusoids(layer.rows, layer.d_model)
+    if layer.learned:
+        return w.w
+    if layer.sinusoids == "interleaved":
+        return sinusoids(layer.rows, layer.d_model)
+    return _halves(layer)
+
+
+def _halves(layer: Any) -> Array:
+    """All sines, then all cosines."""
+    half = layer.d_model // 2
+    slowest = half - 1 if layer.sinusoids == "fairseq" else half
+    angles = np.arange(layer.rows)[:, None] / 10000.0 ** (np.arange(half) / slowest)
+    found = np.concatenate([np.sin(angles), np.cos(angles), np.zeros((layer.rows, layer.d_model % 2))], axis=1)
+    if layer.padding_id is not None:
+        found[layer.offset - 1] = 0.0
+    return found
 
 
 def sines_and_cosines(positions: Array, width: int) -> Array:

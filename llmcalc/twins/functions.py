@@ -112,9 +112,9 @@ def softmax(x: Array, sink: Array | None = None) -> Array:
 
 
 @operation
-def shares(x: Array) -> Array:
-    """``x / sum(x)``, over the last axis."""
-    return x / np.sum(x, axis=-1, keepdims=True)
+def shares(x: Array, eps: float = 0.0) -> Array:
+    """``x / (sum(x) + ε)``, over the last axis."""
+    return x / (np.sum(x, axis=-1, keepdims=True) + eps)
 
 
 @operation
@@ -155,6 +155,11 @@ def softcap(x: Array, bound: float) -> Array:
 def collision(cosine: Array, bits: int) -> Array:
     """``(1 - arccos(x) / π)^bits``: the chance that none of so many random planes parts two vectors [zeng2021]."""
     return (1.0 - np.arccos(cosine) / math.pi) ** bits
+
+
+def times(x: Array, factor: float) -> Array:
+    """``x · factor``, where that is another than 1."""
+    return x if factor == 1.0 else x * factor
 
 
 def plus(x: Array, bias: Array | None) -> Array:

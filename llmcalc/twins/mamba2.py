@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
-from .functions import operation, plus, rmsnorm, silu, softplus
+from .functions import operation, plus, rmsnorm, silu, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -32,11 +32,14 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, gated by ``silu(z)``, then normalised."""
-    z = plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz"))
-    u = _convolved(w, "x", plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), state)
-    B = _convolved(w, "B", plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), state)
-    C = _convolved(w, "C", plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), state)
-    dt = softplus(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")) + w.dt_b)
+    x = times(x, layer.in_scale)
+    z = times(plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz")), layer.z_scale)
+    u = times(plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), layer.x_scale)
+    B = times(plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), layer.B_scale)
+    C = times(plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), layer.C_scale)
+    u, B, C = (_convolved(w, name, part, state) for name, part in (("x", u), ("B", B), ("C", C)))
+    dt = times(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")), layer.dt_scale)
+    dt = softplus(dt + w.dt_b)
     if layer.dt_min > 0 or layer.dt_max is not None:
         dt = np.clip(dt, layer.dt_min, layer.dt_max)
     before = state["ssm"] if state and "ssm" in state else np.zeros((*u.shape[:1], *u.shape[2:], layer.d_state))
@@ -45,7 +48,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if state is not None:
         state["ssm"] = after
     y = y + w.D[:, None] * u
-    return _output(layer, w, y * silu(z))
+    return times(_output(layer, w, y, silu(z)), layer.out_scale)
 
 
 def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
@@ -90,9 +93,11 @@ def _inputs(u: Array, dt: Array, A: Array, B: Array, C: Array) -> tuple[Array, A
     return u * dt[..., None], A * dt, np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)
 
 
-def _output(layer: Any, w: Weights, y: Array) -> Array:
-    """The norm over each group's heads, then the output projection, of ``y`` [b q h p]."""
+def _output(layer: Any, w: Weights, y: Array, gate: Array) -> Array:
+    """The gate and the norm over each group's heads, then the output projection, of ``y`` [b q h p]."""
+    y = y * gate if layer.gate_first else y
     if layer.norm:
         grouped = y.reshape(*y.shape[:2], layer.n_groups, -1)
         y = rmsnorm(grouped, layer.norm_eps, w.norm.reshape(layer.n_groups, -1)).reshape(y.shape)
+    y = y if layer.gate_first else y * gate
     return plus(einsum("bqhp,hpd->bqd", y, w.wo), w.get("bo"))

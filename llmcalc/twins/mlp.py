@@ -8,16 +8,16 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, plus, rmsnorm
+from .functions import ACTIVATIONS, plus, rmsnorm, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
 AS_GIVEN = frozenset({"merge", "merge_extra", "globals_dropped"})  # of what it runs on, and what becomes of it
-INNER_EPS = 1e-5  # of the norm on the hidden values
 
 
 def weights(layer: Any) -> list[Weight]:
     """Up and down, and a gate beside the up-projection if the layer is gated."""
+    _known(layer)
     d, f = layer.d_model, layer.d_ff
     found = [*([matrix("wg", d, f)] if layer.gated else []), matrix("wu", d, f), matrix("wd", f, d)]
     if layer.bias:
@@ -31,10 +31,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_have_copies(getattr(layer, "streams", 1), "mlp")
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
+    gate = None if gate is None else times(gate, layer.gate_scale)
     hidden = activate(layer, up, gate)
     if layer.inner_norm:
-        hidden = rmsnorm(hidden, INNER_EPS, w.norm)
-    return plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd"))
+        hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
+    return times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
 
 
 def beside(layer: Any) -> bool:
@@ -44,11 +45,15 @@ def beside(layer: Any) -> bool:
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:
     """The hidden values, from the up-projection and the gate."""
-    if layer.activation not in ACTIVATIONS:
-        raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where=layer.kind())
+    _known(layer)
     act = ACTIVATIONS[layer.activation]
     if gate is None:
         return act(up)
     if layer.clamp:
         gate, up = np.minimum(gate, layer.clamp), np.clip(up, -layer.clamp, layer.clamp)
     return act(gate) * (up + layer.up_offset if layer.up_offset else up)
+
+
+def _known(layer: Any) -> None:
+    if layer.activation not in ACTIVATIONS:
+        raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="mlp")

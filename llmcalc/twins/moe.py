@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from . import mlp
-from .functions import plus, shares, sigmoid, softmax, sqrt_softplus
+from .functions import plus, shares, sigmoid, softcap, softmax, sqrt_softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
 
@@ -32,6 +32,9 @@ class _Shared(NamedTuple):
     clamp: float | None
     up_offset: float
     inner_norm: bool = False
+    inner_norm_eps: float = 1e-5
+    gate_scale: float = 1.0
+    out_scale: float = 1.0
 
 
 def _shared(layer: Any) -> _Shared:
@@ -63,7 +66,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
     chosen, share = route(layer, w, x)  # [b q j], [b q j]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
-    y = np.sum(_experts(layer, w, inner, chosen) * share[..., None], axis=2)
+    if layer.scaled_input:
+        y = np.sum(_experts(layer, w, inner, chosen, share), axis=2)
+    else:
+        y = np.sum(_experts(layer, w, inner, chosen) * share[..., None], axis=2)
     if layer.d_latent:
         y = plus(einsum("bql,ld->bqd", y, w.w_out), w.get("b_out"))
     y = plus(y, w.get("bo"))
@@ -71,13 +77,17 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         shared = mlp.forward(_shared(layer), w.part("shared"), x, step, None)
         if layer.shared_gate:
             shared = shared * sigmoid(einsum("bqd,d->bq", x, w.shared_gate))[..., None]
-        y = y + shared
+        y = y + times(shared, layer.shared_scale)
     return y
 
 
 def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
     """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
     logits = plus(einsum("bqd,dx->bqx", x, w.router), w.get("router_b"))
+    if layer.router_softcap:
+        logits = softcap(logits, layer.router_softcap)
+    if layer.mixer_tolerance is not None:
+        return _mixed(layer, logits)
     scores = SCORES[layer.router](logits)
     ranked = np.asarray(plus(scores, w.get("correction")))  # who is chosen has no gradient, only their shares
     if layer.n_groups > 1:
@@ -86,8 +96,22 @@ def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
     if layer.renormalise:
-        share = shares(share)
+        share = shares(share, layer.renormalise_eps)
     return _within_capacity(layer, chosen), share * layer.routed_scale
+
+
+def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
+    """Experts chosen one by one, each with its softmax among those near it that are left [liu2023]."""
+    left, chosen, portions = logits, [], []
+    for _ in range(layer.top_k):
+        best = np.max(np.asarray(left), axis=-1, keepdims=True)
+        far = (best - left) / np.maximum(np.abs(np.asarray(logits)), best) > 2 * layer.mixer_tolerance
+        first = np.argmax(np.asarray(left), axis=-1)
+        one = np.arange(layer.n_experts) == first[..., None]
+        portions.append(np.sum(softmax(np.where(far, -np.inf, left)) * one, axis=-1))
+        chosen.append(first)
+        left = np.where(one, -np.inf, left)
+    return np.stack(chosen, axis=-1), np.stack(portions, axis=-1) * layer.routed_scale
 
 
 def _within_best_groups(layer: Any, ranked: Array) -> Array:
@@ -113,15 +137,16 @@ def _within_capacity(layer: Any, chosen: Array) -> Array:
     return np.where((place * sent).max(axis=-1) <= capacity, chosen, -1)
 
 
-def _experts(layer: Any, w: Weights, x: Array, chosen: Array) -> Array:
-    """What each token's experts make of it [b q j d]: expert after expert, each on the tokens sent to it."""
+def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | None = None) -> Array:
+    """What each token's experts make of it [b q j d], after its ``share`` if that is given: expert after expert."""
     b, q, j = chosen.shape
     tokens, slots = x.reshape(b * q, -1), chosen.reshape(-1)
     places, results = [np.flatnonzero(slots < 0)], [np.zeros((int((slots < 0).sum()), x.shape[-1]))]
     for expert in np.unique(slots[slots >= 0]):
         mine = np.flatnonzero(slots == expert)
         places.append(mine)
-        results.append(_expert(layer, w, tokens[mine // j], int(expert)))
+        taken = tokens[mine // j] if share is None else tokens[mine // j] * share.reshape(-1)[mine, None]
+        results.append(_expert(layer, w, taken, int(expert)))
     back = np.argsort(np.concatenate(places))
     return np.concatenate(results)[back].reshape(b, q, j, -1)
 

@@ -46,13 +46,14 @@ class PlacedBranch:
 
 @dataclass(frozen=True)
 class PlacedSublayer:
-    """``x = after(x + post(Σ branches(pre(x))))``."""
+    """``x = after(x + scale · post(Σ branches(pre(x))))``."""
 
     pre: Placed | None
     branches: tuple[PlacedBranch, ...]
     post: Placed | None
     after: Placed | None
     residual: bool
+    scale: float
 
     def layers(self) -> Iterator[Placed]:
         """All its layers, in the order in which they run."""
@@ -89,8 +90,11 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
     Raises:
-        UnsupportedError: a tower, whose input is no text.
+        UnsupportedError: a tower, whose input is no text; or what changes results is known not to be described.
     """
+    if architecture.unmodelled:
+        reasons = "; ".join(architecture.unmodelled)
+        raise UnsupportedError(f"{architecture.name} is counted, but not run: {reasons}")
     shared: dict[str, str] = {}
     return [_Placer(stack, shared).placed() for stack in architecture.stacks]
 
@@ -135,7 +139,8 @@ class _Placer:
 
         pre = norm(part.pre, "pre_norm")
         branches = tuple(inner(branch) for branch in part.branches)
-        return PlacedSublayer(pre, branches, norm(part.post, "post_norm"), norm(part.after, "norm"), part.residual)
+        post, after = norm(part.post, "post_norm"), norm(part.after, "norm")
+        return PlacedSublayer(pre, branches, post, after, part.residual, part.scale)
 
     def layer(
         self,

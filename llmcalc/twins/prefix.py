@@ -22,5 +22,5 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """Leaves ``x`` as it is; the attention layers find their keys and values in ``step.prefix``."""
     made = einsum("pf,fk->pk", gelu(einsum("pd,df->pf", w.table, w.w1) + w.b1), w.w2) + w.b2
     halves = made.reshape(layer.length, layer.n_layers, 2, layer.d_model)
-    step.prefix.extend((halves[:, number, 0], halves[:, number, 1]) for number in range(layer.n_layers))
+    step.prefix.append([(halves[:, number, 0], halves[:, number, 1]) for number in range(layer.n_layers)])
     return x

@@ -35,7 +35,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     let_in, forget = (gate.reshape(u.shape) for gate in gates)
     decay = np.exp(-SHARPNESS * softplus(w.decay_rate) * forget)
     before = state["h"] if state and "h" in state else np.zeros((u.shape[0], u.shape[2]))
-    h = _scan(decay, u * let_in, before)
+    h = _scan(decay, u * let_in, before, step.positions == 0)
     if state is not None:
         state["h"] = h[:, -1]
     return einsum("bqi,id->bqd", h * beside, w.wo) + w.bo
@@ -45,11 +45,11 @@ GATES = ("input", "decay")
 
 
 @operation
-def _scan(decay: Array, u: Array, h: Array) -> Array:
-    """``h`` after each token [b q i], from the one before the first."""
+def _scan(decay: Array, u: Array, h: Array, first: Array) -> Array:
+    """``h`` after each token [b q i], from the one before the first; a text's first has nothing to make room for."""
     all_h = []
     for t in range(u.shape[1]):
         a = decay[:, t]
-        h = a * h + np.sqrt(1.0 - a**2) * u[:, t]
+        h = a * h + (1.0 if first[t] else np.sqrt(1.0 - a**2)) * u[:, t]
         all_h.append(h)
     return np.stack(all_h, axis=1)

@@ -13,7 +13,12 @@ from .weights import Array
 
 def rotate(layer: Any, x: Array, positions: Array, width: int) -> Array:
     """``x`` [b q heads e] with its first ``width`` numbers turned in pairs."""
+    if layer.rope_scaling == "proportional":
+        width = x.shape[-1]  # of which only the first pairs turn
+    if width % 2:
+        raise UnsupportedError(f"{width} numbers of a head do not turn in pairs; this is not modelled")
     angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
+    angles = -angles if getattr(layer, "rope_reversed", False) else angles
     cos, sin = (layer.rope_attention * f(angles)[:, None, :] for f in (np.cos, np.sin))
     turned, rest = x[..., :width], x[..., width:]
     if layer.rope_interleaved:
@@ -42,6 +47,8 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
     plain = base ** (-2.0 * pair / width)
     if kind in ("none", "dynamic"):
         return plain
+    if kind == "proportional":
+        return np.where(pair < getattr(layer, "rotary_dim", width) // 2, plain / factor, 0.0)
     if kind == "linear":
         return plain / factor
     if kind == "llama3":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .functions import times
 from .plan import Placed, PlacedBranch, PlacedStack, PlacedSublayer
 from .step import Cache, Step
 from .weights import Array
@@ -46,7 +47,7 @@ class _Runner:
         return placed.module.forward(placed.layer, w, x, self.step, state)
 
     def sublayer(self, sublayer: PlacedSublayer, x: Array, *key: object) -> Array:
-        """``x = after(x + post(Σ branches(pre(x))))``, the branches side by side on the same input."""
+        """``x = after(x + scale · post(Σ branches(pre(x))))``, the branches side by side on the same input."""
         used = [branch for branch in sublayer.branches if not getattr(branch.layer.layer, "unused", False)]
         if not used:
             return x
@@ -65,7 +66,7 @@ class _Runner:
             y = self.layer(branch.layer, y, *key, number)
             y = self._maybe(branch.post, y, *key, number)
             total = y if total is None else total + y
-        total = self._maybe(sublayer.post, total, *key)
+        total = times(self._maybe(sublayer.post, total, *key), sublayer.scale)
         if sublayer.after is not None and getattr(sublayer.after.layer, "residual", False):
             after = sublayer.after
             return after.module.add(after.layer, after.weights_in(self.tensors), total, x)

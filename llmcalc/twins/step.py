@@ -24,7 +24,8 @@ class Step:
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
         copies: of all tokens, one behind the other in the stream [ProphetNet].
         kept: what the stream was at places that later layers come back to.
-        prefix: learned keys and values of the attention layers to come (prefix tuning).
+        prefix: learned keys and values of the attention layers to come (prefix tuning): those of attention within the
+            stack, then those of cross-attention, each layer by layer.
     """
 
     ids: Array
@@ -34,7 +35,7 @@ class Step:
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
     copies: int = 1
     kept: dict[str, Array] = field(default_factory=dict)
-    prefix: list[tuple[Array, Array]] = field(default_factory=list)
+    prefix: list[list[tuple[Array, Array]]] = field(default_factory=list)
 
     @property
     def decode(self) -> bool:

@@ -15,7 +15,10 @@ Sizes = tuple[int, ...]
 
 
 class Weight(NamedTuple):
-    """A weight of a layer; ``matrix`` ones end with what they contract with their input and what they give."""
+    """A weight of a layer; ``matrix`` ones end with what they contract with their input and what they give.
+
+    ``computed``: what it holds does not matter, for the layer computes it anew.
+    """
 
     name: str
     groups: tuple[Sizes, ...]
@@ -24,6 +27,7 @@ class Weight(NamedTuple):
     share: str | None = None
     buffer: bool = False
     mean: float = 0.0
+    computed: bool = False
 
     @property
     def shape(self) -> Sizes:

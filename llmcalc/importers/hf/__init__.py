@@ -88,6 +88,7 @@ def load_config(
         layout=f"{layout}.bare" if config.head() == "none" else layout,
         notes=(*architecture.notes, *_notes(data)),
         warnings=tuple(_warnings(config, model_type)),
+        unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
 
 

@@ -51,6 +51,7 @@ class Config:
                 raise DescriptionError(f"{key} and {own} are one key with two values", where=where)
             self.data[own] = value
         self.read: set[str] = set()
+        self.unmodelled: list[str] = []
 
     def within(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
         """A config that stands at a key of this one, to be read as strictly."""
@@ -70,10 +71,27 @@ class Config:
         """Mark keys, given as one text, as read: computed by the class, or without effect in it."""
         self.read.update(self.aliases.get(key, key) for key in keys.split())
 
+    def only_counted(self, keys: str, neutral: object = None) -> None:
+        """Mark keys, given as one text, as read that change results but no count: unless they hold the ``neutral``
+        value (or nothing), the model is counted, but not run.
+        """
+        for key in keys.split():
+            value = self.get(key)
+            if value is not None and value != neutral:
+                self.not_run(f"{key} is {shown(value)}, which the NumPy model does not know")
+
+    def not_run(self, reason: str) -> None:
+        """Note why the model is counted, but not run."""
+        self.unmodelled.append(reason)
+
     def forget(self, keys: str) -> None:
         """Leave out keys, given as one text, that the class computes anew and whose values in a file nothing reads."""
         for key in keys.split():
             self.data.pop(self.aliases.get(key, key), None)
+
+    def fix(self, key: str, value: Any) -> None:
+        """Take a value that the class has whatever a file says."""
+        self.data[self.aliases.get(key, key)] = value
 
     def older(self, old: str, new: str) -> None:
         """Take the value of an older key, which wins over today's."""
@@ -164,6 +182,12 @@ class Config:
         """An activation by this package's name."""
         return self.activation_named(self.word(key), key)
 
+    def only_silu(self, key: str = "hidden_act") -> None:
+        """Read an activation that the described layer has as silu in any case; with another the model is not run."""
+        found = self.activation(key)
+        if found != "silu":
+            self.not_run(f"{key} is {found}, where the NumPy model has silu")
+
     def activation_named(self, name: str, key: str = "hidden_act") -> str:
         """The name that this package has for an activation."""
         if name not in ACTIVATIONS:
@@ -180,9 +204,11 @@ class Config:
                 return self.finite(theta, "rope_theta")
         return self.number("rope_theta", default) or default
 
-    def partial_rotary(self, default: float = 1.0) -> float:
-        """The rotated share of a head."""
+    def partial_rotary(self, default: float = 1.0, layer_type: str | None = None) -> float:
+        """The rotated share of a head, of one kind of layer if they differ by kind."""
         parameters = self.get("rope_parameters")
+        if isinstance(parameters, dict) and layer_type and isinstance(parameters.get(layer_type), dict):
+            parameters = parameters[layer_type]
         if isinstance(parameters, dict) and parameters.get("partial_rotary_factor") is not None:
             return self.finite(parameters["partial_rotary_factor"], "partial_rotary_factor")
         return self.number("partial_rotary_factor", default) or default

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ...core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ...core.errors import UnknownNameError
@@ -21,20 +22,23 @@ def plain_mlp(
     return Mlp(config.size("hidden_size"), config.size(key), config.activation(activation), bias=bias)
 
 
-def block(name: str, norm: Layer, attention: Layer, mlp: Layer, place: str = "pre") -> Block:
+def block(name: str, norm: Layer, attention: Layer, mlp: Layer, place: str = "pre", scale: float = 1.0) -> Block:
     """Attention and a feed-forward layer, with norms at a place.
 
     ``pre``: before each; ``post``: on the result of each (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the sum
     (post-norm); ``parallel``: one norm before both, which run side by side; ``parallel_two``: a norm before each.
+    ``scale``: a factor on what each sub-layer gives.
     """
     layers = {"attention": attention, "mlp": mlp}
     if place == "parallel":
-        return Block(name, (Sublayer(name, tuple(Branch(key, layer) for key, layer in layers.items()), pre=norm),))
+        branches = tuple(Branch(key, layer) for key, layer in layers.items())
+        return Block(name, (Sublayer(name, branches, pre=norm, scale=scale),))
     if place == "parallel_two":
-        return Block(name, (Sublayer(name, tuple(Branch(key, layer, pre=norm) for key, layer in layers.items())),))
+        branches = tuple(Branch(key, layer, pre=norm) for key, layer in layers.items())
+        return Block(name, (Sublayer(name, branches, scale=scale),))
     places = {"pre": ("pre",), "post": ("post",), "sandwich": ("pre", "post"), "after": ("after",)}[place]
     norms = dict.fromkeys(places, norm)
-    return Block(name, tuple(sublayer(key, layer, **norms) for key, layer in layers.items()))
+    return Block(name, tuple(sublayer(key, layer, scale=scale, **norms) for key, layer in layers.items()))
 
 
 def decoder(
@@ -49,22 +53,29 @@ def decoder(
     inputs: tuple[Named, ...] = (),
     tied: bool | None = None,
     final: bool = True,
+    final_norm: Layer | None = None,
+    scale: float = 1.0,
+    embedding_scale: float = 1.0,
 ) -> Architecture:
     """A decoder of dense blocks: LLaMA, but for what is given.
 
-    ``attention`` is one layer or one for each of the kinds that ``order`` names, block by block.
+    ``final_norm``: that behind the last block, where it is another one. ``attention`` is one layer or one for each of
+    the kinds that ``order`` names, block by block.
     """
     norm = norm or rmsnorm(config, config.size("hidden_size"))
     mlp = mlp or glu(config)
     attention = attention or rope_attention(config)
     kinds = attention if isinstance(attention, Mapping) else {"": attention}
     order = order if order is not None else [""] * config.size("num_hidden_layers")
-    blocks = {kind: block(_NAMES.get(kind, kind) or "block", norm, layer, mlp, place) for kind, layer in kinds.items()}
+    blocks = {
+        kind: block(_NAMES.get(kind, kind) or "block", norm, layer, mlp, place, scale) for kind, layer in kinds.items()
+    }
     unknown = next((kind for kind in order if kind not in blocks), None)
     if unknown is not None:
         raise UnknownNameError("layer type", unknown, blocks, where=config.where)
     runs = grouped(blocks[kind] for kind in order)
-    return causal_lm(config, runs, norm if final else None, head=head, inputs=inputs, tied=tied)
+    fields: dict[str, Any] = {"head": head, "inputs": inputs, "tied": tied, "embedding_scale": embedding_scale}
+    return causal_lm(config, runs, (final_norm or norm) if final else None, **fields)
 
 
 def windowed(

@@ -7,7 +7,7 @@ from typing import Any
 
 from .config import Config
 
-_KINDS = {"default": "none", "linear": "linear", "dynamic": "dynamic", "llama3": "llama3", "yarn": "yarn"}
+_KINDS = {"default": "none"} | {kind: kind for kind in ("linear", "dynamic", "llama3", "yarn", "proportional")}
 _FIELDS = {
     "low_freq_factor": "rope_low_factor",
     "high_freq_factor": "rope_high_factor",
@@ -46,6 +46,17 @@ def rope_fields(config: Config, layer_type: str | None = None) -> dict[str, Any]
     if kind == "yarn":
         fields |= {"rope_truncate": bool(given.get("truncate", True)), "rope_attention": _attention(given, factor)}
     return fields
+
+
+def fixed_base(config: Config) -> dict[str, Any]:
+    """Hunyuan's fields for a ``dynamic`` scaling with a fixed ``alpha``, which only stretches the base."""
+    given = scaling(config)
+    alpha = given.get("alpha")
+    if not alpha or (given.get("rope_type") or given.get("type")) != "dynamic":
+        return {}
+    width = config.size("head_dim")
+    theta = config.rope_theta() * config.finite(alpha, "alpha") ** (width / (width - 2))
+    return {"rope_theta": theta, "rope_scaling": "none", "rope_factor": 1.0, "rope_length": None}
 
 
 def _attention(given: dict[str, Any], factor: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
@@ -19,6 +20,12 @@ from .rope import rope_fields
 TOKENS = "token_embedding"
 
 
+def per_head_norm(config: Config, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
+    """The fields of attention for a LayerNorm on queries and keys, of ``layer_norm_eps``."""
+    eps = config.number("layer_norm_eps") or 1e-5
+    return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
+
+
 def rmsnorm(config: Config, width: int, key: str = "rms_norm_eps", unit_offset: bool = False) -> Norm:
     """RMSNorm with a weight."""
     return Norm(width, "rmsnorm", eps=config.number(key) or 1e-6, unit_offset=unit_offset)
@@ -29,11 +36,22 @@ def layernorm(config: Config, width: int, key: str = "layer_norm_eps", bias: boo
     return Norm(width, "layernorm", bias=bias, eps=config.number(key) or 1e-5)
 
 
+def plain_layernorm(width: int) -> Norm:
+    """LayerNorm as torch has it, whatever the config says."""
+    return Norm(width, "layernorm", bias=True, eps=1e-5)
+
+
 def sublayer(
-    name: str, layer: Layer, *, pre: Layer | None = None, post: Layer | None = None, after: Layer | None = None
+    name: str,
+    layer: Layer,
+    *,
+    pre: Layer | None = None,
+    post: Layer | None = None,
+    after: Layer | None = None,
+    scale: float = 1.0,
 ) -> Sublayer:
     """A sub-layer of one layer."""
-    return Sublayer(name, (Branch(name, layer),), pre, post, after)
+    return Sublayer(name, (Branch(name, layer),), pre, post, after, scale=scale)
 
 
 def prenorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
@@ -120,9 +138,17 @@ def experts(
 
 
 def mixed(
-    norm: Layer | None, mixers: Mapping[str, Layer], feeds: Mapping[str, Layer], order: Iterable[tuple[str, str]]
+    norm: Layer | None,
+    mixers: Mapping[str, Layer],
+    feeds: Mapping[str, Layer],
+    order: Iterable[tuple[str, str]],
+    *,
+    scale: float = 1.0,
 ) -> tuple[Run, ...]:
-    """Pre-norm blocks, each with the mixer and the feed-forward layer that ``order`` names for it."""
+    """Pre-norm blocks, each with the mixer and the feed-forward layer that ``order`` names for it.
+
+    ``scale``: a factor on what each sub-layer gives.
+    """
     kinds: dict[tuple[str, str], Block] = {}
     found = []
     for mixer, feed in order:
@@ -131,7 +157,10 @@ def mixed(
                 raise UnknownNameError("layer type", name, known)
         if (mixer, feed) not in kinds:
             place = "attention" if mixers[mixer].kind() in ("attention", "mla") else "linear"
-            parts = (sublayer(place, mixers[mixer], pre=norm), sublayer("mlp", feeds[feed], pre=norm))
+            parts = tuple(
+                sublayer(name, layer, pre=norm, scale=scale)
+                for name, layer in ((place, mixers[mixer]), ("mlp", feeds[feed]))
+            )
             kinds[mixer, feed] = Block(_block_name(mixer, feed, mixers, feeds), parts)
         found.append(kinds[mixer, feed])
     return grouped(found)
@@ -157,11 +186,11 @@ def every(config: Config, key: str, count: int, rare: str, usual: str, default: 
     return [usual if (index + 1) % period else rare for index in range(count)]
 
 
-def rotary(config: Config, share: float = 1.0) -> int:
-    """The rotated width of a head."""
+def rotary(config: Config, share: float = 1.0, layer_type: str | None = None) -> int:
+    """The rotated width of a head, of one kind of layer if they differ by kind."""
     heads = config.size("num_attention_heads")
     head = config.optional_size("head_dim") or divided(config, config.size("hidden_size"), heads)
-    return max(1, int(head * config.partial_rotary(share)))
+    return max(1, int(head * config.partial_rotary(share, layer_type)))
 
 
 def local_global(config: Config, limit: int | None, **changes: object) -> dict[str, Layer]:
@@ -195,6 +224,12 @@ def window(config: Config, key: str = "sliding_window") -> int | None:
     return config.optional_size(key, zero_is_none=True)
 
 
+def output(config: Config, *, tied: bool | None = None, **fields: Any) -> Head:
+    """The head over ``hidden_size``; ``tied`` None: as the config says."""
+    tied = config.flag("tie_word_embeddings", True) if tied is None else tied
+    return Head(config.size("vocab_size"), config.size("hidden_size"), share=TOKENS if tied else None, **fields)
+
+
 def causal_lm(
     config: Config,
     runs: tuple[Run, ...],
@@ -207,16 +242,15 @@ def causal_lm(
 ) -> Architecture:
     """A decoder-only language model: token table, blocks, final norm, head. ``tied`` None: as the config says."""
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
-    config.get("max_position_embeddings")
+    config.ignore("max_position_embeddings tie_word_embeddings")
     kind = config.head() or "causal"
     if kind not in ("causal", "none"):
         raise DescriptionError(
             f"a {config.model_type} model with a head of kind {shown(kind)} is not understood", where=config.where
         )
-    tied = config.flag("tie_word_embeddings", True) if tied is None else tied
     outputs = [Named("norm", norm)] if norm else []
     if kind == "causal":
-        outputs.append(Named("head", head or Head(vocab, width, share=TOKENS if tied else None)))
+        outputs.append(Named("head", head or output(config, tied=tied)))
     token = Named("token", Embedding(vocab, width, share=TOKENS, scale=embedding_scale))
     stack = Stack("decoder", width, (token, *inputs), runs, tuple(outputs))
     return Architecture(config.model_type, (stack,))

@@ -124,7 +124,7 @@ data2vec-text     bert.roberta
 ernie             bert.ernie
 roberta-prelayernorm bert.prenorm
 megatron-bert     bert.bare_prenorm
-xlm-roberta-xl    bert.bare_prenorm
+xlm-roberta-xl    bert.xlm_roberta_xl
 bert-generation   bert.bert_generation
 distilbert        bert_kin.distilbert
 electra           bert_kin.electra
@@ -165,7 +165,7 @@ jina_embeddings_v3 encoders.jina
 esmc              encoders.esmc
 albert            bert.albert
 t5                t5.t5
-mt5               t5.t5               t5
+mt5               t5.mt5              t5
 umt5              t5.umt5             t5
 longt5            t5.longt5
 switch_transformers t5.switch

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from ....core.architecture import Architecture, Named
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named, Stack
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.prefix import Prefix
 from ..config import Config
 from ..rules import TOKENS
 from .gpt import BIASED
-from .seq2seq import SIDES, Style, class_kind, encoder_decoder, head, stack, tied_tokens, untied_tokens
+from .seq2seq import SIDES, Style, class_kind, encoder_decoder, head, stack, tied_tokens, unscaled, untied_tokens
 
 OFFSET = 2  # rows before the first position
 
@@ -33,13 +35,21 @@ def pegasus(config: Config) -> Architecture:
 def m2m_100(config: Config) -> Architecture:
     """M2M-100 [fan2020] and NLLB: pre-norm, positions computed."""
     return encoder_decoder(
-        config, Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="", buffer_bias=False)
+        config, Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
     )
 
 
 def blenderbot_small(config: Config) -> Architecture:
     """Blenderbot Small: BART without offset rows."""
-    return encoder_decoder(config, Style())
+    built = encoder_decoder(config, Style())
+    return replace(built, stacks=tuple(_norm_first(part) if part.role == "decoder" else part for part in built.stacks))
+
+
+def _norm_first(stack: Stack) -> Stack:
+    """A decoder whose norm stands behind the token table, before the positions; the class does not scale that table."""
+    inputs = {entry.name: unscaled(entry) for entry in stack.inputs}
+    order = [name for name in inputs if name not in ("position", "norm")] + ["norm", "position"]
+    return replace(stack, inputs=tuple(inputs[name] for name in order))
 
 
 def marian(config: Config) -> Architecture:
@@ -57,7 +67,8 @@ def marian(config: Config) -> Architecture:
     else:
         own = Embedding(target, width, table="other", share="decoder_embedding" if tied else None)
         tokens = {"encoder": [Named("token", Embedding(vocab, width))], "decoder": [Named("target", own)]}
-    output = head(vocab if together else target, width, tied, TOKENS if together else "decoder_embedding")
+    rows, shared = (vocab, TOKENS) if together else (target, "decoder_embedding")
+    output = head(rows, width, tied, shared, buffer_bias=True)
     encoder = stack(config, style, "encoder", tokens["encoder"], [])
     decoder = stack(config, style, "decoder", tokens["decoder"], [output] if kind == "seq2seq" else [])
     return Architecture(config.model_type, (encoder, decoder))
@@ -80,7 +91,7 @@ def mvp(config: Config) -> Architecture:
     own = Attention(width, heads, prefix=length, **BIASED)
     cross = Attention(width, heads, prefix=length, causal=False, cross=True, **BIASED)
     inputs = [*tokens["decoder"], Named("self", prompt), Named("cross", prompt)]
-    outputs = [head(vocab, width, tied)] if kind == "seq2seq" else []
+    outputs = [head(vocab, width, tied, buffer_bias=True)] if kind == "seq2seq" else []
     encoder = stack(config, style, SIDES[0], tokens["encoder"], [])
     decoder = stack(config, style, SIDES[1], inputs, outputs, attention=own, cross=cross)
     return Architecture(config.model_type, (encoder, decoder))

@@ -31,25 +31,27 @@ def bert(config: Config) -> Architecture:
 
 def roberta(config: Config) -> Architecture:
     """RoBERTa [liu2019] and its kin, whose positions begin behind the padding token's id, and skip padding."""
-    return with_head(config, behind_padding(config, encoder(config)))
+    return with_head(config, behind_padding(config, encoder(config)), activation="gelu")
 
 
-def behind_padding(config: Config, stack: Stack) -> Stack:
-    """The stack with positions that begin behind the padding token's id, and that skip padding."""
-    padding = config.count("pad_token_id", 1)
+def behind_padding(config: Config, stack: Stack, padding: int | None = None) -> Stack:
+    """A stack whose positions begin behind the padding token's id, and skip padding."""
+    first = config.count("pad_token_id", 1) if padding is None else padding
 
     def placed(name: str, layer: Layer) -> Layer:
         if isinstance(layer, Embedding) and name == "position":
-            return replace(layer, offset=padding + 1, padding_id=padding)
+            return replace(layer, offset=first + 1, padding_id=first)
         return layer
 
-    return replace(stack, inputs=tuple(Named(name, placed(name, layer)) for name, layer in stack.inputs))
+    inputs = tuple(Named(name, placed(name, layer)) for name, layer in stack.inputs)
+    return replace(stack, inputs=inputs)
 
 
 def ernie(config: Config) -> Architecture:
     """ERNIE 2.0 [sun2019]: BERT with a table of task ids."""
     tables: tuple[Named, ...] = ()
     if config.flag("use_task_id"):
+        config.not_run("task ids are an input of their own")
         tables = (
             Named("task", Embedding(config.size("task_type_vocab_size"), config.size("hidden_size"), table="other")),
         )
@@ -59,12 +61,18 @@ def ernie(config: Config) -> Architecture:
 
 def prenorm(config: Config) -> Architecture:
     """RoBERTa with norms before the sub-layers, as in fairseq's ``encoder-normalize-before``."""
-    return with_head(config, encoder(config, post=False))
+    return with_head(config, behind_padding(config, encoder(config, post=False)), activation="gelu")
 
 
 def bare_prenorm(config: Config) -> Architecture:
-    """Megatron-BERT [shoeybi2019] and XLM-R XL [goyal2021]: pre-norm, no norm behind the tables."""
+    """Megatron-BERT [shoeybi2019]: pre-norm, no norm behind the tables."""
     return with_head(config, encoder(config, post=False, table_norm=False))
+
+
+def xlm_roberta_xl(config: Config) -> Architecture:
+    """XLM-R XL [goyal2021]: Megatron-BERT with RoBERTa's positions."""
+    stack = behind_padding(config, encoder(config, post=False, table_norm=False))
+    return with_head(config, stack, activation="gelu")
 
 
 def bert_generation(config: Config) -> Architecture:

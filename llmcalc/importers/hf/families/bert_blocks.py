@@ -19,6 +19,7 @@ from ..config import Config
 from ..rules import divided, layernorm, repeated, sublayer
 from .bert import (
     SEGMENTS_COMPARED,
+    behind_padding,
     encoder,
     finish,
     pooler,
@@ -34,8 +35,9 @@ from .gpt import BIASED
 def xmod(config: Config) -> Architecture:
     """X-MOD [pfeiffer2022]: an adapter for each language behind the feed-forward layer; one of them runs."""
     post = not config.flag("pre_norm")
+    config.not_run("the norm before the adapter has the weights of that behind it, and stands in the stream")
     config.ignore("default_language ln_before_adapter adapter_reuse_layer_norm")
-    stack = encoder(config, post=post)
+    stack = behind_padding(config, encoder(config, post=post))
     norm = layernorm(config, stack.d_model)
     adapter = _adapter(config, norm, post)
     found = stack.runs[0].block

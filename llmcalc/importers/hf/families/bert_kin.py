@@ -11,7 +11,7 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..config import Config
 from ..rules import layernorm
-from .bert import bert_attention, encoder, finish, pooler, shared_table, tied_head, transform, with_head
+from .bert import behind_padding, bert_attention, encoder, finish, pooler, shared_table, tied_head, transform, with_head
 
 ENTITIES = "entity_embedding"
 
@@ -19,6 +19,7 @@ ENTITIES = "entity_embedding"
 def distilbert(config: Config) -> Architecture:
     """DistilBERT [sanh2019]: no segments, no pooler; its head keeps one bias whether tied or not."""
     activation = config.activation("activation")
+    config.fix("layer_norm_eps", 1e-12)
     config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table is a parameter still
     mlp = Mlp(config.size("hidden_size"), config.size("hidden_dim"), activation, bias=True)
     stack = encoder(config, segments=False, mlp=mlp)
@@ -49,6 +50,7 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
 def layoutlm(config: Config) -> Architecture:
     """LayoutLM [xu2019]: tables of places on the page; the pooler is computed beside the head."""
     rows, width = config.size("max_2d_position_embeddings"), config.size("hidden_size")
+    config.not_run("the places on the page are an input of their own")
     places = tuple(Named(f"position_{axis}", Embedding(rows, width, table="position")) for axis in "xyhw")
     return with_head(config, encoder(config, more=places), pooled=True)
 
@@ -100,15 +102,17 @@ def _untied(stack: Stack) -> Stack:
 
 def ibert(config: Config) -> Architecture:
     """I-BERT [kim2021]: RoBERTa in integers; what is counted does not change with ``quant_mode``."""
-    config.ignore("quant_mode force_dequant")
-    return with_head(config, encoder(config), activation="gelu")
+    config.ignore("force_dequant")
+    config.only_counted("quant_mode", False)
+    return with_head(config, behind_padding(config, encoder(config)), activation="gelu")
 
 
 def mpnet(config: Config) -> Architecture:
     """MPNet [song2020]: no segments, one table of relative biases for all layers."""
     buckets = config.size("relative_attention_num_buckets")
     attention = bert_attention(config, positions="relative", n_buckets=buckets)
-    return with_head(config, encoder(config, segments=False, attention=attention), activation="gelu")
+    stack = behind_padding(config, encoder(config, segments=False, attention=attention), 1)
+    return with_head(config, stack, activation="gelu")
 
 
 def esm(config: Config) -> Architecture:
@@ -151,6 +155,8 @@ def luke(config: Config) -> Architecture:
     if config.head() == "none":
         return with_head(config, stack)
     tied = config.flag("tie_word_embeddings", True)
+    if not tied:
+        config.not_run("of the two biases of an untied head it is the other one that is used")
     head = Head(config.size("vocab_size"), width, bias=True, unused_biases=0 if tied else 1)
     outputs = [pooler(width, dropped=True), *transform(config, width, activation="gelu"), Named("head", head)]
     outputs.append(Named("entity_transform", Linear(width, narrow, unused=True)))

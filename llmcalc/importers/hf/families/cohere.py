@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from ....core.architecture import Architecture
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.head import Head
 from ....layers.norm import Norm
 from ..config import Config
 from ..decoder import decoder, period, windowed
-from ..rules import layernorm, rope_attention, window
+from ..rules import layernorm, output, per_head_norm, rope_attention, window
+
+ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # by kind of layer
 
 
 def _norm(config: Config) -> Norm:
     return layernorm(config, config.size("hidden_size"), bias=False)
 
 
+def _head(config: Config) -> Head:
+    return output(config, input_scale=config.number("logit_scale", 1.0))
+
+
 def cohere(config: Config) -> Architecture:
     """Command R: where asked for, a norm with weights of its own for each query and key head."""
-    config.ignore("logit_scale")
-    norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm"} if config.flag("use_qk_norm") else {}
-    attention = rope_attention(config, rope_interleaved=True, **norms)  # type: ignore[arg-type]
-    return decoder(config, norm=_norm(config), attention=attention, place="parallel")
+    norms = per_head_norm(config) if config.flag("use_qk_norm") else {}
+    attention = rope_attention(config, rope_interleaved=True, **norms)
+    return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
 
 
 def cohere2(config: Config) -> Architecture:
@@ -30,14 +41,20 @@ def cohere2(config: Config) -> Architecture:
 def cohere_compass(config: Config) -> Architecture:
     """Cohere Compass, the text model: Cohere 2 whose layers all see everything unless ``layer_types`` says else."""
     config.ignore("pooling sliding_window_pattern")
-    return _windowed(config, ["full_attention"] * config.size("num_hidden_layers"), positions="rope")
+    given = config.get("rope_parameters") or {}
+    placed = {
+        kind: "none" if given.get(kind, "") is None else "rope" for kind in ("full_attention", "sliding_attention")
+    }
+    return _windowed(config, ["full_attention"] * config.size("num_hidden_layers"), placed, interleaved=False)
 
 
-def _windowed(config: Config, pattern: list[str], positions: str = "none") -> Architecture:
-    config.ignore("logit_scale")
-    attention, order = windowed(config, pattern, window(config), rope_interleaved=True)
-    kinds = dict(attention)
-    kinds["full_attention"] = rope_attention(
-        config, layer_type="full_attention", rope_interleaved=True, positions=positions
-    )
-    return decoder(config, norm=_norm(config), attention=kinds, order=order, place="parallel")
+def _placed(layer: Layer, positions: str) -> Layer:
+    return replace(layer, positions=positions) if isinstance(layer, Attention) else layer
+
+
+def _windowed(
+    config: Config, pattern: list[str], placed: Mapping[str, str] = ROTATED, interleaved: bool = True
+) -> Architecture:
+    attention, order = windowed(config, pattern, window(config), rope_interleaved=interleaved)
+    kinds = {kind: _placed(layer, placed[kind]) for kind, layer in attention.items()}
+    return decoder(config, norm=_norm(config), attention=kinds, order=order, place="parallel", head=_head(config))

@@ -141,7 +141,11 @@ def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
     pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(layers)]
     kinds: dict[str, Block] = {}
     for kind, name, span in (("sliding_attention", "local", window(config)), ("full_attention", "global", None)):
-        parts = {"attention": rope_attention(config, layer_type=kind, **{**fields, "window": span})}
+        parts = {
+            "attention": rope_attention(
+                config, layer_type=kind, **{**fields, "window": span if source or not span else span + 1}
+            )
+        }
         if source:
             across = {**fields, "causal": False, "cross": True, "d_source": source, "positions": "none"}
             parts["cross_attention"] = rope_attention(config, **across)

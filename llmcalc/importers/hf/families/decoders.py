@@ -14,7 +14,7 @@ from ....layers.norm import Norm
 from ..config import Config
 from ..rules import TOKENS
 from .gpt import BIASED
-from .seq2seq import SIDES, Style, block, class_kind, dense, head, stack, tied_tokens, untied_tokens
+from .seq2seq import SIDES, Style, block, class_kind, dense, head, stack, tied_tokens, unscaled, untied_tokens
 
 OFFSET = 2  # rows before the first position
 TAPS = 3  # of Whisper's two convolutions; the second has stride 2
@@ -26,7 +26,7 @@ def trocr(config: Config) -> Architecture:
     learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
     config.ignore("is_decoder is_encoder_decoder max_position_embeddings")
     config.head()
-    style = Style(embedding_norm=normed, positions="max_position_embeddings" if learned else "", offset=OFFSET)
+    style = Style(embedding_norm=normed, offset=OFFSET if learned else 0, computed=not learned)
     vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
     tied, source = config.flag("tie_word_embeddings", True), config.optional_size("cross_attention_hidden_size")
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
@@ -49,6 +49,7 @@ def whisper(config: Config) -> Architecture:
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     outputs = [] if kind == "none" else [head(vocab, width, tied)]
     decoder = stack(config, text, "decoder", [table], outputs, unused_cross=kind == "causal")
+    decoder = replace(decoder, inputs=tuple(map(unscaled, decoder.inputs)))  # whatever scale_embedding says
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))
     first = Conv(config.size("num_mel_bins"), width, TAPS, rate=2, activation="gelu", of_data=True)

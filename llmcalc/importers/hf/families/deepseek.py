@@ -6,14 +6,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture
+from ....core.architecture import Architecture, Block
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....layers.mla import Mla
 from ....layers.moe import Moe
 from ..config import Config
 from ..rope import rope_fields, scaling, temperature
-from ..rules import causal_lm, experts, feed_types, glu, mixed, prenorm_block, repeated, rmsnorm, rope_attention
+from ..rules import (
+    causal_lm,
+    experts,
+    feed_types,
+    glu,
+    mixed,
+    output,
+    prenorm_block,
+    repeated,
+    rmsnorm,
+    rope_attention,
+    sublayer,
+)
 
 
 def deepseek_v3(config: Config) -> Architecture:
@@ -52,12 +64,16 @@ def youtu(config: Config) -> Architecture:
 
 def minicpm3(config: Config) -> Architecture:
     """MiniCPM3: latent attention and dense layers, scaled embeddings and residuals."""
-    config.ignore("scale_emb scale_depth dim_model_base")
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     value = config.optional_size("v_head_dim") or config.size("hidden_size") // config.size("num_attention_heads")
-    block = prenorm_block(
-        "block", _norm(config), attention=mla(config, v_head_dim=value), mlp=glu(config, bias=config.flag("mlp_bias"))
-    )
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), _norm(config))
+    attention = mla(config, v_head_dim=value, rope_interleaved=False)
+    depth = (config.number("scale_depth") or 1.0) / layers**0.5
+    mlp = glu(config, bias=config.flag("mlp_bias"))
+    parts = {"attention": attention, "mlp": mlp}.items()
+    block = Block("block", tuple(sublayer(name, layer, pre=_norm(config), scale=depth) for name, layer in parts))
+    head = output(config, input_scale=(config.number("dim_model_base") or width) / width)
+    scale = config.number("scale_emb", 1.0)
+    return causal_lm(config, repeated(block, layers), _norm(config), head=head, embedding_scale=scale or 1.0)
 
 
 def glm4_moe(config: Config) -> Architecture:

@@ -24,9 +24,11 @@ from ..rules import (
     repeated,
     rmsnorm,
     rope_attention,
+    sublayer,
 )
 from .bert import pooler, shared_table, tables, tied_head, transform
 
+ESM3_LAYERS = 36  # for which what a sub-layer gives is added as it is
 KINDS = ("full_attention", "sliding_attention")
 
 
@@ -199,10 +201,14 @@ def esmc(config: Config) -> Architecture:
     """ESM Cambrian: norms over all queries and keys, LayerNorm with a bias inside and none at the end, no tying."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = Norm(width, "layernorm", bias=True)
-    attention = rope_attention(config, causal=False, qk_norm="projection", qk_norm_function="layernorm")
+    attention = rope_attention(
+        config, causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps
+    )
     if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, width):
         raise DescriptionError("heads of queries, keys and values fill hidden_size", where=config.where)
-    block = prenorm_block("block", norm, attention=attention, mlp=glu(config, bias=config.flag("mlp_bias")))
+    mlp, depth = glu(config, bias=config.flag("mlp_bias")), (layers / ESM3_LAYERS) ** -0.5
+    parts: dict[str, Layer] = {"attention": attention, "mlp": mlp}
+    block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))
     outputs = [Named("final_norm", Norm(width, "layernorm"))]
     if _headed(config):
         dense = Linear(width, width, activation="gelu", positions="logits")

@@ -44,7 +44,8 @@ def gemma3(config: Config) -> Architecture:
     layers = config.size("num_hidden_layers")
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = ["full_attention" if (index + 1) % period == 0 else "sliding_attention" for index in range(layers)]
-    return _sandwich(config, pattern, qk_norm="head")
+    config.ignore("attn_logit_softcapping")  # the class has it, and does not cap
+    return _sandwich(config, pattern, qk_norm="head", logit_softcap=None)
 
 
 def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architecture:

@@ -59,7 +59,9 @@ def gpt_bigcode(config: Config) -> Architecture:
     config.ignore("num_key_value_heads attention_softmax_in_fp32 scale_attention_softmax_in_fp32")
     norm = layernorm(config, width, "layer_norm_epsilon")
     d_ff = config.optional_size("n_inner") or 4 * width
-    parts = [sublayer("attention", Attention(width, heads, 1 if multi_query else None, **BIASED), pre=norm)]
+    scale = None if config.flag("scale_attn_weights", True) else 1.0
+    own = Attention(width, heads, 1 if multi_query else None, scale=scale, **BIASED)
+    parts = [sublayer("attention", own, pre=norm)]
     if config.flag("add_cross_attention"):
         if multi_query:
             raise DescriptionError("add_cross_attention does not go with multi_query", where=config.where)

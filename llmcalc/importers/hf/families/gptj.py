@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ....core.architecture import Architecture, Named
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -29,11 +31,13 @@ def gptj(config: Config) -> Architecture:
 def ctrl(config: Config) -> Architecture:
     """CTRL [keskar2019]: pre-norm, sinusoidal positions."""
     width = config.size("n_embd")
-    norm = layernorm(config, width, "layer_norm_epsilon")
-    position = Embedding(config.size("n_positions"), width, table="position", learned=False)
+    final = layernorm(config, width, "layer_norm_epsilon")
+    position = Embedding(config.size("n_positions"), width, table="position", learned=False, sinusoids="halves")
     return decoder(
         config,
-        norm=norm,
+        norm=replace(final, eps=1e-6),  # whatever the config says
+        final_norm=final,
+        embedding_scale=width**0.5,
         attention=Attention(width, config.size("n_head"), **BIASED),
         mlp=Mlp(width, config.size("dff"), "relu", bias=True),
         inputs=(Named("position", position),),

@@ -15,7 +15,6 @@ from ....layers.moe import Moe
 from ..config import Config
 from ..rules import causal_lm, glu, grouped, layer_types, prenorm_block, rmsnorm, rope_attention, sublayer
 from .moe import sparse_layers
-from .ssm import time_step_limits
 
 
 def qwen3_next(config: Config) -> Architecture:
@@ -58,6 +57,7 @@ def qwen3_next(config: Config) -> Architecture:
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
     """The gated delta net in the keys of the Qwen configs."""
+    config.only_silu()
     return GatedDeltaNet(
         config.size("hidden_size"),
         config.size("linear_num_key_heads"),
@@ -65,6 +65,7 @@ def gated_delta_net(config: Config) -> GatedDeltaNet:
         config.size("linear_key_head_dim"),
         config.size("linear_value_head_dim"),
         config.size("linear_conv_kernel_dim"),
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
     )
 
 
@@ -72,6 +73,7 @@ def jamba(config: Config) -> Architecture:
     """Jamba [lieber2024]: Mamba layers, attention every eighth, experts every second."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
+    config.only_silu()
     rank = config.get("mamba_dt_rank")
     mixers: dict[str, Layer] = {
         "attention": rope_attention(config, bias=False, positions="none"),
@@ -84,6 +86,7 @@ def jamba(config: Config) -> Architecture:
             bias=config.flag("mamba_proj_bias"),
             conv_bias=config.flag("mamba_conv_bias"),
             bcdt_norm="rmsnorm",
+            norm_eps=config.number("rms_norm_eps") or 1e-6,
         ),
     }
     n_experts = config.size("num_experts")
@@ -112,7 +115,7 @@ def jamba(config: Config) -> Architecture:
 
 _LETTERS = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
 _IGNORED_BY_NEMOTRON = (  # computed from others, for modules that the class never builds, or without effect in it
-    "num_hidden_layers sliding_window expand mamba_hidden_act mamba_proj_bias n_shared_experts "
+    "num_hidden_layers sliding_window expand mamba_proj_bias n_shared_experts "
     "num_nextn_predict_layers time_step_rank mtp_layers_block_type mtp_hybrid_override_pattern partial_rotary_factor "
     "attention_head_dim mamba_ssm_cache_dtype "
     "tie_word_embeddings"  # the class never ties
@@ -125,6 +128,7 @@ def nemotron_h(config: Config) -> Architecture:
     width = config.size("hidden_size")
     norm = rmsnorm(config, width, "layer_norm_epsilon")
     config.ignore(_IGNORED_BY_NEMOTRON)
+    config.only_silu("mamba_hidden_act")
     latent = config.optional_size("moe_latent_size")
     n_experts = config.size("n_routed_experts")
     readers: dict[str, Any] = {
@@ -194,7 +198,7 @@ def _nemotron_mamba(config: Config) -> Mamba2:
         bias=config.flag("use_bias"),
         conv_bias=config.flag("use_conv_bias"),
         norm_eps=config.number("layer_norm_epsilon") or 1e-5,
-        **time_step_limits(config),
+        dt_min=config.number("time_step_min") or 0.0,  # the class takes it as the bound; time_step_limit rests
     )
 
 

@@ -48,6 +48,7 @@ def lfm2_moe(config: Config) -> Architecture:
             router="sigmoid",
             correction_bias=balance,
             renormalise=config.flag("norm_topk_prob"),
+            renormalise_eps=1e-6,
             routed_scale=config.number("routed_scaling_factor") or 1.0,
         ),
     }
@@ -62,13 +63,15 @@ def lfm3(config: Config) -> Architecture:
     gated = config.flag("use_attention_gate")
     changes: dict[str, Any] = {
         "qk_norm": "head",
+        "qk_norm_eps": norm.eps,
         "gated": gated,
         "gate_per_head": gated,
         "gate_bias": "none" if gated else None,
     }
     base = config.rope_theta("full_attention", _ROPE_BASE)
     local = rope_attention(config, layer_type="sliding_attention", window=window(config), **changes)
-    distant = rope_attention(config, rope_theta=base, rotary_dim=rotary(config, 0.5), **changes)
+    turned = rotary(config, 0.5, "full_attention")
+    distant = rope_attention(config, layer_type="full_attention", rope_theta=base, rotary_dim=turned, **changes)
     mixers: dict[str, Layer] = {"conv": _short_conv(config), "full_attention": distant, "sliding_attention": local}
     pattern = [
         "full_attention" if i % 4 == 2 else "conv" if i % 4 or not i else "sliding_attention" for i in range(layers)
@@ -90,7 +93,7 @@ def _lfm(config: Config, feed: dict[str, Layer], order: list[tuple[str, str]]) -
     norm = rmsnorm(config, config.size("hidden_size"), "norm_eps")
     base = config.rope_theta(default=_ROPE_BASE)
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, bias=False, rope_theta=base, qk_norm="head"),
+        "full_attention": rope_attention(config, bias=False, rope_theta=base, qk_norm="head", qk_norm_eps=norm.eps),
         "conv": _short_conv(config),
     }
     tied = config.flag("tie_embedding", config.flag("tie_word_embeddings", True))

@@ -33,6 +33,7 @@ def kimi_linear(config: Config) -> Architecture:
     """Kimi Linear [kimi2025linear]: KDA layers, latent attention without positions in every fourth; never tied."""
     layers = config.size("num_hidden_layers")
     config.ignore(_FIXED_ROUTING)
+    config.only_silu()
     config.forget("qk_head_dim")
     inner = _linear_config(config)
     full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
@@ -58,6 +59,7 @@ def kimi_linear(config: Config) -> Architecture:
 def bailing_hybrid(config: Config) -> Architecture:
     """Ling 3: KDA layers with full-rank gates, gated latent attention in the last layer of each group; never tied."""
     period = config.size("layer_group_size")
+    config.only_silu()
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
     count = config.size("num_hidden_layers")
     types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(count)]
@@ -117,6 +119,7 @@ def olmo_hybrid(config: Config) -> Architecture:
     """OLMo Hybrid: pre-norm gated delta nets, every fourth layer attention with norms behind its sub-layers."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm, heads = rmsnorm(config, width), config.size("num_attention_heads")
+    config.only_silu()
     config.ignore("linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor")
     key_heads = config.optional_size("linear_num_key_heads") or heads
     d_k = config.optional_size("linear_key_head_dim") or int(0.75 * width / key_heads)
@@ -153,6 +156,7 @@ def lara_mini(config: Config) -> Architecture:
     """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without; experts."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
+    config.only_silu()
     delta = GatedDeltaNet(
         width,
         config.size("linear_num_key_heads"),

@@ -10,17 +10,19 @@ from ....core.layer import Layer
 from ..config import Config
 from ..rules import causal_lm, experts, glu, layer_types, mixed, rmsnorm, rope_attention
 
+_ROUTING: dict[str, Any] = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
+
 
 def llama4(config: Config) -> Architecture:
     """Llama 4 [meta2025llama4]; the class runs every expert on every token."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
-    config.ignore("attn_temperature_tuning floor_scale attn_scale moe router_aux_loss_coef for_llm_compressor")
+    config.ignore("moe router_aux_loss_coef for_llm_compressor")
     chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, layers)
     pattern = ["chunked_attention" if turned and chunk else "full_attention" for turned in rotated]
     types = layer_types(config, layers, pattern)
     n_experts, width = config.size("num_local_experts"), config.size("intermediate_size")
     routed = experts(
-        config, "num_local_experts", "intermediate_size", router="sigmoid", d_ff_shared=width, top_k_run=n_experts
+        config, "num_local_experts", "intermediate_size", d_ff_shared=width, top_k_run=n_experts, **_ROUTING
     )
     feeds: dict[str, Layer] = {"sparse": routed, "dense": glu(config, key="intermediate_size_mlp")}
     mixers = {
@@ -42,9 +44,12 @@ def _name(kind: str, rotated: bool) -> str:
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
     """A rotated layer may have a norm without weights on each query and key head."""
-    fields: dict[str, Any] = {"chunk": chunk, "positions": "rope" if rotated else "none"}
+    fields: dict[str, Any] = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
     if rotated and config.flag("use_qk_norm"):
-        fields |= {"qk_norm": "head", "qk_norm_scale": False}
+        fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
+    if not rotated and config.flag("attn_temperature_tuning", True):
+        fields |= {"temperature": config.number("attn_scale"), "temperature_length": config.size("floor_scale")}
+    config.ignore("attn_temperature_tuning attn_scale floor_scale")
     return rope_attention(config, **fields)
 
 

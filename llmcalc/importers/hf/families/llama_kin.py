@@ -11,9 +11,9 @@ from ....layers.head import Head
 from ....layers.norm import Norm
 from ..config import Config
 from ..decoder import decoder, period, plain_mlp, windowed
-from ..rules import TOKENS, glu, layer_types, layernorm, rmsnorm, rope_attention, rotary, window
-
-_MULTIPLIERS = "embedding_multiplier logits_scaling residual_multiplier attention_multiplier"
+from ..rope import fixed_base
+from ..rules import TOKENS, glu, layer_types, layernorm, output, rmsnorm, rope_attention, rotary, window
+from .multipliers import by_base, multipliers
 
 
 def arcee(config: Config) -> Architecture:
@@ -43,7 +43,7 @@ def seed_oss(config: Config) -> Architecture:
 
 def helium(config: Config) -> Architecture:
     """Helium: no bias on the output projection, which the class gives d_model inputs whatever the heads are."""
-    attention = rope_attention(config, o_bias=False)
+    attention = rope_attention(config, o_bias=False, rope_interleaved=True)
     if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
         heads = f"{attention.n_heads} heads of {attention.d_head}"
         raise SizeError(f"{heads} do not make the hidden_size {attention.d_model}", where=config.where)
@@ -53,27 +53,32 @@ def helium(config: Config) -> Architecture:
 def ernie4_5(config: Config) -> Architecture:
     """ERNIE 4.5, dense: one switch for all biases."""
     bias = config.flag("use_bias")
-    return decoder(config, attention=rope_attention(config, bias=bias), mlp=glu(config, bias=bias))
+    attention = rope_attention(config, bias=bias, rope_interleaved=True)
+    return decoder(config, attention=attention, mlp=glu(config, bias=bias))
 
 
 def granite(config: Config) -> Architecture:
     """Granite 3: LLaMA with constant multipliers."""
-    config.ignore(_MULTIPLIERS)
-    return decoder(config, mlp=glu(config, bias=config.flag("mlp_bias")))
+    attention = rope_attention(config, scale=config.number("attention_multiplier"))
+    mlp = glu(config, bias=config.flag("mlp_bias"))
+    return decoder(config, attention=attention, mlp=mlp, **multipliers(config))
 
 
 def granite_swa(config: Config) -> Architecture:
     """Granite with windows in three of four layers, and sinks."""
-    config.ignore(f"{_MULTIPLIERS} layer_rope_theta")
-    attention, order = windowed(config, period(config, 4, first=0), window(config), sinks=True)
-    return decoder(config, attention=attention, order=order, mlp=glu(config, bias=config.flag("mlp_bias")))
+    types = layer_types(config, config.size("num_hidden_layers"), period(config, 4, first=0))
+    attention, order = by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
+    mlp = glu(config, bias=config.flag("mlp_bias"))
+    return decoder(config, attention=attention, order=order, mlp=mlp, **multipliers(config))
 
 
 def hyperclovax(config: Config) -> Architecture:
     """HyperCLOVA X: Granite's multipliers, and a norm on what a sub-layer gives."""
-    config.ignore(_MULTIPLIERS)
     place = "sandwich" if config.flag("use_post_norm", True) else "pre"
-    return decoder(config, place=place, mlp=glu(config, bias=config.flag("mlp_bias")))
+    scaled = multipliers(config)
+    scaled["head"] = output(config, input_scale=config.number("logits_scaling"))  # which multiplies here
+    attention = rope_attention(config, scale=config.number("attention_multiplier"))
+    return decoder(config, attention=attention, place=place, mlp=glu(config, bias=config.flag("mlp_bias")), **scaled)
 
 
 def smollm3(config: Config) -> Architecture:
@@ -110,7 +115,7 @@ def cwm(config: Config) -> Architecture:
 def hunyuan(config: Config) -> Architecture:
     """Hunyuan, dense: a norm on each query and key head."""
     config.ignore("eod_token_id")
-    return decoder(config, attention=rope_attention(config, qk_norm="head"))
+    return decoder(config, attention=rope_attention(config, qk_norm="head", qk_norm_late=True, **fixed_base(config)))
 
 
 def apertus(config: Config) -> Architecture:
@@ -124,7 +129,7 @@ def nanochat(config: Config) -> Architecture:
     norm = Norm(width, "rmsnorm", scale=False, eps=config.number("rms_norm_eps") or 1e-6)
     share = TOKENS if config.flag("tie_word_embeddings") else None
     head = Head(vocab, width, share=share, softcap=config.number("final_logit_softcapping"))
-    attention = rope_attention(config, qk_norm="head", qk_norm_scale=False)
+    attention = rope_attention(config, qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope_reversed=True)
     inputs = (Named("table_norm", norm),)
     return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config), head=head, inputs=inputs)
 
@@ -132,7 +137,8 @@ def nanochat(config: Config) -> Architecture:
 def bitnet(config: Config) -> Architecture:
     """BitNet b1.58: norms before the last matrix of attention and feed-forward layer."""
     attention = rope_attention(config, o_norm=True)
-    return decoder(config, attention=attention, mlp=replace(glu(config), inner_norm=True))
+    eps = config.number("rms_norm_eps") or 1e-6
+    return decoder(config, attention=attention, mlp=replace(glu(config), inner_norm=True, inner_norm_eps=eps))
 
 
 def vaultgemma(config: Config) -> Architecture:
@@ -144,5 +150,5 @@ def vaultgemma(config: Config) -> Architecture:
     attention, order = windowed(config, period(config, 2, first=1), window(config), **fields)
     share = TOKENS if config.flag("tie_word_embeddings", True) else None
     head = Head(vocab, width, share=share, softcap=config.number("final_logit_softcapping"))
-    mlp = glu(config, activation="hidden_activation")
-    return decoder(config, norm=norm, attention=attention, order=order, mlp=mlp, head=head)
+    mlp, root = glu(config, activation="hidden_activation"), width**0.5
+    return decoder(config, norm=norm, attention=attention, order=order, mlp=mlp, head=head, embedding_scale=root)

@@ -64,6 +64,7 @@ def mra(config: Config) -> Architecture:
     """MRA [zeng2022]: its approximation of attention from coarse to fine is not modelled; all pairs are counted."""
     config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
     attention = bert_attention(config)
+    config.not_run("its multi-resolution approximation of attention is not modelled")
     note = "attention is counted over all pairs: its multi-resolution approximation is not modelled"
     return replace(_unpooled(config, encoder(config, attention=attention, offset=OFFSET)), notes=(note,))
 

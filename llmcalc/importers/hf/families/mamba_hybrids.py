@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import DescriptionError, SizeError
+from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
+from ....layers.attention import Attention
 from ....layers.mamba2 import Mamba2
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ..config import Config
-from ..rules import causal_lm, glu, layer_types, mixed, repeated, rmsnorm, rope_attention, rotary, sublayer
+from ..rules import causal_lm, glu, layer_types, mixed, output, repeated, rmsnorm, rope_attention, rotary
+from .multipliers import multipliers
+from .ssm import time_step_limits
 
 
 def bamba(config: Config) -> Architecture:
@@ -30,7 +36,7 @@ def granitemoehybrid(config: Config) -> Architecture:
     """Granite 4: Mamba-2 layers and few of attention, experts beside a shared layer, or that layer alone."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
-    config.ignore("embedding_multiplier logits_scaling residual_multiplier")
+    scaled = multipliers(config)
     if config.word("normalization_function", "rmsnorm") != "rmsnorm":
         raise DescriptionError("normalization_function is not rmsnorm", where=config.where)
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
@@ -39,9 +45,9 @@ def granitemoehybrid(config: Config) -> Architecture:
         "linear_attention": _mamba2(config, config.size("mamba_expand") * width),
     }
     order = layer_types(config, layers, ["linear_attention"] * layers)
-    return causal_lm(
-        config, mixed(norm, mixers, {"feed": _shared_or_sparse(config)}, ((kind, "feed") for kind in order)), norm
-    )
+    feeds = {"feed": _shared_or_sparse(config)}
+    runs = mixed(norm, mixers, feeds, ((kind, "feed") for kind in order), scale=scaled.pop("scale"))
+    return causal_lm(config, runs, norm, **scaled)
 
 
 def _shared_or_sparse(config: Config) -> Layer:
@@ -52,32 +58,60 @@ def _shared_or_sparse(config: Config) -> Layer:
     if not n_experts:
         return Mlp(width, shared, config.activation(), gated=True)
     top_k, d_ff = config.size("num_experts_per_tok"), config.size("intermediate_size")
-    return Moe(width, d_ff, n_experts, top_k, config.activation(), d_ff_shared=shared)
-
-
-_MULTIPLIERS = (
-    "attention_in_multiplier attention_out_multiplier embedding_multiplier key_multiplier lm_head_multiplier "
-    "mlp_multipliers ssm_in_multiplier ssm_multipliers ssm_out_multiplier mamba_norm_before_gate"
-)
+    return Moe(width, d_ff, n_experts, top_k, config.activation(), renormalise=True, d_ff_shared=shared)
 
 
 def falcon_h1(config: Config) -> Architecture:
     """Falcon-H1 [zuo2025]: attention and Mamba-2 side by side in every layer; their outputs are added."""
     width = config.size("hidden_size")
     norm = rmsnorm(config, width)
-    config.ignore(_MULTIPLIERS)
     inner = config.optional_size("mamba_d_ssm") or config.size("mamba_expand") * width
     config.get("mamba_expand")
-    mamba = _mamba2(config, inner, out_bias=config.flag("projectors_bias"), norm=config.flag("mamba_rms_norm"))
-    mixers = (Branch("mamba", mamba), Branch("attention", rope_attention(config)))
-    mlp = sublayer("mlp", glu(config, bias=config.flag("mlp_bias")), pre=norm)
-    block = Block("block", (Sublayer("mixer", mixers, norm), mlp))
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+    late = not config.flag("mamba_norm_before_gate", True)
+    fields: dict[str, Any] = {"out_bias": config.flag("projectors_bias"), "norm": config.flag("mamba_rms_norm")}
+    mamba = _mamba2(config, inner, **fields, gate_first=late or not fields["norm"], **_ssm_scales(config))
+    mixers = (Branch("mamba", mamba), Branch("attention", _scaled_attention(config)))
+    gate, down = _numbers(config, "mlp_multipliers", 2)
+    mlp = replace(glu(config, bias=config.flag("mlp_bias")), gate_scale=gate, out_scale=down)
+    block = Block("block", (Sublayer("mixer", mixers, norm), Sublayer("mlp", (Branch("mlp", mlp),), norm)))
+    head = output(config, input_scale=config.number("lm_head_multiplier", 1.0))
+    runs = repeated(block, config.size("num_hidden_layers"))
+    scale = config.number("embedding_multiplier", 1.0) or 1.0
+    return causal_lm(config, runs, norm, head=head, embedding_scale=scale)
 
 
-def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool = True) -> Mamba2:
+def _scaled_attention(config: Config) -> Attention:
+    """Attention with factors on what it takes, on its keys and on what it gives."""
+    plain = rope_attention(config)
+    scale = (config.number("key_multiplier", 1.0) or 1.0) * float(plain.d_head or 1) ** -0.5
+    around: dict[str, Any] = {
+        "in_scale": config.number("attention_in_multiplier", 1.0),
+        "out_scale": config.number("attention_out_multiplier", 1.0),
+    }
+    return replace(plain, scale=scale, **around)
+
+
+def _ssm_scales(config: Config) -> dict[str, Any]:
+    """The factors of a Mamba-2 layer: on its input, on each of its five projections, and on its output."""
+    names = ("z_scale", "x_scale", "B_scale", "C_scale", "dt_scale")
+    found = dict(zip(names, _numbers(config, "ssm_multipliers", len(names)), strict=True))
+    for name, key in (("in_scale", "ssm_in_multiplier"), ("out_scale", "ssm_out_multiplier")):
+        found[name] = config.number(key, 1.0) or 1.0
+    return found
+
+
+def _numbers(config: Config, key: str, count: int) -> list[float]:
+    """A list of so many numbers; nothing stands for ones."""
+    given = config.get(key) or [1.0] * count
+    if not isinstance(given, list) or len(given) != count:
+        raise DescriptionError(f"{key} is {shown(given)}; it is a list of {count} numbers", where=config.where)
+    return [config.finite(value, key) for value in given]
+
+
+def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool = True, **changes: Any) -> Mamba2:
     """The Mamba-2 layer in these configs' keys; the width of a head is ``auto`` or must agree with the inner width."""
     heads = config.size("mamba_n_heads")
+    config.only_silu()
     if inner % heads:
         raise SizeError(f"mamba_n_heads ({heads}) does not divide the inner width {inner}", where=config.where)
     head = inner // heads if config.get("mamba_d_head") == "auto" else config.size("mamba_d_head")
@@ -96,5 +130,8 @@ def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool
         bias=config.flag("mamba_proj_bias"),
         conv_bias=config.flag("mamba_conv_bias"),
         norm=norm,
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
         out_bias=out_bias,
+        **changes,
+        **time_step_limits(config),
     )

@@ -10,7 +10,8 @@ from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import causal_lm, experts, layer_types, mixed, rmsnorm, rope_attention
+from ..rules import causal_lm, experts, layer_types, mixed, rmsnorm, rope_attention, rotary
+from .moe import SWIGLU_ALPHA
 
 UP_OFFSET = 1.0
 _FLAT = {
@@ -42,7 +43,8 @@ def minimax_m3(config: Config) -> Architecture:
     )
     dense = Mlp(width, config.size("dense_intermediate_size"), "quick_gelu", gated=True)
     feeds: dict[str, Layer] = {"sparse": routed, "dense": replace(dense, clamp=clamp, up_offset=UP_OFFSET)}
-    fields: dict[str, Any] = {"bias": False, "qk_norm": "head", "rotary_dim": config.optional_size("rotary_dim")}
+    fields: dict[str, Any] = {"bias": False, "rotary_dim": _rotated(config)}
+    fields |= {"qk_norm": "head", "qk_norm_unit_offset": True}
     full = rope_attention(config, **fields)
     block = sparse("index_block_size")
     chosen = replace(
@@ -61,9 +63,18 @@ def minimax_m3(config: Config) -> Architecture:
     return causal_lm(config, mixed(norm, mixers, feeds, order), norm)
 
 
+def _rotated(config: Config) -> int:
+    """The rotated width of a head, by its share alone: the class has ``rotary_dim``, but does not read it."""
+    found, written = rotary(config), config.optional_size("rotary_dim")
+    if written not in (None, found):
+        config.not_run(f"rotary_dim is {written}, but the class rotates {found} numbers of a head")
+    return found
+
+
 def _known(config: Config) -> None:
     """Keys that the class derives or has so in any case."""
-    config.ignore("hidden_act swiglu_alpha index_local_blocks first_k_dense_replace n_shared_experts use_gemma_norm")
+    config.only_counted("swiglu_alpha", SWIGLU_ALPHA)
+    config.ignore("hidden_act index_local_blocks first_k_dense_replace n_shared_experts use_gemma_norm")
     config.ignore("moe_intermediate_size num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
     config.ignore("use_routing_bias partial_rotary_factor")
     if config.flag("attention_output_gate"):

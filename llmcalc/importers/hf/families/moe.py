@@ -6,6 +6,7 @@ from ....core.architecture import Architecture, Block
 from ....layers.head import Head
 from ....layers.moe import Moe
 from ..config import Config
+from ..rope import fixed_base
 from ..rules import (
     TOKENS,
     causal_lm,
@@ -96,10 +97,13 @@ def phimoe(config: Config) -> Architecture:
     """Phi-3.5-MoE: LayerNorm, biases on request, a head with a bias on request."""
     width = config.size("hidden_size")
     norm = layernorm(config, width, "rms_norm_eps")
-    config.ignore("input_jitter_noise")
+    config.ignore("input_jitter_noise")  # of training
     attention = rope_attention(config, window=window(config))
     # the class's sampler takes two experts whatever the config says
-    feed = experts(config, "num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER)
+    tolerance = config.number("router_jitter_noise", 0.0)
+    feed = experts(config, "num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER, mixer_tolerance=tolerance)
+    if feed.top_k != SPARSE_MIXER:
+        config.not_run(f"num_experts_per_tok is {feed.top_k}, where the class takes {SPARSE_MIXER}")
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
@@ -125,7 +129,7 @@ def flex_olmo(config: Config) -> Architecture:
 def hunyuan_v1_moe(config: Config) -> Architecture:
     """Hunyuan-Large and A13B: one shared expert of the routed ones' width, a norm on each query and key head."""
     norm, width = rmsnorm(config, config.size("hidden_size")), config.size("intermediate_size")
-    attention = rope_attention(config, qk_norm="head")
+    attention = rope_attention(config, qk_norm="head", qk_norm_late=True, **fixed_base(config))
     feed = experts(config, width="intermediate_size", d_ff_shared=width)
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
     return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
@@ -139,11 +143,15 @@ def sparse_layers(config: Config, layers: int) -> set[int]:
     return {index for index in range(layers) if (index + 1) % step == 0 and index not in dense}
 
 
+SWIGLU_ALPHA = 1.702  # of x · sigmoid(α x), as the quick form of gelu has it
+
+
 def gpt_oss(config: Config) -> Architecture:
     """gpt-oss: sinks, biases everywhere, clamped SwiGLU, alternating windows."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
-    config.ignore("hidden_act swiglu_alpha experts_per_token initial_context_length")
+    config.ignore("hidden_act experts_per_token initial_context_length")
+    config.only_counted("swiglu_alpha", SWIGLU_ALPHA)
     feed = Moe(
         width,
         config.size("intermediate_size"),

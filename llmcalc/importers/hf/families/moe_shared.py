@@ -57,6 +57,7 @@ def ernie4_5_moe(config: Config) -> Architecture:
     layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
     width = config.size("moe_intermediate_size") * config.count("moe_num_shared_experts")
     routed = experts(config, correction_bias="parameter", d_ff_shared=width or None, shared_bias=bias)
+    config.ignore("moe_norm_min")  # under the sum of the chosen shares, which never comes near it
     feeds = {"dense": glu(config, bias=bias), "sparse": routed}
     first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
     if type(last) is not int:
@@ -65,7 +66,7 @@ def ernie4_5_moe(config: Config) -> Architecture:
     kinds = ["sparse" if first <= index <= end and (index + 1) % period == 0 else "dense" for index in range(layers)]
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, bias=bias)
-    mixers = {"full_attention": rope_attention(config, bias=bias)}
+    mixers = {"full_attention": rope_attention(config, bias=bias, rope_interleaved=True)}
     return _lm(config, mixers, feeds, ["full_attention"] * layers, kinds, head)
 
 
@@ -74,6 +75,8 @@ def aria(config: Config) -> Architecture:
     width, top_k = config.size("intermediate_size"), config.size("moe_topk")
     shared = width * config.count("moe_num_shared_experts")
     fields: dict[str, Any] = {"d_ff_shared": shared or None, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
+    fields["renormalise"] = True
+    config.only_silu()  # which the routed experts keep to
     feeds = {"sparse": experts(config, "moe_num_experts", "intermediate_size", **fields)}
     layers, mixers = config.size("num_hidden_layers"), {"full_attention": rope_attention(config)}
     return _lm(config, mixers, feeds, ["full_attention"] * layers, ["sparse"] * layers)
@@ -82,9 +85,10 @@ def aria(config: Config) -> Architecture:
 def hy_v3(config: Config) -> Architecture:
     """Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
     layers, bias = config.size("num_hidden_layers"), config.flag("mlp_bias")
-    config.ignore("router_scaling_factor enable_moe_fp32_combine")
+    config.ignore("enable_moe_fp32_combine")
+    scale = config.number("router_scaling_factor", 1.0)
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    routed = experts(config, d_ff_shared=shared or None, shared_bias=bias, **SIGMOID)
+    routed = experts(config, d_ff_shared=shared or None, shared_bias=bias, routed_scale=scale, **SIGMOID)
     feeds = {"dense": glu(config, bias=bias), "sparse": routed}
     mixers = {"full_attention": rope_attention(config, qk_norm="head")}
     return _lm(config, mixers, feeds, ["full_attention"] * layers, feed_types(config, layers, 1))
@@ -122,16 +126,22 @@ def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]
 def mimo_v2_flash(config: Config) -> Architecture:
     """MiMo-V2-Flash: values narrower than keys; layers with a window have sinks and twice the key/value heads."""
     layers, pairs = config.size("num_hidden_layers"), config.size("num_key_value_heads")
-    config.ignore("attention_value_scale first_k_dense_replace n_shared_experts use_qk_norm")
+    config.ignore("first_k_dense_replace n_shared_experts use_qk_norm")
+    factor = config.number("attention_value_scale", 1.0)
     config.ignore("attention_chunk_size layernorm_epsilon add_swa_attention_sink_bias add_full_attention_sink_bias")
-    fields: dict[str, Any] = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "rotary_dim": rotary(config)}
+    fields: dict[str, Any] = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "value_scale": factor}
+    turned = {kind: rotary(config, 0.334, kind) for kind in ("full_attention", "sliding_attention")}
     span = window(config)
     beyond = config.optional_size("sliding_window_size")  # as published: tokens behind the query
     _as_in_class(config, pairs)
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, **fields),
+        "full_attention": rope_attention(
+            config, layer_type="full_attention", rotary_dim=turned["full_attention"], **fields
+        ),
         "sliding_attention": rope_attention(
             config,
+            layer_type="sliding_attention",
+            rotary_dim=turned["sliding_attention"],
             n_kv_heads=2 * pairs,
             sinks=True,
             window=beyond + 1 if beyond else span,
@@ -171,17 +181,29 @@ def _as_in_class(config: Config, pairs: int) -> None:
 def laguna(config: Config) -> Architecture:
     """Laguna: a soft-plus gate on the output of each head, heads by layer, a correction bias that is a parameter."""
     layers, gating = config.size("num_hidden_layers"), config.get("gating", True)
-    config.ignore("moe_routed_scaling_factor moe_apply_router_weight_on_input moe_router_logit_softcapping")
+    scaled: dict[str, Any] = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
+    scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
+    config.only_counted("moe_apply_router_weight_on_input", False)
     gate: dict[str, Any] = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
     gate |= {"gate_per_head": gating is True or gating == "per-head"}
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    routed = experts(config, d_ff_shared=shared, router="sigmoid", correction_bias="parameter")
+    routed = experts(
+        config, d_ff_shared=shared, router="sigmoid", correction_bias="parameter", renormalise=True, **scaled
+    )
     feeds = {"dense": glu(config), "sparse": routed}
     counts = config.indices("num_attention_heads_per_layer") or [config.size("num_attention_heads")] * layers
     types = layer_types(config, layers, ["full_attention"] * layers)
     spans = {"full_attention": None, "sliding_attention": window(config)}
     mixers = {
-        f"{kind}_{heads}": rope_attention(config, n_heads=heads, window=spans[kind], qk_norm="head", **gate)
+        f"{kind}_{heads}": rope_attention(
+            config,
+            layer_type=kind,
+            n_heads=heads,
+            window=spans[kind],
+            qk_norm="head",
+            rotary_dim=rotary(config, 1.0, kind),
+            **gate,
+        )
         for kind, heads in dict.fromkeys(zip(types, counts, strict=True))
         if kind in spans
     }
@@ -192,14 +214,15 @@ def laguna(config: Config) -> Architecture:
 def afmoe(config: Config) -> Architecture:
     """Trinity: norms around every sub-layer, gated attention, rotary positions in layers with a window alone."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
-    config.ignore("route_scale mup_enabled")
+    scaled: dict[str, Any] = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
+    root = config.size("hidden_size") ** 0.5 if config.flag("mup_enabled") else 1.0
     gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
     mixers = {
         "full_attention": rope_attention(config, positions="none", **gate),
         "sliding_attention": rope_attention(config, window=window(config), **gate),
     }
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    routed = experts(config, d_ff_shared=shared or None, router="sigmoid", correction_bias="parameter")
+    routed = experts(config, d_ff_shared=shared or None, router="sigmoid", correction_bias="parameter", **scaled)
     pattern = every(config, "global_attn_every_n_layers", layers, "full_attention", "sliding_attention", 4)
     types, dense = layer_types(config, layers, pattern), config.count("num_dense_layers", 1)
     feeds: dict[bool, Layer] = {True: routed, False: glu(config)}
@@ -214,7 +237,8 @@ def afmoe(config: Config) -> Architecture:
         for kind in mixers
         for sparse in feeds
     }
-    return causal_lm(config, grouped(kinds[kind, index >= dense] for index, kind in enumerate(types)), norm)
+    runs = grouped(kinds[kind, index >= dense] for index, kind in enumerate(types))
+    return causal_lm(config, runs, norm, embedding_scale=root)
 
 
 def _lm(

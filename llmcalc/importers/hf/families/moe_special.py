@@ -15,6 +15,7 @@ from ....layers.moe import Moe
 from ....layers.norm import Norm
 from ....layers.routed_attention import RoutedAttention
 from ..config import Config
+from ..rope import rope_fields
 from ..rules import (
     TOKENS,
     causal_lm,
@@ -27,6 +28,7 @@ from ..rules import (
     layernorm,
     local_global,
     mixed,
+    output,
     prenorm_block,
     repeated,
     rmsnorm,
@@ -54,8 +56,11 @@ def jetmoe(config: Config) -> Architecture:
     )
     act = config.activation("activation_function")
     feed = Moe(width, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
-    norm = rmsnorm(config, width)
-    return causal_lm(config, repeated(prenorm_block("block", norm, attention=attention, mlp=feed), layers), norm)
+    if rope_fields(config):
+        config.not_run("its rotary positions are scaled")
+    inner = Norm(width, "rmsnorm", eps=1e-6)  # whatever the config says
+    block = prenorm_block("block", inner, attention=attention, mlp=feed)
+    return causal_lm(config, repeated(block, layers), rmsnorm(config, width))
 
 
 def minimax(config: Config) -> Architecture:
@@ -81,6 +86,7 @@ def longcat_flash(config: Config) -> Architecture:
     """LongCat-Flash: two latent attentions and two dense layers a block, experts beside the first of these."""
     layers, norm = config.size("num_layers"), rmsnorm(config, config.size("hidden_size"))
     config.ignore("num_hidden_layers")  # twice num_layers
+    config.not_run("the experts' result joins the stream two sub-layers later, and latents are scaled")
     zero = config.count("zero_expert_num")
     routed = experts(
         config,
@@ -110,27 +116,39 @@ def cohere2_moe(config: Config) -> Architecture:
     norm: Norm = layernorm(config, width, "layer_norm_eps", bias=False)
     if config.number("rms_norm_eps") is not None:
         norm = rmsnorm(config, width)
-    config.ignore("logit_scale prefix_dense_sliding_window_pattern shared_expert_combination_strategy")
     dense, limit = config.count("first_k_dense_replace"), window(config)
-    mixers = local_global(config, limit)
+    prefix, rest = config.size("prefix_dense_sliding_window_pattern", 1), config.size("sliding_window_pattern", 4)
+    turned: dict[str, Any] = {"rope_interleaved": True}
+    mixers: dict[tuple[str, str], Layer] = {
+        ("full_attention", feed): rope_attention(
+            config, positions="rope" if feed == "dense" and prefix == 1 else "none", **turned
+        )
+        for feed in ("dense", "sparse")
+    }
+    mixers |= {
+        ("sliding_attention", feed): rope_attention(config, window=limit, **turned) for feed in ("dense", "sparse")
+    }
     shared = config.count("num_shared_experts") * config.size("intermediate_size")
     scoring = config.word("expert_selection_fn", "softmax")
-    routed = experts(config, width="intermediate_size", d_ff_shared=shared or None, router=scoring)
+    weighed: dict[str, Any] = {"renormalise": True} if scoring == "softmax" else {}
+    if shared and config.word("shared_expert_combination_strategy", "average") == "average":
+        weighed |= {"routed_scale": 1 / 2, "shared_scale": 1 / 2}
+    config.ignore("shared_expert_combination_strategy")
+    routed = experts(config, width="intermediate_size", d_ff_shared=shared or None, router=scoring, **weighed)
     key = "prefix_dense_intermediate_size" if config.get("prefix_dense_intermediate_size") else "intermediate_size"
     feeds: dict[str, Layer] = {"dense": glu(config, key=key), "sparse": routed}
-    prefix, rest = config.size("prefix_dense_sliding_window_pattern", 1), config.size("sliding_window_pattern", 4)
     periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(layers - dense)]
     pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index, period in periods]
     kinds = zip(layer_types(config, layers, pattern), feed_types(config, layers, dense), strict=True)
     blocks = {
         (kind, feed): Block(
             f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
-            (Sublayer("parallel", (Branch("attention", mixers[kind]), Branch("mlp", feeds[feed])), pre=norm),),
+            (Sublayer("parallel", (Branch("attention", mixers[kind, feed]), Branch("mlp", feeds[feed])), pre=norm),),
         )
-        for kind in mixers
-        for feed in feeds
+        for kind, feed in mixers
     }
-    return causal_lm(config, grouped(blocks[kind] for kind in kinds), norm)
+    head = output(config, input_scale=config.number("logit_scale", 1.0))
+    return causal_lm(config, grouped(blocks[kind] for kind in kinds), norm, head=head)
 
 
 def dbrx(config: Config) -> Architecture:
@@ -139,7 +157,10 @@ def dbrx(config: Config) -> Architecture:
     attend, feed = _nested(config, "attn_config"), _nested(config, "ffn_config")
     config.ignore("num_key_value_heads tie_word_embeddings")  # the class refuses to tie
     attend.ignore("attn_pdrop rope_theta is_encoder_decoder")
-    feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps moe_normalize_expert_weights")
+    feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps")
+    power = feed.number("moe_normalize_expert_weights", 1.0)
+    if power not in (None, 1.0):
+        config.not_run(f"moe_normalize_expert_weights is {power}: shares are divided by another norm than their sum")
     attention = Attention(
         width,
         heads,
@@ -147,7 +168,8 @@ def dbrx(config: Config) -> Architecture:
         divided(config, width, heads),
         clip=attend.number("clip_qkv"),
         positions="rope",
-        rope_theta=attend.number("rope_theta") or config.rope_theta(),
+        **rope_fields(config),
+        rope_theta=config.rope_theta(default=attend.number("rope_theta") or 10000.0),
     )
     act = feed.get("ffn_act_fn") or {"name": "silu"}
     if not isinstance(act, dict) or set(act) != {"name"}:
@@ -173,6 +195,7 @@ def beam(config: Config) -> Architecture:
     """Beam: norms around every sub-layer, a gate on each value with a bias a head, a soft cap on the logits."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
+    config.not_run("the stream and what is added to it are weighed by depth, and queries by their position")
     mixers = local_global(config, window(config), **gate)
     pattern = [
         "full_attention" if index == layers - 1 or (index + 1) % 6 == 0 else "sliding_attention"

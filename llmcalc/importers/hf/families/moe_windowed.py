@@ -35,7 +35,9 @@ def flint(config: Config) -> Architecture:
     kinds["full_attention"] = rope_attention(config, qk_norm="head", sinks=True, positions="none")
     feeds: dict[str, Layer] = {
         "sparse": experts(
-            config, d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
+            config,
+            router="sigmoid",
+            d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True),
         ),
         "dense": glu(config),
     }

@@ -117,7 +117,7 @@ def kimi_tower(config: Config, d_text: int, merger: int | None = None) -> Stack:
     config.ignore(
         "init_pos_emb_time pos_emb_time pos_emb_type video_attn_type merge_type mm_projector_type projector_hidden_act"
     )
-    config.ignore("projector_ln_eps mm_hidden_size text_hidden_size _attn_implementation")
+    config.ignore("projector_ln_eps projection_layer_norm_eps mm_hidden_size text_hidden_size _attn_implementation")
     norm = Norm(width, "layernorm", bias=True)
     block = _vision_block(
         config, norm, config.size(f"{prefix}num_attention_heads"), config.size(f"{prefix}intermediate_size")

@@ -12,7 +12,8 @@ from ....layers.norm import Norm
 from ..config import Config
 from ..decoder import decoder, plain_mlp
 from ..irrelevant import IRRELEVANT
-from ..rules import divided, layernorm, rotary
+from ..rope import rope_fields
+from ..rules import divided, layernorm, per_head_norm, rotary
 from .gpt import BIASED
 
 
@@ -28,7 +29,8 @@ def _rotated(config: Config, share: float) -> dict[str, object]:
     """Rotary positions, in the keys of GPT-NeoX or in today's."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
-    return {"positions": "rope", "rotary_dim": rotary(config, share), "rope_theta": theta}
+    placed = {"positions": "rope", "rotary_dim": rotary(config, share), "rope_theta": theta}
+    return {**placed, **rope_fields(config)}
 
 
 def gpt_neox(config: Config) -> Architecture:
@@ -53,8 +55,7 @@ def gpt_neox_japanese(config: Config) -> Architecture:
 
 def persimmon(config: Config) -> Architecture:
     """Persimmon: a LayerNorm on each query and key head, squared ReLU."""
-    norms = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}
-    chosen = norms if config.flag("qk_layernorm", True) else {}
+    chosen = per_head_norm(config, "head", bias=True) if config.flag("qk_layernorm", True) else {}
     attention = _attention(config, bias=True, **_rotated(config, 0.5), **chosen)
     norm = layernorm(config, config.size("hidden_size"))
     return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=True))
@@ -63,7 +64,8 @@ def persimmon(config: Config) -> Architecture:
 def bloom(config: Config) -> Architecture:
     """BLOOM [scao2022]: ALiBi, a norm behind the token table."""
     config.older("n_embed", "hidden_size")
-    config.ignore("slow_but_exact apply_residual_connection_post_layernorm")
+    config.ignore("slow_but_exact")
+    config.only_counted("apply_residual_connection_post_layernorm", False)
     width = config.size("hidden_size")
     norm = layernorm(config, width, "layer_norm_epsilon")
     attention = _attention(config, bias=True, positions="alibi")
@@ -83,7 +85,8 @@ def falcon(config: Config) -> Architecture:
     fields: dict[str, object] = {"n_kv_heads": asked if grouped else 1 if multi_query else heads}
     if grouped:
         fields["implemented_cache"] = "query_heads"
-    fields |= {"positions": "alibi"} if config.flag("alibi") else _rotated(config, 1.0)
+    placed = {"positions": "alibi", "alibi_scale": divided(config, width, heads) ** -0.5}
+    fields |= placed if config.flag("alibi") else _rotated(config, 1.0)
     activation = config.activation_named(config.word("activation"), "activation")
     mlp = Mlp(width, config.optional_size("ffn_hidden_size") or 4 * width, activation, bias=bias)
     norm = layernorm(config, width, "layer_norm_epsilon")

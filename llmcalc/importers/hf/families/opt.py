@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
 from ....layers.attention import Attention
@@ -12,7 +13,7 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..config import Config
 from ..decoder import decoder
-from ..rules import TOKENS, causal_lm, layernorm, repeated, sublayer
+from ..rules import TOKENS, causal_lm, plain_layernorm, repeated, sublayer
 from .gpt import BIASED
 
 _OFFSET = 2  # rows before the first position
@@ -22,7 +23,7 @@ def opt(config: Config) -> Architecture:
     """OPT [zhang2022]; the 350M model is post-norm, and its token table narrower than the model."""
     width, biased = config.size("hidden_size"), config.flag("enable_bias", True)
     affine, before = config.flag("layer_norm_elementwise_affine", True), config.flag("do_layer_norm_before", True)
-    norm = replace(layernorm(config, width), scale=affine, bias=affine)
+    norm = replace(plain_layernorm(width), scale=affine, bias=affine)
     without_final = config.flag("_remove_final_layer_norm")
     d_ff, activation = config.size("ffn_dim"), config.activation("activation_function")
     found = decoder(
@@ -57,7 +58,8 @@ def biogpt(config: Config) -> Architecture:
     width = config.size("hidden_size")
     return decoder(
         config,
-        norm=layernorm(config, width),
+        norm=plain_layernorm(width),
+        embedding_scale=width**0.5 if config.flag("scale_embedding", True) else 1.0,
         attention=Attention(width, config.size("num_attention_heads"), **BIASED),
         mlp=Mlp(width, config.size("intermediate_size"), config.activation(), bias=True),
         inputs=(_positions(config, width),),
@@ -67,18 +69,21 @@ def biogpt(config: Config) -> Architecture:
 def xglm(config: Config) -> Architecture:
     """XGLM [lin2021]: sinusoidal positions; with cross-attention where the config asks for it, never run."""
     width, heads = config.size("d_model"), config.size("attention_heads")
-    norm = layernorm(config, width)
+    norm = plain_layernorm(width)
     parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]
     if config.flag("add_cross_attention"):
         cross = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
         parts.append(sublayer("cross_attention", cross, pre=norm))
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     parts.append(sublayer("mlp", mlp, pre=norm))
-    inputs = (_positions(config, width, learned=False),)
+    if (padding := config.get("pad_token_id")) not in (None, 0, 1):
+        config.not_run(f"pad_token_id is {padding}, so that the position of this row is 0")
+    inputs = (_positions(config, width, learned=False, sinusoids="fairseq"),)
     runs = repeated(Block("block", tuple(parts)), config.size("num_layers"))
-    return causal_lm(config, runs, norm, inputs=inputs)
+    scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
+    return causal_lm(config, runs, norm, inputs=inputs, embedding_scale=scale)
 
 
-def _positions(config: Config, width: int, learned: bool = True) -> Named:
+def _positions(config: Config, width: int, **fields: Any) -> Named:
     rows = config.size("max_position_embeddings") + _OFFSET
-    return Named("position", Embedding(rows, width, table="position", offset=_OFFSET, learned=learned))
+    return Named("position", Embedding(rows, width, table="position", offset=_OFFSET, **fields))

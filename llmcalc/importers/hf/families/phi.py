@@ -6,15 +6,14 @@ from ....core.architecture import Architecture
 from ....layers.head import Head
 from ..config import Config
 from ..decoder import decoder, plain_mlp
-from ..rules import TOKENS, layernorm, rope_attention, rotary, window
+from ..rules import TOKENS, layernorm, per_head_norm, rope_attention, rotary, window
 
 
 def phi(config: Config) -> Architecture:
     """Phi-1 to Phi-2: attention and MLP side by side behind one norm, biases everywhere."""
     width = config.size("hidden_size")
-    norms = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}
-    chosen = norms if config.flag("qk_layernorm") else {}
-    attention = rope_attention(config, bias=True, rotary_dim=rotary(config, 0.5), **chosen)  # type: ignore[arg-type]
+    chosen = per_head_norm(config, "head", bias=True) if config.flag("qk_layernorm") else {}
+    attention = rope_attention(config, bias=True, rotary_dim=rotary(config, 0.5), **chosen)
     share = TOKENS if config.flag("tie_word_embeddings") else None
     head = Head(config.size("vocab_size"), width, share=share, bias=True)
     mlp = plain_mlp(config, bias=True)
@@ -37,7 +36,7 @@ def starcoder2(config: Config) -> Architecture:
 
 def stablelm(config: Config) -> Architecture:
     """StableLM 2: LayerNorm, a quarter of each head rotated, a norm of its own for each head."""
-    norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm"} if config.flag("qk_layernorm") else {}
+    norms = per_head_norm(config) if config.flag("qk_layernorm") else {}
     attention = rope_attention(
         config, bias=config.flag("use_qkv_bias"), o_bias=False, rotary_dim=rotary(config, 0.25), **norms
     )

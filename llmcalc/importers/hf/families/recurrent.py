@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from struct import pack, unpack
 
 from ....core.architecture import Architecture
 from ....core.errors import DescriptionError, shown
@@ -44,7 +45,14 @@ def recurrent_gemma(config: Config) -> Architecture:
         raise DescriptionError("block_types is empty", where=config.where)
     runs = mixed(norm, mixers, {"dense": mlp}, ((cycle[index % len(cycle)], "dense") for index in range(layers)))
     head = Head(config.size("vocab_size"), width, share, softcap=config.number("logits_soft_cap"))
-    return causal_lm(config, runs, norm, head=head)
+    return causal_lm(config, runs, norm, head=head, embedding_scale=_bfloat16(width**0.5))
+
+
+def _bfloat16(value: float) -> float:
+    """A number as bfloat16 holds it, in which the class keeps this factor: the upper half of fp32, rounded to even."""
+    bits: int = unpack("<I", pack("<f", value))[0]
+    bits += 0x7FFF + (bits >> 16 & 1)
+    return float(unpack("<f", pack("<I", bits & 0xFFFF0000))[0])
 
 
 _KERNELS = (

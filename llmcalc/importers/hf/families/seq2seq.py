@@ -27,8 +27,9 @@ class Style(NamedTuple):
         pre_norm: norms stand before the sub-layers.
         embedding_norm: a norm on the summed embeddings.
         final_norm: a norm behind the last block.
-        positions: the key of the length of the learned (or frozen) table; nothing where positions are computed.
+        positions: the key of the length of the table of positions.
         offset: rows of that table before the first position.
+        computed: the table is computed, as in fairseq, and skips padding.
         biases: of all attention.
         width, layers, heads: the keys of these sizes.
         buffer_bias: the class keeps a bias on the logits as a buffer.
@@ -40,6 +41,7 @@ class Style(NamedTuple):
     final_norm: bool = False
     positions: str = "max_position_embeddings"
     offset: int = 0
+    computed: bool = False
     biases: dict[str, Any] = BIASED
     width: str = "d_model"
     layers: str = "{side}_layers"
@@ -112,9 +114,7 @@ def stack(
     width = config.size(style.width)
     norm = layernorm(config, width)
     inputs = [_scaled(entry, width) if config.flag("scale_embedding") else entry for entry in tokens]
-    if style.positions:
-        rows = config.size(style.positions) + style.offset
-        inputs.append(Named("position", Embedding(rows, width, table="position", offset=style.offset)))
+    inputs += [Named("position", _positions(config, style, width))] if style.positions else []
     inputs += [Named("norm", norm)] if style.embedding_norm else []
     final = [Named("final_norm", norm)] if style.final_norm else []
     if blocks is None:
@@ -125,11 +125,26 @@ def stack(
     return Stack(side, width, tuple(inputs), grouped(blocks), (*final, *outputs), side)
 
 
+def _positions(config: Config, style: Style, width: int) -> Embedding:
+    if not style.computed:
+        rows = config.size(style.positions) + style.offset
+        return Embedding(rows, width, table="position", offset=style.offset)
+    padding = config.count("pad_token_id", 1)
+    rows = config.size(style.positions) + padding + 1
+    fields: dict[str, Any] = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
+    return Embedding(rows, width, table="position", **fields)
+
+
 def _scaled(entry: Named, width: int) -> Named:
     """A token table whose entries are multiplied by the root of their width."""
     if entry.name not in ("token", "target") or not isinstance(entry.layer, Embedding):
         return entry
     return Named(entry.name, replace(entry.layer, scale=width**0.5))
+
+
+def unscaled(entry: Named) -> Named:
+    """A table whose entries are taken as they are, where a class does not scale them."""
+    return Named(entry.name, replace(entry.layer, scale=1.0)) if isinstance(entry.layer, Embedding) else entry
 
 
 def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> dict[str, Layer]:
@@ -155,8 +170,8 @@ def _blocks(config: Config, style: Style, side: str, mixers: dict[str, Layer]) -
 def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:
     """A block of these sub-layers, with norms where the style has them."""
     norm = layernorm(config, config.size(style.width))
-    place = "pre" if style.pre_norm else "after"
-    return Block(name, tuple(sublayer(key, layer, **{place: norm}) for key, layer in layers.items()))
+    places: dict[str, Any] = {"pre" if style.pre_norm else "after": norm}
+    return Block(name, tuple(sublayer(key, layer, **places) for key, layer in layers.items()))
 
 
 def dense(config: Config, style: Style, side: str, **changes: Any) -> Mlp:

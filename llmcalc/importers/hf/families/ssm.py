@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named
@@ -20,15 +21,15 @@ def mamba(config: Config) -> Architecture:
 
 def falcon_mamba(config: Config) -> Architecture:
     """Falcon Mamba [zuo2024]: norms without weights on Δ, B and C."""
-    config.ignore("use_falcon_mambapy mixer_rms_eps")
-    return _mamba(config, "plain")
+    config.ignore("use_falcon_mambapy")
+    return _mamba(config, "plain", config.number("mixer_rms_eps") or 1e-6)
 
 
-def _mamba(config: Config, bcdt_norm: str) -> Architecture:
+def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architecture:
     width = config.size("hidden_size")
     norm = rmsnorm(config, width, "layer_norm_epsilon")
     rank = config.get("time_step_rank")
-    config.activation()
+    config.only_silu()
     expanded = int((config.number("expand") or 2) * width)
     mixer = Mamba(
         width,
@@ -39,6 +40,7 @@ def _mamba(config: Config, bcdt_norm: str) -> Architecture:
         bias=config.flag("use_bias"),
         conv_bias=config.flag("use_conv_bias"),
         bcdt_norm=bcdt_norm,
+        norm_eps=norm_eps,
     )
     return causal_lm(
         config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
@@ -59,7 +61,8 @@ def mamba2(config: Config) -> Architecture:
     """Mamba-2 [dao2024]."""
     width = config.size("hidden_size")
     norm = rmsnorm(config, width, "layer_norm_epsilon")
-    config.ignore("expand time_step_rank rms_norm hidden_act")
+    config.ignore("expand time_step_rank rms_norm")
+    config.only_silu()
     mixer = Mamba2(
         width,
         config.size("num_heads"),
@@ -89,6 +92,6 @@ def rwkv(config: Config) -> Architecture:
         time_mix=RwkvTimeMix(width, config.optional_size("attention_hidden_size") or width),
         channel_mix=RwkvChannelMix(width, config.optional_size("intermediate_size") or 4 * width),
     )
-    return causal_lm(
-        config, repeated(block, config.size("num_hidden_layers")), norm, inputs=(Named("embedding_norm", norm),)
-    )
+    final = replace(norm, eps=1e-5)  # whatever the config says
+    runs = repeated(block, config.size("num_hidden_layers"))
+    return causal_lm(config, runs, final, inputs=(Named("embedding_norm", norm),))

@@ -21,9 +21,15 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 
 
 def t5(config: Config) -> Architecture:
-    """T5, T5 v1.1 [raffel2019] and mT5 [xue2020]. The class ties the head whatever ``tie_word_embeddings`` says."""
+    """T5, T5 v1.1 [raffel2019]. The class ties the head whatever ``tie_word_embeddings`` says."""
     mlp = _mlp(config)
     return _seq2seq(config, lambda side, index: ("block", mlp), tied=True)
+
+
+def mt5(config: Config) -> Architecture:
+    """mT5 [xue2020]: T5 v1.1, whose head takes its input unscaled whatever the config says."""
+    mlp = _mlp(config)
+    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
 
 
 def umt5(config: Config) -> Architecture:
@@ -96,6 +102,7 @@ def _seq2seq(
     tied: bool,
     encoder: Mapping[str, Layer] | None = None,
     relative_shared: bool = True,
+    scaled: bool | None = None,
 ) -> Architecture:
     """Both stacks; ``feed`` gives a layer's feed-forward part and what to call its block, ``encoder`` its attention."""
     vocab, width, kind = config.size("vocab_size"), config.size("d_model"), _kind(config)
@@ -107,15 +114,16 @@ def _seq2seq(
     for side in SIDES[: 1 if kind == "encoder" else 2]:
         mixers = encoder if encoder and side == "encoder" else _mixers(config, side, relative_shared)
         runs = _runs(side, counts[side], mixers, feed, norm.layer)
-        outputs = [norm, *([_head(config, tied)] if side == "decoder" and kind == "seq2seq" else [])]
+        outputs = [norm, *([_head(config, tied, scaled)] if side == "decoder" and kind == "seq2seq" else [])]
         stacks.append(Stack(side, width, tuple(tokens[side]), runs, tuple(outputs), side))
     return Architecture(config.model_type, tuple(stacks))
 
 
-def _head(config: Config, tied: bool) -> Named:
+def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
     """The head; T5 scales its input where the table is tied to the embedding, which is larger."""
     vocab, width = config.size("vocab_size"), config.size("d_model")
-    scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))
+    if scaled is None:
+        scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))
     return Named("head", Head(vocab, width, share=TOKENS if tied else None, input_scale=width**-0.5 if scaled else 1.0))
 
 

@@ -11,7 +11,7 @@ from ..config import Config
 from ..rules import TOKENS
 from .seq2seq import Style, class_kind, dense, encoder_decoder, head, stack
 
-PRE_NORM = Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="")
+PRE_NORM = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
 CHOSEN = 2  # experts a token
 
 
@@ -20,6 +20,7 @@ def nllb_moe(config: Config) -> Architecture:
     config.ignore("expert_capacity second_expert_policy normalize_router_prob_before_dropping moe_token_dropout")
     config.ignore("batch_prioritized_routing moe_eval_capacity_token_fraction num_sparse_encoder_layers")
     config.ignore("num_sparse_decoder_layers")
+    config.not_run("its experts take tokens of the whole batch up to a capacity, and drop others")
     return encoder_decoder(config, PRE_NORM._replace(feed=_dense_or_sparse))
 
 
@@ -71,4 +72,5 @@ def seamless_text(config: Config) -> Architecture:
     config.ignore("conv_depthwise_kernel_size sampling_rate leaky_relu_slope variance_predictor_kernel_size")
     config.ignore("var_pred_dropout max_new_tokens left_max_position_embeddings right_max_position_embeddings")
     config.ignore("variance_pred_dropout")
+    config.forget("layer_norm_eps")  # the norms of these stacks keep to the default
     return encoder_decoder(config, PRE_NORM._replace(width="hidden_size"))

@@ -1,0 +1,81 @@
+"""Classes of transformers that compute all in float64, also what they would convert to float32 on the way."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import reference
+
+BATCH, TOKENS, TARGET = 2, 24, 17
+SPREAD = 0.15  # of random weights
+MARGIN = 8  # by which the scores of experts lie further apart
+SPECIAL = ("A_log", "dt_bias", "time_decay", "time_first", "time_mix_key")  # kept near what the class sets
+SCORES = ("gate.weight", "classifier.weight", "router.weight", "router.layer.weight")
+
+
+@contextlib.contextmanager
+def float64() -> Iterator[None]:
+    """Whatever asks for float32 by name gets float64."""
+    single, cast, usual = torch.float32, torch.Tensor.float, torch.get_default_dtype()
+    torch.float32 = torch.float = torch.float64
+    torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.float32 = torch.float = single
+        torch.Tensor.float = cast  # type: ignore[method-assign]
+        torch.set_default_dtype(usual)
+
+
+def model(class_name: str, model_type: str, changes: dict[str, Any], attention: str = "eager") -> Any:
+    """A model of a class with random weights; call it within ``float64``."""
+    built = reference.build(class_name, model_type, changes, device="cpu").double()
+    built.config._attn_implementation = attention
+    generator = torch.Generator().manual_seed(5)
+    for name, parameter in built.named_parameters():
+        noise = SPREAD * torch.randn(parameter.shape, generator=generator)
+        kept = parameter.ndim == 1 or name.endswith(SPECIAL)
+        parameter.data = parameter.data.double() + noise if kept else noise
+        if name.endswith(SCORES):
+            parameter.data *= MARGIN  # no token stands between two experts
+    return built
+
+
+def inputs(built: Any, padding: int | None) -> dict[str, Any]:
+    """Token ids, none of them special but for some at the end of the second text, if ``padding`` is given."""
+    ids = torch.randint(10, 60, (BATCH, TOKENS), generator=torch.Generator().manual_seed(7))
+    found = {"input_ids": ids}
+    if getattr(built.config, "is_encoder_decoder", False):
+        found["decoder_input_ids"] = ids.flip(1)[:, :TARGET]
+    elif padding is not None:
+        ids[-1, -3:] = padding
+    segments = getattr(built.config, "type_vocab_size", 0) or 0
+    return found if segments < 2 else {**found, "token_type_ids": ids % segments}
+
+
+def results(built: Any, given: dict[str, Any]) -> Any:
+    """Logits, or what a class without a head gives [b q ...]."""
+    with torch.no_grad():
+        try:
+            found = built(**given)
+        except (TypeError, ValueError):  # some classes know of segments, and of none here
+            given.pop("token_type_ids", None)
+            found = built(**given)
+    logits = getattr(found, "logits", None)
+    return (found.last_hidden_state if logits is None else logits).double().numpy()
+
+
+def weights(built: Any) -> dict[str, Any]:
+    """Everything that the class stores."""
+    return {name: tensor.numpy() for name, tensor in built.state_dict().items()}
+
+
+def difference(found: Any, wanted: Any) -> float:
+    """The largest one, relative to the largest logit."""
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())

@@ -1,0 +1,110 @@
+"""Tiny configs whose numbers are drawn too: factors, epsilons, activations, rotary bases."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Any
+
+from . import perturb, reference
+
+ATTEMPTS = 8
+EPSILONS = (0.01, 0.03, 0.1)
+FACTORS = (0.6, 0.8, 1.3, 1.7)  # on the default
+CAPS = (2.0, 3.0)
+ACTIVATIONS = ("gelu", "relu", "silu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "tanh")
+THETAS = (100.0, 500.0)
+ROPES: tuple[dict[str, Any], ...] = (
+    {},
+    {"rope_type": "linear", "factor": 2.5},
+    {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16},
+    {
+        "rope_type": "llama3",
+        "factor": 4.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 16,
+    },
+)
+UNDRAWN = re.compile(
+    r"swiglu_alpha|normalize_expert|dropout|pdrop|layerdrop|initializer|init_std|_init(_|$)|embed_init|loss|norm_std|jitter|proj_factor|dim_factor"
+    r"|ffn_dim_multiplier|fraction|prob$|variance|_min$|_max$|floor|cutoff_factor|z_loss|leaky|speech|t2u"
+)
+# what no rule finds: numbers that are whole or unset by default, and what only together is a config
+NUMBERS: dict[str, dict[str, Any]] = {
+    "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 100.0, "clip_qkv": 0.3}},
+    "deepseek_v2": {"topk_method": "greedy"},
+    "falcon_h1": {"mlp_multipliers": [0.7, 1.3], "ssm_multipliers": [0.6, 0.8, 1.2, 1.4, 1.6]},
+    "gemma2": {"query_pre_attn_scalar": 7},
+    "gemma3_text": {"query_pre_attn_scalar": 7, "final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0},
+    "hyperclovax": {"attention_multiplier": 0.4},
+    "llama4_text": {"floor_scale": 5},
+    "olmo": {"clip_qkv": 0.3},
+    "olmoe": {"clip_qkv": 0.3},
+    "t5gemma": {},
+    "vaultgemma": {"query_pre_attn_scalar": 7},
+}
+
+
+def tiny(model_type: str, class_name: str, seed: int) -> dict[str, Any] | None:
+    """Changes to the class's defaults that run, as many of them numbers as can be; None: no draw runs."""
+    sizes = perturb.tiny(model_type, class_name, seed, runs=True)
+    if sizes is None:
+        return None
+    generator = random.Random(f"numbers of {model_type} {class_name} {seed}")
+    for attempt in range(ATTEMPTS):
+        share = 1.0 - attempt / (ATTEMPTS - 1)
+        changes = {
+            **sizes,
+            **_numbers(generator, reference.defaults(model_type), share, seed),
+            **NUMBERS.get(model_type, {}),
+        }
+        for key, (_, inner) in reference.inner_defaults(model_type).items():
+            changes[key] = {**changes.get(key, {}), **_numbers(generator, inner, share, seed)}
+        changes |= _rotary(generator, model_type, class_name, changes, ROPES[seed % len(ROPES)] if share > 0.4 else {})
+        if reference.runs(class_name, model_type, changes):
+            return changes
+    return sizes
+
+
+def _numbers(generator: random.Random, defaults: dict[str, Any], share: float, seed: int) -> dict[str, Any]:
+    """Every second seed leaves the activations alone, for which some layers are described only as they are."""
+    found: dict[str, Any] = {}
+    for key, value in sorted(defaults.items()):
+        if UNDRAWN.search(key) or generator.random() >= share:
+            continue
+        if re.search(r"(^|_)eps(ilon)?$", key) and type(value) is float:
+            found[key] = generator.choice(EPSILONS)
+        elif "cap" in key and type(value) is float:
+            found[key] = generator.choice(CAPS)
+        elif type(value) is float and "theta" not in key:
+            found[key] = value * generator.choice(FACTORS)
+        elif (
+            seed % 2
+            and type(value) is str
+            and (key.endswith(("_act", "_activation", "activation_function")) or key == "afn")
+        ):
+            found[key] = generator.choice([name for name in ACTIVATIONS if name != value])
+    return found
+
+
+def _rotary(
+    generator: random.Random, model_type: str, class_name: str, changes: dict[str, Any], scaled: dict[str, Any]
+) -> dict[str, Any]:
+    """Another base, and perhaps another scaling, where the built config has rotary positions."""
+    try:
+        built = reference.build(class_name, model_type, changes).config.rope_parameters
+    except Exception:
+        return {}
+    if not isinstance(built, dict):
+        return {}
+
+    def changed(given: dict[str, Any]) -> dict[str, Any]:
+        if given.get("rope_type", "default") != "default":
+            return given
+        return {**given, "rope_theta": generator.choice(THETAS), **scaled}
+
+    nested = any(isinstance(part, dict) for part in built.values())
+    if nested:
+        return {"rope_parameters": {key: changed(part) if part else part for key, part in built.items()}}
+    return {"rope_parameters": changed(built)}
