@@ -24,7 +24,7 @@ LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half 
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
-AS_THEY_ARE = frozenset({"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_adapters", "merge"})
+AS_THEY_ARE = frozenset({"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_adapters", "merge", "iterations"})
 LARGE_BY_DEFAULT = frozenset({"chunk", "block", "d_filter", "d_position", "max_distance"})
 AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_gram": 3}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
@@ -44,6 +44,8 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "heads_a_key_head_serves": (2, 5, 7, 11),
     "experts_of_a_group": (4, 5),
     "capacity": (1000,),
+    "index_topk": (4,),
+    "rate": (3, 2),
 }
 POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "position": "positions"}
 
@@ -124,6 +126,8 @@ class _Sizes:
             return min(value, AT_MOST[name])
         if name in WIDTHS:
             return self.size("width", value)
+        if name == "hash_rows":
+            return self.size("vocab", value)
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)
         return self.size(name, value)

@@ -45,6 +45,7 @@ class Mla(Layer):
         sinks: a learned logit per head joins the softmax.
         index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer of its own.
         index_dim: width of those heads.
+        index_interleaved: its rotated pairs are neighbours, as those of ``rope_interleaved``.
         index_topk: tokens that are looked at, as chosen by this layer's indexer or that of an earlier layer.
     """
 
@@ -68,6 +69,7 @@ class Mla(Layer):
     index_heads: int | None = None
     index_dim: int = 128
     index_topk: int | None = None
+    index_interleaved: bool = False
     scale: float | None = None
     norm_eps: float = 1e-6
     rope_interleaved: bool = False

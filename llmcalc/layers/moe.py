@@ -31,6 +31,7 @@ class Moe(Layer):
         router_bias: a bias on the router's logits (a parameter).
         router_scaled: the router's input is normalised and scaled by a vector, and each expert's score by a number
             (Gemma 4).
+        hash_rows: experts are not chosen by their scores: a fixed table of so many tokens names them (DeepSeek-V4).
         correction_bias: a per-expert offset that balances load: ``none``, a ``buffer``, or a ``parameter``.
         n_groups: experts are routed by groups.
         top_groups: groups that a token is routed to, before the experts in them.
@@ -68,6 +69,7 @@ class Moe(Layer):
     router_bias: bool = False
     router_scaled: bool = False
     correction_bias: str = "none"
+    hash_rows: int | None = None
     n_groups: int = 1
     top_groups: int = 1
     group_score: str = "best"
@@ -164,7 +166,12 @@ class Moe(Layer):
         if self.correction_bias != "none":
             declaration.weights(f"correction[{scored}]", buffer=self.correction_bias == "buffer")
             declaration.equations(f"r[b q {scored}] = add(r, correction)")
-        declaration.equations(f"chosen[b q {scored}] = top_k(r)")
+        if self.hash_rows:
+            declaration.axes["V"] = self.hash_rows
+            declaration.weights("hash[V; j]", buffer=True)
+            declaration.equations("chosen[b q j] = gather(hash, ids)")
+        else:
+            declaration.equations(f"chosen[b q {scored}] = top_k(r)")
 
     def _router_network(self, declaration: Declaration) -> None:
         declaration.axes |= {"F": self.d_router or 0, "Fo": self.d_router or 0}

@@ -148,7 +148,8 @@ def _as_stored(weight: Weight, rule: Rule | None) -> Sizes:
         return weight.shape
     sizes = tuple(prod(group) for group in weight.groups)
     if weight.matrix:
-        return sizes if rule.transposed else (*sizes[:-2], sizes[-1], sizes[-2])
+        sizes = sizes if rule.transposed else (*sizes[:-2], sizes[-1], sizes[-2])
+        return (prod(sizes[:-1]), sizes[-1]) if rule.folded else sizes
     return (sizes[0], 1, sizes[1]) if _is_kernel(weight) else sizes
 
 
@@ -174,6 +175,8 @@ def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str,
     """Take a stored tensor apart and turn each piece into the twin's shape."""
     array = array.reshape(array.shape[rule.row :]) if rule else array
     for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
+        if rule and rule.folded:
+            piece = piece.reshape(*(prod(group) for group in part.weight.groups[:-2]), -1, piece.shape[-1])
         if part.weight.matrix and rule and not rule.transposed:
             piece = np.swapaxes(piece, -1, -2)
         found[part.name] = piece.reshape(part.weight.shape)

@@ -11,7 +11,7 @@ from numpy import einsum
 from . import mlp
 from .functions import plus, sigmoid, softmax, softplus
 from .step import State, Step
-from .weights import Array, Weight, Weights, matrix, under, vector
+from .weights import Array, Weight, Weights, matrix, table, under, vector
 
 SCORES: dict[str, Callable[[Array], Array]] = {
     "softmax": softmax,
@@ -47,6 +47,8 @@ def weights(layer: Any) -> list[Weight]:
     found = [matrix("router", d, x), *([vector("router_b", x)] if layer.router_bias else [])]
     if layer.correction_bias != "none":
         found.append(vector("correction", x)._replace(buffer=layer.correction_bias == "buffer"))
+    if layer.hash_rows:
+        found.append(table("hash", layer.hash_rows, layer.top_k, buffer=True)._replace(below=x))
     found += [matrix(name, width, f, experts=x) for name in names] + [matrix("wd", f, width, experts=x)]
     if layer.expert_bias:
         sizes = {**{f"b{name[1]}": f for name in names}, "bd": width}
@@ -61,7 +63,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
-    chosen, share = route(layer, w, x)  # [b q j], [b q j]
+    chosen, share = route(layer, w, x, step.ids)  # [b q j], [b q j]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
     y = np.sum(_experts(layer, w, inner, chosen) * share[..., None], axis=2)
     if layer.d_latent:
@@ -75,14 +77,17 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return y
 
 
-def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
+def route(layer: Any, w: Weights, x: Array, ids: Array) -> tuple[Array, Array]:
     """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
     logits = plus(einsum("bqd,dx->bqx", x, w.router), w.get("router_b"))
     scores = SCORES[layer.router](logits)
     ranked = np.asarray(plus(scores, w.get("correction")))  # who is chosen has no gradient, only their shares
     if layer.n_groups > 1:
         ranked = _within_best_groups(layer, ranked)
-    chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
+    if layer.hash_rows:
+        chosen = np.asarray(w.hash[ids]).astype(int)
+    else:
+        chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
     if layer.renormalise:

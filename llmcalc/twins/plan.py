@@ -121,8 +121,11 @@ class _Placer:
         mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")
 
         def norm(layer: Any, name: str, branch: str = "") -> Placed | None:
-            keys = (f"{sort}/{name}", f"{mixer}.{name}", f"sublayer{index}.{name}")
-            return self.layer(layer, name, part.name, number, index, keys, branch) if layer else None
+            if layer is None:
+                return None
+            own = () if layer.kind() == "norm" else (f"{sort}/{layer.kind()}",)
+            keys = (*own, f"{sort}/{name}", f"{mixer}.{name}", f"sublayer{index}.{name}")
+            return self.layer(layer, name, part.name, number, index, keys, branch)
 
         def inner(branch: Branch) -> PlacedBranch:
             keys = (f"{sort}/{_called(branch.layer)}", _called(branch.layer))

@@ -11,17 +11,18 @@ from ..core.errors import InputError, UnsupportedError
 from .weights import Array
 
 
-def rotate(layer: Any, x: Array, positions: Array, width: int) -> Array:
-    """``x`` [b q heads e] with its first ``width`` numbers turned in pairs."""
+def rotate(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:
+    """``x`` [b q heads e] with its first ``width`` numbers turned in pairs; ``interleaved`` None: as the layer says."""
+    interleaved = layer.rope_interleaved if interleaved is None else interleaved
     angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
     cos, sin = (layer.rope_attention * f(angles)[:, None, :] for f in (np.cos, np.sin))
     turned, rest = x[..., :width], x[..., width:]
-    if layer.rope_interleaved:
+    if interleaved:
         first, second = turned[..., 0::2], turned[..., 1::2]
     else:
         first, second = turned[..., : width // 2], turned[..., width // 2 :]
     one, two = first * cos - second * sin, second * cos + first * sin
-    if layer.rope_interleaved:
+    if interleaved:
         both = np.stack([one, two], axis=-1).reshape(turned.shape)
     else:
         both = np.concatenate([one, two], axis=-1)

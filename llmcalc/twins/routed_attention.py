@@ -34,7 +34,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i softmax(x wq_i kᵀ) v wo_i`` over the chosen experts."""
-    chosen, share = route(layer, w, x)
+    chosen, share = route(layer, w, x, step.ids)
     rope = _Plain(layer.rope_theta)
     q = einsum("bqd,bqjdge->bqjge", x, w.wq[chosen])
     flat = q.reshape(*q.shape[:2], -1, layer.d_head)
@@ -52,7 +52,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return plus(np.sum(y, axis=2), w.get("bo"))
 
 
-def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
+def route(layer: Any, w: Weights, x: Array, ids: Array) -> tuple[Array, Array]:
     """The experts of each token, and their shares: a softmax over the chosen ones [b q j]."""
     logits = einsum("bqd,dx->bqx", x, w.router)
     chosen = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[..., : layer.top_k]

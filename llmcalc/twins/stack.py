@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .plan import Placed, PlacedStack, PlacedSublayer
+from .plan import Placed, PlacedBranch, PlacedStack, PlacedSublayer
 from .step import Cache, Step
 from .weights import Array
 
@@ -47,18 +47,29 @@ class _Runner:
 
     def sublayer(self, sublayer: PlacedSublayer, x: Array, *key: object) -> Array:
         """``x = after(x + post(Σ branches(pre(x))))``, the branches side by side on the same input."""
+        if sublayer.pre is not None and hasattr(sublayer.pre.module, "connect"):
+            return self.connected(sublayer, sublayer.pre, x, *key)
         used = [branch for branch in sublayer.branches if not getattr(branch.layer.layer, "unused", False)]
         if not used:
             return x
-        h = self._maybe(sublayer.pre, x, *key)
+        total = self.branches(used, self._maybe(sublayer.pre, x, *key), *key)
+        total = self._maybe(sublayer.post, total, *key)
+        return self._maybe(sublayer.after, x + total if sublayer.residual else total, *key)
+
+    def connected(self, sublayer: PlacedSublayer, connection: Placed, streams: Array, *key: object) -> Array:
+        """A sub-layer that reads from several residual streams and writes to them."""
+        h, write = connection.module.connect(connection.layer, connection.weights_in(self.tensors), streams)
+        return write(self._maybe(sublayer.post, self.branches(sublayer.branches, h, *key), *key))
+
+    def branches(self, branches: Sequence[PlacedBranch], h: Array, *key: object) -> Array:
+        """The sum of the branches, each with norms of its own."""
         total: Any = None
-        for number, branch in enumerate(used):
+        for number, branch in enumerate(branches):
             y = self._maybe(branch.pre, h, *key, number)
             y = self.layer(branch.layer, y, *key, number)
             y = self._maybe(branch.post, y, *key, number)
             total = y if total is None else total + y
-        total = self._maybe(sublayer.post, total, *key)
-        return self._maybe(sublayer.after, x + total if sublayer.residual else total, *key)
+        return total
 
     def _maybe(self, norm: Placed | None, x: Array, *key: object) -> Array:
         return x if norm is None else self.layer(norm, x, *key, "norm")

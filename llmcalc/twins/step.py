@@ -22,6 +22,7 @@ class Step:
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
         prefix: learned keys and values of the attention layers to come (prefix tuning).
+        not_chosen: which tokens the last indexer has left out for each query [b q k]; None: there was none.
     """
 
     ids: Array
@@ -30,6 +31,7 @@ class Step:
     source: Array | None = None
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
     prefix: list[tuple[Array, Array]] = field(default_factory=list)
+    not_chosen: Array | None = None
 
     @property
     def decode(self) -> bool:

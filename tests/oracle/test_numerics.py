@@ -47,6 +47,31 @@ DEEPSEEK = {
     "n_shared_experts": 2,
 }
 DEEPSEEK |= {"num_experts_per_tok": 3, "n_group": 4, "topk_group": 2, "first_k_dense_replace": 1}
+INDEXED = {**DEEPSEEK, "index_n_heads": 8, "index_head_dim": 10, "index_topk": 4, "num_hidden_layers": 4}
+HYPER = {key: value for key, value in INDEXED.items() if key != "first_k_dense_replace"}
+STREAMED = {
+    **SMALL,
+    "q_lora_rank": 10,
+    "moe_intermediate_size": 12,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 3,
+    "index_n_heads": 8,
+    "index_head_dim": 10,
+    "num_key_value_heads": 1,
+    "head_dim": 12,
+    "partial_rotary_factor": 0.5,
+    "hc_mult": 3,
+    "hc_sinkhorn_iters": 4,
+    "o_groups": 2,
+    "o_lora_rank": 5,
+    "sliding_window": 4,
+    "index_topk": 2,
+    "compress_rates": {"compressed_sparse_attention": 2, "heavily_compressed_attention": 3},
+    "layer_types": ["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"] * 2,
+    "mlp_layer_types": ["hash_moe", "moe"] * 3,
+    "num_hidden_layers": 6,
+    "n_shared_experts": 1,
+}
 T5 = {
     "vocab_size": VOCAB,
     "d_model": 24,
@@ -145,6 +170,13 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("deepseek_v2", "grouped", {**DEEPSEEK, "topk_method": "group_limited_greedy", "routed_scaling_factor": 2.5}),
     ("deepseek_v2", "greedy", {**DEEPSEEK, "topk_method": "greedy", "q_lora_rank": None}),
+    ("deepseek_v32", "plain", INDEXED),
+    ("deepseek_v32", "yarn", {**INDEXED, **rope("yarn", **YARN, mscale=1.0, mscale_all_dim=0.7)}),
+    ("glm_moe_dsa", "shared choice", {**INDEXED, "indexer_types": ["full", "shared", "full", "shared"]}),
+    ("axk2", "plain", {**INDEXED, "gated_norm_rank": 5}),
+    ("hy_v4", "plain", {**HYPER, "hc_mult": 3, "indexer_types": ["full", "shared"] * 2, "swiglu_limit": 0.2}),
+    ("deepseek_v4", "plain", STREAMED),
+    ("deepseek_v4", "yarn", {**STREAMED, **rope("yarn", **YARN), "compress_rope_theta": 5000.0, "swiglu_limit": 0.2}),
     ("mamba", "plain", MAMBA),
     (
         "mamba",

@@ -95,8 +95,9 @@ def _own_sizes(config: Config) -> Any:
 def _attention(config: Config, kind: str, span: int, sizes: dict[str, Any]) -> Mla:
     changes: dict[str, Any] = {_FIELDS[key]: value for key, value in sizes.items() if key in _FIELDS}
     changes |= {"gate": "input", "gate_per_head": True, "key_norm": True}
+    changes |= {"norm_eps": config.number("rms_norm_eps") or 1e-6}
     if kind == "indexed_attention":
-        return indexed(config, **changes)
+        return indexed(config, index_interleaved=True, **changes)
     if kind not in ("full_attention", "sliding_attention"):
         raise UnknownNameError("layer type", kind, ("full_attention", "sliding_attention", "indexed_attention"))
     return mla(config, window=span if kind == "sliding_attention" else None, **changes)
