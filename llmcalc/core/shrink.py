@@ -24,9 +24,22 @@ LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half 
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
-AS_THEY_ARE = frozenset({"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_adapters", "merge", "iterations"})
+AS_THEY_ARE = frozenset(
+    {
+        "offset",
+        "padding_id",
+        "unused_biases",
+        "n_zero_experts",
+        "streams",
+        "n_adapters",
+        "merge",
+        "iterations",
+        "stream",
+        "active",
+    }
+)
 LARGE_BY_DEFAULT = frozenset({"chunk", "block", "d_filter", "d_position", "max_distance"})
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_gram": 3}
+AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_gram": 3, "n_streams": 4}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
     "chunk": (5, 3),

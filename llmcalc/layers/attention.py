@@ -14,7 +14,7 @@ from ..core.layer import Layer
 from ..core.record import record
 from .indexer import Indexer
 
-ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "other")
+ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "proportional", "other")
 
 
 @record
@@ -37,7 +37,7 @@ class Attention(Layer):
         rope_theta: base of the rotary frequencies.
         rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
         rope_scaling: how a longer context stretches the angles: ``none``, ``linear``, ``dynamic`` (a base that grows
-            with the sequence), ``llama3``, ``yarn``, or ``other``, a rule that is not modelled.
+            with the sequence), ``llama3``, ``yarn``, ``proportional``, or ``other``, a rule that is not modelled.
         rope_factor: by how much the context is stretched.
         rope_length: tokens of the context before it was stretched.
         rope_low_factor, rope_high_factor: of ``llama3``: wavelengths above ``rope_length / low`` are stretched whole,
@@ -45,6 +45,7 @@ class Attention(Layer):
         rope_fast, rope_slow: of ``yarn``: the rotations within ``rope_length`` between which stretching sets in.
         rope_truncate: of ``yarn``: those borders are rounded to whole pairs.
         rope_attention: factor on sines and cosines.
+        rope_share: of ``proportional``: share of the pairs that turn at all, the fast ones (Gemma 4).
         n_buckets: buckets of a relative bias.
         max_distance: tokens from which on all distances share the last bucket.
         relative_shared: one table of biases for all layers of the stack, as in T5.
@@ -112,6 +113,7 @@ class Attention(Layer):
     rope_slow: float = 1.0
     rope_truncate: bool = True
     rope_attention: float = 1.0
+    rope_share: float = 1.0
     n_buckets: int | None = None
     max_distance: int = 128
     relative_shared: bool = True

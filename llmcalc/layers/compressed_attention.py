@@ -74,7 +74,8 @@ class CompressedAttention(Layer):
         for name in ("d_head", *(["index_dim"] if self.index_heads else [])):
             if (self.rotary_dim or 0) > getattr(self, name):
                 raise SizeError(
-                    f"rotary_dim ({self.rotary_dim}) is more than {name} ({getattr(self, name)})", where="compressed_attention"
+                    f"rotary_dim ({self.rotary_dim}) is more than {name} ({getattr(self, name)})",
+                    where="compressed_attention",
                 )
         if self.n_heads * self.d_head % self.n_groups:
             raise SizeError(

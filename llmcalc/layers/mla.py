@@ -46,6 +46,7 @@ class Mla(Layer):
         index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer of its own.
         index_dim: width of those heads.
         index_interleaved: its rotated pairs are neighbours, as those of ``rope_interleaved``.
+        index_rotates_end: the last numbers of its heads are rotated, not the first.
         index_topk: tokens that are looked at, as chosen by this layer's indexer or that of an earlier layer.
     """
 
@@ -70,6 +71,7 @@ class Mla(Layer):
     index_dim: int = 128
     index_topk: int | None = None
     index_interleaved: bool = False
+    index_rotates_end: bool = False
     scale: float | None = None
     norm_eps: float = 1e-6
     rope_interleaved: bool = False

@@ -31,6 +31,7 @@ class Moe(Layer):
         router_bias: a bias on the router's logits (a parameter).
         router_scaled: the router's input is normalised and scaled by a vector, and each expert's score by a number
             (Gemma 4).
+        router_eps: added under the root of that norm.
         hash_rows: experts are not chosen by their scores: a fixed table of so many tokens names them (DeepSeek-V4).
         correction_bias: a per-expert offset that balances load: ``none``, a ``buffer``, or a ``parameter``.
         n_groups: experts are routed by groups.
@@ -38,6 +39,7 @@ class Moe(Layer):
         group_score: what a group is chosen by: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
         d_ff_shared: hidden width of the shared experts together; None: no shared expert.
         shared_gated: whether the shared expert has a gate matrix (default: as the routed ones).
+        shared_clamped: the shared expert is clamped as the routed ones.
         shared_bias: biases of the shared expert.
         shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
         d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
@@ -68,6 +70,7 @@ class Moe(Layer):
     routed_scale: float = 1.0
     router_bias: bool = False
     router_scaled: bool = False
+    router_eps: float = 1e-6
     correction_bias: str = "none"
     hash_rows: int | None = None
     n_groups: int = 1
@@ -75,6 +78,7 @@ class Moe(Layer):
     group_score: str = "best"
     d_ff_shared: int | None = None
     shared_gated: bool | None = None
+    shared_clamped: bool = True
     shared_bias: bool = False
     shared_gate: bool = False
     d_latent: int | None = None
@@ -136,7 +140,7 @@ class Moe(Layer):
                 self.activation,
                 gated=bool(self.shared_gated),
                 bias=self.shared_bias,
-                clamp=self.clamp,
+                clamp=self.clamp if self.shared_clamped else None,
             )
             declaration.include("shared", shared.declare())
             declaration.equations("y[b q d] = add(y, shared)")

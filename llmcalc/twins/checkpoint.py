@@ -135,7 +135,8 @@ def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iter
 
 
 def _filled(text: str, placed: Placed) -> str:
-    digits = placed.sublayer_name[len(placed.sublayer_name.rstrip("0123456789")) :] or "0"
+    place = placed.sublayer_name or placed.keys[0]
+    digits = place[len(place.rstrip("0123456789")) :] or "0"
     marks = {"i": placed.number, "s": placed.sublayer, "t": digits, "n": placed.branch, "side": placed.stack.name}
     for mark, value in marks.items():
         text = text.replace(f"{{{mark}}}", str(value))

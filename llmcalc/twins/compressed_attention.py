@@ -12,7 +12,7 @@ import numpy as np
 from numpy import einsum
 
 from .functions import rmsnorm, softmax
-from .rope import rotate
+from .rope import rotate_end
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, table, under, vector
 
@@ -81,9 +81,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def _turned(layer: Any, x: Array, positions: Array) -> Array:
     """``x`` [b q heads e] with the last numbers of each head rotated."""
-    still = x.shape[-1] - layer.rotary_dim
-    turned = rotate(layer, x[..., still:], positions, layer.rotary_dim)
-    return np.concatenate([x[..., :still], turned], axis=-1)
+    return rotate_end(layer, x, positions, layer.rotary_dim)
 
 
 def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -110,9 +108,7 @@ def _shares(layer: Any, w: Weights, scores: list[Array]) -> Array:
     return softmax(np.concatenate([joined, sinks], axis=-1))[..., :-1]
 
 
-def summed_up(
-    part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str
-) -> Array:
+def summed_up(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
     """All summaries so far [b s e]; tokens that do not fill one yet wait in the state."""
     kv, gate = einsum("bqd,dw->bqw", x, w.wckv), einsum("bqd,dw->bqw", x, w.wcgate)
     if state and f"{name}pending_kv" in state:

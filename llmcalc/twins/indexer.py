@@ -12,7 +12,7 @@ import numpy as np
 from numpy import einsum
 
 from .functions import layernorm, rmsnorm
-from .rope import rotate
+from .rope import rotate, rotate_end
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, vector
 
@@ -28,6 +28,7 @@ class Indexer(NamedTuple):
         weighted: heads are weighed by a projection of the input.
         rotary_dim: how much of a head is rotated.
         interleaved: pairs that are rotated are neighbours.
+        rotates_end: the last numbers of a head are rotated, not the first.
     """
 
     d_model: int
@@ -40,6 +41,7 @@ class Indexer(NamedTuple):
     key_norm: str = "layernorm"
     query_norm: bool = False
     interleaved: bool = False
+    rotates_end: bool = False
 
 
 def weights(layer: Indexer) -> list[Weight]:
@@ -86,4 +88,5 @@ def _scores(
 
 
 def _placed(layer: Indexer, around: Any, x: Array, step: Step) -> Array:
-    return rotate(around, x, step.positions, layer.rotary_dim, layer.interleaved) if layer.rotary_dim else x
+    turn = rotate_end if layer.rotates_end else rotate
+    return turn(around, x, step.positions, layer.rotary_dim, layer.interleaved)

@@ -38,7 +38,8 @@ def weights(layer: Any) -> list[Weight]:
 
 def _indexer(layer: Any) -> indexer.Indexer:
     sizes = (layer.d_model, layer.index_heads, layer.index_dim, layer.index_topk, layer.qk_rope_head_dim)
-    return indexer.Indexer(*sizes, layer.q_lora_rank, interleaved=layer.index_interleaved)
+    places = {"interleaved": layer.index_interleaved, "rotates_end": layer.index_rotates_end}
+    return indexer.Indexer(*sizes, layer.q_lora_rank, **places)
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd``."""
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
+    if gate is not None and layer.sparsity:
+        gate = _cut_off(gate, layer.sparsity)
     hidden = activate(layer, up, gate)
     if layer.inner_norm:
         hidden = rmsnorm(hidden, INNER_EPS, w.norm)
@@ -45,3 +48,10 @@ def activate(layer: Any, up: Array, gate: Array | None) -> Array:
     if layer.clamp:
         gate, up = np.minimum(gate, layer.clamp), np.clip(up, -layer.clamp, layer.clamp)
     return act(gate) * (up + layer.up_offset if layer.up_offset else up)
+
+
+def _cut_off(gate: Array, share: float) -> Array:
+    """What is above the bound under which so large a share lies, were the values normally distributed (Gemma 3n)."""
+    mean = np.mean(gate, axis=-1, keepdims=True)
+    spread = np.sqrt(np.mean((gate - mean) ** 2, axis=-1, keepdims=True))
+    return np.maximum(gate - (mean + spread * NormalDist().inv_cdf(share)), 0.0)

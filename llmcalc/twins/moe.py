@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy import einsum
 
 from . import mlp
-from .functions import plus, sigmoid, softmax, softplus
+from .functions import plus, rmsnorm, sigmoid, softmax, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, under, vector
 
@@ -32,11 +33,13 @@ class _Shared(NamedTuple):
     clamp: float | None
     up_offset: float
     inner_norm: bool = False
+    sparsity: float = 0.0
 
 
 def _shared(layer: Any) -> _Shared:
-    fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias, layer.clamp, layer.up_offset)
-    return _Shared(layer.d_model, layer.d_ff_shared, layer.activation, *fixed)
+    fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias)
+    clamp = layer.clamp if layer.shared_clamped else None
+    return _Shared(layer.d_model, layer.d_ff_shared, layer.activation, *fixed, clamp, layer.up_offset)
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -44,7 +47,8 @@ def weights(layer: Any) -> list[Weight]:
     d, f, x = layer.d_model, layer.d_ff, layer.n_experts
     width = layer.d_latent or d
     names = ["wg", "wu"] if layer.gated else ["wu"]
-    found = [matrix("router", d, x), *([vector("router_b", x)] if layer.router_bias else [])]
+    found = [vector("input_scale", d, mean=1.0), vector("expert_scale", x, mean=1.0)] if layer.router_scaled else []
+    found += [matrix("router", d, x), *([vector("router_b", x)] if layer.router_bias else [])]
     if layer.correction_bias != "none":
         found.append(vector("correction", x)._replace(buffer=layer.correction_bias == "buffer"))
     if layer.hash_rows:
@@ -63,7 +67,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
-    chosen, share = route(layer, w, x, step.ids)  # [b q j], [b q j]
+    chosen, share = route(layer, w, step.unnormed if layer.router_scaled else x, step.ids)  # [b q j], [b q j]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
     y = np.sum(_experts(layer, w, inner, chosen) * share[..., None], axis=2)
     if layer.d_latent:
@@ -79,6 +83,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def route(layer: Any, w: Weights, x: Array, ids: Array) -> tuple[Array, Array]:
     """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
+    if layer.router_scaled:
+        x = rmsnorm(x, layer.router_eps, w.input_scale) / math.sqrt(layer.d_model)
     logits = plus(einsum("bqd,dx->bqx", x, w.router), w.get("router_b"))
     scores = SCORES[layer.router](logits)
     ranked = np.asarray(plus(scores, w.get("correction")))  # who is chosen has no gradient, only their shares
@@ -92,6 +98,8 @@ def route(layer: Any, w: Weights, x: Array, ids: Array) -> tuple[Array, Array]:
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
     if layer.renormalise:
         share = share / np.sum(share, axis=-1, keepdims=True)
+    if layer.router_scaled:
+        share = share * w.expert_scale[chosen]
     return _within_capacity(layer, chosen), share * layer.routed_scale
 
 

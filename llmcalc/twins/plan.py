@@ -104,15 +104,18 @@ class _Placer:
         self.taken: set[str] = set()
 
     def placed(self) -> PlacedStack:
-        inputs = tuple(self.layer(layer, name, keys=(name,)) for name, layer in self.stack.inputs)
+        inputs = tuple(self.outer(name, layer) for name, layer in self.stack.inputs)
         blocks: list[tuple[PlacedSublayer, ...]] = []
         order: list[int] = []
         for run in self.stack.runs:
             stored = 1 if run.shared else run.count
             order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]
             blocks += [self.block(run.block, len(blocks) + index) for index in range(stored)]
-        outputs = tuple(self.layer(layer, name, keys=(name,)) for name, layer in self.stack.outputs)
+        outputs = tuple(self.outer(name, layer) for name, layer in self.stack.outputs)
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
+
+    def outer(self, name: str, layer: Any) -> Placed:
+        return self.layer(layer, name, keys=(name, name.rstrip("0123456789")))
 
     def block(self, block: Block, number: int) -> tuple[PlacedSublayer, ...]:
         return tuple(self.sublayer(part, number, index) for index, part in enumerate(block.sublayers))
@@ -123,7 +126,7 @@ class _Placer:
         def norm(layer: Any, name: str, branch: str = "") -> Placed | None:
             if layer is None:
                 return None
-            own = () if layer.kind() == "norm" else (f"{sort}/{layer.kind()}",)
+            own = () if layer.kind() == "norm" else (f"{sort}/{layer.kind()}", layer.kind())
             keys = (*own, f"{sort}/{name}", f"{mixer}.{name}", f"sublayer{index}.{name}")
             return self.layer(layer, name, part.name, number, index, keys, branch)
 

@@ -29,6 +29,13 @@ def rotate(layer: Any, x: Array, positions: Array, width: int, interleaved: bool
     return np.concatenate([both, rest], axis=-1) if width < x.shape[-1] else both
 
 
+def rotate_end(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:
+    """``x`` [b q heads e] with its last ``width`` numbers turned in pairs."""
+    still = x.shape[-1] - width
+    turned = rotate(layer, x[..., still:], positions, width, interleaved)
+    return np.concatenate([x[..., :still], turned], axis=-1)
+
+
 def frequencies(layer: Any, width: int, length: int) -> Array:
     """How fast each pair turns, in radians a token; ``length`` tokens are in sight.
 
@@ -43,6 +50,8 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
     plain = base ** (-2.0 * pair / width)
     if kind in ("none", "dynamic"):
         return plain
+    if kind == "proportional":
+        return np.where(pair < int(layer.rope_share * width // 2), plain / factor, 0.0)
     if kind == "linear":
         return plain / factor
     if kind == "llama3":

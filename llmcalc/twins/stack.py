@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from .plan import Placed, PlacedBranch, PlacedStack, PlacedSublayer
 from .step import Cache, Step
 from .weights import Array
@@ -18,11 +20,12 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
         if not getattr(placed.layer, "unused", False):
             x = run.layer(placed, x, placed.layer.kind())
     for time, number in enumerate(stack.order):
-        for place, sublayer in enumerate(stack.blocks[number]):
-            x = run.sublayer(sublayer, x, time, place)
+        x = run.block(stack.blocks[number], x, time)
     for placed in stack.outputs:
         if logits == "last" and _sees_logit_positions(placed.layer):
             x = x[:, -1:]
+        if len(x.shape) == 4 and not _reads_streams(placed):
+            x = np.mean(x, axis=2)
         y = run.layer(placed, x, placed.layer.kind())
         x = x if getattr(placed.layer, "dropped", False) else y
     return x
@@ -31,6 +34,11 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
 def _sees_logit_positions(layer: Any) -> bool:
     """Whether a layer runs on those positions alone whose logits are asked for."""
     return layer.kind() == "head" or getattr(layer, "positions", "") == "logits"
+
+
+def _reads_streams(placed: Placed) -> bool:
+    """Whether a layer tells several residual streams apart; for all others they become one, their mean."""
+    return hasattr(placed.module, "connect") or getattr(placed.layer, "stream", None) is not None
 
 
 class _Runner:
@@ -44,6 +52,28 @@ class _Runner:
         w = placed.weights_in(self.tensors)
         state = None if self.cache is None else self.cache.layers.setdefault((self.stack, *key), {})
         return placed.module.forward(placed.layer, w, x, self.step, state)
+
+    def block(self, block: Sequence[PlacedSublayer], x: Array, time: int) -> Array:
+        """Sub-layer after sub-layer."""
+        if block and hasattr(block[0].branches[0].layer.module, "predict"):
+            return self.alternating(block[0].branches[0].layer, block, x, time)
+        for place, sublayer in enumerate(block):
+            x = self.sublayer(sublayer, x, time, place)
+        return x
+
+    def alternating(self, updates: Placed, block: Sequence[PlacedSublayer], streams: Array, time: int) -> Array:
+        """A block on one of several streams, between a prediction of all and its correction; then its own input."""
+        layer, module, w = updates.layer, updates.module, updates.weights_in(self.tensors)
+        predicted = module.predict(layer, w, streams)
+        x = predicted[:, :, layer.active]
+        own_input = [number for number, part in enumerate(block) if part.branches[0].layer.layer.kind() == _OWN_INPUT]
+        for place in range(1, own_input[0] if own_input else len(block)):
+            x = self.sublayer(block[place], x, time, place)
+        streams = module.correct(layer, w, predicted, x)
+        for place in own_input:
+            y = self.branches(block[place].branches, module.scaled(layer, w, streams), time, place)
+            streams = module.added_beside(layer, streams, self._maybe(block[place].post, y, time, place))
+        return streams
 
     def sublayer(self, sublayer: PlacedSublayer, x: Array, *key: object) -> Array:
         """``x = after(x + post(Σ branches(pre(x))))``, the branches side by side on the same input."""
@@ -63,6 +93,7 @@ class _Runner:
 
     def branches(self, branches: Sequence[PlacedBranch], h: Array, *key: object) -> Array:
         """The sum of the branches, each with norms of its own."""
+        self.step.unnormed = h
         total: Any = None
         for number, branch in enumerate(branches):
             y = self._maybe(branch.pre, h, *key, number)
@@ -73,3 +104,6 @@ class _Runner:
 
     def _maybe(self, norm: Placed | None, x: Array, *key: object) -> Array:
         return x if norm is None else self.layer(norm, x, *key, "norm")
+
+
+_OWN_INPUT = "per_layer_gate"

@@ -76,7 +76,9 @@ def _active(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]
     rng = np.random.default_rng(1)
     for placed in mixtures:
         w = placed.weights_in(model.tensors)
-        chosen, _ = placed.module.route(placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)), texts.main[:1, :1])
+        chosen, _ = placed.module.route(
+            placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)), texts.main[:1, :1]
+        )
         experts = sum(weight.size for weight in placed.weights if weight.per_expert)
         idle += experts - experts // placed.layer.n_experts * len(set(chosen.ravel().tolist()))
     total = sum(array.size for array in model.parameters.values())

@@ -72,6 +72,13 @@ STREAMED = {
     "num_hidden_layers": 6,
     "n_shared_experts": 1,
 }
+GEMMA3N = {**SMALL, "head_dim": 10, "sliding_window": 4, "vocab_size_per_layer_input": 53, "laurel_rank": 5}
+GEMMA3N |= {"hidden_size_per_layer_input": 7, "num_hidden_layers": 6, "num_kv_shared_layers": 2}
+GEMMA3N |= {"layer_types": ["sliding_attention", "full_attention"] * 3, "altup_num_inputs": 3}
+GEMMA4 = {**SMALL, "head_dim": 10, "global_head_dim": 16, "num_hidden_layers": 8, "sliding_window": 4}
+GEMMA4 |= {"layer_types": ["sliding_attention", "full_attention"] * 4}
+GEMMA4 |= {"vocab_size_per_layer_input": 61, "hidden_size_per_layer_input": 7}
+GEMMA4_EXPERTS = {"enable_moe_block": True, "num_experts": 5, "top_k_experts": 2, "moe_intermediate_size": 12}
 T5 = {
     "vocab_size": VOCAB,
     "d_model": 24,
@@ -141,6 +148,19 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("gemma2", "plain", {**SMALL, "head_dim": 10, "sliding_window": 4, "query_pre_attn_scalar": 7}),
     ("gemma2", "no caps", {**SMALL, "head_dim": 10, "attn_logit_softcapping": None, "final_logit_softcapping": None}),
     ("gemma3_text", "plain", {**SMALL, "head_dim": 10, "sliding_window": 4, "num_hidden_layers": 7}),
+    ("gemma3n_text", "plain", GEMMA3N),
+    (
+        "gemma3n_text",
+        "variant",
+        {**GEMMA3N, "activation_sparsity_pattern": [0.6] * 3 + [0.0] * 3, "altup_correct_scale": False},
+    ),
+    ("gemma4_text", "plain", GEMMA4),
+    ("gemma4_text", "reused", {**GEMMA4, "num_kv_shared_layers": 3, "use_double_wide_mlp": True}),
+    (
+        "gemma4_text",
+        "experts",
+        {**GEMMA4, **GEMMA4_EXPERTS, "hidden_size_per_layer_input": 0, "attention_k_eq_v": True},
+    ),
     (
         "gpt_oss",
         "plain",

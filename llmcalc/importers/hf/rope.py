@@ -7,7 +7,7 @@ from typing import Any
 
 from .config import Config
 
-_KINDS = {"default": "none", "linear": "linear", "dynamic": "dynamic", "llama3": "llama3", "yarn": "yarn"}
+_KINDS = {"default": "none"} | {kind: kind for kind in ("linear", "dynamic", "llama3", "yarn", "proportional")}
 _FIELDS = {
     "low_freq_factor": "rope_low_factor",
     "high_freq_factor": "rope_high_factor",
@@ -33,6 +33,13 @@ def rope_fields(config: Config, layer_type: str | None = None) -> dict[str, Any]
     kind = _KINDS.get(str(given.get("rope_type") or given.get("type") or "default"), "other")
     if kind == "none":
         return {}
+    if kind == "proportional":
+        share = config.finite(given.get("partial_rotary_factor") or 1.0, "partial_rotary_factor")
+        return {
+            "rope_scaling": kind,
+            "rope_factor": config.finite(given.get("factor") or 1.0, "factor"),
+            "rope_share": share,
+        }
     longest = config.get("max_position_embeddings")
     original = config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings")
     length = longest if kind == "dynamic" else original or longest

@@ -103,13 +103,19 @@ def _rope(config: Config, label: str) -> dict[str, Any]:
         return {"rope_theta": config.rope_theta(label), **rope_fields(config, label)}
     if label == "main":
         return {"rope_theta": config.number("rope_theta", 10000.0)}
-    unsharpened = {"rope_attention": 1.0} if isinstance(parameters, dict) and not parameters.get("attention_factor") else {}
+    unsharpened = (
+        {"rope_attention": 1.0} if isinstance(parameters, dict) and not parameters.get("attention_factor") else {}
+    )
     return {"rope_theta": config.number("compress_rope_theta", 160000.0), **rope_fields(config), **unsharpened}
 
 
 def _rotated(config: Config) -> int:
     """The rotated width of a head: ``qk_rope_head_dim``, or a share of the head."""
-    head, given, parameters = config.size("head_dim"), config.optional_size("qk_rope_head_dim"), config.get("rope_parameters")
+    head, given, parameters = (
+        config.size("head_dim"),
+        config.optional_size("qk_rope_head_dim"),
+        config.get("rope_parameters"),
+    )
     main = parameters.get("main") if isinstance(parameters, dict) else None
     share = main.get("partial_rotary_factor") if isinstance(main, dict) else None
     share = share or config.number("partial_rotary_factor") or (given or _ROTATED * head) / head
@@ -120,11 +126,10 @@ def hy_v4(config: Config) -> Architecture:
     """Hunyuan 4: latent attention, an indexer in one of four layers, sinks and a gate; streams that are not mixed."""
     layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
     config.ignore("learnable_sink_init")
-    full = indexed(config, sinks=True, gate="input", rope_interleaved=False)
+    full = indexed(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
-    clamp = config.number("swiglu_limit")
-    dense = replace(glu(config), clamp=clamp)
-    feeds: dict[str, Layer] = {"dense": dense, "sparse": shared_experts(config, clamp=clamp)}
+    routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False)
+    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
     order = zip(config.texts("indexer_types", layers) or usual, feed_types(config, layers, 1), strict=True)
     norm = rmsnorm(config, width)
