@@ -24,6 +24,10 @@ _BUFFERS = (
     "attn.masked_bias",
     "embed_scale",
     "embed_positions.weight",
+    "slope_rate",
+    "query_decay",
+    "key_decay",
+    "diagonal_decay",
 )
 
 

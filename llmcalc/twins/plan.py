@@ -52,6 +52,9 @@ class PlacedSublayer:
     post: Placed | None
     after: Placed | None
     residual: bool
+    scale: float
+    residual_scale: float
+    residual_normed: bool
 
     def layers(self) -> Iterator[Placed]:
         """All its layers, in the order in which they run."""
@@ -138,7 +141,9 @@ class _Placer:
 
         pre = norm(part.pre, "pre_norm")
         branches = tuple(inner(branch) for branch in part.branches)
-        return PlacedSublayer(pre, branches, norm(part.post, "post_norm"), norm(part.after, "norm"), part.residual)
+        post, after = norm(part.post, "post_norm"), norm(part.after, "norm")
+        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed)
+        return PlacedSublayer(pre, branches, post, after, *sums)
 
     def layer(
         self,

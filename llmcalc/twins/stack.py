@@ -20,6 +20,7 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
         if not getattr(placed.layer, "unused", False):
             x = run.layer(placed, x, placed.layer.kind())
     for time, number in enumerate(stack.order):
+        step.depth = time, len(stack.order)
         x = run.block(stack.blocks[number], x, time)
     for placed in stack.outputs:
         if logits == "last" and _sees_logit_positions(placed.layer):
@@ -82,8 +83,15 @@ class _Runner:
         used = [branch for branch in sublayer.branches if not getattr(branch.layer.layer, "unused", False)]
         if not used:
             return x
-        total = self.branches(used, self._maybe(sublayer.pre, x, *key), *key)
+        h = self._maybe(sublayer.pre, x, *key)
+        total = self.branches(used, h, *key)
         total = self._maybe(sublayer.post, total, *key)
+        if sublayer.scale != 1.0:
+            total = sublayer.scale * total
+        if sublayer.residual_normed:
+            x = h
+        if sublayer.residual_scale != 1.0:
+            x = sublayer.residual_scale * x
         return self._maybe(sublayer.after, x + total if sublayer.residual else total, *key)
 
     def connected(self, sublayer: PlacedSublayer, connection: Placed, streams: Array, *key: object) -> Array:

@@ -22,6 +22,7 @@ class Step:
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
         prefix: learned keys and values of the attention layers to come (prefix tuning).
+        depth: number of the block at work, and how many there are.
         layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
         unnormed: what the branches of a sub-layer get, in front of norms of their own [b q d].
         not_chosen: which tokens the last indexer has left out for each query [b q k]; None: there was none.
@@ -33,6 +34,7 @@ class Step:
     source: Array | None = None
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
     prefix: list[tuple[Array, Array]] = field(default_factory=list)
+    depth: tuple[int, int] = (0, 1)
     layer_inputs: list[Array] = field(default_factory=list)
     unnormed: Array | None = None
     not_chosen: Array | None = None

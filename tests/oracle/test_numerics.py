@@ -94,6 +94,10 @@ BART |= {"decoder_attention_heads": 2, "encoder_ffn_dim": 20, "decoder_ffn_dim":
 MAMBA = {"vocab_size": VOCAB, "hidden_size": 24, "num_hidden_layers": 2, "state_size": 6, "conv_kernel": 3}
 MAMBA2 = {**MAMBA, "num_heads": 6, "head_dim": 8, "expand": 2, "n_groups": 2, "chunk_size": 4}
 
+XLSTM = {"vocab_size": VOCAB, "hidden_size": 64, "num_hidden_layers": 2, "num_heads": 4, "chunk_size": 4}
+XLSTM |= {"ffn_round_up_to_multiple_of": 4, "use_cache": False, "chunkwise_kernel": "chunkwise--native_autograd"}
+XLSTM |= {"sequence_kernel": "native_sequence__native", "step_kernel": "native"}
+
 
 def rope(kind: str, **fields: Any) -> dict[str, Any]:
     return {"rope_parameters": {"rope_type": kind, "rope_theta": 10000.0, **fields}}
@@ -197,6 +201,24 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("hy_v4", "plain", {**HYPER, "hc_mult": 3, "indexer_types": ["full", "shared"] * 2, "swiglu_limit": 0.2}),
     ("deepseek_v4", "plain", STREAMED),
     ("deepseek_v4", "yarn", {**STREAMED, **rope("yarn", **YARN), "compress_rope_theta": 5000.0, "swiglu_limit": 0.2}),
+    (
+        "minimax",
+        "plain",
+        {
+            **SMALL,
+            "head_dim": 10,
+            "num_hidden_layers": 4,
+            "block_size": 4,
+            "num_local_experts": 5,
+            "num_experts_per_tok": 2,
+            "layer_types": ["linear_attention", "full_attention"] * 2,
+            "full_attn_alpha_factor": 1.5,
+            "linear_attn_beta_factor": 0.7,
+            "mlp_alpha_factor": 1.2,
+        },
+    ),
+    ("xlstm", "plain", XLSTM),
+    ("xlstm", "biased", {**XLSTM, "use_bias": True, "gate_soft_cap": 2.0}),
     ("mamba", "plain", MAMBA),
     (
         "mamba",
