@@ -36,6 +36,7 @@ AS_THEY_ARE = frozenset(
         "iterations",
         "stream",
         "active",
+        "index_local",
     }
 )
 LARGE_BY_DEFAULT = frozenset({"chunk", "block", "d_filter", "d_position", "max_distance"})
@@ -58,6 +59,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "experts_of_a_group": (4, 5),
     "capacity": (1000,),
     "index_topk": (4,),
+    "index_block": (2,),
     "rate": (3, 2),
 }
 POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "position": "positions"}
@@ -155,6 +157,8 @@ class _Sizes:
                 few, many = getattr(layer, keys), getattr(layer, queries)
                 found[keys] = 1 if few == 1 else self.size("n_kv_heads", few)
                 found[queries] = found[keys] * (1 if few == many else self.size("heads_a_key_head_serves", many // few))
+        if getattr(layer, "index_heads", None) == getattr(layer, "n_kv_heads", 0) and "n_kv_heads" in found:
+            found["index_heads"] = found["n_kv_heads"]
         usual = "rope" if hasattr(layer, "rope_theta") else ""
         if "d_head" in changes and getattr(layer, "positions", usual) == "rope":
             found["d_head"] = self.size("rotated_head", layer.d_head)  # type: ignore[attr-defined]

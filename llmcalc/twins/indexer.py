@@ -16,19 +16,21 @@ from .rope import rotate, rotate_end
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, vector
 
-KEY_EPS = 1e-6
-
 
 class Indexer(NamedTuple):
     """What the attention layer around it says of its indexer.
 
     Attributes:
-        d_query: width of the latent that queries are made of; None: they are made of the layer's input.
         top_k: tokens that are chosen.
-        weighted: heads are weighed by a projection of the input.
         rotary_dim: how much of a head is rotated.
+        d_query: width of the latent that queries are made of; None: they are made of the layer's input.
+        weighted: heads are weighed by a projection of the input, and choose together; otherwise each for itself.
         interleaved: pairs that are rotated are neighbours.
         rotates_end: the last numbers of a head are rotated, not the first.
+        unit_offset: scales of the norms are ``1 + w``.
+        block: so many tokens are chosen together, by the best of them.
+        local: blocks that are chosen in any case: that of the query, and those before it.
+        pooled: a block is chosen by the mean of its keys, by all heads together, if it is whole; the rest is seen.
     """
 
     d_model: int
@@ -42,51 +44,104 @@ class Indexer(NamedTuple):
     query_norm: bool = False
     interleaved: bool = False
     rotates_end: bool = False
+    unit_offset: bool = False
+    norm_eps: float = 1e-6
+    block: int = 1
+    local: int = 0
+    pooled: bool = False
 
 
 def weights(layer: Indexer) -> list[Weight]:
     """Queries, one key a token, the norm of the key, and what weighs the heads."""
-    d, heads = layer.d_model, (layer.n_heads, layer.d_head)
+    d, heads, mean = layer.d_model, (layer.n_heads, layer.d_head), 0.0 if layer.unit_offset else 1.0
     found = [matrix("wq", layer.d_query or d, heads), matrix("wk", d, layer.d_head)]
-    found += [vector("k_norm", layer.d_head, mean=1.0)]
+    found += [vector("k_norm", layer.d_head, mean=mean)]
     found += [vector("k_norm_b", layer.d_head)] if layer.key_norm == "layernorm" else []
-    found += [vector("q_norm", layer.d_head, mean=1.0)] if layer.query_norm else []
+    found += [vector("q_norm", layer.d_head, mean=mean)] if layer.query_norm else []
     return found + ([matrix("ww", d, layer.n_heads)] if layer.weighted else [])
 
 
 def not_chosen(
     layer: Indexer, around: Any, w: Weights, x: Array, latent: Array | None, step: Step, state: State | None
 ) -> Array:
-    """Which tokens a query does not look at [b q k], for ``x`` [b q d] and the queries' ``latent`` [b q r].
+    """Which tokens a query does not look at [b q k], or [b i q k] where each head chooses for itself.
 
-    ``around`` is the attention layer, whose rotary angles these are, too.
+    ``x`` [b q d]; queries are made of ``latent`` [b q r], if there is one. ``around`` is the attention layer, whose
+    rotary angles these are, too.
     """
-    total = np.asarray(_scores(layer, around, w.constant(), constant(x), constant(latent), step, state))
-    later = step.positions[:, None] < np.arange(total.shape[-1])
-    ranked = np.argsort(np.where(later, np.inf, -total), axis=-1, kind="stable")
-    hidden = np.ones(total.shape, bool)
-    np.put_along_axis(hidden, ranked[..., : layer.top_k], False, axis=-1)
-    return hidden | later
-
-
-def _scores(
-    layer: Indexer, around: Any, w: Weights, x: Array, latent: Array | None, step: Step, state: State | None
-) -> Array:
-    """``Σ_heads weight · relu(q k)`` of every token in sight [b q k]."""
+    w, x, latent = w.constant(), constant(x), constant(latent)
     q = einsum("bqr,rie->bqie", x if latent is None else latent, w.wq)
-    k = einsum("bqd,de->bqe", x, w.wk)
     if layer.query_norm:
-        q = rmsnorm(q, KEY_EPS, w.q_norm)
-    k = rmsnorm(k, KEY_EPS, w.k_norm) if layer.key_norm == "rmsnorm" else layernorm(k, KEY_EPS, w.k_norm, w.k_norm_b)
-    q, k = _placed(layer, around, q, step), _placed(layer, around, k[:, :, None], step)[:, :, 0]
+        q = rmsnorm(q, layer.norm_eps, _scale(layer, w.q_norm))
+    q = _placed(layer, around, q, step.positions)
+    k = _keys(layer, around, w, x, step, state)
+    if layer.pooled:
+        return _by_means(layer, around, w, q, k, step)
+    scores = einsum("bqie,bke->biqk", q, k)
+    if layer.weighted:
+        scores = einsum("bqi,biqk->bqk", einsum("bqd,di->bqi", x, w.ww), np.maximum(scores, 0.0))
+    later = step.positions[:, None] < np.arange(k.shape[1])
+    return ~_best(layer, np.where(later, -np.inf, np.asarray(scores)), step) | later
+
+
+def _keys(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """One key of each token in sight [b k e]; those of pooled blocks are normalised and placed as one, later."""
+    k = einsum("bqd,de->bqe", x, w.wk)
+    if not layer.pooled:
+        k = _placed(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions)[:, :, 0]
     if state and "ik" in state:
         k = np.concatenate([state["ik"], k], axis=1)
     if state is not None:
         state["ik"] = k
-    scores = einsum("bqie,bke->biqk", q, k)
-    return einsum("bqi,biqk->bqk", einsum("bqd,di->bqi", x, w.ww), np.maximum(scores, 0.0))
+    return k
 
 
-def _placed(layer: Indexer, around: Any, x: Array, step: Step) -> Array:
+def _normed_key(layer: Indexer, w: Weights, k: Array) -> Array:
+    if layer.key_norm == "rmsnorm":
+        return rmsnorm(k, layer.norm_eps, _scale(layer, w.k_norm))
+    return layernorm(k, layer.norm_eps, w.k_norm, w.k_norm_b)
+
+
+def _scale(layer: Indexer, scale: Array) -> Array:
+    return 1.0 + scale if layer.unit_offset else scale
+
+
+def _placed(layer: Indexer, around: Any, x: Array, places: Array) -> Array:
     turn = rotate_end if layer.rotates_end else rotate
-    return turn(around, x, step.positions, layer.rotary_dim, layer.interleaved)
+    return turn(around, x, places, layer.rotary_dim, layer.interleaved)
+
+
+def _best(layer: Indexer, scores: Array, step: Step) -> Array:
+    """The best tokens, or those of the best blocks, of ``scores`` [... q k]."""
+    keys, size = scores.shape[-1], layer.block
+    missing = -keys % size
+    padded = np.concatenate([scores, np.full((*scores.shape[:-1], missing), -np.inf)], axis=-1)
+    blocks = padded.reshape(*scores.shape[:-1], -1, size).max(axis=-1)
+    distance = step.positions[:, None] // size - np.arange(blocks.shape[-1])
+    blocks = np.where((distance >= 0) & (distance < layer.local), np.inf, blocks)
+    ranked = np.argsort(-blocks, axis=-1, kind="stable")[..., : layer.top_k // size]
+    chosen = np.zeros(blocks.shape, bool)
+    np.put_along_axis(chosen, ranked, True, axis=-1)
+    return np.repeat(chosen, size, axis=-1)[..., :keys]
+
+
+def _by_means(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:
+    """Blocks chosen by the mean of their keys: a query scores those that are whole, and sees what is left of a block."""
+    b, size, whole = k.shape[0], layer.block, k.shape[1] // layer.block
+    place, full = np.arange(k.shape[1]), (step.positions + 1) // size  # whole blocks that each query may score
+    hidden = place >= np.minimum(step.positions + 1, full * size)[:, None]
+    hidden = np.where((place >= (full * size)[:, None]) & (place <= step.positions[:, None]), False, hidden)
+    hidden = np.broadcast_to(hidden, (b, *hidden.shape)).copy()
+    rows, blocks = np.nonzero(np.arange(whole) < full[:, None])
+    if len(rows) == 0:
+        return hidden
+    mean = np.mean(k[:, : whole * size].reshape(b, whole, size, -1), axis=2)
+    mean = _placed(layer, around, _normed_key(layer, w, mean)[:, :, None], np.arange(whole) * size)[:, :, 0]
+    met = np.maximum(einsum("bpie,bpe->bpi", q[:, rows], mean[:, blocks]), 0.0)
+    scores = np.full((b, q.shape[1], whole), -np.inf)
+    scores[:, rows, blocks] = np.asarray(np.sum(met, axis=-1))
+    ranked = np.argsort(-scores, axis=-1, kind="stable")[..., : layer.top_k // size]
+    chosen = np.zeros(scores.shape, bool)
+    np.put_along_axis(chosen, ranked, True, axis=-1)
+    hidden[..., : whole * size] |= ~np.repeat(chosen, size, axis=-1) & (place[: whole * size] < (full * size)[:, None])
+    return hidden

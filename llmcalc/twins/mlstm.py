@@ -49,9 +49,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return plus(einsum("bqhv,hvd->bqd", y * sigmoid(o), w.out), w.get("out_b"))
 
 
-def recurrence(
-    layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, memory: Memory
-) -> tuple[Array, Memory]:
+def recurrence(layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, memory: Memory) -> tuple[Array, Memory]:
     """Token after token; gates are exponents, of which the largest is taken out, so that nothing overflows."""
     outputs = []
     q = q / math.sqrt(q.shape[-1])
@@ -77,9 +75,7 @@ def in_chunks(layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, m
     return np.concatenate(outputs, axis=1), memory
 
 
-def _chunk(
-    layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, memory: Memory
-) -> tuple[Array, Memory]:
+def _chunk(layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, memory: Memory) -> tuple[Array, Memory]:
     """One chunk's outputs [b z h v], and the memory behind it."""
     total = np.cumsum(kept, axis=1)  # [b z h]
     to, of = np.transpose(total, (0, 2, 1)), np.transpose(i - total, (0, 2, 1))  # [b h z]

@@ -146,13 +146,19 @@ def qwen4(config: Config) -> Architecture:
     config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
     if config.indices("ple_layer_ids"):
         raise DescriptionError("ple_layer_ids: layers with n-gram embeddings are not modelled", where=config.where)
-    attention: dict[str, Any] = {"gated": True, "qk_norm": "head", "rotary_dim": rotary(config, 0.25)}
+    attention: dict[str, Any] = {
+        "gated": True,
+        "qk_norm": "head",
+        "qk_norm_unit_offset": True,
+        "rotary_dim": rotary(config, 0.25),
+    }
     indexer: dict[str, Any] = {
         "index_heads": config.size("indexer_n_heads"),
         "index_dim": config.size("indexer_head_dim"),
         "index_topk": config.size("indexer_budget"),
         "index_block": config.size("indexer_compress_ratio"),
         "index_pooled": True,
+        "index_unit_offset": True,
     }
     mixers: dict[str, Layer] = {
         "indexed_attention": rope_attention(config, **attention, **indexer),
@@ -162,7 +168,9 @@ def qwen4(config: Config) -> Architecture:
     feeds: dict[str, Layer] = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True)}
     pattern = every(config, "full_attention_interval", layers, "indexed_attention", "linear_attention", 4)
     kinds = [kind.replace("full_", "indexed_") for kind in layer_types(config, layers, pattern)]
-    hyper = HyperConnection(width, config.size("hc_count"), rank=config.size("hc_lowrank"))
+    hyper = HyperConnection(
+        width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.number("rms_norm_eps") or 1e-6
+    )
     runs = _streamed(hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
     return _lm(config, runs, None, replace(hyper, writes=False))
 
