@@ -45,8 +45,9 @@ class Sublayer:
     """``x = after(x + post(Σ branch(pre(x))))``; a norm that is None is left out.
 
     Pre-norm models set ``pre``, post-norm models ``after``, Gemma's sandwich ``pre`` and ``post``. ``residual`` False:
-    nothing is added back. ``scale`` is a constant on what is added, ``residual_scale`` one on what it is added to, which
-    is the stream behind ``pre`` where ``residual_normed`` (MiniMax). Sub-layers of one ``share`` hold the same tensors, wherever they stand (Zamba).
+    nothing is added back. ``scale`` is a constant on what is added (Granite), ``residual_scale`` one on what it is
+    added to, which is the stream behind ``pre`` where ``residual_normed`` (MiniMax). Sub-layers of one ``share`` hold
+    the same tensors, wherever they stand (Zamba).
     """
 
     name: str

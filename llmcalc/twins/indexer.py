@@ -1,7 +1,7 @@
 """The indexer of sparse attention [deepseek2025v32, Section 2]: scores all tokens cheaply; attention sees the best.
 
-It stands within an attention layer. Only the order of the scores matters, so no factor common to all of them is applied,
-and no gradient flows through a choice.
+It stands within an attention layer. Only the order of the scores matters, so no factor common to all of them is
+applied, and no gradient flows through a choice.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _best(layer: Indexer, scores: Array, step: Step) -> Array:
 
 
 def _by_means(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:
-    """Blocks chosen by the mean of their keys: a query scores those that are whole, and sees what is left of a block."""
+    """Blocks chosen by the mean of their keys: a query scores whole ones, and sees what is left of the last."""
     b, size, whole = k.shape[0], layer.block, k.shape[1] // layer.block
     place, full = np.arange(k.shape[1]), (step.positions + 1) // size  # whole blocks that each query may score
     hidden = place >= np.minimum(step.positions + 1, full * size)[:, None]

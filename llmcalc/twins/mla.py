@@ -60,8 +60,12 @@ def _compressed(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
     if not layer.q_lora_rank:
         return x, x
     raw = plus(einsum("bqd,dr->bqr", x, w.wqa), w.get("bqa"))
-    latent = rmsnorm(raw, layer.norm_eps, w.q_norm)
+    latent = _scaled(layer, rmsnorm(raw, layer.norm_eps, w.q_norm))
     return (np.concatenate([latent, raw], axis=-1) if layer.double_latent else latent), latent
+
+
+def _scaled(layer: Any, latent: Array) -> Array:
+    return latent * math.sqrt(layer.d_model / latent.shape[-1]) if layer.latent_scaled else latent
 
 
 def _queries(layer: Any, w: Weights, source: Array, step: Step) -> tuple[Array, Array]:
@@ -74,6 +78,7 @@ def _queries(layer: Any, w: Weights, source: Array, step: Step) -> tuple[Array, 
 def _latent(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
     """What is kept of each token in sight."""
     latent = rmsnorm(plus(einsum("bqd,dc->bqc", x, w.wkva), w.get("bkva")), layer.norm_eps, w.kv_norm)
+    latent = _scaled(layer, latent)
     k_rope = plus(einsum("bqd,dr->bqr", x, w.wkr), w.get("bkr"))
     if layer.key_norm:
         k_rope = rmsnorm(k_rope, layer.norm_eps, w.kr_norm)

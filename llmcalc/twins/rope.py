@@ -22,10 +22,7 @@ def rotate(layer: Any, x: Array, positions: Array, width: int, interleaved: bool
     else:
         first, second = turned[..., : width // 2], turned[..., width // 2 :]
     one, two = first * cos - second * sin, second * cos + first * sin
-    if interleaved:
-        both = np.stack([one, two], axis=-1).reshape(turned.shape)
-    else:
-        both = np.concatenate([one, two], axis=-1)
+    both = (np.stack if interleaved else np.concatenate)([one, two], axis=-1).reshape(turned.shape)
     return np.concatenate([both, rest], axis=-1) if width < x.shape[-1] else both
 
 

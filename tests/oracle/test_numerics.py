@@ -197,6 +197,15 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("deepseek_v32", "plain", INDEXED),
     ("deepseek_v32", "yarn", {**INDEXED, **rope("yarn", **YARN, mscale=1.0, mscale_all_dim=0.7)}),
     ("glm_moe_dsa", "shared choice", {**INDEXED, "indexer_types": ["full", "shared", "full", "shared"]}),
+    (
+        "dots3_note_text",
+        "plain",
+        {
+            **INDEXED,
+            "layer_types": ["full_attention", "indexed_attention"] * 2,
+            "rms_norm_eps": 1e-4,
+        },
+    ),
     ("axk2", "plain", {**INDEXED, "gated_norm_rank": 5}),
     ("hy_v4", "plain", {**HYPER, "hc_mult": 3, "indexer_types": ["full", "shared"] * 2, "swiglu_limit": 0.2}),
     ("deepseek_v4", "plain", STREAMED),

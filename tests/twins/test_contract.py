@@ -19,13 +19,19 @@ from llmcalc.core.errors import UnsupportedError
 from llmcalc.core.layer import Layer
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
+from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.compressed_attention import CompressedAttention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head
+from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.linear import Linear
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.per_layer_gate import PerLayerGate
+from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
@@ -71,6 +77,10 @@ LATENT: dict[str, Any] = {
     "qk_nope_head_dim": 7,
     "qk_rope_head_dim": 2,
 }
+CHOOSING: dict[str, Any] = {"index_heads": 3, "index_dim": 11, "index_topk": 4}
+BLOCKS: dict[str, Any] = {"index_heads": 2, "index_dim": 11, "index_topk": 4, "index_block": 2}
+COMPRESSED: dict[str, Any] = {"d_model": WIDTH, "n_heads": 6, "d_head": 4, "q_lora_rank": 5, "window": 4}
+COMPRESSED |= {"n_groups": 2, "o_lora_rank": 7}
 EXPERTS: dict[str, Any] = {"d_model": WIDTH, "d_ff": 7, "n_experts": 6, "top_k": 2}
 VARIANTS: dict[str, Layer] = {
     "attention": Attention(**HEADS),
@@ -91,10 +101,27 @@ VARIANTS: dict[str, Layer] = {
     "wide values": Attention(**HEADS, d_head_v=5, clip=0.5),
     "latent": Mla(**LATENT, v_head_dim=4),
     "latent queries": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, bias=True, rope=False),
+    "latent with a window": Mla(**LATENT, v_head_dim=4, window=4, key_norm=True, sinks=True),
+    "latent gate": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, gate="latent", double_latent=True),
+    "latent gate per head": Mla(
+        **LATENT, v_head_dim=4, gate="input", gate_per_head=True, bias=True, latent_scaled=True
+    ),
+    "latent indexer": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, **CHOOSING),
+    "latent indexer of the input": Mla(**LATENT, v_head_dim=4, index_rotates_end=True, **CHOOSING),
+    "indexer": Attention(**HEADS, positions="rope", **{**CHOOSING, "index_heads": 2}),
+    "indexer for all groups": Attention(**HEADS, positions="rope", **{**CHOOSING, "index_heads": 1}),
+    "indexer of blocks": Attention(**HEADS, positions="rope", **BLOCKS, index_local=1),
+    "indexer of pooled blocks": Attention(**HEADS, positions="rope", **{**BLOCKS, "index_heads": 3}, index_pooled=True),
+    "compressed, near alone": CompressedAttention(**COMPRESSED),
+    "compressed": CompressedAttention(**COMPRESSED, rate=3, rotary_dim=2),
+    "compressed, chosen": CompressedAttention(**COMPRESSED, rate=2, overlap=True, **CHOOSING),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
     "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
     "mixture": Moe(**EXPERTS, renormalise=True),
     "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),
+    "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
+    "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
+    "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
     "mixture with everything": Moe(
         **EXPERTS,
         expert_bias=True,
@@ -112,10 +139,72 @@ def test_a_variant_of_a_kind_runs_as_declared(variant: str) -> None:
     assert failures(verify(decoder(VARIANTS[variant], pre=NORM))) == []
 
 
+def around(*inputs: Named, parts: tuple[Sublayer, ...], outputs: tuple[Named, ...] = ()) -> Architecture:
+    """A decoder of two blocks of these sub-layers, with further layers in front of them and behind."""
+    token, head = Embedding(VOCAB, WIDTH, share="token"), Head(VOCAB, WIDTH, share="token")
+    run = Run(Block("block", parts), 2)
+    stack = Stack("decoder", WIDTH, (Named("token", token), *inputs), (run,), (*outputs, Named("head", head)))
+    return Architecture("test", (stack,))
+
+
+def part(name: str, layer: Layer, **norms: Layer) -> Sublayer:
+    return Sublayer(name, (Branch(name, layer),), **norms)
+
+
+def streamed(hyper: HyperConnection) -> Architecture:
+    """Sub-layers that read from several streams and write to them."""
+    parts = tuple(part(name, VARIANTS[name], pre=hyper) for name in ("attention", "plain mlp"))
+    return around(parts=parts, outputs=(Named("streams", replace(hyper, writes=False)),))
+
+
+def alternating(updates: AltUp) -> Architecture:
+    """Blocks on one of several streams, with an input of their own."""
+    makers = [Linear(WIDTH, WIDTH, bias=False, stream=number) for number in range(1, updates.n_streams)]
+    inputs = [Named("table", PerLayerTable(VOCAB, WIDTH, 2, 5))]
+    inputs += [Named(f"maker{number}", layer) for number, layer in enumerate(makers)]
+    parts = (part("altup", updates), part("attention", VARIANTS["attention"], pre=NORM))
+    parts += (part("own", PerLayerGate(WIDTH, 5), post=NORM),)
+    takers = tuple(Named(f"taker{number}", layer) for number, layer in enumerate(makers))
+    return around(*inputs, parts=parts, outputs=takers)
+
+
+OWN_INPUT = around(Named("table", PerLayerTable(VOCAB - 4, WIDTH, 2, 5)), parts=(part("own", PerLayerGate(WIDTH, 5)),))
+# Kinds that stand neither in a branch nor alone.
+PLACED: dict[str, list[Architecture]] = {
+    "hyper_connection": [
+        streamed(HyperConnection(WIDTH, 3)),
+        streamed(HyperConnection(WIDTH, 3, mixed=False, write_scale=1.5)),
+        streamed(HyperConnection(WIDTH, 3, rank=5)),
+    ],
+    "altup": [alternating(AltUp(WIDTH, 3)), alternating(AltUp(WIDTH, 3, output_scaled=False, active=1))],
+    "per_layer_table": [OWN_INPUT],
+    "per_layer_gate": [OWN_INPUT],
+}
+
+
+@pytest.mark.parametrize("kind", PLACED)
+def test_a_kind_with_a_place_of_its_own_runs_as_declared(kind: str) -> None:
+    assert kind in TWINS
+    for architecture in PLACED[kind]:
+        assert failures(verify(architecture)) == []
+
+
+@pytest.mark.parametrize("kind", PLACED)
+def test_such_a_kind_says_when_it_stands_elsewhere(kind: str) -> None:
+    layer = layers.find(kind)[0](**smallest(kind))
+    parts = (part("here", layer), part("there", layer)) if kind == "altup" else (part("here", layer),)
+    if kind == "per_layer_table":
+        return
+    width: int = layer.d_model  # type: ignore[attr-defined]
+    stack = replace(around(parts=parts).stacks[0], d_model=width, inputs=(Named("token", Embedding(VOCAB, width)),))
+    with pytest.raises(UnsupportedError):
+        verify(Architecture("misplaced", (replace(stack, outputs=(Named("head", Head(VOCAB, width)),)),)))
+
+
 def runnable_kinds() -> Iterator[str]:
     for kind in layers.kinds():
         names = {entry.name for entry in fields(layers.find(kind)[0])}
-        if "d_model" in names and kind not in ("embedding", "head", "norm", "prefix", "indexer"):
+        if "d_model" in names and kind not in ("embedding", "head", "norm", "prefix", "indexer", *PLACED):
             yield kind
 
 
@@ -167,7 +256,9 @@ def test_full_experts_drop_tokens_and_the_rest_still_runs() -> None:
     model = llmcalc.twin(decoder(Moe(**EXPERTS, capacity=1), pre=NORM))
     w = next(layer for layer in model.stacks[0].layers() if layer.layer.kind() == "moe").weights_in(model.tensors)
     layer = Moe(**EXPERTS, capacity=1)
-    chosen, _ = moe_twin.route(layer, w, np.random.default_rng(0).standard_normal((1, 20, WIDTH)))
+    chosen, _ = moe_twin.route(
+        layer, w, np.random.default_rng(0).standard_normal((1, 20, WIDTH)), np.zeros((1, 20), int)
+    )
     taken = [int((chosen == expert).sum()) for expert in range(layer.n_experts)]
     assert max(taken) == 1
     assert (chosen == -1).any()
