@@ -10,7 +10,7 @@ import numpy as np
 from numpy import einsum
 
 from . import mlp
-from .functions import plus, rmsnorm, sigmoid, softmax, softplus
+from .functions import gelu, plus, rmsnorm, sigmoid, softmax, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, under, vector
 
@@ -48,9 +48,12 @@ def weights(layer: Any) -> list[Weight]:
     width = layer.d_latent or d
     names = ["wg", "wu"] if layer.gated else ["wu"]
     found = [vector("input_scale", d, mean=1.0), vector("expert_scale", x, mean=1.0)] if layer.router_scaled else []
-    found += [matrix("router", d, x), *([vector("router_b", x)] if layer.router_bias else [])]
+    scored = x + layer.n_skip
+    found += _network(layer) if layer.d_router else []
+    found += [matrix("router", layer.d_router or d, scored)]
+    found += [vector("router_b", scored)] if layer.router_bias else []
     if layer.correction_bias != "none":
-        found.append(vector("correction", x)._replace(buffer=layer.correction_bias == "buffer"))
+        found.append(vector("correction", scored)._replace(buffer=layer.correction_bias == "buffer"))
     if layer.hash_rows:
         found.append(table("hash", layer.hash_rows, layer.top_k, buffer=True)._replace(below=x))
     found += [matrix(name, width, f, experts=x) for name in names] + [matrix("wd", f, width, experts=x)]
@@ -65,9 +68,20 @@ def weights(layer: Any) -> list[Weight]:
     return found + ([matrix("shared_gate", d, ())] if layer.shared_gate else [])
 
 
+def _network(layer: Any) -> list[Weight]:
+    """Layers of a router that is a network, narrower than the stream."""
+    width = layer.d_router
+    found = [matrix("router_in", layer.d_model, width), vector("router_in_b", width)]
+    found += [vector("router_scale", width, mean=1.0)] if layer.router_memory else []
+    found += [vector("router_norm", width, mean=1.0)]
+    for name in ("router_1", "router_2"):
+        found += [matrix(name, width, width), vector(f"{name}_b", width)]
+    return found
+
+
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
-    chosen, share = route(layer, w, step.unnormed if layer.router_scaled else x, step.ids)  # [b q j], [b q j]
+    chosen, share = route(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
     y = np.sum(_experts(layer, w, inner, chosen) * share[..., None], axis=2)
     if layer.d_latent:
@@ -81,17 +95,19 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return y
 
 
-def route(layer: Any, w: Weights, x: Array, ids: Array) -> tuple[Array, Array]:
+def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
     """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
     if layer.router_scaled:
         x = rmsnorm(x, layer.router_eps, w.input_scale) / math.sqrt(layer.d_model)
+    if layer.d_router:
+        x = _through_network(layer, w, x, step)
     logits = plus(einsum("bqd,dx->bqx", x, w.router), w.get("router_b"))
     scores = SCORES[layer.router](logits)
     ranked = np.asarray(plus(scores, w.get("correction")))  # who is chosen has no gradient, only their shares
     if layer.n_groups > 1:
         ranked = _within_best_groups(layer, ranked)
     if layer.hash_rows:
-        chosen = np.asarray(w.hash[ids]).astype(int)
+        chosen = np.asarray(w.hash[step.ids]).astype(int)
     else:
         chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]
@@ -100,7 +116,22 @@ def route(layer: Any, w: Weights, x: Array, ids: Array) -> tuple[Array, Array]:
         share = share / np.sum(share, axis=-1, keepdims=True)
     if layer.router_scaled:
         share = share * w.expert_scale[chosen]
+    if layer.n_skip:  # who skips the experts is sent to the first one, of which it takes nothing
+        skipped = chosen >= layer.n_experts
+        share, chosen = np.where(skipped, 0.0, share), np.where(skipped, 0, chosen)
     return _within_capacity(layer, chosen), share * layer.routed_scale
+
+
+def _through_network(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+    """What the router sees of ``x`` [b q f]; it also hears that of the layer before (ZAYA)."""
+    h = einsum("bqd,df->bqf", x, w.router_in) + w.router_in_b
+    if layer.router_memory and step.router_before is not None:
+        h = h + step.router_before * w.router_scale
+    step.router_before = h
+    h = rmsnorm(h, layer.router_eps, w.router_norm)
+    for matrix_of, bias in ((w.router_1, w.router_1_b), (w.router_2, w.router_2_b)):
+        h = gelu(einsum("bqf,fo->bqo", h, matrix_of) + bias)
+    return h
 
 
 def _within_best_groups(layer: Any, ranked: Array) -> Array:

@@ -25,6 +25,7 @@ class Step:
         depth: number of the block at work, and how many there are.
         layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
         unnormed: what the branches of a sub-layer get, in front of norms of their own [b q d].
+        router_before: what the last router saw, if it is a network [b q f].
         not_chosen: which tokens the last indexer has left out for each query [b q k]; None: there was none.
     """
 
@@ -37,6 +38,7 @@ class Step:
     depth: tuple[int, int] = (0, 1)
     layer_inputs: list[Array] = field(default_factory=list)
     unnormed: Array | None = None
+    router_before: Array | None = None
     not_chosen: Array | None = None
 
     @property

@@ -15,6 +15,7 @@ from ..core.shrink import SEQ
 from ..twins import twin
 from ..twins.model import Model
 from ..twins.observer import Observer
+from ..twins.step import Step
 from ..twins.training import train_step
 from ..twins.weights import Array
 from .result import Check
@@ -77,7 +78,7 @@ def _active(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]
     for placed in mixtures:
         w = placed.weights_in(model.tensors)
         chosen, _ = placed.module.route(
-            placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)), texts.main[:1, :1]
+            placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)), Step(texts.main[:1, :1])
         )
         experts = sum(weight.size for weight in placed.weights if weight.per_expert)
         idle += experts - experts // placed.layer.n_experts * len(set(chosen.ravel().tolist()))

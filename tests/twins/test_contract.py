@@ -21,6 +21,7 @@ from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
 from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.cca import Cca
 from llmcalc.layers.compressed_attention import CompressedAttention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head
@@ -36,6 +37,7 @@ from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
 from llmcalc.twins import moe as moe_twin
+from llmcalc.twins.step import Step
 from llmcalc.verification import Verification, verify
 
 STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_folder().glob("*.yaml"))}
@@ -115,12 +117,15 @@ VARIANTS: dict[str, Layer] = {
     "compressed, near alone": CompressedAttention(**COMPRESSED),
     "compressed": CompressedAttention(**COMPRESSED, rate=3, rotary_dim=2),
     "compressed, chosen": CompressedAttention(**COMPRESSED, rate=2, overlap=True, **CHOOSING),
+    "convolved": Cca(**HEADS, d_conv=3, d_conv_mix=4, window=4, rotary_dim=2),
+    "convolved, biased": Cca(WIDTH, 3, 1, 6, bias=True),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
     "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
     "mixture": Moe(**EXPERTS, renormalise=True),
     "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),
     "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
     "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
+    "mixture behind a network": Moe(WIDTH, 7, 6, 1, d_router=5, router_memory=True, n_skip=1, correction_bias="buffer"),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
     "mixture with everything": Moe(
         **EXPERTS,
@@ -257,7 +262,7 @@ def test_full_experts_drop_tokens_and_the_rest_still_runs() -> None:
     w = next(layer for layer in model.stacks[0].layers() if layer.layer.kind() == "moe").weights_in(model.tensors)
     layer = Moe(**EXPERTS, capacity=1)
     chosen, _ = moe_twin.route(
-        layer, w, np.random.default_rng(0).standard_normal((1, 20, WIDTH)), np.zeros((1, 20), int)
+        layer, w, np.random.default_rng(0).standard_normal((1, 20, WIDTH)), Step(np.zeros((1, 20), int))
     )
     taken = [int((chosen == expert).sum()) for expert in range(layer.n_experts)]
     assert max(taken) == 1
