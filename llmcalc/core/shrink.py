@@ -60,6 +60,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "capacity": (1000,),
     "index_topk": (4,),
     "index_block": (2,),
+    **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
     "rate": (3, 2),
 }
 POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "position": "positions"}

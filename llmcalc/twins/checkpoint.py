@@ -173,12 +173,12 @@ def _shape(parts: list[_Part], rule: Rule | None) -> Sizes:
     shape = list(parts[0].stored)
     if len(parts) > 1:
         shape[_along(parts[0], rule)] = sum(part.stored[_along(part, rule)] for part in parts)
-    return (*[1] * (rule.row if rule else 0), *shape)
+    return (*[1] * (rule.row if rule else 0), *shape, *[1] * (rule.column if rule else 0))
 
 
 def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str, Array]) -> None:
     """Take a stored tensor apart and turn each piece into the twin's shape."""
-    array = array.reshape(array.shape[rule.row :]) if rule else array
+    array = array.reshape(array.shape[rule.row : array.ndim - rule.column]) if rule else array
     for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
         if rule and rule.folded:
             piece = piece.reshape(*(prod(group) for group in part.weight.groups[:-2]), -1, piece.shape[-1])

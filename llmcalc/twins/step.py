@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.errors import UnsupportedError
 from .weights import Array
 
 State = dict[str, Array]  # one layer's; names that begin with an underscore depend on no token, and are no state
@@ -45,6 +46,11 @@ class Step:
     def decode(self) -> bool:
         """Whether there are tokens before."""
         return self.cached > 0
+
+    def must_be_whole(self, kind: str) -> None:
+        """Raise an UnsupportedError in a decode step: a layer of this kind sees both ways and keeps nothing."""
+        if self.decode:
+            raise UnsupportedError("it sees later tokens, so tokens cannot come one by one", where=kind)
 
     @property
     def positions(self) -> Array:

@@ -304,6 +304,11 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         "groups",
         {**BERT, "embedding_size": 10, "num_hidden_groups": 2, "inner_group_num": 2, "num_hidden_layers": 4},
     ),
+    (
+        "squeezebert",
+        "groups",
+        {**BERT, "embedding_size": 24, "q_groups": 2, "k_groups": 4, "v_groups": 3, "output_groups": 4},
+    ),
     ("openai-gpt", "plain", GPT2),
     ("t5", "plain", T5),
     ("t5", "gated", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
@@ -384,7 +389,7 @@ def build(model_type: str, fields: dict[str, Any]) -> tuple[Any, Any]:
     torch.manual_seed(0)
     config = transformers.AutoConfig.for_model(model_type, **fields)
     config._experts_implementation = "eager"
-    masked = model_type in ("bert", "roberta", "albert") and not fields.get("is_decoder")
+    masked = model_type in ("bert", "roberta", "albert", "squeezebert") and not fields.get("is_decoder")
     auto = AUTO[2] if config.is_encoder_decoder else AUTO[1] if masked else AUTO[0]
     model = auto.from_config(config, attn_implementation="eager", dtype=torch.float64).eval()
     for name, parameter in model.named_parameters():

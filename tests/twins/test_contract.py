@@ -44,6 +44,12 @@ STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_fol
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
 TWINS = {file.stem for file in Path(attention_twin.__file__).parent.glob("*.py")}
 WIDTH, VOCAB = 12, 31
+BOTH_WAYS = frozenset(
+    {
+        "grouped_attention",
+        "sparse_attention",
+    }
+)
 NORM = Norm(WIDTH)
 
 
@@ -57,16 +63,18 @@ def test_a_preset_runs_as_declared(model: str) -> None:
 
 
 def decoder(*mixers: Layer, count: int = 2, shared: bool = False, **norms: Layer) -> Architecture:
-    """A small decoder of blocks with these sub-layers."""
+    """A small decoder of blocks with these sub-layers; an encoder, if one of them sees both ways and keeps nothing."""
+    role = "encoder" if any(mixer.kind() in BOTH_WAYS for mixer in mixers) else "decoder"
     width: int = mixers[0].d_model  # type: ignore[attr-defined]
     parts = [Sublayer(f"part{n}", (Branch(f"part{n}", mixer),), **norms) for n, mixer in enumerate(mixers)]
     token, head = Embedding(VOCAB, width, share="token"), Head(VOCAB, width, share="token")
     stack = Stack(
-        "decoder",
+        role,
         width,
         (Named("token", token),),
         (Run(Block("block", tuple(parts)), count, shared),),
         (Named("head", head),),
+        role,
     )
     return Architecture("test", (stack,))
 
