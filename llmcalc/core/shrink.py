@@ -189,6 +189,8 @@ class _Sizes:
         """State-space heads a multiple of their groups, a padded length one of the window that it is cut into."""
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
+        if "n_random" in vars(layer):
+            return {"block": 2, "n_random": 1}  # the least that a text of SEQ tokens is cut into
         if "n_ssm_heads" not in changes:
             return {}
         groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]

@@ -304,6 +304,8 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         "groups",
         {**BERT, "embedding_size": 10, "num_hidden_groups": 2, "inner_group_num": 2, "num_hidden_layers": 4},
     ),
+    ("big_bird", "blocks", {**BERT, "block_size": 1, "num_random_blocks": 2, "use_bias": True}),
+    ("big_bird", "short", {**BERT, "block_size": 4, "num_random_blocks": 2, "hidden_act": "gelu_new"}),
     (
         "squeezebert",
         "groups",
@@ -389,7 +391,7 @@ def build(model_type: str, fields: dict[str, Any]) -> tuple[Any, Any]:
     torch.manual_seed(0)
     config = transformers.AutoConfig.for_model(model_type, **fields)
     config._experts_implementation = "eager"
-    masked = model_type in ("bert", "roberta", "albert", "squeezebert") and not fields.get("is_decoder")
+    masked = model_type in ("bert", "roberta", "albert", "squeezebert", "big_bird") and not fields.get("is_decoder")
     auto = AUTO[2] if config.is_encoder_decoder else AUTO[1] if masked else AUTO[0]
     model = auto.from_config(config, attn_implementation="eager", dtype=torch.float64).eval()
     for name, parameter in model.named_parameters():

@@ -33,6 +33,7 @@ from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
+from llmcalc.layers.sparse_attention import SparseAttention
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
@@ -127,6 +128,8 @@ VARIANTS: dict[str, Layer] = {
     "compressed, chosen": CompressedAttention(**COMPRESSED, rate=2, overlap=True, **CHOOSING),
     "convolved": Cca(**HEADS, d_conv=3, d_conv_mix=4, window=4, rotary_dim=2),
     "convolved, biased": Cca(WIDTH, 3, 1, 6, bias=True),
+    "blocks": SparseAttention(WIDTH, 3, block=2, n_random=1),
+    "few blocks": SparseAttention(WIDTH, 3, block=4, n_random=1, bias=False, o_bias=False),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
     "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
     "mixture": Moe(**EXPERTS, renormalise=True),
