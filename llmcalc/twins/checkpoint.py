@@ -28,6 +28,8 @@ _BUFFERS = (
     "query_decay",
     "key_decay",
     "diagonal_decay",
+    "act_fn.beta",
+    "act_fn.eps",
 )
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, plus, rmsnorm
+from .functions import ACTIVATIONS, plus, rmsnorm, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
+LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with numbers of its own
 INNER_EPS = 1e-5  # of the norm on the hidden values
 
 
@@ -23,6 +24,7 @@ def weights(layer: Any) -> list[Weight]:
     if layer.bias:
         found += [*([vector("bg", f)] if layer.gated else []), vector("bu", f)]
     found += [vector("bd", d)] if layer.out_bias else []
+    found += [vector("alpha_p", 1), vector("alpha_n", 1)] if layer.activation == LEARNED else []
     return found + ([vector("norm", f, mean=1.0)] if layer.inner_norm else [])
 
 
@@ -32,10 +34,17 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
     if gate is not None and layer.sparsity:
         gate = _cut_off(gate, layer.sparsity)
-    hidden = activate(layer, up, gate)
+    hidden = xielu(w, up) if layer.activation == LEARNED else activate(layer, up, gate)
     if layer.inner_norm:
         hidden = rmsnorm(hidden, INNER_EPS, w.norm)
     return plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd"))
+
+
+def xielu(w: Weights, x: Array) -> Array:
+    """A parabola above 0, and below it an exponential less a line, each with a learned factor [huang2024]."""
+    above = softplus(w.alpha_p) * x * x
+    below = (np.exp(np.minimum(x, JUST_BELOW_0)) - 1.0 - x) * (SLOPE_AT_0 + softplus(w.alpha_n))
+    return np.where(np.asarray(x) > 0, above, below) + SLOPE_AT_0 * x
 
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:

@@ -107,6 +107,8 @@ class _Placer:
         self.taken: set[str] = set()
 
     def placed(self) -> PlacedStack:
+        if not any(layer.kind() == "embedding" for _, layer in self.stack.inputs):
+            raise UnsupportedError(f"{self.stack.name} has no table of tokens, so there is nothing to run it on")
         inputs = tuple(self.outer(name, layer) for name, layer in self.stack.inputs)
         blocks: list[tuple[PlacedSublayer, ...]] = []
         order: list[int] = []

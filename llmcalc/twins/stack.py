@@ -19,6 +19,7 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
     for placed in stack.inputs:
         if not getattr(placed.layer, "unused", False):
             x = run.layer(placed, x, placed.layer.kind())
+    step.first = x
     for time, number in enumerate(stack.order):
         step.depth = time, len(stack.order)
         x = run.block(stack.blocks[number], x, time)

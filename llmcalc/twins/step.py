@@ -23,6 +23,7 @@ class Step:
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
         prefix: learned keys and values of the attention layers to come (prefix tuning).
+        first: what the first block gets [b q d].
         depth: number of the block at work, and how many there are.
         layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
         unnormed: what the branches of a sub-layer get, in front of norms of their own [b q d].
@@ -36,6 +37,7 @@ class Step:
     source: Array | None = None
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
     prefix: list[tuple[Array, Array]] = field(default_factory=list)
+    first: Array | None = None
     depth: tuple[int, int] = (0, 1)
     layer_inputs: list[Array] = field(default_factory=list)
     unnormed: Array | None = None

@@ -304,6 +304,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         "groups",
         {**BERT, "embedding_size": 10, "num_hidden_groups": 2, "inner_group_num": 2, "num_hidden_layers": 4},
     ),
+    ("apertus", "plain", {**SMALL, "hidden_act": "xielu", "head_dim": 10, **rope("default")}),
     ("big_bird", "blocks", {**BERT, "block_size": 1, "num_random_blocks": 2, "use_bias": True}),
     ("big_bird", "short", {**BERT, "block_size": 4, "num_random_blocks": 2, "hidden_act": "gelu_new"}),
     (

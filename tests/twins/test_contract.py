@@ -131,6 +131,7 @@ VARIANTS: dict[str, Layer] = {
     "blocks": SparseAttention(WIDTH, 3, block=2, n_random=1),
     "few blocks": SparseAttention(WIDTH, 3, block=4, n_random=1, bias=False, o_bias=False),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
+    "mlp with a learned activation": Mlp(WIDTH, 7, "xielu", bias=True),
     "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
     "mixture": Moe(**EXPERTS, renormalise=True),
     "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),

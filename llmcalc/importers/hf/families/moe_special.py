@@ -78,7 +78,7 @@ def minimax(config: Config) -> Architecture:
 def _weighed(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
     """The runs with MiniMax's sums: of what a sub-layer reads, behind its norm, and of its result, with two factors."""
     factors = {
-        name: (config.number(f"{name}_alpha_factor", 1.0), config.number(f"{name}_beta_factor", 1.0))
+        name: (config.number(f"{name}_alpha_factor", 1.0) or 0.0, config.number(f"{name}_beta_factor", 1.0) or 0.0)
         for name in ("full_attn", "linear_attn", "mlp")
     }
 

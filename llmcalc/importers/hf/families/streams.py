@@ -43,7 +43,7 @@ def deepseek_v4(config: Config) -> Architecture:
     return _lm(config, runs, norm, replace(hyper, writes=False))
 
 
-def _eps(config: Config) -> dict[str, float]:
+def _eps(config: Config) -> dict[str, Any]:
     return {"eps": config.number("hc_eps", 1e-6) or 0.0, "norm_eps": config.number("rms_norm_eps") or 1e-6}
 
 
@@ -79,7 +79,7 @@ def _compressed(config: Config) -> dict[str, Layer]:
         norm_eps=config.number("rms_norm_eps") or 1e-6,
         **_rope(config, "main"),
     )
-    indexer = {
+    indexer: dict[str, Any] = {
         "index_heads": config.size("index_n_heads"),
         "index_dim": config.size("index_head_dim"),
         "index_topk": config.size("index_topk"),
@@ -133,7 +133,9 @@ def hy_v4(config: Config) -> Architecture:
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
     order = zip(config.texts("indexer_types", layers) or usual, feed_types(config, layers, 1), strict=True)
     norm = rmsnorm(config, width)
-    hyper = HyperConnection(width, streams, mixed=False, write_scale=config.number("hc_magnitude", 2.0), **_eps(config))
+    hyper = HyperConnection(
+        width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
+    )
     runs = _streamed(hyper, norm, mixers, feeds, order)
     return _lm(config, runs, norm, replace(hyper, writes=False))
 
