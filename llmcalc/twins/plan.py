@@ -91,10 +91,14 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
     Raises:
-        UnsupportedError: a tower, whose input is no text.
+        UnsupportedError: a tower, whose input is no text, or another stack that starts from no tokens.
     """
     shared: dict[str, str] = {}
-    return [_Placer(stack, shared).placed() for stack in architecture.stacks]
+    stacks = [_Placer(stack, shared).placed() for stack in architecture.stacks]
+    for placed in stacks:
+        if not placed.vocab:
+            raise UnsupportedError(f"{placed.stack.name} has no table of tokens, so there is nothing to run it on")
+    return stacks
 
 
 class _Placer:
@@ -107,8 +111,6 @@ class _Placer:
         self.taken: set[str] = set()
 
     def placed(self) -> PlacedStack:
-        if not any(layer.kind() == "embedding" for _, layer in self.stack.inputs):
-            raise UnsupportedError(f"{self.stack.name} has no table of tokens, so there is nothing to run it on")
         inputs = tuple(self.outer(name, layer) for name, layer in self.stack.inputs)
         blocks: list[tuple[PlacedSublayer, ...]] = []
         order: list[int] = []
