@@ -142,8 +142,7 @@ def _summed_up(
             _overlapping(values, part, state, f"{name}before_{of}", fill)
             for values, of, fill in ((kv, "kv", 0.0), (gate, "gate", -np.inf))
         )
-    shares = np.exp(gate - np.max(gate, axis=2, keepdims=True))
-    shares = shares / np.sum(shares, axis=2, keepdims=True)
+    shares = softmax(gate, axis=2)
     return rmsnorm(np.sum(kv * shares, axis=2), layer.norm_eps, w.c_norm)
 
 

@@ -63,10 +63,10 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def softmax(x: Array) -> Array:
-    """Over the last axis; the maximum is taken off first, so that nothing overflows."""
-    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    return e / np.sum(e, axis=-1, keepdims=True)
+def softmax(x: Array, axis: int = -1) -> Array:
+    """Over one axis; the maximum is taken off first, so that nothing overflows."""
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
 
 
 def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Array:

@@ -114,34 +114,34 @@ def _placed(layer: Indexer, around: Any, x: Array, places: Array) -> Array:
 def _best(layer: Indexer, scores: Array, step: Step) -> Array:
     """The best tokens, or those of the best blocks, of ``scores`` [... q k]."""
     keys, size = scores.shape[-1], layer.block
-    missing = -keys % size
-    padded = np.concatenate([scores, np.full((*scores.shape[:-1], missing), -np.inf)], axis=-1)
-    blocks = padded.reshape(*scores.shape[:-1], -1, size).max(axis=-1)
+    missing = np.full((*scores.shape[:-1], -keys % size), -np.inf)
+    blocks = np.concatenate([scores, missing], axis=-1).reshape(*scores.shape[:-1], -1, size).max(axis=-1)
     distance = step.positions[:, None] // size - np.arange(blocks.shape[-1])
     blocks = np.where((distance >= 0) & (distance < layer.local), np.inf, blocks)
-    ranked = np.argsort(-blocks, axis=-1, kind="stable")[..., : layer.top_k // size]
-    chosen = np.zeros(blocks.shape, bool)
-    np.put_along_axis(chosen, ranked, True, axis=-1)
-    return np.repeat(chosen, size, axis=-1)[..., :keys]
+    return np.repeat(_leading(blocks, layer.top_k // size), size, axis=-1)[..., :keys]
+
+
+def _leading(scores: Array, count: int) -> Array:
+    """Where the ``count`` largest numbers of the last axis stand."""
+    found = np.zeros(scores.shape, bool)
+    ranked = np.argsort(-scores, axis=-1, kind="stable")
+    np.put_along_axis(found, ranked[..., :count], True, axis=-1)
+    return found
 
 
 def _by_means(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:
     """Blocks chosen by the mean of their keys: a query scores whole ones, and sees what is left of the last."""
-    b, size, whole = k.shape[0], layer.block, k.shape[1] // layer.block
-    place, full = np.arange(k.shape[1]), (step.positions + 1) // size  # whole blocks that each query may score
-    hidden = place >= np.minimum(step.positions + 1, full * size)[:, None]
-    hidden = np.where((place >= (full * size)[:, None]) & (place <= step.positions[:, None]), False, hidden)
-    hidden = np.broadcast_to(hidden, (b, *hidden.shape)).copy()
+    b, keys, size = k.shape[0], k.shape[1], layer.block
+    whole, full = keys // size, (step.positions + 1) // size  # blocks, and those that each query may score
     rows, blocks = np.nonzero(np.arange(whole) < full[:, None])
-    if len(rows) == 0:
-        return hidden
-    mean = np.mean(k[:, : whole * size].reshape(b, whole, size, -1), axis=2)
-    mean = _placed(layer, around, _normed_key(layer, w, mean)[:, :, None], np.arange(whole) * size)[:, :, 0]
-    met = np.maximum(einsum("bpie,bpe->bpi", q[:, rows], mean[:, blocks]), 0.0)
     scores = np.full((b, q.shape[1], whole), -np.inf)
-    scores[:, rows, blocks] = np.asarray(np.sum(met, axis=-1))
-    ranked = np.argsort(-scores, axis=-1, kind="stable")[..., : layer.top_k // size]
-    chosen = np.zeros(scores.shape, bool)
-    np.put_along_axis(chosen, ranked, True, axis=-1)
-    hidden[..., : whole * size] |= ~np.repeat(chosen, size, axis=-1) & (place[: whole * size] < (full * size)[:, None])
-    return hidden
+    if len(rows):
+        mean = _normed_key(layer, w, np.mean(k[:, : whole * size].reshape(b, whole, size, -1), axis=2))
+        mean = _placed(layer, around, mean[:, :, None], np.arange(whole) * size)[:, :, 0]
+        met = np.maximum(einsum("bpie,bpe->bpi", q[:, rows], mean[:, blocks]), 0.0)
+        scores[:, rows, blocks] = np.asarray(np.sum(met, axis=-1))
+    chosen = np.repeat(_leading(scores, layer.top_k // size) & (scores > -np.inf), size, axis=-1)
+    none = np.zeros((b, q.shape[1], keys - whole * size), bool)
+    place = np.arange(keys)
+    rest = (place >= (full * size)[:, None]) & (place <= step.positions[:, None])
+    return ~(np.concatenate([chosen, none], axis=-1) | rest)

@@ -15,7 +15,7 @@ from llmcalc import layers
 from llmcalc.core import architecture as core
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.declaration import Declaration
-from llmcalc.core.errors import UnsupportedError
+from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
@@ -37,6 +37,7 @@ from llmcalc.layers.sparse_attention import SparseAttention
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
+from llmcalc.twins import hyper_connection as hyper_twin
 from llmcalc.twins import moe as moe_twin
 from llmcalc.twins.step import Step
 from llmcalc.verification import Verification, verify
@@ -45,6 +46,7 @@ STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_fol
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
 TWINS = {file.stem for file in Path(attention_twin.__file__).parent.glob("*.py")}
 WIDTH, VOCAB = 12, 31
+IDS = np.arange(3, 3 + SEQ)[None]
 BOTH_WAYS = frozenset(
     {
         "grouped_attention",
@@ -154,6 +156,59 @@ VARIANTS: dict[str, Layer] = {
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variant_of_a_kind_runs_as_declared(variant: str) -> None:
     assert failures(verify(decoder(VARIANTS[variant], pre=NORM))) == []
+
+
+PIECES = ((1, 1, 2, 3), (2, 5), (4, 1, 1, 1))
+
+
+@pytest.mark.parametrize("variant", [name for name, layer in VARIANTS.items() if layer.kind() not in BOTH_WAYS])
+def test_a_text_may_come_in_pieces(variant: str) -> None:
+    model = llmcalc.twin(decoder(VARIANTS[variant], pre=NORM))
+    for pieces in PIECES:
+        ids = np.random.default_rng(0).integers(3, VOCAB, (2, sum(pieces)))
+        first, *rest = np.split(ids, np.cumsum(pieces)[:-1], axis=1)
+        logits, cache = model.prefill(first)
+        found = [logits, *(model.decode(piece, cache) for piece in rest)]
+        assert np.allclose(np.concatenate(found, axis=1), model.forward(ids), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["latent indexer", "indexer", "indexer of blocks", "indexer of pooled blocks"])
+def test_an_indexer_that_chooses_everything_changes_nothing(kind: str) -> None:
+    few: Any = VARIANTS[kind]
+    models = [llmcalc.twin(decoder(replace(few, index_topk=count), pre=NORM)) for count in (few.index_topk, 40)]
+    plain = llmcalc.twin(decoder(replace(few, index_heads=None, index_topk=None), pre=NORM))
+    plain.tensors = models[1].tensors
+    chosen, everything = (model.forward(IDS) for model in models)
+    assert np.allclose(everything, plain.forward(IDS), atol=1e-12)
+    assert not np.allclose(everything, chosen, atol=1e-3)
+
+
+def test_a_choice_is_used_again_by_layers_without_an_indexer() -> None:
+    full = replace(VARIANTS["latent indexer"], index_topk=2)  # type: ignore[type-var]
+    shared = replace(full, index_heads=None)
+    assert failures(verify(decoder(full, shared, pre=NORM))) == []
+    one, other = (llmcalc.twin(decoder(full, layer, pre=NORM)) for layer in (shared, replace(shared, index_topk=None)))
+    assert not np.allclose(one.forward(IDS), other.forward(IDS), atol=1e-3)
+    with pytest.raises(InputError, match="no layer before this one"):
+        llmcalc.twin(decoder(shared, pre=NORM)).forward(IDS)
+
+
+def test_a_table_chooses_experts_whatever_the_scores_say() -> None:
+    layer: Any = VARIANTS["mixture by a table"]
+    model = llmcalc.twin(decoder(layer, pre=NORM))
+    w = next(placed for placed in model.stacks[0].layers() if placed.layer is layer).weights_in(model.tensors)
+    for seed in (0, 1):
+        x = np.random.default_rng(seed).standard_normal((*IDS.shape, WIDTH))
+        chosen, _ = moe_twin.route(layer, w, x, Step(IDS))
+        assert (chosen == w.hash[IDS]).all()
+        assert all(len(set(row)) == layer.top_k for row in chosen[0])
+
+
+def test_streams_are_mixed_by_shares_that_sum_to_one_both_ways() -> None:
+    layer = HyperConnection(WIDTH, 3, iterations=50)
+    mix = hyper_twin.doubly_stochastic(layer, np.random.default_rng(0).standard_normal((2, 5, 3, 3)))
+    assert np.allclose(mix.sum(axis=-1), 1, atol=1e-4)
+    assert np.allclose(mix.sum(axis=-2), 1, atol=1e-4)
 
 
 def around(*inputs: Named, parts: tuple[Sublayer, ...], outputs: tuple[Named, ...] = ()) -> Architecture:
