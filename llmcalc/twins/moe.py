@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import einsum
 
+from ..core.errors import InputError
 from . import mlp
 from .functions import gelu, plus, rmsnorm, sigmoid, softmax, softplus
 from .step import State, Step
@@ -95,8 +96,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return y
 
 
-def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
-    """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
+def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
+    """The experts of each token and their shares [b q j]; -1 stands for an expert that is full.
+
+    The step is needed where a table chooses by the token, or where the router hears the one before.
+    """
     if layer.router_scaled:
         x = rmsnorm(x, layer.router_eps, w.input_scale) / math.sqrt(layer.d_model)
     if layer.d_router:
@@ -107,6 +111,8 @@ def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
     if layer.n_groups > 1:
         ranked = _within_best_groups(layer, ranked)
     if layer.hash_rows:
+        if step is None:
+            raise InputError("a table chooses the experts: it needs the tokens", where="moe")
         chosen = np.asarray(w.hash[step.ids]).astype(int)
     else:
         chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
@@ -122,12 +128,13 @@ def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
     return _within_capacity(layer, chosen), share * layer.routed_scale
 
 
-def _through_network(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+def _through_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Array:
     """What the router sees of ``x`` [b q f]; it also hears that of the layer before (ZAYA)."""
     h = einsum("bqd,df->bqf", x, w.router_in) + w.router_in_b
-    if layer.router_memory and step.router_before is not None:
+    if layer.router_memory and step is not None and step.router_before is not None:
         h = h + step.router_before * w.router_scale
-    step.router_before = h
+    if step is not None:
+        step.router_before = h
     h = rmsnorm(h, layer.router_eps, w.router_norm)
     for matrix_of, bias in ((w.router_1, w.router_1_b), (w.router_2, w.router_2_b)):
         h = gelu(einsum("bqf,fo->bqo", h, matrix_of) + bias)

@@ -42,7 +42,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return plus(np.sum(y, axis=2), w.get("bo"))
 
 
-def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
+def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
     """The experts of each token, and their shares: a softmax over the chosen ones [b q j]."""
     logits = einsum("bqd,dx->bqx", x, w.router)
     chosen = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[..., : layer.top_k]
