@@ -233,6 +233,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
             **SMALL,
             "head_dim": 10,
             **rope("default", partial_rotary_factor=0.6),
+            "rotary_dim": 6,
             "num_hidden_layers": 4,
             "dense_intermediate_size": 14,
             "shared_intermediate_size": 18,
