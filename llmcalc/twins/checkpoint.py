@@ -57,6 +57,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         if not present:
             raise _missing(stored, parts, rule, given)
         array = _checked(present[0], given[present[0]], _shape(parts, rule))
+        _check_choices(present[0], array, parts[0].weight.below)
         for alias in present[1:]:
             if not np.array_equal(array, _checked(alias, given[alias], array.shape)):
                 raise InputError(f"{alias} differs from {present[0]}, but the two are tied", where=alias)
@@ -88,6 +89,12 @@ def _checked(name: str, array: Array, shape: Sizes) -> Array:
     if not np.isfinite(found).all():
         raise InputError(f"{name} holds {int((~np.isfinite(found)).sum())} numbers that are not finite", where=name)
     return found
+
+
+def _check_choices(name: str, array: Array, below: int) -> None:
+    """Raise an InputError unless a table of choices, all below a number, holds nothing else; 0: it is no such table."""
+    if below and not (np.isin(array, np.arange(below))).all():
+        raise InputError(f"{name} chooses among {below}, but it holds other numbers than 0 to {below - 1}", where=name)
 
 
 Groups = dict[str, tuple[Rule | None, list[_Part]]]
