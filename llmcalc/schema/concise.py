@@ -21,7 +21,8 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "mlp": ("swiglu", "geglu", "reglu"),
     "norm": ("layernorm", "rmsnorm"),
 }
-_AROUND = ("norms", "residual", "share", "branches")
+_SUMS = ("residual", "residual_normed", "scale", "residual_scale", "share")
+_AROUND = ("norms", "branches", *_SUMS)
 _OFTEN = 2
 PUBLISHED = STATUSES[0]
 
@@ -76,7 +77,7 @@ def _sublayer(data: dict[str, Any], width: int) -> dict[str, Any]:
         found["branches"] = {name: _named_parts(branch, width) for name, branch in data["branches"].items()}
     if "norms" in data:
         found["norms"] = _named(data["norms"], width)
-    return {**found, **{key: data[key] for key in ("residual", "share") if key in data}}
+    return {**found, **{key: data[key] for key in _SUMS if key in data}}
 
 
 def _named_parts(branch: dict[str, Any], width: int) -> dict[str, Any]:

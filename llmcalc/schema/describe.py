@@ -85,6 +85,8 @@ def _sublayer(sublayer: Sublayer, stack: Stack) -> dict[str, Any]:
     norms = {place: {norm.kind(): _fields(norm, stack)} for place, norm in places.items() if norm}
     data |= {"norms": norms} if norms else {}
     data |= {} if sublayer.residual else {"residual": False}
+    data |= {"residual_normed": True} if sublayer.residual_normed else {}
+    data |= {key: getattr(sublayer, key) for key in ("scale", "residual_scale") if getattr(sublayer, key) != 1.0}
     return {**data, "share": sublayer.share} if sublayer.share else data
 
 
