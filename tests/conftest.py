@@ -10,12 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # A fixed sequence of examples in CI, so that a commit is not failed by luck; a fresh one on a developer's machine.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("dev", deadline=None)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+# Whether a test fails is all that matters, not by which smallest example.
+settings.register_profile(
+    "mutation", deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 HAS_ORACLE = bool(find_spec("torch") and find_spec("transformers"))
 collect_ignore = [] if HAS_ORACLE else ["oracle"]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from llmcalc.schema.catalogue import shipped_folder
+
 PACKAGE = Path(str(files("llmcalc")))
 PUBLICATIONS = yaml.safe_load((PACKAGE / "data" / "sources.yaml").read_text("utf-8"))
 CITATION = re.compile(r"\[[a-z][a-z-]*\d{4}\w*[^\[\]]*\]")
@@ -31,3 +33,11 @@ def test_citations_are_read() -> None:
 def test_every_key_has_its_publication() -> None:
     missing = {name: keys - PUBLICATIONS.keys() for name, keys in modules().items()}
     assert {name: keys for name, keys in missing.items() if keys} == {}
+
+
+def test_every_publication_is_cited() -> None:
+    listed = PACKAGE / "data" / "sources.yaml"
+    files_of = [path for suffix in ("*.py", "*.yaml") for path in PACKAGE.rglob(suffix) if path != listed]
+    files_of += shipped_folder().glob("*.yaml")
+    words = {word for path in files_of for word in re.findall(r"\w+", path.read_text("utf-8"))}
+    assert [key for key in PUBLICATIONS if key not in words] == []

@@ -24,6 +24,8 @@ class Policy:
         adapters: what is trained instead of the weights: a contraction with a frozen weight keeps nothing for it.
         loss: ``eager`` (log-probabilities and their gradients are tensors) or ``fused`` (a kernel keeps the logits, and
             writes their gradient in their place).
+        scan: recurrences in chunks are ``eager`` (what is between their products is stored) or ``fused`` (only what
+            goes in is, and the rest computed again).
     """
 
     attention: str = "flash"
@@ -34,6 +36,7 @@ class Policy:
     convention: str | None = None
     adapters: Adapters | None = None
     loss: str = "eager"
+    scan: str = "eager"
 
 
 class Kept(NamedTuple):

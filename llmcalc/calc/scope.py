@@ -23,6 +23,7 @@ class Scope:
         self.identity = dict(known)
         self.axes: dict[str, tuple[str, ...]] = {"x": ("b", "q", "d")}
         self.inside: set[str] = set()
+        self.of_weights: set[str] = set()  # results that are made of weights element by element
         self.single: set[str] = set()  # tensors whose gradient is in fp32
         self.last = known["x"]
 
@@ -31,17 +32,32 @@ class Scope:
         policy = self.trace.policy
         core = "core" in equation.tags
         fused = core and (policy.attention == "flash" or policy.recompute == "selective")
+        if "scan" in equation.tags and policy.scan == "fused":
+            fused = True
+            self.inside |= {state.name for state in self.declaration.states} - self.identity.keys()  # zeros at first
         out = f"{self.place}.{equation.out.name}@{len(self.trace.steps)}"
-        if "nograd" not in equation.tags:
+        if equation.function and all(operand.name in self.weights for operand in equation.operands):
+            self.of_weights.add(equation.out.name)  # can be had again from what is there anyway
+        elif "nograd" not in equation.tags:
             self.save(equation, out, fused)
         self.trace.steps.append(self.step(equation, out, fused))
         if equation.function == "cast" and policy.bytes == SINGLE:
             out = self.identity.get(equation.operands[0].name, out)
+        if self.copies(equation):
+            out = self.identity[equation.operands[0].name]
         self.identity[equation.out.name] = out
         self.axes[equation.out.name] = equation.out.axes or self.axes.get(equation.out.name, ())
-        if core:
+        if core or "scan" in equation.tags:
             self.inside.add(equation.out.name)
         self.last = out
+
+    def copies(self, equation: Equation) -> bool:
+        """Whether an equation gives a known tensor another name, and makes it no larger."""
+        (given, *others), trace = equation.operands, self.trace
+        axes = self.axes.get(given.name, ())
+        if equation.function != "copy" or others or given.name not in self.identity or not axes:
+            return False
+        return trace.size(equation.out.axes, self.declaration, BYTE) == trace.size(axes, self.declaration, BYTE)
 
     def save(self, equation: Equation, out: str, fused: bool) -> None:
         """Keep what the derivative of an equation needs; a fused kernel keeps nothing between its ends."""
@@ -51,9 +67,12 @@ class Scope:
                     if not (fused and operand.name in self.inside):
                         self.save_operand(operand, equation)
             return
-        if fused:
-            return
         function = FUNCTIONS[equation.function]
+        if fused:  # what goes in, if the derivative needs it
+            for operand in equation.operands if "inputs" in function.saves else ():
+                if operand.name not in self.inside:
+                    self.save_operand(operand, equation)
+            return
         torch = self.trace.policy.convention == "torch"
         words = (function.torch if torch and function.torch is not None else function.saves).split()
         for number, word in enumerate(words):
@@ -90,23 +109,27 @@ class Scope:
         elif word == "hidden":
             trace.keep(f"{out}:{number}", trace.size(axes, self.declaration, width))
         elif word == "row":
-            trace.keep(f"{out}:{number}", trace.size(axes[:-1], self.declaration, SINGLE))
+            trace.keep(f"{out}:{number}", trace.size(equation.rows, self.declaration, SINGLE))
         elif word == "mask":
             trace.keep(f"{out}:mask", trace.size(axes, self.declaration, BYTE))
 
     def save_operand(self, operand: Operand, equation: Equation, like: tuple[str, ...] = ()) -> None:
         """Keep an operand, unless it is a weight. ``like`` gives the axes of one that is read without any."""
-        if operand.name in self.weights:
+        if operand.name in self.weights or operand.name in self.of_weights:
             return
         axes = operand.axes or self.axes.get(operand.name) or like
-        if not axes:
+        constant = "constant" in equation.tags and operand.name not in self.identity  # a table of positions
+        if not axes or constant:
             return
-        name = self.identity.setdefault(operand.name, f"{self.place}.{operand.name}")
+        new = operand.name if operand.name == "src" else f"{self.place}.{operand.name}"
+        name = self.identity.setdefault(operand.name, new)
         for inner, outer in equation.select:
             if inner in axes and self.trace.policy.convention == "torch":  # repeated for the heads that share it
                 name += ":repeated"
                 axes = tuple(outer if axis == inner else axis for axis in axes)
-        self.trace.keep(name, self.trace.size(axes, self.declaration, self.trace.policy.bytes))
+        made = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read it piece by piece
+        sizes = (self.trace.size(each, self.declaration, self.trace.policy.bytes) for each in (axes, made))
+        self.trace.keep(name, max(sizes))
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
         """Note the sizes of an equation's gradients."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.architecture import Block, Sublayer, declare
+from ..core.architecture import Block, Stack, Sublayer, declare
 from ..core.declaration import Declaration, Tensor
 from ..core.equation import Equation, read
 from ..core.layer import Layer
@@ -18,6 +18,8 @@ from .policy import BYTE, Kept, Policy, Step
 from .scope import Scope
 from .shard import Mesh
 from .work import Conventions, extent, runs
+
+SOURCE = "src"  # the encoder's output
 
 
 class Trace:
@@ -37,9 +39,23 @@ class Trace:
 
     def block(self, block: Block, stream: str) -> str:
         """Walk a block whose input is the tensor ``stream``; the name of its output."""
+        stream = self.sublayers(block, stream)
+        self.kept.pop(SOURCE, None)  # one tensor for all blocks, see ``source``
+        return stream
+
+    def sublayers(self, block: Block, stream: str) -> str:
+        """Walk the sub-layers of a block."""
         for sublayer in block.sublayers:
             stream = self.sublayer(sublayer, stream)
         return stream
+
+    def source(self, stack: Stack) -> None:
+        """Keep what all cross-attention of a stack reads, the encoder's output, once."""
+        for run in stack.runs:
+            trace = Trace(self.policy, self.symbols, self.values, self.mesh)
+            trace.sublayers(run.block, "stream#in")
+            if SOURCE in trace.kept:
+                self.keep(SOURCE, trace.kept[SOURCE].bytes)
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
         """Walk a sub-layer: norms, parallel branches, the residual sum."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -102,6 +103,18 @@ def training_memory(
     return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, kept)
 
 
+def kept_tensors(
+    architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh
+) -> Iterator[tuple[str, int]]:
+    """(name, bytes) of every tensor kept after the forward pass, without recomputation; that of the loss last."""
+    segments, loss = _segments(architecture, workload, policy, mesh)
+    for segment in segments.values():
+        for _ in range(segment.count):
+            yield from ((f"{segment.label}.{kept.name}", kept.bytes) for kept in segment.trace.kept.values())
+    if loss.kept:
+        yield "loss", loss.kept
+
+
 def _there(held: Sizes, recipe: Recipe, mesh: Mesh, gradients: int) -> tuple[int, int]:
     """Gradients that are there when a micro-batch begins, and weights that are gathered throughout."""
     piped = mesh.pipeline > 1
@@ -162,6 +175,8 @@ def _outside(stack: Stack, section: str, trace: Trace) -> Segment:
     for _, layer in getattr(stack, section):
         stream = trace.layer(layer, stream)
     trace.end(stream, stream=section == "inputs")
+    if section == "inputs":
+        trace.source(stack)
     held = sum(kept.bytes for kept in trace.kept.values())
     gradients = sum(step.weight_bytes for step in trace.steps)
     return Segment(section, 1, held, held, trace, gradients, outside=True)

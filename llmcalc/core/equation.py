@@ -5,12 +5,14 @@
     a[b q f]   = silu(g)                                 an elementwise function of core/functions.py
     y[b q i]   = selective_scan(x[b q i], B[b q N])      a recurrence: work on every axis named, N included
     U[b t i]   = fft(u) | over:t                         a transform along t
+    y[b q h e] = rmsnorm(y, w) | row:q                   a norm whose rows are those of q, not of h
 
 After ``|`` come selections (``g:h``) and tags: ``prefill`` or ``decode`` (only in that phase), ``torch`` or ``model``
 (only as implemented by torch, or only in the model itself), ``nograd`` (no gradient flows), ``constant`` (one operand
 is a constant: half of the backward pass), ``elementwise`` (a
 contraction that the implementation computes as a product and a sum, so no matmul), ``core`` (the part of attention
-that a fused kernel computes without storing what is between), ``flash`` or ``eager`` (stored only so), ``dropout``
+that a fused kernel computes without storing what is between), ``scan`` (the same of a recurrence in chunks),
+``flash`` or ``eager`` (stored only so), ``dropout``
 (only where there is dropout).
 """
 
@@ -27,7 +29,20 @@ _TERM = re.compile(r"([A-Za-z_][\w.']*)\s*(?:\[([^\]]*)\])?")
 _AXIS = re.compile(r"[A-Za-z]\w*")
 _CALL = re.compile(r"([a-z_0-9]+)\((.*)\)")
 TAGS = frozenset(
-    ["prefill", "decode", "torch", "model", "nograd", "constant", "elementwise", "core", "flash", "eager", "dropout"]
+    [
+        "prefill",
+        "decode",
+        "torch",
+        "model",
+        "nograd",
+        "constant",
+        "elementwise",
+        "core",
+        "flash",
+        "eager",
+        "dropout",
+        "scan",
+    ]
 )
 
 
@@ -50,6 +65,23 @@ class Equation:
     select: tuple[tuple[str, str], ...]
     tags: frozenset[str]
     over: str | None
+    row: str | None = None
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The axes of which a norm has one row each: all but the last, unless ``row`` says otherwise.
+
+        >>> read("y[b q h e] = rmsnorm(y, w)").rows
+        ('b', 'q', 'h')
+        >>> read("y[b q h e] = rmsnorm(y, w) | row:q").rows
+        ('b', 'q')
+        >>> read("y[b q H P] = rmsnorm(y, w) | row:G").rows  # by groups of heads
+        ('b', 'q', 'G')
+        """
+        axes = self.out.axes
+        if self.row is None:
+            return axes[:-1]
+        return axes[: axes.index(self.row) + 1] if self.row in axes else (*axes[:2], self.row)
 
     @property
     def loops(self) -> tuple[str, ...]:
@@ -87,12 +119,12 @@ def read(text: str) -> Equation:
     operands = tuple(_operand(term, text) for term in (call[2].split(",") if call else _terms(right, text)))
     if function is None and not all(operand.axes for operand in operands):
         raise DescriptionError(f"{shown(text)} contracts a tensor without axes")
-    select, tags, over = _notes(notes, text)
+    select, tags, over, row = _notes(notes, text)
     named = {axis for operand in (out, *operands) for axis in operand.axes}
     strange = {axis for pair in select for axis in pair} | ({over} if over else set())
     if not strange <= named:
         raise DescriptionError(f"{shown(text)} selects the axis {min(strange - named)!r}, which no tensor of it has")
-    return Equation(text.strip(), out, operands, function, select, tags, over)
+    return Equation(text.strip(), out, operands, function, select, tags, over, row)
 
 
 def _terms(text: str, line: str) -> list[str]:
@@ -113,16 +145,18 @@ def _operand(text: str, line: str) -> Operand:
     return Operand(match[1], axes)
 
 
-def _notes(text: str, line: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str], str | None]:
-    select, tags, over = [], set(), None
+def _notes(text: str, line: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str], str | None, str | None]:
+    select, tags, over, row = [], set(), None, None
     for word in text.split():
         key, colon, value = word.partition(":")
         if colon and key == "over":
             over = value
+        elif colon and key == "row":
+            row = value
         elif colon:
             select.append((key, value))
         elif word in TAGS:
             tags.add(word)
         else:
             raise DescriptionError(f"{shown(line)} has the unknown tag {word!r}")
-    return tuple(select), frozenset(tags), over
+    return tuple(select), frozenset(tags), over, row

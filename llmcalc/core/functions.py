@@ -77,6 +77,7 @@ FUNCTIONS: dict[str, Function] = {
     "layernorm": Function(
         1 + 1 + 1 + 1 + 1 + 2, "input row row", "mean, difference, square, sum, divide, weight, bias"
     ),
+    "shares": Function(1 + 1, "input", "sum, divide: each entry's share of its row"),
     "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
     "collision": Function(1 + 1 + 1 + 1, "output", "arc cosine, scale, difference, power"),

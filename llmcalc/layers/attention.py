@@ -266,7 +266,8 @@ class Attention(Layer):
             weights = ["_norm"] * self.qk_norm_scale + ["_norm_b"] * self.qk_norm_bias
             for name, axes in (("q", "b q h e"), ("k", f"{rows} g e"))[: 1 if self.kv_reused else 2]:
                 arguments = ", ".join([name, *(f"{name}{weight}" for weight in weights)])
-                lines += [f"{name}[{axes}] = {self.qk_norm_function}({arguments})"]
+                row = " | row:q" if self.qk_norm == "projection" and not self.cross else ""
+                lines += [f"{name}[{axes}] = {self.qk_norm_function}({arguments}){row}"]
         if self.clip:
             lines += ["q[b q h e] = clamp(q)"]
             lines += [] if self.kv_reused else [f"k[{rows} g e] = clamp(k)", f"v[{rows} g v] = clamp(v)"]
@@ -323,7 +324,11 @@ class Attention(Layer):
     def _output(self) -> list[str]:
         lines = []
         if self.exclusive:
-            lines += ["own[b q g v] = l2norm(v)", "along[b q h v] = mul(o, own)", "along[b q h v] = mul(along, alpha)"]
+            lines += [
+                "own[b q g v] = l2norm(v[b q g v])",
+                "along[b q h v] = mul(o, own)",
+                "along[b q h v] = mul(along, alpha)",
+            ]
             lines += ["o[b q h v] = add(o, along)"]
         if self.gated:
             axes = self._gate_axes()
@@ -333,7 +338,7 @@ class Attention(Layer):
                 f"gate[b q {axes}] = {self.gate_function}(gate)",
                 "o[b q h v] = mul(o, gate)",
             ]
-        lines += ["o[b q h v] = rmsnorm(o, o_norm)"] if self.o_norm else []
+        lines += ["o[b q h v] = rmsnorm(o, o_norm) | row:q"] if self.o_norm else []
         lines += ["y[b q d] = o[b q h v] wo[h v d]", *(["y[b q d] = add(y, bo)"] if self.o_bias else [])]
         return lines
 

@@ -85,7 +85,7 @@ class BlockAttention(Layer):
         declaration.equations(
             "xs[b gt d] = x[b q d] stretch[b q gt] | constant torch",
             "xs[b q d] = add(x) | model",
-            "xs[b gt d] = rmsnorm(xs, summary_norm)",
+            "xs[b gt d] = rmsnorm(xs[b gt d], summary_norm)",
             "ks[b gt h e] = xs[b gt d] wk[d h e]",
             "vs[b gt h e] = xs[b gt d] wv[d h e]",
         )
@@ -100,7 +100,7 @@ class BlockAttention(Layer):
             "vs[b gt h e] = xs[b gt d] wv[d h e]",
             f"sg[b h gt qz] = qs[b gt h e] k[b qz h e]{tag}",
             f"sg[b h gt gk] = qs[b gt h e] ks[b gk h e]{tag}",
-            f"pg[b h gt qz] = softmax(sg){tag}",
+            f"pg[b h gt qz] = softmax(sg[b h gt qz]){tag}",
             f"og[b gt h e] = pg[b h gt qz] v[b qz h e]{tag}",
             f"og[b gt h e] = pg[b h gt gk] vs[b gk h e]{tag}",
             f"ys[b gt d] = og[b gt h e] wo[h e d]{tag}",

@@ -147,7 +147,7 @@ def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Dec
     lines += ["tgate[b q cw] = add(tgate, position_bias)", "tgate[b q cw] = softmax(tgate)"]
     lines += [
         "tkv[b q cw] = mul(tkv, tgate)",
-        f"ckv[b kc {axis}] = rmsnorm(tkv, c_norm)",
+        f"ckv[b kc {axis}] = rmsnorm(tkv[b kc {axis}], c_norm)",
         f"ckv[b kc {axis}] = rope(ckv)",
     ]
     made.equations(*(line + tag for line in lines))

@@ -75,6 +75,7 @@ class GatedDeltaNet(Layer):
         ]
         lines += [
             "beta[b q vh] = sigmoid(beta)",
+            *(["beta[b q vh] = scale(beta)"] if self.negative_eigenvalues else []),
             "a[b q vh] = add(a, dt_b)",
             "a[b q vh] = softplus(a)",
             "a[b q vh] = mul(a, A_log)",
@@ -83,20 +84,20 @@ class GatedDeltaNet(Layer):
 
 
 _DELTA_RULE = [
-    "vb[b q vh dv] = mul(v, beta) | prefill",
-    "kb[b q vh dk] = mul(k, beta) | prefill",
-    "ut[b qz vh z] = kb[b qz vh dk] k[b z kh dk] | kh:vh prefill",
-    "ut[b qz vh z] = mul(ut, decay) | prefill",
-    "s[b qz vh z] = q[b qz kh dk] k[b z kh dk] | kh:vh prefill",
-    "s[b qz vh z] = mul(s, decay) | prefill",
-    "u[b qz vh dv] = ut[b qz vh z] vb[b z vh dv] | prefill elementwise",
-    "w[b qz vh dk] = ut[b qz vh z] kb[b z vh dk] | prefill elementwise",
-    "old[b qz vh dv] = w[b qz vh dk] S[b vh dk dv] | prefill",
-    "u[b qz vh dv] = add(u, old) | prefill",
-    "o[b qz vh dv] = q[b qz kh dk] S[b vh dk dv] | kh:vh prefill",
-    "oi[b qz vh dv] = s[b qz vh z] u[b z vh dv] | prefill",
-    "o[b qz vh dv] = add(o, oi) | prefill",
-    "S[b vh dk dv] = k[b qz kh dk] u[b qz vh dv] | kh:vh prefill",
+    "vb[b q vh dv] = mul(v, beta) | prefill scan",
+    "kb[b q vh dk] = mul(k, beta) | prefill scan",
+    "ut[b qz vh z] = kb[b qz vh dk] k[b z kh dk] | kh:vh prefill scan",
+    "ut[b qz vh z] = mul(ut, decay) | prefill scan",
+    "s[b qz vh z] = q[b qz kh dk] k[b z kh dk] | kh:vh prefill scan",
+    "s[b qz vh z] = mul(s, decay) | prefill scan",
+    "u[b qz vh dv] = ut[b qz vh z] vb[b z vh dv] | prefill scan elementwise",
+    "w[b qz vh dk] = ut[b qz vh z] kb[b z vh dk] | prefill scan elementwise",
+    "old[b qz vh dv] = w[b qz vh dk] S[b vh dk dv] | prefill scan",
+    "u[b qz vh dv] = add(u, old) | prefill scan",
+    "o[b qz vh dv] = q[b qz kh dk] S[b vh dk dv] | kh:vh prefill scan",
+    "oi[b qz vh dv] = s[b qz vh z] u[b z vh dv] | prefill scan",
+    "o[b qz vh dv] = add(o, oi) | prefill scan",
+    "S[b vh dk dv] = k[b qz kh dk] u[b qz vh dv] | kh:vh prefill scan",
     "o[b q vh dv] = gated_delta(S[b vh dk dv], q, k) | decode",
 ]
 _OUTPUT = [

@@ -48,7 +48,7 @@ class HashedAttention(Layer):
         else:
             declaration.axes |= {"nh": self.n_hashes, "hb": self.bits}
             declaration.equations(*_SAMPLED)
-        declaration.equations("o[b q h e] = l2norm(o)")
+        declaration.equations("o[b q h e] = l2norm(o[b q h e])")
         if self.d_conv:
             declaration.axes["K"] = self.d_conv
             declaration.weights("conv[h; K]")

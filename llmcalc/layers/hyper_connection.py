@@ -55,7 +55,7 @@ class HyperConnection(Layer):
         declaration.equations("w[b q hr] = x[b q hs d] fn[hs d hr]", "w[b q hr] = mul(w, scale)")
         declaration.equations("w[b q hr] = add(w, base)", "w[b q hr] = sigmoid(w)", "y[b q hs d] = mul(w, x)")
         if self.writes and self.mixed:
-            declaration.equations("mix[b q hs ht] = softmax(w)")
+            declaration.equations("mix[b q hs ht] = softmax(w[b q hs ht])")
             declaration.equations("mixed[b q ht d] = mix[b q hs ht] x[b q hs d]")
 
     def _by_channel(self, declaration: Declaration) -> None:

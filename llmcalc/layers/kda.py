@@ -77,18 +77,18 @@ class Kda(Layer):
 
 
 _DELTA_RULE = [
-    "vb[b q vh dv] = mul(v, beta) | prefill",
-    "kb[b q vh dk] = mul(k, beta) | prefill",
-    "ut[b qz vh z] = kb[b qz vh dk] k[b z vh dk] | prefill elementwise",
-    "s[b qz vh z] = q[b qz vh dk] k[b z vh dk] | prefill elementwise",
-    "u[b qz vh dv] = ut[b qz vh z] vb[b z vh dv] | prefill",
-    "w[b qz vh dk] = ut[b qz vh z] kb[b z vh dk] | prefill",
-    "old[b qz vh dv] = w[b qz vh dk] S[b vh dk dv] | prefill",
-    "u[b qz vh dv] = add(u, old) | prefill",
-    "o[b qz vh dv] = q[b qz vh dk] S[b vh dk dv] | prefill",
-    "oi[b qz vh dv] = s[b qz vh z] u[b z vh dv] | prefill",
-    "o[b qz vh dv] = add(o, oi) | prefill",
-    "S[b vh dk dv] = k[b qz vh dk] u[b qz vh dv] | prefill",
+    "vb[b q vh dv] = mul(v, beta) | prefill scan",
+    "kb[b q vh dk] = mul(k, beta) | prefill scan",
+    "ut[b qz vh z] = kb[b qz vh dk] k[b z vh dk] | prefill scan elementwise",
+    "s[b qz vh z] = q[b qz vh dk] k[b z vh dk] | prefill scan elementwise",
+    "u[b qz vh dv] = ut[b qz vh z] vb[b z vh dv] | prefill scan",
+    "w[b qz vh dk] = ut[b qz vh z] kb[b z vh dk] | prefill scan",
+    "old[b qz vh dv] = w[b qz vh dk] S[b vh dk dv] | prefill scan",
+    "u[b qz vh dv] = add(u, old) | prefill scan",
+    "o[b qz vh dv] = q[b qz vh dk] S[b vh dk dv] | prefill scan",
+    "oi[b qz vh dv] = s[b qz vh z] u[b z vh dv] | prefill scan",
+    "o[b qz vh dv] = add(o, oi) | prefill scan",
+    "S[b vh dk dv] = k[b qz vh dk] u[b qz vh dv] | prefill scan",
     "o[b q vh dv] = gated_delta(S[b vh dk dv], q, k) | decode",
 ]
 _OUTPUT = [

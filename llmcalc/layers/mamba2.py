@@ -105,7 +105,7 @@ class Mamba2(Layer):
     def _output(self) -> list[str]:
         lines = ["y[b q H P] = add(y, D)"]
         lines += ["gz[b q H P] = silu(z)", "y[b q H P] = mul(y, gz)"]
-        lines += ["y[b q H P] = rmsnorm(y, norm)"] if self.norm else []
+        lines += ["y[b q H P] = rmsnorm(y, norm) | row:G"] if self.norm else []
         return [
             *lines,
             "out[b q d] = y[b q H P] wo[H P d]",
@@ -114,16 +114,16 @@ class Mamba2(Layer):
 
 
 _SCAN = [
-    "ud[b q H P] = mul(u, dt) | prefill",
-    "s[b qz H z] = C[b qz G N] B[b z G N] | G:H prefill",
-    "m[b qz H z] = mul(s, decay) | prefill",
-    "yd[b qz H P] = m[b qz H z] ud[b z H P] | prefill",
-    "Bd[b qz H N] = mul(B, decay) | prefill",
-    "hc[b y H P N] = Bd[b qz H N] ud[b qz H P] | y:qz prefill",
-    "h[b y H P N] = gated_delta(hc) | prefill model",
-    "h[b yt H P N] = decay[b ys yt H] hc[b ys H P N] | prefill torch",
-    "yo[b qz H P] = C[b qz G N] h[b y H P N] | G:H y:qz prefill",
-    "y[b q H P] = add(yd, yo) | prefill",
+    "ud[b q H P] = mul(u, dt) | prefill scan",
+    "s[b qz H z] = C[b qz G N] B[b z G N] | G:H prefill scan",
+    "m[b qz H z] = mul(s, decay) | prefill scan",
+    "yd[b qz H P] = m[b qz H z] ud[b z H P] | prefill scan",
+    "Bd[b qz H N] = mul(B, decay) | prefill scan",
+    "hc[b y H P N] = Bd[b qz H N] ud[b qz H P] | y:qz prefill scan",
+    "h[b y H P N] = gated_delta(hc) | prefill scan model",
+    "h[b yt H P N] = decay[b ys yt H] hc[b ys H P N] | prefill scan torch",
+    "yo[b qz H P] = C[b qz G N] h[b y H P N] | G:H y:qz prefill scan",
+    "y[b q H P] = add(yd, yo) | prefill scan",
     "h[b q H P N] = selective_scan(u, dt, B, A_log) | decode",
     "y[b q H P] = h[b q H P N] C[b q G N] | G:H decode",
 ]

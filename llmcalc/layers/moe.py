@@ -147,7 +147,7 @@ class Moe(Layer):
         if self.shared_gate:
             declaration.weights("shared_gate[d |]")
             declaration.equations(
-                "sg[b q] = x[b q d] shared_gate[d]", "sg[b q] = sigmoid(sg)", "sy[b q d] = mul(sg, shared)"
+                "sg[b q] = x[b q d] shared_gate[d]", "sg[b q] = sigmoid(sg)", "sy[b q d] = mul(sg, shared[b q d])"
             )
         return declaration
 
@@ -165,17 +165,21 @@ class Moe(Layer):
             declaration.weights(f"router_b[{scored}]")
             declaration.equations(f"r[b q {scored}] = add(r, router_b)")
         declaration.equations(f"r[b q {scored}] = {self.router}(r)")
-        if self.router_scaled:
-            declaration.equations(f"r[b q {scored}] = mul(r, expert_scale)")
         if self.correction_bias != "none":
             declaration.weights(f"correction[{scored}]", buffer=self.correction_bias == "buffer")
-            declaration.equations(f"r[b q {scored}] = add(r, correction)")
+            declaration.equations(f"ranked[b q {scored}] = add(r, correction) | nograd")
+        ranked = "r" if self.correction_bias == "none" else "ranked"
         if self.hash_rows:
             declaration.axes["V"] = self.hash_rows
             declaration.weights("hash[V; j]", buffer=True)
             declaration.equations("chosen[b q j] = gather(hash, ids)")
         else:
-            declaration.equations(f"chosen[b q {scored}] = top_k(r)")
+            declaration.equations(f"chosen[b q {scored}] = top_k({ranked})")
+        declaration.equations("share[b q j] = gather(r)")
+        declaration.equations(*(["share[b q j] = shares(share)"] if self.renormalise else []))
+        if self.router_scaled:
+            declaration.equations("share[b q j] = mul(share, expert_scale)")
+        declaration.equations(*(["share[b q j] = scale(share)"] if self.routed_scale != 1.0 else []))
 
     def _router_network(self, declaration: Declaration) -> None:
         declaration.axes |= {"F": self.d_router or 0, "Fo": self.d_router or 0}
@@ -210,4 +214,4 @@ class Moe(Layer):
         declaration.equations(f"z[b q j {width}] = m[b q j f] wd[x f {width}] | x:j")
         declaration.equations(*([f"z[b q j {width}] = add(z, bd)"] if self.expert_bias else []))
         target = "yl" if width == "l" else "y"
-        declaration.equations(f"z[b q j {width}] = mul(z, r)", f"{target}[b q j {width}] = add(z)")
+        declaration.equations(f"z[b q j {width}] = mul(z, share)", f"{target}[b q {width}] = add(z[b q j {width}])")

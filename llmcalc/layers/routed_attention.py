@@ -54,7 +54,8 @@ class RoutedAttention(Layer):
 _EQUATIONS = [
     "r[b q x] = x[b q d] router[d x]",
     "chosen[b q x] = top_k(r)",
-    "r[b q x] = softmax(r)",
+    "share[b q j] = gather(r)",
+    "share[b q j] = softmax(share)",
     "xe[b q j d] = gather(x)",
     "q[b q j g e] = xe[b q j d] wq[x d g e] | x:j",
     "k[b q g e] = x[b q d] wk[d g e]",
@@ -68,6 +69,6 @@ _EQUATIONS = [
     "o[b q j g e] = p[b j g q k] v[b k g e] | core",
     "statistics[b j g q] = log_sum_exp(o) | flash",
     "z[b q j d] = o[b q j g e] wo[x g e d] | x:j",
-    "z[b q j d] = mul(z, r)",
-    "y[b q j d] = add(z)",
+    "z[b q j d] = mul(z, share)",
+    "y[b q d] = add(z[b q j d])",
 ]

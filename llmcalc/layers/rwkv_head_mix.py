@@ -75,6 +75,7 @@ class RwkvHeadMix(Layer):
 
 _RECURRENCE = [
     "o[b q h e v] = matrix_wkv(S, r, k, v, w, first)",
+    "o[b q h v] = copy(o)",  # the sum over e is part of it
     "o[b q h v] = layernorm(o, norm, norm_b)",
     "g[b q h v] = silu(g)",
     "o[b q h v] = mul(o, g)",

@@ -214,15 +214,13 @@ def _by_distance(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Arr
 def _mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
     """Values weighted by the softmax of the scores [b q g r v]; sinks and a prefix take their share of it."""
     keys = scores.shape[-1]
-    if layer.sinks:
-        sinks = w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1) + np.zeros((*scores.shape[:-1], 1))
-        scores = np.concatenate([scores, sinks], axis=-1)
+    sink = w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1) if layer.sinks else None
     if layer.prefix:
         if len(step.prefix) == 0 or step.prefix[0][0].shape[-1] != layer.n_kv_heads * layer.d_head:
             raise UnsupportedError("the learned prefix does not fit this layer", where="attention")
         k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in step.prefix.pop(0))
         scores = np.concatenate([scores, einsum("bqgre,kge->bgrqk", q, k0) / math.sqrt(layer.d_head)], axis=-1)
-    p = softmax(scores)
+    p = softmax(scores) if sink is None else softmax(scores, sink)
     mixed = einsum("bgrqk,bkgv->bqgrv", p[..., :keys], v)
     if layer.prefix:
         mixed = mixed + einsum("bgrqk,kgv->bqgrv", p[..., -layer.prefix :], v0)

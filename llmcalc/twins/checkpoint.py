@@ -32,6 +32,9 @@ _BUFFERS = (
     "act_fn.eps",
 )
 
+REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
+WHOLE = "iu"  # whole numbers, of a table of choices
+
 
 class _Part(NamedTuple):
     """A weight as part of a stored tensor."""
@@ -46,7 +49,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
     """The model's tensors by their logical names.
 
     Raises:
-        InputError: a missing or unexpected tensor, or one with a number that is not finite.
+        InputError: a missing or unexpected tensor, one of another type, or one with a number that is not finite.
         SizeError: a tensor of another shape.
     """
     groups, aliases = _stored(architecture, stacks)
@@ -56,8 +59,9 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         present = [name for name in names if name in given]
         if not present:
             raise _missing(stored, parts, rule, given)
-        array = _checked(present[0], given[present[0]], _shape(parts, rule))
-        _check_choices(present[0], array, parts[0].weight.below)
+        choices = parts[0].weight.below
+        array = _checked(present[0], given[present[0]], _shape(parts, rule), WHOLE if choices else REAL)
+        _check_choices(present[0], array, choices)
         for alias in present[1:]:
             if not np.array_equal(array, _checked(alias, given[alias], array.shape)):
                 raise InputError(f"{alias} differs from {present[0]}, but the two are tied", where=alias)
@@ -80,11 +84,16 @@ def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[
     return InputError(f"the tensor {stored} of shape {_shape(parts, rule)} is missing", hint=hint)
 
 
-def _checked(name: str, array: Array, shape: Sizes) -> Array:
+def _checked(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array:
     """The tensor as float64, if it has the shape and every number in it is finite."""
     found = np.asarray(array)
     if found.shape != shape:
         raise SizeError(f"{name} has the shape {tuple(found.shape)}, but the model has {shape}", where=name)
+    if found.dtype.kind not in kinds:
+        raise InputError(
+            f"{name} has numbers of type {found.dtype}, but weights are floating-point numbers", where=name,
+            hint="load the weights before they were quantised" if found.dtype.kind in "iu" else "",
+        )  # fmt: skip
     found = found.astype(np.float64)
     if not np.isfinite(found).all():
         raise InputError(f"{name} holds {int((~np.isfinite(found)).sum())} numbers that are not finite", where=name)

@@ -104,8 +104,7 @@ def _near_scores(layer: Any, q: Array, kv: Array, step: Step) -> Array:
 def _shares(layer: Any, w: Weights, scores: list[Array]) -> Array:
     """One softmax over tokens, summaries and a sink [b h q k]."""
     joined = np.concatenate(scores, axis=-1) / math.sqrt(layer.d_head)
-    sinks = w.sinks[:, None, None] + np.zeros((*joined.shape[:-1], 1))
-    return softmax(np.concatenate([joined, sinks], axis=-1))[..., :-1]
+    return softmax(joined, w.sinks[:, None, None])
 
 
 def summed_up(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
@@ -142,7 +141,7 @@ def _summed_up(
             _overlapping(values, part, state, f"{name}before_{of}", fill)
             for values, of, fill in ((kv, "kv", 0.0), (gate, "gate", -np.inf))
         )
-    shares = softmax(gate, axis=2)
+    shares = np.transpose(softmax(np.transpose(gate, (0, 1, 3, 2))), (0, 1, 3, 2))
     return rmsnorm(np.sum(kv * shares, axis=2), layer.norm_eps, w.c_norm)
 
 

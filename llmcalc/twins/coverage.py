@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from functools import cache
+from inspect import unwrap
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -44,7 +45,7 @@ def mentioned(module: str) -> frozenset[str]:
         for value in vars(sys.modules[current]).values():
             if isinstance(value, FunctionType):
                 todo.append(value.__module__)
-                names.update(_names(value.__code__))
+                names.update(_names(unwrap(value).__code__))
             elif isinstance(value, ModuleType):
                 todo.append(value.__name__)
     return frozenset(names)

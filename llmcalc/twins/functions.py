@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import numpy as np
 
 from .weights import Array
+
+
+def operation(function: Callable[..., Array]) -> Callable[..., Array]:
+    """One operation for a tape, whose derivative needs less than those of the steps that it is made of."""
+
+    @wraps(function)
+    def one(*inputs: Any) -> Array:
+        tape = next((value.tape for value in inputs if hasattr(value, "tape")), None)
+        return function(*inputs) if tape is None else tape.call(function, inputs)
+
+    return one
+
 
 erf_of = np.frompyfunc(math.erf, 1, 1)  # a ufunc like any other; NumPy itself has none
 
@@ -18,44 +32,68 @@ def erf(x: Array) -> Array:
     return y.astype(x.dtype)
 
 
+@operation
 def sigmoid(x: Array) -> Array:
     """``1 / (1 + exp(-x))``, by tanh, which does not overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
+@operation
 def softplus(x: Array) -> Array:
     """``log(1 + exp(x))``."""
     return np.logaddexp(x, 0.0)
 
 
+@operation
 def gelu(x: Array) -> Array:
     """``x Φ(x)`` [hendrycks2016]."""
     return x * 0.5 * (1.0 + erf(x / math.sqrt(2.0)))
 
 
+@operation
 def gelu_tanh(x: Array) -> Array:
     """The approximation of gelu that GPT-2 uses [hendrycks2016]."""
     return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
 
 
+@operation
 def silu(x: Array) -> Array:
     """``x sigmoid(x)``."""
     return x * sigmoid(x)
 
 
+@operation
 def relu(x: Array) -> Array:
     """``max(x, 0)``."""
     return np.maximum(x, 0.0)
 
 
+@operation
+def relu2(x: Array) -> Array:
+    """``max(x, 0)²``."""
+    return np.maximum(x, 0.0) ** 2
+
+
+@operation
+def quick_gelu(x: Array) -> Array:
+    """The approximation of gelu by one sigmoid [hendrycks2016]."""
+    return x * sigmoid(1.702 * x)
+
+
+@operation
+def sqrt_softplus(x: Array) -> Array:
+    """The root of softplus."""
+    return np.sqrt(softplus(x))
+
+
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda x: x,
     "relu": relu,
-    "relu2": lambda x: relu(x) ** 2,
+    "relu2": relu2,
     "gelu": gelu,
     "gelu_tanh": gelu_tanh,
     "gelu_new": gelu_tanh,
-    "quick_gelu": lambda x: x * sigmoid(1.702 * x),
+    "quick_gelu": quick_gelu,
     "silu": silu,
     "sigmoid": sigmoid,
     "softplus": softplus,
@@ -63,18 +101,37 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def softmax(x: Array, axis: int = -1) -> Array:
-    """Over one axis; the maximum is taken off first, so that nothing overflows."""
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+@operation
+def softmax(x: Array, sink: Array | None = None) -> Array:
+    """Over the last axis, its maximum taken off so that nothing overflows; a sink takes a share of its own."""
+    most = np.max(x, axis=-1, keepdims=True)
+    most = most if sink is None else np.maximum(most, sink)
+    e = np.exp(x - most)
+    total = np.sum(e, axis=-1, keepdims=True)
+    return e / (total if sink is None else total + np.exp(sink - most))
 
 
+@operation
+def shares(x: Array) -> Array:
+    """``x / sum(x)``, over the last axis."""
+    return x / np.sum(x, axis=-1, keepdims=True)
+
+
+@operation
+def log_softmax(x: Array) -> Array:
+    """The logarithm of softmax."""
+    shifted = x - np.max(x, axis=-1, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+
+
+@operation
 def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Array:
     """``x / sqrt(mean(x²) + eps) · scale`` [zhang2019], over the last axis."""
     y = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
     return y if scale is None else y * scale
 
 
+@operation
 def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Array:
     """``(x - mean) / sqrt(variance + eps) · scale + bias`` [ba2016], over the last axis."""
     centred = x - np.mean(x, axis=-1, keepdims=True)
@@ -82,11 +139,13 @@ def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | No
     return y if bias is None else y + bias
 
 
+@operation
 def l2norm(x: Array, eps: float = 1e-6) -> Array:
     """``x / sqrt(sum(x²) + eps)``, over the last axis."""
     return x / np.sqrt(np.sum(x * x, axis=-1, keepdims=True) + eps)
 
 
+@operation
 def softcap(x: Array, bound: float) -> Array:
     """``bound · tanh(x / bound)``: like x where it is small, never beyond the bound."""
     return bound * np.tanh(x / bound)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
-from .functions import l2norm, rmsnorm, sigmoid, silu, softplus
+from .functions import l2norm, operation, rmsnorm, sigmoid, silu, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -30,12 +30,13 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
     q, k, v = (_convolved(w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
     z = einsum("bqd,dhv->bqhv", x, w.wz)
-    beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb)) * (2.0 if layer.negative_eigenvalues else 1.0)
-    decay = -np.exp(w.A_log) * softplus(einsum("bqd,dh->bqh", x, w.wa) + w.dt_b)  # log α
-    served = layer.n_v_heads // layer.n_k_heads
-    q, k = (np.repeat(l2norm(part), served, axis=2) for part in (q, k))
+    beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
+    beta = 2.0 * beta if layer.negative_eigenvalues else beta
+    a = softplus(einsum("bqd,dh->bqh", x, w.wa) + w.dt_b)
     rule = recurrence if step.decode else in_chunks
-    o = rule(layer, q / math.sqrt(layer.d_k), k, v, beta, decay, state)
+    o, after = rule(l2norm(q), l2norm(k), v, beta, a, -np.exp(w.A_log), start(k, v, state), layer.chunk)
+    if state is not None:
+        state["S"] = after
     return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * silu(z), w.wo)
 
 
@@ -43,9 +44,11 @@ def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
     return silu(causal_convolution(u, getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b"), state, f"conv_{name}"))
 
 
-def recurrence(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
-    """Token after token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v]."""
-    S = start(k, v, state)
+def recurrence(
+    q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
+) -> tuple[Array, Array]:
+    """Token after token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v], from the state ``S``; and the last."""
+    q, k, decay = _inputs(q, k, v, a, rate)
     outputs = []
     for t in range(q.shape[1]):
         S = S * np.exp(decay[:, t])[..., None, None]
@@ -53,22 +56,28 @@ def recurrence(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Arr
         written = (v[:, t] - held) * beta[:, t, :, None]
         S = S + k[:, t, :, :, None] * written[:, :, None, :]
         outputs.append(np.sum(S * q[:, t, :, :, None], axis=2))
-    if state is not None:
-        state["S"] = S
-    return np.stack(outputs, axis=1)
+    return np.stack(outputs, axis=1), S
 
 
-def in_chunks(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
+@operation
+def in_chunks(
+    q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
+) -> tuple[Array, Array]:
     """The same in chunks [yang2024, Section 3.3]: the writes of a chunk are solved for at once."""
-    S = start(k, v, state)
+    q, k, decay = _inputs(q, k, v, a, rate)
+    S = S + 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]  # so that a gradient reaches it, as behind a text
     outputs = []
-    for first in range(0, q.shape[1], layer.chunk):
-        here = slice(first, first + layer.chunk)
+    for first in range(0, q.shape[1], chunk):
+        here = slice(first, first + chunk)
         o, S = _chunk(q[:, here], k[:, here], v[:, here], beta[:, here, :, None], decay[:, here], S)
         outputs.append(o)
-    if state is not None:
-        state["S"] = S
-    return np.concatenate(outputs, axis=1)
+    return np.concatenate(outputs, axis=1), S
+
+
+def _inputs(q: Array, k: Array, v: Array, a: Array, rate: Array) -> tuple[Array, Array, Array]:
+    """Queries, scaled, and keys of each value head [b q h k], and the logarithm of the decay α."""
+    served = v.shape[2] // k.shape[2]
+    return np.repeat(q / math.sqrt(q.shape[-1]), served, axis=2), np.repeat(k, served, axis=2), rate * a
 
 
 def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
@@ -103,5 +112,5 @@ def inverse(earlier: Array) -> Array:
 
 
 def start(k: Array, v: Array, state: State | None) -> Array:
-    """The state before the first token: zeros, made of the inputs so that a gradient reaches them, as behind a text."""
-    return state["S"] if state and "S" in state else 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]
+    """The state before the first token [b h k v]: zeros, if there is no text before it."""
+    return state["S"] if state and "S" in state else np.zeros((k.shape[0], v.shape[2], k.shape[3], v.shape[3]))

@@ -13,12 +13,25 @@ from .weights import Array
 Vjp = Callable[[Array], Array]  # from the gradient of the result to that of an input
 
 
+class Way(NamedTuple):
+    """How a gradient flows back to one input, and the arrays that this needs until then."""
+
+    vjp: Vjp
+    needs: tuple[Any, ...] = ()
+
+
 class Result(NamedTuple):
-    """An operation's result, the way back to each of its inputs, and the arrays that this way needs."""
+    """An operation's result and the way back to each of its inputs.
+
+    Attributes:
+        same: the numbers of the first input, in another shape.
+        makes: the result is more than the inputs element by element: a contraction, rows that were looked up.
+    """
 
     value: Array
-    vjps: Sequence[Vjp]
-    saved: tuple[Array, ...] = ()
+    ways: Sequence[Way]
+    same: bool = False
+    makes: bool = False
 
 
 def fitted(gradient: Array, shape: tuple[int, ...]) -> Array:
@@ -29,65 +42,74 @@ def fitted(gradient: Array, shape: tuple[int, ...]) -> Array:
     return np.sum(gradient, axis=repeated, keepdims=True) if repeated else gradient
 
 
-def _both(value: Array, a: Array, b: Array, first: Vjp, second: Vjp, *saved: Array) -> Result:
+def _both(value: Array, a: Array, b: Array, first: Way, second: Way) -> Result:
     shapes = np.shape(a), np.shape(b)
-    return Result(value, [lambda g: fitted(first(g), shapes[0]), lambda g: fitted(second(g), shapes[1])], saved)
+    return Result(
+        value,
+        [
+            Way(lambda g: fitted(first.vjp(g), shapes[0]), first.needs),
+            Way(lambda g: fitted(second.vjp(g), shapes[1]), second.needs),
+        ],
+    )
 
 
 def add(a: Array, b: Array) -> Result:
     """The gradient goes to both."""
-    return _both(a + b, a, b, lambda g: g, lambda g: g)
+    return _both(a + b, a, b, Way(lambda g: g), Way(lambda g: g))
 
 
 def subtract(a: Array, b: Array) -> Result:
     """The gradient goes to both, with two signs."""
-    return _both(a - b, a, b, lambda g: g, lambda g: -g)
+    return _both(a - b, a, b, Way(lambda g: g), Way(lambda g: -g))
 
 
 def multiply(a: Array, b: Array) -> Result:
     """Each gets it times the other."""
-    return _both(a * b, a, b, lambda g: g * np.conj(b), lambda g: g * np.conj(a), *_arrays(a, b))
+    return _both(a * b, a, b, Way(lambda g: g * np.conj(b), (b,)), Way(lambda g: g * np.conj(a), (a,)))
 
 
 def divide(a: Array, b: Array) -> Result:
     """By the quotient rule."""
-    y = a / b
-    return _both(y, a, b, lambda g: g / b, lambda g: -g * y / b, *_arrays(y, b))
+    return _both(a / b, a, b, Way(lambda g: g / b, (b,)), Way(lambda g: -g * a / (b * b), (a, b)))
 
 
 def power(a: Array, exponent: float) -> Result:
     """For a constant exponent."""
-    return Result(a**exponent, [lambda g: g * exponent * a ** (exponent - 1), lambda g: g], (a,))
+    return Result(a**exponent, [Way(lambda g: g * exponent * a ** (exponent - 1), (a,)), Way(lambda g: g)])
 
 
 def maximum(a: Array, b: Array) -> Result:
     """The larger one gets it."""
-    larger = np.greater(a, b)
-    return _both(np.maximum(a, b), a, b, lambda g: g * larger, lambda g: g * ~larger, larger)
+    first, second = (lambda g: g * np.greater(a, b)), (lambda g: g * ~np.greater(a, b))
+    return _both(np.maximum(a, b), a, b, Way(first, (a, b)), Way(second, (a, b)))
 
 
 def minimum(a: Array, b: Array) -> Result:
     """The smaller one gets it."""
-    smaller = np.less(a, b)
-    return _both(np.minimum(a, b), a, b, lambda g: g * smaller, lambda g: g * ~smaller, smaller)
+    first, second = (lambda g: g * np.less(a, b)), (lambda g: g * ~np.less(a, b))
+    return _both(np.minimum(a, b), a, b, Way(first, (a, b)), Way(second, (a, b)))
 
 
 def logaddexp(a: Array, b: Array) -> Result:
-    """Each gets its share of the sum of exponentials."""
-    y = np.logaddexp(a, b)
-    return _both(y, a, b, lambda g: g * np.exp(a - y), lambda g: g * np.exp(b - y), *_arrays(a, y))
+    """Each gets its share of the sum of exponentials, which the difference of the two decides."""
+    first, second = (lambda g: g * _share(a - b)), (lambda g: g * _share(b - a))
+    return _both(np.logaddexp(a, b), a, b, Way(first, (a, b)), Way(second, (a, b)))
+
+
+def _share(difference: Array) -> Array:
+    return 0.5 * (1.0 + np.tanh(0.5 * difference))
 
 
 def _of_output(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
     def rule(a: Array) -> Result:
         y = function(a)
-        return Result(y, [lambda g: g * derivative(y)], (y,))
+        return Result(y, [Way(lambda g: g * derivative(y), (y,))])
 
     return rule
 
 
 def _of_input(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
-    return lambda a: Result(function(a), [lambda g: g * derivative(a)], (a,))
+    return lambda a: Result(function(a), [Way(lambda g: g * derivative(a), (a,))])
 
 
 _UFUNCS: dict[Any, Callable[..., Result]] = {
@@ -99,7 +121,7 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
     np.maximum: maximum,
     np.minimum: minimum,
     np.logaddexp: logaddexp,
-    np.negative: lambda a: Result(-a, [lambda g: -g]),
+    np.negative: lambda a: Result(-a, [Way(lambda g: -g)]),
     np.exp: _of_output(np.exp, lambda y: y),
     np.tanh: _of_output(np.tanh, lambda y: 1 - y * y),
     np.sqrt: _of_output(np.sqrt, lambda y: 0.5 / y),
@@ -114,12 +136,12 @@ def einsum(spec: str, a: Array, b: Array) -> Result:
     left, output = spec.split("->")
     first, second = left.split(",")
     return Result(
-        np.einsum(spec, a, b),
+        np.einsum(spec, a, b, order="C"),
         [
-            lambda g: np.einsum(f"{output},{second}->{first}", g, b),
-            lambda g: np.einsum(f"{output},{first}->{second}", g, a),
+            Way(lambda g: np.einsum(f"{output},{second}->{first}", g, b), (b,)),
+            Way(lambda g: np.einsum(f"{output},{first}->{second}", g, a), (a,)),
         ],
-        (a, b),
+        makes=True,
     )
 
 
@@ -127,48 +149,51 @@ def take(a: Array, index: Any) -> Result:
     """What was taken more than once gets the sum."""
 
     def back(g: Array) -> Array:
-        whole = np.zeros(a.shape, g.dtype)
-        np.add.at(whole, index, np.asarray(g))
+        whole = np.zeros_like(g, shape=a.shape)
+        np.add.at(whole, index, g)
         return whole
 
-    return Result(a[index], [back])
+    parts = index if isinstance(index, tuple) else (index,)
+    return Result(a[index], [Way(back)], makes=any(isinstance(part, np.ndarray) for part in parts))
 
 
 def reshape(a: Array, shape: Any) -> Result:
     """Back into the old shape."""
     old = a.shape
-    return Result(a.reshape(*shape), [lambda g: g.reshape(old)])
+    return Result(a.reshape(*shape), [Way(lambda g: g.reshape(old))], same=True)
 
 
 def astype(a: Array, dtype: Any) -> Result:
     """As it is."""
-    return Result(a.astype(dtype), [lambda g: g])
+    return Result(a.astype(dtype), [Way(lambda g: g)], same=True)
 
 
 def transpose(a: Array, axes: Any) -> Result:
     """The dimensions back in their old order."""
-    return Result(np.transpose(a, axes), [lambda g: np.transpose(g, np.argsort(axes))])
+    return Result(np.transpose(a, axes), [Way(lambda g: np.transpose(g, np.argsort(axes)))], same=True)
 
 
 def total(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
     """Every number gets the gradient of its sum."""
-    return Result(np.sum(a, axis=axis, keepdims=keepdims), [lambda g: _spread(g, a.shape, axis, keepdims)])
+    shape = a.shape
+    return Result(np.sum(a, axis=axis, keepdims=keepdims), [Way(lambda g: _spread(g, shape, axis, keepdims))])
 
 
 def mean(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
     """As a sum, shared out."""
-    y = np.mean(a, axis=axis, keepdims=keepdims)
+    y, shape = np.mean(a, axis=axis, keepdims=keepdims), a.shape
     share = y.size / a.size
-    return Result(y, [lambda g: _spread(g, a.shape, axis, keepdims) * share])
+    return Result(y, [Way(lambda g: _spread(g, shape, axis, keepdims) * share)])
 
 
 def largest(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
     """The largest number gets it; equal ones share."""
-    y = np.max(a, axis=axis, keepdims=True)
-    chosen = a == y
-    value = y if keepdims else np.max(a, axis=axis)
-    shares = np.sum(chosen, axis=axis, keepdims=True)
-    return Result(value, [lambda g: _spread(g, a.shape, axis, keepdims) * chosen / shares], (chosen,))
+
+    def back(g: Array) -> Array:
+        chosen = a == np.max(a, axis=axis, keepdims=True)
+        return _spread(g, a.shape, axis, keepdims) * chosen / np.sum(chosen, axis=axis, keepdims=True)
+
+    return Result(np.max(a, axis=axis, keepdims=keepdims), [Way(back, (a,))])
 
 
 def _spread(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Array:
@@ -179,34 +204,34 @@ def _spread(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Arra
 
 def cumsum(a: Array, axis: int) -> Result:
     """A number is part of every later sum."""
-    return Result(np.cumsum(a, axis=axis), [lambda g: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)])
+    return Result(np.cumsum(a, axis=axis), [Way(lambda g: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))])
 
 
 def where(condition: Array, a: Array, b: Array) -> Result:
     """The chosen one gets it."""
-    value = np.where(condition, a, b)
-    return _both(value, a, b, lambda g: np.where(condition, g, 0.0), lambda g: np.where(condition, 0.0, g), condition)
+    first, second = (lambda g: np.where(condition, g, 0.0)), (lambda g: np.where(condition, 0.0, g))
+    return _both(np.where(condition, a, b), a, b, Way(first), Way(second))
 
 
 def clip(a: Array, low: float, high: float | None) -> Result:
     """What was not clipped gets it."""
-    inside = (a >= low) & (a <= (np.inf if high is None else high))
-    return Result(np.clip(a, low, high), [lambda g: g * inside], (inside,))
+    most = np.inf if high is None else high
+    return Result(np.clip(a, low, high), [Way(lambda g: g * ((a >= low) & (a <= most)), (a,))])
 
 
 def repeat(a: Array, times: int, axis: int) -> Result:
     """The copies' gradients add up."""
     folded = (*a.shape[: axis + 1], times, *a.shape[axis + 1 :])
-    return Result(np.repeat(a, times, axis=axis), [lambda g: np.sum(g.reshape(folded), axis=axis + 1)])
+    return Result(np.repeat(a, times, axis=axis), [Way(lambda g: np.sum(g.reshape(folded), axis=axis + 1))])
 
 
 def concatenate(parts: list[Array], axis: int = 0) -> Result:
     """Each part gets its piece."""
     ends = np.cumsum([part.shape[axis] for part in parts])
 
-    def piece(number: int) -> Vjp:
+    def piece(number: int) -> Way:
         start = 0 if number == 0 else int(ends[number - 1])
-        return lambda g: g[(slice(None),) * (axis % g.ndim) + (slice(start, int(ends[number])),)]
+        return Way(lambda g: g[(slice(None),) * (axis % g.ndim) + (slice(start, int(ends[number])),)])
 
     return Result(np.concatenate(parts, axis=axis), [piece(number) for number in range(len(parts))])
 
@@ -214,8 +239,8 @@ def concatenate(parts: list[Array], axis: int = 0) -> Result:
 def stack(parts: list[Array], axis: int = 0) -> Result:
     """Each part gets its layer."""
 
-    def layer(number: int) -> Vjp:
-        return lambda g: g[(slice(None),) * (axis % g.ndim) + (number,)]
+    def layer(number: int) -> Way:
+        return Way(lambda g: g[(slice(None),) * (axis % g.ndim) + (number,)])
 
     return Result(np.stack(parts, axis=axis), [layer(number) for number in range(len(parts))])
 
@@ -229,13 +254,13 @@ def fft(a: Array, n: int, axis: int) -> Result:
         piece = whole[(slice(None),) * axis + (slice(0, length),)]
         return np.real(piece) if is_real else piece
 
-    return Result(np.fft.fft(a, n, axis=axis), [back])
+    return Result(np.fft.fft(a, n, axis=axis), [Way(back)])
 
 
 def ifft(a: Array, axis: int) -> Result:
     """Likewise."""
     n = a.shape[axis]
-    return Result(np.fft.ifft(a, axis=axis), [lambda g: np.fft.fft(g, axis=axis) / n])
+    return Result(np.fft.ifft(a, axis=axis), [Way(lambda g: np.fft.fft(g, axis=axis) / n)])
 
 
 _FUNCTIONS: dict[Any, Callable[..., Result]] = {
@@ -252,7 +277,7 @@ _FUNCTIONS: dict[Any, Callable[..., Result]] = {
     np.stack: stack,
     np.fft.fft: fft,
     np.fft.ifft: ifft,
-    np.real: lambda a: Result(np.real(a), [lambda g: g]),
+    np.real: lambda a: Result(np.real(a), [Way(lambda g: g)]),
 }
 OF_LISTS = frozenset({np.concatenate, np.stack})
 FIRST = {np.einsum: 1, np.where: 1}  # arguments before the first that has a gradient
@@ -272,7 +297,3 @@ def _known(rules: dict[Any, Callable[..., Result]], operation: Any) -> Callable[
     if operation not in rules:
         raise NotImplementedError(f"the tape does not know the derivative of {operation.__name__}")
     return rules[operation]
-
-
-def _arrays(*values: Any) -> tuple[Array, ...]:
-    return tuple(value for value in values if np.ndim(value))

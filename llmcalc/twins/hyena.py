@@ -9,6 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
+from .functions import operation
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, table, vector
 
@@ -52,15 +53,21 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def _filters(layer: Any, w: Weights, step: Step, state: State | None) -> Array:
     """The taps of the long filters up to the newest token; those of earlier steps are remembered, being the same."""
     here = slice(step.cached, step.cached + step.ids.shape[1])
-    f = np.sin(w.frequency * (einsum("qk,kf->qf", w.position[here], w.f_in) + w.f_in_b))
+    f = _wave(einsum("qk,kf->qf", w.position[here], w.f_in) + w.f_in_b, w.frequency)
     for number in range(layer.n_filter_layers):
-        f = np.sin(w.frequency * (einsum("qf,fo->qo", f, w.f_hidden[number]) + w.f_hidden_b[number]))
+        f = _wave(einsum("qf,fo->qo", f, w.f_hidden[number]) + w.f_hidden_b[number], w.frequency)
     taps = einsum("qf,fmi->qmi", f, w.f_out) * _window(layer)[here, None]
     if state and "_taps" in state:
         taps = np.concatenate([state["_taps"], taps], axis=0)
     if state is not None:
         state["_taps"] = taps  # they depend on weights alone
     return taps
+
+
+@operation
+def _wave(f: Array, frequency: Array) -> Array:
+    """A sine with a learned frequency."""
+    return np.sin(frequency * f)
 
 
 def _window(layer: Any) -> Array:

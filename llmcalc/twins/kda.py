@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
-from .functions import l2norm, rmsnorm, sigmoid, silu, softplus
+from .functions import l2norm, operation, rmsnorm, sigmoid, silu, softplus
 from .gated_delta_net import inverse, start
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
@@ -31,14 +31,16 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q, k, v = (_convolved(w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
     rule = recurrence if step.decode else in_chunks
-    o = rule(layer, l2norm(q) / math.sqrt(layer.d_head), l2norm(k), v, beta, _decay(layer, w, x), state)
+    o, after = rule(l2norm(q), l2norm(k), v, beta, *_decay(layer, w, x), start(k, v, state), layer.chunk)
+    if state is not None:
+        state["S"] = after
     return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * sigmoid(_gate(w, "z", x)), w.wo)
 
 
-def _decay(layer: Any, w: Weights, x: Array) -> Array:
-    """The logarithm of α for each key channel [b q h e]."""
+def _decay(layer: Any, w: Weights, x: Array) -> tuple[Array, Any]:
+    """Two factors of the logarithm of α for each key channel: one of the token [b q h e], and a rate."""
     a, rate = _gate(w, "a", x) + w.dt_b, np.exp(w.A_log)[:, None]
-    return -rate * softplus(a) if layer.decay_bound is None else layer.decay_bound * sigmoid(rate * a)
+    return (softplus(a), -rate) if layer.decay_bound is None else (sigmoid(rate * a), layer.decay_bound)
 
 
 def _gate(w: Weights, name: str, x: Array) -> Array:
@@ -51,9 +53,11 @@ def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
     return silu(causal_convolution(u, getattr(w, f"conv_{name}"), None, state, f"conv_{name}"))
 
 
-def recurrence(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
-    """Token after token, for ``q``, ``k``, ``decay`` [b q h k] and ``v`` [b q h v]."""
-    S = start(k, v, state)
+def recurrence(
+    q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
+) -> tuple[Array, Array]:
+    """Token after token, for ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h v], from the state ``S``; and the last."""
+    q, decay = q / math.sqrt(q.shape[-1]), rate * a
     outputs = []
     for t in range(q.shape[1]):
         S = S * np.exp(decay[:, t])[..., None]
@@ -61,22 +65,22 @@ def recurrence(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Arr
         written = (v[:, t] - held) * beta[:, t, :, None]
         S = S + k[:, t, :, :, None] * written[:, :, None, :]
         outputs.append(np.sum(S * q[:, t, :, :, None], axis=2))
-    if state is not None:
-        state["S"] = S
-    return np.stack(outputs, axis=1)
+    return np.stack(outputs, axis=1), S
 
 
-def in_chunks(layer: Any, q: Array, k: Array, v: Array, beta: Array, decay: Array, state: State | None) -> Array:
+@operation
+def in_chunks(
+    q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
+) -> tuple[Array, Array]:
     """The same in chunks: decays since the chunk's border go into queries and keys, so that products see them."""
-    S = start(k, v, state)
+    q, decay = q / math.sqrt(q.shape[-1]), rate * a
+    S = S + 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]  # so that a gradient reaches it, as behind a text
     outputs = []
-    for first in range(0, q.shape[1], layer.chunk):
-        here = slice(first, first + layer.chunk)
+    for first in range(0, q.shape[1], chunk):
+        here = slice(first, first + chunk)
         o, S = _chunk(q[:, here], k[:, here], v[:, here], beta[:, here, :, None], decay[:, here], S)
         outputs.append(o)
-    if state is not None:
-        state["S"] = S
-    return np.concatenate(outputs, axis=1)
+    return np.concatenate(outputs, axis=1), S
 
 
 def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:

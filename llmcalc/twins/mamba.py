@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
-from .functions import plus, rmsnorm, silu, softplus
+from .functions import operation, plus, rmsnorm, silu, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, table, vector
 
@@ -32,21 +32,22 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     u = silu(causal_convolution(u, w.conv, w.get("conv_b"), state, "conv"))
     dt, B, C = (_normed(layer, w, name, einsum("bqi,ir->bqr", u, getattr(w, f"w_{name}"))) for name in ("dt", "B", "C"))
     delta = softplus(einsum("bqr,ri->bqi", dt, w.dt_up) + w.dt_b)
-    h = _scan(-np.exp(w.A_log), delta, B, u, state)
+    before = state["ssm"] if state and "ssm" in state else np.zeros((u.shape[0], *w.A_log.shape))
+    h = _scan(-np.exp(w.A_log), delta, B, u, before)
+    if state is not None:
+        state["ssm"] = h[:, -1]
     y = einsum("bqin,bqn->bqi", h, C) + w.D * u
     return plus(einsum("bqi,id->bqd", y * silu(z), w.wo), w.get("bo"))
 
 
-def _scan(A: Array, delta: Array, B: Array, u: Array, state: State | None) -> Array:
-    """The state after each token [b q i n]."""
-    h: Array = state["ssm"] if state and "ssm" in state else np.zeros((u.shape[0], *A.shape))
+@operation
+def _scan(A: Array, delta: Array, B: Array, u: Array, h: Array) -> Array:
+    """The state after each token [b q i n], from the one before the first."""
     all_h = []
     for t in range(u.shape[1]):
         decay = np.exp(delta[:, t, :, None] * A)
         h = decay * h + (delta[:, t] * u[:, t])[..., None] * B[:, t, None, :]
         all_h.append(h)
-    if state is not None:
-        state["ssm"] = h
     return np.stack(all_h, axis=1)
 
 

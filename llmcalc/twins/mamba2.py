@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
-from .functions import plus, rmsnorm, silu, softplus
+from .functions import operation, plus, rmsnorm, silu, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -39,10 +39,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     dt = softplus(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")) + w.dt_b)
     if layer.dt_min > 0 or layer.dt_max is not None:
         dt = np.clip(dt, layer.dt_min, layer.dt_max)
-    heads_of_group = layer.n_ssm_heads // layer.n_groups
-    B, C = np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)  # [b q h n]
+    before = state["ssm"] if state and "ssm" in state else np.zeros((*u.shape[:1], *u.shape[2:], layer.d_state))
     scan = recurrence if step.decode else in_chunks
-    y = scan(layer, u * dt[..., None], -np.exp(w.A_log) * dt, B, C, state) + w.D[:, None] * u
+    y, after = scan(u, dt, -np.exp(w.A_log), B, C, before, layer.chunk)
+    if state is not None:
+        state["ssm"] = after
+    y = y + w.D[:, None] * u
     return _output(layer, w, y * silu(z))
 
 
@@ -50,24 +52,24 @@ def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
     return silu(causal_convolution(u, getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b"), state, f"conv_{name}"))
 
 
-def recurrence(layer: Any, ud: Array, a: Array, B: Array, C: Array, state: State | None) -> Array:
-    """Token after token: ``ud`` [b q h p] is Δu, ``a`` [b q h] the logarithm of the decay."""
-    h = _start(ud, B, state)
+def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
+    """Token after token, from the state ``h`` [b h p n]; the result for ``u`` [b q h p], and the last state."""
+    ud, a, B, C = _inputs(u, dt, A, B, C)
     all_h = []
     for t in range(ud.shape[1]):
         h = np.exp(a[:, t])[..., None, None] * h + ud[:, t, :, :, None] * B[:, t, :, None, :]
         all_h.append(h)
-    if state is not None:
-        state["ssm"] = h
-    return einsum("bqhpn,bqhn->bqhp", np.stack(all_h, axis=1), C)
+    return einsum("bqhpn,bqhn->bqhp", np.stack(all_h, axis=1), C), h
 
 
-def in_chunks(layer: Any, ud: Array, a: Array, B: Array, C: Array, state: State | None) -> Array:
+@operation
+def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
     """The same in chunks [dao2024, Section 6]: within a chunk like attention, between chunks through the state."""
-    h = _start(ud, B, state)
+    ud, a, B, C = _inputs(u, dt, A, B, C)
+    h = h + 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]  # so that a gradient reaches it, as behind a text
     outputs = []
-    for first in range(0, ud.shape[1], layer.chunk):
-        here = slice(first, first + layer.chunk)
+    for first in range(0, ud.shape[1], chunk):
+        here = slice(first, first + chunk)
         u, b, c = ud[:, here], B[:, here], C[:, here]
         total = np.transpose(np.cumsum(a[:, here], axis=1), (0, 2, 1))  # [b h z], log of the decay since the border
         between = total[..., :, None] - total[..., None, :]
@@ -79,19 +81,18 @@ def in_chunks(layer: Any, ud: Array, a: Array, B: Array, C: Array, state: State 
         outputs.append(within + before)
         added = einsum("bkhn,bkhp->bhpn", b * np.transpose(until, (0, 2, 1))[..., None], u)
         h = since[..., -1][..., None, None] * h + added
-    if state is not None:
-        state["ssm"] = h
-    return np.concatenate(outputs, axis=1)
+    return np.concatenate(outputs, axis=1), h
 
 
-def _start(ud: Array, B: Array, state: State | None) -> Array:
-    """The state before the first token: zeros, made of the inputs so that a gradient reaches them, as behind a text."""
-    return state["ssm"] if state and "ssm" in state else 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]
+def _inputs(u: Array, dt: Array, A: Array, B: Array, C: Array) -> tuple[Array, Array, Array, Array]:
+    """Δu, the logarithm of the decay [b q h], and each head's B and C [b q h n]."""
+    heads_of_group = u.shape[2] // B.shape[2]
+    return u * dt[..., None], A * dt, np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)
 
 
 def _output(layer: Any, w: Weights, y: Array) -> Array:
     """The norm over each group's heads, then the output projection, of ``y`` [b q h p]."""
     if layer.norm:
         grouped = y.reshape(*y.shape[:2], layer.n_groups, -1)
-        y = rmsnorm(grouped, layer.norm_eps).reshape(y.shape) * w.norm
+        y = rmsnorm(grouped, layer.norm_eps, w.norm.reshape(layer.n_groups, -1)).reshape(y.shape)
     return plus(einsum("bqhp,hpd->bqd", y, w.wo), w.get("bo"))

@@ -120,8 +120,7 @@ def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
     scores = scores * (usual if layer.scale is None else layer.scale)
     scores = np.where(hidden, -np.inf, scores) if hidden.any() else scores
     if layer.sinks:
-        sinks = w.sinks[:, None, None] + np.zeros((*scores.shape[:-1], 1))
-        return softmax(np.concatenate([scores, sinks], axis=-1))[..., :-1]
+        return softmax(scores, w.sinks[:, None, None])
     return softmax(scores)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, plus, rmsnorm, softplus
+from .functions import ACTIVATIONS, operation, plus, rmsnorm, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -34,16 +34,17 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
     if gate is not None and layer.sparsity:
         gate = _cut_off(gate, layer.sparsity)
-    hidden = xielu(w, up) if layer.activation == LEARNED else activate(layer, up, gate)
+    hidden = xielu(up, w.alpha_p, w.alpha_n) if layer.activation == LEARNED else activate(layer, up, gate)
     if layer.inner_norm:
         hidden = rmsnorm(hidden, INNER_EPS, w.norm)
     return plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd"))
 
 
-def xielu(w: Weights, x: Array) -> Array:
+@operation
+def xielu(x: Array, alpha_p: Array, alpha_n: Array) -> Array:
     """A parabola above 0, and below it an exponential less a line, each with a learned factor [huang2024]."""
-    above = softplus(w.alpha_p) * x * x
-    below = (np.exp(np.minimum(x, JUST_BELOW_0)) - 1.0 - x) * (SLOPE_AT_0 + softplus(w.alpha_n))
+    above = softplus(alpha_p) * x * x
+    below = (np.exp(np.minimum(x, JUST_BELOW_0)) - 1.0 - x) * (SLOPE_AT_0 + softplus(alpha_n))
     return np.where(np.asarray(x) > 0, above, below) + SLOPE_AT_0 * x
 
 
@@ -59,6 +60,7 @@ def activate(layer: Any, up: Array, gate: Array | None) -> Array:
     return act(gate) * (up + layer.up_offset if layer.up_offset else up)
 
 
+@operation
 def _cut_off(gate: Array, share: float) -> Array:
     """What is above the bound under which so large a share lies, were the values normally distributed (Gemma 3n)."""
     mean = np.mean(gate, axis=-1, keepdims=True)

@@ -11,14 +11,14 @@ from numpy import einsum
 
 from ..core.errors import InputError
 from . import mlp
-from .functions import gelu, plus, rmsnorm, sigmoid, softmax, softplus
+from .functions import gelu, operation, plus, rmsnorm, shares, sigmoid, softmax, sqrt_softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, under, vector
 
 SCORES: dict[str, Callable[[Array], Array]] = {
     "softmax": softmax,
     "sigmoid": sigmoid,
-    "sqrt_softplus": lambda x: np.sqrt(softplus(x)),
+    "sqrt_softplus": sqrt_softplus,
 }
 
 
@@ -119,9 +119,9 @@ def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[A
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
     if layer.renormalise:
-        share = share / np.sum(share, axis=-1, keepdims=True)
+        share = shares(share)
     if layer.router_scaled:
-        share = share * w.expert_scale[chosen]
+        share = _weighed(share, w.expert_scale, chosen)
     if layer.n_skip:  # who skips the experts is sent to the first one, of which it takes nothing
         skipped = chosen >= layer.n_experts
         share, chosen = np.where(skipped, 0.0, share), np.where(skipped, 0, chosen)
@@ -139,6 +139,12 @@ def _through_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Arr
     for matrix_of, bias in ((w.router_1, w.router_1_b), (w.router_2, w.router_2_b)):
         h = gelu(einsum("bqf,fo->bqo", h, matrix_of) + bias)
     return h
+
+
+@operation
+def _weighed(share: Array, scale: Array, chosen: Array) -> Array:
+    """Each chosen expert's share times a number of its own."""
+    return share * scale[chosen]
 
 
 def _within_best_groups(layer: Any, ranked: Array) -> Array:

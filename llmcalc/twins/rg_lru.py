@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
-from .functions import ACTIVATIONS, sigmoid, softplus
+from .functions import ACTIVATIONS, operation, sigmoid, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, table, vector
 
@@ -34,20 +34,22 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     gates = (sigmoid(einsum("bqhp,hpo->bqho", blocks, getattr(w, f"w_{n}")) + getattr(w, f"b_{n}")) for n in GATES)
     let_in, forget = (gate.reshape(u.shape) for gate in gates)
     decay = np.exp(-SHARPNESS * softplus(w.decay_rate) * forget)
-    h = _scan(decay, np.sqrt(1.0 - decay**2) * (u * let_in), state)
+    before = state["h"] if state and "h" in state else np.zeros((u.shape[0], u.shape[2]))
+    h = _scan(decay, u * let_in, before)
+    if state is not None:
+        state["h"] = h[:, -1]
     return einsum("bqi,id->bqd", h * beside, w.wo) + w.bo
 
 
 GATES = ("input", "decay")
 
 
-def _scan(decay: Array, u: Array, state: State | None) -> Array:
-    """``h`` after each token [b q i]."""
-    h: Array = state["h"] if state and "h" in state else np.zeros((u.shape[0], u.shape[2]))
+@operation
+def _scan(decay: Array, u: Array, h: Array) -> Array:
+    """``h`` after each token [b q i], from the one before the first."""
     all_h = []
     for t in range(u.shape[1]):
-        h = decay[:, t] * h + u[:, t]
+        a = decay[:, t]
+        h = a * h + np.sqrt(1.0 - a**2) * u[:, t]
         all_h.append(h)
-    if state is not None:
-        state["h"] = h
     return np.stack(all_h, axis=1)

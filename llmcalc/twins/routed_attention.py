@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .functions import plus, softmax
+from .functions import operation, plus, softmax
 from .rope import PlainRope, rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
@@ -26,7 +26,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``Σ p_i softmax(x wq_i kᵀ) v wo_i`` over the chosen experts."""
     chosen, share = route(layer, w, x, step)
     rope = PlainRope(layer.rope_theta)
-    q = einsum("bqd,bqjdge->bqjge", x, w.wq[chosen])
+    each = np.repeat(x[:, :, None], layer.top_k, axis=2)  # [b q j d]
+    q = _by_expert("bqjd,bqjdge->bqjge", each, w.wq, chosen)
     flat = q.reshape(*q.shape[:2], -1, layer.d_head)
     q = rotate(rope, flat, step.positions, layer.d_head).reshape(q.shape)
     k, v = einsum("bqd,dge->bqge", x, w.wk), einsum("bqd,dge->bqge", x, w.wv)
@@ -38,8 +39,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     scores = einsum("bqjge,bkge->bjgqk", q, k) / math.sqrt(layer.d_head)
     later = step.positions[:, None] < np.arange(k.shape[1])
     mixed = einsum("bjgqk,bkge->bqjge", softmax(np.where(later, -np.inf, scores)), v)
-    y = einsum("bqjge,bqjged->bqjd", mixed, w.wo[chosen]) * share[..., None]
+    y = _by_expert("bqjge,bqjged->bqjd", mixed, w.wo, chosen) * share[..., None]
     return plus(np.sum(y, axis=2), w.get("bo"))
+
+
+@operation
+def _by_expert(axes: str, x: Array, w: Array, chosen: Array) -> Array:
+    """Each token's ``x`` times the matrices of the experts that were chosen for it."""
+    return einsum(axes, x, w[chosen])
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy import einsum
 
-from .functions import ACTIVATIONS, sigmoid
-from .rwkv_time_mix import mixed, shifted
+from .functions import relu2, sigmoid
+from .rwkv_time_mix import last_token, toward
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -20,7 +20,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``sigmoid(xr wr) · (relu²(xk wk) wv)``."""
-    before = shifted(x, state)
-    k = ACTIVATIONS["relu2"](einsum("bqd,df->bqf", mixed(x, before, w.mix_k), w.wk))
-    r = sigmoid(einsum("bqd,de->bqe", mixed(x, before, w.mix_r), w.wr))
+    last = last_token(x, state)
+    k = relu2(einsum("bqd,df->bqf", toward(x, last, 1.0 - w.mix_k), w.wk))
+    r = sigmoid(einsum("bqd,de->bqe", toward(x, last, 1.0 - w.mix_r), w.wr))
     return r * einsum("bqf,fd->bqd", k, w.wv)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .functions import layernorm, silu
-from .rwkv_time_mix import shifted
+from .functions import layernorm, operation, silu
+from .rwkv_time_mix import last_token, toward
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -35,42 +35,44 @@ def _names(layer: Any) -> str:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``S = diag(w) S + k vᵀ; y = (silu(g) · norm(r (S + diag(u) k vᵀ))) wo``."""
-    mixes = _mixes(layer, w, x, shifted(x, state))
+    mixes = _mixes(layer, w, x, last_token(x, state))
     r, k, v, g = (einsum("bqd,dhe->bqhe", mixes[name], getattr(w, f"w{name}")) for name in "rkvg")
-    decay = _decay(layer, w, mixes.get("w", x)) + np.zeros(k.shape)
-    o = layernorm(_recurrence(w, r, k, v, decay, state), EPS, w.norm, w.norm_b)
+    fading = _fading(layer, w, mixes.get("w", x))
+    before = state["S"] if state and "S" in state else np.zeros((*k.shape[:1], *k.shape[2:], v.shape[-1]))
+    o, after = _recurrence(r, k, v, fading, w.first, before)
+    if state is not None:
+        state["S"] = after
+    o = layernorm(o, EPS, w.norm, w.norm_b)
     return einsum("bqhv,hvd->bqd", o * silu(g), w.wo)
 
 
-def _mixes(layer: Any, w: Weights, x: Array, before: Array) -> dict[str, Array]:
+def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
     """Between this token and the one before, for each projection its own share."""
-    names, change = _names(layer), before - x
+    names = _names(layer)
     shares = {name: 1.0 - getattr(w, f"mix_{name}") for name in names}
     if layer.mix_rank:  # version 6: the token corrects the shares, and they count from the other end
-        narrow = np.tanh(einsum("bqd,dnr->bqnr", x + change * w.mix_x, w.mix_in))
+        narrow = np.tanh(einsum("bqd,dnr->bqnr", toward(x, last, w.mix_x), w.mix_in))
         corrections = einsum("bqnr,nrd->bqnd", narrow, w.mix_out)
         shares = {name: getattr(w, f"mix_{name}") + corrections[:, :, n] for n, name in enumerate(names)}
-    return {name: x + change * share for name, share in shares.items()}
+    return {name: toward(x, last, share) for name, share in shares.items()}
 
 
-def _decay(layer: Any, w: Weights, x: Array) -> Array:
-    """By how much each key channel fades at a token, or at every token alike."""
+def _fading(layer: Any, w: Weights, x: Array) -> Array:
+    """How fast each key channel fades at a token, or at every token alike."""
     fading = w.decay
     if layer.decay_rank:
         narrow = np.tanh(einsum("bqd,dr->bqr", x, w.decay_in))
         fading = fading + einsum("bqr,rhe->bqhe", narrow, w.decay_out)
-    return np.exp(-np.exp(fading))
+    return np.exp(fading)
 
 
-def _recurrence(w: Weights, r: Array, k: Array, v: Array, decay: Array, state: State | None) -> Array:
-    """Token after token: what the receptance reads of the state, the newest token with a bonus."""
-    b, q, heads, width = k.shape
-    S: Array = state["S"] if state and "S" in state else np.zeros((b, heads, width, v.shape[-1]))
+@operation
+def _recurrence(r: Array, k: Array, v: Array, fading: Array, first: Array, S: Array) -> tuple[Array, Array]:
+    """Token after token: what the receptance reads of the state, the newest token with a bonus; the last state."""
+    decay = np.exp(-fading) + np.zeros(k.shape)
     outputs = []
-    for t in range(q):
+    for t in range(k.shape[1]):
         new = k[:, t, :, :, None] * v[:, t, :, None, :]
-        outputs.append(np.sum(r[:, t, :, :, None] * (S + w.first[..., None] * new), axis=2))
+        outputs.append(np.sum(r[:, t, :, :, None] * (S + first[..., None] * new), axis=2))
         S = decay[:, t, :, :, None] * S + new
-    if state is not None:
-        state["S"] = S
-    return np.stack(outputs, axis=1)
+    return np.stack(outputs, axis=1), S

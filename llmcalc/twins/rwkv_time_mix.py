@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .functions import sigmoid
+from .functions import operation, sigmoid
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -19,42 +19,51 @@ def weights(layer: Any) -> list[Weight]:
     return found + [matrix(f"w{name}", d, i) for name in "kvr"] + [matrix("wo", i, d)]
 
 
+RUNNING = ("numerator", "denominator", "maximum")  # what is kept of all tokens before
+
+
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``(sigmoid(r) · wkv(k, v)) wo``."""
-    before = shifted(x, state)
-    k, v, r = (einsum("bqd,di->bqi", mixed(x, before, getattr(w, f"mix_{n}")), getattr(w, f"w{n}")) for n in "kvr")
-    return einsum("bqi,id->bqd", sigmoid(r) * _wkv(w, k, v, state), w.wo)
+    last = last_token(x, state)
+    mixes = {name: toward(x, last, 1.0 - getattr(w, f"mix_{name}")) for name in "kvr"}
+    k, v, r = (einsum("bqd,di->bqi", mixes[name], getattr(w, f"w{name}")) for name in "kvr")
+    before = [np.zeros((k.shape[0], k.shape[2]))] * 2 + [np.full((k.shape[0], k.shape[2]), -1e38)]
+    if state and "numerator" in state:
+        before = [state[name] for name in RUNNING]
+    o, *after = _wkv(k, v, w.decay, w.first, *before)
+    if state is not None:
+        state.update(zip(RUNNING, after, strict=True))
+    return einsum("bqi,id->bqd", sigmoid(r) * o, w.wo)
 
 
-def shifted(x: Array, state: State | None) -> Array:
-    """The token before each; the last one is kept."""
+def last_token(x: Array, state: State | None) -> Array:
+    """The token before the first of ``x`` [b q d]; the last of them is kept."""
     last: Array = state["shift"] if state and "shift" in state else np.zeros((x.shape[0], x.shape[2]))
     if state is not None:
         state["shift"] = x[:, -1]
-    return np.concatenate([last[:, None], x[:, :-1]], axis=1)
+    return last
 
 
-def mixed(x: Array, before: Array, share: Array) -> Array:
-    """``share`` of this token, the rest of the one before."""
-    return x * share + before * (1.0 - share)
+@operation
+def toward(x: Array, last: Array, share: Array) -> Array:
+    """Each token of ``x`` [b q d], by a share replaced with the one before."""
+    before = np.concatenate([last[:, None], x[:, :-1]], axis=1)
+    return x + (before - x) * share
 
 
-def _wkv(w: Weights, k: Array, v: Array, state: State | None) -> Array:
+@operation
+def _wkv(
+    k: Array, v: Array, decay: Array, first: Array, top: Array, below: Array, peak: Array
+) -> tuple[Array, Array, Array, Array]:
     """A running average of v weighted by exp(k); its maximum exponent is taken out, so that nothing overflows."""
-    zero = np.zeros((k.shape[0], k.shape[2]))
-    top, below, peak = zero, zero, zero - 1e38
-    if state and "numerator" in state:
-        top, below, peak = state["numerator"], state["denominator"], state["maximum"]
-    decay = -np.exp(w.decay)
+    decay = -np.exp(decay)
     outputs = []
     for t in range(k.shape[1]):
-        now = k[:, t] + w.first
+        now = k[:, t] + first
         most = np.maximum(peak, now)
         old, new = np.exp(peak - most), np.exp(now - most)
         outputs.append((old * top + new * v[:, t]) / (old * below + new))
         most = np.maximum(peak + decay, k[:, t])
         old, new = np.exp(peak + decay - most), np.exp(k[:, t] - most)
         top, below, peak = old * top + new * v[:, t], old * below + new, most
-    if state is not None:
-        state["numerator"], state["denominator"], state["maximum"] = top, below, peak
-    return np.stack(outputs, axis=1)
+    return np.stack(outputs, axis=1), top, below, peak

@@ -14,14 +14,15 @@ array([2., 4., 6.])
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from . import gradients
+from . import derivatives, gradients
+from .kept import Kept
 from .weights import Array
 
 
@@ -29,17 +30,15 @@ class Tape:
     """The operations of one forward pass, in order.
 
     Attributes:
-        saved: the arrays that the backward pass needs, each once, by identity; weights are not among them.
+        copies: results that are another result's numbers in another shape.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Variable] = []
-        self.saved: dict[int, Array] = {}
-        self.leaves: set[int] = set()
+        self.copies: list[tuple[Array, Array]] = []
 
     def variable(self, value: Array) -> Variable:
         """A leaf: an array whose gradient is wanted."""
-        self.leaves.add(id(owner(value)))
         return Variable(value, self)
 
     @contextmanager
@@ -55,25 +54,51 @@ class Tape:
 
     def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
         """The variable of an operation's result, with the way back to its inputs."""
-        output = Variable(result.value, self)
-        output.back = [
-            (parent, vjp) for parent, vjp in zip(inputs, result.vjps, strict=True) if isinstance(parent, Variable)
-        ]
+        parents = [parent for parent in inputs if isinstance(parent, Variable)]
+        output = Variable(result.value, self, result.makes or any(parent.made for parent in parents))
+        ways = [pair for pair in zip(inputs, result.ways[: len(inputs)], strict=True) if isinstance(pair[0], Variable)]
+        output.back = [(parent, way.vjp) for parent, way in ways]
+        if output.made:
+            there = {id(_value(given)) for given in inputs if not (isinstance(given, Variable) and given.made)}
+            output.needs = [array for _, way in ways for array in way.needs if id(array) not in there]
+        if result.same:
+            self.copies.append((result.value, parents[0].value))
         self.nodes.append(output)
-        for array in result.saved:
-            whole = owner(array)
-            if id(whole) not in self.leaves:
-                self.saved[id(whole)] = whole
         return output
 
-    @property
-    def saved_bytes(self) -> int:
-        """Bytes kept between the forward and the backward pass."""
-        return sum(int(array.nbytes) for array in self.saved.values())
+    def kept_for(self, loss: Variable) -> Kept:
+        """The activations that the backward pass of ``loss`` needs.
 
-    def backward(self, loss: Variable) -> None:
-        """Give every variable that ``loss`` depends on its ``gradient``."""
-        loss.gradient = np.ones_like(loss.value)
+        Weights are there anyway, and so are constants, and what is made of them element by element.
+        """
+        kept, reached = Kept(), {id(loss)}
+        for copy, original in self.copies:
+            kept.same(copy, original)
+        for node in reversed(self.nodes):
+            if id(node) in reached:
+                reached |= {id(parent) for parent, _ in node.back}
+                for array in node.needs:
+                    kept.add(array)
+        return kept
+
+    def call(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+        """One of the functions that have a derivative of their own, or that are computed again for it."""
+        rule = derivatives.RULES.get(function.__name__)
+        values = tuple(map(_value, inputs))
+        if rule is not None:
+            return self.record(rule(*values), inputs)
+        results = function(*values)
+        if not isinstance(results, tuple):
+            return self.record(_computed_again(function, results, inputs), inputs)
+        together = self.record(_computed_again(_in_a_row(function), _row(results), inputs), inputs)
+        ends = np.cumsum([result.size for result in results])
+        return tuple(
+            together[end - result.size : end].reshape(result.shape) for end, result in zip(ends, results, strict=True)
+        )
+
+    def backward(self, loss: Variable, gradient: Array | None = None) -> None:
+        """Give every variable that ``loss`` depends on its ``gradient``; that of ``loss`` itself is 1 if not given."""
+        loss.gradient = np.ones_like(loss.value) if gradient is None else gradient
         for node in reversed(self.nodes):
             if node.gradient is None:
                 continue
@@ -82,18 +107,45 @@ class Tape:
                 parent.gradient = flowing if parent.gradient is None else parent.gradient + flowing
 
 
-def owner(array: Array) -> Array:
-    """The array whose memory a view looks at."""
-    while isinstance(getattr(array, "base", None), np.ndarray):
-        array = array.base
-    return array
+def _in_a_row(function: Callable[..., tuple[Array, ...]]) -> Callable[..., Array]:
+    return lambda *inputs: _row(function(*inputs))
+
+
+def _row(results: tuple[Array, ...]) -> Array:
+    """Several results as one vector."""
+    return np.concatenate([result.reshape(-1) for result in results])
+
+
+def _computed_again(function: Callable[..., Array], value: Array, given: tuple[Any, ...]) -> gradients.Result:
+    """A function that keeps its inputs alone: the backward pass runs it once more, on a tape of its own."""
+    last: list[Any] = [None, ()]
+
+    def flowing(number: int) -> gradients.Vjp:
+        def back(g: Array) -> Array:
+            if last[0] is not g:
+                tape = Tape()
+                inputs = [tape.variable(np.asarray(v.value)) if isinstance(v, Variable) else v for v in given]
+                tape.backward(function(*inputs), g)
+                last[:] = [g, inputs]
+            return last[1][number].gradient
+
+        return back
+
+    values = tuple(map(_value, given))
+    return gradients.Result(value, [gradients.Way(flowing(number), values) for number in range(len(given))])
 
 
 class Variable(NDArrayOperatorsMixin):
-    """An array on a tape. It behaves like one wherever the layers use it."""
+    """An array on a tape. It behaves like one wherever the layers use it.
 
-    def __init__(self, value: Array, tape: Tape) -> None:
-        self.value, self.tape = value, tape
+    Attributes:
+        made: it is no weight, and not made of weights element by element.
+        needs: what its derivative needs of what was made.
+    """
+
+    def __init__(self, value: Array, tape: Tape, made: bool = False) -> None:
+        self.value, self.tape, self.made = value, tape, made
+        self.needs: list[Array] = []
         self.gradient: Array | None = None
         self.back: list[tuple[Variable, gradients.Vjp]] = []
 
@@ -137,7 +189,7 @@ class Variable(NDArrayOperatorsMixin):
             parts = tuple(inputs[0])
             return self.tape.record(rule([_value(part) for part in parts], *inputs[1:], **options), parts)
         result = rule(*map(_value, inputs), **options)
-        differentiable = inputs[gradients.FIRST.get(function, 0) :][: len(result.vjps)]
+        differentiable = inputs[gradients.FIRST.get(function, 0) :][: len(result.ways)]
         return self.tape.record(result, tuple(differentiable))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .functions import log_softmax
 from .model import Model
 from .tape import Tape
 from .weights import Array
@@ -14,29 +15,38 @@ from .weights import Array
 
 @dataclass(frozen=True)
 class Trained:
-    """A step's result: the loss, the gradient of each parameter that has one, and bytes saved for the backward pass."""
+    """A step's result: the loss, the gradient of each parameter that has one, and the sizes of the activations that
+    were kept for the backward pass.
+    """
 
     loss: float
     gradients: dict[str, Array]
-    saved_bytes: int
+    kept: tuple[int, ...]
 
 
-def train_step(model: Model, *inputs: Array, targets: Array) -> Trained:
-    """Cross-entropy of the logits [b q V] against ``targets`` [b q], and its gradient."""
+def train_step(model: Model, *inputs: Array, targets: Array | None) -> Trained:
+    """Cross-entropy of the logits [b q V] against ``targets`` [b q], and its gradient.
+
+    Without targets, as for a model without a head, the loss is a weighted sum of what the model gives.
+    """
     tape = Tape()
     with tape.parameters_of(model) as parameters:
         logits, cache = model.prefill(*inputs)
-        loss = cross_entropy(logits, targets)
+        loss = weighted_sum(logits) if targets is None else cross_entropy(logits, targets)
         for state in cache.arrays():  # a text may go on: what is kept of it takes part, with no weight
             loss = loss + 0.0 * np.sum(state)
+        kept = tape.kept_for(loss).sizes()
         tape.backward(loss)
     gradients = {name: variable.gradient for name, variable in parameters.items() if variable.gradient is not None}
-    return Trained(float(loss.value), gradients, tape.saved_bytes)
+    return Trained(float(loss.value), gradients, kept)
 
 
 def cross_entropy(logits: Array, targets: Array) -> Any:
-    """The mean of ``log Σ exp(logits) - logits[target]``."""
+    """The mean of ``-log softmax(logits)[target]``."""
     b, q, _ = logits.shape
-    shifted = logits - np.max(logits, axis=-1, keepdims=True)
-    chosen = shifted[np.arange(b)[:, None], np.arange(q), targets]
-    return np.mean(np.log(np.sum(np.exp(shifted), axis=-1)) - chosen)
+    return -np.mean(log_softmax(logits)[np.arange(b)[:, None], np.arange(q), targets])
+
+
+def weighted_sum(given: Array) -> Any:
+    """A number on which each entry has an influence of its own."""
+    return np.sum(given * np.cos(np.arange(given.size)).reshape(given.shape))

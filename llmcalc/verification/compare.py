@@ -1,7 +1,8 @@
-"""A small architecture's declarations against its NumPy model: parameters, FLOPs, state, gradients, experts."""
+"""A small architecture's declarations against its NumPy model: parameters, FLOPs, state, activations, experts."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -9,9 +10,15 @@ import numpy as np
 
 from ..calc.flops import flops
 from ..calc.params import params
+from ..calc.policy import SINGLE, Policy
+from ..calc.shard import Mesh
 from ..calc.state import state
-from ..core.architecture import Architecture
+from ..calc.training import kept_tensors
+from ..core.architecture import Architecture, declare
+from ..core.equation import read
+from ..core.ledger import entries
 from ..core.shrink import SEQ
+from ..core.workload import Workload
 from ..twins import twin
 from ..twins.model import Model
 from ..twins.observer import Observer
@@ -24,6 +31,7 @@ BATCH = 2
 STEPS = 3  # decode steps
 FIRST_ID = 3  # ids below are often padding, which some models place differently
 LOGITS_TOLERANCE = 1e-9
+NAMED = 3  # tensors that a difference names
 
 
 class _Texts(NamedTuple):
@@ -45,7 +53,7 @@ def compare(small: Architecture) -> Iterator[Check]:
     yield _parameters(small, model)
     yield from _active(small, model, texts)
     yield _forward(small, model, texts)
-    yield _backward(small, model, texts)
+    yield from _training(small, model, texts)
     if small.main.role == "decoder":
         yield from _decode(small, model, texts)
 
@@ -69,21 +77,33 @@ def _parameters(small: Architecture, model: Model) -> Check:
 
 
 def _active(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]:
-    """Parameters that one token uses: of routed experts, those that the router sends it to."""
+    """Experts that one token is sent to, and the parameters that it uses."""
     mixtures = [layer for stack in model.stacks for layer in stack.layers() if hasattr(layer.module, "route")]
     if not mixtures:
         return
-    idle = 0
+    used = idle = 0
     rng = np.random.default_rng(1)
     for placed in mixtures:
         w = placed.weights_in(model.tensors)
         chosen, _ = placed.module.route(
             placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)), Step(texts.main[:1, :1])
         )
+        mine = len(set(chosen.ravel().tolist()))
         experts = sum(weight.size for weight in placed.weights if weight.per_expert)
-        idle += experts - experts // placed.layer.n_experts * len(set(chosen.ravel().tolist()))
+        used, idle = used + mine, idle + experts - experts // placed.layer.n_experts * mine
     total = sum(array.size for array in model.parameters.values())
+    yield Check("active experts", _declared_experts(small), used, "experts", note=f"of {len(mixtures)} layers")
     yield Check("active parameters", params(small).active, total - idle, "params")
+
+
+def _declared_experts(small: Architecture) -> int:
+    """Of every layer whose tensors are stored by expert: how many a token uses."""
+    found = 0
+    for entry in entries(small):
+        declarations = [declaration for _, declaration in declare(entry.layer).walk()]
+        used = [declaration.axes[t.active[1]] for declaration in declarations for t in declaration.tensors if t.active]
+        found += entry.stored * int(used[0]) if used else 0
+    return found
 
 
 def _forward(small: Architecture, model: Model, texts: _Texts) -> Check:
@@ -94,15 +114,52 @@ def _forward(small: Architecture, model: Model, texts: _Texts) -> Check:
     return Check("matmul FLOPs, forward", declared, observer.matmul_flops, "FLOPs")
 
 
-def _backward(small: Architecture, model: Model, texts: _Texts) -> Check:
+def _training(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]:
+    """One training step: FLOPs of its backward pass, and what is kept between the two passes."""
     inputs = texts.first(SEQ)
-    positions = model.forward(*inputs).shape[1]
+    shape = model.forward(*inputs).shape
+    has_head = any(layer.kind() == "head" for _, layer in small.main.outputs)
     observer = Observer()
     with observer.weights_of(model):
-        train_step(model, *inputs, targets=np.full((BATCH, positions), FIRST_ID))
+        trained = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None)
     declared = flops(small, batch=BATCH, seq=SEQ, attention="dense", mode="train")
     forward = flops(small, batch=BATCH, seq=SEQ, attention="dense").matmul
-    return Check("matmul FLOPs, backward", declared.matmul - forward, observer.matmul_flops - forward, "FLOPs")
+    yield Check("matmul FLOPs, backward", declared.matmul - forward, observer.matmul_flops - forward, "FLOPs")
+    yield _saved(small, trained.kept)
+
+
+# Kinds whose models are made of other steps than their declarations, so that other tensors are kept between them.
+OTHER_STEPS = frozenset(
+    (
+        *("altup", "cca", "compressed_attention", "grouped_attention", "grouped_mlp", "hyper_connection"),
+        *("lightning_attention", "mlstm", "per_layer_gate", "per_layer_table", "sparse_attention"),
+    )
+)
+
+
+def _saved(small: Architecture, observed: tuple[int, ...]) -> Check:
+    """Activations kept for the backward pass: attention is not fused, and nothing is computed again but scans."""
+    policy = Policy(attention="eager", bytes=SINGLE, scan="fused")
+    workload = Workload(batch=BATCH, seq=SEQ, mode="train")
+    kept = [(name, size // SINGLE) for name, size in kept_tensors(small, workload, policy, Mesh())]
+    declared = sum(size for _, size in kept)
+    left, alone = Counter(observed), []
+    for name, size in kept:  # tensors of one size are each other's partners
+        if left[size]:
+            left[size] -= 1
+        else:
+            alone.append(f"{name} ({size})")
+    sizes = ", ".join(str(size) for size in sorted(left.elements(), reverse=True)[:NAMED])
+    detail = f"declared alone: {', '.join(alone[:NAMED]) or 'none'}; observed alone: {sizes or 'none'}"
+    recurrent = any("scan" in read(line).tags for entry in entries(small) for line in declare(entry.layer).lines)
+    note = "scans keep what goes in" if recurrent else ""
+    differs = declared != sum(observed)
+    loose = ", ".join(sorted({entry.layer.kind() for entry in entries(small)} & OTHER_STEPS))
+    explained = f"declared is a model: that of {loose} in NumPy is made of other steps" if loose and differs else ""
+    detail = detail if differs and not explained else ""
+    return Check(
+        "saved activations", declared, sum(observed), "elements", detail=detail, note=note, explained=explained
+    )
 
 
 def _decode(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]:

@@ -66,3 +66,10 @@ def test_equal_blocks_are_one_part() -> None:
     scores = next(part for _, part in tree.walk() if part.note.startswith("s[b h q k]=q"))
     assert scores.formula == "n_blocks·2·visible_pairs·batch·n_heads·d_head"
     assert scores.substituted == "12·2·55·1·64·64"
+
+
+def test_a_run_of_two_blocks_says_so() -> None:
+    tree = flops_tree(llmcalc.flops(llmcalc.load("gpt2", overrides=["n_layers=2"]), seq=10))
+    assert [part.label for part in tree.children] == ["block ×2", "outputs"]
+    tree = flops_tree(llmcalc.flops(llmcalc.load("gpt2", overrides=["n_layers=1"]), seq=10))
+    assert [part.label for part in tree.children] == ["block", "outputs"]

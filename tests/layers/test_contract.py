@@ -6,6 +6,8 @@ import copy
 import pickle
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from itertools import product
+from math import prod
 from typing import Any
 
 import pytest
@@ -13,14 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmcalc import layers
+from llmcalc.calc.work import Conventions, runs
 from llmcalc.core.axes import GLOSSARY, WORKLOAD
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.equation import Equation, read
 from llmcalc.core.errors import DescriptionError, InputError, SizeError
 from llmcalc.core.expression import evaluate
-from llmcalc.core.form import FUNCTIONS
+from llmcalc.core.form import FUNCTIONS as FORMS
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import elements
+from llmcalc.layers.mlp import ACTIVATIONS
 from llmcalc.testing import is_required, smallest
 from llmcalc.testing import layers as layers_of
 
@@ -78,7 +82,7 @@ def test_every_length_that_depends_on_the_workload_can_be_evaluated(kind: str, d
         assert all(size > 0 for size in sizes.values())
         texts = [size for size in declaration.axes.values() if isinstance(size, str)]
         for text in [*texts, *map(str, declaration.as_torch.values())]:
-            assert evaluate(text, A_WORKLOAD | sizes, FUNCTIONS) >= 0
+            assert evaluate(text, A_WORKLOAD | sizes, FORMS) >= 0
         assert declaration.as_torch.keys() <= declaration.axes.keys() | WORKLOAD.keys()
 
 
@@ -116,6 +120,91 @@ def test_a_tensor_is_read_with_its_own_axes(kind: str, data: st.DataObject) -> N
             for operand in line.operands if line.function is None else ():
                 # a table over positions is read at as many of its rows as there are tokens
                 assert set(operand.axes) - WORKLOAD.keys() <= axes.get(operand.name, set(operand.axes)), line.text
+
+
+# Functions of one tensor (and of weights), element by element or row by row.
+OF_ONE = frozenset(ACTIVATIONS) | {
+    "scale", "softplus", "sqrt_softplus", "cutoff", "softmax", "shares", "rmsnorm", "layernorm", "l2norm", "softcap",
+    "clamp", "dropout",
+}  # fmt: skip
+SIZES = dict(zip(WORKLOAD, (2, 15, 17, 3, 11, 11, 15, 13), strict=True))
+
+
+def size_of(axes: tuple[str, ...], declaration: Declaration) -> int:
+    known = {axis: length for axis, length in declaration.axes.items() if isinstance(length, int)} | SIZES
+    lengths = (declaration.axes.get(axis, SIZES.get(axis)) for axis in axes)
+    return prod(
+        int(evaluate(length, known, FORMS)) if isinstance(length, str) else int(length or 0) for length in lengths
+    )
+
+
+@every_kind
+@settings(thorough, max_examples=10)
+@given(data=st.data())
+def test_a_function_of_one_tensor_gives_one_as_large(kind: str, data: st.DataObject) -> None:
+    drawn = [*declarations(data.draw(layers_of(kind)))]
+    for declaration, phase, convention in product(drawn, ("prefill", "decode"), (None, "torch")):
+        made: dict[str, tuple[str, ...]] = {}
+        conventions = Conventions(phase, "dense", convention)
+        for line in (line for line in equations(declaration) if runs(line.tags, conventions)):
+            given = line.operands[0]
+            axes = given.axes or made.get(given.name, ())
+            if line.function in OF_ONE and axes:
+                assert size_of(line.out.axes, declaration) == size_of(axes, declaration), line.text
+            made[line.out.name] = line.out.axes or axes
+
+
+CUTS = frozenset({"w", "wk", "wv", "wh", "kz", "qz"})  # pieces of a text, of a fixed length
+ELSEWHERE = {  # results that something without an equation of its own changes before they are read
+    ("mla", "kn"): "joined with the rotary part that all heads share",
+    ("hyena", "fh"): "one of several layers",
+    ("latent_attention", "a"): "what is attended to has a width of its own",
+    ("nystrom_attention", "ql"): "means over pieces of the text",
+    ("nystrom_attention", "kl"): "means over pieces of the text",
+}
+NOT_A_STREAM = {
+    "altup": "several streams",
+    "grouped_mlp": "its parts run after it",
+    "head": "logits",
+    "hyper_connection": "several streams",
+    "indexer": "a choice",
+    "latent_attention": "a width of its own",
+    "per_layer_table": "vectors for every layer",
+    "prefix": "keys and values",
+}
+
+
+def width_of(axes: tuple[str, ...], declaration: Declaration) -> int:
+    """The numbers of a tensor for each token or pair of tokens; ``gt`` are tokens too, global ones."""
+    return prod(length for axis in axes if isinstance(length := declaration.axes.get(axis), int) and axis != "gt")
+
+
+@every_kind
+@settings(thorough, max_examples=5)
+@given(data=st.data())
+def test_a_result_is_contracted_with_the_width_that_it_was_made_with(kind: str, data: st.DataObject) -> None:
+    drawn = [*declarations(data.draw(layers_of(kind)))]
+    for declaration, phase, convention in product(drawn, ("prefill", "decode"), (None, "torch")):
+        made: dict[str, tuple[str, ...]] = {}
+        conventions = Conventions(phase, "dense", convention)
+        for line in (line for line in equations(declaration) if runs(line.tags, conventions)):
+            for given_ in line.operands if line.function is None else ():
+                axes = made.get(given_.name)
+                if axes and not CUTS & {*axes, *given_.axes} and (kind, given_.name) not in ELSEWHERE:
+                    assert width_of(given_.axes, declaration) == width_of(axes, declaration), line.text
+            if not (line.function == "rope" and line.out.name in made):  # which turns a part of each head
+                made[line.out.name] = line.out.axes or made.get(line.operands[0].name, ())
+
+
+@every_kind
+@settings(thorough, max_examples=5)
+@given(data=st.data())
+def test_a_layer_gives_the_width_of_the_stream(kind: str, data: st.DataObject) -> None:
+    layer = data.draw(layers_of(kind))
+    declaration, conventions = layer.declare(), Conventions("prefill", "dense", None)
+    lines = [line for line in equations(declaration) if runs(line.tags, conventions)]
+    if hasattr(layer, "d_model") and kind not in NOT_A_STREAM and lines:
+        assert width_of(lines[-1].out.axes, declaration) == layer.d_model, lines[-1].text
 
 
 @every_kind

@@ -113,7 +113,15 @@ def broken(weights: dict[str, Any], what: str) -> dict[str, Any]:
         "unexpected": {"model.layers.9.mlp.extra": np.ones((2, 3))},
         "mis-shaped": {QUERY: np.ones((7, 5))},
         "not finite": {QUERY: np.where(np.eye(*query.shape) > 0, np.nan, query)},
+        "infinite": {QUERY: np.where(np.eye(*query.shape) > 0, -np.inf, query)},
+        "whole numbers": {QUERY: np.ones(query.shape, np.int8)},
+        "complex": {QUERY: query + 1j},
+        "words": {QUERY: np.full(query.shape, "0.5")},
+        "objects": {QUERY: np.full(query.shape, None)},
+        "transposed": {"model.layers.0.mlp.up_proj.weight": weights["model.layers.0.mlp.up_proj.weight"].T},
+        "a scalar": {"model.norm.weight": np.float64(1.0)},
         "differs from its tie": {"lm_head.weight": np.zeros((31, 12))},
+        "mis-shaped tie": {"lm_head.weight": np.zeros((12, 31))},
     }[what]
     return {name: array for name, array in (weights | changes).items() if array is not None}
 
@@ -123,6 +131,14 @@ WRONG = {
     "unexpected": ("model.layers.9.mlp.extra", "(2, 3)", "unknown"),
     "mis-shaped": (QUERY, "(7, 5)", "(12, 12)"),
     "not finite": (QUERY, "12 numbers that are not finite"),
+    "infinite": (QUERY, "12 numbers that are not finite"),
+    "whole numbers": (QUERY, "int8", "floating-point", "quantised"),
+    "complex": (QUERY, "complex128", "floating-point"),
+    "words": (QUERY, "<U3", "floating-point"),
+    "objects": (QUERY, "object", "floating-point"),
+    "transposed": ("model.layers.0.mlp.up_proj.weight", "(12, 10)", "(10, 12)"),
+    "a scalar": ("model.norm.weight", "()", "(12,)"),
+    "mis-shaped tie": ("lm_head.weight", "(12, 31)", "(31, 12)"),
     "differs from its tie": ("lm_head.weight", "model.embed_tokens.weight", "tied"),
 }
 

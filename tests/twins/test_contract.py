@@ -40,6 +40,7 @@ from llmcalc.twins import attention as attention_twin
 from llmcalc.twins import hyper_connection as hyper_twin
 from llmcalc.twins import moe as moe_twin
 from llmcalc.twins.step import Step
+from llmcalc.twins.training import train_step
 from llmcalc.verification import Verification, verify
 
 STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_folder().glob("*.yaml"))}
@@ -353,13 +354,21 @@ def _no_declarations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_declarations")
-@pytest.mark.parametrize("model", ["gpt3", "deepseek-v3", "t5", "mamba2", "hyena", "rwkv4", "qwen3-next", "jamba"])
+@pytest.mark.parametrize("model", sorted(STEMS))
 def test_a_twin_runs_without_any_declaration(model: str) -> None:
+    """Forwards, backwards and step by step."""
     small = llmcalc.load(model).shrink()
     ids = np.arange(3, 3 + SEQ)[None]
+    inputs = (ids, ids) if small.is_encoder_decoder else (ids,)
     twin = llmcalc.twin(small)
-    logits = twin.forward(ids, ids) if small.is_encoder_decoder else twin.forward(ids)
+    logits = twin.forward(*inputs)
     assert np.isfinite(logits).all()
+    trained = train_step(twin, *inputs, targets=None)
+    assert trained.gradients
+    assert all(np.isfinite(gradient).all() for gradient in trained.gradients.values())
+    if small.main.role == "decoder":
+        _, cache = twin.prefill(*inputs)
+        assert np.isfinite(twin.decode(ids[:, :1], cache)).all()
 
 
 @pytest.mark.usefixtures("_no_declarations")

@@ -1,0 +1,147 @@
+"""How many small mistakes in ``core``, ``layers`` and ``calc`` the tests catch.
+
+    python benchmarks/mutation --sample 400 --seed 1 --jobs 2
+
+takes a sample of the mutants (each module has its share), runs the tests against each, fast ones first, and prints for
+each package the share that was killed with its 95 % interval, and every mutant that survived. Run it in an environment
+with the test group. ``--commands`` also asks the tests of the commands, and ``--oracle``, where torch and transformers
+are installed, the oracle suite. What runs a program of its own, as the tests of the documentation do, sees no mutant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import sys
+from collections.abc import Iterator
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from mutants import Mutant, mutants
+from run import ALL_PASSED, SURVIVED, TIMED_OUT, outcome, preload
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("core", "layers", "calc")
+LIMIT_S = 300.0
+Z95 = 1.96
+FAST = ["tests/core", "tests/calc", "tests/schema", "tests/fuzz", "tests/report"]
+WIDE = [
+    "tests/twins",
+    "tests/verification",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py")),
+]
+COMMANDS = ["tests/cli"]  # slow, and mostly about words
+
+
+def stages(mutant: Mutant, commands: bool, oracle: bool) -> Iterator[list[str]]:
+    """Sets of tests, each asked only if those before it let the mutant pass."""
+    package, contract = mutant.path.parent.name, "tests/layers/test_contract.py"
+    own = [contract, "-k", f"[{mutant.path.stem}]"] if package == "layers" else [f"tests/{package}"]
+    yield own
+    yield [tests for tests in FAST if tests not in own]
+    if package != "layers":
+        yield [contract, "-k", "[moe]"]
+    yield WIDE
+    if commands:
+        yield COMMANDS
+    if oracle:
+        yield ["tests/oracle"]
+
+
+def judged(mutant: Mutant, commands: bool, oracle: bool) -> tuple[Mutant, str]:
+    """The mutant with ``survived``, or with how it was found out."""
+    for number, tests in enumerate(stages(mutant, commands, oracle), 1):
+        code = outcome(mutant, tests, ROOT, LIMIT_S)
+        if code == TIMED_OUT:
+            return mutant, "timed out"
+        if code not in (ALL_PASSED, 5):  # 5: nothing was selected
+            return mutant, f"killed in stage {number}"
+    return mutant, SURVIVED
+
+
+def sampled(files: list[Path], size: int, seed: int) -> list[Mutant]:
+    """A random sample in which each module has the share that it has of all mutants, and at least one."""
+    rng = random.Random(seed)
+    every = {path: mutants(path) for path in files}
+    total = sum(map(len, every.values()))
+    chosen: list[Mutant] = []
+    for found in every.values():
+        share = max(1, round(size * len(found) / total))
+        chosen += rng.sample(found, min(share, len(found)))
+    rng.shuffle(chosen)
+    return chosen
+
+
+def logged(log: Path) -> tuple[list[tuple[Mutant, str]], list[Mutant]]:
+    """The mutants of a log that were killed, with how, and those that survived."""
+    rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    found = [
+        (Mutant(ROOT / path, line, what, step, variant), verdict) for path, line, what, step, variant, verdict in rows
+    ]
+    return [pair for pair in found if pair[1] != SURVIVED], [mutant for mutant, verdict in found if verdict == SURVIVED]
+
+
+def interval(killed: int, total: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    share, z2 = killed / total, Z95**2
+    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
+    return middle - half, middle + half
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sample", type=int, default=400, help="mutants to try")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
+    parser.add_argument("--only", default="", help="modules whose path has this in it")
+    parser.add_argument("--commands", action="store_true", help="ask the tests of the commands about survivors too")
+    parser.add_argument("--oracle", action="store_true", help="ask the oracle suite about survivors too (slow)")
+    parser.add_argument("--again", type=Path, help="ask the tests again about the mutants of this log that survived")
+    parser.add_argument("--log", type=Path, help="append each result to this file as a line of JSON")
+    options = parser.parse_args()
+    preload()
+    files = [path for name in PACKAGES for path in sorted((ROOT / "llmcalc" / name).glob("*.py"))]
+    chosen = sampled([path for path in files if options.only in str(path)], options.sample, options.seed)
+    results: list[tuple[Mutant, str]] = []
+    if options.again:
+        results, chosen = logged(options.again)
+    for tests in (FAST, WIDE):
+        if outcome(None, tests, ROOT, LIMIT_S) != ALL_PASSED:
+            print(f"the tests fail without any mutant: {' '.join(tests)}", file=sys.stderr)
+            return 2
+    with get_context("fork").Pool(options.jobs) as pool:
+        for mutant, verdict in pool.imap_unordered(
+            partial(judged, commands=options.commands, oracle=options.oracle), chosen
+        ):
+            results.append((mutant, verdict))
+            print(f"\r{len(results)}/{len(chosen)}", end="", file=sys.stderr, flush=True)
+            if options.log:
+                with options.log.open("a", encoding="utf-8") as log:
+                    row = [str(mutant.path.relative_to(ROOT)), mutant.line, mutant.what, mutant.step, mutant.variant]
+                    log.write(json.dumps([*row, verdict], ensure_ascii=False) + "\n")
+    report(results)
+    return 0
+
+
+def report(results: list[tuple[Mutant, str]]) -> None:
+    """The share killed, by package and in all, and what survived."""
+    print()
+    for package in (*PACKAGES, "all"):
+        verdicts = [verdict for mutant, verdict in results if package in ("all", mutant.path.parent.name)]
+        if verdicts:
+            killed = sum(verdict != SURVIVED for verdict in verdicts)
+            low, high = interval(killed, len(verdicts))
+            share = f"{killed / len(verdicts):.1%}"
+            print(f"{package:7} {killed:4} of {len(verdicts):4} killed  {share:>6}  (95 %: {low:.1%} to {high:.1%})")
+    print()
+    for mutant, verdict in sorted(results):
+        if verdict == SURVIVED:
+            print(f"{mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.what}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""What a training step keeps, tensor by tensor, as one would write it down by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from llmcalc.calc.policy import SINGLE, Policy
+from llmcalc.calc.shard import Mesh
+from llmcalc.calc.training import kept_tensors
+from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
+from llmcalc.core.layer import Layer
+from llmcalc.core.workload import Workload
+from llmcalc.layers.attention import Attention
+from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.gated_delta_net import GatedDeltaNet
+from llmcalc.layers.head import Head
+from llmcalc.layers.mlp import Mlp
+from llmcalc.layers.moe import Moe
+from llmcalc.layers.norm import Norm
+
+B, Q, N, D, F, V = 2, 5, 7, 12, 17, 31
+H, G, E = 6, 3, 11
+TOKENS = B * Q
+STREAM = TOKENS * D
+LOSS = TOKENS * V
+
+
+def decoder(*layers: Layer, name: str = "decoder", norm: Norm | None = None, head: bool = True) -> Stack:
+    parts = tuple(Sublayer(f"part{n}", (Branch("part", layer),), pre=norm) for n, layer in enumerate(layers))
+    outputs = (Named("head", Head(V, D)),) if head else ()
+    role = "decoder" if head else "encoder"
+    table = Named("token", Embedding(V, D))
+    return Stack(name, D, (table,), (Run(Block("block", parts), 3),), outputs, role)
+
+
+def kept(*stacks: Stack, **policy: Any) -> Counter[int]:
+    """How many tensors of each size are kept; sizes in numbers of fp32."""
+    workload = Workload(
+        batch=B, seq=N if len(stacks) > 1 else Q, target_seq=Q if len(stacks) > 1 else None, mode="train"
+    )
+    rule = Policy(**{"attention": "eager", "bytes": SINGLE, "scan": "fused", **policy})
+    found = kept_tensors(Architecture("small", stacks), workload, rule, Mesh())
+    return Counter(size // SINGLE for _, size in found)
+
+
+def test_a_gated_layer_keeps_its_input_and_four_hidden_tensors() -> None:
+    # x; of the gate g its input and its output, u, and the product: 3 blocks; the head's input and the loss
+    assert kept(decoder(Mlp(D, F, "silu", gated=True))) == {STREAM: 3 + 1, TOKENS * F: 3 * 4, LOSS: 1}
+
+
+def test_a_plain_layer_keeps_what_its_activation_needs() -> None:
+    assert kept(decoder(Mlp(D, F, "gelu")))[TOKENS * F] == 3 * 2  # input and output
+    assert kept(decoder(Mlp(D, F, "relu")))[TOKENS * F] == 3 * 1  # the output tells
+    assert kept(decoder(Mlp(D, F, "identity")))[TOKENS * F] == 3 * 1
+
+
+@pytest.mark.parametrize(("function", "rows"), [("rmsnorm", 1), ("layernorm", 2)])
+def test_a_norm_keeps_its_input_and_a_number_or_two_a_row(function: str, rows: int) -> None:
+    plain, normed = (kept(decoder(Mlp(D, F), norm=norm)) for norm in (None, Norm(D, function)))
+    assert normed - plain == {STREAM: 3, TOKENS: 3 * rows}
+
+
+def test_attention_keeps_queries_keys_values_probabilities_and_its_result() -> None:
+    layer = Attention(D, H, G, E, d_head_v=E, positions="rope")
+    found = kept(decoder(layer))
+    assert found[TOKENS * H * E] == 3 * 2  # queries and results
+    assert found[TOKENS * G * E] == 3 * 2  # keys and values
+    assert found[B * H * Q * Q] == 3
+
+
+def test_a_fused_kernel_keeps_a_number_a_query_instead_of_probabilities() -> None:
+    layer = Attention(D, H, G, E)
+    found, fused = kept(decoder(layer)), kept(decoder(layer), attention="flash")
+    assert found - fused == {B * H * Q * Q: 3}
+    assert fused - found == {B * H * Q: 3}
+    assert kept(decoder(layer), attention="flash", recompute="selective") == fused
+
+
+def test_values_that_are_keys_are_kept_once() -> None:
+    layers = [Attention(D, H, G, E, values_are_keys=same) for same in (False, True)]
+    assert kept(decoder(layers[0])) - kept(decoder(layers[1])) == {TOKENS * G * E: 3}
+
+
+def test_a_norm_over_all_heads_has_one_row_a_token() -> None:
+    for norm, rows in (("head", {TOKENS * H: 3, TOKENS * G: 3}), ("projection", {TOKENS: 6})):
+        plain, normed = (kept(decoder(Attention(D, H, G, E, qk_norm=each))) for each in ("none", norm))
+        assert normed - plain == {TOKENS * H * E: 3, TOKENS * G * E: 3, **rows}
+
+
+def test_what_all_cross_attention_reads_is_kept_once() -> None:
+    cross = Attention(D, H, G, E, cross=True, causal=False)
+    encoder = decoder(Mlp(D, F), name="encoder", head=False)
+    with_source = kept(encoder, decoder(cross))
+    assert with_source[B * N * D] == 3 + 1  # the encoder's three blocks, and its output
+    assert with_source[B * N * G * E] == 3 * 2
+    assert with_source[B * H * Q * N] == 3
+
+
+def test_a_mixture_keeps_a_share_for_each_expert_of_a_token() -> None:
+    k, experts = 2, 13
+    layers = [Moe(D, F, experts, k, renormalise=each) for each in (False, True)]
+    plain, shared = (kept(decoder(layer)) for layer in layers)
+    assert plain[TOKENS * k] == 3
+    assert plain[TOKENS * experts] == 3
+    assert shared - plain == {TOKENS * k: 3}
+    assert plain[TOKENS * k * F] == 3 * 4
+    assert plain[TOKENS * k * D] == 3 * 2  # the tokens at their experts, and what comes back
+
+
+def test_a_corrected_score_is_for_choosing_only() -> None:
+    layers = [Moe(D, F, 13, 2, correction_bias=each) for each in ("none", "buffer")]
+    assert kept(decoder(layers[0])) == kept(decoder(layers[1]))
+
+
+def test_a_fused_recurrence_keeps_what_goes_in() -> None:
+    layer = GatedDeltaNet(D, n_k_heads=3, n_v_heads=6, d_k=7, d_v=13)
+    fused, eager = kept(decoder(layer)), kept(decoder(layer), scan="eager")
+    assert not fused - eager
+    assert sum((size * count for size, count in (eager - fused).items())) > 0
+    assert fused[TOKENS * 3 * 7] == 3 * 2 * 4  # queries and keys: before and after convolution, silu and norm
+
+
+def test_dropout_keeps_masks_of_a_byte() -> None:
+    workload, mesh = Workload(batch=B, seq=Q, mode="train"), Mesh()
+    sizes = [
+        sum(size for _, size in kept_tensors(Architecture("small", (decoder(Mlp(D, F)),)), workload, policy, mesh))
+        for policy in (Policy(), Policy(dropout=True))
+    ]
+    assert sizes[1] - sizes[0] == 3 * STREAM  # of the residual branches

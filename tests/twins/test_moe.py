@@ -1,0 +1,135 @@
+"""Routing is real: who goes where decides what runs, what is dropped, and what of it is declared."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import llmcalc
+from llmcalc.calc.experts import touched
+from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
+from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.head import Head
+from llmcalc.layers.moe import Moe
+from llmcalc.twins import moe
+from llmcalc.twins.model import Model
+from llmcalc.twins.observer import Observer
+from llmcalc.twins.training import train_step
+from llmcalc.twins.weights import Weights
+
+WIDTH, HIDDEN, EXPERTS, VOCAB = 13, 7, 6, 31
+BATCH, SEQ = 2, 12
+MATRICES = 3  # of a gated expert
+ONE_PASS = 2 * MATRICES * WIDTH * HIDDEN  # FLOPs of one token in one expert
+
+Routing = dict[str, Any]
+MANY: list[Routing] = [
+    {"top_k": 2, "capacity_factor": 1.0},
+    {"top_k": 1, "capacity_factor": 1.25},  # as Switch has it
+    {"top_k": 2, "capacity": 5},
+    {"top_k": 3, "capacity": 1},
+]
+
+
+def steered(**routing: Any) -> tuple[Architecture, Model]:
+    """A mixture behind a table: token ``id`` is sent to the experts ``id``, ``id + 1`` ... (mod EXPERTS)."""
+    layer = Moe(WIDTH, HIDDEN, EXPERTS, **routing)
+    block = Block("block", (Sublayer("moe", (Branch("moe", layer),)),))
+    table, head = Named("token", Embedding(VOCAB, WIDTH)), Named("head", Head(VOCAB, WIDTH))
+    architecture = Architecture("steered", (Stack("decoder", WIDTH, (table,), (Run(block, 1),), (head,)),))
+    model = llmcalc.twin(architecture)
+    rows = np.zeros((VOCAB, WIDTH))
+    for token in range(VOCAB):
+        for rank in range(layer.top_k):
+            rows[token, (token + rank) % EXPERTS] = 4.0 - rank
+    model.tensors["decoder.token.w"] = rows
+    model.tensors["decoder.blocks.0.moe.router"] = np.eye(WIDTH, EXPERTS)
+    return architecture, model
+
+
+def declared(architecture: Architecture, mode: str = "forward") -> int:
+    return int(llmcalc.flops(architecture, batch=BATCH, seq=SEQ, attention="dense", mode=mode).matmul)
+
+
+def observed(model: Model, ids: Any, train: bool = False) -> int:
+    observer = Observer()
+    with observer.weights_of(model):
+        train_step(model, ids, targets=np.zeros(ids.shape, int)) if train else model.forward(ids)
+    return observer.matmul_flops
+
+
+BALANCED = np.tile(np.arange(SEQ), (BATCH, 1))  # each expert gets SEQ · top_k / EXPERTS tokens of a sequence
+ONE_SIDED = np.zeros((BATCH, SEQ), int)
+
+
+def capacity_of(routing: Routing) -> int:
+    by_factor = math.ceil(routing.get("capacity_factor", 1.0) * SEQ * routing["top_k"] / EXPERTS)
+    return int(routing.get("capacity", by_factor))
+
+
+@pytest.mark.parametrize("routing", MANY[:3], ids=str)
+@pytest.mark.parametrize("train", [False, True])
+def test_with_balanced_routing_what_runs_is_what_is_declared(routing: Routing, train: bool) -> None:
+    architecture, model = steered(**routing)
+    assert observed(model, BALANCED, train) == declared(architecture, "train" if train else "forward")
+
+
+@pytest.mark.parametrize("ids", [BALANCED, ONE_SIDED], ids=["balanced", "one-sided"])
+def test_without_a_capacity_it_does_not_matter_who_goes_where(ids: Any) -> None:
+    architecture, model = steered(top_k=2)
+    assert observed(model, ids) == declared(architecture)
+
+
+@pytest.mark.parametrize("routing", MANY, ids=str)
+def test_dropped_tokens_cost_nothing(routing: Routing) -> None:
+    architecture, model = steered(**routing)
+    dropped = BATCH * routing["top_k"] * (SEQ - capacity_of(routing))
+    assert dropped > 0
+    assert observed(model, ONE_SIDED) == declared(architecture) - dropped * ONE_PASS
+    assert observed(model, ONE_SIDED, train=True) == declared(architecture, "train") - 3 * dropped * ONE_PASS
+
+
+@pytest.mark.parametrize("routing", MANY, ids=str)
+def test_an_expert_takes_the_first_tokens_and_the_others_pass_by(routing: Routing) -> None:
+    _, model = steered(**routing)
+    _, boundless = steered(top_k=routing["top_k"])
+    boundless.tensors = model.tensors
+    taken = capacity_of(routing)
+    found, whole = model.forward(ONE_SIDED), boundless.forward(ONE_SIDED)
+    passed_by = model.tensors["decoder.token.w"][ONE_SIDED] @ model.tensors["decoder.head.w"].T
+    assert np.allclose(found[:, :taken], whole[:, :taken], rtol=1e-12)
+    assert np.allclose(found[:, taken:], passed_by[:, taken:], rtol=1e-12)
+    assert not np.allclose(whole[:, taken:], passed_by[:, taken:], rtol=1e-3)
+
+
+def test_the_experts_that_tokens_touch_are_on_average_those_declared() -> None:
+    """The router's columns are at right angles, so that every choice is as likely."""
+    rng, tokens, draws = np.random.default_rng(0), 5, 600
+    layer = Moe(WIDTH, HIDDEN, EXPERTS, 2)
+    w = Weights({"router": np.linalg.qr(rng.standard_normal((WIDTH, EXPERTS)))[0]})
+    counts = []
+    for _ in range(draws):
+        chosen, share = moe.route(layer, w, rng.standard_normal((1, tokens, WIDTH)))
+        assert all(len(set(row)) == layer.top_k for row in chosen[0])
+        assert (share > 0).all()
+        counts.append(len(set(chosen.ravel().tolist())))
+    error = np.std(counts) / math.sqrt(draws)
+    assert abs(np.mean(counts) - touched(EXPERTS, layer.top_k, tokens)) < 4 * error
+
+
+def test_experts_that_random_tokens_overfill_run_what_they_take() -> None:
+    """Whoever is dropped: what runs is the declared work without the places that nobody got."""
+    routing = {"top_k": 2, "capacity": 3}
+    architecture, model = steered(**routing)
+    lost = []
+    for seed in range(20):
+        ids = np.random.default_rng(seed).integers(0, VOCAB, (BATCH, SEQ))
+        wanted = np.stack([(ids + rank) % EXPERTS for rank in range(2)])  # [j b q]
+        sent = [(wanted[:, b] == expert).sum() for b in range(BATCH) for expert in range(EXPERTS)]
+        dropped = sum(max(0, int(count) - routing["capacity"]) for count in sent)
+        assert observed(model, ids) == declared(architecture) - dropped * ONE_PASS
+        lost.append(dropped)
+    assert min(lost) > 0
