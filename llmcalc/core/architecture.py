@@ -46,7 +46,8 @@ class Sublayer:
 
     Pre-norm models set ``pre``, post-norm models ``after``, Gemma's sandwich ``pre`` and ``post``. ``residual`` False:
     nothing is added back. Sub-layers of one ``share`` hold the same tensors, wherever they stand (Zamba). ``scale`` is
-    a constant (Granite).
+    a constant on what is added (Granite), ``residual_scale`` one on what it is added to, which is the stream behind
+    ``pre`` where ``residual_normed`` (MiniMax).
     """
 
     name: str
@@ -57,6 +58,8 @@ class Sublayer:
     residual: bool = True
     share: str = ""
     scale: float = 1.0
+    residual_scale: float = 1.0
+    residual_normed: bool = False
 
     def layers(self) -> Iterator[Named]:
         """All layers in the order in which they run, norms included."""

@@ -26,10 +26,24 @@ HEADS = 3  # of kinds whose heads share the width of the stream, or each half of
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
 AS_THEY_ARE = frozenset(
-    {"offset", "padding_id", "unused_biases", "n_zero_experts", "streams", "n_gram", "n_adapters", "merge", "restores"}
+    {
+        "offset",
+        "padding_id",
+        "unused_biases",
+        "n_zero_experts",
+        "streams",
+        "n_adapters",
+        "merge",
+        "restores",
+        "iterations",
+        "stream",
+        "active",
+        "index_local",
+        "n_gram",
+    }
 )
 LARGE_BY_DEFAULT = frozenset({"chunk", "block", "d_filter", "d_position", "max_distance"})
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2}
+AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
     "chunk": (5, 3),
@@ -50,6 +64,10 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "heads_a_key_head_serves": (2, 5, 7, 11),
     "experts_of_a_group": (4, 5),
     "capacity": (1000,),
+    "index_topk": (4,),
+    "index_block": (2,),
+    **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
+    "rate": (3, 2),
 }
 POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "position": "positions"}
 
@@ -133,6 +151,8 @@ class _Sizes:
             return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side
         if name in WIDTHS:
             return self.size("width", value)
+        if name == "hash_rows":
+            return self.size("vocab", value)
         if name == "rows" and getattr(layer, "use", "tokens") != "tokens":
             return value if layer.use == "copies" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":
@@ -149,6 +169,8 @@ class _Sizes:
                 few, many = getattr(layer, keys), getattr(layer, queries)
                 found[keys] = 1 if few == 1 else self.size("n_kv_heads", few)
                 found[queries] = found[keys] * (1 if few == many else self.size("heads_a_key_head_serves", many // few))
+        if getattr(layer, "index_heads", None) == getattr(layer, "n_kv_heads", 0) and "n_kv_heads" in found:
+            found["index_heads"] = found["n_kv_heads"]
         usual = "rope" if hasattr(layer, "rope_theta") else ""
         if "d_head" in changes and getattr(layer, "positions", usual) == "rope":
             found["d_head"] = self.size("rotated_head", layer.d_head)  # type: ignore[attr-defined]
@@ -180,6 +202,8 @@ class _Sizes:
         """
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
+        if "n_random" in vars(layer):
+            return {"block": 2, "n_random": 1}  # the least that a text of SEQ tokens is cut into
         if "d_row" in changes:
             width = self.size("width", layer.d_row + layer.d_column)  # type: ignore[attr-defined]
             return {"n_columns": COLUMNS, "d_row": width // 3, "d_column": width - width // 3}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -16,30 +17,40 @@ class AltUp(Layer):
     Attributes:
         d_model: width of a stream.
         n_streams: streams.
+        active: number of the stream that blocks run on.
         output_scaled: the active stream is scaled by a vector before the layer's own input is gated by it.
+        norm_eps: added under the root of the router's norm.
     """
 
     d_model: int
     n_streams: int
     output_scaled: bool = True
+    active: int = 0
+    norm_eps: float = 1e-6
 
+    ZERO_ALLOWED = frozenset({"active"})
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
         "streams": "the residual streams",
         "block": "what the block made of its stream",
     }
 
+    def __post_init__(self) -> None:
+        self.check()
+        if self.active >= self.n_streams:
+            raise SizeError(f"active ({self.active}) is none of the n_streams ({self.n_streams})", where="altup")
+
     def declare(self) -> Declaration:
         """Router ``[d_model, n_streams]``, coefficients ``[n_streams, n_streams²]`` and ``[n_streams, n_streams]``."""
         count = self.n_streams
         declaration = Declaration({"d": self.d_model, "hs": count, "ht": count, "hi": count})
         declaration.weights("output_scale[d]", unused=not self.output_scaled)
-        declaration.weights("correct[hi | ht]", "predict[hi | hs ht]", "router[d | hi]", "router_norm[d]")
+        declaration.weights("correct[hi | ht]", "predict[hi | ht hs]", "router[d | hi]", "router_norm[d]")
         declaration.equations(
             "a[b q d] = rmsnorm(x, router_norm)",
             "m[b q hi] = a[b q d] router[d hi]",
             "m[b q hi] = tanh(m)",
-            "c[b q hs ht] = m[b q hi] predict[hi hs ht]",
+            "c[b q hs ht] = m[b q hi] predict[hi ht hs]",
             "p[b q ht d] = streams[b q hs d] c[b q hs ht]",
             "p[b q ht d] = add(p, streams)",
             "z[b q d] = rmsnorm(block, router_norm)",

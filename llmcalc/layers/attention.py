@@ -65,6 +65,8 @@ class Attention(Layer):
         index_dim: width of those heads (default: d_head).
         index_block: tokens that are chosen together.
         index_pooled: their keys are averaged before they are scored.
+        index_local: blocks before a query, its own included, that it looks at in any case.
+        index_unit_offset: scales of the indexer's norms are ``1 + w``.
         index_topk: tokens that a query looks at.
         clip: queries, keys and values are clamped to this bound (OLMo, DBRX).
         gated: the output is multiplied by ``sigmoid(x wgate)``, as wide as the values of all heads.
@@ -142,6 +144,8 @@ class Attention(Layer):
     index_dim: int | None = None
     index_block: int = 1
     index_pooled: bool = False
+    index_local: int = 0
+    index_unit_offset: bool = False
     index_topk: int | None = None
     clip: float | None = None
     gated: bool = False
@@ -169,7 +173,7 @@ class Attention(Layer):
     streams: int = 1
     unused: bool = False
 
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "index_local"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "rope_scaling": ROPE_SCALINGS,
         "qk_norm": ("none", "head", "per_head", "projection"),

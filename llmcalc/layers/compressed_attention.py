@@ -7,10 +7,13 @@ low rank and works on groups of heads.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from .attention import ROPE_SCALINGS
 
 
 @record
@@ -30,7 +33,11 @@ class CompressedAttention(Layer):
         index_heads: heads of the indexer; None: a query sees all summaries.
         index_dim: width of those heads.
         index_topk: summaries that a query looks at.
+        rotary_dim: how much of a head is rotated, at its end (default: d_head); also of a head of the indexer.
         rope_theta: base of the rotary frequencies.
+        rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
+            rope_slow, rope_truncate, rope_attention: as in ``attention``.
+        norm_eps: added under the root of the norms.
     """
 
     d_model: int
@@ -45,10 +52,31 @@ class CompressedAttention(Layer):
     index_heads: int | None = None
     index_dim: int = 128
     index_topk: int | None = None
+    rotary_dim: int | None = None
     rope_theta: float = 10000.0
+    rope_interleaved: bool = True
+    rope_scaling: str = "none"
+    rope_factor: float = 1.0
+    rope_length: int | None = None
+    rope_low_factor: float = 1.0
+    rope_high_factor: float = 4.0
+    rope_fast: float = 32.0
+    rope_slow: float = 1.0
+    rope_truncate: bool = True
+    rope_attention: float = 1.0
+    norm_eps: float = 1e-6
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
 
     def __post_init__(self) -> None:
         self.check()
+        self.derive(rotary_dim=self.d_head)
+        for name in ("d_head", *(["index_dim"] if self.index_heads else [])):
+            if (self.rotary_dim or 0) > getattr(self, name):
+                raise SizeError(
+                    f"rotary_dim ({self.rotary_dim}) is more than {name} ({getattr(self, name)})",
+                    where="compressed_attention",
+                )
         if self.n_heads * self.d_head % self.n_groups:
             raise SizeError(
                 f"n_groups ({self.n_groups}) does not divide n_heads · d_head", where="compressed_attention"

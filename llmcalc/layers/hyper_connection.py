@@ -22,6 +22,10 @@ class HyperConnection(Layer):
         mixed: whether the streams are mixed with one another, by a doubly stochastic matrix.
         rank: streams are read with one weight a channel, made through this rank, and have a norm with weights (Qwen);
             None: with one weight a stream.
+        write_scale: the largest weight of writing.
+        iterations: times that rows and columns of the mix are divided by their sums.
+        eps: added to weights of reading, of mixing, and to those of writing where nothing is mixed.
+        norm_eps: added under the root of the norm on the streams.
     """
 
     d_model: int
@@ -29,6 +33,10 @@ class HyperConnection(Layer):
     writes: bool = True
     mixed: bool = True
     rank: int | None = None
+    write_scale: float = 2.0
+    iterations: int = 20
+    eps: float = 1e-6
+    norm_eps: float = 1e-6
 
     def declare(self) -> Declaration:
         """What the weights of reading, writing and mixing are made of, and the mix."""

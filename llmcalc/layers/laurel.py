@@ -14,10 +14,12 @@ class Laurel(Layer):
     Attributes:
         d_model: width of input and output.
         rank: width between the two matrices.
+        norm_eps: added under the root of the norm.
     """
 
     d_model: int
     rank: int
+    norm_eps: float = 1e-6
 
     def declare(self) -> Declaration:
         """Weights ``[d_model, rank]`` and ``[rank, d_model]``, and a norm."""

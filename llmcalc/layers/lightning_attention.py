@@ -19,12 +19,14 @@ class LightningAttention(Layer):
         n_heads: heads.
         d_head: width of a query, key and value head.
         block: tokens of a block.
+        norm_eps: added under the root of the norm.
     """
 
     d_model: int
     n_heads: int
     d_head: int
     block: int = 256
+    norm_eps: float = 1e-6
 
     def declare(self) -> Declaration:
         """Projections, sums within blocks and across them, norm, gate, output projection; a matrix of state a head."""

@@ -25,6 +25,8 @@ class Linear(Layer):
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
         unused: stored, but never run.
+        stream: number of the residual stream that it makes of the first one, or that it takes back behind the blocks;
+            either is brought to the magnitude of the first (Gemma 3n).
         share: identity of the matrix; matrices that share one are stored once, also if one is the other's transpose.
     """
 
@@ -37,6 +39,7 @@ class Linear(Layer):
     dropped: bool = False
     unused: bool = False
     share: str | None = None
+    stream: int | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,

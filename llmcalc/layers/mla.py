@@ -42,9 +42,12 @@ class Mla(Layer):
         gate_per_head: one gate a head instead of one a value.
         double_latent: queries (and their gate) are made of the latent before and after its norm, side by side.
         key_norm: a norm on the rotary key.
+        latent_scaled: both latents are scaled by sqrt(d_model / rank) behind their norms (dots.note, LongCat-Flash).
         sinks: a learned logit per head joins the softmax.
         index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer of its own.
         index_dim: width of those heads.
+        index_interleaved: its rotated pairs are neighbours, as those of ``rope_interleaved``.
+        index_rotates_end: the last numbers of its heads are rotated, not the first.
         index_topk: tokens that are looked at, as chosen by this layer's indexer or that of an earlier layer.
     """
 
@@ -64,10 +67,13 @@ class Mla(Layer):
     gate_per_head: bool = False
     double_latent: bool = False
     key_norm: bool = False
+    latent_scaled: bool = False
     sinks: bool = False
     index_heads: int | None = None
     index_dim: int = 128
     index_topk: int | None = None
+    index_interleaved: bool = False
+    index_rotates_end: bool = False
     scale: float | None = None
     norm_eps: float = 1e-6
     rope_interleaved: bool = False
@@ -109,6 +115,7 @@ class Mla(Layer):
         if self.bias:
             declaration.equations("ckv[b q C] = add(ckv, bkva)", "kr[b q rope] = add(kr, bkr)")
         declaration.equations("ckv[b q C] = rmsnorm(ckv, kv_norm)")
+        declaration.equations(*(["ckv[b q C] = scale(ckv)"] if self.latent_scaled else []))
         if self.key_norm:
             declaration.weights("kr_norm[rope]")
             declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
@@ -153,6 +160,7 @@ class Mla(Layer):
             declaration.equations(*(["cq[b q Q] = add(cq, bqa)"] if self.bias else []))
             declaration.equations(*(["cc[b q QQ] = copy(cq)"] if self.double_latent else []))
             declaration.equations("cq[b q Q] = rmsnorm(cq, q_norm)")
+            declaration.equations(*(["cq[b q Q] = scale(cq)"] if self.latent_scaled else []))
             declaration.equations(f"q[b q h qk] = {latent}[b q {width}] wqb[{width} h qk]")
         else:
             declaration.weights("wq[d | h qk]")

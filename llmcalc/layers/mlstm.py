@@ -20,6 +20,7 @@ class Mlstm(Layer):
         bias: biases of all projections and of the norm; the input and forget gates have one in any case.
         gate_softcap: the gates' logits are squashed to this bound.
         norm_eps: added under the root of the norm.
+        eps: added to what is divided by.
     """
 
     d_model: int
@@ -30,6 +31,7 @@ class Mlstm(Layer):
     bias: bool = False
     gate_softcap: float | None = None
     norm_eps: float = 1e-6
+    eps: float = 1e-6
 
     def __post_init__(self) -> None:
         self.check()

@@ -37,12 +37,15 @@ class Moe(Layer):
         router_bias: a bias on the router's logits (a parameter).
         router_scaled: the router's input is normalised and scaled by a vector, and each expert's score by a number
             (Gemma 4).
+        router_eps: added under the root of that norm.
+        hash_rows: experts are not chosen by their scores: a fixed table of so many tokens names them (DeepSeek-V4).
         correction_bias: a per-expert offset that balances load: ``none``, a ``buffer``, or a ``parameter``.
         n_groups: experts are routed by groups.
         top_groups: groups that a token is routed to, before the experts in them.
         group_score: what a group is chosen by: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
         d_ff_shared: hidden width of the shared experts together; None: no shared expert.
         shared_gated: whether the shared expert has a gate matrix (default: as the routed ones).
+        shared_clamped: the shared expert is clamped as the routed ones.
         shared_bias: biases of the shared expert.
         shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
         d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
@@ -78,12 +81,15 @@ class Moe(Layer):
     shared_scale: float = 1.0
     router_bias: bool = False
     router_scaled: bool = False
+    router_eps: float = 1e-6
     correction_bias: str = "none"
+    hash_rows: int | None = None
     n_groups: int = 1
     top_groups: int = 1
     group_score: str = "best"
     d_ff_shared: int | None = None
     shared_gated: bool | None = None
+    shared_clamped: bool = True
     shared_bias: bool = False
     shared_gate: bool = False
     d_latent: int | None = None
@@ -145,7 +151,7 @@ class Moe(Layer):
                 self.activation,
                 gated=bool(self.shared_gated),
                 bias=self.shared_bias,
-                clamp=self.clamp,
+                clamp=self.clamp if self.shared_clamped else None,
             )
             declaration.include("shared", shared.declare())
             declaration.equations("y[b q d] = add(y, shared)")
@@ -170,14 +176,20 @@ class Moe(Layer):
             declaration.weights(f"router_b[{scored}]")
             declaration.equations(f"r[b q {scored}] = add(r, router_b)")
         declaration.equations(f"r[b q {scored}] = {self.router}(r)")
-        if self.router_scaled:
-            declaration.equations(f"r[b q {scored}] = mul(r, expert_scale)")
         if self.correction_bias != "none":
             declaration.weights(f"correction[{scored}]", buffer=self.correction_bias == "buffer")
             declaration.equations(f"ranked[b q {scored}] = add(r, correction) | nograd")
         ranked = "r" if self.correction_bias == "none" else "ranked"
-        declaration.equations(f"chosen[b q {scored}] = top_k({ranked})", "share[b q j] = gather(r)")
+        if self.hash_rows:
+            declaration.axes["V"] = self.hash_rows
+            declaration.weights("hash[V; j]", buffer=True)
+            declaration.equations("chosen[b q j] = gather(hash, ids)")
+        else:
+            declaration.equations(f"chosen[b q {scored}] = top_k({ranked})")
+        declaration.equations("share[b q j] = gather(r)")
         declaration.equations(*(["share[b q j] = shares(share)"] if self.renormalise else []))
+        if self.router_scaled:
+            declaration.equations("share[b q j] = mul(share, expert_scale)")
         declaration.equations(*(["share[b q j] = scale(share)"] if self.routed_scale != 1.0 else []))
 
     def _router_network(self, declaration: Declaration) -> None:

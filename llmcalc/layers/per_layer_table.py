@@ -16,12 +16,14 @@ class PerLayerTable(Layer):
         d_model: width of the residual stream.
         n_layers: layers that get a vector.
         d_layer: width of the vector.
+        norm_eps: added under the root of the norm.
     """
 
     rows: int
     d_model: int
     n_layers: int
     d_layer: int
+    norm_eps: float = 1e-6
 
     def declare(self) -> Declaration:
         """Table ``[rows, n_layers · d_layer]``, projection ``[d_model, n_layers · d_layer]`` and one norm."""

@@ -1,30 +1,38 @@
-"""A learned factor on a sub-layer's result, on the stream that it is added to, or on the step between them."""
+"""A factor on a sub-layer's result, on the stream that it is added to, or on the step between them."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import DescriptionError
 from ..core.layer import Layer
 from ..core.record import record
 
 
 @record
 class Scale(Layer):
-    """``y = w x``; of the ``residual``: ``x + w r``; of the ``step``: ``r + w (x - r)``, with the residual stream r.
+    """``y = g x``; of the ``residual``: ``x + g r``; of the ``step``: ``r + g (x - r)``, with the residual stream r.
 
     Attributes:
         d_model: width of the stream.
         of: what is scaled: the ``output``, the ``residual`` or the ``step`` from it to the output (nGPT).
         lone: one number instead of one a channel.
         function: what the factor goes through: ``identity`` or ``tanh`` (a gate that begins closed).
+        factor: the factor, if it is a constant instead of learned (Gemma 3n).
+        stored: it is stored beside the parameters, as a buffer (Gemma 4).
         unused: stored, but never run.
+
+    Raises:
+        DescriptionError: a constant that is learned or stored at the same time.
     """
 
     d_model: int
     of: str = "output"
     lone: bool = False
     function: str = "identity"
+    factor: float | None = None
+    stored: bool = False
     unused: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "r": "the residual stream"}
@@ -33,18 +41,22 @@ class Scale(Layer):
         "function": ("identity", "tanh"),
     }
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.factor is not None and (self.lone or self.stored or self.unused or self.function != "identity"):
+            raise DescriptionError("factor is a constant: nothing is stored, or has a function", where="scale")
+
     def declare(self) -> Declaration:
-        """A vector ``[d_model]``, or one number."""
+        """A vector ``[d_model]``, one number, or a constant."""
         axis = "one" if self.lone else "d"
         declaration = Declaration({"d": self.d_model, **({"one": 1} if self.lone else {})})
-        declaration.weights(f"w[{axis}]", unused=self.unused)
+        if self.factor is None:
+            declaration.weights(f"w[{axis}]", buffer=self.stored, unused=self.unused)
         if self.unused:
             return declaration
-        declaration.equations(f"g[{axis}] = {self.function}(w)")
-        scaled = {
-            "output": ["y[b q d] = mul(x, g)"],
-            "residual": ["r[b q d] = mul(r, g)"],
-            "step": ["y[b q d] = add(x, r)", "y[b q d] = mul(y, g)"],
-        }
-        declaration.equations(*scaled[self.of])
+        if self.factor is None:
+            declaration.equations(f"g[{axis}] = {self.function}(w)")
+        scaled = {"output": "y = {}(x{})", "residual": "r = {}(r{})", "step": "y = {}(y{})"}[self.of]
+        line = scaled.format(*(("mul", ", g") if self.factor is None else ("scale", ""))).replace(" =", "[b q d] =")
+        declaration.equations(*(["y[b q d] = add(x, r)"] if self.of == "step" else []), line)
         return declaration

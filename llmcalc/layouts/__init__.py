@@ -38,6 +38,12 @@ BUFFERS = (
     "attn.masked_bias",
     "embed_scale",
     "embed_positions.weight",
+    "slope_rate",  # of lightning attention, as are those below
+    "query_decay",
+    "key_decay",
+    "diagonal_decay",
+    "act_fn.beta",
+    "act_fn.eps",
     "_scaling_factor",  # I-BERT's, as are those below
     "_integer",
     "x_min",

@@ -10,6 +10,6 @@ NORMS = f"""
 {BEHIND}.norm.weight <- moe.pre_norm.w
 {BEHIND}.mlp.fc1.weight <- moe.pre_norm.gate_in
 {BEHIND}.mlp.fc2.weight <- moe.pre_norm.gate_out
-model.layers.{{i}}.self_attn.q_gate_proj.weight <- mla.wqb mla.wgate
+model.layers.{{i}}.self_attn.q_gate_proj.weight <- mla.wqb mla.wgate | heads
 """
 TEXT = NORMS + INDEXED

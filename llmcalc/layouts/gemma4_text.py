@@ -10,6 +10,7 @@ model.per_layer_projection_norm.weight <- per_layer.norm
 model.layers.{i}.per_layer_input_gate.weight <- per_layer_gate.gate
 model.layers.{i}.per_layer_projection.weight <- per_layer_gate.out
 model.layers.{i}.post_per_layer_input_norm.weight <- sublayer2.post_norm.w
+model.layers.{i}.layer_scalar <- scale.w
 """
 EXPERTS = """
 model.layers.{i}.pre_feedforward_layernorm.weight <- mlp/mlp_pre_norm.w

@@ -38,6 +38,7 @@ model.layers.{i}.self_attn.o_proj.weight <- cca.wo
 model.layers.{i}.self_attn.o_proj.bias <- cca.bo
 model.layers.{i}.mlp.gate.down_proj.weight <- moe.router_in
 model.layers.{i}.mlp.gate.down_proj.bias <- moe.router_in_b
+model.layers.{i}.mlp.gate.balancing_biases <- moe.correction
 model.layers.{i}.mlp.gate.router_states_scale <- moe.router_scale
 model.layers.{i}.mlp.gate.router_mlp.norm.weight <- moe.router_norm
 model.layers.{i}.mlp.gate.router_mlp.fc1.weight <- moe.router_1

@@ -132,7 +132,7 @@ def _parts(block: Block | None) -> str:
 
 def _sublayer(one: Sublayer | None, other: Sublayer | None, first: Stack, second: Stack) -> Found:
     if one and other:
-        for what in ("residual", "share"):
+        for what in ("residual", "residual_normed", "scale", "residual_scale", "share"):
             yield from _values("", what, getattr(one, what), getattr(other, what))
     yield from _layers(_named(one), _named(other), first, second)
 

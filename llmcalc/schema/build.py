@@ -31,7 +31,9 @@ Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
 
 STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
-SUBLAYER_KEYS = ("norms", "residual", "share", "branches", "scale")  # beside the kinds
+SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
+SUM_KEYS = ("residual", "residual_normed", *SUMS, "share")
+SUBLAYER_KEYS = ("norms", "branches", *SUM_KEYS)  # beside the kinds
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
 BRANCH_NORMS = ("pre", "post")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
@@ -126,17 +128,21 @@ class Builder:
             )
             for kind, value in kinds.items()
         ) + tuple(self.branch(key, value, width, (*path, "branches", key)) for key, value in named.items())
-        residual = data.get("residual", True)
-        if type(residual) is not bool:
-            raise self.error(f"residual is {shown(residual)}; it is true or false", (*path, "residual"))
+        flags = {"residual": data.get("residual", True), "residual_normed": data.get("residual_normed", False)}
+        for key, flag in flags.items():
+            if type(flag) is not bool:
+                raise self.error(f"{key} is {shown(flag)}; it is true or false", (*path, key))
+        factors = {key: data.get(key, 1.0) for key in SUMS}
+        for key, factor in factors.items():
+            if not is_number(factor):
+                raise self.error(f"{key} is {shown(factor)}; it is a finite number", (*path, key))
         share = data.get("share", "")
         if not isinstance(share, str):
             raise self.error(f"share is {shown(share)}; it is a text", (*path, "share"))
-        scale = data.get("scale", 1.0)
-        if not is_number(scale):
-            raise self.error(f"scale is {shown(scale)}; it is a finite number", (*path, "scale"))
         around = (places.get("pre"), places.get("post"), places.get("after"))
-        return Sublayer(name, branches, *around, residual, share, float(scale))
+        scale, kept = (float(factor) for factor in factors.values())
+        normed = flags["residual_normed"]
+        return Sublayer(name, branches, *around, flags["residual"], share, scale, kept, normed)
 
     def branch(self, name: str, data: Any, width: int, path: Path) -> Branch:
         """A branch by name: one layer kind, perhaps with ``pre`` and ``post`` norms of its own."""

@@ -13,6 +13,7 @@ from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.record import MISSING, fields
+from .build import SUBLAYER_KEYS, SUMS
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
@@ -85,13 +86,16 @@ def _sublayer(sublayer: Sublayer, stack: Stack) -> dict[str, Any]:
     norms = {place: {norm.kind(): _fields(norm, stack)} for place, norm in places.items() if norm}
     data |= {"norms": norms} if norms else {}
     data |= {} if sublayer.residual else {"residual": False}
-    data |= {} if sublayer.scale == 1.0 else {"scale": sublayer.scale}
+    data |= {"residual_normed": True} if sublayer.residual_normed else {}
+    data |= {key: getattr(sublayer, key) for key in SUMS if getattr(sublayer, key) != 1.0}
     return {**data, "share": sublayer.share} if sublayer.share else data
 
 
 def _is_plain(sublayer: Sublayer) -> bool:
     """Whether kinds alone say what the branches are: their names follow from them, and their norms are alike."""
     first = sublayer.branches[0]
+    if any(branch.name in SUBLAYER_KEYS or branch.layer.kind() in SUBLAYER_KEYS for branch in sublayer.branches):
+        return False
     if len(sublayer.branches) == 1:
         return first.name == sublayer.name
     return all(

@@ -119,7 +119,9 @@ def _sublayer() -> Schema:
     own: dict[str, Schema] = {
         "norms": {"$ref": "#/$defs/norms"},
         "residual": {"type": "boolean", "description": "Whether the input is added to the result."},
+        "residual_normed": {"type": "boolean", "description": "Whether it is added behind the norm in front."},
         "scale": {"type": "number", "description": "A factor on the result."},
+        "residual_scale": {"type": "number", "description": "A factor on what the result is added to."},
         "share": {"type": "string", "description": "Sub-layers with the same name here are one."},
         "branches": _or_nothing(_named_by(_branch(), "Layers in parallel by name, in place of kinds.")),
     }

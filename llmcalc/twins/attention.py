@@ -9,12 +9,13 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import InputError, UnsupportedError
+from . import indexer
 from .embedding import sinusoids
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax, times
 from .places import alibi_slopes, relative_buckets
 from .rope import rotate
 from .step import State, Step
-from .weights import Array, Weight, Weights, matrix, table, vector
+from .weights import Array, Weight, Weights, matrix, table, under, vector
 
 POSITIONS = ("none", "rope", "alibi", "relative", "projected")
 
@@ -49,7 +50,27 @@ def weights(layer: Any) -> list[Weight]:
         (layer.positions == "relative", relative_table(layer)),
         (layer.positions == "projected", matrix("wr", d, (h, e))),
     ]
-    return [weight for present, weight in found if present]
+    own = [weight for present, weight in found if present]
+    return own + (under("indexer", indexer.weights(_indexer(layer))) if layer.index_heads else [])
+
+
+def _indexer(layer: Any) -> indexer.Indexer:
+    rotated = min(layer.rotary_dim, layer.index_dim // 2 * 2)
+    return indexer.Indexer(
+        layer.d_model,
+        layer.index_heads,
+        layer.index_dim,
+        layer.index_topk,
+        rotated,
+        weighted=False,
+        key_norm="rmsnorm",
+        query_norm=True,
+        unit_offset=layer.index_unit_offset,
+        norm_eps=layer.qk_norm_eps,
+        block=layer.index_block,
+        local=layer.index_local,
+        pooled=layer.index_pooled,
+    )
 
 
 def relative_table(layer: Any) -> Weight:
@@ -66,6 +87,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q = _prepared(layer, w, "q", plus(einsum("bqd,dhe->bqhe", x, w.wq), w.get("bq")), step)
     if layer.temperature:
         q = q * _temperature(layer, step)
+    if layer.index_heads:
+        step.not_chosen = indexer.not_chosen(_indexer(layer), layer, w.part("indexer"), x, None, step, state)
     k, v = _keys_and_values(layer, w, x, step, state)  # [b k g e], [b k g v]
     b, new, h, e = q.shape
     g = k.shape[2]
@@ -100,7 +123,7 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     if layer.v_norm:
         v = rmsnorm(v, layer.qk_norm_eps)
     k, v = _prepared(layer, w, "k", k, step), _clipped(layer, v)
-    if state:
+    if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None and (layer.causal or layer.cross):
         kept = k.shape[1] - _kept(layer, step, k.shape[1])
@@ -180,7 +203,19 @@ def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
         hidden |= np.abs(distance) >= layer.window
     if layer.chunk:
         hidden |= queries[:, None] // layer.chunk != keys // layer.chunk
+    if layer.index_heads:
+        hidden = hidden | _for_groups(layer, step.not_chosen)
     return np.where(hidden, -np.inf, scores) if hidden.any() else scores
+
+
+def _for_groups(layer: Any, not_chosen: Array) -> Array:
+    """An indexer's choice [b q k], or one for each group of heads [b g q k], beside scores [b g r q k]."""
+    if not_chosen.ndim == 3:
+        return not_chosen[:, None, None]
+    if not_chosen.shape[1] not in (1, layer.n_kv_heads):
+        text = f"index_heads ({layer.index_heads}) choose for n_kv_heads ({layer.n_kv_heads}) groups of heads"
+        raise UnsupportedError(f"{text}; there is one for each, or one for all", where="attention")
+    return not_chosen[:, :, None]
 
 
 def _by_distance(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:

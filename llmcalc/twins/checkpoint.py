@@ -16,6 +16,7 @@ from .plan import Placed, PlacedStack
 from .weights import Array, Sizes, Weight
 
 REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
+WHOLE = "iu"  # whole numbers, of a table of choices
 QUARTERS = 4  # in which CodeGen stores queries, values and keys, as it was trained on four cores
 
 
@@ -48,7 +49,9 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
             continue
         if not present:
             raise _missing(stored, parts, rule, given)
-        array = _checked(present[0], given[present[0]], _shape(parts, rule))
+        choices = parts[0].weight.below
+        array = _checked(present[0], given[present[0]], _shape(parts, rule), WHOLE if choices else REAL)
+        _check_choices(present[0], array, choices)
         for alias in present[1:]:
             if not np.array_equal(array, _checked(alias, given[alias], array.shape)):
                 raise InputError(f"{alias} differs from {present[0]}, but the two are tied", where=alias)
@@ -82,12 +85,12 @@ def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[
     return InputError(f"the tensor {stored} of shape {_shape(parts, rule)} is missing", hint=hint)
 
 
-def _checked(name: str, array: Array, shape: Sizes) -> Array:
+def _checked(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array:
     """The tensor as float64, if it has the shape and every number in it is finite."""
     found = np.asarray(array)
     if found.shape != shape:
         raise SizeError(f"{name} has the shape {tuple(found.shape)}, but the model has {shape}", where=name)
-    if found.dtype.kind not in REAL:
+    if found.dtype.kind not in kinds:
         raise InputError(
             f"{name} has numbers of type {found.dtype}, but weights are floating-point numbers", where=name,
             hint="load the weights before they were quantised" if found.dtype.kind in "iu" else "",
@@ -96,6 +99,12 @@ def _checked(name: str, array: Array, shape: Sizes) -> Array:
     if not np.isfinite(found).all():
         raise InputError(f"{name} holds {int((~np.isfinite(found)).sum())} numbers that are not finite", where=name)
     return found
+
+
+def _check_choices(name: str, array: Array, below: int) -> None:
+    """Raise an InputError unless a table of choices, all below a number, holds nothing else; 0: it is no such table."""
+    if below and not (np.isin(array, np.arange(below))).all():
+        raise InputError(f"{name} chooses among {below}, but it holds other numbers than 0 to {below - 1}", where=name)
 
 
 def _stored(stacks: list[PlacedStack], layout: Layout) -> tuple[Groups, dict[str, str]]:
@@ -152,7 +161,8 @@ def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iter
 
 
 def _filled(text: str, placed: Placed) -> str:
-    digits = placed.sublayer_name[len(placed.sublayer_name.rstrip("0123456789")) :] or "0"
+    place = placed.sublayer_name or placed.keys[0]
+    digits = place[len(place.rstrip("0123456789")) :] or "0"
     marks = {"i": placed.number, "s": placed.sublayer, "t": digits, "n": placed.branch, "side": placed.stack.name}
     marks["block"] = placed.block
     for mark, value in marks.items():
@@ -167,7 +177,7 @@ def _as_stored(weight: Weight, rule: Rule | None) -> Sizes:
     sizes = tuple(prod(group) for group in weight.groups)
     if weight.matrix:
         sizes = sizes if rule.transposed else (*sizes[:-2], sizes[-1], sizes[-2])
-        return (sizes[0] * sizes[1], *sizes[2:]) if rule.folded else sizes
+        return (prod(sizes[:-1]), sizes[-1]) if rule.folded else sizes
     return (sizes[0], 1, sizes[1]) if _is_kernel(weight) else sizes
 
 
@@ -193,8 +203,8 @@ def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str,
     """Take a stored tensor apart and turn each piece into the twin's shape."""
     array = array.reshape(array.shape[rule.row : array.ndim - rule.column]) if rule else array
     for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
-        if rule and rule.folded:  # experts below each other
-            piece = piece.reshape(part.weight.groups[0][0], -1, piece.shape[-1])
+        if rule and rule.folded:  # matrices below each other
+            piece = piece.reshape(*(prod(group) for group in part.weight.groups[:-2]), -1, piece.shape[-1])
         if part.weight.matrix and rule and not rule.transposed:
             piece = np.swapaxes(piece, -1, -2)
         found[part.name] = piece.reshape(part.weight.shape)

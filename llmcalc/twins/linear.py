@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
 from .functions import ACTIVATIONS, plus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
+
+LEAST = 1e-5  # of a stream's mean square
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -19,8 +22,24 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``act(x w + b)``; a pooler sees the first token alone."""
+    if layer.stream is not None:
+        return _with_stream(layer, w, x)
     if x.shape[-1] != layer.d_in:
         raise UnsupportedError(f"a projection of width {layer.d_in} reads something else than the stream before it")
     if layer.positions == "one":
         x = x[:, :1]
+    return _projected(layer, w, x)
+
+
+def _projected(layer: Any, w: Weights, x: Array) -> Array:
     return ACTIVATIONS[layer.activation](plus(einsum("bqi,io->bqo", x, w.w), w.get("b")))
+
+
+def _with_stream(layer: Any, w: Weights, x: Array) -> Array:
+    """Streams [b q s d] with one more, made of the first one, or with one of them projected (AltUp)."""
+    streams = x if len(x.shape) == 4 else x[:, :, None]
+    first = streams[:, :, 0]
+    y = _projected(layer, w, streams[:, :, layer.stream] if layer.stream < streams.shape[2] else first)
+    magnitude = np.sqrt(np.mean(first * first, axis=-1, keepdims=True))
+    y = y * magnitude / np.sqrt(np.maximum(np.mean(y * y, axis=-1, keepdims=True), LEAST))
+    return np.concatenate([streams[:, :, : layer.stream], y[:, :, None], streams[:, :, layer.stream + 1 :]], axis=2)

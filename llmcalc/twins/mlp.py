@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, plus, rmsnorm, times
+from .functions import ACTIVATIONS, operation, plus, rmsnorm, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
 AS_GIVEN = frozenset({"merge", "merge_extra", "globals_dropped"})  # of what it runs on, and what becomes of it
+LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with numbers of its own
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -23,6 +25,7 @@ def weights(layer: Any) -> list[Weight]:
     if layer.bias:
         found += [*([vector("bg", f)] if layer.gated else []), vector("bu", f)]
     found += [vector("bd", d)] if layer.out_bias else []
+    found += [vector("alpha_p", 1), vector("alpha_n", 1)] if layer.activation == LEARNED else []
     return found + ([vector("norm", f, mean=1.0)] if layer.inner_norm else [])
 
 
@@ -32,7 +35,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
     gate = None if gate is None else times(gate, layer.gate_scale)
-    hidden = activate(layer, up, gate)
+    if gate is not None and layer.sparsity:
+        gate = _cut_off(gate, layer.sparsity)
+    hidden = xielu(up, w.alpha_p, w.alpha_n) if layer.activation == LEARNED else activate(layer, up, gate)
     if layer.inner_norm:
         hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
     return times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
@@ -41,6 +46,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def beside(layer: Any) -> bool:
     """Whether vectors beside the tokens go through it as the tokens do."""
     return bool(layer.n_global)
+
+
+@operation
+def xielu(x: Array, alpha_p: Array, alpha_n: Array) -> Array:
+    """A parabola above 0, and below it an exponential less a line, each with a learned factor [huang2024]."""
+    above = softplus(alpha_p) * x * x
+    below = (np.exp(np.minimum(x, JUST_BELOW_0)) - 1.0 - x) * (SLOPE_AT_0 + softplus(alpha_n))
+    return np.where(np.asarray(x) > 0, above, below) + SLOPE_AT_0 * x
 
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:
@@ -57,3 +70,11 @@ def activate(layer: Any, up: Array, gate: Array | None) -> Array:
 def _known(layer: Any) -> None:
     if layer.activation not in ACTIVATIONS:
         raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="mlp")
+
+
+@operation
+def _cut_off(gate: Array, share: float) -> Array:
+    """What is above the bound under which so large a share lies, were the values normally distributed (Gemma 3n)."""
+    mean = np.mean(gate, axis=-1, keepdims=True)
+    spread = np.sqrt(np.mean((gate - mean) ** 2, axis=-1, keepdims=True))
+    return np.maximum(gate - (mean + spread * NormalDist().inv_cdf(share)), 0.0)

@@ -33,7 +33,7 @@ class Model:
             for weight in layer.weights:
                 name = layer.names[weight.name]
                 if name not in self.tensors:
-                    self.tensors[name] = weight.mean + SPREAD * rng.standard_normal(weight.shape)
+                    self.tensors[name] = weight.random(rng, SPREAD)
 
     @property
     def parameters(self) -> dict[str, Array]:

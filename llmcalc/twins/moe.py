@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import einsum
 
+from ..core.errors import InputError
 from . import mlp
-from .functions import plus, shares, sigmoid, softcap, softmax, sqrt_softplus, times
+from .functions import gelu, operation, plus, rmsnorm, shares, sigmoid, softcap, softmax, sqrt_softplus, times
 from .step import State, Step
-from .weights import Array, Weight, Weights, matrix, under, vector
+from .weights import Array, Weight, Weights, matrix, table, under, vector
 
 SCORES: dict[str, Callable[[Array], Array]] = {
     "softmax": softmax,
@@ -35,11 +37,13 @@ class _Shared(NamedTuple):
     inner_norm_eps: float = 1e-5
     gate_scale: float = 1.0
     out_scale: float = 1.0
+    sparsity: float = 0.0
 
 
 def _shared(layer: Any) -> _Shared:
-    fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias, layer.clamp, layer.up_offset)
-    return _Shared(layer.d_model, layer.d_ff_shared, layer.activation, *fixed)
+    fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias)
+    clamp = layer.clamp if layer.shared_clamped else None
+    return _Shared(layer.d_model, layer.d_ff_shared, layer.activation, *fixed, clamp, layer.up_offset)
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -47,9 +51,15 @@ def weights(layer: Any) -> list[Weight]:
     d, f, x = layer.d_model, layer.d_ff, layer.n_experts
     width = layer.d_latent or d
     names = ["wg", "wu"] if layer.gated else ["wu"]
-    found = [matrix("router", d, x), *([vector("router_b", x)] if layer.router_bias else [])]
+    found = [vector("input_scale", d, mean=1.0), vector("expert_scale", x, mean=1.0)] if layer.router_scaled else []
+    scored = x + layer.n_skip
+    found += _network(layer) if layer.d_router else []
+    found += [matrix("router", layer.d_router or d, scored)]
+    found += [vector("router_b", scored)] if layer.router_bias else []
     if layer.correction_bias != "none":
-        found.append(vector("correction", x)._replace(buffer=layer.correction_bias == "buffer"))
+        found.append(vector("correction", scored)._replace(buffer=layer.correction_bias == "buffer"))
+    if layer.hash_rows:
+        found.append(table("hash", layer.hash_rows, layer.top_k, buffer=True)._replace(below=x))
     found += [matrix(name, width, f, experts=x) for name in names] + [matrix("wd", f, width, experts=x)]
     if layer.expert_bias:
         sizes = {**{f"b{name[1]}": f for name in names}, "bd": width}
@@ -62,9 +72,20 @@ def weights(layer: Any) -> list[Weight]:
     return found + ([matrix("shared_gate", d, ())] if layer.shared_gate else [])
 
 
+def _network(layer: Any) -> list[Weight]:
+    """Layers of a router that is a network, narrower than the stream."""
+    width = layer.d_router
+    found = [matrix("router_in", layer.d_model, width), vector("router_in_b", width)]
+    found += [vector("router_scale", width, mean=1.0)] if layer.router_memory else []
+    found += [vector("router_norm", width, mean=1.0)]
+    for name in ("router_1", "router_2"):
+        found += [matrix(name, width, width), vector(f"{name}_b", width)]
+    return found
+
+
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
-    chosen, share = route(layer, w, x)  # [b q j], [b q j]
+    chosen, share = route(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
     if layer.scaled_input:
         y = np.sum(_experts(layer, w, inner, chosen, share), axis=2)
@@ -81,8 +102,15 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return y
 
 
-def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
-    """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
+def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
+    """The experts of each token and their shares [b q j]; -1 stands for an expert that is full.
+
+    The step is needed where a table chooses by the token, or where the router hears the one before.
+    """
+    if layer.router_scaled:
+        x = rmsnorm(x, layer.router_eps, w.input_scale) / math.sqrt(layer.d_model)
+    if layer.d_router:
+        x = _through_network(layer, w, x, step)
     logits = plus(einsum("bqd,dx->bqx", x, w.router), w.get("router_b"))
     if layer.router_softcap:
         logits = softcap(logits, layer.router_softcap)
@@ -92,11 +120,21 @@ def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
     ranked = np.asarray(plus(scores, w.get("correction")))  # who is chosen has no gradient, only their shares
     if layer.n_groups > 1:
         ranked = _within_best_groups(layer, ranked)
-    chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
+    if layer.hash_rows:
+        if step is None:
+            raise InputError("a table chooses the experts: it needs the tokens", where="moe")
+        chosen = np.asarray(w.hash[step.ids]).astype(int)
+    else:
+        chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
     if layer.renormalise:
         share = shares(share, layer.renormalise_eps)
+    if layer.router_scaled:
+        share = _weighed(share, w.expert_scale, chosen)
+    if layer.n_skip:  # who skips the experts is sent to the first one, of which it takes nothing
+        skipped = chosen >= layer.n_experts
+        share, chosen = np.where(skipped, 0.0, share), np.where(skipped, 0, chosen)
     return _within_capacity(layer, chosen), share * layer.routed_scale
 
 
@@ -112,6 +150,25 @@ def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
         chosen.append(first)
         left = np.where(one, -np.inf, left)
     return np.stack(chosen, axis=-1), np.stack(portions, axis=-1) * layer.routed_scale
+
+
+def _through_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Array:
+    """What the router sees of ``x`` [b q f]; it also hears that of the layer before (ZAYA)."""
+    h = einsum("bqd,df->bqf", x, w.router_in) + w.router_in_b
+    if layer.router_memory and step is not None and step.router_before is not None:
+        h = h + step.router_before * w.router_scale
+    if step is not None:
+        step.router_before = h
+    h = rmsnorm(h, layer.router_eps, w.router_norm)
+    for matrix_of, bias in ((w.router_1, w.router_1_b), (w.router_2, w.router_2_b)):
+        h = gelu(einsum("bqf,fo->bqo", h, matrix_of) + bias)
+    return h
+
+
+@operation
+def _weighed(share: Array, scale: Array, chosen: Array) -> Array:
+    """Each chosen expert's share times a number of its own."""
+    return share * scale[chosen]
 
 
 def _within_best_groups(layer: Any, ranked: Array) -> Array:

@@ -54,6 +54,8 @@ class PlacedSublayer:
     after: Placed | None
     residual: bool
     scale: float
+    residual_scale: float
+    residual_normed: bool
 
     def layers(self) -> Iterator[Placed]:
         """All its layers, in the order in which they run."""
@@ -90,13 +92,18 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
     Raises:
-        UnsupportedError: a tower, whose input is no text; or what changes results is known not to be described.
+        UnsupportedError: a tower, whose input is no text, or another stack that starts from no tokens; or what changes
+            results is known not to be described.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
         raise UnsupportedError(f"{architecture.name} is counted, but not run: {reasons}")
     shared: dict[str, str] = {}
-    return [_Placer(stack, shared).placed() for stack in architecture.stacks]
+    stacks = [_Placer(stack, shared).placed() for stack in architecture.stacks]
+    for placed in stacks:
+        if not placed.vocab:
+            raise UnsupportedError(f"{placed.stack.name} has no table of tokens, so there is nothing to run it on")
+    return stacks
 
 
 class _Placer:
@@ -110,15 +117,18 @@ class _Placer:
         self.block_name = ""
 
     def placed(self) -> PlacedStack:
-        inputs = tuple(self.layer(layer, name, keys=(name,)) for name, layer in self.stack.inputs)
+        inputs = tuple(self.outer(name, layer) for name, layer in self.stack.inputs)
         blocks: list[tuple[PlacedSublayer, ...]] = []
         order: list[int] = []
         for run in self.stack.runs:
             stored = 1 if run.shared else run.count
             order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]
             blocks += [self.block(run.block, len(blocks) + index) for index in range(stored)]
-        outputs = tuple(self.layer(layer, name, keys=(name,)) for name, layer in self.stack.outputs)
+        outputs = tuple(self.outer(name, layer) for name, layer in self.stack.outputs)
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
+
+    def outer(self, name: str, layer: Any) -> Placed:
+        return self.layer(layer, name, keys=(name, name.rstrip("0123456789")))
 
     def block(self, block: Block, number: int) -> tuple[PlacedSublayer, ...]:
         self.block_name = block.name
@@ -128,8 +138,11 @@ class _Placer:
         mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")
 
         def norm(layer: Any, name: str, branch: str = "") -> Placed | None:
-            keys = (f"{sort}/{name}", f"{mixer}.{name}", f"sublayer{index}.{name}")
-            return self.layer(layer, name, part.name, number, index, keys, branch) if layer else None
+            if layer is None:
+                return None
+            own = () if layer.kind() == "norm" else (f"{sort}/{layer.kind()}", layer.kind())
+            keys = (*own, f"{sort}/{name}", f"{mixer}.{name}", f"sublayer{index}.{name}")
+            return self.layer(layer, name, part.name, number, index, keys, branch)
 
         def inner(branch: Branch) -> PlacedBranch:
             keys = (f"{sort}/{_called(branch.layer)}", _called(branch.layer))
@@ -140,7 +153,8 @@ class _Placer:
         pre = norm(part.pre, "pre_norm")
         branches = tuple(inner(branch) for branch in part.branches)
         post, after = norm(part.post, "post_norm"), norm(part.after, "norm")
-        return PlacedSublayer(pre, branches, post, after, part.residual, part.scale)
+        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed)
+        return PlacedSublayer(pre, branches, post, after, *sums)
 
     def layer(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,19 @@ from ..core.errors import InputError, UnsupportedError
 from .weights import Array
 
 
-def rotate(layer: Any, x: Array, positions: Array, width: int) -> Array:
-    """``x`` [b q heads e] with its first ``width`` numbers turned in pairs."""
+class PlainRope(NamedTuple):
+    """Rotary positions that are not stretched."""
+
+    rope_theta: float
+    rope_scaling: str = "none"
+    rope_factor: float = 1.0
+    rope_attention: float = 1.0
+    rope_interleaved: bool = False
+
+
+def rotate(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:
+    """``x`` [b q heads e] with its first ``width`` numbers turned in pairs; ``interleaved`` None: as the layer says."""
+    interleaved = layer.rope_interleaved if interleaved is None else interleaved
     if layer.rope_scaling == "proportional":
         width = x.shape[-1]  # of which only the first pairs turn
     if width % 2:
@@ -21,16 +32,20 @@ def rotate(layer: Any, x: Array, positions: Array, width: int) -> Array:
     angles = -angles if getattr(layer, "rope_reversed", False) else angles
     cos, sin = (layer.rope_attention * f(angles)[:, None, :] for f in (np.cos, np.sin))
     turned, rest = x[..., :width], x[..., width:]
-    if layer.rope_interleaved:
+    if interleaved:
         first, second = turned[..., 0::2], turned[..., 1::2]
     else:
         first, second = turned[..., : width // 2], turned[..., width // 2 :]
     one, two = first * cos - second * sin, second * cos + first * sin
-    if layer.rope_interleaved:
-        both = np.stack([one, two], axis=-1).reshape(turned.shape)
-    else:
-        both = np.concatenate([one, two], axis=-1)
+    both = (np.stack if interleaved else np.concatenate)([one, two], axis=-1).reshape(turned.shape)
     return np.concatenate([both, rest], axis=-1) if width < x.shape[-1] else both
+
+
+def rotate_end(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:
+    """``x`` [b q heads e] with its last ``width`` numbers turned in pairs."""
+    still = x.shape[-1] - width
+    turned = rotate(layer, x[..., still:], positions, width, interleaved)
+    return np.concatenate([x[..., :still], turned], axis=-1)
 
 
 def frequencies(layer: Any, width: int, length: int) -> Array:

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy import einsum
 
 from .functions import operation, plus, softmax
-from .rope import rotate
+from .rope import PlainRope, rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
-
-
-class _Plain(NamedTuple):
-    """Rotary positions that are not stretched."""
-
-    rope_theta: float
-    rope_scaling: str = "none"
-    rope_factor: float = 1.0
-    rope_attention: float = 1.0
-    rope_interleaved: bool = False
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -34,8 +24,8 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i softmax(x wq_i kᵀ) v wo_i`` over the chosen experts."""
-    chosen, share = route(layer, w, x)
-    rope = _Plain(layer.rope_theta)
+    chosen, share = route(layer, w, x, step)
+    rope = PlainRope(layer.rope_theta)
     each = np.repeat(x[:, :, None], layer.top_k, axis=2)  # [b q j d]
     q = _by_expert("bqjd,bqjdge->bqjge", each, w.wq, chosen)
     flat = q.reshape(*q.shape[:2], -1, layer.d_head)
@@ -59,7 +49,7 @@ def _by_expert(axes: str, x: Array, w: Array, chosen: Array) -> Array:
     return einsum(axes, x, w[chosen])
 
 
-def route(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
+def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
     """The experts of each token, and their shares: a softmax over the chosen ones [b q j]."""
     logits = einsum("bqd,dx->bqx", x, w.router)
     chosen = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[..., : layer.top_k]

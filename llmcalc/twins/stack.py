@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from .functions import times
 from .plan import Placed, PlacedBranch, PlacedStack, PlacedSublayer
 from .step import Cache, Step
@@ -18,12 +20,15 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
     for placed in stack.inputs:
         if not getattr(placed.layer, "unused", False):
             x = run.layer(placed, x, placed.layer.kind())
+    step.first = x
     for time, number in enumerate(stack.order):
-        for place, sublayer in enumerate(stack.blocks[number]):
-            x = run.sublayer(sublayer, x, time, place)
+        step.depth = time, len(stack.order)
+        x = run.block(stack.blocks[number], x, time)
     for placed in stack.outputs:
         if logits == "last" and _sees_logit_positions(placed.layer):
             x = x[:, step.ids.shape[1] - 1 :: step.ids.shape[1]]  # of every copy of the tokens its last one
+        if len(x.shape) == 4 and not _reads_streams(placed):
+            x = np.mean(x, axis=2)
         y = run.layer(placed, x, placed.layer.kind())
         x = x if getattr(placed.layer, "dropped", False) else y
     return x
@@ -32,6 +37,16 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
 def _sees_logit_positions(layer: Any) -> bool:
     """Whether a layer runs on those positions alone whose logits are asked for."""
     return layer.kind() == "head" or getattr(layer, "positions", "") == "logits"
+
+
+def _reads_streams(placed: Placed) -> bool:
+    """Whether a layer tells several residual streams apart; for all others they become one, their mean."""
+    return hasattr(placed.module, "connect") or getattr(placed.layer, "stream", None) is not None
+
+
+def _adds(after: Placed) -> bool:
+    """Whether what stands behind a sub-layer adds its result to the stream itself."""
+    return hasattr(after.module, "adds") and after.module.adds(after.layer)
 
 
 class _Runner:
@@ -46,8 +61,32 @@ class _Runner:
         state = None if self.cache is None else self.cache.layers.setdefault((self.stack, *key), {})
         return placed.module.forward(placed.layer, w, x, self.step, state)
 
+    def block(self, block: Sequence[PlacedSublayer], x: Array, time: int) -> Array:
+        """Sub-layer after sub-layer."""
+        if block and hasattr(block[0].branches[0].layer.module, "predict"):
+            return self.alternating(block[0].branches[0].layer, block, x, time)
+        for place, sublayer in enumerate(block):
+            x = self.sublayer(sublayer, x, time, place)
+        return x
+
+    def alternating(self, updates: Placed, block: Sequence[PlacedSublayer], streams: Array, time: int) -> Array:
+        """A block on one of several streams, between a prediction of all and its correction; then its own input."""
+        layer, module, w = updates.layer, updates.module, updates.weights_in(self.tensors)
+        predicted = module.predict(layer, w, streams)
+        x = predicted[:, :, layer.active]
+        own_input = [number for number, part in enumerate(block) if part.branches[0].layer.layer.kind() == _OWN_INPUT]
+        for place in range(1, own_input[0] if own_input else len(block)):
+            x = self.sublayer(block[place], x, time, place)
+        streams = module.correct(layer, w, predicted, x)
+        for place in own_input:
+            y = self.branches(block[place].branches, module.scaled(layer, w, streams), time, place)
+            streams = module.added_beside(layer, streams, self._maybe(block[place].post, y, time, place))
+        return streams
+
     def sublayer(self, sublayer: PlacedSublayer, x: Array, *key: object) -> Array:
         """``x = after(x + scale · post(Σ branches(pre(x))))``, the branches side by side on the same input."""
+        if sublayer.pre is not None and hasattr(sublayer.pre.module, "connect"):
+            return self.connected(sublayer, sublayer.pre, x, *key)
         used = [branch for branch in sublayer.branches if not getattr(branch.layer.layer, "unused", False)]
         if not used:
             return x
@@ -60,17 +99,30 @@ class _Runner:
     def added(self, sublayer: PlacedSublayer, used: Sequence[PlacedBranch], x: Array, *key: object) -> Array:
         """The stream with what the branches give, between the norms."""
         h = self._maybe(sublayer.pre, x, *key)
+        total = self.branches(used, h, *key)
+        self.step.stream = x
+        total = times(self._maybe(sublayer.post, total, *key), sublayer.scale)
+        x = times(h if sublayer.residual_normed else x, sublayer.residual_scale)
+        after = sublayer.after
+        if after is not None and _adds(after):
+            return after.module.add(after.layer, after.weights_in(self.tensors), total, x)
+        return self._maybe(after, x + total if sublayer.residual else total, *key)
+
+    def connected(self, sublayer: PlacedSublayer, connection: Placed, streams: Array, *key: object) -> Array:
+        """A sub-layer that reads from several residual streams and writes to them."""
+        h, write = connection.module.connect(connection.layer, connection.weights_in(self.tensors), streams)
+        return write(self._maybe(sublayer.post, self.branches(sublayer.branches, h, *key), *key))
+
+    def branches(self, branches: Sequence[PlacedBranch], h: Array, *key: object) -> Array:
+        """The sum of the branches, each with norms of its own."""
+        self.step.unnormed = h
         total: Any = None
-        for number, branch in enumerate(used):
+        for number, branch in enumerate(branches):
             y = self._maybe(branch.pre, h, *key, number)
             y = self.layer(branch.layer, y, *key, number)
             y = self._maybe(branch.post, y, *key, number)
             total = y if total is None else total + y
-        total = times(self._maybe(sublayer.post, total, *key), sublayer.scale)
-        if sublayer.after is not None and getattr(sublayer.after.layer, "residual", False):
-            after = sublayer.after
-            return after.module.add(after.layer, after.weights_in(self.tensors), total, x)
-        return self._maybe(sublayer.after, x + total if sublayer.residual else total, *key)
+        return total
 
     def _entered(self, placed: Placed, x: Array) -> Array:
         """The stream as a layer finds it that changes the number of its positions, beside what it adds to it."""
@@ -79,3 +131,6 @@ class _Runner:
 
     def _maybe(self, norm: Placed | None, x: Array, *key: object) -> Array:
         return x if norm is None else self.layer(norm, x, *key, "norm")
+
+
+_OWN_INPUT = "per_layer_gate"

@@ -26,6 +26,13 @@ class Step:
         kept: what the stream was at places that later layers come back to.
         prefix: learned keys and values of the attention layers to come (prefix tuning): those of attention within the
             stack, then those of cross-attention, each layer by layer.
+        first: what the first block gets [b q d].
+        depth: number of the block at work, and how many there are.
+        layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
+        stream: what the result of the sub-layer at work is added to [b q d].
+        unnormed: what the branches of a sub-layer get, in front of norms of their own [b q d].
+        router_before: what the last router saw, if it is a network [b q f].
+        not_chosen: which tokens the last indexer has left out for each query [b q k]; None: there was none.
     """
 
     ids: Array
@@ -36,6 +43,13 @@ class Step:
     copies: int = 1
     kept: dict[str, Array] = field(default_factory=dict)
     prefix: list[list[tuple[Array, Array]]] = field(default_factory=list)
+    first: Array | None = None
+    depth: tuple[int, int] = (0, 1)
+    layer_inputs: list[Array] = field(default_factory=list)
+    stream: Array | None = None
+    unnormed: Array | None = None
+    router_before: Array | None = None
+    not_chosen: Array | None = None
 
     @property
     def decode(self) -> bool:

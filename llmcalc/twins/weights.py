@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
+
 Array = Any  # an ndarray, an observed one (observer.py), or a variable of the tape (tape.py)
 Sizes = tuple[int, ...]
 
@@ -17,7 +19,9 @@ Sizes = tuple[int, ...]
 class Weight(NamedTuple):
     """A weight of a layer; ``matrix`` ones end with what they contract with their input and what they give.
 
-    ``computed``: what it holds does not matter, for the layer computes it anew.
+    Attributes:
+        computed: what it holds does not matter, for the layer computes it anew.
+        below: the weight is a table of whole numbers below this, different ones in each row; 0: of any numbers.
     """
 
     name: str
@@ -28,11 +32,18 @@ class Weight(NamedTuple):
     buffer: bool = False
     mean: float = 0.0
     computed: bool = False
+    below: int = 0
 
     @property
     def shape(self) -> Sizes:
         """The shape in memory."""
         return tuple(size for group in self.groups for size in group)
+
+    def random(self, rng: np.random.Generator, spread: float) -> Array:
+        """Numbers to begin with."""
+        if self.below:
+            return np.argsort(rng.random((self.shape[0], self.below)), axis=1)[:, : self.shape[1]]
+        return self.mean + spread * rng.standard_normal(self.shape)
 
     @property
     def size(self) -> int:
@@ -66,6 +77,11 @@ def under(part: str, weights: list[Weight]) -> list[Weight]:
     return [weight._replace(name=f"{part}.{weight.name}") for weight in weights]
 
 
+def constant(array: Array) -> Array:
+    """The numbers alone, through which no gradient flows."""
+    return getattr(array, "value", array)
+
+
 def _sizes(size: int | Sizes) -> Sizes:
     return (size,) if isinstance(size, int) else size
 
@@ -85,6 +101,10 @@ class Weights:
     def get(self, name: str) -> Array | None:
         """The weight, or None."""
         return self._arrays.get(name)
+
+    def constant(self) -> Weights:
+        """The same, out of the reach of gradients."""
+        return Weights({name: constant(array) for name, array in self._arrays.items()})
 
     def part(self, name: str) -> Weights:
         """The weights of an inner layer."""

@@ -31,9 +31,9 @@ WIDEST = "F32"  # what a tensor may always be kept in
 # What checkpoints hold beside the parameters: scales of a cache, tables of a scan, a bias that is always zero.
 _BESIDE = {
     "tables that are computed anew": (
-        *BUFFERS, "final_logits_bias", "diagonal_decay", "query_decay", "key_decay", "slope_rate", "layer_scalar",
+        *BUFFERS, "final_logits_bias",
         "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight", "rotary_emb.cos_cached",
-        "rotary_emb.sin_cached", "balancing_biases", "act_fn.beta", "act_fn.eps", ".tid2eid",
+        "rotary_emb.sin_cached", "balancing_biases", ".tid2eid",
     ),
     "ranges of integer arithmetic": (
         ".act_scaling_factor", ".x_max", ".x_min", ".shift", "_integer", ".weight_scaling_factor", ".fc_scaling_factor",

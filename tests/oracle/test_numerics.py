@@ -47,6 +47,38 @@ DEEPSEEK = {
     "n_shared_experts": 2,
 }
 DEEPSEEK |= {"num_experts_per_tok": 3, "n_group": 4, "topk_group": 2, "first_k_dense_replace": 1}
+INDEXED = {**DEEPSEEK, "index_n_heads": 8, "index_head_dim": 10, "index_topk": 4, "num_hidden_layers": 4}
+HYPER = {key: value for key, value in INDEXED.items() if key != "first_k_dense_replace"}
+STREAMED = {
+    **SMALL,
+    "q_lora_rank": 10,
+    "moe_intermediate_size": 12,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 3,
+    "index_n_heads": 8,
+    "index_head_dim": 10,
+    "num_key_value_heads": 1,
+    "head_dim": 12,
+    "partial_rotary_factor": 0.5,
+    "hc_mult": 3,
+    "hc_sinkhorn_iters": 4,
+    "o_groups": 2,
+    "o_lora_rank": 5,
+    "sliding_window": 4,
+    "index_topk": 2,
+    "compress_rates": {"compressed_sparse_attention": 2, "heavily_compressed_attention": 3},
+    "layer_types": ["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"] * 2,
+    "mlp_layer_types": ["hash_moe", "moe"] * 3,
+    "num_hidden_layers": 6,
+    "n_shared_experts": 1,
+}
+GEMMA3N = {**SMALL, "head_dim": 10, "sliding_window": 4, "vocab_size_per_layer_input": 53, "laurel_rank": 5}
+GEMMA3N |= {"hidden_size_per_layer_input": 7, "num_hidden_layers": 6, "num_kv_shared_layers": 2}
+GEMMA3N |= {"layer_types": ["sliding_attention", "full_attention"] * 3, "altup_num_inputs": 3}
+GEMMA4 = {**SMALL, "head_dim": 10, "global_head_dim": 16, "num_hidden_layers": 8, "sliding_window": 4}
+GEMMA4 |= {"layer_types": ["sliding_attention", "full_attention"] * 4}
+GEMMA4 |= {"vocab_size_per_layer_input": 61, "hidden_size_per_layer_input": 7}
+GEMMA4_EXPERTS = {"enable_moe_block": True, "num_experts": 5, "top_k_experts": 2, "moe_intermediate_size": 12}
 T5 = {
     "vocab_size": VOCAB,
     "d_model": 24,
@@ -61,6 +93,10 @@ BART = {"vocab_size": VOCAB, "d_model": 24, "encoder_layers": 2, "decoder_layers
 BART |= {"decoder_attention_heads": 2, "encoder_ffn_dim": 20, "decoder_ffn_dim": 28, "max_position_embeddings": 32}
 MAMBA = {"vocab_size": VOCAB, "hidden_size": 24, "num_hidden_layers": 2, "state_size": 6, "conv_kernel": 3}
 MAMBA2 = {**MAMBA, "num_heads": 6, "head_dim": 8, "expand": 2, "n_groups": 2, "chunk_size": 4}
+
+XLSTM = {"vocab_size": VOCAB, "hidden_size": 64, "num_hidden_layers": 2, "num_heads": 4, "chunk_size": 4}
+XLSTM |= {"ffn_round_up_to_multiple_of": 4, "use_cache": False, "chunkwise_kernel": "chunkwise--native_autograd"}
+XLSTM |= {"sequence_kernel": "native_sequence__native", "step_kernel": "native"}
 
 
 def rope(kind: str, **fields: Any) -> dict[str, Any]:
@@ -116,6 +152,19 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("gemma2", "plain", {**SMALL, "head_dim": 10, "sliding_window": 4, "query_pre_attn_scalar": 7}),
     ("gemma2", "no caps", {**SMALL, "head_dim": 10, "attn_logit_softcapping": None, "final_logit_softcapping": None}),
     ("gemma3_text", "plain", {**SMALL, "head_dim": 10, "sliding_window": 4, "num_hidden_layers": 7}),
+    ("gemma3n_text", "plain", GEMMA3N),
+    (
+        "gemma3n_text",
+        "variant",
+        {**GEMMA3N, "activation_sparsity_pattern": [0.6] * 3 + [0.0] * 3, "altup_correct_scale": False},
+    ),
+    ("gemma4_text", "plain", GEMMA4),
+    ("gemma4_text", "reused", {**GEMMA4, "num_kv_shared_layers": 3, "use_double_wide_mlp": True}),
+    (
+        "gemma4_text",
+        "experts",
+        {**GEMMA4, **GEMMA4_EXPERTS, "hidden_size_per_layer_input": 0, "attention_k_eq_v": True},
+    ),
     (
         "gpt_oss",
         "plain",
@@ -145,6 +194,88 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("deepseek_v2", "grouped", {**DEEPSEEK, "topk_method": "group_limited_greedy", "routed_scaling_factor": 2.5}),
     ("deepseek_v2", "greedy", {**DEEPSEEK, "topk_method": "greedy", "q_lora_rank": None}),
+    ("deepseek_v32", "plain", INDEXED),
+    ("deepseek_v32", "yarn", {**INDEXED, **rope("yarn", **YARN, mscale=1.0, mscale_all_dim=0.7)}),
+    ("glm_moe_dsa", "shared choice", {**INDEXED, "indexer_types": ["full", "shared", "full", "shared"]}),
+    (
+        "dots3_note_text",
+        "plain",
+        {
+            **INDEXED,
+            "layer_types": ["full_attention", "indexed_attention"] * 2,
+            "rms_norm_eps": 1e-4,
+        },
+    ),
+    ("axk2", "plain", {**INDEXED, "gated_norm_rank": 5}),
+    ("hy_v4", "plain", {**HYPER, "hc_mult": 3, "indexer_types": ["full", "shared"] * 2, "swiglu_limit": 0.2}),
+    ("deepseek_v4", "plain", STREAMED),
+    ("deepseek_v4", "yarn", {**STREAMED, **rope("yarn", **YARN), "compress_rope_theta": 5000.0, "swiglu_limit": 0.2}),
+    (
+        "minimax",
+        "plain",
+        {
+            **SMALL,
+            "head_dim": 10,
+            "num_hidden_layers": 4,
+            "block_size": 4,
+            "num_local_experts": 5,
+            "num_experts_per_tok": 2,
+            "layer_types": ["linear_attention", "full_attention"] * 2,
+            "full_attn_alpha_factor": 1.5,
+            "linear_attn_beta_factor": 0.7,
+            "mlp_alpha_factor": 1.2,
+        },
+    ),
+    (
+        "minimax_m3_vl_text",
+        "plain",
+        {
+            **SMALL,
+            "head_dim": 10,
+            **rope("default", partial_rotary_factor=0.6),
+            "rotary_dim": 6,
+            "num_hidden_layers": 4,
+            "dense_intermediate_size": 14,
+            "shared_intermediate_size": 18,
+            "num_local_experts": 5,
+            "num_experts_per_tok": 2,
+            "index_n_heads": 2,
+            "index_head_dim": 8,
+            "index_block_size": 2,
+            "index_topk_blocks": 3,
+            "layer_types": ["full_attention", *["minimax_m3_sparse"] * 3],
+            "mlp_layer_types": ["dense", *["sparse"] * 3],
+            "swiglu_limit": 0.2,
+        },
+    ),
+    (
+        "qwen4_exp_text",
+        "plain",
+        {
+            **SMALL,
+            "head_dim": 12,
+            "num_hidden_layers": 4,
+            "hc_count": 3,
+            "hc_lowrank": 5,
+            "indexer_budget": 4,
+            "indexer_compress_ratio": 2,
+            "indexer_head_dim": 10,
+            **rope("default", partial_rotary_factor=0.5),
+            "indexer_kv_heads": 1,
+            "indexer_n_heads": 8,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+            "linear_key_head_dim": 5,
+            "linear_value_head_dim": 7,
+            "layer_types": ["linear_attention", "indexed_attention"] * 2,
+            "num_experts": 5,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 12,
+            "shared_expert_intermediate_size": 14,
+        },
+    ),
+    ("xlstm", "plain", XLSTM),
+    ("xlstm", "biased", {**XLSTM, "use_bias": True, "gate_soft_cap": 2.0}),
     ("mamba", "plain", MAMBA),
     (
         "mamba",
@@ -173,6 +304,14 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         "albert",
         "groups",
         {**BERT, "embedding_size": 10, "num_hidden_groups": 2, "inner_group_num": 2, "num_hidden_layers": 4},
+    ),
+    ("apertus", "plain", {**SMALL, "hidden_act": "xielu", "head_dim": 10, **rope("default")}),
+    ("big_bird", "blocks", {**BERT, "block_size": 1, "num_random_blocks": 2, "use_bias": True}),
+    ("big_bird", "short", {**BERT, "block_size": 4, "num_random_blocks": 2, "hidden_act": "gelu_new"}),
+    (
+        "squeezebert",
+        "groups",
+        {**BERT, "embedding_size": 24, "q_groups": 2, "k_groups": 4, "v_groups": 3, "output_groups": 4},
     ),
     ("openai-gpt", "plain", GPT2),
     ("t5", "plain", T5),
@@ -254,7 +393,7 @@ def build(model_type: str, fields: dict[str, Any]) -> tuple[Any, Any]:
     torch.manual_seed(0)
     config = transformers.AutoConfig.for_model(model_type, **fields)
     config._experts_implementation = "eager"
-    masked = model_type in ("bert", "roberta", "albert") and not fields.get("is_decoder")
+    masked = model_type in ("bert", "roberta", "albert", "squeezebert", "big_bird") and not fields.get("is_decoder")
     auto = AUTO[2] if config.is_encoder_decoder else AUTO[1] if masked else AUTO[0]
     model = auto.from_config(config, attn_implementation="eager", dtype=torch.float64).eval()
     for name, parameter in model.named_parameters():

@@ -95,6 +95,39 @@ def test_tied_aliases_and_buffers_are_accepted() -> None:
     model.load(weights)
 
 
+V4: dict[str, Any] = {
+    "model_type": "deepseek_v4",
+    "vocab_size": 31,
+    "hidden_size": 12,
+    "moe_intermediate_size": 7,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "head_dim": 8,
+    "partial_rotary_factor": 0.5,
+    "q_lora_rank": 5,
+    "o_groups": 2,
+    "o_lora_rank": 3,
+    "hc_mult": 2,
+    "sliding_window": 4,
+    "n_routed_experts": 3,
+    "num_experts_per_tok": 2,
+    "layer_types": ["sliding_attention"] * 2,
+    "mlp_layer_types": ["hash_moe", "moe"],
+}
+TABLE, OFFSETS = "model.layers.0.mlp.gate.tid2eid", "model.layers.1.mlp.gate.e_score_correction_bias"
+
+
+@pytest.mark.parametrize("choice", [-1, 3])
+def test_a_table_of_experts_names_those_that_there_are(choice: int) -> None:
+    model, weights = checkpoint(V4)
+    weights |= {TABLE: np.array([[0, 1]] * 30 + [[2, 0]]), OFFSETS: np.zeros(3)}
+    model.load(weights)
+    assert (model.tensors["decoder.blocks.0.mlp.hash"] == weights[TABLE]).all()
+    weights[TABLE][30, 1] = choice
+    with pytest.raises(InputError, match="tid2eid chooses among 3"):
+        model.load(weights)
+
+
 def broken(weights: dict[str, Any], what: str) -> dict[str, Any]:
     query = weights[QUERY]
     changes = {

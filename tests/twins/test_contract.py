@@ -20,23 +20,32 @@ from llmcalc.core.layer import Layer
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
 from llmcalc.layers.affine import Affine
+from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.axial_embedding import AxialEmbedding
+from llmcalc.layers.cca import Cca
+from llmcalc.layers.compressed_attention import CompressedAttention
 from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
+from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.linear import Linear
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.nystrom_attention import NystromAttention
+from llmcalc.layers.per_layer_gate import PerLayerGate
+from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.layers.relative_attention import RelativeAttention
+from llmcalc.layers.sparse_attention import SparseAttention
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
+from llmcalc.twins import hyper_connection as hyper_twin
 from llmcalc.twins import moe as moe_twin
-from llmcalc.twins.step import Cache
+from llmcalc.twins.step import Cache, Step
 from llmcalc.twins.training import train_step
 from llmcalc.verification import Verification, verify
 
@@ -44,6 +53,7 @@ STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_fol
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
 TWINS = {file.stem for file in Path(attention_twin.__file__).parent.glob("*.py")}
 WIDTH, VOCAB = 12, 31
+IDS = np.arange(3, 3 + SEQ)[None]
 BOTH_WAYS = frozenset(
     {
         "block_attention",
@@ -54,6 +64,7 @@ BOTH_WAYS = frozenset(
         "local_attention",
         "nystrom_attention",
         "span_attention",
+        "grouped_attention",
         "sparse_attention",
     }
 )
@@ -101,6 +112,10 @@ DISENTANGLED: dict[str, Any] = {
     "content_to_position": True,
     "position_to_content": True,
 }
+CHOOSING: dict[str, Any] = {"index_heads": 3, "index_dim": 11, "index_topk": 4}
+BLOCKS: dict[str, Any] = {"index_heads": 2, "index_dim": 11, "index_topk": 4, "index_block": 2}
+COMPRESSED: dict[str, Any] = {"d_model": WIDTH, "n_heads": 6, "d_head": 4, "q_lora_rank": 5, "window": 4}
+COMPRESSED |= {"n_groups": 2, "o_lora_rank": 7}
 EXPERTS: dict[str, Any] = {"d_model": WIDTH, "d_ff": 7, "n_experts": 6, "top_k": 2}
 VARIANTS: dict[str, Layer] = {
     "attention": Attention(**HEADS),
@@ -121,7 +136,26 @@ VARIANTS: dict[str, Layer] = {
     "wide values": Attention(**HEADS, d_head_v=5, clip=0.5),
     "latent": Mla(**LATENT, v_head_dim=4),
     "latent queries": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, bias=True, rope=False),
+    "latent with a window": Mla(**LATENT, v_head_dim=4, window=4, key_norm=True, sinks=True),
+    "latent gate": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, gate="latent", double_latent=True),
+    "latent gate per head": Mla(
+        **LATENT, v_head_dim=4, gate="input", gate_per_head=True, bias=True, latent_scaled=True
+    ),
+    "latent indexer": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, **CHOOSING),
+    "latent indexer of the input": Mla(**LATENT, v_head_dim=4, index_rotates_end=True, **CHOOSING),
+    "indexer": Attention(**HEADS, positions="rope", **{**CHOOSING, "index_heads": 2}),
+    "indexer for all groups": Attention(**HEADS, positions="rope", **{**CHOOSING, "index_heads": 1}),
+    "indexer of blocks": Attention(**HEADS, positions="rope", **BLOCKS, index_local=1),
+    "indexer of pooled blocks": Attention(**HEADS, positions="rope", **{**BLOCKS, "index_heads": 3}, index_pooled=True),
+    "compressed, near alone": CompressedAttention(**COMPRESSED),
+    "compressed": CompressedAttention(**COMPRESSED, rate=3, rotary_dim=2),
+    "compressed, chosen": CompressedAttention(**COMPRESSED, rate=2, overlap=True, **CHOOSING),
+    "convolved": Cca(**HEADS, d_conv=3, d_conv_mix=4, window=4, rotary_dim=2),
+    "convolved, biased": Cca(WIDTH, 3, 1, 6, bias=True),
+    "blocks": SparseAttention(WIDTH, 3, block=2, n_random=1),
+    "few blocks": SparseAttention(WIDTH, 3, block=4, n_random=1, bias=False, o_bias=False),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
+    "mlp with a learned activation": Mlp(WIDTH, 7, "xielu", bias=True),
     "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
     "disentangled": DisentangledAttention(**DISENTANGLED, distances_grow=True, k_bias=False, position_k_bias=False),
     "disentangled in buckets": DisentangledAttention(
@@ -134,6 +168,10 @@ VARIANTS: dict[str, Layer] = {
     "hashes": HashedAttention(WIDTH, 3, expected=False, n_hashes=5, bits=2, d_conv=3),
     "mixture": Moe(**EXPERTS, renormalise=True),
     "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),
+    "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
+    "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
+    "mixture behind a network": Moe(WIDTH, 7, 6, 1, d_router=5, router_memory=True, n_skip=1, correction_bias="buffer"),
+    "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
     "mixture with everything": Moe(
         **EXPERTS,
         expert_bias=True,
@@ -177,10 +215,134 @@ def test_a_published_encoder_runs_as_declared(name: str) -> None:
     assert failures(verify(llmcalc.load({"model_type": name.partition(" ")[0], **CONFIGS[name]}))) == []
 
 
+def comes_in_pieces(layer: Layer) -> bool:
+    """Whether no token sees a later one."""
+    return layer.kind() not in BOTH_WAYS and getattr(layer, "causal", True)
+
+
+PIECES = ((1, 1, 2, 3), (2, 5), (4, 1, 1, 1))
+
+
+@pytest.mark.parametrize("variant", [name for name, layer in VARIANTS.items() if comes_in_pieces(layer)])
+def test_a_text_may_come_in_pieces(variant: str) -> None:
+    model = llmcalc.twin(decoder(VARIANTS[variant], pre=NORM))
+    for pieces in PIECES:
+        ids = np.random.default_rng(0).integers(3, VOCAB, (2, sum(pieces)))
+        first, *rest = np.split(ids, np.cumsum(pieces)[:-1], axis=1)
+        logits, cache = model.prefill(first)
+        found = [logits, *(model.decode(piece, cache) for piece in rest)]
+        assert np.allclose(np.concatenate(found, axis=1), model.forward(ids), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["latent indexer", "indexer", "indexer of blocks", "indexer of pooled blocks"])
+def test_an_indexer_that_chooses_everything_changes_nothing(kind: str) -> None:
+    few: Any = VARIANTS[kind]
+    models = [llmcalc.twin(decoder(replace(few, index_topk=count), pre=NORM)) for count in (few.index_topk, 40)]
+    plain = llmcalc.twin(decoder(replace(few, index_heads=None, index_topk=None), pre=NORM))
+    plain.tensors = models[1].tensors
+    chosen, everything = (model.forward(IDS) for model in models)
+    assert np.allclose(everything, plain.forward(IDS), atol=1e-12)
+    assert not np.allclose(everything, chosen, atol=1e-3)
+
+
+def test_a_choice_is_used_again_by_layers_without_an_indexer() -> None:
+    full = replace(VARIANTS["latent indexer"], index_topk=2)  # type: ignore[type-var]
+    shared = replace(full, index_heads=None)
+    assert failures(verify(decoder(full, shared, pre=NORM))) == []
+    one, other = (llmcalc.twin(decoder(full, layer, pre=NORM)) for layer in (shared, replace(shared, index_topk=None)))
+    assert not np.allclose(one.forward(IDS), other.forward(IDS), atol=1e-3)
+    with pytest.raises(InputError, match="no layer before this one"):
+        llmcalc.twin(decoder(shared, pre=NORM)).forward(IDS)
+
+
+def test_a_table_chooses_experts_whatever_the_scores_say() -> None:
+    layer: Any = VARIANTS["mixture by a table"]
+    model = llmcalc.twin(decoder(layer, pre=NORM))
+    w = next(placed for placed in model.stacks[0].layers() if placed.layer is layer).weights_in(model.tensors)
+    for seed in (0, 1):
+        x = np.random.default_rng(seed).standard_normal((*IDS.shape, WIDTH))
+        chosen, _ = moe_twin.route(layer, w, x, Step(IDS))
+        assert (chosen == w.hash[IDS]).all()
+        assert all(len(set(row)) == layer.top_k for row in chosen[0])
+
+
+def test_streams_are_mixed_by_shares_that_sum_to_one_both_ways() -> None:
+    layer = HyperConnection(WIDTH, 3, iterations=50)
+    mix = hyper_twin.doubly_stochastic(layer, np.random.default_rng(0).standard_normal((2, 5, 3, 3)))
+    assert np.allclose(mix.sum(axis=-1), 1, atol=1e-4)
+    assert np.allclose(mix.sum(axis=-2), 1, atol=1e-4)
+
+
+def around(*inputs: Named, parts: tuple[Sublayer, ...], outputs: tuple[Named, ...] = ()) -> Architecture:
+    """A decoder of two blocks of these sub-layers, with further layers in front of them and behind."""
+    token, head = Embedding(VOCAB, WIDTH, share="token"), Head(VOCAB, WIDTH, share="token")
+    run = Run(Block("block", parts), 2)
+    stack = Stack("decoder", WIDTH, (Named("token", token), *inputs), (run,), (*outputs, Named("head", head)))
+    return Architecture("test", (stack,))
+
+
+def part(name: str, layer: Layer, **norms: Layer) -> Sublayer:
+    return Sublayer(name, (Branch(name, layer),), **norms)
+
+
+def streamed(hyper: HyperConnection) -> Architecture:
+    """Sub-layers that read from several streams and write to them."""
+    parts = tuple(part(name, VARIANTS[name], pre=hyper) for name in ("attention", "plain mlp"))
+    return around(parts=parts, outputs=(Named("streams", replace(hyper, writes=False)),))
+
+
+def alternating(updates: AltUp) -> Architecture:
+    """Blocks on one of several streams, with an input of their own."""
+    makers = [Linear(WIDTH, WIDTH, bias=False, stream=number) for number in range(1, updates.n_streams)]
+    inputs = [Named("table", PerLayerTable(VOCAB, WIDTH, 2, 5))]
+    inputs += [Named(f"maker{number}", layer) for number, layer in enumerate(makers)]
+    parts = (part("altup", updates), part("attention", VARIANTS["attention"], pre=NORM))
+    parts += (part("own", PerLayerGate(WIDTH, 5), post=NORM),)
+    takers = tuple(Named(f"taker{number}", layer) for number, layer in enumerate(makers))
+    return around(*inputs, parts=parts, outputs=takers)
+
+
+OWN_INPUT = around(Named("table", PerLayerTable(VOCAB - 4, WIDTH, 2, 5)), parts=(part("own", PerLayerGate(WIDTH, 5)),))
+# Kinds that stand neither in a branch nor alone.
+PLACED: dict[str, list[Architecture]] = {
+    "hyper_connection": [
+        streamed(HyperConnection(WIDTH, 3)),
+        streamed(HyperConnection(WIDTH, 3, mixed=False, write_scale=1.5)),
+        streamed(HyperConnection(WIDTH, 3, rank=5)),
+    ],
+    "altup": [alternating(AltUp(WIDTH, 3)), alternating(AltUp(WIDTH, 3, output_scaled=False, active=1))],
+    "per_layer_table": [OWN_INPUT],
+    "per_layer_gate": [OWN_INPUT],
+}
+
+
+@pytest.mark.parametrize("kind", PLACED)
+def test_a_kind_with_a_place_of_its_own_runs_as_declared(kind: str) -> None:
+    assert kind in TWINS
+    for architecture in PLACED[kind]:
+        assert failures(verify(architecture)) == []
+
+
+@pytest.mark.parametrize("kind", PLACED)
+def test_such_a_kind_says_when_it_stands_elsewhere(kind: str) -> None:
+    layer = layers.find(kind)[0](**smallest(kind))
+    parts = (part("here", layer), part("there", layer)) if kind == "altup" else (part("here", layer),)
+    if kind == "per_layer_table":
+        return
+    width: int = layer.d_model  # type: ignore[attr-defined]
+    stack = replace(around(parts=parts).stacks[0], d_model=width, inputs=(Named("token", Embedding(VOCAB, width)),))
+    with pytest.raises(UnsupportedError):
+        verify(Architecture("misplaced", (replace(stack, outputs=(Named("head", Head(VOCAB, width)),)),)))
+
+
+# Kinds that others are made of, or whose place is not in a branch.
+INSIDE_OTHERS = ("embedding", "head", "norm", "prefix", "indexer", "ngram_attention")
+
+
 def runnable_kinds() -> Iterator[str]:
     for kind in layers.kinds():
         names = {entry.name for entry in fields(layers.find(kind)[0])}
-        if "d_model" in names and kind not in ("embedding", "head", "norm", "prefix", "indexer", "ngram_attention"):
+        if "d_model" in names and kind not in (*INSIDE_OTHERS, *PLACED):
             yield kind
 
 
@@ -244,7 +406,9 @@ def test_full_experts_drop_tokens_and_the_rest_still_runs() -> None:
     model = llmcalc.twin(decoder(Moe(**EXPERTS, capacity=1), pre=NORM))
     w = next(layer for layer in model.stacks[0].layers() if layer.layer.kind() == "moe").weights_in(model.tensors)
     layer = Moe(**EXPERTS, capacity=1)
-    chosen, _ = moe_twin.route(layer, w, np.random.default_rng(0).standard_normal((1, 20, WIDTH)))
+    chosen, _ = moe_twin.route(
+        layer, w, np.random.default_rng(0).standard_normal((1, 20, WIDTH)), Step(np.zeros((1, 20), int))
+    )
     taken = [int((chosen == expert).sum()) for expert in range(layer.n_experts)]
     assert max(taken) == 1
     assert (chosen == -1).any()

@@ -9,6 +9,7 @@ from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
 from ....core.layer import Layer
 from ....layers.mla import Mla
 from ..config import Config
+from ..rope import rope_fields
 from ..rules import causal_lm, glu, mixed, rmsnorm, window
 from .deepseek import mla, shared_experts
 from .dsa import indexed
@@ -95,8 +96,10 @@ def _own_sizes(config: Config) -> Any:
 def _attention(config: Config, kind: str, span: int, sizes: dict[str, Any]) -> Mla:
     changes: dict[str, Any] = {_FIELDS[key]: value for key, value in sizes.items() if key in _FIELDS}
     changes |= {"gate": "input", "gate_per_head": True, "key_norm": True}
+    changes |= {"norm_eps": config.number("rms_norm_eps") or 1e-6, "latent_scaled": True}
+    changes |= {"rope_theta": config.rope_theta(kind), **rope_fields(config, kind)}
     if kind == "indexed_attention":
-        return indexed(config, **changes)
+        return indexed(config, index_interleaved=True, **changes)
     if kind not in ("full_attention", "sliding_attention"):
         raise UnknownNameError("layer type", kind, ("full_attention", "sliding_attention", "indexed_attention"))
     return mla(config, window=span if kind == "sliding_attention" else None, **changes)

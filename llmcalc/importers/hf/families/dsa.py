@@ -26,7 +26,7 @@ def glm_moe_dsa(config: Config) -> Architecture:
     """GLM-5: DeepSeek-V3.2; from 5.2 on, layers without an indexer use the choice of the layer before."""
     layers = config.size("num_hidden_layers")
     kinds = feed_types(config, layers, config.count("first_k_dense_replace", 3))
-    full = indexed(config)
+    full = indexed(config, index_interleaved=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
     return _lm(config, mixers, _indexers(config, layers), kinds)
 

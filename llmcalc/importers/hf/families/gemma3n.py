@@ -15,11 +15,13 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.per_layer_gate import PerLayerGate
 from ....layers.per_layer_table import PerLayerTable
+from ....layers.scale import Scale
 from ..config import Config
 from ..decoder import period
 from ..rules import TOKENS, causal_lm, grouped, layer_types, rmsnorm, rope_attention, sublayer, window
 from .gemma4 import reused_layers
 
+HALF_THE_POWER = 0.5**0.5  # of the sum of two streams
 _PERIOD = 5
 _SPARSE_LAYERS, _SPARSITY = 10, 0.95
 
@@ -37,7 +39,7 @@ def gemma3n(config: Config) -> Architecture:
     """The language model of Gemma 3n."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     streams, own = config.size("altup_num_inputs"), config.size("hidden_size_per_layer_input")
-    config.ignore("altup_active_idx altup_coef_clip rope_local_base_freq")
+    config.ignore("altup_coef_clip rope_local_base_freq")
     norm = rmsnorm(config, width)
     blocks: dict[Kind, Block] = {}
     order = []
@@ -45,8 +47,8 @@ def gemma3n(config: Config) -> Architecture:
         if kind not in blocks:
             blocks[kind] = _block(config, kind, norm, own, f"block{len(blocks)}")
         order.append(blocks[kind])
-    table = PerLayerTable(config.size("vocab_size_per_layer_input"), width, layers, own)
-    projections = [Linear(width, width, bias=False)] * (streams - 1)
+    table = PerLayerTable(config.size("vocab_size_per_layer_input"), width, layers, own, norm.eps)
+    projections = [Linear(width, width, bias=False, stream=number) for number in range(1, streams)]
     inputs = [Named("per_layer", table)]
     inputs += [Named(f"altup_projection{number}", layer) for number, layer in enumerate(projections)]
     share = TOKENS if config.flag("tie_word_embeddings", True) else None
@@ -93,13 +95,19 @@ def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block
         v_norm=True,
         scale=1.0,
     )
-    laurel = Laurel(width, config.size("laurel_rank"))
+    laurel = Laurel(width, config.size("laurel_rank"), norm.eps)
     mixers = (Branch("attention", attention, post=norm), Branch("laurel", laurel))
     mlp = Mlp(width, kind.d_ff, activation, gated=True, sparsity=kind.sparsity)
-    altup = AltUp(width, config.size("altup_num_inputs"), config.flag("altup_correct_scale", True))
+    altup = AltUp(
+        width,
+        config.size("altup_num_inputs"),
+        config.flag("altup_correct_scale", True),
+        config.count("altup_active_idx"),
+        norm.eps,
+    )
     parts = (
         sublayer("altup", altup),
-        Sublayer("attention", mixers, pre=norm),
+        Sublayer("attention", mixers, pre=norm, after=Scale(width, factor=HALF_THE_POWER)),
         sublayer("mlp", mlp, pre=norm, post=norm),
         sublayer("per_layer_input", PerLayerGate(width, own, activation), post=norm),
     )

@@ -13,6 +13,7 @@ from ....layers.moe import Moe
 from ....layers.norm import Norm
 from ....layers.per_layer_gate import PerLayerGate
 from ....layers.per_layer_table import PerLayerTable
+from ....layers.scale import Scale
 from ..config import Config
 from ..decoder import period
 from ..rules import TOKENS, causal_lm, glu, grouped, layer_types, rmsnorm, rope_attention, sublayer, window
@@ -44,7 +45,7 @@ def gemma4(config: Config) -> Architecture:
     inputs: tuple[Named, ...] = ()
     if own:
         rows = config.size("vocab_size_per_layer_input")
-        inputs = (Named("per_layer", PerLayerTable(rows, width, layers, own)),)
+        inputs = (Named("per_layer", PerLayerTable(rows, width, layers, own, norm.eps)),)
     share = TOKENS if config.flag("tie_word_embeddings", True) else None
     head = Head(config.size("vocab_size"), width, share=share, softcap=config.number("final_logit_softcapping"))
     return causal_lm(config, grouped(order), norm, head=head, inputs=inputs, embedding_scale=width**0.5)
@@ -110,6 +111,7 @@ def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
     parts = [sublayer("attention", _attention(config, kind), pre=norm, post=norm), _feed(config, mlp, norm, activation)]
     if own:
         parts.append(sublayer("per_layer_input", PerLayerGate(norm.d_model, own, activation), post=norm))
+    parts[-1] = replace(parts[-1], after=Scale(norm.d_model, lone=True, stored=True))
     place = "global" if kind.layer_type == "full_attention" else "local"
     return Block(f"{place}_reusing" if kind.reuses else place, tuple(parts))
 
@@ -143,6 +145,8 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
         config.ignore("num_experts top_k_experts moe_intermediate_size")
         return sublayer("mlp", mlp, pre=norm, post=norm)
     d_ff, count, chosen = (config.size(key) for key in ("moe_intermediate_size", "num_experts", "top_k_experts"))
-    experts = Moe(norm.d_model, d_ff, count, chosen, activation, router_scaled=True, renormalise=True)
+    experts = Moe(
+        norm.d_model, d_ff, count, chosen, activation, router_scaled=True, router_eps=norm.eps, renormalise=True
+    )
     branches = (Branch("mlp", mlp, norm, norm), Branch("moe", experts, norm, norm))
     return Sublayer("mlp", branches, post=norm)

@@ -53,6 +53,8 @@ def minimax_m3(config: Config) -> Architecture:
         index_dim=sparse("index_head_dim"),
         index_block=block,
         index_topk=block * sparse("index_topk_blocks"),
+        index_local=_local_blocks(config),
+        index_unit_offset=True,
     )
     mixers: dict[str, Layer] = {"full_attention": full, "minimax_m3_sparse": chosen}
     frequency = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq")
@@ -74,9 +76,9 @@ def _rotated(config: Config) -> int:
 def _known(config: Config) -> None:
     """Keys that the class derives or has so in any case."""
     config.only_counted("swiglu_alpha", SWIGLU_ALPHA)
-    config.ignore("hidden_act index_local_blocks first_k_dense_replace n_shared_experts use_gemma_norm")
+    config.ignore("hidden_act first_k_dense_replace n_shared_experts use_gemma_norm")
     config.ignore("moe_intermediate_size num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
-    config.ignore("use_routing_bias partial_rotary_factor")
+    config.ignore("use_routing_bias rotary_dim")  # the class rotates a share of each head, whatever rotary_dim says
     if config.flag("attention_output_gate"):
         raise DescriptionError("attention_output_gate is not modelled", where=config.where)
 
@@ -95,6 +97,12 @@ def _sparse(config: Config) -> Any:
         return value
 
     return size
+
+
+def _local_blocks(config: Config) -> int:
+    """Blocks that every query sees, by the flat name or from ``sparse_attention_config``."""
+    given, flat = config.get("sparse_attention_config") or {}, config.count("index_local_blocks", 1)
+    return config.whole(given.get("sparse_local_block", flat), "sparse_local_block", 0)
 
 
 def _by_flags(config: Config, flags: object, layers: int, zero: str, one: str) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture, Block, Branch, Sublayer
+from ....core.architecture import Architecture, Block, Branch, Run, Sublayer
 from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
@@ -66,8 +66,6 @@ def jetmoe(config: Config) -> Architecture:
 def minimax(config: Config) -> Architecture:
     """MiniMax-Text-01: lightning attention, softmax attention in some layers."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
-    scales = ("full_attn", "linear_attn", "mlp")
-    config.ignore(" ".join(f"{name}_{factor}_factor" for name in scales for factor in ("alpha", "beta")))
     config.get("sliding_window")  # its class masks, but keeps all tokens
     softmax = rope_attention(config, bias=False)
     mixers: dict[str, Layer] = {
@@ -79,7 +77,23 @@ def minimax(config: Config) -> Architecture:
     feeds: dict[str, Layer] = {"sparse": experts(config, "num_local_experts", "intermediate_size")}
     pattern = ["linear_attention" if index % 2 else "full_attention" for index in range(layers)]
     order = ((kind, "sparse") for kind in layer_types(config, layers, pattern))
-    return causal_lm(config, mixed(norm, mixers, feeds, order), norm)
+    return causal_lm(config, _weighed(config, mixed(norm, mixers, feeds, order)), norm)
+
+
+def _weighed(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
+    """The runs with MiniMax's sums: of what a sub-layer reads, behind its norm, and of its result, with two factors."""
+    factors = {
+        name: (config.number(f"{name}_alpha_factor", 1.0) or 0.0, config.number(f"{name}_beta_factor", 1.0) or 0.0)
+        for name in ("full_attn", "linear_attn", "mlp")
+    }
+
+    def weighed(part: Sublayer) -> Sublayer:
+        kind = part.branches[0].layer.kind()
+        kept, added = factors[{"attention": "full_attn", "lightning_attention": "linear_attn"}.get(kind, "mlp")]
+        return replace(part, residual_normed=True, residual_scale=kept, scale=added)
+
+    blocks = {run.block: Block(run.block.name, tuple(map(weighed, run.block.sublayers))) for run in runs}
+    return tuple(replace(run, block=blocks[run.block]) for run in runs)
 
 
 def longcat_flash(config: Config) -> Architecture:

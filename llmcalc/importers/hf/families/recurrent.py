@@ -56,7 +56,7 @@ def _bfloat16(value: float) -> float:
 
 
 _KERNELS = (
-    "chunkwise_kernel sequence_kernel step_kernel mode return_last_states autocast_kernel_dtype eps "
+    "chunkwise_kernel sequence_kernel step_kernel mode return_last_states autocast_kernel_dtype "
     "inference_state_dtype norm_reduction_force_float32 max_inference_chunksize num_hidden_layers hidden_size "
     "add_out_norm tie_word_embeddings"  # the class always has that norm, and never ties
 )
@@ -80,6 +80,7 @@ def xlstm(config: Config) -> Architecture:
         biased,
         gate_softcap=config.number("gate_soft_cap"),
         norm_eps=eps,
+        eps=config.number("eps") or 1e-6,
     )
     multiple = config.size("ffn_round_up_to_multiple_of")
     d_ff = int((width * (config.number("ffn_proj_factor") or 0) + multiple - 1) // multiple * multiple)

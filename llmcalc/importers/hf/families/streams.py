@@ -12,6 +12,7 @@ from ....core.layer import Layer
 from ....layers.compressed_attention import CompressedAttention
 from ....layers.hyper_connection import HyperConnection
 from ..config import Config
+from ..rope import rope_fields
 from ..rules import causal_lm, every, experts, feed_types, glu, grouped, layer_types, rmsnorm, rope_attention, rotary
 from .deepseek import shared_experts
 from .dsa import indexed
@@ -22,7 +23,7 @@ def deepseek_v4(config: Config) -> Architecture:
     """DeepSeek-V4 [deepseek2026v4]: compressed attention, mixed streams, first layers routed by a hash of the token."""
     layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
-    config.ignore("hc_sinkhorn_iters hc_eps partial_rotary_factor qk_rope_head_dim compress_rope_theta")
+    config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
     routed = experts(
         config,
         "n_routed_experts",
@@ -32,14 +33,21 @@ def deepseek_v4(config: Config) -> Architecture:
         shared_bias=config.flag("mlp_bias"),
         clamp=config.number("swiglu_limit"),
     )
-    feeds: dict[str, Layer] = {"moe": routed, "hash_moe": replace(routed, correction_bias="none")}
+    table = config.size("vocab_size")
+    feeds: dict[str, Layer] = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=table)}
     hashed = min(layers, config.count("num_hash_layers", 3))
     kinds = (config.texts("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
     norm, order = rmsnorm(config, width), zip(_compressed_layers(config, layers), kinds, strict=True)
-    runs = _streamed(HyperConnection(width, streams), norm, _compressed(config), feeds, order)
-    return _lm(config, runs, norm, HyperConnection(width, streams, writes=False))
+    hyper = HyperConnection(width, streams, iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
+    runs = _streamed(hyper, norm, _compressed(config), feeds, order)
+    return _lm(config, runs, norm, replace(hyper, writes=False))
 
 
+def _eps(config: Config) -> dict[str, Any]:
+    return {"eps": config.number("hc_eps", 1e-6) or 0.0, "norm_eps": config.number("rms_norm_eps") or 1e-6}
+
+
+_ROTATED = 64 / 512  # of a head, where the config says nothing
 _SCORES = {"sqrtsoftplus": "sqrt_softplus"}
 _BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "heavily_compressed_attention"}
 
@@ -67,36 +75,69 @@ def _compressed(config: Config) -> dict[str, Layer]:
         config.size("sliding_window"),
         config.size("o_groups"),
         config.size("o_lora_rank"),
-        rope_theta=config.number("rope_theta") or 10000.0,
+        rotary_dim=_rotated(config),
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+        **_rope(config, "main"),
     )
-    indexer = {
+    indexer: dict[str, Any] = {
         "index_heads": config.size("index_n_heads"),
         "index_dim": config.size("index_head_dim"),
         "index_topk": config.size("index_topk"),
     }
     sparse = config.optional_size("compress_rate_csa") or rates[_BY_RATIO[4]]
     heavy = config.optional_size("compress_rate_hca") or rates[_BY_RATIO[128]]
+    far = replace(near, **_rope(config, "compress"))
     return {
         "sliding_attention": near,
-        "compressed_sparse_attention": replace(near, rate=sparse, overlap=True, **indexer),
-        "heavily_compressed_attention": replace(near, rate=heavy),
+        "compressed_sparse_attention": replace(far, rate=sparse, overlap=True, **indexer),
+        "heavily_compressed_attention": replace(far, rate=heavy),
     }
+
+
+def _rope(config: Config, label: str) -> dict[str, Any]:
+    """Base and scaling of the layers without summaries (``main``) or with them (``compress``), which alone are
+    stretched where the config does not tell the two apart.
+    """
+    parameters = config.get("rope_parameters") or config.get("rope_scaling")
+    if isinstance(parameters, dict) and isinstance(parameters.get(label), dict):
+        return {"rope_theta": config.rope_theta(label), **rope_fields(config, label)}
+    if label == "main":
+        return {"rope_theta": config.number("rope_theta", 10000.0)}
+    unsharpened = (
+        {"rope_attention": 1.0} if isinstance(parameters, dict) and not parameters.get("attention_factor") else {}
+    )
+    return {"rope_theta": config.number("compress_rope_theta", 160000.0), **rope_fields(config), **unsharpened}
+
+
+def _rotated(config: Config) -> int:
+    """The rotated width of a head: ``qk_rope_head_dim``, or a share of the head."""
+    head, given, parameters = (
+        config.size("head_dim"),
+        config.optional_size("qk_rope_head_dim"),
+        config.get("rope_parameters"),
+    )
+    main = parameters.get("main") if isinstance(parameters, dict) else None
+    share = main.get("partial_rotary_factor") if isinstance(main, dict) else None
+    share = share or config.number("partial_rotary_factor") or (given or _ROTATED * head) / head
+    return max(1, int(head * config.finite(share, "partial_rotary_factor")))
 
 
 def hy_v4(config: Config) -> Architecture:
     """Hunyuan 4: latent attention, an indexer in one of four layers, sinks and a gate; streams that are not mixed."""
     layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
-    config.ignore("hc_magnitude hc_eps learnable_sink_init")
-    full = indexed(config, sinks=True, gate="input")
+    config.ignore("learnable_sink_init")
+    full = indexed(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
-    clamp = config.number("swiglu_limit")
-    dense = replace(glu(config), clamp=clamp)
-    feeds: dict[str, Layer] = {"dense": dense, "sparse": shared_experts(config, clamp=clamp)}
+    routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False)
+    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
     order = zip(config.texts("indexer_types", layers) or usual, feed_types(config, layers, 1), strict=True)
     norm = rmsnorm(config, width)
-    runs = _streamed(HyperConnection(width, streams, mixed=False), norm, mixers, feeds, order)
-    return _lm(config, runs, norm, HyperConnection(width, streams, writes=False))
+    hyper = HyperConnection(
+        width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
+    )
+    runs = _streamed(hyper, norm, mixers, feeds, order)
+    return _lm(config, runs, norm, replace(hyper, writes=False))
 
 
 def qwen4(config: Config) -> Architecture:
@@ -107,13 +148,19 @@ def qwen4(config: Config) -> Architecture:
     config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
     if config.indices("ple_layer_ids"):
         raise DescriptionError("ple_layer_ids: layers with n-gram embeddings are not modelled", where=config.where)
-    attention: dict[str, Any] = {"gated": True, "qk_norm": "head", "rotary_dim": rotary(config, 0.25)}
+    attention: dict[str, Any] = {
+        "gated": True,
+        "qk_norm": "head",
+        "qk_norm_unit_offset": True,
+        "rotary_dim": rotary(config, 0.25),
+    }
     indexer: dict[str, Any] = {
         "index_heads": config.size("indexer_n_heads"),
         "index_dim": config.size("indexer_head_dim"),
         "index_topk": config.size("indexer_budget"),
         "index_block": config.size("indexer_compress_ratio"),
         "index_pooled": True,
+        "index_unit_offset": True,
     }
     mixers: dict[str, Layer] = {
         "indexed_attention": rope_attention(config, **attention, **indexer),
@@ -123,7 +170,9 @@ def qwen4(config: Config) -> Architecture:
     feeds: dict[str, Layer] = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True)}
     pattern = every(config, "full_attention_interval", layers, "indexed_attention", "linear_attention", 4)
     kinds = [kind.replace("full_", "indexed_") for kind in layer_types(config, layers, pattern)]
-    hyper = HyperConnection(width, config.size("hc_count"), rank=config.size("hc_lowrank"))
+    hyper = HyperConnection(
+        width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.number("rms_norm_eps") or 1e-6
+    )
     runs = _streamed(hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
     return _lm(config, runs, None, replace(hyper, writes=False))
 

@@ -55,7 +55,13 @@ def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
         limit,
     )
     routed = experts(
-        config, d_router=config.size("router_hidden_size"), router_memory=hears, n_skip=1, correction_bias="buffer"
+        config,
+        d_router=config.size("router_hidden_size"),
+        router_memory=hears,
+        n_skip=1,
+        correction_bias="buffer",
+        renormalise=False,
+        router_eps=norm.eps,
     )
 
     def scaled(name: str, layer: Layer) -> Sublayer:

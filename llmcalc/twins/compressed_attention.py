@@ -1,0 +1,176 @@
+"""Compressed attention [deepseek2026v4, Section 2.3]: a query looks at a window of tokens and at summaries of all.
+
+One key, which is also the value, serves all heads.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import einsum
+
+from .functions import rmsnorm, softmax
+from .rope import rotate_end
+from .step import State, Step
+from .weights import Array, Weight, Weights, constant, matrix, table, under, vector
+
+
+class Summaries(NamedTuple):
+    """What sums up every ``rate`` tokens, of the attention's key or of the smaller one of its indexer."""
+
+    d_model: int
+    rate: int
+    width: int
+    overlap: bool
+
+    def weights(self) -> list[Weight]:
+        """Keys and gates of all tokens, a bias on each gate by its place, and a norm."""
+        wide = 2 * self.width if self.overlap else self.width
+        found = [matrix("wckv", self.d_model, wide), matrix("wcgate", self.d_model, wide)]
+        return [*found, table("position_bias", self.rate, wide), vector("c_norm", self.width, mean=1.0)]
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Queries through a latent, one key, sinks, an output projection of low rank by groups of heads; summaries."""
+    d, heads, rank = layer.d_model, (layer.n_heads, layer.d_head), layer.q_lora_rank
+    groups, low = layer.n_groups, layer.o_lora_rank
+    found = [matrix("wqa", d, rank), vector("q_norm", rank, mean=1.0), matrix("wqb", rank, heads)]
+    found += [matrix("wkv", d, layer.d_head), vector("kv_norm", layer.d_head, mean=1.0), vector("sinks", layer.n_heads)]
+    found += [Weight("woa", ((groups,), (layer.n_heads * layer.d_head // groups,), (low,)), matrix=True)]
+    found += [matrix("wob", (groups, low), d)]
+    found += _summaries(layer).weights() if layer.rate else []
+    return found + (under("indexer", _index_weights(layer)) if layer.rate and layer.index_heads else [])
+
+
+def _summaries(layer: Any) -> Summaries:
+    return Summaries(layer.d_model, layer.rate, layer.d_head, layer.overlap)
+
+
+def _index_summaries(layer: Any) -> Summaries:
+    return Summaries(layer.d_model, layer.rate, layer.index_dim, overlap=True)
+
+
+def _index_weights(layer: Any) -> list[Weight]:
+    queries = matrix("wq", layer.q_lora_rank, (layer.index_heads, layer.index_dim))
+    return [queries, matrix("ww", layer.d_model, layer.index_heads), *_index_summaries(layer).weights()]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, turned back by the query's place, through two projections."""
+    latent = rmsnorm(einsum("bqd,dr->bqr", x, w.wqa), layer.norm_eps, w.q_norm)
+    q = rmsnorm(einsum("bqr,rhe->bqhe", latent, w.wqb), layer.norm_eps)
+    q = _turned(layer, q, step.positions)
+    kv = _window(layer, w, x, step, state)
+    scores = [_near_scores(layer, q, kv, step)]
+    if layer.rate:
+        far = summed_up(_summaries(layer), layer, w, x, step, state, "")
+        far, unseen = _in_sight(layer, w, x, latent, far, step, state)  # [b s e] or, chosen by each query, [b q s e]
+        axes = "bqhe,bqse->bhqs" if len(far.shape) == 4 else "bqhe,bse->bhqs"
+        scores.append(np.where(unseen, -np.inf, einsum(axes, q, far)))
+    p = _shares(layer, w, scores)
+    o = einsum("bhqk,bke->bqhe", p[..., : kv.shape[1]], kv)
+    if layer.rate:
+        axes = "bhqs,bqse->bqhe" if len(far.shape) == 4 else "bhqs,bse->bqhe"
+        o = o + einsum(axes, p[..., kv.shape[1] :], far)
+    o = _turned(layer, o, -step.positions)
+    grouped = o.reshape(*x.shape[:2], layer.n_groups, -1)
+    return einsum("bqgr,grd->bqd", einsum("bqgo,gor->bqgr", grouped, w.woa), w.wob)
+
+
+def _turned(layer: Any, x: Array, positions: Array) -> Array:
+    """``x`` [b q heads e] with the last numbers of each head rotated."""
+    return rotate_end(layer, x, positions, layer.rotary_dim)
+
+
+def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """The keys of the tokens nearby [b k e]: cached ones, then the new ones."""
+    kv = rmsnorm(einsum("bqd,de->bqe", x, w.wkv), layer.norm_eps, w.kv_norm)
+    kv = _turned(layer, kv[:, :, None], step.positions)[:, :, 0]
+    if state and "kv" in state:
+        kv = np.concatenate([state["kv"], kv], axis=1)
+    if state is not None:
+        state["kv"] = kv[:, max(0, kv.shape[1] - layer.window + 1) :]
+    return kv
+
+
+def _near_scores(layer: Any, q: Array, kv: Array, step: Step) -> Array:
+    distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-kv.shape[1] :]
+    hidden = (distance < 0) | (distance >= layer.window)
+    return np.where(hidden, -np.inf, einsum("bqhe,bke->bhqk", q, kv))
+
+
+def _shares(layer: Any, w: Weights, scores: list[Array]) -> Array:
+    """One softmax over tokens, summaries and a sink [b h q k]."""
+    joined = np.concatenate(scores, axis=-1) / math.sqrt(layer.d_head)
+    return softmax(joined, w.sinks[:, None, None])
+
+
+def summed_up(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
+    """All summaries so far [b s e]; tokens that do not fill one yet wait in the state."""
+    kv, gate = einsum("bqd,dw->bqw", x, w.wckv), einsum("bqd,dw->bqw", x, w.wcgate)
+    if state and f"{name}pending_kv" in state:
+        kv = np.concatenate([state[f"{name}pending_kv"], kv], axis=1)
+        gate = np.concatenate([state[f"{name}pending_gate"], gate], axis=1)
+    whole = kv.shape[1] // part.rate * part.rate
+    known = state.get(f"{name}ckv") if state else None
+    if state is not None:
+        state[f"{name}pending_kv"], state[f"{name}pending_gate"] = kv[:, whole:], gate[:, whole:]
+    if whole:
+        first = 0 if known is None else known.shape[1]
+        folded = (kv.shape[0], whole // part.rate, part.rate, kv.shape[2])
+        new = _summed_up(part, layer, w, kv[:, :whole].reshape(folded), gate[:, :whole].reshape(folded), state, name)
+        places = (first + np.arange(folded[1])) * part.rate
+        new = _turned(layer, new[:, :, None], places)[:, :, 0]
+        known = new if known is None else np.concatenate([known, new], axis=1)
+    elif known is None:
+        known = kv[:, :0, : part.width]
+    if state is not None:
+        state[f"{name}ckv"] = known
+    return known
+
+
+def _summed_up(
+    part: Summaries, layer: Any, w: Weights, kv: Array, gate: Array, state: State | None, name: str
+) -> Array:
+    """Weighted sums over ``kv`` and ``gate`` [b s R w], with overlap also over the tokens of the summary before."""
+    gate = gate + w.position_bias
+    if part.overlap:
+        kv, gate = (
+            _overlapping(values, part, state, f"{name}before_{of}", fill)
+            for values, of, fill in ((kv, "kv", 0.0), (gate, "gate", -np.inf))
+        )
+    shares = np.transpose(softmax(np.transpose(gate, (0, 1, 3, 2))), (0, 1, 3, 2))
+    return rmsnorm(np.sum(kv * shares, axis=2), layer.norm_eps, w.c_norm)
+
+
+def _overlapping(values: Array, part: Summaries, state: State | None, name: str, fill: float) -> Array:
+    """Each summary's own tokens, with their second half of channels, behind those of the one before, with the first."""
+    former, own = values[..., : part.width], values[..., part.width :]
+    before = state[name][:, None] if state and name in state else 0.0 * former[:, :1] + fill
+    if state is not None:
+        state[name] = former[:, -1]
+    return np.concatenate([np.concatenate([before, former[:, :-1]], axis=1), own], axis=2)
+
+
+def _in_sight(
+    layer: Any, w: Weights, x: Array, latent: Array, far: Array, step: Step, state: State | None
+) -> tuple[Array, Array]:
+    """The summaries that queries look at, and which of them they do not see: those of tokens that come later."""
+    later = np.arange(far.shape[1]) >= (step.positions[:, None] + 1) // layer.rate  # [q s]
+    if not layer.index_heads:
+        return far, later
+    total = np.asarray(_index_scores(layer, w.part("indexer").constant(), constant(x), constant(latent), step, state))
+    ranked = np.argsort(np.where(later, np.inf, -total), axis=-1, kind="stable")
+    chosen = ranked[..., : layer.index_topk]  # [b q s]
+    unseen = np.take_along_axis(np.broadcast_to(later, total.shape), chosen, axis=-1)
+    return far[np.arange(far.shape[0])[:, None, None], chosen], unseen[:, None]
+
+
+def _index_scores(layer: Any, w: Weights, x: Array, latent: Array, step: Step, state: State | None) -> Array:
+    """``Σ_heads weight · relu(q k)`` of every summary [b q s]."""
+    k = summed_up(_index_summaries(layer), layer, w, x, step, state, "index_")
+    q = _turned(layer, einsum("bqr,rie->bqie", latent, w.wq), step.positions)
+    scores = np.maximum(einsum("bqie,bse->bqis", q, k), 0.0)
+    return np.sum(scores * einsum("bqd,di->bqi", x, w.ww)[..., None], axis=2)

@@ -1,0 +1,95 @@
+"""Hyper-connections [zhu2024; xie2025]: a residual of several streams, read and written with weights of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from ..core.errors import UnsupportedError
+from .functions import rmsnorm, sigmoid, silu, softmax
+from .step import State, Step
+from .weights import Array, Weight, Weights, matrix, vector
+
+Writer = Callable[[Array], Array]
+
+
+def weights(layer: Any) -> list[Weight]:
+    """What makes the weights of reading, writing and mixing out of the streams themselves."""
+    streams = (layer.n_streams, layer.d_model)
+    if layer.rank:
+        found = [vector("norm", *streams), matrix("down", streams, layer.rank), matrix("up", layer.rank, streams)]
+        return found + ([matrix("inject", streams, layer.n_streams)] if layer.writes else [])
+    sizes = _parts(layer)
+    return [matrix("fn", streams, sum(sizes)), vector("base", sum(sizes)), vector("scale", len(sizes), mean=1.0)]
+
+
+def _parts(layer: Any) -> list[int]:
+    """Numbers that read, that write, that mix."""
+    n = layer.n_streams
+    return [n, *([n] if layer.writes else []), *([n * n] if layer.writes and layer.mixed else [])]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """One vector out of the streams ``x`` [b q s d], where nothing is written back."""
+    if layer.writes:
+        raise UnsupportedError("a hyper-connection that writes stands in front of a sub-layer", where=layer.kind())
+    return connect(layer, w, x)[0]
+
+
+def connect(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
+    """What a sub-layer reads of the streams [b q d], and how its result is written to them.
+
+    ``x`` [b q s d]; in front of the first block a vector [b q d], of which every stream is a copy.
+    """
+    streams = x if len(x.shape) == 4 else np.repeat(x[:, :, None], layer.n_streams, axis=2)
+    return (_by_channel if layer.rank else _by_stream)(layer, w, streams)
+
+
+def _by_stream(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
+    """One weight a stream: ``x_j = write_j · y + Σ_i mix_ij x_i`` for ``y = f(Σ_i read_i x_i)``."""
+    sizes = _parts(layer)
+    normed = rmsnorm(x.reshape(*x.shape[:2], -1), layer.norm_eps).reshape(x.shape)
+    made = einsum("bqsd,sdr->bqr", normed, w.fn)
+    ends = np.cumsum(sizes)
+    parts = [
+        made[..., end - size : end] * w.scale[number] + w.base[end - size : end]
+        for number, (end, size) in enumerate(zip(ends, sizes, strict=True))
+    ]
+    read = sigmoid(parts[0]) + layer.eps
+
+    def write(y: Array) -> Array:
+        share = layer.write_scale * sigmoid(parts[1]) + (0.0 if layer.mixed else layer.eps)
+        new = share[..., None] * y[:, :, None]
+        if not layer.mixed:
+            return x + new
+        mix = doubly_stochastic(layer, parts[2].reshape(*x.shape[:2], layer.n_streams, layer.n_streams))
+        return einsum("bqst,bqsd->bqtd", mix, x) + new
+
+    return np.sum(read[..., None] * x, axis=2), write
+
+
+def doubly_stochastic(layer: Any, logits: Array) -> Array:
+    """Rows and columns that sum to 1 [b q s t], by dividing by the sums of both in turn."""
+    mix = softmax(logits) + layer.eps
+    mix = mix / (np.sum(mix, axis=-2, keepdims=True) + layer.eps)
+    for _ in range(layer.iterations - 1):
+        mix = mix / (np.sum(mix, axis=-1, keepdims=True) + layer.eps)
+        mix = mix / (np.sum(mix, axis=-2, keepdims=True) + layer.eps)
+    return mix
+
+
+def _by_channel(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
+    """One weight a channel, made through a narrow space (Qwen4); the streams keep what they have."""
+    normed = rmsnorm(x, layer.norm_eps, 1.0 + w.norm)
+    narrow = silu(einsum("bqsd,sdr->bqr", normed, w.down) / layer.n_streams)
+    read = sigmoid(einsum("bqr,rsd->bqsd", narrow, w.up))
+    if layer.writes:
+        share = layer.write_scale * sigmoid(einsum("bqsd,sdt->bqt", normed, w.inject) / layer.n_streams)
+
+    def write(y: Array) -> Array:
+        return x + share[..., None] * y[:, :, None]
+
+    return np.mean(read * normed, axis=2), write

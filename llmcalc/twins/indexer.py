@@ -1,0 +1,147 @@
+"""The indexer of sparse attention [deepseek2025v32, Section 2]: scores all tokens cheaply; attention sees the best.
+
+It stands within an attention layer. Only the order of the scores matters, so no factor common to all of them is
+applied, and no gradient flows through a choice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import einsum
+
+from .functions import layernorm, rmsnorm
+from .rope import rotate, rotate_end
+from .step import State, Step
+from .weights import Array, Weight, Weights, constant, matrix, vector
+
+
+class Indexer(NamedTuple):
+    """What the attention layer around it says of its indexer.
+
+    Attributes:
+        top_k: tokens that are chosen.
+        rotary_dim: how much of a head is rotated.
+        d_query: width of the latent that queries are made of; None: they are made of the layer's input.
+        weighted: heads are weighed by a projection of the input, and choose together; otherwise each for itself.
+        interleaved: pairs that are rotated are neighbours.
+        rotates_end: the last numbers of a head are rotated, not the first.
+        unit_offset: scales of the norms are ``1 + w``.
+        block: so many tokens are chosen together, by the best of them.
+        local: blocks that are chosen in any case: that of the query, and those before it.
+        pooled: a block is chosen by the mean of its keys, by all heads together, if it is whole; the rest is seen.
+    """
+
+    d_model: int
+    n_heads: int
+    d_head: int
+    top_k: int
+    rotary_dim: int
+    d_query: int | None = None
+    weighted: bool = True
+    key_norm: str = "layernorm"
+    query_norm: bool = False
+    interleaved: bool = False
+    rotates_end: bool = False
+    unit_offset: bool = False
+    norm_eps: float = 1e-6
+    block: int = 1
+    local: int = 0
+    pooled: bool = False
+
+
+def weights(layer: Indexer) -> list[Weight]:
+    """Queries, one key a token, the norm of the key, and what weighs the heads."""
+    d, heads, mean = layer.d_model, (layer.n_heads, layer.d_head), 0.0 if layer.unit_offset else 1.0
+    found = [matrix("wq", layer.d_query or d, heads), matrix("wk", d, layer.d_head)]
+    found += [vector("k_norm", layer.d_head, mean=mean)]
+    found += [vector("k_norm_b", layer.d_head)] if layer.key_norm == "layernorm" else []
+    found += [vector("q_norm", layer.d_head, mean=mean)] if layer.query_norm else []
+    return found + ([matrix("ww", d, layer.n_heads)] if layer.weighted else [])
+
+
+def not_chosen(
+    layer: Indexer, around: Any, w: Weights, x: Array, latent: Array | None, step: Step, state: State | None
+) -> Array:
+    """Which tokens a query does not look at [b q k], or [b i q k] where each head chooses for itself.
+
+    ``x`` [b q d]; queries are made of ``latent`` [b q r], if there is one. ``around`` is the attention layer, whose
+    rotary angles these are, too.
+    """
+    w, x, latent = w.constant(), constant(x), constant(latent)
+    q = einsum("bqr,rie->bqie", x if latent is None else latent, w.wq)
+    if layer.query_norm:
+        q = rmsnorm(q, layer.norm_eps, _scale(layer, w.q_norm))
+    q = _placed(layer, around, q, step.positions)
+    k = _keys(layer, around, w, x, step, state)
+    if layer.pooled:
+        return _by_means(layer, around, w, q, k, step)
+    scores = einsum("bqie,bke->biqk", q, k)
+    if layer.weighted:
+        scores = einsum("bqi,biqk->bqk", einsum("bqd,di->bqi", x, w.ww), np.maximum(scores, 0.0))
+    later = step.positions[:, None] < np.arange(k.shape[1])
+    return ~_best(layer, np.where(later, -np.inf, np.asarray(scores)), step) | later
+
+
+def _keys(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """One key of each token in sight [b k e]; those of pooled blocks are normalised and placed as one, later."""
+    k = einsum("bqd,de->bqe", x, w.wk)
+    if not layer.pooled:
+        k = _placed(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions)[:, :, 0]
+    if state and "ik" in state:
+        k = np.concatenate([state["ik"], k], axis=1)
+    if state is not None:
+        state["ik"] = k
+    return k
+
+
+def _normed_key(layer: Indexer, w: Weights, k: Array) -> Array:
+    if layer.key_norm == "rmsnorm":
+        return rmsnorm(k, layer.norm_eps, _scale(layer, w.k_norm))
+    return layernorm(k, layer.norm_eps, w.k_norm, w.k_norm_b)
+
+
+def _scale(layer: Indexer, scale: Array) -> Array:
+    return 1.0 + scale if layer.unit_offset else scale
+
+
+def _placed(layer: Indexer, around: Any, x: Array, places: Array) -> Array:
+    turn = rotate_end if layer.rotates_end else rotate
+    return turn(around, x, places, layer.rotary_dim, layer.interleaved)
+
+
+def _best(layer: Indexer, scores: Array, step: Step) -> Array:
+    """The best tokens, or those of the best blocks, of ``scores`` [... q k]."""
+    keys, size = scores.shape[-1], layer.block
+    missing = np.full((*scores.shape[:-1], -keys % size), -np.inf)
+    blocks = np.concatenate([scores, missing], axis=-1).reshape(*scores.shape[:-1], -1, size).max(axis=-1)
+    distance = step.positions[:, None] // size - np.arange(blocks.shape[-1])
+    blocks = np.where((distance >= 0) & (distance < layer.local), np.inf, blocks)
+    return np.repeat(_leading(blocks, layer.top_k // size), size, axis=-1)[..., :keys]
+
+
+def _leading(scores: Array, count: int) -> Array:
+    """Where the ``count`` largest numbers of the last axis stand."""
+    found = np.zeros(scores.shape, bool)
+    ranked = np.argsort(-scores, axis=-1, kind="stable")
+    np.put_along_axis(found, ranked[..., :count], True, axis=-1)
+    return found
+
+
+def _by_means(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:
+    """Blocks chosen by the mean of their keys: a query scores whole ones, and sees what is left of the last."""
+    b, keys, size = k.shape[0], k.shape[1], layer.block
+    whole, full = keys // size, (step.positions + 1) // size  # blocks, and those that each query may score
+    rows, blocks = np.nonzero(np.arange(whole) < full[:, None])
+    scores = np.full((b, q.shape[1], whole), -np.inf)
+    if len(rows):
+        mean = _normed_key(layer, w, np.mean(k[:, : whole * size].reshape(b, whole, size, -1), axis=2))
+        mean = _placed(layer, around, mean[:, :, None], np.arange(whole) * size)[:, :, 0]
+        met = np.maximum(einsum("bpie,bpe->bpi", q[:, rows], mean[:, blocks]), 0.0)
+        scores[:, rows, blocks] = np.asarray(np.sum(met, axis=-1))
+    chosen = np.repeat(_leading(scores, layer.top_k // size) & (scores > -np.inf), size, axis=-1)
+    none = np.zeros((b, q.shape[1], keys - whole * size), bool)
+    place = np.arange(keys)
+    rest = (place >= (full * size)[:, None]) & (place <= step.positions[:, None])
+    return ~(np.concatenate([chosen, none], axis=-1) | rest)

@@ -1,0 +1,23 @@
+"""LAuReL [menghani2024]: a learned low-rank addition to the residual."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy import einsum
+
+from .functions import rmsnorm
+from .step import State, Step
+from .weights import Array, Weight, Weights, matrix, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Down, up, and a norm."""
+    d, rank = layer.d_model, layer.rank
+    return [matrix("left", d, rank), matrix("right", rank, d), vector("norm", d, mean=1.0)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``x + norm(x left right)``."""
+    low = einsum("bqd,dr->bqr", x, w.left)
+    return x + rmsnorm(einsum("bqr,rd->bqd", low, w.right), layer.norm_eps, w.norm)
