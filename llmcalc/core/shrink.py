@@ -147,7 +147,8 @@ class _Sizes:
         for keys, queries in (("n_kv_heads", "n_heads"), ("n_k_heads", "n_v_heads")):
             if keys in changes and queries in changes:
                 few, many = getattr(layer, keys), getattr(layer, queries)
-                found[keys] = 1 if few == 1 else self.size("n_kv_heads", few)
+                together = getattr(layer, "HEADS_TOGETHER", 1)
+                found[keys] = together * (1 if few == together else self.size("n_kv_heads", few))
                 found[queries] = found[keys] * (1 if few == many else self.size("heads_a_key_head_serves", many // few))
         usual = "rope" if hasattr(layer, "rope_theta") else ""
         if "d_head" in changes and getattr(layer, "positions", usual) == "rope":

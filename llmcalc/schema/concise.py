@@ -11,7 +11,7 @@ from .. import layers
 from ..core.errors import InputError
 from ..core.layer import Layer
 from ..core.record import fields
-from .build import BRANCH_NORMS, ROLES
+from .build import BRANCH_NORMS, ROLES, SUBLAYER_KEYS
 from .envelope import STATUSES
 from .order_text import spelled
 from .variables import replaced_by_variables
@@ -21,7 +21,6 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "mlp": ("swiglu", "geglu", "reglu"),
     "norm": ("layernorm", "rmsnorm"),
 }
-_AROUND = ("norms", "residual", "share", "branches")
 _OFTEN = 2
 PUBLISHED = STATUSES[0]
 
@@ -67,7 +66,7 @@ def _named(data: dict[str, Any], width: int) -> dict[str, Any]:
 
 
 def _sublayer(data: dict[str, Any], width: int) -> dict[str, Any]:
-    kinds = [key for key in data if key not in _AROUND]
+    kinds = [key for key in data if key not in SUBLAYER_KEYS]
     if len(kinds) == 1:
         found = _one({kinds[0]: data[kinds[0]]}, width)
     else:  # the key is the branch's name
@@ -76,7 +75,8 @@ def _sublayer(data: dict[str, Any], width: int) -> dict[str, Any]:
         found["branches"] = {name: _named_parts(branch, width) for name, branch in data["branches"].items()}
     if "norms" in data:
         found["norms"] = _named(data["norms"], width)
-    return {**found, **{key: data[key] for key in ("residual", "share") if key in data}}
+    plain = [key for key in SUBLAYER_KEYS if key in data and key not in ("norms", "branches")]
+    return {**found, **{key: data[key] for key in plain}}
 
 
 def _named_parts(branch: dict[str, Any], width: int) -> dict[str, Any]:
