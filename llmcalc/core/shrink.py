@@ -167,7 +167,8 @@ class _Sizes:
         for keys, queries in (("n_kv_heads", "n_heads"), ("n_k_heads", "n_v_heads")):
             if keys in changes and queries in changes:
                 few, many = getattr(layer, keys), getattr(layer, queries)
-                found[keys] = 1 if few == 1 else self.size("n_kv_heads", few)
+                together = getattr(layer, "HEADS_TOGETHER", 1)
+                found[keys] = together * (1 if few == together else self.size("n_kv_heads", few))
                 found[queries] = found[keys] * (1 if few == many else self.size("heads_a_key_head_serves", many // few))
         if getattr(layer, "index_heads", None) == getattr(layer, "n_kv_heads", 0) and "n_kv_heads" in found:
             found["index_heads"] = found["n_kv_heads"]

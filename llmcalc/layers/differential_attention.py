@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.record import record
@@ -14,6 +16,8 @@ _PAIR = 2
 @record
 class DifferentialAttention(Attention):
     """``y = norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) · wo``, pair by pair of heads."""
+
+    HEADS_TOGETHER: ClassVar[int] = _PAIR
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)

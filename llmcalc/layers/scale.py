@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import DescriptionError
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -24,7 +24,7 @@ class Scale(Layer):
         unused: stored, but never run.
 
     Raises:
-        DescriptionError: a constant that is learned or stored at the same time.
+        SizeError: a constant that is learned or stored at the same time.
     """
 
     d_model: int
@@ -44,7 +44,7 @@ class Scale(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.factor is not None and (self.lone or self.stored or self.unused or self.function != "identity"):
-            raise DescriptionError("factor is a constant: nothing is stored, or has a function", where="scale")
+            raise SizeError("factor is a constant: nothing is stored, or has a function", where="scale")
 
     def declare(self) -> Declaration:
         """A vector ``[d_model]``, one number, or a constant."""

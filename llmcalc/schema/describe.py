@@ -26,6 +26,8 @@ def describe(architecture: Architecture) -> dict[str, Any]:
             for extra in architecture.extras
         }
     data = {**{key: value for key, value in about.items() if value}, "architecture": body}
+    if architecture.unmodelled:
+        data["unmodelled"] = list(architecture.unmodelled)
     if architecture.notes:
         data["notes"] = {"all": list(architecture.notes)}
     return data

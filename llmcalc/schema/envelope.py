@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.errors import DescriptionError, UnknownNameError, shown
 
-_TEXT, _MAPPING, _YEAR = "a text", "a mapping", "a year"
+_TEXT, _MAPPING, _LIST, _YEAR = "a text", "a mapping", "a list of texts", "a year"
 KEYS: dict[str, str] = {
     "name": _TEXT,
     "title": _TEXT,
@@ -25,6 +25,7 @@ KEYS: dict[str, str] = {
     "notes": _MAPPING,
     "facts": _MAPPING,
     "layout": _TEXT,
+    "unmodelled": _LIST,
 }
 STATUSES = ("published", "rumoured")
 
@@ -60,6 +61,8 @@ def part(data: Mapping[str, Any], key: str) -> dict[str, Any]:
 def _fits(wanted: str, value: Any) -> bool:
     if wanted == _MAPPING:
         return isinstance(value, dict)
+    if wanted == _LIST:
+        return isinstance(value, list) and all(isinstance(text, str) for text in value)
     if wanted == _YEAR:
         return type(value) is int
     # a size or a model may be called 13 in a file without quotation marks

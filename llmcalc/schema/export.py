@@ -52,7 +52,7 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
         size = _size(architecture)
         data |= {"sizes": {size: data.pop("variables", {})}}
         data["expect"] = {size: [written(figure) for figure in architecture.expect]}
-    kept = {key: data[key] for key in (*_ORDER, "notes") if data.get(key) and data[key] != {"all": []}}
+    kept = {key: data[key] for key in (*_ORDER, "unmodelled", "notes") if data.get(key) and data[key] != {"all": []}}
     text = write(kept, comment)
     _check(architecture, load_text(text, f"{name}.yaml"))
     return text

@@ -10,7 +10,7 @@ from ..core.errors import DescriptionError, UnknownNameError
 from . import catalogue
 from .envelope import check_envelope, part
 
-_INHERITED = ("family", "source", "status", "variables", "architecture", "layout")
+_INHERITED = ("family", "source", "status", "variables", "architecture", "layout", "unmodelled")
 
 
 class Family(NamedTuple):

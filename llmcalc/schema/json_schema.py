@@ -76,6 +76,11 @@ def _preset_keys() -> dict[str, Schema]:
         ),
         "sizes": _named("#/$defs/variables", "The variables of each size."),
         "expect": _named_by({"type": "array", "items": {"$ref": "#/$defs/figure"}}, "Published figures of each size."),
+        "unmodelled": {
+            "type": "array",
+            "items": TEXT,
+            "description": "What changes results but no count, and is not described; such a model is not run.",
+        },
         "notes": _named_by(listed, "Lines that every result shows: for `all`, or for a size."),
         "facts": _named_by(
             {"type": "array", "items": {"$ref": "#/$defs/fact"}},

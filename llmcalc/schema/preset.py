@@ -107,6 +107,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
         notes=notes(data, size),
         inputs={"model": name, "file": str(file) if file else "-", "overrides": list(overrides)},
         layout=str(data.get("layout") or ""),
+        unmodelled=tuple(data.get("unmodelled") or ()),
         facts=() if overrides else training_facts(data, size),
     )
 

@@ -68,7 +68,7 @@ def activate(layer: Any, up: Array, gate: Array | None) -> Array:
 
 
 def _known(layer: Any) -> None:
-    if layer.activation not in ACTIVATIONS:
+    if layer.activation not in (*ACTIVATIONS, LEARNED):
         raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="mlp")
 
 
