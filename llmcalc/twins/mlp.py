@@ -19,7 +19,7 @@ LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with nu
 
 def weights(layer: Any) -> list[Weight]:
     """Up and down, and a gate beside the up-projection if the layer is gated."""
-    _known(layer)
+    _known(layer, LEARNED)
     d, f = layer.d_model, layer.d_ff
     found = [*([matrix("wg", d, f)] if layer.gated else []), matrix("wu", d, f), matrix("wd", f, d)]
     if layer.bias:
@@ -67,8 +67,8 @@ def activate(layer: Any, up: Array, gate: Array | None) -> Array:
     return act(gate) * (up + layer.up_offset if layer.up_offset else up)
 
 
-def _known(layer: Any) -> None:
-    if layer.activation not in (*ACTIVATIONS, LEARNED):
+def _known(layer: Any, *more: str) -> None:
+    if layer.activation not in (*ACTIVATIONS, *more):
         raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="mlp")
 
 

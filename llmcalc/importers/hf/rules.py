@@ -104,7 +104,11 @@ def rope_attention(
         **rope_fields(config, layer_type),
         "softmax_in_fp32": True,
     }
-    return Attention(**{**fields, **changes})  # type: ignore[arg-type]
+    fields |= changes
+    if fields.get("rope_scaling") == "proportional" and "rotary_dim" not in changes:
+        pairs = int(config.partial_rotary(layer_type=layer_type) * fields["d_head"] // 2)  # type: ignore[operator]
+        fields["rotary_dim"] = max(1, 2 * pairs)
+    return Attention(**fields)  # type: ignore[arg-type]
 
 
 def divided(config: Config, whole: int, parts: int) -> int:
