@@ -5,14 +5,17 @@ Within a block it is attention without a softmax; across blocks a state is carri
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from .mlp import ACTIVATIONS
 
 
 @record
 class LightningAttention(Layer):
-    """``S = λ S + k vᵀ; y = (norm(q S) * sigmoid(x wgate)) wo``, with queries, keys and values behind a SiLU.
+    """``S = λ S + k vᵀ; y = (norm(q S) * sigmoid(x wgate)) wo``, with queries, keys and values behind an activation.
 
     Attributes:
         d_model: width of input and output.
@@ -20,6 +23,7 @@ class LightningAttention(Layer):
         d_head: width of a query, key and value head.
         block: tokens of a block.
         norm_eps: added under the root of the norm.
+        activation: what queries, keys and values go through.
     """
 
     d_model: int
@@ -27,6 +31,9 @@ class LightningAttention(Layer):
     d_head: int
     block: int = 256
     norm_eps: float = 1e-6
+    activation: str = "silu"
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def declare(self) -> Declaration:
         """Projections, sums within blocks and across them, norm, gate, output projection; a matrix of state a head."""
@@ -37,7 +44,7 @@ class LightningAttention(Layer):
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h v]", "norm[h v]", "wgate[d | h v]", "wo[h v | d]")
         for name, axis in (("q", "e"), ("k", "e"), ("v", "v")):
             declaration.equations(f"{name}[b q h {axis}] = x[b q d] w{name}[d h {axis}]")
-            declaration.equations(f"{name}[b q h {axis}] = silu({name})")
+            declaration.equations(f"{name}[b q h {axis}] = {self.activation}({name})")
         declaration.equations(*_SCAN)
         declaration.equations("o[b q h v] = rmsnorm(o, norm)", "gate[b q h v] = x[b q d] wgate[d h v]")
         declaration.equations("gate[b q h v] = sigmoid(gate)", "o[b q h v] = mul(o, gate)")

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .functions import rmsnorm, sigmoid, silu
+from ..core.errors import UnsupportedError
+from .functions import ACTIVATIONS, rmsnorm, sigmoid
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, vector
 
@@ -17,6 +18,8 @@ NEARLY_ALL = 1e-5  # by how much the last block's decay is kept from 0
 
 def weights(layer: Any) -> list[Weight]:
     """Queries, keys, values, an output gate and a norm over all heads."""
+    if layer.activation not in ACTIVATIONS:
+        raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="lightning_attention")
     heads = (layer.n_heads, layer.d_head)
     found = [matrix(name, layer.d_model, heads) for name in ("wq", "wk", "wv", "wgate")]
     return [*found, vector("norm", *heads, mean=1.0), matrix("wo", heads, layer.d_model)]
@@ -24,7 +27,8 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``S = λ S + k vᵀ; o = S q``, normalised and gated by ``sigmoid(x wgate)``."""
-    q, k, v = (silu(einsum("bqd,dhe->bqhe", x, w)) for w in (w.wq, w.wk, w.wv))
+    act = ACTIVATIONS[layer.activation]
+    q, k, v = (act(einsum("bqd,dhe->bqhe", x, w)) for w in (w.wq, w.wk, w.wv))
     decay = np.exp(-slopes(layer, step))
     o = (recurrence if step.decode else in_blocks)(layer, q, k, v, decay, state)
     o = rmsnorm(o.reshape(*x.shape[:2], -1), layer.norm_eps, w.norm.reshape(-1)).reshape(o.shape)

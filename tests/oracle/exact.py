@@ -20,8 +20,10 @@ SCORES = ("gate.weight", "classifier.weight", "router.weight", "router.layer.wei
 
 @contextlib.contextmanager
 def float64() -> Iterator[None]:
-    """Whatever asks for float32 by name gets float64."""
+    """Whatever asks for float32 by name gets float64; of equal scores the first is chosen, which torch leaves open."""
     single, cast, usual = torch.float32, torch.Tensor.float, torch.get_default_dtype()
+    best, best_of = torch.topk, torch.Tensor.topk
+    torch.topk = torch.Tensor.topk = _topk
     torch.float32 = torch.float = torch.float64
     torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
     torch.set_default_dtype(torch.float64)
@@ -30,7 +32,13 @@ def float64() -> Iterator[None]:
     finally:
         torch.float32 = torch.float = single
         torch.Tensor.float = cast  # type: ignore[method-assign]
+        torch.topk, torch.Tensor.topk = best, best_of  # type: ignore[method-assign]
         torch.set_default_dtype(usual)
+
+
+def _topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    values, places = torch.sort(x, dim=dim, descending=largest, stable=True)
+    return torch.return_types.topk((values.narrow(dim, 0, k), places.narrow(dim, 0, k)))
 
 
 def model(class_name: str, model_type: str, changes: dict[str, Any], attention: str = "eager") -> Any:

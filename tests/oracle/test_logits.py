@@ -23,13 +23,11 @@ MORE = {"fsmt": ({"use_cache": False}, "asked for a cache, its decoder drops the
 ATTENTION = {"falcon": ("sdpa", "its eager code adds ALiBi twice, to the mask and to the scores")}
 # families some of whose configs are counted, but not run: because of the family, or of a key that was drawn
 REFUSED = {
-    "axk2": "latent attention with a gate",
-    "bailing_hybrid": "latent attention with a gate",
     "beam": "streams weighed by depth",
     "bloom": "residuals from behind the norm",
+    "deepseek_v4": "an odd number of rotated channels",
     "ernie": "task ids",
     "esm": "a head of its own kind",
-    "gemma4_unified_text": "a scalar for each layer",
     "ibert": "integers",
     "jetmoe": "rotary positions of its attention cannot be scaled",
     "layoutlm": "places on a page",
@@ -44,6 +42,7 @@ REFUSED = {
     "xglm": "a padding token among the positions",
     "xmod": "a norm of two places",
     "zamba": "shared layers",
+    "zaya": "rotary positions of its attention cannot be scaled",
     "zamba2": "shared layers",
 }
 KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is refused wherever it stands

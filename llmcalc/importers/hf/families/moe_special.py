@@ -71,7 +71,11 @@ def minimax(config: Config) -> Architecture:
     mixers: dict[str, Layer] = {
         "full_attention": softmax,
         "linear_attention": LightningAttention(
-            config.size("hidden_size"), softmax.n_heads, softmax.d_head or 0, config.size("block_size")
+            config.size("hidden_size"),
+            softmax.n_heads,
+            softmax.d_head or 0,
+            config.size("block_size"),
+            activation=config.activation(),
         ),
     }
     feeds: dict[str, Layer] = {"sparse": experts(config, "num_local_experts", "intermediate_size")}

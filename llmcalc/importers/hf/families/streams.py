@@ -24,6 +24,7 @@ def deepseek_v4(config: Config) -> Architecture:
     layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
     config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
+    config.ignore("norm_topk_prob")  # the class divides by the sum in any case
     routed = experts(
         config,
         "n_routed_experts",
@@ -32,6 +33,7 @@ def deepseek_v4(config: Config) -> Architecture:
         d_ff_shared=config.size("moe_intermediate_size"),
         shared_bias=config.flag("mlp_bias"),
         clamp=config.number("swiglu_limit"),
+        renormalise=True,
     )
     table = config.size("vocab_size")
     feeds: dict[str, Layer] = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=table)}
@@ -126,6 +128,7 @@ def hy_v4(config: Config) -> Architecture:
     """Hunyuan 4: latent attention, an indexer in one of four layers, sinks and a gate; streams that are not mixed."""
     layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
     config.ignore("learnable_sink_init")
+    config.only_silu()  # of the routed experts, whatever the others have
     full = indexed(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
     routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False)
@@ -152,7 +155,7 @@ def qwen4(config: Config) -> Architecture:
         "gated": True,
         "qk_norm": "head",
         "qk_norm_unit_offset": True,
-        "rotary_dim": rotary(config, 0.25),
+        "rotary_dim": rotary(config),
     }
     indexer: dict[str, Any] = {
         "index_heads": config.size("indexer_n_heads"),

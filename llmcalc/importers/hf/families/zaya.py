@@ -9,6 +9,7 @@ from ....layers.affine import Affine
 from ....layers.cca import Cca
 from ....layers.head import Head
 from ..config import Config
+from ..rope import rope_fields
 from ..rules import TOKENS, causal_lm, experts, grouped, layer_types, rmsnorm, rotary, window
 
 _BASES = {"hybrid": 5_000_000.0, "hybrid_sliding": 10_000.0}
@@ -31,6 +32,8 @@ def zaya(config: Config) -> Architecture:
         key = (kind, index > 0)
         known[key] = known.get(key) or _block(config, *key, limit if kind == "hybrid_sliding" else None)
         order.append(known[key])
+    if any(rope_fields(config, kind) for kind in _BASES):
+        config.not_run("its rotary positions are scaled")
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
     scale = Named("scale", Affine(width))
