@@ -17,7 +17,7 @@ from .headers import GGUF, Headers, gguf, limits, safetensors
 from .headers.checkpoint import CONFIG, INDEX, check_index, join, read_headers, read_index
 
 SCHEME = "hf:"
-INSTALL = "pip install 'llmcalc-arch[hub]'"
+INSTALL = "pip install huggingface_hub"
 SINGLE = "model.safetensors"
 FIRST_READ, LONGEST_READ = 1 << 16, 64 << 20  # bytes
 SECONDS = 30  # until a server has answered

@@ -16,6 +16,7 @@ from ..calc.state import state
 from ..calc.training import kept_tensors
 from ..core.architecture import Architecture, declare
 from ..core.equation import read
+from ..core.errors import UnsupportedError
 from ..core.ledger import entries
 from ..core.shrink import SEQ
 from ..core.workload import Workload
@@ -61,6 +62,8 @@ def compare(small: Architecture) -> Iterator[Check]:
 def _texts(small: Architecture, model: Model) -> _Texts:
     rng = np.random.default_rng(0)
     vocab = min(stack.vocab for stack in model.stacks)
+    if vocab <= FIRST_ID:
+        raise UnsupportedError(f"a table of {vocab} rows serves no text", where=small.name)
     main, source = (rng.integers(FIRST_ID, vocab, (BATCH, length)) for length in (SEQ + STEPS, SEQ))
     return _Texts(main, source if small.is_encoder_decoder else None)
 

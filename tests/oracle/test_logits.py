@@ -28,22 +28,30 @@ REFUSED = {
     "deepseek_v4": "an odd number of rotated channels",
     "ernie": "task ids",
     "esm": "a head of its own kind",
+    "hrm_text": "two levels of a loop",
     "ibert": "integers",
     "jetmoe": "rotary positions of its attention cannot be scaled",
     "layoutlm": "places on a page",
     "longcat_flash": "experts beside two sub-layers",
     "luke": "entities",
     "mimo_v2_flash": "an odd number of rotated channels",
-    "minimax_m3_vl_text": "a rotated width that the class ignores; an indexer",
+    "mobilebert": "bottlenecks",
+    "minimax_m3_vl_text": "a rotated width that the class ignores",
     "mra": "attention from coarse to fine",
     "nllb-moe": "experts of limited capacity for a batch",
+    "pegasus_x": "computed positions",
     "phimoe": "experts that the class takes whatever the config says",
+    "roc_bert": "tables of another width",
     "roformer": "a table of angles",
     "xglm": "a padding token among the positions",
     "xmod": "a norm of two places",
     "zamba": "shared layers",
-    "zaya": "rotary positions of its attention cannot be scaled",
     "zamba2": "shared layers",
+    "zaya": "rotary positions of its attention cannot be scaled",
+}
+# families whose class computes something else than was published, which the twin follows
+NOT_COMPARED = {
+    "prophetnet": "its class takes the predicting streams' biases of other places when several tokens come together",
 }
 KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is refused wherever it stands
     "no NumPy model",
@@ -55,6 +63,8 @@ KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is
 
 @pytest.mark.parametrize(("model_type", "class_name"), cases(headless=False))
 def test_logits_are_the_same_or_the_model_is_not_run(model_type: str, class_name: str) -> None:
+    if model_type in NOT_COMPARED:
+        pytest.skip(NOT_COMPARED[model_type])
     compared = 0
     for changes in _variants(model_type, class_name):
         compared += _agrees(model_type, class_name, changes)

@@ -254,7 +254,7 @@ emu3_text_model   llama.llama         llama
 paddleocr_vl_text llama_kin.ernie4_5  llama
 granite_docling_text llama_kin.granite llama
 granite4_vision_text llama_kin.granite llama
-cosmos3_edge_text llama_kin.arcee     llama
+cosmos3_edge_text llama_kin.arcee
 glm4v_text        glm.glm4            glm
 glm_image_text    glm.glm_image       glm
 glm4v_moe_text    deepseek.glm4_moe   glm4_moe

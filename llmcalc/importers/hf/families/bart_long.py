@@ -21,6 +21,7 @@ def pegasus_x(config: Config) -> Architecture:
     """PEGASUS-X [phang2022]: blocks, staggered in every second layer, and global tokens with a stream of their own."""
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="", biases=UNBIASED)
     kind = class_kind(config)
+    config.not_run("its computed positions are not described")
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("d_model")
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     globals_ = Embedding(config.size("num_global_tokens"), width, table="other", use="beside")

@@ -62,6 +62,7 @@ def _adapter(config: Config, norm: Norm, post: bool) -> Sublayer:
 
 def mobilebert(config: Config) -> Architecture:
     """MobileBERT [sun2020]: bottlenecks around each block, several feed-forward layers in it, trigrams of tokens."""
+    config.not_run("the bottlenecks around its layers are not described as they are run")
     width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
     kind = config.word("normalization_type")
     if kind not in ("no_norm", "layer_norm"):

@@ -122,6 +122,7 @@ def _mixer(config: Config, kind: str) -> SphereAttention:
 def hrm_text(config: Config) -> Architecture:
     """The hierarchical reasoning model for text: a low stack runs several times for each time that a high one does."""
     config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
+    config.not_run("what one level of its loop hands to the other is not described")
     width, cycles, inner = config.size("hidden_size"), config.size("H_cycles"), config.size("L_cycles")
     layers = config.optional_size("num_layers_per_stack") or config.size("num_hidden_layers")
     config.ignore("num_hidden_layers")

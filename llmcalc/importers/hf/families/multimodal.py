@@ -36,6 +36,7 @@ def qwen3_vl(config: Config) -> Architecture:
 def kimi_k25(config: Config) -> Architecture:
     """Kimi K2.5: Kimi K2 behind a MoonViT tower."""
     merger = config.optional_size("projection_hidden_size")
+    config.ignore("projection_layer_norm_eps")  # of the tower, which is not run
     return _seeing(config, partial(kimi_tower, merger=merger), "deepseek_v3")
 
 
