@@ -50,13 +50,18 @@ class Scale(Layer):
         """A vector ``[d_model]``, one number, or a constant."""
         axis = "one" if self.lone else "d"
         declaration = Declaration({"d": self.d_model, **({"one": 1} if self.lone else {})})
-        if self.factor is None:
+        given = "" if self.factor is not None else ", g"
+        if given:
             declaration.weights(f"w[{axis}]", buffer=self.stored, unused=self.unused)
         if self.unused:
             return declaration
-        if self.factor is None:
+        if given:
             declaration.equations(f"g[{axis}] = {self.function}(w)")
-        scaled = {"output": "y = {}(x{})", "residual": "r = {}(r{})", "step": "y = {}(y{})"}[self.of]
-        line = scaled.format(*(("mul", ", g") if self.factor is None else ("scale", ""))).replace(" =", "[b q d] =")
-        declaration.equations(*(["y[b q d] = add(x, r)"] if self.of == "step" else []), line)
+        times = "mul" if given and not self.stored else "scale"  # what is no parameter has no gradient
+        scaled = {
+            "output": [f"y[b q d] = {times}(x{given})"],
+            "residual": [f"r[b q d] = {times}(r{given})"],
+            "step": ["y[b q d] = add(x, r)", f"y[b q d] = {times}(y{given})"],
+        }
+        declaration.equations(*scaled[self.of])
         return declaration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,14 @@ from llmcalc.layers.nystrom_attention import NystromAttention
 from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.layers.relative_attention import RelativeAttention
+from llmcalc.layers.scale import Scale
 from llmcalc.layers.sparse_attention import SparseAttention
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
 from llmcalc.twins import hyper_connection as hyper_twin
 from llmcalc.twins import moe as moe_twin
+from llmcalc.twins.stack import _Runner
 from llmcalc.twins.step import Cache, Step
 from llmcalc.twins.training import train_step
 from llmcalc.verification import Verification, verify
@@ -366,12 +368,49 @@ SHAPES = {
     "no norm": {},
     "scaled sum": {"pre": NORM, "after": Affine(WIDTH, residual=True)},
     "scale instead of a norm": {"after": Affine(WIDTH, scale_first=True)},
+    "factor": {"pre": NORM, "post": Scale(WIDTH), "after": Scale(WIDTH, factor=0.7)},
+    "factor of a gate": {"pre": NORM, "post": Scale(WIDTH, lone=True, function="tanh")},
+    "stored factor": {"pre": NORM, "after": Scale(WIDTH, lone=True, stored=True)},
+    "factor of the stream": {"pre": NORM, "after": Scale(WIDTH, "residual")},
+    "constant factor of the stream": {"pre": NORM, "after": Scale(WIDTH, "residual", factor=0.7)},
+    "factor of a step": {"pre": NORM, "post": Scale(WIDTH, "step")},
+    "factor of a step behind the sum": {"pre": NORM, "after": Scale(WIDTH, "step", lone=True)},
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_norms_stand_where_they_are_put(shape: str) -> None:
     assert failures(verify(decoder(VARIANTS["attention"], VARIANTS["plain mlp"], **SHAPES[shape]))) == []  # type: ignore[arg-type]
+
+
+def scaled(x: Any, **norms: Layer) -> tuple[Any, Any]:
+    """What a sub-layer of these norms makes of the stream ``x``, and what its layer gives; a factor is 3."""
+    architecture = decoder(VARIANTS["plain mlp"], count=1, **norms)
+    model = llmcalc.twin(architecture)
+    model.tensors |= {name: np.full_like(array, 3) for name, array in model.tensors.items() if name.endswith("norm.w")}
+    part = model.stacks[0].blocks[0][0]
+    step = Step(np.zeros(x.shape[:2], int))
+    runner = _Runner(model.tensors, step, None, "decoder")
+    return runner.sublayer(part, x, 0, 0), runner.layer(part.branches[0].layer, x)
+
+
+@pytest.mark.parametrize(
+    ("norms", "wanted"),
+    [
+        ({"post": Scale(WIDTH)}, lambda x, y: x + 3 * y),
+        ({"after": Scale(WIDTH)}, lambda x, y: 3 * (x + y)),
+        ({"after": Scale(WIDTH, factor=0.7)}, lambda x, y: 0.7 * (x + y)),
+        ({"post": Scale(WIDTH, lone=True, function="tanh")}, lambda x, y: x + np.tanh(3) * y),
+        ({"after": Scale(WIDTH, "residual")}, lambda x, y: 3 * x + y),
+        ({"after": Scale(WIDTH, "residual", factor=0.7)}, lambda x, y: 0.7 * x + y),
+        ({"post": Scale(WIDTH, "step")}, lambda x, y: x + 3 * (y - x)),
+        ({"after": Scale(WIDTH, "step")}, lambda x, y: x + 3 * (y - x)),
+    ],
+)
+def test_a_factor_scales_what_it_is_a_factor_of(norms: dict[str, Layer], wanted: Callable[[Any, Any], Any]) -> None:
+    x = np.random.default_rng(0).standard_normal((1, 5, WIDTH))
+    found, y = scaled(x, **norms)
+    assert np.allclose(found, wanted(x, y), rtol=0, atol=1e-12)
 
 
 def test_axial_positions_are_read_off_a_grid() -> None:
