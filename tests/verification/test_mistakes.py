@@ -172,7 +172,7 @@ def _twice(right: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _one_more_expert(right: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda layer, w, x: right(replace(layer, top_k=layer.top_k + 1), w, x)
+    return lambda layer, w, x, step=None: right(replace(layer, top_k=layer.top_k + 1), w, x, step)
 
 
 def _without(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
