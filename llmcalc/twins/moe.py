@@ -142,9 +142,10 @@ def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
     """Experts chosen one by one, each with its softmax among those near it that are left [liu2023]."""
     left, chosen, portions = logits, [], []
     for _ in range(layer.top_k):
-        best = np.max(np.asarray(left), axis=-1, keepdims=True)
-        far = (best - left) / np.maximum(np.abs(np.asarray(logits)), best) > 2 * layer.mixer_tolerance
-        first = np.argmax(np.asarray(left), axis=-1)
+        plain = np.asarray(left)  # who is chosen, and who is near, has no gradient
+        best = np.max(plain, axis=-1, keepdims=True)
+        far = (best - plain) / np.maximum(np.abs(np.asarray(logits)), best) > 2 * layer.mixer_tolerance
+        first = np.argmax(plain, axis=-1)
         one = np.arange(layer.n_experts) == first[..., None]
         portions.append(np.sum(softmax(np.where(far, -np.inf, left)) * one, axis=-1))
         chosen.append(first)
