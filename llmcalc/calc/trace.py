@@ -63,7 +63,7 @@ class Trace:
         out = ""
         for branch in sublayer.branches:
             inner = self.layer(branch.pre, given) if branch.pre else given
-            out = self.layer(branch.layer, inner)
+            out = self.layer(branch.layer, inner, given if branch.pre else stream)
             out = self.layer(branch.post, out) if branch.post else out
             self.end(out, stream=True)
         if sublayer.post:
@@ -91,17 +91,17 @@ class Trace:
 
     # ------------------------------------------------------------------ layers
 
-    def layer(self, layer: Layer, given: str) -> str:
-        """Walk one layer whose input ``x`` is the tensor ``given``; the name of its output."""
+    def layer(self, layer: Layer, given: str, unnormed: str = "") -> str:
+        """Walk one layer whose input ``x`` is the tensor ``given``, a norm of ``unnormed``; the name of its output."""
         self.fresh += 1
-        return self.declaration(declare(layer), given, f"{layer.kind()}#{self.fresh}")
+        return self.declaration(declare(layer), given, f"{layer.kind()}#{self.fresh}", unnormed or given)
 
-    def declaration(self, declaration: Declaration, given: str, place: str) -> str:
+    def declaration(self, declaration: Declaration, given: str, place: str, unnormed: str) -> str:
         """Walk a declaration and its parts."""
         for name, part in declaration.parts:
-            self.declaration(part, given, f"{place}.{name}")
+            self.declaration(part, given, f"{place}.{name}", unnormed)
         weights = {tensor.name: tensor for tensor in declaration.tensors}
-        scope = Scope(self, declaration, place, weights, {"x": given})
+        scope = Scope(self, declaration, place, weights, {"x": given, "unnormed": unnormed})
         for line in declaration.lines:
             equation = read(line)
             if self.takes_part(equation):

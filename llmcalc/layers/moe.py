@@ -107,6 +107,7 @@ class Moe(Layer):
 
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
+        "unnormed": "the stream in front of the norm",
         "router_before": "the hidden values of the router in the layer before",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -168,7 +169,7 @@ class Moe(Layer):
             self._router_network(declaration)
         if self.router_scaled:
             declaration.weights("input_scale[d]", "expert_scale[x]")
-            declaration.equations("rx[b q d] = rmsnorm(x, input_scale)")
+            declaration.equations("rx[b q d] = rmsnorm(unnormed[b q d], input_scale)")
         source, width = ("rh", "F") if self.d_router else ("rx" if self.router_scaled else "x", "d")
         declaration.weights(f"router[{width} | {scored}]")
         declaration.equations(f"r[b q {scored}] = {source}[b q {width}] router[{width} {scored}]")

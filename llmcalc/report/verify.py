@@ -82,11 +82,15 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
     else:
         counts = f"{len(done.checks) - len(found.wrong)} of {len(done.checks)} checks hold"
         facts = [Fact("verdict", f"{_sign(done.ok)} {counts}")]
-        run = [check_row(check) for check in done.checks if not check.source]
+        executed = [check_row(check) for check in done.checks if not check.source]
         figures = [check_row(check) for check in done.checks if check.source]
-        tables = [Table("a small model of the same structure, executed", CHECKS, run)]
+        tables = [Table("a small model of the same structure, executed", CHECKS, executed)]
         tables += [Table("the model itself, as published", CHECKS, figures)] if figures else []
         notes = [f"executed: {line}" for line in structure(done.small)]
+        run = [stack.name for stack in done.small.stacks]
+        notes += [
+            f"not run: {stack.name}, whose input is no text" for stack in architecture.stacks if stack.name not in run
+        ]
     return Document(
         title(architecture),
         lambda: envelope("verify", model_inputs(architecture), found.to_dict()),
