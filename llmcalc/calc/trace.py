@@ -63,7 +63,7 @@ class Trace:
         out = ""
         for branch in sublayer.branches:
             inner = self.layer(branch.pre, given) if branch.pre else given
-            out = self.layer(branch.layer, inner, given if branch.pre else stream)
+            out = self.layer(branch.layer, inner, given)
             out = self.layer(branch.post, out) if branch.post else out
             self.end(out, stream=True)
         if sublayer.post:

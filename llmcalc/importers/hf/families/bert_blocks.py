@@ -31,6 +31,8 @@ from .bert import (
 from .bert_kin import generator
 from .gpt import BIASED
 
+BLOCK_EPS = 1e-12  # of the norms in SqueezeBERT's blocks, whatever layer_norm_eps says
+
 
 def xmod(config: Config) -> Architecture:
     """X-MOD [pfeiffer2022]: an adapter for each language behind the feed-forward layer; one of them runs."""
@@ -141,4 +143,9 @@ def squeezebert(config: Config) -> Architecture:
     attention = GroupedAttention(width, config.size("num_attention_heads"), *(config.size(key) for key in keys))
     groups = (config.size("intermediate_groups"), config.size("output_groups"))
     mlp = GroupedMlp(width, config.size("intermediate_size"), config.activation(), *groups)
-    return with_head(config, encoder(config, attention=attention, mlp=mlp), pooled=True)
+    stack = encoder(config, attention=attention, mlp=mlp)
+    (run,) = stack.runs
+    norm = replace(layernorm(config, width), eps=BLOCK_EPS)
+    parts = tuple(replace(part, after=norm) for part in run.block.sublayers)
+    stack = replace(stack, runs=(replace(run, block=replace(run.block, sublayers=parts)),))
+    return with_head(config, stack, pooled=True)

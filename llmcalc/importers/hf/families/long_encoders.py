@@ -98,7 +98,7 @@ def big_bird(config: Config) -> Architecture:
         raise DescriptionError(
             f"attention_type is {shown(kind)}; it is block_sparse or original_full", where=config.where
         )
-    config.ignore("rescale_embeddings block_size num_random_blocks")
+    config.ignore("block_size num_random_blocks")
     attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
     mlp = bert_mlp(config)
     if kind == "block_sparse" and not (is_decoder(config) and config.head() == "causal"):
@@ -107,6 +107,10 @@ def big_bird(config: Config) -> Architecture:
         attention = SparseAttention(width, heads, length, n_random, biased)
         mlp = replace(mlp, padded_to=length, padded_above=attention.limit)
     stack = encoder(config, attention=attention, mlp=mlp)
+    if config.flag("rescale_embeddings"):
+        token = stack.inputs[0]
+        scaled = replace(token.layer, scale=stack.d_model**0.5)  # type: ignore[type-var]
+        stack = replace(stack, inputs=(Named(token.name, scaled), *stack.inputs[1:]))
     if config.flag("add_cross_attention") and not biased:  # its cross-attention follows use_bias too
         raise DescriptionError("add_cross_attention without use_bias is not understood", where=config.where)
     return with_head(config, stack, pooled=True)
