@@ -102,11 +102,11 @@ def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
 
 
 def bars_of(title: str, table: Table) -> Bars | None:
-    """A table as bars: its first column as labels, its first column of counts, FLOPs or bytes as lengths.
+    """A table as bars: its first column as labels, its last one of counts, FLOPs or bytes (the sum) as lengths.
 
     None if it has no such column, or nothing in it.
     """
-    values = next((at for at, column in enumerate(table.columns) if column.kind in KINDS), None)
+    values = max((at for at, column in enumerate(table.columns) if column.kind in KINDS), default=None)
     shares = next((at for at, column in enumerate(table.columns) if column.kind == "share"), None)
     if values is None or not any(row[values] for row in table.rows):
         return None

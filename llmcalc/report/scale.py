@@ -99,7 +99,7 @@ def _pictures(plan: Plan) -> list[Picture]:
     from .pictures import Axis, Mark, Scatter
 
     marks = tuple(Mark(point.law.name, point.parameters, point.tokens) for point in plan.points)
-    axes = Axis("parameters", "count", True), Axis("tokens", "tokens", True)
+    axes = Axis("parameters", "count", True), Axis("tokens", "count", True)
     return [Scatter("Parameters and tokens by scaling law", *axes, (("laws", marks),))]
 
 

@@ -21,6 +21,7 @@ from llmcalc.core.tree import Node, total
 from llmcalc.report import format_names, render
 from llmcalc.report.document import Column, Document, Fact, Table
 from llmcalc.report.envelope import envelope
+from llmcalc.report.pictures import bars_of
 
 BIG = 10**19 + 7
 TREE = total("all", [Node("left", 3, formula="a·b", substituted="1·3"), Node("right", BIG - 3)])
@@ -220,3 +221,11 @@ def test_svg_draws_the_main_table_or_says_that_it_cannot() -> None:
     assert "left|one" in render(DOCUMENT, "svg")
     with pytest.raises(InputError, match="no picture"):
         render(replace(DOCUMENT, tables=()), "svg")
+
+
+def test_a_picture_shows_the_sum_where_a_table_has_its_parts_too() -> None:
+    columns = (Column("part", "name"), Column("forward", "count"), Column("total", "count"), Column("share", "share"))
+    drawn = bars_of("steps", Table("", columns, [("one", 3, 11, 0.25), ("other", 5, 33, 0.75)]))
+    assert drawn
+    assert [bar.parts for bar in drawn.bars] == [(("total", 11.0),), (("total", 33.0),)]
+    assert [bar.remark for bar in drawn.bars] == ["25.0 %", "75.0 %"]
