@@ -8,7 +8,7 @@ from typing import Any
 
 from .calc.experts import experts as mixtures
 from .calc.flops import flops
-from .calc.params import Params, params
+from .calc.params import params
 from .calc.scaling import COUNTS, EXPERT_FORMS, Law, Setting, positive, read_law
 from .calc.scaling_answers import Plan, Query
 from .calc.scaling_forms import TRAIN
@@ -118,14 +118,9 @@ def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
         "total": float(counted.active),
         "active": float(counted.active),
         "stored": float(counted.total),
-        "non-embedding": float(outside_tables(counted)),
+        "non-embedding": float(counted.active_non_embedding),
         "flops-per-token": non_embedding_flops(model, seq) / TRAIN,
     }
-
-
-def outside_tables(counted: Params) -> int:
-    """Active parameters outside of look-up tables."""
-    return counted.active - (counted.total - counted.non_embedding)
 
 
 def non_embedding_flops(model: Architecture, seq: int) -> float:

@@ -52,6 +52,11 @@ class Params(Shown):
         return self.total - tables
 
     @cached_property
+    def active_non_embedding(self) -> int:
+        """Active parameters outside of look-up tables: the N of 6·N·D."""
+        return self.active - (self.total - self.non_embedding)
+
+    @cached_property
     def buffers(self) -> int:
         """Elements that a checkpoint stores but that are no parameters."""
         return sum(row.size * row.copies for row in self.rows if row.tensor.buffer)

@@ -52,9 +52,8 @@ def _bound(result: Flops) -> list[str]:
 
 def rule_of_thumb(result: Flops, counted: Params) -> int:
     """2·N·D, or 6·N·D in training: N active parameters without look-up tables, D tokens."""
-    n_parameters = counted.active - (counted.total - counted.non_embedding)
     factor = TRAIN_RULE if result.workload.mode == "train" else FORWARD_RULE
-    return factor * n_parameters * result.tokens
+    return factor * counted.active_non_embedding * result.tokens
 
 
 def published(result: Flops) -> dict[str, int]:

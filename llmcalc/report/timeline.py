@@ -75,7 +75,7 @@ def _whole(fact: TrainingFact) -> int:
 
 def _rule(count: Params, tokens: int) -> int:
     """6·N·D with N active parameters, look-up tables left out [kaplan2020, Section 2.1]."""
-    return TRAIN_RULE * (count.active - (count.total - count.non_embedding)) * tokens
+    return TRAIN_RULE * count.active_non_embedding * tokens
 
 
 def _group(model: Architecture) -> str:
