@@ -30,6 +30,25 @@ SIMUMAX = {
 }
 # from the parameters of each module that the source prints; 16 heads of 128
 MIXTRAL = ("n_layers=4", "d_model=2048", "n_heads=16", "n_kv_heads=8", "d_ff=5440", "vocab=32000")
+# tools/get_training_info/get_training_info.py and its README in pull request 482
+MEGATRON_GPT = {
+    "name": "megatron-gpt",
+    "base": "gpt3",
+    "default": "7b",
+    "sizes": {"7b": {"n_layers": 32, "d_model": 4096, "n_heads": 32}},
+    "variables": {"d_ff": 10880},
+    "architecture": {
+        "stacks": {
+            "decoder": {
+                "blocks": {
+                    "block": {"mlp": {"mlp": {"gated": True, "d_ff": "$d_ff", "activation": "silu", "bias": True}}}
+                }
+            }
+        }
+    },
+}
+GPT2_VOCABULARY = 50257
+MEGATRON_MULTIPLE = 128  # --make-vocab-size-divisible-by
 NODE = 8  # GPUs
 DIVISIBLE_LAYERS = 128
 
@@ -52,6 +71,11 @@ def read(name: str) -> Iterator[dict[str, str]]:
     """The rows of a data file."""
     lines = (FOLDER / "data" / name).read_text("utf-8").splitlines()
     yield from csv.DictReader(lines[1:])
+
+
+def padded(rows: int, multiple: int) -> int:
+    """The smallest multiple that holds all rows."""
+    return -(-rows // multiple) * multiple
 
 
 def source(name: str) -> str:
@@ -93,23 +117,26 @@ def simumax() -> Iterator[Row]:
 
 
 def megatron() -> Iterator[Row]:
-    """Sequences of 4096 tokens and a distributed optimizer are assumed: the source states neither."""
-    model = llmcalc.load("llama2-7b")
-    for row in read("megatron_llama2.csv"):
-        mesh = Mesh(
-            data=int(row["dp"]), pipeline=int(row["pp"]), tensor=int(row["tp"]), sequence=row["tp"] != "1", zero=1
-        )
+    """The source names FlashAttention, SwiGLU, bf16 and a distributed optimizer, and supports neither sequence
+    parallelism nor recomputation. Its example has 32 layers, sequences of 2,048 tokens with learned positions, and
+    GPT-2's vocabulary, padded to a multiple of 128 tp; its script has an FFN of 10,880 and biases. Dropout is on, as by
+    default.
+    """
+    for row in read("megatron_pr482.csv"):
+        tensor = int(row["tp"])
+        mesh = Mesh(data=int(row["dp"]), pipeline=int(row["pp"]), tensor=tensor, zero=1)
         memory = llmcalc.memory(
-            model,
+            llmcalc.load(MEGATRON_GPT, overrides=(f"vocab={padded(GPT2_VOCABULARY, MEGATRON_MULTIPLE * tensor)}",)),
             mode="training",
             batch=int(row["micro_batch"]),
-            seq=4096,
+            seq=2048,
+            dropout=True,
             gradients="fp32",
             gradient_buffer=True,
             mesh=mesh,
         )
         case = f"micro-batch {row['micro_batch']}, dp {row['dp']} pp {row['pp']} tp {row['tp']}"
-        yield Row(case, float(row["peak_gb"]), memory.peak / GB, "GB")
+        yield Row(case, float(row["peak_gib"]), memory.peak / GIB, "GiB")
 
 
 def mbridge() -> Iterator[Row]:
@@ -200,14 +227,13 @@ SECTIONS = {
         "shape of a weight, as the source's notes say, together the weights of one layer in bf16 (6 GiB over tp "
         "ranks). That and communication buffers are not modelled.",
     ),
-    "Megatron-LM, Llama-2-7B": (
-        "megatron_llama2.csv",
+    "Megatron-LM, a GPT of Llama-2-7B's size": (
+        "megatron_pr482.csv",
         megatron,
-        "Two of the settings that decide these figures (sequence length, distributed optimizer) are assumptions, so "
-        "the rows say little. With 2,048 tokens and no sequence parallelism the first two, which are those of the pull "
-        "request's author, are predicted within 2 %; this was found afterwards and is no test. The third is from a "
-        "reviewer's comment, whose report speaks of 431 million parameters; more replicas than in the first run can "
-        "only save memory. They are kept because they are published.",
+        "The table does not repeat the settings of the example, but they are its own: with them the formula in the "
+        "tool's script gives the estimates that the table prints (69.0, 55.5, 49.5 and 28.6 for 68.8, 55.5, 49.5 and "
+        "28.6), and with 4,096 tokens, or Llama's vocabulary or FFN, it does not. A reviewer quotes the first row "
+        "with pp 2 and two nodes, which is a slip: more ranks than in the third row can only save memory.",
     ),
     "Megatron-Core, Mixtral with few and narrow layers": (
         "mbridge_mixtral.csv",
