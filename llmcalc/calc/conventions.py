@@ -20,7 +20,9 @@ MAC = 2
 
 
 class Sizes(NamedTuple):
-    """What the formulas speak of: layers l, width h, attention width, vocabulary V, parameters, those not in tables."""
+    """What the formulas speak of: layers l, width h, attention width, vocabulary V, active parameters, and those
+    of them that stand in no table.
+    """
 
     layers: int
     width: int
@@ -48,7 +50,7 @@ def sizes(architecture: Architecture) -> Sizes:
         )
     counted = params(architecture)
     width = attention.n_heads * attention.d_head
-    return Sizes(stack.n_layers, stack.d_model, width, head.vocab, counted.active, counted.non_embedding)
+    return Sizes(stack.n_layers, stack.d_model, width, head.vocab, counted.active, counted.active_non_embedding)
 
 
 def kaplan_6nd(of: Sizes, seq: int) -> float:

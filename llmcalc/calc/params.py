@@ -53,7 +53,7 @@ class Params(Shown):
 
     @cached_property
     def active_non_embedding(self) -> int:
-        """Active parameters outside of look-up tables: the N of 6·N·D."""
+        """Active parameters outside of look-up tables: the N of 6·N·D in kaplan2020, Section 2.1."""
         return self.active - (self.total - self.non_embedding)
 
     @cached_property

@@ -99,11 +99,11 @@ def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:
         again = result.recomputed(recompute)
         facts.append(Fact("recomputed", again, UNIT, f"matmul, {recompute}; not in the total"))
     rule = rule_of_thumb(result, counted)
-    against = f"total is ×{result.total / rule:.4g} of it" if rule else ""
+    against = f"; total is ×{result.total / rule:.4g} of it" if rule else ""
     facts += [
         Fact("per sequence", _share(result.total, result.workload.batch), UNIT),
         Fact("per token", _share(result.total, result.tokens), UNIT),
-        Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"rule of thumb; {against}"),
+        Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"N without embeddings{against}"),
     ]
     return facts
 

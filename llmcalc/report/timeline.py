@@ -74,8 +74,8 @@ def _whole(fact: TrainingFact) -> int:
 
 
 def _rule(count: Params, tokens: int) -> int:
-    """6·N·D with N active parameters, look-up tables left out [kaplan2020, Section 2.1]."""
-    return TRAIN_RULE * count.active_non_embedding * tokens
+    """6·N·D with N active parameters, embeddings included, as papers mostly print it [brown2020, Table D.1]."""
+    return TRAIN_RULE * count.active * tokens
 
 
 def _group(model: Architecture) -> str:
@@ -114,7 +114,7 @@ def timeline_document(found: Sequence[Point], everything: bool) -> Document:
         facts=tuple(_facts(ordered)),
         tables=(_table(ordered),),
         notes=(
-            "training FLOPs are the published ones, or 6·N·D: N active parameters without look-up tables, D tokens",
+            "training FLOPs are the published ones, or 6·N·D: N active parameters with embeddings, D tokens",
             "growth: least squares through the largest model of each year in this list; no law, and no forecast",
         ),
         pictures=lambda: _pictures(ordered),

@@ -43,7 +43,7 @@ def train_document(run: Training, stated: bool = True) -> Document:
 def _facts(run: Training) -> list[Fact]:
     facts = [
         Fact("compute", run.compute, "FLOPs", f"matmul, exact; {about(run.pf_days, '')} PF-days"),
-        Fact("6·N·D", run.six_nd, "FLOPs", f"compute is ×{run.compute / run.six_nd:.4g} of it"),
+        Fact("6·N·D", run.six_nd, "FLOPs", f"N with embeddings; compute is ×{run.compute / run.six_nd:.4g} of it"),
         Fact("sequences", run.sequences),
     ]
     if run.steps is not None and run.batch_tokens is not None:

@@ -46,6 +46,9 @@ def test_published_conventions_stand_beside_a_training_step(capsys: Capture) -> 
     model = llmcalc.params(llmcalc.load("gpt3"))
     assert found["kaplan-6nd"] == 6 * model.non_embedding * 2048
     assert found["palm"] == 6 * model.total * 2048 + 12 * 96 * 12288 * 2048 * 2048
+    mixtral = llmcalc.params(llmcalc.load("mixtral-8x7b"))
+    found = answer(capsys, "flops mixtral-8x7b --mode train")["published_conventions"]
+    assert found["kaplan-6nd"] == 6 * (mixtral.active - mixtral.embedding) * 2048
     assert answer(capsys, "flops gpt3")["published_conventions"] == {}
     assert answer(capsys, "flops mamba2-130m --mode train")["published_conventions"] == {}
 
