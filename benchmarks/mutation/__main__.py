@@ -6,6 +6,13 @@ takes a sample of the mutants (each module has its share), runs the tests agains
 each package the share that was killed with its 95 % interval, and every mutant that survived. Run it in an environment
 with the test group. ``--commands`` also asks the tests of the commands, and ``--oracle``, where torch and transformers
 are installed, the oracle suite. What runs a program of its own, as the tests of the documentation do, sees no mutant.
+
+    python benchmarks/mutation --measure reach.json
+    python benchmarks/mutation --sample 400 --reach reach.json
+
+measures once which tests run which line (with coverage.py), and then asks of each mutant at most a minute of those that
+run its line: far quicker, and what it counts as killed is killed. Only a mutant whose line also runs at import, or
+while tests are collected, meets the fast tests too.
 """
 
 from __future__ import annotations
@@ -16,16 +23,18 @@ import math
 import random
 import sys
 from collections.abc import Iterator
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 from mutants import Mutant, mutants
+from reach import Reach, measure
 from run import ALL_PASSED, SURVIVED, TIMED_OUT, outcome, preload
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("core", "layers", "calc")
 LIMIT_S = 300.0
+NOTHING_SELECTED = 5  # pytest's exit code
 Z95 = 1.96
 FAST = ["tests/core", "tests/calc", "tests/schema", "tests/fuzz", "tests/report"]
 WIDE = [
@@ -36,30 +45,45 @@ WIDE = [
 COMMANDS = ["tests/cli"]  # slow, and mostly about words
 
 
-def stages(mutant: Mutant, commands: bool, oracle: bool) -> Iterator[list[str]]:
-    """Sets of tests, each asked only if those before it let the mutant pass."""
-    package, contract = mutant.path.parent.name, "tests/layers/test_contract.py"
-    own = [contract, "-k", f"[{mutant.path.stem}]"] if package == "layers" else [f"tests/{package}"]
-    yield own
-    yield [tests for tests in FAST if tests not in own]
-    if package != "layers":
-        yield [contract, "-k", "[moe]"]
-    yield WIDE
-    if commands:
-        yield COMMANDS
-    if oracle:
-        yield ["tests/oracle"]
+class Judge(NamedTuple):
+    """Asks tests about mutants."""
 
+    reach: Reach | None
+    commands: bool
+    oracle: bool
 
-def judged(mutant: Mutant, commands: bool, oracle: bool) -> tuple[Mutant, str]:
-    """The mutant with ``survived``, or with how it was found out."""
-    for number, tests in enumerate(stages(mutant, commands, oracle), 1):
-        code = outcome(mutant, tests, ROOT, LIMIT_S)
-        if code == TIMED_OUT:
-            return mutant, "timed out"
-        if code not in (ALL_PASSED, 5):  # 5: nothing was selected
-            return mutant, f"killed in stage {number}"
-    return mutant, SURVIVED
+    def stages(self, mutant: Mutant) -> Iterator[list[str]]:
+        """Sets of tests, each asked only if those before it let the mutant pass."""
+        if self.reach is not None:
+            tests, outside = self.reach.tests(mutant, ROOT)
+            yield tests
+            if outside:
+                yield FAST
+        else:
+            yield from self._packages(mutant)
+        if self.commands:
+            yield COMMANDS
+        if self.oracle:
+            yield ["tests/oracle"]
+
+    def _packages(self, mutant: Mutant) -> Iterator[list[str]]:
+        package, contract = mutant.path.parent.name, "tests/layers/test_contract.py"
+        own = [contract, "-k", f"[{mutant.path.stem}]"] if package == "layers" else [f"tests/{package}"]
+        yield own
+        yield [tests for tests in FAST if tests not in own]
+        if package != "layers":
+            yield [contract, "-k", "[moe]"]
+        yield WIDE
+
+    def __call__(self, mutant: Mutant) -> tuple[Mutant, str]:
+        """The mutant with ``survived``, or with how it was found out."""
+        for number, tests in enumerate(self.stages(mutant), 1):
+            code = outcome(mutant, tests, ROOT, LIMIT_S) if tests else NOTHING_SELECTED
+            if code == TIMED_OUT:
+                return mutant, "timed out"
+            if code not in (ALL_PASSED, NOTHING_SELECTED):
+                return mutant, f"killed in stage {number}"
+        return mutant, SURVIVED
 
 
 def sampled(files: list[Path], size: int, seed: int) -> list[Mutant]:
@@ -102,21 +126,25 @@ def main() -> int:
     parser.add_argument("--oracle", action="store_true", help="ask the oracle suite about survivors too (slow)")
     parser.add_argument("--again", type=Path, help="ask the tests again about the mutants of this log that survived")
     parser.add_argument("--log", type=Path, help="append each result to this file as a line of JSON")
+    parser.add_argument("--measure", type=Path, help="write to this file which tests run which line, and stop")
+    parser.add_argument("--reach", type=Path, help="such a file: ask only tests that run a mutant's line")
     options = parser.parse_args()
+    folders = [ROOT / "llmcalc" / name for name in PACKAGES]
+    if options.measure:
+        return measure(options.measure, [*FAST, "tests/layers", *WIDE], folders, ROOT)
     preload()
-    files = [path for name in PACKAGES for path in sorted((ROOT / "llmcalc" / name).glob("*.py"))]
+    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
     chosen = sampled([path for path in files if options.only in str(path)], options.sample, options.seed)
     results: list[tuple[Mutant, str]] = []
     if options.again:
         results, chosen = logged(options.again)
-    for tests in (FAST, WIDE):
+    for tests in () if options.reach else (FAST, WIDE):
         if outcome(None, tests, ROOT, LIMIT_S) != ALL_PASSED:
             print(f"the tests fail without any mutant: {' '.join(tests)}", file=sys.stderr)
             return 2
+    judge = Judge(Reach.read(options.reach) if options.reach else None, options.commands, options.oracle)
     with get_context("fork").Pool(options.jobs) as pool:
-        for mutant, verdict in pool.imap_unordered(
-            partial(judged, commands=options.commands, oracle=options.oracle), chosen
-        ):
+        for mutant, verdict in pool.imap_unordered(judge, chosen):
             results.append((mutant, verdict))
             print(f"\r{len(results)}/{len(chosen)}", end="", file=sys.stderr, flush=True)
             if options.log:

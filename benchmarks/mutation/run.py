@@ -15,6 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from mutants import Mutant, mutated
+from reach import Chosen
 
 SURVIVED, ALL_PASSED, TIMED_OUT = "survived", 0, 124
 POLL_S = 0.05
@@ -91,6 +92,9 @@ def _inside(mutant: Mutant | None, tests: Sequence[str], root: Path) -> int:
     if mutant is not None:
         sys.meta_path.insert(0, _Finder(module_name(mutant.path, root), mutant))
     try:
-        return int(pytest.main([*OPTIONS, *tests]))
+        if "::" not in tests[0]:
+            return int(pytest.main([*OPTIONS, *tests]))
+        files = sorted({test.partition("::")[0] for test in tests})
+        return int(pytest.main([*OPTIONS, *files], plugins=[Chosen(tests)]))
     except BaseException:  # a mutant may break whatever pytest imports
         return 1
