@@ -15,7 +15,21 @@ HEADS_TO_SHARE = 16  # with fewer query heads, sharing keys and values saves lit
 USUAL_KV_HEADS = 8
 LARGE_SHARE = 0.2  # of all parameters
 ATTENTION = ("attention", "mla")
-ORDERED = ("conv", "mamba", "hyena", "rwkv", "delta", "rg_lru", "kda", "lstm", "lightning", "local", "hashed", "span")
+ORDERED = (
+    "conv",
+    "mamba",
+    "hyena",
+    "rwkv",
+    "delta",
+    "rg_lru",
+    "kda",
+    "lstm",
+    "lightning",
+    "local",
+    "hashed",
+    "span",
+    "sinusoids",
+)
 
 
 def cf001(case: Case) -> Iterator[Finding]:

@@ -1,12 +1,13 @@
 """Variables of a preset: ``$d_model``, ``$4 * d_model`` and ``$n_layers - first_dense`` become values.
 
 A text that begins with ``$`` is an expression over the preset's variables (core/expression.py); a lone name may hold
-any value, a calculation gives an integer. A variable may itself be such a text (``d_ff: $4 * d_model``): it then
-follows the others until a size or ``--set`` gives it a value of its own.
+any value, a calculation gives an integer, or the square root of one. A variable may itself be such a text
+(``d_ff: $4 * d_model``): it then follows the others until a size or ``--set`` gives it a value of its own.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,7 +29,19 @@ def ceil(value: int, divisor: int) -> int:
     return -(-value // divisor)
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {"ceil": ceil, "min": min, "max": max, "round_up": round_up}
+def rsqrt(value: int) -> float:
+    """1 over the square root."""
+    return 1 / math.sqrt(value)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "ceil": ceil,
+    "min": min,
+    "max": max,
+    "round_up": round_up,
+    "sqrt": math.sqrt,
+    "rsqrt": rsqrt,
+}
 
 
 def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[InputError, Path], InputError]) -> Any:
@@ -112,5 +125,5 @@ def expression(text: str, variables: Mapping[str, Any]) -> Any:
                 f"{wrong[0]} is {shown(variables[wrong[0]])}, which cannot be calculated with"
             ) from None
         raise error
-    except (TypeError, ZeroDivisionError, OverflowError) as error:
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         raise DescriptionError(f"{shown(text)} cannot be evaluated: {error}") from None

@@ -124,6 +124,10 @@ def test_costs_are_told_exactly() -> None:
     assert "9,216 parameters" in found.message
 
 
-@pytest.mark.parametrize("name", ["llama3-8b", "deepseek-v3", "jamba", "nemotron-h", "qwen3"])
+def test_sinusoids_tell_positions() -> None:
+    assert lint(llmcalc.load("transformer"), select=["CF007"]) == []
+
+
+@pytest.mark.parametrize("name", ["llama3-8b", "deepseek-v3", "jamba", "nemotron-h", "qwen3", "t5"])
 def test_models_of_today_have_no_faults_of_shape(name: str) -> None:
     assert lint(llmcalc.load(name), select=["HW", "CF007", "CF008", "CF009", "CF010"]) == []

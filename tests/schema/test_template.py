@@ -35,6 +35,8 @@ def test_a_lone_name_holds_any_value_and_a_calculation_an_integer() -> None:
         ("min(d_model, 7)", 7),
         ("max(d_model, 7)", 12_289),
         ("2 * (n_layers - 1)", 192),
+        ("sqrt(2 * (n_layers - 1) + 4)", 14.0),
+        ("rsqrt(n_layers - 72)", 0.2),
     ],
 )
 def test_functions(text: str, value: int) -> None:
@@ -50,6 +52,8 @@ def test_functions(text: str, value: int) -> None:
         ("d_model / 2", "remainder"),
         ("round_up(d_model, 0)", "cannot be evaluated"),
         ("ceil(d_model)", "cannot be evaluated"),
+        ("sqrt(7 - d_model)", "cannot be evaluated"),
+        ("rsqrt(7 - 7)", "cannot be evaluated"),
         ("open(d_model)", "function"),
         ("d_model.__class__", "no expression"),
         ("", "ends"),

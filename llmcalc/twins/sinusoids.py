@@ -1,0 +1,19 @@
+"""Positions as waves: a sine and a cosine of each position are added, and nothing is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .embedding import sinusoids
+from .step import State, Step
+from .weights import Array, Weight, Weights
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Nothing."""
+    return []
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``x + sinusoids`` [b q d] at this step's positions."""
+    return x + sinusoids(int(step.positions[-1]) + 1, layer.d_model)[step.positions]

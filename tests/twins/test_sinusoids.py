@@ -1,0 +1,41 @@
+"""Waves that are computed are those of a computed table, at every place."""
+
+import numpy as np
+import pytest
+
+import llmcalc
+from llmcalc.twins.model import Model
+
+POSITIONS = {
+    "waves": {"sinusoids": {}},
+    "table": {"embedding": {"rows": 29, "table": "position", "learned": False}},
+}
+
+
+def model(position):
+    return Model(
+        llmcalc.load(
+            {
+                "name": "waves",
+                "architecture": {
+                    "stacks": {
+                        "decoder": {
+                            "d_model": 14,
+                            "inputs": {"token": {"embedding": {"rows": 23}}, "position": POSITIONS[position]},
+                            "blocks": {"block": {"attention": {"mha": {"n_heads": 7}}}},
+                            "order": ["block * 2"],
+                            "outputs": {"head": {"head": {"vocab": 23}}},
+                        }
+                    }
+                },
+            }
+        )
+    )
+
+
+def test_waves_are_the_rows_of_a_computed_table():
+    waves, table = model("waves"), model("table")
+    weights = table.parameters
+    waves.load({name: weights[name] for name in waves.parameters})
+    ids = np.arange(22).reshape(2, 11)
+    assert waves.forward(ids) == pytest.approx(table.forward(ids), rel=1e-12)
