@@ -10,9 +10,9 @@ are installed, the oracle suite. What runs a program of its own, as the tests of
     python benchmarks/mutation --measure reach.json
     python benchmarks/mutation --sample 400 --reach reach.json
 
-measures once which tests run which line (with coverage.py), and then asks of each mutant at most a minute of those that
-run its line: far quicker, and what it counts as killed is killed. Only a mutant whose line also runs at import, or
-while tests are collected, meets the fast tests too.
+measures once which tests run which line (with coverage.py), and then asks of each mutant its layer kind's contract and
+at most a minute of the tests that run its line: far quicker, and what it counts as killed is killed. Only a mutant
+whose line also runs at import, or while tests are collected, meets the fast tests too.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ WIDE = [
     "tests/verification",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py")),
 ]
+CONTRACT = "tests/layers/test_contract.py"
 COMMANDS = ["tests/cli"]  # slow, and mostly about words
 
 
@@ -55,6 +56,8 @@ class Judge(NamedTuple):
     def stages(self, mutant: Mutant) -> Iterator[list[str]]:
         """Sets of tests, each asked only if those before it let the mutant pass."""
         if self.reach is not None:
+            if mutant.path.parent.name == "layers":
+                yield [CONTRACT, "-k", f"[{mutant.path.stem}]"]
             tests, outside = self.reach.tests(mutant, ROOT)
             yield tests
             if outside:
@@ -67,12 +70,12 @@ class Judge(NamedTuple):
             yield ["tests/oracle"]
 
     def _packages(self, mutant: Mutant) -> Iterator[list[str]]:
-        package, contract = mutant.path.parent.name, "tests/layers/test_contract.py"
-        own = [contract, "-k", f"[{mutant.path.stem}]"] if package == "layers" else [f"tests/{package}"]
+        package = mutant.path.parent.name
+        own = [CONTRACT, "-k", f"[{mutant.path.stem}]"] if package == "layers" else [f"tests/{package}"]
         yield own
         yield [tests for tests in FAST if tests not in own]
         if package != "layers":
-            yield [contract, "-k", "[moe]"]
+            yield [CONTRACT, "-k", "[moe]"]
         yield WIDE
 
     def __call__(self, mutant: Mutant) -> tuple[Mutant, str]:
@@ -131,7 +134,7 @@ def main() -> int:
     options = parser.parse_args()
     folders = [ROOT / "llmcalc" / name for name in PACKAGES]
     if options.measure:
-        return measure(options.measure, [*FAST, "tests/layers", *WIDE], folders, ROOT)
+        return measure(options.measure, [*FAST, *WIDE], folders, ROOT)
     preload()
     files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
     chosen = sampled([path for path in files if options.only in str(path)], options.sample, options.seed)
