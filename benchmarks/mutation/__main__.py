@@ -58,7 +58,7 @@ class Judge(NamedTuple):
         if self.reach is not None:
             if mutant.path.parent.name == "layers":
                 yield [CONTRACT, "-k", f"[{mutant.path.stem}]"]
-            yield self.reach.tests(mutant, ROOT) or FAST
+            yield from self.reach.stages(mutant, ROOT) or [FAST]
         else:
             yield from self._packages(mutant)
         if self.commands:

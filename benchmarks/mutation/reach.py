@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mutants import Mutant
 
 OUTSIDE = ""  # the context of what runs in no test
 BUDGET_S = 30.0
+FEW_FILES = 4  # each takes its time to be collected
 
 
 class Reach:
@@ -36,9 +38,9 @@ class Reach:
         }
         return cls(found["seconds"], lines)
 
-    def tests(self, mutant: Mutant, root: Path) -> list[str]:
+    def stages(self, mutant: Mutant, root: Path) -> list[list[str]]:
         """The tests that run a mutant's statement, in turn from each file, the quick ones first, as many as fit into
-        ``BUDGET_S``; none if it runs outside of tests alone.
+        ``BUDGET_S``: those of the files that have most of them, then the others. None if it runs outside of tests alone.
         """
         own = self.lines.get(str(mutant.path.relative_to(root)), {})
         found = {test for line in statement(mutant) for test in own.get(line, [])}
@@ -49,16 +51,23 @@ class Reach:
             if left < 0 and chosen:
                 break
             chosen.append(test)
-        return chosen
+        files = Counter(map(_file, chosen))
+        first = {file for file, _ in files.most_common(FEW_FILES)}
+        parted = [[test for test in chosen if (_file(test) in first) is own] for own in (True, False)]
+        return [tests for tests in parted if tests]
 
     def _in_turn(self, tests: Iterable[str]) -> list[str]:
         places: dict[str, int] = {}
         order = []
         for test in sorted(tests, key=lambda test: (self.seconds[test], test)):
-            file = test.partition("::")[0]
+            file = _file(test)
             places[file] = places.get(file, 0) + 1
             order.append((places[file], self.seconds[test], test))
         return [test for _, _, test in sorted(order)]
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def statement(mutant: Mutant) -> range:
