@@ -40,7 +40,8 @@ class Reach:
 
     def stages(self, mutant: Mutant, root: Path) -> list[list[str]]:
         """The tests that run a mutant's statement, in turn from each file, the quick ones first, as many as fit into
-        ``BUDGET_S``: those of the files that have most of them, then the others. None if it runs outside of tests alone.
+        ``BUDGET_S``: those of the files that have most of them, then the others; none if it runs outside of tests
+        alone.
         """
         own = self.lines.get(str(mutant.path.relative_to(root)), {})
         found = {test for line in statement(mutant) for test in own.get(line, [])}
