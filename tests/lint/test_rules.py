@@ -130,6 +130,11 @@ def test_what_differs_from_attention_in_its_softmax_alone_has_the_same_faults() 
     assert [found.place for found in lint(model_of, select=["CF005"])] == ["decoder.block.mixer.n_kv_heads"]
 
 
+def test_less_than_one_tile_has_one_better_size() -> None:
+    (found,) = lint(model({"d_head": 5, "positions": "none"}), select=["HW001"])
+    assert found.advice == "8"
+
+
 def test_sinusoids_tell_positions() -> None:
     assert lint(llmcalc.load("transformer"), select=["CF007"]) == []
 
