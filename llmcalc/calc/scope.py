@@ -68,8 +68,8 @@ class Scope:
                         self.save_operand(operand, equation)
             return
         function = FUNCTIONS[equation.function]
-        if fused:  # what goes in, if the derivative needs it
-            for operand in equation.operands if "inputs" in function.saves else ():
+        if fused:  # what goes in, if the derivative needs it, or its result, which is computed again
+            for operand in equation.operands if function.saves != "nothing" else ():
                 if operand.name not in self.inside:
                     self.save_operand(operand, equation)
             return

@@ -134,8 +134,8 @@ def _training(small: Architecture, model: Model, texts: _Texts) -> Iterator[Chec
 # Kinds whose models are made of other steps than their declarations, so that other tensors are kept between them.
 OTHER_STEPS = frozenset(
     (
-        *("altup", "cca", "compressed_attention", "hyper_connection"),
-        *("lightning_attention", "mlstm", "per_layer_gate", "per_layer_table", "sparse_attention"),
+        *("altup", "compressed_attention", "hyper_connection"),
+        *("per_layer_gate", "per_layer_table", "sparse_attention"),
     )
 )
 
