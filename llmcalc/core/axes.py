@@ -123,6 +123,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "qz": ("n_chunk_rows", "new tokens, padded to whole chunks where the implementation pads"),
     "t": ("n_kept", "tokens that the next step still needs"),
     "keep": ("n_kept", "tokens that the next step still needs"),
+    "sw": ("n_summed", "tokens that a summary looks at"),
     "R": ("dt_rank", "rank of the time-step projection"),
     "H": ("n_ssm_heads", "heads of a state-space layer"),
     "P": ("d_ssm_head", "width of a state-space head"),

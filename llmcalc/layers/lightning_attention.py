@@ -57,8 +57,8 @@ class LightningAttention(Layer):
 # The first block meets an empty state, which is a constant; the state after the last one is not used in training.
 _SCAN = [
     "of[b qf h v] = q[b qf h e] S[b h e v] | prefill scan constant",
-    "qd[b q h e] = mul(q, decay) | prefill scan",
-    "kd[b q h e] = mul(k, decay) | prefill scan",
+    "qd[b qn h e] = mul(q, decay) | prefill scan",
+    "kd[b qm h e] = mul(k, decay) | prefill scan",
     "S[b zs h e v] = kd[b qm h e] v[b qm h v] | prefill scan",
     "more[b zb h e v] = keep(S) | prefill scan",
     "on[b qn h v] = qd[b qn h e] S[b zs h e v] | prefill scan",
@@ -67,7 +67,7 @@ _SCAN = [
     "oi[b h zz v] = s[b h zz] v[b zz h v] | prefill scan",
     "o[b q h v] = add(oi, of) | prefill scan",
     "o[b q h v] = add(o, on) | prefill scan",
-    "S[b h e v] = kd[b ql h e] v[b ql h v] | prefill scan nograd",
+    "S[b h e v] = k[b ql h e] v[b ql h v] | prefill scan nograd",
     "S[b q h e v] = k[b q h e] v[b q h v] | decode",
     "S[b q h e v] = mul(S, decay) | decode",
     "o[b q h v] = q[b q h e] S[b q h e v] | decode",
