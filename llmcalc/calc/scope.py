@@ -12,6 +12,8 @@ from .policy import BYTE, SINGLE, Step
 if TYPE_CHECKING:
     from .trace import Trace
 
+ELSEWHERE = "elsewhere"  # where tensors stand that an earlier layer keeps
+
 
 class Scope:
     """The names of one declaration while it is walked: versions of tensors and their axes."""
@@ -20,7 +22,7 @@ class Scope:
         self, trace: Trace, declaration: Declaration, place: str, weights: dict[str, Tensor], known: dict[str, str]
     ) -> None:
         self.trace, self.declaration, self.place, self.weights = trace, declaration, place, weights
-        self.identity = dict(known)
+        self.identity = known | {name: f"{ELSEWHERE}.{name}" for name in declaration.elsewhere}
         self.axes: dict[str, tuple[str, ...]] = {"x": ("b", "q", "d")}
         self.inside: set[str] = set()
         self.of_weights: set[str] = set()  # results that are made of weights element by element
@@ -54,7 +56,7 @@ class Scope:
     def copies(self, equation: Equation) -> bool:
         """Whether an equation gives a known tensor another name, and makes it no larger."""
         (given, *others), trace = equation.operands, self.trace
-        axes = self.axes.get(given.name, ())
+        axes = given.axes or self.axes.get(given.name, ())
         if equation.function != "copy" or others or given.name not in self.identity or not axes:
             return False
         return trace.size(equation.out.axes, self.declaration, BYTE) == trace.size(axes, self.declaration, BYTE)
@@ -132,6 +134,8 @@ class Scope:
             if inner in axes and self.trace.policy.convention == "torch":  # repeated for the heads that share it
                 name += ":repeated"
                 axes = tuple(outer if axis == inner else axis for axis in axes)
+        if name in (f"{ELSEWHERE}.{of}" for of in self.declaration.elsewhere):
+            return
         made = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read it piece by piece
         sizes = (self.trace.size(each, self.declaration, self.trace.policy.bytes) for each in (axes, made))
         self.trace.keep(name, max(sizes))

@@ -58,7 +58,8 @@ class Declaration:
     ``as_torch`` holds the lengths that differ in transformers' eager code. ``mask`` is how a causal layer limits the
     (query, key) pairs: ``causal``, ``window:4096``, ``chunk:8192`` or empty. ``parts`` are inner layers with axes of
     their own (the shared experts of a mixture); ``links`` are those that stand in the middle: which tensor of the
-    layer they get, and what the layer calls their result.
+    layer they get, and what the layer calls their result. ``elsewhere`` are tensors that an earlier layer has made, and
+    keeps for the backward pass.
 
     >>> d = Declaration({"d": 3, "f": 5})
     >>> d.weights("w1[d | f]", "b1[f]")
@@ -75,6 +76,7 @@ class Declaration:
         self.mask = ""
         self.parts: list[tuple[str, Declaration]] = []
         self.links: dict[str, tuple[str, str]] = {}
+        self.elsewhere: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Declaration) and vars(self) == vars(other)
