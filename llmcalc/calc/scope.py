@@ -38,7 +38,7 @@ class Scope:
             fused = True
             self.inside |= {state.name for state in self.declaration.states} - self.identity.keys()  # zeros at first
         out = f"{self.place}.{equation.out.name}@{len(self.trace.steps)}"
-        if equation.function and all(operand.name in self.weights for operand in equation.operands):
+        if equation.function and all(self.is_of_weights(operand) for operand in equation.operands):
             self.of_weights.add(equation.out.name)  # can be had again from what is there anyway
         elif "nograd" not in equation.tags:
             self.save(equation, out, fused)
@@ -52,6 +52,10 @@ class Scope:
         if core or "scan" in equation.tags:
             self.inside.add(equation.out.name)
         self.last = out
+
+    def is_of_weights(self, operand: Operand) -> bool:
+        """Whether an operand is a weight, or made of weights element by element."""
+        return operand.name in self.weights or operand.name in self.of_weights
 
     def copies(self, equation: Equation) -> bool:
         """Whether an equation gives a known tensor another name, and makes it no larger."""
@@ -122,7 +126,7 @@ class Scope:
 
     def save_operand(self, operand: Operand, equation: Equation, like: tuple[str, ...] = ()) -> None:
         """Keep an operand, unless it is a weight. ``like`` gives the axes of one that is read without any."""
-        if operand.name in self.weights or operand.name in self.of_weights:
+        if self.is_of_weights(operand):
             return
         axes = operand.axes or self.axes.get(operand.name) or like
         constant = "constant" in equation.tags and operand.name not in self.identity  # a table of positions

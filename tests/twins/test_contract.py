@@ -25,6 +25,7 @@ from llmcalc.layers.attention import Attention
 from llmcalc.layers.axial_embedding import AxialEmbedding
 from llmcalc.layers.cca import Cca
 from llmcalc.layers.compressed_attention import CompressedAttention
+from llmcalc.layers.differential_attention import DifferentialAttention
 from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.hashed_attention import HashedAttention
@@ -152,6 +153,8 @@ VARIANTS: dict[str, Layer] = {
     "compressed, near alone": CompressedAttention(**COMPRESSED),
     "compressed": CompressedAttention(**COMPRESSED, rate=3, rotary_dim=2),
     "compressed, chosen": CompressedAttention(**COMPRESSED, rate=2, overlap=True, **CHOOSING),
+    "differential": DifferentialAttention(WIDTH, 12, n_kv_heads=4, d_head=2, positions="rope"),
+    "differential in a window": DifferentialAttention(WIDTH, 4, window=4, q_bias=True, o_bias=True, sinks=True),
     "convolved": Cca(**HEADS, d_conv=3, d_conv_mix=4, window=4, rotary_dim=2),
     "convolved, biased": Cca(WIDTH, 3, 1, 6, bias=True),
     "blocks": SparseAttention(WIDTH, 3, block=2, n_random=1),
@@ -209,6 +212,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "prophetnet": {"ngram": 3},
     "pegasus_x": {},
     "longt5": {"encoder_attention_type": "transient-global"},
+    "squeezebert": {},
 }
 
 

@@ -27,7 +27,8 @@ CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of its 11B model that look at
 def diffllama(config: Config) -> Architecture:
     """DiffLLaMA: differential attention [ye2024]."""
     config.ignore("lambda_std_dev")
-    return decoder(config, attention=_as(DifferentialAttention, rope_attention(config)))
+    eps = rmsnorm(config, config.size("hidden_size")).eps
+    return decoder(config, attention=replace(_as(DifferentialAttention, rope_attention(config)), pair_norm_eps=eps))
 
 
 def doge(config: Config) -> Architecture:
