@@ -28,7 +28,7 @@ def diffllama(config: Config) -> Architecture:
     """DiffLLaMA: differential attention [ye2024]."""
     config.ignore("lambda_std_dev")
     eps = rmsnorm(config, config.size("hidden_size")).eps
-    return decoder(config, attention=replace(_as(DifferentialAttention, rope_attention(config)), pair_norm_eps=eps))
+    return decoder(config, attention=_as(DifferentialAttention, rope_attention(config), pair_norm_eps=eps))
 
 
 def doge(config: Config) -> Architecture:
@@ -111,6 +111,6 @@ def cpmant(config: Config) -> Architecture:
     return replace(model, stacks=(replace(model.main, inputs=inputs),))
 
 
-def _as(kind: type[Attention], layer: Attention) -> Attention:
-    """A layer as one of a kind that adds to its own."""
-    return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)})
+def _as(kind: type[Attention], layer: Attention, **more: float) -> Attention:
+    """A layer as one of a kind that adds to its own, with fields of that kind."""
+    return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
