@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError
@@ -111,6 +112,6 @@ def cpmant(config: Config) -> Architecture:
     return replace(model, stacks=(replace(model.main, inputs=inputs),))
 
 
-def _as(kind: type[Attention], layer: Attention, **more: float) -> Attention:
+def _as(kind: type[Attention], layer: Attention, **more: Any) -> Attention:
     """A layer as one of a kind that adds to its own, with fields of that kind."""
     return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
