@@ -84,7 +84,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d]."""
     x = entered(layer, x, step)
     scores, v, q = scored(layer, w, x, step, state)
-    mixed = _mix(layer, w, scores, v, q, step)
+    mixed = mix(layer, w, scores, v, q, step)
     return left(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
 
 
@@ -243,7 +243,7 @@ def _by_distance(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Arr
     return met[:, :, :, np.arange(new)[:, None], distance]
 
 
-def _mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
+def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
     """Values weighted by the softmax of the scores [b q g r v]; sinks and a prefix take their share of it."""
     keys = scores.shape[-1]
     if layer.prefix:

@@ -34,12 +34,13 @@ def diffllama(config: Config) -> Architecture:
 
 def doge(config: Config) -> Architecture:
     """Doge: a mask that is computed from values, scaled residuals, and perhaps experts of one neuron each."""
-    config.ignore("keep_window_size")
     width, bias = config.size("hidden_size"), config.flag("mlp_bias")
     norm, scale = rmsnorm(config, width), Scale(width, "residual")
-    attention = _as(DynamicAttention, rope_attention(config, qk_norm="head", window=window(config)))
+    plain = rope_attention(config, qk_norm="head", window=window(config))
+    attention = _as(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
     feeds = [Branch("mlp", glu(config, bias=bias))]
     if config.flag("is_moe"):
+        config.not_run("its class gives a token the router's numbers of other tokens")
         n_experts, top_k = config.size("num_experts"), config.size("num_experts_per_tok")
         renormalise = config.flag("norm_topk_prob")
         feeds.append(Branch("peer", Peer(width, n_experts, top_k, config.activation(), renormalise)))
