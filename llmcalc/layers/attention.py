@@ -217,6 +217,7 @@ class Attention(Layer):
         self._tensors(declaration)
         if not self.unused:
             declaration.equations(*self._project(), *self._attend(), *self._output())
+            declaration.elsewhere = ("reused_k", "reused_v") if self.kv_reused else ()
             self._cache(declaration)
             self._index(declaration)
         return declaration
@@ -297,7 +298,7 @@ class Attention(Layer):
         if self.positions == "rope":
             lines += ["q[b q h r] = rope(q)", *([] if self.kv_reused else [f"k[{rows} g r] = rope(k)"])]
         if self.kv_reused:
-            lines += ["k[b k g e] = copy(reused_k)", "v[b k g v] = copy(reused_v)"]
+            lines += ["k[b k g e] = copy(reused_k[b k g e])", "v[b k g v] = copy(reused_v[b k g v])"]
         return lines
 
     def _project_keys_and_values(self, rows: str) -> list[str]:
@@ -417,7 +418,6 @@ Kind = TypeVar("Kind", bound=type[Attention])
 
 def with_its_fields(kind: Kind) -> Kind:
     """A kind that adds to attention, with attention's fields described in its own docstring."""
-    kind.__doc__ = (
-        f"{(kind.__doc__ or '').strip()}\n\n    {(Attention.__doc__ or '').partition('over heads.')[2].strip()}"
-    )
+    text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
+    kind.__doc__ = f"{text}\n\n    {(Attention.__doc__ or '').partition('over heads.')[2].strip()}{own}"
     return kind
