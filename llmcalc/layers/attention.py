@@ -14,6 +14,7 @@ from ..core.layer import Layer
 from ..core.record import record
 from .indexer import Indexer
 
+_HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
 ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "proportional", "other")
 
 
@@ -265,8 +266,8 @@ class Attention(Layer):
                 present = [f"{name}_norm[{of}]"] * self.qk_norm_scale + [f"{name}_norm_b[{of}]"] * self.qk_norm_bias
                 declaration.weights(*present, unused=self.unused)
         if self.adapter_rank:
-            for name in "qkv":
-                declaration.weights(f"w{name}_a[na; {own} | ar]", f"w{name}_b[na; ar | {own}]", unused=self.unused)
+            for name, heads in _HEADS:
+                declaration.weights(f"w{name}_a[na; {own} | ar]", f"w{name}_b[na; ar | {heads}]", unused=self.unused)
         if self.o_norm:
             declaration.weights("o_norm[h v]", unused=self.unused)
         if self.sinks:
@@ -369,11 +370,11 @@ class Attention(Layer):
 
     def _adapt(self) -> list[str]:
         own, lines = self._input_axis(), []
-        for name, axes in (("q", "h e"), ("k", "g e"), ("v", "g v")):
+        for name, axes in _HEADS:
             lines += [
                 f"{name}a[b q ar] = x[b q {own}] w{name}_a[{own} ar]",
-                f"{name}a[b q {own}] = {name}a[b q ar] w{name}_b[ar {own}]",
-                f"{name}[b q {axes}] = add({name}, {name}a)",
+                f"{name}l[b q {axes}] = {name}a[b q ar] w{name}_b[ar {axes}]",
+                f"{name}[b q {axes}] = add({name}, {name}l)",
             ]
         return lines
 

@@ -38,6 +38,8 @@ class _Shared(NamedTuple):
     gate_scale: float = 1.0
     out_scale: float = 1.0
     sparsity: float = 0.0
+    adapter_rank: int | None = None
+    n_adapters: int = 1
 
 
 def _shared(layer: Any) -> _Shared:

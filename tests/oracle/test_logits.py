@@ -46,7 +46,6 @@ REFUSED = {
     "xglm": "a padding token among the positions",
     "xmod": "a norm of two places",
     "zamba": "shared layers",
-    "zamba2": "shared layers",
     "zaya": "rotary positions of its attention cannot be scaled",
 }
 # families whose class computes something else than was published, which the twin follows
