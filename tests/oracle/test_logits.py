@@ -32,7 +32,6 @@ REFUSED = {
     "ibert": "integers",
     "jetmoe": "rotary positions of its attention cannot be scaled",
     "layoutlm": "places on a page",
-    "longcat_flash": "experts beside two sub-layers",
     "luke": "entities",
     "mimo_v2_flash": "an odd number of rotated channels",
     "mobilebert": "bottlenecks",
