@@ -156,11 +156,13 @@ class _Sizes:
         if name in AT_MOST:
             most = AT_MOST[name]
             return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side
+        if name == "d_model" and getattr(layer, "use", "") == "angles":
+            return self.size("rotated_head", value)
         if name in WIDTHS:
             return self.size("width", value)
         if name == "hash_rows":
             return self.size("vocab", value)
-        if name == "rows" and getattr(layer, "use", "tokens") != "tokens":
+        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside"):
             return value if layer.use == "copies" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)

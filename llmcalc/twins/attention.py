@@ -13,7 +13,7 @@ from . import indexer
 from .embedding import sinusoids
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax, times
 from .places import alibi_slopes, relative_buckets
-from .rope import rotate
+from .rope import rotate, turn
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, table, under, vector
 
@@ -128,6 +128,7 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     if layer.v_norm:
         v = rmsnorm(v, layer.qk_norm_eps)
     k, v = _prepared(layer, w, "k", k, step), _clipped(layer, v)
+    v = _placed(layer, v, step) if layer.v_rope else v
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None and (layer.causal or layer.cross):
@@ -194,7 +195,14 @@ def _clipped(layer: Any, x: Array) -> Array:
 
 
 def _placed(layer: Any, x: Array, step: Step) -> Array:
-    return rotate(layer, x, step.positions, layer.rotary_dim) if layer.positions == "rope" else x
+    if layer.positions != "rope":
+        return x
+    if step.angles is None:
+        return rotate(layer, x, step.positions, layer.rotary_dim)
+    if step.angles.shape[-1] != x.shape[-1]:
+        raise UnsupportedError("a table of angles is as wide as a head", where="attention")
+    sin, cos = np.split(step.angles[:, None], 2, axis=-1)
+    return turn(x, sin, cos, layer.rope_interleaved)
 
 
 def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:

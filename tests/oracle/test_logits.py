@@ -41,7 +41,6 @@ REFUSED = {
     "pegasus_x": "computed positions",
     "phimoe": "experts that the class takes whatever the config says",
     "roc_bert": "tables of another width",
-    "roformer": "a table of angles",
     "xglm": "a padding token among the positions",
     "xmod": "a norm of two places",
     "zamba": "shared layers",
