@@ -45,8 +45,14 @@ class Trace:
 
     def sublayers(self, block: Block, stream: str) -> str:
         """Walk the sub-layers of a block."""
+        before: dict[str, str] = {}
+        joining: set[str] = set()
         for sublayer in block.sublayers:
-            stream = self.sublayer(sublayer, stream)
+            before[sublayer.name] = stream
+            stream = self.sublayer(sublayer, before[sublayer.reads or sublayer.name])
+            joining |= {branch.joins for branch in sublayer.branches}
+            if sublayer.name in joining:
+                stream = self.name("stream")
         return stream
 
     def source(self, stack: Stack) -> None:
@@ -59,13 +65,15 @@ class Trace:
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
         """Walk a sub-layer: norms, parallel branches, the residual sum."""
+        stream = self.name("beside") if sublayer.beside_first else stream
         given = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
         for branch in sublayer.branches:
             inner = self.layer(branch.pre, given) if branch.pre else given
-            out = self.layer(branch.layer, inner, given)
-            out = self.layer(branch.post, out) if branch.post else out
-            self.end(out, stream=True)
+            own = self.layer(branch.layer, inner, given)
+            own = self.layer(branch.post, own) if branch.post else own
+            self.end(own, stream=True)
+            out = out if branch.joins else own
         if sublayer.post:
             out = self.layer(sublayer.post, out)
             self.end(out, stream=True)

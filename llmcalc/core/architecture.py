@@ -32,12 +32,17 @@ class Named(NamedTuple):
 
 @record
 class Branch:
-    """A mixer or feed-forward layer of a sub-layer, with norms of its own (before and after it)."""
+    """A mixer or feed-forward layer of a sub-layer, with norms of its own (before and after it).
+
+    ``joins`` names a later sub-layer of the block: the result is added to the stream behind that one, not behind the
+    branch's own (shortcut-connected experts [cai2024]).
+    """
 
     name: str
     layer: Layer
     pre: Layer | None = None
     post: Layer | None = None
+    joins: str = ""
 
 
 @record
@@ -48,6 +53,10 @@ class Sublayer:
     nothing is added back. Sub-layers of one ``share`` hold the same tensors, wherever they stand (Zamba). ``scale`` is
     a constant on what is added (Granite), ``residual_scale`` one on what it is added to, which is the stream behind
     ``pre`` where ``residual_normed`` (MiniMax).
+
+    ``reads`` and ``residual_from`` name an earlier sub-layer of the block, or this one: what is read, or what the
+    result is added to, is the stream as it was before that one. ``beside_first``: what is read stands beside what the
+    first block gets, as one vector of twice the width (Zamba).
     """
 
     name: str
@@ -60,6 +69,9 @@ class Sublayer:
     scale: float = 1.0
     residual_scale: float = 1.0
     residual_normed: bool = False
+    reads: str = ""
+    residual_from: str = ""
+    beside_first: bool = False
 
     def layers(self) -> Iterator[Named]:
         """All layers in the order in which they run, norms included."""
@@ -83,6 +95,23 @@ class Block:
 
     name: str
     sublayers: tuple[Sublayer, ...]
+
+    def __post_init__(self) -> None:
+        names = [sublayer.name for sublayer in self.sublayers]
+        for place, sublayer in enumerate(self.sublayers):
+            for key in ("reads", "residual_from"):
+                self._must_be_one_of(names[: place + 1], getattr(sublayer, key), sublayer, key)
+            if sublayer.residual_from and not sublayer.residual:
+                raise SizeError(f"{sublayer.name} has a residual_from, but no residual", where=self.name)
+            for branch in sublayer.branches:
+                self._must_be_one_of(names[place + 1 :], branch.joins, sublayer, "joins")
+            if all(branch.joins for branch in sublayer.branches):
+                raise SizeError(f"no branch of {sublayer.name} is left; one of them joins nothing", where=self.name)
+
+    def _must_be_one_of(self, names: list[str], named: str, sublayer: Sublayer, key: str) -> None:
+        if named and names.count(named) != 1:
+            side = "after" if key == "joins" else "before"
+            raise SizeError(f"{key} of {sublayer.name} is {named}; it names one sub-layer {side} it", where=self.name)
 
 
 @record

@@ -24,7 +24,7 @@ LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half 
 COLUMNS = 7  # of a grid of positions: fewer than there are tokens
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
-WIDTHS = ("d_model", "d_source", "d_in", "d_out")  # of the residual stream and of what is projected to it
+WIDTHS = ("d_model", "d_source", "d_in", "d_out", "d_input")  # of the residual stream and of what is projected to it
 AS_THEY_ARE = frozenset(
     {
         "offset",
@@ -86,6 +86,7 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
     def named(layers: Iterable[Named]) -> tuple[Named, ...]:
         return tuple(Named(name, sizes.layer(layer)) for name, layer in layers)
 
+    sizes.twice(stack.d_model)
     small = {run.block: _block(run.block, sizes) for run in _shortest(stack.runs)}
     runs = tuple(Run(small[run.block], min(run.count, MOST_BLOCKS), run.shared) for run in _shortest(stack.runs))
     width = sizes.size("width", stack.d_model)
@@ -93,10 +94,12 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
 
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
-    """The first runs, up to the last that brings a block of a new structure."""
+    """The first runs, up to the last that brings a block of a new structure, or comes back to a shared one."""
     signatures = [re.sub(r"\d+", "#", repr(run.block.sublayers)) for run in runs]
     new = [index for index, signature in enumerate(signatures) if signature not in signatures[:index]]
-    return runs[: max(new, default=-1) + 1]
+    shared = [{part.share for part in run.block.sublayers if part.share} for run in runs]
+    back = [index for index, names in enumerate(shared) if any(names & earlier for earlier in shared[:index])]
+    return runs[: max([*new, *back[:1]], default=-1) + 1]
 
 
 def _block(block: Block, sizes: _Sizes) -> Block:
@@ -129,6 +132,10 @@ class _Sizes:
             self.given[role, value] = found * 2 * HEADS if role == "width" and self.divided else found
         return self.given[role, value]
 
+    def twice(self, width: int) -> None:
+        """A stream beside another is twice as wide as one, also when it is small."""
+        self.given.setdefault(("width", 2 * width), 2 * self.size("width", width))
+
     def _new_prime(self) -> int:
         found = next(n for n in count(11) if n not in self.taken and all(n % d for d in range(2, n)))
         self.taken.add(found)
@@ -150,11 +157,13 @@ class _Sizes:
         if name in AT_MOST:
             most = AT_MOST[name]
             return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side
+        if name == "d_model" and getattr(layer, "use", "") == "angles":
+            return self.size("rotated_head", value)
         if name in WIDTHS:
             return self.size("width", value)
         if name == "hash_rows":
             return self.size("vocab", value)
-        if name == "rows" and getattr(layer, "use", "tokens") != "tokens":
+        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside"):
             return value if layer.use == "copies" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)

@@ -14,6 +14,7 @@ from ..core.layer import Layer
 from ..core.record import record
 from .indexer import Indexer
 
+_HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
 ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "proportional", "other")
 
 
@@ -79,6 +80,7 @@ class Attention(Layer):
         exclusive: a learned share of the output along the token's own value is taken out, one share a head (NeoMME).
         values_are_keys: no value projection; the keys serve as values.
         kv_reused: keys and values are those of an earlier layer: no projections of them, no cache (Gemma 3n).
+        v_rope: values are rotated as keys are (RoFormer).
         v_norm: a norm without a weight on each value head.
         o_norm: an RMSNorm over all heads before the output projection (BitNet).
         implemented_cache: where an implementation keeps more than it needs: ``compact`` (it does not), ``all_tokens``
@@ -158,6 +160,7 @@ class Attention(Layer):
     exclusive: bool = False
     values_are_keys: bool = False
     kv_reused: bool = False
+    v_rope: bool = False
     v_norm: bool = False
     o_norm: bool = False
     implemented_cache: str = "compact"
@@ -204,6 +207,8 @@ class Attention(Layer):
             raise SizeError("only cross-attention has streams", where="attention")
         if self.d_input_v and (self.cross or self.values_are_keys or self.kv_reused):
             raise SizeError("d_input_v goes with a projection of values of its own", where="attention")
+        if self.v_rope and (self.cross or self.kv_reused or self.positions != "rope"):
+            raise SizeError("v_rope goes with positions: rope, and values of its own", where="attention")
         if self.prompt and (self.window or self.chunk or self.cross):
             raise SizeError("prompt goes with attention to all tokens", where="attention")
         if self.window and self.chunk:
@@ -266,8 +271,8 @@ class Attention(Layer):
                 present = [f"{name}_norm[{of}]"] * self.qk_norm_scale + [f"{name}_norm_b[{of}]"] * self.qk_norm_bias
                 declaration.weights(*present, unused=self.unused)
         if self.adapter_rank:
-            for name in "qkv":
-                declaration.weights(f"w{name}_a[na; {own} | ar]", f"w{name}_b[na; ar | {own}]", unused=self.unused)
+            for name, heads in _HEADS:
+                declaration.weights(f"w{name}_a[na; {own} | ar]", f"w{name}_b[na; ar | {heads}]", unused=self.unused)
         if self.o_norm:
             declaration.weights("o_norm[h v]", unused=self.unused)
         if self.sinks:
@@ -286,6 +291,7 @@ class Attention(Layer):
         lines = [f"q[b q h e] = x[b q {own}] wq[{own} h e]", *(["q[b q h e] = add(q, bq)"] if self.q_bias else [])]
         lines += [] if self.kv_reused else self._project_keys_and_values(rows)
         lines += self._adapt() if self.adapter_rank else []
+        lines += ["v[b q g v] = rope(v)"] if self.v_rope else []
         if self.qk_norm != "none":
             weights = ["_norm"] * self.qk_norm_scale + ["_norm_b"] * self.qk_norm_bias
             for name, axes in (("q", "b q h e"), ("k", f"{rows} g e"))[: 1 if self.kv_reused else 2]:
@@ -370,11 +376,11 @@ class Attention(Layer):
 
     def _adapt(self) -> list[str]:
         own, lines = self._input_axis(), []
-        for name, axes in (("q", "h e"), ("k", "g e"), ("v", "g v")):
+        for name, axes in _HEADS:
             lines += [
                 f"{name}a[b q ar] = x[b q {own}] w{name}_a[{own} ar]",
-                f"{name}a[b q {own}] = {name}a[b q ar] w{name}_b[ar {own}]",
-                f"{name}[b q {axes}] = add({name}, {name}a)",
+                f"{name}l[b q {axes}] = {name}a[b q ar] w{name}_b[ar {axes}]",
+                f"{name}[b q {axes}] = add({name}, {name}l)",
             ]
         return lines
 

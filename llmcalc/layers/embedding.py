@@ -25,7 +25,8 @@ class Embedding(Layer):
         padding_id: of a position table: tokens of this id don't count, and stand at the row before the first
             (RoBERTa); None: all tokens count.
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
-            one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X).
+            one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
+            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
         columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
@@ -48,7 +49,7 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "copies", "beside"),
+        "use": ("tokens", "copies", "beside", "angles"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})

@@ -13,6 +13,7 @@ from ..schema.describe import order_of
 from ..schema.order_text import spelled
 from .structure import NOTHING, paper_name, word
 
+_SUMS = ("residual", "residual_normed", "scale", "residual_scale", "share", "reads", "residual_from", "beside_first")
 JOINING = ("d_model", "d_in", "d_out")  # as wide as the stream, unless they say otherwise
 
 
@@ -132,9 +133,15 @@ def _parts(block: Block | None) -> str:
 
 def _sublayer(one: Sublayer | None, other: Sublayer | None, first: Stack, second: Stack) -> Found:
     if one and other:
-        for what in ("residual", "residual_normed", "scale", "residual_scale", "share"):
+        for what in _SUMS:
             yield from _values("", what, getattr(one, what), getattr(other, what))
+        yield from _values("", "joins", _joins(one), _joins(other))
     yield from _layers(_named(one), _named(other), first, second)
+
+
+def _joins(part: Sublayer) -> str:
+    """Behind which sub-layers results of its branches join the stream later, or nothing."""
+    return ", ".join(f"{branch.name}: {branch.joins}" for branch in part.branches if branch.joins)
 
 
 def _named(part: Sublayer | None) -> dict[str, Layer]:

@@ -32,10 +32,13 @@ Fail = Callable[[InputError, Path], InputError]
 
 STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
 SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
-SUM_KEYS = ("residual", "residual_normed", *SUMS, "share")
+FLAGS = {"residual": True, "residual_normed": False, "beside_first": False}
+TEXTS = ("share", "reads", "residual_from")
+SUM_KEYS = (*FLAGS, *SUMS, *TEXTS)
 SUBLAYER_KEYS = ("norms", "branches", *SUM_KEYS)  # beside the kinds
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
 BRANCH_NORMS = ("pre", "post")
+BRANCH_KEYS = (*BRANCH_NORMS, "joins")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
 ROLE_NAMES = (*ROLES, "tower")
@@ -102,7 +105,11 @@ class Builder:
         """A block: its sub-layers in order."""
         self.mapping(data, path, "a block")
         given = {key: value for key, value in data.items() if value is not None}
-        return Block(name, tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in given.items()))
+        found = tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in given.items())
+        try:
+            return Block(name, found)
+        except InputError as error:
+            raise self.fail(error, path) from None
 
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
         """A sub-layer: one kind or several in parallel, or branches by name, with norms around."""
@@ -128,7 +135,7 @@ class Builder:
             )
             for kind, value in kinds.items()
         ) + tuple(self.branch(key, value, width, (*path, "branches", key)) for key, value in named.items())
-        flags = {"residual": data.get("residual", True), "residual_normed": data.get("residual_normed", False)}
+        flags = {key: data.get(key, usual) for key, usual in FLAGS.items()}
         for key, flag in flags.items():
             if type(flag) is not bool:
                 raise self.error(f"{key} is {shown(flag)}; it is true or false", (*path, key))
@@ -136,20 +143,16 @@ class Builder:
         for key, factor in factors.items():
             if not is_number(factor):
                 raise self.error(f"{key} is {shown(factor)}; it is a finite number", (*path, key))
-        share = data.get("share", "")
-        if not isinstance(share, str):
-            raise self.error(f"share is {shown(share)}; it is a text", (*path, "share"))
-        around = (places.get("pre"), places.get("post"), places.get("after"))
-        scale, kept = (float(factor) for factor in factors.values())
-        normed = flags["residual_normed"]
-        return Sublayer(name, branches, *around, flags["residual"], share, scale, kept, normed)
+        sums: dict[str, Any] = {key: self.text(data, key, path) for key in TEXTS}
+        sums |= flags | {key: float(factor) for key, factor in factors.items()}
+        return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), **sums)
 
     def branch(self, name: str, data: Any, width: int, path: Path) -> Branch:
         """A branch by name: one layer kind, perhaps with ``pre`` and ``post`` norms of its own."""
         self.mapping(data, path, "a branch")
         norms = {key: self.one(data[key], width, (*path, key)) for key in BRANCH_NORMS if data.get(key) is not None}
-        layer = self.one({key: value for key, value in data.items() if key not in BRANCH_NORMS}, width, path)
-        return Branch(name, layer, norms.get("pre"), norms.get("post"))
+        layer = self.one({key: value for key, value in data.items() if key not in BRANCH_KEYS}, width, path)
+        return Branch(name, layer, norms.get("pre"), norms.get("post"), self.text(data, "joins", path))
 
     def one(self, data: Any, width: int, path: Path) -> Layer:
         """``{kind: {fields}}`` with exactly one kind."""
@@ -188,6 +191,13 @@ class Builder:
             if keys and key not in keys:
                 raise self.fail(UnknownNameError(f"key of {what}", key, keys), (*path, key))
         return data
+
+    def text(self, data: Mapping[str, Any], key: str, path: Path) -> str:
+        """A text that may be left out."""
+        found = data.get(key, "")
+        if not isinstance(found, str):
+            raise self.error(f"{key} is {shown(found)}; it is a text", (*path, key))
+        return found
 
     def part(self, data: Mapping[str, Any], key: str) -> Any:
         """A key that may be left out, or be null: then an empty mapping."""

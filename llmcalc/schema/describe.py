@@ -13,7 +13,7 @@ from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.record import MISSING, fields
-from .build import SUBLAYER_KEYS, SUMS
+from .build import FLAGS, SUBLAYER_KEYS, SUMS, TEXTS
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
@@ -87,10 +87,8 @@ def _sublayer(sublayer: Sublayer, stack: Stack) -> dict[str, Any]:
         data["branches"] = {branch.name: _branch(branch, stack) for branch in sublayer.branches}
     norms = {place: {norm.kind(): _fields(norm, stack)} for place, norm in places.items() if norm}
     data |= {"norms": norms} if norms else {}
-    data |= {} if sublayer.residual else {"residual": False}
-    data |= {"residual_normed": True} if sublayer.residual_normed else {}
-    data |= {key: getattr(sublayer, key) for key in SUMS if getattr(sublayer, key) != 1.0}
-    return {**data, "share": sublayer.share} if sublayer.share else data
+    usual = {**FLAGS, **dict.fromkeys(SUMS, 1.0), **dict.fromkeys(TEXTS, "")}
+    return data | {key: getattr(sublayer, key) for key, value in usual.items() if getattr(sublayer, key) != value}
 
 
 def _is_plain(sublayer: Sublayer) -> bool:
@@ -101,7 +99,7 @@ def _is_plain(sublayer: Sublayer) -> bool:
     if len(sublayer.branches) == 1:
         return first.name == sublayer.name
     return all(
-        _means(branch.name, branch.layer) and (branch.pre, branch.post) == (first.pre, first.post)
+        _means(branch.name, branch.layer) and (branch.pre, branch.post, branch.joins) == (first.pre, first.post, "")
         for branch in sublayer.branches
     )
 
@@ -109,7 +107,8 @@ def _is_plain(sublayer: Sublayer) -> bool:
 def _branch(branch: Branch, stack: Stack) -> dict[str, Any]:
     norms = {"pre": branch.pre, "post": branch.post}
     around = {place: {norm.kind(): _fields(norm, stack)} for place, norm in norms.items() if norm}
-    return {branch.layer.kind(): _fields(branch.layer, stack), **around}
+    late = {"joins": branch.joins} if branch.joins else {}
+    return {branch.layer.kind(): _fields(branch.layer, stack), **around, **late}
 
 
 def _means(name: str, layer: Layer) -> bool:

@@ -128,6 +128,9 @@ def _sublayer() -> Schema:
         "scale": {"type": "number", "description": "A factor on the result."},
         "residual_scale": {"type": "number", "description": "A factor on what the result is added to."},
         "share": {"type": "string", "description": "Sub-layers with the same name here are one."},
+        "reads": {"type": "string", "description": "It reads the stream before this sub-layer of the block."},
+        "residual_from": {"type": "string", "description": "What it is added to: the stream before this sub-layer."},
+        "beside_first": {"type": "boolean", "description": "It reads the stream beside what the first block gets."},
         "branches": _or_nothing(_named_by(_branch(), "Layers in parallel by name, in place of kinds.")),
     }
     about = "x = after(x + scale · post(Σ layer(pre(x)))): one layer kind, or several in parallel."
@@ -136,7 +139,9 @@ def _sublayer() -> Schema:
 
 def _branch() -> Schema:
     norm: Schema = _or_nothing({"$ref": "#/$defs/layer"})
-    return _mapping({**_kinds(), **dict.fromkeys(BRANCH_NORMS, norm)}, "One layer kind, and norms of its own.")
+    late: Schema = {"type": "string", "description": "The later sub-layer behind which its result joins the stream."}
+    norms = dict.fromkeys(BRANCH_NORMS, norm)
+    return _mapping({**_kinds(), **norms, "joins": late}, "One layer kind, and norms of its own.")
 
 
 def _layer() -> Schema:

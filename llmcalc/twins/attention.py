@@ -13,9 +13,9 @@ from . import indexer
 from .embedding import sinusoids
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax, times
 from .places import alibi_slopes, relative_buckets
-from .rope import rotate
+from .rope import rotate, turn
 from .step import State, Step
-from .weights import Array, Weight, Weights, matrix, table, under, vector
+from .weights import Array, Weight, Weights, adapters, matrix, table, under, vector
 
 POSITIONS = ("none", "rope", "alibi", "relative", "projected")
 
@@ -25,17 +25,18 @@ def weights(layer: Any) -> list[Weight]:
     if layer.positions not in POSITIONS:
         raise UnsupportedError(f"positions {layer.positions} have no NumPy model", where="attention")
     d, h, g, e, v = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_head_v
-    source = layer.d_source if layer.cross else d
+    own = layer.d_input or d
+    source = layer.d_source if layer.cross else own
     own_keys = not layer.kv_reused
     gate = (h,) if layer.gate_per_head else (h, v)
     norms = {"head": ((e,), (e,)), "per_head": ((h, e), (g, e)), "projection": ((h, e), (g, e))}.get(layer.qk_norm, ())
     made_of = table if layer.qk_norm == "per_head" else vector
     named = [name for name in ("q_norm", "k_norm")[: len(norms)] if own_keys or name == "q_norm"]
     found: list[tuple[bool, Weight]] = [
-        (True, matrix("wq", d, (h, e))),
+        (True, matrix("wq", own, (h, e))),
         (own_keys, matrix("wk", source, (g, e))),
         (own_keys and not layer.values_are_keys, matrix("wv", source, (g, v))),
-        (layer.gated, matrix("wgate", d, gate)),
+        (layer.gated, matrix("wgate", own, gate)),
         (True, matrix("wo", (h, v), d)),
         (layer.q_bias, vector("bq", h, e)),
         (layer.k_bias and own_keys, vector("bk", g, e)),
@@ -50,8 +51,12 @@ def weights(layer: Any) -> list[Weight]:
         (layer.positions == "relative", relative_table(layer)),
         (layer.positions == "projected", matrix("wr", d, (h, e))),
     ]
-    own = [weight for present, weight in found if present]
-    return own + (under("indexer", indexer.weights(_indexer(layer))) if layer.index_heads else [])
+    present = [weight for is_there, weight in found if is_there]
+    if layer.adapter_rank:
+        rank, places = layer.adapter_rank, layer.n_adapters
+        for name, size in (("wq", (h, e)), ("wk", (g, e)), ("wv", (g, v))):
+            present += [adapters(f"{name}_a", own, rank, places), adapters(f"{name}_b", rank, size, places)]
+    return present + (under("indexer", indexer.weights(_indexer(layer))) if layer.index_heads else [])
 
 
 def _indexer(layer: Any) -> indexer.Indexer:
@@ -101,7 +106,7 @@ def left(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:
 
 def scored(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array, Array]:
     """Scores [b g r q k] behind all biases and masks, values [b k g v], and queries [b q g r e]."""
-    q = _prepared(layer, w, "q", plus(einsum("bqd,dhe->bqhe", x, w.wq), w.get("bq")), step)
+    q = _prepared(layer, w, "q", _projected(layer, w, "q", x, step), step)
     if layer.temperature:
         q = q * _temperature(layer, step)
     if layer.index_heads:
@@ -132,12 +137,13 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     source = step.source if layer.cross else x
     if source is None:
         raise InputError("cross-attention needs an encoder's output", where="attention")
-    k = plus(einsum("bqd,dge->bqge", source, w.wk), w.get("bk"))
-    v = k if layer.values_are_keys else plus(einsum("bqd,dgv->bqgv", source, w.wv), w.get("bv"))
+    k = _projected(layer, w, "k", source, step)
+    v = k if layer.values_are_keys else _projected(layer, w, "v", source, step)
     v = times(v, layer.value_scale)
     if layer.v_norm:
         v = rmsnorm(v, layer.qk_norm_eps)
     k, v = _prepared(layer, w, "k", k, step), _clipped(layer, v)
+    v = _placed(layer, v, step) if layer.v_rope else v
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None and (layer.causal or layer.cross):
@@ -145,6 +151,15 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
         state["k"], state["v"] = k[:, kept:], v[:, kept:]
     step.keys[shared] = k, v
     return k, v
+
+
+def _projected(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
+    """Queries, keys or values [b q heads e], with the low-rank correction of this place [glorioso2024b]."""
+    y = plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
+    if not layer.adapter_rank:
+        return y
+    narrow = einsum("bqd,da->bqa", x, getattr(w, f"w{name}_a")[step.turn])
+    return y + einsum("bqa,ahe->bqhe", narrow, getattr(w, f"w{name}_b")[step.turn])
 
 
 def _kept(layer: Any, step: Step, keys: int) -> int:
@@ -195,7 +210,14 @@ def _clipped(layer: Any, x: Array) -> Array:
 
 
 def _placed(layer: Any, x: Array, step: Step) -> Array:
-    return rotate(layer, x, step.positions, layer.rotary_dim) if layer.positions == "rope" else x
+    if layer.positions != "rope":
+        return x
+    if step.angles is None:
+        return rotate(layer, x, step.positions, layer.rotary_dim)
+    if step.angles.shape[-1] != x.shape[-1]:
+        raise UnsupportedError("a table of angles is as wide as a head", where="attention")
+    sin, cos = np.split(step.angles[:, None], 2, axis=-1)
+    return turn(x, sin, cos, layer.rope_interleaved)
 
 
 def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:

@@ -111,7 +111,7 @@ def _stored(stacks: list[PlacedStack], layout: Layout) -> tuple[Groups, dict[str
     """The stored tensors with the weights in each, and the other names that tied ones go by."""
     groups: Groups = {}
     aliases: dict[str, str] = {}
-    places: dict[str, str] = {}
+    places: dict[str, list[str]] = {}
     for placed in (layer for stack in stacks for layer in stack.layers()):
         for weight in placed.weights:
             keys = [f"{key}.{weight.name}" for key in placed.keys]
@@ -120,19 +120,18 @@ def _stored(stacks: list[PlacedStack], layout: Layout) -> tuple[Groups, dict[str
             names = list(_names(rule, placed, weight, name))
             others = [other for key in keys for other in layout.rules.get(key, ()) if other is not rule]
             if name in places:  # a shared tensor, seen before
-                aliases |= {other: places[name] for other in names if other != places[name]}
+                aliases |= {other: of for other, of in zip(names, places[name], strict=True) if other != of}
             else:
-                places[name] = names[0]
+                places[name] = names
                 for number, stored in enumerate(names):
-                    logical = f"{name}#{number}" if len(names) > 1 else name
-                    one = weight._replace(groups=weight.groups[1:], per_expert=False) if len(names) > 1 else weight
+                    apart = rule is not None and ("{x}" in rule.stored or "{a}" in rule.stored)
+                    logical = f"{name}#{number}" if apart else name
+                    one = weight._replace(groups=weight.groups[1:], per_expert=False) if apart else weight
                     groups.setdefault(stored, (rule, []))[1].append(
                         _Part(logical, one, _as_stored(one, rule), _turns(placed, weight), _place(rule, keys))
                     )
             if len(names) == 1:
-                aliases |= {
-                    _filled(other.stored, placed): places[name] for other in others if "{x}" not in other.stored
-                }
+                aliases |= {_filled(other.stored, placed): names[0] for other in others if "{x}" not in other.stored}
     for _, parts in groups.values():
         parts.sort(key=lambda part: part.place)
     return groups, {alias: of for alias, of in aliases.items() if alias not in groups}
@@ -151,13 +150,23 @@ def _conditions(placed: Placed, alone: bool) -> frozenset[str]:
 
 
 def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iterator[str]:
-    """What a weight is stored as; experts may be stored each on its own."""
+    """What a weight is stored as; experts, and adapters of a shared layer's places, may be stored each on its own."""
     if rule is None:
         yield name
         return
     stored = _filled(rule.stored, placed)
-    experts = weight.groups[0][0] if "{x}" in stored else 1
-    yield from (stored.replace("{x}", str(expert)) for expert in range(experts))
+    apart = weight.groups[0][0] if "{x}" in stored or "{a}" in stored else 1
+    first, step = _turn(placed)
+    for number in range(apart):
+        yield stored.replace("{x}", str(number)).replace("{a}", str(first + number * step))
+
+
+def _turn(placed: Placed) -> tuple[int, int]:
+    """Which of the shared sub-layers that take turns this one is, by the number that ends its name, and of how many."""
+    stem = placed.sublayer_name.rstrip("0123456789")
+    blocks = (run.block for run in placed.stack.runs)
+    names = {part.name for block in blocks for part in block.sublayers if part.name.rstrip("0123456789") == stem}
+    return int(placed.sublayer_name[len(stem) :] or 0), len(names)
 
 
 def _filled(text: str, placed: Placed) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.errors import UnsupportedError
 from .step import State, Step
-from .weights import Array, Weight, Weights, table
+from .weights import Array, Weight, Weights, constant, table
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -30,6 +30,9 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
         step.copies += layer.rows
         copies = np.repeat(first, step.ids.shape[1], axis=0)[None] + np.zeros((len(step.ids), 1, 1))
         return np.concatenate([x, copies], axis=1)
+    if layer.use == "angles":
+        step.angles = constant(_table(layer, w))[step.positions + layer.offset]
+        return x
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")

@@ -11,7 +11,7 @@ from numpy import einsum
 from ..core.errors import UnsupportedError
 from .functions import ACTIVATIONS, operation, plus, rmsnorm, softplus, times
 from .step import State, Step
-from .weights import Array, Weight, Weights, matrix, vector
+from .weights import Array, Weight, Weights, adapters, matrix, vector
 
 AS_GIVEN = frozenset({"merge", "merge_extra", "globals_dropped"})  # of what it runs on, and what becomes of it
 LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with numbers of its own
@@ -25,6 +25,10 @@ def weights(layer: Any) -> list[Weight]:
     if layer.bias:
         found += [*([vector("bg", f)] if layer.gated else []), vector("bu", f)]
     found += [vector("bd", d)] if layer.out_bias else []
+    if layer.adapter_rank:
+        rank, places = layer.adapter_rank, layer.n_adapters
+        found += [adapters("w_a", d, rank, places)]
+        found += [adapters(f"w{name}_b", rank, f, places) for name in ("gu" if layer.gated else "u")]
     found += [vector("alpha_p", 1), vector("alpha_n", 1)] if layer.activation == LEARNED else []
     return found + ([vector("norm", f, mean=1.0)] if layer.inner_norm else [])
 
@@ -34,6 +38,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_have_copies(getattr(layer, "streams", 1), "mlp")
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
+    if layer.adapter_rank:  # low-rank corrections, other ones at each place of a shared layer [glorioso2024b]
+        narrow = einsum("bqd,da->bqa", x, w.w_a[step.turn])
+        up = up + einsum("bqa,af->bqf", narrow, w.wu_b[step.turn])
+        gate = None if gate is None else gate + einsum("bqa,af->bqf", narrow, w.wg_b[step.turn])
     gate = None if gate is None else times(gate, layer.gate_scale)
     if gate is not None and layer.sparsity:
         gate = _cut_off(gate, layer.sparsity)

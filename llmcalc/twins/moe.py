@@ -38,6 +38,8 @@ class _Shared(NamedTuple):
     gate_scale: float = 1.0
     out_scale: float = 1.0
     sparsity: float = 0.0
+    adapter_rank: int | None = None
+    n_adapters: int = 1
 
 
 def _shared(layer: Any) -> _Shared:
@@ -52,7 +54,8 @@ def weights(layer: Any) -> list[Weight]:
     width = layer.d_latent or d
     names = ["wg", "wu"] if layer.gated else ["wu"]
     found = [vector("input_scale", d, mean=1.0), vector("expert_scale", x, mean=1.0)] if layer.router_scaled else []
-    scored = x + layer.n_skip
+    held = x + layer.n_zero_experts
+    scored = held + layer.n_skip
     found += _network(layer) if layer.d_router else []
     found += [matrix("router", layer.d_router or d, scored)]
     found += [vector("router_b", scored)] if layer.router_bias else []
@@ -60,7 +63,7 @@ def weights(layer: Any) -> list[Weight]:
         found.append(vector("correction", scored)._replace(buffer=layer.correction_bias == "buffer"))
     if layer.hash_rows:
         found.append(table("hash", layer.hash_rows, layer.top_k, buffer=True)._replace(below=x))
-    found += [matrix(name, width, f, experts=x) for name in names] + [matrix("wd", f, width, experts=x)]
+    found += [matrix(name, width, f, experts=held) for name in names] + [matrix("wd", f, width, experts=x)]
     if layer.expert_bias:
         sizes = {**{f"b{name[1]}": f for name in names}, "bd": width}
         found += [Weight(name, ((x,), (size,)), per_expert=True) for name, size in sizes.items()]
@@ -204,7 +207,8 @@ def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | Non
         mine = np.flatnonzero(slots == expert)
         places.append(mine)
         taken = tokens[mine // j] if share is None else tokens[mine // j] * share.reshape(-1)[mine, None]
-        results.append(_expert(layer, w, taken, int(expert)))
+        idle = expert >= layer.n_experts  # an expert that returns its input [meituan2025]
+        results.append(taken if idle else _expert(layer, w, taken, int(expert)))
     back = np.argsort(np.concatenate(places))
     return np.concatenate(results)[back].reshape(b, q, j, -1)
 

@@ -42,12 +42,14 @@ class PlacedBranch:
     pre: Placed | None
     layer: Placed
     post: Placed | None
+    joins: str
 
 
 @dataclass(frozen=True)
 class PlacedSublayer:
     """``x = after(x + scale · post(Σ branches(pre(x))))``."""
 
+    name: str
     pre: Placed | None
     branches: tuple[PlacedBranch, ...]
     post: Placed | None
@@ -56,6 +58,9 @@ class PlacedSublayer:
     scale: float
     residual_scale: float
     residual_normed: bool
+    reads: str
+    residual_from: str
+    beside_first: bool
 
     def layers(self) -> Iterator[Placed]:
         """All its layers, in the order in which they run."""
@@ -114,7 +119,7 @@ class _Placer:
             raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
-        self.block_name = ""
+        self.block_name = self.shared_as = ""
 
     def placed(self) -> PlacedStack:
         inputs = tuple(self.outer(name, layer) for name, layer in self.stack.inputs)
@@ -136,6 +141,7 @@ class _Placer:
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
         mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")
+        self.shared_as = part.share
 
         def norm(layer: Any, name: str, branch: str = "") -> Placed | None:
             if layer is None:
@@ -148,13 +154,16 @@ class _Placer:
             keys = (f"{sort}/{_called(branch.layer)}", _called(branch.layer))
             layer = self.layer(branch.layer, branch.name, part.name, number, index, keys, branch.name)
             pre = norm(branch.pre, f"{branch.name}_pre_norm", branch.name)
-            return PlacedBranch(pre, layer, norm(branch.post, f"{branch.name}_post_norm", branch.name))
+            return PlacedBranch(pre, layer, norm(branch.post, f"{branch.name}_post_norm", branch.name), branch.joins)
 
         pre = norm(part.pre, "pre_norm")
         branches = tuple(inner(branch) for branch in part.branches)
         post, after = norm(part.post, "post_norm"), norm(part.after, "norm")
+        self.shared_as = ""
         sums = (part.residual, part.scale, part.residual_scale, part.residual_normed)
-        return PlacedSublayer(pre, branches, post, after, *sums)
+        return PlacedSublayer(
+            part.name, pre, branches, post, after, *sums, part.reads, part.residual_from, part.beside_first
+        )
 
     def layer(
         self,
@@ -169,6 +178,11 @@ class _Placer:
         module = _module(layer.kind())
         check_fields(layer, module)
         weights = module.weights(layer)
+        if self.shared_as:  # all places of a shared sub-layer hold the same weights
+            whole = f".{self.shared_as}.{name}"
+            weights = [
+                weight if weight.share else weight._replace(share=f"{whole}.{weight.name}") for weight in weights
+            ]
         block = ["blocks", str(number), sublayer] if sublayer else []
         path = [self.stack.name, *block, *([] if name == sublayer else [name])]
         names = {weight.name: self.named(weight, ".".join([*path, weight.name])) for weight in weights}

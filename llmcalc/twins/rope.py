@@ -31,14 +31,19 @@ def rotate(layer: Any, x: Array, positions: Array, width: int, interleaved: bool
     angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
     angles = -angles if getattr(layer, "rope_reversed", False) else angles
     cos, sin = (layer.rope_attention * f(angles)[:, None, :] for f in (np.cos, np.sin))
-    turned, rest = x[..., :width], x[..., width:]
+    both = turn(x[..., :width], sin, cos, interleaved)
+    return np.concatenate([both, x[..., width:]], axis=-1) if width < x.shape[-1] else both
+
+
+def turn(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
+    """``x`` [b q heads e] with each pair of its numbers turned by the angle of its sine and cosine [q 1 e/2]."""
+    width = x.shape[-1]
     if interleaved:
-        first, second = turned[..., 0::2], turned[..., 1::2]
+        first, second = x[..., 0::2], x[..., 1::2]
     else:
-        first, second = turned[..., : width // 2], turned[..., width // 2 :]
+        first, second = x[..., : width // 2], x[..., width // 2 :]
     one, two = first * cos - second * sin, second * cos + first * sin
-    both = (np.stack if interleaved else np.concatenate)([one, two], axis=-1).reshape(turned.shape)
-    return np.concatenate([both, rest], axis=-1) if width < x.shape[-1] else both
+    return (np.stack if interleaved else np.concatenate)([one, two], axis=-1).reshape(x.shape)
 
 
 def rotate_end(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:

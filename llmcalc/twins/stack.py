@@ -65,8 +65,12 @@ class _Runner:
         """Sub-layer after sub-layer."""
         if block and hasattr(block[0].branches[0].layer.module, "predict"):
             return self.alternating(block[0].branches[0].layer, block, x, time)
+        self.step.before, self.step.joining = {}, {}
         for place, sublayer in enumerate(block):
+            self.step.before[sublayer.name] = x
             x = self.sublayer(sublayer, x, time, place)
+            for late in self.step.joining.get(sublayer.name, ()):
+                x = x + late
         return x
 
     def alternating(self, updates: Placed, block: Sequence[PlacedSublayer], streams: Array, time: int) -> Array:
@@ -98,9 +102,14 @@ class _Runner:
 
     def added(self, sublayer: PlacedSublayer, used: Sequence[PlacedBranch], x: Array, *key: object) -> Array:
         """The stream with what the branches give, between the norms."""
-        h = self._maybe(sublayer.pre, x, *key)
+        read = self.step.before[sublayer.reads] if sublayer.reads else x
+        if sublayer.beside_first:
+            read = np.concatenate([read, self.step.first], axis=-1)
+        self.step.turn = self.step.turns.setdefault(sublayer.name, 0)
+        self.step.turns[sublayer.name] += 1
+        h = self._maybe(sublayer.pre, read, *key)
         total = self.branches(used, h, *key)
-        self.step.stream = x
+        self.step.stream = x = self.step.before[sublayer.residual_from] if sublayer.residual_from else x
         total = times(self._maybe(sublayer.post, total, *key), sublayer.scale)
         x = times(h if sublayer.residual_normed else x, sublayer.residual_scale)
         after = sublayer.after
@@ -114,14 +123,17 @@ class _Runner:
         return write(self._maybe(sublayer.post, self.branches(sublayer.branches, h, *key), *key))
 
     def branches(self, branches: Sequence[PlacedBranch], h: Array, *key: object) -> Array:
-        """The sum of the branches, each with norms of its own."""
+        """The sum of the branches, each with norms of its own; what joins the stream later is put aside."""
         self.step.unnormed = h
         total: Any = None
         for number, branch in enumerate(branches):
             y = self._maybe(branch.pre, h, *key, number)
             y = self.layer(branch.layer, y, *key, number)
             y = self._maybe(branch.post, y, *key, number)
-            total = y if total is None else total + y
+            if branch.joins:
+                self.step.joining.setdefault(branch.joins, []).append(y)
+            else:
+                total = y if total is None else total + y
         return total
 
     def _entered(self, placed: Placed, x: Array) -> Array:

@@ -27,6 +27,10 @@ class Step:
         prefix: learned keys and values of the attention layers to come (prefix tuning): those of attention within the
             stack, then those of cross-attention, each layer by layer.
         first: what the first block gets [b q d].
+        before: what the stream was before each sub-layer of the block at work, by the sub-layer's name.
+        joining: results that join the stream behind a later sub-layer of the block, by that one's name.
+        turns: how often sub-layers of each name have run; ``turn`` how often the one at work had before.
+        angles: sines, then cosines, by which attention rotates [q e], if they come from a table.
         depth: number of the block at work, and how many there are.
         layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
         stream: what the result of the sub-layer at work is added to [b q d].
@@ -44,6 +48,11 @@ class Step:
     kept: dict[str, Array] = field(default_factory=dict)
     prefix: list[list[tuple[Array, Array]]] = field(default_factory=list)
     first: Array | None = None
+    angles: Array | None = None
+    before: dict[str, Array] = field(default_factory=dict)
+    joining: dict[str, list[Array]] = field(default_factory=dict)
+    turns: dict[str, int] = field(default_factory=dict)
+    turn: int = 0
     depth: tuple[int, int] = (0, 1)
     layer_inputs: list[Array] = field(default_factory=list)
     stream: Array | None = None

@@ -57,6 +57,11 @@ def matrix(name: str, inputs: int | Sizes, outputs: int | Sizes, experts: int | 
     return Weight(name, (*lead, _sizes(inputs), _sizes(outputs)), matrix=True, per_expert=experts is not None)
 
 
+def adapters(name: str, inputs: int | Sizes, outputs: int | Sizes, places: int) -> Weight:
+    """A matrix for each of so many places that share a layer."""
+    return matrix(name, inputs, outputs, experts=places)._replace(per_expert=False)
+
+
 def vector(name: str, *sizes: int, mean: float = 0.0) -> Weight:
     """A bias or a scale; several sizes are stored as one dimension."""
     return Weight(name, (sizes,), mean=mean)

@@ -40,6 +40,7 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "gemma3_text": {"query_pre_attn_scalar": 7, "final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0},
     "hyperclovax": {"attention_multiplier": 0.4},
     "llama4_text": {"floor_scale": 5},
+    "longcat_flash": {"zero_expert_num": 3},
     "olmo": {"clip_qkv": 0.3},
     "olmoe": {"clip_qkv": 0.3},
     "t5gemma": {},

@@ -33,7 +33,6 @@ REFUSED = {
     "ibert": "integers",
     "jetmoe": "rotary positions of its attention cannot be scaled",
     "layoutlm": "places on a page",
-    "longcat_flash": "experts beside two sub-layers",
     "luke": "entities",
     "mimo_v2_flash": "an odd number of rotated channels",
     "mobilebert": "bottlenecks",
@@ -43,11 +42,9 @@ REFUSED = {
     "pegasus_x": "computed positions",
     "phimoe": "experts that the class takes whatever the config says",
     "roc_bert": "tables of another width",
-    "roformer": "a table of angles",
     "xglm": "a padding token among the positions",
     "xmod": "a norm of two places",
     "zamba": "shared layers",
-    "zamba2": "shared layers",
     "zaya": "rotary positions of its attention cannot be scaled",
 }
 # families whose class computes something else than was published, which the twin follows

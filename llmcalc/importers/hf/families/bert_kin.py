@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Branch, Named, Stack, Sublayer
 from ....layers.embedding import Embedding
@@ -78,9 +79,10 @@ def roformer(config: Config) -> Architecture:
     """RoFormer [su2021]: rotary positions from a frozen table of sinusoids, narrow tables."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     narrow = config.optional_size("embedding_size") or width
-    config.get("rotary_value")
-    stack = encoder(config, narrow=narrow, attention=bert_attention(config, positions="rope"), positions=False)
-    angles = Named("position", Embedding(config.size("max_position_embeddings"), width // heads, table="position"))
+    rotary: dict[str, Any] = {"positions": "rope", "rope_interleaved": True, "v_rope": config.flag("rotary_value")}
+    stack = encoder(config, narrow=narrow, attention=bert_attention(config, **rotary), positions=False)
+    rows = config.size("max_position_embeddings")
+    angles = Named("position", Embedding(rows, width // heads, table="position", use="angles"))
     stack = replace(stack, inputs=(*stack.inputs, angles))
     return finish(config, stack, []) if config.head() == "none" else with_head(config, stack, narrow)
 

@@ -101,10 +101,9 @@ def _weighed(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
 
 
 def longcat_flash(config: Config) -> Architecture:
-    """LongCat-Flash: two latent attentions and two dense layers a block, experts beside the first of these."""
+    """LongCat-Flash [meituan2025]: two latent attentions and two dense layers a block, and experts that join last."""
     layers, norm = config.size("num_layers"), rmsnorm(config, config.size("hidden_size"))
     config.ignore("num_hidden_layers")  # twice num_layers
-    config.not_run("the experts' result joins the stream two sub-layers later, and latents are scaled")
     zero = config.count("zero_expert_num")
     routed = experts(
         config,
@@ -115,10 +114,12 @@ def longcat_flash(config: Config) -> Architecture:
         correction_bias="buffer",
         router_bias=config.flag("router_bias"),
     )
-    attention, dense = mla(config), glu(config, key="ffn_hidden_size")
+    if routed.router_bias:
+        config.not_run("router_bias is stored, but the class computes without it")
+    attention, dense = mla(config, latent_scaled=True), glu(config, key="ffn_hidden_size")
     parts = (
         sublayer("attention0", attention, pre=norm),
-        Sublayer("mlp0", (Branch("mlp", dense), Branch("experts", routed)), pre=norm),
+        Sublayer("mlp0", (Branch("mlp", dense), Branch("experts", routed, joins="mlp1")), pre=norm),
         sublayer("attention1", attention, pre=norm),
         sublayer("mlp1", dense, pre=norm),
     )

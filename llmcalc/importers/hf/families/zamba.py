@@ -19,6 +19,7 @@ from ....layers.mamba import Mamba
 from ....layers.mamba2 import Mamba2
 from ....layers.mlp import Mlp
 from ..config import Config
+from ..rope import rope_fields
 from ..rules import causal_lm, chosen, layer_types, rmsnorm, sublayer
 
 Adapted = TypeVar("Adapted", Attention, Mlp)
@@ -65,6 +66,7 @@ def zamba2(config: Config) -> Architecture:
         config.size("mamba_d_conv"),
         config.size("chunk_size"),
         bias=biased,
+        dt_min=config.number("time_step_min") or 0.0,
     )
     config.get("num_hidden_layers")
     types = _types(config, _published())
@@ -72,6 +74,10 @@ def zamba2(config: Config) -> Architecture:
     rank = config.size("adapter_rank")
     attention = _attention(config, wide, "rope" if config.flag("use_mem_rope") else "none")
     if config.flag("use_shared_attention_adapter"):
+        for name in ("n_heads", "n_kv_heads"):
+            if getattr(attention, name) * (attention.d_head or 0) != wide:
+                text = f"use_shared_attention_adapter wants {name} ({getattr(attention, name)}) · d_head = {wide}"
+                raise SizeError(text, where=config.where)
         attention = replace(attention, adapter_rank=rank)
     d_ff = config.optional_size("intermediate_size", zero_is_none=True) or 4 * width
     mlp = Mlp(width, d_ff, config.activation(), gated=True, bias=biased, adapter_rank=rank)
@@ -97,9 +103,12 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
             replace(sublayer(f"{name}{turn}", layer, pre=pre), residual=False, share=f"{name}{turn}" if shared else "")
             for name, layer, pre in (("shared_attention", own[0], wide), ("shared_mlp", own[1], norm))
         ]
+        entered = parts[0].name
+        parts[0] = replace(parts[0], beside_first=True)
         output = Linear(norm.d_model, norm.d_model, bias=False)
-        linear = replace(sublayer("linear", output), residual=False)
-        kinds[f"hybrid{turn}"] = Block(f"hybrid{turn}" if turns > 1 else "hybrid", (*parts, linear, behind))
+        linear = replace(sublayer("linear", output), residual_from=entered)
+        mixer = replace(behind, residual_from=entered)
+        kinds[f"hybrid{turn}"] = Block(f"hybrid{turn}" if turns > 1 else "hybrid", (*parts, linear, mixer))
     count, order = 0, []
     for kind in types:
         order.append(f"hybrid{count % turns}" if kind == "hybrid" else kind)
@@ -121,6 +130,7 @@ def _attention(config: Config, wide: int, positions: str) -> Attention:
         head,
         positions=positions,
         rope_theta=config.rope_theta(),
+        **(rope_fields(config) if positions == "rope" else {}),
         scale=(head / 2) ** -0.5,
         d_input=wide,
     )
