@@ -39,8 +39,20 @@ TAME: Rules = (
     (r"^(n_group|topk_group)$", (1,)),
     (r"^qk_(rope|nope)_head_dim$|^v_head_dim$|^index_head_dim$", (16,)),
 )
+
+
+def sections(*widths: int) -> dict[str, Any]:
+    """Rotary positions along several axes, each of which turns its share of a head."""
+    return {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": list(widths)}
+
+
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
+    "deepseek_ocr2_text": {"num_hidden_layers": 3, "mlp_layer_types": ["dense", "sparse", "sparse"]},
+    "glm_ocr_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
+    "hunyuan_vl_text": {"head_dim": 16, "num_key_value_heads": 2, "rope_parameters": sections(2, 2, 2, 2)},
+    "qwen2_5_omni_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
+    "paddleocr_vl_text": {"hidden_size": 64, "head_dim": 16, "rope_parameters": sections(2, 3, 3)},
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
     "cohere_compass_text": {
         "rope_parameters": {

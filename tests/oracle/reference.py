@@ -8,6 +8,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 with warnings.catch_warnings():
@@ -28,6 +29,7 @@ MAPPINGS = (
     modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
 )
+BASE = "PreTrainedModel"
 HEADLESS = modeling_auto.MODEL_MAPPING_NAMES
 FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
 COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConfig)} - {"is_encoder_decoder"}
@@ -43,7 +45,19 @@ def classes(model_type: str, headless: bool = False) -> list[str]:
     bare = [bare] if isinstance(bare, str) else list(bare)
     halves = [f"{name.removesuffix('Model')}EncoderModel" for name in bare] if headless else []
     names = dict.fromkeys([*found, *bare, *halves])
-    return [name for name in names if _is_built_from(getattr(transformers, name, None), model_type)]
+    mapped = [name for name in names if _is_built_from(getattr(transformers, name, None), model_type)]
+    return mapped or _unmapped(model_type, headless)
+
+
+def _unmapped(model_type: str, headless: bool) -> list[str]:
+    """The classes of a family that is a part of others, so that no mapping names them."""
+    found = config_class(model_type)
+    try:
+        module = import_module(found.__module__.replace("configuration_", "modeling_"))
+    except ModuleNotFoundError:
+        return []
+    own = [name for name in module.__all__ if vars(module)[name].config_class is found and BASE not in name]
+    return own if headless else [name for name in own if name.endswith("ForCausalLM")] or own
 
 
 def _is_built_from(found: Any, model_type: str) -> bool:

@@ -18,6 +18,7 @@ aria_text aria
 cohere2 aya_vision cohere2_vision
 cohere_compass_text cohere_compass
 cosmos3_edge_text cosmos3_edge
+deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
 exaone4 exaone4_5
@@ -28,9 +29,11 @@ gemma4_unified_text gemma4_unified
 glm4v_moe_text glm4v_moe
 glm4v_text glm46v glm4v glmga
 glm_image_text glm_image
+glm_ocr_text glm_ocr
 granite granite_speech granite_speech_plus
 granite4_vision_text granite4_vision
 granite_docling_text granite_docling
+hunyuan_vl_text hunyuan_vl
 hy_v4_vl_text hy_v4_vl
 hyperclovax hyperclovax_vision_v2
 lfm2 lfm2_vl
@@ -52,10 +55,12 @@ qwen2_5_omni_text qwen2_5_omni_thinker
 qwen2_5_vl_text qwen2_5_vl
 qwen2_vl_text qwen2_vl
 qwen3 fun_asr_nano lighton_ocr moss_transcribe_diarize qianfan_ocr qwen3_asr
+qwen3_omni_moe_text qwen3_omni_moe_thinker
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
 qwen3_vl_text cosmos3_omni
 qwen4_exp_text qwen4_exp
 ultrabert ultravbert
+unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
 USUAL = {whole: text for text, *wholes in map(str.split, _TABLE.strip().splitlines()) for whole in wholes}

@@ -259,6 +259,12 @@ glm4v_text        glm.glm4            glm
 glm_image_text    glm.glm_image       glm
 glm4v_moe_text    deepseek.glm4_moe   glm4_moe
 hy_v4_vl_text     streams.hy_v4       hy_v4
+glm_ocr_text      glm.glm_ocr         glm
+hunyuan_vl_text   llama_kin.hunyuan   hunyuan_v1_dense
+qwen3_omni_moe_text moe.qwen3_moe     mixtral
+mistral4          deepseek.mistral4   deepseek_v3
+deepseek_ocr2_text deepseek.deepseek_ocr glm4_moe
+unlimited_ocr_text deepseek.deepseek_ocr glm4_moe
 diffllama         llama_far.diffllama
 doge              llama_far.doge
 cpmant            llama_far.cpmant
