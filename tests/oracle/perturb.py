@@ -46,11 +46,21 @@ def sections(*widths: int) -> dict[str, Any]:
     return {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": list(widths)}
 
 
+def along_axes(model_type: str, **more: Any) -> dict[str, Any]:
+    """A language model whose heads of 16 turn along three axes."""
+    sizes = {"hidden_size": 64, "intermediate_size": 40, "num_hidden_layers": 3, "vocab_size": VOCAB}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "rope_parameters": sections(2, 3, 3)}
+    return {"text_config": {"model_type": model_type, **sizes, **heads, **more}}
+
+
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
     "deepseek_ocr2_text": {"num_hidden_layers": 3, "mlp_layer_types": ["dense", "sparse", "sparse"]},
     "glm_ocr_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "hunyuan_vl_text": {"head_dim": 16, "num_key_value_heads": 2, "rope_parameters": sections(2, 2, 2, 2)},
+    "gemma3": {"tie_word_embeddings": True},
+    "internvl": {"tie_word_embeddings": False},
+    "mistral3": {"tie_word_embeddings": False},
     "qwen2_5_omni_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "paddleocr_vl_text": {"hidden_size": 64, "head_dim": 16, "rope_parameters": sections(2, 3, 3)},
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
@@ -68,6 +78,11 @@ FIXED: dict[str, dict[str, Any]] = {
     "lfm2_moe": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
     "mamba2": {"hidden_size": 32, "expand": 2, "num_heads": 4, "head_dim": 16},
     "mpnet": {"relative_attention_num_buckets": 32},
+    "qwen2_vl": {
+        **along_axes("qwen2_vl_text", tie_word_embeddings=False),
+        "vision_config": {"embed_dim": 32, "hidden_size": 64, "num_heads": 2, "depth": 3, "mlp_ratio": 3},
+    },
+    "qwen2_5_vl": along_axes("qwen2_5_vl_text", tie_word_embeddings=False),
     "squeezebert": {"hidden_size": 32, "embedding_size": 32},
     "xlstm": {"hidden_size": 128, "num_heads": 4},
     "xmod": {"languages": ["en_XX", "de_DE"], "default_language": "en_XX"},

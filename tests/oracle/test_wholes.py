@@ -14,7 +14,14 @@ from . import reference
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-LANGUAGE = ("language_model", "text_model", "llm", "lm_head", "projection_head", "embed_tokens")  # what its tensors stand under
+LANGUAGE = (
+    "language_model",
+    "text_model",
+    "llm",
+    "lm_head",
+    "projection_head",
+    "embed_tokens",
+)  # what its tensors stand under
 OTHER_HEADS = {"glm_image", "jev"}  # for images and for decisions, where the language model has one for tokens
 WHOLES = sorted(set(USUAL) & reference.FAMILIES - set(families.names()) - OTHER_HEADS)
 

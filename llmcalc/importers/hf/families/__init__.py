@@ -79,6 +79,19 @@ qwen3_vl_moe      multimodal.qwen3_vl qwen3_vl
 qwen3_5           multimodal.qwen3_vl qwen3_vl
 qwen3_5_moe       multimodal.qwen3_vl qwen3_vl
 gemma4            multimodal.gemma4
+llava             seeing.llava
+llava_next        seeing.llava_next
+llava_onevision   seeing.llava_next
+vipllava          seeing.vipllava
+paligemma         seeing.paligemma
+gemma3            seeing.gemma3
+mistral3          seeing.mistral3
+idefics3          seeing.idefics3
+smolvlm           seeing.idefics3
+internvl          seeing.internvl
+qwen2_vl          seeing.qwen2_vl
+qwen2_5_vl        seeing.qwen2_vl
+llama4            seeing.llama4
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4
