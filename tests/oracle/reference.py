@@ -34,6 +34,8 @@ HEADLESS = modeling_auto.MODEL_MAPPING_NAMES
 FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
 COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConfig)} - {"is_encoder_decoder"}
 ROLE = ("is_decoder", "add_cross_attention")
+# parts that a note of the model names as not counted, and that a pass over text alone does not run
+UNCOUNTED = {"chameleon": ("vqmodel",), "phi4_multimodal": ("embed_tokens_extend",)}
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 
@@ -56,7 +58,8 @@ def _unmapped(model_type: str, headless: bool) -> list[str]:
         module = import_module(found.__module__.replace("configuration_", "modeling_"))
     except ModuleNotFoundError:
         return []
-    own = [name for name in module.__all__ if vars(module)[name].config_class is found and BASE not in name]
+    classes = {name: getattr(vars(module)[name], "config_class", None) for name in module.__all__ if BASE not in name}
+    own = [name for name, its in classes.items() if its is found]
     return own if headless else [name for name in own if name.endswith("ForCausalLM")] or own
 
 
@@ -116,7 +119,12 @@ def build(class_name: str, model_type: str, changes: dict[str, Any], device: str
         config._attn_implementation = "eager"
         config._experts_implementation = "eager"
         with torch.device(device):
-            return getattr(transformers, class_name)(config).eval()
+            model = getattr(transformers, class_name)(config).eval()
+    for holder in (model, getattr(model, "model", None)):
+        for name in UNCOUNTED.get(model_type, ()):
+            if name in getattr(holder, "_modules", {}):
+                delattr(holder, name)
+    return model
 
 
 def runs(class_name: str, model_type: str, changes: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
+ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language model is the decoder, whatever its type
 
 # the language model's type: those whose it is
 _TABLE = """
@@ -55,6 +56,14 @@ qwen3_omni_moe_text qwen3_omni_moe_thinker
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
 qwen3_vl_text cosmos3_omni
 qwen4_exp_text qwen4_exp
+clip_text_model clip
+siglip_text_model siglip
+siglip2_text_model siglip2
+metaclip_2_text_model metaclip_2
+molmo2_text molmo2
+step3p5 step3p7
+ernie4_5_vl_moe_text ernie4_5_vl_moe
+phi3 phi4_multimodal
 ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """
@@ -69,6 +78,9 @@ _OWN = """
 
 def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The config of the language model within that of a larger one, however deep; None: there is none."""
+    if data.get("model_type") in ENCODED:
+        inner = data.get("decoder")
+        return inner if isinstance(inner, Mapping) and isinstance(inner.get("model_type"), str) else None
     usual = USUAL.get(str(data.get("model_type")))
     for key in NESTED:
         inner = data.get(key)
@@ -98,6 +110,8 @@ def flat(data: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def towers(data: Mapping[str, Any]) -> list[str]:
     """What stands in a config beside its language model, by the keys of its parts, however deep."""
+    if data.get("model_type") in ENCODED:
+        return ["encoder"]
     found = [key.removesuffix("_config") for key, value in data.items() if _is_part(key, value)]
     deeper = [name for key in NESTED if isinstance(data.get(key), Mapping) for name in towers(data[key])]
     return list(dict.fromkeys([*found, *deeper]))

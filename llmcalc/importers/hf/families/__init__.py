@@ -278,6 +278,17 @@ qwen3_omni_moe_text moe.qwen3_moe     mixtral
 mistral4          deepseek.mistral4   deepseek_v3
 deepseek_ocr2_text deepseek.deepseek_ocr glm4_moe
 unlimited_ocr_text deepseek.deepseek_ocr glm4_moe
+tapas             bert_kin.tapas
+git               seeing.git
+clip_text_model   clip_text.clip
+metaclip_2_text_model clip_text.clip  clip_text_model
+siglip_text_model clip_text.siglip    clip_text_model
+siglip2_text_model clip_text.siglip   clip_text_model
+molmo2_text       llama_seen.molmo2
+moshi             llama_seen.moshi
+chameleon         llama_seen.chameleon
+step3p5           llama_seen.step3p5  glm4_moe
+ernie4_5_vl_moe_text moe_shared.ernie4_5_vl
 diffllama         llama_far.diffllama
 doge              llama_far.doge
 cpmant            llama_far.cpmant

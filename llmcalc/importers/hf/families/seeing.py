@@ -9,13 +9,16 @@ from typing import Any
 from ....core.architecture import Architecture, Named
 from ....core.errors import shown
 from ....core.layer import Layer
+from ....layers.attention import Attention
 from ....layers.embedding import Embedding
+from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.norm import Norm
 from ..config import Config
-from ..rules import plain_layernorm, rmsnorm
+from ..rules import TOKENS, plain_layernorm, rmsnorm
 from ..wholes import flat
-from . import towers
+from . import bert, towers
+from .gpt import BIASED
 from .multimodal import OUTER, given, text_part
 
 _OUTER = f"""{OUTER} image_token_index video_token_index boi_token_index eoi_token_index image_grid_pinpoints
@@ -192,3 +195,35 @@ def _from_adapter(config: Config, width: int, out: int, prompt: int | None) -> l
 
 def _nothing(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
     return []
+
+
+def git(config: Config) -> Architecture:
+    """GIT: BERT's blocks as a decoder, which sees the patches of CLIP's tower as a prefix of its text."""
+    kind, tied, width = config.head() or "causal", config.flag("tie_word_embeddings"), config.size("hidden_size")
+    config.get("num_image_with_embedding")
+    attention = Attention(width, config.size("num_attention_heads"), **BIASED)
+    stack = bert.encoder(config, segments=False, attention=attention)
+    tables = tuple(_shared(entry, tied and kind == "causal") for entry in stack.inputs)
+    share = TOKENS if tied else None
+    head = [Named("head", Head(config.size("vocab_size"), width, share, bias=True))] if kind == "causal" else []
+    stack = replace(stack, name="decoder", role="decoder", inputs=tables, outputs=tuple(head))
+    part = config.within("vision_config", given(config, "vision_config"), "git_vision_model")
+    tower = towers.read(part)
+    norm = Norm(width, "layernorm", bias=True, eps=part.number("layer_norm_eps") or 1e-5)
+    out = [
+        Named("projector", Linear(tower.d_model, width, prompt=towers.CLASS_TOKEN)),
+        Named("projector_norm", norm),
+    ]
+    out += [
+        Named(f"frame{number}", Embedding(1, tower.d_model, table="other", use="beside"))
+        for number in range(config.count("num_image_with_embedding"))
+    ]
+    tower = replace(tower, outputs=(*tower.outputs, *out))
+    return Architecture(config.model_type, (stack, tower))
+
+
+def _shared(entry: Named, tied: bool) -> Named:
+    """A token table that the head has too, or not."""
+    if entry.name == "token" and isinstance(entry.layer, Embedding):
+        return Named(entry.name, replace(entry.layer, share=TOKENS if tied else None))
+    return entry

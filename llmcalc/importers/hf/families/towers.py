@@ -171,6 +171,7 @@ def llama4(config: Config) -> Stack:
 
 TOWERS = {
     "clip_vision_model": Tower(clip, "clip", CLASS_TOKEN),
+    "git_vision_model": Tower(clip, "clip", CLASS_TOKEN),
     "siglip_vision_model": Tower(siglip, "clip"),
     "idefics3_vision": Tower(siglip, "idefics3"),
     "smolvlm_vision": Tower(siglip, "idefics3"),
