@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from .errors import DescriptionError, shown
@@ -108,6 +109,13 @@ class Declaration:
         """Declare what is kept between decode steps, such as ``k[b t g e]``."""
         name, groups, _ = _read_tensor(spec)
         self.states.append(State(name, groups[0], role, frozenset(tags)))
+
+    def only_stored(self) -> Declaration:
+        """The tensors of this declaration without its equations: a layer that is never run."""
+        found = Declaration(self.axes, as_torch=self.as_torch)
+        found.tensors = [replace(tensor, unused=True) for tensor in self.tensors]
+        found.parts = [(name, part.only_stored()) for name, part in self.parts]
+        return found
 
     def include(self, name: str, part: Declaration, *, of: str = "x", gives: str = "") -> None:
         """Add an inner layer, with its own axes, under ``name``, of the layer's input or of what its lines made."""

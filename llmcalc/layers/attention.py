@@ -55,7 +55,7 @@ class Attention(Layer):
         relative_shared: one table of biases for all layers of the stack, as in T5.
         causal: a query sees no later token.
         window: a query sees this many tokens, itself included.
-        chunk: a query sees only tokens of its own chunk of this length.
+        chunk: a query sees only tokens of its own chunk of this length; those that see later tokens stand apart.
         cross: keys and values come from the encoder.
         d_source: its width (default: d_model).
         d_input: width of the input where it is not d_model (Zamba: the residual stream beside the embeddings).
@@ -238,9 +238,14 @@ class Attention(Layer):
         if self.window:
             axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         elif self.chunk:
-            axes |= {"k": "mod(c, Z) + q", "t": "mod(c + q, Z)"}
+            axes |= {"k": "mod(c, Z) + q" if self.causal else "min(q, Z)", "t": "mod(c + q, Z)"}
         elif self.prompt:
-            axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * pt", "k": "c + q + pt", "t": "c + q + pt"}
+            axes |= {
+                "pt": self.prompt,
+                "q": "q + max(0, 1 - c) * min(q, 1) * pt",
+                "k": "c + q + min(c + q, 1) * pt",
+                "t": "c + q + min(c + q, 1) * pt",
+            }
         else:
             axes["t"] = "c + q"
         return axes
@@ -409,7 +414,7 @@ class Attention(Layer):
                 declaration.state(f"v[b {kept} {heads} v]", "kv", *tags)
         if self.implemented_cache == "all_tokens":
             declaration.as_torch |= {"k": "c + q", "t": "c + q"}
-        elif self.chunk:
+        elif self.chunk and self.causal:
             declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
         if self.causal and not self.cross and not self.prompt:
             declaration.mask = (
