@@ -20,6 +20,7 @@ from .shard import Mesh
 from .work import Conventions, extent, runs
 
 SOURCE = "src"  # the encoder's output
+STREAM = "stream#in"  # what a segment gets
 
 
 class Trace:
@@ -53,7 +54,7 @@ class Trace:
         """Keep what all cross-attention of a stack reads, the encoder's output, once."""
         for run in stack.runs:
             trace = Trace(self.policy, self.symbols, self.values, self.mesh)
-            trace.sublayers(run.block, "stream#in")
+            trace.sublayers(run.block, STREAM)
             if SOURCE in trace.kept:
                 self.keep(SOURCE, trace.kept[SOURCE].bytes)
 
@@ -99,7 +100,7 @@ class Trace:
     def declaration(self, declaration: Declaration, given: str, place: str, unnormed: str) -> str:
         """Walk a declaration and its parts."""
         weights = {tensor.name: tensor for tensor in declaration.tensors}
-        scope = Scope(self, declaration, place, weights, {"x": given, "unnormed": unnormed})
+        scope = Scope(self, declaration, place, weights, {"x": given, "unnormed": unnormed, "first": STREAM})
         self.parts(scope, behind=False)
         for line in declaration.lines:
             equation = read(line)
@@ -147,9 +148,11 @@ class Trace:
         )
 
     def keep(self, name: str, size: int) -> None:
-        """Keep a tensor, once."""
+        """Keep a tensor once, as much of it as is needed by the equation that needs most."""
         if size and name not in self.kept:
             self.kept[name] = Kept(name, size, len(self.steps))
+        elif size and size > self.kept[name].bytes:
+            self.kept[name] = self.kept[name]._replace(bytes=size)
 
     def name(self, stem: str) -> str:
         """A new identity."""

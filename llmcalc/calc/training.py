@@ -16,9 +16,8 @@ from .policy import SINGLE, Policy
 from .recipe import Recipe
 from .shard import Mesh
 from .timeline import Fixed, Loss, Moment, Segment, moments
-from .trace import Trace
+from .trace import STREAM, Trace
 
-STREAM = "stream#in"  # what a segment gets
 DIVIDED_OPTIMIZER, DIVIDED_GRADIENTS, DIVIDED_WEIGHTS = 1, 2, 3  # from which ZeRO stage on
 
 
@@ -177,7 +176,10 @@ def _handed_on(inputs: Segment, block: Trace) -> Segment:
     """What stands in front of the blocks, without the stream that it hands on and that the first block keeps too."""
     if STREAM in block.kept:
         for name in inputs.trace.ends & inputs.trace.kept.keys():
-            size = inputs.trace.kept.pop(name).bytes
+            size = inputs.trace.kept[name].bytes
+            if size != block.kept[STREAM].bytes:  # several streams, of which that is the first
+                continue
+            del inputs.trace.kept[name]
             inputs = inputs._replace(kept=inputs.kept - size, inner=inputs.inner - size)
     return inputs
 

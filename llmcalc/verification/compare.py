@@ -132,7 +132,7 @@ def _training(small: Architecture, model: Model, texts: _Texts) -> Iterator[Chec
 
 
 # Kinds whose models are made of other steps than their declarations, so that other tensors are kept between them.
-OTHER_STEPS = frozenset({"altup", "sparse_attention"})
+OTHER_STEPS = frozenset({"sparse_attention"})
 
 
 def _saved(small: Architecture, observed: tuple[int, ...]) -> Check:

@@ -309,7 +309,7 @@ def alternating(updates: AltUp) -> Architecture:
     inputs += [Named(f"maker{number}", layer) for number, layer in enumerate(makers)]
     parts = (part("altup", updates), part("attention", VARIANTS["attention"], pre=NORM))
     parts += (part("own", PerLayerGate(WIDTH, 5), post=NORM),)
-    takers = tuple(Named(f"taker{number}", layer) for number, layer in enumerate(makers))
+    takers = tuple(Named(f"taker{number}", replace(layer, back=True)) for number, layer in enumerate(makers))
     return around(*inputs, parts=parts, outputs=takers)
 
 
