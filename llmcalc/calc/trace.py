@@ -147,11 +147,11 @@ class Trace:
             self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration)) * self.policy.gradient_bytes
         )
 
-    def keep(self, name: str, size: int) -> None:
-        """Keep a tensor once, as much of it as is needed by the equation that needs most."""
+    def keep(self, name: str, size: int, *, whole: bool = True) -> None:
+        """Keep a tensor, once; if it may be read in parts, as much of it as is needed by what needs most."""
         if size and name not in self.kept:
             self.kept[name] = Kept(name, size, len(self.steps))
-        elif size and size > self.kept[name].bytes:
+        elif not whole and size > self.kept[name].bytes:
             self.kept[name] = self.kept[name]._replace(bytes=size)
 
     def name(self, stem: str) -> str:
