@@ -150,7 +150,8 @@ def _segments(
 
         def new() -> Trace:
             trace = Trace(policy, names, values, mesh)  # noqa: B023 (used within this turn of the loop)
-            trace.stream_bytes = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)  # noqa: B023
+            wide = {"hs": streams_of(stack), "d": stack.d_model}  # noqa: B023
+            trace.stream_bytes = trace.size(("b", "q", *wide), wide, policy.bytes)
             return trace
 
         found[stack.name, "inputs"] = _outside(stack, "inputs", new())
@@ -170,6 +171,12 @@ def _segments(
         found[stack.name, "outputs"] = outputs = _outside(stack, "outputs", new())
         loss = _loss(stack, outputs.trace, policy) or loss
     return found, loss
+
+
+def streams_of(stack: Stack) -> int:
+    """Residual streams side by side, which a block gets and gives."""
+    layers = (part.pre or part.branches[0].layer for run in stack.runs for part in run.block.sublayers)
+    return max((int(declare(layer).axes.get("hs", 1)) for layer in layers), default=1)
 
 
 def _handed_on(inputs: Segment, block: Trace) -> Segment:

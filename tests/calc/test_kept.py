@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from llmcalc.calc.policy import SINGLE, Policy
+from llmcalc.calc.recipe import Recipe
 from llmcalc.calc.shard import Mesh
-from llmcalc.calc.training import kept_tensors
+from llmcalc.calc.training import kept_tensors, training_memory
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.layer import Layer
 from llmcalc.core.workload import Workload
@@ -20,6 +21,7 @@ from llmcalc.layers.gated_delta_net import GatedDeltaNet
 from llmcalc.layers.grouped_attention import GroupedAttention
 from llmcalc.layers.grouped_mlp import GroupedMlp
 from llmcalc.layers.head import Head
+from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.lightning_attention import LightningAttention
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
@@ -156,6 +158,20 @@ def test_the_stream_in_front_of_the_first_block_is_kept_once() -> None:
     stack = decoder(Mlp(D, F))
     table = Named("table", PerLayerTable(V, D, 3, 13))
     assert kept(replace(stack, inputs=(*stack.inputs, table)))[STREAM] == kept(stack)[STREAM] == 3 + 1
+
+
+def test_a_block_that_is_computed_again_keeps_all_of_its_streams() -> None:
+    stack = decoder(Mlp(D, F))
+    (part,) = stack.runs[0].block.sublayers
+    four = replace(stack.runs[0], block=Block("block", (replace(part, pre=HyperConnection(D, 4)),)))
+    workload, policy = Workload(batch=B, seq=Q, mode="train"), Policy(recompute="full", bytes=SINGLE)
+    one, many = (
+        training_memory(
+            Architecture("small", (each,)), workload, policy, Recipe("plain", 4, 4, 0, ()), Mesh()
+        ).activations
+        for each in (stack, replace(stack, runs=(four,)))
+    )
+    assert many - one == 3 * 3 * STREAM * SINGLE
 
 
 def test_dropout_keeps_masks_of_a_byte() -> None:
