@@ -59,7 +59,9 @@ class Trace:
                 self.keep(SOURCE, trace.kept[SOURCE].bytes)
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
-        """Walk a sub-layer: norms, parallel branches, the residual sum."""
+        """Walk a sub-layer: norms, parallel branches, the residual sum; one that is never run is left out."""
+        if all(getattr(branch.layer, "unused", False) for branch in sublayer.branches):
+            return stream
         given = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
         for branch in sublayer.branches:

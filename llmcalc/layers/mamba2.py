@@ -108,7 +108,8 @@ class Mamba2(Layer):
             lines.append(f"{name}[b qd {axes}] = {name}[b qd {axes}] {kernel}[{axes} K] | decode")
             lines += [f"{name}[b q {axes}] = add({name}, {kernel}_b)"] if self.conv_bias else []
             lines.append(f"{name}[b q {axes}] = silu({name})")
-        return [*lines, "dt[b q H] = add(dt, dt_b)", "dt[b q H] = softplus(dt)"]
+        lines += ["dt[b q H] = add(dt, dt_b)", "dt[b q H] = softplus(dt)"]
+        return [*lines, *(["dt[b q H] = clamp(dt)"] if self.dt_min > 0 or self.dt_max is not None else [])]
 
     def _biased_output(self) -> bool:
         return self.bias if self.out_bias is None else self.out_bias
