@@ -58,6 +58,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "n_buckets": (10, 12, 14),
     "max_distance": (11, 13),
     "rope_length": (8,),
+    "temperature_length": (7,),
     "qk_rope_head_dim": (6, 10, 14),
     "rotated_head": (10, 14, 22, 26, 34),
     "n_kv_heads": (3, 2, 5, 7),
