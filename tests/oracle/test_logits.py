@@ -43,7 +43,6 @@ REFUSED = {
     "roc_bert": "tables of another width",
     "xglm": "a padding token among the positions",
     "xmod": "a norm of two places",
-    "zamba": "shared layers",
     "zaya": "rotary positions of its attention cannot be scaled",
 }
 # families whose class computes something else than was published, which the twin follows
