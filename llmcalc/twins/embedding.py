@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import UnsupportedError
+from ..core.errors import InputError, UnsupportedError
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, table
 
@@ -33,10 +33,24 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "angles":
         step.angles = constant(_table(layer, w))[step.positions + layer.offset]
         return x
+    if layer.edges != "none":
+        return _of_boxes(layer, w, x, step)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows
+
+
+def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+    """The rows of the edges of each token's box [b q left upper right lower], or of its height or width [xu2019]."""
+    boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
+    left, upper, right, lower = np.moveaxis(boxes, -1, 0)
+    edges = {"left_right": (left, right), "upper_lower": (upper, lower), "height": (lower - upper,)}
+    for edge in edges.get(layer.edges, (right - left,)):
+        if edge.min() < 0 or edge.max() >= layer.rows:
+            raise InputError(f"boxes on a page have edges from 0 to {layer.rows - 1}, left and upper ones first")
+        x = x + w.w[edge] * layer.scale
+    return x
 
 
 def _entries(layer: Any, step: Step) -> Array:

@@ -31,7 +31,6 @@ REFUSED = {
     "hrm_text": "two levels of a loop",
     "ibert": "integers",
     "jetmoe": "rotary positions of its attention cannot be scaled",
-    "layoutlm": "places on a page",
     "luke": "entities",
     "mimo_v2_flash": "an odd number of rotated channels",
     "mobilebert": "bottlenecks",
