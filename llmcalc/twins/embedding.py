@@ -71,18 +71,17 @@ def _table(layer: Any, w: Weights) -> Array:
         return w.w
     if layer.sinusoids == "interleaved":
         return sinusoids(layer.rows, layer.d_model)
-    return _halves(layer)
-
-
-def _halves(layer: Any) -> Array:
-    """All sines, then all cosines."""
-    half = layer.d_model // 2
-    slowest = half - 1 if layer.sinusoids == "fairseq" else half
-    angles = np.arange(layer.rows)[:, None] / 10000.0 ** (np.arange(half) / slowest)
-    found = np.concatenate([np.sin(angles), np.cos(angles), np.zeros((layer.rows, layer.d_model % 2))], axis=1)
+    found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids == "fairseq")
     if layer.padding_id is not None:
         found[layer.offset - 1] = 0.0
     return found
+
+
+def sinusoid_halves(rows: int, width: int, slower: bool) -> Array:
+    """All sines, then all cosines [rows width]; ``slower``: the last wave takes 10000 positions a radian."""
+    half = width // 2
+    angles = np.arange(rows)[:, None] / 10000.0 ** (np.arange(half) / (half - slower))
+    return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((rows, width % 2))], axis=1)
 
 
 def sines_and_cosines(positions: Array, width: int) -> Array:

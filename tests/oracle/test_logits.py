@@ -37,7 +37,6 @@ REFUSED = {
     "minimax_m3_vl_text": "a rotated width that the class ignores",
     "mra": "attention from coarse to fine",
     "nllb-moe": "experts of limited capacity for a batch, or a second one that is drawn",
-    "pegasus_x": "computed positions",
     "phimoe": "experts that the class takes whatever the config says",
     "roc_bert": "tables of another width",
     "xglm": "a padding token among the positions",
