@@ -18,8 +18,8 @@ class Sinusoids(Layer):
 
     Attributes:
         d_model: width of the stream.
-        sinusoids: sines in the even columns and cosines in the odd ones (``interleaved``), or sines in the first half of
-            them (``halves``), also down to a wave of 10000 positions a radian (``fairseq``), as in ``embedding``.
+        sinusoids: sines in the even columns and cosines in the odd ones (``interleaved``), or sines in the first half
+            of them (``halves``), also down to a wave of 10000 positions a radian (``fairseq``), as in ``embedding``.
     """
 
     d_model: int

@@ -40,7 +40,6 @@ REFUSED = {
     "phimoe": "experts that the class takes whatever the config says",
     "roc_bert": "tables of another width",
     "xglm": "a padding token among the positions",
-    "xmod": "a norm of two places",
     "zaya": "rotary positions of its attention cannot be scaled",
 }
 # families whose class computes something else than was published, which the twin follows
