@@ -11,8 +11,8 @@ are installed, the oracle suite. What runs a program of its own, as the tests of
     python benchmarks/mutation --sample 400 --reach reach.json
 
 measures once which tests run which line (with coverage.py), and then asks of each mutant its layer kind's contract and
-at most a minute of the tests that run its line: far quicker, and what it counts as killed is killed. Only a mutant
-whose line also runs at import, or while tests are collected, meets the fast tests too.
+half a minute of the tests that run its line, or the fast tests if it runs at import alone: far quicker, and what it
+counts as killed is killed. ``--again`` without it asks the others about what survived.
 """
 
 from __future__ import annotations
@@ -58,10 +58,7 @@ class Judge(NamedTuple):
         if self.reach is not None:
             if mutant.path.parent.name == "layers":
                 yield [CONTRACT, "-k", f"[{mutant.path.stem}]"]
-            tests, outside = self.reach.tests(mutant, ROOT)
-            yield tests
-            if outside:
-                yield FAST
+            yield from self.reach.stages(mutant, ROOT) or [FAST]
         else:
             yield from self._packages(mutant)
         if self.commands:

@@ -1,7 +1,7 @@
 """Which tests run a line, and how long they take: measured once, so that a mutant meets those that can see it first.
 
 A test that never runs a line cannot find a mistake in it, but for values that were computed before, at import, while
-tests were collected, or for another test and then kept. ``tests`` says whether that may be so.
+tests were collected, or for another test and then kept: what survives here may still be found by the whole suite.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 from mutants import Mutant
 
 OUTSIDE = ""  # the context of what runs in no test
-BUDGET_S = 60.0
+BUDGET_S = 30.0
+FEW_FILES = 4  # each takes its time to be collected
 
 
 class Reach:
@@ -36,9 +38,10 @@ class Reach:
         }
         return cls(found["seconds"], lines)
 
-    def tests(self, mutant: Mutant, root: Path) -> tuple[list[str], bool]:
+    def stages(self, mutant: Mutant, root: Path) -> list[list[str]]:
         """The tests that run a mutant's statement, in turn from each file, the quick ones first, as many as fit into
-        ``BUDGET_S``; and whether it also runs outside of tests.
+        ``BUDGET_S``: those of the files that have most of them, then the others; none if it runs outside of tests
+        alone.
         """
         own = self.lines.get(str(mutant.path.relative_to(root)), {})
         found = {test for line in statement(mutant) for test in own.get(line, [])}
@@ -49,16 +52,23 @@ class Reach:
             if left < 0 and chosen:
                 break
             chosen.append(test)
-        return chosen, OUTSIDE in found or not found
+        files = Counter(map(_file, chosen))
+        first = {file for file, _ in files.most_common(FEW_FILES)}
+        parted = [[test for test in chosen if (_file(test) in first) is own] for own in (True, False)]
+        return [tests for tests in parted if tests]
 
     def _in_turn(self, tests: Iterable[str]) -> list[str]:
         places: dict[str, int] = {}
         order = []
         for test in sorted(tests, key=lambda test: (self.seconds[test], test)):
-            file = test.partition("::")[0]
+            file = _file(test)
             places[file] = places.get(file, 0) + 1
             order.append((places[file], self.seconds[test], test))
         return [test for _, _, test in sorted(order)]
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def statement(mutant: Mutant) -> range:

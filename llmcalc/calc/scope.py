@@ -12,6 +12,8 @@ from .policy import BYTE, SINGLE, Step
 if TYPE_CHECKING:
     from .trace import Trace
 
+ELSEWHERE = "elsewhere"  # where tensors stand that an earlier layer keeps
+
 
 class Scope:
     """The names of one declaration while it is walked: versions of tensors and their axes."""
@@ -20,7 +22,7 @@ class Scope:
         self, trace: Trace, declaration: Declaration, place: str, weights: dict[str, Tensor], known: dict[str, str]
     ) -> None:
         self.trace, self.declaration, self.place, self.weights = trace, declaration, place, weights
-        self.identity = dict(known)
+        self.identity = known | {name: f"{ELSEWHERE}.{name}" for name in declaration.elsewhere}
         self.axes: dict[str, tuple[str, ...]] = {"x": ("b", "q", "d")}
         self.inside: set[str] = set()
         self.of_weights: set[str] = set()  # results that are made of weights element by element
@@ -36,7 +38,7 @@ class Scope:
             fused = True
             self.inside |= {state.name for state in self.declaration.states} - self.identity.keys()  # zeros at first
         out = f"{self.place}.{equation.out.name}@{len(self.trace.steps)}"
-        if equation.function and all(operand.name in self.weights for operand in equation.operands):
+        if equation.function and all(self.is_of_weights(operand) for operand in equation.operands):
             self.of_weights.add(equation.out.name)  # can be had again from what is there anyway
         elif "nograd" not in equation.tags:
             self.save(equation, out, fused)
@@ -51,10 +53,14 @@ class Scope:
             self.inside.add(equation.out.name)
         self.last = out
 
+    def is_of_weights(self, operand: Operand) -> bool:
+        """Whether an operand is a weight, or made of weights element by element."""
+        return operand.name in self.weights or operand.name in self.of_weights
+
     def copies(self, equation: Equation) -> bool:
         """Whether an equation gives a known tensor another name, and makes it no larger."""
         (given, *others), trace = equation.operands, self.trace
-        axes = self.axes.get(given.name, ())
+        axes = given.axes or self.axes.get(given.name, ())
         if equation.function != "copy" or others or given.name not in self.identity or not axes:
             return False
         return trace.size(equation.out.axes, self.declaration, BYTE) == trace.size(axes, self.declaration, BYTE)
@@ -68,8 +74,8 @@ class Scope:
                         self.save_operand(operand, equation)
             return
         function = FUNCTIONS[equation.function]
-        if fused:  # what goes in, if the derivative needs it
-            for operand in equation.operands if "inputs" in function.saves else ():
+        if fused:  # what goes in, if the derivative needs it, or its result, which is computed again
+            for operand in equation.operands if function.saves != "nothing" else ():
                 if operand.name not in self.inside:
                     self.save_operand(operand, equation)
             return
@@ -120,7 +126,7 @@ class Scope:
 
     def save_operand(self, operand: Operand, equation: Equation, like: tuple[str, ...] = ()) -> None:
         """Keep an operand, unless it is a weight. ``like`` gives the axes of one that is read without any."""
-        if operand.name in self.weights or operand.name in self.of_weights:
+        if self.is_of_weights(operand):
             return
         axes = operand.axes or self.axes.get(operand.name) or like
         constant = "constant" in equation.tags and operand.name not in self.identity  # a table of positions
@@ -132,6 +138,8 @@ class Scope:
             if inner in axes and self.trace.policy.convention == "torch":  # repeated for the heads that share it
                 name += ":repeated"
                 axes = tuple(outer if axis == inner else axis for axis in axes)
+        if name in (f"{ELSEWHERE}.{of}" for of in self.declaration.elsewhere):
+            return
         made = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read it piece by piece
         sizes = (self.trace.size(each, self.declaration, self.trace.policy.bytes) for each in (axes, made))
         self.trace.keep(name, max(sizes))

@@ -154,7 +154,7 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
         return
     name = _name(rule, first, number)
     shape = _joined([_stored_shape(row, rule) for row in group], first, rule)
-    shape = (*(1,) * rule.row, *shape, *(1,) * rule.column)
+    shape = (*(1,) * rule.row, *shape[rule.flat :], *(1,) * rule.column)
     shape = (shape[0] * shape[1], *shape[2:]) if rule.folded else shape
     if "{x}" not in name and "{a}" not in name:
         yield name, shape

@@ -106,15 +106,25 @@ class Trace:
 
     def declaration(self, declaration: Declaration, given: str, place: str, unnormed: str) -> str:
         """Walk a declaration and its parts."""
-        for name, part in declaration.parts:
-            self.declaration(part, given, f"{place}.{name}", unnormed)
         weights = {tensor.name: tensor for tensor in declaration.tensors}
         scope = Scope(self, declaration, place, weights, {"x": given, "unnormed": unnormed})
+        self.parts(scope, behind=False)
         for line in declaration.lines:
             equation = read(line)
             if self.takes_part(equation):
                 scope.equation(equation)
+        self.parts(scope, behind=True)
         return scope.last
+
+    def parts(self, scope: Scope, *, behind: bool) -> None:
+        """Walk those inner layers of a declaration that stand in front of its equations, or behind them."""
+        for name, part in scope.declaration.parts:
+            of, gives = scope.declaration.links.get(name, ("x", ""))
+            if behind != (of != "x"):
+                continue
+            result = self.declaration(part, scope.identity[of], f"{scope.place}.{name}", scope.identity["unnormed"])
+            if gives:
+                scope.identity[gives] = scope.last = result
 
     def takes_part(self, equation: Equation) -> bool:
         """Whether an equation runs, and stores, under the policy."""

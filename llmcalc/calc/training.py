@@ -18,6 +18,7 @@ from .shard import Mesh
 from .timeline import Fixed, Loss, Moment, Segment, moments
 from .trace import Trace
 
+STREAM = "stream#in"  # what a segment gets
 DIVIDED_OPTIMIZER, DIVIDED_GRADIENTS, DIVIDED_WEIGHTS = 1, 2, 3  # from which ZeRO stage on
 
 
@@ -156,7 +157,9 @@ def _segments(
         found[stack.name, "inputs"] = _outside(stack, "inputs", new())
         for number, run in enumerate(stack.runs):
             trace = new()
-            trace.block(run.block, "stream#in")
+            trace.block(run.block, STREAM)
+            if number == 0:
+                found[stack.name, "inputs"] = _handed_on(found[stack.name, "inputs"], trace)
             held = sum(kept.bytes for kept in trace.kept.values())
             checkpointed = policy.recompute == "full"
             kept = trace.stream_bytes if checkpointed else held
@@ -170,8 +173,17 @@ def _segments(
     return found, loss
 
 
+def _handed_on(inputs: Segment, block: Trace) -> Segment:
+    """What stands in front of the blocks, without the stream that it hands on and that the first block keeps too."""
+    if STREAM in block.kept:
+        for name in inputs.trace.ends & inputs.trace.kept.keys():
+            size = inputs.trace.kept.pop(name).bytes
+            inputs = inputs._replace(kept=inputs.kept - size, inner=inputs.inner - size)
+    return inputs
+
+
 def _outside(stack: Stack, section: str, trace: Trace) -> Segment:
-    stream = "stream#in"
+    stream = STREAM
     for _, layer in getattr(stack, section):
         stream = trace.layer(layer, stream)
     trace.end(stream, stream=section == "inputs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from .errors import DescriptionError, shown
@@ -57,7 +58,9 @@ class Declaration:
     ``axes`` maps an axis to its size: an integer, or an expression of the workload such as ``min(c, w - 1) + q``.
     ``as_torch`` holds the lengths that differ in transformers' eager code. ``mask`` is how a causal layer limits the
     (query, key) pairs: ``causal``, ``window:4096``, ``chunk:8192`` or empty. ``parts`` are inner layers with axes of
-    their own (the shared experts of a mixture).
+    their own (the shared experts of a mixture); ``links`` are those that stand in the middle: which tensor of the
+    layer they get, and what the layer calls their result. ``elsewhere`` are tensors that an earlier layer has made, and
+    keeps for the backward pass.
 
     >>> d = Declaration({"d": 3, "f": 5})
     >>> d.weights("w1[d | f]", "b1[f]")
@@ -73,6 +76,8 @@ class Declaration:
         self.as_torch = {} if as_torch is None else as_torch
         self.mask = ""
         self.parts: list[tuple[str, Declaration]] = []
+        self.links: dict[str, tuple[str, str]] = {}
+        self.elsewhere: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Declaration) and vars(self) == vars(other)
@@ -105,9 +110,18 @@ class Declaration:
         name, groups, _ = _read_tensor(spec)
         self.states.append(State(name, groups[0], role, frozenset(tags)))
 
-    def include(self, name: str, part: Declaration) -> None:
-        """Add an inner layer, with its own axes, under ``name``."""
+    def only_stored(self) -> Declaration:
+        """The tensors of this declaration without its equations: a layer that is never run."""
+        found = Declaration(self.axes, as_torch=self.as_torch)
+        found.tensors = [replace(tensor, unused=True) for tensor in self.tensors]
+        found.parts = [(name, part.only_stored()) for name, part in self.parts]
+        return found
+
+    def include(self, name: str, part: Declaration, *, of: str = "x", gives: str = "") -> None:
+        """Add an inner layer, with its own axes, under ``name``, of the layer's input or of what its lines made."""
         self.parts.append((name, part))
+        if of != "x" or gives:
+            self.links[name] = of, gives
 
     def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Declaration]]:
         """The declaration itself and all its parts, with their paths."""

@@ -78,6 +78,11 @@ FUNCTIONS: dict[str, Function] = {
         1 + 1 + 1 + 1 + 1 + 2, "input row row", "mean, difference, square, sum, divide, weight, bias"
     ),
     "shares": Function(1 + 1, "input", "sum, divide: each entry's share of its row"),
+    "doubly_stochastic": Function(
+        2 * (1 + 1),
+        "input",
+        "rows, then columns: sum, divide; a kernel keeps what it starts from (xie2025, Section 4.3)",
+    ),
     "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
     "collected": Function(1, "inputs", "what queries find in the buckets of keys, averaged over hashes"),

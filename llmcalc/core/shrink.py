@@ -42,7 +42,8 @@ AS_THEY_ARE = frozenset(
         "n_gram",
     }
 )
-LARGE_BY_DEFAULT = frozenset({"chunk", "block", "d_filter", "d_position", "max_distance"})
+LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
+LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # which says whether it has a meaning
 AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
@@ -58,7 +59,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "n_buckets": (10, 12, 14),
     "max_distance": (11, 13),
     "rope_length": (8,),
-    "temperature_length": (7,),
+    "temperature_length": (5, 3),
     "qk_rope_head_dim": (6, 10, 14),
     "rotated_head": (10, 14, 22, 26, 34),
     "n_kv_heads": (3, 2, 5, 7),
@@ -67,6 +68,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "capacity": (1000,),
     "index_topk": (4,),
     "index_block": (2,),
+    "keep_window": (6,),
     **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
     "rate": (3, 2),
 }
@@ -254,7 +256,10 @@ def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
     """The fields that hold a size; one at its default may belong to a part that the layer does not have."""
     found = ((entry.name, getattr(layer, entry.name), entry.default) for entry in fields(layer))
     return [
-        (name, value)
-        for name, value, usual in found
-        if type(value) is int and (value != usual or name in LARGE_BY_DEFAULT)
+        (name, value) for name, value, usual in found if type(value) is int and (value != usual or _large(layer, name))
     ]
+
+
+def _large(layer: Layer, name: str) -> bool:
+    """Whether a field is a size at its default too."""
+    return name in LARGE_BY_DEFAULT and bool(getattr(layer, LARGE_BY_DEFAULT[name] or name))

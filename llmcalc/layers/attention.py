@@ -55,7 +55,7 @@ class Attention(Layer):
         relative_shared: one table of biases for all layers of the stack, as in T5.
         causal: a query sees no later token.
         window: a query sees this many tokens, itself included.
-        chunk: a query sees only tokens of its own chunk of this length.
+        chunk: a query sees only tokens of its own chunk of this length; those that see later tokens stand apart.
         cross: keys and values come from the encoder.
         d_source: its width (default: d_model).
         d_input: width of the input where it is not d_model (Zamba: the residual stream beside the embeddings).
@@ -222,6 +222,7 @@ class Attention(Layer):
         self._tensors(declaration)
         if not self.unused:
             declaration.equations(*self._project(), *self._attend(), *self._output())
+            declaration.elsewhere = ("reused_k", "reused_v") if self.kv_reused else ()
             self._cache(declaration)
             self._index(declaration)
         return declaration
@@ -237,9 +238,14 @@ class Attention(Layer):
         if self.window:
             axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         elif self.chunk:
-            axes |= {"k": "mod(c, Z) + q", "t": "mod(c + q, Z)"}
+            axes |= {"k": "mod(c, Z) + q" if self.causal else "min(q, Z)", "t": "mod(c + q, Z)"}
         elif self.prompt:
-            axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * pt", "k": "c + q + pt", "t": "c + q + pt"}
+            axes |= {
+                "pt": self.prompt,
+                "q": "q + max(0, 1 - c) * min(q, 1) * pt",
+                "k": "c + q + min(c + q, 1) * pt",
+                "t": "c + q + min(c + q, 1) * pt",
+            }
         else:
             axes["t"] = "c + q"
         return axes
@@ -303,7 +309,7 @@ class Attention(Layer):
         if self.positions == "rope":
             lines += ["q[b q h r] = rope(q)", *([] if self.kv_reused else [f"k[{rows} g r] = rope(k)"])]
         if self.kv_reused:
-            lines += ["k[b k g e] = copy(reused_k)", "v[b k g v] = copy(reused_v)"]
+            lines += ["k[b k g e] = copy(reused_k[b k g e])", "v[b k g v] = copy(reused_v[b k g v])"]
         return lines
 
     def _project_keys_and_values(self, rows: str) -> list[str]:
@@ -408,7 +414,7 @@ class Attention(Layer):
                 declaration.state(f"v[b {kept} {heads} v]", "kv", *tags)
         if self.implemented_cache == "all_tokens":
             declaration.as_torch |= {"k": "c + q", "t": "c + q"}
-        elif self.chunk:
+        elif self.chunk and self.causal:
             declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
         if self.causal and not self.cross and not self.prompt:
             declaration.mask = (
@@ -423,7 +429,6 @@ Kind = TypeVar("Kind", bound=type[Attention])
 
 def with_its_fields(kind: Kind) -> Kind:
     """A kind that adds to attention, with attention's fields described in its own docstring."""
-    kind.__doc__ = (
-        f"{(kind.__doc__ or '').strip()}\n\n    {(Attention.__doc__ or '').partition('over heads.')[2].strip()}"
-    )
+    text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
+    kind.__doc__ = f"{text}\n\n    {(Attention.__doc__ or '').partition('over heads.')[2].strip()}{own}"
     return kind

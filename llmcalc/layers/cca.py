@@ -48,6 +48,7 @@ class Cca(Layer):
         axes |= {"i": values // 2, "late": values - values // 2, "X": (self.n_heads + self.n_kv_heads) * self.d_head}
         axes |= {"K": self.d_conv, "taps": self.d_conv_mix, "r": self.rotary_dim or self.d_head, "out": self.d_head}
         axes |= {"H": self.n_heads + self.n_kv_heads, "Kt": "K + taps - 2", "qc": "q + taps - 1", "qd": "q"}
+        axes |= {"qp": "q + K + taps - 2"}
         axes |= {"k": "c + q", "t": "c + q"}
         if self.window:
             axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
@@ -81,7 +82,7 @@ class Cca(Layer):
 
 
 _CONVOLVE = [
-    "qk[b q H e] = copy(q, k)",
+    "qk[b qp X] = copy(q, k)",
     "qk[b qc X] = qk[b qc X] conv[X K]",
     "qk[b qc X] = add(qk, conv_b)",
     "qk[b q H out] = qk[b q H e] mix[H out e taps]",

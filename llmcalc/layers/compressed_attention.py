@@ -130,7 +130,8 @@ def _merge(declaration: Declaration, other: Declaration) -> None:
 def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Declaration:
     """Keys and gates of all tokens, and one summary of every ``rate`` of them; those not yet summed up are kept."""
     summaries = "ceil(c + q - R + 1, R)"
-    axes: dict[str, int | str] = {"d": 1, axis: width, "R": rate, "cw": 2 * width if overlap else width}
+    axes: dict[str, int | str] = {"d": 1, axis: width, "R": rate}
+    axes |= {"cw": 2 * width if overlap else width, "sw": 2 * rate if overlap else rate}
     axes |= {
         "kc": summaries,
         "tr": "mod(c + q, R)",
@@ -142,12 +143,16 @@ def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Dec
     made.weights("wckv[d | cw]", "wcgate[d | cw]", "position_bias[R; cw]", f"c_norm[{axis}]")
     lines = []
     for name, weight in (("tkv", "wckv"), ("tgate", "wcgate")):
-        lines.append(f"{name}[b qu cw] = x[b qu d] {weight}[d cw]")
         lines.append(f"{name}[b qx cw] = x[b qx d] {weight}[d cw]" + ("" if tag else " | nograd"))
-    lines += ["tgate[b q cw] = add(tgate, position_bias)", "tgate[b q cw] = softmax(tgate)"]
+        lines.append(f"{name}[b qu cw] = x[b qu d] {weight}[d cw]")
     lines += [
-        "tkv[b q cw] = mul(tkv, tgate)",
-        f"ckv[b kc {axis}] = rmsnorm(tkv[b kc {axis}], c_norm)",
+        "tgate[b q cw] = add(tgate, position_bias)",
+        f"tgate[b kc sw {axis}] = copy(tgate)",
+        f"tkv[b kc sw {axis}] = copy(tkv)",
+        f"tgate[b kc sw {axis}] = softmax(tgate)",
+        f"tkv[b kc sw {axis}] = mul(tkv, tgate)",
+        f"ckv[b kc {axis}] = add(tkv)",
+        f"ckv[b kc {axis}] = rmsnorm(ckv, c_norm)",
         f"ckv[b kc {axis}] = rope(ckv)",
     ]
     made.equations(*(line + tag for line in lines))

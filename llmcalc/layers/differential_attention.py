@@ -15,7 +15,13 @@ _PAIR = 2
 @with_its_fields
 @record
 class DifferentialAttention(Attention):
-    """``y = norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) · wo``, pair by pair of heads."""
+    """``y = norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) · wo``, pair by pair of heads.
+
+    Attributes:
+        pair_norm_eps: added under the root of the norm on each pair.
+    """
+
+    pair_norm_eps: float = 1e-5
 
     HEADS_TOGETHER: ClassVar[int] = _PAIR
 
@@ -53,9 +59,12 @@ class DifferentialAttention(Attention):
             "less[e] = mul(lambda_q2, lambda_k2)",
             "share[one] = exp(share)",
             "less[one] = exp(less)",
-            "o[b q h pv v] = mul(o, share, less)",
-            "pair[b q pq pv v] = add(o)",
-            "pair[b q pq pv v] = rmsnorm(pair)",
+            "second[b q pq pv v] = copy(o) | model",
+            "second[b q h pv v] = copy(o) | torch",  # a view of all heads
+            "second[b q pq pv v] = mul(second, share, less)",
+            "pair[b q pq pv v] = add(o, second)",
+            "pair[b q pq pv v] = rmsnorm(pair) | row:pq",
+            "pair[b q pq pv v] = scale(pair)",
             "o[b q h v] = copy(pair)",
             *Attention._output(self),
         ]

@@ -14,7 +14,12 @@ class DynamicAttention(Attention):
 
     Beyond a number of tokens only those with the largest such numbers are looked at; which, depends on the values, so
     all scores are computed.
+
+    Attributes:
+        keep_window: tokens that a query looks at, of those that it may see; None: all.
     """
+
+    keep_window: int | None = None
 
     def _axes(self) -> dict[str, int | str]:
         return Attention._axes(self) | {"gm": self.n_kv_heads or self.n_heads}

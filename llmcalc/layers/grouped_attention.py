@@ -43,9 +43,9 @@ class GroupedAttention(Layer):
     def declare(self) -> Declaration:
         """Four projections as parts; scores and mix."""
         declaration = Declaration({"h": self.n_heads, "e": self.d_model // self.n_heads})
-        for name in "qkvo":
+        for name, of, gives in (("q", "x", "q"), ("k", "x", "k"), ("v", "x", "v"), ("o", "o", "y")):
             groups = getattr(self, f"{name}_groups")
-            declaration.include(name, GroupedLinear(self.d_model, self.d_model, groups).declare())
+            declaration.include(name, GroupedLinear(self.d_model, self.d_model, groups).declare(), of=of, gives=gives)
         declaration.equations("s[b h q k] = q[b q h e] k[b k h e]", "s[b h q k] = scale(s)")
         declaration.equations("p[b h q k] = softmax(s)", "o[b q h e] = p[b h q k] v[b k h e]")
         return declaration

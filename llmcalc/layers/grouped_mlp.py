@@ -41,7 +41,8 @@ class GroupedMlp(Layer):
     def declare(self) -> Declaration:
         """Two projections as parts."""
         declaration = Declaration({"f": self.d_ff})
-        declaration.include("up", GroupedLinear(self.d_model, self.d_ff, self.groups).declare())
+        declaration.include("up", GroupedLinear(self.d_model, self.d_ff, self.groups).declare(), gives="u")
         declaration.equations(f"u[b q f] = {self.activation}(u)")
-        declaration.include("down", GroupedLinear(self.d_ff, self.d_model, self.out_groups).declare())
+        down = GroupedLinear(self.d_ff, self.d_model, self.out_groups).declare()
+        declaration.include("down", down, of="u", gives="y")
         return declaration

@@ -6,6 +6,8 @@ where ``mixed``, mix the streams with one another.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
@@ -38,8 +40,14 @@ class HyperConnection(Layer):
     eps: float = 1e-6
     norm_eps: float = 1e-6
 
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "written": "what the sub-layer gives",
+        "rounds": "times that rows and columns are divided by their sums",
+    }
+
     def declare(self) -> Declaration:
-        """What the weights of reading, writing and mixing are made of, and the mix."""
+        """What the weights of reading, writing and mixing are made of, and the mix; what is read comes last."""
         declaration = Declaration({"d": self.d_model, "hs": self.n_streams, "ht": self.n_streams})
         if self.rank:
             self._by_channel(declaration)
@@ -52,18 +60,28 @@ class HyperConnection(Layer):
         parts += [self.n_streams**2] if self.writes and self.mixed else []
         declaration.axes |= {"hr": sum(parts), "hp": len(parts)}
         declaration.weights("fn[hs d | hr]", "base[hr]", "scale[hp]")
-        declaration.equations("w[b q hr] = x[b q hs d] fn[hs d hr]", "w[b q hr] = mul(w, scale)")
-        declaration.equations("w[b q hr] = add(w, base)", "w[b q hr] = sigmoid(w)", "y[b q hs d] = mul(w, x)")
+        declaration.equations("n[b q hs d] = rmsnorm(x[b q hs d]) | row:q", "w[b q hr] = n[b q hs d] fn[hs d hr]")
+        declaration.equations("w[b q hr] = mul(w, scale)", "w[b q hr] = add(w, base)")
         if self.writes and self.mixed:
-            declaration.equations("mix[b q hs ht] = softmax(w[b q hs ht])")
+            declaration.axes |= {"it": self.iterations}
+            declaration.equations("logits[b q hs ht] = copy(w[b q hs ht])")
+            declaration.equations("mix[b q hs ht] = doubly_stochastic(logits, rounds[it])")
             declaration.equations("mixed[b q ht d] = mix[b q hs ht] x[b q hs d]")
+        if self.writes:
+            declaration.equations("back[b q ht] = sigmoid(w[b q ht])", *_WRITE)
+        declaration.equations("read[b q hs] = sigmoid(w[b q hs])", "read[b q hs] = add(read)")
+        declaration.equations("y[b q hs d] = mul(read, x[b q hs d])", "h[b q d] = add(y)")
 
     def _by_channel(self, declaration: Declaration) -> None:
         declaration.axes |= {"rank": self.rank or 0}
         declaration.weights("norm[hs d]", "down[hs d | rank]", "up[rank | hs d]")
-        declaration.equations("n[b q hs d] = rmsnorm(x, norm)", "low[b q rank] = n[b q hs d] down[hs d rank]")
-        declaration.equations("low[b q rank] = silu(low)", "w[b q hs d] = low[b q rank] up[rank hs d]")
-        declaration.equations("w[b q hs d] = sigmoid(w)", "y[b q hs d] = mul(w, n)")
+        declaration.equations("n[b q hs d] = rmsnorm(x[b q hs d], norm)", "low[b q rank] = n[b q hs d] down[hs d rank]")
+        declaration.equations("low[b q rank] = scale(low)", "low[b q rank] = silu(low)")
         if self.writes:
             declaration.weights("inject[hs d | ht]")
-            declaration.equations("back[b q ht] = n[b q hs d] inject[hs d ht]", "back[b q ht] = sigmoid(back)")
+            declaration.equations("back[b q ht] = n[b q hs d] inject[hs d ht]", "back[b q ht] = sigmoid(back)", *_WRITE)
+        declaration.equations("w[b q hs d] = low[b q rank] up[rank hs d]", "w[b q hs d] = sigmoid(w)")
+        declaration.equations("y[b q hs d] = mul(w, n)", "h[b q d] = add(y)")
+
+
+_WRITE = ["back[b q ht] = scale(back)", "new[b q ht d] = mul(back, written[b q d])"]

@@ -22,6 +22,7 @@ class Linear(Layer):
         positions: how many positions it runs on: ``all``, ``logits`` (those whose logits are computed), ``one`` a
             sequence (a pooler).
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
+        prompt: this many learned tokens stand before the sequence.
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
         unused: stored, but never run.
@@ -36,6 +37,7 @@ class Linear(Layer):
     activation: str = "identity"
     positions: str = "all"
     merge: int = 1
+    prompt: int | None = None
     dropped: bool = False
     unused: bool = False
     share: str | None = None
@@ -52,6 +54,8 @@ class Linear(Layer):
         axes: dict[str, int | str] = {"in": self.d_in, "out": self.d_out}
         if self.merge > 1 and self.positions == "all":
             rows, axes["qg"] = "b qg", f"ceil(q, {self.merge})"
+        if self.prompt:
+            axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
         declaration = Declaration(axes)
         declaration.weights("w[in | out]", share=self.share, unused=self.unused)
         declaration.weights(*(["b[out]"] if self.bias else []), unused=self.unused)

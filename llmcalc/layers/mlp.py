@@ -116,7 +116,7 @@ class Mlp(Layer):
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
         if self.prompt:
-            declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * pt"}
+            declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
         if self.n_positions:
             declaration.axes["q"] = self.n_positions
         if self.merge > 1:

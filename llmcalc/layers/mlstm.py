@@ -64,7 +64,7 @@ class Mlstm(Layer):
         for name in "if":
             lines += [f"{name}[b q h] = x[b q d] w{name}[d h]", f"{name}[b q h] = add({name}, b{name})"]
             lines += [f"{name}[b q h] = softcap({name})"] if self.gate_softcap else []
-        return [*lines, "f[b q h] = sigmoid(f)", "i[b q h] = exp(i)"]
+        return lines
 
     def _output(self) -> list[str]:
         lines = [f"y[b q h dv] = layernorm(y, norm{', norm_b' if self.bias else ''})"]
@@ -73,15 +73,17 @@ class Mlstm(Layer):
 
 
 _RECURRENCE = [
-    "s[b qz h z] = q[b qz h dk] k[b z h dk] | prefill",
-    "s[b qz h z] = mul(s, decay) | prefill",
-    "y[b qz h dv] = s[b qz h z] v[b z h dv] | prefill",
-    "k[b q h dk] = mul(k, i)",
-    "C[b q h dk dv] = k[b q h dk] v[b q h dv]",
-    "C[b y h dk dv] = scale(C[b y h dk dv]) | prefill",
-    "C[b q h dk dv] = scale(C[b q h dk dv]) | decode",
-    "yo[b q h dv] = q[b q h dk] C[b q h dk dv]",
-    "nq[b q h] = q[b q h dk] n[b q h dk]",
-    "y[b q h dv] = add(y, yo) | prefill",
-    "y[b q h dv] = mul(yo, nq)",
+    "f[b q h] = sigmoid(f) | scan",
+    "i[b q h] = exp(i) | scan",
+    "s[b qz h z] = q[b qz h dk] k[b z h dk] | prefill scan",
+    "s[b qz h z] = mul(s, decay) | prefill scan",
+    "y[b qz h dv] = s[b qz h z] v[b z h dv] | prefill scan",
+    "k[b q h dk] = mul(k, i) | scan",
+    "C[b q h dk dv] = k[b q h dk] v[b q h dv] | scan",
+    "C[b y h dk dv] = scale(C[b y h dk dv]) | prefill scan",
+    "C[b q h dk dv] = scale(C[b q h dk dv]) | decode scan",
+    "yo[b q h dv] = q[b q h dk] C[b q h dk dv] | scan",
+    "nq[b q h] = q[b q h dk] n[b q h dk] | scan",
+    "y[b q h dv] = add(y, yo) | prefill scan",
+    "y[b q h dv] = mul(yo, nq) | scan",
 ]

@@ -60,6 +60,7 @@ class Moe(Layer):
         router_memory: to the result of its projection that of the layer before is added, scaled.
         n_skip: further classes that the router scores and that stand for no expert.
         capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
+        unused: the layer is stored but never run (experts for images, while there is only text).
     """
 
     d_model: int
@@ -102,6 +103,7 @@ class Moe(Layer):
     d_router: int | None = None
     router_memory: bool = False
     n_skip: int = 0
+    unused: bool = False
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_skip"})
 
@@ -161,7 +163,7 @@ class Moe(Layer):
             declaration.equations(
                 "sg[b q] = x[b q d] shared_gate[d]", "sg[b q] = sigmoid(sg)", "sy[b q d] = mul(sg, shared[b q d])"
             )
-        return declaration
+        return declaration.only_stored() if self.unused else declaration
 
     def _route(self, declaration: Declaration) -> None:
         scored = "xz" if self.n_zero_experts or self.n_skip else "x"

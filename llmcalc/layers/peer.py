@@ -1,4 +1,4 @@
-"""Experts of one neuron each, found by product keys (Doge)."""
+"""Experts of one neuron each, found by product keys [he2024], as in Doge."""
 
 from __future__ import annotations
 
@@ -36,9 +36,16 @@ class Peer(Layer):
         self.check()
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="peer")
+        named = isqrt(self.n_experts) ** 2
+        if self.top_k > named:
+            text = f"n_experts is {self.n_experts}; pairs of keys name {named} of them, fewer than top_k ({self.top_k})"
+            raise SizeError(text, where="peer")
 
     def declare(self) -> Declaration:
-        """The router over two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``."""
+        """The router over two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.
+
+        Torch's products are with copies of the chosen rows, which are kept.
+        """
         keys = isqrt(self.n_experts)
         declaration = Declaration({"d": self.d_model, "x": self.n_experts, "j": self.top_k, "xs": keys, "xt": 2 * keys})
         declaration.weights("router[d | xt]")
@@ -50,9 +57,12 @@ class Peer(Layer):
             "chosen[b q xs xt] = top_k(r2)",
             "best[b q j] = copy(chosen)",
             "p[b q j] = softmax(best)",
+            *(["p[b q j] = shares(p)"] if self.renormalise else []),
+            "rows[b q j d] = keep(down) | torch",
             "u[b q j] = x[b q d] down[x d] | x:j",
             f"a[b q j] = {self.activation}(u)",
             "a[b q j] = mul(a, p)",
+            "rows[b q j d] = keep(up) | torch",
             "y[b q d] = a[b q j] up[x d] | x:j",
         )
         return declaration

@@ -36,7 +36,7 @@ class PerLayerGate(Layer):
         declaration.equations(
             "g[b q pl] = x[b q d] gate[d pl]",
             f"g[b q pl] = {self.activation}(g)",
-            "m[b q pl] = mul(g, layer_input)",
+            "m[b q pl] = mul(g, layer_input[b q pl])",
             "y[b q d] = m[b q pl] out[pl d]",
         )
         return declaration

@@ -39,5 +39,6 @@ class PerLayerTable(Layer):
             "p[b q nl pl] = rmsnorm(p, norm)",
             "y[b q nl pl] = add(p, t)",
             "y[b q nl pl] = scale(y)",
+            "stream[b q d] = copy(x)",
         )
         return declaration

@@ -7,7 +7,7 @@ A layout is a text of lines ``stored name <- logical tensors``; several logical 
 
 ``{i}`` is the number of the block, ``{x}`` that of an expert stored on its own, ``{side}`` the stack's name. A logical
 tensor is addressed by sub-layer, layer and tensor; the layer is left out where its name equals the sub-layer's. After
-``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]; ``row row``: as [1, 1, length]; ``column``: as [length, 1]), ``heads`` (the parts alternate head by
+``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]; ``row row``: as [1, 1, length]; ``column``: as [length, 1]), ``flat`` (a table of one row stored as a vector), ``heads`` (the parts alternate head by
 head), ``quarters`` (in four parts) or ``entries`` (number by number) instead of lying side by side, ``folded`` (experts stored below each other in one
 matrix), and conditions: ``encoder`` or
 ``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain``, ``single`` or ``many`` (key and value heads: what the layer is), ``alone`` or ``beside``
@@ -64,6 +64,7 @@ class Rule(NamedTuple):
     conditions: frozenset[str]
     alternate: str = ""
     folded: bool = False
+    flat: bool = False
 
 
 class Layout(NamedTuple):
@@ -84,7 +85,9 @@ def read_layout(text: str) -> Layout:
         stored, _, rest = line.partition("<-")
         parts, _, notes = rest.partition("|")
         words = set(notes.split())
-        conditions = frozenset(words - {"transposed", "row", "column", "heads", "quarters", "entries", "folded"})
+        conditions = frozenset(
+            words - {"transposed", "row", "column", "heads", "quarters", "entries", "folded", "flat"}
+        )
         alternate = next(iter(words & {"heads", "quarters", "entries"}), "")
         rule = Rule(
             stored.strip(),
@@ -95,6 +98,7 @@ def read_layout(text: str) -> Layout:
             conditions,
             alternate,
             "folded" in words,
+            "flat" in words,
         )
         for part in rule.parts:
             rules[part] = (*rules.get(part, ()), rule)
@@ -112,7 +116,7 @@ def published_name(architecture: Architecture) -> str:
 @cache
 def find_layout(name: str) -> Layout:
     """A layout by its name, which is that of its file; ``bert.bare+gpt2`` composes an encoder's and a decoder's,
-    ``mixtral@mixtral`` has the names of the checkpoints of a family, ``gguf:llama`` those of GGUF files (``gguf:llama+``:
+    ``clip>llama`` a tower's and that of the language model behind it, ``mixtral@mixtral`` has the names of the checkpoints of a family, ``gguf:llama`` those of GGUF files (``gguf:llama+``:
     of older ones).
 
     Raises:
@@ -145,6 +149,9 @@ def _within(side: str, text: str) -> str:
 
 
 def _text(name: str) -> str:
+    tower, behind, language = name.partition(">")
+    if behind:
+        return _behind(tower, language)
     file, _, bare = name.partition(".")
     try:
         module = import_module(f".{file.replace('-', '_') or 'none'}", __name__)
@@ -156,6 +163,26 @@ def _text(name: str) -> str:
     if bare and prefix:
         text = "\n".join(line.removeprefix(prefix) for line in text.splitlines())
     return text
+
+
+def _behind(tower: str, language: str) -> str:
+    """The rules of a language model behind a tower, each part under a name of its own in the bare model of both.
+
+    ``BEHIND`` in the tower's file is that of the language model, or, with ``ALL``, of its class with the head.
+    """
+    module = import_module(f".{tower}", __name__)
+    place: str = getattr(module, "BEHIND", "model.language_model.")
+    name, _, bare = language.partition(".")
+    whole, alone = (_lines(_text(form)) for form in (name, f"{name}.bare"))
+    if getattr(module, "ALL", False):
+        return "\n".join((module.TEXT, *(place + line for line in whole)))
+    moved = (inner if line == inner else place + inner for line, inner in zip(whole, alone, strict=True))
+    text = "\n".join((*_lines(module.TEXT), *moved))
+    return "\n".join(line.removeprefix("model.") for line in _lines(text)) if bare else text
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in map(str.strip, text.splitlines()) if line]
 
 
 def _block_prefix(text: str) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 from ..calc.params import params
 from ..core.architecture import Stack
 from ..core.workload import positions
+from ..layers.attention import Attention
+from ..layers.mla import Mla
 from .finding import Case, Finding
 
 HEADS_TO_SHARE = 16  # with fewer query heads, sharing keys and values saves little
 USUAL_KV_HEADS = 8
 LARGE_SHARE = 0.2  # of all parameters
-ATTENTION = ("attention", "mla")
 ORDERED = (
     "conv",
     "mamba",
@@ -81,7 +82,7 @@ def cf005(case: Case) -> Iterator[Finding]:
     """Keys and values for every query head in a decoder."""
     for site in case.sites:
         layer = site.layer
-        if layer.kind() != "attention" or site.stack.role != "decoder" or not layer.causal or layer.kv_reused:
+        if not isinstance(layer, Attention) or site.stack.role != "decoder" or not layer.causal or layer.kv_reused:
             continue
         if layer.n_kv_heads == layer.n_heads >= HEADS_TO_SHARE and layer.n_heads % USUAL_KV_HEADS == 0:
             share = layer.n_heads // USUAL_KV_HEADS
@@ -104,8 +105,8 @@ def cf007(case: Case) -> Iterator[Finding]:
     """A stack that cannot tell in which order its tokens stand."""
     for stack in case.architecture.stacks:
         layers = [site.layer for site in case.sites if site.stack is stack]
-        mixers = [layer for layer in layers if layer.kind() in ATTENTION and not getattr(layer, "cross", False)]
-        causal = any(getattr(layer, "causal", True) for layer in mixers)
+        mixers = [one for one in layers if isinstance(one, Attention | Mla) and not getattr(one, "cross", False)]
+        causal = any(layer.causal for layer in mixers)
         if mixers and not causal and not any(map(_ordered, layers)):
             message = "attention to both sides, and neither a table of positions nor rotation, bias or recurrence"
             yield Finding("CF007", stack.name, message, "positions: rope, or a table of positions in inputs")

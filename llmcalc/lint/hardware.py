@@ -76,12 +76,8 @@ def _sizes(case: Case, names: tuple[str, ...]) -> Iterator[tuple[Site, str, int]
 
 def _finding(code: str, site: Site, field: str, size: int, multiple: int) -> Finding:
     padded = round_up(size, multiple)
-    return Finding(
-        code,
-        f"{site.place}.{field}",
-        _wasted(field, size, padded, multiple),
-        f"{padded - multiple or padded} or {padded}",
-    )
+    better = [f"{good}" for good in (padded - multiple, padded) if good]
+    return Finding(code, f"{site.place}.{field}", _wasted(field, size, padded, multiple), " or ".join(better))
 
 
 def _wasted(field: str, size: int, padded: int, multiple: int = TILE) -> str:

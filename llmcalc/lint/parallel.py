@@ -11,13 +11,7 @@ from .hardware import HIDDEN, TILE, round_up
 
 def tp001(case: Case) -> Iterator[Finding]:
     """Heads that do not divide among tensor-parallel ranks."""
-    ranks = case.mesh.tensor
-    for site in case.sites:
-        for field in ("n_heads", "n_ssm_heads"):
-            heads = getattr(site.layer, field, None)
-            if heads and heads % ranks:
-                message = f"{heads} heads do not divide among {ranks} ranks: the model cannot be split so"
-                yield Finding("TP001", f"{site.place}.{field}", message, f"a divisor of {heads}")
+    yield from _undivided(case, "TP001", ("n_heads", "n_ssm_heads"), "heads", case.mesh.tensor)
 
 
 def tp002(case: Case) -> Iterator[Finding]:
@@ -45,12 +39,16 @@ def tp003(case: Case) -> Iterator[Finding]:
 
 def tp004(case: Case) -> Iterator[Finding]:
     """Experts that do not divide among expert-parallel ranks."""
-    ranks = case.mesh.expert
+    yield from _undivided(case, "TP004", ("n_experts",), "experts", case.mesh.expert)
+
+
+def _undivided(case: Case, code: str, fields: tuple[str, ...], what: str, ranks: int) -> Iterator[Finding]:
     for site in case.sites:
-        experts = getattr(site.layer, "n_experts", None)
-        if experts and experts % ranks:
-            message = f"{experts} experts do not divide among {ranks} ranks"
-            yield Finding("TP004", f"{site.place}.n_experts", message, f"a divisor of {experts}")
+        for field in fields:
+            count = getattr(site.layer, field, None)
+            if count and count % ranks:
+                message = f"{count} {what} do not divide among {ranks} ranks: the model cannot be split so"
+                yield Finding(code, f"{site.place}.{field}", message, f"a divisor of {count}")
 
 
 def tp005(case: Case) -> Iterator[Finding]:

@@ -87,8 +87,25 @@ def relative_table(layer: Any) -> Weight:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d]."""
+    x = entered(layer, x, step)
+    scores, v, q = scored(layer, w, x, step, state)
+    mixed = mix(layer, w, scores, v, q, step)
+    return left(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
+
+
+def entered(layer: Any, x: Array, step: Step) -> Array:
+    """What of the stream the layer reads."""
     step.must_have_copies(layer.streams, layer.kind())
-    x = times(x, layer.in_scale)
+    return times(x, layer.in_scale)
+
+
+def left(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:
+    """What the layer, whose heads found ``mixed`` [b q h v], gives to the stream."""
+    return times(_output(layer, w, x, mixed), layer.out_scale)
+
+
+def scored(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array, Array]:
+    """Scores [b g r q k] behind all biases and masks, values [b k g v], and queries [b q g r e]."""
     q = _prepared(layer, w, "q", _projected(layer, w, "q", x, step), step)
     if layer.temperature:
         q = q * _temperature(layer, step)
@@ -105,9 +122,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     scores = scores * scale
     if layer.logit_softcap:
         scores = softcap(scores, layer.logit_softcap)
-    scores = _masked(layer, w, scores, step)
-    mixed = _mix(layer, w, scores, v, q, step)
-    return times(_output(layer, w, x, mixed.reshape(b, new, h, v.shape[3])), layer.out_scale)
+    return _masked(layer, w, scores, step), v, q
 
 
 def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
@@ -250,21 +265,27 @@ def _by_distance(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Arr
     return met[:, :, :, np.arange(new)[:, None], distance]
 
 
-def _mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
+def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
     """Values weighted by the softmax of the scores [b q g r v]; sinks and a prefix take their share of it."""
     keys = scores.shape[-1]
-    sink = w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1) if layer.sinks else None
     if layer.prefix:
         mine = step.prefix[-1 if layer.cross else 0] if step.prefix else []
         if not mine or mine[0][0].shape[-1] != layer.n_kv_heads * layer.d_head:
             raise UnsupportedError("the learned prefix does not fit this layer", where="attention")
         k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in mine.pop(0))
         scores = np.concatenate([scores, einsum("bqgre,kge->bgrqk", q, k0) / math.sqrt(layer.d_head)], axis=-1)
-    p = softmax(scores) if sink is None else softmax(scores, sink)
+    p = shares(layer, w, scores)
     mixed = einsum("bgrqk,bkgv->bqgrv", p[..., :keys], v)
     if layer.prefix:
         mixed = mixed + einsum("bgrqk,kgv->bqgrv", p[..., -layer.prefix :], v0)
     return mixed
+
+
+def shares(layer: Any, w: Weights, scores: Array) -> Array:
+    """The softmax of scores [b g r q k]; a sink takes a share that no key gets."""
+    if not layer.sinks:
+        return softmax(scores)
+    return softmax(scores, w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1))
 
 
 def _output(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:

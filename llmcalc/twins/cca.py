@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .functions import l2norm, plus, softmax
+from .functions import l2norm, operation, plus, softmax
 from .rope import PlainRope, rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
@@ -70,10 +70,22 @@ def _convolved(layer: Any, w: Weights, u: Array, state: State | None) -> Array:
     padded = np.concatenate([past, flat], axis=1)
     if state is not None:
         state["conv"] = padded[:, q:]
-    each = einsum("bqxk,xk->bqx", _windows(padded, layer.d_conv), w.conv) + w.conv_b
-    within = _windows(each, layer.d_conv_mix).reshape(b, q, heads, e, layer.d_conv_mix)
-    mixed = einsum("bqhek,hoek->bqho", within, w.mix)
-    return mixed + w.mix_b.reshape(heads, e)
+    each = _of_channels(padded, w.conv) + w.conv_b
+    return _within_heads(each, w.mix) + w.mix_b.reshape(heads, e)
+
+
+@operation
+def _of_channels(u: Array, taps: Array) -> Array:
+    """The taps [x k] of each channel on the columns of ``u`` [b n x]."""
+    return einsum("bqxk,xk->bqx", _windows(u, taps.shape[-1]), taps)
+
+
+@operation
+def _within_heads(u: Array, taps: Array) -> Array:
+    """The taps [heads out e k] of each head on the columns of ``u`` [b n x]."""
+    heads, _, e, width = taps.shape
+    windows = _windows(u, width)
+    return einsum("bqhek,hoek->bqho", windows.reshape(*windows.shape[:2], heads, e, width), taps)
 
 
 def _windows(u: Array, taps: int) -> Array:

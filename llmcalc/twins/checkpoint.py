@@ -205,7 +205,7 @@ def _shape(parts: list[_Part], rule: Rule | None) -> Sizes:
     shape = list(parts[0].stored)
     if len(parts) > 1:
         shape[_along(parts[0], rule)] = sum(part.stored[_along(part, rule)] for part in parts)
-    return (*[1] * (rule.row if rule else 0), *shape, *[1] * (rule.column if rule else 0))
+    return (*[1] * (rule.row if rule else 0), *shape[rule.flat if rule else 0 :], *[1] * (rule.column if rule else 0))
 
 
 def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str, Array]) -> None:

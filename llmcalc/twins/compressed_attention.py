@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import einsum
 
-from .functions import rmsnorm, softmax
+from .functions import operation, rmsnorm, softmax
 from .rope import rotate_end
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, table, under, vector
@@ -66,14 +66,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     scores = [_near_scores(layer, q, kv, step)]
     if layer.rate:
         far = summed_up(_summaries(layer), layer, w, x, step, state, "")
-        far, unseen = _in_sight(layer, w, x, latent, far, step, state)  # [b s e] or, chosen by each query, [b q s e]
-        axes = "bqhe,bqse->bhqs" if len(far.shape) == 4 else "bqhe,bse->bhqs"
-        scores.append(np.where(unseen, -np.inf, einsum(axes, q, far)))
+        chosen, unseen = _in_sight(layer, w, x, latent, far, step, state)
+        scores.append(np.where(unseen, -np.inf, _met(q, far, chosen)))
     p = _shares(layer, w, scores)
     o = einsum("bhqk,bke->bqhe", p[..., : kv.shape[1]], kv)
     if layer.rate:
-        axes = "bhqs,bqse->bqhe" if len(far.shape) == 4 else "bhqs,bse->bqhe"
-        o = o + einsum(axes, p[..., kv.shape[1] :], far)
+        o = o + _mixed(p[..., kv.shape[1] :], far, chosen)
     o = _turned(layer, o, -step.positions)
     grouped = o.reshape(*x.shape[:2], layer.n_groups, -1)
     return einsum("bqgr,grd->bqd", einsum("bqgo,gor->bqgr", grouped, w.woa), w.wob)
@@ -99,6 +97,27 @@ def _near_scores(layer: Any, q: Array, kv: Array, step: Step) -> Array:
     distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-kv.shape[1] :]
     hidden = (distance < 0) | (distance >= layer.window)
     return np.where(hidden, -np.inf, einsum("bqhe,bke->bhqk", q, kv))
+
+
+@operation
+def _met(q: Array, far: Array, chosen: Array | None) -> Array:
+    """Queries [b q h e] on summaries [b s e], all of them or those chosen for each [b q s]: scores [b h q s]."""
+    if chosen is None:
+        return einsum("bqhe,bse->bhqs", q, far)
+    return einsum("bqhe,bqse->bhqs", q, _gathered(far, chosen))
+
+
+@operation
+def _mixed(p: Array, far: Array, chosen: Array | None) -> Array:
+    """Those summaries weighted by shares ``p`` [b h q s]."""
+    if chosen is None:
+        return einsum("bhqs,bse->bqhe", p, far)
+    return einsum("bhqs,bqse->bqhe", p, _gathered(far, chosen))
+
+
+def _gathered(far: Array, chosen: Array) -> Array:
+    """For each query what was chosen for it [b q s e], which a kernel reads where it stands and keeps no copy of."""
+    return far[np.arange(far.shape[0])[:, None, None], chosen]
 
 
 def _shares(layer: Any, w: Weights, scores: list[Array]) -> Array:
@@ -156,16 +175,16 @@ def _overlapping(values: Array, part: Summaries, state: State | None, name: str,
 
 def _in_sight(
     layer: Any, w: Weights, x: Array, latent: Array, far: Array, step: Step, state: State | None
-) -> tuple[Array, Array]:
-    """The summaries that queries look at, and which of them they do not see: those of tokens that come later."""
+) -> tuple[Array | None, Array]:
+    """Which summaries are chosen for each query (None: all), and which of them it does not see: those yet to come."""
     later = np.arange(far.shape[1]) >= (step.positions[:, None] + 1) // layer.rate  # [q s]
     if not layer.index_heads:
-        return far, later
+        return None, later
     total = np.asarray(_index_scores(layer, w.part("indexer").constant(), constant(x), constant(latent), step, state))
     ranked = np.argsort(np.where(later, np.inf, -total), axis=-1, kind="stable")
     chosen = ranked[..., : layer.index_topk]  # [b q s]
     unseen = np.take_along_axis(np.broadcast_to(later, total.shape), chosen, axis=-1)
-    return far[np.arange(far.shape[0])[:, None, None], chosen], unseen[:, None]
+    return chosen, unseen[:, None]
 
 
 def _index_scores(layer: Any, w: Weights, x: Array, latent: Array, step: Step, state: State | None) -> Array:

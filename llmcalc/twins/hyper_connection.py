@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import rmsnorm, sigmoid, silu, softmax
+from .functions import operation, rmsnorm, sigmoid, silu, softmax
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -65,19 +65,24 @@ def _by_stream(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
         new = share[..., None] * y[:, :, None]
         if not layer.mixed:
             return x + new
-        mix = doubly_stochastic(layer, parts[2].reshape(*x.shape[:2], layer.n_streams, layer.n_streams))
+        logits = parts[2].reshape(*x.shape[:2], layer.n_streams, layer.n_streams)
+        mix = doubly_stochastic(logits, layer.iterations, layer.eps)
         return einsum("bqst,bqsd->bqtd", mix, x) + new
 
     return np.sum(read[..., None] * x, axis=2), write
 
 
-def doubly_stochastic(layer: Any, logits: Array) -> Array:
-    """Rows and columns that sum to 1 [b q s t], by dividing by the sums of both in turn."""
-    mix = softmax(logits) + layer.eps
-    mix = mix / (np.sum(mix, axis=-2, keepdims=True) + layer.eps)
-    for _ in range(layer.iterations - 1):
-        mix = mix / (np.sum(mix, axis=-1, keepdims=True) + layer.eps)
-        mix = mix / (np.sum(mix, axis=-2, keepdims=True) + layer.eps)
+@operation
+def doubly_stochastic(logits: Array, iterations: int, eps: float) -> Array:
+    """Rows and columns that sum to 1 [b q s t], by dividing by the sums of both in turn.
+
+    One operation: its rounds are run again in the backward pass, as by the kernel of [xie2025, Section 4.3].
+    """
+    mix = softmax(logits) + eps
+    mix = mix / (np.sum(mix, axis=-2, keepdims=True) + eps)
+    for _ in range(iterations - 1):
+        mix = mix / (np.sum(mix, axis=-1, keepdims=True) + eps)
+        mix = mix / (np.sum(mix, axis=-2, keepdims=True) + eps)
     return mix
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, rmsnorm, sigmoid
+from .functions import ACTIVATIONS, operation, rmsnorm, sigmoid
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, vector
 
@@ -30,7 +30,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     act = ACTIVATIONS[layer.activation]
     q, k, v = (act(einsum("bqd,dhe->bqhe", x, w)) for w in (w.wq, w.wk, w.wv))
     decay = np.exp(-slopes(layer, step))
-    o = (recurrence if step.decode else in_blocks)(layer, q, k, v, decay, state)
+    o, after = (recurrence if step.decode else in_blocks)(q, k, v, decay, _start(q, v, state), layer.block)
+    if state is not None:
+        state["S"] = after
     o = rmsnorm(o.reshape(*x.shape[:2], -1), layer.norm_eps, w.norm.reshape(-1)).reshape(o.shape)
     return einsum("bqhv,hvd->bqd", o * sigmoid(einsum("bqd,dhv->bqhv", x, w.wgate)), w.wo)
 
@@ -42,24 +44,21 @@ def slopes(layer: Any, step: Step) -> Array:
     return found * (1 - number / (blocks - 1 + NEARLY_ALL) + NEARLY_ALL)
 
 
-def recurrence(layer: Any, q: Array, k: Array, v: Array, decay: Array, state: State | None) -> Array:
-    """Token after token."""
-    S = _start(q, v, state)
+def recurrence(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int) -> tuple[Array, Array]:
+    """Token after token, from the state ``S`` [b h e v]; the results, and the last state."""
     outputs = []
     for t in range(q.shape[1]):
         S = decay[:, None, None] * S + einsum("bhe,bhv->bhev", k[:, t], v[:, t])
         outputs.append(einsum("bhe,bhev->bhv", q[:, t], S))
-    if state is not None:
-        state["S"] = S
-    return np.stack(outputs, axis=1)
+    return np.stack(outputs, axis=1), S
 
 
-def in_blocks(layer: Any, q: Array, k: Array, v: Array, decay: Array, state: State | None) -> Array:
+@operation
+def in_blocks(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int) -> tuple[Array, Array]:
     """The same in blocks: within one like attention without a softmax, between them through the state."""
-    S = _start(q, v, state)
     outputs = []
-    for first in range(0, q.shape[1], layer.block):
-        here = slice(first, first + layer.block)
+    for first in range(0, q.shape[1], block):
+        here = slice(first, first + block)
         qz, kz, vz = q[:, here], k[:, here], v[:, here]
         place = np.arange(qz.shape[1])
         distance = np.maximum(place[:, None] - place, 0)
@@ -69,9 +68,8 @@ def in_blocks(layer: Any, q: Array, k: Array, v: Array, decay: Array, state: Sta
         o = einsum("bhqk,bkhv->bqhv", einsum("bqhe,bkhe->bhqk", qz, kz) * within, vz)
         outputs.append(o + einsum("bqhe,bhev->bqhv", qz * since[..., None], S))
         S = S * (decay ** len(place))[:, None, None] + einsum("bkhe,bkhv->bhev", kz * until[..., None], vz)
-    if state is not None:
-        state["S"] = constant(S)  # a training step ends with its text: nothing flows back from what would follow
-    return np.concatenate(outputs, axis=1)
+    # a training step ends with its text: nothing flows back from what would follow
+    return np.concatenate(outputs, axis=1), constant(S)
 
 
 def _start(q: Array, v: Array, state: State | None) -> Array:

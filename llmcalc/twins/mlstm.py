@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import einsum
 
-from .functions import layernorm, plus, sigmoid, softcap, softplus
+from .functions import layernorm, operation, plus, sigmoid, softcap, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -41,17 +41,19 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     i, f = (einsum("bqd,dh->bqh", x, getattr(w, f"w{name}")) + getattr(w, f"b{name}") for name in "if")
     if layer.gate_softcap:
         i, f = softcap(i, layer.gate_softcap), softcap(f, layer.gate_softcap)
-    kept = -softplus(-f)  # log sigmoid(f)
-    y, memory = (recurrence if step.decode else in_chunks)(layer, q, k, v, i, kept, _start(k, v, state))
+    rule = recurrence if step.decode else in_chunks
+    y, *memory = rule(q, k, v, i, f, *_start(k, v, state), layer.chunk, layer.eps)
     if state is not None:
-        state.update(memory._asdict())
+        state.update(Memory(*memory)._asdict())
     y = layernorm(y, layer.norm_eps, w.norm, w.get("norm_b"))
     return plus(einsum("bqhv,hvd->bqd", y * sigmoid(o), w.out), w.get("out_b"))
 
 
-def recurrence(layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, memory: Memory) -> tuple[Array, Memory]:
+def recurrence(
+    q: Array, k: Array, v: Array, i: Array, f: Array, C: Array, n: Array, m: Array, chunk: int, eps: float
+) -> tuple[Array, ...]:
     """Token after token; gates are exponents, of which the largest is taken out, so that nothing overflows."""
-    outputs = []
+    outputs, memory, kept = [], Memory(C, n, m), _log_sigmoid(f)
     q = q / math.sqrt(q.shape[-1])
     for t in range(q.shape[1]):
         m = np.maximum(kept[:, t] + memory.m, i[:, t])
@@ -60,22 +62,29 @@ def recurrence(layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, 
         C = old[..., None, None] * memory.C + einsum("bhk,bhv->bhkv", key, v[:, t])
         memory = Memory(C, old[..., None] * memory.n + key, m)
         found = einsum("bhk,bhkv->bhv", q[:, t], C)
-        outputs.append(_divided(layer, found, einsum("bhk,bhk->bh", q[:, t], memory.n), m))
-    return np.stack(outputs, axis=1), memory
+        outputs.append(_divided(found, einsum("bhk,bhk->bh", q[:, t], memory.n), m, eps))
+    return np.stack(outputs, axis=1), *memory
 
 
-def in_chunks(layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, memory: Memory) -> tuple[Array, Memory]:
+@operation
+def in_chunks(
+    q: Array, k: Array, v: Array, i: Array, f: Array, C: Array, n: Array, m: Array, chunk: int, eps: float
+) -> tuple[Array, ...]:
     """The same in chunks: within one like attention with decays, between them through the memory."""
-    outputs = []
+    outputs, memory, kept = [], Memory(*_reached(k, v, C, n, m)), _log_sigmoid(f)
     q = q / math.sqrt(q.shape[-1])
-    for first in range(0, q.shape[1], layer.chunk):
-        here = slice(first, first + layer.chunk)
-        y, memory = _chunk(layer, q[:, here], k[:, here], v[:, here], i[:, here], kept[:, here], memory)
+    for first in range(0, q.shape[1], chunk):
+        here = slice(first, first + chunk)
+        y, memory = _chunk(q[:, here], k[:, here], v[:, here], i[:, here], kept[:, here], memory, eps)
         outputs.append(y)
-    return np.concatenate(outputs, axis=1), memory
+    return np.concatenate(outputs, axis=1), *memory
 
 
-def _chunk(layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, memory: Memory) -> tuple[Array, Memory]:
+def _log_sigmoid(f: Array) -> Array:
+    return -softplus(-f)
+
+
+def _chunk(q: Array, k: Array, v: Array, i: Array, kept: Array, memory: Memory, eps: float) -> tuple[Array, Memory]:
     """One chunk's outputs [b z h v], and the memory behind it."""
     total = np.cumsum(kept, axis=1)  # [b z h]
     to, of = np.transpose(total, (0, 2, 1)), np.transpose(i - total, (0, 2, 1))  # [b h z]
@@ -86,7 +95,7 @@ def _chunk(layer: Any, q: Array, k: Array, v: Array, i: Array, kept: Array, memo
     earlier = q * np.transpose(np.exp(inter - m), (0, 2, 1))[..., None]
     found = einsum("bqhk,bhkv->bqhv", earlier, memory.C) + einsum("bhqz,bzhv->bqhv", s, v)
     weight = einsum("bqhk,bhk->bqh", earlier, memory.n) + np.transpose(np.sum(s, axis=-1), (0, 2, 1))
-    y = _divided(layer, found, weight, np.transpose(m, (0, 2, 1)))
+    y = _divided(found, weight, np.transpose(m, (0, 2, 1)), eps)
     return y, _remembered(k, v, i + (total[:, -1:] - total), total[:, -1], memory)
 
 
@@ -98,14 +107,20 @@ def _remembered(k: Array, v: Array, exponent: Array, kept: Array, memory: Memory
     return Memory(C, old[..., None] * memory.n + np.sum(key, axis=1), m)
 
 
-def _divided(layer: Any, found: Array, weight: Array, m: Array) -> Array:
+def _divided(found: Array, weight: Array, m: Array, eps: float) -> Array:
     """What was found, by the weight that it was found with, which counts as 1 at least: ``exp(-m)`` without m."""
-    return found / (np.maximum(np.maximum(weight, -weight), np.exp(-m)) + layer.eps)[..., None]
+    return found / (np.maximum(np.maximum(weight, -weight), np.exp(-m)) + eps)[..., None]
 
 
 def _start(k: Array, v: Array, state: State | None) -> Memory:
-    """The memory before the first token: zeros, made of the inputs so that a gradient reaches them."""
+    """The memory before the first token: zeros."""
     if state and "C" in state:
         return Memory(state["C"], state["n"], state["m"])
-    n = 0.0 * k[:, 0]
-    return Memory(n[..., None] * v[:, 0, :, None, :], n, np.sum(n, axis=-1))
+    heads = (k.shape[0], k.shape[2])
+    return Memory(np.zeros((*heads, k.shape[3], v.shape[3])), np.zeros((*heads, k.shape[3])), np.zeros(heads))
+
+
+def _reached(k: Array, v: Array, C: Array, n: Array, m: Array) -> tuple[Array, Array, Array]:
+    """The memory before a text, made such that a gradient reaches it, as behind a text."""
+    zero = 0.0 * k[:, 0]
+    return C + zero[..., None] * v[:, 0, :, None, :], n + zero, m + np.sum(zero, axis=-1)

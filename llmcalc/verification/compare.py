@@ -132,12 +132,7 @@ def _training(small: Architecture, model: Model, texts: _Texts) -> Iterator[Chec
 
 
 # Kinds whose models are made of other steps than their declarations, so that other tensors are kept between them.
-OTHER_STEPS = frozenset(
-    (
-        *("altup", "cca", "compressed_attention", "grouped_attention", "grouped_mlp", "hyper_connection"),
-        *("lightning_attention", "mlstm", "per_layer_gate", "per_layer_table", "sparse_attention"),
-    )
-)
+OTHER_STEPS = frozenset({"altup", "sparse_attention"})
 
 
 def _saved(small: Architecture, observed: tuple[int, ...]) -> Check:

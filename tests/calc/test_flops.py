@@ -64,3 +64,10 @@ def test_routed_experts_count_what_runs() -> None:
     routed = counted.by_component["routed experts"] - (counted.total - counted.active)
     assert found.by_component["routed experts"].matmul == 2 * 10 * routed
     assert found.by_component["router"].matmul == 2 * 10 * counted.by_component["router"]
+
+
+def test_what_torch_counts_has_all_pairs() -> None:
+    """Its masked scores are computed: a causal mask, or a window, saves nothing."""
+    model = llmcalc.load("gemma3-4b")
+    dense, causal = (llmcalc.flops(model, batch=3, seq=2003, attention=mask).matmul for mask in ("dense", "causal"))
+    assert llmcalc.flops(model, batch=3, seq=2003, convention="torch").matmul == dense > causal

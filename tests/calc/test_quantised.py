@@ -84,6 +84,19 @@ def test_parts_of_a_matrix_take_what_the_formats_say():
         ({"quant_method": "modelopt", "quant_algo": "W4A8"}, "W4A8"),
         ({"quant_method": "compressed-tensors", "config_groups": {}}, "config_groups"),
         ({**PACKED, "format": "marlin-24"}, "marlin-24"),
+        ({**PACKED, "format": "float-quantized"}, "in 4 bits"),
+        ({**PACKED, "sparsity_config": {"format": "sparse-24-bitmask"}}, "sparse"),
+        ({**PACKED, "sparsity_config": 7}, "sparse"),
+        ({**PACKED, "config_groups": {"g": PACKED["config_groups"]["g"], "h": {}}}, "2 config_groups"),
+        ({**PACKED, "config_groups": [7]}, "no config_groups"),
+        ({**PACKED, "config_groups": {"g": {"weights": None}}}, "no weights"),
+        ({**PACKED, "format": "int-quantized", "config_groups": {"g": {"weights": {"strategy": "token"}}}}, "'token'"),
+        ({**FP8, "expert_dtype": "int4"}, "'int4'"),
+        ({**NVFP4, "config_groups": {"g": {"weights": {"group_size": 32}}}}, "groups of"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_storage": "bfloat16"}, "bfloat16"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf5"}, "nf4"),
+        ({"quant_method": "gptq", "checkpoint_format": "marlin"}, "marlin"),
+        ({"quant_method": "gptq", "dynamic": [7]}, "dynamic"),
         ({**PACKED, "ignore": ["re:(a+)+b"]}, "expression"),
         ({**PACKED, "ignore": ["re:["]}, "expression"),
     ],
@@ -112,3 +125,124 @@ def test_memory_of_a_quantised_config_is_that_of_its_checkpoint_unless_told_othe
 def test_a_key_that_nobody_reads_is_passed_over_in_sight():
     config = {**FP8, "weight_twist": 3, "activation_scheme": "dynamic", "modules_to_not_convert": None}
     assert read_quantisation(config, "BF16").unread == ("weight_twist",)
+
+
+OUT, IN = 131, 67  # primes: what is rounded up shows
+
+
+def compressed(form, **weights):
+    return {"quant_method": "compressed-tensors", "format": form, "config_groups": {"g": {"weights": weights}}}
+
+
+def activated(config, dynamic):
+    group = {**config["config_groups"]["g"], "input_activations": {"num_bits": 8, "dynamic": dynamic}}
+    return {**config, "config_groups": {"g": group}}
+
+
+INT4 = {"num_bits": 4, "strategy": "group", "group_size": 32}
+FLOAT8 = {"type": "float", "num_bits": 8}
+W8 = compressed("float-quantized", **FLOAT8, strategy="channel")
+STORED = [
+    ({"quant_method": "gptq"}, "gptq int4 g128",
+     {".qweight": ("I32", (9, 131)), ".qzeros": ("I32", (1, 17)), ".scales": ("F16", (1, 131)),
+      ".g_idx": ("I32", (67,))}),
+    ({"quant_method": "gptq", "bits": 3, "group_size": 32}, "gptq int3 g32",
+     {".qweight": ("I32", (7, 131)), ".qzeros": ("I32", (3, 13)), ".scales": ("F16", (3, 131)),
+      ".g_idx": ("I32", (67,))}),
+    ({"quant_method": "gptq", "bits": 8, "group_size": -1}, "gptq int8 g-1",
+     {".qweight": ("I32", (17, 131)), ".qzeros": ("I32", (1, 33)), ".scales": ("F16", (1, 131)),
+      ".g_idx": ("I32", (67,))}),
+    ({"quant_method": "awq", "group_size": 64}, "awq int4 g64",
+     {".qweight": ("I32", (67, 17)), ".qzeros": ("I32", (2, 17)), ".scales": ("F16", (2, 131))}),
+    ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "bitsandbytes int8",
+     {".weight": ("I8", (131, 67)), ".SCB": ("F32", (131,)), ".weight_format": ("U8", None)}),
+    ({"quant_method": "bitsandbytes_4bit", "load_in_4bit": True}, "bitsandbytes fp4",
+     {".weight": ("U8", (4389, 1)), ".weight.absmax": ("F32", (138,)), ".weight.quant_map": ("F32", (16,)),
+      ".weight.quant_state.bitsandbytes__fp4": ("U8", None)}),
+    ({"quant_method": "bitsandbytes", "_load_in_4bit": True, "bnb_4bit_quant_type": "nf4",
+      "bnb_4bit_use_double_quant": True}, "bitsandbytes nf4 double",
+     {".weight": ("U8", (4389, 1)), ".weight.absmax": ("U8", (138,)), ".weight.quant_map": ("F32", (16,)),
+      ".weight.quant_state.bitsandbytes__nf4": ("U8", None), ".weight.nested_absmax": ("F32", (1,)),
+      ".weight.nested_quant_map": ("F32", (256,))}),
+    ({"quant_method": "fp8"}, "fp8", {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("F32", ())}),
+    ({**FP8, "activation_scheme": "static"}, "fp8 128x128",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale_inv": ("F32", (2, 1)), ".input_scale": ("F32", ())}),
+    ({"quant_method": "fp8", "weight_block_size": [32, 16], "scale_fmt": "ue8m0"}, "fp8 32x16",
+     {".weight": ("F8_E4M3", (131, 67)), ".scale": ("F8_E8M0", (5, 5))}),
+    ({"quant_method": "fbgemm_fp8"}, "fp8 channel",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("F32", (131, 1))}),
+    (compressed("pack-quantized", **INT4), "compressed int4 g32",
+     {".weight_packed": ("I32", (131, 9)), ".weight_scale": ("BF16", (131, 3)), ".weight_shape": ("I64", (2,))}),
+    (compressed("pack-quantized", **INT4, symmetric=False, actorder="group"), "compressed int4 g32",
+     {".weight_packed": ("I32", (131, 9)), ".weight_scale": ("BF16", (131, 3)), ".weight_shape": ("I64", (2,)),
+      ".weight_zero_point": ("I32", (17, 3)), ".weight_g_idx": ("I32", (67,))}),
+    (compressed("pack-quantized", num_bits=8, strategy="channel", group_size=32), "compressed int8 channel",
+     {".weight_packed": ("I32", (131, 17)), ".weight_scale": ("BF16", (131, 1)), ".weight_shape": ("I64", (2,))}),
+    (compressed("nvfp4-pack-quantized", num_bits=4), "compressed nvfp4",
+     {".weight_packed": ("U8", (131, 34)), ".weight_scale": ("F8_E4M3", (131, 5)),
+      ".weight_global_scale": ("F32", (1,))}),
+    (activated(compressed("nvfp4-pack-quantized", num_bits=4), True), "compressed nvfp4",
+     {".weight_packed": ("U8", (131, 34)), ".weight_scale": ("F8_E4M3", (131, 5)),
+      ".weight_global_scale": ("F32", (1,)),
+      ".input_global_scale": ("F32", (1,))}),
+    (activated(W8, True), "compressed fp8 channel",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("BF16", (131, 1))}),
+    (activated(W8, False), "compressed fp8 channel",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("BF16", (131, 1)), ".input_scale": ("BF16", (1,))}),
+    (compressed("naive-quantized", **FLOAT8), "compressed fp8 tensor",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("BF16", (1,))}),
+    (compressed("float-quantized", **FLOAT8, strategy="block", block_structure=[32, 64]), "compressed fp8 block",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("BF16", (5, 2))}),
+    (compressed("float-quantized", **FLOAT8, strategy="block"), "compressed fp8 block",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("BF16", (2, 1))}),
+    (compressed("int-quantized", type="int", strategy="channel", symmetric=False), "compressed int8 channel",
+     {".weight": ("I8", (131, 67)), ".weight_scale": ("BF16", (131, 1)), ".weight_zero_point": ("I8", (131, 1))}),
+    (NVFP4, "modelopt nvfp4",
+     {".weight": ("U8", (131, 34)), ".weight_scale": ("F8_E4M3", (131, 5)), ".weight_scale_2": ("F32", ()),
+      ".input_scale": ("F32", ())}),
+    ({"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8"}}, "modelopt fp8",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("F32", ()), ".input_scale": ("F32", ())}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "name", "parts"), STORED, ids=[name for _, name, _ in STORED])
+def test_a_matrix_becomes_the_tensors_of_its_format(config, name, parts):
+    """Names, types and shapes as the makers' libraries save them."""
+    found = read_quantisation(config, "BF16")
+    assert found.name == name
+    stored = {part.suffix: (part.type, part.shape) for part in found.parts(Matrix(Q, (OUT, IN)))}
+    assert stored == parts
+    assert found.unread == ()
+
+
+def test_experts_may_have_a_format_of_their_own():
+    mxfp4 = read_quantisation({"quant_method": "mxfp4"}, "BF16")
+    assert mxfp4.parts(Matrix(Q, (OUT, IN))) is None
+    stored = mxfp4.parts(Matrix("model.layers.7.mlp.experts.gate_up_proj", (7, OUT, IN), experts=True))
+    assert {part.suffix: (part.type, part.shape) for part in stored} == {
+        "_blocks": ("U8", (7, 131, 3, 16)), "_scales": ("U8", (7, 131, 3)),
+    }  # fmt: skip
+    fp4 = read_quantisation({**FP8, "scale_fmt": "ue8m0", "expert_dtype": "fp4"}, "BF16")
+    routed = {part.suffix: (part.type, part.shape) for part in fp4.parts(Matrix(GATE, (OUT, IN), routed=True))}
+    assert routed == {".weight": ("I8", (131, 34)), ".scale": ("F8_E8M0", (131, 3))}
+    assert {part.type for part in fp4.parts(Matrix(GATE, (OUT, IN)))} == {"F8_E4M3", "F8_E8M0"}
+
+
+def test_what_stands_beside_the_language_model_stays_if_the_config_is_its_own():
+    tower = Matrix("visual.blocks.3.attn.qkv", SHAPE, tower=True)
+    assert read_quantisation(FP8, "BF16").parts(tower) is not None
+    assert read_quantisation(FP8, "BF16", language=True).parts(tower) is None
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("BF16", "BF16"), ("F16", "F16"), ("F32", "F32"), ("F8_E4M3", "BF16")])
+def test_scales_follow_the_checkpoint(dtype, scale):
+    parts = read_quantisation(compressed("pack-quantized", **INT4), dtype).parts(Matrix(Q, SHAPE))
+    assert {part.type for part in parts if part.suffix == ".weight_scale"} == {scale}
+
+
+def test_targets_choose_modules_unless_they_are_a_class():
+    group = PACKED["config_groups"]["g"]
+    chosen = {**PACKED, "config_groups": {"g": {**group, "targets": ["re:.*mlp.*"]}}}
+    assert quantised(GATE, **chosen)
+    assert not quantised(Q, **chosen)
+    assert quantised(Q, **{**PACKED, "config_groups": {"g": {**group, "targets": []}}})

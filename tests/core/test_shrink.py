@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
+from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import entries
 from llmcalc.core.shrink import SEQ
 
@@ -55,3 +56,25 @@ def test_sizes_are_distinct() -> None:
 
 def test_a_large_model_and_its_smaller_sister_shrink_alike() -> None:
     assert llmcalc.load("llama3-8b").shrink().stacks == llmcalc.load("llama3-70b").shrink().stacks
+
+
+def layers_by_place(architecture: llmcalc.Architecture) -> dict[tuple[str, ...], Layer]:
+    found = {}
+    for entry in entries(architecture):
+        block = "" if entry.run is None else entry.stack.runs[entry.run].block.name
+        found[entry.stack.name, entry.section, block, entry.sublayer or "", entry.name] = entry.layer
+    return found
+
+
+@pytest.mark.parametrize("model", [*MODELS, "switch", "mixtral", "deepseek-v4", "kimi-linear", "hyena", "pegasus"])
+def test_what_there_is_one_of_stays_one_and_the_rest_is_small(model: str) -> None:
+    architecture = llmcalc.load(model)
+    large, small = layers_by_place(architecture), layers_by_place(architecture.shrink())
+    assert large.keys() == small.keys()
+    for place, layer in large.items():
+        for name, before in vars(layer).items():
+            if type(before) is int and (name != "temperature_length" or layer.temperature):
+                after = getattr(small[place], name)
+                assert type(after) is int, (place, name)
+                assert (before <= 1) == (after <= 1), (place, name, before, after)
+                assert 0 <= after < 400, (place, name, before, after)

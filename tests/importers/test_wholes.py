@@ -38,15 +38,31 @@ def test_a_part_in_a_part() -> None:
 
 
 def test_a_part_without_a_type_has_that_of_its_class() -> None:
-    found = llmcalc.load({"model_type": "gemma3", "text_config": SIZES})
+    found = llmcalc.load({"model_type": "shieldgemma2", "text_config": SIZES})
     assert found.family == "gemma3_text"
 
 
 def test_keys_beside_those_of_the_whole() -> None:
-    whole = {"model_type": "qwen2_5_vl", **SIZES, "vision_config": VISION, "vision_start_token_id": 3}
+    whole = {"model_type": "paddleocr_vl", **SIZES, "vision_config": VISION, "vision_start_token_id": 3}
     found = llmcalc.load(whole)
-    assert found.stacks == llmcalc.load({"model_type": "qwen2_5_vl_text", **SIZES}).stacks
+    assert found.stacks == llmcalc.load({"model_type": "paddleocr_vl_text", **SIZES}).stacks
     assert "not counted: vision" in found.notes[-1]
+
+
+@pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen2_5_vl"])
+def test_such_keys_beside_a_tower_that_is_counted(model_type: str) -> None:
+    whole = {"model_type": model_type, **SIZES, "vision_config": {"depth": 3}, "vision_start_token_id": 3}
+    found = llmcalc.load(whole)
+    assert found.main == llmcalc.load({"model_type": f"{model_type}_text", **SIZES, "tie_word_embeddings": False}).main
+    assert [stack.name for stack in found.stacks] == ["decoder", "vision"]
+
+
+def test_a_tower_of_an_unknown_type_is_named() -> None:
+    parts = {"text_config": {"model_type": "llama", **SIZES}, "vision_config": {"model_type": "eva", **VISION}}
+    found = llmcalc.load({"model_type": "llava", **parts})
+    assert found.stacks == llmcalc.load({"model_type": "llama", **SIZES, "tie_word_embeddings": False}).stacks
+    assert "eva" in found.notes[-1]
+    assert found.notes[-1].endswith("not counted: vision")
 
 
 def test_such_keys_are_read_as_strictly() -> None:
@@ -54,9 +70,9 @@ def test_such_keys_are_read_as_strictly() -> None:
         llmcalc.load({"model_type": "qwen2_vl", **SIZES, "n_gates": 3})
 
 
-@pytest.mark.parametrize("whole", [{"model_type": "llava"}, {"model_type": "llava", "text_config": None}])
+@pytest.mark.parametrize("whole", [{"model_type": "voxtral"}, {"model_type": "voxtral", "text_config": None}])
 def test_a_whole_that_says_nothing_of_its_language_model(whole: dict[str, Any]) -> None:
-    with pytest.raises(llmcalc.InputError, match="a llava model without a text_config"):
+    with pytest.raises(llmcalc.InputError, match="a voxtral model without a text_config"):
         llmcalc.load(whole)
 
 

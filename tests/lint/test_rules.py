@@ -124,6 +124,17 @@ def test_costs_are_told_exactly() -> None:
     assert "9,216 parameters" in found.message
 
 
+def test_what_differs_from_attention_in_its_softmax_alone_has_the_same_faults() -> None:
+    fields = {"n_heads": 16, "n_kv_heads": 16, "d_head": 16, "positions": "none"}
+    model_of = model(blocks={"block": {"mixer": {"differential_attention": fields}, "mlp": {"swiglu": {"d_ff": 640}}}})
+    assert [found.place for found in lint(model_of, select=["CF005"])] == ["decoder.block.mixer.n_kv_heads"]
+
+
+def test_less_than_one_tile_has_one_better_size() -> None:
+    (found,) = lint(model({"d_head": 5, "positions": "none"}), select=["HW001"])
+    assert found.advice == "8"
+
+
 def test_sinusoids_tell_positions() -> None:
     assert lint(llmcalc.load("transformer"), select=["CF007"]) == []
 

@@ -22,6 +22,9 @@ def class_defaults(model_type: str) -> dict[str, Any]:
     """Defaults and aliases of a config class, without the keys that all classes have."""
     found = _config_class(model_type)
     defaults = {field.name: _plain(_default(field)) for field in dataclasses.fields(found) if field.name not in COMMON}
+    for key, part in (getattr(found, "sub_configs_defaults", None) or {}).items():
+        if key.endswith("_config") and defaults[key] is None and part.init_kwargs and not part.optional:
+            defaults[key] = {"model_type": part.model_type, **_plain(part.init_kwargs)}
     defaults.setdefault("tie_word_embeddings", getattr(found, "tie_word_embeddings", True))
     return {"defaults": defaults, "aliases": dict(getattr(found, "attribute_map", None) or {})}
 

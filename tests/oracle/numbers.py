@@ -34,6 +34,7 @@ UNDRAWN = re.compile(
 NUMBERS: dict[str, dict[str, Any]] = {
     "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 100.0, "clip_qkv": 0.3}},
     "deepseek_v2": {"topk_method": "greedy"},
+    "doge": {"is_moe": False, "keep_window_size": 5},
     "falcon_h1": {"mlp_multipliers": [0.7, 1.3], "ssm_multipliers": [0.6, 0.8, 1.2, 1.4, 1.6]},
     "gemma2": {"query_pre_attn_scalar": 7},
     "gemma3_text": {"query_pre_attn_scalar": 7, "final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0},

@@ -39,8 +39,37 @@ TAME: Rules = (
     (r"^(n_group|topk_group)$", (1,)),
     (r"^qk_(rope|nope)_head_dim$|^v_head_dim$|^index_head_dim$", (16,)),
 )
+
+
+def sections(*widths: int) -> dict[str, Any]:
+    """Rotary positions along several axes, each of which turns its share of a head."""
+    return {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": list(widths)}
+
+
+def along_axes(model_type: str, **more: Any) -> dict[str, Any]:
+    """A language model whose heads of 16 turn along three axes."""
+    sizes = {"hidden_size": 64, "intermediate_size": 40, "num_hidden_layers": 3, "vocab_size": VOCAB}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "rope_parameters": sections(2, 3, 3)}
+    return {"text_config": {"model_type": model_type, **sizes, **heads, **more}}
+
+
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
+    "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}},
+    "deepseek_ocr2_text": {"num_hidden_layers": 3, "mlp_layer_types": ["dense", "sparse", "sparse"]},
+    "ernie4_5_vl_moe_text": {
+        "hidden_size": 64,
+        "num_attention_heads": 4,
+        "moe_intermediate_size": [24, 16],
+        "rope_parameters": sections(3, 3, 2),
+    },
+    "glm_ocr_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
+    "hunyuan_vl_text": {"head_dim": 16, "num_key_value_heads": 2, "rope_parameters": sections(2, 2, 2, 2)},
+    "gemma3": {"tie_word_embeddings": True},
+    "internvl": {"tie_word_embeddings": False},
+    "mistral3": {"tie_word_embeddings": False},
+    "qwen2_5_omni_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
+    "paddleocr_vl_text": {"hidden_size": 64, "head_dim": 16, "rope_parameters": sections(2, 3, 3)},
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
     "cohere_compass_text": {
         "rope_parameters": {
@@ -56,6 +85,11 @@ FIXED: dict[str, dict[str, Any]] = {
     "lfm2_moe": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
     "mamba2": {"hidden_size": 32, "expand": 2, "num_heads": 4, "head_dim": 16},
     "mpnet": {"relative_attention_num_buckets": 32},
+    "qwen2_vl": {
+        **along_axes("qwen2_vl_text", tie_word_embeddings=False),
+        "vision_config": {"embed_dim": 32, "hidden_size": 64, "num_heads": 2, "depth": 3, "mlp_ratio": 3},
+    },
+    "qwen2_5_vl": along_axes("qwen2_5_vl_text", tie_word_embeddings=False),
     "squeezebert": {"hidden_size": 32, "embedding_size": 32},
     "xlstm": {"hidden_size": 128, "num_heads": 4},
     "xmod": {"languages": ["en_XX", "de_DE"], "default_language": "en_XX"},

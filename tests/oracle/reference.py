@@ -8,6 +8,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 with warnings.catch_warnings():
@@ -28,10 +29,13 @@ MAPPINGS = (
     modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
 )
+BASE = "PreTrainedModel"
 HEADLESS = modeling_auto.MODEL_MAPPING_NAMES
 FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
 COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConfig)} - {"is_encoder_decoder"}
 ROLE = ("is_decoder", "add_cross_attention")
+# parts that a note of the model names as not counted, and that a pass over text alone does not run
+UNCOUNTED = {"chameleon": ("vqmodel",), "phi4_multimodal": ("embed_tokens_extend",)}
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 
@@ -43,7 +47,20 @@ def classes(model_type: str, headless: bool = False) -> list[str]:
     bare = [bare] if isinstance(bare, str) else list(bare)
     halves = [f"{name.removesuffix('Model')}EncoderModel" for name in bare] if headless else []
     names = dict.fromkeys([*found, *bare, *halves])
-    return [name for name in names if _is_built_from(getattr(transformers, name, None), model_type)]
+    mapped = [name for name in names if _is_built_from(getattr(transformers, name, None), model_type)]
+    return mapped or _unmapped(model_type, headless)
+
+
+def _unmapped(model_type: str, headless: bool) -> list[str]:
+    """The classes of a family that is a part of others, so that no mapping names them."""
+    found = config_class(model_type)
+    try:
+        module = import_module(found.__module__.replace("configuration_", "modeling_"))
+    except ModuleNotFoundError:
+        return []
+    classes = {name: getattr(vars(module)[name], "config_class", None) for name in module.__all__ if BASE not in name}
+    own = [name for name, its in classes.items() if its is found]
+    return own if headless else [name for name in own if name.endswith("ForCausalLM")] or own
 
 
 def _is_built_from(found: Any, model_type: str) -> bool:
@@ -102,7 +119,12 @@ def build(class_name: str, model_type: str, changes: dict[str, Any], device: str
         config._attn_implementation = "eager"
         config._experts_implementation = "eager"
         with torch.device(device):
-            return getattr(transformers, class_name)(config).eval()
+            model = getattr(transformers, class_name)(config).eval()
+    for holder in (model, getattr(model, "model", None)):
+        for name in UNCOUNTED.get(model_type, ()):
+            if name in getattr(holder, "_modules", {}):
+                delattr(holder, name)
+    return model
 
 
 def runs(class_name: str, model_type: str, changes: dict[str, Any]) -> bool:

@@ -26,6 +26,7 @@ REFUSED = {
     "beam": "streams weighed by depth",
     "bloom": "residuals from behind the norm",
     "deepseek_v4": "an odd number of rotated channels",
+    "doge": "experts by the router's numbers of other tokens",
     "ernie": "task ids",
     "esm": "a head of its own kind",
     "hrm_text": "two levels of a loop",

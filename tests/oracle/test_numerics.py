@@ -274,6 +274,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
             "shared_expert_intermediate_size": 14,
         },
     ),
+    ("diffllama", "grouped", {**SMALL, "num_attention_heads": 12, "num_key_value_heads": 4}),
     ("xlstm", "plain", XLSTM),
     ("xlstm", "biased", {**XLSTM, "use_bias": True, "gate_soft_cap": 2.0}),
     ("mamba", "plain", MAMBA),

@@ -18,7 +18,14 @@ BATCH, SEQ, CONTEXT = 2, 24, 24
 SEED = 0
 NOT_RUN = {"mra": "without its CUDA kernel its attention returns zeros"}
 NOT_DECODED = {"cpmant": "its class cannot take a step behind a cache"}
-NOT_TRAINED = {"hrm_text": "its class stops the gradient in the first cycles, as a note of the model says"}
+UNPOOLED = "the sum of its states, of which the gradient is taken, leaves out its head"
+NOT_TRAINED = {
+    "git": "its loss begins behind the patches of an image",
+    "hrm_text": "its class stops the gradient in the first cycles, as a note of the model says",
+    "metaclip_2_text_model": UNPOOLED,
+    "siglip_text_model": UNPOOLED,
+    "siglip2_text_model": UNPOOLED,
+}
 CAPACITY = {"expert_capacity": 1000}  # no token is dropped
 
 

@@ -25,7 +25,9 @@ from llmcalc.layers.attention import Attention
 from llmcalc.layers.axial_embedding import AxialEmbedding
 from llmcalc.layers.cca import Cca
 from llmcalc.layers.compressed_attention import CompressedAttention
+from llmcalc.layers.differential_attention import DifferentialAttention
 from llmcalc.layers.disentangled_attention import DisentangledAttention
+from llmcalc.layers.dynamic_attention import DynamicAttention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
@@ -36,6 +38,7 @@ from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.nystrom_attention import NystromAttention
+from llmcalc.layers.peer import Peer
 from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.layers.relative_attention import RelativeAttention
@@ -152,6 +155,12 @@ VARIANTS: dict[str, Layer] = {
     "compressed, near alone": CompressedAttention(**COMPRESSED),
     "compressed": CompressedAttention(**COMPRESSED, rate=3, rotary_dim=2),
     "compressed, chosen": CompressedAttention(**COMPRESSED, rate=2, overlap=True, **CHOOSING),
+    "differential": DifferentialAttention(WIDTH, 12, n_kv_heads=4, d_head=2, positions="rope"),
+    "differential in a window": DifferentialAttention(WIDTH, 4, window=4, q_bias=True, o_bias=True, sinks=True),
+    "dynamic": DynamicAttention(**HEADS, positions="rope", qk_norm="head", keep_window=5),
+    "dynamic, biased": DynamicAttention(**HEADS, v_bias=True, window=6),
+    "experts by product keys": Peer(WIDTH, 25, 3),
+    "experts by product keys, shared out": Peer(WIDTH, 29, 3, "gelu", renormalise=True),
     "convolved": Cca(**HEADS, d_conv=3, d_conv_mix=4, window=4, rotary_dim=2),
     "convolved, biased": Cca(WIDTH, 3, 1, 6, bias=True),
     "blocks": SparseAttention(WIDTH, 3, block=2, n_random=1),
@@ -209,6 +218,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "prophetnet": {"ngram": 3},
     "pegasus_x": {},
     "longt5": {"encoder_attention_type": "transient-global"},
+    "squeezebert": {},
 }
 
 
@@ -269,8 +279,7 @@ def test_a_table_chooses_experts_whatever_the_scores_say() -> None:
 
 
 def test_streams_are_mixed_by_shares_that_sum_to_one_both_ways() -> None:
-    layer = HyperConnection(WIDTH, 3, iterations=50)
-    mix = hyper_twin.doubly_stochastic(layer, np.random.default_rng(0).standard_normal((2, 5, 3, 3)))
+    mix = hyper_twin.doubly_stochastic(np.random.default_rng(0).standard_normal((2, 5, 3, 3)), 50, 1e-6)
     assert np.allclose(mix.sum(axis=-1), 1, atol=1e-4)
     assert np.allclose(mix.sum(axis=-2), 1, atol=1e-4)
 

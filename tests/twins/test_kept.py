@@ -16,7 +16,9 @@ from llmcalc.twins.training import cross_entropy, weighted_sum
 MODELS = [
     "gpt2", "llama3", "gemma2", "gpt-oss", "bert", "bart", "t5", "chinchilla", "mixtral", "deepseek-v3", "minimax-m2",
     "switch", "mamba", "mamba2", "nemotron-3", "jamba", "hyena", "rwkv4", "rwkv5-eagle", "rwkv6-finch", "qwen3-next",
+    "gemma4-e2b", "deepseek-v4-flash", "kimi-linear",
 ]  # fmt: skip
+CONFIGS = ["diffllama", "minimax", "squeezebert", "xlstm", "zaya"]
 
 
 class Step:
@@ -54,8 +56,8 @@ class Step:
         return {name: variable.gradient for name, variable in self.parameters.items() if variable.gradient is not None}
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_the_backward_pass_reads_nothing_that_is_not_kept(model: str) -> None:
+@pytest.mark.parametrize("model", [*MODELS, *({"model_type": name} for name in CONFIGS)], ids=[*MODELS, *CONFIGS])
+def test_the_backward_pass_reads_nothing_that_is_not_kept(model: Any) -> None:
     small = llmcalc.load(model).shrink()
     expected = Step(small).gradients()
     step = Step(small)

@@ -29,6 +29,7 @@ MODELS = [
     "rwkv4",
     "qwen3-next",
 ]
+CONFIGS = ["diffllama", "minimax", "xlstm"]
 
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "add": lambda a, b: a + b,
@@ -88,8 +89,8 @@ def test_an_operation_against_finite_differences(name: str) -> None:
             assert np.isclose(variable.gradient[index], slope, rtol=1e-4, atol=1e-4), index
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_the_gradient_of_a_model_against_finite_differences(model: str) -> None:
+@pytest.mark.parametrize("model", [*MODELS, *({"model_type": name} for name in CONFIGS)], ids=[*MODELS, *CONFIGS])
+def test_the_gradient_of_a_model_against_finite_differences(model: Any) -> None:
     small = llmcalc.load(model).shrink()
     twin = llmcalc.twin(small)
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
 from .config import Config
 from .naming import told_apart
-from .wholes import NESTED, USUAL, language_model, towers
+from .wholes import ENCODED, NESTED, USUAL, language_model, towers
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
@@ -122,7 +122,9 @@ def _language_part(
 ) -> Architecture:
     """The language model alone of a larger model that is not understood as a whole; a note says so."""
     model_type, inner = data.get("model_type"), {**part, "architectures": None}
-    for key in ("tie_word_embeddings", "quantization_config"):
+    if model_type in ENCODED:
+        inner = _decoder(part)
+    for key in ("quantization_config",) if model_type in ENCODED else ("tie_word_embeddings", "quantization_config"):
         if key in data:
             inner[key] = data[key]
     language = load_config(inner, where, overrides, as_, allow_unknown)
@@ -130,6 +132,13 @@ def _language_part(
     beside = f"; not counted: {', '.join(left)}" if left else ""
     note = f"{shown(model_type)} is not understood as a whole: its language model ({inner['model_type']}) alone{beside}"
     return replace(language, notes=(*language.notes, note), inputs={**language.inputs, "file": where})
+
+
+def _decoder(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of the decoder behind an encoder, without saying that it is one where all of its family are."""
+    known = Config({}, str(part["model_type"]), "").defaults
+    kept = {key: value for key, value in part.items() if key != "is_decoder" or key in known}
+    return {**kept, "architectures": ["ForCausalLM"]}
 
 
 def _way_out(data: Mapping[str, Any]) -> str:

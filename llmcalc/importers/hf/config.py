@@ -271,6 +271,7 @@ _HEADS = {
     "EncoderDecoderModel": "seq2seq",
     "ForPreTraining": "pretraining",
     "ModelWithLMHead": "causal",
+    "ModelWithProjection": "projection",
     "Model": "none",
     "GenerationDecoder": "causal",
     "GenerationEncoder": "none",
@@ -286,4 +287,5 @@ def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
         return {}, {}
     data = json.loads(file.read_text("utf-8"))
     aliases = data["aliases"]
-    return {aliases.get(key, key): value for key, value in data["defaults"].items()}, aliases
+    renamed = {own: data["defaults"][key] for key, own in aliases.items() if key in data["defaults"]}
+    return renamed | {key: value for key, value in data["defaults"].items() if key not in aliases}, aliases

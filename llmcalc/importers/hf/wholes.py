@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
+ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language model is the decoder, whatever its type
 
 # the language model's type: those whose it is
 _TABLE = """
@@ -18,44 +19,53 @@ aria_text aria
 cohere2 aya_vision cohere2_vision
 cohere_compass_text cohere_compass
 cosmos3_edge_text cosmos3_edge
+deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
 exaone4 exaone4_5
-gemma paligemma
-gemma3_text gemma3 shieldgemma2
+gemma3_text shieldgemma2
 gemma3n_text gemma3n
 gemma4_unified_text gemma4_unified
 glm4v_moe_text glm4v_moe
 glm4v_text glm46v glm4v glmga
 glm_image_text glm_image
+glm_ocr_text glm_ocr
 granite granite_speech granite_speech_plus
 granite4_vision_text granite4_vision
 granite_docling_text granite_docling
+hunyuan_vl_text hunyuan_vl
 hy_v4_vl_text hy_v4_vl
 hyperclovax hyperclovax_vision_v2
 lfm2 lfm2_vl
 lfm3 lfm3_vl
-llama deepseek_vl deepseek_vl_hybrid glmasr idefics3 janus llava llava_next llava_next_video omniasr perception_lm
-llama smolvlm video_llava vipllava voxtral
-llama4_text llama4
+llama deepseek_vl deepseek_vl_hybrid glmasr janus llava_next_video omniasr perception_lm
+llama video_llava voxtral
 minimax_m3_vl_text minimax_m3_vl
-mistral idefics2 mistral3
+mistral idefics2
 mllama_text_model mllama
 modernbert modernvbert
 nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
 paddleocr_vl_text paddleocr_vl
 persimmon fuyu
-qwen2 audioflamingo3 fast_vlm got_ocr2 internvl llava_onevision musicflamingo ovis2 pp_chart2table qwen2_audio vibevoice
+qwen2 audioflamingo3 fast_vlm got_ocr2 musicflamingo ovis2 pp_chart2table qwen2_audio vibevoice
 qwen2 vibevoice_asr video_llama_3
 qwen2_5_omni_text qwen2_5_omni_thinker
-qwen2_5_vl_text qwen2_5_vl
-qwen2_vl_text qwen2_vl
 qwen3 fun_asr_nano lighton_ocr moss_transcribe_diarize qianfan_ocr qwen3_asr
+qwen3_omni_moe_text qwen3_omni_moe_thinker
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
 qwen3_vl_text cosmos3_omni
 qwen4_exp_text qwen4_exp
+clip_text_model clip
+siglip_text_model siglip
+siglip2_text_model siglip2
+metaclip_2_text_model metaclip_2
+molmo2_text molmo2
+step3p5 step3p7
+ernie4_5_vl_moe_text ernie4_5_vl_moe
+phi3 phi4_multimodal
 ultrabert ultravbert
+unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
 USUAL = {whole: text for text, *wholes in map(str.split, _TABLE.strip().splitlines()) for whole in wholes}
@@ -68,6 +78,9 @@ _OWN = """
 
 def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The config of the language model within that of a larger one, however deep; None: there is none."""
+    if data.get("model_type") in ENCODED:
+        inner = data.get("decoder")
+        return inner if isinstance(inner, Mapping) and isinstance(inner.get("model_type"), str) else None
     usual = USUAL.get(str(data.get("model_type")))
     for key in NESTED:
         inner = data.get(key)
@@ -80,14 +93,25 @@ def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
             return inner
         if usual:
             return {"model_type": usual, **inner}
-    if usual and not any(key in data for key in NESTED) and "hidden_size" in data:
-        own = {key: value for key, value in data.items() if not key.endswith("_config") and key not in _OWN.split()}
-        return {**own, "model_type": usual}
-    return None
+    found = flat(data) if usual else None
+    return {**found, "model_type": usual} if found else None
+
+
+def flat(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The keys of a language model that stand among those of the whole, as in the first configs; None: none do."""
+    if any(key in data for key in NESTED) or "hidden_size" not in data:
+        return None
+    return {
+        key: value
+        for key, value in data.items()
+        if not key.endswith("_config") and key not in _OWN.split() and key != "model_type"
+    }
 
 
 def towers(data: Mapping[str, Any]) -> list[str]:
     """What stands in a config beside its language model, by the keys of its parts, however deep."""
+    if data.get("model_type") in ENCODED:
+        return ["encoder"]
     found = [key.removesuffix("_config") for key, value in data.items() if _is_part(key, value)]
     deeper = [name for key in NESTED if isinstance(data.get(key), Mapping) for name in towers(data[key])]
     return list(dict.fromkeys([*found, *deeper]))

@@ -79,6 +79,19 @@ qwen3_vl_moe      multimodal.qwen3_vl qwen3_vl
 qwen3_5           multimodal.qwen3_vl qwen3_vl
 qwen3_5_moe       multimodal.qwen3_vl qwen3_vl
 gemma4            multimodal.gemma4
+llava             seeing.llava
+llava_next        seeing.llava_next
+llava_onevision   seeing.llava_next
+vipllava          seeing.vipllava
+paligemma         seeing.paligemma
+gemma3            seeing.gemma3
+mistral3          seeing.mistral3
+idefics3          seeing.idefics3
+smolvlm           seeing.idefics3
+internvl          seeing.internvl
+qwen2_vl          seeing.qwen2_vl
+qwen2_5_vl        seeing.qwen2_vl
+llama4            seeing.llama4
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4
@@ -259,6 +272,23 @@ glm4v_text        glm.glm4            glm
 glm_image_text    glm.glm_image       glm
 glm4v_moe_text    deepseek.glm4_moe   glm4_moe
 hy_v4_vl_text     streams.hy_v4       hy_v4
+glm_ocr_text      glm.glm_ocr         glm
+hunyuan_vl_text   llama_kin.hunyuan   hunyuan_v1_dense
+qwen3_omni_moe_text moe.qwen3_moe     mixtral
+mistral4          deepseek.mistral4   deepseek_v3
+deepseek_ocr2_text deepseek.deepseek_ocr glm4_moe
+unlimited_ocr_text deepseek.deepseek_ocr glm4_moe
+tapas             bert_kin.tapas
+git               seeing.git
+clip_text_model   clip_text.clip
+metaclip_2_text_model clip_text.clip  clip_text_model
+siglip_text_model clip_text.siglip    clip_text_model
+siglip2_text_model clip_text.siglip   clip_text_model
+molmo2_text       llama_seen.molmo2
+moshi             llama_seen.moshi
+chameleon         llama_seen.chameleon
+step3p5           llama_seen.step3p5  glm4_moe
+ernie4_5_vl_moe_text moe_shared.ernie4_5_vl
 diffllama         llama_far.diffllama
 doge              llama_far.doge
 cpmant            llama_far.cpmant

@@ -168,3 +168,24 @@ def luke(config: Config) -> Architecture:
     return finish(
         config, stack, [*outputs, Named("entity_head", Head(entities, narrow, share, bias=True, unused=True))]
     )
+
+
+def tapas(config: Config) -> Architecture:
+    """TAPAS: BERT with a table for each of what a cell's place and value say."""
+    config.ignore("reset_position_index_per_cell type_vocab_sizes")
+    config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
+    if config.flag("reset_position_index_per_cell", True):
+        config.not_run("positions begin anew in every cell")
+    width, sizes = config.size("hidden_size"), config.indices("type_vocab_sizes")
+    places = tuple(
+        Named(f"segment{number}", Embedding(config.whole(rows, "type_vocab_sizes", 1), width, table="segment"))
+        for number, rows in enumerate(sizes)
+    )
+    return with_head(config, encoder(config, segments=False, more=places))
+
+
+# what only its heads for questions read
+_TAPAS_HEADS = (
+    "positive_label", "num_aggregation", "aggregation_", "use_", "answer_loss", "huber_loss", "temperature",
+    "average_", "cell_selection", "max_num_", "select_one", "allow_empty", "init_cell", "disable_per", "no_aggregation",
+)  # fmt: skip

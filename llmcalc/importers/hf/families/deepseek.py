@@ -15,6 +15,7 @@ from ..config import Config
 from ..rope import rope_fields, scaling, temperature
 from ..rules import (
     causal_lm,
+    divided,
     experts,
     feed_types,
     glu,
@@ -35,17 +36,52 @@ def deepseek_v3(config: Config) -> Architecture:
 
 def deepseek_v2(config: Config) -> Architecture:
     """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` goes to dense and shared layers."""
-    bias, chosen = config.flag("mlp_bias"), config.optional_size("num_experts_per_tok")
+    return _all_if_open(config, _lm(config, mla(config), softmax_experts(config), dense_first(config), _biased(config)))
+
+
+def deepseek_ocr(config: Config) -> Architecture:
+    """DeepSeek-OCR 2 and Unlimited-OCR: DeepSeek-V2's experts behind grouped-query attention."""
+    kinds = feed_types(config, config.size("num_hidden_layers"), config.count("first_k_dense_replace", 1))
+    config.ignore("head_dim")  # the class divides hidden_size by the heads
+    config.ignore("layer_types")
+    if config.optional_size("sliding_window"):
+        config.not_run("its window begins behind the prompt, and is not described")
+    attention = rope_attention(
+        config, d_head=divided(config, config.size("hidden_size"), config.size("num_attention_heads"))
+    )
+    return _all_if_open(config, _lm(config, attention, softmax_experts(config), kinds, _biased(config)))
+
+
+def softmax_experts(config: Config) -> Moe:
+    """Routed and shared experts, routed as in DeepSeek-V2."""
     greedy: dict[str, Any] = (
         {"n_groups": 1, "top_groups": 1} if config.word("topk_method", "greedy") == "greedy" else {}
     )
     fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
-    everyone = config.size("n_routed_experts")
-    routed = shared_experts(config, shared_bias=bias, top_k=chosen or everyone, **fields)
-    built = _lm(config, mla(config), routed, dense_first(config), bias)
-    if chosen:
+    chosen = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
+    return shared_experts(config, shared_bias=_biased(config), top_k=chosen, **fields)
+
+
+def _biased(config: Config) -> bool:
+    return config.flag("mlp_bias")
+
+
+def _all_if_open(config: Config, built: Architecture) -> Architecture:
+    """A note where nothing says how many experts a token uses."""
+    if config.optional_size("num_experts_per_tok"):
         return built
     return replace(built, notes=("num_experts_per_tok is not given: a token is taken to use all experts",))
+
+
+def mistral4(config: Config) -> Architecture:
+    """Mistral Small 4: DeepSeek-V3 with softmax routing and queries that are sharpened with their position."""
+    routed = shared_experts(config, router="softmax", correction_bias="none")
+    config.ignore("head_dim")
+    if scaling(config).get("llama_4_scaling_beta"):
+        config.not_run(
+            "queries are sharpened with their position, which the NumPy model of latent attention does not know"
+        )
+    return _lm(config, mla(config), routed, dense_first(config))
 
 
 def glm4_moe_lite(config: Config) -> Architecture:

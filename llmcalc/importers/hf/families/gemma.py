@@ -26,7 +26,7 @@ def gemma(config: Config) -> Architecture:
     """Gemma 1 [gemma2024]."""
     norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
     key = "hidden_activation" if config.get("hidden_activation") else "hidden_act"
-    attention = rope_attention(config)
+    attention = rope_attention(config, causal=not config.flag("use_bidirectional_attention"))
     block = prenorm_block("block", norm, attention=attention, mlp=glu(config, activation=key))
     scale = config.size("hidden_size") ** 0.5
     return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm, embedding_scale=scale)

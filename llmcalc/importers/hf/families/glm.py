@@ -18,10 +18,15 @@ def glm4(config: Config) -> Architecture:
     return _glm(config, "sandwich")
 
 
-def _glm(config: Config, place: str) -> Architecture:
+def glm_ocr(config: Config) -> Architecture:
+    """GLM-OCR's language model: GLM-4-0414 without biases."""
+    return _glm(config, "sandwich", bias=False)
+
+
+def _glm(config: Config, place: str, bias: bool | None = None) -> Architecture:
     attention = rope_attention(
         config,
-        bias=config.flag("attention_bias", True),
+        bias=config.flag("attention_bias", True) if bias is None else bias,
         o_bias=False,
         rotary_dim=rotary(config, 0.5),
         rope_interleaved=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError
@@ -27,17 +28,19 @@ CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of its 11B model that look at
 def diffllama(config: Config) -> Architecture:
     """DiffLLaMA: differential attention [ye2024]."""
     config.ignore("lambda_std_dev")
-    return decoder(config, attention=_as(DifferentialAttention, rope_attention(config)))
+    eps = rmsnorm(config, config.size("hidden_size")).eps
+    return decoder(config, attention=_as(DifferentialAttention, rope_attention(config), pair_norm_eps=eps))
 
 
 def doge(config: Config) -> Architecture:
     """Doge: a mask that is computed from values, scaled residuals, and perhaps experts of one neuron each."""
-    config.ignore("keep_window_size")
     width, bias = config.size("hidden_size"), config.flag("mlp_bias")
     norm, scale = rmsnorm(config, width), Scale(width, "residual")
-    attention = _as(DynamicAttention, rope_attention(config, qk_norm="head", window=window(config)))
+    plain = rope_attention(config, qk_norm="head", window=window(config))
+    attention = _as(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
     feeds = [Branch("mlp", glu(config, bias=bias))]
     if config.flag("is_moe"):
+        config.not_run("its class gives a token the router's numbers of other tokens")
         n_experts, top_k = config.size("num_experts"), config.size("num_experts_per_tok")
         renormalise = config.flag("norm_topk_prob")
         feeds.append(Branch("peer", Peer(width, n_experts, top_k, config.activation(), renormalise)))
@@ -110,6 +113,6 @@ def cpmant(config: Config) -> Architecture:
     return replace(model, stacks=(replace(model.main, inputs=inputs),))
 
 
-def _as(kind: type[Attention], layer: Attention) -> Attention:
-    """A layer as one of a kind that adds to its own."""
-    return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)})
+def _as(kind: type[Attention], layer: Attention, **more: Any) -> Attention:
+    """A layer as one of a kind that adds to its own, with fields of that kind."""
+    return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)

@@ -44,7 +44,8 @@ def qwen3_moe(config: Config) -> Architecture:
     limit = window(config)
     limit = limit if config.flag("use_sliding_window") else None
     config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE, without effect here
-    attention = rope_attention(config, qk_norm="head", window=limit)
+    rounded = max(1, config.size("hidden_size") // config.size("num_attention_heads"))
+    attention = rope_attention(config, d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
     sparse = prenorm_block("sparse", norm, attention=attention, mlp=experts(config))
     dense = prenorm_block("dense", norm, attention=attention, mlp=glu(config))
     chosen = sparse_layers(config, layers)

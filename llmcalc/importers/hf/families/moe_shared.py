@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ....core.architecture import Architecture, Block
+from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.head import Head
@@ -13,6 +13,7 @@ from ..config import Config
 from ..rules import (
     TOKENS,
     causal_lm,
+    chosen,
     every,
     experts,
     feed_types,
@@ -68,6 +69,25 @@ def ernie4_5_moe(config: Config) -> Architecture:
     head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, bias=bias)
     mixers = {"full_attention": rope_attention(config, bias=bias, rope_interleaved=True)}
     return _lm(config, mixers, feeds, ["full_attention"] * layers, kinds, head)
+
+
+def ernie4_5_vl(config: Config) -> Architecture:
+    """ERNIE 4.5 VL: each layer has experts for text and, idle while there is none, narrower ones for images."""
+    layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
+    config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
+    widths = config.indices("moe_intermediate_size") or [1536, 512]  # as the class has them
+    shared = widths[0] * config.count("moe_num_shared_experts")
+    fields: dict[str, Any] = {"correction_bias": "parameter"}
+    text = experts(config, d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
+    vision = experts(config, d_ff=widths[1], width="hidden_size", unused=True, **fields)
+    norm = rmsnorm(config, config.size("hidden_size"))
+    attention = sublayer("attention", rope_attention(config, bias=bias, rope_interleaved=True), pre=norm)
+    both = Sublayer("mlp", (Branch("text_moe", text), Branch("vision_moe", vision)), pre=norm)
+    kinds = {
+        "sparse": Block("sparse", (attention, both)),
+        "dense": Block("dense", (attention, sublayer("mlp", glu(config, bias=bias), pre=norm))),
+    }
+    return causal_lm(config, chosen(kinds, feed_types(config, layers, 1)), norm)
 
 
 def aria(config: Config) -> Architecture:

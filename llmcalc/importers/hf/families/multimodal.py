@@ -18,7 +18,7 @@ from ....layers.patch import Patch
 from ..config import Config
 from ..rules import repeated, sublayer
 
-_OUTER = (
+OUTER = (
     "tie_word_embeddings text_config vision_config audio_config image_token_id video_token_id vision_start_token_id "
     "vision_end_token_id use_unified_vision_chunk video_placeholder media_placeholder_token_id ignore_index "
     "audio_token_id boa_token_id boi_token_id eoa_token_id eoa_token_index eoi_token_id vision_soft_tokens_per_image "
@@ -50,33 +50,50 @@ def _seeing(
 ) -> Architecture:
     """Both parts; ``optional``: without a ``vision_config`` there is no tower, not the usual one."""
     language = text_part(config, text_type)
-    config.ignore(_OUTER)
+    config.ignore(OUTER)
     if config.get("audio_config"):
         raise DescriptionError("an audio tower is not modelled", where=config.where)
     if optional and config.get("vision_config") is None:
         return language
     vision = config.within("vision_config", _object(config, "vision_config"), f"{config.model_type}_vision")
     stack = tower(vision, language.main.d_model)
-    vision.ignore(f"{_OUTER} is_encoder_decoder")
+    vision.ignore(f"{OUTER} is_encoder_decoder")
     vision.check_all_read()
     return replace(language, stacks=(*language.stacks, stack))
 
 
-def text_part(config: Config, usual: str) -> Architecture:
-    """The language model of ``text_config``, tied as the outer config says; ``usual``: its type if it names none."""
+def text_part(config: Config, usual: str, part: dict[str, Any] | None = None, own_tie: bool = False) -> Architecture:
+    """The language model of ``text_config``, tied as the outer config says; ``usual``: its type if it names none.
+
+    ``part``: that config, where it was found elsewhere. Where a class ties by default and a file says nothing, the
+    language model's own config decides, as it does for published checkpoints, which store both tables; with
+    ``own_tie`` it always does.
+    """
     from . import find, names
 
-    data = dict(_object(config, "text_config"))
+    data = dict(_object(config, "text_config") if part is None else part)
     model_type = data.get("model_type", usual)
     entry = find(model_type) if isinstance(model_type, str) else None
     if entry is None:
         raise UnknownNameError("model_type of text_config", str(model_type), names(), where=config.where)
-    data["tie_word_embeddings"] = config.flag("tie_word_embeddings", bool(data.get("tie_word_embeddings", False)))
+    usual_tie = bool(config.defaults.get("tie_word_embeddings", False))
+    own_tie |= usual_tie and "tie_word_embeddings" not in config.data and bool(config.data.get("text_config"))
+    if not (part and own_tie):
+        data["tie_word_embeddings"] = config.flag("tie_word_embeddings", bool(data.get("tie_word_embeddings", False)))
     data["architectures"] = ["Model"] if config.head() == "none" else None
     inner = config.within("text_config", data, entry.model_type)
     language = entry.read(inner)
     inner.check_all_read()
-    return language
+    config.unmodelled += inner.unmodelled
+    return replace(language, layout=language.layout or entry.layout) if part is not None else language
+
+
+def given(config: Config, key: str) -> dict[str, Any]:
+    """The config at a key, or that of a class whose file leaves it out."""
+    usual = config.defaults.get(key) or {}
+    found = _object(config, key) or usual
+    kind = found.get("model_type", usual.get("model_type"))
+    return {**found, "model_type": kind} if kind else found
 
 
 def _object(config: Config, key: str) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""LLaMA's blocks in models of several senses: Molmo 2, Moshi, Chameleon and Step 3.7."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ..config import Config
+from ..decoder import decoder
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    experts,
+    feed_types,
+    glu,
+    layer_types,
+    mixed,
+    rmsnorm,
+    rope_attention,
+    rotary,
+    window,
+)
+
+
+def molmo2(config: Config) -> Architecture:
+    """Molmo 2's language model: Qwen3's or OLMo 2's norms, and rows of the token table that no head predicts."""
+    config.ignore("rope_scaling_layers")
+    bias, whole = config.flag("attention_bias"), config.word("qk_norm_type", "qwen3") == "olmo"
+    attention = rope_attention(config, bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
+    place = "post" if config.flag("norm_after") else "pre"
+    vocab, width = config.size("vocab_size"), config.size("hidden_size")
+    head = Head(vocab, width, TOKENS if config.flag("tie_word_embeddings") else None)
+    found = decoder(config, attention=attention, place=place, head=head)
+    return _with_table(found, vocab + config.count("additional_vocab_size"))
+
+
+def moshi(config: Config) -> Architecture:
+    """Moshi's language model, as its class for text has it: a token before all others, gate and up in one matrix."""
+    beside = _without(config, "the decoder along codebooks and the audio codec beside it", "depth decoder, audio codec")
+    width, d_ff = config.size("hidden_size"), config.size("ffn_dim")
+    config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
+    if d_ff % 2:
+        raise SizeError(f"ffn_dim is {d_ff}; it is even", where=config.where)
+    mlp = Mlp(width, d_ff // 2, config.activation(), gated=True)
+    attention = rope_attention(config, bias=False, window=window(config))
+    vocab = config.size("vocab_size")
+    head = Head(vocab, width, TOKENS if config.flag("tie_word_embeddings") else None)
+    return _noted(_with_table(decoder(config, attention=attention, mlp=mlp, head=head), vocab + 1), beside)
+
+
+def _without(config: Config, parts: str, names: str) -> str:
+    """A note that a class for the whole has further parts; such a class is then read as that of the language model."""
+    if config.head() != "seq2seq":
+        return ""
+    config.fix("architectures", None)
+    return f"{parts} are not understood: the language model alone; not counted: {names}"
+
+
+def _noted(found: Architecture, note: str) -> Architecture:
+    return replace(found, notes=(*found.notes, note)) if note else found
+
+
+def _with_table(found: Architecture, rows: int) -> Architecture:
+    """A model whose token table has other rows than its head, and so is one of its own."""
+    main = found.main
+    own = any(layer.vocab != rows for _, layer in main.outputs if isinstance(layer, Head))
+
+    def changed(entry: Named) -> Named:
+        if entry.name != "token" or not isinstance(entry.layer, Embedding):
+            return entry
+        return Named(entry.name, replace(entry.layer, rows=rows, share=None if own else entry.layer.share))
+
+    return replace(found, stacks=(replace(main, inputs=tuple(map(changed, main.inputs))),))
+
+
+def chameleon(config: Config) -> Architecture:
+    """Chameleon's language model: a LayerNorm with weights of its own on each query and key head."""
+    config.ignore("model_parallel_size vq_config vocabulary_map")
+    bare = config.head() == "none"
+    config.fix("architectures", ["Model"] if bare else None)
+    norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
+    attention, mlp = rope_attention(config, **norms), glu(config, bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
+    found = decoder(config, attention=attention, mlp=mlp, place="post" if config.flag("swin_norm") else "pre")
+    return _noted(found, "images become tokens through a VQ-VAE; not counted: vq")
+
+
+def step3p5(config: Config) -> Architecture:
+    """Step 3.5 and 3.7: windows with heads of their own number, a gate on each head, experts beside a shared one."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"), unit_offset=True)
+    config.ignore("query_pre_attn_scalar swiglu_limits swiglu_limits_shared mtp_layer_types mtp_mlp_layer_types")
+    config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
+    types = layer_types(config, layers, ["full_attention"] * layers)
+    heads = config.size("num_attention_heads")
+    kinds = {
+        "full_attention": (heads, None),
+        "sliding_attention": (config.optional_size("num_sliding_attention_heads") or heads, window(config)),
+    }
+    mixers: dict[str, Layer] = {
+        kind: rope_attention(
+            config,
+            layer_type=kind,
+            n_heads=count,
+            window=span,
+            qk_norm="head",
+            qk_norm_unit_offset=True,
+            rotary_dim=rotary(config, 1.0, kind),
+            gated=True,
+            gate_per_head=True,
+            gate_bias="none",
+        )
+        for kind, (count, span) in kinds.items()
+    }
+    bias, scale = config.flag("mlp_bias"), config.number("moe_router_scaling_factor", 1.0)
+    routed = experts(
+        config,
+        "n_routed_experts",
+        d_ff_shared=config.size("share_expert_dim"),
+        shared_bias=bias,
+        router="sigmoid",
+        correction_bias="buffer",
+        renormalise=True,
+        routed_scale=scale,
+    )
+    order = zip(types, _sparse_or_dense(config, layers), strict=True)
+    if config.get("swiglu_limits") or config.get("swiglu_limits_shared"):
+        config.not_run("the gates of some layers are clamped")
+    return causal_lm(config, mixed(norm, mixers, {"dense": glu(config, bias=bias), "sparse": routed}, order), norm)
+
+
+STEP_DENSE = 3  # layers without experts, where nothing names the others
+
+
+def _sparse_or_dense(config: Config, layers: int) -> list[str]:
+    """The kinds of feed-forward layers, which older files name by the numbers of those with experts, as one text."""
+    named = config.get("moe_layers_enum")
+    if not isinstance(named, str):
+        return feed_types(config, layers, STEP_DENSE)
+    numbers = {config.whole(int(number), "moe_layers_enum", 0) for number in named.split(",")}
+    return ["sparse" if index in numbers else "dense" for index in range(layers)]

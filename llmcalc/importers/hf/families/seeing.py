@@ -1,0 +1,229 @@
+"""Models that see through a vision transformer of its own type: LLaVA, Gemma 3, Idefics 3, InternVL and their kin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Named
+from ....core.errors import shown
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ....layers.norm import Norm
+from ..config import Config
+from ..rules import TOKENS, plain_layernorm, rmsnorm
+from ..wholes import flat
+from . import bert, towers
+from .gpt import BIASED
+from .multimodal import OUTER, given, text_part
+
+_OUTER = f"""{OUTER} image_token_index video_token_index boi_token_index eoi_token_index image_grid_pinpoints
+    vision_feature_select_strategy vision_aspect_ratio use_image_newline_parameter scale_embedding
+    _pad_token_id vocab_size hidden_size projection_dim mm_tokens_per_image initializer_range pad_token_id"""
+
+Projector = Callable[[Config, int, int, int | None], list[Named]]  # config, widths of both sides, class tokens
+
+
+def llava(config: Config) -> Architecture:
+    """LLaVA 1.5: two layers between the tower and the language model."""
+    return _seeing(config, "clip_vision_model", "llama", _two_layers)
+
+
+def llava_next(config: Config) -> Architecture:
+    """LLaVA-NeXT and LLaVA-OneVision: LLaVA with a learned token at the end of each row of an image."""
+    usual = "qwen2" if config.model_type == "llava_onevision" else "llama"
+    vision = "siglip_vision_model" if config.model_type == "llava_onevision" else "clip_vision_model"
+    return _seeing(config, vision, usual, _two_layers, newline=True)
+
+
+def vipllava(config: Config) -> Architecture:
+    """ViP-LLaVA: several layers of the tower side by side, behind a norm."""
+    return _seeing(config, "clip_vision_model", "llama", _normed_layers)
+
+
+def paligemma(config: Config) -> Architecture:
+    """PaliGemma: SigLIP, one layer, Gemma; image and prompt see each other, what is generated does not."""
+    return _seeing(
+        config, "siglip_vision_model", "gemma", _one_layer, drop="use_bidirectional_attention num_image_tokens"
+    )
+
+
+def gemma3(config: Config) -> Architecture:
+    """Gemma 3: SigLIP, whose patches are pooled, normed and projected."""
+    return _seeing(config, "siglip_vision_model", "gemma3_text", _pooled)
+
+
+def mistral3(config: Config) -> Architecture:
+    """Mistral Small 3.1: Pixtral's tower, patches merged by fours."""
+    return _seeing(config, "pixtral", "mistral", _merged_layers)
+
+
+def idefics3(config: Config) -> Architecture:
+    """Idefics 3 and SmolVLM: SigLIP's blocks, patches merged, one matrix."""
+    vision = f"{config.model_type}_vision"
+    return _seeing(config, vision, "llama", _shuffled)
+
+
+def internvl(config: Config) -> Architecture:
+    """InternVL [chen2023]: InternViT, patches merged by fours behind a norm."""
+    return _seeing(config, "internvl_vision", "qwen2", _normed_merged)
+
+
+def llama4(config: Config) -> Architecture:
+    """Llama 4: its tower ends in an adapter, and one matrix leads to the language model."""
+    return _seeing(config, "llama4_vision_model", "llama4_text", _from_adapter, own_tie=True)
+
+
+def qwen2_vl(config: Config) -> Architecture:
+    """Qwen2-VL and Qwen2.5-VL, whose tower merges patches itself."""
+    return _seeing(config, f"{config.model_type}_vision", f"{config.model_type}_text", _nothing)
+
+
+def _seeing(
+    config: Config,
+    usual_vision: str,
+    usual_text: str,
+    projector: Projector,
+    *,
+    newline: bool = False,
+    drop: str = "",
+    own_tie: bool = False,
+) -> Architecture:
+    """Both parts and what is between; a tower of an unknown type is named and not counted."""
+    text = text_part(config, usual_text, _text(config, drop), own_tie)
+    vision = given(config, "vision_config")
+    kind = str(vision.get("model_type", usual_vision))
+    config.ignore(_OUTER)
+    if kind not in towers.TOWERS:
+        return _left_out(config, text, kind)
+    tower = towers.TOWERS[kind]
+    part = config.within("vision_config", vision, kind)
+    stack = towers.read(part)
+    width = text.main.d_model
+    outputs = projector(config, stack.d_model, width, tower.prompt)
+    stack = replace(stack, outputs=(*stack.outputs, *outputs))
+    if newline:
+        extra = Named("newline", Embedding(1, width, table="other", use="beside"))
+        stack = replace(stack, outputs=(*stack.outputs, extra))
+    return replace(text, stacks=(*text.stacks, stack), layout=f"{tower.layout}>{text.layout}")
+
+
+def _text(config: Config, drop: str) -> dict[str, Any]:
+    """The language model's own config, wherever it stands, without keys that only say how images are masked."""
+    found = flat(config.data) if config.data.get("text_config") is None else None
+    if found:
+        config.ignore(" ".join(found))
+    part = dict(found or given(config, "text_config"))
+    return {key: value for key, value in part.items() if key not in drop.split()}
+
+
+def _left_out(config: Config, text: Architecture, kind: str) -> Architecture:
+    config.ignore(" ".join(config.defaults))
+    note = f"its vision tower ({shown(kind)}) and the projector behind it are not understood; not counted: vision"
+    return replace(text, notes=(*text.notes, note))
+
+
+def _features(config: Config) -> int:
+    """Layers of the tower whose results stand side by side."""
+    value = config.get("vision_feature_layer")
+    return len(value) if isinstance(value, list) else 1
+
+
+def _two_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    bias, act = config.flag("multimodal_projector_bias", True), config.activation("projector_hidden_act")
+    kept = prompt if config.word("vision_feature_select_strategy", "default") == "full" else None
+    first = Linear(width * _features(config), out, bias, act, prompt=kept)
+    return [Named("projector_in", first), Named("projector_out", Linear(out, out, bias, prompt=kept))]
+
+
+def _normed_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    wide = width * _features(config)
+    norm = Norm(wide, "layernorm", bias=True, eps=config.number("projector_layernorm_eps") or 1e-5)
+    act = config.activation("projector_hidden_act")
+    layers = (Linear(wide, out, activation=act), Linear(out, out))
+    return [Named("projector_norm", norm), Named("projector_in", layers[0]), Named("projector_out", layers[1])]
+
+
+def _one_layer(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    return [Named("projector", Linear(width, config.size("projection_dim")))]
+
+
+def _pooled(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    vision: Mapping[str, Any] = given(config, "vision_config")
+    part = config.within("vision_config", vision, str(vision.get("model_type", "siglip_vision_model")))
+    side = part.size("image_size") // part.size("patch_size")
+    kernel = max(1, side // int(config.size("mm_tokens_per_image") ** 0.5))
+    norm = rmsnorm(part, width, "layer_norm_eps", unit_offset=True)
+    return [Named("pooled_norm", norm), Named("pooled", Linear(width, out, bias=False, merge=kernel * kernel))]
+
+
+def _merged_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    merged, bias = config.size("spatial_merge_size") ** 2, config.flag("multimodal_projector_bias")
+    act = config.activation("projector_hidden_act")
+    norm = Norm(width, eps=1e-6)
+    layers: dict[str, Layer] = {
+        "projector_norm": norm,
+        "patch_merger": Linear(width * merged, width, bias=False, merge=merged),
+        "projector_in": Linear(width * _features(config), out, bias, act, merge=merged),
+        "projector_out": Linear(out, out, bias, merge=merged),
+    }
+    return [Named(name, layer) for name, layer in layers.items()]
+
+
+def _shuffled(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    merged = config.size("scale_factor") ** 2
+    return [Named("connector", Linear(width * merged, out, bias=False, merge=merged))]
+
+
+def _normed_merged(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    merged = int(1 / (config.number("downsample_ratio") or 0.5)) ** 2
+    wide, act = width * merged, config.activation("projector_hidden_act")
+    layers = (Linear(wide, out, activation=act, merge=merged), Linear(out, out, merge=merged))
+    norm = plain_layernorm(wide)
+    return [Named("merged_norm", norm), Named("merged_in", layers[0]), Named("merged_out", layers[1])]
+
+
+def _from_adapter(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    part = config.within("vision_config", given(config, "vision_config"), "llama4_vision_model")
+    merged = round(1 / (part.number("pixel_shuffle_ratio") or 0.5) ** 2)
+    return [Named("projector", Linear(part.size("vision_output_dim"), out, bias=False, merge=merged))]
+
+
+def _nothing(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    return []
+
+
+def git(config: Config) -> Architecture:
+    """GIT: BERT's blocks as a decoder, which sees the patches of CLIP's tower as a prefix of its text."""
+    kind, tied, width = config.head() or "causal", config.flag("tie_word_embeddings"), config.size("hidden_size")
+    config.get("num_image_with_embedding")
+    attention = Attention(width, config.size("num_attention_heads"), **BIASED)
+    stack = bert.encoder(config, segments=False, attention=attention)
+    tables = tuple(_shared(entry, tied and kind == "causal") for entry in stack.inputs)
+    share = TOKENS if tied else None
+    head = [Named("head", Head(config.size("vocab_size"), width, share, bias=True))] if kind == "causal" else []
+    stack = replace(stack, name="decoder", role="decoder", inputs=tables, outputs=tuple(head))
+    part = config.within("vision_config", given(config, "vision_config"), "git_vision_model")
+    tower = towers.read(part)
+    norm = Norm(width, "layernorm", bias=True, eps=part.number("layer_norm_eps") or 1e-5)
+    out = [
+        Named("projector", Linear(tower.d_model, width, prompt=towers.CLASS_TOKEN)),
+        Named("projector_norm", norm),
+    ]
+    out += [
+        Named(f"frame{number}", Embedding(1, tower.d_model, table="other", use="beside"))
+        for number in range(config.count("num_image_with_embedding"))
+    ]
+    tower = replace(tower, outputs=(*tower.outputs, *out))
+    return Architecture(config.model_type, (stack, tower))
+
+
+def _shared(entry: Named, tied: bool) -> Named:
+    """A token table that the head has too, or not."""
+    if entry.name == "token" and isinstance(entry.layer, Embedding):
+        return Named(entry.name, replace(entry.layer, share=TOKENS if tied else None))
+    return entry

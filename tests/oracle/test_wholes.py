@@ -1,0 +1,69 @@
+"""The language model within models that are not understood as a whole, against the same part of the class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.importers.hf import families
+from llmcalc.importers.hf.wholes import USUAL
+
+from . import reference
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+LANGUAGE = (
+    "language_model",
+    "text_model",
+    "llm",
+    "lm_head",
+    "projection_head",
+    "embed_tokens",
+)  # what its tensors stand under
+OTHER_HEADS = {"glm_image", "jev"}  # for images and for decisions, where the language model has one for tokens
+WHOLES = sorted(set(USUAL) & reference.FAMILIES - set(families.names()) - OTHER_HEADS)
+
+
+@pytest.mark.parametrize("model_type", WHOLES)
+def test_language_part(model_type: str) -> None:
+    names = reference.classes(model_type)
+    try:
+        model = reference.build(names[0], model_type, {})
+    except Exception as error:
+        pytest.skip(f"{names} cannot be built from its own defaults: {type(error).__name__}: {error}")
+    found = llmcalc.params(llmcalc.load(reference.plain_config(model, names[0])))
+    assert found.total == sum(_language_tensors(model).values())
+
+
+def _language_tensors(model: Any) -> dict[str, int]:
+    """Elements of every tensor under one of the usual names of a language model, or of all that are left."""
+    return {
+        name: parameter.numel()
+        for name, parameter in model.named_parameters()
+        if model.config.model_type in reference.UNCOUNTED or any(part in LANGUAGE for part in name.split("."))
+    }
+
+
+ENCODERS = {"vision-encoder-decoder": "vit", "speech-encoder-decoder": "wav2vec2"}
+DECODERS: dict[str, dict[str, Any]] = {
+    "trocr": {"d_model": 48, "decoder_layers": 2, "decoder_attention_heads": 4, "cross_attention_hidden_size": 768},
+    "mbart": {"d_model": 48, "decoder_layers": 2, "decoder_attention_heads": 4, "decoder_ffn_dim": 52},
+    "bert": {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 52},
+    "gpt2": {"n_embd": 48, "n_layer": 2, "n_head": 4},
+}
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("model_type", ENCODERS)
+def test_decoder_behind_an_encoder(model_type: str, decoder: str) -> None:
+    role = {"is_decoder": True, "add_cross_attention": True, "vocab_size": 101}
+    parts = {
+        "encoder": {"model_type": ENCODERS[model_type], "num_hidden_layers": 1},
+        "decoder": {"model_type": decoder, **DECODERS[decoder], **role},
+    }
+    model = reference.build(reference.classes(model_type)[0], model_type, parts)
+    found = llmcalc.load(reference.plain_config(model, "EncoderDecoderModel"))
+    assert llmcalc.params(found).total == sum(parameter.numel() for parameter in model.decoder.parameters())
+    assert found.notes[-1].endswith("not counted: encoder")
