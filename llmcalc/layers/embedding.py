@@ -27,6 +27,8 @@ class Embedding(Layer):
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
             sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
+        edges: instead of by its position, an entry is looked up by each of these edges of a token's box on the page:
+            ``left_right``, ``upper_lower``, or by its ``height`` or ``width`` (LayoutLM).
         columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
@@ -42,6 +44,7 @@ class Embedding(Layer):
     scale: float = 1.0
     padding_id: int | None = None
     use: str = "tokens"
+    edges: str = "none"
     columns: int | None = None
     learned: bool = True
     sinusoids: str = "interleaved"
@@ -50,6 +53,7 @@ class Embedding(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
         "use": ("tokens", "copies", "beside", "angles"),
+        "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
@@ -71,4 +75,6 @@ class Embedding(Layer):
         )
         if not self.unused:
             declaration.equations("y[b q d] = gather(w, ids)")
+            if self.edges in ("left_right", "upper_lower"):
+                declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
         return declaration

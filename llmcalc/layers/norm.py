@@ -26,6 +26,8 @@ class Norm(Layer):
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
         unused: stored, but never run.
+        weights_of: its weights are those of another norm of the block, ``sublayer.place`` such as ``mlp.pre_norm``,
+            which stores them (X-MOD); empty: it has its own.
         unit_offset: the weight is stored as ``w - 1`` (Gemma); costs nothing.
     """
 
@@ -35,6 +37,7 @@ class Norm(Layer):
     bias: bool = False
     eps: float = 1e-5
     unit_offset: bool = False
+    weights_of: str = ""
     gate_rank: int | None = None
     streams: int = 1
     merge: int = 1
@@ -43,7 +46,8 @@ class Norm(Layer):
     globals_dropped: bool = False
     unused: bool = False
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens"}
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens", "its_w": "another norm's scale"}
+    GIVEN |= {"its_b": "another norm's bias"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"function": ("rmsnorm", "layernorm", "l2norm")}
 
     def declare(self) -> Declaration:
@@ -53,13 +57,12 @@ class Norm(Layer):
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
         if self.merge > 1:
             declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
-        if self.scale:
-            declaration.weights("w[d]", unused=self.unused)
-        if self.bias:
-            declaration.weights("b[d]", unused=self.unused)
+        weights = ["w"] * self.scale + ["b"] * self.bias
+        if not self.weights_of:
+            declaration.weights(*(f"{name}[d]" for name in weights), unused=self.unused)
         if self.unused:
             return declaration
-        arguments = ", ".join(["x", *(tensor.name for tensor in declaration.tensors)])
+        arguments = ", ".join(["x", *(f"its_{name}" if self.weights_of else name for name in weights)])
         declaration.equations(f"y[b q d] = {self.function}({arguments})")
         if self.n_global:
             declaration.axes["gt"] = self.n_global

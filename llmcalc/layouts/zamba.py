@@ -26,9 +26,10 @@ def behind_shared(mixer: str, kind: str) -> str:
     return plain + "".join(f"{name}<-{of.replace(f' {kind}.', f' decoder/{kind}.')}\n" for name, _, of in pairs)
 
 
+_ALTERNATING = MIXER.replace("mamba.wz", "mamba.wz | entries").replace("mamba.bz", "mamba.bz | entries")
 TEXT = (
     SHARED.replace("{shared}", "shared_transf")
-    + behind_shared(MIXER, "mamba")
+    + behind_shared(_ALTERNATING, "mamba")
     .replace("x_proj.weight", "x_proj_weight")
     .replace("dt_proj.weight", "dt_proj_weight")
     .replace("dt_proj.bias", "dt_proj_bias")

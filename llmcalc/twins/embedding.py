@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import UnsupportedError
+from ..core.errors import InputError, UnsupportedError
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, table
 
@@ -33,10 +33,24 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "angles":
         step.angles = constant(_table(layer, w))[step.positions + layer.offset]
         return x
+    if layer.edges != "none":
+        return _of_boxes(layer, w, x, step)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows
+
+
+def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+    """The rows of the edges of each token's box [b q left upper right lower], or of its height or width [xu2019]."""
+    boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
+    left, upper, right, lower = np.moveaxis(boxes, -1, 0)
+    edges = {"left_right": (left, right), "upper_lower": (upper, lower), "height": (lower - upper,)}
+    for edge in edges.get(layer.edges, (right - left,)):
+        if edge.min() < 0 or edge.max() >= layer.rows:
+            raise InputError(f"boxes on a page have edges from 0 to {layer.rows - 1}, left and upper ones first")
+        x = x + w.w[edge] * layer.scale
+    return x
 
 
 def _entries(layer: Any, step: Step) -> Array:
@@ -57,18 +71,17 @@ def _table(layer: Any, w: Weights) -> Array:
         return w.w
     if layer.sinusoids == "interleaved":
         return sinusoids(layer.rows, layer.d_model)
-    return _halves(layer)
-
-
-def _halves(layer: Any) -> Array:
-    """All sines, then all cosines."""
-    half = layer.d_model // 2
-    slowest = half - 1 if layer.sinusoids == "fairseq" else half
-    angles = np.arange(layer.rows)[:, None] / 10000.0 ** (np.arange(half) / slowest)
-    found = np.concatenate([np.sin(angles), np.cos(angles), np.zeros((layer.rows, layer.d_model % 2))], axis=1)
+    found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids == "fairseq")
     if layer.padding_id is not None:
         found[layer.offset - 1] = 0.0
     return found
+
+
+def sinusoid_halves(rows: int, width: int, slower: bool) -> Array:
+    """All sines, then all cosines [rows width]; ``slower``: the last wave takes 10000 positions a radian."""
+    half = width // 2
+    angles = np.arange(rows)[:, None] / 10000.0 ** (np.arange(half) / (half - slower))
+    return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((rows, width % 2))], axis=1)
 
 
 def sines_and_cosines(positions: Array, width: int) -> Array:

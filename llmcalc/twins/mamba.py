@@ -10,15 +10,18 @@ from numpy import einsum
 from .convolution import causal_convolution
 from .functions import operation, plus, rmsnorm, silu, softplus
 from .step import State, Step
-from .weights import Array, Weight, Weights, kernel, matrix, table, vector
+from .weights import Array, Weight, Weights, adapters, kernel, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
     """Projections in and out, a short convolution, projections to Δ, B and C, and the recurrence's own A and D."""
     d, i, n, rank = layer.d_model, layer.d_inner, layer.d_state, layer.dt_rank
-    found = [matrix("wx", d, i), matrix("wz", d, i), kernel("conv", i, layer.d_conv)]
-    found += [matrix("w_dt", i, rank), matrix("w_B", i, n), matrix("w_C", i, n), matrix("dt_up", rank, i)]
-    found += [vector("dt_b", i), table("A_log", i, n), vector("D", i), matrix("wo", i, d)]
+    found = [matrix("wx", d, i), matrix("wz", d, i), kernel("conv", i, layer.d_conv), matrix("wo", i, d)]
+    if layer.n_heads is None:
+        found += [matrix("w_dt", i, rank), matrix("w_B", i, n), matrix("w_C", i, n), matrix("dt_up", rank, i)]
+        found += [vector("dt_b", i), table("A_log", i, n), vector("D", i)]
+    else:
+        found += _of_heads(layer.n_heads, i // layer.n_heads, n, rank)
     found += [vector("bx", i), vector("bz", i), vector("bo", d)] if layer.bias else []
     found += [vector("conv_b", i)] if layer.conv_bias else []
     if layer.bcdt_norm == "rmsnorm":
@@ -26,27 +29,39 @@ def weights(layer: Any) -> list[Weight]:
     return found
 
 
+def _of_heads(heads: int, width: int, n: int, rank: int) -> list[Weight]:
+    """Each head's own projections and recurrence."""
+    found = [adapters(name, width, size, heads) for name, size in (("w_dt", rank), ("w_B", n), ("w_C", n))]
+    found += [adapters("dt_up", rank, width, heads), table("dt_b", heads, width)]
+    return [*found, table("A_log", heads, width, n), table("D", heads, width)]
+
+
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``h = exp(ΔA) h + ΔB u; y = C h + D u``, gated by ``silu(z)``."""
     u, z = plus(einsum("bqd,di->bqi", x, w.wx), w.get("bx")), plus(einsum("bqd,di->bqi", x, w.wz), w.get("bz"))
     u = silu(causal_convolution(u, w.conv, w.get("conv_b"), state, "conv"))
-    dt, B, C = (_normed(layer, w, name, einsum("bqi,ir->bqr", u, getattr(w, f"w_{name}"))) for name in ("dt", "B", "C"))
-    delta = softplus(einsum("bqr,ri->bqi", dt, w.dt_up) + w.dt_b)
+    whole = u.shape
+    axes, up, mix = "bqi,ir->bqr", "bqr,ri->bqi", "bqin,bqn->bqi"
+    if layer.n_heads is not None:  # heads with Δ, B and C of their own [glorioso2024a]
+        u = u.reshape(*whole[:2], layer.n_heads, -1)
+        axes, up, mix = "bqhi,hir->bqhr", "bqhr,hri->bqhi", "bqhin,bqhn->bqhi"
+    dt, B, C = (_normed(layer, w, name, einsum(axes, u, getattr(w, f"w_{name}"))) for name in ("dt", "B", "C"))
+    delta = softplus(einsum(up, dt, w.dt_up) + w.dt_b)
     before = state["ssm"] if state and "ssm" in state else np.zeros((u.shape[0], *w.A_log.shape))
     h = _scan(-np.exp(w.A_log), delta, B, u, before)
     if state is not None:
         state["ssm"] = h[:, -1]
-    y = einsum("bqin,bqn->bqi", h, C) + w.D * u
+    y = (einsum(mix, h, C) + w.D * u).reshape(whole)
     return plus(einsum("bqi,id->bqd", y * silu(z), w.wo), w.get("bo"))
 
 
 @operation
 def _scan(A: Array, delta: Array, B: Array, u: Array, h: Array) -> Array:
-    """The state after each token [b q i n], from the one before the first."""
+    """The state after each token [b q i n], of several heads [b q h i n], from the one before the first."""
     all_h = []
     for t in range(u.shape[1]):
-        decay = np.exp(delta[:, t, :, None] * A)
-        h = decay * h + (delta[:, t] * u[:, t])[..., None] * B[:, t, None, :]
+        decay = np.exp(delta[:, t, ..., None] * A)
+        h = decay * h + (delta[:, t] * u[:, t])[..., None] * B[:, t, ..., None, :]
         all_h.append(h)
     return np.stack(all_h, axis=1)
 

@@ -57,10 +57,14 @@ class Model:
         decoder_input_ids: Array | None = None,
         token_type_ids: Array | None = None,
         *,
+        bbox: Array | None = None,
         logits: str = "all",
     ) -> Array:
-        """Logits [b q V] of ``ids`` [b q] (encoder-decoder: of ``decoder_input_ids``), without a cache."""
-        return self._run(ids, decoder_input_ids, token_type_ids, None, logits)
+        """Logits [b q V] of ``ids`` [b q] (encoder-decoder: of ``decoder_input_ids``), without a cache.
+
+        ``bbox`` [b q 4] are the edges of each token on the page: left, upper, right, lower.
+        """
+        return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox)
 
     def prefill(
         self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all"
@@ -75,7 +79,15 @@ class Model:
             raise InputError("there is nothing in the cache", hint="prefill first")
         return self._run(ids, None, None, cache, "all")
 
-    def _run(self, ids: Array, target: Array | None, segments: Array | None, cache: Cache | None, logits: str) -> Array:
+    def _run(
+        self,
+        ids: Array,
+        target: Array | None,
+        segments: Array | None,
+        cache: Cache | None,
+        logits: str,
+        boxes: Array | None = None,
+    ) -> Array:
         main = self.architecture.main
         if self.architecture.is_encoder_decoder and target is None and not (cache and cache.length):
             raise InputError("an encoder-decoder model needs decoder_input_ids")
@@ -86,7 +98,7 @@ class Model:
             if not is_main and cache is not None and cache.length:
                 continue  # what the decoder needs of the encoder is in its cache
             own = target if is_main and target is not None else ids
-            step = Step(self._checked(own, stack), cache.length if cache else 0, segments, source)
+            step = Step(self._checked(own, stack), cache.length if cache else 0, segments, boxes, source)
             result = run_stack(stack, self.tensors, step, cache, logits)
             source = result
         if cache is not None:

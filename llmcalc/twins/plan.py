@@ -137,7 +137,9 @@ class _Placer:
 
     def block(self, block: Block, number: int) -> tuple[PlacedSublayer, ...]:
         self.block_name = block.name
-        return tuple(self.sublayer(part, number, index) for index, part in enumerate(block.sublayers))
+        placed = tuple(self.sublayer(part, number, index) for index, part in enumerate(block.sublayers))
+        _check_lenders([layer for part in placed for layer in part.layers()])
+        return placed
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
         mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")
@@ -185,7 +187,12 @@ class _Placer:
             ]
         block = ["blocks", str(number), sublayer] if sublayer else []
         path = [self.stack.name, *block, *([] if name == sublayer else [name])]
-        names = {weight.name: self.named(weight, ".".join([*path, weight.name])) for weight in weights}
+        lender = _lender(layer)
+        if lender:  # whose weights they are places and stores them
+            names = {weight.name: ".".join([self.stack.name, *block[:2], lender, weight.name]) for weight in weights}
+            weights = []
+        else:
+            names = {weight.name: self.named(weight, ".".join([*path, weight.name])) for weight in weights}
         return Placed(layer, module, weights, names, keys, number, index, sublayer, branch, self.stack, self.block_name)
 
     def named(self, weight: Weight, name: str) -> str:
@@ -197,6 +204,21 @@ class _Placer:
             return name
         identity = self.stack.name + weight.share if weight.share.startswith(".") else weight.share
         return self.shared.setdefault(identity, name)
+
+
+def _lender(layer: Any) -> str:
+    """Where in the block the norm stands whose weights a layer uses; empty: it has its own."""
+    return getattr(layer, "weights_of", "")
+
+
+def _check_lenders(block: list[Placed]) -> None:
+    """Raise a DescriptionError unless a block has the weights that its layers use of each other."""
+    own = {layer.names[weight.name] for layer in block for weight in layer.weights}
+    for layer in block:
+        if _lender(layer.layer) and not own.issuperset(layer.names.values()):
+            where = f"{layer.block}.{layer.sublayer_name}"
+            text = f"weights_of is {_lender(layer.layer)}, but the block has no such norm with the same weights"
+            raise DescriptionError(text, where=where)
 
 
 def _module(kind: str) -> ModuleType:

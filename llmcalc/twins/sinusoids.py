@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .embedding import sinusoids
+from .embedding import sinusoid_halves, sinusoids
 from .step import State, Step
 from .weights import Array, Weight, Weights
 
@@ -16,4 +16,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``x + sinusoids`` [b q d] at this step's positions."""
-    return x + sinusoids(int(step.positions[-1]) + 1, layer.d_model)[step.positions]
+    rows = int(step.positions[-1]) + 1
+    if layer.sinusoids == "interleaved":
+        return x + sinusoids(rows, layer.d_model)[step.positions]
+    return x + sinusoid_halves(rows, layer.d_model, layer.sinusoids == "fairseq")[step.positions]

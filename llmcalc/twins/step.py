@@ -20,6 +20,7 @@ class Step:
         ids: token ids [b q].
         cached: tokens of this stack that earlier steps have seen.
         segments: segment ids [b q]; None: all 0.
+        boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
         copies: of all tokens, one behind the other in the stream [ProphetNet].
@@ -42,6 +43,7 @@ class Step:
     ids: Array
     cached: int = 0
     segments: Array | None = None
+    boxes: Array | None = None
     source: Array | None = None
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
     copies: int = 1

@@ -63,6 +63,9 @@ def inputs(built: Any, padding: int | None) -> dict[str, Any]:
         found["decoder_input_ids"] = ids.flip(1)[:, :TARGET]
     elif padding is not None:
         ids[-1, -3:] = padding
+    if built.config.model_type == "layoutlm":  # boxes within the smallest table that is drawn
+        upper_left = ids[..., None] // torch.tensor([2, 3])
+        found["bbox"] = torch.cat([upper_left, upper_left + ids[..., None] % torch.tensor([7, 11])], dim=-1)
     segments = getattr(built.config, "type_vocab_size", 0) or 0
     return found if segments < 2 else {**found, "token_type_ids": ids % segments}
 

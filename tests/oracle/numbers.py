@@ -41,9 +41,21 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "hyperclovax": {"attention_multiplier": 0.4},
     "llama4_text": {"floor_scale": 5},
     "longcat_flash": {"zero_expert_num": 3},
+    "ministral3": {
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "rope_theta": 100.0,
+            "factor": 4.0,
+            "original_max_position_embeddings": 7,
+            "mscale_all_dim": 1.0,
+            "mscale": 1.0,
+            "llama_4_scaling_beta": 0.3,
+        }
+    },
     "olmo": {"clip_qkv": 0.3},
     "olmoe": {"clip_qkv": 0.3},
     "t5gemma": {},
+    "zamba": {"tie_word_embeddings": True, "mamba_conv_bias": True, "hidden_mamba_act": "silu"},
     "vaultgemma": {"query_pre_attn_scalar": 7},
 }
 

@@ -6,10 +6,8 @@ import pytest
 import llmcalc
 from llmcalc.twins.model import Model
 
-POSITIONS = {
-    "waves": {"sinusoids": {}},
-    "table": {"embedding": {"rows": 29, "table": "position", "learned": False}},
-}
+ARRANGED = ("interleaved", "halves", "fairseq")
+TABLE = {"rows": 29, "table": "position", "learned": False}
 
 
 def model(position):
@@ -21,7 +19,7 @@ def model(position):
                     "stacks": {
                         "decoder": {
                             "d_model": 14,
-                            "inputs": {"token": {"embedding": {"rows": 23}}, "position": POSITIONS[position]},
+                            "inputs": {"token": {"embedding": {"rows": 23}}, "position": position},
                             "blocks": {"block": {"attention": {"mha": {"n_heads": 7}}}},
                             "order": ["block * 2"],
                             "outputs": {"head": {"head": {"vocab": 23}}},
@@ -33,8 +31,10 @@ def model(position):
     )
 
 
-def test_waves_are_the_rows_of_a_computed_table():
-    waves, table = model("waves"), model("table")
+@pytest.mark.parametrize("arranged", ARRANGED)
+def test_waves_are_the_rows_of_a_computed_table(arranged):
+    waves = model({"sinusoids": {"sinusoids": arranged}})
+    table = model({"embedding": {**TABLE, "sinusoids": arranged}})
     for name in waves.tensors:
         waves.tensors[name][...] = table.tensors[name]
     ids = np.arange(22).reshape(2, 11)

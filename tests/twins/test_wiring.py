@@ -10,11 +10,12 @@ import pytest
 
 import llmcalc
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
-from llmcalc.core.errors import InputError, SizeError
+from llmcalc.core.errors import DescriptionError, InputError, SizeError
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.mlp import Mlp
+from llmcalc.layers.norm import Norm
 from llmcalc.report.difference import differences
 from llmcalc.schema.describe import describe
 from llmcalc.schema.preset import build_preset
@@ -166,3 +167,28 @@ def test_a_difference_names_what_is_joined_otherwise() -> None:
     other = replace(found.main, runs=(replace(run, block=Block("block", changed)),))
     what = {entry.what for entry in differences(found, replace(found, stacks=(other,)))}
     assert {"joins", "beside_first", "residual_from", "reads"} <= what
+
+
+def _normed(where: str) -> Architecture:
+    again = Norm(WIDTH, "layernorm", bias=True, weights_of=where)
+    return _architecture(_linear("one", pre=again), _linear("two", pre=Norm(WIDTH, "layernorm", bias=True)), count=2)
+
+
+def test_a_norm_may_have_the_weights_of_another_of_its_block() -> None:
+    architecture = _normed("two.pre_norm")
+    model = twin(architecture)
+    assert set(model.tensors) == {name for name, _ in llmcalc.params(architecture).tensors()}
+    assert not any("one.pre_norm" in name for name in model.tensors)
+    x = model.tensors["decoder.token.w"][IDS]
+    for block in range(2):
+        scale, bias = (model.tensors[f"decoder.blocks.{block}.two.pre_norm.{name}"] for name in "wb")
+        for matrix in _matrices(model, "one", "two", block=block):
+            centred = x - x.mean(axis=-1, keepdims=True)
+            spread = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-5)
+            x = x + (centred / spread * scale + bias) @ matrix
+    assert np.allclose(model.forward(IDS), x, atol=1e-12)
+
+
+def test_a_norm_whose_weights_no_other_has_is_not_run() -> None:
+    with pytest.raises(DescriptionError, match="the block has no such norm"):
+        twin(_normed("three.pre_norm"))

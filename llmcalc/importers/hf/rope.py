@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...core.errors import DescriptionError
 from .config import Config
 
 _KINDS = {"default": "none"} | {kind: kind for kind in ("linear", "dynamic", "llama3", "yarn", "proportional")}
@@ -57,6 +58,23 @@ def fixed_base(config: Config) -> dict[str, Any]:
     width = config.size("head_dim")
     theta = config.rope_theta() * config.finite(alpha, "alpha") ** (width / (width - 2))
     return {"rope_theta": theta, "rope_scaling": "none", "rope_factor": 1.0, "rope_length": None}
+
+
+def query_temperature(config: Config) -> dict[str, Any]:
+    """Attention's fields for queries that grow with their position beyond the context of the first training."""
+    given = scaling(config)
+    factor = given.get("llama_4_scaling_beta")
+    if not factor:
+        return {}
+    length = given.get("original_max_position_embeddings")
+    if length is None:
+        raise DescriptionError("llama_4_scaling_beta needs original_max_position_embeddings", where=config.where)
+    stretch = config.whole(length, "original_max_position_embeddings", 1)
+    return {
+        "temperature": config.finite(factor, "llama_4_scaling_beta"),
+        "temperature_length": stretch,
+        "temperature_start": 0,
+    }
 
 
 def _attention(given: dict[str, Any], factor: float) -> float:

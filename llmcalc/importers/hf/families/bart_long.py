@@ -9,6 +9,7 @@ from ....core.errors import SizeError, UnknownNameError
 from ....layers.block_attention import BlockAttention
 from ....layers.embedding import Embedding
 from ....layers.local_attention import LocalAttention
+from ....layers.sinusoids import Sinusoids
 from ....layers.sparse_attention import SparseAttention
 from ..config import Config
 from ..rules import layernorm
@@ -21,14 +22,15 @@ def pegasus_x(config: Config) -> Architecture:
     """PEGASUS-X [phang2022]: blocks, staggered in every second layer, and global tokens with a stream of their own."""
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="", biases=UNBIASED)
     kind = class_kind(config)
-    config.not_run("its computed positions are not described")
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("d_model")
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     globals_ = Embedding(config.size("num_global_tokens"), width, table="other", use="beside")
-    inputs = [*tokens["encoder"], Named("global", globals_)]
+    waves = Named("position", Sinusoids(width, "fairseq"))
+    inputs = [*tokens["encoder"], waves, Named("global", globals_)]
     encoder = stack(config, style, "encoder", inputs, [], blocks=_staggered(config, style))
     outputs = [head(vocab, width, tied)] if kind == "seq2seq" else []
-    return Architecture(config.model_type, (encoder, stack(config, style, "decoder", tokens["decoder"], outputs)))
+    decoder = stack(config, style, "decoder", [*tokens["decoder"], waves], outputs)
+    return Architecture(config.model_type, (encoder, decoder))
 
 
 def led(config: Config) -> Architecture:

@@ -37,19 +37,19 @@ BLOCK_EPS = 1e-12  # of the norms in SqueezeBERT's blocks, whatever layer_norm_e
 def xmod(config: Config) -> Architecture:
     """X-MOD [pfeiffer2022]: an adapter for each language behind the feed-forward layer; one of them runs."""
     post = not config.flag("pre_norm")
-    config.not_run("the norm before the adapter has the weights of that behind it, and stands in the stream")
-    config.ignore("default_language ln_before_adapter adapter_reuse_layer_norm")
+    config.ignore("default_language")
     stack = behind_padding(config, encoder(config, post=post))
     norm = layernorm(config, stack.d_model)
-    adapter = _adapter(config, norm, post)
     found = stack.runs[0].block
     *mixers, mlp = found.sublayers
+    adapter = _adapter(config, norm, "" if post else f"{mlp.name}.pre_norm")
     mlp = Sublayer(mlp.name, mlp.branches, pre=None if post else norm)
     whole = Block(found.name, (*mixers, mlp, adapter))
     return with_head(config, replace(stack, runs=(replace(stack.runs[0], block=whole),)), activation="gelu")
 
 
-def _adapter(config: Config, norm: Norm, post: bool) -> Sublayer:
+def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
+    """The sub-layer of adapters; ``before_mlp`` is the norm that stands before the feed-forward layer, if one does."""
     languages = config.get("languages")
     if not isinstance(languages, list) or not languages or not all(isinstance(name, str) for name in languages):
         raise DescriptionError("languages is a list of texts", where=config.where)
@@ -57,9 +57,11 @@ def _adapter(config: Config, norm: Norm, post: bool) -> Sublayer:
     first, *rest = dict.fromkeys(languages)
     one = Mlp(norm.d_model, narrow, config.activation(), bias=True)
     branches = (Branch(first, one), *(Branch(name, replace(one, unused=True)) for name in rest))
-    again = replace(norm, scale=False, bias=False)  # the feed-forward layer's own norm, applied once more
-    before = norm if config.flag("adapter_layer_norm") else again if config.flag("adapter_reuse_layer_norm") else None
-    return Sublayer("adapter", branches, pre=before, after=norm if post else None)
+    again = replace(norm, weights_of=before_mlp or "adapter.norm")  # applied once more
+    reused, kept = config.flag("adapter_reuse_layer_norm"), config.flag("ln_before_adapter")
+    before = norm if config.flag("adapter_layer_norm") else again if reused else None
+    after = None if before_mlp else norm
+    return Sublayer("adapter", branches, pre=before, after=after, residual_normed=kept and before is not None)
 
 
 def mobilebert(config: Config) -> Architecture:

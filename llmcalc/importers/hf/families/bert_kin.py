@@ -51,8 +51,10 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
 def layoutlm(config: Config) -> Architecture:
     """LayoutLM [xu2019]: tables of places on the page; the pooler is computed beside the head."""
     rows, width = config.size("max_2d_position_embeddings"), config.size("hidden_size")
-    config.not_run("the places on the page are an input of their own")
-    places = tuple(Named(f"position_{axis}", Embedding(rows, width, table="position")) for axis in "xyhw")
+    edges = {"x": "left_right", "y": "upper_lower", "h": "height", "w": "width"}
+    places = tuple(
+        Named(f"position_{axis}", Embedding(rows, width, table="position", edges=of)) for axis, of in edges.items()
+    )
     return with_head(config, encoder(config, more=places), pooled=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ....core.architecture import Architecture
 from ..config import Config
+from ..rope import query_temperature
 from ..rules import causal_lm, glu, grouped, layer_types, prenorm_block, repeated, rmsnorm, rope_attention, window
 
 
@@ -16,9 +17,9 @@ def llama(config: Config) -> Architecture:
 
 
 def mistral(config: Config) -> Architecture:
-    """Mistral [jiang2023]: LLaMA with a sliding window and without biases."""
+    """Mistral [jiang2023]: LLaMA with a sliding window and without biases; Ministral 3 with queries scaled by place."""
     norm = rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, bias=False, window=window(config))
+    attention = rope_attention(config, bias=False, window=window(config), **query_temperature(config))
     block = prenorm_block("block", norm, attention=attention, mlp=glu(config))
     return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
 

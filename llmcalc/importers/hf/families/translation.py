@@ -16,11 +16,14 @@ CHOSEN = 2  # experts a token
 
 
 def nllb_moe(config: Config) -> Architecture:
-    """NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer."""
-    config.ignore("expert_capacity second_expert_policy normalize_router_prob_before_dropping moe_token_dropout")
-    config.ignore("batch_prioritized_routing moe_eval_capacity_token_fraction num_sparse_encoder_layers")
-    config.ignore("num_sparse_decoder_layers")
-    config.not_run("its experts take tokens of the whole batch up to a capacity, and drop others")
+    """NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer, masked in training, scaled otherwise."""
+    config.ignore("expert_capacity normalize_router_prob_before_dropping batch_prioritized_routing")
+    config.ignore("num_sparse_encoder_layers num_sparse_decoder_layers")
+    share = config.number("moe_eval_capacity_token_fraction", 1.0) or 0.0
+    if share < 1:  # with 1, an expert takes all tokens of a batch, if they are sent to it
+        config.not_run("an expert takes tokens of the whole batch up to a capacity, and drops others")
+    if config.word("second_expert_policy", "all") != "all":
+        config.not_run("whether a token goes to its second expert is drawn")
     return encoder_decoder(config, PRE_NORM._replace(feed=_dense_or_sparse))
 
 
@@ -39,6 +42,8 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
         expert_bias=True,
         router_bias=bias,
         top_k_run=n_experts,
+        renormalise=True,
+        routed_scale=1 - (config.number("moe_token_dropout") or 0.0),
     )
 
 

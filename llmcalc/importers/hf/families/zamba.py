@@ -32,7 +32,7 @@ def zamba(config: Config) -> Architecture:
     """Zamba [glorioso2024a]: one shared layer; Mamba layers with several heads."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
-    config.ignore("hidden_mamba_act")
+    config.only_counted("hidden_mamba_act", "silu")
     rank = config.get("mamba_dt_rank")
     mamba = Mamba(
         width,
