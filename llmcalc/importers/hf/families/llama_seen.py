@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import SizeError
@@ -20,6 +21,7 @@ from ..rules import (
     glu,
     layer_types,
     mixed,
+    output,
     rmsnorm,
     rope_attention,
     rotary,
@@ -142,3 +144,33 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
         return feed_types(config, layers, STEP_DENSE)
     numbers = {config.whole(int(number), "moe_layers_enum", 0) for number in named.split(",")}
     return ["sparse" if index in numbers else "dense" for index in range(layers)]
+
+
+def muse_glimmer(config: Config) -> Architecture:
+    """Muse Glimmer's language model: gated attention, windows, norms around each sub-layer."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    config.ignore("post_norm_eps qk_scale_factor layer_rope_theta")
+    config.not_run("queries have a factor of their own, norms behind sub-layers another epsilon, and embeddings a norm")
+    norm = rmsnorm(config, width, unit_offset=True)
+    gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
+    pattern = [
+        "sliding_attention" if (layers - 1 - index) % MUSE_PERIOD else "full_attention" for index in range(layers)
+    ]
+    attention = {
+        "full_attention": rope_attention(config, positions="none", **gate),
+        "sliding_attention": rope_attention(config, window=window(config), **gate),
+    }
+    scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
+    return decoder(
+        config,
+        norm=norm,
+        final_norm=rmsnorm(config, width),
+        attention=attention,
+        order=layer_types(config, layers, pattern),
+        mlp=glu(config, activation="hidden_activation"),
+        place="sandwich",
+        head=output(config, input_scale=scale, softcap=cap),
+    )
+
+
+MUSE_PERIOD = 4  # layers of which one has no window

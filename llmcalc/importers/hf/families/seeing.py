@@ -78,6 +78,17 @@ def llama4(config: Config) -> Architecture:
     return _seeing(config, "llama4_vision_model", "llama4_text", _from_adapter, own_tie=True)
 
 
+def mllama(config: Config) -> Architecture:
+    """Llama 3.2 Vision: the language model looks at the tower through layers of its own."""
+    text = text_part(config, "mllama_text_model", _text(config, ""), own_tie=True)
+    config.ignore(_OUTER)
+    part = config.within("vision_config", given(config, "vision_config"), "mllama_vision_model")
+    stacks = towers.mllama(part, text.main.d_model)
+    towers.checked(part)
+    note = "patches are those of one tile; what the tables of tiles add, and the padding of tiles, is not described"
+    return replace(text, stacks=(*text.stacks, *stacks), layout=f"mllama>{text.layout}", notes=(*text.notes, note))
+
+
 def qwen2_vl(config: Config) -> Architecture:
     """Qwen2-VL and Qwen2.5-VL, whose tower merges patches itself."""
     return _seeing(config, f"{config.model_type}_vision", f"{config.model_type}_text", _nothing)
