@@ -23,9 +23,16 @@ from .multimodal import OUTER, given, text_part
 
 _OUTER = f"""{OUTER} image_token_index video_token_index boi_token_index eoi_token_index image_grid_pinpoints
     vision_feature_select_strategy vision_aspect_ratio use_image_newline_parameter scale_embedding
-    _pad_token_id vocab_size hidden_size projection_dim mm_tokens_per_image initializer_range pad_token_id"""
+    image_seq_len vision_token_id _pad_token_id vocab_size hidden_size projection_dim mm_tokens_per_image initializer_range pad_token_id"""
 
 Projector = Callable[[Config, int, int, int | None], list[Named]]  # config, widths of both sides, class tokens
+
+
+# keys that the first files of Idefics 3 and SmolVLM have beside those of their language model
+_IDEFICS = """
+    _flash_attn_2_enabled is_llama_config neftune_noise_alpha perceiver_config pixel_shuffle_factor qk_layer_norms
+    use_resampler transformers.js_config
+"""
 
 
 def llava(config: Config) -> Architecture:
@@ -65,7 +72,7 @@ def mistral3(config: Config) -> Architecture:
 def idefics3(config: Config) -> Architecture:
     """Idefics 3 and SmolVLM: SigLIP's blocks, patches merged, one matrix."""
     vision = f"{config.model_type}_vision"
-    return _seeing(config, vision, "llama", _shuffled)
+    return _seeing(config, vision, "llama", _shuffled, drop=_IDEFICS)
 
 
 def internvl(config: Config) -> Architecture:
@@ -108,6 +115,7 @@ def _seeing(
     text = text_part(config, usual_text, _text(config, drop), own_tie)
     vision = given(config, "vision_config")
     kind = str(vision.get("model_type", usual_vision))
+    kind = towers.OLDER.get(kind, kind)
     config.ignore(_OUTER)
     if kind not in towers.TOWERS:
         return _left_out(config, text, kind)

@@ -24,7 +24,11 @@ CHANNELS = 3  # red, green, blue
 CLASS_TOKEN = 1  # learned tokens before the patches
 PIXTRAL_EPS = 1e-5
 QWEN_EPS = 1e-6
-_LEFT = "projection_dim vocab_size num_image_tokens _attn_implementation is_encoder_decoder tie_word_embeddings"
+# what files say that no tower reads
+_LEFT = """
+    projection_dim vocab_size num_image_tokens _attn_implementation is_encoder_decoder tie_word_embeddings
+    projector_hidden_act vision_feature_layer max_image_size size use_base_siglip
+"""
 
 
 class Tower(NamedTuple):
@@ -33,7 +37,6 @@ class Tower(NamedTuple):
     Attributes:
         read: from its config to a stack without the projector behind it.
         layout: the file of its names.
-        model_type: whose defaults its config has.
         prompt: learned tokens that stand before the patches.
     """
 
@@ -210,6 +213,8 @@ TOWERS = {
     "qwen2_5_vl_vision": Tower(qwen2_5, "qwen2_vl"),
     "llama4_vision_model": Tower(llama4, "llama4", CLASS_TOKEN),
 }
+
+OLDER = {"idefics3": "idefics3_vision"}  # what first files call a tower
 
 
 def read(config: Config) -> Stack:
