@@ -57,12 +57,14 @@ def along_axes(model_type: str, **more: Any) -> dict[str, Any]:
 FIXED: dict[str, dict[str, Any]] = {
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}},
     "deepseek_ocr2_text": {"num_hidden_layers": 3, "mlp_layer_types": ["dense", "sparse", "sparse"]},
+    "diffusion_gemma_text": {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 24},
     "ernie4_5_vl_moe_text": {
         "hidden_size": 64,
         "num_attention_heads": 4,
         "moe_intermediate_size": [24, 16],
         "rope_parameters": sections(3, 3, 2),
     },
+    "kyutai_speech_to_text": {"codec_config": {"model_type": "mimi"}},
     "glm_ocr_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "hunyuan_vl_text": {"head_dim": 16, "num_key_value_heads": 2, "rope_parameters": sections(2, 2, 2, 2)},
     "gemma3": {"tie_word_embeddings": True},

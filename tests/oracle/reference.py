@@ -36,7 +36,11 @@ FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
 COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConfig)} - {"is_encoder_decoder"}
 ROLE = ("is_decoder", "add_cross_attention")
 # parts that a note of the model names as not counted, and that a pass over text alone does not run
-UNCOUNTED = {"chameleon": ("vqmodel",), "phi4_multimodal": ("embed_tokens_extend",)}
+UNCOUNTED = {
+    "chameleon": ("vqmodel",),
+    "kyutai_speech_to_text": ("codec_model",),
+    "phi4_multimodal": ("embed_tokens_extend",),
+}
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 

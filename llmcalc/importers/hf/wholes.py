@@ -67,6 +67,7 @@ blip_text_model blip
 muse_glimmer_text muse_glimmer
 align_text_model align
 chinese_clip_text_model chinese_clip
+diffusion_gemma_text diffusion_gemma
 ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """

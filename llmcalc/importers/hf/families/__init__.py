@@ -287,6 +287,8 @@ siglip_text_model clip_text.siglip    clip_text_model
 siglip2_text_model clip_text.siglip   clip_text_model
 molmo2_text       llama_seen.molmo2
 moshi             llama_seen.moshi
+kyutai_speech_to_text llama_seen.kyutai
+diffusion_gemma_text gemma4.diffusion_gemma gemma4_text
 chameleon         llama_seen.chameleon
 step3p5           llama_seen.step3p5  glm4_moe
 ernie4_5_vl_moe_text moe_shared.ernie4_5_vl

@@ -43,7 +43,9 @@ def molmo2(config: Config) -> Architecture:
 
 def moshi(config: Config) -> Architecture:
     """Moshi's language model, as its class for text has it: a token before all others, gate and up in one matrix."""
-    beside = _without(config, "the decoder along codebooks and the audio codec beside it", "depth decoder, audio codec")
+    beside = _without(
+        config, "the decoder along codebooks and the audio codec beside it are", "depth decoder, audio codec"
+    )
     width, d_ff = config.size("hidden_size"), config.size("ffn_dim")
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
     if d_ff % 2:
@@ -55,12 +57,28 @@ def moshi(config: Config) -> Architecture:
     return _noted(_with_table(decoder(config, attention=attention, mlp=mlp, head=head), vocab + 1), beside)
 
 
+def kyutai(config: Config) -> Architecture:
+    """Kyutai's speech to text: Moshi's blocks behind one table of text and of all codebooks, whose rows are added."""
+    width, d_ff, vocab = config.size("hidden_size"), config.size("ffn_dim"), config.size("vocab_size")
+    config.ignore("audio_bos_token_id audio_pad_token_id codec_config frame_size")
+    beside = _without(config, "the audio codec before it is", "audio codec")
+    if d_ff % 2:
+        raise SizeError(f"ffn_dim is {d_ff}; it is even", where=config.where)
+    attention = rope_attention(config, bias=False, window=window(config))
+    mlp = Mlp(width, d_ff // 2, config.activation(), gated=True)
+    rows = vocab + config.size("num_codebooks") * config.size("codebook_vocab_size") + 1
+    head = Head(rows, width, TOKENS) if config.flag("tie_word_embeddings") else Head(vocab, width)
+    found = decoder(config, attention=attention, mlp=mlp, head=head)
+    config.not_run("a token is one of text and one of each codebook")
+    return _noted(_with_table(found, rows), beside)
+
+
 def _without(config: Config, parts: str, names: str) -> str:
     """A note that a class for the whole has further parts; such a class is then read as that of the language model."""
     if config.head() != "seq2seq":
         return ""
     config.fix("architectures", None)
-    return f"{parts} are not understood: the language model alone; not counted: {names}"
+    return f"{parts} not understood: the language model alone; not counted: {names}"
 
 
 def _noted(found: Architecture, note: str) -> Architecture:

@@ -21,11 +21,15 @@ from . import bert, towers
 from .gpt import BIASED
 from .multimodal import OUTER, given, text_part
 
-_OUTER = f"""{OUTER} image_token_index video_token_index boi_token_index eoi_token_index image_grid_pinpoints
-    vision_feature_select_strategy vision_aspect_ratio use_image_newline_parameter scale_embedding
-    image_seq_len vision_token_id _pad_token_id vocab_size hidden_size projection_dim mm_tokens_per_image initializer_range pad_token_id"""
+_OUTER = f"""{OUTER}
+    image_token_index video_token_index boi_token_index eoi_token_index image_grid_pinpoints
+    vision_feature_select_strategy vision_aspect_ratio use_image_newline_parameter scale_embedding image_seq_len
+    vision_token_id _pad_token_id vocab_size hidden_size projection_dim mm_tokens_per_image initializer_range
+    pad_token_id
+"""
 
-Projector = Callable[[Config, int, int, int | None], list[Named]]  # config, widths of both sides, class tokens
+# of a config, the widths of both sides, and the class tokens
+Projector = Callable[[Config, int, int, int | None], list[Named]]
 
 
 # keys that the first files of Idefics 3 and SmolVLM have beside those of their language model
