@@ -70,6 +70,7 @@ FIXED: dict[str, dict[str, Any]] = {
     "gemma3": {"tie_word_embeddings": True},
     "internvl": {"tie_word_embeddings": False},
     "mistral3": {"tie_word_embeddings": False},
+    "pix2struct_text_model": {"hidden_size": 64, "num_heads": 4, "d_kv": 16},
     "qwen2_5_omni_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "paddleocr_vl_text": {"hidden_size": 64, "head_dim": 16, "rope_parameters": sections(2, 3, 3)},
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},

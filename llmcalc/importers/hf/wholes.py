@@ -68,6 +68,7 @@ muse_glimmer_text muse_glimmer
 align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
+pix2struct_text_model pix2struct
 ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """

@@ -182,6 +182,7 @@ t5                t5.t5
 mt5               t5.mt5              t5
 umt5              t5.umt5             t5
 longt5            t5.longt5
+pix2struct_text_model t5.pix2struct
 switch_transformers t5.switch
 bart              bart.bart
 plbart            bart.bart           bart
