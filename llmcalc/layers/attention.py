@@ -6,13 +6,13 @@ Multi-head, grouped-query and multi-query attention [shazeer2019, ainslie2023], 
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from .indexer import Indexer
+from ._reach import index, keep
 
 _HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
 ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "proportional", "other")
@@ -223,8 +223,8 @@ class Attention(Layer):
         if not self.unused:
             declaration.equations(*self._project(), *self._attend(), *self._output())
             declaration.elsewhere = ("reused_k", "reused_v") if self.kv_reused else ()
-            self._cache(declaration)
-            self._index(declaration)
+            keep(self, declaration)
+            index(self, declaration)
         return declaration
 
     def _axes(self) -> dict[str, int | str]:
@@ -394,41 +394,3 @@ class Attention(Layer):
 
     def _gate_axes(self) -> str:
         return "h" if self.gate_per_head else "h v"
-
-    def _index(self, declaration: Declaration) -> None:
-        if not self.index_heads:
-            return
-        width, pooled = self.index_dim or 0, self.index_pooled
-        fields = {"weighted": False, "key_norm": "rmsnorm", "query_norm": True, "block": self.index_block}
-        indexer = Indexer(self.d_model, self.index_heads, width, pooled=pooled, **fields)  # type: ignore[arg-type]
-        declaration.include("indexer", indexer.declare())
-        if self.index_topk and declaration.mask == "causal":
-            declaration.mask = f"window:{self.index_topk}"  # as many pairs as with the nearest tokens
-
-    def _cache(self, declaration: Declaration) -> None:
-        kept = "s" if self.cross else "t"
-        if (self.causal or self.cross) and not self.kv_reused and self.implemented_cache != "none":
-            copied = self.implemented_cache == "query_heads"
-            for heads, tags in (("g", ("model",)), ("h", ("torch",))) if copied else (("g", ()),):
-                declaration.state(f"k[b {kept} {heads} e]", "kv", *tags)
-                declaration.state(f"v[b {kept} {heads} v]", "kv", *tags)
-        if self.implemented_cache == "all_tokens":
-            declaration.as_torch |= {"k": "c + q", "t": "c + q"}
-        elif self.chunk and self.causal:
-            declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
-        if self.causal and not self.cross and not self.prompt:
-            declaration.mask = (
-                f"window:{self.window}" if self.window else f"chunk:{self.chunk}" if self.chunk else "causal"
-            )
-        elif self.window:
-            declaration.mask = f"local:{self.window}"
-
-
-Kind = TypeVar("Kind", bound=type[Attention])
-
-
-def with_its_fields(kind: Kind) -> Kind:
-    """A kind that adds to attention, with attention's fields described in its own docstring."""
-    text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
-    kind.__doc__ = f"{text}\n\n    {(Attention.__doc__ or '').partition('over heads.')[2].strip()}{own}"
-    return kind

@@ -7,7 +7,8 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.record import record
-from .attention import Attention, with_its_fields
+from ._added import with_its_fields
+from .attention import Attention
 
 _PAIR = 2
 

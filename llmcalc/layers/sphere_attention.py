@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..core.declaration import Declaration
 from ..core.record import record
-from .attention import Attention, with_its_fields
+from ._added import with_its_fields
+from .attention import Attention
 
 
 @with_its_fields

@@ -1,0 +1,16 @@
+"""Kinds that add to attention."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from .attention import Attention
+
+Kind = TypeVar("Kind", bound=type[Attention])
+
+
+def with_its_fields(kind: Kind) -> Kind:
+    """A kind that adds to attention, with attention's fields described in its own docstring."""
+    text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
+    kind.__doc__ = f"{text}\n\n    {(Attention.__doc__ or '').partition('over heads.')[2].strip()}{own}"
+    return kind
