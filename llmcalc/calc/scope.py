@@ -142,7 +142,7 @@ class Scope:
             return
         made = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read it piece by piece
         sizes = (self.trace.size(each, self.declaration, self.trace.policy.bytes) for each in (axes, made))
-        self.trace.keep(name, max(sizes))
+        self.trace.keep(name, max(sizes), whole=operand.name != "x")  # of several streams, one may be read first
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
         """Note the sizes of an equation's gradients."""

@@ -20,6 +20,7 @@ from .shard import Mesh
 from .work import Conventions, extent, runs
 
 SOURCE = "src"  # the encoder's output
+STREAM = "stream#in"  # what a segment gets
 
 
 class Trace:
@@ -59,12 +60,14 @@ class Trace:
         """Keep what all cross-attention of a stack reads, the encoder's output, once."""
         for run in stack.runs:
             trace = Trace(self.policy, self.symbols, self.values, self.mesh)
-            trace.sublayers(run.block, "stream#in")
+            trace.sublayers(run.block, STREAM)
             if SOURCE in trace.kept:
                 self.keep(SOURCE, trace.kept[SOURCE].bytes)
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
-        """Walk a sub-layer: norms, parallel branches, the residual sum."""
+        """Walk a sub-layer: norms, parallel branches, the residual sum; one that is never run is left out."""
+        if all(getattr(branch.layer, "unused", False) for branch in sublayer.branches):
+            return stream
         stream = self.name("beside") if sublayer.beside_first else stream
         given = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
@@ -107,7 +110,7 @@ class Trace:
     def declaration(self, declaration: Declaration, given: str, place: str, unnormed: str) -> str:
         """Walk a declaration and its parts."""
         weights = {tensor.name: tensor for tensor in declaration.tensors}
-        scope = Scope(self, declaration, place, weights, {"x": given, "unnormed": unnormed})
+        scope = Scope(self, declaration, place, weights, {"x": given, "unnormed": unnormed, "first": STREAM})
         self.parts(scope, behind=False)
         for line in declaration.lines:
             equation = read(line)
@@ -154,10 +157,12 @@ class Trace:
             self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration)) * self.policy.gradient_bytes
         )
 
-    def keep(self, name: str, size: int) -> None:
-        """Keep a tensor, once."""
+    def keep(self, name: str, size: int, *, whole: bool = True) -> None:
+        """Keep a tensor, once; if it may be read in parts, as much of it as is needed by what needs most."""
         if size and name not in self.kept:
             self.kept[name] = Kept(name, size, len(self.steps))
+        elif not whole and size > self.kept[name].bytes:
+            self.kept[name] = self.kept[name]._replace(bytes=size)
 
     def name(self, stem: str) -> str:
         """A new identity."""

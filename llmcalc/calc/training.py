@@ -16,9 +16,8 @@ from .policy import SINGLE, Policy
 from .recipe import Recipe
 from .shard import Mesh
 from .timeline import Fixed, Loss, Moment, Segment, moments
-from .trace import Trace
+from .trace import STREAM, Trace
 
-STREAM = "stream#in"  # what a segment gets
 DIVIDED_OPTIMIZER, DIVIDED_GRADIENTS, DIVIDED_WEIGHTS = 1, 2, 3  # from which ZeRO stage on
 
 
@@ -151,7 +150,8 @@ def _segments(
 
         def new() -> Trace:
             trace = Trace(policy, names, values, mesh)  # noqa: B023 (used within this turn of the loop)
-            trace.stream_bytes = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)  # noqa: B023
+            wide = {"hs": streams_of(stack), "d": stack.d_model}  # noqa: B023
+            trace.stream_bytes = trace.size(("b", "q", *wide), wide, policy.bytes)
             return trace
 
         found[stack.name, "inputs"] = _outside(stack, "inputs", new())
@@ -173,11 +173,20 @@ def _segments(
     return found, loss
 
 
+def streams_of(stack: Stack) -> int:
+    """Residual streams side by side, which a block gets and gives."""
+    layers = (part.pre or part.branches[0].layer for run in stack.runs for part in run.block.sublayers)
+    return max((int(declare(layer).axes.get("hs", 1)) for layer in layers), default=1)
+
+
 def _handed_on(inputs: Segment, block: Trace) -> Segment:
     """What stands in front of the blocks, without the stream that it hands on and that the first block keeps too."""
     if STREAM in block.kept:
         for name in inputs.trace.ends & inputs.trace.kept.keys():
-            size = inputs.trace.kept.pop(name).bytes
+            size = inputs.trace.kept[name].bytes
+            if size != block.kept[STREAM].bytes:  # several streams, of which that is the first
+                continue
+            del inputs.trace.kept[name]
             inputs = inputs._replace(kept=inputs.kept - size, inner=inputs.inner - size)
     return inputs
 

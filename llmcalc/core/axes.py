@@ -105,6 +105,8 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "every": ("n_summarised", "tokens that one global key and value sum up"),
     "gt": ("n_global", "global tokens"),
     "wk": ("window", "keys of a chunk as long as a window"),
+    "wc": ("n_band_keys", "keys of the neighbours of a block, and of random blocks"),
+    "wg": ("n_end_keys", "keys of the first and the last block"),
     "wh": ("half_window", "queries of a chunk as long as half a window"),
     "wv": ("n_chunk_values", "values that the queries of such a chunk see"),
     "ch": ("n_channels", "values of a pixel"),

@@ -84,6 +84,9 @@ FUNCTIONS: dict[str, Function] = {
         "rows, then columns: sum, divide; a kernel keeps what it starts from (xie2025, Section 4.3)",
     ),
     "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root"),
+    "rescaled": Function(
+        2 * (1 + 1) + 1 + 1, "inputs", "the squares of two vectors and their sums; product with one root, divide"
+    ),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
     "collected": Function(1, "inputs", "what queries find in the buckets of keys, averaged over hashes"),
     "collision": Function(1 + 1 + 1 + 1, "output", "arc cosine, scale, difference, power"),

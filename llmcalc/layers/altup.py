@@ -31,7 +31,6 @@ class AltUp(Layer):
     ZERO_ALLOWED = frozenset({"active"})
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
-        "streams": "the residual streams",
         "block": "what the block made of its stream",
     }
 
@@ -48,18 +47,22 @@ class AltUp(Layer):
         declaration.weights("correct[hi | ht]", "predict[hi | ht hs]", "router[d | hi]", "router_norm[d]")
         declaration.equations(
             "a[b q d] = rmsnorm(x, router_norm)",
+            "a[b q d] = scale(a)",
             "m[b q hi] = a[b q d] router[d hi]",
             "m[b q hi] = tanh(m)",
             "c[b q hs ht] = m[b q hi] predict[hi ht hs]",
-            "p[b q ht d] = streams[b q hs d] c[b q hs ht]",
-            "p[b q ht d] = add(p, streams)",
-            "z[b q d] = rmsnorm(block, router_norm)",
+            "p[b q ht d] = x[b q hs d] c[b q hs ht]",
+            "p[b q ht d] = add(p, x)",
+            "z[b q d] = rmsnorm(block[b q d], router_norm)",
+            "z[b q d] = scale(z)",
             "n[b q hi] = z[b q d] router[d hi]",
             "n[b q hi] = tanh(n)",
             "e[b q ht] = n[b q hi] correct[hi ht]",
-            "y[b q ht d] = mul(e, block)",
+            "e[b q ht] = add(e)",
+            "error[b q d] = add(block, p)",
+            "y[b q ht d] = mul(e, error)",
             "y[b q ht d] = add(y, p)",
         )
         if self.output_scaled:
-            declaration.equations("o[b q d] = mul(y, output_scale)")
+            declaration.equations("active[b q d] = copy(y[b q d])", "o[b q d] = mul(active, output_scale)")
         return declaration

@@ -71,8 +71,11 @@ class Kda(Layer):
                 lines += [f"{name}[b q {axes}] = {name}r[b q rank] w{name}[rank {axes}]"]
             else:
                 lines += [f"{name}[b q {axes}] = x[b q d] w{name}[d {axes}]"]
-        bound = "softplus" if self.decay_bound is None else "sigmoid"
-        lines += ["a[b q vh dk] = add(a, dt_b)", f"a[b q vh dk] = {bound}(a)", "a[b q vh dk] = mul(a, A_log)"]
+        rate = "a[b q vh dk] = mul(a, A_log)"
+        decay = ["a[b q vh dk] = softplus(a)", rate]
+        if self.decay_bound is not None:
+            decay = [rate, "a[b q vh dk] = sigmoid(a)", "a[b q vh dk] = scale(a)"]
+        lines += ["a[b q vh dk] = add(a, dt_b)", *decay]
         return [*lines, "beta[b q vh] = x[b q d] wb[d vh]", "beta[b q vh] = sigmoid(beta)"]
 
 

@@ -26,8 +26,9 @@ class Linear(Layer):
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
         unused: stored, but never run.
-        stream: number of the residual stream that it makes of the first one, or that it takes back behind the blocks;
-            either is brought to the magnitude of the first (Gemma 3n).
+        stream: number of the residual stream that it makes of the first one, brought to the magnitude of the first
+            (Gemma 3n).
+        back: it stands behind the blocks, and takes that stream back.
         share: identity of the matrix; matrices that share one are stored once, also if one is the other's transpose.
     """
 
@@ -42,7 +43,13 @@ class Linear(Layer):
     unused: bool = False
     share: str | None = None
     stream: int | None = None
+    back: bool = False
 
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "own": "the residual stream that is taken back",
+        "first": "the first of the streams",
+    }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
         "positions": ("all", "logits", "one"),
@@ -62,9 +69,16 @@ class Linear(Layer):
         if self.unused:
             return declaration
         tag = " | nograd" if self.dropped else ""
-        declaration.equations(f"y[{rows} out] = x[{rows} in] w[in out]{tag}")
+        source = "own" if self.back else "x"
+        declaration.equations(f"y[{rows} out] = {source}[{rows} in] w[in out]{tag}")
         if self.bias:
             declaration.equations(f"y[{rows} out] = add(y, b){tag}")
         if self.activation != "identity":
             declaration.equations(f"y[{rows} out] = {self.activation}(y){tag}")
+        if self.back:
+            declaration.equations(f"y[{rows} out] = rescaled(y, first[{rows} out])")
+        elif self.stream is not None:
+            declaration.equations(
+                f"y[{rows} out] = rescaled(y, x[{rows} out])", f"stream[{rows} out] = copy(x[{rows} out])"
+            )
         return declaration

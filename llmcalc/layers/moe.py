@@ -178,7 +178,8 @@ class Moe(Layer):
         if self.router_bias:
             declaration.weights(f"router_b[{scored}]")
             declaration.equations(f"r[b q {scored}] = add(r, router_b)")
-        declaration.equations(f"r[b q {scored}] = {self.router}(r)")
+        if self.mixer_tolerance is None:
+            declaration.equations(f"r[b q {scored}] = {self.router}(r)")
         if self.correction_bias != "none":
             declaration.weights(f"correction[{scored}]", buffer=self.correction_bias == "buffer")
             declaration.equations(f"ranked[b q {scored}] = add(r, correction) | nograd")
@@ -189,8 +190,11 @@ class Moe(Layer):
             declaration.equations("chosen[b q j] = gather(hash, ids)")
         else:
             declaration.equations(f"chosen[b q {scored}] = top_k({ranked})")
-        declaration.equations("share[b q j] = gather(r)")
-        declaration.equations(*(["share[b q j] = shares(share)"] if self.renormalise else []))
+        if self.mixer_tolerance is not None:  # each has a softmax of its own, among those near it that are left
+            declaration.equations(f"mixed[b q j {scored}] = softmax(r[b q {scored}])", "share[b q j] = add(mixed)")
+        else:
+            declaration.equations("share[b q j] = gather(r)")
+            declaration.equations(*(["share[b q j] = shares(share)"] if self.renormalise else []))
         if self.router_scaled:
             declaration.equations("share[b q j] = mul(share, expert_scale)")
         declaration.equations(*(["share[b q j] = scale(share)"] if self.routed_scale != 1.0 else []))

@@ -47,6 +47,7 @@ class SparseAttention(Layer):
         rows = f"ceil(q, {self.block}) * {self.block}"
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": head, "w": self.block}
         axes |= {"wk": seen * self.block, "wv": (seen - 1) * self.block}
+        axes |= {"wc": (seen - GLOBAL) * self.block, "wg": f"{sparse} * {GLOBAL * self.block}"}
         axes |= {"if": f"1 - {sparse}", "qz": f"q + {sparse} * ({rows} - q)"}
         axes |= {"y": f"{sparse} * (ceil(q, {self.block}) - {ENDS})", "ys": f"{sparse} * {GLOBAL}"}
         declaration = Declaration(axes)
@@ -58,12 +59,37 @@ class SparseAttention(Layer):
         for name in "qkv":
             declaration.equations(f"{name}[b qz h e] = x[b qz d] w{name}[d h e]")
             declaration.equations(*([f"{name}[b qz h e] = add({name}, b{name})"] if self.bias else []))
-        for rows_, keys in (("if q", "k"), ("ys w", "qz"), ("ys w", "wv"), ("y w", "wk")):
-            declaration.equations(
-                f"s[b h {rows_} {keys}] = q[b h {rows_} e] k[b h {keys} e]",
-                f"p[b h {rows_} {keys}] = softmax(s)",
-                f"o[b h {rows_} e] = p[b h {rows_} {keys}] v[b h {keys} e]",
-            )
+        for rows_, keys in (("if q", "k"), ("ys w", "qz")):
+            declaration.equations(*_attend(rows_, keys))
+        declaration.equations(*_SECOND, *_BETWEEN)
         declaration.equations("y[b qz d] = o[b qz h e] wo[h e d]")
         declaration.equations(*(["y[b qz d] = add(y, bo)"] if self.o_bias else []))
         return declaration
+
+
+def _attend(rows: str, keys: str, k: str = "k[b h", v: str = "v[b h") -> list[str]:
+    """Queries of some blocks on all keys, or each block on its own."""
+    return [
+        f"s[b h {rows} {keys}] = q[b h {rows} e] {k} {keys} e]",
+        f"p[b h {rows} {keys}] = softmax(s)",
+        f"o[b h {rows} e] = p[b h {rows} {keys}] {v} {keys} e]",
+    ]
+
+
+# The second block and the last but one: what they see is copied beside each other.
+_SECOND = [
+    "ks[b h ys wv e] = gather(k)",
+    "vs[b h ys wv e] = gather(v)",
+    *_attend("ys w", "wv", "ks[b h ys", "vs[b h ys"),
+]
+# All others: so are their neighbours and random blocks; the first and the last block stand in one place for all.
+_BETWEEN = [
+    "kb[b h y wc e] = gather(k)",
+    "vb[b h y wc e] = gather(v)",
+    "s[b h y w wc] = q[b h y w e] kb[b h y wc e]",
+    "sg[b h y w wg] = q[b h y w e] k[b h wg e]",
+    "p[b h y w wk] = softmax(s, sg)",
+    "o[b h y w e] = p[b h y w wc] vb[b h y wc e]",
+    "og[b h y w e] = p[b h y w wg] v[b h wg e]",
+    "o[b h y w e] = add(o, og)",
+]

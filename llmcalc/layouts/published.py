@@ -54,6 +54,30 @@ kolibri1           experts .mlp.gate.e_score_correction_bias/.moe.router.expert_
 exaone             model.embed_tokens./transformer.wte. model.layers./transformer.h. model.norm./transformer.ln_f.
                    .self_attn.o_proj./.attn.attention.out_proj. .self_attn./.attn.attention. .input_layernorm./.ln_1.
                    .post_attention_layernorm./.ln_2. .gate_proj./.c_fc_0. .up_proj./.c_fc_1. .mlp.down_proj./.mlp.c_proj.
+llava              model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+llava_next         model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+                   model.image_newline/image_newline
+llava_onevision    model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+                   model.image_newline/image_newline
+vipllava           model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+paligemma          model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+gemma3             model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+mistral3           model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.
+internvl           model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.
+mllama             model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.vision_model./vision_model.
+qwen2_vl           model.language_model./model. model.visual./visual.
+qwen2_5_vl         model.language_model./model. model.visual./visual.
+qwen3_omni_moe_text experts
+unlimited_ocr_text experts
 kimi_k25           experts model.language_model/language_model.model lm_head/language_model.lm_head
                    model.vision_tower.patch_embed.pos_emb.position_embeddings/vision_tower.patch_embed.pos_emb.weight
                    model.vision_tower.patch_embed/vision_tower.patch_embed

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, plus
+from .functions import ACTIVATIONS, operation, plus
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -23,7 +23,7 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``act(x w + b)``; a pooler sees the first token alone."""
     if layer.stream is not None:
-        return _with_stream(layer, w, x)
+        return _with_stream(layer, w, x, step)
     if x.shape[-1] != layer.d_in:
         raise UnsupportedError(f"a projection of width {layer.d_in} reads something else than the stream before it")
     if layer.positions == "one":
@@ -31,15 +31,22 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return _projected(layer, w, x)
 
 
+@operation
+def rescaled(y: Array, like: Array) -> Array:
+    """``y`` brought to the magnitude of another vector [b q d]."""
+    magnitude = np.sqrt(np.mean(like * like, axis=-1, keepdims=True))
+    return y * magnitude / np.sqrt(np.maximum(np.mean(y * y, axis=-1, keepdims=True), LEAST))
+
+
 def _projected(layer: Any, w: Weights, x: Array) -> Array:
     return ACTIVATIONS[layer.activation](plus(einsum("bqi,io->bqo", x, w.w), w.get("b")))
 
 
-def _with_stream(layer: Any, w: Weights, x: Array) -> Array:
+def _with_stream(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     """Streams [b q s d] with one more, made of the first one, or with one of them projected (AltUp)."""
     streams = x if len(x.shape) == 4 else x[:, :, None]
-    first = streams[:, :, 0]
-    y = _projected(layer, w, streams[:, :, layer.stream] if layer.stream < streams.shape[2] else first)
-    magnitude = np.sqrt(np.mean(first * first, axis=-1, keepdims=True))
-    y = y * magnitude / np.sqrt(np.maximum(np.mean(y * y, axis=-1, keepdims=True), LEAST))
+    if layer.back != (layer.stream < streams.shape[2]):
+        raise UnsupportedError(f"there are {streams.shape[2]} residual streams, numbered from 0", where="linear")
+    first = step.kept.setdefault(f"first stream, back: {layer.back}", streams[:, :, 0])
+    y = rescaled(_projected(layer, w, streams[:, :, layer.stream] if layer.back else first), first)
     return np.concatenate([streams[:, :, : layer.stream], y[:, :, None], streams[:, :, layer.stream + 1 :]], axis=2)

@@ -42,15 +42,36 @@ def _by_blocks(layer: Any, q: Array, k: Array, v: Array, real: Array) -> Array:
     blocks = q.shape[1] // layer.block
     folded = (q.shape[0], blocks, layer.block, *q.shape[2:])
     query, last = q.reshape(folded), blocks - 1
-    ends = _mixed(query[:, [0, last]], k, v, real)
-    seen = [[0, 1, 2, last], *([0, i - 1, i, i + 1, last] for i in range(2, last - 1)), [0, last - 2, last - 1, last]]
+    keys, values, real_block = k.reshape(folded), v.reshape(folded), real.reshape(blocks, -1)
+    ends = _mixed(query[:, ::last], k, v, real)
     parts = [ends[:, :1]]
-    for rows, those in (([1], seen[:1]), (list(range(2, last - 1)), seen[1:-1]), ([last - 1], seen[-1:])):
-        chosen = np.array([[*one, *_random_blocks(layer)] for one in those])
-        flat = (len(rows), chosen.shape[1] * layer.block)
-        keys, values = (part.reshape(folded)[:, chosen].reshape(q.shape[0], *flat, *q.shape[2:]) for part in (k, v))
-        parts.append(_mixed(query[:, rows], keys, values, real.reshape(blocks, -1)[chosen].reshape(flat)))
-    return np.concatenate([*parts, ends[:, 1:]], axis=1).reshape(q.shape)
+    for row, near in ((1, [0, 1, 2, last]), (last - 1, [0, last - 2, last - 1, last])):
+        seen = np.array([[*near, *_random_blocks(layer)]])
+        parts.append(_mixed(query[:, row : row + 1], _gathered(keys, seen), _gathered(values, seen), real_block[seen]))
+    inner = _between(layer, query[:, 2 : last - 1], keys, values, real_block)
+    return np.concatenate([*parts[:2], inner, parts[2], ends[:, 1:]], axis=1).reshape(q.shape)
+
+
+def _gathered(blocks: Array, seen: Array) -> Array:
+    """For each row of blocks what it sees of ``blocks`` [b n w h e], side by side [b m k h e]."""
+    b, _, size, *head = blocks.shape
+    return blocks[:, seen].reshape(b, seen.shape[0], seen.shape[1] * size, *head)
+
+
+def _between(layer: Any, q: Array, keys: Array, values: Array, real: Array) -> Array:
+    """Blocks [b m q h e] of which each sees its neighbours and random blocks, and all the first and the last one.
+
+    Those two stand in one place for all; of the others each block gets copies beside each other.
+    """
+    last = keys.shape[1] - 1
+    seen = np.array([[i - 1, i, i + 1, *_random_blocks(layer)] for i in range(2, last - 1)])
+    near = einsum("bmqhe,bmkhe->bmhqk", q, _gathered(keys, seen))
+    ends = einsum("bmqhe,bnkhe->bmhqnk", q, keys[:, ::last])
+    scores = np.concatenate([near, ends.reshape(*near.shape[:4], -1)], axis=-1)
+    hidden = ~np.concatenate([real[seen].reshape(len(seen), -1), np.tile(real[::last].reshape(-1), (len(seen), 1))], 1)
+    p, width = softmax(np.where(hidden[:, None, None], -np.inf, scores)), near.shape[4]
+    found = einsum("bmhqk,bmkhe->bmqhe", p[..., :width], _gathered(values, seen))
+    return found + einsum("bmhqnk,bnkhe->bmqhe", p[..., width:].reshape(ends.shape), values[:, ::last])
 
 
 def _random_blocks(layer: Any) -> list[int]:
@@ -61,6 +82,6 @@ def _random_blocks(layer: Any) -> list[int]:
 def _mixed(q: Array, k: Array, v: Array, real: Array) -> Array:
     """Blocks of queries [b m q h e] on keys of their own [b m k h e], or on those of all [b k h e]."""
     axes = "bmkhe" if len(k.shape) == 5 else "bkhe"
-    hidden = ~real[:, None, None] if real.ndim == 2 else ~real
+    hidden = ~real.reshape(-1, k.shape[2])[:, None, None] if len(k.shape) == 5 else ~real
     scores = einsum(f"bmqhe,{axes}->bmhqk", q, k)
     return einsum(f"bmhqk,{axes}->bmqhe", softmax(np.where(hidden, -np.inf, scores)), v)

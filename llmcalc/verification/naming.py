@@ -20,6 +20,9 @@ class Naming(NamedTuple):
     change: Callable[[str], str]
 
 
+_TOWER = ("vision_tower.vision_model.", "vision_tower.")
+
+
 def namings(architecture: Architecture) -> Iterator[Naming]:
     """The ways in which the tensors of a checkpoint may be named."""
     rules = rules_of(architecture)
@@ -40,6 +43,7 @@ def namings(architecture: Architecture) -> Iterator[Naming]:
             f"{title}, in a larger model", name, lambda text: text.replace("model.", "model.language_model.", 1)
         )
         yield Naming(f"{title}, with older names of norms", name, _older)
+        yield Naming(f"{title}, with newer names of a tower", name, lambda text: text.replace(*_TOWER))
 
 
 def _older(name: str) -> str:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from llmcalc.calc.policy import SINGLE, Policy
+from llmcalc.calc.recipe import Recipe
 from llmcalc.calc.shard import Mesh
-from llmcalc.calc.training import kept_tensors
+from llmcalc.calc.training import kept_tensors, training_memory
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.layer import Layer
 from llmcalc.core.workload import Workload
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.gated_delta_net import GatedDeltaNet
+from llmcalc.layers.grouped_attention import GroupedAttention
+from llmcalc.layers.grouped_mlp import GroupedMlp
 from llmcalc.layers.head import Head
+from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.lightning_attention import LightningAttention
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.per_layer_table import PerLayerTable
 
 B, Q, N, D, F, V = 2, 5, 7, 12, 17, 31
 H, G, E = 6, 3, 11
@@ -121,6 +128,50 @@ def test_a_fused_recurrence_keeps_what_goes_in() -> None:
     assert not fused - eager
     assert sum((size * count for size, count in (eager - fused).items())) > 0
     assert fused[TOKENS * 3 * 7] == 3 * 2 * 4  # queries and keys: before and after convolution, silu and norm
+
+
+def test_attention_in_blocks_keeps_its_inputs_whole_and_a_state_between_two_blocks() -> None:
+    heads, width, size = 3, 7, 13
+    layer = LightningAttention(D, heads, width, block=2)  # of 5 tokens: blocks of 2, 2 and 1
+    fused, eager = kept(decoder(layer)), kept(decoder(layer), scan="eager")
+    assert fused[TOKENS * heads * width] == 3 * 10  # queries, keys, values: twice; what is found: thrice; the gate
+    decayed = Counter({B * 3 * heads * width: 3, B * 4 * heads * width: 3})  # queries behind the first block, and keys
+    between = Counter({B * heads * width * width: 3 * 2})  # behind two blocks, as two tensors
+    assert eager - fused == decayed + between + Counter({B * heads * (4 + 4 + 1): 3})
+    assert not kept(decoder(replace(layer, block=size)), scan="eager")[B * heads * width * width]
+
+
+def test_a_chain_of_projections_keeps_what_each_of_them_gets() -> None:
+    assert kept(decoder(GroupedMlp(D, 20, groups=4, out_groups=2)))[TOKENS * 20] == 3 * 2
+    assert kept(decoder(GroupedAttention(D, 3)))[STREAM] == 3 * (1 + 3 + 1) + 1  # stream, q, k, v, what is found; head
+
+
+def test_keys_that_a_layer_uses_again_are_kept_by_the_one_that_made_them() -> None:
+    own = Attention(D, H, G, E)
+    again = replace(own, kv_reused=True)
+    assert kept(decoder(own, again))[TOKENS * G * E] == kept(decoder(own))[TOKENS * G * E] == 3 * 2
+    size = TOKENS * H * E  # torch has a copy for every query head, in both layers
+    assert kept(decoder(again), convention="torch")[size] == kept(decoder(own), convention="torch")[size]
+
+
+def test_the_stream_in_front_of_the_first_block_is_kept_once() -> None:
+    stack = decoder(Mlp(D, F))
+    table = Named("table", PerLayerTable(V, D, 3, 13))
+    assert kept(replace(stack, inputs=(*stack.inputs, table)))[STREAM] == kept(stack)[STREAM] == 3 + 1
+
+
+def test_a_block_that_is_computed_again_keeps_all_of_its_streams() -> None:
+    stack = decoder(Mlp(D, F))
+    (part,) = stack.runs[0].block.sublayers
+    four = replace(stack.runs[0], block=Block("block", (replace(part, pre=HyperConnection(D, 4)),)))
+    workload, policy = Workload(batch=B, seq=Q, mode="train"), Policy(recompute="full", bytes=SINGLE)
+    one, many = (
+        training_memory(
+            Architecture("small", (each,)), workload, policy, Recipe("plain", 4, 4, 0, ()), Mesh()
+        ).activations
+        for each in (stack, replace(stack, runs=(four,)))
+    )
+    assert many - one == 3 * 3 * STREAM * SINGLE
 
 
 def test_dropout_keeps_masks_of_a_byte() -> None:

@@ -122,3 +122,12 @@ def test_no_family_overlooks_a_key(model_type: str) -> None:
         return
     assert "'n_gates_of_heaven'" in found.warnings[0]
     assert "n_gates_of_heaven" in refusal(config)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "kind"),
+    [("vit", "images"), ("some_new_vision_model", "images"), ("wav2vec2", "sound"), ("patchtst", "time series")],
+)
+def test_a_model_of_something_else_says_what_can_be_done(model_type: str, kind: str) -> None:
+    with pytest.raises(llmcalc.InputError, match=f"(?s)model of {kind}, not of language.*params FILE.safetensors"):
+        llmcalc.load({"model_type": model_type, "hidden_size": 44})

@@ -22,12 +22,13 @@ with warnings.catch_warnings():
 transformers.logging.set_verbosity_error()
 torch.set_num_threads(1)
 
+SPEECH = modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES
 MAPPINGS = (
     modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
-    modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
+    SPEECH,
 )
 BASE = "PreTrainedModel"
 HEADLESS = modeling_auto.MODEL_MAPPING_NAMES
@@ -35,7 +36,11 @@ FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
 COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConfig)} - {"is_encoder_decoder"}
 ROLE = ("is_decoder", "add_cross_attention")
 # parts that a note of the model names as not counted, and that a pass over text alone does not run
-UNCOUNTED = {"chameleon": ("vqmodel",), "phi4_multimodal": ("embed_tokens_extend",)}
+UNCOUNTED = {
+    "chameleon": ("vqmodel",),
+    "kyutai_speech_to_text": ("codec_model",),
+    "phi4_multimodal": ("embed_tokens_extend",),
+}
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 

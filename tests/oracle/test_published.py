@@ -21,6 +21,7 @@ LOSSY = {
     "hrm_text": "the class saves under the names of its first release, with fused matrices",
     "kimi_k25": "blocks of the language model are renamed along with those of the tower",
     "hy_v4": "gate_proj of dense layers and experts is renamed along with that of attention",
+    "molmo2_text": "the class saves its table in two parts, and matrices side by side",
     "olmo_hybrid": "norms of all layers are renamed, convolutions are parted in equal thirds",
     "ultrabert": "the class saves under a prefix of its own",
 }
@@ -30,6 +31,8 @@ LOSSY = {
 def test_a_saved_checkpoint_is_as_declared(model_type: str, class_name: str, tmp_path: Path) -> None:
     if model_type in LOSSY:
         pytest.skip(LOSSY[model_type])
+    if model_type in reference.UNCOUNTED:
+        pytest.skip("parts that are not counted are saved too")
     changes = perturb.tiny(model_type, class_name, 0)
     if changes is None:
         pytest.skip("cannot be built here")

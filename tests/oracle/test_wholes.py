@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.importers.hf import families
+from llmcalc.importers.hf import families, others
 from llmcalc.importers.hf.wholes import USUAL
 
 from . import reference
@@ -17,11 +17,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 LANGUAGE = (
     "language_model",
     "text_model",
+    "text_decoder",
     "llm",
     "lm_head",
     "projection_head",
     "embed_tokens",
 )  # what its tensors stand under
+MUSIC = {"musicgen", "musicgen_melody"}  # whose tokens are those of a codec
 OTHER_HEADS = {"glm_image", "jev"}  # for images and for decisions, where the language model has one for tokens
 WHOLES = sorted(set(USUAL) & reference.FAMILIES - set(families.names()) - OTHER_HEADS)
 
@@ -42,7 +44,9 @@ def _language_tensors(model: Any) -> dict[str, int]:
     return {
         name: parameter.numel()
         for name, parameter in model.named_parameters()
-        if model.config.model_type in reference.UNCOUNTED or any(part in LANGUAGE for part in name.split("."))
+        if model.config.model_type in reference.UNCOUNTED
+        or name.startswith("decoder.")
+        or any(part in LANGUAGE for part in name.split("."))
     }
 
 
@@ -67,3 +71,9 @@ def test_decoder_behind_an_encoder(model_type: str, decoder: str) -> None:
     found = llmcalc.load(reference.plain_config(model, "EncoderDecoderModel"))
     assert llmcalc.params(found).total == sum(parameter.numel() for parameter in model.decoder.parameters())
     assert found.notes[-1].endswith("not counted: encoder")
+
+
+def test_what_is_said_to_be_no_language_model_is_none() -> None:
+    mappings = (mapping for mapping in reference.MAPPINGS if mapping is not reference.SPEECH)
+    language = {name for mapping in mappings for name in mapping} - MUSIC
+    assert {name for name in language if others.kind(name)} == set()

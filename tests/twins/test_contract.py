@@ -200,7 +200,7 @@ def test_a_variant_of_a_kind_runs_as_declared(variant: str) -> None:
     assert failures(verify(decoder(VARIANTS[variant], pre=NORM))) == []
 
 
-# Configs of encoders whose attention is not BERT's; what they do not say is as published.
+# Configs whose layers no preset has; what they do not say is as published.
 RELATIVE: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
 CONFIGS: dict[str, dict[str, Any]] = {
     "deberta": RELATIVE,
@@ -219,11 +219,17 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "pegasus_x": {},
     "longt5": {"encoder_attention_type": "transient-global"},
     "squeezebert": {},
+    "phimoe": {},
+    "nemotron_h": {},
+    "trocr": {},
+    "bailing_hybrid": {},
+    "doge": {"is_moe": True},
+    "diffllama": {},
 }
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_published_encoder_runs_as_declared(name: str) -> None:
+def test_a_published_config_runs_as_declared(name: str) -> None:
     assert failures(verify(llmcalc.load({"model_type": name.partition(" ")[0], **CONFIGS[name]}))) == []
 
 
@@ -309,7 +315,7 @@ def alternating(updates: AltUp) -> Architecture:
     inputs += [Named(f"maker{number}", layer) for number, layer in enumerate(makers)]
     parts = (part("altup", updates), part("attention", VARIANTS["attention"], pre=NORM))
     parts += (part("own", PerLayerGate(WIDTH, 5), post=NORM),)
-    takers = tuple(Named(f"taker{number}", layer) for number, layer in enumerate(makers))
+    takers = tuple(Named(f"taker{number}", replace(layer, back=True)) for number, layer in enumerate(makers))
     return around(*inputs, parts=parts, outputs=takers)
 
 

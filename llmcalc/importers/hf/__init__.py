@@ -144,7 +144,14 @@ def _decoder(part: Mapping[str, Any]) -> dict[str, Any]:
 def _way_out(data: Mapping[str, Any]) -> str:
     """What can be done about a type that is not known."""
     from .likeness import most_alike
+    from .others import kind
 
+    other = kind(str(data.get("model_type")))
+    if other:
+        return (
+            f"It is a model of {other}, not of language; in front of a language model it is counted with it. "
+            "The tensors of its checkpoint are counted as they are: llmcalc params FILE.safetensors."
+        )
     like = most_alike(data)
     return f"Its keys are most like those of {like}: --as {like} reads it by the same rules, with a warning."
 

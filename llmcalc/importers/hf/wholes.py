@@ -42,7 +42,6 @@ llama deepseek_vl deepseek_vl_hybrid glmasr janus llava_next_video omniasr perce
 llama video_llava voxtral
 minimax_m3_vl_text minimax_m3_vl
 mistral idefics2
-mllama_text_model mllama
 modernbert modernvbert
 nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
@@ -64,6 +63,12 @@ molmo2_text molmo2
 step3p5 step3p7
 ernie4_5_vl_moe_text ernie4_5_vl_moe
 phi3 phi4_multimodal
+blip_text_model blip
+muse_glimmer_text muse_glimmer
+align_text_model align
+chinese_clip_text_model chinese_clip
+diffusion_gemma_text diffusion_gemma
+pix2struct_text_model pix2struct
 ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """

@@ -92,6 +92,7 @@ internvl          seeing.internvl
 qwen2_vl          seeing.qwen2_vl
 qwen2_5_vl        seeing.qwen2_vl
 llama4            seeing.llama4
+mllama            seeing.mllama
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4
@@ -181,6 +182,7 @@ t5                t5.t5
 mt5               t5.mt5              t5
 umt5              t5.umt5             t5
 longt5            t5.longt5
+pix2struct_text_model t5.pix2struct
 switch_transformers t5.switch
 bart              bart.bart
 plbart            bart.bart           bart
@@ -286,9 +288,15 @@ siglip_text_model clip_text.siglip    clip_text_model
 siglip2_text_model clip_text.siglip   clip_text_model
 molmo2_text       llama_seen.molmo2
 moshi             llama_seen.moshi
+kyutai_speech_to_text llama_seen.kyutai
+diffusion_gemma_text gemma4.diffusion_gemma gemma4_text
 chameleon         llama_seen.chameleon
 step3p5           llama_seen.step3p5  glm4_moe
 ernie4_5_vl_moe_text moe_shared.ernie4_5_vl
+blip_text_model   bert_kin.blip_text bert
+align_text_model  bert_kin.text_tower bert
+chinese_clip_text_model bert_kin.text_tower bert
+muse_glimmer_text llama_seen.muse_glimmer
 diffllama         llama_far.diffllama
 doge              llama_far.doge
 cpmant            llama_far.cpmant

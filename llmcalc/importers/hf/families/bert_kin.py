@@ -11,7 +11,7 @@ from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import layernorm
+from ..rules import layernorm, sublayer
 from .bert import behind_padding, bert_attention, encoder, finish, pooler, shared_table, tied_head, transform, with_head
 
 ENTITIES = "entity_embedding"
@@ -189,3 +189,24 @@ _TAPAS_HEADS = (
     "positive_label", "num_aggregation", "aggregation_", "use_", "answer_loss", "huber_loss", "temperature",
     "average_", "cell_selection", "max_num_", "select_one", "allow_empty", "init_cell", "disable_per", "no_aggregation",
 )  # fmt: skip
+
+
+def text_tower(config: Config) -> Architecture:
+    """BERT that is compared with images; as a part of Chinese CLIP it has no pooler."""
+    part = config.head() == "" and config.model_type == "chinese_clip_text_model"
+    config.fix("architectures", ["Model"])
+    stack = encoder(config)
+    return finish(config, stack, [] if part else [pooler(stack.d_model)])
+
+
+def blip_text(config: Config) -> Architecture:
+    """BLIP's text decoder: BERT's blocks, each of which looks at the image."""
+    config.ignore("encoder_hidden_size projection_dim label_smoothing")
+    width, stack = config.size("hidden_size"), encoder(config, segments=False)
+    cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
+    (run,) = stack.runs
+    own, mlp = run.block.sublayers
+    looking = sublayer("cross_attention", cross, after=layernorm(config, width))
+    run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
+    config.fix("architectures", ["Model"] if config.head() == "none" else ["ForCausalLM"])
+    return with_head(config, replace(stack, runs=(run,)))

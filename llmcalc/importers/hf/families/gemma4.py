@@ -51,6 +51,14 @@ def gemma4(config: Config) -> Architecture:
     return causal_lm(config, grouped(order), norm, head=head, inputs=inputs, embedding_scale=width**0.5)
 
 
+def diffusion_gemma(config: Config) -> Architecture:
+    """Diffusion Gemma's language model: Gemma 4 with experts in every layer, and keys for values without a window."""
+    config.fix("attention_k_eq_v", True)
+    config.fix("enable_moe_block", True)
+    config.not_run("it is a denoiser, whose prompt and canvas are read apart")
+    return gemma4(config)
+
+
 def layer_kinds(config: Config, layers: int) -> list[Kind]:
     """The kind of each layer: the last has no window; the last ``num_kv_shared_layers`` reuse keys and values."""
     types = layer_types(config, layers, period(config, _PERIOD, first=_PERIOD - 1))

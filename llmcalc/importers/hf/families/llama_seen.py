@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import SizeError
@@ -20,6 +21,7 @@ from ..rules import (
     glu,
     layer_types,
     mixed,
+    output,
     rmsnorm,
     rope_attention,
     rotary,
@@ -41,7 +43,9 @@ def molmo2(config: Config) -> Architecture:
 
 def moshi(config: Config) -> Architecture:
     """Moshi's language model, as its class for text has it: a token before all others, gate and up in one matrix."""
-    beside = _without(config, "the decoder along codebooks and the audio codec beside it", "depth decoder, audio codec")
+    beside = _without(
+        config, "the decoder along codebooks and the audio codec beside it are", "depth decoder, audio codec"
+    )
     width, d_ff = config.size("hidden_size"), config.size("ffn_dim")
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
     if d_ff % 2:
@@ -53,12 +57,28 @@ def moshi(config: Config) -> Architecture:
     return _noted(_with_table(decoder(config, attention=attention, mlp=mlp, head=head), vocab + 1), beside)
 
 
+def kyutai(config: Config) -> Architecture:
+    """Kyutai's speech to text: Moshi's blocks behind one table of text and of all codebooks, whose rows are added."""
+    width, d_ff, vocab = config.size("hidden_size"), config.size("ffn_dim"), config.size("vocab_size")
+    config.ignore("audio_bos_token_id audio_pad_token_id codec_config frame_size")
+    beside = _without(config, "the audio codec before it is", "audio codec")
+    if d_ff % 2:
+        raise SizeError(f"ffn_dim is {d_ff}; it is even", where=config.where)
+    attention = rope_attention(config, bias=False, window=window(config))
+    mlp = Mlp(width, d_ff // 2, config.activation(), gated=True)
+    rows = vocab + config.size("num_codebooks") * config.size("codebook_vocab_size") + 1
+    head = Head(rows, width, TOKENS) if config.flag("tie_word_embeddings") else Head(vocab, width)
+    found = decoder(config, attention=attention, mlp=mlp, head=head)
+    config.not_run("a token is one of text and one of each codebook")
+    return _noted(_with_table(found, rows), beside)
+
+
 def _without(config: Config, parts: str, names: str) -> str:
     """A note that a class for the whole has further parts; such a class is then read as that of the language model."""
     if config.head() != "seq2seq":
         return ""
     config.fix("architectures", None)
-    return f"{parts} are not understood: the language model alone; not counted: {names}"
+    return f"{parts} not understood: the language model alone; not counted: {names}"
 
 
 def _noted(found: Architecture, note: str) -> Architecture:
@@ -142,3 +162,33 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
         return feed_types(config, layers, STEP_DENSE)
     numbers = {config.whole(int(number), "moe_layers_enum", 0) for number in named.split(",")}
     return ["sparse" if index in numbers else "dense" for index in range(layers)]
+
+
+def muse_glimmer(config: Config) -> Architecture:
+    """Muse Glimmer's language model: gated attention, windows, norms around each sub-layer."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    config.ignore("post_norm_eps qk_scale_factor layer_rope_theta")
+    config.not_run("queries have a factor of their own, norms behind sub-layers another epsilon, and embeddings a norm")
+    norm = rmsnorm(config, width, unit_offset=True)
+    gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
+    pattern = [
+        "sliding_attention" if (layers - 1 - index) % MUSE_PERIOD else "full_attention" for index in range(layers)
+    ]
+    attention = {
+        "full_attention": rope_attention(config, positions="none", **gate),
+        "sliding_attention": rope_attention(config, window=window(config), **gate),
+    }
+    scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
+    return decoder(
+        config,
+        norm=norm,
+        final_norm=rmsnorm(config, width),
+        attention=attention,
+        order=layer_types(config, layers, pattern),
+        mlp=glu(config, activation="hidden_activation"),
+        place="sandwich",
+        head=output(config, input_scale=scale, softcap=cap),
+    )
+
+
+MUSE_PERIOD = 4  # layers of which one has no window

@@ -21,11 +21,22 @@ from . import bert, towers
 from .gpt import BIASED
 from .multimodal import OUTER, given, text_part
 
-_OUTER = f"""{OUTER} image_token_index video_token_index boi_token_index eoi_token_index image_grid_pinpoints
-    vision_feature_select_strategy vision_aspect_ratio use_image_newline_parameter scale_embedding
-    _pad_token_id vocab_size hidden_size projection_dim mm_tokens_per_image initializer_range pad_token_id"""
+_OUTER = f"""{OUTER}
+    image_token_index video_token_index boi_token_index eoi_token_index image_grid_pinpoints
+    vision_feature_select_strategy vision_aspect_ratio use_image_newline_parameter scale_embedding image_seq_len
+    vision_token_id _pad_token_id vocab_size hidden_size projection_dim mm_tokens_per_image initializer_range
+    pad_token_id
+"""
 
-Projector = Callable[[Config, int, int, int | None], list[Named]]  # config, widths of both sides, class tokens
+# of a config, the widths of both sides, and the class tokens
+Projector = Callable[[Config, int, int, int | None], list[Named]]
+
+
+# keys that the first files of Idefics 3 and SmolVLM have beside those of their language model
+_IDEFICS = """
+    _flash_attn_2_enabled is_llama_config neftune_noise_alpha perceiver_config pixel_shuffle_factor qk_layer_norms
+    use_resampler transformers.js_config
+"""
 
 
 def llava(config: Config) -> Architecture:
@@ -65,7 +76,7 @@ def mistral3(config: Config) -> Architecture:
 def idefics3(config: Config) -> Architecture:
     """Idefics 3 and SmolVLM: SigLIP's blocks, patches merged, one matrix."""
     vision = f"{config.model_type}_vision"
-    return _seeing(config, vision, "llama", _shuffled)
+    return _seeing(config, vision, "llama", _shuffled, drop=_IDEFICS)
 
 
 def internvl(config: Config) -> Architecture:
@@ -76,6 +87,17 @@ def internvl(config: Config) -> Architecture:
 def llama4(config: Config) -> Architecture:
     """Llama 4: its tower ends in an adapter, and one matrix leads to the language model."""
     return _seeing(config, "llama4_vision_model", "llama4_text", _from_adapter, own_tie=True)
+
+
+def mllama(config: Config) -> Architecture:
+    """Llama 3.2 Vision: the language model looks at the tower through layers of its own."""
+    text = text_part(config, "mllama_text_model", _text(config, ""), own_tie=True)
+    config.ignore(_OUTER)
+    part = config.within("vision_config", given(config, "vision_config"), "mllama_vision_model")
+    stacks = towers.mllama(part, text.main.d_model)
+    towers.checked(part)
+    note = "patches are those of one tile; what the tables of tiles add, and the padding of tiles, is not described"
+    return replace(text, stacks=(*text.stacks, *stacks), layout=f"mllama>{text.layout}", notes=(*text.notes, note))
 
 
 def qwen2_vl(config: Config) -> Architecture:
@@ -97,6 +119,7 @@ def _seeing(
     text = text_part(config, usual_text, _text(config, drop), own_tie)
     vision = given(config, "vision_config")
     kind = str(vision.get("model_type", usual_vision))
+    kind = towers.OLDER.get(kind, kind)
     config.ignore(_OUTER)
     if kind not in towers.TOWERS:
         return _left_out(config, text, kind)

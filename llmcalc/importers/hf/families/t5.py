@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.block_attention import BlockAttention
+from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
@@ -169,3 +171,23 @@ def _runs(side: str, count: int, mixers: Mapping[str, Layer], feed: Feed, norm: 
             known[name] = Block(name, tuple(sublayer(key, part, pre=norm) for key, part in parts.items()))
         order.append(known[name])
     return grouped(order)
+
+
+def pix2struct(config: Config) -> Architecture:
+    """Pix2Struct's text decoder: T5's, with a head in its bare class too."""
+    config.head()
+    config.ignore("is_decoder is_encoder_decoder add_cross_attention")
+    config.fix("d_model", config.size("hidden_size"))
+    if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
+        raise SizeError("num_heads · d_kv is not hidden_size, as the class needs it to be", where=config.where)
+    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings")
+    mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
+    mixers = {
+        name: replace(layer, unused=True) if isinstance(layer, Attention) and layer.cross else layer
+        for name, layer in _mixers(config, "decoder", True).items()
+    }
+    norm, share = rmsnorm(config, width, "layer_norm_epsilon"), TOKENS if tied else None
+    runs = _runs("decoder", config.size("num_layers"), mixers, lambda side, index: ("block", mlp), norm)
+    outputs = (Named("norm", norm), Named("head", Head(vocab, width, share)))
+    stack = Stack("decoder", width, (Named("token", Embedding(vocab, width, share=share)),), runs, outputs)
+    return Architecture(config.model_type, (stack,))

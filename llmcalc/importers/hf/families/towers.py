@@ -24,7 +24,11 @@ CHANNELS = 3  # red, green, blue
 CLASS_TOKEN = 1  # learned tokens before the patches
 PIXTRAL_EPS = 1e-5
 QWEN_EPS = 1e-6
-_LEFT = "projection_dim vocab_size num_image_tokens _attn_implementation is_encoder_decoder tie_word_embeddings"
+# what files say that no tower reads
+_LEFT = """
+    projection_dim vocab_size num_image_tokens _attn_implementation is_encoder_decoder tie_word_embeddings
+    projector_hidden_act vision_feature_layer max_image_size size use_base_siglip
+"""
 
 
 class Tower(NamedTuple):
@@ -33,7 +37,6 @@ class Tower(NamedTuple):
     Attributes:
         read: from its config to a stack without the projector behind it.
         layout: the file of its names.
-        model_type: whose defaults its config has.
         prompt: learned tokens that stand before the patches.
     """
 
@@ -169,6 +172,35 @@ def llama4(config: Config) -> Stack:
     return replace(found, outputs=(*found.outputs, *adapter))
 
 
+def mllama(config: Config, out: int) -> tuple[Stack, Stack]:
+    """Llama 3.2 Vision's: blocks, and gated ones behind them; tables for where a tile stands in an image."""
+    width, layers = config.size("hidden_size"), config.size("num_global_layers")
+    config.ignore("intermediate_layers_indices")
+    ratios = config.get("supported_aspect_ratios")
+    rows = (len(ratios) if isinstance(ratios, list) else MLLAMA_RATIOS) + 1  # one for no image
+    tiles, positions = config.size("max_num_tiles"), _grid(config) + CLASS_TOKEN
+    norm, plain = Norm(width, "layernorm", bias=True, eps=config.number("norm_eps") or 1e-5), plain_layernorm(width)
+    gate = Scale(width, lone=True, function="tanh")
+    around = Embedding(rows, tiles * width, table="other", unused=True)
+    inputs = (
+        *_patches(config, bias=False, prompt=CLASS_TOKEN, rows=positions),
+        Named("position_gate", replace(gate, unused=True)),
+        Named("tile", Embedding(rows, tiles * positions * width, table="other", unused=True)),
+        Named("before", around),
+        Named("before_gate", replace(gate, unused=True)),
+        Named("pre_norm", plain),
+    )
+    local = _block(config, norm, config.activation(), CLASS_TOKEN)
+    gated = Block("gated", tuple(replace(part, post=gate) for part in local.sublayers))
+    first = Stack("transformer", width, inputs, repeated(local, config.size("num_hidden_layers")), (), "tower")
+    behind = (Named("post_norm", plain), Named("after", around), Named("after_gate", replace(gate, unused=True)))
+    projector = Named("projector", Linear(config.size("vision_output_dim"), out, prompt=CLASS_TOKEN))
+    second = Stack("global_transformer", width, (behind[1], behind[2]), repeated(gated, layers), (projector,), "tower")
+    return replace(first, outputs=(behind[0],)), second
+
+
+MLLAMA_RATIOS = 8  # of the sides of an image, up to four tiles
+
 TOWERS = {
     "clip_vision_model": Tower(clip, "clip", CLASS_TOKEN),
     "git_vision_model": Tower(clip, "clip", CLASS_TOKEN),
@@ -182,13 +214,20 @@ TOWERS = {
     "llama4_vision_model": Tower(llama4, "llama4", CLASS_TOKEN),
 }
 
+OLDER = {"idefics3": "idefics3_vision"}  # what first files call a tower
+
 
 def read(config: Config) -> Stack:
     """The tower of a config, every key of which is read."""
     found = TOWERS[config.model_type].read(config)
+    checked(config)
+    return found
+
+
+def checked(config: Config) -> None:
+    """Fail on a key of a tower that nobody read, but for those that every file has."""
     config.ignore(_LEFT)
     config.check_all_read()
-    return found
 
 
 def layernorm(config: Config) -> Norm:

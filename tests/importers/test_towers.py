@@ -1,0 +1,157 @@
+"""Published configs of models that see, with the parameters that their checkpoints have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+
+SIGLIP = {"hidden_size": 1152, "intermediate_size": 4304, "num_attention_heads": 16, "num_hidden_layers": 27}
+QWEN = {"depth": 32, "num_heads": 16, "in_chans": 3, "patch_size": 14, "spatial_merge_size": 2}
+QWEN |= {"spatial_patch_size": 14, "temporal_patch_size": 2}
+TEXT_7B = {
+    "hidden_size": 3584, "intermediate_size": 18944, "max_window_layers": 28, "num_attention_heads": 28,
+    "num_hidden_layers": 28, "num_key_value_heads": 4, "tie_word_embeddings": False, "vocab_size": 152064,
+    "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]}, "vision_token_id": 151654,
+}  # fmt: skip
+LLAMA_32 = {
+    "model_type": "mllama_text_model", "hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32,
+    "num_hidden_layers": 40, "num_key_value_heads": 8, "vocab_size": 128256, "rms_norm_eps": 1e-05,
+    "cross_attention_layers": [3, 8, 13, 18, 23, 28, 33, 38], "tie_word_embeddings": False,
+}  # fmt: skip
+CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
+    "gemma-3-4b-it": (
+        {
+            "model_type": "gemma3", "mm_tokens_per_image": 256, "boi_token_index": 255999, "eoi_token_index": 256000,
+            "text_config": {
+                "hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text", "num_hidden_layers": 34,
+                "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 1024,
+            },
+            "vision_config": {
+                **SIGLIP, "image_size": 896, "model_type": "siglip_vision_model", "patch_size": 14,
+                "vision_use_head": False,
+            },
+        },
+        4_300_079_472,
+    ),
+    "llava-1.5-7b-hf": (
+        {
+            "model_type": "llava", "ignore_index": -100, "pad_token_id": 32001, "vocab_size": 32064,
+            "text_config": {
+                "architectures": ["LlamaForCausalLM"], "max_position_embeddings": 4096, "model_type": "llama",
+                "vocab_size": 32064,
+            },
+            "vision_config": {
+                "hidden_size": 1024, "image_size": 336, "intermediate_size": 4096, "model_type": "clip_vision_model",
+                "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14, "projection_dim": 768,
+                "vocab_size": 32000,
+            },
+            "vision_feature_layer": -2, "vision_feature_select_strategy": "default",
+        },
+        7_063_427_072,
+    ),
+    "paligemma-3b-pt-224": (
+        {
+            "model_type": "paligemma", "hidden_size": 2048, "projection_dim": 2048, "vocab_size": 257216,
+            "text_config": {
+                "hidden_size": 2048, "intermediate_size": 16384, "model_type": "gemma", "num_attention_heads": 8,
+                "num_hidden_layers": 18, "num_image_tokens": 256, "num_key_value_heads": 1, "vocab_size": 257216,
+            },
+            "vision_config": {
+                **SIGLIP, "model_type": "siglip_vision_model", "num_image_tokens": 256, "patch_size": 14,
+                "projection_dim": 2048, "projector_hidden_act": "gelu_fast", "vision_use_head": False,
+            },
+        },
+        2_923_466_480,
+    ),
+    "Qwen2-VL-7B-Instruct": (
+        {
+            "model_type": "qwen2_vl", **TEXT_7B,
+            "vision_config": {**QWEN, "embed_dim": 1280, "mlp_ratio": 4, "hidden_size": 3584},
+        },
+        8_291_375_616,
+    ),
+    "Qwen2.5-VL-7B-Instruct": (
+        {
+            "model_type": "qwen2_5_vl", **TEXT_7B,
+            "vision_config": {
+                **QWEN, "hidden_act": "silu", "hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": 3584,
+                "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31], "tokens_per_second": 2,
+            },
+        },
+        8_292_166_656,
+    ),
+    "Mistral-Small-3.1-24B": (
+        {
+            "model_type": "mistral3", "image_token_index": 10, "multimodal_projector_bias": False,
+            "projector_hidden_act": "gelu", "spatial_merge_size": 2, "vision_feature_layer": -1,
+            "text_config": {
+                "head_dim": 128, "hidden_size": 5120, "intermediate_size": 32768, "model_type": "mistral",
+                "num_attention_heads": 32, "num_hidden_layers": 40, "num_key_value_heads": 8, "sliding_window": None,
+                "vocab_size": 131072,
+            },
+            "vision_config": {
+                "head_dim": 64, "hidden_act": "silu", "hidden_size": 1024, "image_size": 1540,
+                "intermediate_size": 4096, "model_type": "pixtral", "num_attention_heads": 16, "num_channels": 3,
+                "num_hidden_layers": 24, "patch_size": 14, "rope_theta": 10000.0,
+            },
+        },
+        24_011_361_280,
+    ),
+    "SmolVLM-Instruct": (
+        {
+            "model_type": "idefics3", "image_seq_len": 81, "scale_factor": 3, "tie_word_embeddings": False,
+            "text_config": {
+                "head_dim": 64, "hidden_size": 2048, "intermediate_size": 8192, "is_llama_config": True,
+                "model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 24, "num_key_value_heads": 32,
+                "perceiver_config": {"model_type": "vllama3"}, "pixel_shuffle_factor": 3, "vocab_size": 49155,
+            },
+            "vision_config": {
+                **SIGLIP, "image_size": 384, "max_image_size": {"longest_edge": 384}, "model_type": "idefics3",
+                "patch_size": 14, "size": {"longest_edge": 1920}, "use_base_siglip": False,
+            },
+        },
+        2_246_272_880,
+    ),
+    "Llama-3.2-11B-Vision": (
+        {
+            "model_type": "mllama", "text_config": LLAMA_32,
+            "vision_config": {
+                "attention_heads": 16, "hidden_size": 1280, "image_size": 560, "intermediate_size": 5120,
+                "intermediate_layers_indices": [3, 7, 15, 23, 30], "max_num_tiles": 4, "norm_eps": 1e-05,
+                "model_type": "mllama_vision_model", "num_global_layers": 8, "num_hidden_layers": 32, "patch_size": 14,
+                "supported_aspect_ratios": [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]],
+                "vision_output_dim": 7680,
+            },
+        },
+        10_670_220_835,
+    ),
+    "Llama-4-Scout-17B-16E": (
+        {
+            "model_type": "llama4", "boi_token_index": 200080, "eoi_token_index": 200081, "tie_word_embeddings": False,
+            "text_config": {
+                "attention_chunk_size": 8192, "attn_temperature_tuning": True, "for_llm_compressor": False,
+                "head_dim": 128, "hidden_size": 5120, "interleave_moe_layer_step": 1, "intermediate_size": 8192,
+                "intermediate_size_mlp": 16384, "model_type": "llama4_text", "num_attention_heads": 40,
+                "num_experts_per_tok": 1, "num_hidden_layers": 48, "num_key_value_heads": 8, "num_local_experts": 16,
+                "tie_word_embeddings": False, "use_qk_norm": True, "vocab_size": 202048,
+            },
+            "vision_config": {
+                "hidden_size": 1408, "image_size": 336, "intermediate_size": 5632, "model_type": "llama4_vision_model",
+                "multi_modal_projector_bias": False, "num_attention_heads": 16, "num_hidden_layers": 34,
+                "patch_size": 14, "pixel_shuffle_ratio": 0.5, "projector_dropout": 0.0, "projector_input_dim": 4096,
+                "projector_output_dim": 4096, "rope_theta": 10000, "vision_feature_layer": -1,
+                "vision_feature_select_strategy": "default", "vision_output_dim": 4096,
+            },
+        },
+        108_641_793_536,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_published(name: str) -> None:
+    config, total = CONFIGS[name]
+    assert llmcalc.params(llmcalc.load(config)).total == total
