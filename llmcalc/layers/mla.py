@@ -35,6 +35,7 @@ class Mla(Layer):
         rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
             rope_slow, rope_truncate, rope_attention: as in ``attention``.
         scale: factor on the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
+        temperature, temperature_length, temperature_start: queries grow with their position, as in ``attention``.
         norm_eps: added under the root of the norms on the latents.
         causal: a query sees no later token.
         window: a query sees this many tokens, itself included.
@@ -75,6 +76,9 @@ class Mla(Layer):
     index_interleaved: bool = False
     index_rotates_end: bool = False
     scale: float | None = None
+    temperature: float = 0.0
+    temperature_length: int = 8192
+    temperature_start: int = 1
     norm_eps: float = 1e-6
     rope_interleaved: bool = False
     rope_scaling: str = "none"
@@ -87,6 +91,7 @@ class Mla(Layer):
     rope_truncate: bool = True
     rope_attention: float = 1.0
 
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "rope_scaling": ROPE_SCALINGS,
         "gate": ("none", "input", "latent"),

@@ -12,7 +12,7 @@ from ..core.errors import InputError, UnsupportedError
 from . import indexer
 from .embedding import sinusoids
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax, times
-from .places import alibi_slopes, relative_buckets
+from .places import alibi_slopes, relative_buckets, temperature
 from .rope import rotate, turn
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, table, under, vector
@@ -108,7 +108,7 @@ def scored(layer: Any, w: Weights, x: Array, step: Step, state: State | None) ->
     """Scores [b g r q k] behind all biases and masks, values [b k g v], and queries [b q g r e]."""
     q = _prepared(layer, w, "q", _projected(layer, w, "q", x, step), step)
     if layer.temperature:
-        q = q * _temperature(layer, step)
+        q = q * temperature(layer, step.positions)
     if layer.index_heads:
         step.not_chosen = indexer.not_chosen(_indexer(layer), layer, w.part("indexer"), x, None, step, state)
     k, v = _keys_and_values(layer, w, x, step, state)  # [b k g e], [b k g v]
@@ -177,12 +177,6 @@ def _prepared(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
     x = _clipped(layer, x)
     x = x if layer.cross else _placed(layer, x, step)
     return _normalised(layer, w, name, x) if layer.qk_norm_late else x
-
-
-def _temperature(layer: Any, step: Step) -> Array:
-    """A factor on each query [q 1 1], which grows with the stretches of text before it [nakanishi2025]."""
-    stretches = np.floor((step.positions + layer.temperature_start) / layer.temperature_length)
-    return (1 + layer.temperature * np.log1p(stretches))[:, None, None]
 
 
 def _normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:

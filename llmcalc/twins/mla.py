@@ -11,6 +11,7 @@ from numpy import einsum
 from ..core.errors import InputError
 from . import indexer
 from .functions import plus, rmsnorm, sigmoid, softmax
+from .places import temperature
 from .rope import rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
@@ -71,6 +72,7 @@ def _scaled(layer: Any, latent: Array) -> Array:
 def _queries(layer: Any, w: Weights, source: Array, step: Step) -> tuple[Array, Array]:
     """The parts of each query without and with a place [b q h nope], [b q h rope]."""
     q = einsum("bqr,rhe->bqhe", source, w.wqb if layer.q_lora_rank else w.wq)
+    q = q * temperature(layer, step.positions) if layer.temperature else q
     nope = layer.qk_nope_head_dim
     return q[..., :nope], _placed(layer, q[..., nope:], step)
 

@@ -1,4 +1,4 @@
-"""Biases on attention scores that depend on the distance alone: ALiBi [press2021] and T5's buckets [raffel2019]."""
+"""What places do to attention scores beside rotation: ALiBi [press2021], T5's buckets [raffel2019], a temperature."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ def alibi_slopes(n_heads: int) -> Array:
     slopes = 2.0 ** (-8.0 / power * np.arange(1, power + 1))
     further = 2.0 ** (-4.0 / power * np.arange(1, 2 * (n_heads - power), 2))
     return np.concatenate([slopes, further])
+
+
+def temperature(layer: Any, positions: Array) -> Array:
+    """A factor on each query [q 1 1], which grows with the stretches of text before it [nakanishi2025]."""
+    stretches = np.floor((positions + layer.temperature_start) / layer.temperature_length)
+    return (1 + layer.temperature * np.log1p(stretches))[:, None, None]
 
 
 def relative_buckets(layer: Any, ahead: Array, *, causal: bool) -> Array:

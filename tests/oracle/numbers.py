@@ -30,6 +30,15 @@ UNDRAWN = re.compile(
     r"swiglu_alpha|normalize_expert|dropout|pdrop|layerdrop|initializer|init_std|_init(_|$)|embed_init|loss|norm_std|jitter|proj_factor|dim_factor"
     r"|ffn_dim_multiplier|fraction|prob$|variance|_min$|_max$|floor|cutoff_factor|z_loss|leaky|speech|t2u"
 )
+SHARPENED = {  # queries grow within a test's text
+    "rope_type": "yarn",
+    "rope_theta": 100.0,
+    "factor": 4.0,
+    "original_max_position_embeddings": 7,
+    "mscale_all_dim": 1.0,
+    "mscale": 1.0,
+    "llama_4_scaling_beta": 0.3,
+}
 # what no rule finds: numbers that are whole or unset by default, and what only together is a config
 NUMBERS: dict[str, dict[str, Any]] = {
     "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 100.0, "clip_qkv": 0.3}},
@@ -41,17 +50,8 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "hyperclovax": {"attention_multiplier": 0.4},
     "llama4_text": {"floor_scale": 5},
     "longcat_flash": {"zero_expert_num": 3},
-    "ministral3": {
-        "rope_parameters": {
-            "rope_type": "yarn",
-            "rope_theta": 100.0,
-            "factor": 4.0,
-            "original_max_position_embeddings": 7,
-            "mscale_all_dim": 1.0,
-            "mscale": 1.0,
-            "llama_4_scaling_beta": 0.3,
-        }
-    },
+    "ministral3": {"rope_parameters": SHARPENED},
+    "mistral4": {"rope_parameters": SHARPENED},
     "olmo": {"clip_qkv": 0.3},
     "olmoe": {"clip_qkv": 0.3},
     "t5gemma": {},

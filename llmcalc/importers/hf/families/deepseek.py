@@ -12,7 +12,7 @@ from ....core.layer import Layer
 from ....layers.mla import Mla
 from ....layers.moe import Moe
 from ..config import Config
-from ..rope import rope_fields, scaling, temperature
+from ..rope import query_temperature, rope_fields, scaling, temperature
 from ..rules import (
     causal_lm,
     divided,
@@ -77,11 +77,7 @@ def mistral4(config: Config) -> Architecture:
     """Mistral Small 4: DeepSeek-V3 with softmax routing and queries that are sharpened with their position."""
     routed = shared_experts(config, router="softmax", correction_bias="none")
     config.ignore("head_dim")
-    if scaling(config).get("llama_4_scaling_beta"):
-        config.not_run(
-            "queries are sharpened with their position, which the NumPy model of latent attention does not know"
-        )
-    return _lm(config, mla(config), routed, dense_first(config))
+    return _lm(config, mla(config, **query_temperature(config)), routed, dense_first(config))
 
 
 def glm4_moe_lite(config: Config) -> Architecture:
