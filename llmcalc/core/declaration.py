@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 
 from .errors import DescriptionError, shown
@@ -113,7 +112,7 @@ class Declaration:
     def only_stored(self) -> Declaration:
         """The tensors of this declaration without its equations: a layer that is never run."""
         found = Declaration(self.axes, as_torch=self.as_torch)
-        found.tensors = [replace(tensor, unused=True) for tensor in self.tensors]
+        found.tensors = [Tensor(**{**vars(tensor), "unused": True}) for tensor in self.tensors]
         found.parts = [(name, part.only_stored()) for name, part in self.parts]
         return found
 
