@@ -132,7 +132,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
         {
             "model_type": "llama4", "boi_token_index": 200080, "eoi_token_index": 200081, "tie_word_embeddings": False,
             "text_config": {
-                "attention_chunk_size": 8192, "attn_temperature_tuning": True, "for_llm_compressor": False,
+                "attention_chunk_size": 8192, "attn_temperature_tuning": 4, "for_llm_compressor": False,
                 "head_dim": 128, "hidden_size": 5120, "interleave_moe_layer_step": 1, "intermediate_size": 8192,
                 "intermediate_size_mlp": 16384, "model_type": "llama4_text", "num_attention_heads": 40,
                 "num_experts_per_tok": 1, "num_hidden_layers": 48, "num_key_value_heads": 8, "num_local_experts": 16,
