@@ -38,10 +38,11 @@ VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
 ROLES = (("decoder",), ("encoder",), ("encoder", "decoder"))
 NOT_IN_BLOCKS = frozenset({"embedding", "head", "linear", "conv", "norm", "affine", "scale", "prefix"})
 _MOST_BLOCKS, _MOST_RUNS, _MOST_TOKENS, _MOST_RANKS = 3, 3, 64, 4
-_MOST_REPAIRS = 8
+_MOST_REPAIRS = 24
 NOTHING: Mapping[str, Any] = {}
 _TOO_MUCH = re.compile(r"(\w+) \(\d+\) is more than (\w+)")
 _REFUSED = re.compile(r"(\w+) is \d+;")
+_WORD = re.compile(r"\w+")
 _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
@@ -55,11 +56,12 @@ def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> La
     primes = {name: multiple * prime for name, prime in zip(names, draw(st.permutations(PRIMES)), strict=False)}
     values = {entry.name: draw(_values(found, entry, primes)) for entry in fields(found)}  # type: ignore[arg-type]
     values |= {name: value for name, value in fixed.items() if name in values}
+    usual = {entry.name: entry.default for entry in fields(found) if entry.name not in fixed}  # type: ignore[arg-type]
     for _ in range(_MOST_REPAIRS):
         try:
             return found(**values)
         except SizeError as error:
-            values = _repaired(values, error, fixed=fixed, multiple=multiple)
+            values = _repaired(values, error, fixed=fixed, multiple=multiple, usual=usual)
     assume(False)
     raise AssertionError
 
@@ -182,10 +184,12 @@ def _repaired(
     give_up: SizeError | None = None,
     fixed: Mapping[str, Any] = NOTHING,
     multiple: int = 1,
+    usual: Mapping[str, Any] = NOTHING,
 ) -> dict[str, Any]:
     """The same values with what the error is about mended: a dividend becomes a multiple of its divisor, two sizes in
     the wrong order are swapped, a size that is odd or too small is doubled. The divisor of a fixed size becomes a
-    prime that divides it, times ``multiple`` if it can.
+    prime that divides it, times ``multiple`` if it can. Of fields that exclude each other, the first that the error
+    names gets its ``usual`` value, its default.
     """
     if (match := _DIVIDES.match(error.message)) and match[2] in fixed and match[1] not in fixed:
         divisors = [size for size in (*(multiple * prime for prime in PRIMES), *PRIMES) if fixed[match[2]] % size == 0]
@@ -200,6 +204,9 @@ def _repaired(
         return {**values, match[1]: 2 * values[match[1]]}
     if give_up:
         raise give_up
+    for name in _WORD.findall(error.message):
+        if usual.get(name, MISSING) is not MISSING and values[name] != usual[name]:
+            return {**values, name: usual[name]}
     assume(False)
     raise AssertionError
 

@@ -159,7 +159,9 @@ class Trace:
 
     def keep(self, name: str, size: int, *, whole: bool = True) -> None:
         """Keep a tensor, once; if it may be read in parts, as much of it as is needed by what needs most."""
-        if size and name not in self.kept:
+        if not size:
+            return
+        if name not in self.kept:
             self.kept[name] = Kept(name, size, len(self.steps))
         elif not whole and size > self.kept[name].bytes:
             self.kept[name] = self.kept[name]._replace(bytes=size)

@@ -191,7 +191,8 @@ class Moe(Layer):
         else:
             declaration.equations(f"chosen[b q {scored}] = top_k({ranked})")
         if self.mixer_tolerance is not None:  # each has a softmax of its own, among those near it that are left
-            declaration.equations(f"mixed[b q j {scored}] = softmax(r[b q {scored}])", "share[b q j] = add(mixed)")
+            declaration.equations(f"near[b q j {scored}] = gather(r)", f"mixed[b q j {scored}] = softmax(near)")
+            declaration.equations("share[b q j] = add(mixed)")
         else:
             declaration.equations("share[b q j] = gather(r)")
             declaration.equations(*(["share[b q j] = shares(share)"] if self.renormalise else []))

@@ -11,7 +11,7 @@ from .. import layers
 from ..core.errors import InputError
 from ..core.layer import Layer
 from ..core.record import fields
-from .build import BRANCH_NORMS, ROLES, SUBLAYER_KEYS, SUM_KEYS
+from .build import BRANCH_KEYS, BRANCH_NORMS, ROLES, SUBLAYER_KEYS, SUM_KEYS
 from .envelope import STATUSES
 from .order_text import spelled
 from .variables import replaced_by_variables
@@ -81,8 +81,9 @@ def _sublayer(data: dict[str, Any], width: int) -> dict[str, Any]:
 def _named_parts(branch: dict[str, Any], width: int) -> dict[str, Any]:
     """A branch: its kind, and norms that stand beside it."""
     norms = {key: _one(branch[key], width) for key in BRANCH_NORMS if key in branch}
-    (kind,) = (key for key in branch if key not in norms)
-    return {**_one({kind: branch[kind]}, width), **norms}
+    (kind,) = (key for key in branch if key not in BRANCH_KEYS)
+    others = {key: branch[key] for key in BRANCH_KEYS if key in branch}
+    return {**_one({kind: branch[kind]}, width), **others, **norms}
 
 
 def _usual_norms(blocks: dict[str, Any]) -> dict[str, Any]:
