@@ -33,7 +33,8 @@ STYLE = """
 .llmcalc summary{cursor:pointer}.llmcalc details details,.llmcalc .leaf{margin-left:1.4em}
 .llmcalc code{font-size:.95em}.llmcalc svg{max-width:100%;height:auto;display:block;margin:.8em 0}
 @media print{.llmcalc{--ink:#000;--sheet:#fff;--quiet:#444;font-size:11px}.llmcalc .wide{overflow:visible}
- .llmcalc table,.llmcalc svg{break-inside:avoid}}
+ .llmcalc th,.llmcalc td{padding-right:.6em}.llmcalc table,.llmcalc svg{break-inside:avoid}
+ .llmcalc h1,.llmcalc h2,.llmcalc h3,.llmcalc .quiet{break-after:avoid}}
 """.strip()
 
 
