@@ -27,6 +27,7 @@ NOT_TRAINED = {
     "chinese_clip_text_model": UNPOOLED,
     "git": "its loss begins behind the patches of an image",
     "hrm_text": "its class stops the gradient in the first cycles, as a note of the model says",
+    "blip_text_model": UNPOOLED,
     "metaclip_2_text_model": UNPOOLED,
     "siglip_text_model": UNPOOLED,
     "siglip2_text_model": UNPOOLED,
