@@ -12,6 +12,7 @@ _POWERS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _LARGEST_NAMED = 15  # 10^15 and above are written as powers
 _NICE = (1, 2, 5)
 _KILO = 10  # 2^10
+_SMALLEST = 1e-300  # what is less leaves nothing when it is divided
 _EPSILON = 1e-9  # what a power of ten may be off by, computed in floats
 _HALF_YEAR = 0.5
 _BINARY = ("bytes", "tokens")
@@ -39,7 +40,7 @@ class Scale:
 
 def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, float]:
     """The stretch that holds all values, widened to round numbers; from zero unless it is logarithmic or years."""
-    low, high = min(values), max(values)
+    low, high = (0.0 if abs(value) < _SMALLEST else value for value in (min(values), max(values)))
     if logarithmic and kind in _BINARY:
         power = floor(log2(low) + _EPSILON)
         return 2.0**power, 2.0 ** max(ceil(log2(high) - _EPSILON), power + 1)

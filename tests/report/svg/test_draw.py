@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmcalc.report.pictures import Axis, Bar, Bars, Chart, Curve, Mark, Scatter, crossings
@@ -116,6 +116,7 @@ def test_names_are_moved_apart_within_bounds(wanted: list[float]) -> None:
     st.sampled_from(["count", "bytes", "FLOPs"]),
     st.floats(300, 2000),
 )
+@example([("0", 5e-324)], "count", 300.0)
 def test_any_bars_are_drawn(rows: list[tuple[str, float]], kind: str, width: float) -> None:
     printable = [("".join(c for c in name if c.isprintable()) or "x", value) for name, value in rows]
     picture = Bars("t", kind, tuple(Bar(name, (("n", value),)) for name, value in printable))
