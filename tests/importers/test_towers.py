@@ -155,3 +155,19 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
 def test_published(name: str) -> None:
     config, total = CONFIGS[name]
     assert llmcalc.params(llmcalc.load(config)).total == total
+
+
+WRONG = [
+    ({"model_type": "internvl", "downsample_ratio": 0}, "downsample_ratio is 0.0; it is a number above 0"),
+    ({"model_type": "internvl", "vision_config": {"norm_type": "batch_norm"}}, "norm_type is 'batch_norm'"),
+    ({"model_type": "llava", "vision_feature_select_strategy": "most"}, "is 'most'; it is one of default, full"),
+    ({"model_type": "qwen2_vl", "vision_config": {"mlp_ratio": -1}}, "mlp_ratio is -1.0; it is a number above 0"),
+    ({"model_type": "llama4", "vision_config": {"pixel_shuffle_ratio": 0}}, "pixel_shuffle_ratio is 0.0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "message"), WRONG)
+def test_what_no_tower_can_have_is_an_error(config: dict[str, Any], message: str) -> None:
+    """Each was once passed over for a usual value."""
+    with pytest.raises(llmcalc.InputError, match=message):
+        llmcalc.load({"text_config": {}, "vision_config": {}, **config})

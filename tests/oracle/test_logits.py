@@ -49,7 +49,7 @@ NOT_COMPARED = {
 }
 KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is refused wherever it stands
     "no NumPy model",
-    "have not been compared",
+    "does not give the results of",
     "no counterpart",
     "is a tower",
     "where the NumPy model has silu",

@@ -31,13 +31,13 @@ ACTIVATIONS = {
     "xielu": "xielu",
 }
 
-# counted exactly, but what the NumPy model makes of their numbers is not that of transformers' class
-_UNCOMPARED = """
+# counted exactly, but their NumPy models do not give the results of transformers' classes; why is not known
+_DIFFERING = """
     align_text_model blip_text_model chameleon chinese_clip_text_model diffusion_gemma_text glm_ocr_text
     metaclip_2_text_model moshi muse_glimmer_text paddleocr_vl_text siglip_text_model siglip2_text_model tapas
     unlimited_ocr_text
 """
-UNCOMPARED = frozenset(_UNCOMPARED.split())
+DIFFERING = frozenset(_DIFFERING.split())
 
 
 class Config:
@@ -60,8 +60,8 @@ class Config:
             self.data[own] = value
         self.read: set[str] = set()
         self.unmodelled: list[str] = []
-        if model_type in UNCOMPARED:
-            self.not_run("its results have not been compared with those of its class")
+        if model_type in DIFFERING:
+            self.not_run("its NumPy model does not give the results of transformers' class")
 
     def within(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
         """A config that stands at a key of this one, to be read as strictly."""
@@ -161,11 +161,25 @@ class Config:
             raise DescriptionError(f"{key} is {shown(value)}; it is a finite number", where=self.where)
         return float(value)
 
+    def positive(self, key: str) -> float:
+        """A finite number above 0."""
+        value = self.finite(self.get(key), key)
+        if value <= 0:
+            raise SizeError(f"{key} is {shown(value)}; it is a number above 0", where=self.where)
+        return value
+
     def word(self, key: str, default: str = "") -> str:
         """A text."""
         value = self.get(key, default)
         if not isinstance(value, str):
             raise DescriptionError(f"{key} is {shown(value)}; it is a text", where=self.where)
+        return value
+
+    def one_of(self, key: str, *words: str) -> str:
+        """A text, which is one of these."""
+        value = self.word(key)
+        if value not in words:
+            raise DescriptionError(f"{key} is {shown(value)}; it is one of {', '.join(words)}", where=self.where)
         return value
 
     def texts(self, key: str, length: int | None = None) -> list[str] | None:

@@ -158,7 +158,7 @@ def _features(config: Config) -> int:
 
 def _two_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
     bias, act = config.flag("multimodal_projector_bias", True), config.activation("projector_hidden_act")
-    kept = prompt if config.word("vision_feature_select_strategy", "default") == "full" else None
+    kept = prompt if config.one_of("vision_feature_select_strategy", "default", "full") == "full" else None
     first = Linear(width * _features(config), out, bias, act, prompt=kept)
     return [Named("projector_in", first), Named("projector_out", Linear(out, out, bias, prompt=kept))]
 
@@ -203,7 +203,7 @@ def _shuffled(config: Config, width: int, out: int, prompt: int | None) -> list[
 
 
 def _normed_merged(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
-    merged = int(1 / (config.number("downsample_ratio") or 0.5)) ** 2
+    merged = int(1 / config.positive("downsample_ratio")) ** 2
     wide, act = width * merged, config.activation("projector_hidden_act")
     layers = (Linear(wide, out, activation=act, merge=merged), Linear(out, out, merge=merged))
     norm = plain_layernorm(wide)
@@ -212,8 +212,8 @@ def _normed_merged(config: Config, width: int, out: int, prompt: int | None) -> 
 
 def _from_adapter(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
     part = config.within("vision_config", given(config, "vision_config"), "llama4_vision_model")
-    merged = round(1 / (part.number("pixel_shuffle_ratio") or 0.5) ** 2)
-    return [Named("projector", Linear(part.size("vision_output_dim"), out, bias=False, merge=merged))]
+    layer = Linear(part.size("vision_output_dim"), out, bias=False, merge=towers.shuffled(part))
+    return [Named("projector", layer)]
 
 
 def _nothing(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:

@@ -88,7 +88,7 @@ def pixtral(config: Config) -> Stack:
 
 def internvit(config: Config) -> Stack:
     """InternViT [chen2023]: a factor a channel on what each sub-layer gives."""
-    width, kind = config.size("hidden_size"), config.word("norm_type", "layer_norm")
+    width, kind = config.size("hidden_size"), config.one_of("norm_type", "layer_norm", "rms_norm")
     norm = rmsnorm(config, width, "layer_norm_eps") if kind == "rms_norm" else layernorm(config)
     rows = _rows(config, "image_size", "patch_size")
     config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling")
@@ -107,9 +107,8 @@ def internvit(config: Config) -> Stack:
 def qwen2(config: Config) -> Stack:
     """Qwen2-VL's: patches of two frames, positions that turn; merged fours go to the language model."""
     width = config.size("embed_dim")
-    ratio = config.number("mlp_ratio", 4.0) or 4.0
     norm = Norm(width, "layernorm", bias=True, eps=QWEN_EPS)
-    mlp = Mlp(width, int(width * ratio), config.activation(), bias=True)
+    mlp = Mlp(width, int(width * config.positive("mlp_ratio")), config.activation(), bias=True)
     return _qwen(config, norm, mlp, {}, config.size("hidden_size"))
 
 
@@ -160,8 +159,7 @@ def llama4(config: Config) -> Stack:
         Named("pre_norm", norm),
     )
     found = _stack(config, inputs, _block(config, norm, "gelu", CLASS_TOKEN, positions="rope", **BIASED), norm)
-    ratio = config.number("pixel_shuffle_ratio") or 0.5
-    merged = round(1 / ratio**2)
+    merged = shuffled(config)
     merging, out = config.size("projector_input_dim"), config.size("projector_output_dim")
     adapter = (
         Named(
@@ -170,6 +168,11 @@ def llama4(config: Config) -> Stack:
         Named("adapter_out", Linear(out, out, bias=False, activation="gelu", merge=merged)),
     )
     return replace(found, outputs=(*found.outputs, *adapter))
+
+
+def shuffled(config: Config) -> int:
+    """Patches of Llama 4 that become one."""
+    return round(1 / config.positive("pixel_shuffle_ratio") ** 2)
 
 
 def mllama(config: Config, out: int) -> tuple[Stack, Stack]:
