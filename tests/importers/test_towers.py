@@ -162,12 +162,18 @@ WRONG = [
     ({"model_type": "internvl", "vision_config": {"norm_type": "batch_norm"}}, "norm_type is 'batch_norm'"),
     ({"model_type": "llava", "vision_feature_select_strategy": "most"}, "is 'most'; it is one of default, full"),
     ({"model_type": "qwen2_vl", "vision_config": {"mlp_ratio": -1}}, "mlp_ratio is -1.0; it is a number above 0"),
+    ({"model_type": "step3p5", "num_hidden_layers": 5, "moe_layers_enum": "3,7"}, "the layers are 0 to 4"),
+    ({"model_type": "molmo2_text", "qk_norm_type": "other"}, "qk_norm_type is 'other'; it is one of qwen3, olmo"),
     ({"model_type": "llama4", "vision_config": {"pixel_shuffle_ratio": 0}}, "pixel_shuffle_ratio is 0.0"),
 ]  # fmt: skip
 
 
+ALONE = ("step3p5", "molmo2_text")  # language models without towers
+
+
 @pytest.mark.parametrize(("config", "message"), WRONG)
-def test_what_no_tower_can_have_is_an_error(config: dict[str, Any], message: str) -> None:
+def test_what_no_model_can_have_is_an_error(config: dict[str, Any], message: str) -> None:
     """Each was once passed over for a usual value."""
+    parts: dict[str, Any] = {} if config["model_type"] in ALONE else {"text_config": {}, "vision_config": {}}
     with pytest.raises(llmcalc.InputError, match=message):
-        llmcalc.load({"text_config": {}, "vision_config": {}, **config})
+        llmcalc.load({**parts, **config})

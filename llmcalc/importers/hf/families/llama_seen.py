@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import SizeError
+from ....core.errors import SizeError, shown
 from ....core.layer import Layer
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -32,7 +32,7 @@ from ..rules import (
 def molmo2(config: Config) -> Architecture:
     """Molmo 2's language model: Qwen3's or OLMo 2's norms, and rows of the token table that no head predicts."""
     config.ignore("rope_scaling_layers")
-    bias, whole = config.flag("attention_bias"), config.word("qk_norm_type", "qwen3") == "olmo"
+    bias, whole = config.flag("attention_bias"), config.one_of("qk_norm_type", "qwen3", "olmo") == "olmo"
     attention = rope_attention(config, bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
     place = "post" if config.flag("norm_after") else "pre"
     vocab, width = config.size("vocab_size"), config.size("hidden_size")
@@ -160,7 +160,9 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
     named = config.get("moe_layers_enum")
     if not isinstance(named, str):
         return feed_types(config, layers, STEP_DENSE)
-    numbers = {config.whole(int(number), "moe_layers_enum", 0) for number in named.split(",")}
+    numbers = {int(number) for number in named.split(",")}
+    if not numbers <= set(range(layers)):
+        raise SizeError(f"moe_layers_enum is {shown(named)}; the layers are 0 to {layers - 1}", where=config.where)
     return ["sparse" if index in numbers else "dense" for index in range(layers)]
 
 
