@@ -71,7 +71,7 @@ def inputs(built: Any, padding: int | None) -> dict[str, Any]:
 
 
 def results(built: Any, given: dict[str, Any]) -> Any:
-    """Logits, or what a class without a head gives [b q ...]."""
+    """Logits, or what a class without a head gives [b q ...]; of one with a pooler, what that gives [b 1 ...]."""
     with torch.no_grad():
         try:
             found = built(**given)
@@ -79,7 +79,15 @@ def results(built: Any, given: dict[str, Any]) -> Any:
             given.pop("token_type_ids", None)
             found = built(**given)
     logits = getattr(found, "logits", None)
-    return (found.last_hidden_state if logits is None else logits).double().numpy()
+    return (_states(built, found) if logits is None else logits).double().numpy()
+
+
+def _states(built: Any, found: Any) -> Any:
+    projected, states = (getattr(found, name, None) for name in ("text_embeds", "last_hidden_state"))
+    if projected is not None:
+        return projected[:, None]
+    pooled = states is None or getattr(built, "pooler", None) is not None
+    return found.pooler_output[:, None] if pooled else states
 
 
 def weights(built: Any) -> dict[str, Any]:

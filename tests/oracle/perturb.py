@@ -71,6 +71,8 @@ FIXED: dict[str, dict[str, Any]] = {
     "internvl": {"tie_word_embeddings": False},
     "mistral3": {"tie_word_embeddings": False},
     "pix2struct_text_model": {"hidden_size": 64, "num_heads": 4, "d_kv": 16},
+    "owlvit_text_model": {"max_position_embeddings": 32},
+    "owlv2_text_model": {"max_position_embeddings": 32},
     "step3p5": {"num_local_experts": 4, "n_routed_experts": 4},
     "qwen2_vl_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "qwen2_5_vl_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},

@@ -286,6 +286,18 @@ clip_text_model   clip_text.clip
 metaclip_2_text_model clip_text.clip  clip_text_model
 siglip_text_model clip_text.siglip    clip_text_model
 siglip2_text_model clip_text.siglip   clip_text_model
+xclip_text_model  clip_text.clip      clip_text_model
+clipseg_text_model clip_text.clip     clip_text_model
+groupvit_text_model clip_text.clip    owlvit_text_model
+owlvit_text_model clip_text.clip
+owlv2_text_model  clip_text.clip      owlvit_text_model
+flava_text_model  text_towers.flava
+altclip_text_model text_towers.altclip
+clap_text_model   text_towers.clap
+bridgetower_text_model text_towers.bridgetower
+aimv2_text_model  text_towers.aimv2
+tipsv2_text_model text_towers.tipsv2  clip_text_model
+videoprism_text_model text_towers.videoprism
 molmo2_text       llama_seen.molmo2
 moshi             llama_seen.moshi
 kyutai_speech_to_text llama_seen.kyutai
