@@ -71,6 +71,8 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "keep_window": (6,),
     **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
     "rate": (3, 2),
+    "tag_id": (3,),
+    "number_id": (5,),
 }
 POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "position": "positions"}
 

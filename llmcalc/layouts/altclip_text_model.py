@@ -9,4 +9,5 @@ OUTPUT = """
 {m}.pre_LN.weight <- pre_norm.w
 {m}.pre_LN.bias <- pre_norm.b
 """
-TEXT = ENCODER.replace("{m}.", f"{PREFIX}roberta.").replace("encoder.layer.", "encoder.layers.") + OUTPUT.replace("{m}.", PREFIX)
+STACK = ENCODER.replace("{m}.", f"{PREFIX}roberta.").replace("encoder.layer.", "encoder.layers.")
+TEXT = STACK + OUTPUT.replace("{m}.", PREFIX)

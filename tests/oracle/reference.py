@@ -199,7 +199,9 @@ class Runs:
         """The class's own loss; of a class without a head, the sum of what it returns."""
         if not self.headless:
             return self.model(**inputs).loss
-        return self.model(input_ids=inputs["input_ids"]).last_hidden_state.sum()
+        found = self.model(input_ids=inputs["input_ids"])
+        states = getattr(found, "last_hidden_state", None)
+        return (found.pooler_output if states is None else states).sum()
 
     def decode(self, context: int) -> tuple[int, int]:
         """(elements cached after ``context`` tokens, FLOPs of the step behind them)."""

@@ -31,8 +31,10 @@ NOT_TRAINED = {
     "hrm_text": "its class stops the gradient in the first cycles, as a note of the model says",
     "blip_text_model": UNPOOLED,
     "metaclip_2_text_model": UNPOOLED,
+    "markuplm": UNPOOLED,
     "siglip_text_model": UNPOOLED,
     "siglip2_text_model": UNPOOLED,
+    "visual_bert": UNPOOLED,
 }
 CAPACITY = {"expert_capacity": 1000}  # no token is dropped
 

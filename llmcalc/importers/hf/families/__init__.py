@@ -150,6 +150,10 @@ ibert             bert_kin.ibert
 mpnet             bert_kin.mpnet
 esm               bert_kin.esm
 luke              bert_kin.luke
+splinter          questions.splinter
+dpr               questions.dpr
+markuplm          pages.markuplm
+visual_bert       images_and_text.visual_bert
 xmod              bert_blocks.xmod
 mobilebert        bert_blocks.mobilebert
 convbert          bert_blocks.convbert

@@ -76,7 +76,7 @@ def tipsv2(config: Config) -> Architecture:
 
 
 def videoprism(config: Config) -> Architecture:
-    """VideoPrism's [zhao2024]: scaled tokens, positions that are computed, capped scores, a learned token at the end."""
+    """VideoPrism's [zhao2024]: scaled tokens, computed positions, capped scores, a learned token at the end."""
     config.not_run("its learned token stands behind those of the text")
     config.ignore("apply_l2norm")
     width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
