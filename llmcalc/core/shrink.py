@@ -22,6 +22,7 @@ SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every windo
 MOST_BLOCKS = 2  # equal blocks in a row
 LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half looks each way
 COLUMNS = 7  # of a grid of positions: fewer than there are tokens
+SIDES = 6  # of a box: four edges, a height and a width
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out", "d_input")  # of the residual stream and of what is projected to it
@@ -71,6 +72,10 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "keep_window": (6,),
     **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
     "rate": (3, 2),
+    **dict.fromkeys(("distance_buckets", "box_buckets"), (10, 12)),
+    **dict.fromkeys(("distance_most", "box_most"), (11, 13)),
+    "n_places": (37, 41, 43),
+    "d_stream": (21, 15),  # which the heads divide
     "tag_id": (3,),
     "number_id": (5,),
 }
@@ -213,7 +218,7 @@ class _Sizes:
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
         """State-space heads a multiple of their groups, a padded length one of the window that cuts it; a row and
-        a column of a grid as wide as the stream together.
+        a column of a grid, or the edges and sizes of a box, as wide as the stream together.
         """
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
@@ -222,6 +227,11 @@ class _Sizes:
         if "d_row" in changes:
             width = self.size("width", layer.d_row + layer.d_column)  # type: ignore[attr-defined]
             return {"n_columns": COLUMNS, "d_row": width // 3, "d_column": width - width // 3}
+        if "d_edge" in changes:
+            edge = self.size("width", 4 * layer.d_edge + 2 * layer.d_size) // SIDES  # type: ignore[attr-defined]
+            return {"d_edge": edge, "d_size": edge}
+        if "d_wave" in changes:
+            return {"d_wave": 2}
         if "n_ssm_heads" not in changes:
             return {}
         groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]
@@ -229,8 +239,10 @@ class _Sizes:
 
 
 def _divides_the_width(layer: Layer) -> bool:
-    """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel)."""
-    return _heads_divide_the_width(layer) or hasattr(layer, "factorized")
+    """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel), of the
+    sides of a box.
+    """
+    return _heads_divide_the_width(layer) or hasattr(layer, "factorized") or hasattr(layer, "d_edge")
 
 
 def _heads_divide_the_width(layer: Layer) -> bool:

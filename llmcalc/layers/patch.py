@@ -17,6 +17,7 @@ class Patch(Layer):
         d_out: width of the tokens.
         frames: frames that a patch spans; None: an image has none.
         bias: whether there is a bias.
+        unused: stored, but never run (no image stands beside the text).
     """
 
     channels: int
@@ -24,6 +25,7 @@ class Patch(Layer):
     d_out: int
     frames: int | None = None
     bias: bool = True
+    unused: bool = False
 
     def declare(self) -> Declaration:
         """Weight ``[d_out, channels, frames, side, side]``, or without frames."""
@@ -37,4 +39,4 @@ class Patch(Layer):
         if self.bias:
             declaration.weights("b[out]")
             declaration.equations("y[b q out] = add(y, b)")
-        return declaration
+        return declaration.only_stored() if self.unused else declaration

@@ -30,12 +30,13 @@ class SpanSelection(Layer):
     def declare(self) -> Declaration:
         """For each end of a span two matrices with norms, and one between them."""
         declaration = Declaration({"d": self.d_in, "in": self.d_in, "out": self.d_in})
+        declaration.equations("question[b d] = gather(x)")
         for end in ("start", "end"):
-            for name, axes, rows in ((f"{end}_question", "in", "b"), (end, "out", "b q")):
+            for name, axes, read, rows in ((f"{end}_question", "in", "question", "b"), (end, "out", "x", "b q")):
                 declaration.weights(f"{name}[d | {axes}]", f"{name}_b[{axes}]")
                 declaration.weights(f"{name}_norm[{axes}]", f"{name}_norm_b[{axes}]")
                 declaration.equations(
-                    f"{name}_h[{rows} {axes}] = x[{rows} d] {name}[d {axes}]",
+                    f"{name}_h[{rows} {axes}] = {read}[{rows} d] {name}[d {axes}]",
                     f"{name}_h[{rows} {axes}] = add({name}_h, {name}_b)",
                     f"{name}_h[{rows} {axes}] = gelu({name}_h)",
                     f"{name}_h[{rows} {axes}] = layernorm({name}_h, {name}_norm, {name}_norm_b)",

@@ -22,6 +22,8 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``x + relu(z w1 + b1) w2 + b2`` for the entries z [b q s e] of the steps that are missing."""
-    z = np.zeros((*step.ids.shape, 1, 1)) + w.tags[:, layer.tag_id] + w.numbers[:, layer.number_id]
+    missing = np.zeros((*step.ids.shape, layer.depth), int)
+    steps = np.arange(layer.depth)
+    z = w.tags[steps, missing + layer.tag_id] + w.numbers[steps, missing + layer.number_id]
     hidden = relu(einsum("bqse,sef->bqf", z, w.w1) + w.b1)
     return x + einsum("bqf,fd->bqd", hidden, w.w2) + w.b2

@@ -31,14 +31,17 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     asks = step.ids == layer.question_id
     if asks.sum(axis=1).max() > 1:
         raise UnsupportedError("a text has one question", where="span_selection")
-    question = x[np.arange(len(asks)), asks.argmax(axis=1)][:, None]
+    question = x[np.arange(len(asks)), asks.argmax(axis=1)]
     scores = []
     for end in ENDS:
-        asked = einsum("bai,io->bo", _transformed(layer, w, f"{end}_question", question), getattr(w, f"{end}_match"))
-        scores.append(einsum("bo,bqo->bq", asked, _transformed(layer, w, end, x)))
+        asked = _behind(layer, w, f"{end}_question", einsum("bd,do->bo", question, getattr(w, f"{end}_question")))
+        fits = _behind(layer, w, end, einsum("bqd,do->bqo", x, getattr(w, end)))
+        scores.append(einsum("bo,bqo->bq", einsum("bi,io->bo", asked, getattr(w, f"{end}_match")), fits))
     return np.stack(scores, axis=-1)
 
 
-def _transformed(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    made = einsum("bqd,do->bqo", x, getattr(w, name)) + getattr(w, f"{name}_b")
-    return layernorm(gelu(made), layer.eps, getattr(w, f"{name}_norm"), getattr(w, f"{name}_norm_b"))
+def _behind(layer: Any, w: Weights, name: str, x: Array) -> Array:
+    """What stands behind a matrix: bias, activation and norm."""
+    return layernorm(
+        gelu(x + getattr(w, f"{name}_b")), layer.eps, getattr(w, f"{name}_norm"), getattr(w, f"{name}_norm_b")
+    )

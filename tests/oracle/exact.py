@@ -15,6 +15,7 @@ BATCH, TOKENS, TARGET = 2, 24, 17
 SPREAD = 0.15  # of random weights
 MARGIN = 8  # by which the scores of experts lie further apart
 SPECIAL = ("A_log", "dt_bias", "time_decay", "time_first", "time_mix_key")  # kept near what the class sets
+BOXED = ("bros", "layoutlm", "layoutlmv3", "lilt")
 SCORES = ("gate.weight", "classifier.weight", "router.weight", "router.layer.weight")
 
 
@@ -63,7 +64,7 @@ def inputs(built: Any, padding: int | None) -> dict[str, Any]:
         found["decoder_input_ids"] = ids.flip(1)[:, :TARGET]
     elif padding is not None:
         ids[-1, -3:] = padding
-    if built.config.model_type == "layoutlm":  # boxes within the smallest table that is drawn
+    if built.config.model_type in BOXED:  # boxes within the smallest table that is drawn
         upper_left = ids[..., None] // torch.tensor([2, 3])
         found["bbox"] = torch.cat([upper_left, upper_left + ids[..., None] % torch.tensor([7, 11])], dim=-1)
     segments = getattr(built.config, "type_vocab_size", 0) or 0

@@ -86,10 +86,13 @@ FIXED: dict[str, dict[str, Any]] = {
         }
     },
     "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0, "clip_qkv": 8.0}, "tie_word_embeddings": False},
+    "bros": {"hidden_size": 64},
     "dpr": {"projection_dim": 11},
     "esm": {"pad_token_id": 1, "mask_token_id": 32},
     "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
     "granitemoehybrid": {"num_hidden_layers": 3, "layer_types": ["mamba", "attention", "mamba"]},
+    "layoutlmv3": {"hidden_size": 48, "coordinate_size": 7, "shape_size": 10},
+    "lilt": {"hidden_size": 48},
     "longcat_flash": {"zero_expert_num": 0},
     "lfm2_moe": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
     "mamba2": {"hidden_size": 32, "expand": 2, "num_heads": 4, "head_dim": 16},

@@ -41,6 +41,7 @@ UNCOUNTED = {
     "kyutai_speech_to_text": ("codec_model",),
     "phi4_multimodal": ("embed_tokens_extend",),
 }
+BOXED = ("bros",)  # the class asks for the boxes of all tokens
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 
@@ -178,10 +179,15 @@ class Runs:
 
     def forward(self, batch: int, seq: int, **more: Any) -> tuple[int, Any]:
         """(FLOPs, output) of a pass over ``seq`` tokens, in an encoder-decoder model on both sides."""
-        inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq)}
+        inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq), **self.places(batch, seq)}
         if self.seq2seq:
             inputs["decoder_input_ids"] = self.ids(batch, seq)
         return self._count(**inputs, **more)
+
+    def places(self, batch: int, seq: int) -> dict[str, Any]:
+        """Boxes in the corner of a page, of a class that is not run without."""
+        needed = self.model.config.model_type in BOXED
+        return {"bbox": torch.zeros((batch, seq, 4), dtype=torch.long)} if needed else {}
 
     def train(self, batch: int, seq: int) -> tuple[int, bool]:
         """FLOPs of forward and backward pass, and whether a convolution is among them (torch overcounts its grad)."""
@@ -199,7 +205,7 @@ class Runs:
         """The class's own loss; of a class without a head, the sum of what it returns."""
         if not self.headless:
             return self.model(**inputs).loss
-        found = self.model(input_ids=inputs["input_ids"])
+        found = self.model(input_ids=inputs["input_ids"], **self.places(*inputs["input_ids"].shape))
         states = getattr(found, "last_hidden_state", None)
         return (found.pooler_output if states is None else states).sum()
 

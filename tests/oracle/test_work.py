@@ -31,6 +31,8 @@ NOT_TRAINED = {
     "hrm_text": "its class stops the gradient in the first cycles, as a note of the model says",
     "blip_text_model": UNPOOLED,
     "metaclip_2_text_model": UNPOOLED,
+    "bros": UNPOOLED,
+    "lilt": UNPOOLED,
     "markuplm": UNPOOLED,
     "siglip_text_model": UNPOOLED,
     "siglip2_text_model": UNPOOLED,

@@ -153,6 +153,11 @@ luke              bert_kin.luke
 splinter          questions.splinter
 dpr               questions.dpr
 markuplm          pages.markuplm
+layoutlmv2        pages.layoutlmv2
+layoutxlm         pages.layoutlmv2    layoutlmv2
+layoutlmv3        pages.layoutlmv3
+lilt              pages.lilt
+bros              pages.bros
 visual_bert       images_and_text.visual_bert
 xmod              bert_blocks.xmod
 mobilebert        bert_blocks.mobilebert

@@ -10,13 +10,14 @@ from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.norm import Norm
 from ..config import Config
-from ..rules import glu, prenorm_block, repeated, rmsnorm
-from .bert import behind_padding, bert_attention, bert_mlp, encoder, finish, layernorm, pooler
+from ..rules import glu, layernorm, prenorm_block, repeated, rmsnorm
+from .bert import behind_padding, bert_attention, bert_mlp, encoder, finish, only, pooler
 from .gpt import BIASED
 
 
 def flava(config: Config) -> Architecture:
     """FLAVA's [singh2021]: BERT with norms before the sub-layers, and a pooler."""
+    only(config, "none")
     biased = config.flag("qkv_bias", True)
     attention = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
     stack = encoder(config, post=False, attention=attention)
@@ -25,6 +26,7 @@ def flava(config: Config) -> Architecture:
 
 def altclip(config: Config) -> Architecture:
     """AltCLIP's [chen2022]: XLM-R, a norm and a projection of every token."""
+    only(config, "none")
     stack = behind_padding(config, encoder(config))
     width = stack.d_model
     projection = Linear(width, config.size("project_dim"))
@@ -35,7 +37,7 @@ def clap(config: Config) -> Architecture:
     """CLAP's [wu2022]: RoBERTa with its pooler, and a projection of two layers where the class has it."""
     stack = behind_padding(config, encoder(config))
     outputs = [pooler(stack.d_model)]
-    if config.head() == "projection":
+    if only(config, "none", "projection") == "projection":
         out, activation = config.size("projection_dim"), config.activation("projection_hidden_act")
         first = Linear(stack.d_model, out, activation=activation, positions="one")
         outputs += [Named("projection_in", first), Named("projection_out", Linear(out, out, positions="one"))]
@@ -45,12 +47,14 @@ def clap(config: Config) -> Architecture:
 
 def bridgetower(config: Config) -> Architecture:
     """BridgeTower's [xu2022]: RoBERTa with its pooler."""
+    only(config, "none")
     stack = behind_padding(config, encoder(config))
     return finish(config, stack, [pooler(stack.d_model)])
 
 
 def aimv2(config: Config) -> Architecture:
     """AIMv2's [fini2024]: causal, RMSNorm, gated layers, learned positions."""
+    only(config, "none")
     width, bias = config.size("hidden_size"), config.flag("qkv_bias")
     biases = dict.fromkeys(BIASED, bias)
     attention = Attention(width, config.size("num_attention_heads"), **biases)
@@ -65,6 +69,7 @@ def aimv2(config: Config) -> Architecture:
 
 def tipsv2(config: Config) -> Architecture:
     """TIPSv2's: scaled tokens, positions that are computed, all tokens seen."""
+    only(config, "none")
     width = config.size("hidden_size")
     config.ignore("pooling_epsilon")  # of a mean over all tokens
     scale = width**0.5 if config.flag("scale_sqrt_depth", True) else 1.0
@@ -77,6 +82,7 @@ def tipsv2(config: Config) -> Architecture:
 
 def videoprism(config: Config) -> Architecture:
     """VideoPrism's [zhao2024]: scaled tokens, computed positions, capped scores, a learned token at the end."""
+    only(config, "none")
     config.not_run("its learned token stands behind those of the text")
     config.ignore("apply_l2norm")
     width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)

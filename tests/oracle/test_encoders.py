@@ -1,4 +1,4 @@
-"""Classes beside a family's language model: spans that a question selects, passages, pre-training heads."""
+"""Encoders' classes without a language-model head: poolers, spans that a question selects, pre-training heads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 import llmcalc
 from llmcalc.core.errors import UnsupportedError
@@ -25,7 +26,15 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("dpr", "DPRReader", {"projection_dim": 24}),
     ("visual_bert", "VisualBertForPreTraining", {"visual_embedding_dim": 13}),
     ("visual_bert", "VisualBertForPreTraining", {"tie_word_embeddings": False, "bypass_transformer": True}),
+    ("visual_bert", "VisualBertModel", {"visual_embedding_dim": 13}),
+    ("flava_text_model", "FlavaTextModel", {"qkv_bias": False}),
+    ("clap_text_model", "ClapTextModel", {}),
+    ("markuplm", "MarkupLMModel", {"max_depth": 5}),
+    ("lilt", "LiltModel", {"channel_shrink_ratio": 2}),
+    ("lilt", "LiltModel", {"num_hidden_layers": 1, "channel_shrink_ratio": 2}),
+    ("bros", "BrosModel", {"hidden_size": 64, "num_attention_heads": 4}),
 ]
+NO_BIAS = {"has_relative_attention_bias": False, "has_spatial_attention_bias": True}
 NAMES = [f"{class_name} {' '.join(changes)}" for _, class_name, changes in CASES]
 
 
@@ -43,7 +52,8 @@ def test_tensors_and_work(model_type: str, class_name: str, changes: dict[str, A
     found = llmcalc.params(loaded)
     assert dict(found.tensors(layout="transformers")) == reference.tensors(built)
     assert found.total == reference.parameters(built)
-    flops, output = reference.Runs(built)._count(input_ids=_asked(changes))
+    runs, ids = reference.Runs(built), _asked(changes)
+    flops, output = runs._count(input_ids=ids, **runs.places(*ids.shape))
     assert llmcalc.flops(loaded, batch=2, seq=24, convention="torch").matmul == flops
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
         sum(part.sum() for part in output.to_tuple() if part.requires_grad).backward()
@@ -65,6 +75,39 @@ def test_results(model_type: str, class_name: str, changes: dict[str, Any]) -> N
     else:
         ends = [scores.reshape(ids.shape).numpy() for scores in (output.start_logits, output.end_logits)]
         assert all(exact.difference(found[..., end], ends[end]) <= 1e-6 for end in (0, 1))
+
+
+@pytest.mark.parametrize("changes", [{}, {"fast_qkv": False, "has_visual_segment_embedding": True}, NO_BIAS])
+def test_layoutlmv2(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its backbone, which needs a library of its own, is left out; the tokens of an image stand behind the text."""
+
+    class Backbone(torch.nn.Module):
+        def __init__(self, config: Any) -> None:
+            super().__init__()
+            self.shape = config.image_feature_pool_shape
+
+        def forward(self, image: Any) -> Any:
+            rows, columns, channels = self.shape
+            return torch.zeros(len(image), rows * columns, channels)
+
+    module = transformers.models.layoutlmv2.modeling_layoutlmv2
+    monkeypatch.setattr(module, "requires_backends", lambda *names: None)
+    monkeypatch.setattr(module, "LayoutLMv2VisualBackbone", Backbone)
+    monkeypatch.setattr(module.LayoutLMv2PreTrainedModel, "_init_weights", lambda *names: None)
+    page = {"coordinate_size": 5, "shape_size": 2, "image_feature_pool_shape": [3, 5, 11], **changes}
+    built = reference.build("LayoutLMv2Model", "layoutlmv2", {**SIZES, **page}, device="cpu")
+    loaded = llmcalc.load(reference.plain_config(built, "LayoutLMv2Model"))
+    found = llmcalc.params(loaded)
+    assert dict(found.tensors(layout="transformers")) == reference.tensors(built)
+    assert found.total == reference.parameters(built)
+    more = {"bbox": torch.zeros((2, 24, 4), dtype=torch.long), "image": torch.zeros(2, 3, 8, 8)}
+    flops, _ = reference.Runs(built)._count(input_ids=_asked({}), **more)
+    image = 3 * 5
+    projected = 2 * 2 * image * 11 * SIZES["hidden_size"]
+    assert llmcalc.flops(loaded, batch=2, seq=24 + image, convention="torch").matmul == flops - projected
+    assert loaded.notes == ("not counted: the visual backbone, and 15 tokens of an image that stand behind every text",)
+    with pytest.raises(UnsupportedError, match="its image always stands"):
+        llmcalc.twin(loaded)
 
 
 def test_a_text_with_two_questions_is_not_run() -> None:
