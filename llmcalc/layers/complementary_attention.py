@@ -63,14 +63,13 @@ class ComplementaryAttention(Layer):
             "sl[b h q k] = scale(sl)",
             "s[b h q k] = add(s, sl)",
             "p[b h q k] = softmax(s)",
-            "o[b q h e] = p[b h q k] v[b k h e]",
         )
-        join(declaration)
         declaration.weights("wol[h el | dl]", "bol[dl]", "norm[dl]", "norm_b[dl]")
         declaration.weights("wu[dl | fl]", "bu[fl]", "wd[fl | dl]", "bd[dl]", "mlp_norm[dl]", "mlp_norm_b[dl]")
         declaration.equations(*(f"{line}{tag}" for line in _BESIDE))
         declaration.equations(f"m[b q fl] = {self.activation}(m){tag}")
-        declaration.equations(*(f"{line}{tag}" for line in _AFTER))
+        declaration.equations(*(f"{line}{tag}" for line in _AFTER), "o[b q h e] = p[b h q k] v[b k h e]")
+        join(declaration)
         return declaration
 
 

@@ -84,9 +84,13 @@ def results(built: Any, given: dict[str, Any]) -> Any:
 
 
 def _states(built: Any, found: Any) -> Any:
-    projected, states = (getattr(found, name, None) for name in ("text_embeds", "last_hidden_state"))
+    projected, vectors, states = (
+        getattr(found, name, None) for name in ("text_embeds", "embeddings", "last_hidden_state")
+    )
     if projected is not None:
         return projected[:, None]
+    if vectors is not None:
+        return vectors
     pooled = states is None or getattr(built, "pooler", None) is not None
     return found.pooler_output[:, None] if pooled else states
 

@@ -53,6 +53,16 @@ def along_axes(model_type: str, **more: Any) -> dict[str, Any]:
     return {"text_config": {"model_type": model_type, **sizes, **heads, **more}}
 
 
+def within(model_type: str, text: str, vision: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A model that sees, in one for retrieval."""
+    sizes = {"hidden_size": 64, "intermediate_size": 40, "num_hidden_layers": 3, "vocab_size": VOCAB}
+    sizes |= {"num_attention_heads": 4, **({} if text == "modernbert" else {"num_key_value_heads": 2})}
+    part = {"model_type": text, **sizes, **more}
+    return {"vlm_config": {"model_type": model_type, "text_config": part, "vision_config": vision}, "embedding_dim": 11}
+
+
+SEEN = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2}
+SEEN_BY_QWEN = {"embed_dim": 32, "hidden_size": 64, "num_heads": 2, "depth": 3, "mlp_ratio": 3}
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}},
@@ -87,6 +97,13 @@ FIXED: dict[str, dict[str, Any]] = {
     },
     "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0, "clip_qkv": 8.0}, "tie_word_embeddings": False},
     "bros": {"hidden_size": 64},
+    "colmodernvbert": within(
+        "modernvbert", "modernbert", SEEN, pad_token_id=0, local_attention=8, cls_token_id=1, sep_token_id=2
+    ),
+    "colpali": within(
+        "paligemma", "gemma", {"model_type": "siglip_vision_model", "vision_use_head": False, **SEEN}, head_dim=16
+    ),
+    "colqwen2": within("qwen2_vl", "qwen2_vl_text", SEEN_BY_QWEN, rope_parameters=sections(2, 3, 3)),
     "dpr": {"projection_dim": 11},
     "esm": {"pad_token_id": 1, "mask_token_id": 32},
     "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
@@ -100,7 +117,7 @@ FIXED: dict[str, dict[str, Any]] = {
     "mpnet": {"relative_attention_num_buckets": 32},
     "qwen2_vl": {
         **along_axes("qwen2_vl_text", tie_word_embeddings=False),
-        "vision_config": {"embed_dim": 32, "hidden_size": 64, "num_heads": 2, "depth": 3, "mlp_ratio": 3},
+        "vision_config": SEEN_BY_QWEN,
     },
     "qwen2_5_vl": along_axes("qwen2_5_vl_text", tie_word_embeddings=False),
     "squeezebert": {"hidden_size": 32, "embedding_size": 32},

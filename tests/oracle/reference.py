@@ -38,6 +38,7 @@ ROLE = ("is_decoder", "add_cross_attention")
 # parts that a note of the model names as not counted, and that a pass over text alone does not run
 UNCOUNTED = {
     "chameleon": ("vqmodel",),
+    "colmodernvbert": ("vision_model", "connector"),
     "kyutai_speech_to_text": ("codec_model",),
     "phi4_multimodal": ("embed_tokens_extend",),
 }
@@ -126,7 +127,7 @@ def build(class_name: str, model_type: str, changes: dict[str, Any], device: str
         config._experts_implementation = "eager"
         with torch.device(device):
             model = getattr(transformers, class_name)(config).eval()
-    for holder in (model, getattr(model, "model", None)):
+    for holder in (model, getattr(model, "model", None), getattr(model, "vlm", None)):
         for name in UNCOUNTED.get(model_type, ()):
             if name in getattr(holder, "_modules", {}):
                 delattr(holder, name)
@@ -206,8 +207,8 @@ class Runs:
         if not self.headless:
             return self.model(**inputs).loss
         found = self.model(input_ids=inputs["input_ids"], **self.places(*inputs["input_ids"].shape))
-        states = getattr(found, "last_hidden_state", None)
-        return (found.pooler_output if states is None else states).sum()
+        given = (getattr(found, name, None) for name in ("last_hidden_state", "embeddings", "pooler_output"))
+        return next(states for states in given if states is not None).sum()
 
     def decode(self, context: int) -> tuple[int, int]:
         """(elements cached after ``context`` tokens, FLOPs of the step behind them)."""

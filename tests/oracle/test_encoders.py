@@ -110,6 +110,26 @@ def test_layoutlmv2(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) ->
         llmcalc.twin(loaded)
 
 
+VILT = {"image_size": 32, "patch_size": 8, "modality_type_vocab_size": 3}
+
+
+@pytest.mark.parametrize("class_name", ["ViltModel", "ViltForMaskedLM"])
+def test_vilt(class_name: str) -> None:
+    """Patches stand behind the text, one token each, and one for the image as a whole."""
+    built = reference.build(class_name, "vilt", {**SIZES, **VILT, "qkv_bias": False}, device="cpu")
+    loaded = llmcalc.load(reference.plain_config(built, class_name))
+    found = llmcalc.params(loaded)
+    assert dict(found.tensors(layout="transformers")) == reference.tensors(built)
+    assert found.total == reference.parameters(built)
+    image = {"pixel_values": torch.zeros(2, 3, 32, 32), "pixel_mask": torch.ones(2, 32, 32, dtype=torch.long)}
+    flops, _ = reference.Runs(built)._count(input_ids=_asked({}), **image)
+    patches, width, vocab = (32 // 8) ** 2, SIZES["hidden_size"], SIZES["vocab_size"]
+    made = 2 * 2 * patches * 3 * 8 * 8 * width
+    scored = 2 * 2 * (patches + 1) * width * (width + vocab) if class_name.endswith("LM") else 0  # but not those
+    counted = llmcalc.flops(loaded, batch=2, seq=24 + patches + 1, convention="torch").matmul
+    assert counted == flops - made + scored
+
+
 def test_a_text_with_two_questions_is_not_run() -> None:
     loaded = llmcalc.load({"model_type": "splinter", **SIZES, "question_token_id": 7})
     with pytest.raises(UnsupportedError, match="one question"):

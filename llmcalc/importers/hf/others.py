@@ -12,8 +12,8 @@ _TABLE = {
         dinov2_with_registers dinov3_convnext dinov3_vit donut-swin dpt edgetam edgetam_video efficientloftr
         efficientnet emu3_vqgan eomt eomt_dinov3 flava_image_codebook flava_image_model focalnet glm_image_vqmodel
         glpn hgnet_v2 hiera ijepa imagegpt janus_vqgan levit lightglue lw_detr lw_detr_vit mask2former maskformer
-        maskformer-swin mgp-str mlcd mobilenet_v1 mobilenet_v2 mobilevit mobilevitv2 omdet-turbo oneformer owlv2
-        owlvit pixio pixtral poolformer pp_doclayout_v2 pp_doclayout_v3 pp_doclayout_v4 pp_lcnet pp_lcnet_v3
+        maskformer-swin mgp-str mlcd mobilenet_v1 mobilenet_v2 mobilevit mobilevitv2 omdet-turbo oneformer
+        pixio pixtral poolformer pp_doclayout_v2 pp_doclayout_v3 pp_doclayout_v4 pp_lcnet pp_lcnet_v3
         pp_lcnet_v4 pp_ocrv5_mobile_det pp_ocrv5_mobile_rec pp_ocrv5_server_det pp_ocrv5_server_rec
         pp_ocrv6_medium_det pp_ocrv6_small_det pp_ocrv6_small_rec pp_ocrv6_tiny_rec prompt_depth_anything pvt pvt_v2
         radio regnet resnet rf_detr rf_detr_dinov2 rt_detr rt_detr_resnet rt_detr_v2 sam sam2 sam2_video sam3

@@ -55,7 +55,19 @@ qwen3_omni_moe_text qwen3_omni_moe_thinker
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
 qwen3_vl_text cosmos3_omni
 qwen4_exp_text qwen4_exp
+aimv2_text_model aimv2
+altclip_text_model altclip
+bridgetower_text_model bridgetower
+clap_text_model clap
 clip_text_model clip
+clipseg_text_model clipseg
+flava_text_model flava
+groupvit_text_model groupvit
+owlv2_text_model owlv2
+owlvit_text_model owlvit
+tipsv2_text_model tipsv2
+videoprism_text_model videoprism
+xclip_text_model xclip
 siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2

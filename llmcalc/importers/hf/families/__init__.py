@@ -159,6 +159,11 @@ layoutlmv3        pages.layoutlmv3
 lilt              pages.lilt
 bros              pages.bros
 visual_bert       images_and_text.visual_bert
+vilt              images_and_text.vilt
+lxmert            images_and_text.lxmert
+colpali           retrieval.retrieval
+colqwen2          retrieval.retrieval
+colmodernvbert    retrieval.retrieval
 xmod              bert_blocks.xmod
 mobilebert        bert_blocks.mobilebert
 convbert          bert_blocks.convbert
