@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
+NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "vlm_config")
 ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language model is the decoder, whatever its type
 
 # the language model's type: those whose it is
@@ -23,6 +23,7 @@ deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
 exaone4 exaone4_5
+gemma pi0
 gemma3_text shieldgemma2
 gemma3n_text gemma3n
 gemma4_unified_text gemma4_unified
