@@ -15,7 +15,8 @@ BATCH, TOKENS, TARGET = 2, 24, 17
 SPREAD = 0.15  # of random weights
 MARGIN = 8  # by which the scores of experts lie further apart
 SPECIAL = ("A_log", "dt_bias", "time_decay", "time_first", "time_mix_key")  # kept near what the class sets
-BOXED = ("bros", "layoutlm", "layoutlmv3", "lilt")
+BOXED = ("bros", "layoutlm", "layoutlmv3", "lilt", "udop")
+PAGE = 100
 SCORES = ("gate.weight", "classifier.weight", "router.weight", "router.layer.weight")
 
 
@@ -67,6 +68,8 @@ def inputs(built: Any, padding: int | None) -> dict[str, Any]:
     if built.config.model_type in BOXED:  # boxes within the smallest table that is drawn
         upper_left = ids[..., None] // torch.tensor([2, 3])
         found["bbox"] = torch.cat([upper_left, upper_left + ids[..., None] % torch.tensor([7, 11])], dim=-1)
+    if built.config.model_type == "udop":  # shares of the page
+        found["bbox"] = found["bbox"] / PAGE
     segments = getattr(built.config, "type_vocab_size", 0) or 0
     return found if segments < 2 else {**found, "token_type_ids": ids % segments}
 

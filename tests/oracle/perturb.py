@@ -121,6 +121,7 @@ FIXED: dict[str, dict[str, Any]] = {
     },
     "qwen2_5_vl": along_axes("qwen2_5_vl_text", tie_word_embeddings=False),
     "squeezebert": {"hidden_size": 32, "embedding_size": 32},
+    "udop": {"relative_attention_num_buckets": 32},
     "xlstm": {"hidden_size": 128, "num_heads": 4},
     "xmod": {"languages": ["en_XX", "de_DE"], "default_language": "en_XX"},
     "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},

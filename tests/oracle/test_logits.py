@@ -47,6 +47,7 @@ REFUSED = {
     "nllb-moe": "experts of limited capacity for a batch, or a second one that is drawn",
     "phimoe": "experts that the class takes whatever the config says",
     "roc_bert": "tables of another width",
+    "udop": "places as shares of a page",
     "videoprism_text_model": "a learned token at the end",
     "xglm": "a padding token among the positions",
     "zaya": "rotary positions of its attention cannot be scaled",

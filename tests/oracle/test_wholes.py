@@ -87,7 +87,7 @@ UNREAD = """
     instructblipvideo_qformer kosmos-2 kosmos-2.5 kosmos_2_5_text_model kosmos_2_text_model mistral_large4
     mistral_large4_text muse_glimmer_assistant muse_spark muse_spark_text openai_privacy_filter pp_formulanet
     pp_formulanet_text qwen2_5_omni qwen3_omni_moe rag sam3_lite_text_text_model t5_gemma_module t5gemma2
-    t5gemma2_decoder t5gemma2_encoder t5gemma2_text udop voxtral_realtime voxtral_realtime_text
+    t5gemma2_decoder t5gemma2_encoder t5gemma2_text voxtral_realtime voxtral_realtime_text
 """
 
 

@@ -158,6 +158,7 @@ layoutxlm         pages.layoutlmv2    layoutlmv2
 layoutlmv3        pages.layoutlmv3
 lilt              pages.lilt
 bros              pages.bros
+udop              udop.udop
 visual_bert       images_and_text.visual_bert
 vilt              images_and_text.vilt
 lxmert            images_and_text.lxmert
