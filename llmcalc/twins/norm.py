@@ -11,7 +11,7 @@ from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
 AS_GIVEN = frozenset(
-    {"streams", "merge", "merge_extra", "n_global", "globals_dropped"}
+    {"streams", "merge", "merge_extra", "merge_whole", "n_global", "globals_dropped"}
 )  # of the stream that it runs on
 
 

@@ -16,6 +16,7 @@ SPREAD = 0.15  # of random weights
 MARGIN = 8  # by which the scores of experts lie further apart
 SPECIAL = ("A_log", "dt_bias", "time_decay", "time_first", "time_mix_key")  # kept near what the class sets
 BOXED = ("bros", "layoutlm", "layoutlmv3", "lilt", "udop")
+BESIDE = ("canine",)  # whose pooler stands beside the result
 PAGE = 100
 SCORES = ("gate.weight", "classifier.weight", "router.weight", "router.layer.weight")
 
@@ -94,7 +95,7 @@ def _states(built: Any, found: Any) -> Any:
         return projected[:, None]
     if vectors is not None:
         return vectors
-    pooled = states is None or getattr(built, "pooler", None) is not None
+    pooled = states is None or (getattr(built, "pooler", None) is not None and built.config.model_type not in BESIDE)
     return found.pooler_output[:, None] if pooled else states
 
 

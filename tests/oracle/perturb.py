@@ -65,6 +65,7 @@ SEEN = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num
 SEEN_BY_QWEN = {"embed_dim": 32, "hidden_size": 64, "num_heads": 2, "depth": 3, "mlp_ratio": 3}
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
+    "canine": {"num_hash_buckets": 101, "local_transformer_stride": 10, "downsampling_rate": 5},
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}},
     "deepseek_ocr2_text": {"num_hidden_layers": 3, "mlp_layer_types": ["dense", "sparse", "sparse"]},
     "diffusion_gemma_text": {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 24},

@@ -46,7 +46,7 @@ def _language_tensors(model: Any) -> dict[str, int]:
         for name, parameter in model.named_parameters()
         if model.config.model_type in reference.UNCOUNTED
         or name.startswith("decoder.")
-        or any(part in LANGUAGE for part in name.split("."))
+        or (any(part in LANGUAGE for part in name.split(".")) and not name.startswith("model.dit."))
     }
 
 
@@ -81,7 +81,7 @@ def test_what_is_said_to_be_no_language_model_is_none() -> None:
 
 # language models, or wholes with one, that are not read
 UNREAD = """
-    EvollaModel blip_2_qformer blt blt_global_transformer blt_local_decoder blt_local_encoder blt_patcher canine
+    EvollaModel blip_2_qformer blt blt_global_transformer blt_local_decoder blt_local_encoder blt_patcher
     embedding_gemma2 embedding_gemma2_text evolla flava_multimodal_model florence2 glm5_next glm5_next_text idefics
     inkling2 inkling2_loop inkling2_loop_text inkling2_text inkling_mm_model inkling_text instructblip_qformer
     instructblipvideo_qformer kosmos-2 kosmos-2.5 kosmos_2_5_text_model kosmos_2_text_model mistral_large4

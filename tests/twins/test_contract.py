@@ -79,6 +79,7 @@ BOTH_WAYS = frozenset(
         "page_attention",
         "box_attention",
         "complementary_attention",
+        "character_attention",
     }
 )
 NORM = Norm(WIDTH)
@@ -235,6 +236,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "bailing_hybrid": {},
     "doge": {"is_moe": True},
     "bros": {},
+    "canine": {"downsampling_rate": 3, "local_transformer_stride": 7},
     "layoutlmv3": {},
     "lilt": {},
     "markuplm": {},

@@ -151,6 +151,7 @@ mpnet             bert_kin.mpnet
 esm               bert_kin.esm
 luke              bert_kin.luke
 splinter          questions.splinter
+canine            canine.canine
 dpr               questions.dpr
 markuplm          pages.markuplm
 layoutlmv2        pages.layoutlmv2
