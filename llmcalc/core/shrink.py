@@ -230,6 +230,10 @@ class _Sizes:
         if "d_edge" in changes:
             edge = self.size("width", 4 * layer.d_edge + 2 * layer.d_size) // SIDES  # type: ignore[attr-defined]
             return {"d_edge": edge, "d_size": edge}
+        if "n_hashes" in changes and "d_out" in changes:
+            return {"n_hashes": HEADS}
+        if "taps" in changes and hasattr(layer, "merge"):  # one group of tokens, or neighbours of a token
+            return {"taps": layer.merge if layer.taps == layer.merge else 4}  # type: ignore[attr-defined]
         if "d_wave" in changes:
             return {"d_wave": 2}
         if "n_ssm_heads" not in changes:

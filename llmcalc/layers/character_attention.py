@@ -28,8 +28,8 @@ class CharacterAttention(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_heads", "d_model")
-        if (self.chunk is None) == (self.merge == 1):
-            raise SizeError("chunk goes with merge: 1, and a merge without a chunk", where="character_attention")
+        if self.chunk and self.merge > 1:
+            raise SizeError("chunk and merge exclude each other", where="character_attention")
 
     def declare(self) -> Declaration:
         """Projections, scores of whole chunks and of the rest, or of all groups, mix, output projection."""
@@ -52,6 +52,8 @@ class CharacterAttention(Layer):
 
 def whole_groups(merge: int) -> str:
     """Groups of so many tokens, without a last one that is not whole."""
+    if merge == 1:
+        return "q"
     return f"ceil(max(0, q - {merge - 1}), {merge})"
 
 

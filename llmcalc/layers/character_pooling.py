@@ -47,9 +47,10 @@ class CharacterPooling(Layer):
             declaration.axes["in"] = self.d_in
         declaration.weights(f"w[out; {read}; taps]", "b[out]", "norm[out]", "norm_b[out]")
         rows = "q" if self.back else "qg"
-        source = f"z[b q {read}]" if self.back else "x[b qg in]"
+        source = f"z[b q {read}]" if self.back else "x[b qg taps in]"
         if self.back:
-            declaration.equations("z[b q both] = copy(characters[b q in], x[b q in])")
+            declaration.equations("spread[b q in] = gather(x[b qg in])")
+            declaration.equations("z[b q both] = copy(characters[b q in], spread[b q in])")
         declaration.equations(
             f"y[b {rows} out] = {source} w[out {read} taps]",
             f"y[b {rows} out] = add(y, b)",

@@ -28,7 +28,7 @@ def canine(config: Config) -> Architecture:
     wide = replace(mlp, merge=merge, merge_whole=merge > 1)
     local = CharacterAttention(width, heads, chunk=config.size("local_transformer_stride"))
     whole = Attention(width, heads, causal=False, **BIASED)
-    deep = CharacterAttention(width, heads, merge=merge) if merge > 1 else whole
+    deep = CharacterAttention(width, heads, merge=merge)
     down = CharacterPooling(width, merge, activation=act, eps=norm.eps)
     up = CharacterPooling(width, merge, config.size("upsampling_kernel_size"), act, back=True, eps=norm.eps)
     runs = (
