@@ -157,9 +157,10 @@ def _way_out(data: Mapping[str, Any]) -> str:
 
 
 def _warnings(config: Config, model_type: str) -> Iterator[str]:
-    """What is not known to be right: rules of another family, keys passed over."""
+    """What is not known to be right: rules of another family, values that contradict each other, keys passed over."""
     if model_type != config.model_type:
         yield f"the config's own model_type is {shown(model_type)}; read as {config.model_type}, as was asked for"
+    yield from config.warnings
     for key, value in config.passed_over.items():
         yield f"the key {shown(key)} (its value is {shown(value)}) is not understood; passed over, as was asked for"
 

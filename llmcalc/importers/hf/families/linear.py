@@ -34,7 +34,6 @@ def kimi_linear(config: Config) -> Architecture:
     layers = config.size("num_hidden_layers")
     config.ignore(_FIXED_ROUTING)
     config.only_silu()
-    config.forget("qk_head_dim")
     inner = _linear_config(config)
     full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
     if full and sorted(full) != list(range(1, layers + 1)):
@@ -72,7 +71,6 @@ def bailing_hybrid(config: Config) -> Architecture:
         norm_eps=config.number("rms_norm_eps") or 1e-6,
     )
     config.ignore("head_dim num_attention_heads short_conv_kernel_size kda_lower_bound")
-    config.forget("qk_head_dim")
     mixers = {"full_attention": mla(config, gate="input", gate_per_head=True), "linear_attention": kda}
     return _sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace"))
 
