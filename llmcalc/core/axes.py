@@ -81,6 +81,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "hs": ("n_streams", "parallel residual streams"),
     "hi": ("n_streams", "parallel residual streams, as what a router tells apart"),
     "ht": ("n_streams", "parallel residual streams, as output"),
+    "rs": ("n_sums", "sums of earlier blocks of layers, and the residual stream"),
     "hr": ("n_hyper", "weights of reading, writing and mixing streams"),
     "hp": ("n_hyper_parts", "1 to read, 2 to write too, 3 to mix too"),
     "ih": ("n_index_heads", "query heads of an indexer"),

@@ -94,6 +94,7 @@ qwen2_5_vl        seeing.qwen2_vl
 llama4            seeing.llama4
 mllama            seeing.mllama
 kimi_k25          multimodal.kimi_k25
+kimi_k3           multimodal.kimi_k3
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4
 deepseek_ref      streams.deepseek_v4 deepseek_v4
@@ -112,7 +113,7 @@ nemotron-nas      hybrid.nemotron_nas llama
 bamba             mamba_hybrids.bamba jamba
 granitemoehybrid  mamba_hybrids.granitemoehybrid
 falcon_h1         mamba_hybrids.falcon_h1 jamba
-kimi_linear       linear.kimi_linear
+kimi_linear       kimi.kimi_linear
 bailing_hybrid    linear.bailing_hybrid
 olmo_hybrid       linear.olmo_hybrid
 lara_mini         linear.lara_mini
