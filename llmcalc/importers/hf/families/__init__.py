@@ -226,6 +226,29 @@ bitnet            llama_kin.bitnet
 vaultgemma        llama_kin.vaultgemma
 exaone            llama.llama         llama
 internlm3         llama.llama         llama
+mimo              remote.mimo         llama
+chatglm           remote.chatglm
+baichuan          remote.baichuan
+internlm          remote.internlm2    llama
+internlm2         remote.internlm2
+qwen              remote.qwen
+minicpm           remote.minicpm      llama
+orion             remote.orion        llama
+xverse            llama.llama         llama
+skywork           llama.llama         llama
+aquila            llama.llama         llama
+Yi                llama.llama         llama
+Dream             llama.qwen2         llama
+stablelm_epoch    phi.stablelm        stablelm
+deepseek          remote_moe.deepseek glm4_moe
+bailing_moe       remote_moe.bailing_moe
+bailing_moe_v2    remote_moe.bailing_moe_v2 bailing_moe
+minimax_text_01   remote_moe.minimax_text_01 minimax
+minimax_m1        remote_moe.minimax_text_01 minimax
+openelm           remote_moe.openelm
+mamba_ssm         original.mamba_ssm  mamba
+mistral_params    original.mistral_params
+llama_params      original.llama_params mistral_params
 iquestcoder       llama.llama         llama
 gpt-sw3           gpt.gpt2            gpt2
 gpt_neox          neox.gpt_neox
