@@ -33,9 +33,6 @@ ACTIVATIONS = {
 
 # counted exactly, but their NumPy models do not give the results of transformers' classes; why is not known
 _DIFFERING = """
-    align_text_model blip_text_model chameleon chinese_clip_text_model diffusion_gemma_text glm_ocr_text
-    metaclip_2_text_model moshi muse_glimmer_text paddleocr_vl_text siglip_text_model siglip2_text_model tapas
-    unlimited_ocr_text
 """
 DIFFERING = frozenset(_DIFFERING.split())
 
