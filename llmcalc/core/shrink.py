@@ -29,6 +29,8 @@ AS_THEY_ARE = frozenset(
     {
         "offset",
         "padding_id",
+        "pooled_id",
+        "column",
         "unused_biases",
         "n_zero_experts",
         "streams",

@@ -27,6 +27,9 @@ class Embedding(Layer):
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
             sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
+        column: where every token has several segment ids, which one of them is looked up (TAPAS).
+        by_cell: positions begin anew in every cell of a table, whose column and row are the second and third of the
+            segment ids.
         edges: instead of by its position, an entry is looked up by each of these edges of a token's box on the page:
             ``left_right``, ``upper_lower``, or by its ``height`` or ``width`` (LayoutLM).
         columns: the entries stand on a grid with this many columns (positions of patches).
@@ -44,6 +47,8 @@ class Embedding(Layer):
     scale: float = 1.0
     padding_id: int | None = None
     use: str = "tokens"
+    column: int | None = None
+    by_cell: bool = False
     edges: str = "none"
     columns: int | None = None
     learned: bool = True
@@ -56,7 +61,7 @@ class Embedding(Layer):
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id", "column"})
 
     def __post_init__(self) -> None:
         self.check()

@@ -55,15 +55,38 @@ def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
 
 def _entries(layer: Any, step: Step) -> Array:
     if layer.table == "segment":
-        return np.zeros_like(step.ids) if step.segments is None else step.segments
+        return np.zeros_like(step.ids) if step.segments is None else _segments(layer, step.segments)
     if layer.table != "position":
         return step.ids
     if step.copies > 1:  # the further ones stand one place further on
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
+    if layer.by_cell and step.segments is not None:
+        return _within_cells(layer, step)
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
     return (np.cumsum(real, axis=1) + step.cached) * real + layer.offset - 1
+
+
+def _segments(layer: Any, segments: Array) -> Array:
+    """The segment ids [b q] that a table is for."""
+    if segments.ndim != (2 if layer.column is None else 3):
+        wanted = "one segment id" if layer.column is None else "several segment ids"
+        raise InputError(f"a token has {wanted}, but the ids have the shape {segments.shape}")
+    found = segments if layer.column is None else segments[..., layer.column]
+    if found.min() < 0 or found.max() >= layer.rows:
+        raise InputError(f"the segment id {found.max()} is not one of the {layer.rows} in the table")
+    return found
+
+
+def _within_cells(layer: Any, step: Step) -> Array:
+    """How far each token [b q] stands behind the first one of its cell, at most as far as there are positions."""
+    cells = step.segments[..., COLUMN_AND_ROW]
+    same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
+    return np.minimum(step.positions - np.argmax(same, axis=2), layer.rows - 1 - layer.offset) + layer.offset
+
+
+COLUMN_AND_ROW = slice(1, 3)  # of the segment ids of a token in a table
 
 
 def _table(layer: Any, w: Weights) -> Array:

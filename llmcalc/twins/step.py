@@ -19,7 +19,7 @@ class Step:
     Attributes:
         ids: token ids [b q].
         cached: tokens of this stack that earlier steps have seen.
-        segments: segment ids [b q]; None: all 0.
+        segments: segment ids [b q], or several of each token [b q n]; None: all 0.
         boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].

@@ -67,20 +67,34 @@ def inputs(built: Any, padding: int | None) -> dict[str, Any]:
     if built.config.model_type == "layoutlm":  # boxes within the smallest table that is drawn
         upper_left = ids[..., None] // torch.tensor([2, 3])
         found["bbox"] = torch.cat([upper_left, upper_left + ids[..., None] % torch.tensor([7, 11])], dim=-1)
+    if built.config.model_type == "tapas":  # cells of a few tokens each, in a table of two columns and two rows
+        column, row = torch.arange(TOKENS) // 3 % 2 + ids * 0, torch.arange(TOKENS) // 6 % 2 + ids * 0
+        found["token_type_ids"] = torch.stack([ids % 3 % 2, column, row, *[ids % 2] * 4], dim=-1)
+        return found
     segments = getattr(built.config, "type_vocab_size", 0) or 0
     return found if segments < 2 else {**found, "token_type_ids": ids % segments}
 
 
 def results(built: Any, given: dict[str, Any]) -> Any:
-    """Logits, or what a class without a head gives [b q ...]."""
+    """What a class gives."""
     with torch.no_grad():
         try:
-            found = built(**given)
+            return built(**given)
         except (TypeError, ValueError):  # some classes know of segments, and of none here
             given.pop("token_type_ids", None)
-            found = built(**given)
-    logits = getattr(found, "logits", None)
-    return (found.last_hidden_state if logits is None else logits).double().numpy()
+            return built(**given)
+
+
+def alike(results: Any, found: Any) -> Any:
+    """What of a class's results is the same as a twin's: logits, or of a class without a head what it gives of all
+    tokens [b q d], or of the one that it pools [b 1 d] where its last layer is a pooler.
+    """
+    if getattr(results, "logits", None) is not None:
+        return results.logits.double().numpy()
+    if found.shape[1] > 1:
+        return results.last_hidden_state.double().numpy()
+    embedded = getattr(results, "text_embeds", None)
+    return (results.pooler_output if embedded is None else embedded)[:, None].double().numpy()
 
 
 def weights(built: Any) -> dict[str, Any]:

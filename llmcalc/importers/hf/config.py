@@ -31,11 +31,6 @@ ACTIVATIONS = {
     "xielu": "xielu",
 }
 
-# counted exactly, but their NumPy models do not give the results of transformers' classes; why is not known
-_DIFFERING = """
-"""
-DIFFERING = frozenset(_DIFFERING.split())
-
 
 class Config:
     """Typed access to the keys of a config; a key of another name (``hidden_size`` for ``d_model``) is understood.
@@ -57,8 +52,6 @@ class Config:
             self.data[own] = value
         self.read: set[str] = set()
         self.unmodelled: list[str] = []
-        if model_type in DIFFERING:
-            self.not_run("its NumPy model does not give the results of transformers' class")
 
     def within(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
         """A config that stands at a key of this one, to be read as strictly."""

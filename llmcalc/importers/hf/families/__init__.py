@@ -283,7 +283,7 @@ unlimited_ocr_text deepseek.deepseek_ocr glm4_moe
 tapas             bert_kin.tapas
 git               seeing.git
 clip_text_model   clip_text.clip
-metaclip_2_text_model clip_text.clip  clip_text_model
+metaclip_2_text_model clip_text.metaclip_2 clip_text_model
 siglip_text_model clip_text.siglip    clip_text_model
 siglip2_text_model clip_text.siglip   clip_text_model
 molmo2_text       llama_seen.molmo2

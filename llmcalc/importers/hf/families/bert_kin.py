@@ -172,16 +172,18 @@ def luke(config: Config) -> Architecture:
 
 def tapas(config: Config) -> Architecture:
     """TAPAS: BERT with a table for each of what a cell's place and value say."""
-    config.ignore("reset_position_index_per_cell type_vocab_sizes")
     config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
-    if config.flag("reset_position_index_per_cell", True):
-        config.not_run("positions begin anew in every cell")
+    anew = config.flag("reset_position_index_per_cell", True)
     width, sizes = config.size("hidden_size"), config.indices("type_vocab_sizes")
     places = tuple(
-        Named(f"segment{number}", Embedding(config.whole(rows, "type_vocab_sizes", 1), width, table="segment"))
+        Named(f"segment{number}", Embedding(config.whole(rows, "type_vocab_sizes", 1), width, "segment", column=number))
         for number, rows in enumerate(sizes)
     )
-    return with_head(config, encoder(config, segments=False, more=places))
+    stack = encoder(config, segments=False, more=places)
+    inputs = [
+        Named(name, replace(layer, by_cell=anew) if name == "position" else layer) for name, layer in stack.inputs
+    ]
+    return with_head(config, replace(stack, inputs=tuple(inputs)))
 
 
 # what only its heads for questions read
@@ -200,13 +202,15 @@ def text_tower(config: Config) -> Architecture:
 
 
 def blip_text(config: Config) -> Architecture:
-    """BLIP's text decoder: BERT's blocks, each of which looks at the image."""
+    """BLIP's text decoder: BERT's blocks, each of which looks at the image; the class without a head sees both ways."""
     config.ignore("encoder_hidden_size projection_dim label_smoothing")
-    width, stack = config.size("hidden_size"), encoder(config, segments=False)
+    bare, width = config.head() == "none", config.size("hidden_size")
+    stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
+    stack = replace(stack, role="encoder", name="encoder") if bare else stack
     cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
     (run,) = stack.runs
     own, mlp = run.block.sublayers
     looking = sublayer("cross_attention", cross, after=layernorm(config, width))
     run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
-    config.fix("architectures", ["Model"] if config.head() == "none" else ["ForCausalLM"])
+    config.fix("architectures", ["Model"] if bare else ["ForCausalLM"])
     return with_head(config, replace(stack, runs=(run,)))

@@ -51,7 +51,7 @@ def deepseek_ocr(config: Config) -> Architecture:
     window = config.optional_size("sliding_window")
     if window is None:
         return built
-    note = f"a generated token sees the prompt and {window} generated tokens: here all of a text is its prompt, and seen"
+    note = f"a generated token sees the prompt and {window} generated ones: here a text is all prompt, and seen whole"
     return replace(built, notes=(*built.notes, note))
 
 
