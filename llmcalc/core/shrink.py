@@ -46,7 +46,7 @@ AS_THEY_ARE = frozenset(
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
 LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # which says whether it has a meaning
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4}
+AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4, "blank": 9}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
     "chunk": (5, 3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -36,6 +37,7 @@ class Embedding(Layer):
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
             (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding.
+        blank: number of a row of zeros in such a table (XGLM's padding token's).
         unused: stored, but never looked up.
     """
 
@@ -53,6 +55,7 @@ class Embedding(Layer):
     columns: int | None = None
     learned: bool = True
     sinusoids: str = "interleaved"
+    blank: int | None = None
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -61,12 +64,14 @@ class Embedding(Layer):
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id", "column"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id", "column", "blank"})
 
     def __post_init__(self) -> None:
         self.check()
         if self.columns:
             self.must_divide("columns", "rows")
+        if self.blank is not None and self.blank >= self.rows:
+            raise SizeError(f"blank ({self.blank}) is none of the rows ({self.rows})", where="embedding")
 
     def declare(self) -> Declaration:
         """Table ``[rows, d_model]``."""

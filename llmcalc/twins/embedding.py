@@ -97,6 +97,8 @@ def _table(layer: Any, w: Weights) -> Array:
     found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids == "fairseq")
     if layer.padding_id is not None:
         found[layer.offset - 1] = 0.0
+    if layer.blank is not None:
+        found[layer.blank] = 0.0
     return found
 
 

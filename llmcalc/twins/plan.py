@@ -58,6 +58,7 @@ class PlacedSublayer:
     scale: float
     residual_scale: float
     residual_normed: bool
+    by_depth: bool
     reads: str
     residual_from: str
     beside_first: bool
@@ -162,7 +163,7 @@ class _Placer:
         branches = tuple(inner(branch) for branch in part.branches)
         post, after = norm(part.post, "post_norm"), norm(part.after, "norm")
         self.shared_as = ""
-        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed)
+        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed, part.by_depth)
         return PlacedSublayer(
             part.name, pre, branches, post, after, *sums, part.reads, part.residual_from, part.beside_first
         )
