@@ -29,6 +29,7 @@ AS_THEY_ARE = frozenset(
     {
         "offset",
         "padding_id",
+        "dropped_id",
         "pooled_id",
         "column",
         "unused_biases",

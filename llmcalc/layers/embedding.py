@@ -25,6 +25,7 @@ class Embedding(Layer):
         scale: factor on the entries (Gemma: sqrt(d_model)).
         padding_id: of a position table: tokens of this id don't count, and stand at the row before the first
             (RoBERTa); None: all tokens count.
+        dropped_id: tokens of this id have no entry, and those of the others grow by as many (ESM); None: all have one.
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
             sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
@@ -48,6 +49,7 @@ class Embedding(Layer):
     offset: int = 0
     scale: float = 1.0
     padding_id: int | None = None
+    dropped_id: int | None = None
     use: str = "tokens"
     column: int | None = None
     by_cell: bool = False
@@ -64,7 +66,7 @@ class Embedding(Layer):
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id", "column", "blank"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id", "dropped_id", "column", "blank"})
 
     def __post_init__(self) -> None:
         self.check()

@@ -36,6 +36,9 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.edges != "none":
         return _of_boxes(layer, w, x, step)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
+    if layer.dropped_id is not None:
+        kept = (step.ids != layer.dropped_id)[..., None]
+        rows = rows * (kept / np.maximum(np.mean(kept, axis=1, keepdims=True), 1 / kept.shape[1]))
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows

@@ -25,7 +25,7 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
     for time, number in enumerate(stack.order):
         step.depth = time, len(stack.order)
         x = run.block(stack.blocks[number], x, time)
-    for placed in stack.outputs:
+    for placed in (part for part in stack.outputs if not getattr(part.layer, "unused", False)):
         if logits == "last" and _sees_logit_positions(placed.layer):
             x = x[:, step.ids.shape[1] - 1 :: step.ids.shape[1]]  # of every copy of the tokens its last one
         if len(x.shape) == 4 and not _reads_streams(placed):

@@ -122,7 +122,7 @@ def mpnet(config: Config) -> Architecture:
 def esm(config: Config) -> Architecture:
     """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, a head for contacts at rest."""
     positions = config.word("position_embedding_type")
-    config.ignore("token_dropout is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
+    config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
     attention = bert_attention(config, positions="rope" if positions == "rotary" else "none")
     width = config.size("hidden_size")
     stack = encoder(
@@ -134,15 +134,25 @@ def esm(config: Config) -> Architecture:
         mlp=Mlp(width, config.size("intermediate_size"), "gelu", bias=True),
         positions=positions == "absolute",
     )
+    if positions == "absolute":
+        stack = behind_padding(config, stack)
+    if config.flag("token_dropout", True):
+        (token, *rest), masked = stack.inputs, config.get("mask_token_id")
+        dropped = None if masked is None else config.whole(masked, "mask_token_id", 0)
+        kept = {"scale": ESM_KEPT, "dropped_id": dropped}
+        stack = replace(stack, inputs=(Named(token.name, replace(token.layer, **kept)), *rest))  # type: ignore[type-var]
     maps = config.size("num_hidden_layers") * config.size("num_attention_heads")
     stack = replace(stack, outputs=(*stack.outputs, Named("contacts", Linear(maps, 1, unused=True))))
     return with_head(config, stack, activation="gelu", spare_bias=False)
 
 
+ESM_KEPT = 1 - 0.15 * 0.8  # of the tokens it was trained on; the others were masked
+
+
 def luke(config: Config) -> Architecture:
     """LUKE [yamada2020], read without entities: their table, queries and head are stored, but idle."""
     width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
-    stack = _untied(encoder(config))
+    stack = _untied(behind_padding(config, encoder(config)))
     if config.flag("use_entity_aware_attention"):
         query = Linear(width, width, unused=True)
         spare = tuple(Sublayer(f"{pair}_query", (Branch("query", query),)) for pair in ("w2e", "e2w", "e2e"))
@@ -154,17 +164,15 @@ def luke(config: Config) -> Architecture:
         idle.append(Named("entity_projection", Linear(narrow, width, bias=False, unused=True)))
     for table, key in (("position", "max_position_embeddings"), ("segment", "type_vocab_size")):
         idle.append(Named(f"entity_{table}", Embedding(config.size(key), width, table=table, unused=True)))
-    idle.append(Named("entity_norm", layernorm(config, width)))
+    idle.append(Named("entity_norm", replace(layernorm(config, width), unused=True)))
     stack = replace(stack, inputs=(*stack.inputs, *idle))
     if config.head() == "none":
         return with_head(config, stack)
     tied = config.flag("tie_word_embeddings", True)
-    if not tied:
-        config.not_run("of the two biases of an untied head it is the other one that is used")
     head = Head(config.size("vocab_size"), width, bias=True, unused_biases=0 if tied else 1)
     outputs = [pooler(width, dropped=True), *transform(config, width, activation="gelu"), Named("head", head)]
     outputs.append(Named("entity_transform", Linear(width, narrow, unused=True)))
-    outputs.append(Named("entity_transform_norm", layernorm(config, narrow)))
+    outputs.append(Named("entity_transform_norm", replace(layernorm(config, narrow), unused=True)))
     return finish(
         config, stack, [*outputs, Named("entity_head", Head(entities, narrow, share, bias=True, unused=True))]
     )
