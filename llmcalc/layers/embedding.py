@@ -26,7 +26,10 @@ class Embedding(Layer):
         padding_id: of a position table: tokens of this id don't count, and stand at the row before the first
             (RoBERTa); None: all tokens count.
         dropped_id: tokens of this id have no entry, and those of the others grow by as many (ESM); None: all have one.
-        use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
+        own_ids: name of the ids that its entries are looked up by, if they have ids of their own (ERNIE's tasks,
+            RoCBert's shapes and pronunciations); those that are not given are 0.
+        use: what its rows are: one for each of the ``tokens``, added to what was looked up before, or ``joined`` to it
+            as a wider vector; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
             sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
         column: where every token has several segment ids, which one of them is looked up (TAPAS).
@@ -50,6 +53,7 @@ class Embedding(Layer):
     scale: float = 1.0
     padding_id: int | None = None
     dropped_id: int | None = None
+    own_ids: str = ""
     use: str = "tokens"
     column: int | None = None
     by_cell: bool = False
@@ -62,7 +66,7 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "copies", "beside", "angles"),
+        "use": ("tokens", "joined", "copies", "beside", "angles"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }

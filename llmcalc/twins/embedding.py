@@ -39,6 +39,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.dropped_id is not None:
         kept = (step.ids != layer.dropped_id)[..., None]
         rows = rows * (kept / np.maximum(np.mean(kept, axis=1, keepdims=True), 1 / kept.shape[1]))
+    if layer.use == "joined":
+        return np.concatenate([x, rows], axis=-1)
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows
@@ -57,6 +59,8 @@ def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
 
 
 def _entries(layer: Any, step: Step) -> Array:
+    if layer.own_ids:
+        return _checked(layer, step.own_ids.get(layer.own_ids, np.zeros_like(step.ids)), layer.own_ids)
     if layer.table == "segment":
         return np.zeros_like(step.ids) if step.segments is None else _segments(layer, step.segments)
     if layer.table != "position":
@@ -73,17 +77,27 @@ def _entries(layer: Any, step: Step) -> Array:
 
 def _segments(layer: Any, segments: Array) -> Array:
     """The segment ids [b q] that a table is for."""
-    if segments.ndim != (2 if layer.column is None else 3):
-        wanted = "one segment id" if layer.column is None else "several segment ids"
-        raise InputError(f"a token has {wanted}, but the ids have the shape {segments.shape}")
-    found = segments if layer.column is None else segments[..., layer.column]
-    if found.min() < 0 or found.max() >= layer.rows:
-        raise InputError(f"the segment id {found.max()} is not one of the {layer.rows} in the table")
-    return found
+    if layer.column is None:
+        _must_have(segments, 2, "one segment id")
+        return _checked(layer, segments, "token_type_ids")
+    _must_have(segments, 3, "several segment ids")
+    return _checked(layer, segments[..., layer.column], "token_type_ids")
+
+
+def _must_have(segments: Array, axes: int, what: str) -> None:
+    if segments.ndim != axes:
+        raise InputError(f"a token has {what}, but token_type_ids have the shape {segments.shape}")
+
+
+def _checked(layer: Any, ids: Array, name: str) -> Array:
+    if ids.min() < 0 or ids.max() >= layer.rows:
+        raise InputError(f"{name} has {ids.max()}, which is not one of the {layer.rows} in the table")
+    return ids
 
 
 def _within_cells(layer: Any, step: Step) -> Array:
     """How far each token [b q] stands behind the first one of its cell, at most as far as there are positions."""
+    _must_have(step.segments, 3, "several segment ids")
     cells = step.segments[..., COLUMN_AND_ROW]
     same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
     return np.minimum(step.positions - np.argmax(same, axis=2), layer.rows - 1 - layer.offset) + layer.offset

@@ -91,7 +91,8 @@ class PlacedStack:
     def vocab(self) -> int:
         """Rows of the token table, or of the shortest of several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
-        return int(min((table.rows for table in tables if not table.unused and table.use == "tokens"), default=0))
+        looked_up = [table for table in tables if not table.unused and table.use == "tokens" and not table.own_ids]
+        return int(min((table.rows for table in looked_up), default=0))
 
 
 def place(architecture: Architecture) -> list[PlacedStack]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +23,7 @@ class Step:
         segments: segment ids [b q], or several of each token [b q n]; None: all 0.
         boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
+        own_ids: ids [b q] of tables that have ids of their own, by the name of these.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
         copies: of all tokens, one behind the other in the stream [ProphetNet].
         kept: what the stream was at places that later layers come back to.
@@ -46,6 +48,7 @@ class Step:
     segments: Array | None = None
     boxes: Array | None = None
     source: Array | None = None
+    own_ids: Mapping[str, Array] = field(default_factory=dict)
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
     copies: int = 1
     kept: dict[str, Array] = field(default_factory=dict)

@@ -13,6 +13,11 @@ from . import reference
 
 BATCH, TOKENS, TARGET = 2, 24, 17
 SPREAD = 0.15  # of random weights
+OWN_IDS = {  # of tables that have ids of their own: what switches these on, and how many there are
+    "task_type_ids": (("use_task_id",), "task_type_vocab_size"),
+    "input_shape_ids": (("concat_input", "enable_shape"), "shape_vocab_size"),
+    "input_pronunciation_ids": (("concat_input", "enable_pronunciation"), "pronunciation_vocab_size"),
+}
 LOWEST = np.finfo(float).min
 MARGIN = 8  # by which the scores of experts lie further apart
 SPECIAL = ("A_log", "dt_bias", "time_decay", "time_first", "time_mix_key")  # kept near what the class sets
@@ -67,6 +72,9 @@ def inputs(built: Any, padding: int | None) -> dict[str, Any]:
     if built.config.model_type == "layoutlm":  # boxes within the smallest table that is drawn
         upper_left = ids[..., None] // torch.tensor([2, 3])
         found["bbox"] = torch.cat([upper_left, upper_left + ids[..., None] % torch.tensor([7, 11])], dim=-1)
+    for name, (switches, rows) in OWN_IDS.items():
+        if all(getattr(built.config, switch, False) for switch in switches):
+            found[name] = (ids * 7 + 3) % getattr(built.config, rows)
     if built.config.model_type == "tapas":  # cells of a few tokens each, in a table of two columns and two rows
         column, row = torch.arange(TOKENS) // 3 % 2 + ids * 0, torch.arange(TOKENS) // 6 % 2 + ids * 0
         found["token_type_ids"] = torch.stack([ids % 3 % 2, column, row, *[ids % 2] * 4], dim=-1)

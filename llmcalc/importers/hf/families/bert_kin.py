@@ -63,14 +63,17 @@ def roc_bert(config: Config) -> Architecture:
     width = config.size("hidden_size")
     joined = width
     more = []
-    for name in ("pronunciation", "shape"):
+    for name in ("shape", "pronunciation"):
         rows, size = config.size(f"{name}_vocab_size"), config.size(f"{name}_embed_dim")
         used = config.flag(f"enable_{name}") and config.flag("concat_input")  # otherwise they wait for ids of their own
-        more.append(Named(name, Embedding(rows, size, table="other", unused=not used)))
+        fields: dict[str, Any] = {"own_ids": f"input_{name}_ids", "use": "joined"} if used else {"unused": True}
+        more.append(Named(name, Embedding(rows, size, table="other", **fields)))
         joined += size if used else 0
     if config.flag("concat_input"):
         more.append(Named("join", Linear(joined, width)))
-    stack = encoder(config, more=tuple(more))
+    stack = encoder(config)
+    token, *rest = stack.inputs
+    stack = replace(stack, inputs=(token, *more, *rest))
     if config.head() == "pretraining":  # only an attack batch, for the contrastive loss, makes use of the pooler
         head = Named("head", tied_head(config, width))
         return finish(config, stack, [pooler(width, dropped=True), *transform(config, width), head])
