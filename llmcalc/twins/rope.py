@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..core.errors import InputError, UnsupportedError
 from .weights import Array
-
-
-class PlainRope(NamedTuple):
-    """Rotary positions that are not stretched."""
-
-    rope_theta: float
-    rope_scaling: str = "none"
-    rope_factor: float = 1.0
-    rope_attention: float = 1.0
-    rope_interleaved: bool = False
 
 
 def rotate(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:

@@ -52,11 +52,10 @@ def jetmoe(config: Config) -> Architecture:
         top_k,
         out_bias=True,
         rope_theta=config.rope_theta(),
+        **rope_fields(config),
     )
     act = config.activation("activation_function")
     feed = Moe(width, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
-    if rope_fields(config):
-        config.not_run("its rotary positions are scaled")
     inner = Norm(width, "rmsnorm", eps=1e-6)  # whatever the config says
     block = prenorm_block("block", inner, attention=attention, mlp=feed)
     return causal_lm(config, repeated(block, layers), rmsnorm(config, width))
