@@ -92,6 +92,7 @@ class Attention(Layer):
         in_scale, out_scale: factors on input and output (Falcon-H1).
         temperature: queries are multiplied by ``1 + temperature · ln(1 + floor((position + start) / length))``
             (Llama 4's layers without rotation); 0: they are not.
+        temperature_law: ``log``, that one, or ``power``: by ``(1 + (position + start) / length)^temperature`` (Beam).
         temperature_length: tokens from which on they are.
         temperature_start: what is added to the position: 1, or 0 (Ministral 3).
         softmax_in_fp32: the implementation computes the softmax in fp32 and converts it; costs memory alone.
@@ -170,6 +171,7 @@ class Attention(Layer):
     in_scale: float = 1.0
     out_scale: float = 1.0
     temperature: float = 0.0
+    temperature_law: str = "log"
     temperature_length: int = 8192
     temperature_start: int = 1
     softmax_in_fp32: bool = False
@@ -184,6 +186,7 @@ class Attention(Layer):
         "positions": ("none", "rope", "alibi", "relative", "projected"),
         "gate_bias": ("none", "value", "head"),
         "gate_function": ("sigmoid", "softplus"),
+        "temperature_law": ("log", "power"),
         "implemented_cache": ("compact", "all_tokens", "query_heads", "none"),
     }
 

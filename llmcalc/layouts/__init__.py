@@ -11,7 +11,7 @@ tensor is addressed by sub-layer, layer and tensor; the layer is left out where 
 head), ``quarters`` (in four parts) or ``entries`` (number by number) instead of lying side by side, ``folded`` (experts stored below each other in one
 matrix), and conditions: ``encoder`` or
 ``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain``, ``single`` or ``many`` (key and value heads: what the layer is), ``alone`` or ``beside``
-(another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
+(another stack), ``spare`` (there are biases beside the one that is used). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
 branch, ``{block}`` that of the block. ``{a}`` is the number of an adapter stored on its own: sub-layers ``shared0`` and ``shared1`` hold them in turn.
 
 A layout called ``mixtral@mixtral`` is that of published checkpoints of a family (``published``); one called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file (by

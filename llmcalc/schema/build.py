@@ -33,7 +33,7 @@ Fail = Callable[[InputError, Path], InputError]
 
 STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
 SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
-FLAGS = {"residual": True, "residual_normed": False, "beside_first": False}
+FLAGS = {"residual": True, "residual_normed": False, "by_depth": False, "beside_first": False}
 TEXTS = ("share", "reads", "residual_from")
 SUM_KEYS = (*FLAGS, *SUMS, *TEXTS)
 SUBLAYER_KEYS = ("norms", "branches", *SUM_KEYS)  # beside the kinds

@@ -31,14 +31,6 @@ ACTIVATIONS = {
     "xielu": "xielu",
 }
 
-# counted exactly, but their NumPy models do not give the results of transformers' classes; why is not known
-_DIFFERING = """
-    align_text_model blip_text_model chameleon chinese_clip_text_model diffusion_gemma_text glm_ocr_text
-    metaclip_2_text_model moshi muse_glimmer_text paddleocr_vl_text siglip_text_model siglip2_text_model tapas
-    unlimited_ocr_text
-"""
-DIFFERING = frozenset(_DIFFERING.split())
-
 
 class Config:
     """Typed access to the keys of a config; a key of another name (``hidden_size`` for ``d_model``) is understood.
@@ -61,8 +53,6 @@ class Config:
         self.read: set[str] = set()
         self.warnings: list[str] = []
         self.unmodelled: list[str] = []
-        if model_type in DIFFERING:
-            self.not_run("its NumPy model does not give the results of transformers' class")
 
     def within(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
         """A config that stands at a key of this one, to be read as strictly."""

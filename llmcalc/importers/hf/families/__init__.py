@@ -290,7 +290,7 @@ qwen2_vl_text     llama.qwen2         llama
 qwen2_5_vl_text   llama.qwen2         llama
 qwen2_5_omni_text llama.qwen2         llama
 emu3_text_model   llama.llama         llama
-paddleocr_vl_text llama_kin.ernie4_5  llama
+paddleocr_vl_text llama_kin.paddleocr llama
 granite_docling_text llama_kin.granite llama
 granite4_vision_text llama_kin.granite llama
 cosmos3_edge_text llama_kin.arcee
@@ -307,7 +307,7 @@ unlimited_ocr_text deepseek.deepseek_ocr glm4_moe
 tapas             bert_kin.tapas
 git               seeing.git
 clip_text_model   clip_text.clip
-metaclip_2_text_model clip_text.clip  clip_text_model
+metaclip_2_text_model clip_text.metaclip_2 clip_text_model
 siglip_text_model clip_text.siglip    clip_text_model
 siglip2_text_model clip_text.siglip   clip_text_model
 molmo2_text       llama_seen.molmo2
@@ -320,7 +320,7 @@ ernie4_5_vl_moe_text moe_shared.ernie4_5_vl
 blip_text_model   bert_kin.blip_text bert
 align_text_model  bert_kin.text_tower bert
 chinese_clip_text_model bert_kin.text_tower bert
-muse_glimmer_text llama_seen.muse_glimmer
+muse_glimmer_text muse.muse_glimmer
 diffllama         llama_far.diffllama
 doge              llama_far.doge
 cpmant            llama_far.cpmant

@@ -43,12 +43,15 @@ def deepseek_ocr(config: Config) -> Architecture:
     kinds = feed_types(config, config.size("num_hidden_layers"), config.count("first_k_dense_replace", 1))
     config.ignore("head_dim")  # the class divides hidden_size by the heads
     config.ignore("layer_types")
-    if config.optional_size("sliding_window"):
-        config.not_run("its window begins behind the prompt, and is not described")
     attention = rope_attention(
         config, d_head=divided(config, config.size("hidden_size"), config.size("num_attention_heads"))
     )
-    return _all_if_open(config, _lm(config, attention, softmax_experts(config), kinds, _biased(config)))
+    built = _all_if_open(config, _lm(config, attention, softmax_experts(config), kinds, _biased(config)))
+    window = config.optional_size("sliding_window")
+    if window is None:
+        return built
+    note = f"a generated token sees the prompt and {window} generated ones: here a text is all prompt, and seen whole"
+    return replace(built, notes=(*built.notes, note))
 
 
 def softmax_experts(config: Config) -> Moe:
