@@ -93,6 +93,21 @@ qwen2_vl          seeing.qwen2_vl
 qwen2_5_vl        seeing.qwen2_vl
 llama4            seeing.llama4
 mllama            seeing.mllama
+glm4v             sighted.whole
+glm46v            sighted.whole
+glmga             sighted.whole
+glm4v_moe         sighted.whole
+glm_ocr           sighted.whole
+ernie4_5_vl_moe   sighted.whole
+paddleocr_vl      sighted.whole
+video_llama_3     sighted.whole
+exaone4_5         sighted.whole
+hyperclovax_vision_v2 sighted.whole
+ovis2             sighted.whole
+step3p7           sighted.whole
+minimax_m3_vl     sighted.whole
+hunyuan_vl        sighted.whole
+hy_v4_vl          sighted.whole
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4

@@ -91,7 +91,7 @@ def llama4(config: Config) -> Architecture:
 
 def mllama(config: Config) -> Architecture:
     """Llama 3.2 Vision: the language model looks at the tower through layers of its own."""
-    text = text_part(config, "mllama_text_model", _text(config, ""), own_tie=True)
+    text = text_part(config, "mllama_text_model", text_config(config, ""), own_tie=True)
     config.ignore(_OUTER)
     part = config.within("vision_config", given(config, "vision_config"), "mllama_vision_model")
     stacks = towers.mllama(part, text.main.d_model)
@@ -116,7 +116,7 @@ def _seeing(
     own_tie: bool = False,
 ) -> Architecture:
     """Both parts and what is between; a tower of an unknown type is named and not counted."""
-    text = text_part(config, usual_text, _text(config, drop), own_tie)
+    text = text_part(config, usual_text, text_config(config, drop), own_tie)
     vision = given(config, "vision_config")
     kind = str(vision.get("model_type", usual_vision))
     kind = towers.OLDER.get(kind, kind)
@@ -135,7 +135,7 @@ def _seeing(
     return replace(text, stacks=(*text.stacks, stack), layout=f"{tower.layout}>{text.layout}")
 
 
-def _text(config: Config, drop: str) -> dict[str, Any]:
+def text_config(config: Config, drop: str = "") -> dict[str, Any]:
     """The language model's own config, wherever it stands, without keys that only say how images are masked."""
     found = flat(config.data) if config.data.get("text_config") is None else None
     if found:
