@@ -73,6 +73,11 @@ FIXED: dict[str, dict[str, Any]] = {
     "ovis2": {"tie_word_embeddings": False},
     "paddleocr_vl": {"tie_word_embeddings": True},
     "hunyuan_vl": {"tie_word_embeddings": True},
+    "lighton_ocr": {"tie_word_embeddings": True},
+    "lfm2_vl": {"tie_word_embeddings": True},
+    "deepseek_vl": {"tie_word_embeddings": True},
+    "llava_next_video": {"tie_word_embeddings": True},
+    "aya_vision": {"tie_word_embeddings": True},
     "mistral3": {"tie_word_embeddings": False},
     "pix2struct_text_model": {"hidden_size": 64, "num_heads": 4, "d_kv": 16},
     "step3p7": {

@@ -108,6 +108,20 @@ step3p7           sighted.whole
 minimax_m3_vl     sighted.whole
 hunyuan_vl        sighted.whole
 hy_v4_vl          sighted.whole
+cosmos3_edge      sighted.whole
+cosmos3_omni      sighted.whole
+qwen4_exp         sighted.whole
+cohere_compass    sighted.whole
+qianfan_ocr       sighted.whole
+lighton_ocr       sighted.whole
+aya_vision        sighted.whole
+cohere2_vision    sighted.whole
+lfm2_vl           sighted.whole
+deepseek_vl       sighted.whole
+muse_glimmer      sighted.whole
+modernvbert       sighted.whole
+ultravbert        sighted.whole
+llava_next_video  seeing.llava_next
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4

@@ -94,6 +94,62 @@ def merged_layers(sides: Sides) -> list[Named]:
     )
 
 
+def normed_layers(sides: Sides) -> list[Named]:
+    """Cosmos 3 Edge, LFM3-VL: a norm, then merged patches through two layers, of a width of its own."""
+    merged, inner = sides.vision.size("spatial_merge_size") ** 2, sides.whole.size("projector_hidden_size")
+    bias, act = sides.whole.flag("projector_bias", True), _activation(sides.whole)
+    return named(
+        projector_norm=layernorm(sides.width, eps=1e-6),
+        projector_in=Linear(sides.width * merged, inner, bias, act, merge=merged),
+        projector_out=Linear(inner, sides.out, bias, merge=merged),
+    )
+
+
+def _activation(config: Config) -> str:
+    return config.activation("projector_hidden_act") if config.get("projector_hidden_act") else "gelu"
+
+
+def shuffled(sides: Sides) -> list[Named]:
+    """LFM2-VL: merged patches, maybe behind a norm, through two layers."""
+    whole = sides.whole
+    merged, inner = whole.size("downsample_factor") ** 2, whole.size("projector_hidden_size")
+    wide, bias = sides.width * merged, whole.flag("projector_bias")
+    norm = named(projector_norm=layernorm(wide, merged)) if whole.flag("projector_use_layernorm") else []
+    first = Linear(wide, inner, bias, _activation(whole), merge=merged)
+    return [*norm, *named(projector_in=first, projector_out=Linear(inner, sides.out, bias, merge=merged))]
+
+
+def halved(sides: Sides) -> list[Named]:
+    """Command A Vision, Aya Vision: merged patches through a matrix, of whose results one half gates the other."""
+    whole = sides.whole
+    merged = whole.size("downsample_factor") ** 2
+    inner, wide = whole.size("alignment_intermediate_size", sides.out), sides.width * merged
+    eps = whole.number("adapter_layer_norm_eps")
+    whole.ignore("vision_feature_layer vision_feature_select_strategy")
+    norm = named(projector_norm=layernorm(wide, merged, eps)) if eps is not None else []
+    first = Linear(wide, inner, activation="silu", merge=merged)
+    return [*norm, *named(projector_in=first, projector_out=Linear(inner // 2, sides.out, merge=merged))]
+
+
+def adapter(sides: Sides) -> list[Named]:
+    """Muse Glimmer: merged patches through two layers, and a matrix."""
+    whole, merged = sides.whole, sides.vision.size("merge_size") ** 2
+    inner, act = whole.size("projector_hidden_size"), _activation(whole)
+    return named(
+        projector_in=Linear(whole.size("out_hidden_size"), inner, bias=False, activation=act, merge=merged),
+        projector_out=Linear(inner, inner, bias=False, activation=act, merge=merged),
+        projector=Linear(inner, sides.out, bias=False, merge=merged),
+    )
+
+
+def reshuffled(sides: Sides) -> list[Named]:
+    """ModernVBERT, UltraVBERT: merged patches through one matrix, and in the latter a norm."""
+    merged = sides.whole.size("pixel_shuffle_factor") ** 2
+    sides.whole.ignore("classifier_pooling classifier_dropout classifier_bias initializer_cutoff_factor")
+    norm = named(connector_norm=Norm(sides.out, merge=merged)) if sides.whole.model_type == "ultravbert" else []
+    return [*named(connector=Linear(sides.width * merged, sides.out, bias=False, merge=merged)), *norm]
+
+
 def two_layers(sides: Sides) -> list[Named]:
     """VideoLLaMA 3, DeepSeek-VL: two layers on each patch."""
     return named(

@@ -45,7 +45,8 @@ def llava(config: Config) -> Architecture:
 
 
 def llava_next(config: Config) -> Architecture:
-    """LLaVA-NeXT and LLaVA-OneVision: LLaVA with a learned token at the end of each row of an image."""
+    """LLaVA-NeXT, also for films, and LLaVA-OneVision: LLaVA with a learned token at the end of an image's rows."""
+    config.ignore("spatial_pool_mode spatial_pool_stride")
     usual = "qwen2" if config.model_type == "llava_onevision" else "llama"
     vision = "siglip_vision_model" if config.model_type == "llava_onevision" else "clip_vision_model"
     return _seeing(config, vision, usual, _two_layers, newline=True)
@@ -70,7 +71,7 @@ def gemma3(config: Config) -> Architecture:
 
 def mistral3(config: Config) -> Architecture:
     """Mistral Small 3.1: Pixtral's tower, patches merged by fours."""
-    return _seeing(config, "pixtral", "mistral", _merged_layers)
+    return _seeing(config, "pixtral", "mistral", merged_layers)
 
 
 def idefics3(config: Config) -> Architecture:
@@ -81,7 +82,7 @@ def idefics3(config: Config) -> Architecture:
 
 def internvl(config: Config) -> Architecture:
     """InternVL [chen2023]: InternViT, patches merged by fours behind a norm."""
-    return _seeing(config, "internvl_vision", "qwen2", _normed_merged)
+    return _seeing(config, "internvl_vision", "qwen2", normed_merged)
 
 
 def llama4(config: Config) -> Architecture:
@@ -184,9 +185,10 @@ def _pooled(config: Config, width: int, out: int, prompt: int | None) -> list[Na
     return [Named("pooled_norm", norm), Named("pooled", Linear(width, out, bias=False, merge=kernel * kernel))]
 
 
-def _merged_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+def merged_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    """A norm, a matrix that merges patches, two layers."""
     merged, bias = config.size("spatial_merge_size") ** 2, config.flag("multimodal_projector_bias")
-    act = config.activation("projector_hidden_act")
+    act = config.activation("projector_hidden_act") if config.get("projector_hidden_act") else "gelu"
     norm = Norm(width, eps=1e-6)
     layers: dict[str, Layer] = {
         "projector_norm": norm,
@@ -202,7 +204,8 @@ def _shuffled(config: Config, width: int, out: int, prompt: int | None) -> list[
     return [Named("connector", Linear(width * merged, out, bias=False, merge=merged))]
 
 
-def _normed_merged(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+def normed_merged(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    """Merged patches behind a norm, through two layers."""
     merged = int(1 / config.positive("downsample_ratio")) ** 2
     wide, act = width * merged, config.activation("projector_hidden_act")
     layers = (Linear(wide, out, activation=act, merge=merged), Linear(out, out, merge=merged))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Named
 from ....layers.head import Head
 from ..config import Config
-from . import projectors, towers, vits
+from . import projectors, seeing, towers, vits
 from .multimodal import OUTER, given, text_part
 from .projectors import Projector, Sides
-from .seeing import text_config
 
 _LEFT = f"""{OUTER} image_start_token_id image_end_token_id video_start_token_id video_end_token_id image_token_index
     video_token_index initializer_range hidden_size vocab_size merged_hidden_size visual_indicator_token_ids
@@ -45,7 +45,7 @@ class Whole(NamedTuple):
 def whole(config: Config) -> Architecture:
     """Both parts of a type's row, and what stands between them."""
     row = WHOLES[config.model_type]
-    language = text_config(config)
+    language = seeing.text_config(config)
     _tie(config, row, language)
     text = text_part(config, row.text, language)
     text = _with_head(config, text) if row.own_head else text
@@ -58,6 +58,11 @@ def whole(config: Config) -> Architecture:
     notes = (row.note,) if row.note else ()
     layout = f"{row.layout or config.model_type}>{text.layout}"
     return replace(text, stacks=(*text.stacks, stack), layout=layout, notes=(*text.notes, *notes))
+
+
+def from_arguments(projector: Callable[[Config, int, int, int | None], list[Named]]) -> Projector:
+    """A projector of ``seeing`` as one of both sides."""
+    return lambda sides: projector(sides.whole, sides.width, sides.out, None)
 
 
 def _tie(config: Config, row: Whole, language: dict[str, Any]) -> None:
@@ -106,4 +111,17 @@ WHOLES: dict[str, Whole] = {
     "minimax_m3_vl": Whole("minimax_m3_vl_vision", "minimax_m3_vl_text", projectors.before_and_behind),
     "hunyuan_vl": Whole("hunyuan_vl_vision", "hunyuan_vl_text", projectors.hunyuan, note=_ROWS, ties="either"),
     "hy_v4_vl": Whole("hy_v4_vl_vision", "hy_v4_vl_text", projectors.hy_v4, "hunyuan_vl", _ROWS),
+    "cosmos3_edge": Whole("cosmos3_edge_vision", "cosmos3_edge_text", projectors.normed_layers),
+    "cosmos3_omni": Whole("qwen3_vl_vision", "qwen3_vl_text", projectors.nothing, "qwen3_vl_visual"),
+    "qwen4_exp": Whole("qwen4_exp_vision", "qwen4_exp_text", projectors.nothing, "qwen3_vl_visual"),
+    "cohere_compass": Whole("cohere_compass_vision", "cohere_compass_text", projectors.nothing, "qwen3_vl_visual"),
+    "qianfan_ocr": Whole("qianfan_ocr_vision", "qwen3", from_arguments(seeing.normed_merged)),
+    "lighton_ocr": Whole("pixtral", "qwen3", from_arguments(seeing.merged_layers)),
+    "aya_vision": Whole("siglip_vision_model", "cohere2", projectors.halved),
+    "cohere2_vision": Whole("siglip_vision_model", "cohere2", projectors.halved, "clip"),
+    "lfm2_vl": Whole("siglip2_vision_model", "lfm2", projectors.shuffled),
+    "deepseek_vl": Whole("siglip_vision_model", "llama", projectors.two_layers),
+    "muse_glimmer": Whole("muse_glimmer_vision", "muse_glimmer_text", projectors.adapter, ties="asked"),
+    "modernvbert": Whole("siglip_vision_model", "modernbert", projectors.reshuffled),
+    "ultravbert": Whole("siglip_vision_model", "ultrabert", projectors.reshuffled),
 }

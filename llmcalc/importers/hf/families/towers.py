@@ -19,6 +19,7 @@ from ....layers.scale import Scale
 from ..config import Config
 from ..rules import grouped, plain_layernorm, repeated, rmsnorm, sublayer
 from .gpt import BIASED
+from .multimodal import qwen_tower
 
 CHANNELS = 3  # red, green, blue
 CLASS_TOKEN = 1  # learned tokens before the patches
@@ -91,7 +92,7 @@ def internvit(config: Config) -> Stack:
     width, kind = config.size("hidden_size"), config.one_of("norm_type", "layer_norm", "rms_norm")
     norm = rmsnorm(config, width, "layer_norm_eps") if kind == "rms_norm" else layernorm(config)
     rows = _rows(config, "image_size", "patch_size")
-    config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling")
+    config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")
     bias = config.flag("attention_bias")
     fields: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias, "o_bias": True}
     fields |= {"qk_norm": "projection"} if config.flag("use_qk_norm") else {}
@@ -120,6 +121,11 @@ def qwen2_5(config: Config) -> Stack:
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
     side = config.size("window_size") // config.size("patch_size")
     return _qwen(config, norm, mlp, {"chunk": side * side}, config.size("out_hidden_size"))
+
+
+def qwen3(config: Config) -> Stack:
+    """Qwen3-VL's: a learned table of positions besides the turning ones, and mergers for layers in between."""
+    return qwen_tower(config, config.size("out_hidden_size"))
 
 
 def _qwen(config: Config, norm: Norm, mlp: Mlp, windowed: dict[str, Any], out: int) -> Stack:
@@ -217,6 +223,10 @@ TOWERS = {
     "qwen2_vl_vision": Tower(qwen2, "qwen2_vl"),
     "qwen2_5_vl_vision": Tower(qwen2_5, "qwen2_vl"),
     "exaone4_5_vision": Tower(qwen2_5, "qwen2_vl"),
+    "qwen3_vl_vision": Tower(qwen3, "qwen3_vl_visual"),
+    "qwen4_exp_vision": Tower(qwen3, "qwen3_vl_visual"),
+    "cohere_compass_vision": Tower(qwen3, "qwen3_vl_visual"),
+    "qianfan_ocr_vision": Tower(internvit, "qianfan_ocr", CLASS_TOKEN),
     "llama4_vision_model": Tower(llama4, "llama4", CLASS_TOKEN),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ....core.architecture import Block, Named, Stack
+from ....core.architecture import Block, Named, Run, Stack
 from ....core.errors import DescriptionError
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -16,10 +16,12 @@ from ....layers.norm import Norm
 from ....layers.patch import Patch
 from ....layers.scale import Scale
 from ..config import Config
-from ..rules import repeated, sublayer
+from ..rules import chosen, repeated, sublayer
 from .towers import CHANNELS, grid, pooling
 
 EPS = 1e-6
+FULL, WINDOWED = "full_attention", "window_attention"
+PERIOD = 4  # layers of which one sees all patches, if the config names no kinds; the last does, too
 
 
 class Vit(NamedTuple):
@@ -41,6 +43,7 @@ class Vit(NamedTuple):
         qk_norm: as of attention.
         grouped: the config says how many heads of keys and values there are, and how wide a head is.
         rope: positions turn queries and keys.
+        window: patches that see each other where ``layer_types`` has ``window_attention``; None: all do everywhere.
         scaled: a factor a channel on what each sub-layer gives.
         pooled: the key that says whether there is a head that no language model uses; empty: there is none.
         older: pairs of keys, ``old:new``, of which a file may have the old one.
@@ -63,6 +66,7 @@ class Vit(NamedTuple):
     qk_norm: str = "none"
     grouped: bool = False
     rope: bool = False
+    window: Callable[[Config], int] | None = None
     scaled: bool = False
     pooled: str = ""
     older: str = ""
@@ -85,17 +89,20 @@ def read(config: Config) -> Stack:
     ]
     outputs = [Named("post_norm", norm)] if vit.last else []
     outputs += pooling(config) if vit.pooled and config.flag(vit.pooled) else []
-    runs = repeated(block(config, vit), depth(config))
-    return Stack("vision", width, tuple(inputs), runs, tuple(outputs), "tower")
+    return Stack("vision", width, tuple(inputs), _runs(config, vit), tuple(outputs), "tower")
 
 
-def depth(config: Config) -> int:
-    """The number of blocks."""
-    return config.size(_one_of(config, "num_hidden_layers", "depth"))
+def _runs(config: Config, vit: Vit) -> tuple[Run, ...]:
+    count = depth(config)
+    if vit.window is None:
+        return repeated(block(config, vit), count)
+    windowed = block(config, vit, chunk=vit.window(config))
+    usual = [WINDOWED if (index + 1) % PERIOD and index < count - 1 else FULL for index in range(count)]
+    return chosen({FULL: block(config, vit), WINDOWED: windowed}, config.texts("layer_types", count) or usual)
 
 
-def block(config: Config, vit: Vit, merge: int = 1) -> Block:
-    """A block; ``merge``: so many patches have become one before it."""
+def block(config: Config, vit: Vit, merge: int = 1, chunk: int | None = None) -> Block:
+    """A block; ``merge``: so many patches have become one before it; ``chunk``: so many see each other."""
     width, heads = config.size("hidden_size"), config.size(_one_of(config, "num_attention_heads", "num_heads"))
     norm = replace(norm_of(config, vit, width), merge=merge)
     bias, mlp_bias = (_holds(config, value) for value in (vit.bias, vit.mlp_bias))
@@ -107,13 +114,13 @@ def block(config: Config, vit: Vit, merge: int = 1) -> Block:
             "n_kv_heads": config.optional_size("num_key_value_heads"),
             "d_head": config.optional_size("head_dim"),
         }
-    attention = Attention(width, heads, causal=False, merge=merge, **fields)
+    attention = Attention(width, heads, causal=False, merge=merge, chunk=chunk, **fields)
     activation = config.activation()
     d_ff = int(width * config.positive(vit.d_ff)) if vit.d_ff == "mlp_ratio" else config.size(vit.d_ff)
     mlp = Mlp(width, d_ff, activation, gated=vit.gated, bias=mlp_bias, merge=merge)
     post = Scale(width) if vit.scaled else None
     parts = (sublayer("attention", attention, pre=norm, post=post), sublayer("mlp", mlp, pre=norm, post=post))
-    return Block("merged" if merge > 1 else "block", parts)
+    return Block("merged" if merge > 1 else "windowed" if chunk else "block", parts)
 
 
 def norm_of(config: Config, vit: Vit, width: int) -> Norm:
@@ -122,9 +129,10 @@ def norm_of(config: Config, vit: Vit, width: int) -> Norm:
 
 
 def _patch(config: Config, vit: Vit, width: int) -> Linear | Patch:
-    channels, side = config.size(_one_of(config, "num_channels", "in_channels"), CHANNELS), config.size("patch_size")
+    known, side = config.known(), config.size("patch_size")
+    channels = next((config.size(key) for key in ("num_channels", "in_channels") if key in known), CHANNELS)
     if vit.patches == "flat":
-        frames = config.size("patch_temporal") if "patch_temporal" in config.known() else 1
+        frames = config.size("patch_temporal") if "patch_temporal" in known else 1
         return Linear(frames * channels * side * side, width, vit.patch_bias)
     frames = config.size("temporal_patch_size") if vit.patches == "film" else None
     return Patch(channels, side, width, frames, vit.patch_bias)
@@ -140,6 +148,11 @@ def _one_of(config: Config, *keys: str) -> str:
     if not found:
         raise DescriptionError(f"{keys[0]} is missing", where=config.where)
     return found[0]
+
+
+def _cells(config: Config) -> int:
+    """Patches of a table of positions, and of a window."""
+    return config.size("pos_emb_height") * config.size("pos_emb_width")
 
 
 def _largest_grid(config: Config) -> int:
@@ -194,6 +207,12 @@ VITS: dict[str, Vit] = {
         older="width:hidden_size layers:num_hidden_layers heads:num_attention_heads",
     ),
     "minimax_m3_vl_vision": Vit("film", patch_bias=False, first=True, last=False, rope=True, left="image_size"),
+    "siglip2_vision_model": Vit("flat", rows=lambda config: config.size("num_patches"), pooled="vision_use_head"),
+    "cosmos3_edge_vision": Vit("flat", rows=lambda config: config.size("num_patches")),
+    "muse_glimmer_vision": Vit(
+        "flat", patch_bias=False, rows=_cells, first=True, rope=True, window=_cells,
+        left="max_position_embeddings",
+    ),
     "hunyuan_vl_vision": _HUNYUAN,
     "hy_v4_vl_vision": _HUNYUAN,
 }  # fmt: skip
