@@ -101,6 +101,11 @@ def _runs(config: Config, vit: Vit) -> tuple[Run, ...]:
     return chosen({FULL: block(config, vit), WINDOWED: windowed}, config.texts("layer_types", count) or usual)
 
 
+def depth(config: Config) -> int:
+    """The number of blocks."""
+    return config.size(_one_of(config, "num_hidden_layers", "depth"))
+
+
 def block(config: Config, vit: Vit, merge: int = 1, chunk: int | None = None) -> Block:
     """A block; ``merge``: so many patches have become one before it; ``chunk``: so many see each other."""
     width, heads = config.size("hidden_size"), config.size(_one_of(config, "num_attention_heads", "num_heads"))
