@@ -122,6 +122,8 @@ muse_glimmer      sighted.whole
 modernvbert       sighted.whole
 ultravbert        sighted.whole
 llava_next_video  seeing.llava_next
+got_ocr2          sam.got_ocr2
+pp_chart2table    sam.got_ocr2
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4

@@ -95,6 +95,7 @@ def _vision(config: Config, row: Whole) -> Config:
 
 _ROWS = "the vector that ends each row of an image is stored, and not counted as a token"
 _PAIRS = "a film's frames are merged in pairs; what is counted are images, each of which is its own pair"
+_RESIZED = "transformers resizes the table of positions by a matrix product, which is not counted"
 WHOLES: dict[str, Whole] = {
     "glm4v": Whole("glm4v_vision", "glm4v_text", projectors.glm, ties="either"),
     "glm46v": Whole("glm4v_vision", "glm4v_text", projectors.glm, "glm4v"),
@@ -119,7 +120,7 @@ WHOLES: dict[str, Whole] = {
     "lighton_ocr": Whole("pixtral", "qwen3", from_arguments(seeing.merged_layers)),
     "aya_vision": Whole("siglip_vision_model", "cohere2", projectors.halved),
     "cohere2_vision": Whole("siglip_vision_model", "cohere2", projectors.halved, "clip"),
-    "lfm2_vl": Whole("siglip2_vision_model", "lfm2", projectors.shuffled),
+    "lfm2_vl": Whole("siglip2_vision_model", "lfm2", projectors.shuffled, note=_RESIZED),
     "deepseek_vl": Whole("siglip_vision_model", "llama", projectors.two_layers),
     "muse_glimmer": Whole("muse_glimmer_vision", "muse_glimmer_text", projectors.adapter, ties="asked"),
     "modernvbert": Whole("siglip_vision_model", "modernbert", projectors.reshuffled),
