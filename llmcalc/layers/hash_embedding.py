@@ -28,6 +28,7 @@ class HashEmbedding(Layer):
     table: ClassVar[str] = "token"
     use: ClassVar[str] = "tokens"
     unused: ClassVar[bool] = False
+    own_ids: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         self.check()

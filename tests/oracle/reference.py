@@ -38,7 +38,6 @@ ROLE = ("is_decoder", "add_cross_attention")
 # parts that a note of the model names as not counted, and that a pass over text alone does not run
 UNCOUNTED = {
     "chameleon": ("vqmodel",),
-    "colmodernvbert": ("vision_model", "connector"),
     "kyutai_speech_to_text": ("codec_model",),
     "phi4_multimodal": ("embed_tokens_extend",),
 }
@@ -127,7 +126,7 @@ def build(class_name: str, model_type: str, changes: dict[str, Any], device: str
         config._experts_implementation = "eager"
         with torch.device(device):
             model = getattr(transformers, class_name)(config).eval()
-    for holder in (model, getattr(model, "model", None), getattr(model, "vlm", None)):
+    for holder in (model, getattr(model, "model", None)):
         for name in UNCOUNTED.get(model_type, ()):
             if name in getattr(holder, "_modules", {}):
                 delattr(holder, name)
