@@ -27,6 +27,7 @@ class Head(Layer):
         scored: so many rows of the table are chosen for each position, and the others left out (Gemma 4's assistant).
         n_positions: logits are those of this many positions, however many tokens there are (Perceiver).
         scaled: a learned factor on each logit (nGPT).
+        scale_gain: constant that those factors are multiplied by.
         unused_biases: further biases of the same length that a library stores and never uses.
         unused: the head is stored, but never run.
     """
@@ -43,6 +44,7 @@ class Head(Layer):
     scored: int | None = None
     n_positions: int | None = None
     scaled: bool = False
+    scale_gain: float = 1.0
     unused_biases: int = 0
     unused: bool = False
 

@@ -99,14 +99,19 @@ def entered(layer: Any, x: Array, step: Step) -> Array:
     return times(x, layer.in_scale)
 
 
-def left(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:
-    """What the layer, whose heads found ``mixed`` [b q h v], gives to the stream."""
-    return times(_output(layer, w, x, mixed), layer.out_scale)
+def left(layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None = None, unit: bool = False) -> Array:
+    """What the layer, whose heads found ``mixed`` [b q h v], gives to the stream; ``unit``: what all heads give is
+    brought to length 1.
+    """
+    return times(_output(layer, w, x, mixed, gate_scale, unit), layer.out_scale)
 
 
-def scored(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array, Array]:
+def scored(
+    layer: Any, w: Weights, x: Array, step: Step, state: State | None, q_scale: Array | None = None
+) -> tuple[Array, Array, Array]:
     """Scores [b g r q k] behind all biases and masks, values [b k g v], and queries [b q g r e]."""
     q = _prepared(layer, w, "q", _projected(layer, w, "q", x, step), step)
+    q = q if q_scale is None else q * q_scale
     if layer.temperature:
         q = q * temperature(layer, step.positions)
     if layer.index_heads:
@@ -282,16 +287,19 @@ def shares(layer: Any, w: Weights, scores: Array) -> Array:
     return softmax(scores, w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1))
 
 
-def _output(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:
+def _output(layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None, unit: bool) -> Array:
     """Gate, norm and output projection of the heads' values [b q h v]."""
     if layer.gated:
         axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
         bias = w.get("bgate")
         if bias is not None and layer.gate_bias == "head" and not layer.gate_per_head:
             bias = bias[:, None]
-        gate = ACTIVATIONS[layer.gate_function](plus(einsum(axes, x, w.wgate), bias))
+        gate = plus(einsum(axes, x, w.wgate), bias)
+        gate = ACTIVATIONS[layer.gate_function](gate if gate_scale is None else gate * gate_scale)
         mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
     if layer.o_norm:
         flat = mixed.reshape(*mixed.shape[:2], -1)
         mixed = rmsnorm(flat, layer.qk_norm_eps, w.o_norm.reshape(-1)).reshape(mixed.shape)
+    if unit:
+        mixed = l2norm(mixed.reshape(*mixed.shape[:2], -1)).reshape(mixed.shape)
     return plus(einsum("bqhv,hvd->bqd", mixed, w.wo), w.get("bo"))

@@ -119,6 +119,7 @@ class _Placer:
             raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
+        self.number = 0
         self.block_name = self.shared_as = ""
 
     def placed(self) -> PlacedStack:
@@ -128,18 +129,23 @@ class _Placer:
         for run in self.stack.runs:
             stored = 1 if run.shared else run.count
             order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]
-            blocks += [self.block(run.block, len(blocks) + index) for index in range(stored)]
+            blocks += [self.block(run.block) for _ in range(stored)]
         outputs = tuple(self.outer(name, layer) for name, layer in self.stack.outputs)
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
 
     def outer(self, name: str, layer: Any) -> Placed:
         return self.layer(layer, name, keys=(name, name.rstrip("0123456789")))
 
-    def block(self, block: Block, number: int) -> tuple[PlacedSublayer, ...]:
-        self.block_name = block.name
-        placed = tuple(self.sublayer(part, number, index) for index, part in enumerate(block.sublayers))
+    def block(self, block: Block) -> tuple[PlacedSublayer, ...]:
+        self.block_name, before = block.name, self.stored()
+        placed = tuple(self.sublayer(part, self.number, index) for index, part in enumerate(block.sublayers))
         _check_lenders([layer for part in placed for layer in part.layers()])
+        self.number += self.stored() > before
         return placed
+
+    def stored(self) -> int:
+        """Weights that have a place so far; a block that adds none has no number of its own."""
+        return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
         mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")

@@ -109,9 +109,10 @@ class _Runner:
         self.step.turns[sublayer.name] += 1
         h = self._maybe(sublayer.pre, read, *key)
         total = self.branches(used, h, *key)
-        self.step.stream = x = self.step.before[sublayer.residual_from] if sublayer.residual_from else x
+        x = self.step.before[sublayer.residual_from] if sublayer.residual_from else x
+        self.step.stream = x = h if sublayer.residual_normed else x
         total = times(self._maybe(sublayer.post, total, *key), sublayer.scale)
-        x = times(h if sublayer.residual_normed else x, sublayer.residual_scale)
+        x = times(x, sublayer.residual_scale)
         after = sublayer.after
         if after is not None and _adds(after):
             return after.module.add(after.layer, after.weights_in(self.tensors), total, x)
