@@ -26,7 +26,8 @@ class Embedding(Layer):
             (RoBERTa); None: all tokens count.
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
-            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
+            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that is
+            added ``everywhere``, as the state that a loop begins with.
         edges: instead of by its position, an entry is looked up by each of these edges of a token's box on the page:
             ``left_right``, ``upper_lower``, or by its ``height`` or ``width`` (LayoutLM).
         columns: the entries stand on a grid with this many columns (positions of patches).
@@ -52,7 +53,7 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "copies", "beside", "angles"),
+        "use": ("tokens", "copies", "beside", "angles", "everywhere"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }

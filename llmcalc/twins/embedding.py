@@ -33,6 +33,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "angles":
         step.angles = constant(_table(layer, w))[step.positions + layer.offset]
         return x
+    if layer.use == "everywhere":
+        return x + w.w[0]
     if layer.edges != "none":
         return _of_boxes(layer, w, x, step)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
@@ -134,25 +136,46 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
 def hrm_text(config: Config) -> Architecture:
     """The hierarchical reasoning model for text: a low stack runs several times for each time that a high one does."""
     config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
-    config.not_run("what one level of its loop hands to the other is not described")
     width, cycles, inner = config.size("hidden_size"), config.size("H_cycles"), config.size("L_cycles")
     layers = config.optional_size("num_layers_per_stack") or config.size("num_hidden_layers")
     config.ignore("num_hidden_layers")
     norm = replace(rmsnorm(config, width), scale=False)
     attention = rope_attention(config, n_kv_heads=config.size("num_attention_heads"), gated=True)
     _bounded(config, cycles * (inner + 1) * layers)
-    order = [*(["low"] * inner), "high"] * cycles
     mlp = glu(config, bias=config.flag("mlp_bias"))
-    blocks = {name: _module(name, layers, norm, attention, mlp) for name in ("low", "high")}
-    runs = grouped(block for name in order for block in blocks[name])
-    begin = Named("low_state", Embedding(1, width, "other"))
+    level = {name: _level(name, layers, norm, attention, mlp) for name in ("low", "high")}
+    order = [*(["low"] * inner), "high"] * cycles
+    runs = grouped(block for name, begin in _handed(width, order) for block in _begun(level[name], begin))
+    states = (
+        Named("high_state", Injection(width, keeps="high")),
+        Named("low_state", Embedding(1, width, "other", use="everywhere")),
+    )
     scale = config.number("embedding_scale") or 1.0 / (config.number("initializer_range") or 0.02)
-    model = causal_lm(config, runs, None, inputs=(begin,), embedding_scale=scale)
+    model = causal_lm(config, runs, None, inputs=states, embedding_scale=scale)
     note = "a training step counts all cycles' gradients; the published recipe stops them in all but the last ones"
     return replace(model, notes=(*model.notes, note))
 
 
-def _module(name: str, layers: int, norm: Norm, attention: Layer, mlp: Layer) -> list[Block]:
+def _handed(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | None]]:
+    """Each level as it runs, with what adds the state of the other one to the stream, the state of the last that ran.
+
+    The first time, the inputs have added both.
+    """
+    yield levels[0], None
+    for before, now in pairwise(levels):
+        turned = before != now
+        yield now, Injection(width, keeps=before if turned else "", adds=now if turned else "high")
+
+
+def _begun(blocks: list[Block], begin: Injection | None) -> list[Block]:
+    """The blocks of a level behind what is handed to it."""
+    if begin is None:
+        return blocks
+    part = Sublayer("begin", (Branch("begin", begin),), residual=False)
+    return [replace(blocks[0], sublayers=(part, *blocks[0].sublayers)), *blocks[1:]]
+
+
+def _level(name: str, layers: int, norm: Norm, attention: Layer, mlp: Layer) -> list[Block]:
     """The blocks of one stack; its last ends with a norm."""
     blocks = []
     for index in range(layers):
