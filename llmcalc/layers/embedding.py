@@ -27,7 +27,8 @@ class Embedding(Layer):
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
             sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that is
-            added ``everywhere``, as the state that a loop begins with.
+            added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the class
+            token of a vision transformer).
         edges: instead of by its position, an entry is looked up by each of these edges of a token's box on the page:
             ``left_right``, ``upper_lower``, or by its ``height`` or ``width`` (LayoutLM).
         columns: the entries stand on a grid with this many columns (positions of patches).
@@ -53,7 +54,7 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "copies", "beside", "angles", "everywhere"),
+        "use": ("tokens", "copies", "beside", "angles", "everywhere", "before"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }

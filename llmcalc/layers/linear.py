@@ -22,6 +22,7 @@ class Linear(Layer):
         positions: how many positions it runs on: ``all``, ``logits`` (those whose logits are computed), ``one`` a
             sequence (a pooler).
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
+        merge_by_channel: of those side by side, each channel's values stand together.
         prompt: this many learned tokens stand before the sequence.
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
@@ -38,6 +39,7 @@ class Linear(Layer):
     activation: str = "identity"
     positions: str = "all"
     merge: int = 1
+    merge_by_channel: bool = False
     prompt: int | None = None
     dropped: bool = False
     unused: bool = False

@@ -22,6 +22,7 @@ class Scale(Layer):
         gain: constant that a learned factor is multiplied by before that.
         factor: the factor, if it is a constant instead of learned (Gemma 3n).
         stored: it is stored beside the parameters, as a buffer (Gemma 4).
+        prompt: it also runs on this many learned tokens before the sequence.
         unused: stored, but never run.
 
     Raises:
@@ -35,6 +36,7 @@ class Scale(Layer):
     gain: float = 1.0
     factor: float | None = None
     stored: bool = False
+    prompt: int | None = None
     unused: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "r": "the residual stream"}
@@ -54,6 +56,8 @@ class Scale(Layer):
         """A vector ``[d_model]``, one number, or a constant."""
         axis = "one" if self.lone else "d"
         declaration = Declaration({"d": self.d_model, **({"one": 1} if self.lone else {})})
+        if self.prompt:
+            declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
         given = "" if self.factor is not None else ", g"
         if given:
             declaration.weights(f"w[{axis}]", buffer=self.stored, unused=self.unused)

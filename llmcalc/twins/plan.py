@@ -11,7 +11,7 @@ from typing import Any
 from ..core.architecture import Architecture, Block, Branch, Stack, Sublayer
 from ..core.errors import DescriptionError, UnsupportedError
 from .coverage import check_fields
-from .weights import Array, Weight, Weights
+from .weights import Array, Sizes, Weight, Weights
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,12 @@ class PlacedStack:
                 yield from sublayer.layers()
         yield from self.outputs
 
+    def data(self, tokens: int) -> Sizes | None:
+        """The shape of what so many of its tokens are made of; None: they are looked up in a table."""
+        first = self.inputs[0] if self.inputs else None
+        found: Sizes | None = first.module.data(first.layer, tokens) if hasattr(first.module, "data") else None
+        return found
+
     @property
     def vocab(self) -> int:
         """Rows of the token table, or of the shortest of several."""
@@ -97,8 +103,8 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
     Raises:
-        UnsupportedError: a tower, whose input is no text, or another stack that starts from no tokens; or what changes
-            results is known not to be described.
+        UnsupportedError: a stack that starts from neither tokens nor data; or what changes results is known not to be
+            described.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
@@ -106,7 +112,7 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     shared: dict[str, str] = {}
     stacks = [_Placer(stack, shared).placed() for stack in architecture.stacks]
     for placed in stacks:
-        if not placed.vocab:
+        if not placed.vocab and not placed.data(1):
             raise UnsupportedError(f"{placed.stack.name} has no table of tokens, so there is nothing to run it on")
     return stacks
 
@@ -115,8 +121,6 @@ class _Placer:
     """Names the weights of one stack; ``shared`` maps the identity of a shared tensor to its name."""
 
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
-        if stack.role == "tower":
-            raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
         self.number = 0

@@ -12,6 +12,9 @@ from .step import State, Step
 from .weights import Array, Weight, Weights, vector
 
 
+AS_GIVEN = frozenset({"prompt"})  # of the stream that it runs on
+
+
 def weights(layer: Any) -> list[Weight]:
     """The factor, unless it is a constant: one a channel, or one number."""
     if layer.factor is not None:

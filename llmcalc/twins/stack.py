@@ -16,15 +16,19 @@ from .weights import Array
 def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cache: Cache | None, logits: str) -> Array:
     """What the stack gives for a step's tokens: logits, or the residual stream if it has no head."""
     run = _Runner(tensors, step, cache if stack.stack.role != "encoder" else None, stack.stack.name)
-    x: Any = None
+    x: Any = step.data
     for placed in stack.inputs:
         if not getattr(placed.layer, "unused", False):
             x = run.layer(placed, x, placed.layer.kind())
     step.first = x
+    step.streams = [x]
     for time, number in enumerate(stack.order):
         step.depth = time, len(stack.order)
         x = run.block(stack.blocks[number], x, time)
+        step.streams.append(x)
     for placed in stack.outputs:
+        if getattr(placed.layer, "unused", False):
+            continue
         if logits == "last" and _sees_logit_positions(placed.layer):
             x = x[:, step.ids.shape[1] - 1 :: step.ids.shape[1]]  # of every copy of the tokens its last one
         if len(x.shape) == 4 and not _reads_streams(placed):

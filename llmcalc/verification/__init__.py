@@ -8,9 +8,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, Stack
+from ..core.errors import UnsupportedError
+from ..twins.plan import place
 from .compare import compare
 from .published import published
 from .result import Check, Verification
@@ -21,13 +24,27 @@ __all__ = ["Check", "Verification", "verify"]
 def verify(architecture: Architecture) -> Verification:
     """Compare the declarations of an architecture with its NumPy model and with what is published of it.
 
-    The model is that of ``architecture.shrink()``, without towers, whose input is no text; published figures are those
+    The model is that of ``architecture.shrink()``, without towers that have no NumPy model; published figures are those
     of the architecture itself.
 
     Raises:
         UnsupportedError: a layer kind, or a field of one, that has no NumPy model.
     """
-    towers = [stack for stack in architecture.stacks if stack.role == "tower"]
-    texts = tuple(stack for stack in architecture.stacks if stack not in towers)
-    small = (replace(architecture, stacks=texts) if towers and texts else architecture).shrink()
+    small = replace(architecture, stacks=tuple(_runnable(architecture))).shrink()
     return Verification(architecture, small, (*compare(small), *published(architecture)))
+
+
+def _runnable(architecture: Architecture) -> Iterator[Stack]:
+    """The stacks of text, and a tower that can be run."""
+    towers = [stack for stack in architecture.stacks if stack.role == "tower"]
+    for stack in architecture.stacks:
+        if stack.role != "tower" or (len(towers) == 1 and _can_be_run(replace(architecture, stacks=(stack,)))):
+            yield stack
+
+
+def _can_be_run(tower: Architecture) -> bool:
+    try:
+        place(tower.shrink())
+    except UnsupportedError:
+        return False
+    return True
