@@ -47,7 +47,7 @@ AS_THEY_ARE = frozenset(
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
 LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # which says whether it has a meaning
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4}
+AT_MOST = {"d_conv": 4, "taps": 5, "order": 3, "n_filter_layers": 2, "n_streams": 4}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
     "chunk": (5, 3),
@@ -176,6 +176,8 @@ class _Sizes:
             return self.size("width", value)
         if name == "chunk" and not getattr(layer, "causal", True):
             return shrink_tower.WINDOW
+        if name == "rate" and hasattr(layer, "taps"):
+            return value
         if name == "hash_rows":
             return self.size("vocab", value)
         if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before"):

@@ -23,6 +23,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     Rows that begin further copies of the tokens are put behind them, one copy after the other.
     """
     if layer.use == "beside":
+        if step.grid:
+            raise UnsupportedError("learned tokens among the patches have no NumPy model", where="embedding")
         step.kept["beside"] = w.w[None] + (0.0 if x is None else 0.0 * x[:, :1])  # every text has its own soon
         return x
     if layer.use == "copies":

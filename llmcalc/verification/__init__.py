@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from ..core.architecture import Architecture, Stack
 from ..core.errors import UnsupportedError
-from ..twins.plan import place
+from ..core.shrink_tower import GRID, PATCHES
+from ..twins import twin
 from .compare import compare
 from .published import published
 from .result import Check, Verification
@@ -44,7 +47,8 @@ def _runnable(architecture: Architecture) -> Iterator[Stack]:
 
 def _can_be_run(tower: Architecture) -> bool:
     try:
-        place(tower.shrink())
+        model = twin(tower.shrink())
+        model.see(np.zeros((1, *(model.stacks[0].data(PATCHES) or ()))), GRID)
     except UnsupportedError:
         return False
     return True

@@ -29,7 +29,6 @@ REFUSED = {
     "doge": "experts by the router's numbers of other tokens",
     "ernie": "task ids",
     "esm": "a head of its own kind",
-    "hrm_text": "two levels of a loop",
     "ibert": "integers",
     "jetmoe": "rotary positions of its attention cannot be scaled",
     "luke": "entities",
@@ -51,7 +50,6 @@ KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is
     "no NumPy model",
     "does not give the results of",
     "no counterpart",
-    "is a tower",
     "where the NumPy model has silu",
 )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import DescriptionError, shown
+from ....core.errors import shown
 from ....core.layer import MOST_LAYERS, Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -134,7 +134,6 @@ def _seeing(
     if tower.prompt is None and config.get("vision_feature_select_strategy") == "default":
         config.not_run("it leaves out the first patch, as if it were a class token")
     if newline:
-        config.not_run("an image is cut into tiles, and a learned token stands at the end of each row")
         extra = Named("newline", Embedding(1, width, table="other", use="beside"))
         stack = replace(stack, outputs=(*stack.outputs, extra))
     return replace(text, stacks=(*text.stacks, stack), layout=f"{tower.layout}>{text.layout}")
@@ -168,8 +167,7 @@ def _taken(config: Config, stack: Stack) -> Stack:
         return stack
     blocks = [config.whole(one, "vision_feature_layer", -MOST_LAYERS) for one in (given if type(given) is list else [given])]
     if any(not -stack.n_layers - 1 <= number <= stack.n_layers for number in blocks):
-        text = f"vision_feature_layer is {shown(given)}, but the tower has {stack.n_layers} layers"
-        raise DescriptionError(text, where=config.where)
+        config.not_run(f"vision_feature_layer is {shown(given)}, but the tower has {stack.n_layers} layers")
     left = tuple(Named(name, replace(layer, unused=True)) for name, layer in stack.outputs)  # type: ignore[type-var]
     chosen = Named("features", Features(stack.d_model, " ".join(map(str, blocks))))
     return replace(stack, outputs=(*left, chosen))
@@ -257,7 +255,7 @@ def git(config: Config) -> Architecture:
         Named("projector_norm", norm),
     ]
     out += [
-        Named(f"frame{number}", Embedding(1, tower.d_model, table="other", use="beside"))
+        Named(f"frame{number}", Embedding(1, tower.d_model, table="other", unused=True))
         for number in range(config.count("num_image_with_embedding"))
     ]
     tower = replace(tower, outputs=(*tower.outputs, *out))
