@@ -68,6 +68,7 @@ FUNCTIONS: dict[str, Function] = {
     "sin": Function(1 + 1, "input", "product with the frequency, sine"),
     "xielu": Function(2 + 2 + 1 + 2, "inputs", "square and product, or expm1, difference and product; two sums"),
     "cutoff": Function(1 + 1 + 1 + 1 + 1 + 1, "input", "mean, difference, square, sum; difference with the bound, max"),
+    "abs": Function(1, "input", "absolute value"),
     "identity": Function(0, "nothing", "none"),
     # normalisation
     "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 
+from . import shrink_tower
 from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from .errors import SizeError
 from .layer import Layer
@@ -46,11 +47,14 @@ AS_THEY_ARE = frozenset(
         "index_local",
         "n_gram",
         "n_sums",
+        "prompt",
+        "stride",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
 LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # which says whether it has a meaning
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4, "blank": 9}
+AT_MOST = {"d_conv": 4, "taps": 5, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4}
+AT_MOST["blank"] = 9
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
     "chunk": (5, 3),
@@ -68,6 +72,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "temperature_length": (5, 3),
     "qk_rope_head_dim": (6, 10, 14),
     "rotated_head": (10, 14, 22, 26, 34),
+    "turned_head": (12, 20, 28),
     "n_kv_heads": (3, 2, 5, 7),
     "heads_a_key_head_serves": (2, 5, 7, 11),
     "experts_of_a_group": (4, 5),
@@ -77,6 +82,9 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "keep_window": (6,),
     **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
     "rate": (3, 2),
+    "channels": (3, 2),
+    "side": (4, 5),
+    "frames": (2, 3),
     **dict.fromkeys(("distance_buckets", "box_buckets"), (10, 12)),
     **dict.fromkeys(("distance_most", "box_most"), (11, 13)),
     "n_places": (37, 41, 43),
@@ -106,7 +114,11 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
     small = {run.block: _block(run.block, sizes) for run in _shortest(stack.runs)}
     runs = tuple(Run(small[run.block], min(run.count, MOST_BLOCKS), run.shared) for run in _shortest(stack.runs))
     width = sizes.size("width", stack.d_model)
-    return counted(replace(stack, d_model=width, inputs=named(stack.inputs), runs=runs, outputs=named(stack.outputs)))
+    before, behind = named(stack.inputs), named(stack.outputs)
+    if stack.role == "tower":
+        before = tuple(shrink_tower.inputs(before))
+        behind = tuple(shrink_tower.outputs(stack.outputs, stack.d_model, sizes.size, sizes.layer))
+    return counted(replace(stack, d_model=width, inputs=before, runs=runs, outputs=behind))
 
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
@@ -183,10 +195,14 @@ class _Sizes:
             return self.size("rotated_head", value)
         if name in WIDTHS:
             return self.size("width", value)
+        if name == "chunk" and not getattr(layer, "causal", True):
+            return shrink_tower.WINDOW
+        if name == "rate" and hasattr(layer, "taps"):
+            return value
         if name == "hash_rows":
             return self.size("vocab", value)
-        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside"):
-            return value if layer.use == "copies" else self.size("n_global", value)  # type: ignore[attr-defined]
+        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before"):
+            return value if layer.use != "beside" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)
         return self.size(name, value)
@@ -206,7 +222,8 @@ class _Sizes:
             found["index_heads"] = found["n_kv_heads"]
         usual = "rope" if hasattr(layer, "rope_theta") else ""
         if "d_head" in changes and getattr(layer, "positions", usual) == "rope":
-            found["d_head"] = self.size("rotated_head", layer.d_head)  # type: ignore[attr-defined]
+            role = "rotated_head" if getattr(layer, "rope_grid", "none") == "none" else "turned_head"
+            found["d_head"] = self.size(role, layer.d_head)  # type: ignore[attr-defined]
         if "rotary_dim" in changes:
             head, whole = found.get("d_head", changes["d_head"]), layer.rotary_dim == layer.d_head  # type: ignore[attr-defined]
             found["rotary_dim"] = head if whole else head // 4 * 2

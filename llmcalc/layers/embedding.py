@@ -31,7 +31,9 @@ class Embedding(Layer):
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before, or ``joined`` to it
             as a wider vector; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
-            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
+            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that
+            is added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the
+            class token of a vision transformer).
         column: where every token has several segment ids, which one of them is looked up (TAPAS).
         by_cell: positions begin anew in every cell of a table, whose column and row are the second and third of the
             segment ids.
@@ -66,7 +68,7 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "joined", "copies", "beside", "angles"),
+        "use": ("tokens", "joined", "copies", "beside", "angles", "everywhere", "before"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }

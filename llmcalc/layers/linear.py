@@ -25,6 +25,7 @@ class Linear(Layer):
             ``highest`` id.
         pooled_id: the id of that token (CLIP's end of the text); where a text has none, it is the first.
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
+        merge_by_channel: of those side by side, each channel's values stand together.
         prompt: this many learned tokens stand before the sequence.
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
@@ -43,6 +44,7 @@ class Linear(Layer):
     pooled: str = "first"
     pooled_id: int = 0
     merge: int = 1
+    merge_by_channel: bool = False
     prompt: int | None = None
     dropped: bool = False
     unused: bool = False

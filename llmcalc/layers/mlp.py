@@ -58,6 +58,7 @@ class Mlp(Layer):
         sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
         inner_norm: an RMSNorm on the hidden values (BitNet).
         on_sphere: learned scales on the hidden values, before and on the gate, and a product of length 1 (nGPT).
+        sphere_gain: constant that those scales are multiplied by.
         inner_norm_eps: added under its root.
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
@@ -88,6 +89,7 @@ class Mlp(Layer):
     inner_norm_eps: float = 1e-5
     sparsity: float = 0.0
     on_sphere: bool = False
+    sphere_gain: float = 1.0
     gate_scale: float = 1.0
     out_scale: float = 1.0
     n_global: int | None = None

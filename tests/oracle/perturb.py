@@ -132,6 +132,7 @@ FIXED: dict[str, dict[str, Any]] = {
     ),
     "colqwen2": within("qwen2_vl", "qwen2_vl_text", SEEN_BY_QWEN, rope_parameters=sections(2, 3, 3)),
     "dpr": {"projection_dim": 11},
+    "dory": {"num_hidden_layers": 5, "n_input_layers": 1, "n_output_layers": 2, "n_recurrent_loops": 3},
     "esm": {"pad_token_id": 1, "mask_token_id": 32},
     "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
     "granitemoehybrid": {"num_hidden_layers": 3, "layer_types": ["mamba", "attention", "mamba"]},

@@ -36,7 +36,6 @@ REFUSED = {
     "doge": "experts by the router's numbers of other tokens",
     "ernie": "task ids",
     "esm": "a head of its own kind",
-    "hrm_text": "two levels of a loop",
     "ibert": "integers",
     "jetmoe": "rotary positions of its attention cannot be scaled",
     "luke": "entities",
@@ -59,7 +58,6 @@ NOT_COMPARED = {
 KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is refused wherever it stands
     "no NumPy model",
     "no counterpart",
-    "is a tower",
     "where the NumPy model has silu",
 )
 
