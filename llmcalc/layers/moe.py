@@ -168,7 +168,7 @@ class Moe(Layer):
                 bias=self.shared_bias,
                 clamp=self.clamp if self.shared_clamped else None,
                 gate_softcap=self.gate_softcap,
-                up_softcap=self.up_softcap,
+                up_softcap=self.up_softcap if self.shared_gated else None,
             )
             declaration.include("shared", shared.declare())
             declaration.equations("y[b q d] = add(y, shared)")
