@@ -40,6 +40,9 @@ AS_THEY_ARE = frozenset(
         "active",
         "index_local",
         "n_gram",
+        "patch",
+        "spare_patches",
+        "n_vectors",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")

@@ -117,6 +117,8 @@ class _Placer:
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
         if stack.role == "tower":
             raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
+        if stack.role == "side" or stack.patch:
+            raise UnsupportedError(f"{stack.name} runs beside the decoder or on patches; it has no NumPy model")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
         self.block_name = self.shared_as = ""

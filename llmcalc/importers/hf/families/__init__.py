@@ -304,6 +304,7 @@ mllama_text_model llama_far.mllama
 apertus1p5_text   llama_far.apertus_text apertus
 dory              looped.dory
 hrm_text          looped.hrm_text
+blt               blt.blt
 """
 
 
