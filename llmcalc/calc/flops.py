@@ -209,7 +209,7 @@ def component(work: Work) -> str:
     kind, equation = work.entry.layer.kind(), work.equation
     if kind == "moe":
         names = {operand.name for operand in equation.operands}
-        if work.part or names & {"shared", "shared_gate", "sg"}:
+        if work.part or names & {"shared", "shared_gate", "sg", "sm"} or any(n.startswith("shared_") for n in names):
             return "shared experts"
         return "router" if equation.out.name in ("r", "chosen") else "routed experts"
     if kind == "embedding":

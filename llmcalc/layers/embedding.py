@@ -33,6 +33,8 @@ class Embedding(Layer):
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
             (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding.
+        normed: an RMSNorm with a weight on the entries (Inkling).
+        norm_eps: added under its root.
         unused: stored, but never looked up.
     """
 
@@ -48,6 +50,8 @@ class Embedding(Layer):
     columns: int | None = None
     learned: bool = True
     sinusoids: str = "interleaved"
+    normed: bool = False
+    norm_eps: float = 1e-6
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -73,8 +77,11 @@ class Embedding(Layer):
         declaration.weights(
             f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
         )
+        if self.normed:
+            declaration.weights("norm[d]", table=self.table, unused=self.unused)
         if not self.unused:
             declaration.equations("y[b q d] = gather(w, ids)")
+            declaration.equations(*(["y[b q d] = rmsnorm(y, norm)"] if self.normed else []))
             if self.edges in ("left_right", "upper_lower"):
                 declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
         return declaration

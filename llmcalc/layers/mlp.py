@@ -38,6 +38,7 @@ class Mlp(Layer):
         clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
         up_offset: added to the linear part before the product (gpt-oss: 1).
         gate_scale, out_scale: factors on the gate, before its activation, and on the output (Falcon-H1).
+        scaled: a learned factor on the output.
         sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
         inner_norm: an RMSNorm on the hidden values (BitNet).
         on_sphere: learned scales on the hidden values, before and on the gate, and a product of length 1 (nGPT).
@@ -70,6 +71,7 @@ class Mlp(Layer):
     on_sphere: bool = False
     gate_scale: float = 1.0
     out_scale: float = 1.0
+    scaled: bool = False
     n_global: int | None = None
     globals_dropped: bool = False
     padded_to: int | None = None
@@ -112,6 +114,9 @@ class Mlp(Layer):
         if self.activation in LEARNED:
             declaration.axes["one"] = 1
             declaration.weights("alpha_p[one]", "alpha_n[one]")
+        if self.scaled:
+            declaration.axes["one"] = 1
+            declaration.weights("factor[one]")
         declaration.equations(*self._lines())
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
@@ -160,4 +165,4 @@ class Mlp(Layer):
         lines += ["m[b q f] = rmsnorm(m, norm)"] if self.inner_norm else []
         lines += ["m[b q f] = l2norm(m)"] if self.on_sphere else []
         lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.out_bias else [])]
-        return lines
+        return lines + (["y[b q d] = mul(y, factor)"] if self.scaled else [])

@@ -59,6 +59,11 @@ class Moe(Layer):
         d_router: the router is a network of this width: a projection, a norm, two layers and the scores (ZAYA).
         router_memory: to the result of its projection that of the layer before is added, scaled.
         n_skip: further classes that the router scores and that stand for no expert.
+        n_shared: shared experts, each as wide as a routed one, that the router scores too, and weighs among the chosen
+            ones (Inkling).
+        gate_softcap, up_softcap: the gate beside its sigmoid, and the linear part, are squashed to these bounds; together,
+            and with silu as the activation (Inkling 2).
+        shares_scaled: a learned factor on all shares.
         capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
         unused: the layer is stored but never run (experts for images, while there is only text).
     """
@@ -103,6 +108,10 @@ class Moe(Layer):
     d_router: int | None = None
     router_memory: bool = False
     n_skip: int = 0
+    n_shared: int | None = None
+    shares_scaled: bool = False
+    gate_softcap: float | None = None
+    up_softcap: float | None = None
     unused: bool = False
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_skip"})
@@ -125,12 +134,18 @@ class Moe(Layer):
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
         self.must_divide("n_groups", "n_experts")
+        if (self.gate_softcap is None) != (self.up_softcap is None):
+            raise SizeError("gate_softcap and up_softcap go together", where="moe")
+        if self.gate_softcap is not None and not (self.gated and self.activation == "silu"):
+            raise SizeError("gate_softcap goes with gated experts of the activation silu", where="moe")
 
     def declare(self) -> Declaration:
         """Router, experts (of which a token uses ``top_k``), shared experts as a part with axes of its own."""
         axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
-        if self.n_zero_experts or self.n_skip:
-            axes["xz"] = self.n_experts + self.n_zero_experts + self.n_skip
+        if self.n_zero_experts or self.n_skip or self.n_shared:
+            axes["xz"] = self.n_experts + self.n_zero_experts + self.n_skip + (self.n_shared or 0)
+        if self.n_shared:
+            axes |= {"m": self.n_shared, "jm": self.top_k + self.n_shared}
         declaration = Declaration(axes, as_torch={"j": self.top_k_run} if self.top_k_run else {})
         self._route(declaration)
         width = "d"
@@ -158,6 +173,8 @@ class Moe(Layer):
             )
             declaration.include("shared", shared.declare())
             declaration.equations("y[b q d] = add(y, shared)")
+        if self.n_shared:
+            self._scored_shared(declaration)
         if self.shared_gate:
             declaration.weights("shared_gate[d |]")
             declaration.equations(
@@ -166,7 +183,8 @@ class Moe(Layer):
         return declaration.only_stored() if self.unused else declaration
 
     def _route(self, declaration: Declaration) -> None:
-        scored = "xz" if self.n_zero_experts or self.n_skip else "x"
+        scored = "xz" if self.n_zero_experts or self.n_skip or self.n_shared else "x"
+        weighed = "jm" if self.n_shared else "j"
         if self.d_router:
             self._router_network(declaration)
         if self.router_scaled:
@@ -181,7 +199,8 @@ class Moe(Layer):
         if self.mixer_tolerance is None:
             declaration.equations(f"r[b q {scored}] = {self.router}(r)")
         if self.correction_bias != "none":
-            declaration.weights(f"correction[{scored}]", buffer=self.correction_bias == "buffer")
+            routed = "x" if self.n_shared else scored
+            declaration.weights(f"correction[{routed}]", buffer=self.correction_bias == "buffer")
             declaration.equations(f"ranked[b q {scored}] = add(r, correction) | nograd")
         ranked = "r" if self.correction_bias == "none" else "ranked"
         if self.hash_rows:
@@ -194,11 +213,15 @@ class Moe(Layer):
             declaration.equations(f"near[b q j {scored}] = gather(r)", f"mixed[b q j {scored}] = softmax(near)")
             declaration.equations("share[b q j] = add(mixed)")
         else:
-            declaration.equations("share[b q j] = gather(r)")
-            declaration.equations(*(["share[b q j] = shares(share)"] if self.renormalise else []))
+            declaration.equations(f"share[b q {weighed}] = gather(r)")
+            declaration.equations(*([f"share[b q {weighed}] = shares(share)"] if self.renormalise else []))
         if self.router_scaled:
             declaration.equations("share[b q j] = mul(share, expert_scale)")
-        declaration.equations(*(["share[b q j] = scale(share)"] if self.routed_scale != 1.0 else []))
+        declaration.equations(*([f"share[b q {weighed}] = scale(share)"] if self.routed_scale != 1.0 else []))
+        if self.shares_scaled:
+            declaration.axes["one"] = 1
+            declaration.weights("factor[one]")
+            declaration.equations(f"share[b q {weighed}] = mul(share, factor)")
 
     def _router_network(self, declaration: Declaration) -> None:
         declaration.axes |= {"F": self.d_router or 0, "Fo": self.d_router or 0}
@@ -213,6 +236,20 @@ class Moe(Layer):
             declaration.equations(f"rh[b q Fo] = rh[b q F] {name}[F Fo]", f"rh[b q Fo] = add(rh, {name}_b)")
             declaration.equations("rh[b q Fo] = gelu(rh)")
 
+    def _scored_shared(self, declaration: Declaration) -> None:
+        """Shared experts with shares of their own, which are those of the router."""
+        up = (["wg"] if self.gated else []) + ["wu"]
+        declaration.weights(*(f"shared_{name}[m; d | f]" for name in up), "shared_wd[m; f | d]")
+        for name in up:
+            declaration.equations(f"s{name[1]}[b q m f] = x[b q d] shared_{name}[m d f]")
+        gated = [f"sa[b q m f] = {self.activation}(sg)", "sm[b q m f] = mul(sa, su)"]
+        declaration.equations(*(gated if self.gated else [f"sm[b q m f] = {self.activation}(su)"]))
+        declaration.equations(
+            "sm[b q m f] = mul(sm, share)",
+            "sy[b q m d] = sm[b q m f] shared_wd[m f d]",
+            "y[b q d] = add(y, sy[b q m d])",
+        )
+
     def _experts(self, declaration: Declaration, width: str) -> None:
         active = ("x", "j")
         up = (["wg"] if self.gated else []) + ["wu"]
@@ -226,7 +263,10 @@ class Moe(Layer):
             declaration.equations(f"{name[1]}[b q j f] = xe[b q j {width}] {name}[{held} {width} f] | {held}:j")
             declaration.equations(*([f"{name[1]}[b q j f] = add({name[1]}, b{name[1]})"] if self.expert_bias else []))
             declaration.equations(*([f"{name[1]}[b q j f] = clamp({name[1]})"] if self.clamp else []))
-        if self.gated:
+        if self.gate_softcap and self.up_softcap:
+            declaration.equations("a[b q j f] = sigmoid(g)", "g[b q j f] = softcap(g)", "a[b q j f] = mul(g, a)")
+            declaration.equations("u[b q j f] = softcap(u)", "m[b q j f] = mul(a, u)")
+        elif self.gated:
             declaration.equations(f"a[b q j f] = {self.activation}(g)", "m[b q j f] = mul(a, u)")
         else:
             declaration.equations(f"m[b q j f] = {self.activation}(u)")

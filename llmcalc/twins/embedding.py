@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, UnsupportedError
+from .functions import rmsnorm
 from .step import State, Step
-from .weights import Array, Weight, Weights, constant, table
+from .weights import Array, Weight, Weights, constant, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
     """One row an entry."""
     found = table("w", layer.rows, layer.d_model, share=layer.share, buffer=not layer.learned)
-    return [found._replace(computed=not layer.learned)]
+    norm = [vector("norm", layer.d_model, mean=1.0)] if layer.normed else []
+    return [found._replace(computed=not layer.learned), *norm]
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
@@ -36,6 +38,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.edges != "none":
         return _of_boxes(layer, w, x, step)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
+    rows = rmsnorm(rows, layer.norm_eps, w.norm) if layer.normed else rows
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows

@@ -30,6 +30,7 @@ def weights(layer: Any) -> list[Weight]:
         found += [adapters("w_a", d, rank, places)]
         found += [adapters(f"w{name}_b", rank, f, places) for name in ("gu" if layer.gated else "u")]
     found += [vector("alpha_p", 1), vector("alpha_n", 1)] if layer.activation == LEARNED else []
+    found += [vector("factor", 1, mean=1.0)] if layer.scaled else []
     return found + ([vector("norm", f, mean=1.0)] if layer.inner_norm else [])
 
 
@@ -48,7 +49,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     hidden = xielu(up, w.alpha_p, w.alpha_n) if layer.activation == LEARNED else activate(layer, up, gate)
     if layer.inner_norm:
         hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
-    return times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
+    y = times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
+    return y * w.factor if layer.scaled else y
 
 
 def beside(layer: Any) -> bool:

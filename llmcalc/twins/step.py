@@ -30,6 +30,7 @@ class Step:
         first: what the first block gets [b q d].
         before: what the stream was before each sub-layer of the block at work, by the sub-layer's name.
         joining: results that join the stream behind a later sub-layer of the block, by that one's name.
+        groups: sums of what groups of earlier blocks gave, to which later ones look back.
         turns: how often sub-layers of each name have run; ``turn`` how often the one at work had before.
         angles: sines, then cosines, by which attention rotates [q e], if they come from a table.
         depth: number of the block at work, and how many there are.
@@ -53,6 +54,7 @@ class Step:
     angles: Array | None = None
     before: dict[str, Array] = field(default_factory=dict)
     joining: dict[str, list[Array]] = field(default_factory=dict)
+    groups: list[Array] = field(default_factory=list)
     turns: dict[str, int] = field(default_factory=dict)
     turn: int = 0
     depth: tuple[int, int] = (0, 1)

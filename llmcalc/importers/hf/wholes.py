@@ -70,6 +70,9 @@ chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
 ultrabert ultravbert
+inkling_text inkling_mm_model
+inkling2_text inkling2
+inkling2_loop_text inkling2_loop
 unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"

@@ -305,6 +305,9 @@ apertus1p5_text   llama_far.apertus_text apertus
 dory              looped.dory
 hrm_text          looped.hrm_text
 blt               blt.blt
+inkling_text      inkling.inkling
+inkling2_text     inkling.inkling2
+inkling2_loop_text inkling.inkling2_loop inkling2_text
 """
 
 
