@@ -91,6 +91,26 @@ FIXED: dict[str, dict[str, Any]] = {
         "decoder_config": {**_part("blt_local_decoder", 32, 2, 1), "cross_attn_k": 3, "hidden_size_global": 48},
         "global_config": _part("blt_global_transformer", 48, 4, 4),
     },
+    "inkling_text": {
+        "num_hidden_layers": 3,
+        "rel_extent": 9,
+        "layer_types": ["hybrid_sliding", "hybrid", "hybrid_sliding"],
+        "mlp_layer_types": ["dense", "sparse", "sparse"],
+    },
+    "inkling2_text": {
+        "num_hidden_layers": 5,
+        "n_layers_per_attn_res_block": 2,
+        "rel_extent": 9,
+        "layer_types": ["hybrid_sliding", "hybrid", "hybrid_sliding", "hybrid_sliding", "hybrid"],
+    },
+    "inkling2_loop_text": {
+        "num_hidden_layers": 7,
+        "n_layers_per_attn_res_block": 2,
+        "loop_layer_index_start": 2,
+        "loop_layer_index_end": 6,
+        "loop_gate_rank": 6,
+        "layer_types": ["hybrid", *["hybrid_sliding", "hybrid", "hybrid"] * 2],
+    },
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
     "cohere_compass_text": {
         "rope_parameters": {

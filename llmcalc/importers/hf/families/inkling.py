@@ -181,14 +181,14 @@ def _deep(
     if config.word("scoring_func") != "sigmoid":
         config.not_run("scoring_func is another than sigmoid")
     layers = config.size("num_hidden_layers")
-    kinds = _kinds(config, layers)
+    kinds, attention = _kinds(config, layers), {kind: _gated(config, kind) for kind in (FULL, LOCAL)}
     blocks: dict[Place | tuple[str, Place], Block] = {}
     order = []
     for place in places:
         alike = place if place.looped else place._replace(number=place.number - place.number % place.group + (not place.opens))
         key = (kinds[place.number], alike if place.number else place)
         if key not in blocks:
-            blocks[key] = _block(config, place, kinds[place.number], messages)
+            blocks[key] = _block(config, place, kinds[place.number], attention, messages)
         order.append(blocks[key])
     softcap = config.positive("final_logit_softcapping")
     head = Head(config.size("unpadded_vocab_size"), config.size("hidden_size"), softcap=softcap)
@@ -196,16 +196,25 @@ def _deep(
     return _text(config, grouped(order), before, head, -(-layers // group) + 1)
 
 
-def _block(config: Config, place: Place, kind: str, messages: Sublayer | None) -> Block:
+def _gated(config: Config, kind: str) -> ProfileAttention:
+    """Attention with gates, sinks and bounds; in layers without a window, with taps of each token's own."""
+    bounds = {"clip": config.positive("qk_l2_clip_threshold"), "profile_clip": config.positive("rel_l2_clip_threshold")}
+    full = kind == FULL
+    return _attention(config, kind, norm="clip", dynamic=full, own_inputs=full, gated=True, sinks=True, **bounds)
+
+
+def _block(
+    config: Config, place: Place, kind: str, attention: dict[str, ProfileAttention], messages: Sublayer | None
+) -> Block:
     """One layer: attention and experts, each behind attention over depth and in front of a convolution."""
-    parts = list(_sublayers(config, place, kind))
+    parts = list(_sublayers(config, place, attention[kind]))
     if messages and place.again:
         parts.insert(0, messages)
     return Block("global" if kind == FULL else "local", tuple(parts))
 
 
-def _sublayers(config: Config, place: Place, kind: str) -> Iterator[Sublayer]:
-    width, full = config.size("hidden_size"), kind == FULL
+def _sublayers(config: Config, place: Place, attention: ProfileAttention) -> Iterator[Sublayer]:
+    width, full = config.size("hidden_size"), attention.own_inputs
     norm, conv = rmsnorm(config, width), ResidualConv(width, config.size("conv_kernel_size"), scaled=True)
     gates = {"gate_rank": config.size("loop_gate_rank"), "gates_run": place.again} if place.looped else {}
 
@@ -213,17 +222,6 @@ def _sublayers(config: Config, place: Place, kind: str) -> Iterator[Sublayer]:
         given: dict[str, Any] = {**gates, "n_gates": uses} if gates else {}
         return DepthAttention(width, states, reads, closes=closes, **given)
 
-    attention = _attention(
-        config,
-        kind,
-        norm="clip",
-        clip=config.positive("qk_l2_clip_threshold"),
-        profile_clip=config.positive("rel_l2_clip_threshold"),
-        dynamic=full,
-        own_inputs=full,
-        gated=True,
-        sinks=True,
-    )
     softcaps = {"gate_softcap": config.positive("mlp_gate_softcap"), "up_softcap": config.positive("mlp_up_softcap")}
     experts = _experts(config, config.size("moe_intermediate_size"), **softcaps)
     share = f"layer{place.number}." if place.looped else ""
