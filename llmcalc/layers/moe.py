@@ -13,6 +13,9 @@ from ..core.layer import Layer
 from ..core.record import record
 from .mlp import ACTIVATIONS, Mlp
 
+# where shares are those of the chosen experts alone, or the router scores others beside them
+_OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_skip", "scaled_input")
+
 
 @record
 class Moe(Layer):
@@ -134,6 +137,10 @@ class Moe(Layer):
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
         self.must_divide("n_groups", "n_experts")
+        if self.n_shared:
+            for name in _OTHER_SHARES:
+                if getattr(self, name):
+                    raise SizeError(f"n_shared and {name} exclude each other", where="moe")
         if (self.gate_softcap is None) != (self.up_softcap is None):
             raise SizeError("gate_softcap and up_softcap go together", where="moe")
         if self.gate_softcap is not None and not (self.gated and self.activation == "silu"):

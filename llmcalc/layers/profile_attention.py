@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -29,6 +30,7 @@ class ProfileAttention(Layer):
         norm_eps: added under the root of norms.
         dynamic: each token adds taps of its own to those of the convolutions, one set for each head.
         own_inputs: queries, keys and values have norms of their own on what the layer reads.
+        separate: what it reads are three vectors, one for each of them.
         gated: a gate ``sigmoid(x w)`` on the heads' results.
         sinks: for each head and token a score that takes a share of the softmax.
         scale: factor on the scores (default: 1 / sqrt(d_head)).
@@ -50,18 +52,25 @@ class ProfileAttention(Layer):
     norm_eps: float = 1e-6
     dynamic: bool = False
     own_inputs: bool = False
+    separate: bool = False
     gated: bool = False
     sinks: bool = False
     scale: float | None = None
     stretch: float = 0.0
     stretch_from: int = 1
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "bias": "what the profiles say of each distance"}
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "for_k": "what keys are made of, in front of its norm",
+        "for_v": "what values are made of, in front of its norm",
+    }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"norm": ("rmsnorm", "clip")}
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
+        if self.separate and not self.own_inputs:
+            raise SizeError("separate goes with own_inputs", where="profile_attention")
 
     def declare(self) -> Declaration:
         """Projections, convolutions, profiles; scores and mix; gate and output projection."""
@@ -99,7 +108,8 @@ class ProfileAttention(Layer):
     def _queries(self) -> list[str]:
         x, lines = self._input("q"), []
         if self.own_inputs:
-            lines += [f"x{name}[b q d] = rmsnorm(x, {name}_input)" for name in "qkv"]
+            read = ("x", "for_k", "for_v") if self.separate else ("x", "x", "x")
+            lines += [f"x{name}[b q d] = rmsnorm({of}, {name}_input)" for name, of in zip("qkv", read, strict=True)]
         lines += [f"q[b q h e] = {x}[b q d] wq[d h e]", f"r[b q h pw] = {x}[b q d] wr[d h pw]"]
         if self.norm == "rmsnorm":
             lines += ["q[b q h e] = rmsnorm(q, q_norm)"]

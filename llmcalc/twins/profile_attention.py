@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
+from ..core.errors import UnsupportedError
 from .convolution import causal_convolution, mixed_behind
 from .functions import operation, rmsnorm, sigmoid, softmax
 from .step import State, Step
@@ -59,7 +60,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def _inputs(layer: Any, w: Weights, x: Array) -> tuple[Array, Array, Array]:
     """What queries, keys and values are made of: one stream, or one of three each."""
-    parts = (x[:, :, 0], x[:, :, 1], x[:, :, 2]) if len(x.shape) == 4 else (x, x, x)
+    if (len(x.shape) == 4) != layer.separate:
+        raise UnsupportedError("what it reads are one vector for each token, or three where separate", where=layer.kind())
+    parts = (x[:, :, 0], x[:, :, 1], x[:, :, 2]) if layer.separate else (x, x, x)
     if not layer.own_inputs:
         return parts
     q, k, v = (rmsnorm(part, layer.norm_eps, getattr(w, f"{name}_input")) for name, part in zip("qkv", parts, strict=True))

@@ -214,6 +214,8 @@ def _block(
 
 
 def _sublayers(config: Config, place: Place, attention: ProfileAttention) -> Iterator[Sublayer]:
+    from dataclasses import replace  # slow to import, and needed by few
+
     width, full = config.size("hidden_size"), attention.own_inputs
     norm, conv = rmsnorm(config, width), ResidualConv(width, config.size("conv_kernel_size"), scaled=True)
     gates = {"gate_rank": config.size("loop_gate_rank"), "gates_run": place.again} if place.looped else {}
@@ -224,6 +226,8 @@ def _sublayers(config: Config, place: Place, attention: ProfileAttention) -> Ite
 
     softcaps = {"gate_softcap": config.positive("mlp_gate_softcap"), "up_softcap": config.positive("mlp_up_softcap")}
     experts = _experts(config, config.size("moe_intermediate_size"), **softcaps)
+    if full and place.number:
+        attention = replace(attention, separate=True)
     share = f"layer{place.number}." if place.looped else ""
     yield Sublayer(
         "attention",
