@@ -40,6 +40,7 @@ class _Shared(NamedTuple):
     sparsity: float = 0.0
     adapter_rank: int | None = None
     n_adapters: int = 1
+    scaled: bool = False
 
 
 def _shared(layer: Any) -> _Shared:
