@@ -1,4 +1,4 @@
-"""Attention over depth: what a layer reads is a mix of what groups of earlier layers gave, as in Inkling 2 [tml2026]."""
+"""Attention over depth: a layer reads a mix of what groups of earlier layers gave, as in Inkling 2 [tml2026]."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ class DepthAttention(Layer):
         """``(1 - tanh(c wf)) read + tanh(c wm) message``, where ``c`` is a narrow projection of both."""
         declaration.axes |= {"rank": int(self.gate_rank or 0), "in": 2 * self.d_model}
         down, forget, take = (f"{name}{number}" for name in ("w_down", "w_forget", "w_message"))
-        declaration.weights(
-            f"{down}[in | rank]", f"{forget}[rank | d]", f"{take}[rank | d]", unused=not self.gates_run
-        )
+        declaration.weights(f"{down}[in | rank]", f"{forget}[rank | d]", f"{take}[rank | d]", unused=not self.gates_run)
         if self.gates_run:
             declaration.equations(
                 "both[b q in] = rmsnorm(read, message)",

@@ -32,8 +32,5 @@ model.patcher.lm_head.weight <- patcher_head.w
 model.local_decoder.norm.weight <- norm.w
 lm_head.weight <- head.w
 """
-BEHIND = "\n".join(
-    line.replace("{i}", "0").replace("patch_attention.", "patches.")
-    for line in CROSS.splitlines()
-)
+BEHIND = "\n".join(line.replace("{i}", "0").replace("patch_attention.", "patches.") for line in CROSS.splitlines())
 TEXT = LAYERS + CROSS + BEHIND + OUTER

@@ -92,7 +92,9 @@ class Builder:
             if least is None and type(value) is not bool:
                 raise self.error(f"{key} is {shown(value)}; it is true or false", (*path, key))
             if least is not None and (type(value) is not int or not least <= value <= LARGEST_SIZE):
-                raise self.error(f"{key} is {shown(value)}; it is a whole number from {least} on", (*path, key), SizeError)
+                raise self.error(
+                    f"{key} is {shown(value)}; it is a whole number from {least} on", (*path, key), SizeError
+                )
         return found
 
     def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:

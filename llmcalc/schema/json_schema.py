@@ -109,7 +109,7 @@ def _stack() -> Schema:
         "role": {"enum": list(ROLE_NAMES)},
         "patch": _any({"type": "integer", "minimum": 1}, EXPRESSION),
         "spare_patches": _any({"type": "integer", "minimum": 0}, EXPRESSION),
-        **dict.fromkeys(STACK_FLAGS, {"type": "boolean"}),
+        **{key: {"type": "boolean"} for key in STACK_FLAGS},
         "norms": _or_nothing({"$ref": "#/$defs/norms"}),
         "inputs": _or_nothing({"$ref": "#/$defs/layers"}),
         "outputs": _or_nothing({"$ref": "#/$defs/layers"}),

@@ -62,7 +62,9 @@ def weights(layer: Any) -> list[Weight]:
     found += [vector("factor", 1, mean=1.0)] if layer.shares_scaled else []
     found += [vector("router_b", scored)] if layer.router_bias else []
     if layer.correction_bias != "none":
-        found.append(vector("correction", x if layer.n_shared else scored)._replace(buffer=layer.correction_bias == "buffer"))
+        found.append(
+            vector("correction", x if layer.n_shared else scored)._replace(buffer=layer.correction_bias == "buffer")
+        )
     if layer.hash_rows:
         found.append(table("hash", layer.hash_rows, layer.top_k, buffer=True)._replace(below=x))
     found += [matrix(name, width, f, experts=held) for name in names] + [matrix("wd", f, width, experts=x)]

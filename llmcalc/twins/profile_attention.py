@@ -41,7 +41,7 @@ def _optional(layer: Any) -> list[tuple[Any, ...]]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d], or those of queries, keys and values."""
+    """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d], or [b q 3 d] where separate."""
     xq, xk, xv = _inputs(layer, w, x)
     q, bias = _queries(layer, w, xq, step)
     k, v = (_behind(layer, w, name, source, state) for name, source in (("k", xk), ("v", xv)))
@@ -61,11 +61,15 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def _inputs(layer: Any, w: Weights, x: Array) -> tuple[Array, Array, Array]:
     """What queries, keys and values are made of: one stream, or one of three each."""
     if (len(x.shape) == 4) != layer.separate:
-        raise UnsupportedError("what it reads are one vector for each token, or three where separate", where=layer.kind())
+        raise UnsupportedError(
+            "what it reads are one vector for each token, or three where separate", where=layer.kind()
+        )
     parts = (x[:, :, 0], x[:, :, 1], x[:, :, 2]) if layer.separate else (x, x, x)
     if not layer.own_inputs:
         return parts
-    q, k, v = (rmsnorm(part, layer.norm_eps, getattr(w, f"{name}_input")) for name, part in zip("qkv", parts, strict=True))
+    q, k, v = (
+        rmsnorm(part, layer.norm_eps, getattr(w, f"{name}_input")) for name, part in zip("qkv", parts, strict=True)
+    )
     return q, k, v
 
 

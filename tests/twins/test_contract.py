@@ -25,9 +25,9 @@ from llmcalc.layers.attention import Attention
 from llmcalc.layers.axial_embedding import AxialEmbedding
 from llmcalc.layers.cca import Cca
 from llmcalc.layers.compressed_attention import CompressedAttention
+from llmcalc.layers.depth_attention import DepthAttention
 from llmcalc.layers.differential_attention import DifferentialAttention
 from llmcalc.layers.disentangled_attention import DisentangledAttention
-from llmcalc.layers.depth_attention import DepthAttention
 from llmcalc.layers.dynamic_attention import DynamicAttention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.hashed_attention import HashedAttention

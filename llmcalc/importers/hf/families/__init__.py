@@ -306,8 +306,8 @@ dory              looped.dory
 hrm_text          looped.hrm_text
 blt               blt.blt
 inkling_text      inkling.inkling
-inkling2_text     inkling.inkling2
-inkling2_loop_text inkling.inkling2_loop inkling2_text
+inkling2_text     inkling2.inkling2
+inkling2_loop_text inkling2.inkling2_loop inkling2_text
 """
 
 
