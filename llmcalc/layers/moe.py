@@ -64,7 +64,7 @@ class Moe(Layer):
         n_skip: further classes that the router scores and that stand for no expert.
         n_shared: shared experts, each as wide as a routed one, that the router scores too, and weighs among the chosen
             ones (Inkling).
-        gate_softcap, up_softcap: the gate beside its sigmoid, and the linear part, are squashed to these bounds (Inkling
+        gate_softcap, up_softcap: bounds to which the gate beside its sigmoid and the linear part are squashed (Inkling
             2); they go together, and with silu.
         shares_scaled: a learned factor on all shares.
         capacity: tokens of a sequence that one expert takes at most; later ones are dropped.

@@ -78,11 +78,11 @@ class PatchAttention(Layer):
     def _axes(self) -> dict[str, int | str]:
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head, "pc": self.n_vectors}
         axes: dict[str, int | str] = {axis: int(size or 0) for axis, size in sizes.items()}
-        begun = f"ceil(c + q, {self.patch}) - ceil(c, {self.patch})" if self.patch > 1 else "q"
+        begun = f"ceil(k, {self.patch}) - ceil(c, {self.patch})" if self.patch > 1 else "q"
         if self.asks == "patches":
             before = f"mod(c, {self.patch}) + " if self.patch > 1 else ""
             return {**axes, "out": self.d_model, "pn": begun, "q": f"({begun}) * pc", "k": f"{before}q", "kn": "q"}
-        reached = f"ceil(c + q, {self.patch})" if self.patch > 1 else "(c + q)"
+        reached = f"ceil(k, {self.patch})" if self.patch > 1 else "(c + q)"
         return {**axes, "kn": f"({begun}) * pc", "k": f"{reached} * pc"}
 
     def _as_torch(self) -> dict[str, int | str]:
