@@ -62,7 +62,7 @@ def _part(config: Config, name: str) -> Config:
     return part
 
 
-def _patches(config: Config) -> tuple[dict[str, int], tuple[str, ...]]:
+def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
     """How long patches are, and how many more there are as implemented; what that depends on."""
     length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
     asked = config.flag("patch_in_forward", True) and config.word("patching_mode") == "entropy"
@@ -81,7 +81,7 @@ def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sub
     """Attention and a gated feed-forward layer, pre-norm."""
     width, heads = part.size("hidden_size"), part.size("num_attention_heads")
     norm = rmsnorm(part, width)
-    changes = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
+    changes: dict[str, Any] = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
     attention = rope_attention(part, bias=False, d_head=width // heads, **changes)
     hidden = part.optional_size("intermediate_size", zero_is_none=True) or int(8 * width / 3)
     activation = part.activation() if part.get("hidden_act") else "silu"
@@ -102,7 +102,7 @@ def _patcher(part: Config, unused: bool) -> Stack:
     return Stack("patcher", width, inputs, runs, outputs, "side", frozen=True, unused=unused)
 
 
-def _between(part: Config, asks: str, patches: dict[str, int], vectors: int) -> PatchAttention:
+def _between(part: Config, asks: str, patches: dict[str, Any], vectors: int) -> PatchAttention:
     width, heads = part.size("hidden_size"), part.size("num_attention_heads")
     return PatchAttention(
         width,
@@ -112,11 +112,11 @@ def _between(part: Config, asks: str, patches: dict[str, int], vectors: int) -> 
         vectors,
         asks=asks,
         norm_eps=part.number("rms_norm_eps") or 0.0,
-        **patches,  # type: ignore[arg-type]
+        **patches,
     )
 
 
-def _encoder(config: Config, part: Config, patches: dict[str, int], table: tuple[int, int] | None) -> Stack:
+def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple[int, int] | None) -> Stack:
     """Bytes and their n-grams, and vectors of patches made of them in the last layer or, one after another, in all.
 
     ``table``: rows and width of the token table, if it is the head's.
@@ -147,7 +147,7 @@ def _encoder(config: Config, part: Config, patches: dict[str, int], table: tuple
     return Stack("local_encoder", width, inputs, runs, (), "side")
 
 
-def _global(config: Config, part: Config, given: int, decoder: Config, patches: dict[str, int]) -> Stack:
+def _global(config: Config, part: Config, given: int, decoder: Config, patches: dict[str, Any]) -> Stack:
     """Attention among patches, between projections from the encoder's vectors and to the decoder's."""
     width = part.size("hidden_size")
     wanted = decoder.size("hidden_size") * decoder.size("cross_attn_k")
@@ -157,7 +157,7 @@ def _global(config: Config, part: Config, given: int, decoder: Config, patches: 
     return Stack("global_transformer", width, inputs, runs, outputs, "side", **patches)
 
 
-def _decoder(config: Config, part: Config, patches: dict[str, int], tied: bool, causal: bool) -> Stack:
+def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, causal: bool) -> Stack:
     """The encoder's bytes, which look at the vectors of their patches before the first layer or before all."""
     width, layers = part.size("hidden_size"), part.size("num_hidden_layers")
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))

@@ -102,8 +102,8 @@ def experts_of(config: Config, hidden: int, **changes: Any) -> Moe:
     """Experts that a sigmoid scores, with offsets that only decide which are chosen."""
     sizes = (config.size("hidden_size"), hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
     scale = config.number("route_scale")
-    usual: dict[str, Any] = {"router": "sigmoid", "renormalise": True, "correction_bias": "buffer"}
-    return Moe(*sizes, **usual, routed_scale=1.0 if scale is None else scale, **changes)
+    fields: dict[str, Any] = {"routed_scale": 1.0 if scale is None else scale, **changes}
+    return Moe(*sizes, router="sigmoid", renormalise=True, correction_bias="buffer", **fields)
 
 
 def _convolved(run: Run, width: int, config: Config) -> Run:
