@@ -52,6 +52,8 @@ class Moe(Layer):
         shared_bias: biases of the shared expert.
         shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
         d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
+        latent_norm: a norm on what the experts take (Muse Spark).
+        result_norm: a norm on what each expert gives, with one weight for all experts.
         latent_bias: biases of those projections.
         capacity_factor: tokens beyond ``capacity_factor · tokens · top_k / n_experts`` an expert are dropped (Switch);
             None: nothing is dropped.
@@ -102,6 +104,8 @@ class Moe(Layer):
     shared_bias: bool = False
     shared_gate: bool = False
     d_latent: int | None = None
+    latent_norm: bool = False
+    result_norm: bool = False
     latent_bias: bool = False
     capacity_factor: float | None = None
     top_k_run: int | None = None
@@ -137,6 +141,8 @@ class Moe(Layer):
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
         self.must_divide("n_groups", "n_experts")
+        if self.latent_norm and not self.d_latent:
+            raise SizeError("latent_norm goes with d_latent", where="moe")
         if self.n_shared:
             for name in _OTHER_SHARES:
                 if getattr(self, name):
@@ -162,6 +168,9 @@ class Moe(Layer):
             declaration.weights("w_in[d | l]", "w_out[l | d]", *(["b_in[l]", "b_out[d]"] if self.latent_bias else []))
             declaration.equations("xl[b q l] = x[b q d] w_in[d l]")
             declaration.equations(*(["xl[b q l] = add(xl, b_in)"] if self.latent_bias else []))
+            if self.latent_norm:
+                declaration.weights("norm_in[l]")
+                declaration.equations("xl[b q l] = rmsnorm(xl, norm_in)")
         self._experts(declaration, width)
         if self.d_latent:
             declaration.equations("y[b q d] = yl[b q l] w_out[l d]")
@@ -279,5 +288,8 @@ class Moe(Layer):
             declaration.equations(f"m[b q j f] = {self.activation}(u)")
         declaration.equations(f"z[b q j {width}] = m[b q j f] wd[x f {width}] | x:j")
         declaration.equations(*([f"z[b q j {width}] = add(z, bd)"] if self.expert_bias else []))
+        if self.result_norm:
+            declaration.weights(f"norm_out[{width}]")
+            declaration.equations(f"z[b q j {width}] = rmsnorm(z, norm_out)")
         target = "yl" if width == "l" else "y"
         declaration.equations(f"z[b q j {width}] = mul(z, share)", f"{target}[b q {width}] = add(z[b q j {width}])")

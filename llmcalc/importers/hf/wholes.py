@@ -70,6 +70,9 @@ chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
 ultrabert ultravbert
+muse_spark_text muse_spark
+mistral_large4_text mistral_large4
+glm5_next_text glm5_next
 inkling_text inkling_mm_model
 inkling2_text inkling2
 inkling2_loop_text inkling2_loop
