@@ -91,6 +91,23 @@ FIXED: dict[str, dict[str, Any]] = {
         "decoder_config": {**_part("blt_local_decoder", 32, 2, 1), "cross_attn_k": 3, "hidden_size_global": 48},
         "global_config": _part("blt_global_transformer", 48, 4, 4),
     },
+    "glm5_next_text": {
+        "num_hidden_layers": 5,
+        "index_kpool": 5,
+        "index_topk": 10,
+        "layer_types": ["linear_attention", *["indexed_attention"] * 3, "linear_attention"],
+        "indexer_types": ["full", "full", "shared", "full", "full"],
+        "mlp_layer_types": ["dense", *["sparse"] * 4],
+    },
+    "mistral_large4_text": {
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "index_topk": 10,
+        "no_rope_layers": [1, 1, 0, 1, 0, 1],
+        "kv_source_layers": [0, 0, 2, 0, 2, 5],
+        "indexer_types": ["full", "shared", "full", "full", "shared", "full"],
+    },
     "inkling_text": {
         "num_hidden_layers": 3,
         "rel_extent": 9,
