@@ -36,9 +36,8 @@ PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for di
 WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # what many numbers of heads divide
 VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
 ROLES = (("decoder",), ("encoder",), ("encoder", "decoder"))
-NOT_IN_BLOCKS = frozenset(
-    {"embedding", "head", "linear", "conv", "norm", "affine", "scale", "prefix", "hash_embedding"}
-)
+OUTSIDE = {"embedding", "hash_embedding", "head", "linear", "conv", "prefix"}
+NOT_IN_BLOCKS = frozenset({*OUTSIDE, "norm", "affine", "scale", "depth_attention", "patch_attention"})
 _MOST_BLOCKS, _MOST_RUNS, _MOST_TOKENS, _MOST_RANKS = 3, 3, 64, 4
 _MOST_REPAIRS = 24
 NOTHING: Mapping[str, Any] = {}

@@ -11,7 +11,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from .mlp import ACTIVATIONS, Mlp
+from .mlp import ACTIVATIONS, Mlp, check_bounds
 
 # where shares are those of the chosen experts alone, or the router scores others beside them
 _OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_skip", "scaled_input")
@@ -26,7 +26,7 @@ class Moe(Layer):
         d_ff: hidden width of one routed expert.
         n_experts: routed experts.
         top_k: routed experts that a token uses.
-        activation, gated, clamp, up_offset: as in ``mlp``.
+        activation, gated, clamp, up_offset, gate_softcap, up_softcap: as in ``mlp``.
         expert_bias: biases of the experts' matrices.
         router: the scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: the scores of the chosen experts are divided by their sum.
@@ -52,9 +52,11 @@ class Moe(Layer):
         shared_bias: biases of the shared expert.
         shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
         d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
-        latent_norm: a norm on what the experts take (Muse Spark).
+        latent_in_norm: a norm on what the experts take of that space (Muse Spark).
         result_norm: a norm on what each expert gives, with one weight for all experts.
         latent_bias: biases of those projections.
+        latent_norm: an RMSNorm on the experts' sum before the up-projection (Kimi K3).
+        latent_norm_eps: added under its root.
         capacity_factor: tokens beyond ``capacity_factor · tokens · top_k / n_experts`` an expert are dropped (Switch);
             None: nothing is dropped.
         top_k_run: experts that the implementation runs a token, whatever ``top_k`` says (all of them in Llama-4's).
@@ -66,8 +68,6 @@ class Moe(Layer):
         n_skip: further classes that the router scores and that stand for no expert.
         n_shared: shared experts, each as wide as a routed one, that the router scores too, and weighs among the chosen
             ones (Inkling).
-        gate_softcap, up_softcap: bounds to which the gate beside its sigmoid and the linear part are squashed (Inkling
-            2); they go together, and with silu.
         shares_scaled: a learned factor on all shares.
         capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
         unused: the layer is stored but never run (experts for images, while there is only text).
@@ -81,6 +81,8 @@ class Moe(Layer):
     gated: bool = True
     clamp: float | None = None
     up_offset: float = 0.0
+    gate_softcap: float | None = None
+    up_softcap: float | None = None
     expert_bias: bool = False
     router: str = "softmax"
     renormalise: bool = False
@@ -104,9 +106,11 @@ class Moe(Layer):
     shared_bias: bool = False
     shared_gate: bool = False
     d_latent: int | None = None
-    latent_norm: bool = False
+    latent_in_norm: bool = False
     result_norm: bool = False
     latent_bias: bool = False
+    latent_norm: bool = False
+    latent_norm_eps: float = 1e-6
     capacity_factor: float | None = None
     top_k_run: int | None = None
     n_zero_experts: int = 0
@@ -117,8 +121,6 @@ class Moe(Layer):
     n_skip: int = 0
     n_shared: int | None = None
     shares_scaled: bool = False
-    gate_softcap: float | None = None
-    up_softcap: float | None = None
     unused: bool = False
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_skip"})
@@ -141,16 +143,12 @@ class Moe(Layer):
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
         self.must_divide("n_groups", "n_experts")
-        if self.latent_norm and not self.d_latent:
+        check_bounds(self)
+        if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
             raise SizeError("latent_norm goes with d_latent", where="moe")
-        if self.n_shared:
-            for name in _OTHER_SHARES:
-                if getattr(self, name):
-                    raise SizeError(f"n_shared and {name} exclude each other", where="moe")
-        if (self.gate_softcap is None) != (self.up_softcap is None):
-            raise SizeError("gate_softcap and up_softcap go together", where="moe")
-        if self.gate_softcap is not None and not (self.gated and self.activation == "silu"):
-            raise SizeError("gate_softcap goes with gated experts of the activation silu", where="moe")
+        for name in _OTHER_SHARES if self.n_shared else ():
+            if getattr(self, name):
+                raise SizeError(f"n_shared and {name} exclude each other", where="moe")
 
     def declare(self) -> Declaration:
         """Router, experts (of which a token uses ``top_k``), shared experts as a part with axes of its own."""
@@ -168,10 +166,13 @@ class Moe(Layer):
             declaration.weights("w_in[d | l]", "w_out[l | d]", *(["b_in[l]", "b_out[d]"] if self.latent_bias else []))
             declaration.equations("xl[b q l] = x[b q d] w_in[d l]")
             declaration.equations(*(["xl[b q l] = add(xl, b_in)"] if self.latent_bias else []))
-            if self.latent_norm:
+            if self.latent_in_norm:
                 declaration.weights("norm_in[l]")
                 declaration.equations("xl[b q l] = rmsnorm(xl, norm_in)")
         self._experts(declaration, width)
+        if self.latent_norm:
+            declaration.weights("latent_norm[l]")
+            declaration.equations("yl[b q l] = rmsnorm(yl, latent_norm)")
         if self.d_latent:
             declaration.equations("y[b q d] = yl[b q l] w_out[l d]")
             declaration.equations(*(["y[b q d] = add(y, b_out)"] if self.latent_bias else []))
@@ -186,6 +187,8 @@ class Moe(Layer):
                 gated=bool(self.shared_gated),
                 bias=self.shared_bias,
                 clamp=self.clamp if self.shared_clamped else None,
+                gate_softcap=self.gate_softcap,
+                up_softcap=self.up_softcap,
             )
             declaration.include("shared", shared.declare())
             declaration.equations("y[b q d] = add(y, shared)")
@@ -279,10 +282,8 @@ class Moe(Layer):
             declaration.equations(f"{name[1]}[b q j f] = xe[b q j {width}] {name}[{held} {width} f] | {held}:j")
             declaration.equations(*([f"{name[1]}[b q j f] = add({name[1]}, b{name[1]})"] if self.expert_bias else []))
             declaration.equations(*([f"{name[1]}[b q j f] = clamp({name[1]})"] if self.clamp else []))
-        if self.gate_softcap and self.up_softcap:
-            declaration.equations("a[b q j f] = sigmoid(g)", "g[b q j f] = softcap(g)", "a[b q j f] = mul(g, a)")
-            declaration.equations("u[b q j f] = softcap(u)", "m[b q j f] = mul(a, u)")
-        elif self.gated:
+        if self.gated:
+            declaration.equations(*(["u[b q j f] = softcap(u)"] if self.up_softcap else []))
             declaration.equations(f"a[b q j f] = {self.activation}(g)", "m[b q j f] = mul(a, u)")
         else:
             declaration.equations(f"m[b q j f] = {self.activation}(u)")

@@ -25,6 +25,7 @@ from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.record import MISSING, fields
+from ..core.sums import counted
 from .order import mentioned, read_order
 
 Path = tuple[Any, ...]
@@ -34,7 +35,7 @@ STACK_NUMBERS = {"patch": 1, "spare_patches": 0}
 STACK_FLAGS = ("frozen", "unused")
 STACK_KEYS = ("d_model", "role", *STACK_NUMBERS, *STACK_FLAGS, "norms", "inputs", "blocks", "order", "outputs")
 SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
-FLAGS = {"residual": True, "residual_normed": False, "beside_first": False}
+FLAGS = {"residual": True, "residual_normed": False, "by_depth": False, "beside_first": False}
 TEXTS = ("share", "reads", "residual_from")
 SUM_KEYS = (*FLAGS, *SUMS, *TEXTS)
 SUBLAYER_KEYS = ("norms", "branches", *SUM_KEYS)  # beside the kinds
@@ -74,7 +75,7 @@ class Builder:
             for key, value in self.mapping(self.part(data, "blocks"), (*path, "blocks"), "blocks").items()
             if value is not None
         }
-        return Stack(
+        built = Stack(
             name,
             width,
             self.named(self.part(data, "inputs"), width, (*path, "inputs")),
@@ -83,6 +84,7 @@ class Builder:
             role,
             **self.traits(data, path),
         )
+        return counted(built)
 
     def traits(self, data: Any, path: Path) -> dict[str, Any]:
         """What a stack says of itself beside its layers: whether it is trained and run, and on patches of what size."""

@@ -126,7 +126,7 @@ def _sublayers(config: Config, place: Place, attention: ProfileAttention) -> Ite
         return DepthAttention(width, states, reads, closes=closes, **given)
 
     softcaps = {"gate_softcap": config.positive("mlp_gate_softcap"), "up_softcap": config.positive("mlp_up_softcap")}
-    experts = experts_of(config, config.size("moe_intermediate_size"), **softcaps)
+    experts = experts_of(config, config.size("moe_intermediate_size"), activation="situ", **softcaps)
     if full and place.number:
         attention = replace(attention, separate=True)
     share = f"layer{place.number}." if place.looped else ""

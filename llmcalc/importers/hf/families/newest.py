@@ -66,7 +66,7 @@ def _spark_experts(config: Config) -> Moe:
         renormalise=True,
         correction_bias="buffer",
         d_latent=config.size("moe_hidden_size"),
-        latent_norm=True,
+        latent_in_norm=True,
         result_norm=True,
     )
 
