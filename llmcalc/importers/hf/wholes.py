@@ -50,6 +50,12 @@ align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
+muse_spark_text muse_spark
+mistral_large4_text mistral_large4
+glm5_next_text glm5_next
+inkling_text inkling_mm_model
+inkling2_text inkling2
+inkling2_loop_text inkling2_loop
 unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
