@@ -46,6 +46,12 @@ AS_THEY_ARE = frozenset(
         "active",
         "index_local",
         "n_gram",
+        "patch",
+        "spare_patches",
+        "n_vectors",
+        "n_states",
+        "n_reads",
+        "n_gates",
         "n_sums",
         "prompt",
         "stride",
@@ -123,6 +129,8 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
     """The first runs, up to the last that brings a block of a new structure, or comes back to a shared one."""
+    if any(hasattr(layer, "n_states") for run in runs for part in run.block.sublayers for _, layer in part.layers()):
+        return runs  # they look back at each other
     signatures = [re.sub(r"\d+", "#", repr(run.block.sublayers)) for run in runs]
     new = [index for index, signature in enumerate(signatures) if signature not in signatures[:index]]
     shared = [{part.share for part in run.block.sublayers if part.share} for run in runs]

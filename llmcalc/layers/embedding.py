@@ -44,6 +44,8 @@ class Embedding(Layer):
         sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
             (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding.
         blank: number of a row of zeros in such a table (XGLM's padding token's).
+        normed: an RMSNorm with a weight on the entries (Inkling).
+        norm_eps: added under its root.
         unused: stored, but never looked up.
     """
 
@@ -64,6 +66,8 @@ class Embedding(Layer):
     learned: bool = True
     sinusoids: str = "interleaved"
     blank: int | None = None
+    normed: bool = False
+    norm_eps: float = 1e-6
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -91,8 +95,11 @@ class Embedding(Layer):
         declaration.weights(
             f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
         )
+        if self.normed:
+            declaration.weights("norm[d]", table=self.table, unused=self.unused)
         if not self.unused:
             declaration.equations("y[b q d] = gather(w, ids)")
+            declaration.equations(*(["y[b q d] = rmsnorm(y, norm)"] if self.normed else []))
             if self.edges in ("left_right", "upper_lower"):
                 declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
         return declaration

@@ -1,8 +1,6 @@
-"""Characters without a vocabulary [clark2021, Section 3.1]: an entry for each of several hashes, side by side."""
+"""Tables that are looked up by hashes of the last few tokens [pagnoni2024, Section 3.2.1]."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
@@ -11,33 +9,24 @@ from ..core.record import record
 
 @record
 class HashEmbedding(Layer):
-    """``y = [table_1[hash_1(id)], table_2[hash_2(id)], ...]``: bytes, but no FLOPs.
+    """``y = x + Σ table_nf[hash_f(the last n tokens) mod rows]``: bytes, but no matrix products.
 
     Attributes:
-        n_buckets: rows of each table.
-        n_hashes: hashes, each with a table of its own; they divide d_out.
-        d_out: width of all entries together, that of the stream.
-        rows: ids that there are.
+        rows: entries of one table.
+        d_model: width of an entry.
+        n_lengths: numbers of tokens that are hashed together, each with tables of its own.
+        n_functions: hash functions; each has a table for every length.
     """
 
-    n_buckets: int
-    n_hashes: int
-    d_out: int
-    rows: int = 0x110000
-
-    table: ClassVar[str] = "token"
-    use: ClassVar[str] = "tokens"
-    unused: ClassVar[bool] = False
-    own_ids: ClassVar[str] = ""
-
-    def __post_init__(self) -> None:
-        self.check()
-        self.must_divide("n_hashes", "d_out")
+    rows: int
+    d_model: int
+    n_lengths: int = 6
+    n_functions: int = 1
 
     def declare(self) -> Declaration:
-        """Tables ``[n_hashes, n_buckets, d_out / n_hashes]``."""
-        sizes: dict[str, int | str] = {"nh": self.n_hashes, "V": self.n_buckets, "ce": self.d_out // self.n_hashes}
-        declaration = Declaration({**sizes, "d": self.d_out})
-        declaration.weights("w[nh; V; ce]", table="token")
-        declaration.equations("entries[b q nh ce] = gather(w, ids)", "y[b q d] = copy(entries)")
+        """All tables as one ``[n_functions · n_lengths · rows, d_model]``."""
+        tables = self.n_functions * self.n_lengths
+        declaration = Declaration({"V": tables * self.rows, "nt": tables, "d": self.d_model})
+        declaration.weights("w[V; d]", table="other")
+        declaration.equations("z[b q nt d] = gather(w, ids)", "y[b q d] = add(x, z[b q nt d])")
         return declaration

@@ -55,6 +55,7 @@ class Mlp(Layer):
         gate_softcap: the bound of ``situ``, a silu whose linear factor is squashed to it [moonshot2026k3].
         up_softcap: the linear part is squashed to this bound before the product.
         gate_scale, out_scale: factors on the gate, before its activation, and on the output (Falcon-H1).
+        scaled: a learned factor on the output.
         sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
         inner_norm: an RMSNorm on the hidden values (BitNet).
         on_sphere: learned scales on the hidden values, before and on the gate, and a product of length 1 (nGPT).
@@ -92,6 +93,7 @@ class Mlp(Layer):
     sphere_gain: float = 1.0
     gate_scale: float = 1.0
     out_scale: float = 1.0
+    scaled: bool = False
     n_global: int | None = None
     globals_dropped: bool = False
     padded_to: int | None = None
@@ -136,6 +138,9 @@ class Mlp(Layer):
         if self.activation in LEARNED:
             declaration.axes["one"] = 1
             declaration.weights("alpha_p[one]", "alpha_n[one]")
+        if self.scaled:
+            declaration.axes["one"] = 1
+            declaration.weights("factor[one]")
         declaration.equations(*self._lines())
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
@@ -187,4 +192,4 @@ class Mlp(Layer):
         lines += ["m[b q f] = rmsnorm(m, norm)"] if self.inner_norm else []
         lines += ["m[b q f] = l2norm(m)"] if self.on_sphere else []
         lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.out_bias else [])]
-        return lines
+        return lines + (["y[b q d] = mul(y, factor)"] if self.scaled else [])

@@ -14,9 +14,11 @@ from ..core.record import record
 class Scale(Layer):
     """``y = g x``; of the ``residual``: ``x + g r``; of the ``step``: ``r + g (x - r)``, with the residual stream r.
 
+    Of ``both``: ``s(w) x + sqrt(s(-w) (1 + s(w))) r`` with the sigmoid s, so that squares sum to 1 (Muse Spark).
+
     Attributes:
         d_model: width of the stream.
-        of: what is scaled: the ``output``, the ``residual`` or the ``step`` from it to the output (nGPT).
+        of: what is scaled: the ``output``, the ``residual``, the ``step`` from it to the output (nGPT), or ``both``.
         lone: one number instead of one a channel.
         function: what the factor goes through: ``identity``, ``tanh`` (a gate that begins closed) or ``abs``.
         gain: constant that a learned factor is multiplied by before that.
@@ -41,7 +43,7 @@ class Scale(Layer):
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "r": "the residual stream"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "of": ("output", "residual", "step"),
+        "of": ("output", "residual", "step", "both"),
         "function": ("identity", "tanh", "abs"),
     }
 
@@ -70,6 +72,7 @@ class Scale(Layer):
             "output": [f"y[b q d] = {times}(x{given})"],
             "residual": [f"r[b q d] = {times}(r{given})"],
             "step": ["y[b q d] = add(x, r)", f"y[b q d] = {times}(y{given})"],
+            "both": [f"y[b q d] = {times}(x{given})", f"z[b q d] = {times}(r{given})", "y[b q d] = add(y, z)"],
         }
         declaration.equations(*scaled[self.of])
         return declaration

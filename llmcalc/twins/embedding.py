@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, UnsupportedError
+from .functions import rmsnorm
 from .step import State, Step
-from .weights import Array, Weight, Weights, constant, table
+from .weights import Array, Weight, Weights, constant, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
     """One row an entry."""
     found = table("w", layer.rows, layer.d_model, share=layer.share, buffer=not layer.learned)
-    return [found._replace(computed=not layer.learned)]
+    norm = [vector("norm", layer.d_model, mean=1.0)] if layer.normed else []
+    return [found._replace(computed=not layer.learned), *norm]
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
@@ -45,6 +47,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
         text = f"a table of {layer.rows} positions for {step.ids.shape[1]} is interpolated, which is not modelled"
         raise UnsupportedError(text, where="embedding")
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
+    rows = rmsnorm(rows, layer.norm_eps, w.norm) if layer.normed else rows
     if layer.dropped_id is not None:
         kept = (step.ids != layer.dropped_id)[..., None]
         rows = rows * (kept / np.maximum(np.mean(kept, axis=1, keepdims=True), 1 / kept.shape[1]))

@@ -35,6 +35,7 @@ def weights(layer: Any) -> list[Weight]:
     if layer.on_sphere:
         found += [vector(name, f, mean=1.0) for name in (("scale_g", "scale_u") if layer.gated else ("scale_u",))]
     found += [vector("alpha_p", 1), vector("alpha_n", 1)] if layer.activation == LEARNED else []
+    found += [vector("factor", 1, mean=1.0)] if layer.scaled else []
     return found + ([vector("norm", f, mean=1.0)] if layer.inner_norm else [])
 
 
@@ -58,7 +59,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         hidden = l2norm(hidden)
     if layer.inner_norm:
         hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
-    return times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
+    y = times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
+    return y * w.factor if layer.scaled else y
 
 
 def beside(layer: Any) -> bool:

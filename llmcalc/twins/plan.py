@@ -123,6 +123,8 @@ class _Placer:
     """Names the weights of one stack; ``shared`` maps the identity of a shared tensor to its name."""
 
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
+        if stack.role == "side" or stack.patch:
+            raise UnsupportedError(f"{stack.name} runs beside the decoder or on patches; it has no NumPy model")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
         self.number = 0

@@ -16,6 +16,8 @@ AS_GIVEN = frozenset({"prompt"})  # of the stream that it runs on
 
 def weights(layer: Any) -> list[Weight]:
     """The factor, unless it is a constant: one a channel, or one number."""
+    if layer.of == "both":
+        raise UnsupportedError("factors of both have no NumPy model", where="scale")
     if layer.factor is not None:
         return []
     return [vector("w", 1 if layer.lone else layer.d_model, mean=1.0)._replace(buffer=layer.stored)]

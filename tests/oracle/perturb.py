@@ -53,6 +53,12 @@ def along_axes(model_type: str, **more: Any) -> dict[str, Any]:
     return {"text_config": {"model_type": model_type, **sizes, **heads, **more}}
 
 
+def _part(model_type: str, width: int, heads: int, key_heads: int) -> dict[str, Any]:
+    """One of several parts whose widths go together."""
+    heads_of = {"num_attention_heads": heads, "num_key_value_heads": key_heads}
+    return {"model_type": model_type, "hidden_size": width, "intermediate_size": 40, "num_hidden_layers": 2, **heads_of}
+
+
 def within(model_type: str, text: str, vision: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A model that sees, in one for retrieval."""
     sizes = {"hidden_size": 64, "intermediate_size": 40, "num_hidden_layers": 3, "vocab_size": VOCAB}
@@ -115,6 +121,52 @@ FIXED: dict[str, dict[str, Any]] = {
     "qwen2_5_vl_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "qwen2_5_omni_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "paddleocr_vl_text": {"hidden_size": 64, "head_dim": 16, "rope_parameters": sections(2, 3, 3)},
+    "blt": {
+        "use_cache": False,  # its class cannot make one
+        "encoder_hash_byte_group_vocab": 53,
+        "cross_attn_k": 3,
+        "patcher_config": {**_part("blt_patcher", 24, 2, 1), "vocab_size": 101},
+        "encoder_config": {**_part("blt_local_encoder", 32, 4, 2), "cross_attn_k": 3, "cross_attn_all_layers": True},
+        "decoder_config": {**_part("blt_local_decoder", 32, 2, 1), "cross_attn_k": 3, "hidden_size_global": 48},
+        "global_config": _part("blt_global_transformer", 48, 4, 4),
+    },
+    "glm5_next_text": {
+        "num_hidden_layers": 5,
+        "index_kpool": 5,
+        "index_topk": 10,
+        "layer_types": ["linear_attention", *["indexed_attention"] * 3, "linear_attention"],
+        "indexer_types": ["full", "full", "shared", "full", "full"],
+        "mlp_layer_types": ["dense", *["sparse"] * 4],
+    },
+    "mistral_large4_text": {
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "index_topk": 10,
+        "no_rope_layers": [1, 1, 0, 1, 0, 1],
+        "kv_source_layers": [0, 0, 2, 0, 2, 5],
+        "indexer_types": ["full", "shared", "full", "full", "shared", "full"],
+    },
+    "inkling_text": {
+        "num_hidden_layers": 3,
+        "rel_extent": 9,
+        "layer_types": ["hybrid_sliding", "hybrid", "hybrid_sliding"],
+        "mlp_layer_types": ["dense", "sparse", "sparse"],
+    },
+    "inkling2_text": {
+        "num_hidden_layers": 5,
+        "n_layers_per_attn_res_block": 2,
+        "rel_extent": 9,
+        "layer_types": ["hybrid_sliding", "hybrid", "hybrid_sliding", "hybrid_sliding", "hybrid"],
+    },
+    "inkling2_loop_text": {
+        "num_hidden_layers": 7,
+        "n_layers_per_attn_res_block": 2,
+        "loop_layer_index_start": 2,
+        "loop_layer_index_end": 6,
+        "loop_gate_rank": 6,
+        "layer_types": ["hybrid", *["hybrid_sliding", "hybrid", "hybrid"] * 2],
+    },
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
     "cohere_compass_text": {
         "rope_parameters": {

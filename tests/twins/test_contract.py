@@ -31,6 +31,7 @@ from llmcalc.layers.box_pairs import BoxPairs
 from llmcalc.layers.cca import Cca
 from llmcalc.layers.complementary_attention import ComplementaryAttention
 from llmcalc.layers.compressed_attention import CompressedAttention
+from llmcalc.layers.depth_attention import DepthAttention
 from llmcalc.layers.differential_attention import DifferentialAttention
 from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.dynamic_attention import DynamicAttention
@@ -49,7 +50,9 @@ from llmcalc.layers.page_attention import PageAttention
 from llmcalc.layers.peer import Peer
 from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
+from llmcalc.layers.profile_attention import ProfileAttention
 from llmcalc.layers.relative_attention import RelativeAttention
+from llmcalc.layers.residual_conv import ResidualConv
 from llmcalc.layers.scale import Scale
 from llmcalc.layers.sparse_attention import SparseAttention
 from llmcalc.schema import catalogue
@@ -203,6 +206,17 @@ VARIANTS: dict[str, Layer] = {
         **EXPERTS, activation="situ", gate_softcap=1.5, up_softcap=2.5, d_ff_shared=5, d_latent=8, latent_norm=True
     ),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
+    "mixture with weighed shared experts": Moe(
+        **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, shares_scaled=True, correction_bias="buffer"
+    ),
+    "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, scaled=True),
+    "profiles": ProfileAttention(**HEADS, d_profile=5, reach=7, stretch=0.5, stretch_from=4, scale=0.3),
+    "profiles in a window": ProfileAttention(**HEADS, d_profile=5, reach=3, window=4),
+    "profiles of bounded vectors": ProfileAttention(
+        **HEADS, d_profile=5, reach=7, norm="clip", clip=0.5, profile_clip=0.3, dynamic=True, gated=True, sinks=True
+    ),
+    "profiles of inputs with norms": ProfileAttention(**HEADS, d_profile=5, reach=7, norm="clip", own_inputs=True),
+    "convolution beside the stream": ResidualConv(WIDTH, 3),
     "mixture with everything": Moe(
         **EXPERTS,
         expert_bias=True,
@@ -345,6 +359,20 @@ def alternating(updates: AltUp) -> Architecture:
     return around(*inputs, parts=parts, outputs=takers)
 
 
+def reading_mixes(attention: ProfileAttention) -> Architecture:
+    """Two groups of layers, of which each part reads a mix of the groups before, and the last layer of both."""
+    reads = 3 if attention.separate else 1
+    blocks = []
+    for group in (0, 1):
+        pre = {"pre": DepthAttention(WIDTH, 2, reads)} if group else {}
+        mixer = attention if group else replace(attention, separate=False)
+        first = replace(part("attention", mixer, **pre), residual=False)
+        blocks.append((first, part("mlp", VARIANTS["plain mlp"], pre=DepthAttention(WIDTH, group + 2, closes=True))))
+    architecture = around(parts=blocks[0], outputs=(Named("depth", DepthAttention(WIDTH, 3)),))
+    runs = tuple(Run(Block(f"group{number}", block), 1) for number, block in enumerate(blocks))
+    return replace(architecture, stacks=(replace(architecture.stacks[0], runs=runs),))
+
+
 def looking_back(layers: int) -> Architecture:
     """Layers that look back at what blocks of two layers have added; the last may be cut short."""
 
@@ -386,6 +414,10 @@ PLACED: dict[str, list[Architecture]] = {
         streamed(HyperConnection(WIDTH, 3, rank=5)),
     ],
     "altup": [alternating(AltUp(WIDTH, 3)), alternating(AltUp(WIDTH, 3, output_scaled=False, active=1))],
+    "depth_attention": [
+        reading_mixes(ProfileAttention(**HEADS, d_profile=5, reach=7)),
+        reading_mixes(ProfileAttention(**HEADS, d_profile=5, reach=7, own_inputs=True, separate=True)),
+    ],
     "attention_residual": [looking_back(5), looking_back(4)],
     "per_layer_table": [OWN_INPUT],
     "per_layer_gate": [OWN_INPUT],

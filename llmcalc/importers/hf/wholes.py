@@ -34,7 +34,7 @@ mistral idefics2
 nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
 persimmon fuyu
-qwen2 audioflamingo3 fast_vlm got_ocr2 musicflamingo pp_chart2table qwen2_audio vibevoice
+qwen2 audioflamingo3 fast_vlm musicflamingo qwen2_audio vibevoice
 qwen2 vibevoice_asr
 qwen2_5_omni_text qwen2_5_omni_thinker
 qwen3 fun_asr_nano moss_transcribe_diarize qwen3_asr
@@ -63,6 +63,12 @@ align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
+muse_spark_text muse_spark
+mistral_large4_text mistral_large4
+glm5_next_text glm5_next
+inkling_text inkling_mm_model
+inkling2_text inkling2
+inkling2_loop_text inkling2_loop
 unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"

@@ -387,6 +387,13 @@ mllama_text_model llama_far.mllama
 apertus1p5_text   llama_far.apertus_text apertus
 dory              looped.dory
 hrm_text          looped.hrm_text
+blt               blt.blt
+muse_spark_text   newest.muse_spark
+mistral_large4_text newest.mistral_large4
+glm5_next_text    newest.glm5_next
+inkling_text      inkling.inkling
+inkling2_text     inkling2.inkling2
+inkling2_loop_text inkling2.inkling2_loop inkling2_text
 """
 
 

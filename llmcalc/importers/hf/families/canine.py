@@ -8,9 +8,9 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublay
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.character_attention import CharacterAttention
+from ....layers.character_embedding import CharacterEmbedding
 from ....layers.character_pooling import CharacterPooling
 from ....layers.embedding import Embedding
-from ....layers.hash_embedding import HashEmbedding
 from ..config import Config
 from ..rules import layernorm, sublayer
 from .bert import bare, bert_mlp, finish, normed, pooler
@@ -39,7 +39,7 @@ def canine(config: Config) -> Architecture:
         Run(_block("final_char_encoder.layer.0", whole, mlp, norm), 1),
     )
     inputs = (
-        Named("token", HashEmbedding(buckets, config.size("num_hash_functions"), width)),
+        Named("token", CharacterEmbedding(buckets, config.size("num_hash_functions"), width)),
         Named("position", Embedding(buckets, width, table="position")),
         Named("segment", Embedding(config.size("type_vocab_size"), width, table="segment")),
         Named("norm", norm),

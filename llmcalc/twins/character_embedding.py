@@ -21,7 +21,7 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
     """The entries [b q d] of ``(id + 1) · factor mod n_buckets``."""
     if layer.n_hashes > len(FACTORS):
-        raise UnsupportedError(f"there are {len(FACTORS)} hashes", where="hash_embedding")
+        raise UnsupportedError(f"there are {len(FACTORS)} hashes", where="character_embedding")
     buckets = [(step.ids + 1) * factor % layer.n_buckets for factor in FACTORS[: layer.n_hashes]]
     rows = np.concatenate([w.w[number, bucket] for number, bucket in enumerate(buckets)], axis=-1)
     return rows if x is None else x + rows
