@@ -88,6 +88,11 @@ def _entries(layer: Any, step: Step) -> Array:
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
     if layer.by_cell and step.segments is not None:
         return _within_cells(layer, step)
+    return standing(layer, step)
+
+
+def standing(layer: Any, step: Step) -> Array:
+    """The row of each token's position [q], or [b q] where padding does not count."""
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id

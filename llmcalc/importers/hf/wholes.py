@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
+NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "vlm_config")
 ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language model is the decoder, whatever its type
 
 # the language model's type: those whose it is
@@ -19,6 +19,7 @@ aria_text aria
 deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
+gemma pi0
 gemma3_text shieldgemma2
 gemma3n_text gemma3n
 gemma4_unified_text gemma4_unified
@@ -39,7 +40,19 @@ qwen2_5_omni_text qwen2_5_omni_thinker
 qwen3 fun_asr_nano moss_transcribe_diarize qwen3_asr
 qwen3_omni_moe_text qwen3_omni_moe_thinker
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
+aimv2_text_model aimv2
+altclip_text_model altclip
+bridgetower_text_model bridgetower
+clap_text_model clap
 clip_text_model clip
+clipseg_text_model clipseg
+flava_text_model flava
+groupvit_text_model groupvit
+owlv2_text_model owlv2
+owlvit_text_model owlvit
+tipsv2_text_model tipsv2
+videoprism_text_model videoprism
+xclip_text_model xclip
 siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2
