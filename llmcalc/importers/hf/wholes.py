@@ -34,7 +34,7 @@ mistral idefics2
 nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
 persimmon fuyu
-qwen2 audioflamingo3 fast_vlm got_ocr2 musicflamingo pp_chart2table qwen2_audio vibevoice
+qwen2 audioflamingo3 fast_vlm musicflamingo qwen2_audio vibevoice
 qwen2 vibevoice_asr
 qwen2_5_omni_text qwen2_5_omni_thinker
 qwen3 fun_asr_nano moss_transcribe_diarize qwen3_asr
