@@ -114,5 +114,6 @@ _LXMERT_HEADS = """
 def _idle(part: Sublayer, name: str) -> Sublayer:
     """A sub-layer under another name that is stored, and not run."""
     (branch,) = part.branches
+    assert part.after is not None
     layer, norm = (replace(one, unused=True) for one in (branch.layer, part.after))  # type: ignore[type-var]
     return sublayer(name, layer, after=norm)

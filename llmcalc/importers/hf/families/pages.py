@@ -126,7 +126,7 @@ def lilt(config: Config) -> Architecture:
     first = config.count("pad_token_id")
     positions = {"n_places": rows, "offset": first + 1, "padding_id": first}
     eps = config.number("layer_norm_eps") or 1e-12
-    places = BoxEmbedding(config.size("max_2d_position_embeddings"), edge, edge, narrow, eps=eps, **positions)  # type: ignore[arg-type]
+    places = BoxEmbedding(config.size("max_2d_position_embeddings"), edge, edge, narrow, eps=eps, **positions)
     d_ff = config.size("intermediate_size") // ratio
     attention = ComplementaryAttention(
         width, config.size("num_attention_heads"), narrow, d_ff, config.activation(), eps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....layers.attention import Attention
@@ -56,7 +57,7 @@ def aimv2(config: Config) -> Architecture:
     """AIMv2's [fini2024]: causal, RMSNorm, gated layers, learned positions."""
     only(config, "none")
     width, bias = config.size("hidden_size"), config.flag("qkv_bias")
-    biases = dict.fromkeys(BIASED, bias)
+    biases: dict[str, Any] = dict.fromkeys(BIASED, bias)
     attention = Attention(width, config.size("num_attention_heads"), **biases)
     norm = rmsnorm(config, width)
     block = prenorm_block("block", norm, attention=attention, mlp=glu(config, bias=config.flag("mlp_bias")))
