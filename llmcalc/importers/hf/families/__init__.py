@@ -193,6 +193,9 @@ lilt              pages.lilt
 bros              pages.bros
 udop              udop.udop
 visual_bert       images_and_text.visual_bert
+blip_2_qformer    qformer.blip2       blip_2_queries
+instructblip_qformer qformer.instructblip blip_2_qformer
+instructblipvideo_qformer qformer.instructblip blip_2_qformer
 vilt              images_and_text.vilt
 lxmert            images_and_text.lxmert
 colpali           retrieval.retrieval
