@@ -23,6 +23,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "Vs": ("n_scored", "rows of the token table that are chosen for a position's logits"),
     "T": ("n_positions", "rows of a table of absolute positions, offset rows included"),
     "S": ("n_segments", "segment (token type) ids"),
+    "nc": ("n_codebooks", "codebooks, each with a token of its own at every position"),
     "E": ("d_embedding", "width of a factorised embedding"),
     "ar": ("adapter_rank", "rank of a correction beside a projection"),
     "na": ("n_adapters", "corrections stored side by side, of which a place uses one"),

@@ -29,6 +29,8 @@ AS_THEY_ARE = frozenset(
     {
         "offset",
         "padding_id",
+        "token_id",
+        "codebooks",
         "unused_biases",
         "n_zero_experts",
         "streams",
@@ -47,6 +49,7 @@ LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # which says whether it 
 AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
+    "window_ahead": (4, 3),
     "chunk": (5, 3),
     "block": (5, 3),
     "vocab": (97, 101, 103, 107),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
+MOST_CODEBOOKS = 64
+ANOTHER = ("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
 _ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
 
 
@@ -26,13 +29,18 @@ class Embedding(Layer):
             (RoBERTa); None: all tokens count.
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
-            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
+            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); one row ``instead``
+            of what was looked up for a token (T5Gemma 2's end of an image).
+        codebooks: so many tables, one for each codebook; each has a token at every position, and their entries are
+            added (MusicGen).
+        token_id: the id of the token that has such a row of its own.
         edges: instead of by its position, an entry is looked up by each of these edges of a token's box on the page:
             ``left_right``, ``upper_lower``, or by its ``height`` or ``width`` (LayoutLM).
         columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
-            (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding.
+            (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding;
+            ``cosines``: as there, but the cosines first (MusicGen).
         unused: stored, but never looked up.
     """
 
@@ -44,6 +52,8 @@ class Embedding(Layer):
     scale: float = 1.0
     padding_id: int | None = None
     use: str = "tokens"
+    token_id: int | None = None
+    codebooks: int | None = None
     edges: str = "none"
     columns: int | None = None
     learned: bool = True
@@ -52,16 +62,24 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "copies", "beside", "angles"),
+        "use": ("tokens", "copies", "beside", "angles", "instead"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
-        "sinusoids": ("interleaved", "halves", "fairseq"),
+        "sinusoids": ("interleaved", "halves", "fairseq", "cosines"),
     }
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id", "token_id"})
 
     def __post_init__(self) -> None:
         self.check()
+        if self.codebooks and self.codebooks > MOST_CODEBOOKS:
+            raise SizeError(f"codebooks is {self.codebooks}; it is at most {MOST_CODEBOOKS}", where="embedding")
+        if self.codebooks and (self.columns or self.use != "tokens" or self.table == "position"):
+            raise SizeError("codebooks goes with a table of tokens", where="embedding")
         if self.columns:
             self.must_divide("columns", "rows")
+        if (self.use == "instead") == (self.token_id is None):
+            raise SizeError("token_id goes with use: instead, and only with it", where="embedding")
+        if self.use == "instead" and self.rows != 1:
+            raise SizeError(f"rows is {self.rows}; one token has one row", where="embedding")
 
     def declare(self) -> Declaration:
         """Table ``[rows, d_model]``."""
@@ -70,11 +88,16 @@ class Embedding(Layer):
         if self.columns:
             declaration.axes |= {"Ty": self.rows // self.columns, "Tx": self.columns}
             rows = "Ty; Tx"
+        if self.codebooks:
+            declaration.axes["nc"] = self.codebooks
+            rows = f"nc; {rows}"
         declaration.weights(
             f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
         )
         if not self.unused:
             declaration.equations("y[b q d] = gather(w, ids)")
             if self.edges in ("left_right", "upper_lower"):
-                declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
+                declaration.equations(*ANOTHER)
+            for _ in range(1, self.codebooks or 1):
+                declaration.equations(*ANOTHER)
         return declaration

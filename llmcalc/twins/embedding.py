@@ -13,7 +13,8 @@ from .weights import Array, Weight, Weights, constant, table
 
 def weights(layer: Any) -> list[Weight]:
     """One row an entry."""
-    found = table("w", layer.rows, layer.d_model, share=layer.share, buffer=not layer.learned)
+    sizes = (layer.codebooks, layer.rows) if layer.codebooks else (layer.rows,)
+    found = table("w", *sizes, layer.d_model, share=layer.share, buffer=not layer.learned)
     return [found._replace(computed=not layer.learned)]
 
 
@@ -35,10 +36,24 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
         return x
     if layer.edges != "none":
         return _of_boxes(layer, w, x, step)
+    if layer.use == "instead":
+        its = (step.ids == layer.token_id)[..., None]
+        return w.w * its + x * ~its
+    if layer.codebooks:
+        return _of_codebooks(layer, w, step)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows
+
+
+def _of_codebooks(layer: Any, w: Weights, step: Step) -> Array:
+    """The sum of the rows of a text's codebooks, whose ids come one sequence behind the other [b·n q]."""
+    if len(step.ids) % layer.codebooks:
+        raise InputError(f"{len(step.ids)} sequences of ids are none of {layer.codebooks} codebooks each")
+    ids = step.ids.reshape(-1, layer.codebooks, step.ids.shape[1])
+    found: Array = sum(w.w[number][ids[:, number]] for number in range(layer.codebooks))
+    return found * layer.scale
 
 
 def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
@@ -71,7 +86,10 @@ def _table(layer: Any, w: Weights) -> Array:
         return w.w
     if layer.sinusoids == "interleaved":
         return sinusoids(layer.rows, layer.d_model)
-    found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids == "fairseq")
+    found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids != "halves")
+    if layer.sinusoids == "cosines":
+        half = layer.d_model // 2
+        found[:, : 2 * half] = np.roll(found[:, : 2 * half], half, axis=1)
     if layer.padding_id is not None:
         found[layer.offset - 1] = 0.0
     return found

@@ -64,7 +64,11 @@ def _texts(small: Architecture, model: Model) -> _Texts:
     vocab = min(stack.vocab for stack in model.stacks)
     if vocab <= FIRST_ID:
         raise UnsupportedError(f"a table of {vocab} rows serves no text", where=small.name)
-    main, source = (rng.integers(FIRST_ID, vocab, (BATCH, length)) for length in (SEQ + STEPS, SEQ))
+    codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
+    main, source = (
+        rng.integers(FIRST_ID, vocab, (texts, length))
+        for texts, length in ((BATCH * codebooks, SEQ + STEPS), (BATCH, SEQ))
+    )
     return _Texts(main, source if small.is_encoder_decoder else None)
 
 

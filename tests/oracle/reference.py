@@ -39,6 +39,7 @@ ROLE = ("is_decoder", "add_cross_attention")
 UNCOUNTED = {
     "chameleon": ("vqmodel",),
     "kyutai_speech_to_text": ("codec_model",),
+    "musicgen": ("audio_encoder",),
     "phi4_multimodal": ("embed_tokens_extend",),
 }
 LARGEST = 30_000_000  # parameters of a model that is run
@@ -172,23 +173,33 @@ class Runs:
         self.headless = model.get_output_embeddings() is None
         self.seq2seq = bool(getattr(model.config, "is_encoder_decoder", False))
 
+    def targets(self, batch: int, length: int) -> Any:
+        """Token ids of the decoder: of every codebook, if it has several, one sequence behind the other."""
+        return self.ids(batch * codebooks(self.model), length)
+
+    def labels(self, batch: int, length: int) -> Any:
+        """What is to be predicted, by the class's own loss."""
+        each = codebooks(self.model)
+        return self.ids(batch, length) if each == 1 else self.ids(batch, length)[..., None].repeat(1, 1, each)
+
     def ids(self, batch: int, length: int) -> Any:
         """Token ids, none of them special."""
         return torch.randint(10, 60, (batch, length), generator=torch.Generator().manual_seed(7))
 
     def forward(self, batch: int, seq: int, **more: Any) -> tuple[int, Any]:
         """(FLOPs, output) of a pass over ``seq`` tokens, in an encoder-decoder model on both sides."""
-        inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq)}
+        inputs: dict[str, Any] = {"input_ids": (self.ids if self.seq2seq else self.targets)(batch, seq)}
         if self.seq2seq:
-            inputs["decoder_input_ids"] = self.ids(batch, seq)
+            inputs["decoder_input_ids"] = self.targets(batch, seq)
         return self._count(**inputs, **more)
 
     def train(self, batch: int, seq: int) -> tuple[int, bool]:
         """FLOPs of forward and backward pass, and whether a convolution is among them (torch overcounts its grad)."""
         with quiet(), FlopCounterMode(display=False) as counter:
-            inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq), "labels": self.ids(batch, seq)}
+            own = self.ids if self.seq2seq else self.targets
+            inputs: dict[str, Any] = {"input_ids": own(batch, seq), "labels": self.labels(batch, seq)}
             if self.seq2seq:
-                inputs["decoder_input_ids"] = self.ids(batch, seq)
+                inputs["decoder_input_ids"] = self.targets(batch, seq)
             elif not self.headless:
                 inputs["use_cache"] = False
             self._loss(inputs).backward()
@@ -211,9 +222,9 @@ class Runs:
         if self.seq2seq:
             with torch.no_grad():
                 inputs["encoder_outputs"] = self.model.get_encoder()(self.ids(1, context), return_dict=True)
-            inputs["decoder_input_ids"] = self.ids(1, 1)
+            inputs["decoder_input_ids"] = self.targets(1, 1)
         else:
-            inputs["input_ids"] = self.ids(1, 1)
+            inputs["input_ids"] = self.targets(1, 1)
         flops, _ = self._count(**inputs)
         return elements, flops
 
@@ -221,6 +232,13 @@ class Runs:
         with quiet(), FlopCounterMode(display=False) as counter:
             output = self.model(**inputs)
         return counter.get_total_flops(), output
+
+
+def codebooks(model: Any) -> int:
+    """Codebooks of each of which a decoder has a token at every position; 1: it has one of text."""
+    decoder = getattr(model.config, "decoder", None) or model.config
+    heads = getattr(getattr(model, "decoder", model), "lm_heads", None)
+    return 1 if heads is None else int(decoder.num_codebooks)
 
 
 def reachable(value: Any, seen: set[int] | None = None) -> Iterator[Any]:

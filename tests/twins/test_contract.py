@@ -33,6 +33,7 @@ from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.linear import Linear
+from llmcalc.layers.merged_attention import MergedAttention
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
@@ -225,6 +226,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "bailing_hybrid": {},
     "doge": {"is_moe": True},
     "diffllama": {},
+    "musicgen": {},
+    "musicgen_decoder": {},
+    "t5gemma2_text": {},
 }
 
 
@@ -320,6 +324,21 @@ def alternating(updates: AltUp) -> Architecture:
 
 
 OWN_INPUT = around(Named("table", PerLayerTable(VOCAB - 4, WIDTH, 2, 5)), parts=(part("own", PerLayerGate(WIDTH, 5)),))
+
+
+def beside_an_encoder(mixer: Layer) -> Architecture:
+    """A decoder of this mixer, whose tokens come behind those of an encoder of two widths of sight."""
+    mixers = {"encoder": Attention(**HEADS, causal=False, window=4, window_ahead=3, positions="rope"), "decoder": mixer}
+    stacks = []
+    for role, layer in mixers.items():
+        end = Embedding(1, WIDTH, "other", use="instead", token_id=5)
+        inputs = (Named("token", Embedding(VOCAB, WIDTH, "other")), Named("end", end))
+        outputs = (Named("head", Head(VOCAB, WIDTH)),) if role == "decoder" else ()
+        blocks = (Run(Block("block", (part("attention", layer, pre=NORM),)), 2),)
+        stacks.append(Stack(role, WIDTH, inputs, blocks, outputs, role))
+    return Architecture("test", tuple(stacks))
+
+
 # Kinds that stand neither in a branch nor alone.
 PLACED: dict[str, list[Architecture]] = {
     "hyper_connection": [
@@ -330,6 +349,11 @@ PLACED: dict[str, list[Architecture]] = {
     "altup": [alternating(AltUp(WIDTH, 3)), alternating(AltUp(WIDTH, 3, output_scaled=False, active=1))],
     "per_layer_table": [OWN_INPUT],
     "per_layer_gate": [OWN_INPUT],
+    "merged_attention": [
+        beside_an_encoder(MergedAttention(**HEADS)),
+        beside_an_encoder(MergedAttention(**HEADS, window=4, qk_norm="head", k_bias=True, v_bias=True)),
+        beside_an_encoder(MergedAttention(**HEADS, positions="rope", logit_softcap=2.0, value_scale=0.7, d_head_v=5)),
+    ],
 }
 
 

@@ -200,7 +200,13 @@ nllb-moe          translation.nllb_moe
 fsmt              translation.fsmt
 encoder-decoder   composed.encoder_decoder
 t5gemma           composed.t5gemma
+t5gemma2          t5gemma2.t5gemma2
+t5gemma2_encoder  t5gemma2.encoder
+t5gemma2_text     t5gemma2.text       t5gemma2_encoder
 trocr             decoders.trocr
+musicgen          music.musicgen
+musicgen_decoder  music.decoder
+musicgen_melody_decoder music.melody_decoder musicgen_decoder
 whisper           decoders.whisper
 prophetnet        decoders.prophetnet
 seamless_m4t      translation.seamless_text
