@@ -116,6 +116,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "px": ("patch_width", "columns of a patch"),
     "Ty": ("n_rows", "rows of a table of positions on a grid"),
     "Tx": ("n_columns", "columns of a table of positions on a grid"),
+    "half": ("d_out / 2", "channels of a convolution that are no gates"),
     "taps": ("n_taps", "taps of a dense convolution"),
     "ng": ("n_gram", "streams of a token that predict the tokens behind the next one"),
     "ms": ("n_streams", "copies of a token that a layer runs on"),

@@ -57,7 +57,7 @@ def model(class_name: str, model_type: str, changes: dict[str, Any], attention: 
 
 def inputs(built: Any, padding: int | None) -> dict[str, Any]:
     """Token ids, none of them special but for some at the end of the second text, if ``padding`` is given."""
-    behind, each = getattr(built.config, "is_encoder_decoder", False), reference.codebooks(built)
+    behind, each = reference.has_two_sides(built), reference.codebooks(built)
     rows = BATCH * (1 if behind else each)
     ids = torch.randint(10, 60, (rows, TOKENS), generator=torch.Generator().manual_seed(7))
     found = {"input_ids": ids}

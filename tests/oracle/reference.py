@@ -40,8 +40,12 @@ UNCOUNTED = {
     "chameleon": ("vqmodel",),
     "kyutai_speech_to_text": ("codec_model",),
     "musicgen": ("audio_encoder",),
+    "canary": ("encoder",),
+    "cohere_asr": ("encoder",),
+    "pp_formulanet": ("encoder",),
     "phi4_multimodal": ("embed_tokens_extend",),
 }
+ALONE = {"pp_formulanet_text"}  # decoders whose configs say that there is an encoder
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 
@@ -171,7 +175,7 @@ class Runs:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.headless = model.get_output_embeddings() is None
-        self.seq2seq = bool(getattr(model.config, "is_encoder_decoder", False))
+        self.seq2seq = has_two_sides(model)
 
     def targets(self, batch: int, length: int) -> Any:
         """Token ids of the decoder: of every codebook, if it has several, one sequence behind the other."""
@@ -215,8 +219,7 @@ class Runs:
     def decode(self, context: int) -> tuple[int, int]:
         """(elements cached after ``context`` tokens, FLOPs of the step behind them)."""
         _, prefilled = self.forward(1, context)
-        name = next(name for name in CACHES if getattr(prefilled, name, None) is not None)
-        cache = getattr(prefilled, name)
+        name, cache = cache_of(prefilled)
         elements = sum(tensor.numel() for tensor in reachable(cache))
         inputs: dict[str, Any] = {name: cache}
         if self.seq2seq:
@@ -232,6 +235,17 @@ class Runs:
         with quiet(), FlopCounterMode(display=False) as counter:
             output = self.model(**inputs)
         return counter.get_total_flops(), output
+
+
+def cache_of(output: Any) -> tuple[str, Any]:
+    """The cache that a model returns, and what it calls it."""
+    name = next(name for name in CACHES if getattr(output, name, None) is not None)
+    return name, getattr(output, name)
+
+
+def has_two_sides(model: Any) -> bool:
+    """Whether an encoder stands before the decoder; some decoders alone keep to the config of both."""
+    return bool(getattr(model.config, "is_encoder_decoder", False)) and model.config.model_type not in ALONE
 
 
 def codebooks(model: Any) -> int:

@@ -70,6 +70,7 @@ align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
+pp_formulanet_text pp_formulanet
 ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """
