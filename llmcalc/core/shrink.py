@@ -35,6 +35,8 @@ AS_THEY_ARE = frozenset(
         "dropped_id",
         "pooled_id",
         "column",
+        "token_id",
+        "codebooks",
         "unused_biases",
         "n_zero_experts",
         "streams",
@@ -63,6 +65,7 @@ AT_MOST = {"d_conv": 4, "taps": 5, "order": 3, "n_filter_layers": 2, "n_streams"
 AT_MOST["blank"] = 9
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
+    "window_ahead": (4, 3),
     "chunk": (5, 3),
     "block": (5, 3),
     "vocab": (97, 101, 103, 107),

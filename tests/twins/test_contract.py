@@ -41,6 +41,7 @@ from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.kda import Kda
 from llmcalc.layers.linear import Linear
+from llmcalc.layers.merged_attention import MergedAttention
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
@@ -265,6 +266,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "markuplm": {},
     "splinter": {},
     "diffllama": {},
+    "musicgen": {},
+    "musicgen_decoder": {},
+    "t5gemma2_text": {},
 }
 
 
@@ -406,6 +410,21 @@ def page(places: Layer, *kinds: Layer) -> Architecture:
 PAIRS = BoxPairs(2, 5)
 PLACES = BoxEmbedding(13, 2, 2, d_stream=9, n_places=37, offset=2, padding_id=1)
 PAIRED = ComplementaryAttention(WIDTH, 3, 9, 7)
+
+
+def beside_an_encoder(mixer: Layer) -> Architecture:
+    """A decoder of this mixer, whose tokens come behind those of an encoder of two widths of sight."""
+    mixers = {"encoder": Attention(**HEADS, causal=False, window=4, window_ahead=3, positions="rope"), "decoder": mixer}
+    stacks = []
+    for role, layer in mixers.items():
+        end = Embedding(1, WIDTH, "other", use="instead", token_id=5)
+        inputs = (Named("token", Embedding(VOCAB, WIDTH, "other")), Named("end", end))
+        outputs = (Named("head", Head(VOCAB, WIDTH)),) if role == "decoder" else ()
+        blocks = (Run(Block("block", (part("attention", layer, pre=NORM),)), 2),)
+        stacks.append(Stack(role, WIDTH, inputs, blocks, outputs, role))
+    return Architecture("test", tuple(stacks))
+
+
 # Kinds that stand neither in a branch nor alone.
 PLACED: dict[str, list[Architecture]] = {
     "hyper_connection": [
@@ -423,6 +442,11 @@ PLACED: dict[str, list[Architecture]] = {
     "per_layer_gate": [OWN_INPUT],
     "box_attention": [page(PAIRS, *[BoxAttention(WIDTH, 3, d_head=5, q_bias=True)] * 2)],
     "complementary_attention": [page(PLACES, PAIRED, replace(PAIRED, dropped=True))],
+    "merged_attention": [
+        beside_an_encoder(MergedAttention(**HEADS)),
+        beside_an_encoder(MergedAttention(**HEADS, window=4, qk_norm="head", k_bias=True, v_bias=True)),
+        beside_an_encoder(MergedAttention(**HEADS, positions="rope", logit_softcap=2.0, value_scale=0.7, d_head_v=5)),
+    ],
 }
 
 
