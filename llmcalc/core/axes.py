@@ -30,6 +30,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "nm": ("n_mixes", "mixes of a token with the one before it"),
     "late": ("d_delayed", "values that come from the token before"),
     "rank": ("gate_rank", "rank of a gate"),
+    "dr": ("d_rest", "columns beyond those of the token table"),
     "in": ("d_in", "input width of a projection"),
     "out": ("d_out", "output width of a projection"),
     "h": ("n_heads", "query heads"),

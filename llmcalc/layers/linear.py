@@ -21,6 +21,7 @@ class Linear(Layer):
         activation: elementwise function on the result.
         positions: how many positions it runs on: ``all``, ``logits`` (those whose logits are computed), ``one`` a
             sequence (a pooler).
+        neighbours: so many positions around each one stand side by side as its input, the last one first (MobileBERT).
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
         merge_by_channel: of those side by side, each channel's values stand together.
         prompt: this many learned tokens stand before the sequence.
@@ -38,6 +39,7 @@ class Linear(Layer):
     bias: bool = True
     activation: str = "identity"
     positions: str = "all"
+    neighbours: int = 1
     merge: int = 1
     merge_by_channel: bool = False
     prompt: int | None = None
@@ -56,6 +58,10 @@ class Linear(Layer):
         "activation": ACTIVATIONS,
         "positions": ("all", "logits", "one"),
     }
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("neighbours", "d_in")
 
     def declare(self) -> Declaration:
         """Weight ``[d_in, d_out]``."""

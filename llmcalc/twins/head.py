@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy import einsum
 
 from .functions import plus, softcap, times
 from .step import State, Step
-from .weights import Array, Weight, Weights, table, vector
+from .weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
     """The output table, often the input's; biases, of which libraries keep some that they never use."""
     found = [table("w", layer.vocab, layer.d_model, share=layer.share)]
+    found += [matrix("rest", layer.d_rest, layer.vocab)] if layer.d_rest else []
     found += [vector("b", layer.vocab)] if layer.bias else []
     found += [vector("scale", layer.vocab, mean=1.0)] if layer.scaled else []
     found += [vector("buffer_b", layer.vocab)._replace(buffer=True)] if layer.buffer_bias else []
@@ -29,7 +31,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         x = x[:, x.shape[1] // step.copies :]
     if layer.input_scale != 1.0:
         x = x * layer.input_scale
-    logits = plus(plus(einsum("bqd,vd->bqv", x, w.w), w.get("b")), w.get("buffer_b"))
+    rows = np.concatenate([w.w, np.transpose(w.rest, (1, 0))], axis=1) if layer.d_rest else w.w
+    logits = plus(plus(einsum("bqd,vd->bqv", x, rows), w.get("b")), w.get("buffer_b"))
     logits = logits * times(w.scale, layer.scale_gain) if layer.scaled else logits
     logits = softcap(logits, layer.softcap) if layer.softcap else logits
     return logits[:, : logits.shape[1] // layer.streams] if step.copies > 1 else logits
