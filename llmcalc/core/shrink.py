@@ -189,6 +189,8 @@ class _Sizes:
             return value
         if name == "hash_rows":
             return self.size("vocab", value)
+        if name in ("n_keys", "n_positions") or (name == "rows" and getattr(layer, "use", "") == "array"):
+            return self.size("n_queries", value)
         if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before"):
             return value if layer.use != "beside" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":

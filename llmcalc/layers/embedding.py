@@ -28,7 +28,8 @@ class Embedding(Layer):
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
             sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that is
             added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the class
-            token of a vision transformer).
+            token of a vision transformer); an ``array`` of vectors that take the place of the stream when attention has
+            read it for them (Perceiver).
         edges: instead of by its position, an entry is looked up by each of these edges of a token's box on the page:
             ``left_right``, ``upper_lower``, or by its ``height`` or ``width`` (LayoutLM).
         columns: the entries stand on a grid with this many columns (positions of patches).
@@ -54,7 +55,7 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "copies", "beside", "angles", "everywhere", "before"),
+        "use": ("tokens", "copies", "beside", "angles", "everywhere", "before", "array"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }

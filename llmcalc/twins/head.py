@@ -12,6 +12,9 @@ from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, vector
 
 
+AS_GIVEN = frozenset({"n_positions"})  # of the stream
+
+
 def weights(layer: Any) -> list[Weight]:
     """The output table, often the input's; biases, of which libraries keep some that they never use."""
     found = [table("w", layer.vocab, layer.d_model, share=layer.share)]
