@@ -26,7 +26,14 @@ NARROW = 7  # a width that is a part of another
 COLUMNS = 7  # of a grid of positions: fewer than there are tokens
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
-WIDTHS = ("d_model", "d_source", "d_in", "d_out", "d_input", "d_input_v")  # of the residual stream and of what is projected to it
+WIDTHS = (
+    "d_model",
+    "d_source",
+    "d_in",
+    "d_out",
+    "d_input",
+    "d_input_v",
+)  # of the residual stream and of what is projected to it
 AS_THEY_ARE = frozenset(
     {
         "offset",

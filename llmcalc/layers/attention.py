@@ -329,7 +329,9 @@ class Attention(Layer):
         if self.values_are_keys:
             lines += [f"v[{rows} g v] = copy(k)"]
         else:
-            made_of = (f"{'earlier' if self.values_of else 'x'}[{rows} iv]", "iv") if self.d_input_v else (source, width)
+            made_of = (
+                (f"{'earlier' if self.values_of else 'x'}[{rows} iv]", "iv") if self.d_input_v else (source, width)
+            )
             lines += [f"v[{rows} g v] = {made_of[0]} wv[{made_of[1]} g v]"]
             lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
         return lines + ([f"v[{rows} g v] = rmsnorm(v)"] if self.v_norm else [])

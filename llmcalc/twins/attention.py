@@ -27,7 +27,9 @@ def weights(layer: Any) -> list[Weight]:
     if layer.d_input_v and not layer.values_of:
         raise UnsupportedError("what values are made of is not described", where="attention")
     if layer.prompt and layer.causal:
-        raise UnsupportedError("learned tokens before a text that later tokens see have no NumPy model", where="attention")
+        raise UnsupportedError(
+            "learned tokens before a text that later tokens see have no NumPy model", where="attention"
+        )
     d, h, g, e, v = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_head_v
     own = layer.d_input or d
     source = layer.d_source if layer.cross else own

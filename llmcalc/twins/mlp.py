@@ -13,7 +13,9 @@ from .functions import ACTIVATIONS, l2norm, operation, plus, rmsnorm, softplus, 
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, vector
 
-AS_GIVEN = frozenset({"merge", "merge_extra", "globals_dropped", "prompt", "n_positions"})  # of what it runs on, and what becomes of it
+AS_GIVEN = frozenset(
+    {"merge", "merge_extra", "globals_dropped", "prompt", "n_positions"}
+)  # of what it runs on, and what becomes of it
 LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with numbers of its own
 
 

@@ -32,6 +32,7 @@ from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.latent_attention import LatentAttention
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
@@ -43,6 +44,7 @@ from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.layers.relative_attention import RelativeAttention
 from llmcalc.layers.scale import Scale
+from llmcalc.layers.sphere_attention import SphereAttention
 from llmcalc.layers.sparse_attention import SparseAttention
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
@@ -182,6 +184,12 @@ VARIANTS: dict[str, Layer] = {
     "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
     "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
     "mixture behind a network": Moe(WIDTH, 7, 6, 1, d_router=5, router_memory=True, n_skip=1, correction_bias="buffer"),
+    "mlp on a sphere": Mlp(WIDTH, 7, "silu", gated=True, bias=True, on_sphere=True, sphere_gain=2.0),
+    "plain mlp on a sphere": Mlp(WIDTH, 7, on_sphere=True),
+    "sphere": SphereAttention(**HEADS, positions="rope", gated=True, q_gain=2.0, gate_gain=0.5, o_norm=True),
+    "sphere, a gate a head": SphereAttention(
+        **HEADS, window=4, gated=True, gate_per_head=True, q_bias=True, o_bias=True
+    ),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
     "mixture with everything": Moe(
         **EXPERTS,
@@ -219,6 +227,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "pegasus_x": {},
     "longt5": {"encoder_attention_type": "transient-global"},
     "squeezebert": {},
+    "mobilebert": {},
+    "mobilebert of narrow values": {"use_bottleneck_attention": True, "normalization_type": "layer_norm"},
+    "mobilebert without bottlenecks": {"use_bottleneck": False, "trigram_input": False, "embedding_size": 512},
+    "dory": {},
+    "hrm_text": {},
+    "perceiver": {},
+    "whisper": {},
+    "deberta-v2 with a convolution": {"conv_kernel_size": 3, "conv_act": "gelu"},
     "phimoe": {},
     "nemotron_h": {},
     "trocr": {},
@@ -319,6 +335,21 @@ def alternating(updates: AltUp) -> Architecture:
     return around(*inputs, parts=parts, outputs=takers)
 
 
+def reading(residual: bool) -> Architecture:
+    """Learned vectors that read the tokens, and others that read them."""
+    read = LatentAttention(8, WIDTH, 2, 6, 10, 5, query_residual=residual)
+    think, write = LatentAttention(8, 8, 4, 12, 8, 5, reads_itself=True), LatentAttention(WIDTH, 8, 2, 4, 6, 9, 5)
+    tables = [
+        Named("few", Embedding(5, 8, "other", use="array")),
+        Named("asks", Embedding(9, WIDTH, "other", use="array")),
+    ]
+    parts = [replace(part("read", read), residual=False), part("think", think)]
+    parts.append(replace(part("write", write), residual=False))
+    stack = around(*tables, parts=tuple(parts)).stacks[0]
+    head = (Named("head", Head(VOCAB, WIDTH, n_positions=9)),)
+    return Architecture("reading", (replace(stack, role="encoder", outputs=head, runs=(Run(stack.runs[0].block, 1),)),))
+
+
 OWN_INPUT = around(Named("table", PerLayerTable(VOCAB - 4, WIDTH, 2, 5)), parts=(part("own", PerLayerGate(WIDTH, 5)),))
 # Kinds that stand neither in a branch nor alone.
 PLACED: dict[str, list[Architecture]] = {
@@ -328,6 +359,7 @@ PLACED: dict[str, list[Architecture]] = {
         streamed(HyperConnection(WIDTH, 3, rank=5)),
     ],
     "altup": [alternating(AltUp(WIDTH, 3)), alternating(AltUp(WIDTH, 3, output_scaled=False, active=1))],
+    "latent_attention": [reading(residual) for residual in (True, False)],
     "per_layer_table": [OWN_INPUT],
     "per_layer_gate": [OWN_INPUT],
 }
@@ -353,7 +385,7 @@ def test_such_a_kind_says_when_it_stands_elsewhere(kind: str) -> None:
 
 
 # Kinds that others are made of, or whose place is not in a branch.
-INSIDE_OTHERS = ("embedding", "head", "norm", "prefix", "indexer", "ngram_attention")
+INSIDE_OTHERS = ("embedding", "head", "norm", "prefix", "indexer", "ngram_attention", "features")
 
 
 def runnable_kinds() -> Iterator[str]:

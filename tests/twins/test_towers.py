@@ -200,6 +200,8 @@ def test_what_stands_on_a_grid_is_refused_in_a_text() -> None:
 
 
 def test_what_no_place_keeps_cannot_be_added() -> None:
-    stack = Stack("decoder", WIDTH, (Named("token", Embedding(11, WIDTH)), Named("add", Injection(WIDTH, adds="m"))), (), ())
+    stack = Stack(
+        "decoder", WIDTH, (Named("token", Embedding(11, WIDTH)), Named("add", Injection(WIDTH, adds="m"))), (), ()
+    )
     with pytest.raises(InputError, match="keeps its stream as m"):
         llmcalc.twin(Architecture("text", (stack,))).forward(np.zeros((1, 4), int))

@@ -51,7 +51,9 @@ def dory(config: Config) -> Architecture:
         mixer = mixers[kind] if keeps else replace(mixers[kind], implemented_cache="none")
         layers: dict[str, Layer] = {"attention": mixer, "mlp": mlp}
         parts = [
-            Sublayer(name, (Branch(name, layer, post=norm),), norm, step, share=_share(name, looped), residual_normed=True)
+            Sublayer(
+                name, (Branch(name, layer, post=norm),), norm, step, share=_share(name, looped), residual_normed=True
+            )
             for name, layer in layers.items()
         ]
         if enters:

@@ -165,7 +165,9 @@ def _taken(config: Config, stack: Stack) -> Stack:
     given = config.get("vision_feature_layer")
     if given is None or (given == -1 and config.model_type == "internvl"):
         return stack
-    blocks = [config.whole(one, "vision_feature_layer", -MOST_LAYERS) for one in (given if type(given) is list else [given])]
+    blocks = [
+        config.whole(one, "vision_feature_layer", -MOST_LAYERS) for one in (given if type(given) is list else [given])
+    ]
     if any(not -stack.n_layers - 1 <= number <= stack.n_layers for number in blocks):
         config.not_run(f"vision_feature_layer is {shown(given)}, but the tower has {stack.n_layers} layers")
     left = tuple(Named(name, replace(layer, unused=True)) for name, layer in stack.outputs)  # type: ignore[type-var]

@@ -104,7 +104,12 @@ def internvit(config: Config) -> Stack:
     if config.flag("use_absolute_position_embeddings", True):
         inputs = (*inputs, Named("position", Embedding(rows + CLASS_TOKEN, width, table="position")))
     block = _block(config, norm, config.activation(), CLASS_TOKEN, layer_scale=True, **fields)
-    return _stack(config, inputs, block, None if config.flag("use_mean_pooling", True) else replace(layernorm(config), prompt=CLASS_TOKEN))
+    return _stack(
+        config,
+        inputs,
+        block,
+        None if config.flag("use_mean_pooling", True) else replace(layernorm(config), prompt=CLASS_TOKEN),
+    )
 
 
 def qwen2(config: Config) -> Stack:
@@ -162,7 +167,9 @@ def llama4(config: Config) -> Stack:
         Named("position", Embedding(_grid(config) + CLASS_TOKEN, width, table="position")),
         Named("pre_norm", norm),
     )
-    found = _stack(config, inputs, _block(config, norm, "gelu", CLASS_TOKEN, positions="rope", rope_grid="other", **BIASED), norm)
+    found = _stack(
+        config, inputs, _block(config, norm, "gelu", CLASS_TOKEN, positions="rope", rope_grid="other", **BIASED), norm
+    )
     merged = shuffled(config)
     merging, out = config.size("projector_input_dim"), config.size("projector_output_dim")
     adapter = (
