@@ -119,7 +119,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "taps": ("n_taps", "taps of a dense convolution"),
     "ng": ("n_gram", "streams of a token that predict the tokens behind the next one"),
     "ms": ("n_streams", "copies of a token that a layer runs on"),
-    "qx": ("n_input_rows", "rows that a convolution steps over"),
+    "rows": ("n_input_rows", "rows that a convolution steps over"),
     "qs": ("n_stream_rows", "new tokens of all streams"),
     "uh": ("n_relative", "buckets of a relative position bias, for all heads"),
     "kn": ("n_new_keys", "new tokens, as keys"),

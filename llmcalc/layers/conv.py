@@ -47,7 +47,7 @@ class Conv(Layer):
         axes |= {"ms": self.rate, "qs": "q * ms"}
         read, select = "qs", ""
         if self.stride > 1:
-            axes["qx"], read, select = f"q * ms * {self.stride}", "qx", "qx:qs"
+            axes["rows"], read, select = f"q * ms * {self.stride}", "rows", "rows:qs"
         declaration = Declaration(axes)
         declaration.weights("w[out; in; taps]", "b[out]")
         notes = " ".join(filter(None, (select, "constant" if self.of_data else "")))

@@ -26,10 +26,10 @@ class Embedding(Layer):
             (RoBERTa); None: all tokens count.
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
-            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that is
-            added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the class
-            token of a vision transformer); an ``array`` of vectors that take the place of the stream when attention has
-            read it for them (Perceiver).
+            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that
+            is added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the
+            class token of a vision transformer); an ``array`` of vectors that take the place of the stream when
+            attention has read it for them (Perceiver).
         edges: instead of by its position, an entry is looked up by each of these edges of a token's box on the page:
             ``left_right``, ``upper_lower``, or by its ``height`` or ``width`` (LayoutLM).
         columns: the entries stand on a grid with this many columns (positions of patches).

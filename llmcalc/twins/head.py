@@ -11,7 +11,6 @@ from .functions import plus, softcap, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, vector
 
-
 AS_GIVEN = frozenset({"n_positions"})  # of the stream
 
 

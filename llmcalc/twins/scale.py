@@ -11,7 +11,6 @@ from .functions import times
 from .step import State, Step
 from .weights import Array, Weight, Weights, vector
 
-
 AS_GIVEN = frozenset({"prompt"})  # of the stream that it runs on
 
 

@@ -44,8 +44,8 @@ from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.layers.relative_attention import RelativeAttention
 from llmcalc.layers.scale import Scale
-from llmcalc.layers.sphere_attention import SphereAttention
 from llmcalc.layers.sparse_attention import SparseAttention
+from llmcalc.layers.sphere_attention import SphereAttention
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin

@@ -1,7 +1,7 @@
 """Kinds that no library at hand has, against other algorithms for the equations that their authors published.
 
-Hyena: the recurrence, the sum of a causal convolution, the network of its filters and their decay, as in the authors' code
-(github.com/HazyResearch/safari, src/models/sequence/hyena.py). Experts by product keys: the search in two steps of
+Hyena: the recurrence, the sum of a causal convolution, the network of its filters and their decay, as in its authors'
+code (github.com/HazyResearch/safari, src/models/sequence/hyena.py). Experts by product keys: the search in two steps of
 [he2024, Algorithm 1], as in github.com/lucidrains/PEER-pytorch, PEER.py.
 """
 

@@ -96,7 +96,7 @@ def mobilebert(config: Config) -> Architecture:
 
 
 def _bottlenecked(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
-    """A block: its input brought to a narrow stream, and for queries and keys once more; back to the wide one behind."""
+    """A block: its input brought to a narrow stream, once more for queries and keys, and back to the wide one."""
     width, within = config.size("hidden_size"), config.flag("use_bottleneck")
     inner = config.size("intra_bottleneck_size") if within else width
     config.ignore("intra_bottleneck_size true_hidden_size")
