@@ -39,15 +39,15 @@ class PathEmbedding(Layer):
 
     def declare(self) -> Declaration:
         """Tables ``[depth, n_tags, d_unit]`` and ``[depth, n_numbers, d_unit]``, and two matrices."""
-        sizes: dict[str, int | str] = {"ph": self.depth, "ps": self.n_tags, "pe": self.n_numbers, "pu": self.d_unit}
+        sizes: dict[str, int | str] = {"xd": self.depth, "ps": self.n_tags, "xn": self.n_numbers, "pu": self.d_unit}
         declaration = Declaration({**sizes, "f": self.d_ff, "out": self.d_out})
-        declaration.weights("tags[ph; ps; pu]", "numbers[ph; pe; pu]", table="other")
-        declaration.weights("w1[ph pu | f]", "b1[f]", "w2[f | out]", "b2[out]")
+        declaration.weights("tags[xd; ps; pu]", "numbers[xd; xn; pu]", table="other")
+        declaration.weights("w1[xd pu | f]", "b1[f]", "w2[f | out]", "b2[out]")
         declaration.equations(
-            "z[b q ph pu] = gather(tags, ids)",
-            "zn[b q ph pu] = gather(numbers, ids)",
-            "z[b q ph pu] = add(z, zn)",
-            "u[b q f] = z[b q ph pu] w1[ph pu f]",
+            "z[b q xd pu] = gather(tags, ids)",
+            "zn[b q xd pu] = gather(numbers, ids)",
+            "z[b q xd pu] = add(z, zn)",
+            "u[b q f] = z[b q xd pu] w1[xd pu f]",
             "u[b q f] = add(u, b1)",
             "m[b q f] = relu(u)",
             "y[b q out] = m[b q f] w2[f out]",
