@@ -57,8 +57,9 @@ _MORE = {
         voxtral_realtime_encoder wavtokenizer_encoder
     """,
     "actions": "decision_transformer",
-    "the folding of proteins": "esmfold2",
+    "protein folding": "esmfold2",
 }
+IN_FRONT = ("images", "sound")  # what stands in front of a language model
 _SEGMENTING = re.compile(r"(sam\d?|sam_hq)_\w*(mask_decoder|prompt_encoder|geometry_encoder|detr_(en|de)coder)")
 _PARTS = {
     "images": ("_vision", "_vision_model", "_vision_encoder"),

@@ -79,11 +79,13 @@ def layoutlmv3(config: Config) -> Architecture:
         bins = config.size("rel_2d_pos_bins")
         idle += [Named(f"idle_{axis}", Linear(bins, heads, bias=False, unused=True)) for axis in ("across", "down")]
     attention = _on_page(config, scaled=True, boxes=related, **BIASED)
-    idle += _patches(config, width) if config.flag("visual_embed", True) else []
+    seen = config.flag("visual_embed", True)
+    idle += _patches(config, width) if seen else []
     config.ignore("input_size num_channels patch_size max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins")
     stack = behind_padding(config, encoder(config, more=(_box(config), *idle), attention=attention))
     bare(config)
-    return finish(config, stack, [])
+    note = "read without an image: what makes tokens of its patches is stored, and not counted as work"
+    return replace(finish(config, stack, []), notes=(note,) if seen else ())
 
 
 def _patches(config: Config, width: int) -> list[Named]:
