@@ -39,8 +39,8 @@ def _entries(layer: Any, w: Weights, step: Step) -> Array:
     """Those of left, upper, right and lower edge, height and width [b q d]."""
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
-    found = ((w.across, left), (w.down, upper), (w.across, right), (w.down, lower))
-    found += ((w.heights, lower - upper), (w.widths, right - left))
+    found = [(w.across, left), (w.down, upper), (w.across, right), (w.down, lower)]
+    found += [(w.heights, lower - upper), (w.widths, right - left)]
     if min(place.min() for _, place in found) < 0 or max(place.max() for _, place in found) >= layer.rows:
         raise InputError(f"boxes on a page have edges from 0 to {layer.rows - 1}, left and upper ones first")
     return np.concatenate([rows[place] for rows, place in found], axis=-1)

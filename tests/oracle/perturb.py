@@ -196,6 +196,7 @@ FIXED: dict[str, dict[str, Any]] = {
     },
     "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0, "clip_qkv": 8.0}, "tie_word_embeddings": False},
     "bros": {"hidden_size": 64},
+    "clvp_encoder": {"hidden_size": 128, "num_attention_heads": 2, "projection_dim": 24, "summary_type": "mean"},
     "colmodernvbert": within(
         "modernvbert", "modernbert", SEEN, pad_token_id=0, local_attention=8, cls_token_id=1, sep_token_id=2
     ),

@@ -130,6 +130,23 @@ def test_vilt(class_name: str) -> None:
     assert counted == flops - made + scored
 
 
+@pytest.mark.parametrize("layers", [1, 2, 5])
+def test_queries_of_blip2(layers: int) -> None:
+    """They look at an image in every second block, which is not counted."""
+    queries, regions, source = 5, 7, 13
+    sizes = {**SIZES, "num_hidden_layers": layers, "encoder_hidden_size": source}
+    built = reference.build("Blip2QFormerModel", "blip_2_qformer", sizes, device="cpu")
+    loaded = llmcalc.load(reference.plain_config(built, "Blip2QFormerModel"))
+    width = sizes["hidden_size"]
+    given = {"query_embeds": torch.zeros(2, queries, width), "encoder_hidden_states": torch.zeros(2, regions, source)}
+    flops, _ = reference.Runs(built)._count(**given)
+    looks = 2 * 2 * (2 * queries * width * width + 2 * regions * source * width + 2 * queries * regions * width)
+    counted = llmcalc.flops(loaded, batch=2, seq=queries, convention="torch").matmul
+    assert counted == flops - looks * ((layers + 1) // 2)
+    with pytest.raises(UnsupportedError, match="learned queries"):
+        llmcalc.twin(loaded)
+
+
 def test_a_text_with_two_questions_is_not_run() -> None:
     loaded = llmcalc.load({"model_type": "splinter", **SIZES, "question_token_id": 7})
     with pytest.raises(UnsupportedError, match="one question"):

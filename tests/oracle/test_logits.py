@@ -32,6 +32,7 @@ ATTENTION = {"falcon": ("sdpa", "its eager code adds ALiBi twice, to the mask an
 REFUSED = {
     "beam": "streams weighed by depth",
     "bloom": "residuals from behind the norm",
+    "clvp_encoder": "the mean of all tokens",
     "deepseek_v4": "an odd number of rotated channels",
     "doge": "experts by the router's numbers of other tokens",
     "ernie": "task ids",

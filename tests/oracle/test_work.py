@@ -29,6 +29,7 @@ NOT_TRAINED = {
     "align_text_model": UNPOOLED,
     "chinese_clip_text_model": UNPOOLED,
     "clap_text_model": UNPOOLED,
+    "clvp_encoder": UNPOOLED,
     "flava_text_model": UNPOOLED,
     "git": "its loss begins behind the patches of an image",
     "hrm_text": "its class stops the gradient in the first cycles, as a note of the model says",

@@ -145,14 +145,15 @@ def _decoder(part: Mapping[str, Any]) -> dict[str, Any]:
 def _way_out(data: Mapping[str, Any]) -> str:
     """What can be done about a type that is not known."""
     from .likeness import most_alike
-    from .others import kind
+    from .others import IN_FRONT, kind
 
     if data.get("model_type") in ENCODED:
         return "Its language model is the decoder, whose config and model_type stand in the key decoder."
     other = kind(str(data.get("model_type")))
     if other:
+        before = "; in front of a language model it is counted with it" if other in IN_FRONT else ""
         return (
-            f"It is a model of {other}, not of language; in front of a language model it is counted with it. "
+            f"It is a model of {other}, not of language{before}. "
             "The tensors of its checkpoint are counted as they are: llmcalc params FILE.safetensors."
         )
     like = most_alike(data)

@@ -48,7 +48,7 @@ _MORE = {
         sapiens2_head
     """,
     "sound": """
-        canary canary_decoder clvp clvp_decoder clvp_encoder cohere_asr csm_depth_decoder_model dia_decoder dia_encoder
+        canary canary_decoder clvp clvp_decoder cohere_asr csm_depth_decoder_model dia_decoder dia_encoder
         fun_asr_nano_encoder glmasr_encoder mimi_decoder mimi_encoder moonshine_streaming moonshine_streaming_encoder
         moshi_depth nemotron3_5_transcribe_word_timestamp nemotron_asr_streaming_encoder pe_audio_video pop2piano
         qwen2_5_omni_bigvgan qwen2_5_omni_dit qwen2_5_omni_talker qwen3_asr_encoder
@@ -57,8 +57,9 @@ _MORE = {
         voxtral_realtime_encoder wavtokenizer_encoder
     """,
     "actions": "decision_transformer",
-    "the folding of proteins": "esmfold2",
+    "protein folding": "esmfold2",
 }
+IN_FRONT = ("images", "sound")  # what stands in front of a language model
 _SEGMENTING = re.compile(r"(sam\d?|sam_hq)_\w*(mask_decoder|prompt_encoder|geometry_encoder|detr_(en|de)coder)")
 _PARTS = {
     "images": ("_vision", "_vision_model", "_vision_encoder"),

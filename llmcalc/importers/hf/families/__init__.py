@@ -193,6 +193,9 @@ lilt              pages.lilt
 bros              pages.bros
 udop              udop.udop
 visual_bert       images_and_text.visual_bert
+blip_2_qformer    qformer.blip2       blip_2_queries
+instructblip_qformer qformer.instructblip blip_2_qformer
+instructblipvideo_qformer qformer.instructblip blip_2_qformer
 vilt              images_and_text.vilt
 lxmert            images_and_text.lxmert
 colpali           retrieval.retrieval
@@ -381,6 +384,7 @@ bridgetower_text_model text_towers.bridgetower
 aimv2_text_model  text_towers.aimv2
 tipsv2_text_model text_towers.tipsv2  clip_text_model
 videoprism_text_model text_towers.videoprism
+clvp_encoder      text_towers.clvp
 molmo2_text       llama_seen.molmo2
 moshi             llama_seen.moshi
 kyutai_speech_to_text llama_seen.kyutai

@@ -31,7 +31,8 @@ def visual_bert(config: Config) -> Architecture:
         stack = replace(stack, inputs=(*stack.inputs, *_bypass(stack.runs[0].block)))
     if not config.head():
         config.fix("architectures", ["ForPreTraining"])
-    return with_head(config, stack)
+    note = "read without an image: what makes tokens of its regions is stored, and not counted as work"
+    return replace(with_head(config, stack), notes=(note,))
 
 
 def _bypass(block: Block) -> tuple[Named, ...]:
@@ -114,5 +115,6 @@ _LXMERT_HEADS = """
 def _idle(part: Sublayer, name: str) -> Sublayer:
     """A sub-layer under another name that is stored, and not run."""
     (branch,) = part.branches
+    assert part.after is not None
     layer, norm = (replace(one, unused=True) for one in (branch.layer, part.after))  # type: ignore[type-var]
     return sublayer(name, layer, after=norm)

@@ -79,11 +79,13 @@ def layoutlmv3(config: Config) -> Architecture:
         bins = config.size("rel_2d_pos_bins")
         idle += [Named(f"idle_{axis}", Linear(bins, heads, bias=False, unused=True)) for axis in ("across", "down")]
     attention = _on_page(config, scaled=True, boxes=related, **BIASED)
-    idle += _patches(config, width) if config.flag("visual_embed", True) else []
+    seen = config.flag("visual_embed", True)
+    idle += _patches(config, width) if seen else []
     config.ignore("input_size num_channels patch_size max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins")
     stack = behind_padding(config, encoder(config, more=(_box(config), *idle), attention=attention))
     bare(config)
-    return finish(config, stack, [])
+    note = "read without an image: what makes tokens of its patches is stored, and not counted as work"
+    return replace(finish(config, stack, []), notes=(note,) if seen else ())
 
 
 def _patches(config: Config, width: int) -> list[Named]:
@@ -126,7 +128,7 @@ def lilt(config: Config) -> Architecture:
     first = config.count("pad_token_id")
     positions = {"n_places": rows, "offset": first + 1, "padding_id": first}
     eps = config.number("layer_norm_eps") or 1e-12
-    places = BoxEmbedding(config.size("max_2d_position_embeddings"), edge, edge, narrow, eps=eps, **positions)  # type: ignore[arg-type]
+    places = BoxEmbedding(config.size("max_2d_position_embeddings"), edge, edge, narrow, eps=eps, **positions)
     d_ff = config.size("intermediate_size") // ratio
     attention = ComplementaryAttention(
         width, config.size("num_attention_heads"), narrow, d_ff, config.activation(), eps

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
+from ....core.errors import DescriptionError
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
@@ -13,6 +15,8 @@ from ..config import Config
 from ..rules import glu, layernorm, prenorm_block, repeated, rmsnorm
 from .bert import behind_padding, bert_attention, bert_mlp, encoder, finish, only, pooler
 from .gpt import BIASED
+
+CLVP_LEAST = 32  # channels of a head that turn, at least
 
 
 def flava(config: Config) -> Architecture:
@@ -56,7 +60,7 @@ def aimv2(config: Config) -> Architecture:
     """AIMv2's [fini2024]: causal, RMSNorm, gated layers, learned positions."""
     only(config, "none")
     width, bias = config.size("hidden_size"), config.flag("qkv_bias")
-    biases = dict.fromkeys(BIASED, bias)
+    biases: dict[str, Any] = dict.fromkeys(BIASED, bias)
     attention = Attention(width, config.size("num_attention_heads"), **biases)
     norm = rmsnorm(config, width)
     block = prenorm_block("block", norm, attention=attention, mlp=glu(config, bias=config.flag("mlp_bias")))
@@ -106,3 +110,22 @@ def _waves(config: Config, kind: str) -> Named:
     """A table of sines and cosines, which is no parameter."""
     rows, width = config.size("max_position_embeddings"), config.size("hidden_size")
     return Named("position", Embedding(rows, width, table="position", learned=False, sinusoids=kind))
+
+
+def clvp(config: Config) -> Architecture:
+    """CLVP's [betker2023], of texts and of speech: values turn as queries and keys do; the mean is projected."""
+    config.fix("architectures", ["Model"])  # one class, whose name is its own
+    config.not_run("what is projected is the mean of all tokens")
+    width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
+    if config.one_of("summary_type", "mean", "first", "last") != "mean":
+        raise DescriptionError("summary_type is not mean", where=config.where)
+    turns: dict[str, Any] = {}
+    if config.flag("use_rotary_embedding", True):
+        turns = {"positions": "rope", "v_rope": True, "rotary_dim": max(out // (2 * heads), CLVP_LEAST)}
+    biases: dict[str, Any] = {**dict.fromkeys(BIASED, config.flag("use_attention_bias")), "o_bias": True}
+    norm, last = rmsnorm(config, width, "layer_norm_eps"), layernorm(config, width)
+    attention = Attention(width, heads, causal=False, **turns, **biases)
+    block = prenorm_block("block", norm, attention=attention, mlp=glu(config, bias=True))
+    runs, projection = repeated(block, config.size("num_hidden_layers")), Linear(width, out, False, positions="one")
+    outputs = (Named("final_norm", last), Named("projection", projection))
+    return finish(config, Stack("encoder", width, (_token(config),), runs, outputs, "encoder"), [])

@@ -52,7 +52,8 @@ def udop(config: Config) -> Architecture:
             f"idle_{name}": Embedding(rows, heads, table="other", unused=True) for name, rows in spare[side].items()
         }
     stacks = tuple(_with(stack, tables[stack.role]) for stack in found.stacks)
-    return replace(found, stacks=stacks, layout="udop_model" if bare else "udop")
+    note = "read without an image: what makes tokens of its patches is stored, and not counted as work"
+    return replace(found, stacks=stacks, layout="udop_model" if bare else "udop", notes=(note,))
 
 
 def _with(stack: Stack, tables: dict[str, Layer]) -> Stack:
