@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, operation, plus, rmsnorm, softplus, times
+from .functions import ACTIVATIONS, layernorm, operation, plus, rmsnorm, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, vector
 
@@ -30,7 +30,8 @@ def weights(layer: Any) -> list[Weight]:
         found += [adapters("w_a", d, rank, places)]
         found += [adapters(f"w{name}_b", rank, f, places) for name in ("gu" if layer.gated else "u")]
     found += [vector("alpha_p", 1), vector("alpha_n", 1)] if layer.activation == LEARNED else []
-    return found + ([vector("norm", f, mean=1.0)] if layer.inner_norm else [])
+    normed = [vector("norm", f, mean=1.0)] if layer.inner_norm else []
+    return found + normed + ([vector("norm_b", f)] if normed and layer.inner_norm_function == "layernorm" else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -47,7 +48,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         gate = _cut_off(gate, layer.sparsity)
     hidden = xielu(up, w.alpha_p, w.alpha_n) if layer.activation == LEARNED else activate(layer, up, gate)
     if layer.inner_norm:
-        hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
+        if layer.inner_norm_function == "layernorm":
+            hidden = layernorm(hidden, layer.inner_norm_eps, w.norm, w.norm_b)
+        else:
+            hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
     return times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
 
 

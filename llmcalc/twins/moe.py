@@ -34,6 +34,7 @@ class _Shared(NamedTuple):
     clamp: float | None
     up_offset: float
     inner_norm: bool = False
+    inner_norm_function: str = "rmsnorm"
     inner_norm_eps: float = 1e-5
     gate_scale: float = 1.0
     out_scale: float = 1.0

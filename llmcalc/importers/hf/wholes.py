@@ -71,6 +71,9 @@ chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
 pp_formulanet_text pp_formulanet
+kosmos_2_text_model kosmos-2
+kosmos_2_5_text_model kosmos-2.5
+voxtral_realtime_text voxtral_realtime
 ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """
