@@ -164,6 +164,8 @@ class _Sizes:
             return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side
         if name == "d_model" and getattr(layer, "use", "") == "angles":
             return self.size("rotated_head", value)
+        if name == "d_out" and layer.kind() == "conv" and getattr(layer, "gated", False):
+            return 2 * self.size("width", value // 2)  # half of them are gates
         if name in WIDTHS:
             return self.size("width", value)
         if name == "hash_rows":

@@ -44,7 +44,7 @@ def kosmos(config: Config) -> Architecture:
     layers["mlp"] = replace(mlp, inner_norm=True, inner_norm_function="layernorm", inner_norm_eps=norm.eps)
     places: dict[str, Any] = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
     rows = config.size("max_position_embeddings") + padding + 1
-    inputs = (Named("position", Embedding(rows, width, "position", **places)),)
+    inputs: tuple[Named, ...] = (Named("position", Embedding(rows, width, "position", **places)),)
     if not within:  # text or image
         inputs = (*inputs, Named("segment", Embedding(SEGMENTS, width, "segment")))
     config.fix("hidden_size", width)
