@@ -25,6 +25,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "S": ("n_segments", "segment (token type) ids"),
     "nc": ("n_codebooks", "codebooks, each with a token of its own at every position"),
     "E": ("d_embedding", "width of a factorised embedding"),
+    "mr": ("d_modulation", "hidden width of the network that makes factors of a time"),
     "ar": ("adapter_rank", "rank of a correction beside a projection"),
     "na": ("n_adapters", "corrections stored side by side, of which a place uses one"),
     "i": ("d_inner", "inner width of a mixer"),

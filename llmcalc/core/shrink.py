@@ -220,6 +220,8 @@ class _Sizes:
             return layer.neighbours * self.size("width", value // layer.neighbours)  # type: ignore[attr-defined]
         if name == "d_rest":
             return self.size("width", layer.d_model + value) - self.size("width", layer.d_model)  # type: ignore[attr-defined]
+        if name == "d_out" and layer.kind() == "conv" and getattr(layer, "gated", False):
+            return 2 * self.size("width", value // 2)  # half of them are gates
         if name in WIDTHS:
             return self.size("width", value)
         if name == "chunk" and not getattr(layer, "causal", True):

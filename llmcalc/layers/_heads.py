@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..core.declaration import Declaration
 
+HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
+
 
 def project(declaration: Declaration, names: str = "qkv", rows: str = "q") -> None:
     """Heads ``[b rows h e]`` of the stream, with a bias, for each of ``names``: queries, keys and values."""
@@ -25,3 +27,15 @@ def convolve_values(declaration: Declaration, taps: int | None) -> None:
         declaration.axes["K"] = taps
         declaration.weights("conv[h; K]")
         declaration.equations("vc[b q h e] = v[b q h e] conv[h K]", "o[b q h e] = add(o, vc)")
+
+
+def corrected(own: str) -> list[str]:
+    """Queries, keys and values with low-rank corrections beside them, of the input with the axis ``own``."""
+    lines = []
+    for name, axes in HEADS:
+        lines += [
+            f"{name}a[b q ar] = x[b q {own}] w{name}_a[{own} ar]",
+            f"{name}l[b q {axes}] = {name}a[b q ar] w{name}_b[ar {axes}]",
+            f"{name}[b q {axes}] = add({name}, {name}l)",
+        ]
+    return lines

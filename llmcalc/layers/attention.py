@@ -12,9 +12,9 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._heads import HEADS, corrected
 from ._reach import index, keep
 
-_HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
 ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "proportional", "other")
 
 
@@ -87,7 +87,8 @@ class Attention(Layer):
         kv_reused: keys and values are those of an earlier layer: no projections of them, no cache (Gemma 3n).
         v_rope: values are rotated as keys are (RoFormer).
         v_norm: a norm without a weight on each value head.
-        o_norm: an RMSNorm over all heads before the output projection (BitNet).
+        o_norm: a norm over all heads before the output projection (BitNet).
+        o_norm_function: what that norm is; ``layernorm`` has a bias (KOSMOS-2).
         implemented_cache: where an implementation keeps more than it needs: ``compact`` (it does not), ``all_tokens``
             also behind the window, which is only a mask (GPT-Neo), ``query_heads`` copies of each key and value
             (Falcon), or ``none``: the cache is that of a later run of the same layer (Dory).
@@ -173,6 +174,7 @@ class Attention(Layer):
     v_rope: bool = False
     v_norm: bool = False
     o_norm: bool = False
+    o_norm_function: str = "rmsnorm"
     implemented_cache: str = "compact"
     logit_softcap: float | None = None
     scale: float | None = None
@@ -194,6 +196,7 @@ class Attention(Layer):
         "rope_grid": ("none", "halves", "alternate", "other"),
         "qk_norm": ("none", "head", "per_head", "projection"),
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
+        "o_norm_function": ("rmsnorm", "layernorm"),
         "positions": ("none", "rope", "alibi", "relative", "projected"),
         "gate_bias": ("none", "value", "head"),
         "gate_function": ("sigmoid", "softplus"),
@@ -295,10 +298,11 @@ class Attention(Layer):
                 present = [f"{name}_norm[{of}]"] * self.qk_norm_scale + [f"{name}_norm_b[{of}]"] * self.qk_norm_bias
                 declaration.weights(*present, unused=self.unused)
         if self.adapter_rank:
-            for name, heads in _HEADS:
+            for name, heads in HEADS:
                 declaration.weights(f"w{name}_a[na; {own} | ar]", f"w{name}_b[na; ar | {heads}]", unused=self.unused)
         if self.o_norm:
-            declaration.weights("o_norm[h v]", unused=self.unused)
+            biased = ["o_norm_b[h v]"] if self.o_norm_function == "layernorm" else []
+            declaration.weights("o_norm[h v]", *biased, unused=self.unused)
         if self.sinks:
             declaration.weights("sinks[h]", unused=self.unused)
         if self.exclusive:
@@ -314,7 +318,7 @@ class Attention(Layer):
         own = self._input_axis()
         lines = [f"q[b q h e] = x[b q {own}] wq[{own} h e]", *(["q[b q h e] = add(q, bq)"] if self.q_bias else [])]
         lines += [] if self.kv_reused else self._project_keys_and_values(rows)
-        lines += self._adapt() if self.adapter_rank else []
+        lines += corrected(self._input_axis()) if self.adapter_rank else []
         lines += ["v[b q g v] = rope(v)"] if self.v_rope else []
         if self.qk_norm != "none":
             weights = ["_norm"] * self.qk_norm_scale + ["_norm_b"] * self.qk_norm_bias
@@ -396,18 +400,10 @@ class Attention(Layer):
                 f"gate[b q {axes}] = {self.gate_function}(gate)",
                 "o[b q h v] = mul(o, gate)",
             ]
-        lines += ["o[b q h v] = rmsnorm(o, o_norm) | row:q"] if self.o_norm else []
+        if self.o_norm:
+            weights = "o_norm, o_norm_b" if self.o_norm_function == "layernorm" else "o_norm"
+            lines += [f"o[b q h v] = {self.o_norm_function}(o, {weights}) | row:q"]
         lines += ["y[b q d] = o[b q h v] wo[h v d]", *(["y[b q d] = add(y, bo)"] if self.o_bias else [])]
-        return lines
-
-    def _adapt(self) -> list[str]:
-        own, lines = self._input_axis(), []
-        for name, axes in _HEADS:
-            lines += [
-                f"{name}a[b q ar] = x[b q {own}] w{name}_a[{own} ar]",
-                f"{name}l[b q {axes}] = {name}a[b q ar] w{name}_b[ar {axes}]",
-                f"{name}[b q {axes}] = add({name}, {name}l)",
-            ]
         return lines
 
     def _input_axis(self) -> str:

@@ -93,7 +93,7 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.codebooks and self.codebooks > MOST_CODEBOOKS:
-            raise SizeError(f"codebooks is {self.codebooks}; it is at most {MOST_CODEBOOKS}", where="embedding")
+            raise SizeError(f"codebooks may be up to {MOST_CODEBOOKS}, not {self.codebooks}", where="embedding")
         if self.codebooks and (self.columns or self.use != "tokens" or self.table == "position"):
             raise SizeError("codebooks goes with a table of tokens", where="embedding")
         if self.columns:
@@ -103,7 +103,7 @@ class Embedding(Layer):
         if (self.use == "instead") == (self.token_id is None):
             raise SizeError("token_id goes with use: instead, and only with it", where="embedding")
         if self.use == "instead" and self.rows != 1:
-            raise SizeError(f"rows is {self.rows}; one token has one row", where="embedding")
+            raise SizeError(f"use: instead goes with one row, not {self.rows}", where="embedding")
 
     def declare(self) -> Declaration:
         """Table ``[rows, d_model]``."""

@@ -57,7 +57,8 @@ class Mlp(Layer):
         gate_scale, out_scale: factors on the gate, before its activation, and on the output (Falcon-H1).
         scaled: a learned factor on the output.
         sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
-        inner_norm: an RMSNorm on the hidden values (BitNet).
+        inner_norm: a norm on the hidden values (BitNet).
+        inner_norm_function: what that norm is; ``layernorm`` has a bias (KOSMOS-2).
         on_sphere: learned scales on the hidden values, before and on the gate, and a product of length 1 (nGPT).
         sphere_gain: constant that those scales are multiplied by.
         inner_norm_eps: added under its root.
@@ -87,6 +88,7 @@ class Mlp(Layer):
     gate_softcap: float | None = None
     up_softcap: float | None = None
     inner_norm: bool = False
+    inner_norm_function: str = "rmsnorm"
     inner_norm_eps: float = 1e-5
     sparsity: float = 0.0
     on_sphere: bool = False
@@ -109,7 +111,10 @@ class Mlp(Layer):
     unused: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens"}
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "activation": ACTIVATIONS,
+        "inner_norm_function": ("rmsnorm", "layernorm"),
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -129,7 +134,7 @@ class Mlp(Layer):
         if self.on_sphere:
             declaration.weights(*(["scale_g[f]"] if self.gated else []), "scale_u[f]")
         if self.inner_norm:
-            declaration.weights("norm[f]")
+            declaration.weights("norm[f]", *(["norm_b[f]"] if self.inner_norm_function == "layernorm" else []))
         if self.adapter_rank:
             declaration.axes |= {"ar": self.adapter_rank, "na": self.n_adapters}
             declaration.weights(
@@ -189,7 +194,8 @@ class Mlp(Layer):
             lines += ["m[b q f] = mul(a, u)"]
         else:
             lines += [f"m[b q f] = {self.activation}(u{scalars})"]
-        lines += ["m[b q f] = rmsnorm(m, norm)"] if self.inner_norm else []
+        weights = "norm, norm_b" if self.inner_norm_function == "layernorm" else "norm"
+        lines += [f"m[b q f] = {self.inner_norm_function}(m, {weights})"] if self.inner_norm else []
         lines += ["m[b q f] = l2norm(m)"] if self.on_sphere else []
         lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.out_bias else [])]
         return lines + (["y[b q d] = mul(y, factor)"] if self.scaled else [])

@@ -53,6 +53,7 @@ def weights(layer: Any) -> list[Weight]:
         *((layer.qk_norm_scale, made_of(name, *size)) for name, size in zip(named, norms, strict=False)),
         *((layer.qk_norm_bias, made_of(f"{name}_b", *size)) for name, size in zip(named, norms, strict=False)),
         (layer.o_norm, vector("o_norm", h, v, mean=1.0)),
+        (layer.o_norm and layer.o_norm_function == "layernorm", vector("o_norm_b", h, v)),
         (layer.sinks, vector("sinks", h)),
         (layer.positions == "relative", relative_table(layer)),
         (layer.positions == "projected", matrix("wr", d, (h, e))),
@@ -324,7 +325,11 @@ def _output(layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | 
         mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
     if layer.o_norm:
         flat = mixed.reshape(*mixed.shape[:2], -1)
-        mixed = rmsnorm(flat, layer.qk_norm_eps, w.o_norm.reshape(-1)).reshape(mixed.shape)
+        if layer.o_norm_function == "layernorm":
+            flat = layernorm(flat, layer.qk_norm_eps, w.o_norm.reshape(-1), w.o_norm_b.reshape(-1))
+        else:
+            flat = rmsnorm(flat, layer.qk_norm_eps, w.o_norm.reshape(-1))
+        mixed = flat.reshape(mixed.shape)
     if unit:
         mixed = l2norm(mixed.reshape(*mixed.shape[:2], -1)).reshape(mixed.shape)
     return plus(einsum("bqhv,hvd->bqd", mixed, w.wo), w.get("bo"))

@@ -9,7 +9,18 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, l2norm, operation, plus, rmsnorm, sigmoid, softcap, softplus, times
+from .functions import (
+    ACTIVATIONS,
+    l2norm,
+    layernorm,
+    operation,
+    plus,
+    rmsnorm,
+    sigmoid,
+    softcap,
+    softplus,
+    times,
+)
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, vector
 
@@ -36,7 +47,8 @@ def weights(layer: Any) -> list[Weight]:
         found += [vector(name, f, mean=1.0) for name in (("scale_g", "scale_u") if layer.gated else ("scale_u",))]
     found += [vector("alpha_p", 1), vector("alpha_n", 1)] if layer.activation == LEARNED else []
     found += [vector("factor", 1, mean=1.0)] if layer.scaled else []
-    return found + ([vector("norm", f, mean=1.0)] if layer.inner_norm else [])
+    normed = [vector("norm", f, mean=1.0)] if layer.inner_norm else []
+    return found + normed + ([vector("norm_b", f)] if normed and layer.inner_norm_function == "layernorm" else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -58,7 +70,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.on_sphere:
         hidden = l2norm(hidden)
     if layer.inner_norm:
-        hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
+        if layer.inner_norm_function == "layernorm":
+            hidden = layernorm(hidden, layer.inner_norm_eps, w.norm, w.norm_b)
+        else:
+            hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
     y = times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
     return y * w.factor if layer.scaled else y
 

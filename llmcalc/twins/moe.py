@@ -37,6 +37,7 @@ class _Shared(NamedTuple):
     up_softcap: float | None
     inner_norm: bool = False
     on_sphere: bool = False
+    inner_norm_function: str = "rmsnorm"
     inner_norm_eps: float = 1e-5
     gate_scale: float = 1.0
     out_scale: float = 1.0

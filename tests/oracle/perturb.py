@@ -87,6 +87,14 @@ VISION: dict[str, Any] = {
     "image_size": 32,
     "patch_size": 8,
 }
+KOSMOS: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "embed_dim": 32,
+    "ffn_dim": 56,
+    "layers": 3,
+    "attention_heads": 4,
+    "layer_norm_eps": 0.01,
+}
 TYPES = ["sliding_attention", "full_attention", "sliding_attention"]
 
 # what a class needs besides sizes, or where the length of a list goes with a number
@@ -243,6 +251,23 @@ FIXED: dict[str, dict[str, Any]] = {
             "eoi_token_index": 23,
         },
         "decoder": {**TEXT, "num_hidden_layers": 3, "layer_types": TYPES, "final_logit_softcapping": 3.0},
+    },
+    "kosmos-2": {
+        "text_config": KOSMOS,
+        "vision_config": {name: size for name, size in VISION.items() if name != "model_type"},
+        "latent_query_num": 4,
+    },
+    "kosmos-2.5": {
+        "text_config": {**KOSMOS, "activation_function": "relu", "scale_embedding": False},
+        "vision_config": {
+            "hidden_size": 24,
+            "patch_embed_hidden_size": 12,
+            "d_ff": 20,
+            "d_kv": 6,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+        },
+        "latent_query_num": 4,
     },
     "musicgen": {
         "text_encoder": {

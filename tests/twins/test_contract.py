@@ -285,6 +285,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "musicgen": {},
     "musicgen_decoder": {},
     "t5gemma2_text": {},
+    "kosmos_2_text_model": {},
 }
 
 

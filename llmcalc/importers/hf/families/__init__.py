@@ -400,6 +400,10 @@ diffllama         llama_far.diffllama
 doge              llama_far.doge
 cpmant            llama_far.cpmant
 mllama_text_model llama_far.mllama
+kosmos_2_text_model seen_text.kosmos
+kosmos_2_5_text_model seen_text.kosmos kosmos_2_text_model
+voxtral_realtime_text seen_text.voxtral_realtime
+idefics           idefics.idefics
 apertus1p5_text   llama_far.apertus_text apertus
 dory              looped.dory
 hrm_text          looped.hrm_text

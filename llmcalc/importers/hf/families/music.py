@@ -22,7 +22,7 @@ WITHOUT_CODEC = "its audio codec, between tokens and sound, is not understood; n
 
 def decoder(config: Config) -> Architecture:
     """MusicGen's decoder alone, whose cross-attention is stored and not run."""
-    return Architecture(config.model_type, (_stack(config, {"unused": True}),))
+    return Architecture(config.model_type, (_stack(config, replace(_crossed(config), unused=True)),))
 
 
 def melody_decoder(config: Config) -> Architecture:
@@ -40,7 +40,7 @@ def musicgen(config: Config) -> Architecture:
         raise UnsupportedError(said, where=config.where)
     encoder = _text_encoder(config, text)
     part = config.within("decoder", given(config, "decoder"), "musicgen_decoder")
-    found = _stack(part, {}, table="other")
+    found = _stack(part, _crossed(part), table="other")
     part.check_all_read()
     if encoder.d_model != found.d_model:
         if part.get("cross_attention_hidden_size") is not None:
@@ -64,15 +64,20 @@ def _text_encoder(config: Config, data: dict[str, object]) -> Stack:
     return stack
 
 
-def _stack(config: Config, crossed: dict[str, bool] | None, table: str = "token") -> Stack:
-    """The decoder; ``crossed``: the fields of its cross-attention, if it has any."""
+def _crossed(config: Config) -> Attention:
+    """Attention to a text."""
+    return Attention(config.size("hidden_size"), config.size("num_attention_heads"), causal=False, cross=True)
+
+
+def _stack(config: Config, crossed: Attention | None, table: str = "token") -> Stack:
+    """The decoder, with cross-attention or without."""
     config.ignore("scale_embedding audio_channels is_decoder add_cross_attention cross_attention_hidden_size")
     config.ignore("tie_word_embeddings max_position_embeddings")  # never tied; positions are computed as they come
     width, heads, vocab = config.size("hidden_size"), config.size("num_attention_heads"), config.size("vocab_size")
     codebooks, rows = config.size("num_codebooks"), config.size("max_position_embeddings")
     layers: dict[str, Layer] = {"attention": Attention(width, heads)}
     if crossed is not None:
-        layers["cross_attention"] = Attention(width, heads, causal=False, cross=True, **crossed)
+        layers["cross_attention"] = crossed
     layers["mlp"] = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"))
     norm = plain_layernorm(width)
     inputs = (
