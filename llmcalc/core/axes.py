@@ -14,7 +14,8 @@ WORKLOAD: dict[str, str] = {
     "s": "tokens of the encoder (source), cached or new",
     "n": "new tokens of the encoder (source); 0 in a decode step",
     "o": "positions whose logits are computed: all new tokens, or the last",
-    "p": "patches or frames fed to a tower",
+    "p": "patches fed to a tower that sees",
+    "a": "frames of sound (audio) fed to a tower that hears",
 }
 
 GLOSSARY: dict[str, tuple[str, str]] = {
@@ -116,6 +117,8 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "Ty": ("n_rows", "rows of a table of positions on a grid"),
     "Tx": ("n_columns", "columns of a table of positions on a grid"),
     "taps": ("n_taps", "taps of a dense convolution"),
+    "tf": ("n_taps_across", "taps of a convolution along the frequencies"),
+    "rw": ("n_rows", "frequencies in the result of a convolution"),
     "ng": ("n_gram", "streams of a token that predict the tokens behind the next one"),
     "ms": ("n_streams", "copies of a token that a layer runs on"),
     "qs": ("n_stream_rows", "new tokens of all streams"),

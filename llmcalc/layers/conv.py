@@ -1,18 +1,20 @@
-"""A dense convolution along the tokens: the front end of an audio encoder."""
+"""A dense convolution along the tokens, or over a spectrogram: the front end of an audio encoder."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._heard import results
 from .mlp import ACTIVATIONS
 
 
 @record
 class Conv(Layer):
-    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``.
+    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``; over a spectrogram, the kernel has taps along the frequencies too.
 
     Attributes:
         d_in: channels of the input.
@@ -22,6 +24,12 @@ class Conv(Layer):
         activation: elementwise function on the result.
         groups: of channels that do not mix.
         of_data: its input is data, to which no gradient flows.
+        bias: whether there is a bias.
+        span: frames of sound for which there is one result, in a tower that hears (2 behind a stride of 2); None: a
+            result for each of the stack's tokens.
+        chunk: frames that are convolved apart from all others; the last ones are padded to as many as the first.
+        rows: frequencies in the result of a convolution over a spectrogram; None: there is one dimension, time.
+        taps_across: taps along the frequencies (default: as along time).
     """
 
     d_in: int
@@ -31,6 +39,11 @@ class Conv(Layer):
     activation: str = "identity"
     groups: int = 1
     of_data: bool = False
+    bias: bool = True
+    span: int | None = None
+    chunk: int | None = None
+    rows: int | None = None
+    taps_across: int | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
@@ -38,14 +51,29 @@ class Conv(Layer):
         self.check()
         self.must_divide("groups", "d_in")
         self.must_divide("groups", "d_out")
+        if self.rate > 1 and self.span:
+            raise SizeError("rate and span exclude each other", where="conv")
+        if self.chunk and not self.span:
+            raise SizeError("chunk goes with span", where="conv")
+        if self.taps_across and not self.rows:
+            raise SizeError("taps_across goes with rows", where="conv")
+        if self.rows:
+            self.derive(taps_across=self.taps)
 
     def declare(self) -> Declaration:
-        """Weight ``[d_out, d_in / groups, taps]`` and a bias."""
+        """Weight ``[d_out, d_in / groups, taps]``, or with taps along the frequencies, and a bias."""
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
-        declaration = Declaration({**axes, "ms": self.rate, "qs": "q * ms"})
-        declaration.weights("w[out; in; taps]", "b[out]")
+        declaration = Declaration({**axes, "ms": self.rate, "qs": results(self.span, self.chunk) if self.span else "q * ms"})
+        across = ("", "")
+        if self.rows and self.taps_across:
+            declaration.axes |= {"rw": self.rows, "tf": self.taps_across}
+            across = (" rw", " tf")
+        declaration.weights(f"w[out; in;{across[1]}{';' if self.rows else ''} taps]", *(["b[out]"] if self.bias else []))
         tag = " | constant" if self.of_data else ""
-        declaration.equations(f"y[b qs out] = x[b qs in] w[out in taps]{tag}", "y[b qs out] = add(y, b)")
+        place = f"b qs{across[0]}"
+        declaration.equations(f"y[{place} out] = x[{place} in] w[out in{across[1]} taps]{tag}")
+        if self.bias:
+            declaration.equations(f"y[{place} out] = add(y, b)")
         if self.activation != "identity":
-            declaration.equations(f"y[b qs out] = {self.activation}(y)")
+            declaration.equations(f"y[{place} out] = {self.activation}(y)")
         return declaration

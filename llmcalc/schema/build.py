@@ -23,6 +23,8 @@ from typing import Any
 from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
+from ..core.expression import evaluate
+from ..core.form import FUNCTIONS, symbol
 from ..core.layer import Layer, is_number
 from ..core.record import MISSING, fields
 from .order import mentioned, read_order
@@ -30,7 +32,7 @@ from .order import mentioned, read_order
 Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
 
-STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
+STACK_KEYS = ("d_model", "role", "tokens", "norms", "inputs", "blocks", "order", "outputs")
 SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
 FLAGS = {"residual": True, "residual_normed": False, "beside_first": False}
 TEXTS = ("share", "reads", "residual_from")
@@ -66,6 +68,7 @@ class Builder:
         role = data.get("role", ROLES.get(name, "decoder"))
         if role not in ROLE_NAMES:
             raise self.error(f"role is {shown(role)}; it is encoder, decoder or tower", (*path, "role"))
+        tokens = self.tokens(data.get("tokens", ""), role, (*path, "tokens"))
         norms = self.part(data, "norms")
         blocks = {
             key: self.block(key, value, width, norms, (*path, "blocks", key))
@@ -79,7 +82,19 @@ class Builder:
             self.runs([] if data.get("order") is None else data["order"], blocks, (*path, "order")),
             self.named(self.part(data, "outputs"), width, (*path, "outputs")),
             role,
+            tokens,
         )
+
+    def tokens(self, text: Any, role: str, path: Path) -> str:
+        """What a tower that hears makes of frames of sound: an expression of ``a``."""
+        if not isinstance(text, str) or (text and role != "tower"):
+            raise self.error(f"tokens is {shown(text)}; it is an expression of a, the frames of a tower", path)
+        try:
+            if text:
+                evaluate(text, {"a": symbol("a")}, FUNCTIONS)
+        except InputError as error:
+            raise self.fail(error, path) from None
+        return text
 
     def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:
         """The order of blocks as runs of equal ones."""

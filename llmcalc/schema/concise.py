@@ -52,6 +52,7 @@ def _stack(name: str, data: dict[str, Any]) -> dict[str, Any]:
     short = {
         "d_model": width,
         "role": data["role"] if ROLES.get(name, "decoder") != data["role"] else None,
+        "tokens": data.get("tokens"),
         "norms": norms,
         "inputs": _named(data["inputs"], width),
         "blocks": blocks,

@@ -38,6 +38,7 @@ def _stack(stack: Stack) -> dict[str, Any]:
     return {
         "d_model": stack.d_model,
         "role": stack.role,
+        **({"tokens": stack.tokens} if stack.tokens else {}),
         "inputs": _named(stack.inputs, stack),
         "blocks": {name: _block(block, stack) for block, name in names},
         "order": order_of(stack.runs),

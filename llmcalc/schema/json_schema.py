@@ -107,6 +107,7 @@ def _stack() -> Schema:
     keys |= {
         "d_model": _any({"type": "integer", "minimum": 1}, EXPRESSION),
         "role": {"enum": list(ROLE_NAMES)},
+        "tokens": {"type": "string", "description": "Of a tower that hears: the tokens it makes of a frames of sound."},
         "norms": _or_nothing({"$ref": "#/$defs/norms"}),
         "inputs": _or_nothing({"$ref": "#/$defs/layers"}),
         "outputs": _or_nothing({"$ref": "#/$defs/layers"}),

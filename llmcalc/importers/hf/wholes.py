@@ -38,8 +38,8 @@ hy_v4_vl_text hy_v4_vl
 hyperclovax hyperclovax_vision_v2
 lfm2 lfm2_vl
 lfm3 lfm3_vl
-llama deepseek_vl deepseek_vl_hybrid glmasr janus llava_next_video omniasr perception_lm
-llama video_llava voxtral
+llama deepseek_vl deepseek_vl_hybrid janus llava_next_video omniasr perception_lm
+llama video_llava
 minimax_m3_vl_text minimax_m3_vl
 mistral idefics2
 modernbert modernvbert
@@ -47,10 +47,10 @@ nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
 paddleocr_vl_text paddleocr_vl
 persimmon fuyu
-qwen2 audioflamingo3 fast_vlm got_ocr2 musicflamingo ovis2 pp_chart2table qwen2_audio vibevoice
+qwen2 fast_vlm got_ocr2 ovis2 pp_chart2table vibevoice
 qwen2 vibevoice_asr video_llama_3
 qwen2_5_omni_text qwen2_5_omni_thinker
-qwen3 fun_asr_nano lighton_ocr moss_transcribe_diarize qianfan_ocr qwen3_asr
+qwen3 fun_asr_nano lighton_ocr qianfan_ocr
 qwen3_omni_moe_text qwen3_omni_moe_thinker
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
 qwen3_vl_text cosmos3_omni

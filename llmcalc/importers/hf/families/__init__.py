@@ -93,6 +93,14 @@ qwen2_vl          seeing.qwen2_vl
 qwen2_5_vl        seeing.qwen2_vl
 llama4            seeing.llama4
 mllama            seeing.mllama
+qwen2_audio       hearing.hears
+audioflamingo3    hearing.hears
+musicflamingo     hearing.hears
+voxtral           hearing.hears
+voxtral_realtime  hearing.hears
+glmasr            hearing.hears
+qwen3_asr         hearing.hears
+moss_transcribe_diarize hearing.hears
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4

@@ -1,0 +1,119 @@
+"""Models that hear: a language model of its own family behind an audio encoder and a projector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from ....core.architecture import Architecture, Named
+from ....core.errors import SizeError, shown
+from ....layers.linear import Linear
+from ....layers.norm import Norm
+from ..config import Config
+from . import ears
+from .multimodal import OUTER, given, text_part
+
+_OUTER = f"""{OUTER}
+    audio_token_index timestamp_token_id audio_bos_token_id audio_eos_token_id audio_frame_step audio_length_per_tok
+    default_num_delay_tokens audio_chunk_size initializer_range pad_token_id hidden_size vocab_size
+    max_position_embeddings head_dim rope_parameters rope_theta ignore_index token_classification_bias
+"""
+
+# of a config, that of its encoder, and the width of the language model
+Projector = Callable[[Config, Config, int], list[Named]]
+
+
+class Whole(NamedTuple):
+    """A model that hears: the usual types of its parts, and what is between."""
+
+    text: str
+    audio: str
+    projector: Projector
+
+
+def hears(config: Config) -> Architecture:
+    """Both parts and what is between; an encoder of an unknown type is named and not counted."""
+    whole = WHOLES[config.model_type]
+    text = text_part(config, whole.text, given(config, "text_config"))
+    config.ignore(_OUTER)
+    data = given(config, "audio_config")
+    kind = str(data.get("model_type", whole.audio))
+    if kind not in ears.EARS:
+        config.ignore(" ".join(config.defaults))
+        note = f"its audio encoder ({shown(kind)}) and the projector behind it are not understood; not counted: audio"
+        return replace(text, notes=(*text.notes, note))
+    part = config.within("audio_config", data, kind)
+    outputs = whole.projector(config, part, text.main.d_model)
+    stack = ears.read(part)
+    stack = replace(stack, outputs=(*stack.outputs, *outputs))
+    layout = f"{ears.EARS[kind].layout}>{text.layout}"
+    return replace(text, stacks=(*text.stacks, stack), layout=layout)
+
+
+def _one_layer(config: Config, part: Config, out: int) -> list[Named]:
+    """Qwen2-Audio's: pairs of tokens are pooled, and projected."""
+    return [Named("projector", Linear(part.size("hidden_size"), out, merge=POOLED))]
+
+
+def _pooled(config: Config, part: Config, out: int) -> list[Named]:
+    """Audio Flamingo's: pairs of tokens are pooled."""
+    return _layers(config, part.size("hidden_size"), out, out, POOLED, config.flag("projector_bias", True))
+
+
+def _widened(config: Config, part: Config, out: int) -> list[Named]:
+    """Voxtral's: tokens stand side by side that are as wide together as the hidden layer of a block."""
+    wide = part.size("intermediate_size")
+    return _layers(config, wide, out, out, _ratio(part, wide), bias=False)
+
+
+def _widened_twice(config: Config, part: Config, out: int) -> list[Named]:
+    """GLM-ASR's: the same, through a hidden layer of twice the width."""
+    wide = part.size("intermediate_size")
+    return _layers(config, wide, 2 * out, out, _ratio(part, wide), bias=True)
+
+
+def _downsampled(config: Config, part: Config, out: int) -> list[Named]:
+    """Voxtral Realtime's: ``downsample_factor`` tokens stand side by side."""
+    factor = config.size("downsample_factor")
+    return _layers(config, factor * part.size("hidden_size"), out, out, factor, bias=False)
+
+
+def _merged(config: Config, part: Config, out: int) -> list[Named]:
+    """MOSS-Transcribe-Diarize's: ``audio_merge_size`` tokens stand side by side; a norm in the end."""
+    merged, bias = config.size("audio_merge_size"), config.flag("projector_bias", True)
+    norm = Named("projector_norm", Norm(out, "layernorm", bias=True))
+    return [*_layers(config, merged * part.size("hidden_size"), out, out, merged, bias), norm]
+
+
+def _beside(config: Config, part: Config, out: int) -> list[Named]:
+    """Qwen3-ASR's: one token after the other, to the width that the encoder's config names."""
+    width, act = part.size("hidden_size"), part.activation("activation_function")
+    layers = (Linear(width, width, activation=act), Linear(width, part.size("output_dim")))
+    return [Named("projector_in", layers[0]), Named("projector_out", layers[1])]
+
+
+def _layers(config: Config, wide: int, hidden: int, out: int, merged: int, bias: bool) -> list[Named]:
+    act = config.activation("projector_hidden_act")
+    first = Linear(wide, hidden, bias, act, merge=merged)
+    return [Named("projector_in", first), Named("projector_out", Linear(hidden, out, bias, merge=merged))]
+
+
+def _ratio(part: Config, wide: int) -> int:
+    width = part.size("hidden_size")
+    if wide % width:
+        raise SizeError(f"intermediate_size ({wide}) is no multiple of hidden_size ({width})", where=part.where)
+    return wide // width
+
+
+POOLED = 2  # tokens that become one
+WHOLES = {
+    "qwen2_audio": Whole("qwen2", "qwen2_audio_encoder", _one_layer),
+    "audioflamingo3": Whole("qwen2", "audioflamingo3_encoder", _pooled),
+    "musicflamingo": Whole("qwen2", "audioflamingo3_encoder", _pooled),
+    "voxtral": Whole("llama", "voxtral_encoder", _widened),
+    "voxtral_realtime": Whole("voxtral_realtime_text", "voxtral_realtime_encoder", _downsampled),
+    "glmasr": Whole("llama", "glmasr_encoder", _widened_twice),
+    "qwen3_asr": Whole("qwen3", "qwen3_asr_encoder", _beside),
+    "moss_transcribe_diarize": Whole("qwen3", "moss_transcribe_diarize_audio", _merged),
+}

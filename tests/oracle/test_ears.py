@@ -1,0 +1,115 @@
+"""FLOPs of audio encoders and what leads from them to the language model, under torch's counter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import llmcalc
+from llmcalc.core.errors import InputError
+
+from . import reference
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+MELS, POSITIONS = 7, 26  # frequencies, and tokens of an encoder with a learned table
+TEXT = {
+    "hidden_size": 40, "intermediate_size": 52, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 16,
+    "num_key_value_heads": 2, "vocab_size": 101, "pad_token_id": 3,
+}  # fmt: skip
+AUDIO = {"num_mel_bins": MELS, "hidden_size": 24, "intermediate_size": 72, "num_attention_heads": 2}
+BART = {
+    "num_mel_bins": MELS, "d_model": 24, "encoder_layers": 3, "encoder_attention_heads": 2, "encoder_ffn_dim": 72,
+    "max_source_positions": POSITIONS,
+}  # fmt: skip
+WHISPER = {**AUDIO, "num_hidden_layers": 3, "max_source_positions": POSITIONS}
+PLANE = {**BART, "downsample_hidden_size": 5, "output_dim": 40, "n_window": 50, "n_window_infer": 200}
+del PLANE["max_source_positions"]
+
+
+def _features(frames: int) -> Any:
+    return torch.zeros(1, MELS, frames)
+
+
+def _seen(frames: int) -> dict[str, Any]:
+    """A batch of one, no frame of which is padding."""
+    return {"input_features": _features(frames), "input_features_mask": torch.ones(1, frames, dtype=torch.long)}
+
+
+def _packed(frames: int) -> dict[str, Any]:
+    """The frames of all sequences in a row."""
+    return {"input_features": _features(frames), "feature_attention_mask": torch.ones(1, frames, dtype=torch.long)}
+
+
+def _projected(model: Any, frames: int) -> None:
+    heard = model.audio_tower(_features(frames)).last_hidden_state
+    model.multi_modal_projector(heard)
+
+
+def _merged(model: Any, frames: int) -> None:
+    heard = model.audio_tower(_features(frames)).last_hidden_state
+    model.multi_modal_projector(heard.reshape(1, -1, 2 * 24))
+
+
+def _pooled(model: Any, frames: int) -> None:
+    heard = model.audio_tower(**_seen(frames)).last_hidden_state
+    model.multi_modal_projector(heard)
+
+
+Hear = Callable[[Any, int], Any]
+# of each: the types of the language model and of the encoder, its sizes, the whole's, frames, and how it hears
+CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], tuple[int, ...], Hear]] = {
+    "qwen2_audio": ("qwen2", "qwen2_audio_encoder", BART, {}, (52,), _projected),
+    "audioflamingo3": ("qwen2", "audioflamingo3_encoder", WHISPER, {}, (52,), _pooled),
+    "musicflamingo": ("qwen2", "audioflamingo3_encoder", WHISPER, {}, (52,), _pooled),
+    "moss_transcribe_diarize": (
+        "qwen3", "moss_transcribe_diarize_audio", WHISPER, {"audio_merge_size": 2}, (52,), _merged,
+    ),
+    "voxtral": (
+        "llama", "voxtral_encoder", {**WHISPER, "max_source_positions": 27}, {}, (54,),
+        lambda model, frames: model.get_audio_features(_features(frames)),
+    ),
+    "glmasr": (
+        "llama", "glmasr_encoder", {**AUDIO, "num_hidden_layers": 3}, {}, (30, 66),
+        lambda model, frames: model.get_audio_features(**_seen(frames)),
+    ),
+    "qwen3_asr": (
+        "qwen3", "qwen3_asr_encoder", PLANE, {}, (100, 300, 500),
+        lambda model, frames: model.get_audio_features(**_seen(frames)),
+    ),
+}  # fmt: skip
+
+
+def _model(case: str) -> tuple[Any, Any]:
+    text_type, audio_type, audio, more, _, _ = CASES[case]
+    changes = {
+        "text_config": {"model_type": text_type, **TEXT}, "audio_config": {"model_type": audio_type, **audio}, **more,
+    }  # fmt: skip
+    class_name = reference.classes(case)[0]
+    model = reference.build(class_name, case, changes, device="cpu")
+    return model, llmcalc.load(reference.plain_config(model, class_name))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ear(case: str) -> None:
+    model, architecture = _model(case)
+    *_, lengths, hear = CASES[case]
+    for frames in lengths:
+        with reference.quiet(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            hear(model.model, frames)
+        heard, deaf = (
+            llmcalc.flops(architecture, batch=1, seq=8, frames=count, convention="torch").matmul
+            for count in (frames, 0)
+        )
+        assert heard - deaf == counter.get_total_flops(), frames
+
+
+def test_what_lies_beyond_a_learned_table() -> None:
+    _, architecture = _model("qwen2_audio")
+    with pytest.raises(InputError, match="54 frames are 27 tokens, beyond the 26 positions"):
+        _ = llmcalc.flops(architecture, frames=54).total
+    assert llmcalc.flops(architecture, frames=54, extend=True).total
