@@ -53,6 +53,8 @@ def along_axes(model_type: str, **more: Any) -> dict[str, Any]:
     return {"text_config": {"model_type": model_type, **sizes, **heads, **more}}
 
 
+# an audio encoder whose hidden layer is a multiple of its width
+HEARD = {"hidden_size": 32, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}},
@@ -67,6 +69,8 @@ FIXED: dict[str, dict[str, Any]] = {
     "kyutai_speech_to_text": {"codec_config": {"model_type": "mimi"}},
     "glm_ocr_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "hunyuan_vl_text": {"head_dim": 16, "num_key_value_heads": 2, "rope_parameters": sections(2, 2, 2, 2)},
+    "glmasr": {"audio_config": HEARD},
+    "voxtral": {"audio_config": HEARD},
     "gemma3": {"tie_word_embeddings": True},
     "internvl": {"tie_word_embeddings": False},
     "mistral3": {"tie_word_embeddings": False},

@@ -49,9 +49,7 @@ paddleocr_vl_text paddleocr_vl
 persimmon fuyu
 qwen2 fast_vlm got_ocr2 ovis2 pp_chart2table vibevoice
 qwen2 vibevoice_asr video_llama_3
-qwen2_5_omni_text qwen2_5_omni_thinker
 qwen3 fun_asr_nano lighton_ocr qianfan_ocr
-qwen3_omni_moe_text qwen3_omni_moe_thinker
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
 qwen3_vl_text cosmos3_omni
 qwen4_exp_text qwen4_exp

@@ -97,9 +97,12 @@ qwen2_audio       hearing.hears
 audioflamingo3    hearing.hears
 musicflamingo     hearing.hears
 voxtral           hearing.hears
-voxtral_realtime  hearing.hears
 glmasr            hearing.hears
 qwen3_asr         hearing.hears
+qwen2_5_omni_thinker omni.thinker
+qwen3_omni_moe_thinker omni.thinker
+qwen2_5_omni      omni.omni
+qwen3_omni_moe    omni.omni
 moss_transcribe_diarize hearing.hears
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3

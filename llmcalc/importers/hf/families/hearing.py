@@ -25,17 +25,21 @@ Projector = Callable[[Config, Config, int], list[Named]]
 
 
 class Whole(NamedTuple):
-    """A model that hears: the usual types of its parts, and what is between."""
+    """A model that hears: the usual types of its parts, what is between, and whether its class can tie its head."""
 
     text: str
     audio: str
     projector: Projector
+    tied: bool = True
 
 
 def hears(config: Config) -> Architecture:
     """Both parts and what is between; an encoder of an unknown type is named and not counted."""
     whole = WHOLES[config.model_type]
-    text = text_part(config, whole.text, given(config, "text_config"))
+    language = {"model_type": whole.text, **given(config, "text_config")}
+    if not whole.tied:
+        language["tie_word_embeddings"] = False
+    text = text_part(config, whole.text, language, own_tie=not whole.tied)
     config.ignore(_OUTER)
     data = given(config, "audio_config")
     kind = str(data.get("model_type", whole.audio))
@@ -108,10 +112,10 @@ def _ratio(part: Config, wide: int) -> int:
 
 POOLED = 2  # tokens that become one
 WHOLES = {
-    "qwen2_audio": Whole("qwen2", "qwen2_audio_encoder", _one_layer),
-    "audioflamingo3": Whole("qwen2", "audioflamingo3_encoder", _pooled),
-    "musicflamingo": Whole("qwen2", "audioflamingo3_encoder", _pooled),
-    "voxtral": Whole("llama", "voxtral_encoder", _widened),
+    "qwen2_audio": Whole("qwen2", "qwen2_audio_encoder", _one_layer, tied=False),
+    "audioflamingo3": Whole("qwen2", "audioflamingo3_encoder", _pooled, tied=False),
+    "musicflamingo": Whole("qwen2", "audioflamingo3_encoder", _pooled, tied=False),
+    "voxtral": Whole("llama", "voxtral_encoder", _widened, tied=False),
     "voxtral_realtime": Whole("voxtral_realtime_text", "voxtral_realtime_encoder", _downsampled),
     "glmasr": Whole("llama", "glmasr_encoder", _widened_twice),
     "qwen3_asr": Whole("qwen3", "qwen3_asr_encoder", _beside),
