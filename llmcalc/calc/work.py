@@ -95,7 +95,7 @@ def factors(
     yield "", MAC if equation.function is None else FUNCTIONS[equation.function].flops
     loops = list(equation.loops)
     apart = declaration.mask.startswith("apart:")  # no mask: what is beyond is not computed
-    if (conventions.attention == "causal" and declaration.mask or apart) and {"q", "k"} <= set(loops):
+    if ((conventions.attention == "causal" and declaration.mask) or apart) and {"q", "k"} <= set(loops):
         loops = [axis for axis in loops if axis not in ("q", "k")]
         yield PAIRS, visible_pairs(declaration, names)
     for axis in loops:

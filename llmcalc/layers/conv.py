@@ -63,12 +63,16 @@ class Conv(Layer):
     def declare(self) -> Declaration:
         """Weight ``[d_out, d_in / groups, taps]``, or with taps along the frequencies, and a bias."""
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
-        declaration = Declaration({**axes, "ms": self.rate, "qs": results(self.span, self.chunk) if self.span else "q * ms"})
+        declaration = Declaration(
+            {**axes, "ms": self.rate, "qs": results(self.span, self.chunk) if self.span else "q * ms"}
+        )
         across = ("", "")
         if self.rows and self.taps_across:
             declaration.axes |= {"rw": self.rows, "tf": self.taps_across}
             across = (" rw", " tf")
-        declaration.weights(f"w[out; in;{across[1]}{';' if self.rows else ''} taps]", *(["b[out]"] if self.bias else []))
+        declaration.weights(
+            f"w[out; in;{across[1]}{';' if self.rows else ''} taps]", *(["b[out]"] if self.bias else [])
+        )
         tag = " | constant" if self.of_data else ""
         place = f"b qs{across[0]}"
         declaration.equations(f"y[{place} out] = x[{place} in] w[out in{across[1]} taps]{tag}")

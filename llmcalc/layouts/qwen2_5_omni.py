@@ -1,6 +1,7 @@
 """Qwen2.5-Omni: Whisper's encoder and Qwen2.5-VL's tower, whose queries, keys and values are stored apart."""
 
-from .qwen2_vl import BLOCK, TEXT as VISION
+from .qwen2_vl import BLOCK
+from .qwen2_vl import TEXT as VISION
 from .qwen3_asr import OUTER
 from .whisper_encoder import AUDIO, BLOCKS, FRONT
 

@@ -41,7 +41,6 @@ UNCOUNTED = {
     "qwen2_5_omni": ("talker", "token2wav"),
     "qwen3_omni_moe": ("talker", "code2wav"),
     "kyutai_speech_to_text": ("codec_model",),
-    "phi4_multimodal": ("embed_tokens_extend",),
 }
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")

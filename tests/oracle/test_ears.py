@@ -81,23 +81,95 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], tuple[int, ...]
         "qwen3", "qwen3_asr_encoder", PLANE, {}, (100, 300, 500),
         lambda model, frames: model.get_audio_features(**_seen(frames)),
     ),
+    "qwen2_5_omni_thinker": (
+        "qwen2_5_omni_text", "qwen2_5_omni_audio_encoder",
+        {**BART, "max_source_positions": 1500, "n_window": 6, "output_dim": 40},
+        {"vision_config": {"depth": 1, "hidden_size": 16, "num_heads": 2, "out_hidden_size": 40}}, (5, 12, 29, 31),
+        lambda model, frames: model.get_audio_features(**_packed(frames)),
+    ),
+    "qwen3_omni_moe_thinker": (
+        "qwen3_omni_moe_text", "qwen3_omni_moe_audio_encoder", {**PLANE, "max_source_positions": 1500},
+        {"vision_config": {"depth": 1, "hidden_size": 16, "num_heads": 2, "out_hidden_size": 40}}, (37, 100, 530),
+        lambda model, frames: model.get_audio_features(**_packed(frames)),
+    ),
+}  # fmt: skip
+CONFORMER = {
+    "input_dim": MELS, "num_layers": 3, "hidden_dim": 24, "feedforward_mult": 3, "num_heads": 2, "dim_head": 10,
+    "output_dim": 13, "context_size": 8, "max_pos_emb": 9, "conv_kernel_size": 5,
+}  # fmt: skip
+QFORMER = {
+    "model_type": "blip_2_qformer", "hidden_size": 20, "num_hidden_layers": 3, "num_attention_heads": 2,
+    "intermediate_size": 28, "encoder_hidden_size": 24,
+}  # fmt: skip
+GRANITE = {
+    "text_config": {"model_type": "granite", **TEXT},
+    "encoder_config": CONFORMER,
+    "projector_config": QFORMER,
+    "window_size": 6,
+    "downsample_rate": 2,
+}
+PHI = {
+    **TEXT, "audio_config": {
+        "hidden_size": 24, "intermediate_size": 44, "num_blocks": 3, "num_attention_heads": 2, "kernel_size": 5,
+        "ext_pw_out_channel": 24, "depthwise_separable_out_channel": 24, "input_size": 20, "nemo_conv_channels": 6,
+        "nemo_final_size": 3, "bias_max_distance": 7,
+    },
+    "vision_config": {
+        "hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28,
+        "patch_size": 14, "crop_size": 28,
+    },
+}  # fmt: skip
+GEMMA = {
+    "text_config": {**TEXT, "vocab_size_per_layer_input": 101, "hidden_size_per_layer_input": 12},
+    "audio_config": {
+        "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2, "subsampling_conv_channels": [8, 6],
+        "conv_kernel_size": 3, "output_proj_dims": 28, "attention_chunk_size": 4, "attention_context_left": 6,
+        "attention_context_right": 1,
+    },
+}  # fmt: skip
+
+
+def _rows(frames: int, width: int) -> Any:
+    return torch.zeros(1, frames, width)
+
+
+def _speech(model: Any, frames: int) -> None:
+    between = model.embed_tokens_extend.audio_embed
+    heard = between.encoder(_rows(frames, 20), None)
+    between.down_proj_for_speech(between.up_proj_for_speech(heard))
+
+
+CONFORMERS: dict[str, tuple[dict[str, Any], tuple[int, ...], Hear]] = {
+    "granite_speech": (GRANITE, (8, 13, 30), lambda model, frames: model.get_audio_features(_rows(frames, MELS))),
+    "granite_speech_plus": (
+        {**GRANITE, "encoder_config": {**CONFORMER, "cat_hidden_layers": [1]},
+         "projector_config": {**QFORMER, "encoder_hidden_size": 48}},
+        (13,), lambda model, frames: model.get_audio_features(_rows(frames, MELS)),
+    ),
+    "phi4_multimodal": (PHI, (40, 77, 4100), _speech),
+    "gemma4": (
+        GEMMA, (16, 37, 80),
+        lambda model, frames: model.get_audio_features(_rows(frames, 8), torch.ones(1, frames, dtype=torch.bool)),
+    ),
 }  # fmt: skip
 
 
 def _model(case: str) -> tuple[Any, Any]:
-    text_type, audio_type, audio, more, _, _ = CASES[case]
-    changes = {
-        "text_config": {"model_type": text_type, **TEXT}, "audio_config": {"model_type": audio_type, **audio}, **more,
-    }  # fmt: skip
+    if case in CONFORMERS:
+        changes = CONFORMERS[case][0]
+    else:
+        text_type, audio_type, audio, more, _, _ = CASES[case]
+        text, part = {"model_type": text_type, **TEXT}, {"model_type": audio_type, **audio}
+        changes = {"text_config": text, "audio_config": part, **more}
     class_name = reference.classes(case)[0]
     model = reference.build(class_name, case, changes, device="cpu")
     return model, llmcalc.load(reference.plain_config(model, class_name))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, *CONFORMERS])
 def test_ear(case: str) -> None:
     model, architecture = _model(case)
-    *_, lengths, hear = CASES[case]
+    *_, lengths, hear = CONFORMERS.get(case) or CASES[case]
     for frames in lengths:
         with reference.quiet(), torch.no_grad(), FlopCounterMode(display=False) as counter:
             hear(model.model, frames)

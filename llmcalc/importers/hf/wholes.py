@@ -24,13 +24,11 @@ dots3_note_text dots3_note
 emu3_text_model emu3
 exaone4 exaone4_5
 gemma3_text shieldgemma2
-gemma3n_text gemma3n
 gemma4_unified_text gemma4_unified
 glm4v_moe_text glm4v_moe
 glm4v_text glm46v glm4v glmga
 glm_image_text glm_image
 glm_ocr_text glm_ocr
-granite granite_speech granite_speech_plus
 granite4_vision_text granite4_vision
 granite_docling_text granite_docling
 hunyuan_vl_text hunyuan_vl
@@ -60,7 +58,6 @@ metaclip_2_text_model metaclip_2
 molmo2_text molmo2
 step3p5 step3p7
 ernie4_5_vl_moe_text ernie4_5_vl_moe
-phi3 phi4_multimodal
 blip_text_model blip
 muse_glimmer_text muse_glimmer
 align_text_model align

@@ -99,6 +99,10 @@ musicflamingo     hearing.hears
 voxtral           hearing.hears
 glmasr            hearing.hears
 qwen3_asr         hearing.hears
+granite_speech    hearing.granite_speech
+granite_speech_plus hearing.granite_speech
+gemma3n           hearing.gemma3n
+phi4_multimodal   hearing.phi4_multimodal
 qwen2_5_omni_thinker omni.thinker
 qwen3_omni_moe_thinker omni.thinker
 qwen2_5_omni      omni.omni

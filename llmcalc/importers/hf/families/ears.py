@@ -12,7 +12,6 @@ from ....layers.conv import Conv
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
-from ....layers.norm import Norm
 from ..config import Config
 from ..rules import plain_layernorm, repeated, rmsnorm, sublayer
 from .gpt import BIASED
@@ -94,9 +93,7 @@ def _plane(config: Config, width: int, act: str, chunk: int | None) -> tuple[lis
     channels, inner = 1, config.size("downsample_hidden_size")
     for number in range(1, PLANE + 1):
         rows, span = -(-rows // 2), 2 * span
-        conv = Conv(
-            channels, inner, TAPS, span=span, chunk=chunk, rows=rows, activation="gelu", of_data=number == 1
-        )
+        conv = Conv(channels, inner, TAPS, span=span, chunk=chunk, rows=rows, activation="gelu", of_data=number == 1)
         found.append(Named(f"plane{number}", conv))
         channels = inner
     found.append(Named("plane_out", Linear(inner * rows, width, bias=False, span=span, chunk=chunk)))

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import SizeError, shown
+from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.norm import Norm
 from ..config import Config
-from . import ears
+from . import conformers, ears, towers
 from .multimodal import OUTER, given, text_part
 
 _OUTER = f"""{OUTER}
@@ -36,10 +37,7 @@ class Whole(NamedTuple):
 def hears(config: Config) -> Architecture:
     """Both parts and what is between; an encoder of an unknown type is named and not counted."""
     whole = WHOLES[config.model_type]
-    language = {"model_type": whole.text, **given(config, "text_config")}
-    if not whole.tied:
-        language["tie_word_embeddings"] = False
-    text = text_part(config, whole.text, language, own_tie=not whole.tied)
+    text = _language(config, whole.text, whole.tied)
     config.ignore(_OUTER)
     data = given(config, "audio_config")
     kind = str(data.get("model_type", whole.audio))
@@ -53,6 +51,70 @@ def hears(config: Config) -> Architecture:
     stack = replace(stack, outputs=(*stack.outputs, *outputs))
     layout = f"{ears.EARS[kind].layout}>{text.layout}"
     return replace(text, stacks=(*text.stacks, stack), layout=layout)
+
+
+def _language(config: Config, usual: str, tied: bool = True) -> Architecture:
+    """The language model, tied as the outer config or its class says, where the class can tie it."""
+    part = {"model_type": usual, **given(config, "text_config")}
+    part["tie_word_embeddings"] = tied and config.flag("tie_word_embeddings", True)
+    return text_part(config, usual, part, own_tie=True)
+
+
+def granite_speech(config: Config) -> Architecture:
+    """Granite Speech: a Conformer, whose windows of frames a Q-Former sums up."""
+    text = _language(config, "granite")
+    config.ignore(f"{_OUTER} has_lora_adapter")
+    part = config.within("encoder_config", given(config, "encoder_config"), f"{config.model_type}_encoder")
+    heard = conformers.granite(part)
+    conformers.checked(part)
+    window, rate = config.size("window_size"), config.size("downsample_rate")
+    if rate > window:
+        raise SizeError(f"downsample_rate ({rate}) is more than window_size ({window})", where=config.where)
+    part = config.within("projector_config", given(config, "projector_config"), "blip_2_qformer")
+    between = conformers.qformer(part, window // rate, window, text.main.d_model)
+    conformers.checked(part)
+    return replace(text, stacks=(*text.stacks, heard, between), layout=f"granite_speech>{text.layout}")
+
+
+def gemma3n(config: Config) -> Architecture:
+    """Gemma 3n: its language model and its Conformer; what sees is a convolutional network of another library."""
+    text = _language(config, "gemma3n_text")
+    config.ignore(f"{_OUTER} vision_config audio_soft_tokens_per_image")
+    audio = config.within("audio_config", given(config, "audio_config"), "gemma3n_audio")
+    heard = conformers.gemma3n(audio, text.main.d_model)
+    conformers.checked(audio)
+    notes = (
+        "its vision tower is not understood; not counted: vision",
+        "its class projects tokens of text too, as if they were of images and of sound; that is no work here",
+    )
+    return replace(text, stacks=(*text.stacks, heard), layout=f"gemma3n>{text.layout}", notes=(*text.notes, *notes))
+
+
+def phi4_multimodal(config: Config) -> Architecture:
+    """Phi-4-multimodal: Phi-3's language model, SigLIP's tower and a Conformer."""
+    own = {key: value for key, value in config.data.items() if not key.endswith("_config") and key != "model_type"}
+    usual = {key: value for key, value in config.defaults.items() if not key.endswith("_config")}
+    text = text_part(config, "phi3", {**usual, **own, "model_type": "phi3"})
+    config.ignore(f"{OUTER} {' '.join({**usual, **own})}")
+    audio = config.within("audio_config", given(config, "audio_config"), "phi4_multimodal_audio")
+    heard = conformers.phi4(audio, text.main.d_model)
+    conformers.checked(audio)
+    vision = config.within("vision_config", given(config, "vision_config"), "phi4_multimodal_vision")
+    vision.fix("vision_use_head", True)
+    seen = towers.siglip(vision)
+    vision.ignore("crop_size image_token_id feature_layer")
+    towers.checked(vision)
+    out, ends = text.main.d_model, Embedding(1, seen.d_model, table="other", use="beside")
+    between = (
+        Named("whole", ends),
+        Named("part", ends),
+        Named("projector_in", Linear(seen.d_model, out, activation="gelu", merge=PATCHES)),
+        Named("projector_out", Linear(out, out, merge=PATCHES)),
+    )
+    seen = replace(seen, outputs=(*seen.outputs, *between))
+    note = "the ends of rows and images that are projected with the patches, and its pooling head, are no work here"
+    layout = f"phi4_multimodal>{text.layout}"
+    return replace(text, stacks=(*text.stacks, heard, seen), layout=layout, notes=(*text.notes, note))
 
 
 def _one_layer(config: Config, part: Config, out: int) -> list[Named]:
@@ -111,6 +173,7 @@ def _ratio(part: Config, wide: int) -> int:
 
 
 POOLED = 2  # tokens that become one
+PATCHES = 4  # patches that become one
 WHOLES = {
     "qwen2_audio": Whole("qwen2", "qwen2_audio_encoder", _one_layer, tied=False),
     "audioflamingo3": Whole("qwen2", "audioflamingo3_encoder", _pooled, tied=False),
