@@ -128,8 +128,8 @@ class Stack:
     """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``encoder`` (the source of
     cross-attention) or ``tower`` (patches or frames).
 
-    ``tokens``, of a tower that hears: how many of them its blocks get, an expression of ``a``, the frames of sound, such
-    as ``ceil(a, 2)``; empty: each patch is one.
+    ``tokens``, of a tower that hears: how many of them its blocks get, an expression of ``a``, the frames of sound,
+    such as ``ceil(a, 2)``; empty: each patch is one.
     """
 
     name: str

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 
-def results(span: int, chunk: int | None) -> str:
-    """One for each ``span`` frames; of chunks apart from each other, the last padded to as many frames as the first.
+def results(span: int, chunk: int | None = None, reach: int | None = None) -> str:
+    """One for each ``span`` frames; of chunks apart from each other, the last padded to as many frames as the first;
+    without padding at the ends, if each is made of ``reach`` frames.
 
-    >>> results(2, None), results(8, 100)
-    ('ceil(a, 2)', 'ceil(min(a, 100), 8) * ceil(a, 100)')
+    >>> results(2), results(8, 100), results(20, reach=50)
+    ('ceil(a, 2)', 'ceil(min(a, 100), 8) * ceil(a, 100)', 'ceil(max(0, a - 49), 20)')
     """
+    if reach:
+        return f"ceil(max(0, a - {reach - 1}), {span})"
     return f"ceil(min(a, {chunk}), {span}) * ceil(a, {chunk})" if chunk else f"ceil(a, {span})"

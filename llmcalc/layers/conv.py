@@ -28,6 +28,8 @@ class Conv(Layer):
         span: frames of sound for which there is one result, in a tower that hears (2 behind a stride of 2); None: a
             result for each of the stack's tokens.
         chunk: frames that are convolved apart from all others; the last ones are padded to as many as the first.
+        reach: frames that each result is made of, where nothing pads the ends.
+        overrun: results that the implementation computes beyond those, and leaves out.
         rows: frequencies in the result of a convolution over a spectrogram; None: there is one dimension, time.
         taps_across: taps along the frequencies (default: as along time).
     """
@@ -42,9 +44,12 @@ class Conv(Layer):
     bias: bool = True
     span: int | None = None
     chunk: int | None = None
+    reach: int | None = None
+    overrun: int = 0
     rows: int | None = None
     taps_across: int | None = None
 
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"overrun"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def __post_init__(self) -> None:
@@ -53,8 +58,10 @@ class Conv(Layer):
         self.must_divide("groups", "d_out")
         if self.rate > 1 and self.span:
             raise SizeError("rate and span exclude each other", where="conv")
-        if self.chunk and not self.span:
-            raise SizeError("chunk goes with span", where="conv")
+        if (self.chunk or self.reach) and not self.span:
+            raise SizeError("chunk and reach go with span", where="conv")
+        if self.chunk and self.reach:
+            raise SizeError("chunk and reach exclude each other", where="conv")
         if self.taps_across and not self.rows:
             raise SizeError("taps_across goes with rows", where="conv")
         if self.rows:
@@ -64,8 +71,10 @@ class Conv(Layer):
         """Weight ``[d_out, d_in / groups, taps]``, or with taps along the frequencies, and a bias."""
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
         declaration = Declaration(
-            {**axes, "ms": self.rate, "qs": results(self.span, self.chunk) if self.span else "q * ms"}
+            {**axes, "ms": self.rate, "qs": results(self.span, self.chunk, self.reach) if self.span else "q * ms"}
         )
+        if self.overrun:
+            declaration.as_torch["qs"] = f"{declaration.axes['qs']} + min(q, 1) * {self.overrun}"
         across = ("", "")
         if self.rows and self.taps_across:
             declaration.axes |= {"rw": self.rows, "tf": self.taps_across}

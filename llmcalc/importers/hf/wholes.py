@@ -36,7 +36,7 @@ hy_v4_vl_text hy_v4_vl
 hyperclovax hyperclovax_vision_v2
 lfm2 lfm2_vl
 lfm3 lfm3_vl
-llama deepseek_vl deepseek_vl_hybrid janus llava_next_video omniasr perception_lm
+llama deepseek_vl deepseek_vl_hybrid janus llava_next_video perception_lm
 llama video_llava
 minimax_m3_vl_text minimax_m3_vl
 mistral idefics2
@@ -47,7 +47,7 @@ paddleocr_vl_text paddleocr_vl
 persimmon fuyu
 qwen2 fast_vlm got_ocr2 ovis2 pp_chart2table vibevoice
 qwen2 vibevoice_asr video_llama_3
-qwen3 fun_asr_nano lighton_ocr qianfan_ocr
+qwen3 lighton_ocr qianfan_ocr
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
 qwen3_vl_text cosmos3_omni
 qwen4_exp_text qwen4_exp

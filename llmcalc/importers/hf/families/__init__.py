@@ -99,6 +99,8 @@ musicflamingo     hearing.hears
 voxtral           hearing.hears
 glmasr            hearing.hears
 qwen3_asr         hearing.hears
+omniasr           hearing.hears
+fun_asr_nano      hearing.fun_asr_nano
 granite_speech    hearing.granite_speech
 granite_speech_plus hearing.granite_speech
 gemma3n           hearing.gemma3n

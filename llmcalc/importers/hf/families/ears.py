@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 from ....core.architecture import Block, Named, Stack
 from ....core.errors import SizeError
+from ....layers._heard import results
 from ....layers.attention import Attention
 from ....layers.conv import Conv
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import plain_layernorm, repeated, rmsnorm, sublayer
+from ..rules import layernorm, plain_layernorm, repeated, rmsnorm, sublayer
 from .gpt import BIASED
 
 TAPS = 3  # of every convolution
@@ -21,6 +22,10 @@ PLANE = 3  # convolutions of stride 2 over time and frequency
 BOS_EOS = 2  # learned vectors before and behind what was heard
 # what files say that no encoder reads
 _LEFT = "vocab_size scale_embedding is_encoder_decoder tie_word_embeddings max_position_embeddings _attn_implementation"
+
+
+# of a config, the width of the stream, its activation, and the frames that are convolved apart
+Front = Callable[[Config, int, str, int | None], tuple[list[Named], str]]
 
 
 class Ear(NamedTuple):
@@ -33,7 +38,7 @@ class Ear(NamedTuple):
         k_bias: keys have a bias.
         causal: frames see none that come later, within a window if the config has one.
         gated: RMSNorm and gated layers, in which only the last matrix has a bias.
-        plane: the convolutions are two-dimensional, over time and frequency.
+        front: of a config, what stands before the blocks, and the tokens that it makes of frames.
         window: of a config, the frames that are convolved apart, and the tokens that see each other.
         ending: layers behind the last norm that are the encoder's own.
     """
@@ -44,7 +49,7 @@ class Ear(NamedTuple):
     k_bias: bool = False
     causal: bool = False
     gated: bool = False
-    plane: bool = False
+    front: Front | None = None
     window: Callable[[Config], tuple[int, int]] | None = None
     ending: Callable[[Config, int], list[Named]] | None = None
 
@@ -72,7 +77,7 @@ def whisper(config: Config, ear: Ear) -> Stack:
     )
     mlp = Mlp(width, config.size("intermediate_size"), act, ear.gated, bias=not ear.gated, out_bias=True)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
-    inputs, tokens = _plane(config, width, act, chunk) if ear.plane else _lines(config, width, chunk)
+    inputs, tokens = (ear.front or _lines)(config, width, act, chunk)
     if ear.positions:
         inputs.append(Named("position", Embedding(config.size(ear.positions), width, table="position")))
     outputs = [Named("post_norm", norm), *(ear.ending(config, width) if ear.ending else [])]
@@ -80,7 +85,7 @@ def whisper(config: Config, ear: Ear) -> Stack:
     return Stack("audio", width, tuple(inputs), runs, tuple(outputs), "tower", tokens)
 
 
-def _lines(config: Config, width: int, chunk: int | None) -> tuple[list[Named], str]:
+def _lines(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
     """Whisper's two convolutions along time, the second of stride 2."""
     first = Conv(config.size("num_mel_bins"), width, TAPS, span=1, chunk=chunk, activation="gelu", of_data=True)
     second = Conv(width, width, TAPS, span=2, chunk=chunk, activation="gelu")
@@ -100,6 +105,39 @@ def _plane(config: Config, width: int, act: str, chunk: int | None) -> tuple[lis
     if not chunk:
         return found, f"ceil(a, {span})"
     return found, f"{-(-chunk // span)} * ceil(max(0, a - {chunk - 1}), {chunk}) + ceil(mod(a, {chunk}), {span})"
+
+
+def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
+    """wav2vec 2.0's [baevski2020]: convolutions over the samples without padding, and one that tells positions."""
+    sizes, kernels, strides = (config.indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
+    if not len(sizes) == len(kernels) == len(strides) > 0:
+        raise SizeError("conv_dim, conv_kernel and conv_stride have different lengths", where=config.where)
+    reach, span, before, found = 1, 1, 1, list[Named]()
+    for number, (out, taps, stride) in enumerate(zip(sizes, kernels, strides, strict=True)):
+        reach, span = (
+            reach + (config.whole(taps, "conv_kernel", 1) - 1) * span,
+            span * config.whole(stride, "conv_stride", 1),
+        )
+        conv = Conv(
+            before,
+            config.whole(out, "conv_dim", 1),
+            taps,
+            span=span,
+            reach=reach,
+            bias=config.flag("conv_bias"),
+            of_data=number == 0,
+        )
+        found += [Named(f"wave{number}", conv), Named(f"wave_norm{number}", plain_layernorm(out))]
+        before = out
+    taps, groups = config.size("num_conv_pos_embeddings"), config.size("num_conv_pos_embedding_groups")
+    if taps % 2:
+        raise SizeError(f"num_conv_pos_embeddings is {taps}; an odd number gives too few positions", where=config.where)
+    found += [
+        Named("projected_norm", layernorm(config, before)),
+        Named("wave_out", Linear(before, width)),
+        Named("position", Conv(width, width, taps, groups=groups, overrun=1, activation=act)),
+    ]
+    return found, results(span, reach=reach)
 
 
 def half_windows(config: Config) -> tuple[int, int]:
@@ -136,10 +174,11 @@ EARS = {
     "moss_transcribe_diarize_audio": Ear("whisper_encoder", "max_source_positions"),
     "glmasr_encoder": Ear("glmasr", rotary=0.5),
     "voxtral_realtime_encoder": Ear("voxtral_realtime", rotary=1.0, causal=True, gated=True),
-    "qwen3_asr_encoder": Ear("qwen3_asr", k_bias=True, plane=True, window=inferred_windows),
+    "qwen3_asr_encoder": Ear("qwen3_asr", k_bias=True, front=_plane, window=inferred_windows),
+    "omniasr_audio": Ear("omniasr", k_bias=True, front=_wave),
     "qwen2_5_omni_audio_encoder": Ear("qwen2_5_omni", window=half_windows, ending=_projected),
     "qwen3_omni_moe_audio_encoder": Ear(
-        "qwen3_omni", k_bias=True, plane=True, window=inferred_windows, ending=_two_layers
+        "qwen3_omni", k_bias=True, front=_plane, window=inferred_windows, ending=_two_layers
     ),
 }
 

@@ -12,7 +12,7 @@ from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.norm import Norm
 from ..config import Config
-from . import conformers, ears, towers
+from . import conformers, ears, fun_asr, towers
 from .multimodal import OUTER, given, text_part
 
 _OUTER = f"""{OUTER}
@@ -74,6 +74,20 @@ def granite_speech(config: Config) -> Architecture:
     between = conformers.qformer(part, window // rate, window, text.main.d_model)
     conformers.checked(part)
     return replace(text, stacks=(*text.stacks, heard, between), layout=f"granite_speech>{text.layout}")
+
+
+def fun_asr_nano(config: Config) -> Architecture:
+    """Fun-ASR-Nano: an encoder of stacked frames, an adaptor of blocks, Qwen3."""
+    text = _language(config, "qwen3")
+    config.ignore(_OUTER)
+    part = config.within("audio_config", given(config, "audio_config"), "fun_asr_nano_encoder")
+    heard = fun_asr.encoder(part)
+    part.check_all_read()
+    between = {**ADAPTOR, **given(config, "adaptor_config")}
+    part = config.within("adaptor_config", between, "")
+    adapted = fun_asr.adaptor(part, heard.d_model)
+    part.check_all_read()
+    return replace(text, stacks=(*text.stacks, heard, adapted), layout=f"fun_asr>{text.layout}")
 
 
 def gemma3n(config: Config) -> Architecture:
@@ -152,6 +166,11 @@ def _merged(config: Config, part: Config, out: int) -> list[Named]:
     return [*_layers(config, merged * part.size("hidden_size"), out, out, merged, bias), norm]
 
 
+def _alone(config: Config, part: Config, out: int) -> list[Named]:
+    """OmniASR's: one layer."""
+    return [Named("projector", Linear(part.size("hidden_size"), out))]
+
+
 def _beside(config: Config, part: Config, out: int) -> list[Named]:
     """Qwen3-ASR's: one token after the other, to the width that the encoder's config names."""
     width, act = part.size("hidden_size"), part.activation("activation_function")
@@ -172,6 +191,16 @@ def _ratio(part: Config, wide: int) -> int:
     return wide // width
 
 
+ADAPTOR = {  # the usual values of a config whose class has no type of its own
+    "hidden_size": 1024,
+    "num_attention_heads": 8,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "layer_norm_eps": 1e-5,
+    "hidden_act": "relu",
+    "projector_hidden_act": "relu",
+    "projector_hidden_size": 2048,
+}
 POOLED = 2  # tokens that become one
 PATCHES = 4  # patches that become one
 WHOLES = {
@@ -182,5 +211,6 @@ WHOLES = {
     "voxtral_realtime": Whole("voxtral_realtime_text", "voxtral_realtime_encoder", _downsampled),
     "glmasr": Whole("llama", "glmasr_encoder", _widened_twice),
     "qwen3_asr": Whole("qwen3", "qwen3_asr_encoder", _beside),
+    "omniasr": Whole("llama", "omniasr_audio", _alone, tied=False),
     "moss_transcribe_diarize": Whole("qwen3", "moss_transcribe_diarize_audio", _merged),
 }
