@@ -71,6 +71,17 @@ FIXED: dict[str, dict[str, Any]] = {
     "hunyuan_vl_text": {"head_dim": 16, "num_key_value_heads": 2, "rope_parameters": sections(2, 2, 2, 2)},
     "glmasr": {"audio_config": HEARD},
     "voxtral": {"audio_config": HEARD},
+    "phi4_multimodal": {
+        "audio_config": {
+            "hidden_size": 32,
+            "intermediate_size": 40,
+            "num_blocks": 2,
+            "num_attention_heads": 4,
+            "ext_pw_out_channel": 32,
+            "depthwise_separable_out_channel": 32,
+            "nemo_conv_channels": 12,
+        }
+    },
     "gemma3": {"tie_word_embeddings": True},
     "internvl": {"tie_word_embeddings": False},
     "mistral3": {"tie_word_embeddings": False},

@@ -22,6 +22,7 @@ TEXT = {
     "num_key_value_heads": 2, "vocab_size": 101, "pad_token_id": 3,
 }  # fmt: skip
 AUDIO = {"num_mel_bins": MELS, "hidden_size": 24, "intermediate_size": 72, "num_attention_heads": 2}
+WAVE = {key: value for key, value in AUDIO.items() if key != "num_mel_bins"}
 BART = {
     "num_mel_bins": MELS, "d_model": 24, "encoder_layers": 3, "encoder_attention_heads": 2, "encoder_ffn_dim": 72,
     "max_source_positions": POSITIONS,
@@ -80,6 +81,22 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], tuple[int, ...]
     "qwen3_asr": (
         "qwen3", "qwen3_asr_encoder", PLANE, {}, (100, 300, 500),
         lambda model, frames: model.get_audio_features(**_seen(frames)),
+    ),
+    "omniasr": (
+        "llama", "omniasr_audio",
+        {**WAVE, "num_hidden_layers": 3, "conv_dim": [5, 6, 7], "conv_kernel": [10, 3, 2], "conv_stride": [5, 2, 2],
+         "num_conv_pos_embeddings": 6, "num_conv_pos_embedding_groups": 4},
+        {}, (70, 333, 400), lambda model, frames: model.get_audio_features(torch.zeros(1, 1, frames)),
+    ),
+    "fun_asr_nano": (
+        "qwen3", "fun_asr_nano_encoder",
+        {**AUDIO, "num_hidden_layers": 5, "num_stacked_frames": 4, "num_timestamp_prediction_layers": 2,
+         "fsmn_kernel_size": 5},
+        {"adaptor_config": {"hidden_size": 40, "num_attention_heads": 2, "intermediate_size": 10,
+                            "projector_hidden_size": 36}},
+        (13, 30), lambda model, frames: model.get_audio_features(
+            torch.zeros(1, frames, 4 * MELS), torch.ones(1, frames, dtype=torch.long)
+        ),
     ),
     "qwen2_5_omni_thinker": (
         "qwen2_5_omni_text", "qwen2_5_omni_audio_encoder",

@@ -43,7 +43,8 @@ def block(
 
 def granite(config: Config) -> Stack:
     """Granite Speech's: attention within blocks, distances by a table; a guess of the letters flows back half-way."""
-    width, heads, head = (config.size(key) for key in ("hidden_dim", "num_heads", "dim_head"))
+    width, heads = config.size("hidden_dim"), config.size("num_heads")
+    head = config.optional_size("dim_head") or max(1, width // heads)
     chunk, reach, layers = config.size("context_size"), config.size("max_pos_emb"), config.size("num_layers")
     config.ignore("dropout cat_hidden_layers")
     if chunk > reach:
@@ -115,7 +116,7 @@ def phi4(config: Config, out: int) -> Stack:
         "gate": config.activation("conv_glu_type"),
         "activation": config.activation("conv_activation"),
     }
-    flags = dict.fromkeys(("bias", "conv_bias", "gate_bias", "separable", "kernels", "overrun"), True)
+    flags: dict[str, Any] = dict.fromkeys(("bias", "conv_bias", "gate_bias", "separable", "kernels", "overrun"), True)
     conv = ConvModule(width, taps, chunk=ALONE, **gates, **flags)
     inputs = _nemo(config, width, span)
     outputs = []
@@ -148,8 +149,8 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
         if not first:
             mixed = Conv(channels, channels, 1, span=reached, rows=rows, activation=act)
             found.append(Named(f"plane{place + 1}", mixed))
-    final = config.size("nemo_final_size")
-    return (*found, Named("plane_out", Linear(channels * final, width, span=span)))
+    config.ignore("nemo_final_size")  # computed anew
+    return (*found, Named("plane_out", Linear(channels * rows, width, span=span)))
 
 
 def gemma4(config: Config, out: int) -> Stack:

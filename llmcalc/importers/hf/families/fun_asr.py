@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
+from ....core.architecture import Block, Branch, Named, Stack, Sublayer
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....layers.attention import Attention
