@@ -117,6 +117,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "Ty": ("n_rows", "rows of a table of positions on a grid"),
     "Tx": ("n_columns", "columns of a table of positions on a grid"),
     "io": ("d_inner", "inner width of a mixer, as output of a projection"),
+    "cn": ("n_conditions", "conditions of all tokens: 1, or 0 where there are none"),
     "zq": ("n_queries", "learned queries, the same in every block"),
     "zk": ("n_queries", "learned queries, as keys"),
     "taps": ("n_taps", "taps of a dense convolution"),

@@ -74,6 +74,11 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], tuple[int, ...]
         "llama", "voxtral_encoder", {**WHISPER, "max_source_positions": 27}, {}, (54,),
         lambda model, frames: model.get_audio_features(_features(frames)),
     ),
+    "voxtral_realtime": (
+        "voxtral_realtime_text", "voxtral_realtime_encoder",
+        {**AUDIO, "num_hidden_layers": 3, "head_dim": 10, "sliding_window": 5}, {"downsample_factor": 2}, (20, 64),
+        lambda model, frames: model.get_audio_features(_features(frames)),
+    ),
     "glmasr": (
         "llama", "glmasr_encoder", {**AUDIO, "num_hidden_layers": 3}, {}, (30, 66),
         lambda model, frames: model.get_audio_features(**_seen(frames)),

@@ -97,6 +97,8 @@ qwen2_audio       hearing.hears
 audioflamingo3    hearing.hears
 musicflamingo     hearing.hears
 voxtral           hearing.hears
+voxtral_realtime  hearing.hears
+voxtral_realtime_text delayed.voxtral_realtime
 glmasr            hearing.hears
 qwen3_asr         hearing.hears
 omniasr           hearing.hears

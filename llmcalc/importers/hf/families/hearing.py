@@ -18,27 +18,33 @@ from .multimodal import OUTER, given, text_part
 _OUTER = f"""{OUTER}
     audio_token_index timestamp_token_id audio_bos_token_id audio_eos_token_id audio_frame_step audio_length_per_tok
     default_num_delay_tokens audio_chunk_size initializer_range pad_token_id hidden_size vocab_size
-    max_position_embeddings head_dim rope_parameters rope_theta ignore_index token_classification_bias
+    ignore_index token_classification_bias
 """
+
+# what is heard turns by its time in seconds, as if it were one head
+_TURNED = "head_dim max_position_embeddings rope_parameters rope_theta"
 
 # of a config, that of its encoder, and the width of the language model
 Projector = Callable[[Config, Config, int], list[Named]]
 
 
 class Whole(NamedTuple):
-    """A model that hears: the usual types of its parts, what is between, and whether its class can tie its head."""
+    """A model that hears: the usual types of its parts, what is between, whether its class can tie its head, and keys
+    that say no size.
+    """
 
     text: str
     audio: str
     projector: Projector
     tied: bool = True
+    drop: str = ""
 
 
 def hears(config: Config) -> Architecture:
     """Both parts and what is between; an encoder of an unknown type is named and not counted."""
     whole = WHOLES[config.model_type]
     text = _language(config, whole.text, whole.tied)
-    config.ignore(_OUTER)
+    config.ignore(f"{_OUTER} {whole.drop}")
     data = given(config, "audio_config")
     kind = str(data.get("model_type", whole.audio))
     if kind not in ears.EARS:
@@ -206,7 +212,7 @@ PATCHES = 4  # patches that become one
 WHOLES = {
     "qwen2_audio": Whole("qwen2", "qwen2_audio_encoder", _one_layer, tied=False),
     "audioflamingo3": Whole("qwen2", "audioflamingo3_encoder", _pooled, tied=False),
-    "musicflamingo": Whole("qwen2", "audioflamingo3_encoder", _pooled, tied=False),
+    "musicflamingo": Whole("qwen2", "audioflamingo3_encoder", _pooled, tied=False, drop=_TURNED),
     "voxtral": Whole("llama", "voxtral_encoder", _widened, tied=False),
     "voxtral_realtime": Whole("voxtral_realtime_text", "voxtral_realtime_encoder", _downsampled),
     "glmasr": Whole("llama", "glmasr_encoder", _widened_twice),
