@@ -17,6 +17,7 @@ from .errors import SizeError
 from .layer import Layer
 from .ledger import entries
 from .record import MISSING, fields
+from .sums import counted
 
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row
@@ -29,6 +30,9 @@ AS_THEY_ARE = frozenset(
     {
         "offset",
         "padding_id",
+        "dropped_id",
+        "pooled_id",
+        "column",
         "unused_biases",
         "n_zero_experts",
         "streams",
@@ -40,11 +44,12 @@ AS_THEY_ARE = frozenset(
         "active",
         "index_local",
         "n_gram",
+        "n_sums",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
 LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # which says whether it has a meaning
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4}
+AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4, "blank": 9}
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
     "chunk": (5, 3),
@@ -89,10 +94,12 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
         return tuple(Named(name, sizes.layer(layer)) for name, layer in layers)
 
     sizes.twice(stack.d_model)
+    beside = [layer for _, layer in stack.inputs if getattr(layer, "use", "") == "joined"]
+    sizes.joined([layer.d_model for layer in beside], stack.d_model)  # type: ignore[attr-defined]
     small = {run.block: _block(run.block, sizes) for run in _shortest(stack.runs)}
     runs = tuple(Run(small[run.block], min(run.count, MOST_BLOCKS), run.shared) for run in _shortest(stack.runs))
     width = sizes.size("width", stack.d_model)
-    return replace(stack, d_model=width, inputs=named(stack.inputs), runs=runs, outputs=named(stack.outputs))
+    return counted(replace(stack, d_model=width, inputs=named(stack.inputs), runs=runs, outputs=named(stack.outputs)))
 
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
@@ -137,6 +144,12 @@ class _Sizes:
     def twice(self, width: int) -> None:
         """A stream beside another is twice as wide as one, also when it is small."""
         self.given.setdefault(("width", 2 * width), 2 * self.size("width", width))
+
+    def joined(self, tables: list[int], width: int) -> None:
+        """Tables whose entries stand beside each other are together as wide as their sum, also when they are small."""
+        if tables:
+            small = sum(self.size("width", part) for part in (width, *tables))
+            self.given.setdefault(("width", width + sum(tables)), small)
 
     def _new_prime(self) -> int:
         found = next(n for n in count(11) if n not in self.taken and all(n % d for d in range(2, n)))

@@ -27,6 +27,7 @@ from ..core.expression import evaluate
 from ..core.form import FUNCTIONS, symbol
 from ..core.layer import Layer, is_number
 from ..core.record import MISSING, fields
+from ..core.sums import counted
 from .order import mentioned, read_order
 
 Path = tuple[Any, ...]
@@ -34,7 +35,7 @@ Fail = Callable[[InputError, Path], InputError]
 
 STACK_KEYS = ("d_model", "role", "tokens", "norms", "inputs", "blocks", "order", "outputs")
 SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
-FLAGS = {"residual": True, "residual_normed": False, "beside_first": False}
+FLAGS = {"residual": True, "residual_normed": False, "by_depth": False, "beside_first": False}
 TEXTS = ("share", "reads", "residual_from")
 SUM_KEYS = (*FLAGS, *SUMS, *TEXTS)
 SUBLAYER_KEYS = ("norms", "branches", *SUM_KEYS)  # beside the kinds
@@ -75,7 +76,7 @@ class Builder:
             for key, value in self.mapping(self.part(data, "blocks"), (*path, "blocks"), "blocks").items()
             if value is not None
         }
-        return Stack(
+        built = Stack(
             name,
             width,
             self.named(self.part(data, "inputs"), width, (*path, "inputs")),
@@ -84,6 +85,7 @@ class Builder:
             role,
             tokens,
         )
+        return counted(built)
 
     def tokens(self, text: Any, role: str, path: Path) -> str:
         """What a tower that hears makes of frames of sound: an expression of ``a``."""

@@ -126,6 +126,7 @@ def _sublayer() -> Schema:
         "norms": {"$ref": "#/$defs/norms"},
         "residual": {"type": "boolean", "description": "Whether the input is added to the result."},
         "residual_normed": {"type": "boolean", "description": "Whether it is added behind the norm in front."},
+        "by_depth": {"type": "boolean", "description": "Whether the two weigh by how many sums came before."},
         "scale": {"type": "number", "description": "A factor on the result."},
         "residual_scale": {"type": "number", "description": "A factor on what the result is added to."},
         "share": {"type": "string", "description": "Sub-layers with the same name here are one."},

@@ -36,6 +36,11 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.edges != "none":
         return _of_boxes(layer, w, x, step)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
+    if layer.dropped_id is not None:
+        kept = (step.ids != layer.dropped_id)[..., None]
+        rows = rows * (kept / np.maximum(np.mean(kept, axis=1, keepdims=True), 1 / kept.shape[1]))
+    if layer.use == "joined":
+        return np.concatenate([x, rows], axis=-1)
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows
@@ -54,16 +59,51 @@ def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
 
 
 def _entries(layer: Any, step: Step) -> Array:
+    if layer.own_ids:
+        return _checked(layer, step.own_ids.get(layer.own_ids, np.zeros_like(step.ids)), layer.own_ids)
     if layer.table == "segment":
-        return np.zeros_like(step.ids) if step.segments is None else step.segments
+        return np.zeros_like(step.ids) if step.segments is None else _segments(layer, step.segments)
     if layer.table != "position":
         return step.ids
     if step.copies > 1:  # the further ones stand one place further on
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
+    if layer.by_cell and step.segments is not None:
+        return _within_cells(layer, step)
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
     return (np.cumsum(real, axis=1) + step.cached) * real + layer.offset - 1
+
+
+def _segments(layer: Any, segments: Array) -> Array:
+    """The segment ids [b q] that a table is for."""
+    if layer.column is None:
+        _must_have(segments, 2, "one segment id")
+        return _checked(layer, segments, "token_type_ids")
+    _must_have(segments, 3, "several segment ids")
+    return _checked(layer, segments[..., layer.column], "token_type_ids")
+
+
+def _must_have(segments: Array, axes: int, what: str) -> None:
+    if segments.ndim != axes:
+        raise InputError(f"a token has {what}, but token_type_ids have the shape {segments.shape}")
+
+
+def _checked(layer: Any, ids: Array, name: str) -> Array:
+    if ids.min() < 0 or ids.max() >= layer.rows:
+        raise InputError(f"{name} has {ids.max()}, which is not one of the {layer.rows} in the table")
+    return ids
+
+
+def _within_cells(layer: Any, step: Step) -> Array:
+    """How far each token [b q] stands behind the first one of its cell, at most as far as there are positions."""
+    _must_have(step.segments, 3, "several segment ids")
+    cells = step.segments[..., COLUMN_AND_ROW]
+    same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
+    return np.minimum(step.positions - np.argmax(same, axis=2), layer.rows - 1 - layer.offset) + layer.offset
+
+
+COLUMN_AND_ROW = slice(1, 3)  # of the segment ids of a token in a table
 
 
 def _table(layer: Any, w: Weights) -> Array:
@@ -74,6 +114,8 @@ def _table(layer: Any, w: Weights) -> Array:
     found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids == "fairseq")
     if layer.padding_id is not None:
         found[layer.offset - 1] = 0.0
+    if layer.blank is not None:
+        found[layer.blank] = 0.0
     return found
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy import einsum
 
 from .functions import plus, softcap
 from .step import State, Step
 from .weights import Array, Weight, Weights, table, vector
+
+LOWEST = float(np.finfo(float).min)
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -30,4 +33,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         x = x * layer.input_scale
     logits = plus(plus(einsum("bqd,vd->bqv", x, w.w), w.get("b")), w.get("buffer_b"))
     logits = softcap(logits, layer.softcap) if layer.softcap else logits
+    if layer.barred:
+        entry = np.arange(layer.vocab) - layer.barred_from
+        logits = np.where((entry >= 0) & (entry < layer.barred), LOWEST, logits)
     return logits[:, : logits.shape[1] // layer.streams] if step.copies > 1 else logits

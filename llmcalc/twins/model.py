@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..core.architecture import Architecture
-from ..core.errors import InputError, shown
+from ..core.errors import InputError, UnknownNameError, shown
 from .plan import PlacedStack, place
 from .stack import run_stack
 from .step import Cache, Step
 from .weights import Array
 
 SPREAD = 0.2  # of random weights: large enough that every part of the model shows in the logits
+NO_IDS: Mapping[str, Array] = {}
 
 
 class Model:
@@ -59,12 +60,21 @@ class Model:
         *,
         bbox: Array | None = None,
         logits: str = "all",
+        **own_ids: Array,
     ) -> Array:
         """Logits [b q V] of ``ids`` [b q] (encoder-decoder: of ``decoder_input_ids``), without a cache.
 
-        ``bbox`` [b q 4] are the edges of each token on the page: left, upper, right, lower.
+        ``token_type_ids`` [b q] are segments, of which tables give a token several [b q n]; ``bbox`` [b q 4] are the
+        edges of each token on the page: left, upper, right, lower. Further tables have ``own_ids`` [b q], such as
+        ``task_type_ids``.
         """
-        return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox)
+        known = {str(getattr(layer.layer, "own_ids", "")) for layer in self._layers()} - {""}
+        for name, given in own_ids.items():
+            if name not in known:
+                raise UnknownNameError("input", name, [*known, "decoder_input_ids", "token_type_ids", "bbox"])
+            if np.shape(given) != np.shape(ids):
+                raise InputError(f"{name} has the shape {np.shape(given)}, but token ids {np.shape(ids)}")
+        return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox, own_ids)
 
     def prefill(
         self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all"
@@ -87,6 +97,7 @@ class Model:
         cache: Cache | None,
         logits: str,
         boxes: Array | None = None,
+        own_ids: Mapping[str, Array] = NO_IDS,
     ) -> Array:
         main = self.architecture.main
         if self.architecture.is_encoder_decoder and target is None and not (cache and cache.length):
@@ -98,7 +109,7 @@ class Model:
             if not is_main and cache is not None and cache.length:
                 continue  # what the decoder needs of the encoder is in its cache
             own = target if is_main and target is not None else ids
-            step = Step(self._checked(own, stack), cache.length if cache else 0, segments, boxes, source)
+            step = Step(self._checked(own, stack), cache.length if cache else 0, segments, boxes, source, own_ids)
             result = run_stack(stack, self.tensors, step, cache, logits)
             source = result
         if cache is not None:

@@ -58,6 +58,7 @@ class PlacedSublayer:
     scale: float
     residual_scale: float
     residual_normed: bool
+    by_depth: bool
     reads: str
     residual_from: str
     beside_first: bool
@@ -90,7 +91,8 @@ class PlacedStack:
     def vocab(self) -> int:
         """Rows of the token table, or of the shortest of several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
-        return int(min((table.rows for table in tables if not table.unused and table.use == "tokens"), default=0))
+        looked_up = [table for table in tables if not table.unused and table.use == "tokens" and not table.own_ids]
+        return int(min((table.rows for table in looked_up), default=0))
 
 
 def place(architecture: Architecture) -> list[PlacedStack]:
@@ -162,7 +164,7 @@ class _Placer:
         branches = tuple(inner(branch) for branch in part.branches)
         post, after = norm(part.post, "post_norm"), norm(part.after, "norm")
         self.shared_as = ""
-        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed)
+        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed, part.by_depth)
         return PlacedSublayer(
             part.name, pre, branches, post, after, *sums, part.reads, part.residual_from, part.beside_first
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,9 +20,10 @@ class Step:
     Attributes:
         ids: token ids [b q].
         cached: tokens of this stack that earlier steps have seen.
-        segments: segment ids [b q]; None: all 0.
+        segments: segment ids [b q], or several of each token [b q n]; None: all 0.
         boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
+        own_ids: ids [b q] of tables that have ids of their own, by the name of these.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
         copies: of all tokens, one behind the other in the stream [ProphetNet].
         kept: what the stream was at places that later layers come back to.
@@ -29,9 +31,11 @@ class Step:
             stack, then those of cross-attention, each layer by layer.
         first: what the first block gets [b q d].
         before: what the stream was before each sub-layer of the block at work, by the sub-layer's name.
+        sums: what blocks of layers that have ended have added to the stream, each [b q d].
         joining: results that join the stream behind a later sub-layer of the block, by that one's name.
         turns: how often sub-layers of each name have run; ``turn`` how often the one at work had before.
         angles: sines, then cosines, by which attention rotates [q e], if they come from a table.
+        sums: terms of the stream so far, where they weigh by their number.
         depth: number of the block at work, and how many there are.
         layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
         stream: what the result of the sub-layer at work is added to [b q d].
@@ -45,6 +49,7 @@ class Step:
     segments: Array | None = None
     boxes: Array | None = None
     source: Array | None = None
+    own_ids: Mapping[str, Array] = field(default_factory=dict)
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
     copies: int = 1
     kept: dict[str, Array] = field(default_factory=dict)
@@ -52,9 +57,11 @@ class Step:
     first: Array | None = None
     angles: Array | None = None
     before: dict[str, Array] = field(default_factory=dict)
+    sums: list[Array] = field(default_factory=list)
     joining: dict[str, list[Array]] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
     turn: int = 0
+    sums: int = 1
     depth: tuple[int, int] = (0, 1)
     layer_inputs: list[Array] = field(default_factory=list)
     stream: Array | None = None
