@@ -149,6 +149,7 @@ GEMMA = {
         "attention_context_right": 1,
     },
 }  # fmt: skip
+STAGES = {"num_filters": 3, "depths": [2, 1, 2], "downsampling_ratios": [2, 5], "hidden_size": 7, "kernel_size": 3}
 
 
 def _rows(frames: int, width: int) -> Any:
@@ -167,6 +168,13 @@ CONFORMERS: dict[str, tuple[dict[str, Any], tuple[int, ...], Hear]] = {
         {**GRANITE, "encoder_config": {**CONFORMER, "cat_hidden_layers": [1]},
          "projector_config": {**QFORMER, "encoder_hidden_size": 48}},
         (13,), lambda model, frames: model.get_audio_features(_rows(frames, MELS)),
+    ),
+    "vibevoice_asr": (
+        {
+            "text_config": {"model_type": "qwen2", **TEXT}, "acoustic_tokenizer_encoder_config": STAGES,
+            "semantic_tokenizer_encoder_config": {**STAGES, "hidden_size": 10},
+        },
+        (30, 61), lambda model, frames: model.get_audio_features(torch.zeros(1, 1, frames), sample=False),
     ),
     "phi4_multimodal": (PHI, (40, 77, 4100), _speech),
     "gemma4": (

@@ -32,7 +32,6 @@ nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
 persimmon fuyu
 qwen2 fast_vlm got_ocr2 pp_chart2table vibevoice
-qwen2 vibevoice_asr
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
 clip_text_model clip
 siglip_text_model siglip

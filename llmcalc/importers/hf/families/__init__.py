@@ -102,6 +102,7 @@ voxtral_realtime_text delayed.voxtral_realtime
 glmasr            hearing.hears
 qwen3_asr         hearing.hears
 omniasr           hearing.hears
+vibevoice_asr     stages.vibevoice_asr
 fun_asr_nano      hearing.fun_asr_nano
 granite_speech    hearing.granite_speech
 granite_speech_plus hearing.granite_speech

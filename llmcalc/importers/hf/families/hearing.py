@@ -13,9 +13,10 @@ from ....layers.linear import Linear
 from ....layers.norm import Norm
 from ..config import Config
 from . import conformers, ears, fun_asr, towers
-from .multimodal import OUTER, given, text_part
+from .multimodal import OUTER as SEEN
+from .multimodal import given, text_part
 
-_OUTER = f"""{OUTER}
+OUTER = f"""{SEEN}
     audio_token_index timestamp_token_id audio_bos_token_id audio_eos_token_id audio_frame_step audio_length_per_tok
     default_num_delay_tokens audio_chunk_size initializer_range pad_token_id hidden_size vocab_size
     ignore_index token_classification_bias
@@ -43,8 +44,8 @@ class Whole(NamedTuple):
 def hears(config: Config) -> Architecture:
     """Both parts and what is between; an encoder of an unknown type is named and not counted."""
     whole = WHOLES[config.model_type]
-    text = _language(config, whole.text, whole.tied)
-    config.ignore(f"{_OUTER} {whole.drop}")
+    text = language(config, whole.text, whole.tied)
+    config.ignore(f"{OUTER} {whole.drop}")
     data = given(config, "audio_config")
     kind = str(data.get("model_type", whole.audio))
     if kind not in ears.EARS:
@@ -59,7 +60,7 @@ def hears(config: Config) -> Architecture:
     return replace(text, stacks=(*text.stacks, stack), layout=layout)
 
 
-def _language(config: Config, usual: str, tied: bool = True) -> Architecture:
+def language(config: Config, usual: str, tied: bool = True) -> Architecture:
     """The language model, tied as the outer config or its class says, where the class can tie it."""
     part = {"model_type": usual, **given(config, "text_config")}
     part["tie_word_embeddings"] = tied and config.flag("tie_word_embeddings", True)
@@ -68,8 +69,8 @@ def _language(config: Config, usual: str, tied: bool = True) -> Architecture:
 
 def granite_speech(config: Config) -> Architecture:
     """Granite Speech: a Conformer, whose windows of frames a Q-Former sums up."""
-    text = _language(config, "granite")
-    config.ignore(f"{_OUTER} has_lora_adapter")
+    text = language(config, "granite")
+    config.ignore(f"{OUTER} has_lora_adapter")
     part = config.within("encoder_config", given(config, "encoder_config"), f"{config.model_type}_encoder")
     heard = conformers.granite(part)
     conformers.checked(part)
@@ -84,8 +85,8 @@ def granite_speech(config: Config) -> Architecture:
 
 def fun_asr_nano(config: Config) -> Architecture:
     """Fun-ASR-Nano: an encoder of stacked frames, an adaptor of blocks, Qwen3."""
-    text = _language(config, "qwen3")
-    config.ignore(_OUTER)
+    text = language(config, "qwen3")
+    config.ignore(OUTER)
     part = config.within("audio_config", given(config, "audio_config"), "fun_asr_nano_encoder")
     heard = fun_asr.encoder(part)
     part.check_all_read()
@@ -98,8 +99,8 @@ def fun_asr_nano(config: Config) -> Architecture:
 
 def gemma3n(config: Config) -> Architecture:
     """Gemma 3n: its language model and its Conformer; what sees is a convolutional network of another library."""
-    text = _language(config, "gemma3n_text")
-    config.ignore(f"{_OUTER} vision_config audio_soft_tokens_per_image")
+    text = language(config, "gemma3n_text")
+    config.ignore(f"{OUTER} vision_config audio_soft_tokens_per_image")
     audio = config.within("audio_config", given(config, "audio_config"), "gemma3n_audio")
     heard = conformers.gemma3n(audio, text.main.d_model)
     conformers.checked(audio)
