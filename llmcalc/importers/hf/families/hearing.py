@@ -30,8 +30,8 @@ Projector = Callable[[Config, Config, int], list[Named]]
 
 
 class Whole(NamedTuple):
-    """A model that hears: the usual types of its parts, what is between, whether its class can tie its head, and keys
-    that say no size.
+    """A model that hears: the usual types of its parts, what is between, whether its class can tie its head, keys that
+    say no size, and whether its class fills up a language model's config with sizes of its own.
     """
 
     text: str
@@ -39,12 +39,13 @@ class Whole(NamedTuple):
     projector: Projector
     tied: bool = True
     drop: str = ""
+    filled: bool = False
 
 
 def hears(config: Config) -> Architecture:
     """Both parts and what is between; an encoder of an unknown type is named and not counted."""
     whole = WHOLES[config.model_type]
-    text = language(config, whole.text, whole.tied)
+    text = language(config, whole.text, whole.tied, whole.filled)
     config.ignore(f"{OUTER} {whole.drop}")
     data = given(config, "audio_config")
     kind = str(data.get("model_type", whole.audio))
@@ -60,9 +61,12 @@ def hears(config: Config) -> Architecture:
     return replace(text, stacks=(*text.stacks, stack), layout=layout)
 
 
-def language(config: Config, usual: str, tied: bool = True) -> Architecture:
-    """The language model, tied as the outer config or its class says, where the class can tie it."""
-    part = {"model_type": usual, **given(config, "text_config")}
+def language(config: Config, usual: str, tied: bool = True, filled: bool = False) -> Architecture:
+    """The language model, tied as the outer config or its class says, where the class can tie it; ``filled``: what a
+    file leaves out is what the outer class has.
+    """
+    more = config.defaults.get("text_config") if filled else None
+    part = {"model_type": usual, **(more or {}), **given(config, "text_config")}
     part["tie_word_embeddings"] = tied and config.flag("tie_word_embeddings", True)
     return text_part(config, usual, part, own_tie=True)
 
@@ -214,9 +218,9 @@ WHOLES = {
     "qwen2_audio": Whole("qwen2", "qwen2_audio_encoder", _one_layer, tied=False),
     "audioflamingo3": Whole("qwen2", "audioflamingo3_encoder", _pooled, tied=False),
     "musicflamingo": Whole("qwen2", "audioflamingo3_encoder", _pooled, tied=False, drop=_TURNED),
-    "voxtral": Whole("llama", "voxtral_encoder", _widened, tied=False),
-    "voxtral_realtime": Whole("voxtral_realtime_text", "voxtral_realtime_encoder", _downsampled),
-    "glmasr": Whole("llama", "glmasr_encoder", _widened_twice),
+    "voxtral": Whole("llama", "voxtral_encoder", _widened, tied=False, filled=True),
+    "voxtral_realtime": Whole("voxtral_realtime_text", "voxtral_realtime_encoder", _downsampled, filled=True),
+    "glmasr": Whole("llama", "glmasr_encoder", _widened_twice, filled=True),
     "qwen3_asr": Whole("qwen3", "qwen3_asr_encoder", _beside),
     "omniasr": Whole("llama", "omniasr_audio", _alone, tied=False),
     "moss_transcribe_diarize": Whole("qwen3", "moss_transcribe_diarize_audio", _merged),
