@@ -127,8 +127,11 @@ class Run:
 
 @record
 class Stack:
-    """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``encoder`` (the source of
-    cross-attention) or ``tower`` (patches or frames).
+    """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``side`` (the same, for the
+    main one to use), ``encoder`` (the source of cross-attention) or ``tower`` (patches or frames).
+
+    ``patch``: it runs on patches of so many tokens each; as torch executes it, on one for each token and
+    ``spare_patches`` more. ``frozen``: it is not trained. ``unused``: it is stored, but never run.
 
     ``tokens``, of a tower that hears: how many of them its blocks get, an expression of ``a``, the frames of sound,
     such as ``ceil(a, 2)``; empty: each patch is one.
@@ -141,6 +144,10 @@ class Stack:
     outputs: tuple[Named, ...]
     role: str = "decoder"
     tokens: str = ""
+    patch: int | None = None
+    spare_patches: int = 0
+    frozen: bool = False
+    unused: bool = False
 
     @property
     def n_layers(self) -> int:

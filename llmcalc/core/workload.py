@@ -7,7 +7,7 @@ from typing import Any
 from .architecture import Architecture, Stack, declare
 from .errors import InputError, SizeError, UnknownNameError, shown
 from .expression import evaluate
-from .form import FUNCTIONS, Form, lift, symbol
+from .form import FUNCTIONS, Form, ceil, lift, symbol
 from .record import fields, record
 
 MODES = ("forward", "train", "decode")
@@ -164,9 +164,10 @@ def _of_tokens(architecture: Architecture) -> list[Stack]:
     return [stack for stack in architecture.stacks if stack.role != "tower"]
 
 
-def symbols(stack: Stack, lone: bool, logits: str = "all") -> dict[str, Form]:
+def symbols(stack: Stack, lone: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
     """The form that each workload axis stands for in a stack. An encoder beside a decoder counts its own tokens; logits
-    are computed for all new tokens, or for the last one. A tower counts patches, or the tokens it makes of frames.
+    are computed for all new tokens, or for the last one. A tower counts patches, or the tokens it makes of
+    frames; a stack that runs on patches of the text counts the ones that new tokens begin.
     """
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
@@ -174,5 +175,10 @@ def symbols(stack: Stack, lone: bool, logits: str = "all") -> dict[str, Form]:
         found |= {"q": own, "k": own, "c": lift(0), "a": symbol("a")}
     if stack.role == "encoder" and not lone:
         found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}
+    if stack.patch and convention == "torch":
+        found |= {name: found[name] + stack.spare_patches for name in ("q", "k")}
+    elif stack.patch and stack.patch > 1:
+        begun, before = (lift(ceil(symbol(name), stack.patch)) for name in ("k", "c"))
+        found |= {"q": begun - before, "k": begun, "c": before}
     found["o"] = lift(1) if logits == "last" else found["q"]
     return found

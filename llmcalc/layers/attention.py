@@ -40,6 +40,9 @@ class Attention(Layer):
         rope_theta: base of the rotary frequencies.
         rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
         rope_reversed: the angles are negative (nanochat).
+        rope_grid: positions are those of patches on a grid: a head's first pairs turn by the row and the others by the
+            column, in ``halves`` with the same frequencies or with ``alternate`` ones; ``other``: a rule that is not
+            modelled; ``none``: positions along a line.
         rope_scaling: how a longer context stretches the angles: ``none``, ``linear``, ``dynamic`` (a base that grows
             with the sequence), ``llama3``, ``yarn``, ``proportional`` (``rotary_dim`` numbers of pairs as far apart as
             those of a whole head; Gemma 4), or ``other``, a rule that is not modelled.
@@ -123,6 +126,7 @@ class Attention(Layer):
     rope_theta: float = 10000.0
     rope_interleaved: bool = False
     rope_reversed: bool = False
+    rope_grid: str = "none"
     rope_scaling: str = "none"
     rope_factor: float = 1.0
     rope_length: int | None = None
@@ -183,6 +187,7 @@ class Attention(Layer):
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "index_local"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "rope_scaling": ROPE_SCALINGS,
+        "rope_grid": ("none", "halves", "alternate", "other"),
         "qk_norm": ("none", "head", "per_head", "projection"),
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
         "positions": ("none", "rope", "alibi", "relative", "projected"),

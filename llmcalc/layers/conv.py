@@ -21,6 +21,7 @@ class Conv(Layer):
         d_out: channels of the output.
         taps: width of the kernel.
         rate: results for every token of the stack (2 before another convolution of stride 2).
+        stride: rows of its input from one result to the next.
         activation: elementwise function on the result.
         groups: of channels that do not mix.
         of_data: its input is data, to which no gradient flows.
@@ -38,6 +39,7 @@ class Conv(Layer):
     d_out: int
     taps: int
     rate: int = 1
+    stride: int = 1
     activation: str = "identity"
     groups: int = 1
     of_data: bool = False
@@ -56,8 +58,8 @@ class Conv(Layer):
         self.check()
         self.must_divide("groups", "d_in")
         self.must_divide("groups", "d_out")
-        if self.rate > 1 and self.span:
-            raise SizeError("rate and span exclude each other", where="conv")
+        if (self.rate > 1 or self.stride > 1) and self.span:
+            raise SizeError("span says what rate and stride would say", where="conv")
         if (self.chunk or self.reach) and not self.span:
             raise SizeError("chunk and reach go with span", where="conv")
         if self.chunk and self.reach:
@@ -75,16 +77,18 @@ class Conv(Layer):
         )
         if self.overrun:
             declaration.as_torch["qs"] = f"{declaration.axes['qs']} + min(q, 1) * {self.overrun}"
-        across = ("", "")
+        across, taps = ("", "") if not self.rows else (" rw", " tf")
         if self.rows and self.taps_across:
             declaration.axes |= {"rw": self.rows, "tf": self.taps_across}
-            across = (" rw", " tf")
-        declaration.weights(
-            f"w[out; in;{across[1]}{';' if self.rows else ''} taps]", *(["b[out]"] if self.bias else [])
-        )
-        tag = " | constant" if self.of_data else ""
-        place = f"b qs{across[0]}"
-        declaration.equations(f"y[{place} out] = x[{place} in] w[out in{across[1]} taps]{tag}")
+        read, select = "qs", ""
+        if self.stride > 1:
+            declaration.axes["qin"], read, select = f"q * ms * {self.stride}", "qin", "qin:qs"
+        kernel = f"w[out; in;{taps}{';' if taps else ''} taps]"
+        declaration.weights(kernel, *(["b[out]"] if self.bias else []))
+        notes = " ".join(filter(None, (select, "constant" if self.of_data else "")))
+        line = f"y[b qs{across} out] = x[b {read}{across} in] w[out in{taps} taps]"
+        declaration.equations(f"{line} | {notes}" if notes else line)
+        place = f"b qs{across}"
         if self.bias:
             declaration.equations(f"y[{place} out] = add(y, b)")
         if self.activation != "identity":

@@ -31,7 +31,9 @@ class Embedding(Layer):
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before, or ``joined`` to it
             as a wider vector; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
-            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
+            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that
+            is added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the
+            class token of a vision transformer).
         column: where every token has several segment ids, which one of them is looked up (TAPAS).
         by_cell: positions begin anew in every cell of a table, whose column and row are the second and third of the
             segment ids.
@@ -42,6 +44,8 @@ class Embedding(Layer):
         sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
             (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding.
         blank: number of a row of zeros in such a table (XGLM's padding token's).
+        normed: an RMSNorm with a weight on the entries (Inkling).
+        norm_eps: added under its root.
         unused: stored, but never looked up.
     """
 
@@ -62,11 +66,13 @@ class Embedding(Layer):
     learned: bool = True
     sinusoids: str = "interleaved"
     blank: int | None = None
+    normed: bool = False
+    norm_eps: float = 1e-6
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "joined", "copies", "beside", "angles"),
+        "use": ("tokens", "joined", "copies", "beside", "angles", "everywhere", "before"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }
@@ -89,8 +95,11 @@ class Embedding(Layer):
         declaration.weights(
             f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
         )
+        if self.normed:
+            declaration.weights("norm[d]", table=self.table, unused=self.unused)
         if not self.unused:
             declaration.equations("y[b q d] = gather(w, ids)")
+            declaration.equations(*(["y[b q d] = rmsnorm(y, norm)"] if self.normed else []))
             if self.edges in ("left_right", "upper_lower"):
                 declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
         return declaration

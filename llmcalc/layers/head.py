@@ -29,6 +29,7 @@ class Head(Layer):
         scaled: a learned factor on each logit (nGPT).
         barred: so many entries are never predicted: their logits are the lowest number there is (Chameleon's images).
         barred_from: the first of these.
+        scale_gain: constant that those factors are multiplied by.
         unused_biases: further biases of the same length that a library stores and never uses.
         unused: the head is stored, but never run.
     """
@@ -47,6 +48,7 @@ class Head(Layer):
     scaled: bool = False
     barred: int = 0
     barred_from: int = 0
+    scale_gain: float = 1.0
     unused_biases: int = 0
     unused: bool = False
 

@@ -28,6 +28,7 @@ class Linear(Layer):
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
         merge_whole: positions that are too few to become one are left out.
         span, chunk: it runs on one position for so many frames of sound, of chunks apart, see ``conv``.
+        merge_by_channel: of those side by side, each channel's values stand together.
         prompt: this many learned tokens stand before the sequence.
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
@@ -49,6 +50,7 @@ class Linear(Layer):
     merge_whole: bool = False
     span: int | None = None
     chunk: int | None = None
+    merge_by_channel: bool = False
     prompt: int | None = None
     dropped: bool = False
     unused: bool = False

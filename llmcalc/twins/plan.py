@@ -11,7 +11,7 @@ from typing import Any
 from ..core.architecture import Architecture, Block, Branch, Stack, Sublayer
 from ..core.errors import DescriptionError, UnsupportedError
 from .coverage import check_fields
-from .weights import Array, Weight, Weights
+from .weights import Array, Sizes, Weight, Weights
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,12 @@ class PlacedStack:
                 yield from sublayer.layers()
         yield from self.outputs
 
+    def data(self, tokens: int) -> Sizes | None:
+        """The shape of what so many of its tokens are made of; None: they are looked up in a table."""
+        first = self.inputs[0] if self.inputs else None
+        found: Sizes | None = first.module.data(first.layer, tokens) if hasattr(first.module, "data") else None
+        return found
+
     @property
     def vocab(self) -> int:
         """Rows of the token table, or of the shortest of several."""
@@ -99,8 +105,8 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
     Raises:
-        UnsupportedError: a tower, whose input is no text, or another stack that starts from no tokens; or what changes
-            results is known not to be described.
+        UnsupportedError: a stack that starts from neither tokens nor data; or what changes results is known not to be
+            described.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
@@ -108,7 +114,7 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     shared: dict[str, str] = {}
     stacks = [_Placer(stack, shared).placed() for stack in architecture.stacks]
     for placed in stacks:
-        if not placed.vocab:
+        if not placed.vocab and not placed.data(1):
             raise UnsupportedError(f"{placed.stack.name} has no table of tokens, so there is nothing to run it on")
     return stacks
 
@@ -117,10 +123,11 @@ class _Placer:
     """Names the weights of one stack; ``shared`` maps the identity of a shared tensor to its name."""
 
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
-        if stack.role == "tower":
-            raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
+        if stack.role == "side" or stack.patch:
+            raise UnsupportedError(f"{stack.name} runs beside the decoder or on patches; it has no NumPy model")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
+        self.number = 0
         self.block_name = self.shared_as = ""
 
     def placed(self) -> PlacedStack:
@@ -130,18 +137,23 @@ class _Placer:
         for run in self.stack.runs:
             stored = 1 if run.shared else run.count
             order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]
-            blocks += [self.block(run.block, len(blocks) + index) for index in range(stored)]
+            blocks += [self.block(run.block) for _ in range(stored)]
         outputs = tuple(self.outer(name, layer) for name, layer in self.stack.outputs)
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
 
     def outer(self, name: str, layer: Any) -> Placed:
         return self.layer(layer, name, keys=(name, name.rstrip("0123456789")))
 
-    def block(self, block: Block, number: int) -> tuple[PlacedSublayer, ...]:
-        self.block_name = block.name
-        placed = tuple(self.sublayer(part, number, index) for index, part in enumerate(block.sublayers))
+    def block(self, block: Block) -> tuple[PlacedSublayer, ...]:
+        self.block_name, before = block.name, self.stored()
+        placed = tuple(self.sublayer(part, self.number, index) for index, part in enumerate(block.sublayers))
         _check_lenders([layer for part in placed for layer in part.layers()])
+        self.number += self.stored() > before
         return placed
+
+    def stored(self) -> int:
+        """Weights that have a place so far; a block that adds none has no number of its own."""
+        return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
         mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")

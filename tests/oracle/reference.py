@@ -42,6 +42,7 @@ UNCOUNTED = {
     "qwen3_omni_moe": ("talker", "code2wav"),
     "kyutai_speech_to_text": ("codec_model",),
 }
+BOXED = ("bros", "udop")  # the class asks for the boxes of all tokens
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 
@@ -179,15 +180,21 @@ class Runs:
 
     def forward(self, batch: int, seq: int, **more: Any) -> tuple[int, Any]:
         """(FLOPs, output) of a pass over ``seq`` tokens, in an encoder-decoder model on both sides."""
-        inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq)}
+        inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq), **self.places(batch, seq)}
         if self.seq2seq:
             inputs["decoder_input_ids"] = self.ids(batch, seq)
         return self._count(**inputs, **more)
+
+    def places(self, batch: int, seq: int) -> dict[str, Any]:
+        """Boxes in the corner of a page, of a class that is not run without."""
+        needed = self.model.config.model_type in BOXED
+        return {"bbox": torch.zeros((batch, seq, 4))} if needed else {}
 
     def train(self, batch: int, seq: int) -> tuple[int, bool]:
         """FLOPs of forward and backward pass, and whether a convolution is among them (torch overcounts its grad)."""
         with quiet(), FlopCounterMode(display=False) as counter:
             inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq), "labels": self.ids(batch, seq)}
+            inputs |= self.places(batch, seq)
             if self.seq2seq:
                 inputs["decoder_input_ids"] = self.ids(batch, seq)
             elif not self.headless:
@@ -200,7 +207,9 @@ class Runs:
         """The class's own loss; of a class without a head, the sum of what it returns."""
         if not self.headless:
             return self.model(**inputs).loss
-        return self.model(input_ids=inputs["input_ids"]).last_hidden_state.sum()
+        found = self.model(**{name: value for name, value in inputs.items() if name in ("input_ids", "bbox")})
+        given = (getattr(found, name, None) for name in ("last_hidden_state", "embeddings", "pooler_output"))
+        return next(states for states in given if states is not None).sum()
 
     def decode(self, context: int) -> tuple[int, int]:
         """(elements cached after ``context`` tokens, FLOPs of the step behind them)."""
@@ -211,7 +220,9 @@ class Runs:
         inputs: dict[str, Any] = {name: cache}
         if self.seq2seq:
             with torch.no_grad():
-                inputs["encoder_outputs"] = self.model.get_encoder()(self.ids(1, context), return_dict=True)
+                inputs["encoder_outputs"] = self.model.get_encoder()(
+                    self.ids(1, context), return_dict=True, **self.places(1, context)
+                )
             inputs["decoder_input_ids"] = self.ids(1, 1)
         else:
             inputs["input_ids"] = self.ids(1, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
+NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "vlm_config")
 ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language model is the decoder, whatever its type
 
 # the language model's type: those whose it is
@@ -19,6 +19,7 @@ aria_text aria
 deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
+gemma pi0
 gemma3_text shieldgemma2
 gemma4_unified_text gemma4_unified
 glm_image_text glm_image
@@ -31,9 +32,21 @@ mistral idefics2
 nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
 persimmon fuyu
-qwen2 fast_vlm got_ocr2 pp_chart2table vibevoice
+qwen2 fast_vlm vibevoice
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
+aimv2_text_model aimv2
+altclip_text_model altclip
+bridgetower_text_model bridgetower
+clap_text_model clap
 clip_text_model clip
+clipseg_text_model clipseg
+flava_text_model flava
+groupvit_text_model groupvit
+owlv2_text_model owlv2
+owlvit_text_model owlvit
+tipsv2_text_model tipsv2
+videoprism_text_model videoprism
+xclip_text_model xclip
 siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2
@@ -43,6 +56,12 @@ align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
+muse_spark_text muse_spark
+mistral_large4_text mistral_large4
+glm5_next_text glm5_next
+inkling_text inkling_mm_model
+inkling2_text inkling2
+inkling2_loop_text inkling2_loop
 unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"

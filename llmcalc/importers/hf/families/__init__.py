@@ -202,6 +202,22 @@ ibert             bert_kin.ibert
 mpnet             bert_kin.mpnet
 esm               bert_kin.esm
 luke              bert_kin.luke
+splinter          questions.splinter
+canine            canine.canine
+dpr               questions.dpr
+markuplm          pages.markuplm
+layoutlmv2        pages.layoutlmv2
+layoutxlm         pages.layoutlmv2    layoutlmv2
+layoutlmv3        pages.layoutlmv3
+lilt              pages.lilt
+bros              pages.bros
+udop              udop.udop
+visual_bert       images_and_text.visual_bert
+vilt              images_and_text.vilt
+lxmert            images_and_text.lxmert
+colpali           retrieval.retrieval
+colqwen2          retrieval.retrieval
+colmodernvbert    retrieval.retrieval
 xmod              bert_blocks.xmod
 mobilebert        bert_blocks.mobilebert
 convbert          bert_blocks.convbert
@@ -361,6 +377,18 @@ clip_text_model   clip_text.clip
 metaclip_2_text_model clip_text.metaclip_2 clip_text_model
 siglip_text_model clip_text.siglip    clip_text_model
 siglip2_text_model clip_text.siglip   clip_text_model
+xclip_text_model  clip_text.clip      clip_text_model
+clipseg_text_model clip_text.clip     clip_text_model
+groupvit_text_model clip_text.clip    owlvit_text_model
+owlvit_text_model clip_text.clip
+owlv2_text_model  clip_text.clip      owlvit_text_model
+flava_text_model  text_towers.flava
+altclip_text_model text_towers.altclip
+clap_text_model   text_towers.clap
+bridgetower_text_model text_towers.bridgetower
+aimv2_text_model  text_towers.aimv2
+tipsv2_text_model text_towers.tipsv2  clip_text_model
+videoprism_text_model text_towers.videoprism
 molmo2_text       llama_seen.molmo2
 moshi             llama_seen.moshi
 kyutai_speech_to_text llama_seen.kyutai
@@ -379,6 +407,13 @@ mllama_text_model llama_far.mllama
 apertus1p5_text   llama_far.apertus_text apertus
 dory              looped.dory
 hrm_text          looped.hrm_text
+blt               blt.blt
+muse_spark_text   newest.muse_spark
+mistral_large4_text newest.mistral_large4
+glm5_next_text    newest.glm5_next
+inkling_text      inkling.inkling
+inkling2_text     inkling2.inkling2
+inkling2_loop_text inkling2.inkling2_loop inkling2_text
 """
 
 

@@ -25,19 +25,19 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 def t5(config: Config) -> Architecture:
     """T5, T5 v1.1 [raffel2019]. The class ties the head whatever ``tie_word_embeddings`` says."""
     mlp = _mlp(config)
-    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True)
+    return seq2seq(config, lambda side, index: ("block", mlp), tied=True)
 
 
 def mt5(config: Config) -> Architecture:
     """mT5 [xue2020]: T5 v1.1, whose head takes its input unscaled whatever the config says."""
     mlp = _mlp(config)
-    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
+    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
 
 
 def umt5(config: Config) -> Architecture:
     """UMT5 [chung2023]: every layer has a table of position biases of its own."""
     mlp = _mlp(config)
-    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
+    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
 
 
 def _mlp(config: Config) -> Mlp:
@@ -69,7 +69,7 @@ def switch(config: Config) -> Architecture:
         step = steps[side]
         return ("sparse", experts) if step > 0 and (index % step == 1 or step == 1) else ("dense", dense)
 
-    return _seq2seq(config, feed, tied=config.flag("tie_word_embeddings", True))
+    return seq2seq(config, feed, tied=config.flag("tie_word_embeddings", True))
 
 
 def longt5(config: Config) -> Architecture:
@@ -94,10 +94,10 @@ def longt5(config: Config) -> Architecture:
     )
     mlp = _mlp(config)
     name = "attention" if kind == "local" else "global_attention"
-    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={name: encoder})
+    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={name: encoder})
 
 
-def _seq2seq(
+def seq2seq(
     config: Config,
     feed: Feed,
     *,
