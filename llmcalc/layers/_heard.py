@@ -9,7 +9,9 @@ def results(span: int, chunk: int | None = None, reach: int | None = None) -> st
 
     >>> results(2), results(8, 100), results(20, reach=50)
     ('ceil(a, 2)', 'ceil(min(a, 100), 8) * ceil(a, 100)', 'ceil(max(0, a - 49), 20)')
+    >>> results(1), results(1, 100), results(1, reach=3)
+    ('a', 'min(a, 100) * ceil(a, 100)', 'max(0, a - 2)')
     """
-    if reach:
-        return f"ceil(max(0, a - {reach - 1}), {span})"
-    return f"ceil(min(a, {chunk}), {span}) * ceil(a, {chunk})" if chunk else f"ceil(a, {span})"
+    heard = f"min(a, {chunk})" if chunk else f"max(0, a - {reach - 1})" if reach and reach > 1 else "a"
+    once = f"ceil({heard}, {span})" if span > 1 else heard
+    return f"{once} * ceil(a, {chunk})" if chunk else once
