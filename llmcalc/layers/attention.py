@@ -57,12 +57,14 @@ class Attention(Layer):
         max_distance: tokens from which on all distances share the last bucket.
         relative_shared: one table of biases for all layers of the stack, as in T5.
         causal: a query sees no later token.
-        window: a query sees this many tokens, itself included.
+        window: a query sees this many tokens, itself included; where it sees both ways, on either side.
+        window_ahead: so many on the side of later tokens, itself included, where they are others than before it.
         chunk: a query sees only tokens of its own chunk of this length; those that see later tokens stand apart.
         cross: keys and values come from the encoder.
         d_source: its width (default: d_model).
         d_input: width of the input where it is not d_model (Zamba: the residual stream beside the embeddings).
         d_input_v: width of what values are made of, where it is not that of queries and keys (MobileBERT).
+        values_of: a sub-layer of the block: values are made of the stream as it was before that one.
         adapter_rank: queries, keys and values have low-rank corrections of this rank beside their projections.
         n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
         index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer.
@@ -141,11 +143,13 @@ class Attention(Layer):
     relative_shared: bool = True
     causal: bool = True
     window: int | None = None
+    window_ahead: int | None = None
     chunk: int | None = None
     cross: bool = False
     d_source: int | None = None
     d_input: int | None = None
     d_input_v: int | None = None
+    values_of: str = ""
     adapter_rank: int | None = None
     n_adapters: int = 1
     index_heads: int | None = None
@@ -217,6 +221,8 @@ class Attention(Layer):
             raise SizeError("only cross-attention has streams", where="attention")
         if self.d_input_v and (self.cross or self.values_are_keys or self.kv_reused):
             raise SizeError("d_input_v goes with a projection of values of its own", where="attention")
+        if self.values_of and not self.d_input_v:
+            raise SizeError("values_of goes with d_input_v, the width of what they are made of", where="attention")
         if self.v_rope and (self.cross or self.kv_reused or self.positions != "rope"):
             raise SizeError("v_rope goes with positions: rope, and values of its own", where="attention")
         if self.prompt and (self.window or self.chunk or self.cross):
@@ -225,6 +231,8 @@ class Attention(Layer):
             raise SizeError("window and chunk exclude each other", where="attention")
         if self.merge > 1 and (self.causal or self.cross or self.window or self.chunk or self.prompt):
             raise SizeError("merge goes with attention of all tokens to all others", where="attention")
+        if self.window_ahead and (self.causal or not self.window):
+            raise SizeError("window_ahead goes with a window of attention that is not causal", where="attention")
         if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
             raise SizeError("adapter_rank goes with projections of queries, keys and values", where="attention")
 
@@ -235,6 +243,7 @@ class Attention(Layer):
         if not self.unused:
             declaration.equations(*self._project(), *self._attend(), *self._output())
             declaration.elsewhere = ("reused_k", "reused_v") if self.kv_reused else ()
+            declaration.elsewhere += ("earlier",) if self.values_of else ()
             keep(self, declaration)
             index(self, declaration)
         return declaration
@@ -329,7 +338,9 @@ class Attention(Layer):
         if self.values_are_keys:
             lines += [f"v[{rows} g v] = copy(k)"]
         else:
-            made_of = (f"x[{rows} iv]", "iv") if self.d_input_v else (source, width)
+            made_of = (
+                (f"{'earlier' if self.values_of else 'x'}[{rows} iv]", "iv") if self.d_input_v else (source, width)
+            )
             lines += [f"v[{rows} g v] = {made_of[0]} wv[{made_of[1]} g v]"]
             lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
         return lines + ([f"v[{rows} g v] = rmsnorm(v)"] if self.v_norm else [])

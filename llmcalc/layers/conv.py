@@ -11,6 +11,8 @@ from ..core.record import record
 from ._heard import results
 from .mlp import ACTIVATIONS
 
+HALVES = 2
+
 
 @record
 class Conv(Layer):
@@ -22,10 +24,13 @@ class Conv(Layer):
         taps: width of the kernel.
         rate: results for every token of the stack (2 before another convolution of stride 2).
         stride: rows of its input from one result to the next.
+        extra: results beyond these, which the taps of the convolutions behind it reach without padding.
+        bias: a bias per channel.
+        gated: half of the channels are gates of the others (a gated linear unit).
+        normed: a norm over all results, with a factor and a bias per channel (one group of GroupNorm).
         activation: elementwise function on the result.
         groups: of channels that do not mix.
         of_data: its input is data, to which no gradient flows.
-        bias: whether there is a bias.
         span: frames of sound for which there is one result, in a tower that hears (2 behind a stride of 2); None: a
             result for each of the stack's tokens.
         chunk: frames that are convolved apart from all others; the last ones are padded to as many as the first.
@@ -40,10 +45,13 @@ class Conv(Layer):
     taps: int
     rate: int = 1
     stride: int = 1
+    extra: int = 0
+    bias: bool = True
+    gated: bool = False
+    normed: bool = False
     activation: str = "identity"
     groups: int = 1
     of_data: bool = False
-    bias: bool = True
     span: int | None = None
     chunk: int | None = None
     reach: int | None = None
@@ -51,46 +59,60 @@ class Conv(Layer):
     rows: int | None = None
     taps_across: int | None = None
 
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"overrun"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"extra", "overrun"})
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("groups", "d_in")
         self.must_divide("groups", "d_out")
-        if (self.rate > 1 or self.stride > 1) and self.span:
-            raise SizeError("span says what rate and stride would say", where="conv")
+        if self.gated and self.d_out % HALVES:
+            raise SizeError(f"d_out is {self.d_out}; gated, it is even", where="conv")
+        if self.gated and self.normed:
+            raise SizeError("gated and normed exclude each other", where="conv")
+        if self.span and (self.rate > 1 or self.stride > 1 or self.extra):
+            raise SizeError("span says what rate, stride and extra would say", where="conv")
         if (self.chunk or self.reach) and not self.span:
             raise SizeError("chunk and reach go with span", where="conv")
         if self.chunk and self.reach:
             raise SizeError("chunk and reach exclude each other", where="conv")
         if self.taps_across and not self.rows:
             raise SizeError("taps_across goes with rows", where="conv")
+        if self.rows and (self.gated or self.normed):
+            raise SizeError("gated and normed go without rows", where="conv")
         if self.rows:
             self.derive(taps_across=self.taps)
 
     def declare(self) -> Declaration:
         """Weight ``[d_out, d_in / groups, taps]``, or with taps along the frequencies, and a bias."""
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
-        declaration = Declaration(
-            {**axes, "ms": self.rate, "qs": results(self.span, self.chunk, self.reach) if self.span else "q * ms"}
-        )
+        length = f"q * ms + {self.extra}" if self.extra else "q * ms"
+        length = results(self.span, self.chunk, self.reach) if self.span else length
+        declaration = Declaration({**axes, "ms": self.rate, "qs": length})
+        declaration.axes |= {"half": self.d_out // HALVES} if self.gated else {}
         if self.overrun:
-            declaration.as_torch["qs"] = f"{declaration.axes['qs']} + min(q, 1) * {self.overrun}"
-        across, taps = ("", "") if not self.rows else (" rw", " tf")
+            declaration.as_torch["qs"] = f"{length} + min(q, 1) * {self.overrun}"
+        across, kernel = (" rw", " tf") if self.rows else ("", "")
         if self.rows and self.taps_across:
             declaration.axes |= {"rw": self.rows, "tf": self.taps_across}
         read, select = "qs", ""
         if self.stride > 1:
-            declaration.axes["qin"], read, select = f"q * ms * {self.stride}", "qin", "qin:qs"
-        kernel = f"w[out; in;{taps}{';' if taps else ''} taps]"
-        declaration.weights(kernel, *(["b[out]"] if self.bias else []))
+            declaration.axes["rows"], read, select = f"q * ms * {self.stride}", "rows", "rows:qs"
+        declaration.weights(f"w[out; in;{kernel}{';' if kernel else ''} taps]", *(["b[out]"] if self.bias else []))
+        declaration.weights(*(["norm[out]", "norm_b[out]"] if self.normed else []))
         notes = " ".join(filter(None, (select, "constant" if self.of_data else "")))
-        line = f"y[b qs{across} out] = x[b {read}{across} in] w[out in{taps} taps]"
+        line = f"y[b qs{across} out] = x[b {read}{across} in] w[out in{kernel} taps]"
         declaration.equations(f"{line} | {notes}" if notes else line)
-        place = f"b qs{across}"
-        if self.bias:
-            declaration.equations(f"y[{place} out] = add(y, b)")
+        declaration.equations(*([f"y[b qs{across} out] = add(y, b)"] if self.bias else []))
         if self.activation != "identity":
-            declaration.equations(f"y[{place} out] = {self.activation}(y)")
+            declaration.equations(f"y[b qs{across} out] = {self.activation}(y)")
+        if self.gated:
+            declaration.equations(
+                "u[b qs half] = copy(y)",
+                "gate[b qs half] = copy(y)",
+                "gate[b qs half] = sigmoid(gate)",
+                "y[b qs half] = mul(u, gate)",
+            )
+        if self.normed:
+            declaration.equations("y[b qs out] = layernorm(y, norm, norm_b)")
         return declaration

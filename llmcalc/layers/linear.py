@@ -25,6 +25,7 @@ class Linear(Layer):
         pooled: which ``one`` that is: the ``first``, the ``last``, the first ``of_id``, or the first of the
             ``highest`` id.
         pooled_id: the id of that token (CLIP's end of the text); where a text has none, it is the first.
+        neighbours: so many positions around each one stand side by side as its input, the last one first (MobileBERT).
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
         merge_whole: positions that are too few to become one are left out.
         span, chunk: it runs on one position for so many frames of sound, of chunks apart, see ``conv``.
@@ -35,6 +36,7 @@ class Linear(Layer):
         unused: stored, but never run.
         stream: number of the residual stream that it makes of the first one, brought to the magnitude of the first
             (Gemma 3n).
+        anew: it stands behind an encoder, and implementations compute it again in every step of the decoder.
         back: it stands behind the blocks, and takes that stream back.
         share: identity of the matrix; matrices that share one are stored once, also if one is the other's transpose.
     """
@@ -46,6 +48,7 @@ class Linear(Layer):
     positions: str = "all"
     pooled: str = "first"
     pooled_id: int = 0
+    neighbours: int = 1
     merge: int = 1
     merge_whole: bool = False
     span: int | None = None
@@ -56,6 +59,7 @@ class Linear(Layer):
     unused: bool = False
     share: str | None = None
     stream: int | None = None
+    anew: bool = False
     back: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {
@@ -69,6 +73,10 @@ class Linear(Layer):
         "pooled": ("first", "last", "of_id", "highest"),
     }
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"pooled_id"})
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("neighbours", "d_in")
 
     def declare(self) -> Declaration:
         """Weight ``[d_in, d_out]``."""
@@ -89,6 +97,11 @@ class Linear(Layer):
         tag = " | nograd" if self.dropped else ""
         source = "own" if self.back else "x"
         declaration.equations(f"y[{rows} out] = {source}[{rows} in] w[in out]{tag}")
+        if self.anew:
+            declaration.equations(
+                "yd[b s out] = x[b s in] w[in out] | decode torch again",
+                *(["yd[b s out] = add(yd, b) | decode torch again"] if self.bias else []),
+            )
         if self.bias:
             declaration.equations(f"y[{rows} out] = add(y, b){tag}")
         if self.activation != "identity":

@@ -65,10 +65,12 @@ def model(class_name: str, model_type: str, changes: dict[str, Any], attention: 
 
 def inputs(built: Any, padding: int | None) -> dict[str, Any]:
     """Token ids, none of them special but for some at the end of the second text, if ``padding`` is given."""
-    ids = torch.randint(10, 60, (BATCH, TOKENS), generator=torch.Generator().manual_seed(7))
+    behind, each = reference.has_two_sides(built), reference.codebooks(built)
+    rows = BATCH * (1 if behind else each)
+    ids = torch.randint(10, 60, (rows, TOKENS), generator=torch.Generator().manual_seed(7))
     found = {"input_ids": ids}
-    if getattr(built.config, "is_encoder_decoder", False):
-        found["decoder_input_ids"] = ids.flip(1)[:, :TARGET]
+    if behind:
+        found["decoder_input_ids"] = torch.cat([ids.flip(1).roll(number, 1) for number in range(each)])[:, :TARGET]
     elif padding is not None:
         ids[-1, -3:] = padding
     if built.config.model_type in BOXED:  # boxes within the smallest table that is drawn

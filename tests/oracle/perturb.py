@@ -69,6 +69,26 @@ def within(model_type: str, text: str, vision: dict[str, Any], **more: Any) -> d
 
 SEEN = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2}
 SEEN_BY_QWEN = {"embed_dim": 32, "hidden_size": 64, "num_heads": 2, "depth": 3, "mlp_ratio": 3}
+TEXT: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "hidden_size": 64,
+    "intermediate_size": 40,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "sliding_window": 8,
+}
+VISION: dict[str, Any] = {
+    "model_type": "siglip_vision_model",
+    "hidden_size": 32,
+    "intermediate_size": 44,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 8,
+}
+TYPES = ["sliding_attention", "full_attention", "sliding_attention"]
+
 # an audio encoder whose hidden layer is a multiple of its width
 HEARD = {"hidden_size": 32, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
 # what a class needs besides sizes, or where the length of a list goes with a number
@@ -215,9 +235,48 @@ FIXED: dict[str, dict[str, Any]] = {
         "vision_config": SEEN_BY_QWEN,
     },
     "qwen2_5_vl": along_axes("qwen2_5_vl_text", tie_word_embeddings=False),
+    "perceiver": {
+        "num_latents": 7,
+        "d_latents": 32,
+        "d_model": 24,
+        "num_blocks": 2,
+        "num_self_attends_per_block": 2,
+        "num_self_attention_heads": 4,
+        "num_cross_attention_heads": 2,
+        "qk_channels": 16,
+        "v_channels": 32,
+    },
     "squeezebert": {"hidden_size": 32, "embedding_size": 32},
     "udop": {"relative_attention_num_buckets": 32},
     "xglm": {"pad_token_id": 7},
+    "t5gemma2": {
+        "encoder": {
+            "text_config": {**TEXT, "num_hidden_layers": 2, "layer_types": TYPES[:2]},
+            "vision_config": VISION,
+            "mm_tokens_per_image": 4,
+            "eoi_token_index": 23,
+        },
+        "decoder": {**TEXT, "num_hidden_layers": 3, "layer_types": TYPES, "final_logit_softcapping": 3.0},
+    },
+    "musicgen": {
+        "text_encoder": {
+            "model_type": "t5",
+            "vocab_size": VOCAB,
+            "d_model": 24,
+            "d_kv": 10,
+            "d_ff": 40,
+            "num_layers": 2,
+            "num_heads": 2,
+        },
+        "audio_encoder": {"model_type": "encodec", "num_filters": 4, "hidden_size": 16, "codebook_size": 64},
+        "decoder": {
+            "vocab_size": 61,
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "ffn_dim": 56,
+        },
+    },
     "xlstm": {"hidden_size": 128, "num_heads": 4},
     "xmod": {"languages": ["en_XX", "de_DE"], "default_language": "en_XX"},
     "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},

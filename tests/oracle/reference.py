@@ -41,8 +41,13 @@ UNCOUNTED = {
     "qwen2_5_omni": ("talker", "token2wav"),
     "qwen3_omni_moe": ("talker", "code2wav"),
     "kyutai_speech_to_text": ("codec_model",),
+    "musicgen": ("audio_encoder",),
+    "canary": ("encoder",),
+    "cohere_asr": ("encoder",),
+    "pp_formulanet": ("encoder",),
 }
 BOXED = ("bros", "udop")  # the class asks for the boxes of all tokens
+ALONE = {"pp_formulanet_text"}  # decoders whose configs say that there is an encoder
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 
@@ -172,7 +177,16 @@ class Runs:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.headless = model.get_output_embeddings() is None
-        self.seq2seq = bool(getattr(model.config, "is_encoder_decoder", False))
+        self.seq2seq = has_two_sides(model)
+
+    def targets(self, batch: int, length: int) -> Any:
+        """Token ids of the decoder: of every codebook, if it has several, one sequence behind the other."""
+        return self.ids(batch * codebooks(self.model), length)
+
+    def labels(self, batch: int, length: int) -> Any:
+        """What is to be predicted, by the class's own loss."""
+        each = codebooks(self.model)
+        return self.ids(batch, length) if each == 1 else self.ids(batch, length)[..., None].repeat(1, 1, each)
 
     def ids(self, batch: int, length: int) -> Any:
         """Token ids, none of them special."""
@@ -180,9 +194,10 @@ class Runs:
 
     def forward(self, batch: int, seq: int, **more: Any) -> tuple[int, Any]:
         """(FLOPs, output) of a pass over ``seq`` tokens, in an encoder-decoder model on both sides."""
-        inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq), **self.places(batch, seq)}
+        inputs: dict[str, Any] = {"input_ids": (self.ids if self.seq2seq else self.targets)(batch, seq)}
+        inputs |= self.places(batch, seq)
         if self.seq2seq:
-            inputs["decoder_input_ids"] = self.ids(batch, seq)
+            inputs["decoder_input_ids"] = self.targets(batch, seq)
         return self._count(**inputs, **more)
 
     def places(self, batch: int, seq: int) -> dict[str, Any]:
@@ -193,10 +208,11 @@ class Runs:
     def train(self, batch: int, seq: int) -> tuple[int, bool]:
         """FLOPs of forward and backward pass, and whether a convolution is among them (torch overcounts its grad)."""
         with quiet(), FlopCounterMode(display=False) as counter:
-            inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq), "labels": self.ids(batch, seq)}
+            own = self.ids if self.seq2seq else self.targets
+            inputs: dict[str, Any] = {"input_ids": own(batch, seq), "labels": self.labels(batch, seq)}
             inputs |= self.places(batch, seq)
             if self.seq2seq:
-                inputs["decoder_input_ids"] = self.ids(batch, seq)
+                inputs["decoder_input_ids"] = self.targets(batch, seq)
             elif not self.headless:
                 inputs["use_cache"] = False
             self._loss(inputs).backward()
@@ -214,8 +230,7 @@ class Runs:
     def decode(self, context: int) -> tuple[int, int]:
         """(elements cached after ``context`` tokens, FLOPs of the step behind them)."""
         _, prefilled = self.forward(1, context)
-        name = next(name for name in CACHES if getattr(prefilled, name, None) is not None)
-        cache = getattr(prefilled, name)
+        name, cache = cache_of(prefilled)
         elements = sum(tensor.numel() for tensor in reachable(cache))
         inputs: dict[str, Any] = {name: cache}
         if self.seq2seq:
@@ -223,9 +238,9 @@ class Runs:
                 inputs["encoder_outputs"] = self.model.get_encoder()(
                     self.ids(1, context), return_dict=True, **self.places(1, context)
                 )
-            inputs["decoder_input_ids"] = self.ids(1, 1)
+            inputs["decoder_input_ids"] = self.targets(1, 1)
         else:
-            inputs["input_ids"] = self.ids(1, 1)
+            inputs["input_ids"] = self.targets(1, 1)
         flops, _ = self._count(**inputs)
         return elements, flops
 
@@ -233,6 +248,24 @@ class Runs:
         with quiet(), FlopCounterMode(display=False) as counter:
             output = self.model(**inputs)
         return counter.get_total_flops(), output
+
+
+def cache_of(output: Any) -> tuple[str, Any]:
+    """The cache that a model returns, and what it calls it."""
+    name = next(name for name in CACHES if getattr(output, name, None) is not None)
+    return name, getattr(output, name)
+
+
+def has_two_sides(model: Any) -> bool:
+    """Whether an encoder stands before the decoder; some decoders alone keep to the config of both."""
+    return bool(getattr(model.config, "is_encoder_decoder", False)) and model.config.model_type not in ALONE
+
+
+def codebooks(model: Any) -> int:
+    """Codebooks of each of which a decoder has a token at every position; 1: it has one of text."""
+    decoder = getattr(model.config, "decoder", None) or model.config
+    heads = getattr(getattr(model, "decoder", model), "lm_heads", None)
+    return 1 if heads is None else int(decoder.num_codebooks)
 
 
 def reachable(value: Any, seen: set[int] | None = None) -> Iterator[Any]:

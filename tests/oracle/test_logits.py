@@ -40,7 +40,6 @@ REFUSED = {
     "jetmoe": "rotary positions of its attention cannot be scaled",
     "luke": "entities",
     "mimo_v2_flash": "an odd number of rotated channels",
-    "mobilebert": "bottlenecks",
     "minimax_m3_vl_text": "a rotated width that the class ignores",
     "mra": "attention from coarse to fine",
     "nllb-moe": "experts of limited capacity for a batch, or a second one that is drawn",

@@ -23,7 +23,6 @@ LANGUAGE = (
     "projection_head",
     "embed_tokens",
 )  # what its tensors stand under
-MUSIC = {"musicgen", "musicgen_melody"}  # whose tokens are those of a codec
 OTHER_HEADS = {"glm_image", "jev"}  # for images and for decisions, where the language model has one for tokens
 WHOLES = sorted(set(USUAL) & reference.FAMILIES - set(families.names()) - OTHER_HEADS)
 
@@ -75,7 +74,7 @@ def test_decoder_behind_an_encoder(model_type: str, decoder: str) -> None:
 
 def test_what_is_said_to_be_no_language_model_is_none() -> None:
     mappings = (mapping for mapping in reference.MAPPINGS if mapping is not reference.SPEECH)
-    language = {name for mapping in mappings for name in mapping} - MUSIC - set(families.names())
+    language = {name for mapping in mappings for name in mapping} - set(families.names())
     assert {name for name in language if others.kind(name)} == set()
 
 

@@ -28,12 +28,12 @@ _TABLE = {
         audio-spectrogram-transformer audioflamingo3_encoder bark csm dac data2vec-audio dia encodec
         fastspeech2_conformer fastspeech2_conformer_hifigan fastspeech2_conformer_with_hifigan gradium_phonon_tts
         granite_speech5_ctc granite_speech5_encoder granite_speech_encoder granite_speech_plus_encoder higgs_audio_v2
-        higgs_audio_v2_tokenizer hubert lasr_ctc lasr_encoder mimi moonshine musicgen musicgen_decoder musicgen_melody
-        musicgen_melody_decoder nemotron3_5_asr nemotron3_diarization nemotron_asr_streaming neucodec omniasr_ctc
-        parakeet_ctc parakeet_encoder parakeet_rnnt parakeet_tdt pe_audio_video_encoder pocket_tts
-        pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder pocket_tts_audio_tokenizer_encoder
-        qwen2_5_omni_token2wav sew sew-d speecht5_hifigan unispeech unispeech-sat univnet vibevoice_acoustic_tokenizer
-        vits wav2vec2 wav2vec2-bert wav2vec2-conformer wavlm wavtokenizer xcodec xcodec2
+        higgs_audio_v2_tokenizer hubert lasr_ctc lasr_encoder mimi nemotron3_5_asr nemotron3_diarization
+        nemotron_asr_streaming neucodec omniasr_ctc parakeet_ctc parakeet_encoder parakeet_rnnt parakeet_tdt
+        pe_audio_video_encoder pocket_tts pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder
+        pocket_tts_audio_tokenizer_encoder qwen2_5_omni_token2wav sew sew-d speecht5_hifigan unispeech unispeech-sat
+        univnet vibevoice_acoustic_tokenizer vits wav2vec2 wav2vec2-bert wav2vec2-conformer wavlm wavtokenizer xcodec
+        xcodec2
     """,
     "time series": """
         autoformer informer patchtsmixer patchtst time_series_transformer timesfm timesfm2_5

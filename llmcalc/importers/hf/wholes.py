@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "vlm_config")
-ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language model is the decoder, whatever its type
+# the language model is the decoder, whatever its type
+ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody")
 
 # the language model's type: those whose it is
 _TABLE = """
@@ -62,6 +63,8 @@ glm5_next_text glm5_next
 inkling_text inkling_mm_model
 inkling2_text inkling2
 inkling2_loop_text inkling2_loop
+pp_formulanet_text pp_formulanet
+ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
@@ -108,7 +111,8 @@ def flat(data: Mapping[str, Any]) -> dict[str, Any] | None:
 def towers(data: Mapping[str, Any]) -> list[str]:
     """What stands in a config beside its language model, by the keys of its parts, however deep."""
     if data.get("model_type") in ENCODED:
-        return ["encoder"]
+        parts = [key for key, value in data.items() if isinstance(value, Mapping) and "model_type" in value]
+        return [key for key in parts if key != "decoder"]
     found = [key.removesuffix("_config") for key, value in data.items() if _is_part(key, value)]
     deeper = [name for key in NESTED if isinstance(data.get(key), Mapping) for name in towers(data[key])]
     return list(dict.fromkeys([*found, *deeper]))

@@ -250,6 +250,7 @@ t5                t5.t5
 mt5               t5.mt5              t5
 umt5              t5.umt5             t5
 longt5            t5.longt5
+pop2piano         t5.pop2piano        t5
 pix2struct_text_model t5.pix2struct
 switch_transformers t5.switch
 bart              bart.bart
@@ -268,7 +269,18 @@ nllb-moe          translation.nllb_moe
 fsmt              translation.fsmt
 encoder-decoder   composed.encoder_decoder
 t5gemma           composed.t5gemma
+t5gemma2          t5gemma2.t5gemma2
+t5gemma2_encoder  t5gemma2.encoder
+t5gemma2_text     t5gemma2.text       t5gemma2_encoder
 trocr             decoders.trocr
+speech_to_text    speech.speech_to_text
+moonshine         speech.moonshine
+cohere_asr        speech.cohere_asr
+canary            speech.canary       cohere_asr
+pp_formulanet_text speech.pp_formulanet
+musicgen          music.musicgen
+musicgen_decoder  music.decoder
+musicgen_melody_decoder music.melody_decoder musicgen_decoder
 whisper           decoders.whisper
 prophetnet        decoders.prophetnet
 seamless_m4t      translation.seamless_text
