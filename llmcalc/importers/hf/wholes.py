@@ -64,7 +64,6 @@ inkling_text inkling_mm_model
 inkling2_text inkling2
 inkling2_loop_text inkling2_loop
 pp_formulanet_text pp_formulanet
-ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"

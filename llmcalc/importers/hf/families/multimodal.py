@@ -54,7 +54,7 @@ def gemma4(config: Config) -> Architecture:
     found = _seeing(config, gemma_tower, "gemma4_text", optional=True)
     if config.get("audio_config") is None:
         return found
-    audio = config.within("audio_config", _object(config, "audio_config"), "gemma4_audio")
+    audio = config.within("audio_config", plain(config, "audio_config"), "gemma4_audio")
     stack = conformers.gemma4(audio, found.main.d_model)
     conformers.checked(audio)
     return replace(found, stacks=(*found.stacks, stack))
