@@ -215,3 +215,37 @@ def test_what_lies_beyond_a_learned_table() -> None:
     with pytest.raises(InputError, match="54 frames are 27 tokens, beyond the 26 positions"):
         _ = llmcalc.flops(architecture, frames=54).total
     assert llmcalc.flops(architecture, frames=54, extend=True).total
+
+
+def test_the_ear_of_a_whole_that_cannot_be_built() -> None:
+    """Gemma 3n's class needs another library for what it sees; what it hears with is built alone."""
+    from transformers.models.gemma3n import modeling_gemma3n as gemma
+
+    audio = {
+        "hidden_size": 24, "input_feat_size": 10, "conf_num_attention_heads": 2, "conf_num_hidden_layers": 3,
+        "sscp_conv_channel_size": [6, 5], "conf_attention_chunk_size": 4, "conf_attention_context_left": 6,
+        "conf_attention_context_right": 1, "conf_reduction_factor": 2,
+    }  # fmt: skip
+    text = {"hidden_size": 40, "num_hidden_layers": 2, "vocab_size": 101, "intermediate_size": [52, 52]}
+    text |= {
+        "layer_types": ["full_attention"] * 2,
+        "activation_sparsity_pattern": [0.0, 0.0],
+        "num_kv_shared_layers": 0,
+    }
+    config = reference.config_class("gemma3n")(audio_config=audio, text_config=text)
+    architecture = llmcalc.load({**config.to_dict(), "architectures": ["Gemma3nForConditionalGeneration"]})
+    with reference.quiet():
+        tower = gemma.Gemma3nAudioEncoder(config.audio_config).eval()
+        between = gemma.Gemma3nMultimodalEmbedder(config.audio_config, config.text_config)
+    wanted = {f"model.audio_tower.{name}": shape for name, shape in reference.tensors(tower).items()}
+    wanted |= {f"model.embed_audio.{name}": shape for name, shape in reference.tensors(between).items()}
+    found = dict(llmcalc.params(architecture).tensors(layout="transformers"))
+    assert {name: shape for name, shape in found.items() if "audio" in name} == wanted
+    for frames in (16, 45):
+        with reference.quiet(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            heard = tower(_rows(frames, 10), torch.zeros(1, frames, dtype=torch.bool)).last_hidden_state
+            between(inputs_embeds=heard)
+        with_sound, deaf = (
+            llmcalc.flops(architecture, seq=8, frames=count, convention="torch").matmul for count in (frames, 0)
+        )
+        assert with_sound - deaf == counter.get_total_flops(), frames
