@@ -133,7 +133,8 @@ def _conditions(row: Row, alone: bool) -> frozenset[str]:
     gated = "gated" if getattr(layer, "gated", False) else "plain"
     heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
     biases = "spare" if getattr(layer, "unused_biases", 0) else "lone"
-    return frozenset((row.entry.stack.role, tied, gated, heads, biases, "alone" if alone else "beside"))
+    stack, place = row.entry.stack, "alone" if alone else "beside"
+    return frozenset((stack.role, stack.name, tied, gated, heads, biases, place))
 
 
 def _grouped(result: Params, name: str, buffers: bool) -> Iterator[tuple[Rule | None, list[Row], int | None]]:

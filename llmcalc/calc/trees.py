@@ -27,7 +27,7 @@ FLOPS, BYTES, ELEMENTS = "FLOPs", "bytes", "elements"
 # workload axes as words: (name, meaning)
 WORKLOAD = {
     "b": "batch", "q": "new_tokens", "k": "n_keys", "c": "n_cached", "s": "n_source", "n": "n_encoded",
-    "o": "n_logits", "p": "n_patches",
+    "o": "n_logits", "p": "n_patches", "a": "n_frames",
 }  # fmt: skip
 MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
     PAIRS: "(query, key) pairs that the mask lets through",

@@ -97,7 +97,8 @@ def factors(
     """
     yield "", MAC if equation.function is None else FUNCTIONS[equation.function].flops
     loops = list(equation.loops)
-    if conventions.attention == "causal" and declaration.mask and {"q", "k"} <= set(loops):
+    apart = declaration.mask.startswith("apart:")  # no mask: what is beyond is not computed
+    if ((conventions.attention == "causal" and declaration.mask) or apart) and {"q", "k"} <= set(loops):
         loops = [axis for axis in loops if axis not in ("q", "k")]
         yield PAIRS, visible_pairs(declaration, names)
     for axis in loops:
@@ -136,7 +137,7 @@ def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
         return lift(pairs(query, keys, int(width)))
     if kind == "chunk":
         return lift(chunk_pairs(query, keys, int(width)))
-    if kind == "block":  # all of the own block, whatever comes first
+    if kind in ("block", "apart"):  # all of the own block, whatever comes first
         rest = remainder(query, int(width))
         return lift((query - rest) * int(width) + rest * rest)
     if kind == "patch":  # every new token and the vectors of its own patch

@@ -57,6 +57,13 @@ SEQ = Option(
 TARGET_SEQ = Option(
     "--target-seq", "target_seq", "The decoder's length in an encoder-decoder model.", kind=int, metavar="N"
 )
+PATCHES = Option(
+    "--patches", "patches", "Patches of a sequence's images, for a model that sees.", kind=int, default=0, metavar="N"
+)
+FRAMES = Option(
+    "--frames", "frames", "Frames of a sequence's sound (100 a second), for a model that hears.", kind=int, default=0,
+    metavar="N",
+)  # fmt: skip
 EXTEND = Option("--extend", "extend", "Allow sequences beyond a learned table of positions.", kind=bool, default=False)
 
 

@@ -132,6 +132,9 @@ class Stack:
 
     ``patch``: it runs on patches of so many tokens each; as torch executes it, on one for each token and
     ``spare_patches`` more. ``frozen``: it is not trained. ``unused``: it is stored, but never run.
+
+    ``tokens``, of a tower that hears: how many of them its blocks get, an expression of ``a``, the frames of sound,
+    such as ``ceil(a, 2)``; empty: each patch is one.
     """
 
     name: str
@@ -140,6 +143,7 @@ class Stack:
     runs: tuple[Run, ...]
     outputs: tuple[Named, ...]
     role: str = "decoder"
+    tokens: str = ""
     patch: int | None = None
     spare_patches: int = 0
     frozen: bool = False

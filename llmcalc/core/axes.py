@@ -14,7 +14,8 @@ WORKLOAD: dict[str, str] = {
     "s": "tokens of the encoder (source), cached or new",
     "n": "new tokens of the encoder (source); 0 in a decode step",
     "o": "positions whose logits are computed: all new tokens, or the last",
-    "p": "patches or frames fed to a tower",
+    "p": "patches fed to a tower that sees",
+    "a": "frames of sound (audio) fed to a tower that hears",
 }
 
 GLOSSARY: dict[str, tuple[str, str]] = {
@@ -133,7 +134,13 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "Ty": ("n_rows", "rows of a table of positions on a grid"),
     "Tx": ("n_columns", "columns of a table of positions on a grid"),
     "half": ("d_out / 2", "channels of a convolution that are no gates"),
+    "io": ("d_inner", "inner width of a mixer, as output of a projection"),
+    "cn": ("n_conditions", "conditions of all tokens: 1, or 0 where there are none"),
+    "zq": ("n_queries", "learned queries, the same in every block"),
+    "zk": ("n_queries", "learned queries, as keys"),
     "taps": ("n_taps", "taps of a dense convolution"),
+    "tf": ("n_taps_across", "taps of a convolution along the frequencies"),
+    "rw": ("n_rows", "frequencies in the result of a convolution"),
     "ng": ("n_gram", "streams of a token that predict the tokens behind the next one"),
     "ms": ("n_streams", "copies of a token that a layer runs on"),
     "rows": ("n_input_rows", "rows that a convolution steps over"),

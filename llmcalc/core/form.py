@@ -36,7 +36,7 @@ Monomial = tuple[Atom, ...]
 
 def _order(atom: Atom) -> tuple[int, str]:
     text = str(atom)
-    place = "bnqopsckd".find(text)
+    place = "bnqopasckd".find(text)
     return (place if place >= 0 else len(text) + 10, text)
 
 

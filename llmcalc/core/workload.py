@@ -6,13 +6,15 @@ from typing import Any
 
 from .architecture import Architecture, Stack, declare
 from .errors import InputError, SizeError, UnknownNameError, shown
-from .form import Form, ceil, lift, symbol
+from .expression import evaluate
+from .form import FUNCTIONS, Form, ceil, lift, symbol
 from .record import fields, record
 
 MODES = ("forward", "train", "decode")
 ATTENTION = ("causal", "dense")
 LOGITS = ("all", "last")
 CONVENTIONS = ("torch",)
+LEAST = {"batch": 1, "seq": 1, "context": 0, "target_seq": 1, "source": 0, "patches": 0, "frames": 0}
 
 
 @record
@@ -29,7 +31,9 @@ class Workload:
         target_seq: the decoder's length in an encoder-decoder model (default: ``seq``).
         source: encoder tokens behind a decode step (default: ``context``).
         convention: None counts the model itself, ``torch`` what transformers' eager code executes.
-        patches: patches (or frames) of one sequence that are fed to each tower.
+        patches: patches of one sequence that are fed to each tower that sees.
+        frames: frames of sound of one sequence that are fed to each tower that hears: columns of its spectrogram, or
+            samples of the wave where it starts from that.
         extend: count sequences beyond a learned table of positions, as if it were longer.
     """
 
@@ -44,9 +48,10 @@ class Workload:
     convention: str | None = None
     extend: bool = False
     patches: int = 0
+    frames: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("batch", 1), ("seq", 1), ("context", 0), ("target_seq", 1), ("source", 0), ("patches", 0)):
+        for name, least in LEAST.items():
             value = getattr(self, name)
             if value is None and name in ("target_seq", "source"):
                 continue
@@ -72,16 +77,34 @@ class Workload:
         """The value of every workload symbol.
 
         Raises:
-            InputError: two lengths for a model that has one; a sequence beyond a learned table of positions.
+            InputError: two lengths for a model that has one; patches or frames for one without a tower for them; a
+                sequence beyond a learned table of positions.
         """
         if self.target_seq is not None and not architecture.is_encoder_decoder:
             hint = "only an encoder-decoder model has two lengths"
             raise InputError(f"{architecture.name} has one stack of tokens", where="--target-seq", hint=hint)
+        self._check_towers(architecture)
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}
         found = symbol_values(architecture.is_encoder_decoder and self.mode != "decode", **sizes)
         if not self.extend:
             self._check_positions(architecture, found["k"], found["n"])
+            self._check_frames(architecture)
         return found
+
+    def _check_towers(self, architecture: Architecture) -> None:
+        towers = [stack for stack in architecture.stacks if stack.role == "tower"]
+        given = (("patches", self.patches, "sees", False), ("frames", self.frames, "hears", True))
+        for name, count, verb, hears in given:
+            if count and not any(bool(stack.tokens) is hears for stack in towers):
+                raise InputError(f"{architecture.name} has no tower that {verb}", where=f"--{name}")
+
+    def _check_frames(self, architecture: Architecture) -> None:
+        for stack in architecture.stacks:
+            limit = stack_positions(stack) if stack.tokens else None
+            heard = int(evaluate(stack.tokens, {"a": self.frames}, FUNCTIONS)) if limit is not None else 0
+            if limit is not None and heard > limit:
+                message = f"{self.frames} frames are {heard} tokens, beyond the {limit} positions that {stack.name} has"
+                raise InputError(message, where="--frames", hint="--extend counts them as if the table were longer")
 
     def _check_positions(self, architecture: Architecture, keys: int, fresh: int) -> None:
         for stack in _of_tokens(architecture):
@@ -95,14 +118,24 @@ class Workload:
 
 
 def symbol_values(
-    two_lengths: bool, *, batch: Any, seq: Any, context: Any, target_seq: Any, source: Any, patches: Any, **_: Any
+    two_lengths: bool,
+    *,
+    batch: Any,
+    seq: Any,
+    context: Any,
+    target_seq: Any,
+    source: Any,
+    patches: Any = 0,
+    frames: Any = 0,
+    **_: Any,
 ) -> dict[str, Any]:
     """The value of every workload symbol, for integers or arrays; ``two_lengths``: an encoder runs beside a decoder."""
     if two_lengths:
         new, source, fresh = seq if target_seq is None else target_seq, seq, seq
     else:
         new, source, fresh = seq, context if source is None else source, 0
-    return {"b": batch, "q": new, "c": context, "k": context + new, "s": source, "n": fresh, "p": patches}
+    found = {"b": batch, "q": new, "c": context, "k": context + new, "s": source, "n": fresh}
+    return {**found, "p": patches, "a": frames}
 
 
 def stack_positions(stack: Stack) -> int | None:
@@ -133,12 +166,13 @@ def _of_tokens(architecture: Architecture) -> list[Stack]:
 
 def symbols(stack: Stack, lone: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
     """The form that each workload axis stands for in a stack. An encoder beside a decoder counts its own tokens; logits
-    are computed for all new tokens, or for the last one. A tower counts patches, and so does a stack that runs on those
-    of the text: the ones that new tokens begin.
+    are computed for all new tokens, or for the last one. A tower counts patches, or the tokens it makes of
+    frames; a stack that runs on patches of the text counts the ones that new tokens begin.
     """
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
-        found |= {"q": symbol("p"), "k": symbol("p"), "c": lift(0)}
+        own = lift(evaluate(stack.tokens, {"a": symbol("a")}, FUNCTIONS)) if stack.tokens else symbol("p")
+        found |= {"q": own, "k": own, "c": lift(0), "a": symbol("a")}
     if stack.role == "encoder" and not lone:
         found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}
     if stack.patch and convention == "torch":

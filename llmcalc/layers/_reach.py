@@ -29,6 +29,8 @@ def keep(layer: Attention, declaration: Declaration) -> None:
         )
     elif layer.window:
         declaration.mask = f"local:{layer.window}:{layer.window_ahead or layer.window}"
+    elif layer.chunk:
+        declaration.mask = f"apart:{layer.chunk}"
 
 
 def index(layer: Attention, declaration: Declaration) -> None:

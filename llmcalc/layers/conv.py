@@ -1,4 +1,4 @@
-"""A dense convolution along the tokens: the front end of an audio encoder."""
+"""A dense convolution along the tokens, or over a spectrogram: the front end of an audio encoder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._heard import results
 from .mlp import ACTIVATIONS
 
 HALVES = 2
@@ -15,7 +16,7 @@ HALVES = 2
 
 @record
 class Conv(Layer):
-    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``.
+    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``; over a spectrogram, the kernel has taps along the frequencies too.
 
     Attributes:
         d_in: channels of the input.
@@ -30,6 +31,13 @@ class Conv(Layer):
         activation: elementwise function on the result.
         groups: of channels that do not mix.
         of_data: its input is data, to which no gradient flows.
+        span: frames of sound for which there is one result, in a tower that hears (2 behind a stride of 2); None: a
+            result for each of the stack's tokens.
+        chunk: frames that are convolved apart from all others; the last ones are padded to as many as the first.
+        reach: frames that each result is made of, where nothing pads the ends.
+        overrun: results that the implementation computes beyond those, and leaves out.
+        rows: frequencies in the result of a convolution over a spectrogram; None: there is one dimension, time.
+        taps_across: taps along the frequencies (default: as along time).
     """
 
     d_in: int
@@ -44,9 +52,15 @@ class Conv(Layer):
     activation: str = "identity"
     groups: int = 1
     of_data: bool = False
+    span: int | None = None
+    chunk: int | None = None
+    reach: int | None = None
+    overrun: int = 0
+    rows: int | None = None
+    taps_across: int | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"extra"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"extra", "overrun"})
 
     def __post_init__(self) -> None:
         self.check()
@@ -56,24 +70,42 @@ class Conv(Layer):
             raise SizeError(f"d_out is {self.d_out}; gated, it is even", where="conv")
         if self.gated and self.normed:
             raise SizeError("gated and normed exclude each other", where="conv")
+        if self.span and (self.rate > 1 or self.stride > 1 or self.extra):
+            raise SizeError("span says what rate, stride and extra would say", where="conv")
+        if (self.chunk or self.reach) and not self.span:
+            raise SizeError("chunk and reach go with span", where="conv")
+        if self.chunk and self.reach:
+            raise SizeError("chunk and reach exclude each other", where="conv")
+        if self.taps_across and not self.rows:
+            raise SizeError("taps_across goes with rows", where="conv")
+        if self.rows and (self.gated or self.normed):
+            raise SizeError("gated and normed go without rows", where="conv")
+        if self.rows:
+            self.derive(taps_across=self.taps)
 
     def declare(self) -> Declaration:
-        """Weight ``[d_out, d_in / groups, taps]`` and a bias."""
+        """Weight ``[d_out, d_in / groups, taps]``, or with taps along the frequencies, and a bias."""
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
-        axes |= {"ms": self.rate, "qs": f"q * ms + {self.extra}" if self.extra else "q * ms"}
-        axes |= {"half": self.d_out // HALVES} if self.gated else {}
+        length = f"q * ms + {self.extra}" if self.extra else "q * ms"
+        length = results(self.span, self.chunk, self.reach) if self.span else length
+        declaration = Declaration({**axes, "ms": self.rate, "qs": length})
+        declaration.axes |= {"half": self.d_out // HALVES} if self.gated else {}
+        if self.overrun:
+            declaration.as_torch["qs"] = f"{length} + min(q, 1) * {self.overrun}"
+        across, kernel = (" rw", " tf") if self.rows else ("", "")
+        if self.rows and self.taps_across:
+            declaration.axes |= {"rw": self.rows, "tf": self.taps_across}
         read, select = "qs", ""
         if self.stride > 1:
-            axes["rows"], read, select = f"q * ms * {self.stride}", "rows", "rows:qs"
-        declaration = Declaration(axes)
-        declaration.weights("w[out; in; taps]", *(["b[out]"] if self.bias else []))
+            declaration.axes["rows"], read, select = f"q * ms * {self.stride}", "rows", "rows:qs"
+        declaration.weights(f"w[out; in;{kernel}{';' if kernel else ''} taps]", *(["b[out]"] if self.bias else []))
         declaration.weights(*(["norm[out]", "norm_b[out]"] if self.normed else []))
         notes = " ".join(filter(None, (select, "constant" if self.of_data else "")))
-        line = f"y[b qs out] = x[b {read} in] w[out in taps]"
+        line = f"y[b qs{across} out] = x[b {read}{across} in] w[out in{kernel} taps]"
         declaration.equations(f"{line} | {notes}" if notes else line)
-        declaration.equations(*(["y[b qs out] = add(y, b)"] if self.bias else []))
+        declaration.equations(*([f"y[b qs{across} out] = add(y, b)"] if self.bias else []))
         if self.activation != "identity":
-            declaration.equations(f"y[b qs out] = {self.activation}(y)")
+            declaration.equations(f"y[b qs{across} out] = {self.activation}(y)")
         if self.gated:
             declaration.equations(
                 "u[b qs half] = copy(y)",

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ._heard import results
 from .mlp import ACTIVATIONS
 
 
@@ -26,6 +27,8 @@ class Linear(Layer):
         pooled_id: the id of that token (CLIP's end of the text); where a text has none, it is the first.
         neighbours: so many positions around each one stand side by side as its input, the last one first (MobileBERT).
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
+        merge_whole: positions that are too few to become one are left out.
+        span, chunk: it runs on one position for so many frames of sound, of chunks apart, see ``conv``.
         merge_by_channel: of those side by side, each channel's values stand together.
         prompt: this many learned tokens stand before the sequence.
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
@@ -47,6 +50,9 @@ class Linear(Layer):
     pooled_id: int = 0
     neighbours: int = 1
     merge: int = 1
+    merge_whole: bool = False
+    span: int | None = None
+    chunk: int | None = None
     merge_by_channel: bool = False
     prompt: int | None = None
     dropped: bool = False
@@ -77,7 +83,10 @@ class Linear(Layer):
         rows = {"all": "b q", "logits": "b o", "one": "b"}[self.positions]
         axes: dict[str, int | str] = {"in": self.d_in, "out": self.d_out}
         if self.merge > 1 and self.positions == "all":
-            rows, axes["qg"] = "b qg", f"ceil(q, {self.merge})"
+            left = self.merge - 1 if self.merge_whole else 0
+            rows, axes["qg"] = "b qg", f"ceil(max(0, q - {left}), {self.merge})" if left else f"ceil(q, {self.merge})"
+        if self.span:
+            rows, axes["qs"] = "b qs", results(self.span, self.chunk)
         if self.prompt:
             axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
         declaration = Declaration(axes)

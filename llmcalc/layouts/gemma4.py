@@ -1,6 +1,7 @@
-"""Gemma 4: the language model under ``model.language_model``, its vision tower and the projection between them."""
+"""Gemma 4: the language model under ``model.language_model``, its towers and what is between."""
 
 from .gemma4_text import TEXT as LANGUAGE
+from .gemma_audio import TEXT as AUDIO
 
 LAYER = "model.vision_tower.encoder.layers.{i}"
 TOWER = f"""
@@ -21,4 +22,4 @@ model.embed_vision.embedding_projection.weight <- projector.w
 {LAYER}.pre_feedforward_layernorm.weight <- sublayer1.pre_norm.w | tower
 {LAYER}.post_feedforward_layernorm.weight <- sublayer1.post_norm.w | tower
 """
-TEXT = TOWER + LANGUAGE.replace("model.", "model.language_model.")
+TEXT = AUDIO + TOWER + LANGUAGE.replace("model.", "model.language_model.")

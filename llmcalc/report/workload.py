@@ -18,6 +18,8 @@ LETTERS = {
     "c": "cached tokens",
     "n": "tokens of the encoder",
     "s": "encoder tokens that are looked at",
+    "p": "patches",
+    "a": "frames of sound",
 }
 ALWAYS_SAID = ("batch", "seq", "mode", "attention", "logits")
 

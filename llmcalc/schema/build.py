@@ -23,6 +23,8 @@ from typing import Any
 from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
+from ..core.expression import evaluate
+from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.record import MISSING, fields
 from ..core.sums import counted
@@ -33,7 +35,18 @@ Fail = Callable[[InputError, Path], InputError]
 
 STACK_NUMBERS = {"patch": 1, "spare_patches": 0}
 STACK_FLAGS = ("frozen", "unused")
-STACK_KEYS = ("d_model", "role", *STACK_NUMBERS, *STACK_FLAGS, "norms", "inputs", "blocks", "order", "outputs")
+STACK_KEYS = (
+    "d_model",
+    "role",
+    "tokens",
+    *STACK_NUMBERS,
+    *STACK_FLAGS,
+    "norms",
+    "inputs",
+    "blocks",
+    "order",
+    "outputs",
+)
 SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
 FLAGS = {"residual": True, "residual_normed": False, "by_depth": False, "beside_first": False}
 TEXTS = ("share", "reads", "residual_from")
@@ -69,6 +82,7 @@ class Builder:
         role = data.get("role", ROLES.get(name, "decoder"))
         if role not in ROLE_NAMES:
             raise self.error(f"role is {shown(role)}; it is one of {', '.join(ROLE_NAMES)}", (*path, "role"))
+        tokens = self.tokens(data.get("tokens", ""), role, (*path, "tokens"))
         norms = self.part(data, "norms")
         blocks = {
             key: self.block(key, value, width, norms, (*path, "blocks", key))
@@ -82,6 +96,7 @@ class Builder:
             self.runs([] if data.get("order") is None else data["order"], blocks, (*path, "order")),
             self.named(self.part(data, "outputs"), width, (*path, "outputs")),
             role,
+            tokens,
             **self.traits(data, path),
         )
         return counted(built)
@@ -98,6 +113,17 @@ class Builder:
                     f"{key} is {shown(value)}; it is a whole number from {least} on", (*path, key), SizeError
                 )
         return found
+
+    def tokens(self, text: Any, role: str, path: Path) -> str:
+        """What a tower that hears makes of frames of sound: an expression of ``a``."""
+        if not isinstance(text, str) or (text and role != "tower"):
+            raise self.error(f"tokens is {shown(text)}; it is an expression of a, the frames of a tower", path)
+        try:
+            if text:
+                evaluate(text, {"a": symbol("a")}, FUNCTIONS)
+        except InputError as error:
+            raise self.fail(error, path) from None
+        return text
 
     def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:
         """The order of blocks as runs of equal ones."""

@@ -53,6 +53,7 @@ def _stack(name: str, data: dict[str, Any]) -> dict[str, Any]:
         "d_model": width,
         "role": data["role"] if ROLES.get(name, "decoder") != data["role"] else None,
         **{key: data[key] for key in (*STACK_NUMBERS, *STACK_FLAGS) if key in data},
+        "tokens": data.get("tokens"),
         "norms": norms,
         "inputs": _named(data["inputs"], width),
         "blocks": blocks,

@@ -41,6 +41,7 @@ def _stack(built: Stack) -> dict[str, Any]:
         "d_model": stack.d_model,
         "role": stack.role,
         **{key: getattr(stack, key) for key in (*STACK_NUMBERS, *STACK_FLAGS) if getattr(stack, key)},
+        **({"tokens": stack.tokens} if stack.tokens else {}),
         "inputs": _named(stack.inputs, stack),
         "blocks": {name: _block(block, stack) for block, name in names},
         "order": order_of(stack.runs),

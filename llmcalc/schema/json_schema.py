@@ -110,6 +110,7 @@ def _stack() -> Schema:
         "patch": _any({"type": "integer", "minimum": 1}, EXPRESSION),
         "spare_patches": _any({"type": "integer", "minimum": 0}, EXPRESSION),
         **{key: {"type": "boolean"} for key in STACK_FLAGS},
+        "tokens": {"type": "string", "description": "Of a tower that hears: the tokens it makes of a frames of sound."},
         "norms": _or_nothing({"$ref": "#/$defs/norms"}),
         "inputs": _or_nothing({"$ref": "#/$defs/layers"}),
         "outputs": _or_nothing({"$ref": "#/$defs/layers"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,35 @@ def test_flops_says_what_the_library_says(capsys: Capture) -> None:
     assert found["recomputed"] == ours.recomputed("full")
     assert sum(part["total"] for part in found["by_component"].values()) == ours.total
     assert found["per_sequence"] == ours.total / 2
+
+
+HEARING = {
+    "model_type": "glmasr",
+    "text_config": {"model_type": "llama", "hidden_size": 40, "intermediate_size": 52, "num_hidden_layers": 2,
+                    "num_attention_heads": 4, "vocab_size": 101},
+    "audio_config": {"num_mel_bins": 7, "hidden_size": 24, "intermediate_size": 72, "num_attention_heads": 2,
+                     "num_hidden_layers": 3},
+}  # fmt: skip
+
+
+def test_frames_of_sound(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(HEARING), "utf-8")
+    deaf, heard = (answer(capsys, f"flops {file} --seq 8{more}") for more in ("", " --frames 60"))
+    ours = llmcalc.flops(llmcalc.load(HEARING), seq=8, frames=60)
+    assert heard["total"] == ours.total > deaf["total"]
+    assert heard["matmul"] == ours.matmul > deaf["matmul"]
+
+
+@pytest.mark.parametrize(("option", "verb"), [("--frames", "hears"), ("--patches", "sees")])
+def test_a_model_without_a_tower_takes_neither_frames_nor_patches(option: str, verb: str, capsys: Capture) -> None:
+    assert main(["flops", "gpt3", option, "60"]) == 2
+    assert f"{option}: gpt3-175b has no tower that {verb}" in capsys.readouterr().err
+
+
+def test_frames_are_a_whole_number(capsys: Capture) -> None:
+    assert main(["flops", "gpt3", "--frames", "-1"]) == 2
+    assert "--frames is '-1'" in capsys.readouterr().err
 
 
 def test_the_rule_of_thumb_is_near_for_short_sequences(capsys: Capture) -> None:

@@ -11,12 +11,13 @@ from llmcalc.importers import hf
 DEFAULTS = Path(hf.__file__).parents[2] / "data" / "hf"
 GIVEN = 46  # no default, and no quotient of a width and heads
 # latent attention, whose head_dim is that of rotary positions; models whose heads share the width, whatever the key
-# says; defaults without a layer of attention
+# says; defaults without a layer of attention; a head_dim of what turns outside of attention
 ELSEWHERE = """
     axk1 axk2 deepseek_v2 deepseek_v3 deepseek_v32 dots3_note_text glm_moe_dsa hy_v4 hy_v4_vl_text kimi_k2 kimi_linear
     longcat_flash minicpm3 mistral4 sarvam_mla youtu
     deepseek_ocr2_text falcon gpt_neox gpt_neox_japanese persimmon unlimited_ocr_text
     bamba granitemoehybrid mamba2
+    musicflamingo
 """
 
 

@@ -70,9 +70,9 @@ def test_such_keys_are_read_as_strictly() -> None:
         llmcalc.load({"model_type": "qwen2_vl", **SIZES, "n_gates": 3})
 
 
-@pytest.mark.parametrize("whole", [{"model_type": "voxtral"}, {"model_type": "voxtral", "text_config": None}])
+@pytest.mark.parametrize("whole", [{"model_type": "vibevoice"}, {"model_type": "vibevoice", "text_config": None}])
 def test_a_whole_that_says_nothing_of_its_language_model(whole: dict[str, Any]) -> None:
-    with pytest.raises(llmcalc.InputError, match="a voxtral model without a text_config"):
+    with pytest.raises(llmcalc.InputError, match="a vibevoice model without a text_config"):
         llmcalc.load(whole)
 
 

@@ -127,7 +127,7 @@ OF_ONE = frozenset(ACTIVATIONS) | {
     "scale", "softplus", "sqrt_softplus", "cutoff", "softmax", "shares", "rmsnorm", "layernorm", "l2norm", "softcap",
     "clamp", "dropout",
 }  # fmt: skip
-SIZES = dict(zip(WORKLOAD, (2, 15, 17, 3, 11, 11, 15, 13), strict=True))
+SIZES = dict(zip(WORKLOAD, (2, 15, 17, 3, 11, 11, 15, 13, 19), strict=True))
 
 
 def size_of(axes: tuple[str, ...], declaration: Declaration) -> int:

@@ -97,6 +97,8 @@ KOSMOS: dict[str, Any] = {
 }
 TYPES = ["sliding_attention", "full_attention", "sliding_attention"]
 
+# an audio encoder whose hidden layer is a multiple of its width
+HEARD = {"hidden_size": 32, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
     "canine": {"num_hash_buckets": 101, "local_transformer_stride": 10, "downsampling_rate": 5},
@@ -112,6 +114,19 @@ FIXED: dict[str, dict[str, Any]] = {
     "kyutai_speech_to_text": {"codec_config": {"model_type": "mimi"}},
     "glm_ocr_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "hunyuan_vl_text": {"head_dim": 16, "num_key_value_heads": 2, "rope_parameters": sections(2, 2, 2, 2)},
+    "glmasr": {"audio_config": HEARD},
+    "voxtral": {"audio_config": HEARD},
+    "phi4_multimodal": {
+        "audio_config": {
+            "hidden_size": 32,
+            "intermediate_size": 40,
+            "num_blocks": 2,
+            "num_attention_heads": 4,
+            "ext_pw_out_channel": 32,
+            "depthwise_separable_out_channel": 32,
+            "nemo_conv_channels": 12,
+        }
+    },
     "gemma3": {"tie_word_embeddings": True},
     "internvl": {"tie_word_embeddings": False},
     "hyperclovax_vision_v2": {"tie_word_embeddings": False},

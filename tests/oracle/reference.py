@@ -38,12 +38,13 @@ ROLE = ("is_decoder", "add_cross_attention")
 # parts that a note of the model names as not counted, and that a pass over text alone does not run
 UNCOUNTED = {
     "chameleon": ("vqmodel",),
+    "qwen2_5_omni": ("talker", "token2wav"),
+    "qwen3_omni_moe": ("talker", "code2wav"),
     "kyutai_speech_to_text": ("codec_model",),
     "musicgen": ("audio_encoder",),
     "canary": ("encoder",),
     "cohere_asr": ("encoder",),
     "pp_formulanet": ("encoder",),
-    "phi4_multimodal": ("embed_tokens_extend",),
 }
 BOXED = ("bros", "udop")  # the class asks for the boxes of all tokens
 ALONE = {"pp_formulanet_text"}  # decoders whose configs say that there is an encoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import InputError
-from ..options import BATCH, EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ
+from ..options import BATCH, EXTEND, FRAMES, MODEL, OUTPUT, PATCHES, READING, SEQ, TARGET_SEQ
 from ..spec import Command, Option
 from ..step_options import CONTEXT, LOGITS, MODE, check_step
 
@@ -35,6 +35,8 @@ def run(
     convention: str | None,
     recompute: str,
     by: str,
+    patches: int,
+    frames: int,
     extend: bool,
     form: str | None,
     as_json: bool,
@@ -57,6 +59,7 @@ def run(
     result = flops(
         architecture, batch=batch, seq=length, mode=mode, context=context or 0, target_seq=target_seq,
         attention=attention, logits=logits, convention=convention, extend=extend,
+        patches=patches, frames=frames,
     )  # fmt: skip
     write(flops_document(result, params(architecture), by, recompute), chosen)
     return 0
@@ -66,8 +69,8 @@ COMMAND = Command(
     "flops",
     "Count the floating-point operations of a step.",
     (
-        MODEL, BATCH, SEQ, MODE, CONTEXT, TARGET_SEQ, ATTENTION, LOGITS, CONVENTION, RECOMPUTE, BY, EXTEND, *READING,
-        *OUTPUT,
+        MODEL, BATCH, SEQ, MODE, CONTEXT, TARGET_SEQ, PATCHES, FRAMES, ATTENTION, LOGITS, CONVENTION, RECOMPUTE, BY,
+        EXTEND, *READING, *OUTPUT,
     ),
     run,
     "llmcalc flops gpt3 --mode train",

@@ -22,24 +22,18 @@ dots3_note_text dots3_note
 emu3_text_model emu3
 gemma pi0
 gemma3_text shieldgemma2
-gemma3n_text gemma3n
 gemma4_unified_text gemma4_unified
 glm_image_text glm_image
-granite granite_speech granite_speech_plus
 granite4_vision_text granite4_vision
 granite_docling_text granite_docling
 lfm3 lfm3_vl
-llama deepseek_vl_hybrid glmasr janus omniasr perception_lm
-llama video_llava voxtral
+llama deepseek_vl_hybrid janus perception_lm
+llama video_llava
 mistral idefics2
 nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
 persimmon fuyu
-qwen2 audioflamingo3 fast_vlm musicflamingo qwen2_audio vibevoice
-qwen2 vibevoice_asr
-qwen2_5_omni_text qwen2_5_omni_thinker
-qwen3 fun_asr_nano moss_transcribe_diarize qwen3_asr
-qwen3_omni_moe_text qwen3_omni_moe_thinker
+qwen2 fast_vlm vibevoice
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
 aimv2_text_model aimv2
 altclip_text_model altclip
@@ -58,7 +52,6 @@ siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2
 molmo2_text molmo2
-phi3 phi4_multimodal
 blip_text_model blip
 align_text_model align
 chinese_clip_text_model chinese_clip
@@ -73,7 +66,6 @@ inkling2_loop_text inkling2_loop
 pp_formulanet_text pp_formulanet
 kosmos_2_text_model kosmos-2
 kosmos_2_5_text_model kosmos-2.5
-voxtral_realtime_text voxtral_realtime
 unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"

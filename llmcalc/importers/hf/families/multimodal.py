@@ -19,6 +19,7 @@ from ....layers.norm import Norm
 from ....layers.patch import Patch
 from ..config import Config
 from ..rules import repeated, sublayer
+from . import conformers
 
 OUTER = (
     "tie_word_embeddings text_config vision_config audio_config image_token_id video_token_id vision_start_token_id "
@@ -49,8 +50,14 @@ def kimi_k3(config: Config) -> Architecture:
 
 
 def gemma4(config: Config) -> Architecture:
-    """Gemma 4 behind its vision tower."""
-    return _seeing(config, gemma_tower, "gemma4_text", optional=True)
+    """Gemma 4 behind its towers."""
+    found = _seeing(config, gemma_tower, "gemma4_text", optional=True)
+    if config.get("audio_config") is None:
+        return found
+    audio = config.within("audio_config", plain(config, "audio_config"), "gemma4_audio")
+    stack = conformers.gemma4(audio, found.main.d_model)
+    conformers.checked(audio)
+    return replace(found, stacks=(*found.stacks, stack))
 
 
 def _seeing(
@@ -59,7 +66,7 @@ def _seeing(
     """Both parts; ``optional``: without a ``vision_config`` there is no tower, not the usual one."""
     language = text_part(config, text_type)
     config.ignore(OUTER)
-    if config.get("audio_config"):
+    if config.get("audio_config") and config.model_type != "gemma4":
         raise DescriptionError("an audio tower is not modelled", where=config.where)
     if optional and config.get("vision_config") is None:
         return language
