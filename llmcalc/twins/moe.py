@@ -48,10 +48,11 @@ class _Shared(NamedTuple):
 
 
 def _shared(layer: Any) -> _Shared:
-    fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias)
+    gated, bias = layer.shared_gated, layer.shared_bias
     clamp = layer.clamp if layer.shared_clamped else None
-    bounds = (clamp, layer.up_offset, layer.gate_softcap, layer.up_softcap)
-    return _Shared(layer.d_model, layer.d_ff_shared, layer.activation, *fixed, *bounds)
+    bounds = {"clamp": clamp, "gate_softcap": layer.gate_softcap, "up_softcap": layer.up_softcap}
+    sizes = layer.d_model, layer.d_ff_shared, layer.activation
+    return _Shared(*sizes, gated=gated, bias=bias, out_bias=bias, up_offset=layer.up_offset, **bounds)
 
 
 def weights(layer: Any) -> list[Weight]:

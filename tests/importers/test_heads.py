@@ -14,7 +14,7 @@ GIVEN = 46  # no default, and no quotient of a width and heads
 # says; defaults without a layer of attention; a head_dim of what turns outside of attention
 ELSEWHERE = """
     axk1 axk2 deepseek_v2 deepseek_v3 deepseek_v32 dots3_note_text glm_moe_dsa hy_v4 hy_v4_vl_text kimi_k2 kimi_linear
-    longcat_flash minicpm3 mistral4 sarvam_mla youtu
+    glm5_next_text longcat_flash minicpm3 mistral4 mistral_large4_text sarvam_mla youtu
     deepseek_ocr2_text falcon gpt_neox gpt_neox_japanese persimmon unlimited_ocr_text
     bamba granitemoehybrid mamba2
     musicflamingo

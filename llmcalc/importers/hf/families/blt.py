@@ -38,8 +38,10 @@ def blt(config: Config) -> Architecture:
     encoder.ignore("sliding_window")  # that of the whole takes its place
     for part in (patcher, encoder, decoder, inner):
         part.ignore("max_position_embeddings tie_word_embeddings hidden_size_global cross_attn_k vocab_size")
+        part.ignore("pm_size attn_impl attn_bias_type")  # of published configs, and without effect in the class
         part.check_all_read()
-    config.ignore("vocab_size max_position_embeddings patching_batch_size patching_threshold")
+    config.ignore("vocab_size max_position_embeddings patching_batch_size patching_threshold patching_threshold_add")
+    config.ignore("realtime_patching patching_device monotonicity pm_size")
     vectors = {part.size("cross_attn_k") for part in (config, encoder, decoder)}
     if bytes_in != bytes_out or decoder.size("hidden_size_global") != wide or len(vectors) > 1:
         notes += ("the widths of its parts do not fit together: it is counted, but the class cannot run it",)

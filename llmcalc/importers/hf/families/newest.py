@@ -44,7 +44,7 @@ def muse_spark(config: Config) -> Architecture:
                 raise UnknownNameError("layer type", word, known, where=config.where)
         key = kind, bool(base), feed
         if key not in blocks:
-            places = {"positions": "rope" if base else "none", "window": spans[kind]}
+            places: dict[str, Any] = {"positions": "rope" if base else "none", "window": spans[kind]}
             blocks[key] = _balanced(
                 config, rope_attention(config, **gate, **places), feeds[feed], "_".join(map(str, key))
             )
