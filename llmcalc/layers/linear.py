@@ -22,6 +22,7 @@ class Linear(Layer):
         positions: how many positions it runs on: ``all``, ``logits`` (those whose logits are computed), ``one`` a
             sequence (a pooler).
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
+        n_latents: it runs on this many learned vectors, if there is any token that they could see.
         prompt: this many learned tokens stand before the sequence.
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
@@ -38,6 +39,7 @@ class Linear(Layer):
     activation: str = "identity"
     positions: str = "all"
     merge: int = 1
+    n_latents: int | None = None
     prompt: int | None = None
     dropped: bool = False
     unused: bool = False
@@ -63,6 +65,8 @@ class Linear(Layer):
             rows, axes["qg"] = "b qg", f"ceil(q, {self.merge})"
         if self.prompt:
             axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
+        if self.n_latents:
+            axes["q"] = f"min(q, 1) * {self.n_latents}"
         declaration = Declaration(axes)
         declaration.weights("w[in | out]", share=self.share, unused=self.unused)
         declaration.weights(*(["b[out]"] if self.bias else []), unused=self.unused)

@@ -66,6 +66,24 @@ CASES: dict[str, Case] = {
         {"model_type": "qwen2"}, {**IMAGE, "window_size": 3, "global_attn_indexes": [1], "mlp_dim": 52,
         "output_channels": 20}, {}, "image",
     ),
+    "idefics2": (
+        {"model_type": "mistral"}, IMAGE,
+        {"perceiver_config": {
+            "resampler_n_latents": 3, "resampler_depth": 2, "resampler_n_heads": 4, "resampler_head_dim": 6,
+            "num_key_value_heads": 2,
+        }}, "images",
+    ),
+    "aria": (
+        {"moe_num_experts": 4, "moe_topk": 2}, IMAGE, {"projector_patch_to_query_dict": {PATCHES: 5}}, "image"
+    ),
+    "molmo2": (
+        {}, {**VIT, "image_size": [SIDE, SIDE], "num_position_embeddings": PATCHES, "head_dim": 12,
+        "num_key_value_heads": 2},
+        {"adapter_config": {
+            "vision_feature_layer": [2, 1], "hidden_size": 24, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "head_dim": 6, "intermediate_size": 36, "text_hidden_size": 40,
+        }}, "pooled",
+    ),
     "muse_glimmer": (
         {}, {**VIT, "pos_emb_height": 4, "pos_emb_width": 4, "num_hidden_layers": 5},
         {"projector_hidden_size": 36, "out_hidden_size": 96}, "pairs",
@@ -81,6 +99,12 @@ def _pixels(kind: str) -> dict[str, Any]:
     image, values = torch.ones(1, 3, SIDE, SIDE), 3 * PATCH * PATCH
     return {
         "image": {"pixel_values": image},
+        "images": {"pixel_values": image[None]},
+        "pooled": {
+            "pixel_values": torch.zeros(1, PATCHES, values),
+            "image_grids": torch.tensor([[ROWS // 2, ROWS // 2, 0, 0]]),
+            "image_token_pooling": torch.arange(PATCHES).view(PATCHES // 4, 4),
+        },
         "sized": {"pixel_values": image, "image_sizes": torch.tensor([[SIDE, SIDE]])},
         "flat": {"pixel_values": torch.zeros(PATCHES, values), "image_grid_thw": grid},
         "pairs": {"pixel_values": torch.zeros(PATCHES, 2 * values), "image_grid_thw": grid},
@@ -103,7 +127,7 @@ def test_tower(model_type: str) -> None:
     class_name = reference.classes(model_type)[0]
     model = reference.build(class_name, model_type, changes, device="cpu")
     architecture = llmcalc.load(reference.plain_config(model, class_name))
-    with reference.quiet(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with reference.quiet(), FlopCounterMode(display=False) as counter:
         model.model.get_image_features(**_pixels(kind))
     seen, blind = (
         llmcalc.flops(architecture, batch=1, seq=8, patches=count, convention="torch").matmul for count in (PATCHES, 0)

@@ -15,7 +15,6 @@ ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language m
 # the language model's type: those whose it is
 _TABLE = """
 apertus1p5_text apertus1p5
-aria_text aria
 deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
@@ -27,13 +26,12 @@ granite granite_speech granite_speech_plus
 granite4_vision_text granite4_vision
 granite_docling_text granite_docling
 lfm3 lfm3_vl
-llama deepseek_vl_hybrid glmasr janus omniasr perception_lm
+llama glmasr janus omniasr perception_lm
 llama video_llava voxtral
-mistral idefics2
 nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
 persimmon fuyu
-qwen2 audioflamingo3 fast_vlm got_ocr2 musicflamingo pp_chart2table qwen2_audio vibevoice
+qwen2 audioflamingo3 fast_vlm musicflamingo qwen2_audio vibevoice
 qwen2 vibevoice_asr
 qwen2_5_omni_text qwen2_5_omni_thinker
 qwen3 fun_asr_nano moss_transcribe_diarize qwen3_asr
@@ -43,14 +41,12 @@ clip_text_model clip
 siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2
-molmo2_text molmo2
 phi3 phi4_multimodal
 blip_text_model blip
 align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
-unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
 USUAL = {whole: text for text, *wholes in map(str.split, _TABLE.strip().splitlines()) for whole in wholes}

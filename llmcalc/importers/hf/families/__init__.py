@@ -124,6 +124,11 @@ ultravbert        sighted.whole
 llava_next_video  seeing.llava_next
 got_ocr2          sam.got_ocr2
 pp_chart2table    sam.got_ocr2
+unlimited_ocr     sam.unlimited_ocr
+deepseek_vl_hybrid sam.deepseek_vl_hybrid
+idefics2          resampled.idefics2
+aria              resampled.aria
+molmo2            resampled.molmo2
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4

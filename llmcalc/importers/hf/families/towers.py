@@ -217,6 +217,7 @@ TOWERS = {
     "git_vision_model": Tower(clip, "clip", CLASS_TOKEN),
     "siglip_vision_model": Tower(siglip, "clip"),
     "idefics3_vision": Tower(siglip, "idefics3"),
+    "idefics2_vision": Tower(siglip, "idefics3"),
     "smolvlm_vision": Tower(siglip, "idefics3"),
     "pixtral": Tower(pixtral, "pixtral"),
     "internvl_vision": Tower(internvit, "internvl", CLASS_TOKEN),

@@ -17,7 +17,7 @@ from ....layers.patch import Patch
 from ....layers.scale import Scale
 from ..config import Config
 from ..rules import chosen, repeated, sublayer
-from .towers import CHANNELS, grid, pooling
+from .towers import CHANNELS, CLASS_TOKEN, grid, pooling
 
 EPS = 1e-6
 FULL, WINDOWED = "full_attention", "window_attention"
@@ -29,7 +29,7 @@ class Vit(NamedTuple):
 
     Attributes:
         patches: how they become tokens: by an ``image``'s convolution, that of a ``film`` or of a pair of frames, or as
-            ``flat`` values by one matrix.
+            ``flat`` values by one matrix; empty: they are tokens.
         patch_bias: whether that has a bias.
         prompt: learned tokens that stand before the patches.
         rows: rows of a learned table of positions; None: there is none.
@@ -73,8 +73,11 @@ class Vit(NamedTuple):
     left: str = ""
 
 
-def read(config: Config) -> Stack:
-    """The transformer of a config, without what leads from it to a language model."""
+def read(config: Config, merge: int = 1) -> Stack:
+    """The transformer of a config, without what leads from it to a language model.
+
+    ``merge``: so many patches are one token of another tower, behind which it stands.
+    """
     vit = VITS[config.model_type]
     for pair in vit.older.split():
         config.older(*pair.split(":"))
@@ -82,20 +85,20 @@ def read(config: Config) -> Stack:
     config.ignore(f"{vit.left} rope_parameters rope_theta initializer_range")
     norm = norm_of(config, vit, width)
     inputs = [
-        Named("patch", _patch(config, vit, width)),
+        *([Named("patch", _patch(config, vit, width))] if vit.patches else []),
         *([Named("class", Embedding(vit.prompt, width, table="other", use="beside"))] if vit.prompt else []),
         *([Named("position", Embedding(vit.rows(config), width, table="position"))] if vit.rows else []),
         *([Named("pre_norm", norm)] if vit.first else []),
     ]
     outputs = [Named("post_norm", norm)] if vit.last else []
     outputs += pooling(config) if vit.pooled and config.flag(vit.pooled) else []
-    return Stack("vision", width, tuple(inputs), _runs(config, vit), tuple(outputs), "tower")
+    return Stack("vision", width, tuple(inputs), _runs(config, vit, merge), tuple(outputs), "tower")
 
 
-def _runs(config: Config, vit: Vit) -> tuple[Run, ...]:
+def _runs(config: Config, vit: Vit, merge: int) -> tuple[Run, ...]:
     count = depth(config)
     if vit.window is None:
-        return repeated(block(config, vit), count)
+        return repeated(block(config, vit, merge), count)
     windowed = block(config, vit, chunk=vit.window(config))
     usual = [WINDOWED if (index + 1) % PERIOD and index < count - 1 else FULL for index in range(count)]
     return chosen({FULL: block(config, vit), WINDOWED: windowed}, config.texts("layer_types", count) or usual)
@@ -119,10 +122,10 @@ def block(config: Config, vit: Vit, merge: int = 1, chunk: int | None = None) ->
             "n_kv_heads": config.optional_size("num_key_value_heads"),
             "d_head": config.optional_size("head_dim"),
         }
-    attention = Attention(width, heads, causal=False, merge=merge, chunk=chunk, **fields)
+    attention = Attention(width, heads, causal=False, merge=merge, chunk=chunk, prompt=vit.prompt, **fields)
     activation = config.activation()
     d_ff = int(width * config.positive(vit.d_ff)) if vit.d_ff == "mlp_ratio" else config.size(vit.d_ff)
-    mlp = Mlp(width, d_ff, activation, gated=vit.gated, bias=mlp_bias, merge=merge)
+    mlp = Mlp(width, d_ff, activation, gated=vit.gated, bias=mlp_bias, merge=merge, prompt=vit.prompt)
     post = Scale(width) if vit.scaled else None
     parts = (sublayer("attention", attention, pre=norm, post=post), sublayer("mlp", mlp, pre=norm, post=post))
     return Block("merged" if merge > 1 else "windowed" if chunk else "block", parts)
@@ -217,6 +220,14 @@ VITS: dict[str, Vit] = {
     "muse_glimmer_vision": Vit(
         "flat", patch_bias=False, rows=_cells, first=True, rope=True, window=_cells,
         left="max_position_embeddings",
+    ),
+    "unlimited_ocr_vision_encoder": Vit(
+        "", prompt=CLASS_TOKEN, rows=lambda config: grid(config) + CLASS_TOKEN, first=True, last=False,
+        left="num_channels projection_dim initializer_factor",
+    ),
+    "molmo2_vision": Vit(
+        "flat", rows=lambda config: config.size("num_position_embeddings"), last=False, bias="attention_bias",
+        o_bias=True, grouped=True, left="image_size",
     ),
     "hunyuan_vl_vision": _HUNYUAN,
     "hy_v4_vl_vision": _HUNYUAN,
