@@ -84,6 +84,16 @@ CASES: dict[str, Case] = {
             "head_dim": 6, "intermediate_size": 36, "text_hidden_size": 40,
         }}, "pooled",
     ),
+    "minicpmv4_6": ({}, IMAGE, {"insert_layer_id": 1}, "strip"),
+    "minicpm_ocr": ({}, IMAGE, {}, "strip"),
+    "granite_docling": (
+        {"pad_token_id": 1},
+        {**IMAGE, "deepstack_visual_indexes": [1], "scale_factor": 4, "out_hidden_size": 40}, {}, "whole",
+    ),
+    "lfm3_vl": (
+        {"pad_token_id": 1}, {**SIZES, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "layer_types": ["conv", "full_attention", "conv"]}, {"projector_hidden_size": 36}, "film",
+    ),
     "muse_glimmer": (
         {}, {**VIT, "pos_emb_height": 4, "pos_emb_width": 4, "num_hidden_layers": 5},
         {"projector_hidden_size": 36, "out_hidden_size": 96}, "pairs",
@@ -104,6 +114,10 @@ def _pixels(kind: str) -> dict[str, Any]:
             "pixel_values": torch.zeros(1, PATCHES, values),
             "image_grids": torch.tensor([[ROWS // 2, ROWS // 2, 0, 0]]),
             "image_token_pooling": torch.arange(PATCHES).view(PATCHES // 4, 4),
+        },
+        "whole": {"pixel_values": image[None], "pixel_attention_mask": torch.ones(1, 1, SIDE, SIDE, dtype=torch.bool)},
+        "strip": {
+            "pixel_values": torch.zeros(1, 3, PATCH, PATCH * PATCHES), "target_sizes": torch.tensor([[ROWS, ROWS]])
         },
         "sized": {"pixel_values": image, "image_sizes": torch.tensor([[SIDE, SIDE]])},
         "flat": {"pixel_values": torch.zeros(PATCHES, values), "image_grid_thw": grid},

@@ -129,6 +129,14 @@ deepseek_vl_hybrid sam.deepseek_vl_hybrid
 idefics2          resampled.idefics2
 aria              resampled.aria
 molmo2            resampled.molmo2
+minicpmv4_6       minicpm_v.minicpm_v
+minicpmv4_7       minicpm_v.minicpm_v
+minicpm_ocr       minicpm_v.minicpm_v
+fuyu              sighted.fuyu
+video_llava       seeing.video_llava
+shieldgemma2      seeing.gemma3
+granite_docling   sighted.whole
+lfm3_vl           sighted.whole
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4

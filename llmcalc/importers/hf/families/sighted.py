@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ....core.architecture import Architecture, Named
+from ....core.architecture import Architecture, Named, Stack
 from ....layers.head import Head
+from ....layers.linear import Linear
 from ..config import Config
-from . import projectors, seeing, towers, vits
+from . import lfm_vl, projectors, seeing, towers, vits
 from .multimodal import OUTER, given, text_part
 from .projectors import Projector, Sides
 
@@ -50,7 +51,7 @@ def whole(config: Config) -> Architecture:
     text = text_part(config, row.text, language)
     text = _with_head(config, text) if row.own_head else text
     part = _vision(config, row)
-    stack = towers.TOWERS[part.model_type].read(part) if part.model_type in towers.TOWERS else vits.read(part)
+    stack = _tower(part)
     outputs = row.projector(Sides(config, part, stack.d_model, text.main.d_model))
     towers.checked(part)
     config.ignore(_LEFT)
@@ -58,6 +59,16 @@ def whole(config: Config) -> Architecture:
     notes = (row.note,) if row.note else ()
     layout = f"{row.layout or config.model_type}>{text.layout}"
     return replace(text, stacks=(*text.stacks, stack), layout=layout, notes=(*text.notes, *notes))
+
+
+def fuyu(config: Config) -> Architecture:
+    """Fuyu: patches become tokens by one matrix."""
+    text = text_part(config, "persimmon", seeing.text_config(config))
+    side, width = config.size("patch_size"), text.main.d_model
+    patch = Linear(side * side * config.size("num_channels"), width)
+    config.ignore(f"{OUTER} image_size initializer_range")
+    stack = Stack("vision", width, tuple(projectors.named(patch=patch)), (), (), "tower")
+    return replace(text, stacks=(*text.stacks, stack), layout=f"fuyu>{text.layout}")
 
 
 def from_arguments(projector: Callable[[Config, int, int, int | None], list[Named]]) -> Projector:
@@ -85,6 +96,15 @@ def _with_head(config: Config, text: Architecture) -> Architecture:
     return replace(text, stacks=(replace(text.main, outputs=outputs), *text.stacks[1:]))
 
 
+def _tower(part: Config) -> Stack:
+    if part.model_type in OTHERS:
+        return OTHERS[part.model_type](part)
+    return towers.TOWERS[part.model_type].read(part) if part.model_type in towers.TOWERS else vits.read(part)
+
+
+OTHERS = {"lfm3_vl_vision": lfm_vl.vision}
+
+
 def _vision(config: Config, row: Whole) -> Config:
     """The tower's config, of the type that it names; of the usual one, if nothing is known of that."""
     data = given(config, "vision_config")
@@ -96,6 +116,7 @@ def _vision(config: Config, row: Whole) -> Config:
 _ROWS = "the vector that ends each row of an image is stored, and not counted as a token"
 _PAIRS = "a film's frames are merged in pairs; what is counted are images, each of which is its own pair"
 _RESIZED = "transformers resizes the table of positions by a matrix product, which is not counted"
+_COARSE = "an image goes the coarse way; the fine one, with four times as many tokens, is stored and not counted"
 WHOLES: dict[str, Whole] = {
     "glm4v": Whole("glm4v_vision", "glm4v_text", projectors.glm, ties="either"),
     "glm46v": Whole("glm4v_vision", "glm4v_text", projectors.glm, "glm4v"),
@@ -120,9 +141,11 @@ WHOLES: dict[str, Whole] = {
     "lighton_ocr": Whole("pixtral", "qwen3", from_arguments(seeing.merged_layers)),
     "aya_vision": Whole("siglip_vision_model", "cohere2", projectors.halved),
     "cohere2_vision": Whole("siglip_vision_model", "cohere2", projectors.halved, "clip"),
+    "lfm3_vl": Whole("lfm3_vl_vision", "lfm3", projectors.normed_layers),
     "lfm2_vl": Whole("siglip2_vision_model", "lfm2", projectors.shuffled, note=_RESIZED),
     "deepseek_vl": Whole("siglip_vision_model", "llama", projectors.two_layers),
     "muse_glimmer": Whole("muse_glimmer_vision", "muse_glimmer_text", projectors.adapter, ties="asked"),
     "modernvbert": Whole("siglip_vision_model", "modernbert", projectors.reshuffled),
     "ultravbert": Whole("siglip_vision_model", "ultrabert", projectors.reshuffled),
+    "granite_docling": Whole("granite_docling_vision", "granite_docling_text", projectors.docling, note=_COARSE),
 }

@@ -91,7 +91,7 @@ def internvit(config: Config) -> Stack:
     """InternViT [chen2023]: a factor a channel on what each sub-layer gives."""
     width, kind = config.size("hidden_size"), config.one_of("norm_type", "layer_norm", "rms_norm")
     norm = rmsnorm(config, width, "layer_norm_eps") if kind == "rms_norm" else layernorm(config)
-    rows = _rows(config, "image_size", "patch_size")
+    rows = rectangle(config, "image_size", "patch_size")
     config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")
     bias = config.flag("attention_bias")
     fields: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias, "o_bias": True}
@@ -260,7 +260,7 @@ def grid(config: Config) -> int:
     return int((image // patch) ** 2)
 
 
-def _rows(config: Config, whole: str, part: str) -> int:
+def rectangle(config: Config, whole: str, part: str) -> int:
     """Patches of an image whose sides are given one by one, or as one."""
     images, patches = (_sides(config, key) for key in (whole, part))
     return (images[0] // patches[0]) * (images[1] // patches[1])

@@ -17,7 +17,7 @@ from ....layers.patch import Patch
 from ....layers.scale import Scale
 from ..config import Config
 from ..rules import chosen, repeated, sublayer
-from .towers import CHANNELS, CLASS_TOKEN, grid, pooling
+from .towers import CHANNELS, CLASS_TOKEN, grid, pooling, rectangle
 
 EPS = 1e-6
 FULL, WINDOWED = "full_attention", "window_attention"
@@ -163,6 +163,11 @@ def _cells(config: Config) -> int:
     return config.size("pos_emb_height") * config.size("pos_emb_width")
 
 
+def _places(config: Config) -> int:
+    """Rows of a table, as the config says or as many as an image has patches."""
+    return config.optional_size("num_position_embeddings") or rectangle(config, "image_size", "patch_size")
+
+
 def _largest_grid(config: Config) -> int:
     """Patches of the largest image, and a row before them that nothing looks up."""
     return (config.size("max_image_size") // config.size("patch_size")) ** 2 + 1
@@ -226,9 +231,13 @@ VITS: dict[str, Vit] = {
         left="num_channels projection_dim initializer_factor",
     ),
     "molmo2_vision": Vit(
-        "flat", rows=lambda config: config.size("num_position_embeddings"), last=False, bias="attention_bias",
+        "flat", rows=_places, last=False, bias="attention_bias",
         o_bias=True, grouped=True, left="image_size",
     ),
+    "granite_docling_vision": _SIGLIP,
+    "minicpmv4_6_vision": _SIGLIP,
+    "minicpmv4_7_vision": _SIGLIP,
+    "minicpm_ocr_vision": _SIGLIP,
     "hunyuan_vl_vision": _HUNYUAN,
     "hy_v4_vl_vision": _HUNYUAN,
 }  # fmt: skip
