@@ -88,11 +88,20 @@ CASES: dict[str, Case] = {
     "minicpm_ocr": ({}, IMAGE, {}, "strip"),
     "granite_docling": (
         {"pad_token_id": 1},
-        {**IMAGE, "deepstack_visual_indexes": [1], "scale_factor": 4, "out_hidden_size": 40}, {}, "whole",
+        {**IMAGE, "deepstack_visual_indexes": [1], "scale_factor": 4, "out_hidden_size": 40}, {}, "tiles",
     ),
     "lfm3_vl": (
-        {"pad_token_id": 1}, {**SIZES, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1,
-        "layer_types": ["conv", "full_attention", "conv"]}, {"projector_hidden_size": 36}, "film",
+        {"pad_token_id": 1},
+        {"hidden_size": 24, "intermediate_size": 44, "patch_size": PATCH, "num_hidden_layers": 3,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "layer_types": ["conv", "full_attention", "conv"]},
+        {"projector_hidden_size": 36}, "film",
+    ),
+    "blip-2": (
+        {"model_type": "llama"}, IMAGE,
+        {"num_query_tokens": 3, "qformer_config": {
+            "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 36, "num_hidden_layers": 3,
+            "encoder_hidden_size": 24,
+        }}, "image",
     ),
     "muse_glimmer": (
         {}, {**VIT, "pos_emb_height": 4, "pos_emb_width": 4, "num_hidden_layers": 5},
@@ -110,12 +119,12 @@ def _pixels(kind: str) -> dict[str, Any]:
     return {
         "image": {"pixel_values": image},
         "images": {"pixel_values": image[None]},
+        "tiles": {"pixel_values": image[None], "pixel_attention_mask": torch.ones(1, 1, dtype=torch.bool)},
         "pooled": {
             "pixel_values": torch.zeros(1, PATCHES, values),
             "image_grids": torch.tensor([[ROWS // 2, ROWS // 2, 0, 0]]),
             "image_token_pooling": torch.arange(PATCHES).view(PATCHES // 4, 4),
         },
-        "whole": {"pixel_values": image[None], "pixel_attention_mask": torch.ones(1, 1, SIDE, SIDE, dtype=torch.bool)},
         "strip": {
             "pixel_values": torch.zeros(1, 3, PATCH, PATCH * PATCHES), "target_sizes": torch.tensor([[ROWS, ROWS]])
         },
@@ -142,7 +151,7 @@ def test_tower(model_type: str) -> None:
     model = reference.build(class_name, model_type, changes, device="cpu")
     architecture = llmcalc.load(reference.plain_config(model, class_name))
     with reference.quiet(), FlopCounterMode(display=False) as counter:
-        model.model.get_image_features(**_pixels(kind))
+        getattr(model, "model", model).get_image_features(**_pixels(kind))
     seen, blind = (
         llmcalc.flops(architecture, batch=1, seq=8, patches=count, convention="torch").matmul for count in (PATCHES, 0)
     )

@@ -18,25 +18,20 @@ apertus1p5_text apertus1p5
 deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
-gemma3_text shieldgemma2
 gemma3n_text gemma3n
 gemma4_unified_text gemma4_unified
 glm_image_text glm_image
 granite granite_speech granite_speech_plus
 granite4_vision_text granite4_vision
-granite_docling_text granite_docling
-lfm3 lfm3_vl
 llama glmasr janus omniasr perception_lm
-llama video_llava voxtral
+llama voxtral
 nemotron_h nemo_speechlm nemotron_h_omni
-opt blip-2 instructblip instructblipvideo
-persimmon fuyu
 qwen2 audioflamingo3 fast_vlm musicflamingo qwen2_audio vibevoice
 qwen2 vibevoice_asr
 qwen2_5_omni_text qwen2_5_omni_thinker
 qwen3 fun_asr_nano moss_transcribe_diarize qwen3_asr
 qwen3_omni_moe_text qwen3_omni_moe_thinker
-qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
+qwen3_5_text jev
 clip_text_model clip
 siglip_text_model siglip
 siglip2_text_model siglip2

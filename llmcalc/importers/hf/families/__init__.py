@@ -137,6 +137,9 @@ video_llava       seeing.video_llava
 shieldgemma2      seeing.gemma3
 granite_docling   sighted.whole
 lfm3_vl           sighted.whole
+blip-2            qformer.blip2
+instructblip      qformer.blip2
+instructblipvideo qformer.blip2
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4

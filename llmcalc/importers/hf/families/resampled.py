@@ -108,6 +108,8 @@ def molmo2(config: Config) -> Architecture:
     if older:  # its file says more layers than its checkpoint has: none stands behind the last one that is seen
         count = part.size("num_hidden_layers")
         part.fix("num_hidden_layers", max(layer % count for layer in layers) + 1)
+    if part.get("image_size") is None:
+        part.fix("image_size", MOLMO_IMAGE)
     tower = vits.read(part)
     towers.checked(part)
     wide = adapter.size("hidden_size") * len(layers)
@@ -136,6 +138,7 @@ def molmo2(config: Config) -> Architecture:
     return replace(found, notes=(*found.notes, note))
 
 
+MOLMO_IMAGE = [378, 378]  # pixels, if the config does not say
 MOLMO_LAYERS = [24, 18]  # of the tower, if the config does not list them
 
 

@@ -53,7 +53,7 @@ def llava_next(config: Config) -> Architecture:
 
 
 def video_llava(config: Config) -> Architecture:
-    """Video-LLaVA [lin2023]: one tower for images and one for films, before the same two layers."""
+    """Video-LLaVA [lin2023video]: one tower for images and one for films, before the same two layers."""
     found = _seeing(config, "clip_vision_model", "llama", _two_layers)
     *language, tower = found.stacks
     if tower.role != "tower":
@@ -79,6 +79,8 @@ def paligemma(config: Config) -> Architecture:
 def gemma3(config: Config) -> Architecture:
     """Gemma 3: SigLIP, whose patches are pooled, normed and projected; ShieldGemma 2, which is that within another."""
     wrapped = config.class_name() == "ShieldGemma2ForImageClassification"
+    if config.model_type == "shieldgemma2" and given(config, "text_config").get("tie_word_embeddings", True):
+        config.fix("tie_word_embeddings", True)
     if wrapped:
         config.fix("architectures", None)
     found = _seeing(config, "siglip_vision_model", "gemma3_text", _pooled)

@@ -142,8 +142,8 @@ def _patch(config: Config, vit: Vit, width: int) -> Linear | Patch:
     if vit.patches == "flat":
         frames = config.size("patch_temporal") if "patch_temporal" in known else 1
         return Linear(frames * channels * side * side, width, vit.patch_bias)
-    frames = config.size("temporal_patch_size") if vit.patches == "film" else None
-    return Patch(channels, side, width, frames, vit.patch_bias)
+    spanned = config.size("temporal_patch_size") if vit.patches == "film" else None
+    return Patch(channels, side, width, spanned, vit.patch_bias)
 
 
 def _holds(config: Config, value: bool | str) -> bool:
@@ -187,6 +187,7 @@ _GLM = Vit(
     rope=True,
 )
 _SIGLIP = Vit(rows=grid)
+_BLIP = Vit(prompt=CLASS_TOKEN, rows=lambda config: grid(config) + CLASS_TOKEN, bias="qkv_bias", o_bias=True)
 _HUNYUAN = Vit(
     rows=_largest_grid,
     eps="rms_norm_eps",
@@ -234,6 +235,9 @@ VITS: dict[str, Vit] = {
         "flat", rows=_places, last=False, bias="attention_bias",
         o_bias=True, grouped=True, left="image_size",
     ),
+    "blip_2_vision_model": _BLIP,
+    "instructblip_vision_model": _BLIP,
+    "instructblipvideo_vision_model": _BLIP,
     "granite_docling_vision": _SIGLIP,
     "minicpmv4_6_vision": _SIGLIP,
     "minicpmv4_7_vision": _SIGLIP,
