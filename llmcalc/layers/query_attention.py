@@ -17,8 +17,9 @@ class QueryAttention(Layer):
     Attributes:
         d_model: width of the queries.
         n_heads: query heads.
-        n_queries: learned vectors that ask; None: each group of ``pooled`` neighbours asks once, and sees itself.
-        pooled: so many neighbours.
+        n_queries: learned vectors that ask.
+        pooled: instead, each group of so many neighbours asks once, and sees itself.
+        prompt: this many learned tokens stand before those that are looked at.
         n_kv_heads: key/value heads (default: n_heads); they divide n_heads.
         d_head: width of a head (default: d_model / n_heads).
         d_source: width of what is looked at (default: d_model).
@@ -29,13 +30,14 @@ class QueryAttention(Layer):
         source_norm: an RMSNorm on what is looked at.
 
     Raises:
-        SizeError: neither learned queries nor groups, or both.
+        SizeError: learned queries and groups at once; queries that see each other in another width.
     """
 
     d_model: int
     n_heads: int
-    n_queries: int | None = None
+    n_queries: int = 1
     pooled: int | None = None
+    prompt: int | None = None
     n_kv_heads: int | None = None
     d_head: int | None = None
     d_source: int | None = None
@@ -54,8 +56,8 @@ class QueryAttention(Layer):
         if self.d_head is None:
             self.must_divide("n_heads", "d_model")
         self.derive(d_head=self.d_model // self.n_heads)
-        if bool(self.n_queries) == bool(self.pooled):
-            raise SizeError("either n_queries or pooled says who asks", where="query_attention")
+        if self.pooled and (self.n_queries > 1 or self.prompt):
+            raise SizeError("pooled leaves no n_queries and no prompt", where="query_attention")
         if self.sees != "tokens" and (self.pooled or self.d_source != self.d_model):
             raise SizeError("only learned queries see each other, in their own width", where="query_attention")
 
@@ -63,9 +65,10 @@ class QueryAttention(Layer):
         """Projections, scores, mix, output; learned queries ask once, if there is anything to be seen."""
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         sizes |= {"src": self.d_source, "out": self.d_out}
-        asking = f"min(q, 1) * {self.n_queries}" if self.n_queries else f"ceil(q, {self.pooled})"
-        made = {"tokens": "q", "themselves": asking, "both": f"q + {asking}"}[self.sees]
-        seen = self.pooled or made
+        asking = f"ceil(q, {self.pooled})" if self.pooled else f"min(q, 1) * {self.n_queries}"
+        tokens = f"q + min(q, 1) * {self.prompt}" if self.prompt else "q"
+        made = {"tokens": tokens, "themselves": asking, "both": f"{tokens} + {asking}"}[self.sees]
+        seen = f"min(q, {self.pooled})" if self.pooled else made
         declaration = Declaration({key: int(size or 0) for key, size in sizes.items()})
         declaration.axes |= {"qg": asking, "kp": made, "kg": seen}
         declaration.weights(*(["source_norm[src]"] if self.source_norm else []))

@@ -177,7 +177,7 @@ def _behind(tower: str, language: str) -> str:
     name, _, bare = language.partition(".")
     whole, alone = (_lines(_text(form)) for form in (name, f"{name}.bare"))
     if getattr(module, "ALL", False):
-        return "\n".join((module.TEXT, *(place + line for line in whole)))
+        return "\n".join((module.TEXT, *(place + line for line in (alone if bare else whole))))
     moved = (
         _renamed(inner, module) if line == inner else place + inner for line, inner in zip(whole, alone, strict=True)
     )

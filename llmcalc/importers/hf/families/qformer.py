@@ -24,13 +24,15 @@ EPS = 1e-12
 
 def blip2(config: Config) -> Architecture:
     """Learned queries look at the tower's result, and each other; one matrix leads to the language model."""
-    text = text_part(config, "opt", given(config, "text_config"), own_tie=True)
     own = config.model_type.replace("-", "_")
+    if own == "blip_2":  # whose bare model has a language model with its head
+        config.fix("architectures", None)
+    text = text_part(config, "opt", given(config, "text_config"), own_tie=True)
     part = config.within("vision_config", given(config, "vision_config"), f"{own}_vision_model")
     tower = vits.read(part)
     queries = config.size("num_query_tokens")
     inner = config.within("qformer_config", given(config, "qformer_config"), f"{own}_qformer")
-    stack = _qformer(inner, tower.d_model, queries, instructed=own != "blip_2")
+    stack = _qformer(inner, tower.d_model, queries, tables=own != "blip_2")
     projector = Linear(stack.d_model, text.main.d_model, n_latents=queries)
     stack = replace(stack, outputs=tuple(named(projector=projector)))
     for read in (part, inner):
@@ -43,14 +45,16 @@ def blip2(config: Config) -> Architecture:
 NOTE = "the Q-Former is counted for its queries alone; the instruction that it reads beside them is not"
 
 
-def _qformer(config: Config, source: int, queries: int, instructed: bool) -> Stack:
+def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     d_ff, act = config.size("intermediate_size"), config.activation()
     norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, n_latents=queries)
     config.ignore("pad_token_id encoder_hidden_size initializer_range position_embedding_type")
-    instructed = config.flag("use_qformer_text_input", True) if instructed else config.flag("use_qformer_text_input")
+    instructed = config.flag("use_qformer_text_input", tables)
     own = sublayer("own", QueryAttention(width, heads, queries, sees="themselves", bias=True), after=norm)
-    seen = sublayer("seen", QueryAttention(width, heads, queries, d_source=source, bias=True), after=norm)
+    seen = sublayer(
+        "seen", QueryAttention(width, heads, queries, prompt=towers.CLASS_TOKEN, d_source=source, bias=True), after=norm
+    )
     mlp = Mlp(width, d_ff, act, bias=True, n_latents=queries)
     feeds: tuple[Sublayer, ...] = (sublayer("asked", mlp, after=norm),)
     if instructed:  # layers for an instruction beside the queries
@@ -59,7 +63,7 @@ def _qformer(config: Config, source: int, queries: int, instructed: bool) -> Sta
     kinds = {True: Block("seeing", (own, seen, *feeds)), False: Block("block", (own, *feeds))}
     period, count = config.size("cross_attention_frequency"), config.size("num_hidden_layers")
     inputs = named(queries=Embedding(queries, width, table="other", use="beside"))
-    if instructed:
+    if tables:
         rows = config.size("max_position_embeddings")
         inputs += named(
             instruction=Embedding(config.size("vocab_size"), width, table="other", unused=True),
