@@ -38,8 +38,8 @@ def test_a_part_in_a_part() -> None:
 
 
 def test_a_part_without_a_type_has_that_of_its_class() -> None:
-    found = llmcalc.load({"model_type": "shieldgemma2", "text_config": SIZES})
-    assert found.family == "gemma3_text"
+    found = llmcalc.load({"model_type": "perception_lm", "text_config": SIZES})
+    assert found.family == "llama"
 
 
 def test_keys_beside_those_of_the_whole() -> None:

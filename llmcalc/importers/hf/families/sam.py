@@ -69,6 +69,7 @@ def got_ocr2(config: Config) -> Architecture:
     text = text_part(config, "qwen2", text_config(config))
     part = config.within("vision_config", given(config, "vision_config"), "got_ocr2_vision")
     stack, width = sam(part), part.size("output_channels")
+    towers.checked(part)
     out = text.main.d_model
     behind = [*halving(width, 2 * width, out), *named(projector=Linear(out, out, merge=HALVED * HALVED))]
     return _whole(config, text, "got_ocr2", replace(stack, outputs=(*stack.outputs, *behind)))

@@ -29,8 +29,8 @@ class Whole(NamedTuple):
         projector: what stands between.
         layout: of its tensors; empty: that of its type.
         note: what no count has.
-        ties: whether tables are tied: as text_part has it, if ``either`` config says so, or only if ``asked`` for in
-            the outer one.
+        ties: whether tables are tied: as text_part has it, if ``either`` config says so, ``unless`` both say no, or
+            only if ``asked`` for in the outer one.
         own_head: the outer config says how large a head is that is not tied.
     """
 
@@ -78,7 +78,8 @@ def from_arguments(projector: Callable[[Config, int, int, int | None], list[Name
 
 def _tie(config: Config, row: Whole, language: dict[str, Any]) -> None:
     """Say of a whole whether its tables are tied, where its class and its file don't."""
-    if row.ties == "either" and language.get("tie_word_embeddings") is True:
+    usual = row.ties == "unless"
+    if row.ties in ("either", "unless") and language.get("tie_word_embeddings", usual) is True:
         config.fix("tie_word_embeddings", True)
     elif row.ties == "asked" and "tie_word_embeddings" not in config.data:
         config.fix("tie_word_embeddings", False)
@@ -124,14 +125,14 @@ WHOLES: dict[str, Whole] = {
     "glm4v_moe": Whole("glm4v_moe_vision", "glm4v_moe_text", projectors.glm, "glm4v", ties="either"),
     "glm_ocr": Whole("glm_ocr_vision", "glm_ocr_text", projectors.glm_ocr, "glm4v", ties="either"),
     "ernie4_5_vl_moe": Whole("ernie4_5_vl_moe_vision", "ernie4_5_vl_moe_text", projectors.ernie, note=_PAIRS),
-    "paddleocr_vl": Whole("paddleocr_vl_vision", "paddleocr_vl_text", projectors.merged_layers, ties="either"),
+    "paddleocr_vl": Whole("paddleocr_vl_vision", "paddleocr_vl_text", projectors.merged_layers, ties="unless"),
     "video_llama_3": Whole("video_llama_3_vision", "qwen2", projectors.two_layers),
     "exaone4_5": Whole("exaone4_5_vision", "exaone4", projectors.nothing, "qwen2_vl"),
     "hyperclovax_vision_v2": Whole("qwen2_5_vl_vision", "hyperclovax", projectors.one_layer),
     "ovis2": Whole("ovis2_vision", "qwen2", projectors.visual_words, own_head=True),
     "step3p7": Whole("step3p5_vision", "step3p5", projectors.convolved, ties="asked"),
     "minimax_m3_vl": Whole("minimax_m3_vl_vision", "minimax_m3_vl_text", projectors.before_and_behind),
-    "hunyuan_vl": Whole("hunyuan_vl_vision", "hunyuan_vl_text", projectors.hunyuan, note=_ROWS, ties="either"),
+    "hunyuan_vl": Whole("hunyuan_vl_vision", "hunyuan_vl_text", projectors.hunyuan, note=_ROWS, ties="unless"),
     "hy_v4_vl": Whole("hy_v4_vl_vision", "hy_v4_vl_text", projectors.hy_v4, "hunyuan_vl", _ROWS),
     "cosmos3_edge": Whole("cosmos3_edge_vision", "cosmos3_edge_text", projectors.normed_layers),
     "cosmos3_omni": Whole("qwen3_vl_vision", "qwen3_vl_text", projectors.nothing, "qwen3_vl_visual"),
