@@ -23,6 +23,7 @@ SIZES: dict[str, Any] = {"hidden_size": 24, "intermediate_size": 44, "patch_size
 VIT = {**SIZES, "num_hidden_layers": 3, "num_attention_heads": 2}
 IMAGE = {**VIT, "image_size": SIDE}
 FILM = {**SIZES, "depth": 3, "num_heads": 2}
+SAM = {key: value for key, value in IMAGE.items() if key != "intermediate_size"}
 HEADLESS = {**IMAGE, "vision_use_head": False}
 GLM = {**FILM, "out_hidden_size": 40, "image_size": SIDE}
 DEEP = {**FILM, "out_hidden_size": 40, "num_position_embeddings": 64}
@@ -58,7 +59,7 @@ CASES: dict[str, Case] = {
     ),
     "deepseek_vl": ({"model_type": "llama"}, {**HEADLESS, "model_type": "siglip_vision_model"}, {}, "image"),
     "got_ocr2": (
-        {"model_type": "qwen2"}, {**IMAGE, "window_size": 3, "global_attn_indexes": [1], "mlp_dim": 52,
+        {"model_type": "qwen2"}, {**SAM, "window_size": 3, "global_attn_indexes": [1], "mlp_dim": 52,
         "output_channels": 20}, {}, "image",
     ),
     "idefics2": (

@@ -15,7 +15,6 @@ ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language m
 # the language model's type: those whose it is
 _TABLE = """
 apertus1p5_text apertus1p5
-deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
 gemma3n_text gemma3n

@@ -140,6 +140,7 @@ lfm3_vl           sighted.whole
 blip-2            qformer.blip2
 instructblip      qformer.blip2
 instructblipvideo qformer.blip2
+deepseek_ocr2     sam.deepseek_ocr2
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4

@@ -78,22 +78,41 @@ def got_ocr2(config: Config) -> Architecture:
 def unlimited_ocr(config: Config) -> Architecture:
     """Unlimited-OCR: SAM, and CLIP's blocks on what comes out of it; both stand side by side before one matrix."""
     text = text_part(config, "unlimited_ocr_text", text_config(config))
-    vision = config.within("vision_config", given(config, "vision_config"), "unlimited_ocr_vision")
-    first = vision.within("sam_config", given(vision, "sam_config"), "unlimited_ocr_sam_vision_model")
-    second = vision.within("encoder_config", given(vision, "encoder_config"), "unlimited_ocr_vision_encoder")
+    merged, width = HALVED * HALVED, text.main.d_model
+    stack, encoder, seen = _two(config, "unlimited_ocr_sam_vision_model", "unlimited_ocr_vision_encoder", merged)
+    words = {name: _vector(width) for name in ("newline", "separator")}
+    projector = named(projector=Linear(seen + encoder.d_model, width, merge=merged), **words)
+    return _whole(config, text, "unlimited_ocr", stack, replace(encoder, outputs=(*encoder.outputs, *projector)))
+
+
+def deepseek_ocr2(config: Config) -> Architecture:
+    """DeepSeek-OCR 2: SAM, and a language model's blocks on what comes out of it and on as many queries behind it."""
+    text = text_part(config, "deepseek_ocr2_text", text_config(config))
+    merged, width = HALVED * HALVED, text.main.d_model
+    stack, encoder, _ = _two(config, "deepseek_ocr2_sam_vision_model", "deepseek_ocr2_encoder", merged // 2)
+    tables = {
+        f"queries{side}": Embedding(rows, encoder.d_model, table="other", use="beside")
+        for side, rows in QUERIES.items()
+    }
+    projector = named(projector=Linear(encoder.d_model, width, merge=merged), separator=_vector(width))
+    encoder = replace(encoder, inputs=tuple(named(**tables)), outputs=(*encoder.outputs, *projector))
+    return _whole(config, text, "deepseek_ocr2", stack, encoder)
+
+
+QUERIES = {768: 144, 1024: 256}  # by pixels along a side of the image
+
+
+def _two(config: Config, usual: str, behind: str, merged: int) -> tuple[Stack, Stack, int]:
+    """SAM, a transformer behind it, and the width between them; ``merged``: patches that are a token of the latter."""
+    vision = config.within("vision_config", given(config, "vision_config"), f"{config.model_type}_vision")
+    first = vision.within("sam_config", given(vision, "sam_config"), usual)
+    second = vision.within("encoder_config", given(vision, "encoder_config"), behind)
     inner, out = _pair(first, "downsample_channels")
-    merged = HALVED * HALVED
     stack, encoder = sam(first), vits.read(second, merged)
-    behind = halving(first.size("output_channels"), inner, out)
-    stack = replace(stack, outputs=(*stack.outputs, *behind))
-    width = text.main.d_model
-    projector = named(
-        projector=Linear(out + encoder.d_model, width, merge=merged), newline=_vector(width), separator=_vector(width)
-    )
-    encoder = replace(encoder, outputs=(*encoder.outputs, *projector))
+    stack = replace(stack, outputs=(*stack.outputs, *halving(first.size("output_channels"), inner, out)))
     for part in (first, second, vision):
         towers.checked(part)
-    return _whole(config, text, "unlimited_ocr", stack, encoder)
+    return stack, encoder, out
 
 
 def deepseek_vl_hybrid(config: Config) -> Architecture:

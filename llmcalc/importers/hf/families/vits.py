@@ -242,6 +242,11 @@ VITS: dict[str, Vit] = {
     "minicpmv4_6_vision": _SIGLIP,
     "minicpmv4_7_vision": _SIGLIP,
     "minicpm_ocr_vision": _SIGLIP,
+    "deepseek_ocr2_encoder": Vit(
+        "", norm="rmsnorm", eps="rms_norm_eps", o_bias=False, mlp_bias=False, gated=True, grouped=True, rope=True,
+        left="""use_cache use_sliding_window sliding_window max_window_layers layer_types max_position_embeddings
+            pad_token_id bos_token_id eos_token_id""",
+    ),
     "hunyuan_vl_vision": _HUNYUAN,
     "hy_v4_vl_vision": _HUNYUAN,
 }  # fmt: skip
