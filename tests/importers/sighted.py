@@ -99,6 +99,13 @@ CASES: dict[str, Case] = {
             "encoder_hidden_size": 24,
         }}, "image",
     ),
+    "unlimited_ocr": (
+        {**EXPERTS, "mlp_layer_types": ["dense", "sparse"], "n_shared_experts": 1, "num_key_value_heads": 4,
+        "head_dim": 10},
+        {"sam_config": {**SAM, "window_size": 3, "global_attn_indexes": [1], "mlp_dim": 52, "output_channels": 12,
+        "downsample_channels": [16, 20]},
+        "encoder_config": {**IMAGE, "hidden_size": 20, "image_size": 2 * PATCH}}, {}, "image",
+    ),
     "muse_glimmer": (
         {}, {**VIT, "pos_emb_height": 4, "pos_emb_width": 4, "num_hidden_layers": 5},
         {"projector_hidden_size": 36, "out_hidden_size": 96}, "pairs",

@@ -18,7 +18,7 @@ TOTALS = {
     "cosmos3_edge": 53_768, "cosmos3_omni": 80_700, "qianfan_ocr": 58_828, "lighton_ocr": 58_808, "aya_vision": 57_740,
     "cohere2_vision": 57_080, "lfm2_vl": 107_096, "deepseek_vl": 55_548, "got_ocr2": 82_292, "idefics2": 102_044,
     "aria": 123_180, "molmo2": 64_164, "minicpmv4_6": 1_456_652, "minicpm_ocr": 1_456_652, "granite_docling": 97_436,
-    "lfm3_vl": 58_068, "blip-2": 82_160, "muse_glimmer": 73_756,
+    "lfm3_vl": 58_068, "blip-2": 82_160, "unlimited_ocr": 79_268, "muse_glimmer": 73_756,
 }  # fmt: skip
 
 
