@@ -83,6 +83,7 @@ FIXED: dict[str, dict[str, Any]] = {
     "granite_docling": {"tie_word_embeddings": True},
     "minicpm_ocr": {"tie_word_embeddings": True},
     "lfm3_vl": {"tie_word_embeddings": True},
+    "janus": {"tie_word_embeddings": True},
     "mistral3": {"tie_word_embeddings": False},
     "pix2struct_text_model": {"hidden_size": 64, "num_heads": 4, "d_kv": 16},
     "step3p7": {

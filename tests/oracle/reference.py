@@ -38,6 +38,7 @@ ROLE = ("is_decoder", "add_cross_attention")
 # parts that a note of the model names as not counted, and that a pass over text alone does not run
 UNCOUNTED = {
     "chameleon": ("vqmodel",),
+    "janus": ("vqmodel",),
     "kyutai_speech_to_text": ("codec_model",),
     "phi4_multimodal": ("embed_tokens_extend",),
 }

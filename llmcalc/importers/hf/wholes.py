@@ -22,7 +22,7 @@ gemma4_unified_text gemma4_unified
 glm_image_text glm_image
 granite granite_speech granite_speech_plus
 granite4_vision_text granite4_vision
-llama glmasr janus omniasr perception_lm
+llama glmasr omniasr perception_lm
 llama voxtral
 nemotron_h nemo_speechlm nemotron_h_omni
 qwen2 audioflamingo3 fast_vlm musicflamingo qwen2_audio vibevoice

@@ -141,6 +141,7 @@ blip-2            qformer.blip2
 instructblip      qformer.blip2
 instructblipvideo qformer.blip2
 deepseek_ocr2     sam.deepseek_ocr2
+janus             janus.janus
 kimi_k25          multimodal.kimi_k25
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4

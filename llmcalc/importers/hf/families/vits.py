@@ -41,6 +41,7 @@ class Vit(NamedTuple):
         gated: these have a gate.
         d_ff: the key of their width.
         qk_norm: as of attention.
+        qk_layernorm: the key that says whether LayerNorm stands on whole queries and keys; empty: none does.
         grouped: the config says how many heads of keys and values there are, and how wide a head is.
         rope: positions turn queries and keys.
         window: patches that see each other where ``layer_types`` has ``window_attention``; None: all do everywhere.
@@ -64,6 +65,7 @@ class Vit(NamedTuple):
     gated: bool = False
     d_ff: str = "intermediate_size"
     qk_norm: str = "none"
+    qk_layernorm: str = ""
     grouped: bool = False
     rope: bool = False
     window: Callable[[Config], int] | None = None
@@ -117,6 +119,8 @@ def block(config: Config, vit: Vit, merge: int = 1, chunk: int | None = None) ->
     fields: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
     fields |= {"o_bias": bias if vit.o_bias is None else vit.o_bias, "qk_norm": vit.qk_norm}
     fields |= {"positions": "rope"} if vit.rope else {}
+    if vit.qk_layernorm and config.flag(vit.qk_layernorm):
+        fields |= {"qk_norm": "projection", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
     if vit.grouped:
         fields |= {
             "n_kv_heads": config.optional_size("num_key_value_heads"),
@@ -246,6 +250,10 @@ VITS: dict[str, Vit] = {
         "", norm="rmsnorm", eps="rms_norm_eps", o_bias=False, mlp_bias=False, gated=True, grouped=True, rope=True,
         left="""use_cache use_sliding_window sliding_window max_window_layers layer_types max_position_embeddings
             pad_token_id bos_token_id eos_token_id""",
+    ),
+    "janus_vision_model": _SIGLIP._replace(
+        bias="attention_bias", o_bias=True, d_ff="mlp_ratio", qk_layernorm="use_qk_norm",
+        left="projection_dropout hidden_dropout_rate num_image_tokens",
     ),
     "hunyuan_vl_vision": _HUNYUAN,
     "hy_v4_vl_vision": _HUNYUAN,
