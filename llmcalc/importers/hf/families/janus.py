@@ -38,20 +38,20 @@ def _made(config: Config) -> list[Named]:
     rows, width, out = (config.size(key) for key in ("num_embeddings", "embed_dim", "projection_dim"))
     config.ignore("double_latent latent_channels in_channels base_channels channel_multiplier num_res_blocks dropout")
     config.ignore("initializer_range num_patches out_channels")
-    layers = _aligner("made", width, out, config.size("num_hidden_layers"), config.activation())
+    layers = _aligner("made", width, out, config.size("num_hidden_layers"), config.activation(), unused=True)
     head = named(
         code_head_in=Linear(config.size("image_token_embed_dim"), out, unused=True),
         code_head=Linear(out, rows, unused=True),
     )
     table = named(codes=Embedding(rows, width, table="other", unused=True))
-    return [*table, *(Named(name, replace(layer, unused=True)) for name, layer in layers), *head]
+    return [*table, *layers, *head]
 
 
-def _aligner(name: str, width: int, out: int, count: int, act: str) -> list[Named]:
+def _aligner(name: str, width: int, out: int, count: int, act: str, unused: bool = False) -> list[Named]:
     """A layer, and further ones behind an activation."""
-    first = Named(f"{name}_in", Linear(width, out, activation=act if count > 1 else "identity"))
+    first = Named(f"{name}_in", Linear(width, out, activation=act if count > 1 else "identity", unused=unused))
     behind = [
-        Named(f"{name}{index}", Linear(out, out, activation=act if index < count - 2 else "identity"))
+        Named(f"{name}{index}", Linear(out, out, activation=act if index < count - 2 else "identity", unused=unused))
         for index in range(count - 1)
     ]
     return [first, *behind]
