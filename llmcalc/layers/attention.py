@@ -232,7 +232,7 @@ class Attention(Layer):
             raise SizeError("prompt goes with attention to all tokens", where="attention")
         if self.window and self.chunk:
             raise SizeError("window and chunk exclude each other", where="attention")
-        if self.merge > 1 and (self.causal or self.cross or self.window or self.chunk or self.prompt):
+        if self.merge > 1 and (self.causal or self.cross or self.window or self.chunk):
             raise SizeError("merge goes with attention of all tokens to all others", where="attention")
         if self.window_ahead and (self.causal or not self.window):
             raise SizeError("window_ahead goes with a window of attention that is not causal", where="attention")
@@ -264,8 +264,9 @@ class Attention(Layer):
         elif self.chunk:
             axes |= {"k": "mod(c, Z) + q" if self.causal else "min(q, Z)", "t": "mod(c + q, Z)"}
         elif self.prompt:
-            seen = "c + q + min(c + q, 1) * pt"
-            axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt", "k": seen, "t": seen}
+            rows = f"ceil(q, {self.merge})" if self.merge > 1 else "q"
+            seen = f"c + {rows} + min(c + q, 1) * pt"
+            axes |= {"pt": self.prompt, "q": f"{rows} + max(0, 1 - c) * min(q, 1) * pt", "k": seen, "t": seen}
         elif self.merge > 1:
             axes |= dict.fromkeys("qkt", f"ceil(q, {self.merge})")
         else:

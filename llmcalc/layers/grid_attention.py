@@ -42,9 +42,9 @@ class GridAttention(Layer):
         side = self.window or self.grid
         squares = (-(-self.grid // side)) ** 2
         rows = f"ceil(q, {self.grid * self.grid}) * {squares * side * side}"
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads}
         declaration = Declaration(
-            {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads, "kg": side * side}
-            | {"kr": side, "rp": 2 * side - 1, "qw": rows}
+            axes | {"kg": f"min(q, 1) * {side * side}", "kr": side, "rp": 2 * side - 1, "qw": rows}
         )
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
         declaration.weights(*(["bq[h e]", "bk[h e]", "bv[h e]"] if self.bias else []), "bo[d]")

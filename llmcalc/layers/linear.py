@@ -30,6 +30,7 @@ class Linear(Layer):
         merge_whole: positions that are too few to become one are left out.
         span, chunk: it runs on one position for so many frames of sound, of chunks apart, see ``conv``.
         merge_by_channel: of those side by side, each channel's values stand together.
+        n_latents: it runs on this many learned vectors, if there is any token that they could see.
         prompt: this many learned tokens stand before the sequence.
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
@@ -54,6 +55,7 @@ class Linear(Layer):
     span: int | None = None
     chunk: int | None = None
     merge_by_channel: bool = False
+    n_latents: int | None = None
     prompt: int | None = None
     dropped: bool = False
     unused: bool = False
@@ -89,6 +91,8 @@ class Linear(Layer):
             rows, axes["qs"] = "b qs", results(self.span, self.chunk)
         if self.prompt:
             axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
+        if self.n_latents:
+            axes["q"] = f"min(q, 1) * {self.n_latents}"
         declaration = Declaration(axes)
         declaration.weights("w[in | out]", share=self.share, unused=self.unused)
         declaration.weights(*(["b[out]"] if self.bias else []), unused=self.unused)

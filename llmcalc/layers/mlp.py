@@ -69,6 +69,7 @@ class Mlp(Layer):
         adapter_rank: the matrices that read the input have low-rank corrections of this rank beside them.
         n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
         n_positions: it runs on this many vectors, however many tokens there are (Perceiver).
+        n_latents: it runs on this many learned vectors, if there is any token that they could see.
         merge: so many tokens have become one position before it (Funnel Transformer).
         merge_extra: a position was kept for the first token each time.
         merge_whole: a last group that is not whole has fallen off (CANINE).
@@ -104,6 +105,7 @@ class Mlp(Layer):
     adapter_rank: int | None = None
     n_adapters: int = 1
     n_positions: int | None = None
+    n_latents: int | None = None
     merge: int = 1
     merge_extra: bool = False
     merge_whole: bool = False
@@ -149,14 +151,17 @@ class Mlp(Layer):
         declaration.equations(*self._lines())
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
+        rows = "q"
+        if self.merge > 1:
+            rows = declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
+            if self.merge_whole:
+                rows = declaration.axes["q"] = f"ceil(max(0, q - {self.merge - 1}), {self.merge})"
         if self.prompt:
-            declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
+            declaration.axes |= {"pt": self.prompt, "q": f"{rows} + max(0, 1 - c) * min(q, 1) * pt"}
         if self.n_positions:
             declaration.axes["q"] = self.n_positions
-        if self.merge > 1:
-            declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
-            if self.merge_whole:
-                declaration.axes["q"] = f"ceil(max(0, q - {self.merge - 1}), {self.merge})"
+        if self.n_latents:
+            declaration.axes["q"] = f"min(q, 1) * {self.n_latents}"
         if self.padded_to:
             declaration.axes["Z"] = self.padded_to
             more = f"min(1, max(0, q - {self.padded_above})) * " if self.padded_above else ""

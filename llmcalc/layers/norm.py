@@ -21,6 +21,7 @@ class Norm(Layer):
         eps: added under the root.
         gate_rank: the result is multiplied by ``sigmoid(silu(y w_in) w_out)``, a gate of this rank (A.X K2).
         streams: copies of every token that it runs on (ProphetNet).
+        n_latents: it runs on this many learned vectors, if there is any token that they could see.
         merge: so many tokens have become one position before it (Funnel Transformer).
         merge_extra: a position was kept for the first token each time.
         merge_whole: a last group that is not whole has fallen off (CANINE).
@@ -43,6 +44,7 @@ class Norm(Layer):
     weights_of: str = ""
     gate_rank: int | None = None
     streams: int = 1
+    n_latents: int | None = None
     merge: int = 1
     merge_extra: bool = False
     merge_whole: bool = False
@@ -69,6 +71,8 @@ class Norm(Layer):
             declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
         if self.n_positions:
             declaration.axes["q"] = self.n_positions
+        if self.n_latents:
+            declaration.axes["q"] = f"min(q, 1) * {self.n_latents}"
         weights = ["w"] * self.scale + ["b"] * self.bias
         if not self.weights_of:
             declaration.weights(*(f"{name}[d]" for name in weights), unused=self.unused)

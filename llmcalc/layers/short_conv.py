@@ -15,22 +15,28 @@ class ShortConv(Layer):
         d_model: width of input and output, and channels of the convolution.
         d_conv: taps of the convolution.
         bias: biases of the projections and of the convolution.
+        grid: tokens are patches of an image, and the taps stand along rows and columns of it (LFM3-VL).
     """
 
     d_model: int
     d_conv: int = 3
     bias: bool = False
+    grid: bool = False
 
     def declare(self) -> Declaration:
         """Three projections ``[d_model, d_model]``, one convolution over each channel, output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "K": self.d_conv}
         axes |= {"qc": "q", "qd": "q", "Kt": "K - 1"}
         declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"})
-        declaration.weights("w_B[d | i]", "w_C[d | i]", "wx[d | i]", "conv[i; K]", "wo[i | d]")
+        taps = "one; py; px" if self.grid else "K"
+        if self.grid:
+            declaration = Declaration(axes | {"one": 1, "py": self.d_conv, "px": self.d_conv})
+        declaration.weights("w_B[d | i]", "w_C[d | i]", "wx[d | i]", f"conv[i; {taps}]", "wo[i | d]")
         if self.bias:
             declaration.weights("b_B[i]", "b_C[i]", "bx[i]", "conv_b[i]", "bo[d]")
         declaration.equations(*self._lines())
-        declaration.state("conv[b i Kt]", "conv")
+        if not self.grid:
+            declaration.state("conv[b i Kt]", "conv")
         return declaration
 
     def _lines(self) -> list[str]:
@@ -39,7 +45,10 @@ class ShortConv(Layer):
             lines += [f"{name}[b q i] = x[b q d] {weight}[d i]"]
             lines += [f"{name}[b q i] = add({name}, {bias})"] if self.bias else []
         lines += ["u[b q i] = mul(B, u)"]
-        lines += ["u[b qc i] = u[b qc i] conv[i K] | prefill", "u[b qd i] = u[b qd i] conv[i K] | decode"]
+        if self.grid:
+            lines += ["u[b q i] = u[b q i] conv[i one py px]"]
+        else:
+            lines += ["u[b qc i] = u[b qc i] conv[i K] | prefill", "u[b qd i] = u[b qd i] conv[i K] | decode"]
         lines += ["u[b q i] = add(u, conv_b)"] if self.bias else []
         lines += ["u[b q i] = mul(C, u)", "y[b q d] = u[b q i] wo[i d]"]
         return lines + (["y[b q d] = add(y, bo)"] if self.bias else [])

@@ -177,7 +177,7 @@ def _behind(tower: str, language: str) -> str:
     name, _, dotted = language.partition(".")
     whole, alone = (_lines(_text(form)) for form in (name, f"{name}.bare"))
     if getattr(module, "ALL", False):
-        inner = alone if getattr(module, "WITHOUT_HEAD", False) else whole
+        inner = alone if dotted or getattr(module, "WITHOUT_HEAD", False) else whole
         return "\n".join((module.TEXT, *(place + line for line in inner)))
     moved = (_renamed(bare, module) if line == bare else place + bare for line, bare in zip(whole, alone, strict=True))
     text = "\n".join((*_lines(module.TEXT), *moved))

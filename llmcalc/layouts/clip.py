@@ -59,3 +59,9 @@ TEXT = ENCODER + PROJECTORS
 def encoder(place: str) -> str:
     """Such a tower at another place."""
     return ENCODER.replace(VISION, place)
+
+
+def by_kind(rules: str) -> str:
+    """Rules whose norms go by the kind of their sub-layer, too, where a language model's do."""
+    changed = rules.replace("sublayer0.pre_norm", "attention.pre_norm").replace("sublayer1.pre_norm", "mlp.pre_norm")
+    return f"{rules}\n{changed}"

@@ -38,14 +38,14 @@ def test_a_part_in_a_part() -> None:
 
 
 def test_a_part_without_a_type_has_that_of_its_class() -> None:
-    found = llmcalc.load({"model_type": "shieldgemma2", "text_config": SIZES})
-    assert found.family == "gemma3_text"
+    found = llmcalc.load({"model_type": "perception_lm", "text_config": SIZES})
+    assert found.family == "llama"
 
 
 def test_keys_beside_those_of_the_whole() -> None:
-    whole = {"model_type": "idefics2", **SIZES, "vision_config": VISION, "vision_start_token_id": 3}
+    whole = {"model_type": "fast_vlm", **SIZES, "vision_config": VISION, "vision_start_token_id": 3}
     found = llmcalc.load(whole)
-    assert found.stacks == llmcalc.load({"model_type": "mistral", **SIZES}).stacks
+    assert found.stacks == llmcalc.load({"model_type": "qwen2", **SIZES}).stacks
     assert "not counted: vision" in found.notes[-1]
 
 

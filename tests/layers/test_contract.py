@@ -173,6 +173,7 @@ NOT_A_STREAM = {
     "hyper_connection": "several streams",
     "indexer": "a choice",
     "latent_attention": "a width of its own",
+    "query_attention": "a width of its own",
     "per_layer_table": "vectors for every layer",
     "prefix": "keys and values",
 }

@@ -40,6 +40,7 @@ UNCOUNTED = {
     "chameleon": ("vqmodel",),
     "qwen2_5_omni": ("talker", "token2wav"),
     "qwen3_omni_moe": ("talker", "code2wav"),
+    "janus": ("vqmodel",),
     "kyutai_speech_to_text": ("codec_model",),
     "musicgen": ("audio_encoder",),
     "canary": ("encoder",),

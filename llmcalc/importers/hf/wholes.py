@@ -16,25 +16,16 @@ ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody"
 # the language model's type: those whose it is
 _TABLE = """
 apertus1p5_text apertus1p5
-aria_text aria
-deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
 gemma pi0
-gemma3_text shieldgemma2
 gemma4_unified_text gemma4_unified
 glm_image_text glm_image
 granite4_vision_text granite4_vision
-granite_docling_text granite_docling
-lfm3 lfm3_vl
-llama deepseek_vl_hybrid janus perception_lm
-llama video_llava
-mistral idefics2
+llama perception_lm
 nemotron_h nemo_speechlm nemotron_h_omni
-opt blip-2 instructblip instructblipvideo
-persimmon fuyu
 qwen2 fast_vlm vibevoice
-qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
+qwen3_5_text jev
 aimv2_text_model aimv2
 altclip_text_model altclip
 bridgetower_text_model bridgetower
@@ -51,7 +42,6 @@ xclip_text_model xclip
 siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2
-molmo2_text molmo2
 blip_text_model blip
 align_text_model align
 chinese_clip_text_model chinese_clip
@@ -66,7 +56,6 @@ inkling2_loop_text inkling2_loop
 pp_formulanet_text pp_formulanet
 kosmos_2_text_model kosmos-2
 kosmos_2_5_text_model kosmos-2.5
-unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
 USUAL = {whole: text for text, *wholes in map(str.split, _TABLE.strip().splitlines()) for whole in wholes}

@@ -143,6 +143,24 @@ ultravbert        sighted.whole
 llava_next_video  seeing.llava_next
 got_ocr2          sam.got_ocr2
 pp_chart2table    sam.got_ocr2
+unlimited_ocr     sam.unlimited_ocr
+deepseek_vl_hybrid sam.deepseek_vl_hybrid
+idefics2          resampled.idefics2
+aria              resampled.aria
+molmo2            resampled.molmo2
+minicpmv4_6       minicpm_v.minicpm_v
+minicpmv4_7       minicpm_v.minicpm_v
+minicpm_ocr       minicpm_v.minicpm_v
+fuyu              sighted.fuyu
+video_llava       seeing.video_llava
+shieldgemma2      seeing.gemma3
+granite_docling   sighted.whole
+lfm3_vl           sighted.whole
+blip-2            blip2.blip2
+instructblip      blip2.blip2
+instructblipvideo blip2.blip2
+deepseek_ocr2     sam.deepseek_ocr2
+janus             janus.janus
 kimi_k25          multimodal.kimi_k25
 kimi_k3           multimodal.kimi_k3
 kimi_k2           deepseek.deepseek_v3 deepseek_v3

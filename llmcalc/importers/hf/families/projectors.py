@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from ....core.architecture import Named
@@ -233,6 +234,47 @@ def hy_v4(sides: Sides) -> list[Named]:
         merger_out=Patch(merged * width, 1, out, merge=merged),
         newline=_vector(out),
     )
+
+
+def docling(sides: Sides) -> list[Named]:
+    """Granite Docling: merged patches through a matrix, and layers in between through two; a finer way beside."""
+    vision, whole = sides.vision, sides.whole
+    factor, out = vision.size("scale_factor"), vision.size("out_hidden_size")
+    given = vision.get("deepstack_visual_indexes")
+    taps = len(given if isinstance(given, list) else DOCLING_TAPS)
+    found = named(connector_norm=layernorm(sides.width), **_way("coarse", sides.width, out, factor, taps, False))
+    if vision.flag("use_fine_route", True):
+        found += named(**_way("fine", sides.width, out, factor // 2, taps, True))
+    merged = factor * factor
+    found += named(
+        mixing_norm=layernorm(out, merged),
+        mixing=Linear(out, out, bias=False, merge=merged),
+        mixed_norm=layernorm(out, merged),
+    )
+    whole.ignore("density_router_threshold density_router_loss_weight")
+    inner = whole.optional_size("density_router_hidden_size")
+    if inner:
+        found += named(
+            density=Linear(sides.width, 1),
+            density_norm=layernorm(sides.width),
+            density_in=Linear(sides.width, inner, activation="gelu", positions="one"),
+            density_out=Linear(inner, 1, positions="one"),
+        )
+    return found
+
+
+DOCLING_TAPS = [3, 7, 10]  # layers, if the config does not list them
+
+
+def _way(name: str, width: int, out: int, factor: int, taps: int, unused: bool) -> dict[str, Layer]:
+    merged = factor * factor
+    layers: dict[str, Layer] = {name: Linear(width * merged, out, bias=False, merge=merged, unused=unused)}
+    for number in range(taps):
+        layers[f"{name}_norm{number}"] = replace(layernorm(width * merged, merged), unused=unused)
+        first = Linear(width * merged, out, activation="gelu", merge=merged, unused=unused)
+        layers[f"{name}_in{number}"] = first
+        layers[f"{name}_out{number}"] = Linear(out, out, merge=merged, unused=unused)
+    return layers
 
 
 def _vector(width: int) -> Embedding:

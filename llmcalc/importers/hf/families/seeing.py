@@ -53,6 +53,18 @@ def llava_next(config: Config) -> Architecture:
     return _seeing(config, vision, usual, _two_layers, newline=True)
 
 
+def video_llava(config: Config) -> Architecture:
+    """Video-LLaVA [lin2023video]: one tower for images and one for films, before the same two layers."""
+    found = _seeing(config, "clip_vision_model", "llama", _two_layers)
+    *language, tower = found.stacks
+    if tower.role != "tower":
+        return found
+    images, films = replace(tower, name="image_tower"), replace(tower, name="video_tower", outputs=tower.outputs[:1])
+    note = "both towers are counted for the same number of patches; an image is seen by the first alone"
+    text = found.layout.partition(">")[2]
+    return replace(found, stacks=(*language, images, films), layout=f"video_llava>{text}", notes=(*found.notes, note))
+
+
 def vipllava(config: Config) -> Architecture:
     """ViP-LLaVA: several layers of the tower side by side, behind a norm."""
     return _seeing(config, "clip_vision_model", "llama", _normed_layers)
@@ -66,8 +78,14 @@ def paligemma(config: Config) -> Architecture:
 
 
 def gemma3(config: Config) -> Architecture:
-    """Gemma 3: SigLIP, whose patches are pooled, normed and projected."""
-    return _seeing(config, "siglip_vision_model", "gemma3_text", _pooled)
+    """Gemma 3: SigLIP, whose patches are pooled, normed and projected; ShieldGemma 2, which is that within another."""
+    wrapped = config.class_name() == "ShieldGemma2ForImageClassification"
+    if config.model_type == "shieldgemma2" and given(config, "text_config").get("tie_word_embeddings", True):
+        config.fix("tie_word_embeddings", True)
+    if wrapped:
+        config.fix("architectures", None)
+    found = _seeing(config, "siglip_vision_model", "gemma3_text", _pooled)
+    return replace(found, layout="shieldgemma2") if wrapped else found
 
 
 def mistral3(config: Config) -> Architecture:

@@ -94,7 +94,7 @@ def internvit(config: Config) -> Stack:
     width, kind = config.size("hidden_size"), config.one_of("norm_type", "layer_norm", "rms_norm")
     norm = rmsnorm(config, width, "layer_norm_eps") if kind == "rms_norm" else layernorm(config)
     norm = replace(norm, prompt=CLASS_TOKEN)
-    rows = _rows(config, "image_size", "patch_size")
+    rows = rectangle(config, "image_size", "patch_size")
     config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")
     bias = config.flag("attention_bias")
     fields: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias, "o_bias": True}
@@ -229,6 +229,7 @@ TOWERS = {
     "git_vision_model": Tower(clip, "clip", CLASS_TOKEN),
     "siglip_vision_model": Tower(siglip, "clip"),
     "idefics3_vision": Tower(siglip, "idefics3"),
+    "idefics2_vision": Tower(siglip, "idefics3"),
     "smolvlm_vision": Tower(siglip, "idefics3"),
     "pixtral": Tower(pixtral, "pixtral"),
     "internvl_vision": Tower(internvit, "internvl", CLASS_TOKEN),
@@ -280,7 +281,7 @@ def grid(config: Config) -> int:
     return int((image // patch) ** 2)
 
 
-def _rows(config: Config, whole: str, part: str) -> int:
+def rectangle(config: Config, whole: str, part: str) -> int:
     """Patches of an image whose sides are given one by one, or as one."""
     images, patches = (sides(config, key) for key in (whole, part))
     return (images[0] // patches[0]) * (images[1] // patches[1])

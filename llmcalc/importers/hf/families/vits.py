@@ -17,7 +17,7 @@ from ....layers.patch import Patch
 from ....layers.scale import Scale
 from ..config import Config
 from ..rules import chosen, repeated, sublayer
-from .towers import CHANNELS, grid, pooling
+from .towers import CHANNELS, CLASS_TOKEN, grid, pooling, rectangle
 
 EPS = 1e-6
 FULL, WINDOWED = "full_attention", "window_attention"
@@ -29,7 +29,7 @@ class Vit(NamedTuple):
 
     Attributes:
         patches: how they become tokens: by an ``image``'s convolution, that of a ``film`` or of a pair of frames, or as
-            ``flat`` values by one matrix.
+            ``flat`` values by one matrix; empty: they are tokens.
         patch_bias: whether that has a bias.
         prompt: learned tokens that stand before the patches.
         rows: rows of a learned table of positions; None: there is none.
@@ -41,6 +41,7 @@ class Vit(NamedTuple):
         gated: these have a gate.
         d_ff: the key of their width.
         qk_norm: as of attention.
+        qk_layernorm: the key that says whether LayerNorm stands on whole queries and keys; empty: none does.
         grouped: the config says how many heads of keys and values there are, and how wide a head is.
         rope: positions turn queries and keys.
         window: patches that see each other where ``layer_types`` has ``window_attention``; None: all do everywhere.
@@ -64,6 +65,7 @@ class Vit(NamedTuple):
     gated: bool = False
     d_ff: str = "intermediate_size"
     qk_norm: str = "none"
+    qk_layernorm: str = ""
     grouped: bool = False
     rope: bool = False
     window: Callable[[Config], int] | None = None
@@ -73,8 +75,11 @@ class Vit(NamedTuple):
     left: str = ""
 
 
-def read(config: Config) -> Stack:
-    """The transformer of a config, without what leads from it to a language model."""
+def read(config: Config, merge: int = 1) -> Stack:
+    """The transformer of a config, without what leads from it to a language model.
+
+    ``merge``: so many patches are one token of another tower, behind which it stands.
+    """
     vit = VITS[config.model_type]
     for pair in vit.older.split():
         config.older(*pair.split(":"))
@@ -82,20 +87,20 @@ def read(config: Config) -> Stack:
     config.ignore(f"{vit.left} rope_parameters rope_theta initializer_range")
     norm = norm_of(config, vit, width)
     inputs = [
-        Named("patch", _patch(config, vit, width)),
+        *([Named("patch", _patch(config, vit, width))] if vit.patches else []),
         *([Named("class", Embedding(vit.prompt, width, table="other", use="beside"))] if vit.prompt else []),
         *([Named("position", Embedding(vit.rows(config), width, table="position"))] if vit.rows else []),
         *([Named("pre_norm", norm)] if vit.first else []),
     ]
     outputs = [Named("post_norm", norm)] if vit.last else []
     outputs += pooling(config) if vit.pooled and config.flag(vit.pooled) else []
-    return Stack("vision", width, tuple(inputs), _runs(config, vit), tuple(outputs), "tower")
+    return Stack("vision", width, tuple(inputs), _runs(config, vit, merge), tuple(outputs), "tower")
 
 
-def _runs(config: Config, vit: Vit) -> tuple[Run, ...]:
+def _runs(config: Config, vit: Vit, merge: int) -> tuple[Run, ...]:
     count = depth(config)
     if vit.window is None:
-        return repeated(block(config, vit), count)
+        return repeated(block(config, vit, merge), count)
     windowed = block(config, vit, chunk=vit.window(config))
     usual = [WINDOWED if (index + 1) % PERIOD and index < count - 1 else FULL for index in range(count)]
     return chosen({FULL: block(config, vit), WINDOWED: windowed}, config.texts("layer_types", count) or usual)
@@ -114,15 +119,17 @@ def block(config: Config, vit: Vit, merge: int = 1, chunk: int | None = None) ->
     fields: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
     fields |= {"o_bias": bias if vit.o_bias is None else vit.o_bias, "qk_norm": vit.qk_norm}
     fields |= {"positions": "rope"} if vit.rope else {}
+    if vit.qk_layernorm and config.flag(vit.qk_layernorm):
+        fields |= {"qk_norm": "projection", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
     if vit.grouped:
         fields |= {
             "n_kv_heads": config.optional_size("num_key_value_heads"),
             "d_head": config.optional_size("head_dim"),
         }
-    attention = Attention(width, heads, causal=False, merge=merge, chunk=chunk, **fields)
+    attention = Attention(width, heads, causal=False, merge=merge, chunk=chunk, prompt=vit.prompt, **fields)
     activation = config.activation()
     d_ff = int(width * config.positive(vit.d_ff)) if vit.d_ff == "mlp_ratio" else config.size(vit.d_ff)
-    mlp = Mlp(width, d_ff, activation, gated=vit.gated, bias=mlp_bias, merge=merge)
+    mlp = Mlp(width, d_ff, activation, gated=vit.gated, bias=mlp_bias, merge=merge, prompt=vit.prompt)
     post = Scale(width) if vit.scaled else None
     parts = (sublayer("attention", attention, pre=norm, post=post), sublayer("mlp", mlp, pre=norm, post=post))
     return Block("merged" if merge > 1 else "windowed" if chunk else "block", parts)
@@ -139,8 +146,8 @@ def _patch(config: Config, vit: Vit, width: int) -> Linear | Patch:
     if vit.patches == "flat":
         frames = config.size("patch_temporal") if "patch_temporal" in known else 1
         return Linear(frames * channels * side * side, width, vit.patch_bias)
-    frames = config.size("temporal_patch_size") if vit.patches == "film" else None
-    return Patch(channels, side, width, frames, vit.patch_bias)
+    spanned = config.size("temporal_patch_size") if vit.patches == "film" else None
+    return Patch(channels, side, width, spanned, vit.patch_bias)
 
 
 def _holds(config: Config, value: bool | str) -> bool:
@@ -158,6 +165,11 @@ def _one_of(config: Config, *keys: str) -> str:
 def _cells(config: Config) -> int:
     """Patches of a table of positions, and of a window."""
     return config.size("pos_emb_height") * config.size("pos_emb_width")
+
+
+def _places(config: Config) -> int:
+    """Rows of a table, as the config says or as many as an image has patches."""
+    return config.optional_size("num_position_embeddings") or rectangle(config, "image_size", "patch_size")
 
 
 def _largest_grid(config: Config) -> int:
@@ -179,6 +191,7 @@ _GLM = Vit(
     rope=True,
 )
 _SIGLIP = Vit(rows=grid)
+_BLIP = Vit(prompt=CLASS_TOKEN, rows=lambda config: grid(config) + CLASS_TOKEN, bias="qkv_bias", o_bias=True)
 _HUNYUAN = Vit(
     rows=_largest_grid,
     eps="rms_norm_eps",
@@ -217,6 +230,30 @@ VITS: dict[str, Vit] = {
     "muse_glimmer_vision": Vit(
         "flat", patch_bias=False, rows=_cells, first=True, rope=True, window=_cells,
         left="max_position_embeddings",
+    ),
+    "unlimited_ocr_vision_encoder": Vit(
+        "", prompt=CLASS_TOKEN, rows=lambda config: grid(config) + CLASS_TOKEN, first=True, last=False,
+        left="num_channels projection_dim initializer_factor",
+    ),
+    "molmo2_vision": Vit(
+        "flat", rows=_places, last=False, bias="attention_bias",
+        o_bias=True, grouped=True, left="image_size",
+    ),
+    "blip_2_vision_model": _BLIP,
+    "instructblip_vision_model": _BLIP,
+    "instructblipvideo_vision_model": _BLIP,
+    "granite_docling_vision": _SIGLIP,
+    "minicpmv4_6_vision": _SIGLIP,
+    "minicpmv4_7_vision": _SIGLIP,
+    "minicpm_ocr_vision": _SIGLIP,
+    "deepseek_ocr2_encoder": Vit(
+        "", norm="rmsnorm", eps="rms_norm_eps", o_bias=False, mlp_bias=False, gated=True, grouped=True, rope=True,
+        left="""use_cache use_sliding_window sliding_window max_window_layers layer_types max_position_embeddings
+            pad_token_id bos_token_id eos_token_id""",
+    ),
+    "janus_vision_model": _SIGLIP._replace(
+        bias="attention_bias", o_bias=True, d_ff="mlp_ratio", qk_layernorm="use_qk_norm",
+        left="projection_dropout hidden_dropout_rate num_image_tokens",
     ),
     "hunyuan_vl_vision": _HUNYUAN,
     "hy_v4_vl_vision": _HUNYUAN,
