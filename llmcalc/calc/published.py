@@ -37,7 +37,8 @@ def matrix_of(tensor: Declared) -> Matrix | None:
     """A declared tensor as quantisation sees it: a matrix [out, in], or the experts of a layer [x, out, in]."""
     row = tensor.rows[0]
     part = component(row)
-    if not row.tensor.linear or tensor.rule is None or row.tensor.name.startswith(_ROUTERS) or part in TABLES:
+    matrix = (row.tensor.linear and not row.tensor.name.startswith(_ROUTERS)) or part == "head"
+    if not matrix or tensor.rule is None or part in TABLES:
         return None
     shape = tensor.shape
     if tensor.rule.transposed:

@@ -99,7 +99,7 @@ def _quantised(data: Mapping[str, Any]) -> dict[str, Any]:
     found = own if isinstance(own, dict) else within
     if not isinstance(found, dict):
         return {}
-    more = {"expert_dtype": data["expert_dtype"]} if "expert_dtype" in data else {}
+    more = {key: data[key] for key in ("expert_dtype", "transformers_version") if key in data}
     return {"quantization": {**found, **more}, "quantization_within": found is not own}
 
 
