@@ -21,7 +21,7 @@ from .weights import TABLES, Stored
 
 WEIGHT = ".weight"
 _ROUTERS = ("router", "shared_gate")
-_MAKERS = "the makers' documentation of their formats"
+_MAKERS, _COMPARED = "the maker's documentation of the format", "what the maker's tools write"
 
 
 class Expected(NamedTuple):
@@ -119,7 +119,9 @@ class Published:
 
 
 def _label(quantisation: Quantisation | None) -> Format:
-    return Format(quantisation.name if quantisation else "", 0, checked=False, source=_MAKERS)
+    known = quantisation is not None and quantisation.compared
+    name = quantisation.name if quantisation else ""
+    return Format(name, 0, checked=known, source=_COMPARED if known else _MAKERS)
 
 
 def _bits(used: Format, shape: Shape) -> int:

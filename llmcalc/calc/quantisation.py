@@ -53,6 +53,7 @@ class Quantisation(NamedTuple):
         language: of the language model alone, whose config it stands in.
         routed: whether experts that are stored one by one are quantised.
         pack_experts: what a matrix of a routed expert becomes, if it is something else.
+        compared: whether its packing was compared with what the maker's tools write.
         unread: keys of the config that nobody read, and that are not known to change nothing.
     """
 
@@ -66,6 +67,7 @@ class Quantisation(NamedTuple):
     language: bool = False
     routed: bool = True
     pack_experts: Pack | None = None
+    compared: bool = True
     unread: tuple[str, ...] = ()
 
     def parts(self, matrix: Matrix) -> list[Part] | None:

@@ -58,10 +58,10 @@ def fbgemm(data: Mapping[str, Any], dtype: str) -> Quantisation:
     def pack(out: int, inputs: int) -> list[Part]:
         return packs.scaled(out, inputs, "F8_E4M3", (out, 1), "F32")
 
-    return Quantisation("fp8 channel", pack, lambda name: named(name, left))
+    return Quantisation("fp8 channel", pack, lambda name: named(name, left), compared=False)
 
 
 def mxfp4(data: Mapping[str, Any], dtype: str) -> Quantisation:
     """Experts that are kept in one tensor, alone (gpt-oss)."""
     left = matcher(texts(data, "modules_to_not_convert"))
-    return Quantisation("mxfp4", packs.mxfp4, left, experts_only=True)
+    return Quantisation("mxfp4", packs.mxfp4, left, experts_only=True, compared=False)
