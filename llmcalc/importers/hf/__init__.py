@@ -79,14 +79,15 @@ def load_config(
         "model_type": entry.model_type,
     }
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
-    inputs |= _quantised(data)
+    quantised = _quantised(data)
+    inputs |= quantised
     return replace(
         architecture,
         name=inputs["model"],
         family=entry.model_type,
         inputs=inputs,
         layout=f"{layout}.bare" if config.head() == "none" else layout,
-        notes=(*architecture.notes, *_notes(data)),
+        notes=(*architecture.notes, *_notes(quantised)),
         warnings=tuple(_warnings(config, model_type)),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
@@ -164,11 +165,11 @@ def _warnings(config: Config, model_type: str) -> Iterator[str]:
         yield f"the key {shown(key)} (its value is {shown(value)}) is not understood; passed over, as was asked for"
 
 
-def _notes(data: Mapping[str, Any]) -> list[str]:
-    quantised = _quantised(data).get("quantization")
-    if quantised is None:
+def _notes(quantised: Mapping[str, Any]) -> list[str]:
+    found = quantised.get("quantization")
+    if found is None:
         return []
-    method = quantised.get("quant_method", "an unnamed method")
+    method = found.get("quant_method", "an unnamed method")
     return [f"published quantised ({shown(method)}): parameters are counted as logical elements, not as packed ones"]
 
 
