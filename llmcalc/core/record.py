@@ -40,7 +40,11 @@ def record(cls: Class) -> Class:
         if not kind.startswith("ClassVar"):
             found[name] = Field(name, kind, own.get(name, MISSING))
     defaults = {field.name: field.default for field in found.values() if field.default is not MISSING}
-    added = {"__fields__": tuple(found.values()), "__match_args__": tuple(found), "__defaults__": defaults}
+    added: dict[str, Any] = {
+        "__fields__": tuple(found.values()),
+        "__match_args__": tuple(found),
+        "__defaults__": defaults,
+    }
     added["__dataclass_fields__"] = _Standard()
     for name, value in (added | _METHODS).items():
         if name not in own:
