@@ -44,8 +44,8 @@ def record(cls: Class) -> Class:
         "__fields__": tuple(found.values()),
         "__match_args__": tuple(found),
         "__defaults__": defaults,
+        "__dataclass_fields__": _Standard(),
     }
-    added["__dataclass_fields__"] = _Standard()
     for name, value in (added | _METHODS).items():
         if name not in own:
             setattr(cls, name, value)
