@@ -9,7 +9,7 @@ from ..core.errors import DescriptionError, UnsupportedError, shown
 from .modules import WHERE
 from .packs import Part, Shape
 
-LARGEST = 1 << 20
+LARGEST, WIDEST = 1 << 20, 32
 Pack = Callable[..., list[Part]]
 _FLOATS = ("BF16", "F16", "F32")
 
@@ -123,6 +123,14 @@ def number(data: Mapping[str, Any], key: str, default: int) -> int:
         return default
     if type(value) is not int or not (value == -1 or 1 <= value <= LARGEST):
         raise DescriptionError(f"{key} is {shown(value)}; it is a positive whole number or -1", where=WHERE)
+    return value
+
+
+def width(data: Mapping[str, Any], key: str, default: int) -> int:
+    """The bits of a number."""
+    value = number(data, key, default)
+    if not 1 <= value <= WIDEST:
+        raise DescriptionError(f"{key} is {shown(value)}; it is from 1 to {WIDEST}", where=WHERE)
     return value
 
 

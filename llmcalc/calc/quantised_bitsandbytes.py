@@ -39,7 +39,7 @@ def _pack(data: Mapping[str, Any]) -> tuple[str, packs.Pack]:
         return "bitsandbytes int8", packs.bnb8
     if not half:
         raise DescriptionError("bitsandbytes with neither load_in_8bit nor load_in_4bit", where=WHERE)
-    if storage not in _STORED:
+    if storage not in tuple(_STORED):
         raise UnknownNameError("bnb_4bit_quant_storage", storage, _STORED, where=WHERE)
     if kind not in ("nf4", "fp4"):
         raise UnknownNameError("bnb_4bit_quant_type", kind, ("nf4", "fp4"), where=WHERE)

@@ -10,7 +10,7 @@ from ..core.errors import DescriptionError, UnsupportedError, shown
 from . import packs
 from .modules import WHERE, matcher, within
 from .packs import Pack, Part, Shape
-from .quantisation import Own, Quantisation, number, pair, scale_type, texts
+from .quantisation import Own, Quantisation, number, pair, scale_type, texts, width
 
 TILE = 128
 _CLASS, _EXPRESSION = "Linear", "re:"
@@ -46,7 +46,7 @@ def compressed(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 def _pack(form: str, group: Mapping[str, Any], scale: str) -> tuple[Pack, str]:
     weights, activations = group["weights"], group.get("input_activations")
-    bits, strategy = number(weights, "num_bits", 8), weights.get("strategy") or "tensor"
+    bits, strategy = width(weights, "num_bits", 8), weights.get("strategy") or "tensor"
     size = number(weights, "group_size", -1) if strategy == "group" else -1
     symmetric, ordered = weights.get("symmetric", True) is True, weights.get("actorder") == "group"
     if bits != _BITS.get(form, bits):

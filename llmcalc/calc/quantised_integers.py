@@ -11,14 +11,14 @@ from ..core.errors import DescriptionError, UnsupportedError, shown
 from . import packs
 from .modules import WHERE, expression, named
 from .packs import Pack
-from .quantisation import Own, Quantisation, mapping, number, only, scale_type, texts
+from .quantisation import Own, Quantisation, mapping, number, only, scale_type, texts, width
 
 BITS, GROUP = 4, 128
 
 
 def gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
     """Matrices of the blocks; ``dynamic`` leaves some out or gives them bits and groups of their own."""
-    bits, group = number(data, "bits", BITS), number(data, "group_size", GROUP)
+    bits, group = width(data, "bits", BITS), number(data, "group_size", GROUP)
     only(data, "checkpoint_format", ("gptq", "gptq_v2", "gptq_p"))
     only(data, "format", ("gptq", "gptq_v2", "gptq_p"))
     only(data, "method", ("gptq",))
@@ -37,7 +37,7 @@ def gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 def awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
     """Matrices of the blocks, packed for products of matrices."""
-    bits, group = number(data, "bits", BITS), number(data, "group_size", GROUP)
+    bits, group = width(data, "bits", BITS), number(data, "group_size", GROUP)
     version = str(data.get("version") or "gemm").lower()
     if version != "gemm":
         raise UnsupportedError(f"AWQ of the version {shown(version)} is not understood; gemm is", where=WHERE)
@@ -51,7 +51,7 @@ def awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 def auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
     """AutoRound's own way of naming other makers' packings."""
-    bits, group, kind = number(data, "bits", BITS), _group(data), data.get("data_type", "int")
+    bits, group, kind = width(data, "bits", BITS), _group(data), data.get("data_type", "int")
     form = str(data.get("packing_format") or "auto_round:auto_gptq").removeprefix("auto_round:")
     if data.get("extra_config"):
         raise UnsupportedError("AutoRound with settings of their own for some modules is not understood", where=WHERE)
@@ -81,7 +81,7 @@ def _dynamic(data: Any, bits: int, group: int) -> tuple[Own, ...]:
     for key, settings in mapping(data, "dynamic").items():
         pattern = re.compile(expression(key[2:] if key.startswith(("-:", "+:")) else key))
         own = mapping(settings or {}, "dynamic")
-        pack = partial(packs.gptq, bits=number(own, "bits", bits), group=number(own, "group_size", group))
+        pack = partial(packs.gptq, bits=width(own, "bits", bits), group=number(own, "group_size", group))
         found.append(Own(pattern.match, None if key.startswith("-:") else pack))
     return tuple(found)
 

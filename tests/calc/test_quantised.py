@@ -23,6 +23,10 @@ PACKED = {
 NVFP4 = {"quant_method": "modelopt", "quant_algo": "NVFP4"}
 
 
+def compressed(form, **weights):
+    return {"quant_method": "compressed-tensors", "format": form, "config_groups": {"g": {"weights": weights}}}
+
+
 @pytest.mark.parametrize(
     ("config", "module", "is_"),
     [
@@ -83,6 +87,10 @@ def test_parts_of_a_matrix_take_what_the_formats_say():
         ({"quant_method": "awq", "version": "gemv"}, "gemv"),
         ({"quant_method": "gptq", "bits": 4.5}, "bits is 4.5"),
         ({"quant_method": "gptq", "bits": 10**18}, "bits is"),
+        ({"quant_method": "gptq", "bits": -1}, "bits is -1"),
+        ({"quant_method": "awq", "bits": 33}, "bits is 33"),
+        (compressed("pack-quantized", num_bits=-1, strategy="group", group_size=32), "num_bits is -1"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_storage": {"a": 1}}, "quant_storage"),
         ({"quant_method": "gptq", "dynamic": {"+:.*": {"bits": 8.5}}}, "bits is 8.5"),
         ({"quant_method": "gptq", "dynamic": {"+:.*": 8}}, "dynamic"),
         ({"quant_method": "gptq", "format": "marlin"}, "marlin"),
@@ -146,10 +154,6 @@ def test_a_key_that_nobody_reads_is_passed_over_in_sight():
 
 
 OUT, IN = 131, 67  # primes: what is rounded up shows
-
-
-def compressed(form, **weights):
-    return {"quant_method": "compressed-tensors", "format": form, "config_groups": {"g": {"weights": weights}}}
 
 
 def activated(config, dynamic):
