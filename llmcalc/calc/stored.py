@@ -132,7 +132,8 @@ def _conditions(row: Row, alone: bool) -> frozenset[str]:
     tied = "tied" if getattr(layer, "share", None) else "untied"
     gated = "gated" if getattr(layer, "gated", False) else "plain"
     heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
-    return frozenset((row.entry.stack.role, tied, gated, heads, "alone" if alone else "beside"))
+    biases = "spare" if getattr(layer, "unused_biases", 0) else "lone"
+    return frozenset((row.entry.stack.role, tied, gated, heads, biases, "alone" if alone else "beside"))
 
 
 def _grouped(result: Params, name: str, buffers: bool) -> Iterator[tuple[Rule | None, list[Row], int | None]]:

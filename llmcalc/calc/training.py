@@ -146,7 +146,9 @@ def _segments(
     found: dict[Place, Segment] = {}
     loss = Loss(0, 0)
     for stack in architecture.stacks:
-        names = symbols(stack, lone)
+        if stack.unused or stack.frozen:  # no gradient is asked for, so nothing is kept
+            continue
+        names = symbols(stack, lone, convention=policy.convention)
 
         def new() -> Trace:
             trace = Trace(policy, names, values, mesh)  # noqa: B023 (used within this turn of the loop)

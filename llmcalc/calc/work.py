@@ -49,7 +49,9 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
     for stack in architecture.stacks:
         if stack.role == "encoder" and not lone and conventions.phase == "decode":
             continue  # it ran once, before the first token
-        names = symbols(stack, lone, conventions.logits)
+        if stack.unused:
+            continue
+        names = symbols(stack, lone, conventions.logits, conventions.convention)
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
                 found.extend(_layer_works(entry, part, declaration, names, conventions))
@@ -136,6 +138,8 @@ def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
     if kind == "block":  # all of the own block, whatever comes first
         rest = remainder(query, int(width))
         return lift((query - rest) * int(width) + rest * rest)
+    if kind == "patch":  # every new token and the vectors of its own patch
+        return query * int(width)
     if kind == "local":  # both sides: looking back and looking ahead, the token itself counted once
         return 2 * lift(pairs(query, query, int(width))) - query
     raise UnsupportedError(f"the mask {declaration.mask!r} is not modelled")

@@ -52,7 +52,8 @@ class Sublayer:
     Pre-norm models set ``pre``, post-norm models ``after``, Gemma's sandwich ``pre`` and ``post``. ``residual`` False:
     nothing is added back. Sub-layers of one ``share`` hold the same tensors, wherever they stand (Zamba). ``scale`` is
     a constant on what is added (Granite), ``residual_scale`` one on what it is added to, which is the stream behind
-    ``pre`` where ``residual_normed`` (MiniMax).
+    ``pre`` where ``residual_normed`` (MiniMax). ``by_depth``: the result and what it is added to weigh ``√(1/n)`` and
+    ``√((n - 1)/n)`` in the stack's n-th sum, the first of which is the second (Beam).
 
     ``reads`` and ``residual_from`` name an earlier sub-layer of the block, or this one: what is read, or what the
     result is added to, is the stream as it was before that one. ``beside_first``: what is read stands beside what the
@@ -69,6 +70,7 @@ class Sublayer:
     scale: float = 1.0
     residual_scale: float = 1.0
     residual_normed: bool = False
+    by_depth: bool = False
     reads: str = ""
     residual_from: str = ""
     beside_first: bool = False
@@ -125,8 +127,11 @@ class Run:
 
 @record
 class Stack:
-    """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``encoder`` (the source of
-    cross-attention) or ``tower`` (patches or frames).
+    """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``side`` (the same, for the
+    main one to use), ``encoder`` (the source of cross-attention) or ``tower`` (patches or frames).
+
+    ``patch``: it runs on patches of so many tokens each; as torch executes it, on one for each token and
+    ``spare_patches`` more. ``frozen``: it is not trained. ``unused``: it is stored, but never run.
     """
 
     name: str
@@ -135,6 +140,10 @@ class Stack:
     runs: tuple[Run, ...]
     outputs: tuple[Named, ...]
     role: str = "decoder"
+    patch: int | None = None
+    spare_patches: int = 0
+    frozen: bool = False
+    unused: bool = False
 
     @property
     def n_layers(self) -> int:

@@ -12,11 +12,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 
+from . import shrink_tower
 from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from .errors import SizeError
 from .layer import Layer
 from .ledger import entries
 from .record import MISSING, fields
+from .sums import counted
 
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row
@@ -29,6 +31,9 @@ AS_THEY_ARE = frozenset(
     {
         "offset",
         "padding_id",
+        "dropped_id",
+        "pooled_id",
+        "column",
         "unused_biases",
         "n_zero_experts",
         "streams",
@@ -40,11 +45,21 @@ AS_THEY_ARE = frozenset(
         "active",
         "index_local",
         "n_gram",
+        "patch",
+        "spare_patches",
+        "n_vectors",
+        "n_states",
+        "n_reads",
+        "n_gates",
+        "n_sums",
+        "prompt",
+        "stride",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
 LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # which says whether it has a meaning
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4}
+AT_MOST = {"d_conv": 4, "taps": 5, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4}
+AT_MOST["blank"] = 9
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
     "chunk": (5, 3),
@@ -62,6 +77,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "temperature_length": (5, 3),
     "qk_rope_head_dim": (6, 10, 14),
     "rotated_head": (10, 14, 22, 26, 34),
+    "turned_head": (12, 20, 28),
     "n_kv_heads": (3, 2, 5, 7),
     "heads_a_key_head_serves": (2, 5, 7, 11),
     "experts_of_a_group": (4, 5),
@@ -71,6 +87,9 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "keep_window": (6,),
     **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
     "rate": (3, 2),
+    "channels": (3, 2),
+    "side": (4, 5),
+    "frames": (2, 3),
 }
 POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "position": "positions"}
 
@@ -89,14 +108,22 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
         return tuple(Named(name, sizes.layer(layer)) for name, layer in layers)
 
     sizes.twice(stack.d_model)
+    beside = [layer for _, layer in stack.inputs if getattr(layer, "use", "") == "joined"]
+    sizes.joined([layer.d_model for layer in beside], stack.d_model)  # type: ignore[attr-defined]
     small = {run.block: _block(run.block, sizes) for run in _shortest(stack.runs)}
     runs = tuple(Run(small[run.block], min(run.count, MOST_BLOCKS), run.shared) for run in _shortest(stack.runs))
     width = sizes.size("width", stack.d_model)
-    return replace(stack, d_model=width, inputs=named(stack.inputs), runs=runs, outputs=named(stack.outputs))
+    before, behind = named(stack.inputs), named(stack.outputs)
+    if stack.role == "tower":
+        before = tuple(shrink_tower.inputs(before))
+        behind = tuple(shrink_tower.outputs(stack.outputs, stack.d_model, sizes.size, sizes.layer))
+    return counted(replace(stack, d_model=width, inputs=before, runs=runs, outputs=behind))
 
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
     """The first runs, up to the last that brings a block of a new structure, or comes back to a shared one."""
+    if any(hasattr(layer, "n_states") for run in runs for part in run.block.sublayers for _, layer in part.layers()):
+        return runs  # they look back at each other
     signatures = [re.sub(r"\d+", "#", repr(run.block.sublayers)) for run in runs]
     new = [index for index, signature in enumerate(signatures) if signature not in signatures[:index]]
     shared = [{part.share for part in run.block.sublayers if part.share} for run in runs]
@@ -138,6 +165,12 @@ class _Sizes:
         """A stream beside another is twice as wide as one, also when it is small."""
         self.given.setdefault(("width", 2 * width), 2 * self.size("width", width))
 
+    def joined(self, tables: list[int], width: int) -> None:
+        """Tables whose entries stand beside each other are together as wide as their sum, also when they are small."""
+        if tables:
+            small = sum(self.size("width", part) for part in (width, *tables))
+            self.given.setdefault(("width", width + sum(tables)), small)
+
     def _new_prime(self) -> int:
         found = next(n for n in count(11) if n not in self.taken and all(n % d for d in range(2, n)))
         self.taken.add(found)
@@ -163,10 +196,14 @@ class _Sizes:
             return self.size("rotated_head", value)
         if name in WIDTHS:
             return self.size("width", value)
+        if name == "chunk" and not getattr(layer, "causal", True):
+            return shrink_tower.WINDOW
+        if name == "rate" and hasattr(layer, "taps"):
+            return value
         if name == "hash_rows":
             return self.size("vocab", value)
-        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside"):
-            return value if layer.use == "copies" else self.size("n_global", value)  # type: ignore[attr-defined]
+        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before"):
+            return value if layer.use != "beside" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)
         return self.size(name, value)
@@ -186,7 +223,8 @@ class _Sizes:
             found["index_heads"] = found["n_kv_heads"]
         usual = "rope" if hasattr(layer, "rope_theta") else ""
         if "d_head" in changes and getattr(layer, "positions", usual) == "rope":
-            found["d_head"] = self.size("rotated_head", layer.d_head)  # type: ignore[attr-defined]
+            role = "rotated_head" if getattr(layer, "rope_grid", "none") == "none" else "turned_head"
+            found["d_head"] = self.size(role, layer.d_head)  # type: ignore[attr-defined]
         if "rotary_dim" in changes:
             head, whole = found.get("d_head", changes["d_head"]), layer.rotary_dim == layer.d_head  # type: ignore[attr-defined]
             found["rotary_dim"] = head if whole else head // 4 * 2

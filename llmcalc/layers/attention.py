@@ -40,6 +40,9 @@ class Attention(Layer):
         rope_theta: base of the rotary frequencies.
         rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
         rope_reversed: the angles are negative (nanochat).
+        rope_grid: positions are those of patches on a grid: a head's first pairs turn by the row and the others by the
+            column, in ``halves`` with the same frequencies or with ``alternate`` ones; ``other``: a rule that is not
+            modelled; ``none``: positions along a line.
         rope_scaling: how a longer context stretches the angles: ``none``, ``linear``, ``dynamic`` (a base that grows
             with the sequence), ``llama3``, ``yarn``, ``proportional`` (``rotary_dim`` numbers of pairs as far apart as
             those of a whole head; Gemma 4), or ``other``, a rule that is not modelled.
@@ -92,10 +95,12 @@ class Attention(Layer):
         in_scale, out_scale: factors on input and output (Falcon-H1).
         temperature: queries are multiplied by ``1 + temperature · ln(1 + floor((position + start) / length))``
             (Llama 4's layers without rotation); 0: they are not.
+        temperature_law: ``log``, that one, or ``power``: by ``(1 + (position + start) / length)^temperature`` (Beam).
         temperature_length: tokens from which on they are.
         temperature_start: what is added to the position: 1, or 0 (Ministral 3).
         softmax_in_fp32: the implementation computes the softmax in fp32 and converts it; costs memory alone.
         streams: copies of every token that ask, in cross-attention (ProphetNet).
+        merge: so many tokens have become one position before it.
         unused: the layer is stored but never run.
     """
 
@@ -121,6 +126,7 @@ class Attention(Layer):
     rope_theta: float = 10000.0
     rope_interleaved: bool = False
     rope_reversed: bool = False
+    rope_grid: str = "none"
     rope_scaling: str = "none"
     rope_factor: float = 1.0
     rope_length: int | None = None
@@ -170,20 +176,24 @@ class Attention(Layer):
     in_scale: float = 1.0
     out_scale: float = 1.0
     temperature: float = 0.0
+    temperature_law: str = "log"
     temperature_length: int = 8192
     temperature_start: int = 1
     softmax_in_fp32: bool = False
     streams: int = 1
+    merge: int = 1
     unused: bool = False
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "index_local"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "rope_scaling": ROPE_SCALINGS,
+        "rope_grid": ("none", "halves", "alternate", "other"),
         "qk_norm": ("none", "head", "per_head", "projection"),
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
         "positions": ("none", "rope", "alibi", "relative", "projected"),
         "gate_bias": ("none", "value", "head"),
         "gate_function": ("sigmoid", "softplus"),
+        "temperature_law": ("log", "power"),
         "implemented_cache": ("compact", "all_tokens", "query_heads", "none"),
     }
 
@@ -213,6 +223,8 @@ class Attention(Layer):
             raise SizeError("prompt goes with attention to all tokens", where="attention")
         if self.window and self.chunk:
             raise SizeError("window and chunk exclude each other", where="attention")
+        if self.merge > 1 and (self.causal or self.cross or self.window or self.chunk or self.prompt):
+            raise SizeError("merge goes with attention of all tokens to all others", where="attention")
         if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
             raise SizeError("adapter_rank goes with projections of queries, keys and values", where="attention")
 
@@ -240,12 +252,10 @@ class Attention(Layer):
         elif self.chunk:
             axes |= {"k": "mod(c, Z) + q" if self.causal else "min(q, Z)", "t": "mod(c + q, Z)"}
         elif self.prompt:
-            axes |= {
-                "pt": self.prompt,
-                "q": "q + max(0, 1 - c) * min(q, 1) * pt",
-                "k": "c + q + min(c + q, 1) * pt",
-                "t": "c + q + min(c + q, 1) * pt",
-            }
+            seen = "c + q + min(c + q, 1) * pt"
+            axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt", "k": seen, "t": seen}
+        elif self.merge > 1:
+            axes |= dict.fromkeys("qkt", f"ceil(q, {self.merge})")
         else:
             axes["t"] = "c + q"
         return axes

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from .attention import ROPE_SCALINGS
 
 
 @record
@@ -22,6 +25,8 @@ class Cca(Layer):
         bias: biases of the projections; the convolutions have one in any case.
         rotary_dim: how much of a head is rotated.
         rope_theta: base of the rotary frequencies.
+        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
+            rope_attention: as in ``attention``.
         window: a query sees this many tokens, itself included.
     """
 
@@ -35,6 +40,17 @@ class Cca(Layer):
     rotary_dim: int | None = None
     rope_theta: float = 10000.0
     window: int | None = None
+    rope_scaling: str = "none"
+    rope_factor: float = 1.0
+    rope_length: int | None = None
+    rope_low_factor: float = 1.0
+    rope_high_factor: float = 4.0
+    rope_fast: float = 32.0
+    rope_slow: float = 1.0
+    rope_truncate: bool = True
+    rope_attention: float = 1.0
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
 
     def __post_init__(self) -> None:
         self.check()

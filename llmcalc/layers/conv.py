@@ -19,6 +19,7 @@ class Conv(Layer):
         d_out: channels of the output.
         taps: width of the kernel.
         rate: results for every token of the stack (2 before another convolution of stride 2).
+        stride: rows of its input from one result to the next.
         activation: elementwise function on the result.
         groups: of channels that do not mix.
         of_data: its input is data, to which no gradient flows.
@@ -28,6 +29,7 @@ class Conv(Layer):
     d_out: int
     taps: int
     rate: int = 1
+    stride: int = 1
     activation: str = "identity"
     groups: int = 1
     of_data: bool = False
@@ -42,10 +44,15 @@ class Conv(Layer):
     def declare(self) -> Declaration:
         """Weight ``[d_out, d_in / groups, taps]`` and a bias."""
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
-        declaration = Declaration({**axes, "ms": self.rate, "qs": "q * ms"})
+        axes |= {"ms": self.rate, "qs": "q * ms"}
+        read, select = "qs", ""
+        if self.stride > 1:
+            axes["qin"], read, select = f"q * ms * {self.stride}", "qin", "qin:qs"
+        declaration = Declaration(axes)
         declaration.weights("w[out; in; taps]", "b[out]")
-        tag = " | constant" if self.of_data else ""
-        declaration.equations(f"y[b qs out] = x[b qs in] w[out in taps]{tag}", "y[b qs out] = add(y, b)")
+        notes = " ".join(filter(None, (select, "constant" if self.of_data else "")))
+        line = f"y[b qs out] = x[b {read} in] w[out in taps]"
+        declaration.equations(f"{line} | {notes}" if notes else line, "y[b qs out] = add(y, b)")
         if self.activation != "identity":
             declaration.equations(f"y[b qs out] = {self.activation}(y)")
         return declaration

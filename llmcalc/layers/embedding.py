@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -24,15 +25,27 @@ class Embedding(Layer):
         scale: factor on the entries (Gemma: sqrt(d_model)).
         padding_id: of a position table: tokens of this id don't count, and stand at the row before the first
             (RoBERTa); None: all tokens count.
-        use: what its rows are: one for each of the ``tokens``, added to what was looked up before; what each further
+        dropped_id: tokens of this id have no entry, and those of the others grow by as many (ESM); None: all have one.
+        own_ids: name of the ids that its entries are looked up by, if they have ids of their own (ERNIE's tasks,
+            RoCBert's shapes and pronunciations); those that are not given are 0.
+        use: what its rows are: one for each of the ``tokens``, added to what was looked up before, or ``joined`` to it
+            as a wider vector; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
-            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
+            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that
+            is added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the
+            class token of a vision transformer).
+        column: where every token has several segment ids, which one of them is looked up (TAPAS).
+        by_cell: positions begin anew in every cell of a table, whose column and row are the second and third of the
+            segment ids.
         edges: instead of by its position, an entry is looked up by each of these edges of a token's box on the page:
             ``left_right``, ``upper_lower``, or by its ``height`` or ``width`` (LayoutLM).
         columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
             (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding.
+        blank: number of a row of zeros in such a table (XGLM's padding token's).
+        normed: an RMSNorm with a weight on the entries (Inkling).
+        norm_eps: added under its root.
         unused: stored, but never looked up.
     """
 
@@ -43,25 +56,34 @@ class Embedding(Layer):
     offset: int = 0
     scale: float = 1.0
     padding_id: int | None = None
+    dropped_id: int | None = None
+    own_ids: str = ""
     use: str = "tokens"
+    column: int | None = None
+    by_cell: bool = False
     edges: str = "none"
     columns: int | None = None
     learned: bool = True
     sinusoids: str = "interleaved"
+    blank: int | None = None
+    normed: bool = False
+    norm_eps: float = 1e-6
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "copies", "beside", "angles"),
+        "use": ("tokens", "joined", "copies", "beside", "angles", "everywhere", "before"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq"),
     }
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id", "dropped_id", "column", "blank"})
 
     def __post_init__(self) -> None:
         self.check()
         if self.columns:
             self.must_divide("columns", "rows")
+        if self.blank is not None and self.blank >= self.rows:
+            raise SizeError(f"blank ({self.blank}) is none of the rows ({self.rows})", where="embedding")
 
     def declare(self) -> Declaration:
         """Table ``[rows, d_model]``."""
@@ -73,8 +95,11 @@ class Embedding(Layer):
         declaration.weights(
             f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
         )
+        if self.normed:
+            declaration.weights("norm[d]", table=self.table, unused=self.unused)
         if not self.unused:
             declaration.equations("y[b q d] = gather(w, ids)")
+            declaration.equations(*(["y[b q d] = rmsnorm(y, norm)"] if self.normed else []))
             if self.edges in ("left_right", "upper_lower"):
                 declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
         return declaration

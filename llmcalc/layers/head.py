@@ -27,6 +27,9 @@ class Head(Layer):
         scored: so many rows of the table are chosen for each position, and the others left out (Gemma 4's assistant).
         n_positions: logits are those of this many positions, however many tokens there are (Perceiver).
         scaled: a learned factor on each logit (nGPT).
+        barred: so many entries are never predicted: their logits are the lowest number there is (Chameleon's images).
+        barred_from: the first of these.
+        scale_gain: constant that those factors are multiplied by.
         unused_biases: further biases of the same length that a library stores and never uses.
         unused: the head is stored, but never run.
     """
@@ -43,10 +46,13 @@ class Head(Layer):
     scored: int | None = None
     n_positions: int | None = None
     scaled: bool = False
+    barred: int = 0
+    barred_from: int = 0
+    scale_gain: float = 1.0
     unused_biases: int = 0
     unused: bool = False
 
-    ZERO_ALLOWED = frozenset({"unused_biases"})
+    ZERO_ALLOWED = frozenset({"unused_biases", "barred", "barred_from"})
 
     def __post_init__(self) -> None:
         self.check()
@@ -54,6 +60,9 @@ class Head(Layer):
             raise SizeError(f"unused_biases is {self.unused_biases}; it is at most {MOST_UNUSED}", where="head")
         if self.scored and self.scored > self.vocab:
             raise SizeError(f"scored ({self.scored}) is more than vocab ({self.vocab})", where="head")
+        if self.barred_from + self.barred > self.vocab:
+            last = self.barred_from + self.barred - 1
+            raise SizeError(f"the last barred entry is {last}, of {self.vocab} in vocab", where="head")
 
     def declare(self) -> Declaration:
         """Table ``[vocab, d_model]``, contracted over d_model."""

@@ -21,7 +21,11 @@ class Linear(Layer):
         activation: elementwise function on the result.
         positions: how many positions it runs on: ``all``, ``logits`` (those whose logits are computed), ``one`` a
             sequence (a pooler).
+        pooled: which ``one`` that is: the ``first``, the ``last``, the first ``of_id``, or the first of the
+            ``highest`` id.
+        pooled_id: the id of that token (CLIP's end of the text); where a text has none, it is the first.
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
+        merge_by_channel: of those side by side, each channel's values stand together.
         prompt: this many learned tokens stand before the sequence.
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
@@ -37,7 +41,10 @@ class Linear(Layer):
     bias: bool = True
     activation: str = "identity"
     positions: str = "all"
+    pooled: str = "first"
+    pooled_id: int = 0
     merge: int = 1
+    merge_by_channel: bool = False
     prompt: int | None = None
     dropped: bool = False
     unused: bool = False
@@ -53,7 +60,9 @@ class Linear(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
         "positions": ("all", "logits", "one"),
+        "pooled": ("first", "last", "of_id", "highest"),
     }
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"pooled_id"})
 
     def declare(self) -> Declaration:
         """Weight ``[d_in, d_out]``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -17,11 +18,25 @@ ACTIVATIONS = (
     "gelu_new",
     "quick_gelu",
     "silu",
+    "situ",
     "sigmoid",
     "tanh",
     "xielu",
 )
 LEARNED = frozenset({"xielu"})  # activations with two learned numbers
+BOUNDED = "situ"  # one with a bound of its own
+
+
+def check_bounds(layer: Any) -> None:
+    """Check the bounds of a feed-forward layer, or of experts, against its activation.
+
+    Raises:
+        SizeError: an activation without its bound, or a bound that nothing has.
+    """
+    if (layer.activation == BOUNDED) != (layer.gate_softcap is not None):
+        raise SizeError(f"gate_softcap goes with activation: {BOUNDED}, and only with it", where=layer.kind())
+    if layer.up_softcap is not None and not layer.gated:
+        raise SizeError("up_softcap goes with gated: true", where=layer.kind())
 
 
 @record
@@ -37,10 +52,14 @@ class Mlp(Layer):
         out_bias: bias of the last matrix (default: as ``bias``).
         clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
         up_offset: added to the linear part before the product (gpt-oss: 1).
+        gate_softcap: the bound of ``situ``, a silu whose linear factor is squashed to it [moonshot2026k3].
+        up_softcap: the linear part is squashed to this bound before the product.
         gate_scale, out_scale: factors on the gate, before its activation, and on the output (Falcon-H1).
+        scaled: a learned factor on the output.
         sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
         inner_norm: an RMSNorm on the hidden values (BitNet).
         on_sphere: learned scales on the hidden values, before and on the gate, and a product of length 1 (nGPT).
+        sphere_gain: constant that those scales are multiplied by.
         inner_norm_eps: added under its root.
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
@@ -64,12 +83,16 @@ class Mlp(Layer):
     out_bias: bool | None = None
     clamp: float | None = None
     up_offset: float = 0.0
+    gate_softcap: float | None = None
+    up_softcap: float | None = None
     inner_norm: bool = False
     inner_norm_eps: float = 1e-5
     sparsity: float = 0.0
     on_sphere: bool = False
+    sphere_gain: float = 1.0
     gate_scale: float = 1.0
     out_scale: float = 1.0
+    scaled: bool = False
     n_global: int | None = None
     globals_dropped: bool = False
     padded_to: int | None = None
@@ -89,6 +112,7 @@ class Mlp(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.derive(out_bias=self.bias)
+        check_bounds(self)
 
     def declare(self) -> Declaration:
         """Weights ``[d_model, d_ff]`` (one or two) and ``[d_ff, d_model]``."""
@@ -112,6 +136,9 @@ class Mlp(Layer):
         if self.activation in LEARNED:
             declaration.axes["one"] = 1
             declaration.weights("alpha_p[one]", "alpha_n[one]")
+        if self.scaled:
+            declaration.axes["one"] = 1
+            declaration.weights("factor[one]")
         declaration.equations(*self._lines())
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
@@ -154,10 +181,11 @@ class Mlp(Layer):
         lines += ["u[b q f] = mul(u, scale_u)"] if self.on_sphere else []
         if self.gated:
             lines += ["u[b q f] = clamp(u)"] if self.clamp else []
+            lines += ["u[b q f] = softcap(u)"] if self.up_softcap else []
             lines += ["m[b q f] = mul(a, u)"]
         else:
             lines += [f"m[b q f] = {self.activation}(u{scalars})"]
         lines += ["m[b q f] = rmsnorm(m, norm)"] if self.inner_norm else []
         lines += ["m[b q f] = l2norm(m)"] if self.on_sphere else []
         lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.out_bias else [])]
-        return lines
+        return lines + (["y[b q d] = mul(y, factor)"] if self.scaled else [])

@@ -22,6 +22,8 @@ class Peer(Layer):
         top_k: experts that a token uses.
         activation: as in ``mlp``.
         renormalise: the scores of the chosen experts are divided by their sum.
+        together: the router's numbers of all tokens that come together, one behind the other, are cut into the scores
+            of the two sets: a token gets those of other tokens (Doge).
     """
 
     d_model: int
@@ -29,6 +31,7 @@ class Peer(Layer):
     top_k: int
     activation: str = "silu"
     renormalise: bool = False
+    together: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 

@@ -5,10 +5,13 @@ Keys and values are common to all experts.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from .attention import ROPE_SCALINGS
 
 
 @record
@@ -23,6 +26,8 @@ class RoutedAttention(Layer):
         top_k: experts that a token uses.
         out_bias: a bias on the output.
         rope_theta: base of the rotary frequencies.
+        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
+            rope_attention: as in ``attention``.
     """
 
     d_model: int
@@ -32,6 +37,17 @@ class RoutedAttention(Layer):
     top_k: int
     out_bias: bool = False
     rope_theta: float = 10000.0
+    rope_scaling: str = "none"
+    rope_factor: float = 1.0
+    rope_length: int | None = None
+    rope_low_factor: float = 1.0
+    rope_high_factor: float = 4.0
+    rope_fast: float = 32.0
+    rope_slow: float = 1.0
+    rope_truncate: bool = True
+    rope_attention: float = 1.0
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
 
     def __post_init__(self) -> None:
         self.check()

@@ -11,7 +11,7 @@ tensor is addressed by sub-layer, layer and tensor; the layer is left out where 
 head), ``quarters`` (in four parts) or ``entries`` (number by number) instead of lying side by side, ``folded`` (experts stored below each other in one
 matrix), and conditions: ``encoder`` or
 ``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain``, ``single`` or ``many`` (key and value heads: what the layer is), ``alone`` or ``beside``
-(another stack). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
+(another stack), ``spare`` (there are biases beside the one that is used). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
 branch, ``{block}`` that of the block. ``{a}`` is the number of an adapter stored on its own: sub-layers ``shared0`` and ``shared1`` hold them in turn.
 
 A layout called ``mixtral@mixtral`` is that of published checkpoints of a family (``published``); one called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file (by
@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple
 
 from ..core.architecture import Architecture
@@ -168,7 +169,8 @@ def _text(name: str) -> str:
 def _behind(tower: str, language: str) -> str:
     """The rules of a language model behind a tower, each part under a name of its own in the bare model of both.
 
-    ``BEHIND`` in the tower's file is that of the language model, or, with ``ALL``, of its class with the head.
+    ``BEHIND`` in the tower's file is that of the language model, or, with ``ALL``, of its class with the head;
+    ``RENAMED`` are beginnings of names beside it, old and new.
     """
     module = import_module(f".{tower}", __name__)
     place: str = getattr(module, "BEHIND", "model.language_model.")
@@ -176,9 +178,16 @@ def _behind(tower: str, language: str) -> str:
     whole, alone = (_lines(_text(form)) for form in (name, f"{name}.bare"))
     if getattr(module, "ALL", False):
         return "\n".join((module.TEXT, *(place + line for line in whole)))
-    moved = (inner if line == inner else place + inner for line, inner in zip(whole, alone, strict=True))
+    moved = (
+        _renamed(inner, module) if line == inner else place + inner for line, inner in zip(whole, alone, strict=True)
+    )
     text = "\n".join((*_lines(module.TEXT), *moved))
     return "\n".join(line.removeprefix("model.") for line in _lines(text)) if bare else text
+
+
+def _renamed(line: str, module: ModuleType) -> str:
+    pairs: tuple[tuple[str, str], ...] = getattr(module, "RENAMED", ())
+    return next((new + line.removeprefix(old) for old, new in pairs if line.startswith(old)), line)
 
 
 def _lines(text: str) -> list[str]:

@@ -17,9 +17,9 @@ ENTITIES = """
 {m}.encoder.layer.{i}.attention.self.e2e_query.bias <- e2e_query/linear.b
 """
 HEAD = """
+lm_head.decoder.bias <- head.b | spare
+lm_head.bias <- head.unused_b0
 lm_head.bias <- head.b
-lm_head.decoder.bias <- head.b
-lm_head.decoder.bias <- head.unused_b0
 lm_head.decoder.bias <- head.b
 lm_head.dense.weight <- transform.w
 lm_head.dense.bias <- transform.b

@@ -13,7 +13,8 @@ from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.record import MISSING, fields
-from .build import FLAGS, SUBLAYER_KEYS, SUMS, TEXTS
+from ..core.sums import uncounted
+from .build import FLAGS, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUMS, TEXTS
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
@@ -33,11 +34,13 @@ def describe(architecture: Architecture) -> dict[str, Any]:
     return data
 
 
-def _stack(stack: Stack) -> dict[str, Any]:
+def _stack(built: Stack) -> dict[str, Any]:
+    stack = uncounted(built)
     names = _block_names([run.block for run in stack.runs])
     return {
         "d_model": stack.d_model,
         "role": stack.role,
+        **{key: getattr(stack, key) for key in (*STACK_NUMBERS, *STACK_FLAGS) if getattr(stack, key)},
         "inputs": _named(stack.inputs, stack),
         "blocks": {name: _block(block, stack) for block, name in names},
         "order": order_of(stack.runs),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from .functions import l2norm, operation, plus, softmax
-from .rope import PlainRope, rotate
+from .rope import rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -57,9 +57,10 @@ def _queries_and_keys(layer: Any, w: Weights, x: Array, step: Step, state: State
     mean_k = np.mean(mean_q.reshape(*x.shape[:2], layer.n_kv_heads, served, -1), axis=3)
     both = _convolved(layer, w, np.concatenate([q, k], axis=2), state)
     q, k = both[:, :, : layer.n_heads] + mean_q, both[:, :, layer.n_heads :] + mean_k
-    length, rope = math.sqrt(layer.d_head), PlainRope(layer.rope_theta)
+    length = math.sqrt(layer.d_head)
     q, k = l2norm(q, LEAST_SQUARE) * length, l2norm(k, LEAST_SQUARE) * length * w.temperature[:, None]
-    return rotate(rope, q, step.positions, layer.rotary_dim), rotate(rope, k, step.positions, layer.rotary_dim)
+    q, k = (rotate(layer, x, step.positions, layer.rotary_dim, interleaved=False) for x in (q, k))
+    return q, k
 
 
 def _convolved(layer: Any, w: Weights, u: Array, state: State | None) -> Array:

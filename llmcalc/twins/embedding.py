@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, UnsupportedError
+from .functions import rmsnorm
 from .step import State, Step
-from .weights import Array, Weight, Weights, constant, table
+from .weights import Array, Weight, Weights, constant, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
     """One row an entry."""
     found = table("w", layer.rows, layer.d_model, share=layer.share, buffer=not layer.learned)
-    return [found._replace(computed=not layer.learned)]
+    norm = [vector("norm", layer.d_model, mean=1.0)] if layer.normed else []
+    return [found._replace(computed=not layer.learned), *norm]
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
@@ -23,6 +25,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     Rows that begin further copies of the tokens are put behind them, one copy after the other.
     """
     if layer.use == "beside":
+        if step.grid:
+            raise UnsupportedError("learned tokens among the patches have no NumPy model", where="embedding")
         step.kept["beside"] = w.w[None] + (0.0 if x is None else 0.0 * x[:, :1])  # every text has its own soon
         return x
     if layer.use == "copies":
@@ -33,12 +37,32 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "angles":
         step.angles = constant(_table(layer, w))[step.positions + layer.offset]
         return x
+    if layer.use == "before":
+        return _before(x, w, step)
+    if layer.use == "everywhere":
+        return x + w.w[0]
     if layer.edges != "none":
         return _of_boxes(layer, w, x, step)
+    if step.grid and layer.rows != step.ids.shape[1]:
+        text = f"a table of {layer.rows} positions for {step.ids.shape[1]} is interpolated, which is not modelled"
+        raise UnsupportedError(text, where="embedding")
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
+    rows = rmsnorm(rows, layer.norm_eps, w.norm) if layer.normed else rows
+    if layer.dropped_id is not None:
+        kept = (step.ids != layer.dropped_id)[..., None]
+        rows = rows * (kept / np.maximum(np.mean(kept, axis=1, keepdims=True), 1 / kept.shape[1]))
+    if layer.use == "joined":
+        return np.concatenate([x, rows], axis=-1)
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows
+
+
+def _before(x: Array, w: Weights, step: Step) -> Array:
+    """The stream behind learned tokens, the same for all texts [b t+q d]."""
+    step.prompt = w.w.shape[0]
+    step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
+    return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
 
 
 def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
@@ -54,16 +78,51 @@ def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
 
 
 def _entries(layer: Any, step: Step) -> Array:
+    if layer.own_ids:
+        return _checked(layer, step.own_ids.get(layer.own_ids, np.zeros_like(step.ids)), layer.own_ids)
     if layer.table == "segment":
-        return np.zeros_like(step.ids) if step.segments is None else step.segments
+        return np.zeros_like(step.ids) if step.segments is None else _segments(layer, step.segments)
     if layer.table != "position":
         return step.ids
     if step.copies > 1:  # the further ones stand one place further on
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
+    if layer.by_cell and step.segments is not None:
+        return _within_cells(layer, step)
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
     return (np.cumsum(real, axis=1) + step.cached) * real + layer.offset - 1
+
+
+def _segments(layer: Any, segments: Array) -> Array:
+    """The segment ids [b q] that a table is for."""
+    if layer.column is None:
+        _must_have(segments, 2, "one segment id")
+        return _checked(layer, segments, "token_type_ids")
+    _must_have(segments, 3, "several segment ids")
+    return _checked(layer, segments[..., layer.column], "token_type_ids")
+
+
+def _must_have(segments: Array, axes: int, what: str) -> None:
+    if segments.ndim != axes:
+        raise InputError(f"a token has {what}, but token_type_ids have the shape {segments.shape}")
+
+
+def _checked(layer: Any, ids: Array, name: str) -> Array:
+    if ids.min() < 0 or ids.max() >= layer.rows:
+        raise InputError(f"{name} has {ids.max()}, which is not one of the {layer.rows} in the table")
+    return ids
+
+
+def _within_cells(layer: Any, step: Step) -> Array:
+    """How far each token [b q] stands behind the first one of its cell, at most as far as there are positions."""
+    _must_have(step.segments, 3, "several segment ids")
+    cells = step.segments[..., COLUMN_AND_ROW]
+    same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
+    return np.minimum(step.positions - np.argmax(same, axis=2), layer.rows - 1 - layer.offset) + layer.offset
+
+
+COLUMN_AND_ROW = slice(1, 3)  # of the segment ids of a token in a table
 
 
 def _table(layer: Any, w: Weights) -> Array:
@@ -74,6 +133,8 @@ def _table(layer: Any, w: Weights) -> Array:
     found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids == "fairseq")
     if layer.padding_id is not None:
         found[layer.offset - 1] = 0.0
+    if layer.blank is not None:
+        found[layer.blank] = 0.0
     return found
 
 

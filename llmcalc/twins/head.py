@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy import einsum
 
-from .functions import plus, softcap
+from .functions import plus, softcap, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, table, vector
+
+LOWEST = float(np.finfo(float).min)
 
 
 def weights(layer: Any) -> list[Weight]:
     """The output table, often the input's; biases, of which libraries keep some that they never use."""
     found = [table("w", layer.vocab, layer.d_model, share=layer.share)]
     found += [vector("b", layer.vocab)] if layer.bias else []
+    found += [vector("scale", layer.vocab, mean=1.0)] if layer.scaled else []
     found += [vector("buffer_b", layer.vocab)._replace(buffer=True)] if layer.buffer_bias else []
     return found + [vector(f"unused_b{number}", layer.vocab) for number in range(layer.unused_biases)]
 
@@ -29,5 +33,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.input_scale != 1.0:
         x = x * layer.input_scale
     logits = plus(plus(einsum("bqd,vd->bqv", x, w.w), w.get("b")), w.get("buffer_b"))
+    logits = logits * times(w.scale, layer.scale_gain) if layer.scaled else logits
     logits = softcap(logits, layer.softcap) if layer.softcap else logits
+    if layer.barred:
+        entry = np.arange(layer.vocab) - layer.barred_from
+        logits = np.where((entry >= 0) & (entry < layer.barred), LOWEST, logits)
     return logits[:, : logits.shape[1] // layer.streams] if step.copies > 1 else logits

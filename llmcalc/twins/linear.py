@@ -9,6 +9,7 @@ from numpy import einsum
 
 from ..core.errors import UnsupportedError
 from .functions import ACTIVATIONS, operation, plus
+from .grid import entered
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -21,14 +22,27 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``act(x w + b)``; a pooler sees the first token alone."""
+    """``act(x w + b)``; a pooler sees one token alone."""
+    if step.grid is None and (layer.merge > 1 or layer.prompt):
+        raise UnsupportedError("positions that become one are those of patches on a grid", where="linear")
+    x = entered(layer, x, layer.d_in, step)
     if layer.stream is not None:
         return _with_stream(layer, w, x, step)
     if x.shape[-1] != layer.d_in:
         raise UnsupportedError(f"a projection of width {layer.d_in} reads something else than the stream before it")
     if layer.positions == "one":
-        x = x[:, :1]
+        x = _pooled(layer, x, step)
     return _projected(layer, w, x)
+
+
+def _pooled(layer: Any, x: Array, step: Step) -> Array:
+    """The one token of each text [b 1 d] that stands for all of it."""
+    if layer.pooled == "first":
+        return x[:, :1]
+    if layer.pooled == "last":
+        return x[:, -1:]
+    marks = step.ids if layer.pooled == "highest" else step.ids == layer.pooled_id
+    return x[np.arange(len(marks))[:, None], np.argmax(marks, axis=1)[:, None]]
 
 
 @operation

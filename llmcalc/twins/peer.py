@@ -30,11 +30,19 @@ def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
     """The chosen experts of each token, and their weights [b q j]; expert ``a · keys + b`` scores ``r1_a + r2_b``."""
     keys = isqrt(layer.n_experts)
     r = einsum("bqd,dr->bqr", x, w.router)
-    scores = r[..., :keys, None] + r[..., None, keys:]
-    scores = scores.reshape(*x.shape[:2], keys * keys)
+    if layer.together:
+        rows, columns = r.reshape(2, *x.shape[:2], keys)
+    else:
+        rows, columns = r[..., :keys], r[..., keys:]
+    scores = (rows[..., :, None] + columns[..., None, :]).reshape(*x.shape[:2], keys * keys)
     chosen = np.argsort(-constant(scores), axis=-1, kind="stable")[..., : layer.top_k]
     p = softmax(scores[np.arange(x.shape[0])[:, None, None], np.arange(x.shape[1])[:, None], chosen])
     return np.asarray(chosen), shares(p) if layer.renormalise else p
+
+
+def stepwise(layer: Any) -> bool:
+    """Whether tokens that come one by one give what they give together."""
+    return not layer.together
 
 
 @operation

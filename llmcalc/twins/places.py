@@ -20,8 +20,12 @@ def alibi_slopes(n_heads: int) -> Array:
 
 def temperature(layer: Any, positions: Array) -> Array:
     """A factor on each query [q 1 1], which grows with the stretches of text before it [nakanishi2025]."""
-    stretches = np.floor((positions + layer.temperature_start) / layer.temperature_length)
-    return (1 + layer.temperature * np.log1p(stretches))[:, None, None]
+    stretches = (positions + layer.temperature_start) / layer.temperature_length
+    if getattr(layer, "temperature_law", "log") == "power":
+        found: Array = (1 + stretches) ** layer.temperature
+    else:
+        found = 1 + layer.temperature * np.log1p(np.floor(stretches))
+    return found[:, None, None]
 
 
 def relative_buckets(layer: Any, ahead: Array, *, causal: bool) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.architecture import Architecture, Block, Branch, Stack, Sublayer
 from ..core.errors import DescriptionError, UnsupportedError
 from .coverage import check_fields
-from .weights import Array, Weight, Weights
+from .weights import Array, Sizes, Weight, Weights
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class PlacedSublayer:
     scale: float
     residual_scale: float
     residual_normed: bool
+    by_depth: bool
     reads: str
     residual_from: str
     beside_first: bool
@@ -86,19 +87,26 @@ class PlacedStack:
                 yield from sublayer.layers()
         yield from self.outputs
 
+    def data(self, tokens: int) -> Sizes | None:
+        """The shape of what so many of its tokens are made of; None: they are looked up in a table."""
+        first = self.inputs[0] if self.inputs else None
+        found: Sizes | None = first.module.data(first.layer, tokens) if hasattr(first.module, "data") else None
+        return found
+
     @property
     def vocab(self) -> int:
         """Rows of the token table, or of the shortest of several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
-        return int(min((table.rows for table in tables if not table.unused and table.use == "tokens"), default=0))
+        looked_up = [table for table in tables if not table.unused and table.use == "tokens" and not table.own_ids]
+        return int(min((table.rows for table in looked_up), default=0))
 
 
 def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
     Raises:
-        UnsupportedError: a tower, whose input is no text, or another stack that starts from no tokens; or what changes
-            results is known not to be described.
+        UnsupportedError: a stack that starts from neither tokens nor data; or what changes results is known not to be
+            described.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
@@ -106,7 +114,7 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     shared: dict[str, str] = {}
     stacks = [_Placer(stack, shared).placed() for stack in architecture.stacks]
     for placed in stacks:
-        if not placed.vocab:
+        if not placed.vocab and not placed.data(1):
             raise UnsupportedError(f"{placed.stack.name} has no table of tokens, so there is nothing to run it on")
     return stacks
 
@@ -115,10 +123,11 @@ class _Placer:
     """Names the weights of one stack; ``shared`` maps the identity of a shared tensor to its name."""
 
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
-        if stack.role == "tower":
-            raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
+        if stack.role == "side" or stack.patch:
+            raise UnsupportedError(f"{stack.name} runs beside the decoder or on patches; it has no NumPy model")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
+        self.number = 0
         self.block_name = self.shared_as = ""
 
     def placed(self) -> PlacedStack:
@@ -128,18 +137,23 @@ class _Placer:
         for run in self.stack.runs:
             stored = 1 if run.shared else run.count
             order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]
-            blocks += [self.block(run.block, len(blocks) + index) for index in range(stored)]
+            blocks += [self.block(run.block) for _ in range(stored)]
         outputs = tuple(self.outer(name, layer) for name, layer in self.stack.outputs)
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
 
     def outer(self, name: str, layer: Any) -> Placed:
         return self.layer(layer, name, keys=(name, name.rstrip("0123456789")))
 
-    def block(self, block: Block, number: int) -> tuple[PlacedSublayer, ...]:
-        self.block_name = block.name
-        placed = tuple(self.sublayer(part, number, index) for index, part in enumerate(block.sublayers))
+    def block(self, block: Block) -> tuple[PlacedSublayer, ...]:
+        self.block_name, before = block.name, self.stored()
+        placed = tuple(self.sublayer(part, self.number, index) for index, part in enumerate(block.sublayers))
         _check_lenders([layer for part in placed for layer in part.layers()])
+        self.number += self.stored() > before
         return placed
+
+    def stored(self) -> int:
+        """Weights that have a place so far; a block that adds none has no number of its own."""
+        return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
         mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")
@@ -162,7 +176,7 @@ class _Placer:
         branches = tuple(inner(branch) for branch in part.branches)
         post, after = norm(part.post, "post_norm"), norm(part.after, "norm")
         self.shared_as = ""
-        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed)
+        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed, part.by_depth)
         return PlacedSublayer(
             part.name, pre, branches, post, after, *sums, part.reads, part.residual_from, part.beside_first
         )

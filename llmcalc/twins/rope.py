@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,28 +11,24 @@ from ..core.errors import InputError, UnsupportedError
 from .weights import Array
 
 
-class PlainRope(NamedTuple):
-    """Rotary positions that are not stretched."""
-
-    rope_theta: float
-    rope_scaling: str = "none"
-    rope_factor: float = 1.0
-    rope_attention: float = 1.0
-    rope_interleaved: bool = False
-
-
 def rotate(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:
     """``x`` [b q heads e] with its first ``width`` numbers turned in pairs; ``interleaved`` None: as the layer says."""
     interleaved = layer.rope_interleaved if interleaved is None else interleaved
     if layer.rope_scaling == "proportional":
         width = x.shape[-1]  # of which only the first pairs turn
-    if width % 2:
-        raise UnsupportedError(f"{width} numbers of a head do not turn in pairs; this is not modelled")
+    turned = _in_pairs(width)
+    if turned > x.shape[-1]:
+        raise UnsupportedError(f"{width} numbers of a head do not turn in pairs, and there is no further one")
     angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
     angles = -angles if getattr(layer, "rope_reversed", False) else angles
     cos, sin = (layer.rope_attention * f(angles)[:, None, :] for f in (np.cos, np.sin))
-    both = turn(x[..., :width], sin, cos, interleaved)
-    return np.concatenate([both, x[..., width:]], axis=-1) if width < x.shape[-1] else both
+    both = turn(x[..., :turned], sin, cos, interleaved)
+    return np.concatenate([both, x[..., turned:]], axis=-1) if turned < x.shape[-1] else both
+
+
+def _in_pairs(width: int) -> int:
+    """How many numbers turn: an odd one more than ``width``, by which their waves are measured all the same."""
+    return width + width % 2
 
 
 def turn(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
@@ -48,7 +44,7 @@ def turn(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
 
 def rotate_end(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:
     """``x`` [b q heads e] with its last ``width`` numbers turned in pairs."""
-    still = x.shape[-1] - width
+    still = x.shape[-1] - _in_pairs(width)
     turned = rotate(layer, x[..., still:], positions, width, interleaved)
     return np.concatenate([x[..., :still], turned], axis=-1)
 
@@ -60,7 +56,7 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
         UnsupportedError: a scaling that is not modelled.
         InputError: a scaling without the length that it stretches.
     """
-    pair = np.arange(width // 2)
+    pair = np.arange(_in_pairs(width) // 2)
     base, kind, factor = layer.rope_theta, layer.rope_scaling, layer.rope_factor
     if kind == "dynamic":  # the base grows, once the sequence is longer than the model was trained on
         base *= (factor * max(length, trained(layer)) / trained(layer) - (factor - 1)) ** (width / (width - 2))

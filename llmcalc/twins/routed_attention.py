@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from .functions import operation, plus, softmax
-from .rope import PlainRope, rotate
+from .rope import rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -25,13 +25,12 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i softmax(x wq_i kᵀ) v wo_i`` over the chosen experts."""
     chosen, share = route(layer, w, x, step)
-    rope = PlainRope(layer.rope_theta)
     each = np.repeat(x[:, :, None], layer.top_k, axis=2)  # [b q j d]
     q = _by_expert("bqjd,bqjdge->bqjge", each, w.wq, chosen)
     flat = q.reshape(*q.shape[:2], -1, layer.d_head)
-    q = rotate(rope, flat, step.positions, layer.d_head).reshape(q.shape)
+    q = rotate(layer, flat, step.positions, layer.d_head, interleaved=False).reshape(q.shape)
     k, v = einsum("bqd,dge->bqge", x, w.wk), einsum("bqd,dge->bqge", x, w.wv)
-    k = rotate(rope, k, step.positions, layer.d_head)
+    k = rotate(layer, k, step.positions, layer.d_head, interleaved=False)
     if state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,15 +17,19 @@ from .weights import Array
 def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cache: Cache | None, logits: str) -> Array:
     """What the stack gives for a step's tokens: logits, or the residual stream if it has no head."""
     run = _Runner(tensors, step, cache if stack.stack.role != "encoder" else None, stack.stack.name)
-    x: Any = None
+    x: Any = step.data
     for placed in stack.inputs:
         if not getattr(placed.layer, "unused", False):
             x = run.layer(placed, x, placed.layer.kind())
     step.first = x
+    step.streams = [x]
     for time, number in enumerate(stack.order):
         step.depth = time, len(stack.order)
         x = run.block(stack.blocks[number], x, time)
+        step.streams.append(x)
     for placed in stack.outputs:
+        if getattr(placed.layer, "unused", False):
+            continue
         if logits == "last" and _sees_logit_positions(placed.layer):
             x = x[:, step.ids.shape[1] - 1 :: step.ids.shape[1]]  # of every copy of the tokens its last one
         if len(x.shape) == 4 and not _reads_streams(placed):
@@ -109,13 +114,21 @@ class _Runner:
         self.step.turns[sublayer.name] += 1
         h = self._maybe(sublayer.pre, read, *key)
         total = self.branches(used, h, *key)
-        self.step.stream = x = self.step.before[sublayer.residual_from] if sublayer.residual_from else x
-        total = times(self._maybe(sublayer.post, total, *key), sublayer.scale)
-        x = times(h if sublayer.residual_normed else x, sublayer.residual_scale)
+        x = self.step.before[sublayer.residual_from] if sublayer.residual_from else x
+        self.step.stream = x = h if sublayer.residual_normed else x
+        total, x = self._weighed(sublayer, self._maybe(sublayer.post, total, *key), x)
         after = sublayer.after
         if after is not None and _adds(after):
             return after.module.add(after.layer, after.weights_in(self.tensors), total, x)
         return self._maybe(after, x + total if sublayer.residual else total, *key)
+
+    def _weighed(self, sublayer: PlacedSublayer, total: Array, x: Array) -> tuple[Array, Array]:
+        """A result and what it is added to, each with its factor."""
+        own, other = sublayer.scale, sublayer.residual_scale
+        if sublayer.by_depth:
+            self.step.n_added += 1
+            own, other = own * math.sqrt(1 / self.step.n_added), other * math.sqrt(1 - 1 / self.step.n_added)
+        return times(total, own), times(x, other)
 
     def connected(self, sublayer: PlacedSublayer, connection: Placed, streams: Array, *key: object) -> Array:
         """A sub-layer that reads from several residual streams and writes to them."""

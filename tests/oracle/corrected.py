@@ -8,6 +8,8 @@ from typing import Any
 from unittest import mock
 
 import torch
+from transformers.masking_utils import create_sliding_window_causal_mask
+from transformers.models.moshi import modeling_moshi
 from transformers.models.nllb_moe import modeling_nllb_moe
 
 
@@ -19,7 +21,11 @@ def _experts(self: Any, hidden_states: Any, router_mask: Any, router_probs: Any)
     return total * (1 - self.moe_token_dropout)
 
 
-CORRECTED = {"nllb-moe": (modeling_nllb_moe.NllbMoeExperts, "forward", _experts)}
+CORRECTED = {
+    "nllb-moe": (modeling_nllb_moe.NllbMoeExperts, "forward", _experts),
+    # its window is that of the cache alone, so that a token sees less once the text before it comes from there
+    "moshi": (modeling_moshi, "create_causal_mask", create_sliding_window_causal_mask),
+}
 
 
 @contextlib.contextmanager

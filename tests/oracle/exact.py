@@ -13,6 +13,12 @@ from . import reference
 
 BATCH, TOKENS, TARGET = 2, 24, 17
 SPREAD = 0.15  # of random weights
+OWN_IDS = {  # of tables that have ids of their own: what switches these on, and how many there are
+    "task_type_ids": (("use_task_id",), "task_type_vocab_size"),
+    "input_shape_ids": (("concat_input", "enable_shape"), "shape_vocab_size"),
+    "input_pronunciation_ids": (("concat_input", "enable_pronunciation"), "pronunciation_vocab_size"),
+}
+LOWEST = np.finfo(float).min
 MARGIN = 8  # by which the scores of experts lie further apart
 SPECIAL = ("A_log", "dt_bias", "time_decay", "time_first", "time_mix_key")  # kept near what the class sets
 SCORES = ("gate.weight", "classifier.weight", "router.weight", "router.layer.weight")
@@ -66,20 +72,37 @@ def inputs(built: Any, padding: int | None) -> dict[str, Any]:
     if built.config.model_type == "layoutlm":  # boxes within the smallest table that is drawn
         upper_left = ids[..., None] // torch.tensor([2, 3])
         found["bbox"] = torch.cat([upper_left, upper_left + ids[..., None] % torch.tensor([7, 11])], dim=-1)
+    for name, (switches, rows) in OWN_IDS.items():
+        if all(getattr(built.config, switch, False) for switch in switches):
+            found[name] = (ids * 7 + 3) % getattr(built.config, rows)
+    if built.config.model_type == "tapas":  # cells of a few tokens each, in a table of two columns and two rows
+        column, row = torch.arange(TOKENS) // 3 % 2 + ids * 0, torch.arange(TOKENS) // 6 % 2 + ids * 0
+        found["token_type_ids"] = torch.stack([ids % 3 % 2, column, row, *[ids % 2] * 4], dim=-1)
+        return found
     segments = getattr(built.config, "type_vocab_size", 0) or 0
     return found if segments < 2 else {**found, "token_type_ids": ids % segments}
 
 
 def results(built: Any, given: dict[str, Any]) -> Any:
-    """Logits, or what a class without a head gives [b q ...]."""
+    """What a class gives."""
     with torch.no_grad():
         try:
-            found = built(**given)
+            return built(**given)
         except (TypeError, ValueError):  # some classes know of segments, and of none here
             given.pop("token_type_ids", None)
-            found = built(**given)
-    logits = getattr(found, "logits", None)
-    return (found.last_hidden_state if logits is None else logits).double().numpy()
+            return built(**given)
+
+
+def alike(results: Any, found: Any) -> Any:
+    """What of a class's results is the same as a twin's: logits, or of a class without a head what it gives of all
+    tokens [b q d], or of the one that it pools [b 1 d] where its last layer is a pooler.
+    """
+    if getattr(results, "logits", None) is not None:
+        return results.logits.double().numpy()
+    if found.shape[1] > 1:
+        return results.last_hidden_state.double().numpy()
+    embedded = getattr(results, "text_embeds", None)
+    return (results.pooler_output if embedded is None else embedded)[:, None].double().numpy()
 
 
 def weights(built: Any) -> dict[str, Any]:
@@ -88,5 +111,8 @@ def weights(built: Any) -> dict[str, Any]:
 
 
 def difference(found: Any, wanted: Any) -> float:
-    """The largest one, relative to the largest logit."""
-    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    """The largest one, relative to the largest logit; what a class never predicts has the lowest number in both."""
+    never = wanted == LOWEST
+    if found.shape != wanted.shape or (found[never] != LOWEST).any():
+        return float("inf")
+    return float(np.abs(found - wanted)[~never].max() / np.abs(wanted)[~never].max())

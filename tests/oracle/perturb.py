@@ -53,6 +53,12 @@ def along_axes(model_type: str, **more: Any) -> dict[str, Any]:
     return {"text_config": {"model_type": model_type, **sizes, **heads, **more}}
 
 
+def _part(model_type: str, width: int, heads: int, key_heads: int) -> dict[str, Any]:
+    """One of several parts whose widths go together."""
+    heads_of = {"num_attention_heads": heads, "num_key_value_heads": key_heads}
+    return {"model_type": model_type, "hidden_size": width, "intermediate_size": 40, "num_hidden_layers": 2, **heads_of}
+
+
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}},
@@ -69,13 +75,85 @@ FIXED: dict[str, dict[str, Any]] = {
     "hunyuan_vl_text": {"head_dim": 16, "num_key_value_heads": 2, "rope_parameters": sections(2, 2, 2, 2)},
     "gemma3": {"tie_word_embeddings": True},
     "internvl": {"tie_word_embeddings": False},
+    "hyperclovax_vision_v2": {"tie_word_embeddings": False},
+    "ovis2": {"tie_word_embeddings": False},
+    "paddleocr_vl": {"tie_word_embeddings": True},
+    "hunyuan_vl": {"tie_word_embeddings": True},
+    "lighton_ocr": {"tie_word_embeddings": True},
+    "lfm2_vl": {"tie_word_embeddings": True},
+    "deepseek_vl": {"tie_word_embeddings": True},
+    "llava_next_video": {"tie_word_embeddings": True},
+    "aya_vision": {"tie_word_embeddings": True},
     "mistral3": {"tie_word_embeddings": False},
+    "metaclip_2_text_model": {"eos_token_id": 17},
     "pix2struct_text_model": {"hidden_size": 64, "num_heads": 4, "d_kv": 16},
+    "step3p7": {
+        "text_config": {
+            "hidden_size": 64,
+            "intermediate_size": 40,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "head_dim": 16,
+            "num_key_value_heads": 2,
+            "moe_intermediate_size": 24,
+            "share_expert_dim": 56,
+            "vocab_size": VOCAB,
+            "num_local_experts": 4,
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+        }
+    },
     "step3p5": {"num_local_experts": 4, "n_routed_experts": 4},
     "qwen2_vl_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "qwen2_5_vl_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "qwen2_5_omni_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "paddleocr_vl_text": {"hidden_size": 64, "head_dim": 16, "rope_parameters": sections(2, 3, 3)},
+    "blt": {
+        "use_cache": False,  # its class cannot make one
+        "encoder_hash_byte_group_vocab": 53,
+        "cross_attn_k": 3,
+        "patcher_config": {**_part("blt_patcher", 24, 2, 1), "vocab_size": 101},
+        "encoder_config": {**_part("blt_local_encoder", 32, 4, 2), "cross_attn_k": 3, "cross_attn_all_layers": True},
+        "decoder_config": {**_part("blt_local_decoder", 32, 2, 1), "cross_attn_k": 3, "hidden_size_global": 48},
+        "global_config": _part("blt_global_transformer", 48, 4, 4),
+    },
+    "glm5_next_text": {
+        "num_hidden_layers": 5,
+        "index_kpool": 5,
+        "index_topk": 10,
+        "layer_types": ["linear_attention", *["indexed_attention"] * 3, "linear_attention"],
+        "indexer_types": ["full", "full", "shared", "full", "full"],
+        "mlp_layer_types": ["dense", *["sparse"] * 4],
+    },
+    "mistral_large4_text": {
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "index_topk": 10,
+        "no_rope_layers": [1, 1, 0, 1, 0, 1],
+        "kv_source_layers": [0, 0, 2, 0, 2, 5],
+        "indexer_types": ["full", "shared", "full", "full", "shared", "full"],
+    },
+    "inkling_text": {
+        "num_hidden_layers": 3,
+        "rel_extent": 9,
+        "layer_types": ["hybrid_sliding", "hybrid", "hybrid_sliding"],
+        "mlp_layer_types": ["dense", "sparse", "sparse"],
+    },
+    "inkling2_text": {
+        "num_hidden_layers": 5,
+        "n_layers_per_attn_res_block": 2,
+        "rel_extent": 9,
+        "layer_types": ["hybrid_sliding", "hybrid", "hybrid_sliding", "hybrid_sliding", "hybrid"],
+    },
+    "inkling2_loop_text": {
+        "num_hidden_layers": 7,
+        "n_layers_per_attn_res_block": 2,
+        "loop_layer_index_start": 2,
+        "loop_layer_index_end": 6,
+        "loop_gate_rank": 6,
+        "layer_types": ["hybrid", *["hybrid_sliding", "hybrid", "hybrid"] * 2],
+    },
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
     "cohere_compass_text": {
         "rope_parameters": {
@@ -84,6 +162,7 @@ FIXED: dict[str, dict[str, Any]] = {
         }
     },
     "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0, "clip_qkv": 8.0}, "tie_word_embeddings": False},
+    "dory": {"num_hidden_layers": 5, "n_input_layers": 1, "n_output_layers": 2, "n_recurrent_loops": 3},
     "esm": {"pad_token_id": 1, "mask_token_id": 32},
     "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
     "granitemoehybrid": {"num_hidden_layers": 3, "layer_types": ["mamba", "attention", "mamba"]},
@@ -97,6 +176,7 @@ FIXED: dict[str, dict[str, Any]] = {
     },
     "qwen2_5_vl": along_axes("qwen2_5_vl_text", tie_word_embeddings=False),
     "squeezebert": {"hidden_size": 32, "embedding_size": 32},
+    "xglm": {"pad_token_id": 7},
     "xlstm": {"hidden_size": 128, "num_heads": 4},
     "xmod": {"languages": ["en_XX", "de_DE"], "default_language": "en_XX"},
     "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},

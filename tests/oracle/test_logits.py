@@ -29,7 +29,6 @@ REFUSED = {
     "doge": "experts by the router's numbers of other tokens",
     "ernie": "task ids",
     "esm": "a head of its own kind",
-    "hrm_text": "two levels of a loop",
     "ibert": "integers",
     "jetmoe": "rotary positions of its attention cannot be scaled",
     "luke": "entities",
@@ -49,9 +48,7 @@ NOT_COMPARED = {
 }
 KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is refused wherever it stands
     "no NumPy model",
-    "does not give the results of",
     "no counterpart",
-    "is a tower",
     "where the NumPy model has silu",
 )
 
@@ -81,7 +78,7 @@ def _agrees(model_type: str, class_name: str, changes: dict[str, Any]) -> bool:
         built = exact.model(class_name, model_type, changes, attention)
         given = exact.inputs(built, PADDING if model_type in PADDED else None)
         more, _ = MORE.get(model_type, ({}, ""))
-        wanted = exact.results(built, given | more)
+        results = exact.results(built, given | more)
     try:
         twin = llmcalc.twin(llmcalc.load(reference.plain_config(built, class_name)))
         twin.load(exact.weights(built))
@@ -91,5 +88,5 @@ def _agrees(model_type: str, class_name: str, changes: dict[str, Any]) -> bool:
         if model_type not in REFUSED and not missing:
             pytest.fail(f"{refusal}\n{changes}")
         return False
-    assert exact.difference(found, wanted) <= TOLERANCE, changes
+    assert exact.difference(found, exact.alike(results, found)) <= TOLERANCE, changes
     return True

@@ -138,3 +138,26 @@ def test_global_tokens_move_beside_the_text(staggered: bool) -> None:
     with torch.no_grad():
         wanted = model(ids, decoder_input_ids=target, use_cache=False).logits.numpy()
     compare(model, config, (ids, target), wanted)
+
+
+TOWER = {"vocab_size": VOCAB, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 2}
+TOWER |= {"num_attention_heads": 4, "max_position_embeddings": 32, "pad_token_id": 0, "bos_token_id": 1}
+END = 19  # of the texts below: once, twice, and not at all
+POOLED = [
+    ("CLIPTextModelWithProjection", {"projection_dim": 10, "eos_token_id": END}),
+    ("CLIPTextModelWithProjection", {"projection_dim": 10, "eos_token_id": 2}),
+    ("MetaClip2TextModelWithProjection", {"projection_dim": 10, "eos_token_id": END}),
+    ("SiglipTextModel", {"projection_size": 10}),
+    ("AlignTextModel", {}),
+]
+
+
+@pytest.mark.parametrize(("class_name", "fields"), POOLED)
+def test_the_token_that_stands_for_a_text(class_name: str, fields: dict[str, Any]) -> None:
+    model, config = build(class_name, {**TOWER, **fields})
+    ids = torch.randint(END + 1, VOCAB, (3, TOKENS), generator=torch.Generator().manual_seed(1))
+    ids[0, 4] = ids[1, 2] = ids[1, 7] = END
+    with torch.no_grad():
+        output = model(ids)
+    wanted = output.text_embeds if hasattr(output, "text_embeds") else output.pooler_output
+    compare(model, config, (ids,), wanted[:, None].numpy())

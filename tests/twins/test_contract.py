@@ -19,12 +19,15 @@ from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
+from llmcalc.core.sums import counted
 from llmcalc.layers.affine import Affine
 from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.attention_residual import AttentionResidual
 from llmcalc.layers.axial_embedding import AxialEmbedding
 from llmcalc.layers.cca import Cca
 from llmcalc.layers.compressed_attention import CompressedAttention
+from llmcalc.layers.depth_attention import DepthAttention
 from llmcalc.layers.differential_attention import DifferentialAttention
 from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.dynamic_attention import DynamicAttention
@@ -32,6 +35,7 @@ from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.kda import Kda
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
@@ -41,7 +45,9 @@ from llmcalc.layers.nystrom_attention import NystromAttention
 from llmcalc.layers.peer import Peer
 from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
+from llmcalc.layers.profile_attention import ProfileAttention
 from llmcalc.layers.relative_attention import RelativeAttention
+from llmcalc.layers.residual_conv import ResidualConv
 from llmcalc.layers.scale import Scale
 from llmcalc.layers.sparse_attention import SparseAttention
 from llmcalc.schema import catalogue
@@ -182,7 +188,24 @@ VARIANTS: dict[str, Layer] = {
     "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
     "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
     "mixture behind a network": Moe(WIDTH, 7, 6, 1, d_router=5, router_memory=True, n_skip=1, correction_bias="buffer"),
+    "bounded mlp": Mlp(WIDTH, 17, "situ", gated=True, gate_softcap=1.5, up_softcap=2.5),
+    "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", gate_softcap=1.5),
+    "delta rule with a full gate": Kda(WIDTH, 3, 5, chunk=4, gate_rank=2, full_gate=True, decay_bound=-5.0),
+    "mixture in a normed latent space": Moe(
+        **EXPERTS, activation="situ", gate_softcap=1.5, up_softcap=2.5, d_ff_shared=5, d_latent=8, latent_norm=True
+    ),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
+    "mixture with weighed shared experts": Moe(
+        **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, shares_scaled=True, correction_bias="buffer"
+    ),
+    "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, scaled=True),
+    "profiles": ProfileAttention(**HEADS, d_profile=5, reach=7, stretch=0.5, stretch_from=4, scale=0.3),
+    "profiles in a window": ProfileAttention(**HEADS, d_profile=5, reach=3, window=4),
+    "profiles of bounded vectors": ProfileAttention(
+        **HEADS, d_profile=5, reach=7, norm="clip", clip=0.5, profile_clip=0.3, dynamic=True, gated=True, sinks=True
+    ),
+    "profiles of inputs with norms": ProfileAttention(**HEADS, d_profile=5, reach=7, norm="clip", own_inputs=True),
+    "convolution beside the stream": ResidualConv(WIDTH, 3),
     "mixture with everything": Moe(
         **EXPERTS,
         expert_bias=True,
@@ -319,6 +342,40 @@ def alternating(updates: AltUp) -> Architecture:
     return around(*inputs, parts=parts, outputs=takers)
 
 
+def reading_mixes(attention: ProfileAttention) -> Architecture:
+    """Two groups of layers, of which each part reads a mix of the groups before, and the last layer of both."""
+    reads = 3 if attention.separate else 1
+    blocks = []
+    for group in (0, 1):
+        pre = {"pre": DepthAttention(WIDTH, 2, reads)} if group else {}
+        mixer = attention if group else replace(attention, separate=False)
+        first = replace(part("attention", mixer, **pre), residual=False)
+        blocks.append((first, part("mlp", VARIANTS["plain mlp"], pre=DepthAttention(WIDTH, group + 2, closes=True))))
+    architecture = around(parts=blocks[0], outputs=(Named("depth", DepthAttention(WIDTH, 3)),))
+    runs = tuple(Run(Block(f"group{number}", block), 1) for number, block in enumerate(blocks))
+    return replace(architecture, stacks=(replace(architecture.stacks[0], runs=runs),))
+
+
+def looking_back(layers: int) -> Architecture:
+    """Layers that look back at what blocks of two layers have added; the last may be cut short."""
+
+    def block(name: str, closes: bool) -> Block:
+        back = (AttentionResidual(WIDTH, closes), AttentionResidual(WIDTH))
+        mixers = zip(("attention", "plain mlp"), back, (not closes, True), strict=True)
+        return Block(
+            name,
+            tuple(
+                Sublayer(kind, (Branch(kind, VARIANTS[kind], pre=NORM),), pre=pre, residual=residual)
+                for kind, pre, residual in mixers
+            ),
+        )
+
+    first, second = block("first", closes=True), block("second", closes=False)
+    stack = around(parts=(), outputs=(Named("back", AttentionResidual(WIDTH)),)).stacks[0]
+    order = tuple(Run(second if number % 2 else first, 1) for number in range(layers))
+    return Architecture("test", (counted(replace(stack, runs=order)),))
+
+
 OWN_INPUT = around(Named("table", PerLayerTable(VOCAB - 4, WIDTH, 2, 5)), parts=(part("own", PerLayerGate(WIDTH, 5)),))
 # Kinds that stand neither in a branch nor alone.
 PLACED: dict[str, list[Architecture]] = {
@@ -328,6 +385,11 @@ PLACED: dict[str, list[Architecture]] = {
         streamed(HyperConnection(WIDTH, 3, rank=5)),
     ],
     "altup": [alternating(AltUp(WIDTH, 3)), alternating(AltUp(WIDTH, 3, output_scaled=False, active=1))],
+    "depth_attention": [
+        reading_mixes(ProfileAttention(**HEADS, d_profile=5, reach=7)),
+        reading_mixes(ProfileAttention(**HEADS, d_profile=5, reach=7, own_inputs=True, separate=True)),
+    ],
+    "attention_residual": [looking_back(5), looking_back(4)],
     "per_layer_table": [OWN_INPUT],
     "per_layer_gate": [OWN_INPUT],
 }
@@ -344,7 +406,7 @@ def test_a_kind_with_a_place_of_its_own_runs_as_declared(kind: str) -> None:
 def test_such_a_kind_says_when_it_stands_elsewhere(kind: str) -> None:
     layer = layers.find(kind)[0](**smallest(kind))
     parts = (part("here", layer), part("there", layer)) if kind == "altup" else (part("here", layer),)
-    if kind == "per_layer_table":
+    if kind in ("per_layer_table", "attention_residual"):  # they may stand in any place
         return
     width: int = layer.d_model  # type: ignore[attr-defined]
     stack = replace(around(parts=parts).stacks[0], d_model=width, inputs=(Named("token", Embedding(VOCAB, width)),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...core.architecture import Architecture, Block, Branch, Named, Sublayer
@@ -12,6 +13,7 @@ from ...layers.mlp import Mlp
 from .config import Config
 from .rules import causal_lm, glu, grouped, layer_types, rmsnorm, rope_attention, sublayer
 
+_PLACES = {"pre": ("pre",), "pre_normed": ("pre",), "post": ("post",), "sandwich": ("pre", "post"), "after": ("after",)}
 _NAMES = {"full_attention": "global", "sliding_attention": "local"}
 
 
@@ -25,8 +27,9 @@ def plain_mlp(
 def block(name: str, norm: Layer, attention: Layer, mlp: Layer, place: str = "pre", scale: float = 1.0) -> Block:
     """Attention and a feed-forward layer, with norms at a place.
 
-    ``pre``: before each; ``post``: on the result of each (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the sum
-    (post-norm); ``parallel``: one norm before both, which run side by side; ``parallel_two``: a norm before each.
+    ``pre``: before each; ``pre_normed``: so that the result is added to what they give (BLOOM's option); ``post``:
+    on the result of each (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the sum (post-norm); ``parallel``: one
+    norm before both, which run side by side; ``parallel_two``: a norm before each.
     ``scale``: a factor on what each sub-layer gives.
     """
     layers = {"attention": attention, "mlp": mlp}
@@ -36,9 +39,9 @@ def block(name: str, norm: Layer, attention: Layer, mlp: Layer, place: str = "pr
     if place == "parallel_two":
         branches = tuple(Branch(key, layer, pre=norm) for key, layer in layers.items())
         return Block(name, (Sublayer(name, branches, scale=scale),))
-    places = {"pre": ("pre",), "post": ("post",), "sandwich": ("pre", "post"), "after": ("after",)}[place]
-    norms = dict.fromkeys(places, norm)
-    return Block(name, tuple(sublayer(key, layer, scale=scale, **norms) for key, layer in layers.items()))
+    norms = dict.fromkeys(_PLACES[place], norm)
+    parts = (sublayer(key, layer, scale=scale, **norms) for key, layer in layers.items())
+    return Block(name, tuple(replace(part, residual_normed=place == "pre_normed") for part in parts))
 
 
 def decoder(

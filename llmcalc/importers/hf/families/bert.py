@@ -51,10 +51,8 @@ def ernie(config: Config) -> Architecture:
     """ERNIE 2.0 [sun2019]: BERT with a table of task ids."""
     tables: tuple[Named, ...] = ()
     if config.flag("use_task_id"):
-        config.not_run("task ids are an input of their own")
-        tables = (
-            Named("task", Embedding(config.size("task_type_vocab_size"), config.size("hidden_size"), table="other")),
-        )
+        rows, width = config.size("task_type_vocab_size"), config.size("hidden_size")
+        tables = (Named("task", Embedding(rows, width, table="other", own_ids="task_type_ids")),)
     config.ignore("task_type_vocab_size")
     return with_head(config, encoder(config, more=tables))
 

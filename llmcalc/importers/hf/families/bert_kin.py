@@ -63,14 +63,17 @@ def roc_bert(config: Config) -> Architecture:
     width = config.size("hidden_size")
     joined = width
     more = []
-    for name in ("pronunciation", "shape"):
+    for name in ("shape", "pronunciation"):
         rows, size = config.size(f"{name}_vocab_size"), config.size(f"{name}_embed_dim")
         used = config.flag(f"enable_{name}") and config.flag("concat_input")  # otherwise they wait for ids of their own
-        more.append(Named(name, Embedding(rows, size, table="other", unused=not used)))
+        fields: dict[str, Any] = {"own_ids": f"input_{name}_ids", "use": "joined"} if used else {"unused": True}
+        more.append(Named(name, Embedding(rows, size, table="other", **fields)))
         joined += size if used else 0
     if config.flag("concat_input"):
         more.append(Named("join", Linear(joined, width)))
-    stack = encoder(config, more=tuple(more))
+    stack = encoder(config)
+    token, *rest = stack.inputs
+    stack = replace(stack, inputs=(token, *more, *rest))
     if config.head() == "pretraining":  # only an attack batch, for the contrastive loss, makes use of the pooler
         head = Named("head", tied_head(config, width))
         return finish(config, stack, [pooler(width, dropped=True), *transform(config, width), head])
@@ -122,7 +125,7 @@ def mpnet(config: Config) -> Architecture:
 def esm(config: Config) -> Architecture:
     """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, a head for contacts at rest."""
     positions = config.word("position_embedding_type")
-    config.ignore("token_dropout is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
+    config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
     attention = bert_attention(config, positions="rope" if positions == "rotary" else "none")
     width = config.size("hidden_size")
     stack = encoder(
@@ -134,15 +137,25 @@ def esm(config: Config) -> Architecture:
         mlp=Mlp(width, config.size("intermediate_size"), "gelu", bias=True),
         positions=positions == "absolute",
     )
+    if positions == "absolute":
+        stack = behind_padding(config, stack)
+    if config.flag("token_dropout", True):
+        (token, *rest), masked = stack.inputs, config.get("mask_token_id")
+        dropped = None if masked is None else config.whole(masked, "mask_token_id", 0)
+        kept = {"scale": ESM_KEPT, "dropped_id": dropped}
+        stack = replace(stack, inputs=(Named(token.name, replace(token.layer, **kept)), *rest))  # type: ignore[type-var]
     maps = config.size("num_hidden_layers") * config.size("num_attention_heads")
     stack = replace(stack, outputs=(*stack.outputs, Named("contacts", Linear(maps, 1, unused=True))))
     return with_head(config, stack, activation="gelu", spare_bias=False)
 
 
+ESM_KEPT = 1 - 0.15 * 0.8  # of the tokens it was trained on; the others were masked
+
+
 def luke(config: Config) -> Architecture:
     """LUKE [yamada2020], read without entities: their table, queries and head are stored, but idle."""
     width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
-    stack = _untied(encoder(config))
+    stack = _untied(behind_padding(config, encoder(config)))
     if config.flag("use_entity_aware_attention"):
         query = Linear(width, width, unused=True)
         spare = tuple(Sublayer(f"{pair}_query", (Branch("query", query),)) for pair in ("w2e", "e2w", "e2e"))
@@ -154,17 +167,15 @@ def luke(config: Config) -> Architecture:
         idle.append(Named("entity_projection", Linear(narrow, width, bias=False, unused=True)))
     for table, key in (("position", "max_position_embeddings"), ("segment", "type_vocab_size")):
         idle.append(Named(f"entity_{table}", Embedding(config.size(key), width, table=table, unused=True)))
-    idle.append(Named("entity_norm", layernorm(config, width)))
+    idle.append(Named("entity_norm", replace(layernorm(config, width), unused=True)))
     stack = replace(stack, inputs=(*stack.inputs, *idle))
     if config.head() == "none":
         return with_head(config, stack)
     tied = config.flag("tie_word_embeddings", True)
-    if not tied:
-        config.not_run("of the two biases of an untied head it is the other one that is used")
     head = Head(config.size("vocab_size"), width, bias=True, unused_biases=0 if tied else 1)
     outputs = [pooler(width, dropped=True), *transform(config, width, activation="gelu"), Named("head", head)]
     outputs.append(Named("entity_transform", Linear(width, narrow, unused=True)))
-    outputs.append(Named("entity_transform_norm", layernorm(config, narrow)))
+    outputs.append(Named("entity_transform_norm", replace(layernorm(config, narrow), unused=True)))
     return finish(
         config, stack, [*outputs, Named("entity_head", Head(entities, narrow, share, bias=True, unused=True))]
     )
@@ -172,16 +183,18 @@ def luke(config: Config) -> Architecture:
 
 def tapas(config: Config) -> Architecture:
     """TAPAS: BERT with a table for each of what a cell's place and value say."""
-    config.ignore("reset_position_index_per_cell type_vocab_sizes")
     config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
-    if config.flag("reset_position_index_per_cell", True):
-        config.not_run("positions begin anew in every cell")
+    anew = config.flag("reset_position_index_per_cell", True)
     width, sizes = config.size("hidden_size"), config.indices("type_vocab_sizes")
     places = tuple(
-        Named(f"segment{number}", Embedding(config.whole(rows, "type_vocab_sizes", 1), width, table="segment"))
+        Named(f"segment{number}", Embedding(config.whole(rows, "type_vocab_sizes", 1), width, "segment", column=number))
         for number, rows in enumerate(sizes)
     )
-    return with_head(config, encoder(config, segments=False, more=places))
+    stack = encoder(config, segments=False, more=places)
+    inputs = [
+        Named(name, replace(layer, by_cell=anew) if name == "position" else layer) for name, layer in stack.inputs
+    ]
+    return with_head(config, replace(stack, inputs=tuple(inputs)))
 
 
 # what only its heads for questions read
@@ -200,13 +213,15 @@ def text_tower(config: Config) -> Architecture:
 
 
 def blip_text(config: Config) -> Architecture:
-    """BLIP's text decoder: BERT's blocks, each of which looks at the image."""
+    """BLIP's text decoder: BERT's blocks, each of which looks at the image; the class without a head sees both ways."""
     config.ignore("encoder_hidden_size projection_dim label_smoothing")
-    width, stack = config.size("hidden_size"), encoder(config, segments=False)
+    bare, width = config.head() == "none", config.size("hidden_size")
+    stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
+    stack = replace(stack, role="encoder", name="encoder") if bare else stack
     cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
     (run,) = stack.runs
     own, mlp = run.block.sublayers
     looking = sublayer("cross_attention", cross, after=layernorm(config, width))
     run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
-    config.fix("architectures", ["Model"] if config.head() == "none" else ["ForCausalLM"])
+    config.fix("architectures", ["Model"] if bare else ["ForCausalLM"])
     return with_head(config, replace(stack, runs=(run,)))

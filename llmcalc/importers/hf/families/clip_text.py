@@ -13,18 +13,31 @@ from .gpt import BIASED
 
 
 def clip(config: Config) -> Architecture:
-    """CLIP's: causal; a projection of one token where the class has it."""
-    out = config.size("projection_dim", config.size("hidden_size"))
-    return _text_tower(
-        config, causal=True, head=("projection", Linear(config.size("hidden_size"), out, False, positions="one"))
-    )
+    """CLIP's: causal; a projection of the token that ends the text where the class has it."""
+    return _clip(config, "highest" if config.count("eos_token_id") == OLD_END else "of_id")
+
+
+def metaclip_2(config: Config) -> Architecture:
+    """MetaCLIP 2's: CLIP's, in which the end of a text has always had its right id."""
+    return _clip(config, "of_id")
+
+
+OLD_END = 2  # the id in CLIP's first configs, which is wrong: the end of a text has the highest of all ids
+
+
+def _clip(config: Config, pooled: str) -> Architecture:
+    width, end = config.size("hidden_size"), config.count("eos_token_id") if pooled == "of_id" else 0
+    out = config.size("projection_dim", width)
+    head = Linear(width, out, False, positions="one", pooled=pooled, pooled_id=end)
+    return _text_tower(config, causal=True, head=("projection", head))
 
 
 def siglip(config: Config) -> Architecture:
     """SigLIP's: all tokens see each other; a head on the last one."""
     width = config.size("hidden_size")
     out = config.optional_size("projection_size") or width
-    return _text_tower(config, causal=False, head=("head", Linear(width, out, positions="one")), always=True)
+    head = Linear(width, out, positions="one", pooled="last")
+    return _text_tower(config, causal=False, head=("head", head), always=True)
 
 
 def _text_tower(config: Config, *, causal: bool, head: tuple[str, Linear], always: bool = False) -> Architecture:

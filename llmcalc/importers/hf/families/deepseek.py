@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....layers.mla import Mla
 from ....layers.moe import Moe
@@ -44,12 +43,15 @@ def deepseek_ocr(config: Config) -> Architecture:
     kinds = feed_types(config, config.size("num_hidden_layers"), config.count("first_k_dense_replace", 1))
     config.ignore("head_dim")  # the class divides hidden_size by the heads
     config.ignore("layer_types")
-    if config.optional_size("sliding_window"):
-        config.not_run("its window begins behind the prompt, and is not described")
     attention = rope_attention(
         config, d_head=divided(config, config.size("hidden_size"), config.size("num_attention_heads"))
     )
-    return _all_if_open(config, _lm(config, attention, softmax_experts(config), kinds, _biased(config)))
+    built = _all_if_open(config, _lm(config, attention, softmax_experts(config), kinds, _biased(config)))
+    window = config.optional_size("sliding_window")
+    if window is None:
+        return built
+    note = f"a generated token sees the prompt and {window} generated ones: here a text is all prompt, and seen whole"
+    return replace(built, notes=(*built.notes, note))
 
 
 def softmax_experts(config: Config) -> Moe:
@@ -130,9 +132,8 @@ def _glm(config: Config, rotated: float) -> Architecture:
 def mla(config: Config, **changes: Any) -> Mla:
     """Latent attention in the keys of the DeepSeek configs."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
-    nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
-    if (config.optional_size("qk_head_dim") or nope + rope) != nope + rope:
-        raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
+    nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
+    config.computed("qk_head_dim", nope + rope)
     fields: dict[str, Any] = {
         "d_model": config.size("hidden_size"),
         "n_heads": config.size("num_attention_heads"),

@@ -19,16 +19,16 @@ def glm4(config: Config) -> Architecture:
 
 
 def glm_ocr(config: Config) -> Architecture:
-    """GLM-OCR's language model: GLM-4-0414 without biases."""
-    return _glm(config, "sandwich", bias=False)
+    """GLM-OCR's language model: GLM-4-0414 without biases, whose heads rotate whole."""
+    return _glm(config, "sandwich", bias=False, rotated=1.0)
 
 
-def _glm(config: Config, place: str, bias: bool | None = None) -> Architecture:
+def _glm(config: Config, place: str, bias: bool | None = None, rotated: float = 0.5) -> Architecture:
     attention = rope_attention(
         config,
         bias=config.flag("attention_bias", True) if bias is None else bias,
         o_bias=False,
-        rotary_dim=rotary(config, 0.5),
+        rotary_dim=rotary(config, rotated),
         rope_interleaved=True,
     )
     return decoder(config, attention=attention, place=place)

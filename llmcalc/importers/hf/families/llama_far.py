@@ -40,10 +40,9 @@ def doge(config: Config) -> Architecture:
     attention = _as(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
     feeds = [Branch("mlp", glu(config, bias=bias))]
     if config.flag("is_moe"):
-        config.not_run("its class gives a token the router's numbers of other tokens")
         n_experts, top_k = config.size("num_experts"), config.size("num_experts_per_tok")
         renormalise = config.flag("norm_topk_prob")
-        feeds.append(Branch("peer", Peer(width, n_experts, top_k, config.activation(), renormalise)))
+        feeds.append(Branch("peer", Peer(width, n_experts, top_k, config.activation(), renormalise, together=True)))
     config.ignore("num_experts num_experts_per_tok norm_topk_prob")
     parts = (sublayer("attention", attention, pre=norm, after=scale), Sublayer("mlp", tuple(feeds), norm, after=scale))
     return causal_lm(config, repeated(Block("block", parts), config.size("num_hidden_layers")), norm)

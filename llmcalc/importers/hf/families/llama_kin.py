@@ -52,8 +52,17 @@ def helium(config: Config) -> Architecture:
 
 def ernie4_5(config: Config) -> Architecture:
     """ERNIE 4.5, dense: one switch for all biases."""
+    return _ernie(config, interleaved=True)
+
+
+def paddleocr(config: Config) -> Architecture:
+    """PaddleOCR-VL's language model: ERNIE 4.5, whose heads rotate by halves."""
+    return _ernie(config, interleaved=False)
+
+
+def _ernie(config: Config, interleaved: bool) -> Architecture:
     bias = config.flag("use_bias")
-    attention = rope_attention(config, bias=bias, rope_interleaved=True)
+    attention = rope_attention(config, bias=bias, rope_interleaved=interleaved)
     return decoder(config, attention=attention, mlp=glu(config, bias=bias))
 
 

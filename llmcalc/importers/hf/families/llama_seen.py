@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import SizeError, shown
+from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -100,13 +99,34 @@ def _with_table(found: Architecture, rows: int) -> Architecture:
 
 def chameleon(config: Config) -> Architecture:
     """Chameleon's language model: a LayerNorm with weights of its own on each query and key head."""
-    config.ignore("model_parallel_size vq_config vocabulary_map")
+    config.ignore("model_parallel_size vq_config")
     bare = config.head() == "none"
     config.fix("architectures", ["Model"] if bare else None)
     norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
     attention, mlp = rope_attention(config, **norms), glu(config, bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
-    found = decoder(config, attention=attention, mlp=mlp, place="post" if config.flag("swin_norm") else "pre")
+    place, head = "post" if config.flag("swin_norm") else "pre", output(config, **_image_tokens(config))
+    found = decoder(config, attention=attention, mlp=mlp, place=place, head=head)
     return _noted(found, "images become tokens through a VQ-VAE; not counted: vq")
+
+
+def _image_tokens(config: Config) -> dict[str, int]:
+    """The head's fields for the tokens of images, which its class never predicts."""
+    names = config.get("vocabulary_map")
+    if names is None:
+        return {}
+    if not isinstance(names, dict):
+        raise DescriptionError("vocabulary_map maps the name of a token to its number", where=config.where)
+    found = [config.whole(number, "vocabulary_map", 0) for name, number in names.items() if name.startswith(IMAGE)]
+    if not found:
+        return {}
+    first, last = min(found), max(found)
+    if last - first + 1 != len(set(found)):
+        config.not_run("its tokens of images, which are never predicted, do not follow one another")
+        return {}
+    return {"barred": len(set(found)), "barred_from": first}
+
+
+IMAGE = "IMGIMG"  # what the names of image tokens begin with
 
 
 def step3p5(config: Config) -> Architecture:
@@ -164,33 +184,3 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
     if not numbers <= set(range(layers)):
         raise SizeError(f"moe_layers_enum is {shown(named)}; the layers are 0 to {layers - 1}", where=config.where)
     return ["sparse" if index in numbers else "dense" for index in range(layers)]
-
-
-def muse_glimmer(config: Config) -> Architecture:
-    """Muse Glimmer's language model: gated attention, windows, norms around each sub-layer."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    config.ignore("post_norm_eps qk_scale_factor layer_rope_theta")
-    config.not_run("queries have a factor of their own, norms behind sub-layers another epsilon, and embeddings a norm")
-    norm = rmsnorm(config, width, unit_offset=True)
-    gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
-    pattern = [
-        "sliding_attention" if (layers - 1 - index) % MUSE_PERIOD else "full_attention" for index in range(layers)
-    ]
-    attention = {
-        "full_attention": rope_attention(config, positions="none", **gate),
-        "sliding_attention": rope_attention(config, window=window(config), **gate),
-    }
-    scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
-    return decoder(
-        config,
-        norm=norm,
-        final_norm=rmsnorm(config, width),
-        attention=attention,
-        order=layer_types(config, layers, pattern),
-        mlp=glu(config, activation="hidden_activation"),
-        place="sandwich",
-        head=output(config, input_scale=scale, softcap=cap),
-    )
-
-
-MUSE_PERIOD = 4  # layers of which one has no window

@@ -43,7 +43,7 @@ def minimax_m3(config: Config) -> Architecture:
     )
     dense = Mlp(width, config.size("dense_intermediate_size"), "quick_gelu", gated=True)
     feeds: dict[str, Layer] = {"sparse": routed, "dense": replace(dense, clamp=clamp, up_offset=UP_OFFSET)}
-    fields: dict[str, Any] = {"bias": False, "rotary_dim": _rotated(config)}
+    fields: dict[str, Any] = {"bias": False, "rotary_dim": rotary(config)}
     fields |= {"qk_norm": "head", "qk_norm_unit_offset": True}
     full = rope_attention(config, **fields)
     block = sparse("index_block_size")
@@ -62,15 +62,16 @@ def minimax_m3(config: Config) -> Architecture:
     types = layer_types(config, layers, kinds or ["full_attention"] * layers)
     usual = _by_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
     order = zip(types, config.texts("mlp_layer_types", layers) or usual, strict=True)
-    return causal_lm(config, mixed(norm, mixers, feeds, order), norm)
+    return _noted(config, causal_lm(config, mixed(norm, mixers, feeds, order), norm))
 
 
-def _rotated(config: Config) -> int:
-    """The rotated width of a head, by its share alone: the class has ``rotary_dim``, but does not read it."""
+def _noted(config: Config, built: Architecture) -> Architecture:
+    """A note where ``rotary_dim`` is another width than the rotated one."""
     found, written = rotary(config), config.optional_size("rotary_dim")
-    if written not in (None, found):
-        config.not_run(f"rotary_dim is {written}, but the class rotates {found} numbers of a head")
-    return found
+    if written in (None, found):
+        return built
+    note = f"{found} numbers of a head are rotated: the class does not read rotary_dim, which is {written}"
+    return replace(built, notes=(*built.notes, note))
 
 
 def _known(config: Config) -> None:

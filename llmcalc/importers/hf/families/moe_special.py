@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Run, Sublayer
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.head import Head
@@ -26,7 +26,6 @@ from ..rules import (
     grouped,
     layer_types,
     layernorm,
-    local_global,
     mixed,
     output,
     prenorm_block,
@@ -53,11 +52,10 @@ def jetmoe(config: Config) -> Architecture:
         top_k,
         out_bias=True,
         rope_theta=config.rope_theta(),
+        **rope_fields(config),
     )
     act = config.activation("activation_function")
     feed = Moe(width, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
-    if rope_fields(config):
-        config.not_run("its rotary positions are scaled")
     inner = Norm(width, "rmsnorm", eps=1e-6)  # whatever the config says
     block = prenorm_block("block", inner, attention=attention, mlp=feed)
     return causal_lm(config, repeated(block, layers), rmsnorm(config, width))
@@ -116,6 +114,9 @@ def longcat_flash(config: Config) -> Architecture:
     )
     if routed.router_bias:
         config.not_run("router_bias is stored, but the class computes without it")
+    nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
+    if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses what a file says
+        raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
     attention, dense = mla(config, latent_scaled=True), glu(config, key="ffn_hidden_size")
     parts = (
         sublayer("attention0", attention, pre=norm),
@@ -211,11 +212,11 @@ def _nested(config: Config, key: str) -> Config:
 
 
 def beam(config: Config) -> Architecture:
-    """Beam: norms around every sub-layer, a gate on each value with a bias a head, a soft cap on the logits."""
+    """Beam: norms around every sub-layer, sums that weigh by depth, a gate on each value with a bias a head."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
-    config.not_run("the stream and what is added to it are weighed by depth, and queries by their position")
-    mixers = local_global(config, window(config), **gate)
+    spans = {"full_attention": None, "sliding_attention": window(config)}
+    mixers = {kind: rope_attention(config, window=spans[kind], **_beam_places(config, kind), **gate) for kind in spans}
     pattern = [
         "full_attention" if index == layers - 1 or (index + 1) % 6 == 0 else "sliding_attention"
         for index in range(layers)
@@ -227,8 +228,8 @@ def beam(config: Config) -> Architecture:
         (kind, feed): Block(
             f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
             (
-                sublayer("attention", mixers[kind], pre=norm, post=norm),
-                sublayer("mlp", feeds[feed], pre=norm, post=norm),
+                replace(sublayer("attention", mixers[kind], pre=norm, post=norm), by_depth=True),
+                replace(sublayer("mlp", feeds[feed], pre=norm, post=norm), by_depth=True),
             ),
         )
         for kind in mixers
@@ -239,3 +240,18 @@ def beam(config: Config) -> Architecture:
     head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, softcap=cap)
     order = (blocks[kind] for kind in zip(types, kinds, strict=True))
     return causal_lm(config, grouped(order), norm, head=head)
+
+
+def _beam_places(config: Config, kind: str) -> dict[str, Any]:
+    """Rotary positions, or queries that grow with theirs where ``rope_parameters`` have none for a kind of layer."""
+    given = config.get("rope_parameters")
+    if given is None:
+        given = {"full_attention": None}
+    if not isinstance(given, dict):
+        raise DescriptionError(f"rope_parameters is {shown(given)}; it is an object", where=config.where)
+    if given.get(kind, given) is not None:
+        return {"layer_type": kind}
+    return {"positions": "none", "temperature": 0.1, "temperature_law": "power", "temperature_length": BEAM_STRETCH}
+
+
+BEAM_STRETCH = 2048  # tokens, by which positions are measured

@@ -65,13 +65,16 @@ def bloom(config: Config) -> Architecture:
     """BLOOM [scao2022]: ALiBi, a norm behind the token table."""
     config.older("n_embed", "hidden_size")
     config.ignore("slow_but_exact")
-    config.only_counted("apply_residual_connection_post_layernorm", False)
     width = config.size("hidden_size")
     norm = layernorm(config, width, "layer_norm_epsilon")
     attention = _attention(config, bias=True, positions="alibi")
-    inputs = (Named("table_norm", norm),)
     return decoder(
-        config, norm=norm, attention=attention, mlp=Mlp(width, 4 * width, "gelu_tanh", bias=True), inputs=inputs
+        config,
+        norm=norm,
+        attention=attention,
+        mlp=Mlp(width, 4 * width, "gelu_tanh", bias=True),
+        place="pre_normed" if config.flag("apply_residual_connection_post_layernorm") else "pre",
+        inputs=(Named("table_norm", norm),),
     )
 
 

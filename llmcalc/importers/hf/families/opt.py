@@ -76,9 +76,8 @@ def xglm(config: Config) -> Architecture:
         parts.append(sublayer("cross_attention", cross, pre=norm))
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     parts.append(sublayer("mlp", mlp, pre=norm))
-    if (padding := config.get("pad_token_id")) not in (None, 0, 1):
-        config.not_run(f"pad_token_id is {padding}, so that the position of this row is 0")
-    inputs = (_positions(config, width, learned=False, sinusoids="fairseq"),)
+    blank = config.count("pad_token_id", 1)  # of the table's rows
+    inputs = (_positions(config, width, learned=False, sinusoids="fairseq", blank=blank if blank >= _OFFSET else None),)
     runs = repeated(Block("block", tuple(parts)), config.size("num_layers"))
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
     return causal_lm(config, runs, norm, inputs=inputs, embedding_scale=scale)

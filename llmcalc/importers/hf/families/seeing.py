@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture, Named
+from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import shown
-from ....core.layer import Layer
+from ....core.layer import MOST_LAYERS, Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
+from ....layers.features import Features
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.norm import Norm
@@ -45,7 +46,8 @@ def llava(config: Config) -> Architecture:
 
 
 def llava_next(config: Config) -> Architecture:
-    """LLaVA-NeXT and LLaVA-OneVision: LLaVA with a learned token at the end of each row of an image."""
+    """LLaVA-NeXT, also for films, and LLaVA-OneVision: LLaVA with a learned token at the end of an image's rows."""
+    config.ignore("spatial_pool_mode spatial_pool_stride")
     usual = "qwen2" if config.model_type == "llava_onevision" else "llama"
     vision = "siglip_vision_model" if config.model_type == "llava_onevision" else "clip_vision_model"
     return _seeing(config, vision, usual, _two_layers, newline=True)
@@ -70,7 +72,7 @@ def gemma3(config: Config) -> Architecture:
 
 def mistral3(config: Config) -> Architecture:
     """Mistral Small 3.1: Pixtral's tower, patches merged by fours."""
-    return _seeing(config, "pixtral", "mistral", _merged_layers)
+    return _seeing(config, "pixtral", "mistral", merged_layers)
 
 
 def idefics3(config: Config) -> Architecture:
@@ -81,7 +83,7 @@ def idefics3(config: Config) -> Architecture:
 
 def internvl(config: Config) -> Architecture:
     """InternVL [chen2023]: InternViT, patches merged by fours behind a norm."""
-    return _seeing(config, "internvl_vision", "qwen2", _normed_merged)
+    return _seeing(config, "internvl_vision", "qwen2", normed_merged)
 
 
 def llama4(config: Config) -> Architecture:
@@ -91,7 +93,7 @@ def llama4(config: Config) -> Architecture:
 
 def mllama(config: Config) -> Architecture:
     """Llama 3.2 Vision: the language model looks at the tower through layers of its own."""
-    text = text_part(config, "mllama_text_model", _text(config, ""), own_tie=True)
+    text = text_part(config, "mllama_text_model", text_config(config, ""), own_tie=True)
     config.ignore(_OUTER)
     part = config.within("vision_config", given(config, "vision_config"), "mllama_vision_model")
     stacks = towers.mllama(part, text.main.d_model)
@@ -116,7 +118,7 @@ def _seeing(
     own_tie: bool = False,
 ) -> Architecture:
     """Both parts and what is between; a tower of an unknown type is named and not counted."""
-    text = text_part(config, usual_text, _text(config, drop), own_tie)
+    text = text_part(config, usual_text, text_config(config, drop), own_tie)
     vision = given(config, "vision_config")
     kind = str(vision.get("model_type", usual_vision))
     kind = towers.OLDER.get(kind, kind)
@@ -128,14 +130,17 @@ def _seeing(
     stack = towers.read(part)
     width = text.main.d_model
     outputs = projector(config, stack.d_model, width, tower.prompt)
+    stack = _taken(config, stack)
     stack = replace(stack, outputs=(*stack.outputs, *outputs))
+    if tower.prompt is None and config.get("vision_feature_select_strategy") == "default":
+        config.not_run("it leaves out the first patch, as if it were a class token")
     if newline:
         extra = Named("newline", Embedding(1, width, table="other", use="beside"))
         stack = replace(stack, outputs=(*stack.outputs, extra))
     return replace(text, stacks=(*text.stacks, stack), layout=f"{tower.layout}>{text.layout}")
 
 
-def _text(config: Config, drop: str) -> dict[str, Any]:
+def text_config(config: Config, drop: str = "") -> dict[str, Any]:
     """The language model's own config, wherever it stands, without keys that only say how images are masked."""
     found = flat(config.data) if config.data.get("text_config") is None else None
     if found:
@@ -154,6 +159,21 @@ def _features(config: Config) -> int:
     """Layers of the tower whose results stand side by side."""
     value = config.get("vision_feature_layer")
     return len(value) if isinstance(value, list) else 1
+
+
+def _taken(config: Config, stack: Stack) -> Stack:
+    """The tower with a choice of the blocks whose results go on, where a config names them: the norm is not theirs."""
+    given = config.get("vision_feature_layer")
+    if given is None or (given == -1 and config.model_type == "internvl"):
+        return stack
+    blocks = [
+        config.whole(one, "vision_feature_layer", -MOST_LAYERS) for one in (given if type(given) is list else [given])
+    ]
+    if any(not -stack.n_layers - 1 <= number <= stack.n_layers for number in blocks):
+        config.not_run(f"vision_feature_layer is {shown(given)}, but the tower has {stack.n_layers} layers")
+    left = tuple(Named(name, replace(layer, unused=True)) for name, layer in stack.outputs)  # type: ignore[type-var]
+    chosen = Named("features", Features(stack.d_model, " ".join(map(str, blocks))))
+    return replace(stack, outputs=(*left, chosen))
 
 
 def _two_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
@@ -180,17 +200,18 @@ def _pooled(config: Config, width: int, out: int, prompt: int | None) -> list[Na
     part = config.within("vision_config", vision, str(vision.get("model_type", "siglip_vision_model")))
     side = part.size("image_size") // part.size("patch_size")
     kernel = max(1, side // int(config.size("mm_tokens_per_image") ** 0.5))
-    norm = rmsnorm(part, width, "layer_norm_eps", unit_offset=True)
+    norm = replace(rmsnorm(part, width, "layer_norm_eps", unit_offset=True), merge=kernel * kernel)
     return [Named("pooled_norm", norm), Named("pooled", Linear(width, out, bias=False, merge=kernel * kernel))]
 
 
-def _merged_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+def merged_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    """A norm, a matrix that merges patches, two layers."""
     merged, bias = config.size("spatial_merge_size") ** 2, config.flag("multimodal_projector_bias")
-    act = config.activation("projector_hidden_act")
+    act = config.activation("projector_hidden_act") if config.get("projector_hidden_act") else "gelu"
     norm = Norm(width, eps=1e-6)
     layers: dict[str, Layer] = {
         "projector_norm": norm,
-        "patch_merger": Linear(width * merged, width, bias=False, merge=merged),
+        "patch_merger": Linear(width * merged, width, bias=False, merge=merged, merge_by_channel=True),
         "projector_in": Linear(width * _features(config), out, bias, act, merge=merged),
         "projector_out": Linear(out, out, bias, merge=merged),
     }
@@ -202,11 +223,12 @@ def _shuffled(config: Config, width: int, out: int, prompt: int | None) -> list[
     return [Named("connector", Linear(width * merged, out, bias=False, merge=merged))]
 
 
-def _normed_merged(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+def normed_merged(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    """Merged patches behind a norm, through two layers."""
     merged = int(1 / config.positive("downsample_ratio")) ** 2
     wide, act = width * merged, config.activation("projector_hidden_act")
     layers = (Linear(wide, out, activation=act, merge=merged), Linear(out, out, merge=merged))
-    norm = plain_layernorm(wide)
+    norm = replace(plain_layernorm(wide), merge=merged)
     return [Named("merged_norm", norm), Named("merged_in", layers[0]), Named("merged_out", layers[1])]
 
 
@@ -238,7 +260,7 @@ def git(config: Config) -> Architecture:
         Named("projector_norm", norm),
     ]
     out += [
-        Named(f"frame{number}", Embedding(1, tower.d_model, table="other", use="beside"))
+        Named(f"frame{number}", Embedding(1, tower.d_model, table="other", unused=True))
         for number in range(config.count("num_image_with_embedding"))
     ]
     tower = replace(tower, outputs=(*tower.outputs, *out))

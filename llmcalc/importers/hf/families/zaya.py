@@ -32,8 +32,6 @@ def zaya(config: Config) -> Architecture:
         key = (kind, index > 0)
         known[key] = known.get(key) or _block(config, *key, limit if kind == "hybrid_sliding" else None)
         order.append(known[key])
-    if any(rope_fields(config, kind) for kind in _BASES):
-        config.not_run("its rotary positions are scaled")
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
     scale = Named("scale", Affine(width))
@@ -56,6 +54,7 @@ def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
         rotary(config, 0.5),
         config.rope_theta(kind, _BASES[kind]),
         limit,
+        **rope_fields(config, kind),
     )
     routed = experts(
         config,

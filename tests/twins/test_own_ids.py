@@ -1,0 +1,72 @@
+"""Tables with ids of their own, of several segment ids a token, and of positions within the cells of a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from llmcalc.core.architecture import Architecture, Named, Stack
+from llmcalc.core.errors import InputError, UnknownNameError
+from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.linear import Linear
+from llmcalc.twins import twin
+from llmcalc.twins.model import Model
+
+WIDTH, VOCAB = 6, 11
+IDS = np.array([[3, 7, 2, 9, 5]])
+TASKS = np.array([[1, 0, 4, 2, 2]])
+
+
+def _model(*tables: Named, outputs: tuple[Named, ...] = ()) -> Model:
+    inputs = (Named("token", Embedding(VOCAB, WIDTH)), *tables)
+    return twin(Architecture("text", (Stack("encoder", WIDTH, inputs, (), outputs, role="encoder"),)))
+
+
+TASK = Named("task", Embedding(5, WIDTH, table="other", own_ids="task_type_ids"))
+
+
+def test_entries_are_looked_up_by_their_own_ids_or_the_first() -> None:
+    model = _model(TASK)
+    token, task = (model.tensors[f"encoder.{name}.w"] for name in ("token", "task"))
+    assert np.allclose(model.forward(IDS, task_type_ids=TASKS)[0], token[IDS[0]] + task[TASKS[0]])
+    assert np.allclose(model.forward(IDS)[0], token[IDS[0]] + task[0])
+
+
+def test_entries_are_joined_to_the_tokens() -> None:
+    joined = Embedding(5, 4, table="other", own_ids="input_shape_ids", use="joined")
+    model = _model(Named("shape", joined), Named("join", Linear(WIDTH + 4, WIDTH, bias=False)))
+    token, shape, w = (model.tensors[f"encoder.{name}.w"] for name in ("token", "shape", "join"))
+    wanted = token[IDS[0]] @ w[:WIDTH] + shape[TASKS[0]] @ w[WIDTH:]
+    assert np.allclose(model.forward(IDS, input_shape_ids=TASKS)[0], wanted)
+
+
+def test_ids_that_no_table_has_are_an_error() -> None:
+    with pytest.raises(UnknownNameError, match="task_ids"):
+        _model(TASK).forward(IDS, task_ids=TASKS)
+    with pytest.raises(InputError, match="one of the 5 in the table"):
+        _model(TASK).forward(IDS, task_type_ids=TASKS + 1)
+    with pytest.raises(InputError, match="has the shape"):
+        _model(TASK).forward(IDS, task_type_ids=TASKS[:, :2])
+
+
+def test_positions_begin_anew_in_every_cell() -> None:
+    place = Embedding(2, WIDTH, table="position", by_cell=True)
+    kinds = [Named(f"segment{n}", Embedding(3, WIDTH, table="segment", column=n)) for n in range(3)]
+    model = _model(Named("position", place), *kinds)
+    cells = np.array([[[0, 1, 1], [1, 1, 1], [0, 2, 1], [2, 1, 1], [0, 2, 1]]])  # of a column and a row
+    token, position = (model.tensors[f"encoder.{name}.w"] for name in ("token", "position"))
+    segments = sum(model.tensors[f"encoder.segment{n}.w"][cells[0, :, n]] for n in range(3))
+    wanted = token[IDS[0]] + position[[0, 1, 0, 1, 1]] + segments  # as far as there are positions
+    assert np.allclose(model.forward(IDS, token_type_ids=cells)[0], wanted)
+    with pytest.raises(InputError, match="several segment ids"):
+        model.forward(IDS, token_type_ids=cells[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("pooled", "place"), [("first", 0), ("last", 4), ("of_id", 2), ("highest", 3)], ids=lambda value: str(value)
+)
+def test_the_token_that_is_pooled(pooled: str, place: int) -> None:
+    head = Linear(WIDTH, 3, positions="one", pooled=pooled, pooled_id=2)
+    model = _model(outputs=(Named("head", head),))
+    x, w, b = model.tensors["encoder.token.w"][IDS[0, place]], *(model.tensors[f"encoder.head.{n}"] for n in "wb")
+    assert np.allclose(model.forward(IDS)[0], [x @ w + b])
