@@ -214,5 +214,7 @@ def _loss(stack: Stack, trace: Trace, policy: Policy) -> Loss | None:
         return None
     width = SINGLE if getattr(head, "loss_in_fp32", True) else policy.bytes
     fused = policy.loss == "fused"
-    size = trace.size(("b", "q", "V"), declare(head), policy.bytes if fused else width)
+    declaration = declare(head)
+    axes = ("b", "q", *("nc" for axis in declaration.axes if axis == "nc"), "V")
+    size = trace.size(axes, declaration, policy.bytes if fused else width)
     return Loss(size, 0 if fused else 2 * size)

@@ -24,6 +24,7 @@ SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every windo
 MOST_BLOCKS = 2  # equal blocks in a row
 LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half looks each way
 COLUMNS = 7  # of a grid of positions: fewer than there are tokens
+SIDES = 6  # of a box: four edges, a height and a width
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out", "d_input")  # of the residual stream and of what is projected to it
@@ -34,6 +35,8 @@ AS_THEY_ARE = frozenset(
         "dropped_id",
         "pooled_id",
         "column",
+        "token_id",
+        "codebooks",
         "unused_biases",
         "n_zero_experts",
         "streams",
@@ -62,6 +65,7 @@ AT_MOST = {"d_conv": 4, "taps": 5, "order": 3, "n_filter_layers": 2, "n_streams"
 AT_MOST["blank"] = 9
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
+    "window_ahead": (4, 3),
     "chunk": (5, 3),
     "block": (5, 3),
     "vocab": (97, 101, 103, 107),
@@ -90,6 +94,12 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "channels": (3, 2),
     "side": (4, 5),
     "frames": (2, 3),
+    **dict.fromkeys(("distance_buckets", "box_buckets"), (10, 12)),
+    **dict.fromkeys(("distance_most", "box_most"), (11, 13)),
+    "n_places": (37, 41, 43),
+    "d_stream": (21, 15),  # which the heads divide
+    "tag_id": (3,),
+    "number_id": (5,),
 }
 POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "position": "positions"}
 
@@ -249,7 +259,7 @@ class _Sizes:
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
         """State-space heads a multiple of their groups, a padded length one of the window that cuts it; a row and
-        a column of a grid as wide as the stream together.
+        a column of a grid, or the edges and sizes of a box, as wide as the stream together.
         """
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
@@ -258,6 +268,15 @@ class _Sizes:
         if "d_row" in changes:
             width = self.size("width", layer.d_row + layer.d_column)  # type: ignore[attr-defined]
             return {"n_columns": COLUMNS, "d_row": width // 3, "d_column": width - width // 3}
+        if "d_edge" in changes:
+            edge = self.size("width", 4 * layer.d_edge + 2 * layer.d_size) // SIDES  # type: ignore[attr-defined]
+            return {"d_edge": edge, "d_size": edge}
+        if "n_hashes" in changes and "d_out" in changes:
+            return {"n_hashes": HEADS}
+        if "taps" in changes and hasattr(layer, "merge"):  # one group of tokens, or neighbours of a token
+            return {"taps": layer.merge if layer.taps == layer.merge else 4}  # type: ignore[attr-defined]
+        if "d_wave" in changes:
+            return {"d_wave": 2}
         if "n_ssm_heads" not in changes:
             return {}
         groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]
@@ -265,8 +284,10 @@ class _Sizes:
 
 
 def _divides_the_width(layer: Layer) -> bool:
-    """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel)."""
-    return _heads_divide_the_width(layer) or hasattr(layer, "factorized")
+    """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel), of the
+    sides of a box.
+    """
+    return _heads_divide_the_width(layer) or hasattr(layer, "factorized") or hasattr(layer, "d_edge")
 
 
 def _heads_divide_the_width(layer: Layer) -> bool:

@@ -57,7 +57,8 @@ class Attention(Layer):
         max_distance: tokens from which on all distances share the last bucket.
         relative_shared: one table of biases for all layers of the stack, as in T5.
         causal: a query sees no later token.
-        window: a query sees this many tokens, itself included.
+        window: a query sees this many tokens, itself included; where it sees both ways, on either side.
+        window_ahead: so many on the side of later tokens, itself included, where they are others than before it.
         chunk: a query sees only tokens of its own chunk of this length; those that see later tokens stand apart.
         cross: keys and values come from the encoder.
         d_source: its width (default: d_model).
@@ -141,6 +142,7 @@ class Attention(Layer):
     relative_shared: bool = True
     causal: bool = True
     window: int | None = None
+    window_ahead: int | None = None
     chunk: int | None = None
     cross: bool = False
     d_source: int | None = None
@@ -225,6 +227,8 @@ class Attention(Layer):
             raise SizeError("window and chunk exclude each other", where="attention")
         if self.merge > 1 and (self.causal or self.cross or self.window or self.chunk or self.prompt):
             raise SizeError("merge goes with attention of all tokens to all others", where="attention")
+        if self.window_ahead and (self.causal or not self.window):
+            raise SizeError("window_ahead goes with a window of attention that is not causal", where="attention")
         if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
             raise SizeError("adapter_rank goes with projections of queries, keys and values", where="attention")
 

@@ -32,6 +32,7 @@ class Linear(Layer):
         unused: stored, but never run.
         stream: number of the residual stream that it makes of the first one, brought to the magnitude of the first
             (Gemma 3n).
+        anew: it stands behind an encoder, and implementations compute it again in every step of the decoder.
         back: it stands behind the blocks, and takes that stream back.
         share: identity of the matrix; matrices that share one are stored once, also if one is the other's transpose.
     """
@@ -50,6 +51,7 @@ class Linear(Layer):
     unused: bool = False
     share: str | None = None
     stream: int | None = None
+    anew: bool = False
     back: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {
@@ -80,6 +82,11 @@ class Linear(Layer):
         tag = " | nograd" if self.dropped else ""
         source = "own" if self.back else "x"
         declaration.equations(f"y[{rows} out] = {source}[{rows} in] w[in out]{tag}")
+        if self.anew:
+            declaration.equations(
+                "yd[b s out] = x[b s in] w[in out] | decode torch again",
+                *(["yd[b s out] = add(yd, b) | decode torch again"] if self.bias else []),
+            )
         if self.bias:
             declaration.equations(f"y[{rows} out] = add(y, b){tag}")
         if self.activation != "identity":

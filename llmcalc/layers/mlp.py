@@ -70,6 +70,7 @@ class Mlp(Layer):
         n_positions: it runs on this many vectors, however many tokens there are (Perceiver).
         merge: so many tokens have become one position before it (Funnel Transformer).
         merge_extra: a position was kept for the first token each time.
+        merge_whole: a last group that is not whole has fallen off (CANINE).
         unused: stored, but never run.
         prompt: this many learned tokens stand before the sequence.
         streams: copies of every token that it runs on (ProphetNet).
@@ -103,6 +104,7 @@ class Mlp(Layer):
     n_positions: int | None = None
     merge: int = 1
     merge_extra: bool = False
+    merge_whole: bool = False
     prompt: int | None = None
     unused: bool = False
 
@@ -148,6 +150,8 @@ class Mlp(Layer):
             declaration.axes["q"] = self.n_positions
         if self.merge > 1:
             declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
+            if self.merge_whole:
+                declaration.axes["q"] = f"ceil(max(0, q - {self.merge - 1}), {self.merge})"
         if self.padded_to:
             declaration.axes["Z"] = self.padded_to
             more = f"min(1, max(0, q - {self.padded_above})) * " if self.padded_above else ""

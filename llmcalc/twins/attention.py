@@ -120,7 +120,7 @@ def scored(
     layer: Any, w: Weights, x: Array, step: Step, state: State | None, q_scale: Array | None = None
 ) -> tuple[Array, Array, Array]:
     """Scores [b g r q k] behind all biases and masks, values [b k g v], and queries [b q g r e]."""
-    q = _prepared(layer, w, "q", _projected(layer, w, "q", x, step), step)
+    q = _prepared(layer, w, "q", projected(layer, w, "q", x, step), step)
     q = q if q_scale is None else q * q_scale
     if layer.temperature:
         q = q * temperature(layer, step.positions)
@@ -154,8 +154,8 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     source = step.source if layer.cross else x
     if source is None:
         raise InputError("cross-attention needs an encoder's output", where="attention")
-    k = _projected(layer, w, "k", source, step)
-    v = k if layer.values_are_keys else _projected(layer, w, "v", source, step)
+    k = projected(layer, w, "k", source, step)
+    v = k if layer.values_are_keys else projected(layer, w, "v", source, step)
     v = times(v, layer.value_scale)
     if layer.v_norm:
         v = rmsnorm(v, layer.qk_norm_eps)
@@ -170,7 +170,7 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     return k, v
 
 
-def _projected(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
+def projected(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
     """Queries, keys or values [b q heads e], with the low-rank correction of this place [glorioso2024b]."""
     y = plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
     if not layer.adapter_rank:
@@ -190,13 +190,13 @@ def _kept(layer: Any, step: Step, keys: int) -> int:
 def _prepared(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
     """Queries or keys [b q heads e] with their norm, within their bounds, in their places."""
     if not layer.qk_norm_late:
-        x = _normalised(layer, w, name, x)
+        x = normalised(layer, w, name, x)
     x = _clipped(layer, x)
     x = x if layer.cross else _placed(layer, x, step)
-    return _normalised(layer, w, name, x) if layer.qk_norm_late else x
+    return normalised(layer, w, name, x) if layer.qk_norm_late else x
 
 
-def _normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:
+def normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:
     """``x`` [b q heads e] with the norm on queries and keys, over each head or over all of them."""
     if layer.qk_norm == "none":
         return x
@@ -258,7 +258,7 @@ def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
     if layer.causal:
         hidden |= distance < 0
     if layer.window:
-        hidden |= np.abs(distance) >= layer.window
+        hidden |= (distance >= layer.window) | (-distance >= (layer.window_ahead or layer.window))
     if layer.chunk and layer.causal:
         hidden |= queries[:, None] // layer.chunk != keys // layer.chunk
     if layer.index_heads:

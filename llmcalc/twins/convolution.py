@@ -42,6 +42,12 @@ def mixed_around(x: Array, taps: Array) -> Array:
     return einsum("bqhek,bqhk->bqhe", around(x, taps.shape[-1]), taps)
 
 
+@operation
+def dense_around(x: Array, taps: Array) -> Array:
+    """``x`` [b q i] filtered along the tokens to both sides, all channels together, by taps [o i k]."""
+    return einsum("bqik,oik->bqo", around(x, taps.shape[-1]), taps)
+
+
 def around(x: Array, width: int) -> Array:
     """The ``width`` tokens around each token of ``x`` [b q ...], itself in the middle [b q ... k]; zeros beyond."""
     b, q, *channels = x.shape

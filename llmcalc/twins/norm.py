@@ -11,7 +11,9 @@ from .grid import entered
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
-AS_GIVEN = frozenset({"streams", "merge_extra", "n_global", "globals_dropped"})  # of the stream that it runs on
+AS_GIVEN = frozenset(
+    {"streams", "merge_extra", "merge_whole", "n_global", "globals_dropped"}
+)  # of the stream that it runs on
 
 
 def weights(layer: Any) -> list[Weight]:

@@ -74,7 +74,11 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
     vocab = min(stack.vocab for stack in model.stacks if not stack.data(1))
     if vocab <= FIRST_ID:
         raise UnsupportedError(f"a table of {vocab} rows serves no text", where=small.name)
-    main, source = (rng.integers(FIRST_ID, vocab, (BATCH, length)) for length in (SEQ + STEPS, SEQ))
+    codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
+    main, source = (
+        rng.integers(FIRST_ID, vocab, (texts, length))
+        for texts, length in ((BATCH * codebooks, SEQ + STEPS), (BATCH, SEQ))
+    )
     found: dict[str, Array] = {"encoder": source if small.is_encoder_decoder else None}
     for stack in model.stacks:
         if shape := stack.data(PATCHES if stack.stack.role == "tower" else SEQ):

@@ -63,7 +63,7 @@ def _seeing(
         raise DescriptionError("an audio tower is not modelled", where=config.where)
     if optional and config.get("vision_config") is None:
         return language
-    vision = config.within("vision_config", _object(config, "vision_config"), f"{config.model_type}_vision")
+    vision = config.within("vision_config", plain(config, "vision_config"), f"{config.model_type}_vision")
     stack = tower(vision, language.main.d_model)
     vision.ignore(f"{OUTER} is_encoder_decoder")
     vision.check_all_read()
@@ -79,7 +79,7 @@ def text_part(config: Config, usual: str, part: dict[str, Any] | None = None, ow
     """
     from . import find, names
 
-    data = dict(_object(config, "text_config") if part is None else part)
+    data = dict(plain(config, "text_config") if part is None else part)
     model_type = data.get("model_type", usual)
     entry = find(model_type) if isinstance(model_type, str) else None
     if entry is None:
@@ -99,14 +99,15 @@ def text_part(config: Config, usual: str, part: dict[str, Any] | None = None, ow
 def given(config: Config, key: str) -> dict[str, Any]:
     """The config at a key, or that of a class whose file leaves it out."""
     usual = config.defaults.get(key) or {}
-    found = _object(config, key) or usual
+    found = plain(config, key) or usual
     kind = found.get("model_type", usual.get("model_type"))
     return {**found, "model_type": kind} if kind else found
 
 
-def _object(config: Config, key: str) -> dict[str, Any]:
+def plain(config: Config, key: str) -> dict[str, Any]:
+    """The object at a key; left out, the part is as its class says."""
     value = config.get(key)
-    if value is None:  # left out, the part is as its class says
+    if value is None:
         return {}
     if not isinstance(value, dict):
         raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)

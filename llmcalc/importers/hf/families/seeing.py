@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import shown
+from ....core.errors import UnsupportedError, shown
 from ....core.layer import MOST_LAYERS, Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -202,6 +202,16 @@ def _pooled(config: Config, width: int, out: int, prompt: int | None) -> list[Na
     kernel = max(1, side // int(config.size("mm_tokens_per_image") ** 0.5))
     norm = replace(rmsnorm(part, width, "layer_norm_eps", unit_offset=True), merge=kernel * kernel)
     return [Named("pooled_norm", norm), Named("pooled", Linear(width, out, bias=False, merge=kernel * kernel))]
+
+
+def pooled_tower(config: Config, out: int) -> Stack:
+    """Gemma 3's tower and what leads from it to a language model of the width ``out``."""
+    vision = {"model_type": "siglip_vision_model", **given(config, "vision_config")}
+    if vision["model_type"] != "siglip_vision_model":
+        raise UnsupportedError(f"a tower of type {shown(vision['model_type'])} is not modelled", where=config.where)
+    part = config.within("vision_config", vision, "siglip_vision_model")
+    stack = towers.read(part)
+    return replace(stack, outputs=(*stack.outputs, *_pooled(config, stack.d_model, out, None)))
 
 
 def merged_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:

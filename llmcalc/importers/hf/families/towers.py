@@ -282,11 +282,12 @@ def grid(config: Config) -> int:
 
 def _rows(config: Config, whole: str, part: str) -> int:
     """Patches of an image whose sides are given one by one, or as one."""
-    images, patches = (_sides(config, key) for key in (whole, part))
+    images, patches = (sides(config, key) for key in (whole, part))
     return (images[0] // patches[0]) * (images[1] // patches[1])
 
 
-def _sides(config: Config, key: str) -> tuple[int, int]:
+def sides(config: Config, key: str) -> tuple[int, int]:
+    """Both sides of what is given as one number or two."""
     given = config.get(key)
     sides = given if isinstance(given, list) else [given, given]
     if len(sides) != 2:
@@ -296,7 +297,7 @@ def _sides(config: Config, key: str) -> tuple[int, int]:
 
 def _patches(config: Config, *, bias: bool, prompt: int | None = None, rows: int | None = None) -> tuple[Named, ...]:
     """Patches as tokens, a class token beside them, and a table of positions of so many ``rows``."""
-    width, (side, other) = config.size("hidden_size"), _sides(config, "patch_size")
+    width, (side, other) = config.size("hidden_size"), sides(config, "patch_size")
     if side != other:
         raise DescriptionError("patches are not square", where=config.where)
     patch = Patch(config.size("num_channels", CHANNELS), side, width, bias=bias)
