@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fnmatch import translate
 
 from ..core.errors import DescriptionError, UnsupportedError, shown
@@ -19,9 +19,23 @@ def named(module: str, names: list[str]) -> bool:
     return any(f".{name.strip('.')}." in framed for name in names if name)
 
 
-def matcher(patterns: list[str]) -> Callable[[str], bool]:
+def within(names: Collection[str]) -> Callable[[str], bool]:
+    """Whether a module, or what it belongs to, is one of these, however many there are."""
+    known = frozenset(names)
+
+    def holds(module: str) -> bool:
+        while module:
+            if module in known:
+                return True
+            module = module.rpartition(".")[0]
+        return False
+
+    return holds
+
+
+def matcher(patterns: list[str], anywhere: bool = False) -> Callable[[str], bool]:
     """Whether a module is in a list of names, of patterns with ``*``, or of expressions behind ``re:``; so is what
-    belongs to it.
+    belongs to it. With ``anywhere``, a name of one part (``lm_head``) is that of a module within a larger model too.
     """
     if len(patterns) > MOST_PATTERNS or any(len(pattern) > LONGEST_PATTERN for pattern in patterns):
         raise DescriptionError("a list of modules longer than any model has", where=WHERE)
@@ -36,6 +50,8 @@ def matcher(patterns: list[str]) -> Callable[[str], bool]:
     lengths = sorted({len(begin) for begin in begins})
 
     def holds(module: str) -> bool:
+        if anywhere and module.rpartition(".")[2] in whole:
+            return True
         if module in whole or any(module[:length] in begins for length in lengths):
             return True
         return any(pattern.match(module) for pattern in found)

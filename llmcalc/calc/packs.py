@@ -1,12 +1,13 @@
 """How quantised matrices are stored: the tensors that stand for one matrix of [out, in], as their makers do it.
 
 Each function gives the parts of one matrix: what is appended to the module's name, the type (as safetensors names it)
-and the shape; a shape of None is one that depends on nothing known here. Sources: the makers' documentation of their
-formats, not checked against every version.
+and the shape; a shape of None is one that depends on nothing known here. Sources: what the makers' tools write
+(``tests/oracle/test_quantised.py`` and docs/checkpoints.md say which), else the documentation of their formats.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 Shape = tuple[int, ...]
@@ -14,6 +15,7 @@ WORD = 32  # bits of the integers that small ones are packed in
 NF4_BLOCK, NESTED_BLOCK, NF4_CODES, BYTE_CODES = 64, 256, 16, 256
 MX_BLOCK, NV_BLOCK = 32, 16
 BITS = {
+    "F64": 64,
     "I64": 64,
     "I32": 32,
     "F32": 32,
@@ -43,20 +45,23 @@ class Part(NamedTuple):
         return size
 
 
+Pack = Callable[..., list[Part]]
+
+
 def over(length: int, block: int) -> int:
     """Blocks that cover a length."""
     return -(-length // block)
 
 
-def gptq(out: int, inputs: int, bits: int, group: int) -> list[Part]:
+def gptq(out: int, inputs: int, bits: int, group: int, ordered: bool = True) -> list[Part]:
     """GPTQ: packed along the inputs; scales, packed zeros, and the group of each input."""
     groups = over(inputs, group) if group > 0 else 1
-    return [
+    parts = [
         Part(".qweight", "I32", (over(inputs * bits, WORD), out)),
         Part(".qzeros", "I32", (groups, over(out * bits, WORD))),
         Part(".scales", "F16", (groups, out)),
-        Part(".g_idx", "I32", (inputs,)),
     ]
+    return [*parts, Part(".g_idx", "I32", (inputs,))] if ordered else parts
 
 
 def awq(out: int, inputs: int, bits: int, group: int) -> list[Part]:
@@ -69,12 +74,14 @@ def awq(out: int, inputs: int, bits: int, group: int) -> list[Part]:
     ]
 
 
-def bnb4(out: int, inputs: int, kind: str, nested: bool) -> list[Part]:
-    """Bitsandbytes in 4 bits: two a byte, a maximum for each 64, which may be quantised again."""
+def bnb4(out: int, inputs: int, kind: str, nested: bool, stored: str = "U8") -> list[Part]:
+    """Bitsandbytes in 4 bits: two a byte, the bytes as numbers of any type, a maximum for each 64, which may be
+    quantised again.
+    """
     elements = out * inputs
     blocks = over(elements, NF4_BLOCK)
     parts = [
-        Part(".weight", "U8", (over(elements, 2), 1)),
+        Part(".weight", stored, (over(over(elements, 2) * BITS["U8"], BITS[stored]), 1)),
         Part(".weight.absmax", "U8" if nested else "F32", (blocks,)),
         Part(".weight.quant_map", "F32", (NF4_CODES,)),
         Part(f".weight.quant_state.bitsandbytes__{kind}", "U8", None),
@@ -87,7 +94,7 @@ def bnb4(out: int, inputs: int, kind: str, nested: bool) -> list[Part]:
 
 def bnb8(out: int, inputs: int) -> list[Part]:
     """Bitsandbytes in 8 bits: a maximum for each output."""
-    return [Part(".weight", "I8", (out, inputs)), Part(".SCB", "F32", (out,)), Part(".weight_format", "U8", None)]
+    return [Part(".weight", "I8", (out, inputs)), Part(".SCB", "F32", (out,)), Part(".weight_format", "U8", ())]
 
 
 def fp8(out: int, inputs: int, tile: Shape | None, scale: str, scale_type: str, static: str = "") -> list[Part]:
@@ -115,20 +122,35 @@ def packed(out: int, inputs: int, bits: int, group: int, symmetric: bool, ordere
 def scaled(
     out: int, inputs: int, kind: str, shape: Shape, scale: str, symmetric: bool = True, static: bool = False
 ) -> list[Part]:
-    """compressed-tensors, one number an element: scales of the given shape, zeros unless symmetric."""
+    """One number an element: scales of the given shape, zeros unless symmetric, a scale of the input if ``static``."""
     parts = [Part(".weight", kind, (out, inputs)), Part(".weight_scale", scale, shape)]
     parts += [] if symmetric else [Part(".weight_zero_point", kind, shape)]
     return [*parts, *([Part(".input_scale", scale, (1,))] if static else [])]
 
 
-def nvfp4(out: int, inputs: int) -> list[Part]:
-    """ModelOpt's NVFP4: two a byte, an 8-bit scale for each 16, a scale of all and one of the input."""
-    return [
+def nvfp4(out: int, inputs: int, group: int = NV_BLOCK, static: bool = True) -> list[Part]:
+    """ModelOpt's NVFP4: two a byte, an 8-bit scale for each group, a scale of all and one of the input."""
+    parts = [
         Part(".weight", "U8", (out, over(inputs, 2))),
-        Part(".weight_scale", "F8_E4M3", (out, over(inputs, NV_BLOCK))),
+        Part(".weight_scale", "F8_E4M3", (out, over(inputs, group))),
         Part(".weight_scale_2", "F32", ()),
-        Part(".input_scale", "F32", ()),
     ]
+    return [*parts, *([Part(".input_scale", "F32", ())] if static else [])]
+
+
+def halves(out: int, inputs: int, group: int, static: bool) -> list[Part]:
+    """ModelOpt's integers of 4 bits: two outputs a byte; with 8-bit inputs a scale of all, and one of the input."""
+    parts = [
+        Part(".weight", "U8", (over(out, 2), inputs)),
+        Part(".weight_scale", "F32", (out, over(inputs, group))),
+    ]
+    return [*parts, *([Part(f".{name}", "F32", ()) for name in ("weight_scale_2", "input_scale")] if static else [])]
+
+
+def microscaled(out: int, inputs: int, bits: int, name: str = ".weight") -> list[Part]:
+    """MXFP4, MXFP6 and MXFP8: numbers packed in bytes, a scale of 8 bits for each 32."""
+    kind, length = ("F8_E4M3", inputs) if bits == BITS["U8"] else ("U8", over(inputs * bits, BITS["U8"]))
+    return [Part(name, kind, (out, length)), Part(".weight_scale", "U8", (out, over(inputs, MX_BLOCK)))]
 
 
 def nvfp4_compressed(out: int, inputs: int, static: bool) -> list[Part]:

@@ -21,7 +21,7 @@ from .weights import TABLES, Stored
 
 WEIGHT = ".weight"
 _ROUTERS = ("router", "shared_gate")
-_MAKERS = "the makers' documentation of their formats"
+_MAKERS, _COMPARED = "the maker's documentation of the format", "what the maker's tools write"
 
 
 class Expected(NamedTuple):
@@ -37,7 +37,8 @@ def matrix_of(tensor: Declared) -> Matrix | None:
     """A declared tensor as quantisation sees it: a matrix [out, in], or the experts of a layer [x, out, in]."""
     row = tensor.rows[0]
     part = component(row)
-    if not row.tensor.linear or tensor.rule is None or row.tensor.name.startswith(_ROUTERS) or part in TABLES:
+    matrix = (row.tensor.linear and not row.tensor.name.startswith(_ROUTERS)) or part == "head"
+    if not matrix or tensor.rule is None or part in TABLES:
         return None
     shape = tensor.shape
     if tensor.rule.transposed:
@@ -118,7 +119,9 @@ class Published:
 
 
 def _label(quantisation: Quantisation | None) -> Format:
-    return Format(quantisation.name if quantisation else "", 0, checked=False, source=_MAKERS)
+    known = quantisation is not None and quantisation.compared
+    name = quantisation.name if quantisation else ""
+    return Format(name, 0, checked=known, source=_COMPARED if known else _MAKERS)
 
 
 def _bits(used: Format, shape: Shape) -> int:

@@ -67,7 +67,10 @@ class Declaration:
     [('d', 'f'), ('f',)]
     """
 
+    __slots__ = ("__dict__", "sizes")  # sizes follow from the rest, and do not tell declarations apart
+
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
+        self.sizes: tuple[int, ...] | None = None
         self.axes = axes
         self.tensors: list[Tensor] = []
         self.lines: list[str] = []

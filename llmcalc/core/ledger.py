@@ -12,6 +12,7 @@ from .architecture import Architecture, Stack, declare
 from .declaration import Declaration, Tensor
 from .errors import SizeError
 from .layer import Layer
+from .record import changed
 
 
 class Entry(NamedTuple):
@@ -80,9 +81,8 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
     for stack in stacks:
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
-                for own in declaration.tensors:
+                for own, size in zip(declaration.tensors, _sizes(declaration), strict=True):
                     tensor = _identified(own, entry, part) if entry.share else own
-                    size = elements(tensor, declaration)
                     copies = entry.stored
                     if name := identity(stack, tensor):
                         copies = 0 if name in sizes else 1
@@ -96,6 +96,13 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
     return found
 
 
+def _sizes(declaration: Declaration) -> tuple[int, ...]:
+    """The elements of each tensor, computed once for equal layers, whose declaration is one."""
+    if declaration.sizes is None:
+        declaration.sizes = tuple(elements(tensor, declaration) for tensor in declaration.tensors)
+    return declaration.sizes
+
+
 def identity(stack: Stack, tensor: Tensor) -> str:
     """What tensors that are one are called; a name that begins with a dot is the stack's own. Empty: it shares none."""
     share = tensor.share or ""
@@ -104,10 +111,8 @@ def identity(stack: Stack, tensor: Tensor) -> str:
 
 def _identified(tensor: Tensor, entry: Entry, part: tuple[str, ...]) -> Tensor:
     """A tensor of a shared sub-layer, under the identity that its fellows have too."""
-    from dataclasses import replace
-
     name = ".".join((entry.stack.name, entry.share, entry.name, *part, tensor.name))
-    return replace(tensor, share=tensor.share or name)
+    return changed(tensor, share=tensor.share or name)
 
 
 def elements(tensor: Tensor, declaration: Declaration) -> int:

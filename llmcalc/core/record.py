@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 Class = TypeVar("Class", bound=type)
+Record = TypeVar("Record")
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 
 
@@ -38,7 +39,13 @@ def record(cls: Class) -> Class:
     for name, kind in annotations.items():
         if not kind.startswith("ClassVar"):
             found[name] = Field(name, kind, own.get(name, MISSING))
-    added = {"__fields__": tuple(found.values()), "__match_args__": tuple(found), "__dataclass_fields__": _Standard()}
+    defaults = {field.name: field.default for field in found.values() if field.default is not MISSING}
+    added: dict[str, Any] = {
+        "__fields__": tuple(found.values()),
+        "__match_args__": tuple(found),
+        "__defaults__": defaults,
+        "__dataclass_fields__": _Standard(),
+    }
     for name, value in (added | _METHODS).items():
         if name not in own:
             setattr(cls, name, value)
@@ -59,26 +66,53 @@ def fields(of: Any) -> tuple[Field, ...]:
     return found
 
 
+def changed(of: Record, **values: Any) -> Record:
+    """The same record with some other values; ``dataclasses.replace`` for those who do without that module.
+
+    >>> @record
+    ... class Point:
+    ...     x: int
+    ...     y: int = 0
+    >>> changed(Point(1, 2), y=3)
+    Point(x=1, y=3)
+    """
+    own = of.__dict__
+    return type(of)(**{field.name: own[field.name] for field in fields(of)} | values)
+
+
 def is_record(value: object) -> bool:
     """Whether a value is a record or a standard dataclass."""
     return hasattr(type(value), "__fields__") or hasattr(type(value), "__dataclass_fields__")
 
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
-    own, kind, given = self.__fields__, type(self).__name__, self.__dict__
-    if len(values) > len(own):
-        raise TypeError(f"{kind} has {len(own)} fields, not {len(values)}")
-    given.update(zip(self.__match_args__, values, strict=False))
-    for name, _, default in own[len(values) :]:
-        value = named.pop(name, default)
-        if value is MISSING:
-            raise TypeError(f"{kind} lacks its field {name!r}")
-        given[name] = value
-    if named:
-        raise TypeError(f"{kind} has no field {next(iter(named))!r}, or it is given twice")
+    names, given = self.__match_args__, self.__dict__
+    given.update(self.__defaults__)
+    given.update(zip(names, values, strict=False))
+    given.update(named)
+    if len(given) != len(names) or len(values) > len(names) or (named and not _fit(names[len(values) :], named)):
+        _explain(self, values, named)
     finish = getattr(self, "__post_init__", None)
     if finish:
         finish()
+
+
+def _fit(free: tuple[str, ...], named: dict[str, Any]) -> bool:
+    """Whether the fields that are named are among those that no position has given."""
+    return all(name in free for name in named)
+
+
+def _explain(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> NoReturn:
+    """What is wrong with the values that a record was given."""
+    own, kind = self.__fields__, type(self).__name__
+    if len(values) > len(own):
+        raise TypeError(f"{kind} has {len(own)} fields, not {len(values)}")
+    free = own[len(values) :]
+    for name, _, default in free:
+        if default is MISSING and name not in named:
+            raise TypeError(f"{kind} lacks its field {name!r}")
+    wrong = next(name for name in named if name not in {field.name for field in free})
+    raise TypeError(f"{kind} has no field {wrong!r}, or it is given twice")
 
 
 def _unchangeable(self: Any, name: str, *value: object) -> NoReturn:
@@ -86,8 +120,7 @@ def _unchangeable(self: Any, name: str, *value: object) -> NoReturn:
 
 
 def _values(self: Any) -> tuple[Any, ...]:
-    given = self.__dict__
-    return tuple([given[field.name] for field in self.__fields__])
+    return tuple(map(self.__dict__.__getitem__, self.__match_args__))
 
 
 def _equal(self: Any, other: object) -> Any:

@@ -48,6 +48,8 @@ def describe(path: Path, read: Reader) -> Architecture:
     file = path if path.name == CONFIG else (path if path.is_dir() else path.parent) / CONFIG
     if not file.exists():
         raise _no_config(path)
+    if file != path:  # a pipe that is named may well be read, but one that lies about would be waited for
+        limits.regular_file(file)
     found = read(read_json(read_text(file), str(file)), str(file))
     weighty = is_weights(path) or (path.is_dir() and bool(weights_in(path)))
     return replace(found, inputs={**found.inputs, "checkpoint": str(path)}) if weighty else found

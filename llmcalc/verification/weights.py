@@ -16,7 +16,7 @@ from ..calc.formats import BITS_A_BYTE
 from ..calc.packs import BITS
 from ..calc.params import Params, params
 from ..calc.published import Expected, expected
-from ..calc.quantised import float_type, read_quantisation
+from ..calc.quantised import Quantisation, float_type, readings
 from ..calc.stored import aliases, declared
 from ..core.architecture import Architecture
 from ..core.errors import shown
@@ -39,6 +39,7 @@ _BESIDE = {
         ".act_scaling_factor", ".x_max", ".x_min", ".shift", "_integer", ".weight_scaling_factor", ".fc_scaling_factor",
     ),
     "scales of a quantised cache": (".k_scale", ".v_scale", ".kv_scale", ".q_scale", ".prob_scale"),
+    "scales of inputs before a matrix": (".pre_quant_scale",),
 }  # fmt: skip
 ALIAS, PREDICTION, TOWER = "other names of tied tensors", "prediction of further tokens", "beside the language model"
 _NUMBERED = re.compile(r"^(?:.*\.)?(?:layers|layer|h|blk|block|blocks)\.(\d+)\.")
@@ -140,31 +141,47 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
     """
     told, counted = architecture.inputs, params(architecture)
     dtype = float_type(told["dtype"]) if "dtype" in told else ""
-    method = told.get("quantization")
-    quantisation = read_quantisation(method, dtype or "BF16", bool(told.get("quantization_within"))) if method else None
-    room, least = ROOM * len(headers.tensors) + SLACK, sum(row.copies for row in counted.rows)
-    best: tuple[float, Naming, list[Expected]] | None = None
-    for naming in namings(architecture) if least <= room else ():
-        if sum(one.copies for one in declared(counted, naming.rules, buffers=True, each=False)) > room:
-            continue  # with experts one by one, of which there are not that many
-        wanted = [
-            one._replace(name=naming.change(one.name))
-            for *_, held in expected(declared(counted, naming.rules, buffers=True), quantisation, dtype)
-            for one in held
-        ]
-        found = sum(one.name in headers.tensors for one in wanted) / max(1, len(wanted))
-        if best is None or found > best[0]:
-            best = (found, naming, wanted)
-        if found == 1:
-            break
-    if best is None:  # of another model altogether; not worth a line for each
+    method, within = told.get("quantization"), bool(told.get("quantization_within"))
+    ways: list[Quantisation | None] = [*readings(method, dtype or "BF16", within)] if method else [None]
+    naming = _named(counted, headers, ways[0], dtype)
+    if naming is None:  # of another model altogether; not worth a line for each
+        least = sum(row.copies for row in counted.rows)
         whole = Difference("all of them", "missing", f"{least:,} tensors", f"{len(headers.tensors):,} tensors")
         return Comparison(architecture, headers, (), least, (whole,), (), "not at all")
-    _, naming, wanted = best
-    compared = _compared(counted, headers, naming, wanted)
-    if quantisation is None:
-        return compared
-    return replace(compared, quantised=quantisation.name, unread=quantisation.unread)
+    best: Comparison | None = None
+    for way in ways:
+        compared = _compared(counted, headers, naming, _wanted(counted, naming, way, dtype))
+        if best is None or len(compared.differences) < len(best.differences):
+            best = compared if way is None else replace(compared, quantised=way.name, unread=way.unread)
+        if not best.differences:
+            break
+    assert best is not None
+    return best
+
+
+def _named(counted: Params, headers: Headers, way: Quantisation | None, dtype: str) -> Naming | None:
+    """The names by which most tensors are found; None if far more are declared than are held."""
+    room, least = ROOM * len(headers.tensors) + SLACK, sum(row.copies for row in counted.rows)
+    best: tuple[float, Naming] | None = None
+    for naming in namings(counted.architecture) if least <= room else ():
+        if sum(one.copies for one in declared(counted, naming.rules, buffers=True, each=False)) > room:
+            continue  # with experts one by one, of which there are not that many
+        wanted = _wanted(counted, naming, way, dtype)
+        found = sum(one.name in headers.tensors for one in wanted) / max(1, len(wanted))
+        if best is None or found > best[0]:
+            best = (found, naming)
+        if found == 1:
+            break
+    return best[1] if best else None
+
+
+def _wanted(counted: Params, naming: Naming, way: Quantisation | None, dtype: str) -> list[Expected]:
+    """What a checkpoint holds whose tensors are named and quantised in these ways."""
+    return [
+        one._replace(name=naming.change(one.name))
+        for *_, held in expected(declared(counted, naming.rules, buffers=True), way, dtype)
+        for one in held
+    ]
 
 
 def _compared(counted: Params, headers: Headers, naming: Naming, wanted: list[Expected]) -> Comparison:

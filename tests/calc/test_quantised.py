@@ -4,7 +4,7 @@ import pytest
 
 import llmcalc
 from llmcalc.calc import packs
-from llmcalc.calc.quantised import Matrix, read_quantisation
+from llmcalc.calc.quantised import Matrix, read_quantisation, readings
 
 SHAPE = (384, 256)
 Q, GATE = "model.layers.7.self_attn.q_proj", "model.layers.7.mlp.gate_proj"
@@ -21,6 +21,10 @@ PACKED = {
     "config_groups": {"g": {"targets": ["Linear"], "weights": {"num_bits": 4, "strategy": "group", "group_size": 32}}},
 }  # fmt: skip
 NVFP4 = {"quant_method": "modelopt", "quant_algo": "NVFP4"}
+
+
+def compressed(form, **weights):
+    return {"quant_method": "compressed-tensors", "format": form, "config_groups": {"g": {"weights": weights}}}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,13 @@ def test_lists_of_modules_are_read_as_their_makers_do(config, module, is_):
     assert quantised(module, **config) == is_
 
 
-HEADS = [(FP8, False), (NVFP4, True), ({"quant_method": "gptq", "lm_head": True}, True)]
+INT8 = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+HEADS = [
+    (FP8, False), (NVFP4, True), ({"quant_method": "gptq", "lm_head": True}, True), (PACKED, True), (INT8, False),
+    ({**FP8, "modules_to_not_convert": ["q_proj"]}, True), ({**FP8, "modules_to_not_convert": ["lm_head"]}, False),
+    ({**INT8, "llm_int8_skip_modules": []}, True), ({**INT8, "llm_int8_skip_modules": ["lm_head"]}, False),
+    ({"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}}, False),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("config", "is_"), HEADS)
@@ -77,23 +87,39 @@ def test_parts_of_a_matrix_take_what_the_formats_say():
         ({"quant_method": "awq", "version": "gemv"}, "gemv"),
         ({"quant_method": "gptq", "bits": 4.5}, "bits is 4.5"),
         ({"quant_method": "gptq", "bits": 10**18}, "bits is"),
-        ({"quant_method": "gptq", "dynamic": {"+:.*": {"bits": 8}}}, "settings of their own"),
+        ({"quant_method": "gptq", "bits": -1}, "bits is -1"),
+        ({"quant_method": "awq", "bits": 33}, "bits is 33"),
+        (compressed("pack-quantized", num_bits=-1, strategy="group", group_size=32), "num_bits is -1"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_storage": {"a": 1}}, "quant_storage"),
+        ({"quant_method": "gptq", "dynamic": {"+:.*": {"bits": 8.5}}}, "bits is 8.5"),
+        ({"quant_method": "gptq", "dynamic": {"+:.*": 8}}, "dynamic"),
+        ({"quant_method": "gptq", "format": "marlin"}, "marlin"),
+        ({"quant_method": "gptq", "pack_dtype": "int16"}, "int16"),
+        ({"quant_method": "gptq", "modules_in_block_to_quantize": "q_proj"}, "modules_in_block_to_quantize"),
+        ({"quant_method": "gptq", "modules_in_block_to_quantize": [["q_proj"], [7]]}, "modules_in_block_to_quantize"),
+        ({"quant_method": "auto-round", "packing_format": "auto_round:exllamav2"}, "exllamav2"),
+        ({"quant_method": "auto-round", "data_type": "nv_fp"}, "nv_fp"),
+        ({"quant_method": "auto-round", "extra_config": {"lm_head": {"bits": 8}}}, "settings of their own"),
+        ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": [Q]}, "quantized_layers"),
+        ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": {Q: {}}}, "None"),
+        ({**FP8, "modules_to_convert": ["embed_tokens"]}, "tables"),
         ({"quant_method": "bitsandbytes"}, "neither"),
         ({"quant_method": "fp8", "weight_block_size": [0, 128]}, "weight_block_size"),
         ({"quant_method": "fp8", "modules_to_not_convert": "lm_head"}, "list of texts"),
         ({"quant_method": "modelopt", "quant_algo": "W4A8"}, "W4A8"),
         ({"quant_method": "compressed-tensors", "config_groups": {}}, "config_groups"),
         ({**PACKED, "format": "marlin-24"}, "marlin-24"),
-        ({**PACKED, "format": "float-quantized"}, "in 4 bits"),
+        ({**PACKED, "format": "mxfp8-quantized"}, "in 4 bits"),
         ({**PACKED, "sparsity_config": {"format": "sparse-24-bitmask"}}, "sparse"),
         ({**PACKED, "sparsity_config": 7}, "sparse"),
-        ({**PACKED, "config_groups": {"g": PACKED["config_groups"]["g"], "h": {}}}, "2 config_groups"),
+        ({**PACKED, "config_groups": {"g": PACKED["config_groups"]["g"], "h": {}}}, "no weights"),
         ({**PACKED, "config_groups": [7]}, "no config_groups"),
         ({**PACKED, "config_groups": {"g": {"weights": None}}}, "no weights"),
         ({**PACKED, "format": "int-quantized", "config_groups": {"g": {"weights": {"strategy": "token"}}}}, "'token'"),
         ({**FP8, "expert_dtype": "int4"}, "'int4'"),
-        ({**NVFP4, "config_groups": {"g": {"weights": {"group_size": 32}}}}, "groups of"),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_storage": "bfloat16"}, "bfloat16"),
+        ({**NVFP4, "config_groups": {"g": {"weights": {"group_size": -1}}}}, "groups of"),
+        ({**NVFP4, "config_groups": {n: {"weights": {"group_size": n}} for n in (16, 32)}}, "groups of"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_storage": "complex64"}, "complex64"),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf5"}, "nf4"),
         ({"quant_method": "gptq", "checkpoint_format": "marlin"}, "marlin"),
         ({"quant_method": "gptq", "dynamic": [7]}, "dynamic"),
@@ -130,10 +156,6 @@ def test_a_key_that_nobody_reads_is_passed_over_in_sight():
 OUT, IN = 131, 67  # primes: what is rounded up shows
 
 
-def compressed(form, **weights):
-    return {"quant_method": "compressed-tensors", "format": form, "config_groups": {"g": {"weights": weights}}}
-
-
 def activated(config, dynamic):
     group = {**config["config_groups"]["g"], "input_activations": {"num_bits": 8, "dynamic": dynamic}}
     return {**config, "config_groups": {"g": group}}
@@ -155,7 +177,7 @@ STORED = [
     ({"quant_method": "awq", "group_size": 64}, "awq int4 g64",
      {".qweight": ("I32", (67, 17)), ".qzeros": ("I32", (2, 17)), ".scales": ("F16", (2, 131))}),
     ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "bitsandbytes int8",
-     {".weight": ("I8", (131, 67)), ".SCB": ("F32", (131,)), ".weight_format": ("U8", None)}),
+     {".weight": ("I8", (131, 67)), ".SCB": ("F32", (131,)), ".weight_format": ("U8", ())}),
     ({"quant_method": "bitsandbytes_4bit", "load_in_4bit": True}, "bitsandbytes fp4",
      {".weight": ("U8", (4389, 1)), ".weight.absmax": ("F32", (138,)), ".weight.quant_map": ("F32", (16,)),
       ".weight.quant_state.bitsandbytes__fp4": ("U8", None)}),
@@ -166,9 +188,14 @@ STORED = [
       ".weight.nested_quant_map": ("F32", (256,))}),
     ({"quant_method": "fp8"}, "fp8", {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("F32", ())}),
     ({**FP8, "activation_scheme": "static"}, "fp8 128x128",
-     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale_inv": ("F32", (2, 1)), ".input_scale": ("F32", ())}),
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale_inv": ("F32", (2, 1)),
+      ".activation_scale": ("F32", ())}),
+    ({"quant_method": "fp8", "weight_block_size": None}, "fp8",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale_inv": ("F32", ())}),
     ({"quant_method": "fp8", "weight_block_size": [32, 16], "scale_fmt": "ue8m0"}, "fp8 32x16",
      {".weight": ("F8_E4M3", (131, 67)), ".scale": ("F8_E8M0", (5, 5))}),
+    ({"quant_method": "fp8", "weight_block_size": [32, 16], "scale_fmt": "ue8m0", "transformers_version": "5.24.0"},
+     "fp8 32x16", {".weight": ("F8_E4M3", (131, 67)), ".weight_scale_inv": ("F8_E8M0", (5, 5))}),
     ({"quant_method": "fbgemm_fp8"}, "fp8 channel",
      {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("F32", (131, 1))}),
     (compressed("pack-quantized", **INT4), "compressed int4 g32",
@@ -200,6 +227,52 @@ STORED = [
     (NVFP4, "modelopt nvfp4",
      {".weight": ("U8", (131, 34)), ".weight_scale": ("F8_E4M3", (131, 5)), ".weight_scale_2": ("F32", ()),
       ".input_scale": ("F32", ())}),
+    ({**NVFP4, "quant_algo": "W4A16_NVFP4", "config_groups": {"g": {"weights": {"group_size": 32}}}},
+     "modelopt w4a16_nvfp4",
+     {".weight": ("U8", (131, 34)), ".weight_scale": ("F8_E4M3", (131, 3)), ".weight_scale_2": ("F32", ())}),
+    ({**NVFP4, "quant_algo": "W4A8_NVFP4_FP8"}, "modelopt w4a8_nvfp4_fp8",
+     {".weight": ("U8", (131, 34)), ".weight_scale": ("F8_E4M3", (131, 3)), ".weight_scale_2": ("F32", ()),
+      ".input_scale": ("F32", ())}),
+    ({**NVFP4, "quant_algo": "W4A16_AWQ", "group_size": 32}, "modelopt w4a16_awq",
+     {".weight": ("U8", (66, 67)), ".weight_scale": ("F32", (131, 3))}),
+    ({**NVFP4, "quant_algo": "W4A8_AWQ"}, "modelopt w4a8_awq",
+     {".weight": ("U8", (66, 67)), ".weight_scale": ("F32", (131, 1)), ".weight_scale_2": ("F32", ()),
+      ".input_scale": ("F32", ())}),
+    ({**NVFP4, "quant_algo": "fp8_pb_wo"}, "modelopt fp8_pb_wo",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("F32", (2, 1))}),
+    ({**NVFP4, "quant_algo": "FP8_PER_CHANNEL_PER_TOKEN"}, "modelopt fp8_per_channel_per_token",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("F32", (131,))}),
+    ({**NVFP4, "quant_algo": "W8A16"}, "modelopt w8a16",
+     {".weight": ("I8", (131, 67)), ".weight_scale": ("F32", (131,))}),
+    ({**NVFP4, "quant_algo": "W8A8_SQ_PER_CHANNEL"}, "modelopt w8a8_sq_per_channel",
+     {".weight": ("I8", (131, 67)), ".weight_scale": ("F32", (131,)), ".input_scale": ("F32", (1,))}),
+    ({**NVFP4, "quant_algo": "MXFP8"}, "modelopt mxfp8",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("U8", (131, 3))}),
+    ({**NVFP4, "quant_algo": "W4A8_MXFP4_FP8"}, "modelopt w4a8_mxfp4_fp8",
+     {".weight": ("U8", (131, 34)), ".weight_scale": ("U8", (131, 3))}),
+    (compressed("mxfp4-pack-quantized", num_bits=4), "compressed mxfp4",
+     {".weight_packed": ("U8", (131, 34)), ".weight_scale": ("U8", (131, 3))}),
+    (compressed("mxfp6-pack-quantized", num_bits=6), "compressed mxfp6",
+     {".weight_packed": ("U8", (131, 51)), ".weight_scale": ("U8", (131, 3))}),
+    (compressed("mxfp8-quantized", num_bits=8), "compressed mxfp8",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("U8", (131, 3))}),
+    (compressed("int-quantized", type="int", num_bits=3, strategy="group", group_size=32), "compressed int3 g32",
+     {".weight": ("I8", (131, 67)), ".weight_scale": ("BF16", (131, 3))}),
+    ({"quant_method": "auto-round", "bits": 2, "group_size": 64}, "auto-round int2 g64",
+     {".qweight": ("I32", (5, 131)), ".qzeros": ("I32", (2, 9)), ".scales": ("F16", (2, 131))}),
+    ({"quant_method": "auto-round", "packing_format": "auto_round:auto_awq"}, "auto-round int4 g128",
+     {".qweight": ("I32", (67, 17)), ".qzeros": ("I32", (1, 17)), ".scales": ("F16", (1, 131))}),
+    ({"quant_method": "auto-round", "data_type": "mx_fp", "packing_format": "auto_round:llm_compressor",
+      "group_size": 32}, "auto-round mx_fp4 g32",
+     {".weight_packed": ("U8", (131, 34)), ".weight_scale": ("U8", (131, 3))}),
+    ({"quant_method": "auto-round", "data_type": "mx_fp", "packing_format": "auto_round:llm_compressor", "bits": 8,
+      "group_size": 32}, "auto-round mx_fp8 g32",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("U8", (131, 3))}),
+    ({"quant_method": "auto-round", "data_type": "fp", "bits": 8, "group_size": 0}, "auto-round fp8 g-1",
+     {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("BF16", (1,))}),
+    ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_storage": "bfloat16"}, "bitsandbytes fp4",
+     {".weight": ("BF16", (2195, 1)), ".weight.absmax": ("F32", (138,)), ".weight.quant_map": ("F32", (16,)),
+      ".weight.quant_state.bitsandbytes__fp4": ("U8", None)}),
     ({"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8"}}, "modelopt fp8",
      {".weight": ("F8_E4M3", (131, 67)), ".weight_scale": ("F32", ()), ".input_scale": ("F32", ())}),
 ]  # fmt: skip
@@ -246,3 +319,71 @@ def test_targets_choose_modules_unless_they_are_a_class():
     assert quantised(GATE, **chosen)
     assert not quantised(Q, **chosen)
     assert quantised(Q, **{**PACKED, "config_groups": {"g": {**group, "targets": []}}})
+
+
+def parts(module, **config):
+    found = read_quantisation(config, "BF16").parts(Matrix(module, (OUT, IN)))
+    return None if found is None else {part.suffix: (part.type, part.shape) for part in found}
+
+
+def test_modules_may_have_settings_of_their_own():
+    own = {"-:.*k_proj": {}, "+:.*q_proj": {"bits": 8, "group_size": 32}, ".*gate_proj": {"bits": 2}}
+    config = {"quant_method": "gptq", "group_size": 64, "dynamic": own}
+    assert parts(Q.replace("q_proj", "k_proj"), **config) is None
+    assert parts(Q, **config)[".qweight"] == ("I32", (17, 131))
+    assert parts(Q, **config)[".scales"] == ("F16", (3, 131))
+    assert parts(GATE, **config)[".qweight"] == ("I32", (5, 131))
+    assert parts(GATE, **config)[".scales"] == ("F16", (2, 131))
+    assert parts(GATE.replace("gate", "up"), **config)[".qweight"] == ("I32", (9, 131))
+
+
+def test_of_groups_a_name_goes_before_an_expression_and_that_before_a_class():
+    def group(bits, *targets):
+        return {"targets": list(targets), "weights": {"num_bits": bits, "strategy": "channel"}}
+
+    groups = {"a": group(2, "Linear"), "b": group(4, "re:.*mlp.*"), "c": group(8, GATE)}
+    config = {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups}
+    assert read_quantisation(config, "BF16").name == "compressed int2 channel + compressed int4 channel + " \
+                                                     "compressed int8 channel"  # fmt: skip
+    assert [parts(name, **config)[".weight_packed"][1] for name in (Q, GATE.replace("gate", "up"), GATE)] == [
+        (131, 5), (131, 9), (131, 17),
+    ]  # fmt: skip
+
+
+def test_of_mixed_algorithms_only_what_is_named_is_quantised():
+    layers = {Q: {"quant_algo": "FP8"}, "model.layers.7.mlp": {"quant_algo": "NVFP4", "group_size": 16}}
+    config = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
+    assert parts(Q, **config)[".weight"] == ("F8_E4M3", (131, 67))
+    assert parts(GATE, **config)[".weight_scale"] == ("F8_E4M3", (131, 5))
+    assert parts(Q.replace("q_proj", "k_proj"), **config) is None
+    assert parts("model.layers.70.mlp.gate_proj", **config) is None
+    assert read_quantisation(config, "BF16").name == "modelopt fp8 + nvfp4"
+    assert read_quantisation({**config, "config_groups": {"g": {}}}, "BF16").unread == ()
+
+
+def test_a_name_of_one_part_is_that_of_a_module_within_a_larger_model():
+    matrix = Matrix("language_model.lm_head", SHAPE, head=True)
+    for config in (PACKED, NVFP4):
+        assert read_quantisation({**config, "ignore": ["lm_head"]}, "BF16").parts(matrix) is None
+        assert read_quantisation({**config, "ignore": ["head"]}, "BF16").parts(matrix) is not None
+
+
+@pytest.mark.parametrize(("version", "is_"), [("4.57.1", True), (None, True), ("5.0.0", False), ("10.1", False)])
+def test_experts_that_are_kept_in_one_tensor_are_left_by_bitsandbytes(version, is_):
+    expert = Matrix("model.layers.7.mlp.experts.3.up_proj", SHAPE, routed=True)
+    first, second = readings({**INT8, "transformers_version": version}, "BF16")
+    assert (first.parts(expert) is not None) == is_
+    assert (second.parts(expert) is not None) != is_
+    assert first.parts(Matrix(Q, SHAPE)) is not None
+
+
+def test_writers_of_8_bit_floats_name_scales_in_several_ways():
+    def scales(**config):
+        ways = readings({"quant_method": "fp8", "activation_scheme": "static", **config}, "BF16")
+        return [tuple(part.suffix for part in way.parts(Matrix(Q, SHAPE))[1:]) for way in ways]
+
+    named, inverse = (".weight_scale", ".input_scale"), (".weight_scale_inv", ".activation_scale")
+    assert scales() == [named, inverse] * 2
+    assert scales(weight_block_size=None) == [inverse, named] * 2
+    assert scales(weight_block_size=[32, 16]) == [inverse, named] * 2
+    assert scales(weight_block_size=[32, 16], scale_fmt="ue8m0") == [(".scale",), inverse, inverse] * 2

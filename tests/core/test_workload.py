@@ -37,3 +37,9 @@ def test_cached_tokens_have_positions_too() -> None:
 def test_what_is_no_workload(sizes: dict[str, float]) -> None:
     with pytest.raises(InputError):
         Workload(**sizes)  # type: ignore[arg-type]
+
+
+def test_what_is_left_out_is_one_prompt_of_text() -> None:
+    told = Workload()
+    assert (told.batch, told.seq, told.mode, told.context, told.patches) == (1, 2048, "forward", 0, 0)
+    assert told == Workload(batch=1, seq=2048)

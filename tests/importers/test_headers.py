@@ -156,6 +156,14 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     refused(tmp_path / "m.safetensors", "pipe")
     os.mkfifo(tmp_path / "m.gguf")
     refused(tmp_path / "m.gguf", "pipe")
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(llmcalc.InputError, match="pipe"):
+        llmcalc.load(tmp_path)
+
+
+def test_parts_without_the_first_are_said_to_be_that(tmp_path):
+    written(tmp_path, "m-00002-of-00002.gguf", gguf({"split.no": 1}, BLOCKS))
+    refused(tmp_path, "not the first")
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

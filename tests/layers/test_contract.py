@@ -32,6 +32,7 @@ KINDS = layers.kinds()
 every_kind = pytest.mark.parametrize("kind", KINDS)
 thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 
+TAKEN = {"na", "nl", "L"}  # one of the adapters or layers that take turns, some of the rows of positions
 A_WORKLOAD = dict.fromkeys(WORKLOAD, 3) | {"q": 5, "c": 2, "k": 7}
 
 
@@ -113,13 +114,51 @@ def test_every_operand_comes_from_somewhere(kind: str, data: st.DataObject) -> N
 @thorough
 @given(data=st.data())
 def test_a_tensor_is_read_with_its_own_axes(kind: str, data: st.DataObject) -> None:
-    """A contraction may select one entry of an axis or slice it, but it never reads a weight by other axes."""
+    """A contraction may take one entry of those that take turns, or slice an axis; it reads a weight by all others."""
     for declaration in declarations(data.draw(layers_of(kind))):
         axes = {tensor.name: set(tensor.axes) for tensor in declaration.tensors}
         for line in equations(declaration):
             for operand in line.operands if line.function is None else ():
+                own = axes.get(operand.name, set(operand.axes))
                 # a table over positions is read at as many of its rows as there are tokens
-                assert set(operand.axes) - WORKLOAD.keys() <= axes.get(operand.name, set(operand.axes)), line.text
+                assert set(operand.axes) - WORKLOAD.keys() <= own, line.text
+                assert own - set(operand.axes) - WORKLOAD.keys() <= TAKEN, line.text
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_heads_work_with_their_own_group_alone(kind: str, data: st.DataObject) -> None:
+    """Where queries' heads meet the heads of keys, each selects one; else the work would be that of all with all."""
+    for declaration in declarations(data.draw(layers_of(kind))):
+        weights = {tensor.name for tensor in declaration.tensors if {"h", "g"} <= set(tensor.axes)}
+        for line in equations(declaration) if not weights else ():
+            axes = {axis for operand in (line.out, *line.operands) for axis in operand.axes}
+            if line.function is None and {"h", "g"} <= axes:
+                assert ("g", "h") in line.select, line.text
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_what_is_looked_up_is_added_entry_by_entry(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        looked_up: dict[str, set[str]] = {}
+        for line in equations(declaration):
+            for operand in line.operands if line.function == "add" else ():
+                assert set(line.out.axes) <= looked_up.get(operand.name, set(line.out.axes)), line.text
+            looked_up.pop(line.out.name, None)
+            if line.function == "gather":
+                looked_up[line.out.name] = set(line.out.axes)
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_what_an_index_keeps_is_kept_in_its_own_format(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        for state in declaration.states:
+            assert state.role == "index" or "ie" not in state.axes, state
 
 
 # Functions of one tensor (and of weights), element by element or row by row.

@@ -149,8 +149,30 @@ def test_a_quantised_checkpoint_is_as_its_config_says_and_memory_holds_just_that
     assert not any(name.endswith("q_proj.weight") and kind == "BF16" for name, (kind, _) in holds(config).items()) or (
         method == "nvfp4"
     )
-    left = sum(held.size for held in found.headers if "quant_state" in held.name or "weight_format" in held.name)
+    left = sum(held.size for held in found.headers if "quant_state" in held.name)
     assert llmcalc.memory(llmcalc.load(path), seq=16).weights == found.headers.files[0].data - left
+
+
+def test_the_way_of_writing_that_fits_best_is_taken(tmp_path):
+    tiles = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    written = holds({**LLAMA, "quantization_config": {**tiles, "scale_fmt": "ue8m0", "transformers_version": "5.0"}})
+    config = {**LLAMA, "quantization_config": {**tiles, "scale_fmt": "ue8m0"}}
+    assert "model.layers.0.mlp.up_proj.scale" in holds(config)
+    assert "model.layers.0.mlp.up_proj.weight_scale_inv" in written
+    found = compared(folder(tmp_path / "m", config, written))
+    assert found.ok, found.differences
+    spoilt = {**written, "model.layers.0.mlp.up_proj.weight": ("BF16", (384, 256))}
+    assert [one.name for one in compared(folder(tmp_path / "n", config, spoilt)).differences] == [
+        "model.layers.0.mlp.up_proj.weight"
+    ]
+
+
+def test_scales_of_inputs_may_stand_beside(tmp_path):
+    config = {**LLAMA, "quantization_config": {"quant_method": "modelopt", "quant_algo": "W4A16_AWQ"}}
+    tensors = {**holds(config), "model.layers.0.mlp.up_proj.pre_quant_scale": ("BF16", (256,))}
+    found = compared(folder(tmp_path / "m", config, tensors))
+    assert found.ok
+    assert [(group.tensors, group.elements) for group in found.beside] == [(1, 256)]
 
 
 def test_gpt_oss_keeps_its_experts_in_blocks(tmp_path):

@@ -71,7 +71,9 @@ def _folder(folder: Path, where: str) -> Headers:
         raise nothing_to_read(folder)
     if names[0].endswith(GGUF):
         whole = [name for name in names if not _PART.search(name) or "-00001-of-" in name]
-        if len(whole) != 1:
+        if not whole:
+            raise DescriptionError("holds parts of a GGUF, but not the first", where=where)
+        if len(whole) > 1:
             listed = ", ".join(whole[:5])
             raise DescriptionError(f"holds {len(whole)} GGUF models", where=where, hint=f"name one of them: {listed}")
         return read_headers(folder / whole[0])

@@ -80,14 +80,15 @@ def load_config(
         "model_type": entry.model_type,
     }
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
-    inputs |= _quantised(data)
+    quantised = _quantised(data)
+    inputs |= quantised
     return replace(
         architecture,
         name=inputs["model"],
         family=entry.model_type,
         inputs=inputs,
         layout=f"{layout}.bare" if config.head() == "none" else layout,
-        notes=(*architecture.notes, *_notes(data)),
+        notes=(*architecture.notes, *_notes(data, quantised)),
         warnings=tuple(_warnings(config, model_type)),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
@@ -100,7 +101,7 @@ def _quantised(data: Mapping[str, Any]) -> dict[str, Any]:
     found = own if isinstance(own, dict) else within
     if not isinstance(found, dict):
         return {}
-    more = {"expert_dtype": data["expert_dtype"]} if "expert_dtype" in data else {}
+    more = {key: data[key] for key in ("expert_dtype", "transformers_version") if key in data}
     return {"quantization": {**found, **more}, "quantization_within": found is not own}
 
 
@@ -169,10 +170,10 @@ def _warnings(config: Config, model_type: str) -> Iterator[str]:
         yield f"the key {shown(key)} (its value is {shown(value)}) is not understood; passed over, as was asked for"
 
 
-def _notes(data: Mapping[str, Any]) -> Iterator[str]:
-    quantised = _quantised(data).get("quantization")
-    if quantised is not None:
-        method = quantised.get("quant_method", "an unnamed method")
+def _notes(data: Mapping[str, Any], quantised: Mapping[str, Any]) -> Iterator[str]:
+    found = quantised.get("quantization")
+    if found is not None:
+        method = found.get("quant_method", "an unnamed method")
         yield f"published quantised ({shown(method)}): parameters are counted as logical elements, not as packed ones"
     inner = language_model(data) or {}
     for key in _PREDICTING:
