@@ -22,6 +22,7 @@ ACTIVATIONS = (
     "xielu",
 )
 LEARNED = frozenset({"xielu"})  # activations with two learned numbers
+PLAIN = tuple(name for name in ACTIVATIONS if name not in LEARNED)
 
 
 @record

@@ -44,6 +44,7 @@ class Moe(Layer):
         top_groups: groups that a token is routed to, before the experts in them.
         group_score: what a group is chosen by: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
         d_ff_shared: hidden width of the shared experts together; None: no shared expert.
+        shared_activation: the shared expert's (default: as the routed ones').
         shared_gated: whether the shared expert has a gate matrix (default: as the routed ones).
         shared_clamped: the shared expert is clamped as the routed ones.
         shared_bias: biases of the shared expert.
@@ -89,6 +90,7 @@ class Moe(Layer):
     top_groups: int = 1
     group_score: str = "best"
     d_ff_shared: int | None = None
+    shared_activation: str | None = None
     shared_gated: bool | None = None
     shared_clamped: bool = True
     shared_bias: bool = False
@@ -114,6 +116,7 @@ class Moe(Layer):
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
+        "shared_activation": ACTIVATIONS,
         "router": ("softmax", "sigmoid", "sqrt_softplus"),
         "group_score": ("best", "two"),
         "correction_bias": ("none", "buffer", "parameter"),
@@ -151,7 +154,7 @@ class Moe(Layer):
             shared = Mlp(
                 self.d_model,
                 self.d_ff_shared,
-                self.activation,
+                self.shared_activation or self.activation,
                 gated=bool(self.shared_gated),
                 bias=self.shared_bias,
                 clamp=self.clamp if self.shared_clamped else None,

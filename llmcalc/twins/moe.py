@@ -44,8 +44,8 @@ class _Shared(NamedTuple):
 
 def _shared(layer: Any) -> _Shared:
     fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias)
-    clamp = layer.clamp if layer.shared_clamped else None
-    return _Shared(layer.d_model, layer.d_ff_shared, layer.activation, *fixed, clamp, layer.up_offset)
+    activation, clamp = layer.shared_activation or layer.activation, layer.clamp if layer.shared_clamped else None
+    return _Shared(layer.d_model, layer.d_ff_shared, activation, *fixed, clamp, layer.up_offset)
 
 
 def weights(layer: Any) -> list[Weight]:

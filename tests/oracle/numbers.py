@@ -55,7 +55,7 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "olmo": {"clip_qkv": 0.3},
     "olmoe": {"clip_qkv": 0.3},
     "t5gemma": {},
-    "zamba": {"tie_word_embeddings": True, "mamba_conv_bias": True, "hidden_mamba_act": "silu"},
+    "zamba": {"tie_word_embeddings": True, "mamba_conv_bias": True, "hidden_mamba_act": "gelu"},
     "vaultgemma": {"query_pre_attn_scalar": 7},
 }
 

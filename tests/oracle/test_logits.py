@@ -51,7 +51,6 @@ KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is
     "no NumPy model",
     "no counterpart",
     "is a tower",
-    "where the NumPy model has silu",
 )
 
 

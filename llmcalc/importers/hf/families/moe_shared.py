@@ -95,8 +95,7 @@ def aria(config: Config) -> Architecture:
     width, top_k = config.size("intermediate_size"), config.size("moe_topk")
     shared = width * config.count("moe_num_shared_experts")
     fields: dict[str, Any] = {"d_ff_shared": shared or None, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
-    fields["renormalise"] = True
-    config.only_silu()  # which the routed experts keep to
+    fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
     feeds = {"sparse": experts(config, "moe_num_experts", "intermediate_size", **fields)}
     layers, mixers = config.size("num_hidden_layers"), {"full_attention": rope_attention(config)}
     return _lm(config, mixers, feeds, ["full_attention"] * layers, ["sparse"] * layers)
