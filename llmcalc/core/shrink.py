@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import count
+from itertools import count, cycle, islice
+from typing import Any
 
 from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from .errors import SizeError
@@ -162,7 +163,7 @@ class _Sizes:
         """The layer with small sizes."""
         changes = {name: self._of(layer, name, value) for name, value in _sizes_of(layer)}
         changes |= self._heads(layer, changes) | self._experts(layer, changes) | self._groups(layer, changes)
-        return _made(layer, changes)
+        return _made(layer, changes | _factors(layer, changes))
 
     def _of(self, layer: Layer, name: str, value: int) -> int:
         if value <= 1 or name in AS_THEY_ARE:
@@ -237,6 +238,17 @@ class _Sizes:
         return {"n_groups": groups, "n_ssm_heads": 3 * groups}
 
 
+def _factors(layer: Layer, changes: dict[str, Any]) -> dict[str, Any]:
+    """As many factors of rotated pairs as are left of these."""
+    given = getattr(layer, "rope_factors", "")
+    if not given:
+        return {}
+    width = next(name for name in ("rotary_dim", "qk_rope_head_dim", "d_head") if hasattr(layer, name))
+    pairs = changes.get(width, getattr(layer, width)) // 2
+    parts = [list(islice(cycle(part.split()), pairs)) for part in given.split("|")]
+    return {"rope_factors": " | ".join(map(" ".join, parts))}
+
+
 def _divides_the_width(layer: Layer) -> bool:
     """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel)."""
     return _heads_divide_the_width(layer) or hasattr(layer, "factorized")
@@ -248,7 +260,7 @@ def _heads_divide_the_width(layer: Layer) -> bool:
     return "n_heads" in needed and not any(hasattr(layer, name) for name in ("d_head", "qk_nope_head_dim"))
 
 
-def _made(layer: Layer, changes: dict[str, int]) -> Layer:
+def _made(layer: Layer, changes: dict[str, Any]) -> Layer:
     """The layer with its new sizes; one that must be a multiple of another is made one."""
     try:
         small: Layer = replace(layer, **changes)  # type: ignore[type-var]

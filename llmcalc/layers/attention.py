@@ -12,10 +12,11 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._adapters import adapt
 from ._reach import index, keep
+from ._rope import ROPE_SCALINGS, check_factors
 
 _HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
-ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "proportional", "other")
 
 
 @record
@@ -41,8 +42,9 @@ class Attention(Layer):
         rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
         rope_reversed: the angles are negative (nanochat).
         rope_scaling: how a longer context stretches the angles: ``none``, ``linear``, ``dynamic`` (a base that grows
-            with the sequence), ``llama3``, ``yarn``, ``proportional`` (``rotary_dim`` numbers of pairs as far apart as
-            those of a whole head; Gemma 4), or ``other``, a rule that is not modelled.
+            with the sequence), ``llama3``, ``yarn``, ``longrope`` (each pair has a factor of its own; Phi-3),
+            ``proportional`` (``rotary_dim`` numbers of pairs as far apart as those of a whole head; Gemma 4), or
+            ``other``, a rule that is not modelled.
         rope_factor: by how much the context is stretched.
         rope_length: tokens of the context before it was stretched.
         rope_low_factor, rope_high_factor: of ``llama3``: wavelengths above ``rope_length / low`` are stretched whole,
@@ -50,6 +52,8 @@ class Attention(Layer):
         rope_fast, rope_slow: of ``yarn``: the rotations within ``rope_length`` between which stretching sets in.
         rope_truncate: of ``yarn``: those borders are rounded to whole pairs.
         rope_attention: factor on sines and cosines.
+        rope_factors: of ``longrope``: by how much each pair is slowed down, as numbers with spaces between; behind a
+            bar, those for texts that are longer than ``rope_length``.
         n_buckets: buckets of a relative bias.
         max_distance: tokens from which on all distances share the last bucket.
         relative_shared: one table of biases for all layers of the stack, as in T5.
@@ -131,6 +135,7 @@ class Attention(Layer):
     rope_slow: float = 1.0
     rope_truncate: bool = True
     rope_attention: float = 1.0
+    rope_factors: str = ""
     n_buckets: int | None = None
     max_distance: int = 128
     relative_shared: bool = True
@@ -198,6 +203,7 @@ class Attention(Layer):
             self.must_divide("n_heads", "d_model")
         self.derive(d_head=self.d_model // self.n_heads)
         self.derive(index_dim=self.d_head, d_head_v=self.d_head, rotary_dim=self.d_head, d_source=self.d_model)
+        check_factors(self, self.rope_scaling, self.rope_factors)
         biased = self.gated and self.q_bias
         self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
         if self.rotary_dim > self.d_head:  # type: ignore[operator]
@@ -298,7 +304,7 @@ class Attention(Layer):
         own = self._input_axis()
         lines = [f"q[b q h e] = x[b q {own}] wq[{own} h e]", *(["q[b q h e] = add(q, bq)"] if self.q_bias else [])]
         lines += [] if self.kv_reused else self._project_keys_and_values(rows)
-        lines += self._adapt() if self.adapter_rank else []
+        lines += adapt(own, _HEADS) if self.adapter_rank else []
         lines += ["v[b q g v] = rope(v)"] if self.v_rope else []
         if self.qk_norm != "none":
             weights = ["_norm"] * self.qk_norm_scale + ["_norm_b"] * self.qk_norm_bias
@@ -380,16 +386,6 @@ class Attention(Layer):
             ]
         lines += ["o[b q h v] = rmsnorm(o, o_norm) | row:q"] if self.o_norm else []
         lines += ["y[b q d] = o[b q h v] wo[h v d]", *(["y[b q d] = add(y, bo)"] if self.o_bias else [])]
-        return lines
-
-    def _adapt(self) -> list[str]:
-        own, lines = self._input_axis(), []
-        for name, axes in _HEADS:
-            lines += [
-                f"{name}a[b q ar] = x[b q {own}] w{name}_a[{own} ar]",
-                f"{name}l[b q {axes}] = {name}a[b q ar] w{name}_b[ar {axes}]",
-                f"{name}[b q {axes}] = add({name}, {name}l)",
-            ]
         return lines
 
     def _input_axis(self) -> str:
