@@ -59,6 +59,7 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "quick_gelu": Function(1 + _SIGMOID + 1, "input", "scale, sigmoid, product"),
     "silu": Function(_SIGMOID + 1, "input", "sigmoid, product"),
+    "situ": Function(1 + _TANH + 1 + _SIGMOID + 1, "input", "divide, tanh, product; sigmoid, product"),
     "sigmoid": Function(_SIGMOID, "output", "exp, add, divide"),
     "tanh": Function(_TANH, "output", "tanh"),
     "softplus": Function(3, "input", "exp, add, log"),

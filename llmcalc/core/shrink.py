@@ -18,6 +18,7 @@ from .errors import SizeError
 from .layer import Layer
 from .ledger import entries
 from .record import MISSING, fields
+from .sums import counted
 
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row
@@ -44,6 +45,7 @@ AS_THEY_ARE = frozenset(
         "active",
         "index_local",
         "n_gram",
+        "n_sums",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
@@ -98,7 +100,7 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
     small = {run.block: _block(run.block, sizes) for run in _shortest(stack.runs)}
     runs = tuple(Run(small[run.block], min(run.count, MOST_BLOCKS), run.shared) for run in _shortest(stack.runs))
     width = sizes.size("width", stack.d_model)
-    return replace(stack, d_model=width, inputs=named(stack.inputs), runs=runs, outputs=named(stack.outputs))
+    return counted(replace(stack, d_model=width, inputs=named(stack.inputs), runs=runs, outputs=named(stack.outputs)))
 
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:

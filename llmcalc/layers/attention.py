@@ -101,6 +101,7 @@ class Attention(Layer):
         temperature_start: what is added to the position: 1, or 0 (Ministral 3).
         softmax_in_fp32: the implementation computes the softmax in fp32 and converts it; costs memory alone.
         streams: copies of every token that ask, in cross-attention (ProphetNet).
+        merge: so many tokens have become one position before it.
         unused: the layer is stored but never run.
     """
 
@@ -181,6 +182,7 @@ class Attention(Layer):
     temperature_start: int = 1
     softmax_in_fp32: bool = False
     streams: int = 1
+    merge: int = 1
     unused: bool = False
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "index_local"})
@@ -222,6 +224,8 @@ class Attention(Layer):
             raise SizeError("prompt goes with attention to all tokens", where="attention")
         if self.window and self.chunk:
             raise SizeError("window and chunk exclude each other", where="attention")
+        if self.merge > 1 and (self.causal or self.cross or self.window or self.chunk or self.prompt):
+            raise SizeError("merge goes with attention of all tokens to all others", where="attention")
         if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
             raise SizeError("adapter_rank goes with projections of queries, keys and values", where="attention")
 
@@ -249,12 +253,10 @@ class Attention(Layer):
         elif self.chunk:
             axes |= {"k": "mod(c, Z) + q" if self.causal else "min(q, Z)", "t": "mod(c + q, Z)"}
         elif self.prompt:
-            axes |= {
-                "pt": self.prompt,
-                "q": "q + max(0, 1 - c) * min(q, 1) * pt",
-                "k": "c + q + min(c + q, 1) * pt",
-                "t": "c + q + min(c + q, 1) * pt",
-            }
+            seen = "c + q + min(c + q, 1) * pt"
+            axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt", "k": seen, "t": seen}
+        elif self.merge > 1:
+            axes |= dict.fromkeys("qkt", f"ceil(q, {self.merge})")
         else:
             axes["t"] = "c + q"
         return axes

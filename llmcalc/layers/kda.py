@@ -21,6 +21,7 @@ class Kda(Layer):
         d_conv: taps of the convolution over queries, keys and values.
         chunk: tokens of a chunk.
         gate_rank: rank of the projections to the decay and to the output gate; None: full matrices.
+        full_gate: the output gate has a full matrix all the same (Kimi K3).
         decay_bound: the logarithm of the decay lies above this bound, through a sigmoid; None: through a softplus.
         norm_eps: added under the root of the gated norm.
         activation: elementwise function behind the short convolution.
@@ -32,6 +33,7 @@ class Kda(Layer):
     d_conv: int = 4
     chunk: int = 64
     gate_rank: int | None = None
+    full_gate: bool = False
     decay_bound: float | None = None
     norm_eps: float = 1e-6
     activation: str = "silu"
@@ -48,11 +50,12 @@ class Kda(Layer):
         )
         for name, width in (("q", "dk"), ("k", "dk"), ("v", "dv")):
             declaration.weights(f"w{name}[d | vh {width}]", f"conv_{name}[vh {width}; K]")
-        if self.gate_rank:
-            axes["rank"] = self.gate_rank
-            declaration.weights("wa_in[d | rank]", "wa[rank | vh dk]", "wz_in[d | rank]", "wz[rank | vh dv]")
-        else:
-            declaration.weights("wa[d | vh dk]", "wz[d | vh dv]")
+        axes |= {"rank": self.gate_rank} if self.gate_rank else {}
+        for name, width in (("a", "dk"), ("z", "dv")):
+            if self._narrow(name):
+                declaration.weights(f"w{name}_in[d | rank]", f"w{name}[rank | vh {width}]")
+            else:
+                declaration.weights(f"w{name}[d | vh {width}]")
         declaration.weights("dt_b[vh dk]", "A_log[vh]", "wb[d | vh]", "norm[dv]", "wo[vh dv | d]")
         declaration.equations(*self._project(), *self._gates(), *_DELTA_RULE, *_OUTPUT)
         declaration.state("conv[b X Kt]", "conv")
@@ -70,10 +73,14 @@ class Kda(Layer):
             ]
         return [*lines, "q[b q vh dk] = l2norm(q)", "k[b q vh dk] = l2norm(k)"]
 
+    def _narrow(self, name: str) -> bool:
+        """Whether the projection to the decay ``a``, or to the output gate ``z``, goes through a narrow space."""
+        return self.gate_rank is not None and not (name == "z" and self.full_gate)
+
     def _gates(self) -> list[str]:
         lines = []
         for name, axes in (("a", "vh dk"), ("z", "vh dv")):
-            if self.gate_rank:
+            if self._narrow(name):
                 lines += [f"{name}r[b q rank] = x[b q d] w{name}_in[d rank]"]
                 lines += [f"{name}[b q {axes}] = {name}r[b q rank] w{name}[rank {axes}]"]
             else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -17,12 +18,26 @@ ACTIVATIONS = (
     "gelu_new",
     "quick_gelu",
     "silu",
+    "situ",
     "sigmoid",
     "tanh",
     "xielu",
 )
 LEARNED = frozenset({"xielu"})  # activations with two learned numbers
-PLAIN = tuple(name for name in ACTIVATIONS if name not in LEARNED)
+BOUNDED = "situ"  # one with a bound of its own
+PLAIN = tuple(name for name in ACTIVATIONS if name not in (*LEARNED, BOUNDED))
+
+
+def check_bounds(layer: Any) -> None:
+    """Check the bounds of a feed-forward layer, or of experts, against its activation.
+
+    Raises:
+        SizeError: an activation without its bound, or a bound that nothing has.
+    """
+    if (layer.activation == BOUNDED) != (layer.gate_softcap is not None):
+        raise SizeError(f"gate_softcap goes with activation: {BOUNDED}, and only with it", where=layer.kind())
+    if layer.up_softcap is not None and not layer.gated:
+        raise SizeError("up_softcap goes with gated: true", where=layer.kind())
 
 
 @record
@@ -38,6 +53,8 @@ class Mlp(Layer):
         out_bias: bias of the last matrix (default: as ``bias``).
         clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
         up_offset: added to the linear part before the product (gpt-oss: 1).
+        gate_softcap: the bound of ``situ``, a silu whose linear factor is squashed to it [moonshot2026k3].
+        up_softcap: the linear part is squashed to this bound before the product.
         gate_scale, out_scale: factors on the gate, before its activation, and on the output (Falcon-H1).
         sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
         inner_norm: an RMSNorm on the hidden values (BitNet).
@@ -65,6 +82,8 @@ class Mlp(Layer):
     out_bias: bool | None = None
     clamp: float | None = None
     up_offset: float = 0.0
+    gate_softcap: float | None = None
+    up_softcap: float | None = None
     inner_norm: bool = False
     inner_norm_eps: float = 1e-5
     sparsity: float = 0.0
@@ -90,6 +109,7 @@ class Mlp(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.derive(out_bias=self.bias)
+        check_bounds(self)
 
     def declare(self) -> Declaration:
         """Weights ``[d_model, d_ff]`` (one or two) and ``[d_ff, d_model]``."""
@@ -155,6 +175,7 @@ class Mlp(Layer):
         lines += ["u[b q f] = mul(u, scale_u)"] if self.on_sphere else []
         if self.gated:
             lines += ["u[b q f] = clamp(u)"] if self.clamp else []
+            lines += ["u[b q f] = softcap(u)"] if self.up_softcap else []
             lines += ["m[b q f] = mul(a, u)"]
         else:
             lines += [f"m[b q f] = {self.activation}(u{scalars})"]

@@ -11,7 +11,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from .mlp import ACTIVATIONS, Mlp
+from .mlp import ACTIVATIONS, Mlp, check_bounds
 
 
 @record
@@ -23,7 +23,7 @@ class Moe(Layer):
         d_ff: hidden width of one routed expert.
         n_experts: routed experts.
         top_k: routed experts that a token uses.
-        activation, gated, clamp, up_offset: as in ``mlp``.
+        activation, gated, clamp, up_offset, gate_softcap, up_softcap: as in ``mlp``.
         expert_bias: biases of the experts' matrices.
         router: the scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: the scores of the chosen experts are divided by their sum.
@@ -51,6 +51,8 @@ class Moe(Layer):
         shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
         d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
         latent_bias: biases of those projections.
+        latent_norm: an RMSNorm on the experts' sum before the up-projection (Kimi K3).
+        latent_norm_eps: added under its root.
         capacity_factor: tokens beyond ``capacity_factor · tokens · top_k / n_experts`` an expert are dropped (Switch);
             None: nothing is dropped.
         top_k_run: experts that the implementation runs a token, whatever ``top_k`` says (all of them in Llama-4's).
@@ -72,6 +74,8 @@ class Moe(Layer):
     gated: bool = True
     clamp: float | None = None
     up_offset: float = 0.0
+    gate_softcap: float | None = None
+    up_softcap: float | None = None
     expert_bias: bool = False
     router: str = "softmax"
     renormalise: bool = False
@@ -97,6 +101,8 @@ class Moe(Layer):
     shared_gate: bool = False
     d_latent: int | None = None
     latent_bias: bool = False
+    latent_norm: bool = False
+    latent_norm_eps: float = 1e-6
     capacity_factor: float | None = None
     top_k_run: int | None = None
     n_zero_experts: int = 0
@@ -128,6 +134,9 @@ class Moe(Layer):
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
         self.must_divide("n_groups", "n_experts")
+        check_bounds(self)
+        if self.latent_norm and not self.d_latent:
+            raise SizeError("latent_norm goes with d_latent", where="moe")
 
     def declare(self) -> Declaration:
         """Router, experts (of which a token uses ``top_k``), shared experts as a part with axes of its own."""
@@ -144,6 +153,9 @@ class Moe(Layer):
             declaration.equations("xl[b q l] = x[b q d] w_in[d l]")
             declaration.equations(*(["xl[b q l] = add(xl, b_in)"] if self.latent_bias else []))
         self._experts(declaration, width)
+        if self.latent_norm:
+            declaration.weights("latent_norm[l]")
+            declaration.equations("yl[b q l] = rmsnorm(yl, latent_norm)")
         if self.d_latent:
             declaration.equations("y[b q d] = yl[b q l] w_out[l d]")
             declaration.equations(*(["y[b q d] = add(y, b_out)"] if self.latent_bias else []))
@@ -158,6 +170,8 @@ class Moe(Layer):
                 gated=bool(self.shared_gated),
                 bias=self.shared_bias,
                 clamp=self.clamp if self.shared_clamped else None,
+                gate_softcap=self.gate_softcap,
+                up_softcap=self.up_softcap,
             )
             declaration.include("shared", shared.declare())
             declaration.equations("y[b q d] = add(y, shared)")
@@ -230,6 +244,7 @@ class Moe(Layer):
             declaration.equations(*([f"{name[1]}[b q j f] = add({name[1]}, b{name[1]})"] if self.expert_bias else []))
             declaration.equations(*([f"{name[1]}[b q j f] = clamp({name[1]})"] if self.clamp else []))
         if self.gated:
+            declaration.equations(*(["u[b q j f] = softcap(u)"] if self.up_softcap else []))
             declaration.equations(f"a[b q j f] = {self.activation}(g)", "m[b q j f] = mul(a, u)")
         else:
             declaration.equations(f"m[b q j f] = {self.activation}(u)")

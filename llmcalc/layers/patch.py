@@ -1,4 +1,4 @@
-"""Patches of an image or a film become tokens: a convolution whose kernel and stride are the patch."""
+"""Patches of an image or a film become tokens, and patches of tokens fewer tokens: a convolution over a grid."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Patch(Layer):
         d_out: width of the tokens.
         frames: frames that a patch spans; None: an image has none.
         bias: whether there is a bias.
+        merge: so many tokens of a grid become one; a patch may be larger than that, so that patches overlap.
     """
 
     channels: int
@@ -24,6 +25,7 @@ class Patch(Layer):
     d_out: int
     frames: int | None = None
     bias: bool = True
+    merge: int = 1
 
     def declare(self) -> Declaration:
         """Weight ``[d_out, channels, frames, side, side]``, or without frames."""
@@ -32,6 +34,8 @@ class Patch(Layer):
         if self.frames:
             declaration.axes["fr"] = self.frames
             inner = "ch fr py px"
+        if self.merge > 1:
+            declaration.axes["q"] = f"ceil(q, {self.merge})"
         declaration.weights(f"w[out; {inner.replace(' ', '; ')}]")
         declaration.equations(f"y[b q out] = x[b q {inner}] w[out {inner}] | constant")
         if self.bias:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple
 
 from ..core.architecture import Architecture
@@ -168,7 +169,8 @@ def _text(name: str) -> str:
 def _behind(tower: str, language: str) -> str:
     """The rules of a language model behind a tower, each part under a name of its own in the bare model of both.
 
-    ``BEHIND`` in the tower's file is that of the language model, or, with ``ALL``, of its class with the head.
+    ``BEHIND`` in the tower's file is that of the language model, or, with ``ALL``, of its class with the head;
+    ``RENAMED`` are beginnings of names beside it, old and new.
     """
     module = import_module(f".{tower}", __name__)
     place: str = getattr(module, "BEHIND", "model.language_model.")
@@ -176,9 +178,16 @@ def _behind(tower: str, language: str) -> str:
     whole, alone = (_lines(_text(form)) for form in (name, f"{name}.bare"))
     if getattr(module, "ALL", False):
         return "\n".join((module.TEXT, *(place + line for line in whole)))
-    moved = (inner if line == inner else place + inner for line, inner in zip(whole, alone, strict=True))
+    moved = (
+        _renamed(inner, module) if line == inner else place + inner for line, inner in zip(whole, alone, strict=True)
+    )
     text = "\n".join((*_lines(module.TEXT), *moved))
     return "\n".join(line.removeprefix("model.") for line in _lines(text)) if bare else text
+
+
+def _renamed(line: str, module: ModuleType) -> str:
+    pairs: tuple[tuple[str, str], ...] = getattr(module, "RENAMED", ())
+    return next((new + line.removeprefix(old) for old, new in pairs if line.startswith(old)), line)
 
 
 def _lines(text: str) -> list[str]:

@@ -54,3 +54,8 @@ PROJECTORS = f"""
 model.image_newline <- newline.w | flat
 """
 TEXT = ENCODER + PROJECTORS
+
+
+def encoder(place: str) -> str:
+    """Such a tower at another place."""
+    return ENCODER.replace(VISION, place)

@@ -23,6 +23,7 @@ _SETS = {
 _TABLE = """
 gpt_neox           lm_head./embed_out.
 lara_mini          .linear_attn.norm./.linear_attn.out_norm.
+mamba_ssm          backbone.embeddings./backbone.embedding.
 mixtral            w1w3w2 block_sparse
 minimax            w1w3w2 block_sparse
 minimax_m2         w1w3w2 .mlp.gate.e_score/.mlp.e_score block_sparse
@@ -107,7 +108,7 @@ gte                layers.{i}/encoder.layer.{i} .self_attn.o_proj./.attention.o_
                    .post_attention_layernorm./.attn_ln. .post_mlp_layernorm./.mlp_ln. lm_head.layer_norm./lm_head.norm.
 """
 _EXPERTS = """
-afmoe beam cohere2_moe deepseek_v2 deepseek_v3 deepseek_v32 dots1 flex_olmo glm4_moe glm4_moe_lite glm_moe_dsa
+afmoe beam cohere2_moe deepseek deepseek_v2 deepseek_v3 deepseek_v32 dots1 flex_olmo glm4_moe glm4_moe_lite glm_moe_dsa
 hunyuan_v1_moe jamba kimi_k2 longcat_flash mellum olmoe qwen2_moe qwen3_5_moe qwen3_5_moe_text qwen3_moe qwen3_next qwen4_exp_text
 sarvam_mla solar_open
 """

@@ -2,8 +2,7 @@
 
 VISION = "model.visual"
 BLOCK = f"{VISION}.blocks.{{i}}"
-TEXT = f"""
-{VISION}.patch_embed.proj.weight <- patch.w | tower
+BLOCKS = f"""
 {BLOCK}.norm1.weight <- sublayer0.pre_norm.w | tower
 {BLOCK}.norm1.bias <- sublayer0.pre_norm.b | tower
 {BLOCK}.norm2.weight <- sublayer1.pre_norm.w | tower
@@ -12,6 +11,8 @@ TEXT = f"""
 {BLOCK}.attn.qkv.bias <- attention.bq attention.bk attention.bv | tower
 {BLOCK}.attn.proj.weight <- attention.wo | tower
 {BLOCK}.attn.proj.bias <- attention.bo | tower
+{BLOCK}.attn.q_norm.weight <- attention.q_norm | tower
+{BLOCK}.attn.k_norm.weight <- attention.k_norm | tower
 {BLOCK}.mlp.fc1.weight <- mlp.wu | tower plain
 {BLOCK}.mlp.fc1.bias <- mlp.bu | tower plain
 {BLOCK}.mlp.fc2.weight <- mlp.wd | tower plain
@@ -22,6 +23,10 @@ TEXT = f"""
 {BLOCK}.mlp.up_proj.bias <- mlp.bu | tower gated
 {BLOCK}.mlp.down_proj.weight <- mlp.wd | tower gated
 {BLOCK}.mlp.down_proj.bias <- mlp.bd | tower gated
+"""
+TEXT = (
+    f"""
+{VISION}.patch_embed.proj.weight <- patch.w | tower
 {VISION}.merger.ln_q.weight <- merger_norm.w | tower
 {VISION}.merger.ln_q.bias <- merger_norm.b | tower
 {VISION}.merger.mlp.0.weight <- merger_in.w | tower
@@ -29,3 +34,5 @@ TEXT = f"""
 {VISION}.merger.mlp.2.weight <- merger_out.w | tower
 {VISION}.merger.mlp.2.bias <- merger_out.b | tower
 """
+    + BLOCKS
+)

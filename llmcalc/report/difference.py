@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ..core.layer import Layer
 from ..core.record import fields
+from ..core.sums import uncounted
 from ..schema.concise import name_and_fields, said
 from ..schema.describe import order_of
 from ..schema.order_text import spelled
@@ -67,6 +68,7 @@ def _stack(first: Stack | None, second: Stack | None) -> Found:
     if first is None or second is None:
         yield Difference("", "stack", _outline(first), _outline(second))
         return
+    first, second = uncounted(first), uncounted(second)
     for what in ("role", "n_layers", "d_model"):
         yield from _values("", what, getattr(first, what), getattr(second, what))
     yield from _layers(_by_name(first.inputs), _by_name(second.inputs), first, second)

@@ -25,6 +25,7 @@ from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
 from ..core.layer import Layer, is_number
 from ..core.record import MISSING, fields
+from ..core.sums import counted
 from .order import mentioned, read_order
 
 Path = tuple[Any, ...]
@@ -72,7 +73,7 @@ class Builder:
             for key, value in self.mapping(self.part(data, "blocks"), (*path, "blocks"), "blocks").items()
             if value is not None
         }
-        return Stack(
+        built = Stack(
             name,
             width,
             self.named(self.part(data, "inputs"), width, (*path, "inputs")),
@@ -80,6 +81,7 @@ class Builder:
             self.named(self.part(data, "outputs"), width, (*path, "outputs")),
             role,
         )
+        return counted(built)
 
     def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:
         """The order of blocks as runs of equal ones."""

@@ -13,6 +13,7 @@ from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.record import MISSING, fields
+from ..core.sums import uncounted
 from .build import FLAGS, SUBLAYER_KEYS, SUMS, TEXTS
 
 
@@ -33,7 +34,8 @@ def describe(architecture: Architecture) -> dict[str, Any]:
     return data
 
 
-def _stack(stack: Stack) -> dict[str, Any]:
+def _stack(built: Stack) -> dict[str, Any]:
+    stack = uncounted(built)
     names = _block_names([run.block for run in stack.runs])
     return {
         "d_model": stack.d_model,

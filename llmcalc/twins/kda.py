@@ -17,9 +17,9 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 def weights(layer: Any) -> list[Weight]:
     """Queries, keys and values with convolutions; decay and output gate, through a narrow space if there is a rank."""
-    d, heads, rank = layer.d_model, (layer.n_heads, layer.d_head), layer.gate_rank
+    d, heads = layer.d_model, (layer.n_heads, layer.d_head)
     found = [matrix(f"w{name}", d, heads) for name in "qkv"] + [kernel(f"conv_{n}", heads, layer.d_conv) for n in "qkv"]
-    for name in "az":
+    for name, rank in (("a", layer.gate_rank), ("z", None if layer.full_gate else layer.gate_rank)):
         found += [matrix(f"w{name}_in", d, rank), matrix(f"w{name}", rank, heads)] if rank else []
         found += [] if rank else [matrix(f"w{name}", d, heads)]
     found += [vector("dt_b", *heads), vector("A_log", layer.n_heads), matrix("wb", d, layer.n_heads)]

@@ -9,12 +9,13 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, operation, plus, rmsnorm, softplus, times
+from .functions import ACTIVATIONS, operation, plus, rmsnorm, sigmoid, softcap, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, vector
 
 AS_GIVEN = frozenset({"merge", "merge_extra", "globals_dropped"})  # of what it runs on, and what becomes of it
 LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with numbers of its own
+BOUNDED = "situ"  # one with a bound
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -67,17 +68,28 @@ def xielu(x: Array, alpha_p: Array, alpha_n: Array) -> Array:
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:
     """The hidden values, from the up-projection and the gate."""
     _known(layer)
-    act = ACTIVATIONS[layer.activation]
     if gate is None:
-        return act(up)
+        return _activated(layer, up)
     if layer.clamp:
         gate, up = np.minimum(gate, layer.clamp), np.clip(up, -layer.clamp, layer.clamp)
-    return act(gate) * (up + layer.up_offset if layer.up_offset else up)
+    if layer.up_softcap:
+        up = softcap(up, layer.up_softcap)
+    return _activated(layer, gate) * (up + layer.up_offset if layer.up_offset else up)
+
+
+def _activated(layer: Any, x: Array) -> Array:
+    return situ(x, layer.gate_softcap) if layer.activation == BOUNDED else ACTIVATIONS[layer.activation](x)
 
 
 def _known(layer: Any, *more: str) -> None:
-    if layer.activation not in (*ACTIVATIONS, *more):
+    if layer.activation not in (*ACTIVATIONS, BOUNDED, *more):
         raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="mlp")
+
+
+@operation
+def situ(x: Array, bound: float) -> Array:
+    """A silu whose linear factor is squashed to a bound [moonshot2026k3]."""
+    return bound * np.tanh(x / bound) * sigmoid(x)
 
 
 @operation

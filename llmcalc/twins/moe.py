@@ -33,6 +33,8 @@ class _Shared(NamedTuple):
     out_bias: bool
     clamp: float | None
     up_offset: float
+    gate_softcap: float | None
+    up_softcap: float | None
     inner_norm: bool = False
     inner_norm_eps: float = 1e-5
     gate_scale: float = 1.0
@@ -45,7 +47,8 @@ class _Shared(NamedTuple):
 def _shared(layer: Any) -> _Shared:
     fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias)
     activation, clamp = layer.shared_activation or layer.activation, layer.clamp if layer.shared_clamped else None
-    return _Shared(layer.d_model, layer.d_ff_shared, activation, *fixed, clamp, layer.up_offset)
+    bounds = (clamp, layer.up_offset, layer.gate_softcap, layer.up_softcap)
+    return _Shared(layer.d_model, layer.d_ff_shared, activation, *fixed, *bounds)
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -70,6 +73,7 @@ def weights(layer: Any) -> list[Weight]:
     if layer.d_latent:
         found += [matrix("w_in", d, width), matrix("w_out", width, d)]
         found += [vector("b_in", width), vector("b_out", d)] if layer.latent_bias else []
+        found += [vector("latent_norm", width, mean=1.0)] if layer.latent_norm else []
     found += [vector("bo", d)] if layer.out_bias else []
     found += under("shared", mlp.weights(_shared(layer))) if layer.d_ff_shared else []
     return found + ([matrix("shared_gate", d, ())] if layer.shared_gate else [])
@@ -94,6 +98,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         y = np.sum(_experts(layer, w, inner, chosen, share), axis=2)
     else:
         y = np.sum(_experts(layer, w, inner, chosen) * share[..., None], axis=2)
+    if layer.latent_norm:
+        y = rmsnorm(y, layer.latent_norm_eps, w.latent_norm)
     if layer.d_latent:
         y = plus(einsum("bql,ld->bqd", y, w.w_out), w.get("b_out"))
     y = plus(y, w.get("bo"))

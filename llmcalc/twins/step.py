@@ -31,6 +31,7 @@ class Step:
             stack, then those of cross-attention, each layer by layer.
         first: what the first block gets [b q d].
         before: what the stream was before each sub-layer of the block at work, by the sub-layer's name.
+        sums: what blocks of layers that have ended have added to the stream, each [b q d].
         joining: results that join the stream behind a later sub-layer of the block, by that one's name.
         turns: how often sub-layers of each name have run; ``turn`` how often the one at work had before.
         angles: sines, then cosines, by which attention rotates [q e], if they come from a table.
@@ -56,6 +57,7 @@ class Step:
     first: Array | None = None
     angles: Array | None = None
     before: dict[str, Array] = field(default_factory=dict)
+    sums: list[Array] = field(default_factory=list)
     joining: dict[str, list[Array]] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
     turn: int = 0

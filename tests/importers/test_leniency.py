@@ -71,6 +71,20 @@ def test_a_key_that_is_understood_is_never_passed_over() -> None:
     assert (found.main.n_layers, found.warnings) == (3, ())
 
 
+LATENT = {"model_type": "deepseek_v3", "num_hidden_layers": 2, "qk_nope_head_dim": 13, "qk_rope_head_dim": 6}
+
+
+def test_a_width_that_the_class_computes_is_warned_of_where_a_file_says_another() -> None:
+    plain, same, other = (llmcalc.load({**LATENT, **more}) for more in ({}, {"qk_head_dim": 19}, {"qk_head_dim": 23}))
+    assert plain.stacks == same.stacks == other.stacks
+    assert plain.warnings == same.warnings == ()
+    assert other.warnings == ("qk_head_dim is 23; the class computes it anew, as 19",)
+
+
+def test_a_width_that_the_class_takes_from_the_file_may_not_contradict_others() -> None:
+    assert "qk_head_dim is not qk_nope" in refusal({"model_type": "longcat_flash", "qk_head_dim": 23})
+
+
 def test_parts_of_a_config_are_as_strict() -> None:
     whole = {"model_type": "gemma4", "text_config": {"model_type": "gemma4_text", "n_gates": 3}, "vision_config": None}
     assert "text_config: unknown config key 'n_gates'" in refusal(whole)

@@ -19,9 +19,11 @@ from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
+from llmcalc.core.sums import counted
 from llmcalc.layers.affine import Affine
 from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.attention_residual import AttentionResidual
 from llmcalc.layers.axial_embedding import AxialEmbedding
 from llmcalc.layers.cca import Cca
 from llmcalc.layers.compressed_attention import CompressedAttention
@@ -32,6 +34,7 @@ from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.kda import Kda
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
@@ -182,6 +185,12 @@ VARIANTS: dict[str, Layer] = {
     "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
     "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
     "mixture behind a network": Moe(WIDTH, 7, 6, 1, d_router=5, router_memory=True, n_skip=1, correction_bias="buffer"),
+    "bounded mlp": Mlp(WIDTH, 17, "situ", gated=True, gate_softcap=1.5, up_softcap=2.5),
+    "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", gate_softcap=1.5),
+    "delta rule with a full gate": Kda(WIDTH, 3, 5, chunk=4, gate_rank=2, full_gate=True, decay_bound=-5.0),
+    "mixture in a normed latent space": Moe(
+        **EXPERTS, activation="situ", gate_softcap=1.5, up_softcap=2.5, d_ff_shared=5, d_latent=8, latent_norm=True
+    ),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
     "mixture with everything": Moe(
         **EXPERTS,
@@ -319,6 +328,26 @@ def alternating(updates: AltUp) -> Architecture:
     return around(*inputs, parts=parts, outputs=takers)
 
 
+def looking_back(layers: int) -> Architecture:
+    """Layers that look back at what blocks of two layers have added; the last may be cut short."""
+
+    def block(name: str, closes: bool) -> Block:
+        back = (AttentionResidual(WIDTH, closes), AttentionResidual(WIDTH))
+        mixers = zip(("attention", "plain mlp"), back, (not closes, True), strict=True)
+        return Block(
+            name,
+            tuple(
+                Sublayer(kind, (Branch(kind, VARIANTS[kind], pre=NORM),), pre=pre, residual=residual)
+                for kind, pre, residual in mixers
+            ),
+        )
+
+    first, second = block("first", closes=True), block("second", closes=False)
+    stack = around(parts=(), outputs=(Named("back", AttentionResidual(WIDTH)),)).stacks[0]
+    order = tuple(Run(second if number % 2 else first, 1) for number in range(layers))
+    return Architecture("test", (counted(replace(stack, runs=order)),))
+
+
 OWN_INPUT = around(Named("table", PerLayerTable(VOCAB - 4, WIDTH, 2, 5)), parts=(part("own", PerLayerGate(WIDTH, 5)),))
 # Kinds that stand neither in a branch nor alone.
 PLACED: dict[str, list[Architecture]] = {
@@ -328,6 +357,7 @@ PLACED: dict[str, list[Architecture]] = {
         streamed(HyperConnection(WIDTH, 3, rank=5)),
     ],
     "altup": [alternating(AltUp(WIDTH, 3)), alternating(AltUp(WIDTH, 3, output_scaled=False, active=1))],
+    "attention_residual": [looking_back(5), looking_back(4)],
     "per_layer_table": [OWN_INPUT],
     "per_layer_gate": [OWN_INPUT],
 }
@@ -344,7 +374,7 @@ def test_a_kind_with_a_place_of_its_own_runs_as_declared(kind: str) -> None:
 def test_such_a_kind_says_when_it_stands_elsewhere(kind: str) -> None:
     layer = layers.find(kind)[0](**smallest(kind))
     parts = (part("here", layer), part("there", layer)) if kind == "altup" else (part("here", layer),)
-    if kind == "per_layer_table":
+    if kind in ("per_layer_table", "attention_residual"):  # they may stand in any place
         return
     width: int = layer.d_model  # type: ignore[attr-defined]
     stack = replace(around(parts=parts).stacks[0], d_model=width, inputs=(Named("token", Embedding(VOCAB, width)),))

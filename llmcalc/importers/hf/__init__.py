@@ -15,6 +15,7 @@ from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
 from .config import Config
 from .naming import told_apart
+from .original import original_type
 from .wholes import ENCODED, NESTED, USUAL, language_model, towers
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
@@ -42,7 +43,7 @@ def load_config(
     """
     from . import families
 
-    model_type = data.get("model_type", as_)
+    model_type = data.get("model_type", as_ or original_type(data))
     if not isinstance(model_type, str):
         hint = "a config.json names its family in model_type; --as TYPE names it instead"
         raise DescriptionError("has no model_type", where=where, hint=hint)
@@ -157,19 +158,34 @@ def _way_out(data: Mapping[str, Any]) -> str:
 
 
 def _warnings(config: Config, model_type: str) -> Iterator[str]:
-    """What is not known to be right: rules of another family, keys passed over."""
+    """What is not known to be right: rules of another family, values that contradict each other, keys passed over."""
     if model_type != config.model_type:
         yield f"the config's own model_type is {shown(model_type)}; read as {config.model_type}, as was asked for"
+    yield from config.warnings
     for key, value in config.passed_over.items():
         yield f"the key {shown(key)} (its value is {shown(value)}) is not understood; passed over, as was asked for"
 
 
-def _notes(data: Mapping[str, Any]) -> list[str]:
+def _notes(data: Mapping[str, Any]) -> Iterator[str]:
     quantised = _quantised(data).get("quantization")
-    if quantised is None:
-        return []
-    method = quantised.get("quant_method", "an unnamed method")
-    return [f"published quantised ({shown(method)}): parameters are counted as logical elements, not as packed ones"]
+    if quantised is not None:
+        method = quantised.get("quant_method", "an unnamed method")
+        yield f"published quantised ({shown(method)}): parameters are counted as logical elements, not as packed ones"
+    inner = language_model(data) or {}
+    for key in _PREDICTING:
+        count = data.get(key, inner.get(key))
+        if type(count) is int and count > 0:
+            yield f"not counted: modules for multi-token prediction ({key} is {count}), which a checkpoint may have too"
+
+
+# how configs say how many modules for multi-token prediction there are, which no class of the library builds
+_PREDICTING = (
+    "num_nextn_predict_layers",
+    "num_mtp_layers",
+    "mtp_num_hidden_layers",
+    "num_mtp_modules",
+    "mtp_num_layers",
+)
 
 
 def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: str) -> dict[str, Any]:

@@ -51,12 +51,13 @@ class Config:
                 raise DescriptionError(f"{key} and {own} are one key with two values", where=where)
             self.data[own] = value
         self.read: set[str] = set()
+        self.warnings: list[str] = []
         self.unmodelled: list[str] = []
 
     def within(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
         """A config that stands at a key of this one, to be read as strictly."""
         inner = Config(data, model_type, f"{self.where}: {key}", self.allowed)
-        inner.passed_over = self.passed_over
+        inner.passed_over, inner.warnings = self.passed_over, self.warnings
         return inner
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -88,6 +89,12 @@ class Config:
         """Leave out keys, given as one text, that the class computes anew and whose values in a file nothing reads."""
         for key in keys.split():
             self.data.pop(self.aliases.get(key, key), None)
+
+    def computed(self, key: str, value: object) -> None:
+        """Mark a key as read that the class computes from others; another value than this is warned of."""
+        given = self.get(key)
+        if given is not None and given != value:
+            self.warnings.append(f"{key} is {shown(given)}; the class computes it anew, as {shown(value)}")
 
     def fix(self, key: str, value: Any) -> None:
         """Take a value that the class has whatever a file says."""

@@ -7,7 +7,7 @@ _LIBRARY = """
     id2label label2id num_labels model_type name_or_path output_attentions output_hidden_states problem_type
     return_dict torchscript transformers_version use_cache use_bfloat16 is_composition gradient_checkpointing
     finetuning_task task_specific_params prefix pruned_heads use_return_dict quantization_config
-    unsloth_version unsloth_fixed
+    unsloth_version unsloth_fixed _from_model_config
 """
 _TOKENS = """
     bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id mask_token_id unk_token_id decoder_start_token_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...core.architecture import Architecture, Block, Run, Stack
+from ...core.sums import uncounted
 
 
 def told_apart(architecture: Architecture) -> Architecture:
@@ -15,7 +16,9 @@ def told_apart(architecture: Architecture) -> Architecture:
 
 
 def _told_apart(stack: Stack) -> Stack:
-    if len({id(run.block) for run in stack.runs}) == len({run.block.name for run in stack.runs}):
+    plain = uncounted(stack)
+    different = {id(run.block) for run in stack.runs} if plain is stack else {run.block for run in plain.runs}
+    if len(different) == len({run.block.name for run in stack.runs}):
         return stack
     known: dict[str, list[Block]] = {}
     runs = []

@@ -16,60 +16,40 @@ ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language m
 _TABLE = """
 apertus1p5_text apertus1p5
 aria_text aria
-cohere2 aya_vision cohere2_vision
-cohere_compass_text cohere_compass
-cosmos3_edge_text cosmos3_edge
 deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
-exaone4 exaone4_5
 gemma3_text shieldgemma2
 gemma3n_text gemma3n
 gemma4_unified_text gemma4_unified
-glm4v_moe_text glm4v_moe
-glm4v_text glm46v glm4v glmga
 glm_image_text glm_image
-glm_ocr_text glm_ocr
 granite granite_speech granite_speech_plus
 granite4_vision_text granite4_vision
 granite_docling_text granite_docling
-hunyuan_vl_text hunyuan_vl
-hy_v4_vl_text hy_v4_vl
-hyperclovax hyperclovax_vision_v2
-lfm2 lfm2_vl
 lfm3 lfm3_vl
-llama deepseek_vl deepseek_vl_hybrid glmasr janus llava_next_video omniasr perception_lm
+llama deepseek_vl_hybrid glmasr janus omniasr perception_lm
 llama video_llava voxtral
-minimax_m3_vl_text minimax_m3_vl
 mistral idefics2
-modernbert modernvbert
 nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
-paddleocr_vl_text paddleocr_vl
 persimmon fuyu
-qwen2 audioflamingo3 fast_vlm got_ocr2 musicflamingo ovis2 pp_chart2table qwen2_audio vibevoice
-qwen2 vibevoice_asr video_llama_3
+qwen2 audioflamingo3 fast_vlm got_ocr2 musicflamingo pp_chart2table qwen2_audio vibevoice
+qwen2 vibevoice_asr
 qwen2_5_omni_text qwen2_5_omni_thinker
-qwen3 fun_asr_nano lighton_ocr moss_transcribe_diarize qianfan_ocr qwen3_asr
+qwen3 fun_asr_nano moss_transcribe_diarize qwen3_asr
 qwen3_omni_moe_text qwen3_omni_moe_thinker
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
-qwen3_vl_text cosmos3_omni
-qwen4_exp_text qwen4_exp
 clip_text_model clip
 siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2
 molmo2_text molmo2
-step3p5 step3p7
-ernie4_5_vl_moe_text ernie4_5_vl_moe
 phi3 phi4_multimodal
 blip_text_model blip
-muse_glimmer_text muse_glimmer
 align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
-ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"

@@ -93,7 +93,39 @@ qwen2_vl          seeing.qwen2_vl
 qwen2_5_vl        seeing.qwen2_vl
 llama4            seeing.llama4
 mllama            seeing.mllama
+glm4v             sighted.whole
+glm46v            sighted.whole
+glmga             sighted.whole
+glm4v_moe         sighted.whole
+glm_ocr           sighted.whole
+ernie4_5_vl_moe   sighted.whole
+paddleocr_vl      sighted.whole
+video_llama_3     sighted.whole
+exaone4_5         sighted.whole
+hyperclovax_vision_v2 sighted.whole
+ovis2             sighted.whole
+step3p7           sighted.whole
+minimax_m3_vl     sighted.whole
+hunyuan_vl        sighted.whole
+hy_v4_vl          sighted.whole
+cosmos3_edge      sighted.whole
+cosmos3_omni      sighted.whole
+qwen4_exp         sighted.whole
+cohere_compass    sighted.whole
+qianfan_ocr       sighted.whole
+lighton_ocr       sighted.whole
+aya_vision        sighted.whole
+cohere2_vision    sighted.whole
+lfm2_vl           sighted.whole
+deepseek_vl       sighted.whole
+muse_glimmer      sighted.whole
+modernvbert       sighted.whole
+ultravbert        sighted.whole
+llava_next_video  seeing.llava_next
+got_ocr2          sam.got_ocr2
+pp_chart2table    sam.got_ocr2
 kimi_k25          multimodal.kimi_k25
+kimi_k3           multimodal.kimi_k3
 kimi_k2           deepseek.deepseek_v3 deepseek_v3
 deepseek_v4       streams.deepseek_v4
 deepseek_ref      streams.deepseek_v4 deepseek_v4
@@ -112,7 +144,7 @@ nemotron-nas      hybrid.nemotron_nas llama
 bamba             mamba_hybrids.bamba jamba
 granitemoehybrid  mamba_hybrids.granitemoehybrid
 falcon_h1         mamba_hybrids.falcon_h1 jamba
-kimi_linear       linear.kimi_linear
+kimi_linear       kimi.kimi_linear
 bailing_hybrid    linear.bailing_hybrid
 olmo_hybrid       linear.olmo_hybrid
 lara_mini         linear.lara_mini
@@ -225,6 +257,29 @@ bitnet            llama_kin.bitnet
 vaultgemma        llama_kin.vaultgemma
 exaone            llama.llama         llama
 internlm3         llama.llama         llama
+mimo              remote.mimo         llama
+chatglm           remote.chatglm
+baichuan          remote.baichuan
+internlm          remote.internlm2    llama
+internlm2         remote.internlm2
+qwen              remote.qwen
+minicpm           remote.minicpm      llama
+orion             remote.orion        llama
+xverse            llama.llama         llama
+skywork           llama.llama         llama
+aquila            llama.llama         llama
+Yi                llama.llama         llama
+Dream             llama.qwen2         llama
+stablelm_epoch    phi.stablelm        stablelm
+deepseek          remote_moe.deepseek glm4_moe
+bailing_moe       remote_moe.bailing_moe
+bailing_moe_v2    remote_moe.bailing_moe_v2 bailing_moe
+minimax_text_01   remote_moe.minimax_text_01 minimax
+minimax_m1        remote_moe.minimax_text_01 minimax
+openelm           remote_moe.openelm
+mamba_ssm         original.mamba_ssm  mamba
+mistral_params    original.mistral_params
+llama_params      original.llama_params mistral_params
 iquestcoder       llama.llama         llama
 gpt-sw3           gpt.gpt2            gpt2
 gpt_neox          neox.gpt_neox

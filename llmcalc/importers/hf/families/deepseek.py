@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....layers.mla import Mla
 from ....layers.moe import Moe
@@ -134,8 +133,7 @@ def mla(config: Config, **changes: Any) -> Mla:
     """Latent attention in the keys of the DeepSeek configs."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
-    if (config.optional_size("qk_head_dim") or nope + rope) != nope + rope:
-        raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
+    config.computed("qk_head_dim", nope + rope)
     fields: dict[str, Any] = {
         "d_model": config.size("hidden_size"),
         "n_heads": config.size("num_attention_heads"),

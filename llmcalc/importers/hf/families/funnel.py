@@ -79,7 +79,7 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, resto
     apart, pooling = config.flag("separate_cls"), config.word("pooling_type")
     if pooling not in FunnelAttention.CHOICES["pooling"]:
         raise DescriptionError(f"pooling_type is {shown(pooling)}; it is mean or max", where=config.where)
-    extra = apart and not config.flag("truncate_seq")
+    extra = not config.flag("truncate_seq") and apart
     attention = FunnelAttention(
         width,
         config.size("n_head"),

@@ -1,14 +1,12 @@
-"""Hybrids of linear attention: Kimi Linear and Ling 3 with latent attention, OLMo Hybrid, Lara Mini."""
+"""Hybrids of linear attention: Ling 3 with latent attention, OLMo Hybrid, Lara Mini."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ....core.architecture import Architecture, Block
-from ....core.errors import DescriptionError, UnknownNameError, shown
 from ....core.layer import Layer
 from ....layers.gated_delta_net import GatedDeltaNet
 from ....layers.kda import Kda
+from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ..config import Config
 from ..rules import (
@@ -25,35 +23,6 @@ from ..rules import (
     window,
 )
 from .deepseek import mla
-
-_FIXED_ROUTING = "moe_layer_freq moe_router_activation_func use_grouped_topk mla_use_nope num_nextn_predict_layers"
-
-
-def kimi_linear(config: Config) -> Architecture:
-    """Kimi Linear [kimi2025linear]: KDA layers, latent attention without positions in every fourth; never tied."""
-    layers = config.size("num_hidden_layers")
-    config.ignore(_FIXED_ROUTING)
-    config.forget("qk_head_dim")
-    inner = _linear_config(config)
-    full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
-    if full and sorted(full) != list(range(1, layers + 1)):
-        raise DescriptionError("full_attn_layers and kda_layers do not cover all layers", where=config.where)
-    places = {index - 1 for index in inner["full_attn_layers"]} if full else set(range(4, layers, 4))
-    types = ["full_attention" if index in places else "linear_attention" for index in range(layers)]
-    heads, head = (config.size("linear_num_heads"), config.size("linear_head_dim"))
-    taps = config.size("linear_conv_kernel_dim")
-    head = inner.get("head_dim", head)
-    kda = Kda(
-        config.size("hidden_size"),
-        inner.get("num_heads", heads),
-        head,
-        inner.get("short_conv_kernel_size", taps),
-        gate_rank=head,
-        norm_eps=config.number("rms_norm_eps") or 1e-6,
-        activation=config.activation(),
-    )
-    mixers = {"full_attention": mla(config, rope=False), "linear_attention": kda}
-    return _sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace", 1))
 
 
 def bailing_hybrid(config: Config) -> Architecture:
@@ -72,17 +41,18 @@ def bailing_hybrid(config: Config) -> Architecture:
         activation=config.activation(),
     )
     config.ignore("head_dim num_attention_heads short_conv_kernel_size kda_lower_bound")
-    config.forget("qk_head_dim")
     mixers = {"full_attention": mla(config, gate="input", gate_per_head=True), "linear_attention": kda}
-    return _sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace"))
+    return sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace"))
 
 
-def _sigmoid_lm(config: Config, mixers: dict[str, Layer], types: list[str], dense: int) -> Architecture:
-    """Experts of DeepSeek-V3's kind behind some dense layers, a head of its own."""
+def sigmoid_lm(
+    config: Config, mixers: dict[str, Layer], types: list[str], dense: int, mlp: Mlp | None = None, **routed: object
+) -> Architecture:
+    """Experts of DeepSeek-V3's kind behind some dense layers, a head of its own; ``routed``: what else experts are."""
     norm = rmsnorm(config, config.size("hidden_size"))
     config.ignore("tie_word_embeddings")
     shared = config.size("moe_intermediate_size") * config.size("n_shared_experts")
-    routed = experts(
+    sparse = experts(
         config,
         "num_local_experts",
         router="sigmoid",
@@ -90,29 +60,11 @@ def _sigmoid_lm(config: Config, mixers: dict[str, Layer], types: list[str], dens
         n_groups=config.size("n_group"),
         top_groups=config.size("topk_group"),
         d_ff_shared=shared,
+        **routed,
     )
-    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": routed}
+    feeds: dict[str, Layer] = {"dense": mlp or glu(config), "sparse": sparse}
     order = zip(layer_types(config, len(types), types), feed_types(config, len(types), dense), strict=True)
     return causal_lm(config, mixed(norm, mixers, feeds, order), norm, tied=False)
-
-
-_LINEAR_KEYS = ("head_dim", "num_heads", "short_conv_kernel_size", "full_attn_layers", "kda_layers")
-
-
-def _linear_config(config: Config) -> dict[str, Any]:
-    """The inner object of published files, whose layers are counted from 1."""
-    found = config.get("linear_attn_config")
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise DescriptionError(f"linear_attn_config is {shown(found)}; it is an object", where=config.where)
-    for key, value in found.items():
-        if key not in _LINEAR_KEYS:
-            raise UnknownNameError("key of linear_attn_config", key, _LINEAR_KEYS, where=config.where)
-        numbers = value if key.endswith("_layers") else [value]
-        if not isinstance(numbers, list) or any(type(number) is not int for number in numbers):
-            raise DescriptionError(f"{key} is {shown(value)}; it holds whole numbers", where=config.where)
-    return found
 
 
 def olmo_hybrid(config: Config) -> Architecture:

@@ -164,6 +164,7 @@ def mimo_v2_flash(config: Config) -> Architecture:
             n_kv_heads=2 * pairs,
             sinks=True,
             window=beyond + 1 if beyond else span,
+            **({"rope_theta": config.positive("swa_rope_theta")} if config.get("swa_rope_theta") else {}),
             **fields,
         ),
     }
@@ -185,7 +186,6 @@ def _flagged(config: Config, key: str, layers: int, zero: str, one: str) -> list
 
 def _as_in_class(config: Config, pairs: int) -> None:
     """Published sizes of the layers with a window, which the class derives from the others."""
-    config.ignore("swa_rope_theta")
     derived = {
         "swa_num_attention_heads": config.size("num_attention_heads"),
         "swa_num_key_value_heads": 2 * pairs,

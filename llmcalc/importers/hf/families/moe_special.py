@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Run, Sublayer
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.head import Head
@@ -114,6 +114,9 @@ def longcat_flash(config: Config) -> Architecture:
     )
     if routed.router_bias:
         config.not_run("router_bias is stored, but the class computes without it")
+    nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
+    if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses what a file says
+        raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
     attention, dense = mla(config, latent_scaled=True), glu(config, key="ffn_hidden_size")
     parts = (
         sublayer("attention0", attention, pre=norm),

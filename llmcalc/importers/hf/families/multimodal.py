@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
@@ -25,6 +26,7 @@ OUTER = (
     "image_seq_length video_seq_length"
 )
 LAYERNORM_EPS = 1e-6
+MOONVIT_EPS = 2.0**-7  # the least step of a bfloat16, as torch takes it where none is given
 CHANNELS = 3  # red, green, blue
 
 
@@ -38,6 +40,11 @@ def kimi_k25(config: Config) -> Architecture:
     merger = config.optional_size("projection_hidden_size")
     config.ignore("projection_layer_norm_eps")  # of the tower, which is not run
     return _seeing(config, partial(kimi_tower, merger=merger), "deepseek_v3")
+
+
+def kimi_k3(config: Config) -> Architecture:
+    """Kimi K3 [moonshot2026k3] behind MoonViT-V2."""
+    return _seeing(config, kimi_k3_tower, "kimi_linear")
 
 
 def gemma4(config: Config) -> Architecture:
@@ -129,9 +136,7 @@ def kimi_tower(config: Config, d_text: int, merger: int | None = None) -> Stack:
     """MoonViT [moonshot2025]: LayerNorm blocks with biases; merged patches go through a projector of two layers."""
     old = "vt_hidden_size" in config.data  # as published; the class has shorter names
     prefix, initial = ("vt_", "init_") if old else ("", "")
-    width, merged = config.size(f"{prefix}hidden_size"), 1
-    for side in config.indices("merge_kernel_size") or [2, 2]:
-        merged *= side
+    width, merged = config.size(f"{prefix}hidden_size"), _merged(config)
     config.ignore(
         "init_pos_emb_time pos_emb_time pos_emb_type video_attn_type merge_type mm_projector_type projector_hidden_act"
     )
@@ -148,6 +153,52 @@ def kimi_tower(config: Config, d_text: int, merger: int | None = None) -> Stack:
     merging = Norm(width if old else merger or width, "layernorm", bias=True)
     outputs = (Named("norm", norm), Named("projector_norm", merging), *_merger("projector", width, merged, d_text))
     return Stack("vision", width, inputs, repeated(block, config.size(f"{prefix}num_hidden_layers")), outputs, "tower")
+
+
+# what a MoonViT-V2 has in the published config; its positions in time are computed, and its patches pooled over time
+_MOONVIT_V2 = {
+    "norm_type": "rmsnorm", "mlp_type": "mlp2", "merge_type": "sd2_tpool", "mm_projector_type": "patchmergerv2",
+    "pos_emb_type": "divided_fixed", "video_attn_type": "spatial_temporal", "activation_func": "gelu_pytorch_tanh",
+    "projector_hidden_act": "gelu", "pos_emb_interpolation_mode": "bilinear",
+}  # fmt: skip
+
+
+def kimi_k3_tower(config: Config, d_text: int) -> Stack:
+    """MoonViT-V2 [moonshot2026k3]: RMSNorms, heads wider together than the stream, no biases, one norm at the end."""
+    for key, usual in _MOONVIT_V2.items():
+        config.one_of(key, usual)
+    if config.flag("attn_bias") or config.flag("linear_bias") or config.flag("patch_embed_proj_bias"):
+        raise DescriptionError("biases of the tower are not described", where=config.where)
+    config.ignore("init_pos_emb_time projector_ln_eps text_hidden_size _attn_implementation")
+    width, heads = config.size("vt_hidden_size"), config.size("vt_num_attention_heads")
+    if config.size("mm_hidden_size", width) != width:
+        raise SizeError(f"mm_hidden_size is not vt_hidden_size ({width})", where=config.where)
+    merged, norm = _merged(config), Norm(width, eps=MOONVIT_EPS)
+    projected = config.size("qkv_hidden_size")
+    if projected % heads:
+        text = f"qkv_hidden_size ({projected}) is no multiple of vt_num_attention_heads ({heads})"
+        raise SizeError(text, where=config.where)
+    attention = Attention(width, heads, d_head=projected // heads, causal=False, positions="rope")
+    mlp = Mlp(width, config.size("vt_intermediate_size"), "gelu_tanh")
+    block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
+    rows, columns = config.size("init_pos_emb_height"), config.size("init_pos_emb_width")
+    inputs = (
+        Named("patch", Patch(CHANNELS, config.size("patch_size"), width, bias=False)),
+        Named("position", Embedding(rows * columns, width, table="position", columns=columns)),
+    )
+    wide = merged * width
+    outputs = (
+        Named("norm", norm),
+        Named("projector_in", Linear(wide, wide, bias=False, activation="gelu", merge=merged)),
+        Named("projector_out", Linear(wide, d_text, bias=False, merge=merged)),
+        Named("projector_norm", Norm(d_text, merge=merged)),
+    )
+    return Stack("vision", width, inputs, repeated(block, config.size("vt_num_hidden_layers")), outputs, "tower")
+
+
+def _merged(config: Config) -> int:
+    """Patches that become one token."""
+    return math.prod(config.indices("merge_kernel_size") or [2, 2])
 
 
 def _merger(name: str, width: int, merged: int, out: int) -> list[Named]:

@@ -45,7 +45,8 @@ def llava(config: Config) -> Architecture:
 
 
 def llava_next(config: Config) -> Architecture:
-    """LLaVA-NeXT and LLaVA-OneVision: LLaVA with a learned token at the end of each row of an image."""
+    """LLaVA-NeXT, also for films, and LLaVA-OneVision: LLaVA with a learned token at the end of an image's rows."""
+    config.ignore("spatial_pool_mode spatial_pool_stride")
     usual = "qwen2" if config.model_type == "llava_onevision" else "llama"
     vision = "siglip_vision_model" if config.model_type == "llava_onevision" else "clip_vision_model"
     return _seeing(config, vision, usual, _two_layers, newline=True)
@@ -70,7 +71,7 @@ def gemma3(config: Config) -> Architecture:
 
 def mistral3(config: Config) -> Architecture:
     """Mistral Small 3.1: Pixtral's tower, patches merged by fours."""
-    return _seeing(config, "pixtral", "mistral", _merged_layers)
+    return _seeing(config, "pixtral", "mistral", merged_layers)
 
 
 def idefics3(config: Config) -> Architecture:
@@ -81,7 +82,7 @@ def idefics3(config: Config) -> Architecture:
 
 def internvl(config: Config) -> Architecture:
     """InternVL [chen2023]: InternViT, patches merged by fours behind a norm."""
-    return _seeing(config, "internvl_vision", "qwen2", _normed_merged)
+    return _seeing(config, "internvl_vision", "qwen2", normed_merged)
 
 
 def llama4(config: Config) -> Architecture:
@@ -91,7 +92,7 @@ def llama4(config: Config) -> Architecture:
 
 def mllama(config: Config) -> Architecture:
     """Llama 3.2 Vision: the language model looks at the tower through layers of its own."""
-    text = text_part(config, "mllama_text_model", _text(config, ""), own_tie=True)
+    text = text_part(config, "mllama_text_model", text_config(config, ""), own_tie=True)
     config.ignore(_OUTER)
     part = config.within("vision_config", given(config, "vision_config"), "mllama_vision_model")
     stacks = towers.mllama(part, text.main.d_model)
@@ -116,7 +117,7 @@ def _seeing(
     own_tie: bool = False,
 ) -> Architecture:
     """Both parts and what is between; a tower of an unknown type is named and not counted."""
-    text = text_part(config, usual_text, _text(config, drop), own_tie)
+    text = text_part(config, usual_text, text_config(config, drop), own_tie)
     vision = given(config, "vision_config")
     kind = str(vision.get("model_type", usual_vision))
     kind = towers.OLDER.get(kind, kind)
@@ -135,7 +136,7 @@ def _seeing(
     return replace(text, stacks=(*text.stacks, stack), layout=f"{tower.layout}>{text.layout}")
 
 
-def _text(config: Config, drop: str) -> dict[str, Any]:
+def text_config(config: Config, drop: str = "") -> dict[str, Any]:
     """The language model's own config, wherever it stands, without keys that only say how images are masked."""
     found = flat(config.data) if config.data.get("text_config") is None else None
     if found:
@@ -184,9 +185,10 @@ def _pooled(config: Config, width: int, out: int, prompt: int | None) -> list[Na
     return [Named("pooled_norm", norm), Named("pooled", Linear(width, out, bias=False, merge=kernel * kernel))]
 
 
-def _merged_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+def merged_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    """A norm, a matrix that merges patches, two layers."""
     merged, bias = config.size("spatial_merge_size") ** 2, config.flag("multimodal_projector_bias")
-    act = config.activation("projector_hidden_act")
+    act = config.activation("projector_hidden_act") if config.get("projector_hidden_act") else "gelu"
     norm = Norm(width, eps=1e-6)
     layers: dict[str, Layer] = {
         "projector_norm": norm,
@@ -202,7 +204,8 @@ def _shuffled(config: Config, width: int, out: int, prompt: int | None) -> list[
     return [Named("connector", Linear(width * merged, out, bias=False, merge=merged))]
 
 
-def _normed_merged(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+def normed_merged(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
+    """Merged patches behind a norm, through two layers."""
     merged = int(1 / config.positive("downsample_ratio")) ** 2
     wide, act = width * merged, config.activation("projector_hidden_act")
     layers = (Linear(wide, out, activation=act, merge=merged), Linear(out, out, merge=merged))

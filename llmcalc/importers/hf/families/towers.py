@@ -19,6 +19,7 @@ from ....layers.scale import Scale
 from ..config import Config
 from ..rules import grouped, plain_layernorm, repeated, rmsnorm, sublayer
 from .gpt import BIASED
+from .multimodal import qwen_tower
 
 CHANNELS = 3  # red, green, blue
 CLASS_TOKEN = 1  # learned tokens before the patches
@@ -49,7 +50,7 @@ def clip(config: Config) -> Stack:
     """CLIP's: a class token, patches without a bias, norms before and behind the blocks."""
     norm, act = layernorm(config), config.activation()
     inputs = (
-        *_patches(config, bias=False, prompt=CLASS_TOKEN, rows=_grid(config) + CLASS_TOKEN),
+        *_patches(config, bias=False, prompt=CLASS_TOKEN, rows=grid(config) + CLASS_TOKEN),
         Named("pre_norm", norm),
     )
     return _stack(config, inputs, _block(config, norm, act, CLASS_TOKEN, **BIASED), norm)
@@ -58,12 +59,12 @@ def clip(config: Config) -> Stack:
 def siglip(config: Config) -> Stack:
     """SigLIP's: no class token; the language model takes nothing from its pooling head."""
     norm = layernorm(config)
-    inputs = _patches(config, bias=True, rows=_grid(config))
+    inputs = _patches(config, bias=True, rows=grid(config))
     found = _stack(config, inputs, _block(config, norm, config.activation(), None, **BIASED), norm)
-    return replace(found, outputs=(*found.outputs, *(_pooling(config) if config.flag("vision_use_head") else ())))
+    return replace(found, outputs=(*found.outputs, *(pooling(config) if config.flag("vision_use_head") else ())))
 
 
-def _pooling(config: Config) -> tuple[Named, ...]:
+def pooling(config: Config) -> tuple[Named, ...]:
     """A head that attends from a learned probe; stored, and of no use to a language model."""
     width = config.size("hidden_size")
     attention = Attention(width, config.size("num_attention_heads"), causal=False, cross=True, unused=True, **BIASED)
@@ -91,7 +92,7 @@ def internvit(config: Config) -> Stack:
     width, kind = config.size("hidden_size"), config.one_of("norm_type", "layer_norm", "rms_norm")
     norm = rmsnorm(config, width, "layer_norm_eps") if kind == "rms_norm" else layernorm(config)
     rows = _rows(config, "image_size", "patch_size")
-    config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling")
+    config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")
     bias = config.flag("attention_bias")
     fields: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias, "o_bias": True}
     fields |= {"qk_norm": "projection"} if config.flag("use_qk_norm") else {}
@@ -122,12 +123,19 @@ def qwen2_5(config: Config) -> Stack:
     return _qwen(config, norm, mlp, {"chunk": side * side}, config.size("out_hidden_size"))
 
 
+def qwen3(config: Config) -> Stack:
+    """Qwen3-VL's: a learned table of positions besides the turning ones, and mergers for layers in between."""
+    return qwen_tower(config, config.size("out_hidden_size"))
+
+
 def _qwen(config: Config, norm: Norm, mlp: Mlp, windowed: dict[str, Any], out: int) -> Stack:
     width, heads, merged = norm.d_model, config.size("num_heads"), config.size("spatial_merge_size") ** 2
     config.ignore("in_chans spatial_patch_size rope_parameters rope_theta")
     frames = config.size("temporal_patch_size")
     patch = Patch(config.size("in_channels", CHANNELS), config.size("patch_size"), width, frames, bias=False)
     fields: dict[str, Any] = {"causal": False, "positions": "rope", **BIASED}
+    if "num_key_value_heads" in config.known():
+        fields["n_kv_heads"] = config.optional_size("num_key_value_heads") or heads
 
     def block(name: str, changes: dict[str, Any]) -> Block:
         attention = Attention(width, heads, **{**fields, **changes})
@@ -155,7 +163,7 @@ def llama4(config: Config) -> Stack:
     inputs = (
         Named("patch", Linear(pixels, width, bias=False)),
         Named("class", Embedding(CLASS_TOKEN, width, table="other", use="beside")),
-        Named("position", Embedding(_grid(config) + CLASS_TOKEN, width, table="position")),
+        Named("position", Embedding(grid(config) + CLASS_TOKEN, width, table="position")),
         Named("pre_norm", norm),
     )
     found = _stack(config, inputs, _block(config, norm, "gelu", CLASS_TOKEN, positions="rope", **BIASED), norm)
@@ -181,7 +189,7 @@ def mllama(config: Config, out: int) -> tuple[Stack, Stack]:
     config.ignore("intermediate_layers_indices")
     ratios = config.get("supported_aspect_ratios")
     rows = (len(ratios) if isinstance(ratios, list) else MLLAMA_RATIOS) + 1  # one for no image
-    tiles, positions = config.size("max_num_tiles"), _grid(config) + CLASS_TOKEN
+    tiles, positions = config.size("max_num_tiles"), grid(config) + CLASS_TOKEN
     norm, plain = Norm(width, "layernorm", bias=True, eps=config.number("norm_eps") or 1e-5), plain_layernorm(width)
     gate = Scale(width, lone=True, function="tanh")
     around = Embedding(rows, tiles * width, table="other", unused=True)
@@ -214,6 +222,11 @@ TOWERS = {
     "internvl_vision": Tower(internvit, "internvl", CLASS_TOKEN),
     "qwen2_vl_vision": Tower(qwen2, "qwen2_vl"),
     "qwen2_5_vl_vision": Tower(qwen2_5, "qwen2_vl"),
+    "exaone4_5_vision": Tower(qwen2_5, "qwen2_vl"),
+    "qwen3_vl_vision": Tower(qwen3, "qwen3_vl_visual"),
+    "qwen4_exp_vision": Tower(qwen3, "qwen3_vl_visual"),
+    "cohere_compass_vision": Tower(qwen3, "qwen3_vl_visual"),
+    "qianfan_ocr_vision": Tower(internvit, "qianfan_ocr", CLASS_TOKEN),
     "llama4_vision_model": Tower(llama4, "llama4", CLASS_TOKEN),
 }
 
@@ -238,7 +251,7 @@ def layernorm(config: Config) -> Norm:
     return Norm(config.size("hidden_size"), "layernorm", bias=True, eps=config.number("layer_norm_eps") or QWEN_EPS)
 
 
-def _grid(config: Config) -> int:
+def grid(config: Config) -> int:
     """Patches of an image."""
     image, patch = config.size("image_size"), config.size("patch_size")
     if image < patch:
