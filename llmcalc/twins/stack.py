@@ -123,8 +123,8 @@ class _Runner:
         """A result and what it is added to, each with its factor."""
         own, other = sublayer.scale, sublayer.residual_scale
         if sublayer.by_depth:
-            self.step.sums += 1
-            own, other = own * math.sqrt(1 / self.step.sums), other * math.sqrt(1 - 1 / self.step.sums)
+            self.step.terms += 1
+            own, other = own * math.sqrt(1 / self.step.terms), other * math.sqrt(1 - 1 / self.step.terms)
         return times(total, own), times(x, other)
 
     def connected(self, sublayer: PlacedSublayer, connection: Placed, streams: Array, *key: object) -> Array:

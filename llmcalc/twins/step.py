@@ -35,7 +35,7 @@ class Step:
         joining: results that join the stream behind a later sub-layer of the block, by that one's name.
         turns: how often sub-layers of each name have run; ``turn`` how often the one at work had before.
         angles: sines, then cosines, by which attention rotates [q e], if they come from a table.
-        sums: terms of the stream so far, where they weigh by their number.
+        terms: how many the stream is the sum of so far, where they weigh by their number.
         depth: number of the block at work, and how many there are.
         layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
         stream: what the result of the sub-layer at work is added to [b q d].
@@ -61,7 +61,7 @@ class Step:
     joining: dict[str, list[Array]] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
     turn: int = 0
-    sums: int = 1
+    terms: int = 1
     depth: tuple[int, int] = (0, 1)
     layer_inputs: list[Array] = field(default_factory=list)
     stream: Array | None = None
