@@ -11,5 +11,8 @@ from .model import Model
 
 
 def twin(architecture: Architecture, *, seed: int = 0) -> Model:
-    """The architecture as a NumPy model with random weights; ``load`` gives it those of a checkpoint."""
+    """The architecture as a NumPy model with random weights; ``load`` gives it those of a checkpoint.
+
+    Of a model that sees images or hears it is the language model, which reads a text alone.
+    """
     return Model(architecture, seed=seed)

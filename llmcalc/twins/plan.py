@@ -19,7 +19,7 @@ class Placed:
     """A layer in its place: the module that runs it, its weights, and each one's name in the model."""
 
     layer: Any
-    module: ModuleType
+    module: Any
     weights: list[Weight]
     names: dict[str, str]
     keys: tuple[str, ...]
@@ -98,27 +98,46 @@ class PlacedStack:
 def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
+    Towers, whose input is no text, are left out: a text without images does without them.
+
     Raises:
-        UnsupportedError: a tower, whose input is no text, or another stack that starts from no tokens; or what changes
-            results is known not to be described.
+        UnsupportedError: nothing but towers, a stack that reads what a tower gives, or one that starts from no tokens;
+            or what changes results is known not to be described.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
         raise UnsupportedError(f"{architecture.name} is counted, but not run: {reasons}")
     shared: dict[str, str] = {}
-    stacks = [_Placer(stack, shared).placed() for stack in architecture.stacks]
+    texts = [stack for stack in architecture.stacks if stack.role != "tower"]
+    if not texts:
+        raise UnsupportedError(f"{architecture.stacks[0].name} is a tower, whose input is no text; it is not run")
+    stacks = [_Placer(stack, shared).placed() for stack in texts]
+    if len(texts) < len(architecture.stacks) and not architecture.is_encoder_decoder:
+        _check_sources(stacks)
     for placed in stacks:
         if not placed.vocab:
             raise UnsupportedError(f"{placed.stack.name} has no table of tokens, so there is nothing to run it on")
     return stacks
 
 
+def tower_layers(architecture: Architecture) -> Iterator[Placed]:
+    """Every layer of the towers in its place, without what would run it and without weights."""
+    for stack in architecture.stacks:
+        if stack.role == "tower":
+            yield from _Outline(stack, {}).placed().layers()
+
+
+def _check_sources(stacks: list[PlacedStack]) -> None:
+    """Raise an UnsupportedError if a layer reads what only a tower could give."""
+    for layer in (placed.layer for stack in stacks for placed in stack.layers()):
+        if getattr(layer, "cross", False) and not layer.unused:
+            raise UnsupportedError("it reads what a tower gives, whose input is no text; it is not run")
+
+
 class _Placer:
     """Names the weights of one stack; ``shared`` maps the identity of a shared tensor to its name."""
 
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
-        if stack.role == "tower":
-            raise UnsupportedError(f"{stack.name} is a tower, whose input is no text; it is not run")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
         self.block_name = self.shared_as = ""
@@ -206,6 +225,22 @@ class _Placer:
             return name
         identity = self.stack.name + weight.share if weight.share.startswith(".") else weight.share
         return self.shared.setdefault(identity, name)
+
+
+class _Outline(_Placer):
+    """Places the layers of a stack alone."""
+
+    def layer(
+        self,
+        layer: Any,
+        name: str,
+        sublayer: str = "",
+        number: int = 0,
+        index: int = 0,
+        keys: tuple[str, ...] = (),
+        branch: str = "",
+    ) -> Placed:
+        return Placed(layer, None, [], {}, keys, number, index, sublayer, branch, self.stack, self.block_name)
 
 
 def _lender(layer: Any) -> str:

@@ -23,25 +23,11 @@ MORE = {"fsmt": ({"use_cache": False}, "asked for a cache, its decoder drops the
 ATTENTION = {"falcon": ("sdpa", "its eager code adds ALiBi twice, to the mask and to the scores")}
 # families some of whose configs are counted, but not run: because of the family, or of a key that was drawn
 REFUSED = {
-    "beam": "streams weighed by depth",
-    "bloom": "residuals from behind the norm",
-    "deepseek_v4": "an odd number of rotated channels",
-    "doge": "experts by the router's numbers of other tokens",
-    "ernie": "task ids",
-    "esm": "a head of its own kind",
     "hrm_text": "two levels of a loop",
     "ibert": "integers",
-    "jetmoe": "rotary positions of its attention cannot be scaled",
-    "luke": "entities",
-    "mimo_v2_flash": "an odd number of rotated channels",
     "mobilebert": "bottlenecks",
-    "minimax_m3_vl_text": "a rotated width that the class ignores",
     "mra": "attention from coarse to fine",
-    "nllb-moe": "experts of limited capacity for a batch, or a second one that is drawn",
     "phimoe": "experts that the class takes whatever the config says",
-    "roc_bert": "tables of another width",
-    "xglm": "a padding token among the positions",
-    "zaya": "rotary positions of its attention cannot be scaled",
 }
 # families whose class computes something else than was published, which the twin follows
 NOT_COMPARED = {
@@ -50,7 +36,6 @@ NOT_COMPARED = {
 KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is refused wherever it stands
     "no NumPy model",
     "no counterpart",
-    "is a tower",
 )
 
 
