@@ -35,7 +35,7 @@ def test_the_text_alone_gives_what_the_language_model_gives() -> None:
 
 @pytest.mark.parametrize("name", ["model.vision_tower.encoder.layers.2.mlp.fc1.weight", "model.vision_tower.extra"])
 def test_a_tensor_that_no_tower_has_is_an_error(name: str) -> None:
-    with pytest.raises(UnknownNameError, match="extra|layers"):
+    with pytest.raises(UnknownNameError, match=name.rpartition("tower.")[2]):
         llmcalc.twin(llmcalc.load(WHOLE)).load({**_weights(), name: np.zeros((2, 2))})
 
 
