@@ -23,7 +23,7 @@ class Moe(Layer):
         d_ff: hidden width of one routed expert.
         n_experts: routed experts.
         top_k: routed experts that a token uses.
-        activation, gated, clamp, up_offset, gate_softcap, up_softcap: as in ``mlp``.
+        activation, gated, clamp, clamp_late, up_offset, gate_softcap, up_softcap: as in ``mlp``.
         expert_bias: biases of the experts' matrices.
         router: the scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: the scores of the chosen experts are divided by their sum.
@@ -47,6 +47,7 @@ class Moe(Layer):
         shared_activation: the shared expert's (default: as the routed ones').
         shared_gated: whether the shared expert has a gate matrix (default: as the routed ones).
         shared_clamped: the shared expert is clamped as the routed ones.
+        shared_clamp: or by a bound of its own.
         shared_bias: biases of the shared expert.
         shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
         d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
@@ -73,6 +74,7 @@ class Moe(Layer):
     activation: str = "silu"
     gated: bool = True
     clamp: float | None = None
+    clamp_late: bool = False
     up_offset: float = 0.0
     gate_softcap: float | None = None
     up_softcap: float | None = None
@@ -97,6 +99,7 @@ class Moe(Layer):
     shared_activation: str | None = None
     shared_gated: bool | None = None
     shared_clamped: bool = True
+    shared_clamp: float | None = None
     shared_bias: bool = False
     shared_gate: bool = False
     d_latent: int | None = None
@@ -169,7 +172,8 @@ class Moe(Layer):
                 self.shared_activation or self.activation,
                 gated=bool(self.shared_gated),
                 bias=self.shared_bias,
-                clamp=self.clamp if self.shared_clamped else None,
+                clamp=self.shared_clamp or (self.clamp if self.shared_clamped else None),
+                clamp_late=self.clamp_late,
                 gate_softcap=self.gate_softcap,
                 up_softcap=self.up_softcap,
             )
@@ -242,10 +246,13 @@ class Moe(Layer):
         for name in up:
             declaration.equations(f"{name[1]}[b q j f] = xe[b q j {width}] {name}[{held} {width} f] | {held}:j")
             declaration.equations(*([f"{name[1]}[b q j f] = add({name[1]}, b{name[1]})"] if self.expert_bias else []))
-            declaration.equations(*([f"{name[1]}[b q j f] = clamp({name[1]})"] if self.clamp else []))
+            clamped = self.clamp and not (self.clamp_late and name == "wg")
+            declaration.equations(*([f"{name[1]}[b q j f] = clamp({name[1]})"] if clamped else []))
         if self.gated:
             declaration.equations(*(["u[b q j f] = softcap(u)"] if self.up_softcap else []))
-            declaration.equations(f"a[b q j f] = {self.activation}(g)", "m[b q j f] = mul(a, u)")
+            declaration.equations(f"a[b q j f] = {self.activation}(g)")
+            declaration.equations(*(["a[b q j f] = clamp(a)"] if self.clamp and self.clamp_late else []))
+            declaration.equations("m[b q j f] = mul(a, u)")
         else:
             declaration.equations(f"m[b q j f] = {self.activation}(u)")
         declaration.equations(f"z[b q j {width}] = m[b q j f] wd[x f {width}] | x:j")

@@ -32,6 +32,7 @@ class _Shared(NamedTuple):
     bias: bool
     out_bias: bool
     clamp: float | None
+    clamp_late: bool
     up_offset: float
     gate_softcap: float | None
     up_softcap: float | None
@@ -46,8 +47,9 @@ class _Shared(NamedTuple):
 
 def _shared(layer: Any) -> _Shared:
     fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias)
-    activation, clamp = layer.shared_activation or layer.activation, layer.clamp if layer.shared_clamped else None
-    bounds = (clamp, layer.up_offset, layer.gate_softcap, layer.up_softcap)
+    activation = layer.shared_activation or layer.activation
+    clamp = layer.shared_clamp or (layer.clamp if layer.shared_clamped else None)
+    bounds = (clamp, layer.clamp_late, layer.up_offset, layer.gate_softcap, layer.up_softcap)
     return _Shared(layer.d_model, layer.d_ff_shared, activation, *fixed, *bounds)
 
 

@@ -68,6 +68,7 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "olmo": {"clip_qkv": 0.3},
     "olmoe": {"clip_qkv": 0.3},
     "phi3": PAIRS,
+    "step3p5": {"swiglu_limits": [0.0, 0.3, 0.4, 0.0] * 2, "swiglu_limits_shared": [0.2, 0.0, 0.5, 0.0] * 2},
     "t5gemma": {},
     "zamba": {"tie_word_embeddings": True, "mamba_conv_bias": True, "hidden_mamba_act": "gelu"},
     "vaultgemma": {"query_pre_attn_scalar": 7},
