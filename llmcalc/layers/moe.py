@@ -28,6 +28,7 @@ class Moe(Layer):
         router: the scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: the scores of the chosen experts are divided by their sum.
         renormalise_eps: added to that sum (LFM2).
+        renormalise_power: the sum is that of so high powers, and its root is taken (DBRX).
         routed_scale: factor on those scores.
         router_softcap: the router's logits are squashed to this bound (Laguna).
         mixer_tolerance: experts are chosen one by one, and each one's share is its softmax among those not yet chosen
@@ -35,6 +36,7 @@ class Moe(Layer):
         scaled_input: the shares multiply what the experts take instead of what they give (Llama 4).
         shared_scale: factor on the shared experts' result.
         router_bias: a bias on the router's logits (a parameter).
+        router_bias_unused: it is stored, but never added (LongCat-Flash).
         router_scaled: the router's input is normalised and scaled by a vector, and each expert's score by a number
             (Gemma 4).
         router_eps: added under the root of that norm.
@@ -82,12 +84,14 @@ class Moe(Layer):
     router: str = "softmax"
     renormalise: bool = False
     renormalise_eps: float = 0.0
+    renormalise_power: float = 1.0
     routed_scale: float = 1.0
     router_softcap: float | None = None
     mixer_tolerance: float | None = None
     scaled_input: bool = False
     shared_scale: float = 1.0
     router_bias: bool = False
+    router_bias_unused: bool = False
     router_scaled: bool = False
     router_eps: float = 1e-6
     correction_bias: str = "none"
@@ -136,6 +140,8 @@ class Moe(Layer):
         self.derive(shared_gated=self.gated)
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
+        if self.renormalise_power <= 0:
+            raise SizeError(f"renormalise_power is {self.renormalise_power}; it is above 0", where="moe")
         self.must_divide("n_groups", "n_experts")
         check_bounds(self)
         if self.latent_norm and not self.d_latent:
@@ -197,8 +203,8 @@ class Moe(Layer):
         declaration.weights(f"router[{width} | {scored}]")
         declaration.equations(f"r[b q {scored}] = {source}[b q {width}] router[{width} {scored}]")
         if self.router_bias:
-            declaration.weights(f"router_b[{scored}]")
-            declaration.equations(f"r[b q {scored}] = add(r, router_b)")
+            declaration.weights(f"router_b[{scored}]", unused=self.router_bias_unused)
+            declaration.equations(*([] if self.router_bias_unused else [f"r[b q {scored}] = add(r, router_b)"]))
         if self.mixer_tolerance is None:
             declaration.equations(f"r[b q {scored}] = {self.router}(r)")
         if self.correction_bias != "none":

@@ -122,7 +122,9 @@ def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[A
         x = rmsnorm(x, layer.router_eps, w.input_scale) / math.sqrt(layer.d_model)
     if layer.d_router:
         x = _through_network(layer, w, x, step)
-    logits = plus(einsum("bqd,dx->bqx", x, w.router), w.get("router_b"))
+    logits = einsum("bqd,dx->bqx", x, w.router)
+    if not layer.router_bias_unused:
+        logits = plus(logits, w.get("router_b"))
     if layer.router_softcap:
         logits = softcap(logits, layer.router_softcap)
     if layer.mixer_tolerance is not None:
@@ -140,7 +142,7 @@ def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[A
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
     if layer.renormalise:
-        share = shares(share, layer.renormalise_eps)
+        share = shares(share, layer.renormalise_eps, layer.renormalise_power)
     if layer.router_scaled:
         share = _weighed(share, w.expert_scale, chosen)
     if layer.n_skip:  # who skips the experts is sent to the first one, of which it takes nothing
