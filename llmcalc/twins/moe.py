@@ -46,11 +46,19 @@ class _Shared(NamedTuple):
 
 
 def _shared(layer: Any) -> _Shared:
-    fixed = (layer.shared_gated, layer.shared_bias, layer.shared_bias)
-    activation = layer.shared_activation or layer.activation
-    clamp = layer.shared_clamp or (layer.clamp if layer.shared_clamped else None)
-    bounds = (clamp, layer.clamp_late, layer.up_offset, layer.gate_softcap, layer.up_softcap)
-    return _Shared(layer.d_model, layer.d_ff_shared, activation, *fixed, *bounds)
+    return _Shared(
+        layer.d_model,
+        layer.d_ff_shared,
+        layer.shared_activation or layer.activation,
+        layer.shared_gated,
+        layer.shared_bias,
+        layer.shared_bias,
+        layer.shared_clamp or (layer.clamp if layer.shared_clamped else None),
+        layer.clamp_late,
+        layer.up_offset,
+        layer.gate_softcap,
+        layer.up_softcap,
+    )
 
 
 def weights(layer: Any) -> list[Weight]:

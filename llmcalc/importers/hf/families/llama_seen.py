@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import DescriptionError, SizeError
@@ -101,7 +102,7 @@ def chameleon(config: Config) -> Architecture:
     return _noted(found, "images become tokens through a VQ-VAE; not counted: vq")
 
 
-def _image_tokens(config: Config) -> dict[str, int]:
+def _image_tokens(config: Config) -> dict[str, Any]:
     """The head's fields for the tokens of images, which its class never predicts."""
     names = config.get("vocabulary_map")
     if names is None:
