@@ -36,7 +36,9 @@ PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for di
 WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # what many numbers of heads divide
 VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
 ROLES = (("decoder",), ("encoder",), ("encoder", "decoder"))
-NOT_IN_BLOCKS = frozenset({"embedding", "head", "linear", "conv", "norm", "affine", "scale", "prefix"})
+OUTSIDE = {"embedding", "character_embedding", "hash_embedding", "head", "linear", "conv", "prefix", "features"}
+WITH_OTHERS = {"norm", "affine", "scale", "depth_attention", "patch_attention", "merged_attention"}
+NOT_IN_BLOCKS = frozenset(OUTSIDE | WITH_OTHERS)
 _MOST_BLOCKS, _MOST_RUNS, _MOST_TOKENS, _MOST_RANKS = 3, 3, 64, 4
 _MOST_REPAIRS = 24
 NOTHING: Mapping[str, Any] = {}
@@ -67,7 +69,7 @@ def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> La
 
 
 def block_kinds() -> list[str]:
-    """The kinds that may stand in a block: those that read and write the residual stream."""
+    """The kinds that may stand in a block of any stack: those that read and write its residual stream alone."""
     return [kind for kind in kinds.kinds() if kind not in NOT_IN_BLOCKS and "d_model" in _names(kind)]
 
 

@@ -73,8 +73,8 @@ class Flops(Shown):
     @cached_property
     def form(self) -> Form:
         """All work of the mode, both passes in training."""
-        passes = PASSES_OF_OTHER if self.workload.mode == "train" else 1
-        return self.matmul_form + self.backward_form + self.other_form * passes
+        again = _other_again(self.works) if self.workload.mode == "train" else lift(0)
+        return self.matmul_form + self.backward_form + self.other_form + again
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -93,7 +93,8 @@ class Flops(Shown):
         forward = int(_sum(found, matmul=True)(**self.values))
         backward = int(_backward(found)(**self.values)) if train else 0
         other = int(_sum(found, matmul=False)(**self.values))
-        return Count(forward, backward, other * PASSES_OF_OTHER if train else other)
+        again = int(_other_again(found)(**self.values)) if train else 0
+        return Count(forward, backward, other + again)
 
     @property
     def forward(self) -> int:
@@ -208,7 +209,7 @@ def component(work: Work) -> str:
     kind, equation = work.entry.layer.kind(), work.equation
     if kind == "moe":
         names = {operand.name for operand in equation.operands}
-        if work.part or names & {"shared", "shared_gate", "sg"}:
+        if work.part or names & {"shared", "shared_gate", "sg", "sm"} or any(n.startswith("shared_") for n in names):
             return "shared experts"
         return "router" if equation.out.name in ("r", "chosen") else "routed experts"
     if kind == "embedding":
@@ -238,9 +239,18 @@ def _place(work: Work) -> tuple[str, str, int | None]:
 
 def _backward(found: Iterable[Work]) -> Form:
     """Two contractions for each of the forward pass; one where an operand is a constant; none without a gradient."""
-    flowing = [work for work in found if "nograd" not in work.equation.tags]
+    flowing = [work for work in _trained(found) if "nograd" not in work.equation.tags]
     halved = [work for work in flowing if "constant" in work.equation.tags]
     return _sum(flowing, matmul=True) * 2 - _sum(halved, matmul=True)
+
+
+def _other_again(found: Iterable[Work]) -> Form:
+    """The elementwise work of the backward pass."""
+    return _sum(_trained(found), matmul=False) * (PASSES_OF_OTHER - 1)
+
+
+def _trained(found: Iterable[Work]) -> list[Work]:
+    return [work for work in found if not work.entry.stack.frozen]
 
 
 def _sum(found: Iterable[Work], matmul: bool) -> Form:

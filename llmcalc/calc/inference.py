@@ -126,7 +126,9 @@ def _transient(architecture: Architecture, logits: str, policy: Policy, mesh: Me
     """The largest set of tensors alive at once, of a block or of the head, with fused attention."""
     lone, largest = not architecture.is_encoder_decoder, 0
     for stack in architecture.stacks:
-        names = symbols(stack, lone, logits)
+        if stack.unused:
+            continue
+        names = symbols(stack, lone, logits, policy.convention)
         for run in stack.runs:
             trace = Trace(policy, names, values, mesh)
             trace.block(run.block, "stream#in")

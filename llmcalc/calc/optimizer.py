@@ -71,7 +71,11 @@ class Trained(NamedTuple):
 
 
 def trained(row: Row, own: int, states: tuple[StateRule, ...], adapters: Adapters | None) -> Trained:
-    """A tensor is trained as a whole, or by its adapter alone. Adapters are not divided by tensor parallelism."""
+    """A tensor is trained as a whole, by its adapter alone, or, in a frozen stack, not at all. Adapters are not divided
+    by tensor parallelism.
+    """
+    if row.entry.stack.frozen:
+        return Trained(0, 0)
     if adapters is None:
         return Trained(own, sum(rule.bytes_of(row, own) for rule in states))
     elements = adapters.elements(row)

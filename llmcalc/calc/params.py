@@ -140,7 +140,7 @@ def component(row: Row) -> str:
     if row.tensor.table:
         return f"{row.tensor.table} embedding"
     if kind == "moe":
-        part = "shared experts" if row.part or row.tensor.name == "shared_gate" else "router"
+        part = "shared experts" if row.part or row.tensor.name.startswith("shared_") else "router"
         return "routed experts" if row.tensor.active else part
     if kind == "attention" and getattr(row.entry.layer, "cross", False):
         return "cross-attention"

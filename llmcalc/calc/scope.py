@@ -136,8 +136,9 @@ class Scope:
         name = self.identity.setdefault(operand.name, new)
         for inner, outer in equation.select:
             if inner in axes and self.trace.policy.convention == "torch":  # repeated for the heads that share it
-                name += ":repeated"
-                axes = tuple(outer if axis == inner else axis for axis in axes)
+                repeated = tuple(outer if axis == inner else axis for axis in axes)
+                if self.trace.size(repeated, self.declaration, BYTE) >= self.trace.size(axes, self.declaration, BYTE):
+                    name, axes = f"{name}:repeated", repeated
         if name in (f"{ELSEWHERE}.{of}" for of in self.declaration.elsewhere):
             return
         made = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read it piece by piece

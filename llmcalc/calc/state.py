@@ -142,9 +142,9 @@ def state(
     lone = not architecture.is_encoder_decoder
     kept = []
     for stack in architecture.stacks:
-        if stack.role == "encoder":  # an encoder runs once and keeps nothing of its own
+        if stack.role == "encoder" or stack.unused:  # an encoder runs once and keeps nothing of its own
             continue
-        names = symbols(stack, lone)
+        names = symbols(stack, lone, convention=convention)
         for entry in stack_entries(stack):
             for _, declaration in declare(entry.layer).walk():
                 for tensor in declaration.states:

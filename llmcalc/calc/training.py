@@ -146,7 +146,9 @@ def _segments(
     found: dict[Place, Segment] = {}
     loss = Loss(0, 0)
     for stack in architecture.stacks:
-        names = symbols(stack, lone)
+        if stack.unused or stack.frozen:  # no gradient is asked for, so nothing is kept
+            continue
+        names = symbols(stack, lone, convention=policy.convention)
 
         def new() -> Trace:
             trace = Trace(policy, names, values, mesh)  # noqa: B023 (used within this turn of the loop)
@@ -212,5 +214,7 @@ def _loss(stack: Stack, trace: Trace, policy: Policy) -> Loss | None:
         return None
     width = SINGLE if getattr(head, "loss_in_fp32", True) else policy.bytes
     fused = policy.loss == "fused"
-    size = trace.size(("b", "q", "V"), declare(head), policy.bytes if fused else width)
+    declaration = declare(head)
+    axes = ("b", "q", *("nc" for axis in declaration.axes if axis == "nc"), "V")
+    size = trace.size(axes, declaration, policy.bytes if fused else width)
     return Loss(size, 0 if fused else 2 * size)

@@ -72,9 +72,10 @@ def state_tree(result: StateSize) -> Node:
     values = result.workload.values(result.architecture)
     leaves: dict[Leaf, int] = {}
     for kept in result.kept:
-        names = symbols(kept.entry.stack, not result.architecture.is_encoder_decoder)
+        lone, convention = not result.architecture.is_encoder_decoder, result.workload.convention
+        names = symbols(kept.entry.stack, lone, convention=convention)
         declaration = next(d for _, d in declare(kept.entry.layer).walk() if kept.state in d.states)
-        lengths = [extent(axis, declaration, names, result.workload.convention) for axis in kept.state.axes]
+        lengths = [extent(axis, declaration, names, convention) for axis in kept.state.axes]
         factored = (("n_beams", kept.beams),) * (kept.beams > 1)
         factored += _named(zip(kept.state.axes, lengths, strict=True), values)
         held = int(kept.elements(**values))
@@ -123,7 +124,8 @@ def _state_bytes(size: StateSize) -> Node:
 
 def _work(result: Flops, work: Work) -> Leaf:
     workload, equation = result.workload, work.equation
-    names = symbols(work.entry.stack, not result.architecture.is_encoder_decoder, workload.logits)
+    lone = not result.architecture.is_encoder_decoder
+    names = symbols(work.entry.stack, lone, workload.logits, workload.convention)
     declaration = next(found for part, found in declare(work.entry.layer).walk() if part == work.part)
     parts = list(factors(equation, declaration, names, _conventions(workload)))
     if workload.mode == "train":
@@ -140,6 +142,8 @@ def _conventions(workload: Workload) -> Conventions:
 
 def _passes(work: Work) -> int:
     tags = work.equation.tags
+    if work.entry.stack.frozen:
+        return 1
     if not work.matmul:
         return PASSES_OF_OTHER
     return 1 if "nograd" in tags else 2 if "constant" in tags else 3

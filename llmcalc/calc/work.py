@@ -47,12 +47,15 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
     lone = not architecture.is_encoder_decoder
     found: list[Work] = []
     for stack in architecture.stacks:
-        if stack.role == "encoder" and not lone and conventions.phase == "decode":
-            continue  # it ran once, before the first token
-        names = symbols(stack, lone, conventions.logits)
+        if stack.unused:
+            continue
+        # an encoder ran once, before the first token
+        behind = stack.role == "encoder" and not lone and conventions.phase == "decode"
+        names = symbols(stack, lone, conventions.logits, conventions.convention)
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
-                found.extend(_layer_works(entry, part, declaration, names, conventions))
+                run = _layer_works(entry, part, declaration, names, conventions)
+                found.extend(work for work in run if not behind or "again" in work.equation.tags)
     return tuple(found)
 
 
@@ -136,6 +139,9 @@ def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
     if kind == "block":  # all of the own block, whatever comes first
         rest = remainder(query, int(width))
         return lift((query - rest) * int(width) + rest * rest)
+    if kind == "patch":  # every new token and the vectors of its own patch
+        return query * int(width)
     if kind == "local":  # both sides: looking back and looking ahead, the token itself counted once
-        return 2 * lift(pairs(query, query, int(width))) - query
+        behind, _, ahead = width.partition(":")
+        return lift(pairs(query, query, int(behind))) + lift(pairs(query, query, int(ahead or behind))) - query
     raise UnsupportedError(f"the mask {declaration.mask!r} is not modelled")

@@ -127,8 +127,11 @@ class Run:
 
 @record
 class Stack:
-    """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``encoder`` (the source of
-    cross-attention) or ``tower`` (patches or frames).
+    """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``side`` (the same, for the
+    main one to use), ``encoder`` (the source of cross-attention) or ``tower`` (patches or frames).
+
+    ``patch``: it runs on patches of so many tokens each; as torch executes it, on one for each token and
+    ``spare_patches`` more. ``frozen``: it is not trained. ``unused``: it is stored, but never run.
     """
 
     name: str
@@ -137,6 +140,10 @@ class Stack:
     runs: tuple[Run, ...]
     outputs: tuple[Named, ...]
     role: str = "decoder"
+    patch: int | None = None
+    spare_patches: int = 0
+    frozen: bool = False
+    unused: bool = False
 
     @property
     def n_layers(self) -> int:

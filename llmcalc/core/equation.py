@@ -13,7 +13,7 @@ is a constant: half of the backward pass), ``elementwise`` (a
 contraction that the implementation computes as a product and a sum, so no matmul), ``core`` (the part of attention
 that a fused kernel computes without storing what is between), ``scan`` (the same of a recurrence in chunks),
 ``flash`` or ``eager`` (stored only so), ``dropout``
-(only where there is dropout).
+(only where there is dropout), ``again`` (of an encoder's layer, computed in the steps of the decoder behind it too).
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ TAGS = frozenset(
         "eager",
         "dropout",
         "scan",
+        "again",
     ]
 )
 

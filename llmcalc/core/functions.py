@@ -68,6 +68,7 @@ FUNCTIONS: dict[str, Function] = {
     "sin": Function(1 + 1, "input", "product with the frequency, sine"),
     "xielu": Function(2 + 2 + 1 + 2, "inputs", "square and product, or expm1, difference and product; two sums"),
     "cutoff": Function(1 + 1 + 1 + 1 + 1 + 1, "input", "mean, difference, square, sum; difference with the bound, max"),
+    "abs": Function(1, "input", "absolute value"),
     "identity": Function(0, "nothing", "none"),
     # normalisation
     "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),
@@ -88,6 +89,8 @@ FUNCTIONS: dict[str, Function] = {
     "rescaled": Function(
         2 * (1 + 1) + 1 + 1, "inputs", "the squares of two vectors and their sums; product with one root, divide"
     ),
+    "shortened": Function(1 + 1 + 1 + 1, "input", "square, sum, the smaller of two factors; product"),
+    "pooled": Function(1, "input", "the maximum of several tokens"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
     "collected": Function(1, "inputs", "what queries find in the buckets of keys, averaged over hashes"),
     "collision": Function(1 + 1 + 1 + 1, "output", "arc cosine, scale, difference, power"),

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import count, cycle, islice
 from typing import Any
 
+from . import shrink_tower
 from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from .errors import SizeError
 from .layer import Layer
@@ -24,6 +25,7 @@ SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every windo
 MOST_BLOCKS = 2  # equal blocks in a row
 LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half looks each way
 COLUMNS = 7  # of a grid of positions: fewer than there are tokens
+SIDES = 6  # of a box: four edges, a height and a width
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
 WIDTHS = ("d_model", "d_source", "d_in", "d_out", "d_input")  # of the residual stream and of what is projected to it
@@ -34,6 +36,8 @@ AS_THEY_ARE = frozenset(
         "dropped_id",
         "pooled_id",
         "column",
+        "token_id",
+        "codebooks",
         "unused_biases",
         "n_zero_experts",
         "streams",
@@ -45,14 +49,24 @@ AS_THEY_ARE = frozenset(
         "active",
         "index_local",
         "n_gram",
+        "patch",
+        "spare_patches",
+        "n_vectors",
+        "n_states",
+        "n_reads",
+        "n_gates",
         "n_sums",
+        "prompt",
+        "stride",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
 LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # which says whether it has a meaning
-AT_MOST = {"d_conv": 4, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4, "blank": 9}
+AT_MOST = {"d_conv": 4, "taps": 5, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4}
+AT_MOST["blank"] = 9
 POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "window": (7, 11, 13, 5),
+    "window_ahead": (4, 3),
     "chunk": (5, 3),
     "block": (5, 3),
     "vocab": (97, 101, 103, 107),
@@ -68,6 +82,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "temperature_length": (5, 3),
     "qk_rope_head_dim": (6, 10, 14),
     "rotated_head": (10, 14, 22, 26, 34),
+    "turned_head": (12, 20, 28),
     "n_kv_heads": (3, 2, 5, 7),
     "heads_a_key_head_serves": (2, 5, 7, 11),
     "experts_of_a_group": (4, 5),
@@ -77,6 +92,15 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "keep_window": (6,),
     **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
     "rate": (3, 2),
+    "channels": (3, 2),
+    "side": (4, 5),
+    "frames": (2, 3),
+    **dict.fromkeys(("distance_buckets", "box_buckets"), (10, 12)),
+    **dict.fromkeys(("distance_most", "box_most"), (11, 13)),
+    "n_places": (37, 41, 43),
+    "d_stream": (21, 15),  # which the heads divide
+    "tag_id": (3,),
+    "number_id": (5,),
 }
 POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "position": "positions"}
 
@@ -100,11 +124,17 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
     small = {run.block: _block(run.block, sizes) for run in _shortest(stack.runs)}
     runs = tuple(Run(small[run.block], min(run.count, MOST_BLOCKS), run.shared) for run in _shortest(stack.runs))
     width = sizes.size("width", stack.d_model)
-    return counted(replace(stack, d_model=width, inputs=named(stack.inputs), runs=runs, outputs=named(stack.outputs)))
+    before, behind = named(stack.inputs), named(stack.outputs)
+    if stack.role == "tower":
+        before = tuple(shrink_tower.inputs(before))
+        behind = tuple(shrink_tower.outputs(stack.outputs, stack.d_model, sizes.size, sizes.layer))
+    return counted(replace(stack, d_model=width, inputs=before, runs=runs, outputs=behind))
 
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
     """The first runs, up to the last that brings a block of a new structure, or comes back to a shared one."""
+    if any(hasattr(layer, "n_states") for run in runs for part in run.block.sublayers for _, layer in part.layers()):
+        return runs  # they look back at each other
     signatures = [re.sub(r"\d+", "#", repr(run.block.sublayers)) for run in runs]
     new = [index for index, signature in enumerate(signatures) if signature not in signatures[:index]]
     shared = [{part.share for part in run.block.sublayers if part.share} for run in runs]
@@ -177,10 +207,14 @@ class _Sizes:
             return self.size("rotated_head", value)
         if name in WIDTHS:
             return self.size("width", value)
+        if name == "chunk" and not getattr(layer, "causal", True):
+            return shrink_tower.WINDOW
+        if name == "rate" and hasattr(layer, "taps"):
+            return value
         if name == "hash_rows":
             return self.size("vocab", value)
-        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside"):
-            return value if layer.use == "copies" else self.size("n_global", value)  # type: ignore[attr-defined]
+        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before"):
+            return value if layer.use != "beside" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)
         return self.size(name, value)
@@ -200,7 +234,8 @@ class _Sizes:
             found["index_heads"] = found["n_kv_heads"]
         usual = "rope" if hasattr(layer, "rope_theta") else ""
         if "d_head" in changes and getattr(layer, "positions", usual) == "rope":
-            found["d_head"] = self.size("rotated_head", layer.d_head)  # type: ignore[attr-defined]
+            role = "rotated_head" if getattr(layer, "rope_grid", "none") == "none" else "turned_head"
+            found["d_head"] = self.size(role, layer.d_head)  # type: ignore[attr-defined]
         if "rotary_dim" in changes:
             head, whole = found.get("d_head", changes["d_head"]), layer.rotary_dim == layer.d_head  # type: ignore[attr-defined]
             found["rotary_dim"] = head if whole else head // 4 * 2
@@ -225,7 +260,7 @@ class _Sizes:
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
         """State-space heads a multiple of their groups, a padded length one of the window that cuts it; a row and
-        a column of a grid as wide as the stream together.
+        a column of a grid, or the edges and sizes of a box, as wide as the stream together.
         """
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
@@ -234,6 +269,15 @@ class _Sizes:
         if "d_row" in changes:
             width = self.size("width", layer.d_row + layer.d_column)  # type: ignore[attr-defined]
             return {"n_columns": COLUMNS, "d_row": width // 3, "d_column": width - width // 3}
+        if "d_edge" in changes:
+            edge = self.size("width", 4 * layer.d_edge + 2 * layer.d_size) // SIDES  # type: ignore[attr-defined]
+            return {"d_edge": edge, "d_size": edge}
+        if "n_hashes" in changes and "d_out" in changes:
+            return {"n_hashes": HEADS}
+        if "taps" in changes and hasattr(layer, "merge"):  # one group of tokens, or neighbours of a token
+            return {"taps": layer.merge if layer.taps == layer.merge else 4}  # type: ignore[attr-defined]
+        if "d_wave" in changes:
+            return {"d_wave": 2}
         if "n_ssm_heads" not in changes:
             return {}
         groups = 1 if layer.n_groups == 1 else 2  # type: ignore[attr-defined]
@@ -252,8 +296,10 @@ def _factors(layer: Layer, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _divides_the_width(layer: Layer) -> bool:
-    """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel)."""
-    return _heads_divide_the_width(layer) or hasattr(layer, "factorized")
+    """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel), of the
+    sides of a box.
+    """
+    return _heads_divide_the_width(layer) or hasattr(layer, "factorized") or hasattr(layer, "d_edge")
 
 
 def _heads_divide_the_width(layer: Layer) -> bool:

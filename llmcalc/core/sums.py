@@ -57,7 +57,7 @@ def uncounted(stack: Stack) -> Stack:
     from dataclasses import replace
 
     def forget(layer: Layer) -> Layer:
-        return replace(layer, n_sums=0) if hasattr(layer, "n_sums") else layer  # type: ignore[type-var]
+        return replace(layer, n_sums=1) if hasattr(layer, "n_sums") else layer  # type: ignore[type-var]
 
     runs = list[Run]()
     for run in stack.runs:

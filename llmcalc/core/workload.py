@@ -6,7 +6,7 @@ from typing import Any
 
 from .architecture import Architecture, Stack, declare
 from .errors import InputError, SizeError, UnknownNameError, shown
-from .form import Form, lift, symbol
+from .form import Form, ceil, lift, symbol
 from .record import fields, record
 
 MODES = ("forward", "train", "decode")
@@ -131,14 +131,20 @@ def _of_tokens(architecture: Architecture) -> list[Stack]:
     return [stack for stack in architecture.stacks if stack.role != "tower"]
 
 
-def symbols(stack: Stack, lone: bool, logits: str = "all") -> dict[str, Form]:
+def symbols(stack: Stack, lone: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
     """The form that each workload axis stands for in a stack. An encoder beside a decoder counts its own tokens; logits
-    are computed for all new tokens, or for the last one. A tower counts patches.
+    are computed for all new tokens, or for the last one. A tower counts patches, and so does a stack that runs on those
+    of the text: the ones that new tokens begin.
     """
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
         found |= {"q": symbol("p"), "k": symbol("p"), "c": lift(0)}
     if stack.role == "encoder" and not lone:
         found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}
+    if stack.patch and convention == "torch":
+        found |= {name: found[name] + stack.spare_patches for name in ("q", "k")}
+    elif stack.patch and stack.patch > 1:
+        begun, before = (lift(ceil(symbol(name), stack.patch)) for name in ("k", "c"))
+        found |= {"q": begun - before, "k": begun, "c": before}
     found["o"] = lift(1) if logits == "last" else found["q"]
     return found

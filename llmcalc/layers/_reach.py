@@ -28,7 +28,7 @@ def keep(layer: Attention, declaration: Declaration) -> None:
             f"window:{layer.window}" if layer.window else f"chunk:{layer.chunk}" if layer.chunk else "causal"
         )
     elif layer.window:
-        declaration.mask = f"local:{layer.window}"
+        declaration.mask = f"local:{layer.window}:{layer.window_ahead or layer.window}"
 
 
 def index(layer: Attention, declaration: Declaration) -> None:

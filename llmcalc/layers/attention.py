@@ -41,6 +41,9 @@ class Attention(Layer):
         rope_theta: base of the rotary frequencies.
         rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
         rope_reversed: the angles are negative (nanochat).
+        rope_grid: positions are those of patches on a grid: a head's first pairs turn by the row and the others by the
+            column, in ``halves`` with the same frequencies or with ``alternate`` ones; ``other``: a rule that is not
+            modelled; ``none``: positions along a line.
         rope_scaling: how a longer context stretches the angles: ``none``, ``linear``, ``dynamic`` (a base that grows
             with the sequence), ``llama3``, ``yarn``, ``longrope`` (each pair has a factor of its own; Phi-3),
             ``proportional`` (``rotary_dim`` numbers of pairs as far apart as those of a whole head; Gemma 4), or
@@ -58,7 +61,8 @@ class Attention(Layer):
         max_distance: tokens from which on all distances share the last bucket.
         relative_shared: one table of biases for all layers of the stack, as in T5.
         causal: a query sees no later token.
-        window: a query sees this many tokens, itself included.
+        window: a query sees this many tokens, itself included; where it sees both ways, on either side.
+        window_ahead: so many on the side of later tokens, itself included, where they are others than before it.
         chunk: a query sees only tokens of its own chunk of this length; those that see later tokens stand apart.
         cross: keys and values come from the encoder.
         d_source: its width (default: d_model).
@@ -127,6 +131,7 @@ class Attention(Layer):
     rope_theta: float = 10000.0
     rope_interleaved: bool = False
     rope_reversed: bool = False
+    rope_grid: str = "none"
     rope_scaling: str = "none"
     rope_factor: float = 1.0
     rope_length: int | None = None
@@ -142,6 +147,7 @@ class Attention(Layer):
     relative_shared: bool = True
     causal: bool = True
     window: int | None = None
+    window_ahead: int | None = None
     chunk: int | None = None
     cross: bool = False
     d_source: int | None = None
@@ -188,6 +194,7 @@ class Attention(Layer):
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "index_local"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "rope_scaling": ROPE_SCALINGS,
+        "rope_grid": ("none", "halves", "alternate", "other"),
         "qk_norm": ("none", "head", "per_head", "projection"),
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
         "positions": ("none", "rope", "alibi", "relative", "projected"),
@@ -226,6 +233,8 @@ class Attention(Layer):
             raise SizeError("window and chunk exclude each other", where="attention")
         if self.merge > 1 and (self.causal or self.cross or self.window or self.chunk or self.prompt):
             raise SizeError("merge goes with attention of all tokens to all others", where="attention")
+        if self.window_ahead and (self.causal or not self.window):
+            raise SizeError("window_ahead goes with a window of attention that is not causal", where="attention")
         if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
             raise SizeError("adapter_rank goes with projections of queries, keys and values", where="attention")
 

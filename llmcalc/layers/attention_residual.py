@@ -28,7 +28,7 @@ class AttentionResidual(Layer):
 
     d_model: int
     closes: bool = False
-    n_sums: int = 0
+    n_sums: int = 1
     norm_eps: float = 1e-6
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_sums"})

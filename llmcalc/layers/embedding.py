@@ -9,6 +9,8 @@ from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
+MOST_CODEBOOKS = 64
+ANOTHER = ("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
 _ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
 
 
@@ -31,7 +33,13 @@ class Embedding(Layer):
         use: what its rows are: one for each of the ``tokens``, added to what was looked up before, or ``joined`` to it
             as a wider vector; what each further
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
-            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer).
+            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that
+            is added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the
+            class token of a vision transformer); one row ``instead`` of what was looked up for a token (T5Gemma 2's end
+            of an image).
+        codebooks: so many tables, one for each codebook; each has a token at every position, and their entries are
+            added (MusicGen).
+        token_id: the id of the token that has such a row of its own.
         column: where every token has several segment ids, which one of them is looked up (TAPAS).
         by_cell: positions begin anew in every cell of a table, whose column and row are the second and third of the
             segment ids.
@@ -40,8 +48,11 @@ class Embedding(Layer):
         columns: the entries stand on a grid with this many columns (positions of patches).
         learned: a table that is computed (sinusoids) is a buffer, not a parameter.
         sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
-            (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding.
+            (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding;
+            ``cosines``: as there, but the cosines first (MusicGen).
         blank: number of a row of zeros in such a table (XGLM's padding token's).
+        normed: an RMSNorm with a weight on the entries (Inkling).
+        norm_eps: added under its root.
         unused: stored, but never looked up.
     """
 
@@ -57,27 +68,41 @@ class Embedding(Layer):
     use: str = "tokens"
     column: int | None = None
     by_cell: bool = False
+    token_id: int | None = None
+    codebooks: int | None = None
     edges: str = "none"
     columns: int | None = None
     learned: bool = True
     sinusoids: str = "interleaved"
     blank: int | None = None
+    normed: bool = False
+    norm_eps: float = 1e-6
     unused: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "joined", "copies", "beside", "angles"),
+        "use": ("tokens", "joined", "copies", "beside", "angles", "everywhere", "before", "instead"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
-        "sinusoids": ("interleaved", "halves", "fairseq"),
+        "sinusoids": ("interleaved", "halves", "fairseq", "cosines"),
     }
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id", "dropped_id", "column", "blank"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset(
+        {"offset", "padding_id", "dropped_id", "column", "blank", "token_id"}
+    )
 
     def __post_init__(self) -> None:
         self.check()
+        if self.codebooks and self.codebooks > MOST_CODEBOOKS:
+            raise SizeError(f"codebooks is {self.codebooks}; it is at most {MOST_CODEBOOKS}", where="embedding")
+        if self.codebooks and (self.columns or self.use != "tokens" or self.table == "position"):
+            raise SizeError("codebooks goes with a table of tokens", where="embedding")
         if self.columns:
             self.must_divide("columns", "rows")
         if self.blank is not None and self.blank >= self.rows:
             raise SizeError(f"blank ({self.blank}) is none of the rows ({self.rows})", where="embedding")
+        if (self.use == "instead") == (self.token_id is None):
+            raise SizeError("token_id goes with use: instead, and only with it", where="embedding")
+        if self.use == "instead" and self.rows != 1:
+            raise SizeError(f"rows is {self.rows}; one token has one row", where="embedding")
 
     def declare(self) -> Declaration:
         """Table ``[rows, d_model]``."""
@@ -86,11 +111,19 @@ class Embedding(Layer):
         if self.columns:
             declaration.axes |= {"Ty": self.rows // self.columns, "Tx": self.columns}
             rows = "Ty; Tx"
+        if self.codebooks:
+            declaration.axes["nc"] = self.codebooks
+            rows = f"nc; {rows}"
         declaration.weights(
             f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
         )
+        if self.normed:
+            declaration.weights("norm[d]", table=self.table, unused=self.unused)
         if not self.unused:
             declaration.equations("y[b q d] = gather(w, ids)")
+            declaration.equations(*(["y[b q d] = rmsnorm(y, norm)"] if self.normed else []))
             if self.edges in ("left_right", "upper_lower"):
-                declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
+                declaration.equations(*ANOTHER)
+            for _ in range(1, self.codebooks or 1):
+                declaration.equations(*ANOTHER)
         return declaration

@@ -24,11 +24,13 @@ class Head(Layer):
         input_scale: factor on its input (T5 with a tied table: 1 / sqrt(d_model)).
         loss_in_fp32: the loss converts the logits to fp32 first; costs memory alone.
         streams: copies of every token that have logits (ProphetNet predicts as many tokens at once).
+        codebooks: so many tables, one for each codebook, each of which has logits at every position (MusicGen).
         scored: so many rows of the table are chosen for each position, and the others left out (Gemma 4's assistant).
         n_positions: logits are those of this many positions, however many tokens there are (Perceiver).
         scaled: a learned factor on each logit (nGPT).
         barred: so many entries are never predicted: their logits are the lowest number there is (Chameleon's images).
         barred_from: the first of these.
+        scale_gain: constant that those factors are multiplied by.
         unused_biases: further biases of the same length that a library stores and never uses.
         unused: the head is stored, but never run.
     """
@@ -42,11 +44,13 @@ class Head(Layer):
     input_scale: float = 1.0
     loss_in_fp32: bool = True
     streams: int = 1
+    codebooks: int | None = None
     scored: int | None = None
     n_positions: int | None = None
     scaled: bool = False
     barred: int = 0
     barred_from: int = 0
+    scale_gain: float = 1.0
     unused_biases: int = 0
     unused: bool = False
 
@@ -56,6 +60,8 @@ class Head(Layer):
         self.check()
         if self.unused_biases > MOST_UNUSED:
             raise SizeError(f"unused_biases is {self.unused_biases}; it is at most {MOST_UNUSED}", where="head")
+        if self.codebooks and any((self.scored, self.streams > 1, self.bias, self.buffer_bias, self.scaled)):
+            raise SizeError("codebooks goes with plain tables", where="head")
         if self.scored and self.scored > self.vocab:
             raise SizeError(f"scored ({self.scored}) is more than vocab ({self.vocab})", where="head")
         if self.barred_from + self.barred > self.vocab:
@@ -69,14 +75,17 @@ class Head(Layer):
             declaration.axes["o"] = self.n_positions
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "o": "o * ms"}
-        declaration.weights("w[V; d]", share=self.share, unused=self.unused)
+        many = "nc " if self.codebooks else ""
+        declaration.axes |= {"nc": self.codebooks} if self.codebooks else {}
+        declaration.weights(f"w[{'nc; ' if many else ''}V; d]", share=self.share, unused=self.unused)
         if self.unused:
             declaration.weights(*(["b[V]"] if self.bias else []), *(["scale[V]"] if self.scaled else []), unused=True)
             return declaration
         rows, chosen = ("Vs", " | V:Vs") if self.scored else ("V", "")
         if self.scored:
             declaration.axes["Vs"] = self.scored
-        declaration.equations(f"logits[b o {rows}] = x[b o d] w[V d]{chosen}")
+        rows = many + rows
+        declaration.equations(f"logits[b o {rows}] = x[b o d] w[{many}V d]{chosen}")
         if self.bias:
             declaration.weights("b[V]")
             declaration.equations(f"logits[b o {rows}] = add(logits, b)")

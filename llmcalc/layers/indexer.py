@@ -26,6 +26,9 @@ class Indexer(Layer):
         key_norm: norm of the key: ``layernorm`` with a bias, or ``rmsnorm``.
         query_norm: a norm on each query head.
         block: so many tokens are chosen together.
+        compressed: one key stands for so many tokens, whose keys are weighed by a learned gate (GLM-5.3).
+        input_norm: a LayerNorm on what queries are made of (Mistral Large 4).
+        position_scaled: queries grow with the logarithm of their position, by two learned numbers a head.
         pooled: the keys of a block are averaged before they are scored; so are only whole blocks.
     """
 
@@ -38,7 +41,11 @@ class Indexer(Layer):
     query_norm: bool = False
     block: int = 1
     pooled: bool = False
+    compressed: int | None = None
+    input_norm: bool = False
+    position_scaled: bool = False
 
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "log_places": "the logarithm of each position"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}
 
     def declare(self) -> Declaration:
@@ -46,17 +53,25 @@ class Indexer(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "ih": self.n_index_heads, "ie": self.d_index, "t": "c + q"}
         declaration = Declaration(axes)
         declaration.mask = "causal"
-        source = "x[b q d] wq[d ih ie]"
+        source = f"{'xn' if self.input_norm else 'x'}[b q d] wq[d ih ie]"
         if self.d_query:
             axes["Q"] = self.d_query
             source = "cq[b q Q] wq[Q ih ie]"
         declaration.weights(f"wq[{'Q' if self.d_query else 'd'} | ih ie]", "wk[d | ie]", "k_norm[ie]")
         bias = self.key_norm == "layernorm"
         declaration.weights(*(["k_norm_b[ie]"] if bias else []), *(["q_norm[ie]"] if self.query_norm else []))
-        lines = [f"iq[b q ih ie] = {source}", "ik[b q ie] = x[b q d] wk[d ie]"]
+        lines = self._normed(declaration)
+        lines += [f"iq[b q ih ie] = {source}", "ik[b q ie] = x[b q d] wk[d ie]"]
         lines += ["iq[b q ih ie] = rmsnorm(iq, q_norm)"] if self.query_norm else []
         lines += [f"ik[b q ie] = {self.key_norm}(ik, k_norm{', k_norm_b' if bias else ''})"]
         lines += ["iq[b q ih ie] = rope(iq)", "ik[b q ie] = rope(ik)"]
+        if self.position_scaled:
+            declaration.weights("q_scale[ih]", "q_shift[ih]")
+            lines += ["grow[b q ih] = mul(log_places, q_scale)", "grow[b q ih] = add(grow, q_shift)"]
+            lines += ["iq[b q ih ie] = mul(iq, grow)"]
+        if self.compressed:
+            declaration.equations(*(f"{line} | nograd" for line in [*lines, *self._compress(declaration)]))
+            return declaration
         if self.pooled:
             axes |= {"R": self.block, "ib": f"{_pairs('(c + q)')} - {_pairs('c')}"}
             lines += ["score[b ih ib] = iq[b ib ih ie] ik[b ib ie]", "score[b ih ib] = relu(score)"]
@@ -66,6 +81,33 @@ class Indexer(Layer):
         declaration.equations(*(f"{line} | nograd" for line in lines))
         declaration.state("ik[b t ie]", "index")
         return declaration
+
+    def _normed(self, declaration: Declaration) -> list[str]:
+        """What queries are made of, where the input has a norm first."""
+        if not self.input_norm:
+            return []
+        declaration.weights("in_norm[d]", "in_norm_b[d]")
+        return ["xn[b q d] = layernorm(x, in_norm, in_norm_b)"]
+
+    def _compress(self, declaration: Declaration) -> list[str]:
+        """Scores of whole groups of tokens; transformers keeps keys and gates of all tokens, and which are there."""
+        width = self.d_index
+        declaration.axes |= {"R": self.compressed or 1, "ip": 2 * width + 1}
+        declaration.axes |= {"im": "ceil(c + q - R + 1, R)", "tr": "mod(c + q, R)"}
+        declaration.weights("places[R; ie]", "gate[d | ie]", "ww[d | ih]")
+        declaration.state("ik[b im ie]", "index", "model")
+        declaration.state("pending[b tr ip]", "index", "model")
+        declaration.state("packed[b t ip]", "index", "torch")
+        return [
+            "ig[b q ie] = x[b q d] gate[d ie]",
+            "ig[b q ie] = add(ig, places)",
+            "group[b im ie] = pooled(ig)",
+            "score[b ih q im] = iq[b q ih ie] group[b im ie]",
+            "score[b ih q im] = relu(score)",
+            "weight[b q ih] = x[b q d] ww[d ih]",
+            "total[b q im] = weight[b q ih] score[b ih q im]",
+            "chosen[b q im] = top_k(total)",
+        ]
 
     def _score(self, declaration: Declaration) -> list[str]:
         lines = ["score[b ih q k] = iq[b q ih ie] ik[b k ie]"]

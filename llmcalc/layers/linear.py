@@ -25,12 +25,14 @@ class Linear(Layer):
             ``highest`` id.
         pooled_id: the id of that token (CLIP's end of the text); where a text has none, it is the first.
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
+        merge_by_channel: of those side by side, each channel's values stand together.
         prompt: this many learned tokens stand before the sequence.
         dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
             language-model head).
         unused: stored, but never run.
         stream: number of the residual stream that it makes of the first one, brought to the magnitude of the first
             (Gemma 3n).
+        anew: it stands behind an encoder, and implementations compute it again in every step of the decoder.
         back: it stands behind the blocks, and takes that stream back.
         share: identity of the matrix; matrices that share one are stored once, also if one is the other's transpose.
     """
@@ -43,11 +45,13 @@ class Linear(Layer):
     pooled: str = "first"
     pooled_id: int = 0
     merge: int = 1
+    merge_by_channel: bool = False
     prompt: int | None = None
     dropped: bool = False
     unused: bool = False
     share: str | None = None
     stream: int | None = None
+    anew: bool = False
     back: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {
@@ -78,6 +82,11 @@ class Linear(Layer):
         tag = " | nograd" if self.dropped else ""
         source = "own" if self.back else "x"
         declaration.equations(f"y[{rows} out] = {source}[{rows} in] w[in out]{tag}")
+        if self.anew:
+            declaration.equations(
+                "yd[b s out] = x[b s in] w[in out] | decode torch again",
+                *(["yd[b s out] = add(yd, b) | decode torch again"] if self.bias else []),
+            )
         if self.bias:
             declaration.equations(f"y[{rows} out] = add(y, b){tag}")
         if self.activation != "identity":

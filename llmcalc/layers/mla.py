@@ -27,7 +27,7 @@ class Mla(Layer):
         kv_lora_rank: width of the latent that keys and values are expanded from.
         q_lora_rank: width of the query's latent; None: queries come straight from the input.
         qk_nope_head_dim: part of a head without position.
-        qk_rope_head_dim: part of a head with rotary position; one key for all heads.
+        qk_rope_head_dim: part of a head with rotary position; one key for all heads; 0: there is none.
         v_head_dim: width of a value head.
         bias: biases of the down-projections and of the output.
         rope: whether the rotary part is rotated (Kimi Linear: no).
@@ -50,6 +50,11 @@ class Mla(Layer):
         index_interleaved: its rotated pairs are neighbours, as those of ``rope_interleaved``.
         index_rotates_end: the last numbers of its heads are rotated, not the first.
         index_topk: tokens that are looked at, as chosen by this layer's indexer or that of an earlier layer.
+        index_compressed, index_input_norm, index_position_scaled: ``compressed``, ``input_norm`` and
+            ``position_scaled`` of the indexer.
+        latent_reused: the latent and the rotary key are those of an earlier layer (Mistral Large 4).
+        position_scaled: queries grow with the logarithm of their position, by two learned numbers a head.
+        rope_learned: so many frequencies have a learned factor each, which all layers share; None: they have none.
     """
 
     d_model: int
@@ -75,6 +80,12 @@ class Mla(Layer):
     index_topk: int | None = None
     index_interleaved: bool = False
     index_rotates_end: bool = False
+    index_compressed: int | None = None
+    index_input_norm: bool = False
+    index_position_scaled: bool = False
+    latent_reused: bool = False
+    position_scaled: bool = False
+    rope_learned: int | None = None
     scale: float | None = None
     temperature: float = 0.0
     temperature_length: int = 8192
@@ -92,7 +103,13 @@ class Mla(Layer):
     rope_attention: float = 1.0
     rope_factors: str = ""
 
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "qk_rope_head_dim"})
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "reused_ckv": "the latent of an earlier layer",
+        "reused_kr": "its rotary key",
+        "log_places": "the logarithm of each position",
+    }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "rope_scaling": ROPE_SCALINGS,
         "gate": ("none", "input", "latent"),
@@ -103,47 +120,77 @@ class Mla(Layer):
         check_factors(self, self.rope_scaling, self.rope_factors)
         if self.q_lora_rank is None and (self.double_latent or self.gate == "latent"):
             raise SizeError("double_latent and gate: latent need a q_lora_rank", where="mla")
+        if self.key_norm and (self.latent_reused or not self.qk_rope_head_dim):
+            raise SizeError("key_norm goes with a rotary key of its own", where="mla")
 
     def declare(self) -> Declaration:
         """Down-projections, norms, up-projections, attention, output."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "C": self.kv_lora_rank}
-        axes |= {"nope": self.qk_nope_head_dim, "rope": self.qk_rope_head_dim, "v": self.v_head_dim}
-        axes |= {"qk": self.qk_nope_head_dim + self.qk_rope_head_dim, "t": "c + q"}
+        axes |= {"nope": self.qk_nope_head_dim, "v": self.v_head_dim, "t": "c + q"}
+        axes |= {"qk": self.qk_nope_head_dim + self.qk_rope_head_dim}
+        axes |= {"rope": self.qk_rope_head_dim} if self.qk_rope_head_dim else {}
         declaration = Declaration(axes)
         if self.window:
             axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         self._queries(declaration)
-        declaration.weights(
-            "wkva[d | C]", "wkr[d | rope]", "kv_norm[C]", "wkb[C | h nope]", "wvb[C | h v]", "wo[h v | d]"
-        )
-        if self.bias:
-            declaration.weights("bkva[C]", "bkr[rope]", "bo[d]")
-        declaration.equations("ckv[b q C] = x[b q d] wkva[d C]", "kr[b q rope] = x[b q d] wkr[d rope]")
-        if self.bias:
-            declaration.equations("ckv[b q C] = add(ckv, bkva)", "kr[b q rope] = add(kr, bkr)")
-        declaration.equations("ckv[b q C] = rmsnorm(ckv, kv_norm)")
-        declaration.equations(*(["ckv[b q C] = scale(ckv)"] if self.latent_scaled else []))
-        if self.key_norm:
-            declaration.weights("kr_norm[rope]")
-            declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
-        if self.rope:
-            declaration.equations("kr[b q rope] = rope(kr)", "qr[b q h rope] = rope(qr)")
+        self._latent(declaration)
+        declaration.weights("wkb[C | h nope]", "wvb[C | h v]", "wo[h v | d]", *(["bo[d]"] if self.bias else []))
+        self._places(declaration)
         if self.index_heads:
-            indexer = Indexer(self.d_model, self.index_heads, self.index_dim, self.q_lora_rank)
+            more = {name: getattr(self, f"index_{name}") for name in ("compressed", "input_norm", "position_scaled")}
+            indexer = Indexer(self.d_model, self.index_heads, self.index_dim, self.q_lora_rank, **more)
             declaration.include("indexer", indexer.declare())
         softmax = "softmax(s, sinks)" if self.sinks else "softmax(s)"
         declaration.weights(*(["sinks[h]"] if self.sinks else []))
-        declaration.equations(*(line.replace("softmax(s)", softmax) for line in (*_EXPANDED, *_ABSORBED)))
+        lines = (line for line in (*_EXPANDED, *_ABSORBED) if self.qk_rope_head_dim or not _ROTARY & set(line.split()))
+        declaration.equations(*(line.replace("softmax(s)", softmax) for line in lines))
         self._gate(declaration)
         declaration.equations("y[b q d] = o[b q h v] wo[h v d]")
         declaration.equations(*(["y[b q d] = add(y, bo)"] if self.bias else []))
-        declaration.state("ckv[b t C]")
-        declaration.state("kr[b t rope]")
+        if not self.latent_reused:
+            for kept in ("ckv[b t C]", "kr[b t rope]")[: 2 if self.qk_rope_head_dim else 1]:
+                declaration.state(kept)
         seen = min(
             filter(None, (self.window, self.index_topk)), default=None
         )  # no mask tells chosen keys from near ones
         declaration.mask = (f"window:{seen}" if seen else "causal") if self.causal else ""
         return declaration
+
+    def _latent(self, declaration: Declaration) -> None:
+        """The latent and the rotary key, projected from the input or taken from an earlier layer."""
+        rotary = bool(self.qk_rope_head_dim)
+        if self.latent_reused:
+            declaration.elsewhere = ("reused_ckv", "reused_kr")
+            declaration.equations("ckv[b k C] = copy(reused_ckv[b k C])")
+            declaration.equations(*(["kr[b k rope] = copy(reused_kr[b k rope])"] if rotary else []))
+            return
+        declaration.weights("wkva[d | C]", *(["wkr[d | rope]"] if rotary else []), "kv_norm[C]")
+        declaration.equations("ckv[b q C] = x[b q d] wkva[d C]")
+        declaration.equations(*(["kr[b q rope] = x[b q d] wkr[d rope]"] if rotary else []))
+        if self.bias:
+            declaration.weights("bkva[C]", *(["bkr[rope]"] if rotary else []))
+            declaration.equations("ckv[b q C] = add(ckv, bkva)")
+            declaration.equations(*(["kr[b q rope] = add(kr, bkr)"] if rotary else []))
+        declaration.equations("ckv[b q C] = rmsnorm(ckv, kv_norm)")
+        declaration.equations(*(["ckv[b q C] = scale(ckv)"] if self.latent_scaled else []))
+        if self.key_norm:
+            declaration.weights("kr_norm[rope]")
+            declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
+
+    def _places(self, declaration: Declaration) -> None:
+        """Rotation, and queries that grow with their position."""
+        turned = self.rope and self.qk_rope_head_dim > 0
+        if self.rope_learned:
+            declaration.axes["rf"] = self.rope_learned
+            declaration.weights("alpha[rf]", share=".rope_alpha", unused=not turned)
+            declaration.equations(*(["factors[rf] = exp(alpha)"] if turned else []))
+        if turned:
+            declaration.equations(*([] if self.latent_reused else ["kr[b q rope] = rope(kr)"]))
+            declaration.equations("qr[b q h rope] = rope(qr)")
+        if self.position_scaled:
+            declaration.weights("q_scale[h]", "q_shift[h]")
+            declaration.equations("grow[b q h] = mul(log_places, q_scale)", "grow[b q h] = add(grow, q_shift)")
+            declaration.equations("q[b q h qk] = mul(q, grow)")
 
     def _gate(self, declaration: Declaration) -> None:
         if self.gate == "none":
@@ -174,6 +221,7 @@ class Mla(Layer):
             declaration.equations("q[b q h qk] = x[b q d] wq[d h qk]")
 
 
+_ROTARY = {"sr[b", "sr)"}  # what mentions the scores of rotary keys alone
 _EXPANDED = [
     line.format(when=when)
     for when in ("prefill", "decode torch")

@@ -57,9 +57,11 @@ class Mlp(Layer):
         gate_softcap: the bound of ``situ``, a silu whose linear factor is squashed to it [moonshot2026k3].
         up_softcap: the linear part is squashed to this bound before the product.
         gate_scale, out_scale: factors on the gate, before its activation, and on the output (Falcon-H1).
+        scaled: a learned factor on the output.
         sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
         inner_norm: an RMSNorm on the hidden values (BitNet).
         on_sphere: learned scales on the hidden values, before and on the gate, and a product of length 1 (nGPT).
+        sphere_gain: constant that those scales are multiplied by.
         inner_norm_eps: added under its root.
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
@@ -70,6 +72,7 @@ class Mlp(Layer):
         n_positions: it runs on this many vectors, however many tokens there are (Perceiver).
         merge: so many tokens have become one position before it (Funnel Transformer).
         merge_extra: a position was kept for the first token each time.
+        merge_whole: a last group that is not whole has fallen off (CANINE).
         unused: stored, but never run.
         prompt: this many learned tokens stand before the sequence.
         streams: copies of every token that it runs on (ProphetNet).
@@ -90,8 +93,10 @@ class Mlp(Layer):
     inner_norm_eps: float = 1e-5
     sparsity: float = 0.0
     on_sphere: bool = False
+    sphere_gain: float = 1.0
     gate_scale: float = 1.0
     out_scale: float = 1.0
+    scaled: bool = False
     n_global: int | None = None
     globals_dropped: bool = False
     padded_to: int | None = None
@@ -102,6 +107,7 @@ class Mlp(Layer):
     n_positions: int | None = None
     merge: int = 1
     merge_extra: bool = False
+    merge_whole: bool = False
     prompt: int | None = None
     unused: bool = False
 
@@ -135,6 +141,9 @@ class Mlp(Layer):
         if self.activation in LEARNED:
             declaration.axes["one"] = 1
             declaration.weights("alpha_p[one]", "alpha_n[one]")
+        if self.scaled:
+            declaration.axes["one"] = 1
+            declaration.weights("factor[one]")
         declaration.equations(*self._lines())
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
@@ -144,6 +153,8 @@ class Mlp(Layer):
             declaration.axes["q"] = self.n_positions
         if self.merge > 1:
             declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
+            if self.merge_whole:
+                declaration.axes["q"] = f"ceil(max(0, q - {self.merge - 1}), {self.merge})"
         if self.padded_to:
             declaration.axes["Z"] = self.padded_to
             more = f"min(1, max(0, q - {self.padded_above})) * " if self.padded_above else ""
@@ -185,4 +196,4 @@ class Mlp(Layer):
         lines += ["m[b q f] = rmsnorm(m, norm)"] if self.inner_norm else []
         lines += ["m[b q f] = l2norm(m)"] if self.on_sphere else []
         lines += ["y[b q d] = m[b q f] wd[f d]", *(["y[b q d] = add(y, bd)"] if self.out_bias else [])]
-        return lines
+        return lines + (["y[b q d] = mul(y, factor)"] if self.scaled else [])

@@ -13,6 +13,9 @@ from ..core.layer import Layer
 from ..core.record import record
 from .mlp import ACTIVATIONS, Mlp, check_bounds
 
+# where shares are those of the chosen experts alone, or the router scores others beside them
+_OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_skip", "scaled_input")
+
 
 @record
 class Moe(Layer):
@@ -53,6 +56,8 @@ class Moe(Layer):
         shared_bias: biases of the shared expert.
         shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
         d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
+        latent_in_norm: a norm on what the experts take of that space (Muse Spark).
+        result_norm: a norm on what each expert gives, with one weight for all experts.
         latent_bias: biases of those projections.
         latent_norm: an RMSNorm on the experts' sum before the up-projection (Kimi K3).
         latent_norm_eps: added under its root.
@@ -65,6 +70,9 @@ class Moe(Layer):
         d_router: the router is a network of this width: a projection, a norm, two layers and the scores (ZAYA).
         router_memory: to the result of its projection that of the layer before is added, scaled.
         n_skip: further classes that the router scores and that stand for no expert.
+        n_shared: shared experts, each as wide as a routed one, that the router scores too, and weighs among the chosen
+            ones (Inkling).
+        shares_scaled: a learned factor on all shares.
         capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
         unused: the layer is stored but never run (experts for images, while there is only text).
     """
@@ -107,6 +115,8 @@ class Moe(Layer):
     shared_bias: bool = False
     shared_gate: bool = False
     d_latent: int | None = None
+    latent_in_norm: bool = False
+    result_norm: bool = False
     latent_bias: bool = False
     latent_norm: bool = False
     latent_norm_eps: float = 1e-6
@@ -118,6 +128,8 @@ class Moe(Layer):
     d_router: int | None = None
     router_memory: bool = False
     n_skip: int = 0
+    n_shared: int | None = None
+    shares_scaled: bool = False
     unused: bool = False
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_skip"})
@@ -144,14 +156,19 @@ class Moe(Layer):
             raise SizeError(f"renormalise_power is {self.renormalise_power}; it is above 0", where="moe")
         self.must_divide("n_groups", "n_experts")
         check_bounds(self)
-        if self.latent_norm and not self.d_latent:
+        if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
             raise SizeError("latent_norm goes with d_latent", where="moe")
+        for name in _OTHER_SHARES if self.n_shared else ():
+            if getattr(self, name):
+                raise SizeError(f"n_shared and {name} exclude each other", where="moe")
 
     def declare(self) -> Declaration:
         """Router, experts (of which a token uses ``top_k``), shared experts as a part with axes of its own."""
         axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
-        if self.n_zero_experts or self.n_skip:
-            axes["xz"] = self.n_experts + self.n_zero_experts + self.n_skip
+        if self.n_zero_experts or self.n_skip or self.n_shared:
+            axes["xz"] = self.n_experts + self.n_zero_experts + self.n_skip + (self.n_shared or 0)
+        if self.n_shared:
+            axes |= {"m": self.n_shared, "jm": self.top_k + self.n_shared}
         declaration = Declaration(axes, as_torch={"j": self.top_k_run} if self.top_k_run else {})
         self._route(declaration)
         width = "d"
@@ -161,6 +178,9 @@ class Moe(Layer):
             declaration.weights("w_in[d | l]", "w_out[l | d]", *(["b_in[l]", "b_out[d]"] if self.latent_bias else []))
             declaration.equations("xl[b q l] = x[b q d] w_in[d l]")
             declaration.equations(*(["xl[b q l] = add(xl, b_in)"] if self.latent_bias else []))
+            if self.latent_in_norm:
+                declaration.weights("norm_in[l]")
+                declaration.equations("xl[b q l] = rmsnorm(xl, norm_in)")
         self._experts(declaration, width)
         if self.latent_norm:
             declaration.weights("latent_norm[l]")
@@ -181,10 +201,12 @@ class Moe(Layer):
                 clamp=self.shared_clamp or (self.clamp if self.shared_clamped else None),
                 clamp_late=self.clamp_late,
                 gate_softcap=self.gate_softcap,
-                up_softcap=self.up_softcap,
+                up_softcap=self.up_softcap if self.shared_gated else None,
             )
             declaration.include("shared", shared.declare())
             declaration.equations("y[b q d] = add(y, shared)")
+        if self.n_shared:
+            self._scored_shared(declaration)
         if self.shared_gate:
             declaration.weights("shared_gate[d |]")
             declaration.equations(
@@ -193,7 +215,8 @@ class Moe(Layer):
         return declaration.only_stored() if self.unused else declaration
 
     def _route(self, declaration: Declaration) -> None:
-        scored = "xz" if self.n_zero_experts or self.n_skip else "x"
+        scored = "xz" if self.n_zero_experts or self.n_skip or self.n_shared else "x"
+        weighed = "jm" if self.n_shared else "j"
         if self.d_router:
             self._router_network(declaration)
         if self.router_scaled:
@@ -208,7 +231,8 @@ class Moe(Layer):
         if self.mixer_tolerance is None:
             declaration.equations(f"r[b q {scored}] = {self.router}(r)")
         if self.correction_bias != "none":
-            declaration.weights(f"correction[{scored}]", buffer=self.correction_bias == "buffer")
+            routed = "x" if self.n_shared else scored
+            declaration.weights(f"correction[{routed}]", buffer=self.correction_bias == "buffer")
             declaration.equations(f"ranked[b q {scored}] = add(r, correction) | nograd")
         ranked = "r" if self.correction_bias == "none" else "ranked"
         if self.hash_rows:
@@ -221,11 +245,15 @@ class Moe(Layer):
             declaration.equations(f"near[b q j {scored}] = gather(r)", f"mixed[b q j {scored}] = softmax(near)")
             declaration.equations("share[b q j] = add(mixed)")
         else:
-            declaration.equations("share[b q j] = gather(r)")
-            declaration.equations(*(["share[b q j] = shares(share)"] if self.renormalise else []))
+            declaration.equations(f"share[b q {weighed}] = gather(r)")
+            declaration.equations(*([f"share[b q {weighed}] = shares(share)"] if self.renormalise else []))
         if self.router_scaled:
             declaration.equations("share[b q j] = mul(share, expert_scale)")
-        declaration.equations(*(["share[b q j] = scale(share)"] if self.routed_scale != 1.0 else []))
+        declaration.equations(*([f"share[b q {weighed}] = scale(share)"] if self.routed_scale != 1.0 else []))
+        if self.shares_scaled:
+            declaration.axes["one"] = 1
+            declaration.weights("factor[one]")
+            declaration.equations(f"share[b q {weighed}] = mul(share, factor)")
 
     def _router_network(self, declaration: Declaration) -> None:
         declaration.axes |= {"F": self.d_router or 0, "Fo": self.d_router or 0}
@@ -239,6 +267,20 @@ class Moe(Layer):
             declaration.weights(f"{name}[F | Fo]", f"{name}_b[Fo]")
             declaration.equations(f"rh[b q Fo] = rh[b q F] {name}[F Fo]", f"rh[b q Fo] = add(rh, {name}_b)")
             declaration.equations("rh[b q Fo] = gelu(rh)")
+
+    def _scored_shared(self, declaration: Declaration) -> None:
+        """Shared experts with shares of their own, which are those of the router."""
+        up = (["wg"] if self.gated else []) + ["wu"]
+        declaration.weights(*(f"shared_{name}[m; d | f]" for name in up), "shared_wd[m; f | d]")
+        for name in up:
+            declaration.equations(f"s{name[1]}[b q m f] = x[b q d] shared_{name}[m d f]")
+        gated = [f"sa[b q m f] = {self.activation}(sg)", "sm[b q m f] = mul(sa, su)"]
+        declaration.equations(*(gated if self.gated else [f"sm[b q m f] = {self.activation}(su)"]))
+        declaration.equations(
+            "sm[b q m f] = mul(sm, share)",
+            "sy[b q m d] = sm[b q m f] shared_wd[m f d]",
+            "y[b q d] = add(y, sy[b q m d])",
+        )
 
     def _experts(self, declaration: Declaration, width: str) -> None:
         active = ("x", "j")
@@ -263,5 +305,8 @@ class Moe(Layer):
             declaration.equations(f"m[b q j f] = {self.activation}(u)")
         declaration.equations(f"z[b q j {width}] = m[b q j f] wd[x f {width}] | x:j")
         declaration.equations(*([f"z[b q j {width}] = add(z, bd)"] if self.expert_bias else []))
+        if self.result_norm:
+            declaration.weights(f"norm_out[{width}]")
+            declaration.equations(f"z[b q j {width}] = rmsnorm(z, norm_out)")
         target = "yl" if width == "l" else "y"
         declaration.equations(f"z[b q j {width}] = mul(z, share)", f"{target}[b q {width}] = add(z[b q j {width}])")

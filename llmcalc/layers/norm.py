@@ -23,8 +23,10 @@ class Norm(Layer):
         streams: copies of every token that it runs on (ProphetNet).
         merge: so many tokens have become one position before it (Funnel Transformer).
         merge_extra: a position was kept for the first token each time.
+        merge_whole: a last group that is not whole has fallen off (CANINE).
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
+        prompt: it also runs on this many learned tokens before the sequence.
         unused: stored, but never run.
         weights_of: its weights are those of another norm of the block, ``sublayer.place`` such as ``mlp.pre_norm``,
             which stores them (X-MOD); empty: it has its own.
@@ -42,8 +44,10 @@ class Norm(Layer):
     streams: int = 1
     merge: int = 1
     merge_extra: bool = False
+    merge_whole: bool = False
     n_global: int | None = None
     globals_dropped: bool = False
+    prompt: int | None = None
     unused: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens", "its_w": "another norm's scale"}
@@ -57,6 +61,10 @@ class Norm(Layer):
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}
         if self.merge > 1:
             declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
+            if self.merge_whole:
+                declaration.axes["q"] = f"ceil(max(0, q - {self.merge - 1}), {self.merge})"
+        if self.prompt:
+            declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
         weights = ["w"] * self.scale + ["b"] * self.bias
         if not self.weights_of:
             declaration.weights(*(f"{name}[d]" for name in weights), unused=self.unused)

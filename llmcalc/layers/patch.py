@@ -18,6 +18,7 @@ class Patch(Layer):
         frames: frames that a patch spans; None: an image has none.
         bias: whether there is a bias.
         merge: so many tokens of a grid become one; a patch may be larger than that, so that patches overlap.
+        unused: stored, but never run (no image stands beside the text).
     """
 
     channels: int
@@ -26,6 +27,7 @@ class Patch(Layer):
     frames: int | None = None
     bias: bool = True
     merge: int = 1
+    unused: bool = False
 
     def declare(self) -> Declaration:
         """Weight ``[d_out, channels, frames, side, side]``, or without frames."""
@@ -41,4 +43,4 @@ class Patch(Layer):
         if self.bias:
             declaration.weights("b[out]")
             declaration.equations("y[b q out] = add(y, b)")
-        return declaration
+        return declaration.only_stored() if self.unused else declaration

@@ -11,7 +11,14 @@ from .attention import Attention
 @with_its_fields
 @record
 class SphereAttention(Attention):
-    """Attention with a learned scale on each query channel and gate, and a result of length 1."""
+    """Attention with a learned scale on each query channel and gate, and a result of length 1.
+
+    Attributes:
+        q_gain, gate_gain: constants that those scales are multiplied by; the factor is the square of the product.
+    """
+
+    q_gain: float = 1.0
+    gate_gain: float = 1.0
 
     def _tensors(self, declaration: Declaration) -> None:
         Attention._tensors(self, declaration)

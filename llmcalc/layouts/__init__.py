@@ -169,20 +169,19 @@ def _text(name: str) -> str:
 def _behind(tower: str, language: str) -> str:
     """The rules of a language model behind a tower, each part under a name of its own in the bare model of both.
 
-    ``BEHIND`` in the tower's file is that of the language model, or, with ``ALL``, of its class with the head;
-    ``RENAMED`` are beginnings of names beside it, old and new.
+    ``BEHIND`` in the tower's file is that of the language model, or, with ``ALL``, of its class with the head, which
+    ``WITHOUT_HEAD`` leaves out; ``RENAMED`` are beginnings of names beside it, old and new.
     """
     module = import_module(f".{tower}", __name__)
     place: str = getattr(module, "BEHIND", "model.language_model.")
-    name, _, bare = language.partition(".")
+    name, _, dotted = language.partition(".")
     whole, alone = (_lines(_text(form)) for form in (name, f"{name}.bare"))
     if getattr(module, "ALL", False):
-        return "\n".join((module.TEXT, *(place + line for line in whole)))
-    moved = (
-        _renamed(inner, module) if line == inner else place + inner for line, inner in zip(whole, alone, strict=True)
-    )
+        inner = alone if getattr(module, "WITHOUT_HEAD", False) else whole
+        return "\n".join((module.TEXT, *(place + line for line in inner)))
+    moved = (_renamed(bare, module) if line == bare else place + bare for line, bare in zip(whole, alone, strict=True))
     text = "\n".join((*_lines(module.TEXT), *moved))
-    return "\n".join(line.removeprefix("model.") for line in _lines(text)) if bare else text
+    return "\n".join(line.removeprefix("model.") for line in _lines(text)) if dotted else text
 
 
 def _renamed(line: str, module: ModuleType) -> str:

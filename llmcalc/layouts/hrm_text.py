@@ -20,4 +20,4 @@ def _of(module: str, side: str) -> str:
     return named.replace("<- attention.", f"<- {side}_attention/attention.").replace("<- mlp.", f"<- {side}_mlp/mlp.")
 
 
-TEXT = OUTER + "model.z_L_init <- low_state.w | folded\n" + _of("L_module", "low") + _of("H_module", "high")
+TEXT = OUTER + "model.z_L_init <- low_state.w | flat\n" + _of("L_module", "low") + _of("H_module", "high")

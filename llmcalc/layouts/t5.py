@@ -19,6 +19,7 @@ OUTER = """
 shared.weight <- token.w | tied
 {side}.embed_tokens.weight <- token.w | untied
 shared.weight <- unused.w
+mel_conditioner.embedding.weight <- composer.w
 lm_head.weight <- head.w
 """
 TEXT = (

@@ -23,7 +23,7 @@ from typing import Any
 from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
-from ..core.layer import Layer, is_number
+from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.record import MISSING, fields
 from ..core.sums import counted
 from .order import mentioned, read_order
@@ -31,7 +31,9 @@ from .order import mentioned, read_order
 Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
 
-STACK_KEYS = ("d_model", "role", "norms", "inputs", "blocks", "order", "outputs")
+STACK_NUMBERS = {"patch": 1, "spare_patches": 0}
+STACK_FLAGS = ("frozen", "unused")
+STACK_KEYS = ("d_model", "role", *STACK_NUMBERS, *STACK_FLAGS, "norms", "inputs", "blocks", "order", "outputs")
 SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
 FLAGS = {"residual": True, "residual_normed": False, "by_depth": False, "beside_first": False}
 TEXTS = ("share", "reads", "residual_from")
@@ -42,7 +44,7 @@ BRANCH_NORMS = ("pre", "post")
 BRANCH_KEYS = (*BRANCH_NORMS, "joins")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
-ROLE_NAMES = (*ROLES, "tower")
+ROLE_NAMES = (*ROLES, "side", "tower")
 
 
 class Builder:
@@ -66,7 +68,7 @@ class Builder:
             raise self.error(f"d_model is {shown(width)}; a width is a positive integer", (*path, "d_model"), SizeError)
         role = data.get("role", ROLES.get(name, "decoder"))
         if role not in ROLE_NAMES:
-            raise self.error(f"role is {shown(role)}; it is encoder, decoder or tower", (*path, "role"))
+            raise self.error(f"role is {shown(role)}; it is one of {', '.join(ROLE_NAMES)}", (*path, "role"))
         norms = self.part(data, "norms")
         blocks = {
             key: self.block(key, value, width, norms, (*path, "blocks", key))
@@ -80,8 +82,22 @@ class Builder:
             self.runs([] if data.get("order") is None else data["order"], blocks, (*path, "order")),
             self.named(self.part(data, "outputs"), width, (*path, "outputs")),
             role,
+            **self.traits(data, path),
         )
         return counted(built)
+
+    def traits(self, data: Any, path: Path) -> dict[str, Any]:
+        """What a stack says of itself beside its layers: whether it is trained and run, and on patches of what size."""
+        found = {key: data[key] for key in (*STACK_NUMBERS, *STACK_FLAGS) if data.get(key) is not None}
+        for key, value in found.items():
+            least = STACK_NUMBERS.get(key)
+            if least is None and type(value) is not bool:
+                raise self.error(f"{key} is {shown(value)}; it is true or false", (*path, key))
+            if least is not None and (type(value) is not int or not least <= value <= LARGEST_SIZE):
+                raise self.error(
+                    f"{key} is {shown(value)}; it is a whole number from {least} on", (*path, key), SizeError
+                )
+        return found
 
     def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:
         """The order of blocks as runs of equal ones."""

@@ -11,7 +11,7 @@ from .. import layers
 from ..core.errors import InputError
 from ..core.layer import Layer
 from ..core.record import fields
-from .build import BRANCH_KEYS, BRANCH_NORMS, ROLES, SUBLAYER_KEYS, SUM_KEYS
+from .build import BRANCH_KEYS, BRANCH_NORMS, ROLES, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUM_KEYS
 from .envelope import STATUSES
 from .order_text import spelled
 from .variables import replaced_by_variables
@@ -52,6 +52,7 @@ def _stack(name: str, data: dict[str, Any]) -> dict[str, Any]:
     short = {
         "d_model": width,
         "role": data["role"] if ROLES.get(name, "decoder") != data["role"] else None,
+        **{key: data[key] for key in (*STACK_NUMBERS, *STACK_FLAGS) if key in data},
         "norms": norms,
         "inputs": _named(data["inputs"], width),
         "blocks": blocks,

@@ -14,7 +14,7 @@ from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.record import MISSING, fields
 from ..core.sums import uncounted
-from .build import FLAGS, SUBLAYER_KEYS, SUMS, TEXTS
+from .build import FLAGS, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUMS, TEXTS
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def _stack(built: Stack) -> dict[str, Any]:
     return {
         "d_model": stack.d_model,
         "role": stack.role,
+        **{key: getattr(stack, key) for key in (*STACK_NUMBERS, *STACK_FLAGS) if getattr(stack, key)},
         "inputs": _named(stack.inputs, stack),
         "blocks": {name: _block(block, stack) for block, name in names},
         "order": order_of(stack.runs),

@@ -11,7 +11,7 @@ from typing import Any
 from .. import layers
 from ..core.layer import LARGEST_SIZE, MOST_LAYERS, Layer
 from ..core.record import MISSING, Field, fields
-from .build import BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_KEYS
+from .build import BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_FLAGS, STACK_KEYS
 from .envelope import KEYS, STATUSES
 from .facts import FACT_KEYS, FIGURE_KEYS, FIGURE_NEEDED, TRAINING_UNITS
 from .meanings import meanings, summary
@@ -107,6 +107,9 @@ def _stack() -> Schema:
     keys |= {
         "d_model": _any({"type": "integer", "minimum": 1}, EXPRESSION),
         "role": {"enum": list(ROLE_NAMES)},
+        "patch": _any({"type": "integer", "minimum": 1}, EXPRESSION),
+        "spare_patches": _any({"type": "integer", "minimum": 0}, EXPRESSION),
+        **{key: {"type": "boolean"} for key in STACK_FLAGS},
         "norms": _or_nothing({"$ref": "#/$defs/norms"}),
         "inputs": _or_nothing({"$ref": "#/$defs/layers"}),
         "outputs": _or_nothing({"$ref": "#/$defs/layers"}),

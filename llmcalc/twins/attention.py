@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import InputError, UnsupportedError
-from . import indexer
+from . import grid, indexer
 from .embedding import sinusoids
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax, times
 from .places import alibi_slopes, relative_buckets, temperature
@@ -22,8 +22,12 @@ POSITIONS = ("none", "rope", "alibi", "relative", "projected")
 
 def weights(layer: Any) -> list[Weight]:
     """Projections of queries, keys, values and output, with biases, gates, norms, sinks and biases by distance."""
-    if layer.positions not in POSITIONS:
-        raise UnsupportedError(f"positions {layer.positions} have no NumPy model", where="attention")
+    if layer.positions not in POSITIONS or layer.rope_grid == "other":
+        raise UnsupportedError(f"positions {layer.positions} of this kind have no NumPy model", where="attention")
+    if layer.prompt and layer.causal:
+        raise UnsupportedError(
+            "learned tokens before a text that later tokens see have no NumPy model", where="attention"
+        )
     d, h, g, e, v = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_head_v
     own = layer.d_input or d
     source = layer.d_source if layer.cross else own
@@ -90,7 +94,13 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     x = entered(layer, x, step)
     scores, v, q = scored(layer, w, x, step, state)
     mixed = mix(layer, w, scores, v, q, step)
+    mixed = grid.out_of_windows(mixed, step, layer.chunk) if windows(layer) else mixed
     return left(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
+
+
+def windows(layer: Any) -> bool:
+    """Whether patches see those of a window alone, and windows are computed one by one."""
+    return bool(layer.chunk) and not layer.causal
 
 
 def entered(layer: Any, x: Array, step: Step) -> Array:
@@ -99,19 +109,26 @@ def entered(layer: Any, x: Array, step: Step) -> Array:
     return times(x, layer.in_scale)
 
 
-def left(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:
-    """What the layer, whose heads found ``mixed`` [b q h v], gives to the stream."""
-    return times(_output(layer, w, x, mixed), layer.out_scale)
+def left(layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None = None, unit: bool = False) -> Array:
+    """What the layer, whose heads found ``mixed`` [b q h v], gives to the stream; ``unit``: what all heads give is
+    brought to length 1.
+    """
+    return times(_output(layer, w, x, mixed, gate_scale, unit), layer.out_scale)
 
 
-def scored(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array, Array]:
+def scored(
+    layer: Any, w: Weights, x: Array, step: Step, state: State | None, q_scale: Array | None = None
+) -> tuple[Array, Array, Array]:
     """Scores [b g r q k] behind all biases and masks, values [b k g v], and queries [b q g r e]."""
-    q = _prepared(layer, w, "q", _projected(layer, w, "q", x, step), step)
+    q = _prepared(layer, w, "q", projected(layer, w, "q", x, step), step)
+    q = q if q_scale is None else q * q_scale
     if layer.temperature:
         q = q * temperature(layer, step.positions)
     if layer.index_heads:
         step.not_chosen = indexer.not_chosen(_indexer(layer), layer, w.part("indexer"), x, None, step, state)
     k, v = _keys_and_values(layer, w, x, step, state)  # [b k g e], [b k g v]
+    if windows(layer):
+        q, k, v = (grid.in_windows(part, step, layer.chunk) for part in (q, k, v))
     b, new, h, e = q.shape
     g = k.shape[2]
     q = q.reshape(b, new, g, h // g, e)  # each key head serves h / g query heads
@@ -137,8 +154,8 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     source = step.source if layer.cross else x
     if source is None:
         raise InputError("cross-attention needs an encoder's output", where="attention")
-    k = _projected(layer, w, "k", source, step)
-    v = k if layer.values_are_keys else _projected(layer, w, "v", source, step)
+    k = projected(layer, w, "k", source, step)
+    v = k if layer.values_are_keys else projected(layer, w, "v", source, step)
     v = times(v, layer.value_scale)
     if layer.v_norm:
         v = rmsnorm(v, layer.qk_norm_eps)
@@ -153,7 +170,7 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     return k, v
 
 
-def _projected(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
+def projected(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
     """Queries, keys or values [b q heads e], with the low-rank correction of this place [glorioso2024b]."""
     y = plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
     if not layer.adapter_rank:
@@ -173,13 +190,13 @@ def _kept(layer: Any, step: Step, keys: int) -> int:
 def _prepared(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
     """Queries or keys [b q heads e] with their norm, within their bounds, in their places."""
     if not layer.qk_norm_late:
-        x = _normalised(layer, w, name, x)
+        x = normalised(layer, w, name, x)
     x = _clipped(layer, x)
     x = x if layer.cross else _placed(layer, x, step)
-    return _normalised(layer, w, name, x) if layer.qk_norm_late else x
+    return normalised(layer, w, name, x) if layer.qk_norm_late else x
 
 
-def _normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:
+def normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:
     """``x`` [b q heads e] with the norm on queries and keys, over each head or over all of them."""
     if layer.qk_norm == "none":
         return x
@@ -206,12 +223,22 @@ def _clipped(layer: Any, x: Array) -> Array:
 def _placed(layer: Any, x: Array, step: Step) -> Array:
     if layer.positions != "rope":
         return x
+    if layer.rope_grid != "none":
+        return _on_grid(layer, x, step)
     if step.angles is None:
         return rotate(layer, x, step.positions, layer.rotary_dim)
     if step.angles.shape[-1] != x.shape[-1]:
         raise UnsupportedError("a table of angles is as wide as a head", where="attention")
     sin, cos = np.split(step.angles[:, None], 2, axis=-1)
     return turn(x, sin, cos, layer.rope_interleaved)
+
+
+def _on_grid(layer: Any, x: Array, step: Step) -> Array:
+    """Queries or keys turned by the rows and columns of their patches."""
+    if layer.rope_scaling != "none" or layer.rotary_dim != x.shape[-1] or x.shape[-1] % 4:
+        raise UnsupportedError("positions on a grid are neither stretched nor those of a part of a head")
+    turns = grid.angles(layer, step, x.shape[-1])[:, None]
+    return turn(x, np.sin(turns), np.cos(turns), layer.rope_interleaved)
 
 
 def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
@@ -231,8 +258,8 @@ def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
     if layer.causal:
         hidden |= distance < 0
     if layer.window:
-        hidden |= np.abs(distance) >= layer.window
-    if layer.chunk:
+        hidden |= (distance >= layer.window) | (-distance >= (layer.window_ahead or layer.window))
+    if layer.chunk and layer.causal:
         hidden |= queries[:, None] // layer.chunk != keys // layer.chunk
     if layer.index_heads:
         hidden = hidden | _for_groups(layer, step.not_chosen)
@@ -282,16 +309,19 @@ def shares(layer: Any, w: Weights, scores: Array) -> Array:
     return softmax(scores, w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1))
 
 
-def _output(layer: Any, w: Weights, x: Array, mixed: Array) -> Array:
+def _output(layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None, unit: bool) -> Array:
     """Gate, norm and output projection of the heads' values [b q h v]."""
     if layer.gated:
         axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
         bias = w.get("bgate")
         if bias is not None and layer.gate_bias == "head" and not layer.gate_per_head:
             bias = bias[:, None]
-        gate = ACTIVATIONS[layer.gate_function](plus(einsum(axes, x, w.wgate), bias))
+        gate = plus(einsum(axes, x, w.wgate), bias)
+        gate = ACTIVATIONS[layer.gate_function](gate if gate_scale is None else gate * gate_scale)
         mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
     if layer.o_norm:
         flat = mixed.reshape(*mixed.shape[:2], -1)
         mixed = rmsnorm(flat, layer.qk_norm_eps, w.o_norm.reshape(-1)).reshape(mixed.shape)
+    if unit:
+        mixed = l2norm(mixed.reshape(*mixed.shape[:2], -1)).reshape(mixed.shape)
     return plus(einsum("bqhv,hvd->bqd", mixed, w.wo), w.get("bo"))

@@ -20,12 +20,12 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ α_i v_i`` over the sums of earlier blocks and the stream; a block that ends here leaves its sum."""
-    if len(step.sums) != layer.n_sums:
-        text = f"n_sums is {layer.n_sums}, but {len(step.sums)} blocks have ended before it"
+    if len(step.groups) != layer.n_sums:
+        text = f"n_sums is {layer.n_sums}, but {len(step.groups)} blocks have ended before it"
         raise UnsupportedError(text, where="attention_residual")
-    looked_at = [*step.sums, x]
+    looked_at = [*step.groups, x]
     if layer.closes:
-        step.sums.append(x)
+        step.groups.append(x)
     if not layer.n_sums:
         return x
     v = np.stack(looked_at, axis=2)

@@ -12,12 +12,12 @@ import numpy as np
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
 from ..layouts import BUFFERS, Layout, Rule, find_layout, published_name
-from .plan import Placed, PlacedStack, tower_layers
+from .plan import Placed, PlacedStack, left_out
 from .weights import Array, Sizes, Weight
 
 REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
 WHOLE = "iu"  # whole numbers, of a table of choices
-ROLES = frozenset({"encoder", "decoder", "tower"})  # of stacks, for the rules of one of them alone
+ROLES = frozenset({"encoder", "decoder", "side", "tower"})  # of stacks, for the rules of one of them alone
 QUARTERS = 4  # in which CodeGen stores queries, values and keys, as it was trained on four cores
 
 
@@ -57,7 +57,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
             if not np.array_equal(array, _checked(alias, given[alias], array.shape)):
                 raise InputError(f"{alias} differs from {present[0]}, but the two are tied", where=alias)
         _split(array, parts, rule, found)
-    known = {*groups, *aliases, *_of_towers(architecture)}
+    known = {*groups, *aliases, *_of_towers(architecture, stacks)}
     for name in given:
         if name not in known and not name.endswith(BUFFERS):
             shape = tuple(np.shape(given[name]))
@@ -79,9 +79,9 @@ def _as_named(
     return max(today, older, key=lambda named: len(named[0].keys() & given.keys()) / len(named[0]))
 
 
-def _of_towers(architecture: Architecture) -> Iterator[str]:
-    """The stored tensors of towers, which are not run, by today's names and by those of published checkpoints."""
-    towers = list(tower_layers(architecture))
+def _of_towers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[str]:
+    """The stored tensors of towers that are not run, by today's names and by those of published checkpoints."""
+    towers = list(left_out(architecture, stacks))
     for layout in map(find_layout, (architecture.layout, published_name(architecture)) if towers else ()):
         for placed in towers:
             holds = _conditions(placed, False)

@@ -42,6 +42,12 @@ def mixed_around(x: Array, taps: Array) -> Array:
     return einsum("bqhek,bqhk->bqhe", around(x, taps.shape[-1]), taps)
 
 
+@operation
+def dense_around(x: Array, taps: Array) -> Array:
+    """``x`` [b q i] filtered along the tokens to both sides, all channels together, by taps [o i k]."""
+    return einsum("bqik,oik->bqo", around(x, taps.shape[-1]), taps)
+
+
 def around(x: Array, width: int) -> Array:
     """The ``width`` tokens around each token of ``x`` [b q ...], itself in the middle [b q ... k]; zeros beyond."""
     b, q, *channels = x.shape
@@ -49,3 +55,21 @@ def around(x: Array, width: int) -> Array:
     rims = (np.zeros((b, length, *channels)) for length in (before, width - 1 - before))
     padded = np.concatenate([next(rims), x, next(rims)], axis=1)
     return np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)
+
+
+def mixed_behind(x: Array, taps: Array, state: State | None, name: str) -> Array:
+    """``y_t = Σ_n taps_tn x_{t-n}`` for ``x`` [b q ...] and each token's own ``taps`` [b q ... n]."""
+    b, q, *channels = x.shape
+    past = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
+    if state is not None:
+        state[name] = np.concatenate([past, x], axis=1)[:, q:]
+    return _mixed_behind(x, taps, past)
+
+
+@operation
+def _mixed_behind(x: Array, taps: Array, past: Array) -> Array:
+    """Each token's taps on itself and the tokens before it."""
+    q, width = x.shape[1], taps.shape[-1]
+    padded = np.concatenate([past, x], axis=1)
+    windows = np.stack([padded[:, width - 1 - back : width - 1 - back + q] for back in range(width)], axis=-1)
+    return einsum("bqgek,bqgek->bqge", windows, taps)

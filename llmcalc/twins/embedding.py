@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, UnsupportedError
+from .functions import rmsnorm
 from .step import State, Step
-from .weights import Array, Weight, Weights, constant, table
+from .weights import Array, Weight, Weights, constant, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
     """One row an entry."""
-    found = table("w", layer.rows, layer.d_model, share=layer.share, buffer=not layer.learned)
-    return [found._replace(computed=not layer.learned)]
+    sizes = (layer.codebooks, layer.rows) if layer.codebooks else (layer.rows,)
+    found = table("w", *sizes, layer.d_model, share=layer.share, buffer=not layer.learned)
+    norm = [vector("norm", layer.d_model, mean=1.0)] if layer.normed else []
+    return [found._replace(computed=not layer.learned), *norm]
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
@@ -23,6 +26,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     Rows that begin further copies of the tokens are put behind them, one copy after the other.
     """
     if layer.use == "beside":
+        if step.grid:
+            raise UnsupportedError("learned tokens among the patches have no NumPy model", where="embedding")
         step.kept["beside"] = w.w[None] + (0.0 if x is None else 0.0 * x[:, :1])  # every text has its own soon
         return x
     if layer.use == "copies":
@@ -33,9 +38,22 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "angles":
         step.angles = constant(_table(layer, w))[step.positions + layer.offset]
         return x
+    if layer.use == "before":
+        return _before(x, w, step)
+    if layer.use == "everywhere":
+        return x + w.w[0]
     if layer.edges != "none":
         return _of_boxes(layer, w, x, step)
+    if step.grid and layer.rows != step.ids.shape[1]:
+        text = f"a table of {layer.rows} positions for {step.ids.shape[1]} is interpolated, which is not modelled"
+        raise UnsupportedError(text, where="embedding")
+    if layer.use == "instead":
+        its = (step.ids == layer.token_id)[..., None]
+        return w.w * its + x * ~its
+    if layer.codebooks:
+        return _of_codebooks(layer, w, step)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
+    rows = rmsnorm(rows, layer.norm_eps, w.norm) if layer.normed else rows
     if layer.dropped_id is not None:
         kept = (step.ids != layer.dropped_id)[..., None]
         rows = rows * (kept / np.maximum(np.mean(kept, axis=1, keepdims=True), 1 / kept.shape[1]))
@@ -44,6 +62,22 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
     return rows if x is None else x + rows
+
+
+def _before(x: Array, w: Weights, step: Step) -> Array:
+    """The stream behind learned tokens, the same for all texts [b t+q d]."""
+    step.prompt = w.w.shape[0]
+    step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
+    return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
+
+
+def _of_codebooks(layer: Any, w: Weights, step: Step) -> Array:
+    """The sum of the rows of a text's codebooks, whose ids come one sequence behind the other [b·n q]."""
+    if len(step.ids) % layer.codebooks:
+        raise InputError(f"{len(step.ids)} sequences of ids are none of {layer.codebooks} codebooks each")
+    ids = step.ids.reshape(-1, layer.codebooks, step.ids.shape[1])
+    found: Array = sum(w.w[number][ids[:, number]] for number in range(layer.codebooks))
+    return found * layer.scale
 
 
 def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
@@ -69,6 +103,11 @@ def _entries(layer: Any, step: Step) -> Array:
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
     if layer.by_cell and step.segments is not None:
         return _within_cells(layer, step.segments, step.positions)
+    return standing(layer, step)
+
+
+def standing(layer: Any, step: Step) -> Array:
+    """The row of each token's position [q], or [b q] where padding does not count."""
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
@@ -111,7 +150,10 @@ def _table(layer: Any, w: Weights) -> Array:
         return w.w
     if layer.sinusoids == "interleaved":
         return sinusoids(layer.rows, layer.d_model)
-    found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids == "fairseq")
+    found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids != "halves")
+    if layer.sinusoids == "cosines":
+        half = layer.d_model // 2
+        found[:, : 2 * half] = np.roll(found[:, : 2 * half], half, axis=1)
     if layer.padding_id is not None:
         found[layer.offset - 1] = 0.0
     if layer.blank is not None:

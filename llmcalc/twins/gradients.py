@@ -122,6 +122,7 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
     np.minimum: minimum,
     np.logaddexp: logaddexp,
     np.negative: lambda a: Result(-a, [Way(lambda g: -g)]),
+    np.absolute: _of_input(np.absolute, np.sign),
     np.exp: _of_output(np.exp, lambda y: y),
     np.tanh: _of_output(np.tanh, lambda y: 1 - y * y),
     np.sqrt: _of_output(np.sqrt, lambda y: 0.5 / y),

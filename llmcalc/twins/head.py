@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .functions import plus, softcap
+from .functions import plus, softcap, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, table, vector
 
@@ -16,8 +16,10 @@ LOWEST = float(np.finfo(float).min)
 
 def weights(layer: Any) -> list[Weight]:
     """The output table, often the input's; biases, of which libraries keep some that they never use."""
-    found = [table("w", layer.vocab, layer.d_model, share=layer.share)]
+    many = (layer.codebooks,) if layer.codebooks else ()
+    found = [table("w", *many, layer.vocab, layer.d_model, share=layer.share)]
     found += [vector("b", layer.vocab)] if layer.bias else []
+    found += [vector("scale", layer.vocab, mean=1.0)] if layer.scaled else []
     found += [vector("buffer_b", layer.vocab)._replace(buffer=True)] if layer.buffer_bias else []
     return found + [vector(f"unused_b{number}", layer.vocab) for number in range(layer.unused_biases)]
 
@@ -31,7 +33,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         x = x[:, x.shape[1] // step.copies :]
     if layer.input_scale != 1.0:
         x = x * layer.input_scale
+    if layer.codebooks:  # those of a text's codebooks, one sequence behind the other
+        each = einsum("bqd,nvd->bnqv", x, w.w)
+        return each.reshape(-1, *each.shape[2:])
     logits = plus(plus(einsum("bqd,vd->bqv", x, w.w), w.get("b")), w.get("buffer_b"))
+    logits = logits * times(w.scale, layer.scale_gain) if layer.scaled else logits
     logits = softcap(logits, layer.softcap) if layer.softcap else logits
     if layer.barred:
         entry = np.arange(layer.vocab) - layer.barred_from

@@ -9,6 +9,7 @@ from numpy import einsum
 
 from ..core.errors import UnsupportedError
 from .functions import ACTIVATIONS, operation, plus
+from .grid import entered
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -22,6 +23,9 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``act(x w + b)``; a pooler sees one token alone."""
+    if step.grid is None and (layer.merge > 1 or layer.prompt):
+        raise UnsupportedError("positions that become one are those of patches on a grid", where="linear")
+    x = entered(layer, x, layer.d_in, step)
     if layer.stream is not None:
         return _with_stream(layer, w, x, step)
     if x.shape[-1] != layer.d_in:

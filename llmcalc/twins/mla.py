@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from ..core.errors import InputError
+from ..core.errors import InputError, UnsupportedError
 from . import indexer
 from .functions import plus, rmsnorm, sigmoid, softmax
 from .places import temperature
@@ -20,6 +20,8 @@ from .weights import Array, Weight, Weights, matrix, under, vector
 def weights(layer: Any) -> list[Weight]:
     """Down-projections to the latents, their norms, and up-projections to heads; gate, sinks, indexer."""
     d, h, c, rope = layer.d_model, layer.n_heads, layer.kv_lora_rank, layer.qk_rope_head_dim
+    if not rope:
+        raise UnsupportedError("heads without a rotary part have no NumPy model", where="mla")
     nope, v, rank = layer.qk_nope_head_dim, layer.v_head_dim, layer.q_lora_rank
     latent = 2 * rank if layer.double_latent else rank
     if rank:

@@ -9,11 +9,13 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, operation, plus, rmsnorm, sigmoid, softcap, softplus, times
+from .functions import ACTIVATIONS, l2norm, operation, plus, rmsnorm, sigmoid, softcap, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, vector
 
-AS_GIVEN = frozenset({"merge", "merge_extra", "globals_dropped"})  # of what it runs on, and what becomes of it
+AS_GIVEN = frozenset(
+    {"merge", "merge_extra", "merge_whole", "globals_dropped", "prompt"}
+)  # of what it runs on, and what becomes of it
 LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with numbers of its own
 BOUNDED = "situ"  # one with a bound
 
@@ -30,7 +32,10 @@ def weights(layer: Any) -> list[Weight]:
         rank, places = layer.adapter_rank, layer.n_adapters
         found += [adapters("w_a", d, rank, places)]
         found += [adapters(f"w{name}_b", rank, f, places) for name in ("gu" if layer.gated else "u")]
+    if layer.on_sphere:
+        found += [vector(name, f, mean=1.0) for name in (("scale_g", "scale_u") if layer.gated else ("scale_u",))]
     found += [vector("alpha_p", 1), vector("alpha_n", 1)] if layer.activation == LEARNED else []
+    found += [vector("factor", 1, mean=1.0)] if layer.scaled else []
     return found + ([vector("norm", f, mean=1.0)] if layer.inner_norm else [])
 
 
@@ -43,13 +48,19 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         narrow = einsum("bqd,da->bqa", x, w.w_a[step.turn])
         up = up + einsum("bqa,af->bqf", narrow, w.wu_b[step.turn])
         gate = None if gate is None else gate + einsum("bqa,af->bqf", narrow, w.wg_b[step.turn])
+    if layer.on_sphere:
+        up = up * times(w.scale_u, layer.sphere_gain)
+        gate = None if gate is None else gate * times(w.scale_g, layer.sphere_gain)
     gate = None if gate is None else times(gate, layer.gate_scale)
     if gate is not None and layer.sparsity:
         gate = _cut_off(gate, layer.sparsity)
     hidden = xielu(up, w.alpha_p, w.alpha_n) if layer.activation == LEARNED else activate(layer, up, gate)
+    if layer.on_sphere:
+        hidden = l2norm(hidden)
     if layer.inner_norm:
         hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
-    return times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
+    y = times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
+    return y * w.factor if layer.scaled else y
 
 
 def beside(layer: Any) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, shown
+from .grid import grid_of
 from .plan import PlacedStack, place
 from .stack import run_stack
 from .step import Cache, Step
@@ -64,9 +65,9 @@ class Model:
     ) -> Array:
         """Logits [b q V] of ``ids`` [b q] (encoder-decoder: of ``decoder_input_ids``), without a cache.
 
-        ``token_type_ids`` [b q] are segments, of which tables give a token several [b q n]; ``bbox`` [b q 4] are the
-        edges of each token on the page: left, upper, right, lower. Further tables have ``own_ids`` [b q], such as
-        ``task_type_ids``.
+        ``ids`` of an encoder that hears are frames [b r channels]. ``token_type_ids`` [b q] are segments, of which
+        tables give a token several [b q n]; ``bbox`` [b q 4] are the edges of each token on the page: left, upper,
+        right, lower. Further tables have ``own_ids`` [b q], such as ``task_type_ids``.
         """
         known = {str(getattr(layer.layer, "own_ids", "")) for layer in self._layers()} - {""}
         for name, given in own_ids.items():
@@ -75,6 +76,19 @@ class Model:
             if np.shape(given) != np.shape(ids):
                 raise InputError(f"{name} has the shape {np.shape(given)}, but token ids {np.shape(ids)}")
         return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox, own_ids)
+
+    def see(self, pixels: Array, grid: tuple[int, int] | None = None) -> tuple[Array, ...]:
+        """What the tower makes of an image's patches ``pixels`` [b p c (f) i j]: one array [b m d], or several.
+
+        Patches come row by row; ``grid`` is the number of their rows and columns (default: those of a square).
+        """
+        towers = [stack for stack in self.stacks if stack.stack.role == "tower"]
+        if len(towers) != 1:
+            raise InputError(f"{self.architecture.name} has {len(towers)} towers; only a single one is run")
+        step = self._step(pixels, towers[0], None)
+        step.grid = step.whole_grid = grid_of(step.ids.shape[1], grid)
+        last = run_stack(towers[0], self.tensors, step, None, "all")
+        return (*step.results, last)
 
     def prefill(
         self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all"
@@ -104,17 +118,32 @@ class Model:
             raise InputError("an encoder-decoder model needs decoder_input_ids")
         source: Array | None = None
         result: Array | None = None
-        for stack in self.stacks:
+        for stack in (stack for stack in self.stacks if stack.stack.role != "tower"):
             is_main = stack.stack is main
             if not is_main and cache is not None and cache.length:
                 continue  # what the decoder needs of the encoder is in its cache
             own = target if is_main and target is not None else ids
-            step = Step(self._checked(own, stack), cache.length if cache else 0, segments, boxes, source, own_ids)
+            step = self._step(own, stack, cache)
+            step.segments, step.boxes, step.source, step.own_ids = segments, boxes, source, own_ids
             result = run_stack(stack, self.tensors, step, cache, logits)
             source = result
         if cache is not None:
             cache.length += (target if target is not None else ids).shape[1]
         return result
+
+    def _step(self, own: Array, stack: PlacedStack, cache: Cache | None) -> Step:
+        """A step of a stack on tokens, or on what it reads instead of them."""
+        cached = cache.length if cache else 0
+        if not stack.data(1):
+            return Step(self._checked(own, stack), cached)
+        if len(getattr(own, "shape", ())) < 2:
+            raise InputError(f"{stack.stack.name} reads an array, not {shown(own)}")
+        b, rows, *inner = own.shape
+        tokens = rows // stack.data(1)[0]  # type: ignore[index]
+        if not tokens or (rows, *inner) != stack.data(tokens):
+            wanted = ", ".join(map(str, stack.data(max(tokens, 1)) or ()))
+            raise InputError(f"{stack.stack.name} reads an array [batch, {wanted}], not {list(own.shape)}")
+        return Step(np.zeros((b, tokens), int), cached, data=own)
 
     def _checked(self, ids: Any, stack: PlacedStack) -> Array:
         """Token ids as an array [b q] of integers that the token table has."""

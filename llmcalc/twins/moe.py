@@ -37,12 +37,14 @@ class _Shared(NamedTuple):
     gate_softcap: float | None
     up_softcap: float | None
     inner_norm: bool = False
+    on_sphere: bool = False
     inner_norm_eps: float = 1e-5
     gate_scale: float = 1.0
     out_scale: float = 1.0
     sparsity: float = 0.0
     adapter_rank: int | None = None
     n_adapters: int = 1
+    scaled: bool = False
 
 
 def _shared(layer: Any) -> _Shared:
@@ -70,10 +72,13 @@ def weights(layer: Any) -> list[Weight]:
     held = x + layer.n_zero_experts
     scored = held + layer.n_skip
     found += _network(layer) if layer.d_router else []
-    found += [matrix("router", layer.d_router or d, scored)]
+    found += [matrix("router", layer.d_router or d, scored + (layer.n_shared or 0))]
+    found += [vector("factor", 1, mean=1.0)] if layer.shares_scaled else []
     found += [vector("router_b", scored)] if layer.router_bias else []
     if layer.correction_bias != "none":
-        found.append(vector("correction", scored)._replace(buffer=layer.correction_bias == "buffer"))
+        found.append(
+            vector("correction", x if layer.n_shared else scored)._replace(buffer=layer.correction_bias == "buffer")
+        )
     if layer.hash_rows:
         found.append(table("hash", layer.hash_rows, layer.top_k, buffer=True)._replace(below=x))
     found += [matrix(name, width, f, experts=held) for name in names] + [matrix("wd", f, width, experts=x)]
@@ -86,6 +91,9 @@ def weights(layer: Any) -> list[Weight]:
         found += [vector("latent_norm", width, mean=1.0)] if layer.latent_norm else []
     found += [vector("bo", d)] if layer.out_bias else []
     found += under("shared", mlp.weights(_shared(layer))) if layer.d_ff_shared else []
+    if layer.n_shared:
+        found += [matrix(f"shared_{name}", d, f, experts=layer.n_shared)._replace(per_expert=False) for name in names]
+        found.append(matrix("shared_wd", f, d, experts=layer.n_shared)._replace(per_expert=False))
     return found + ([matrix("shared_gate", d, ())] if layer.shared_gate else [])
 
 
@@ -102,12 +110,12 @@ def _network(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
-    chosen, share = route(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j]
+    chosen, share = _weighed_all(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j m]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
     if layer.scaled_input:
         y = np.sum(_experts(layer, w, inner, chosen, share), axis=2)
     else:
-        y = np.sum(_experts(layer, w, inner, chosen) * share[..., None], axis=2)
+        y = np.sum(_experts(layer, w, inner, chosen) * share[:, :, : layer.top_k, None], axis=2)
     if layer.latent_norm:
         y = rmsnorm(y, layer.latent_norm_eps, w.latent_norm)
     if layer.d_latent:
@@ -118,11 +126,25 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         if layer.shared_gate:
             shared = shared * sigmoid(einsum("bqd,d->bq", x, w.shared_gate))[..., None]
         y = y + times(shared, layer.shared_scale)
-    return y
+    return y + _scored_shared(layer, w, x, share[:, :, layer.top_k :]) if layer.n_shared else y
+
+
+def _scored_shared(layer: Any, w: Weights, x: Array, share: Array) -> Array:
+    """What the shared experts give, each weighed by its ``share`` [b q m]."""
+    up = einsum("bqd,mdf->bqmf", x, w.shared_wu)
+    gate = einsum("bqd,mdf->bqmf", x, w.shared_wg) if layer.gated else None
+    hidden = mlp.activate(layer, up, gate) * share[..., None]
+    return np.sum(einsum("bqmf,mfd->bqmd", hidden, w.shared_wd), axis=2)
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """The experts of each token and their shares [b q j]; -1 stands for an expert that is full.
+    """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
+    chosen, share = _weighed_all(layer, w, x, step)
+    return chosen, share[:, :, : layer.top_k]
+
+
+def _weighed_all(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
+    """The experts of each token [b q j], and their shares; those of shared experts that are scored come last.
 
     The step is needed where a table chooses by the token, or where the router hears the one before.
     """
@@ -138,7 +160,8 @@ def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[A
     if layer.mixer_tolerance is not None:
         return _mixed(layer, logits)
     scores = SCORES[layer.router](logits)
-    ranked = np.asarray(plus(scores, w.get("correction")))  # who is chosen has no gradient, only their shares
+    routed = scores[:, :, : layer.n_experts] if layer.n_shared else scores
+    ranked = np.asarray(plus(routed, w.get("correction")))  # who is chosen has no gradient, only their shares
     if layer.n_groups > 1:
         ranked = _within_best_groups(layer, ranked)
     if layer.hash_rows:
@@ -149,6 +172,8 @@ def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[A
         chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
+    if layer.n_shared:
+        share = np.concatenate([share, scores[:, :, layer.n_experts :]], axis=2)
     if layer.renormalise:
         share = shares(share, layer.renormalise_eps, layer.renormalise_power)
     if layer.router_scaled:
@@ -156,7 +181,8 @@ def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[A
     if layer.n_skip:  # who skips the experts is sent to the first one, of which it takes nothing
         skipped = chosen >= layer.n_experts
         share, chosen = np.where(skipped, 0.0, share), np.where(skipped, 0, chosen)
-    return _within_capacity(layer, chosen), share * layer.routed_scale
+    share = share * layer.routed_scale
+    return _within_capacity(layer, chosen), share * w.factor if layer.shares_scaled else share
 
 
 def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:

@@ -7,11 +7,12 @@ from typing import Any
 from numpy import einsum
 
 from .functions import l2norm, layernorm, plus, rmsnorm, sigmoid, silu
+from .grid import entered
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
 AS_GIVEN = frozenset(
-    {"streams", "merge", "merge_extra", "n_global", "globals_dropped"}
+    {"streams", "merge_extra", "merge_whole", "n_global", "globals_dropped"}
 )  # of the stream that it runs on
 
 
@@ -26,6 +27,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``x`` [b q d], normalised over d."""
+    x = entered(layer, x, layer.d_model, step)
     scale = w.get("w")
     if layer.unit_offset and scale is not None:
         scale = 1.0 + scale

@@ -29,18 +29,22 @@ def temperature(layer: Any, positions: Array) -> Array:
 
 
 def relative_buckets(layer: Any, ahead: Array, *, causal: bool) -> Array:
-    """The bucket of each distance: near ones have their own, farther ones share by the logarithm.
+    """The bucket of each distance, of as many as the layer has."""
+    return buckets(layer.n_buckets, layer.max_distance, ahead, causal=causal)
+
+
+def buckets(count: int, most: int, ahead: Array, *, causal: bool) -> Array:
+    """The bucket of each distance: near ones have their own, farther ones share by the logarithm, up to ``most``.
 
     ``ahead`` [q k]: by how much the key comes later. Where a query sees both sides, each has half of the buckets.
     """
-    buckets = layer.n_buckets
     start: Array = 0
     if causal:
         distance = np.maximum(-ahead, 0)
     else:
-        buckets //= 2
-        start, distance = np.where(ahead > 0, buckets, 0), np.abs(ahead)
-    exact = buckets // 2
-    far = np.log(np.maximum(distance, 1) / exact) / math.log(layer.max_distance / exact) * (buckets - exact)
-    shared = np.minimum(exact + far.astype(int), buckets - 1)
+        count //= 2
+        start, distance = np.where(ahead > 0, count, 0), np.abs(ahead)
+    exact = count // 2
+    far = np.log(np.maximum(distance, 1) / exact) / math.log(most / exact) * (count - exact)
+    shared = np.minimum(exact + far.astype(int), count - 1)
     return start + np.where(distance < exact, distance, shared)

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.architecture import Architecture, Block, Branch, Stack, Sublayer
 from ..core.errors import DescriptionError, UnsupportedError
 from .coverage import check_fields
-from .weights import Array, Weight, Weights
+from .weights import Array, Sizes, Weight, Weights
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,12 @@ class PlacedStack:
                 yield from sublayer.layers()
         yield from self.outputs
 
+    def data(self, tokens: int) -> Sizes | None:
+        """The shape of what so many of its tokens are made of; None: they are looked up in a table."""
+        first = self.inputs[0] if self.inputs else None
+        found: Sizes | None = first.module.data(first.layer, tokens) if hasattr(first.module, "data") else None
+        return found
+
     @property
     def vocab(self) -> int:
         """Rows of the token table, or of the shortest of several."""
@@ -98,32 +104,48 @@ class PlacedStack:
 def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
-    Towers, whose input is no text, are left out: a text without images does without them.
+    A tower that has no NumPy model is left out: a text without images does without it.
 
     Raises:
-        UnsupportedError: nothing but towers, a stack that reads what a tower gives, or one that starts from no tokens;
-            or what changes results is known not to be described.
+        UnsupportedError: a stack of text that cannot be run, or that reads what only such a tower could give; one that
+            starts from neither tokens nor data; or what changes results is known not to be described.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
         raise UnsupportedError(f"{architecture.name} is counted, but not run: {reasons}")
     shared: dict[str, str] = {}
     texts = [stack for stack in architecture.stacks if stack.role != "tower"]
-    if not texts:
-        raise UnsupportedError(f"{architecture.stacks[0].name} is a tower, whose input is no text; it is not run")
-    stacks = [_Placer(stack, shared).placed() for stack in texts]
-    if len(texts) < len(architecture.stacks) and not architecture.is_encoder_decoder:
+    stacks = []
+    for stack in architecture.stacks:
+        placed = _placed(stack, shared, left_out=bool(texts) and stack.role == "tower")
+        stacks += [placed] if placed else []
+    if len(stacks) < len(architecture.stacks) and not architecture.is_encoder_decoder:
         _check_sources(stacks)
-    for placed in stacks:
-        if not placed.vocab:
-            raise UnsupportedError(f"{placed.stack.name} has no table of tokens, so there is nothing to run it on")
     return stacks
 
 
-def tower_layers(architecture: Architecture) -> Iterator[Placed]:
-    """Every layer of the towers in its place, without what would run it and without weights."""
+def _placed(stack: Stack, shared: dict[str, str], left_out: bool) -> PlacedStack | None:
+    """A stack's layers in their places; None: it cannot be run, and may be left out."""
+    known = dict(shared)
+    try:
+        if stack.role == "side" or stack.patch:
+            raise UnsupportedError(f"{stack.name} runs beside the decoder or on patches; it has no NumPy model")
+        placed = _Placer(stack, known).placed()
+        if not placed.vocab and not placed.data(1):
+            raise UnsupportedError(f"{stack.name} has no table of tokens, so there is nothing to run it on")
+    except UnsupportedError:
+        if left_out:
+            return None
+        raise
+    shared.update(known)
+    return placed
+
+
+def left_out(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[Placed]:
+    """Every layer of the towers that are not among ``stacks``, without what would run it and without weights."""
+    run = [placed.stack for placed in stacks]
     for stack in architecture.stacks:
-        if stack.role == "tower":
+        if stack not in run:
             yield from _Outline(stack, {}).placed().layers()
 
 
@@ -131,7 +153,7 @@ def _check_sources(stacks: list[PlacedStack]) -> None:
     """Raise an UnsupportedError if a layer reads what only a tower could give."""
     for layer in (placed.layer for stack in stacks for placed in stack.layers()):
         if getattr(layer, "cross", False) and not layer.unused:
-            raise UnsupportedError("it reads what a tower gives, whose input is no text; it is not run")
+            raise UnsupportedError("it reads what a tower gives that has no NumPy model; it is not run")
 
 
 class _Placer:
@@ -140,6 +162,7 @@ class _Placer:
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
+        self.number = 0
         self.block_name = self.shared_as = ""
 
     def placed(self) -> PlacedStack:
@@ -149,18 +172,23 @@ class _Placer:
         for run in self.stack.runs:
             stored = 1 if run.shared else run.count
             order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]
-            blocks += [self.block(run.block, len(blocks) + index) for index in range(stored)]
+            blocks += [self.block(run.block) for _ in range(stored)]
         outputs = tuple(self.outer(name, layer) for name, layer in self.stack.outputs)
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
 
     def outer(self, name: str, layer: Any) -> Placed:
         return self.layer(layer, name, keys=(name, name.rstrip("0123456789")))
 
-    def block(self, block: Block, number: int) -> tuple[PlacedSublayer, ...]:
-        self.block_name = block.name
-        placed = tuple(self.sublayer(part, number, index) for index, part in enumerate(block.sublayers))
+    def block(self, block: Block) -> tuple[PlacedSublayer, ...]:
+        self.block_name, before = block.name, self.stored()
+        placed = tuple(self.sublayer(part, self.number, index) for index, part in enumerate(block.sublayers))
         _check_lenders([layer for part in placed for layer in part.layers()])
+        self.number += self.stored() > before
         return placed
+
+    def stored(self) -> int:
+        """Weights that have a place so far; a block that adds none has no number of its own."""
+        return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
         mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")
@@ -228,7 +256,12 @@ class _Placer:
 
 
 class _Outline(_Placer):
-    """Places the layers of a stack alone."""
+    """Places the layers of a stack without their weights; each is one that is stored."""
+
+    n_layers = 0
+
+    def stored(self) -> int:
+        return self.n_layers
 
     def layer(
         self,
@@ -240,6 +273,7 @@ class _Outline(_Placer):
         keys: tuple[str, ...] = (),
         branch: str = "",
     ) -> Placed:
+        self.n_layers += 1
         return Placed(layer, None, [], {}, keys, number, index, sublayer, branch, self.stack, self.block_name)
 
 

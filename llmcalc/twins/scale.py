@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import UnsupportedError
+from .functions import times
 from .step import State, Step
 from .weights import Array, Weight, Weights, vector
+
+AS_GIVEN = frozenset({"prompt"})  # of the stream that it runs on
 
 
 def weights(layer: Any) -> list[Weight]:
     """The factor, unless it is a constant: one a channel, or one number."""
+    if layer.of == "both":
+        raise UnsupportedError("factors of both have no NumPy model", where="scale")
     if layer.factor is not None:
         return []
     return [vector("w", 1 if layer.lone else layer.d_model, mean=1.0)._replace(buffer=layer.stored)]
@@ -41,4 +46,5 @@ def add(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
 def _factor(layer: Any, w: Weights) -> Array:
     if layer.factor is not None:
         return layer.factor
-    return np.tanh(w.w) if layer.function == "tanh" else w.w
+    g = times(w.w, layer.gain)
+    return {"tanh": np.tanh, "abs": np.abs}[layer.function](g) if layer.function != "identity" else g

@@ -17,15 +17,19 @@ from .weights import Array
 def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cache: Cache | None, logits: str) -> Array:
     """What the stack gives for a step's tokens: logits, or the residual stream if it has no head."""
     run = _Runner(tensors, step, cache if stack.stack.role != "encoder" else None, stack.stack.name)
-    x: Any = None
+    x: Any = step.data
     for placed in stack.inputs:
         if not getattr(placed.layer, "unused", False):
             x = run.layer(placed, x, placed.layer.kind())
     step.first = x
+    step.streams = [x]
     for time, number in enumerate(stack.order):
         step.depth = time, len(stack.order)
         x = run.block(stack.blocks[number], x, time)
-    for placed in (part for part in stack.outputs if not getattr(part.layer, "unused", False)):
+        step.streams.append(x)
+    for placed in stack.outputs:
+        if getattr(placed.layer, "unused", False):
+            continue
         if logits == "last" and _sees_logit_positions(placed.layer):
             x = x[:, step.ids.shape[1] - 1 :: step.ids.shape[1]]  # of every copy of the tokens its last one
         if len(x.shape) == 4 and not _reads_streams(placed):
@@ -110,10 +114,9 @@ class _Runner:
         self.step.turns[sublayer.name] += 1
         h = self._maybe(sublayer.pre, read, *key)
         total = self.branches(used, h, *key)
-        self.step.stream = x = self.step.before[sublayer.residual_from] if sublayer.residual_from else x
-        total, x = self._weighed(
-            sublayer, self._maybe(sublayer.post, total, *key), h if sublayer.residual_normed else x
-        )
+        x = self.step.before[sublayer.residual_from] if sublayer.residual_from else x
+        self.step.stream = x = h if sublayer.residual_normed else x
+        total, x = self._weighed(sublayer, self._maybe(sublayer.post, total, *key), x)
         after = sublayer.after
         if after is not None and _adds(after):
             return after.module.add(after.layer, after.weights_in(self.tensors), total, x)
@@ -123,8 +126,8 @@ class _Runner:
         """A result and what it is added to, each with its factor."""
         own, other = sublayer.scale, sublayer.residual_scale
         if sublayer.by_depth:
-            self.step.terms += 1
-            own, other = own * math.sqrt(1 / self.step.terms), other * math.sqrt(1 - 1 / self.step.terms)
+            self.step.n_added += 1
+            own, other = own * math.sqrt(1 / self.step.n_added), other * math.sqrt(1 - 1 / self.step.n_added)
         return times(total, own), times(x, other)
 
     def connected(self, sublayer: PlacedSublayer, connection: Placed, streams: Array, *key: object) -> Array:

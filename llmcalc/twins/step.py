@@ -18,12 +18,19 @@ class Step:
     """The tokens of one step, of one stack.
 
     Attributes:
-        ids: token ids [b q].
+        ids: token ids [b q]; of a stack that reads data, as many zeros.
+        data: what such a stack reads instead: frames [b r i], or patches [b q c (f) i j].
         cached: tokens of this stack that earlier steps have seen.
         segments: segment ids [b q], or several of each token [b q n]; None: all 0.
         boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
         own_ids: ids [b q] of tables that have ids of their own, by the name of these.
+        grid: rows and columns of the patches, which come row by row; None: there are none.
+        prompt: learned tokens that stand before all others.
+        merged: patches that have become one position.
+        whole_grid: the grid before patches became one.
+        results: what a tower has given before its last result.
+        streams: what the stream was before the blocks, and behind each of them.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
         copies: of all tokens, one behind the other in the stream [ProphetNet].
         kept: what the stream was at places that later layers come back to.
@@ -31,11 +38,11 @@ class Step:
             stack, then those of cross-attention, each layer by layer.
         first: what the first block gets [b q d].
         before: what the stream was before each sub-layer of the block at work, by the sub-layer's name.
-        sums: what blocks of layers that have ended have added to the stream, each [b q d].
         joining: results that join the stream behind a later sub-layer of the block, by that one's name.
+        groups: sums of what groups of earlier blocks gave, to which later ones look back.
         turns: how often sub-layers of each name have run; ``turn`` how often the one at work had before.
         angles: sines, then cosines, by which attention rotates [q e], if they come from a table.
-        terms: how many the stream is the sum of so far, where they weigh by their number.
+        n_added: terms of the stream so far, where they weigh by their number.
         depth: number of the block at work, and how many there are.
         layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
         stream: what the result of the sub-layer at work is added to [b q d].
@@ -50,6 +57,13 @@ class Step:
     boxes: Array | None = None
     source: Array | None = None
     own_ids: Mapping[str, Array] = field(default_factory=dict)
+    data: Array | None = None
+    grid: tuple[int, int] | None = None
+    prompt: int = 0
+    merged: int = 1
+    whole_grid: tuple[int, int] | None = None
+    results: list[Array] = field(default_factory=list)
+    streams: list[Array] = field(default_factory=list)
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
     copies: int = 1
     kept: dict[str, Array] = field(default_factory=dict)
@@ -57,11 +71,11 @@ class Step:
     first: Array | None = None
     angles: Array | None = None
     before: dict[str, Array] = field(default_factory=dict)
-    sums: list[Array] = field(default_factory=list)
     joining: dict[str, list[Array]] = field(default_factory=dict)
+    groups: list[Array] = field(default_factory=list)
     turns: dict[str, int] = field(default_factory=dict)
     turn: int = 0
-    terms: int = 1
+    n_added: int = 1
     depth: tuple[int, int] = (0, 1)
     layer_inputs: list[Array] = field(default_factory=list)
     stream: Array | None = None
@@ -73,6 +87,10 @@ class Step:
     def decode(self) -> bool:
         """Whether there are tokens before."""
         return self.cached > 0
+
+    def restore_grid(self) -> None:
+        """All patches apart again."""
+        self.grid, self.merged = self.whole_grid, 1
 
     def must_be_whole(self, kind: str) -> None:
         """Raise an UnsupportedError in a decode step: a layer of this kind sees both ways and keeps nothing."""

@@ -41,6 +41,10 @@ class Tape:
         """A leaf: an array whose gradient is wanted."""
         return Variable(value, self)
 
+    def data(self, value: Array) -> Variable:
+        """A leaf that was made elsewhere, for this pass alone: no gradient flows to it, but others' may need it."""
+        return Variable(value, self, made=True, given=True)
+
     @contextmanager
     def parameters_of(self, model: Any) -> Iterator[dict[str, Variable]]:
         """A model's parameters as variables, for a while."""
@@ -55,8 +59,10 @@ class Tape:
     def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
         """The variable of an operation's result, with the way back to its inputs."""
         parents = [parent for parent in inputs if isinstance(parent, Variable)]
-        output = Variable(result.value, self, result.makes or any(parent.made for parent in parents))
-        ways = [pair for pair in zip(inputs, result.ways[: len(inputs)], strict=True) if isinstance(pair[0], Variable)]
+        made, given = result.makes or any(parent.made for parent in parents), all(parent.given for parent in parents)
+        output = Variable(result.value, self, made, given)
+        pairs = zip(inputs, result.ways[: len(inputs)], strict=True)
+        ways = [pair for pair in pairs if isinstance(pair[0], Variable) and not pair[0].given]
         output.back = [(parent, way.vjp) for parent, way in ways]
         if output.made:
             there = {id(_value(given)) for given in inputs if not (isinstance(given, Variable) and given.made)}
@@ -124,7 +130,7 @@ def _computed_again(function: Callable[..., Array], value: Array, given: tuple[A
         def back(g: Array) -> Array:
             if last[0] is not g:
                 tape = Tape()
-                inputs = [tape.variable(np.asarray(v.value)) if isinstance(v, Variable) else v for v in given]
+                inputs = [_again(tape, value) for value in given]
                 tape.backward(function(*inputs), g)
                 last[:] = [g, inputs]
             return last[1][number].gradient
@@ -135,16 +141,24 @@ def _computed_again(function: Callable[..., Array], value: Array, given: tuple[A
     return gradients.Result(value, [gradients.Way(flowing(number), values) for number in range(len(given))])
 
 
+def _again(tape: Tape, value: Any) -> Any:
+    """An input of a function that is computed again, on another tape."""
+    if not isinstance(value, Variable):
+        return value
+    return tape.data(np.asarray(value.value)) if value.given else tape.variable(np.asarray(value.value))
+
+
 class Variable(NDArrayOperatorsMixin):
     """An array on a tape. It behaves like one wherever the layers use it.
 
     Attributes:
         made: it is no weight, and not made of weights element by element.
+        given: it is data, or made of data alone: no gradient flows to it.
         needs: what its derivative needs of what was made.
     """
 
-    def __init__(self, value: Array, tape: Tape, made: bool = False) -> None:
-        self.value, self.tape, self.made = value, tape, made
+    def __init__(self, value: Array, tape: Tape, made: bool = False, given: bool = False) -> None:
+        self.value, self.tape, self.made, self.given = value, tape, made, given
         self.needs: list[Array] = []
         self.gradient: Array | None = None
         self.back: list[tuple[Variable, gradients.Vjp]] = []

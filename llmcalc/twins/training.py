@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +30,28 @@ def train_step(model: Model, *inputs: Array, targets: Array | None) -> Trained:
 
     Without targets, as for a model without a head, the loss is a weighted sum of what the model gives.
     """
-    tape = Tape()
-    with tape.parameters_of(model) as parameters:
+
+    def text() -> Any:
         logits, cache = model.prefill(*inputs)
         loss = weighted_sum(logits) if targets is None else cross_entropy(logits, targets)
         for state in cache.arrays():  # a text may go on: what is kept of it takes part, with no weight
             loss = loss + 0.0 * np.sum(state)
+        return loss
+
+    tape = Tape()
+    inputs = tuple(tape.data(given) if given.dtype.kind == "f" else given for given in inputs)
+    return _trained(tape, model, text)
+
+
+def tower_step(model: Model, pixels: Array, grid: tuple[int, int]) -> Trained:
+    """The same for the tower of a model that sees: the gradient of a weighted sum of what it gives."""
+    tape = Tape()
+    return _trained(tape, model, lambda: sum(map(weighted_sum, model.see(tape.data(pixels), grid))))
+
+
+def _trained(tape: Tape, model: Model, loss_of: Callable[[], Any]) -> Trained:
+    with tape.parameters_of(model) as parameters:
+        loss = loss_of()
         kept = tape.kept_for(loss).sizes()
         tape.backward(loss)
     gradients = {name: variable.gradient for name, variable in parameters.items() if variable.gradient is not None}

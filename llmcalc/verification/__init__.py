@@ -8,9 +8,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from ..core.architecture import Architecture
+import numpy as np
+
+from ..core.architecture import Architecture, Stack
+from ..core.errors import UnsupportedError
+from ..core.shrink_tower import GRID, PATCHES
+from ..twins import twin
 from .compare import compare
 from .published import published
 from .result import Check, Verification
@@ -21,13 +27,28 @@ __all__ = ["Check", "Verification", "verify"]
 def verify(architecture: Architecture) -> Verification:
     """Compare the declarations of an architecture with its NumPy model and with what is published of it.
 
-    The model is that of ``architecture.shrink()``, without towers, whose input is no text; published figures are those
+    The model is that of ``architecture.shrink()``, without towers that have no NumPy model; published figures are those
     of the architecture itself.
 
     Raises:
         UnsupportedError: a layer kind, or a field of one, that has no NumPy model.
     """
-    towers = [stack for stack in architecture.stacks if stack.role == "tower"]
-    texts = tuple(stack for stack in architecture.stacks if stack not in towers)
-    small = (replace(architecture, stacks=texts) if towers and texts else architecture).shrink()
+    small = replace(architecture, stacks=tuple(_runnable(architecture))).shrink()
     return Verification(architecture, small, (*compare(small), *published(architecture)))
+
+
+def _runnable(architecture: Architecture) -> Iterator[Stack]:
+    """The stacks of text, and a tower that can be run."""
+    towers = [stack for stack in architecture.stacks if stack.role == "tower"]
+    for stack in architecture.stacks:
+        if stack.role != "tower" or (len(towers) == 1 and _can_be_run(replace(architecture, stacks=(stack,)))):
+            yield stack
+
+
+def _can_be_run(tower: Architecture) -> bool:
+    try:
+        model = twin(tower.shrink())
+        model.see(np.zeros((1, *(model.stacks[0].data(PATCHES) or ()))), GRID)
+    except UnsupportedError:
+        return False
+    return True

@@ -19,12 +19,13 @@ from ..core.equation import read
 from ..core.errors import UnsupportedError
 from ..core.ledger import entries
 from ..core.shrink import SEQ
+from ..core.shrink_tower import GRID, PATCHES
 from ..core.workload import Workload
 from ..twins import twin
 from ..twins.model import Model
 from ..twins.observer import Observer
 from ..twins.step import Step
-from ..twins.training import train_step
+from ..twins.training import tower_step, train_step
 from ..twins.weights import Array
 from .result import Check
 
@@ -35,11 +36,20 @@ LOGITS_TOLERANCE = 1e-9
 NAMED = 3  # tensors that a difference names
 
 
-class _Texts(NamedTuple):
-    """Random token ids [b, SEQ + STEPS] for the (main) stack, and those of an encoder beside it."""
+class _Inputs(NamedTuple):
+    """Random token ids [b, SEQ + STEPS] for the (main) stack, those of an encoder beside it, or what it hears instead,
+    and patches for a tower.
+    """
 
     main: Array
     source: Array | None
+    pixels: Array | None
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """What a pass over them is, as a workload."""
+        patches = 0 if self.pixels is None else PATCHES
+        return {"batch": BATCH, "seq": SEQ, "patches": patches, "attention": "dense"}
 
     def first(self, tokens: int) -> tuple[Array, ...]:
         """The inputs of a pass over so many tokens."""
@@ -50,7 +60,7 @@ class _Texts(NamedTuple):
 def compare(small: Architecture) -> Iterator[Check]:
     """Every check of a small architecture, in reading order."""
     model = twin(small)
-    texts = _texts(small, model)
+    texts = _inputs(small, model)
     yield _parameters(small, model)
     yield from _active(small, model, texts)
     yield _forward(small, model, texts)
@@ -59,13 +69,21 @@ def compare(small: Architecture) -> Iterator[Check]:
         yield from _decode(small, model, texts)
 
 
-def _texts(small: Architecture, model: Model) -> _Texts:
+def _inputs(small: Architecture, model: Model) -> _Inputs:
     rng = np.random.default_rng(0)
-    vocab = min(stack.vocab for stack in model.stacks)
+    vocab = min(stack.vocab for stack in model.stacks if not stack.data(1))
     if vocab <= FIRST_ID:
         raise UnsupportedError(f"a table of {vocab} rows serves no text", where=small.name)
-    main, source = (rng.integers(FIRST_ID, vocab, (BATCH, length)) for length in (SEQ + STEPS, SEQ))
-    return _Texts(main, source if small.is_encoder_decoder else None)
+    codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
+    main, source = (
+        rng.integers(FIRST_ID, vocab, (texts, length))
+        for texts, length in ((BATCH * codebooks, SEQ + STEPS), (BATCH, SEQ))
+    )
+    found: dict[str, Array] = {"encoder": source if small.is_encoder_decoder else None}
+    for stack in model.stacks:
+        if shape := stack.data(PATCHES if stack.stack.role == "tower" else SEQ):
+            found[stack.stack.role] = rng.standard_normal((BATCH, *shape))
+    return _Inputs(main, found["encoder"], found.get("tower"))
 
 
 def _parameters(small: Architecture, model: Model) -> Check:
@@ -79,7 +97,7 @@ def _parameters(small: Architecture, model: Model) -> Check:
     return Check("parameters", params(small).total, total, "params", detail=detail, note=note)
 
 
-def _active(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]:
+def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
     """Experts that one token is sent to, and the parameters that it uses."""
     mixtures = [layer for stack in model.stacks for layer in stack.layers() if hasattr(layer.module, "route")]
     if not mixtures:
@@ -109,32 +127,36 @@ def _declared_experts(small: Architecture) -> int:
     return found
 
 
-def _forward(small: Architecture, model: Model, texts: _Texts) -> Check:
+def _forward(small: Architecture, model: Model, texts: _Inputs) -> Check:
     observer = Observer()
     with observer.weights_of(model):
         model.forward(*texts.first(SEQ))
-    declared = flops(small, batch=BATCH, seq=SEQ, attention="dense").matmul
+        if texts.pixels is not None:
+            model.see(texts.pixels, GRID)
+    declared = flops(small, **texts.sizes).matmul
     return Check("matmul FLOPs, forward", declared, observer.matmul_flops, "FLOPs")
 
 
-def _training(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]:
+def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
     """One training step: FLOPs of its backward pass, and what is kept between the two passes."""
     inputs = texts.first(SEQ)
     shape = model.forward(*inputs).shape
     has_head = any(layer.kind() == "head" for _, layer in small.main.outputs)
     observer = Observer()
     with observer.weights_of(model):
-        trained = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None)
-    declared = flops(small, batch=BATCH, seq=SEQ, attention="dense", mode="train")
-    forward = flops(small, batch=BATCH, seq=SEQ, attention="dense").matmul
+        kept = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None).kept
+        if texts.pixels is not None:
+            kept += tower_step(model, texts.pixels, GRID).kept
+    declared = flops(small, mode="train", **texts.sizes)
+    forward = flops(small, **texts.sizes).matmul
     yield Check("matmul FLOPs, backward", declared.matmul - forward, observer.matmul_flops - forward, "FLOPs")
-    yield _saved(small, trained.kept)
+    yield _saved(small, kept, texts)
 
 
-def _saved(small: Architecture, observed: tuple[int, ...]) -> Check:
+def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Check:
     """Activations kept for the backward pass: attention is not fused, and nothing is computed again but scans."""
     policy = Policy(attention="eager", bytes=SINGLE, scan="fused")
-    workload = Workload(batch=BATCH, seq=SEQ, mode="train")
+    workload = Workload(mode="train", **texts.sizes)
     kept = [(name, size // SINGLE) for name, size in kept_tensors(small, workload, policy, Mesh())]
     declared = sum(size for _, size in kept)
     left, alone = Counter(observed), []
@@ -152,7 +174,7 @@ def _saved(small: Architecture, observed: tuple[int, ...]) -> Check:
     return Check("saved activations", declared, sum(observed), "elements", detail=detail, note=note)
 
 
-def _decode(small: Architecture, model: Model, texts: _Texts) -> Iterator[Check]:
+def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
     """Step after step behind a prefill: state, FLOPs of each step, and logits equal to those of one pass."""
     whole = model.forward(*texts.first(SEQ + STEPS))
     logits, cache = model.prefill(*texts.first(SEQ))

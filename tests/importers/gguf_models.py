@@ -98,7 +98,7 @@ MODELS = {
     "gemma3": (
         {**COMMON, **RMS, **WIDE, **WINDOW, "attention.sliding_window_pattern": [True, True, False]},
         {"model_type": "gemma3_text", **CONFIG, "head_dim": HEAD, "sliding_window": 17, "tie_word_embeddings": True,
-         "layer_types": [LOCAL, LOCAL, FULL]},
+         "rope_theta": 10000.0, "layer_types": [LOCAL, LOCAL, FULL]},
     ),
     "phi2": ({**NO_KEYS, **LAYER, "rope.dimension_count": 4},
              {"model_type": "phi", **ALL_KEYS, "partial_rotary_factor": 4 / HEAD}),

@@ -43,9 +43,9 @@ def test_a_part_without_a_type_has_that_of_its_class() -> None:
 
 
 def test_keys_beside_those_of_the_whole() -> None:
-    whole = {"model_type": "paddleocr_vl", **SIZES, "vision_config": VISION, "vision_start_token_id": 3}
+    whole = {"model_type": "idefics2", **SIZES, "vision_config": VISION, "vision_start_token_id": 3}
     found = llmcalc.load(whole)
-    assert found.stacks == llmcalc.load({"model_type": "paddleocr_vl_text", **SIZES}).stacks
+    assert found.stacks == llmcalc.load({"model_type": "mistral", **SIZES}).stacks
     assert "not counted: vision" in found.notes[-1]
 
 

@@ -167,6 +167,7 @@ ELSEWHERE = {  # results that something without an equation of its own changes b
 }
 NOT_A_STREAM = {
     "altup": "several streams",
+    "depth_attention": "several mixes",
     "grouped_mlp": "its parts run after it",
     "head": "logits",
     "hyper_connection": "several streams",

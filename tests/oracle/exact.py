@@ -21,6 +21,8 @@ OWN_IDS = {  # of tables that have ids of their own: what switches these on, and
 LOWEST = np.finfo(float).min
 MARGIN = 8  # by which the scores of experts lie further apart
 SPECIAL = ("A_log", "dt_bias", "time_decay", "time_first", "time_mix_key")  # kept near what the class sets
+BOXED = ("bros", "layoutlm", "layoutlmv3", "lilt", "udop")
+PAGE = 100
 SCORES = ("gate.weight", "classifier.weight", "router.weight", "router.layer.weight")
 
 
@@ -63,15 +65,19 @@ def model(class_name: str, model_type: str, changes: dict[str, Any], attention: 
 
 def inputs(built: Any, padding: int | None) -> dict[str, Any]:
     """Token ids, none of them special but for some at the end of the second text, if ``padding`` is given."""
-    ids = torch.randint(10, 60, (BATCH, TOKENS), generator=torch.Generator().manual_seed(7))
+    behind, each = reference.has_two_sides(built), reference.codebooks(built)
+    rows = BATCH * (1 if behind else each)
+    ids = torch.randint(10, 60, (rows, TOKENS), generator=torch.Generator().manual_seed(7))
     found = {"input_ids": ids}
-    if getattr(built.config, "is_encoder_decoder", False):
-        found["decoder_input_ids"] = ids.flip(1)[:, :TARGET]
+    if behind:
+        found["decoder_input_ids"] = torch.cat([ids.flip(1).roll(number, 1) for number in range(each)])[:, :TARGET]
     elif padding is not None:
         ids[-1, -3:] = padding
-    if built.config.model_type == "layoutlm":  # boxes within the smallest table that is drawn
+    if built.config.model_type in BOXED:  # boxes within the smallest table that is drawn
         upper_left = ids[..., None] // torch.tensor([2, 3])
         found["bbox"] = torch.cat([upper_left, upper_left + ids[..., None] % torch.tensor([7, 11])], dim=-1)
+    if built.config.model_type == "udop":  # shares of the page
+        found["bbox"] = found["bbox"] / PAGE
     for name, (switches, rows) in OWN_IDS.items():
         if all(getattr(built.config, switch, False) for switch in switches):
             found[name] = (ids * 7 + 3) % getattr(built.config, rows)
@@ -99,6 +105,8 @@ def alike(results: Any, found: Any) -> Any:
     """
     if getattr(results, "logits", None) is not None:
         return results.logits.double().numpy()
+    if getattr(results, "embeddings", None) is not None:
+        return results.embeddings.double().numpy()
     if found.shape[1] > 1:
         return results.last_hidden_state.double().numpy()
     embedded = getattr(results, "text_embeds", None)

@@ -61,6 +61,13 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "gemma2": {"query_pre_attn_scalar": 7},
     "gemma3_text": {"query_pre_attn_scalar": 7, "final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0},
     "hyperclovax": {"attention_multiplier": 0.4},
+    "inkling_text": {"log_scaling_n_floor": 5, "log_scaling_alpha": 0.7},
+    "inkling2_text": {
+        "log_scaling_n_floor": 5,
+        "log_scaling_alpha": 0.7,
+        "qk_l2_clip_threshold": 0.4,
+        "rel_l2_clip_threshold": 0.3,
+    },
     "llama4_text": {"floor_scale": 5},
     "longcat_flash": {"zero_expert_num": 3},
     "ministral3": {"rope_parameters": SHARPENED},

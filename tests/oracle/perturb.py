@@ -53,8 +53,45 @@ def along_axes(model_type: str, **more: Any) -> dict[str, Any]:
     return {"text_config": {"model_type": model_type, **sizes, **heads, **more}}
 
 
+def _part(model_type: str, width: int, heads: int, key_heads: int) -> dict[str, Any]:
+    """One of several parts whose widths go together."""
+    heads_of = {"num_attention_heads": heads, "num_key_value_heads": key_heads}
+    return {"model_type": model_type, "hidden_size": width, "intermediate_size": 40, "num_hidden_layers": 2, **heads_of}
+
+
+def within(model_type: str, text: str, vision: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A model that sees, in one for retrieval."""
+    sizes = {"hidden_size": 64, "intermediate_size": 40, "num_hidden_layers": 3, "vocab_size": VOCAB}
+    sizes |= {"num_attention_heads": 4, **({} if text == "modernbert" else {"num_key_value_heads": 2})}
+    part = {"model_type": text, **sizes, **more}
+    return {"vlm_config": {"model_type": model_type, "text_config": part, "vision_config": vision}, "embedding_dim": 11}
+
+
+SEEN = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2}
+SEEN_BY_QWEN = {"embed_dim": 32, "hidden_size": 64, "num_heads": 2, "depth": 3, "mlp_ratio": 3}
+TEXT: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "hidden_size": 64,
+    "intermediate_size": 40,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "sliding_window": 8,
+}
+VISION: dict[str, Any] = {
+    "model_type": "siglip_vision_model",
+    "hidden_size": 32,
+    "intermediate_size": 44,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 8,
+}
+TYPES = ["sliding_attention", "full_attention", "sliding_attention"]
+
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
+    "canine": {"num_hash_buckets": 101, "local_transformer_stride": 10, "downsampling_rate": 5},
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}},
     "deepseek_ocr2_text": {"num_hidden_layers": 3, "mlp_layer_types": ["dense", "sparse", "sparse"]},
     "diffusion_gemma_text": {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 24},
@@ -81,6 +118,8 @@ FIXED: dict[str, dict[str, Any]] = {
     "mistral3": {"tie_word_embeddings": False},
     "metaclip_2_text_model": {"eos_token_id": 17},
     "pix2struct_text_model": {"hidden_size": 64, "num_heads": 4, "d_kv": 16},
+    "owlvit_text_model": {"max_position_embeddings": 32},
+    "owlv2_text_model": {"max_position_embeddings": 32},
     "step3p7": {
         "text_config": {
             "hidden_size": 64,
@@ -102,6 +141,52 @@ FIXED: dict[str, dict[str, Any]] = {
     "qwen2_5_vl_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "qwen2_5_omni_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "paddleocr_vl_text": {"hidden_size": 64, "head_dim": 16, "rope_parameters": sections(2, 3, 3)},
+    "blt": {
+        "use_cache": False,  # its class cannot make one
+        "encoder_hash_byte_group_vocab": 53,
+        "cross_attn_k": 3,
+        "patcher_config": {**_part("blt_patcher", 24, 2, 1), "vocab_size": 101},
+        "encoder_config": {**_part("blt_local_encoder", 32, 4, 2), "cross_attn_k": 3, "cross_attn_all_layers": True},
+        "decoder_config": {**_part("blt_local_decoder", 32, 2, 1), "cross_attn_k": 3, "hidden_size_global": 48},
+        "global_config": _part("blt_global_transformer", 48, 4, 4),
+    },
+    "glm5_next_text": {
+        "num_hidden_layers": 5,
+        "index_kpool": 5,
+        "index_topk": 10,
+        "layer_types": ["linear_attention", *["indexed_attention"] * 3, "linear_attention"],
+        "indexer_types": ["full", "full", "shared", "full", "full"],
+        "mlp_layer_types": ["dense", *["sparse"] * 4],
+    },
+    "mistral_large4_text": {
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "index_topk": 10,
+        "no_rope_layers": [1, 1, 0, 1, 0, 1],
+        "kv_source_layers": [0, 0, 2, 0, 2, 5],
+        "indexer_types": ["full", "shared", "full", "full", "shared", "full"],
+    },
+    "inkling_text": {
+        "num_hidden_layers": 3,
+        "rel_extent": 9,
+        "layer_types": ["hybrid_sliding", "hybrid", "hybrid_sliding"],
+        "mlp_layer_types": ["dense", "sparse", "sparse"],
+    },
+    "inkling2_text": {
+        "num_hidden_layers": 5,
+        "n_layers_per_attn_res_block": 2,
+        "rel_extent": 9,
+        "layer_types": ["hybrid_sliding", "hybrid", "hybrid_sliding", "hybrid_sliding", "hybrid"],
+    },
+    "inkling2_loop_text": {
+        "num_hidden_layers": 7,
+        "n_layers_per_attn_res_block": 2,
+        "loop_layer_index_start": 2,
+        "loop_layer_index_end": 6,
+        "loop_gate_rank": 6,
+        "layer_types": ["hybrid", *["hybrid_sliding", "hybrid", "hybrid"] * 2],
+    },
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
     "cohere_compass_text": {
         "rope_parameters": {
@@ -110,20 +195,62 @@ FIXED: dict[str, dict[str, Any]] = {
         }
     },
     "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0, "clip_qkv": 8.0}, "tie_word_embeddings": False},
+    "bros": {"hidden_size": 64},
+    "colmodernvbert": within(
+        "modernvbert", "modernbert", SEEN, pad_token_id=0, local_attention=8, cls_token_id=1, sep_token_id=2
+    ),
+    "colpali": within(
+        "paligemma", "gemma", {"model_type": "siglip_vision_model", "vision_use_head": False, **SEEN}, head_dim=16
+    ),
+    "colqwen2": within("qwen2_vl", "qwen2_vl_text", SEEN_BY_QWEN, rope_parameters=sections(2, 3, 3)),
+    "dpr": {"projection_dim": 11},
+    "dory": {"num_hidden_layers": 5, "n_input_layers": 1, "n_output_layers": 2, "n_recurrent_loops": 3},
     "esm": {"pad_token_id": 1, "mask_token_id": 32},
     "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
     "granitemoehybrid": {"num_hidden_layers": 3, "layer_types": ["mamba", "attention", "mamba"]},
+    "layoutlmv3": {"hidden_size": 48, "coordinate_size": 7, "shape_size": 10},
+    "lilt": {"hidden_size": 48},
     "longcat_flash": {"zero_expert_num": 0},
     "lfm2_moe": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
     "mamba2": {"hidden_size": 32, "expand": 2, "num_heads": 4, "head_dim": 16},
+    "markuplm": {"max_depth": 5},
     "mpnet": {"relative_attention_num_buckets": 32},
     "qwen2_vl": {
         **along_axes("qwen2_vl_text", tie_word_embeddings=False),
-        "vision_config": {"embed_dim": 32, "hidden_size": 64, "num_heads": 2, "depth": 3, "mlp_ratio": 3},
+        "vision_config": SEEN_BY_QWEN,
     },
     "qwen2_5_vl": along_axes("qwen2_5_vl_text", tie_word_embeddings=False),
     "squeezebert": {"hidden_size": 32, "embedding_size": 32},
+    "udop": {"relative_attention_num_buckets": 32},
     "xglm": {"pad_token_id": 7},
+    "t5gemma2": {
+        "encoder": {
+            "text_config": {**TEXT, "num_hidden_layers": 2, "layer_types": TYPES[:2]},
+            "vision_config": VISION,
+            "mm_tokens_per_image": 4,
+            "eoi_token_index": 23,
+        },
+        "decoder": {**TEXT, "num_hidden_layers": 3, "layer_types": TYPES, "final_logit_softcapping": 3.0},
+    },
+    "musicgen": {
+        "text_encoder": {
+            "model_type": "t5",
+            "vocab_size": VOCAB,
+            "d_model": 24,
+            "d_kv": 10,
+            "d_ff": 40,
+            "num_layers": 2,
+            "num_heads": 2,
+        },
+        "audio_encoder": {"model_type": "encodec", "num_filters": 4, "hidden_size": 16, "codebook_size": 64},
+        "decoder": {
+            "vocab_size": 61,
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "ffn_dim": 56,
+        },
+    },
     "xlstm": {"hidden_size": 128, "num_heads": 4},
     "xmod": {"languages": ["en_XX", "de_DE"], "default_language": "en_XX"},
     "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},

@@ -39,8 +39,14 @@ ROLE = ("is_decoder", "add_cross_attention")
 UNCOUNTED = {
     "chameleon": ("vqmodel",),
     "kyutai_speech_to_text": ("codec_model",),
+    "musicgen": ("audio_encoder",),
+    "canary": ("encoder",),
+    "cohere_asr": ("encoder",),
+    "pp_formulanet": ("encoder",),
     "phi4_multimodal": ("embed_tokens_extend",),
 }
+BOXED = ("bros", "udop")  # the class asks for the boxes of all tokens
+ALONE = {"pp_formulanet_text"}  # decoders whose configs say that there is an encoder
 LARGEST = 30_000_000  # parameters of a model that is run
 CACHES = ("cache", "past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 
@@ -170,7 +176,16 @@ class Runs:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.headless = model.get_output_embeddings() is None
-        self.seq2seq = bool(getattr(model.config, "is_encoder_decoder", False))
+        self.seq2seq = has_two_sides(model)
+
+    def targets(self, batch: int, length: int) -> Any:
+        """Token ids of the decoder: of every codebook, if it has several, one sequence behind the other."""
+        return self.ids(batch * codebooks(self.model), length)
+
+    def labels(self, batch: int, length: int) -> Any:
+        """What is to be predicted, by the class's own loss."""
+        each = codebooks(self.model)
+        return self.ids(batch, length) if each == 1 else self.ids(batch, length)[..., None].repeat(1, 1, each)
 
     def ids(self, batch: int, length: int) -> Any:
         """Token ids, none of them special."""
@@ -178,17 +193,25 @@ class Runs:
 
     def forward(self, batch: int, seq: int, **more: Any) -> tuple[int, Any]:
         """(FLOPs, output) of a pass over ``seq`` tokens, in an encoder-decoder model on both sides."""
-        inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq)}
+        inputs: dict[str, Any] = {"input_ids": (self.ids if self.seq2seq else self.targets)(batch, seq)}
+        inputs |= self.places(batch, seq)
         if self.seq2seq:
-            inputs["decoder_input_ids"] = self.ids(batch, seq)
+            inputs["decoder_input_ids"] = self.targets(batch, seq)
         return self._count(**inputs, **more)
+
+    def places(self, batch: int, seq: int) -> dict[str, Any]:
+        """Boxes in the corner of a page, of a class that is not run without."""
+        needed = self.model.config.model_type in BOXED
+        return {"bbox": torch.zeros((batch, seq, 4))} if needed else {}
 
     def train(self, batch: int, seq: int) -> tuple[int, bool]:
         """FLOPs of forward and backward pass, and whether a convolution is among them (torch overcounts its grad)."""
         with quiet(), FlopCounterMode(display=False) as counter:
-            inputs: dict[str, Any] = {"input_ids": self.ids(batch, seq), "labels": self.ids(batch, seq)}
+            own = self.ids if self.seq2seq else self.targets
+            inputs: dict[str, Any] = {"input_ids": own(batch, seq), "labels": self.labels(batch, seq)}
+            inputs |= self.places(batch, seq)
             if self.seq2seq:
-                inputs["decoder_input_ids"] = self.ids(batch, seq)
+                inputs["decoder_input_ids"] = self.targets(batch, seq)
             elif not self.headless:
                 inputs["use_cache"] = False
             self._loss(inputs).backward()
@@ -199,21 +222,24 @@ class Runs:
         """The class's own loss; of a class without a head, the sum of what it returns."""
         if not self.headless:
             return self.model(**inputs).loss
-        return self.model(input_ids=inputs["input_ids"]).last_hidden_state.sum()
+        found = self.model(**{name: value for name, value in inputs.items() if name in ("input_ids", "bbox")})
+        given = (getattr(found, name, None) for name in ("last_hidden_state", "embeddings", "pooler_output"))
+        return next(states for states in given if states is not None).sum()
 
     def decode(self, context: int) -> tuple[int, int]:
         """(elements cached after ``context`` tokens, FLOPs of the step behind them)."""
         _, prefilled = self.forward(1, context)
-        name = next(name for name in CACHES if getattr(prefilled, name, None) is not None)
-        cache = getattr(prefilled, name)
+        name, cache = cache_of(prefilled)
         elements = sum(tensor.numel() for tensor in reachable(cache))
         inputs: dict[str, Any] = {name: cache}
         if self.seq2seq:
             with torch.no_grad():
-                inputs["encoder_outputs"] = self.model.get_encoder()(self.ids(1, context), return_dict=True)
-            inputs["decoder_input_ids"] = self.ids(1, 1)
+                inputs["encoder_outputs"] = self.model.get_encoder()(
+                    self.ids(1, context), return_dict=True, **self.places(1, context)
+                )
+            inputs["decoder_input_ids"] = self.targets(1, 1)
         else:
-            inputs["input_ids"] = self.ids(1, 1)
+            inputs["input_ids"] = self.targets(1, 1)
         flops, _ = self._count(**inputs)
         return elements, flops
 
@@ -221,6 +247,24 @@ class Runs:
         with quiet(), FlopCounterMode(display=False) as counter:
             output = self.model(**inputs)
         return counter.get_total_flops(), output
+
+
+def cache_of(output: Any) -> tuple[str, Any]:
+    """The cache that a model returns, and what it calls it."""
+    name = next(name for name in CACHES if getattr(output, name, None) is not None)
+    return name, getattr(output, name)
+
+
+def has_two_sides(model: Any) -> bool:
+    """Whether an encoder stands before the decoder; some decoders alone keep to the config of both."""
+    return bool(getattr(model.config, "is_encoder_decoder", False)) and model.config.model_type not in ALONE
+
+
+def codebooks(model: Any) -> int:
+    """Codebooks of each of which a decoder has a token at every position; 1: it has one of text."""
+    decoder = getattr(model.config, "decoder", None) or model.config
+    heads = getattr(getattr(model, "decoder", model), "lm_heads", None)
+    return 1 if heads is None else int(decoder.num_codebooks)
 
 
 def reachable(value: Any, seen: set[int] | None = None) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""FLOPs of vision towers and what leads from them to the language model, under torch's counter."""
+"""Vision towers and what leads from them to the language model: FLOPs under torch's counter, and what they give."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import llmcalc
 
-from . import reference
+from . import exact, reference
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -30,6 +30,7 @@ HEADLESS = {"vision_use_head": False}
 # of each: the types of the language model and of the tower, and what else the whole and the tower need
 CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "llava": ("llama", "clip_vision_model", {}, {}),
+    "llava of two layers": ("llama", "clip_vision_model", {"vision_feature_layer": [-2, 1]}, {}),
     "llava full": ("llama", "clip_vision_model", {"vision_feature_select_strategy": "full"}, {}),
     "vipllava": ("llama", "clip_vision_model", {"vision_feature_layer": [-2, -1, 1]}, {}),
     "paligemma": ("gemma", "siglip_vision_model", {"projection_dim": 40}, HEADLESS),
@@ -47,13 +48,30 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
             **QWEN,
             "hidden_size": 48,
             "intermediate_size": 44,
-            "out_hidden_size": 40,
+            "out_hidden_size": 64,
             "window_size": 2 * PATCH,
             "fullatt_block_indexes": [1],
         },
     ),
+    "qwen3_vl": (
+        "qwen3_vl_text",
+        "qwen3_vl_vision",
+        {},
+        {
+            **QWEN,
+            "hidden_size": 48,
+            "intermediate_size": 44,
+            "out_hidden_size": 64,
+            "num_position_embeddings": PATCHES,
+            "deepstack_visual_indexes": [0, 2],
+        },
+    ),
 }
-PACKED = ("qwen2_vl", "qwen2_5_vl")
+PACKED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+
+
+# of a tower whose heads are those of the language model, whose width is the tower's to give
+PACKED_TEXT = {**TEXT, "hidden_size": 64}
 
 
 def _pixels(model_type: str) -> dict[str, Any]:
@@ -69,18 +87,23 @@ def _pixels(model_type: str) -> dict[str, Any]:
     return {"pixel_values": image[None] if model_type in ("idefics3", "smolvlm") else image, **more}
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_tower(case: str) -> None:
+def _changes(case: str) -> dict[str, Any]:
+    """What makes a class one of these towers before one of these language models, both small."""
     text_type, vision_type, more, vision = CASES[case]
-    model_type = case.partition(" ")[0]
+    packed = case in PACKED
     rotated = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}}
-    changes = {
-        "text_config": {"model_type": text_type, **TEXT, **(rotated if model_type in PACKED else {})},
-        "vision_config": {"model_type": vision_type, **({} if model_type in PACKED else VISION), **vision},
+    return {
+        "text_config": {"model_type": text_type, **(PACKED_TEXT | rotated if packed else TEXT)},
+        "vision_config": {"model_type": vision_type, **({} if packed else VISION), **vision},
         **more,
     }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_tower(case: str) -> None:
+    model_type = case.partition(" ")[0]
     class_name = reference.classes(model_type)[0]
-    model = reference.build(class_name, model_type, changes, device="cpu")
+    model = reference.build(class_name, model_type, _changes(case), device="cpu")
     architecture = llmcalc.load(reference.plain_config(model, class_name))
     with reference.quiet(), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.model.get_image_features(**_pixels(model_type))
@@ -88,3 +111,52 @@ def test_tower(case: str) -> None:
         llmcalc.flops(architecture, batch=1, seq=8, patches=count, convention="torch").matmul for count in (PATCHES, 0)
     )
     assert seen - blind == counter.get_total_flops()
+
+
+ROWS, TOLERANCE = SIDE // PATCH, 1e-9
+FRAMES, MERGED = 2, 2
+
+
+def _image(model_type: str) -> tuple[Any, dict[str, Any]]:
+    """An image as patches row by row, and as the class takes it: some want patches that are merged side by side."""
+    image = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
+    patches = image.reshape(3, ROWS, PATCH, ROWS, PATCH).permute(1, 3, 0, 2, 4).reshape(PATCHES, 3, PATCH, PATCH)
+    given = _pixels(model_type)
+    if model_type not in PACKED:
+        return patches, {**given, "pixel_values": image[None] if given["pixel_values"].ndim == 5 else image}
+    patches = patches[:, :, None].repeat(1, 1, FRAMES, 1, 1)
+    squares = torch.arange(PATCHES).reshape(ROWS // MERGED, MERGED, ROWS // MERGED, MERGED).transpose(1, 2).flatten()
+    return patches, {**given, "pixel_values": patches[squares].flatten(1)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_features(case: str) -> None:
+    model_type = case.partition(" ")[0]
+    class_name = reference.classes(model_type)[0]
+    with reference.quiet(), exact.float64(), torch.no_grad():
+        model = exact.model(class_name, model_type, _changes(case))
+        patches, given = _image(model_type)
+        found = model.model.get_image_features(**given)
+    wanted = [found.pooler_output, *(getattr(found, "deepstack_features", None) or [])]
+    twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, class_name)))
+    twin.load(exact.weights(model))
+    ours = twin.see(patches.numpy()[None])
+    assert len(ours) == len(wanted)
+    for one, other in zip(ours, wanted, strict=True):
+        features = other[0] if isinstance(other, (list, tuple)) else other
+        assert exact.difference(one[0], features.reshape(-1, features.shape[-1]).numpy()) <= TOLERANCE
+
+
+def test_an_encoder_of_frames() -> None:
+    sizes = {"d_model": 48, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4}
+    sizes |= {"decoder_attention_heads": 2, "encoder_ffn_dim": 56, "decoder_ffn_dim": 40, "vocab_size": 101}
+    sizes |= {"num_mel_bins": 7, "max_source_positions": 11, "max_target_positions": 20, "pad_token_id": 1}
+    generator = torch.Generator().manual_seed(7)
+    with reference.quiet(), exact.float64(), torch.no_grad():
+        model = exact.model("WhisperForConditionalGeneration", "whisper", sizes)
+        frames = torch.randn(2, 7, 22, generator=generator, dtype=torch.float64)
+        ids = torch.randint(10, 60, (2, 13), generator=generator)
+        wanted = model(input_features=frames, decoder_input_ids=ids).logits.numpy()
+    twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, "WhisperForConditionalGeneration")))
+    twin.load(exact.weights(model))
+    assert exact.difference(twin.forward(frames.transpose(1, 2).numpy(), ids.numpy()), wanted) <= TOLERANCE

@@ -8,7 +8,7 @@ import pytest
 
 import llmcalc
 from llmcalc.importers.hf import families, others
-from llmcalc.importers.hf.wholes import USUAL
+from llmcalc.importers.hf.wholes import ENCODED, USUAL
 
 from . import reference
 
@@ -23,7 +23,6 @@ LANGUAGE = (
     "projection_head",
     "embed_tokens",
 )  # what its tensors stand under
-MUSIC = {"musicgen", "musicgen_melody"}  # whose tokens are those of a codec
 OTHER_HEADS = {"glm_image", "jev"}  # for images and for decisions, where the language model has one for tokens
 WHOLES = sorted(set(USUAL) & reference.FAMILIES - set(families.names()) - OTHER_HEADS)
 
@@ -46,7 +45,7 @@ def _language_tensors(model: Any) -> dict[str, int]:
         for name, parameter in model.named_parameters()
         if model.config.model_type in reference.UNCOUNTED
         or name.startswith("decoder.")
-        or any(part in LANGUAGE for part in name.split("."))
+        or (any(part in LANGUAGE for part in name.split(".")) and not name.startswith("model.dit."))
     }
 
 
@@ -75,5 +74,29 @@ def test_decoder_behind_an_encoder(model_type: str, decoder: str) -> None:
 
 def test_what_is_said_to_be_no_language_model_is_none() -> None:
     mappings = (mapping for mapping in reference.MAPPINGS if mapping is not reference.SPEECH)
-    language = {name for mapping in mappings for name in mapping} - MUSIC
+    language = {name for mapping in mappings for name in mapping} - set(families.names())
     assert {name for name in language if others.kind(name)} == set()
+
+
+# language models, or wholes with one, that are not read
+UNREAD = """
+    EvollaModel blip_2_qformer blt blt_global_transformer blt_local_decoder blt_local_encoder blt_patcher
+    embedding_gemma2 embedding_gemma2_text evolla flava_multimodal_model florence2 glm5_next glm5_next_text idefics
+    inkling2 inkling2_loop inkling2_loop_text inkling2_text inkling_mm_model inkling_text instructblip_qformer
+    instructblipvideo_qformer kosmos-2 kosmos-2.5 kosmos_2_5_text_model kosmos_2_text_model mistral_large4
+    mistral_large4_text muse_glimmer_assistant muse_spark muse_spark_text openai_privacy_filter pp_formulanet
+    pp_formulanet_text qwen2_5_omni qwen3_omni_moe rag sam3_lite_text_text_model t5_gemma_module t5gemma2
+    t5gemma2_decoder t5gemma2_encoder t5gemma2_text voxtral_realtime voxtral_realtime_text
+"""
+
+
+def test_what_is_not_read_is_said_to_be_what_it_is() -> None:
+    known = {*families.names(), *USUAL, *ENCODED, *UNREAD.split()}
+    assert {name for name in reference.FAMILIES - known if not others.kind(name)} == set()
+
+
+@pytest.mark.parametrize("model_type", ENCODED)
+def test_an_encoder_without_a_decoder(model_type: str) -> None:
+    with pytest.raises(llmcalc.InputError) as refusal:
+        llmcalc.load({"model_type": model_type})
+    assert "stand in the key decoder" in refusal.value.hint

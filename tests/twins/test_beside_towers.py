@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 import llmcalc
-from llmcalc.core.errors import UnknownNameError, UnsupportedError
+from llmcalc.core.errors import UnknownNameError
 
 TEXT = {"model_type": "llama", "vocab_size": 61, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 3}
 TEXT |= {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -37,10 +35,3 @@ def test_the_text_alone_gives_what_the_language_model_gives() -> None:
 def test_a_tensor_that_no_tower_has_is_an_error(name: str) -> None:
     with pytest.raises(UnknownNameError, match=name.rpartition("tower.")[2]):
         llmcalc.twin(llmcalc.load(WHOLE)).load({**_weights(), name: np.zeros((2, 2))})
-
-
-def test_a_tower_alone_is_not_run() -> None:
-    whole = llmcalc.load(WHOLE)
-    towers = tuple(stack for stack in whole.stacks if stack.role == "tower")
-    with pytest.raises(UnsupportedError, match="is a tower"):
-        llmcalc.twin(replace(whole, stacks=towers))

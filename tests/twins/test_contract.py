@@ -25,8 +25,13 @@ from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.attention_residual import AttentionResidual
 from llmcalc.layers.axial_embedding import AxialEmbedding
+from llmcalc.layers.box_attention import BoxAttention
+from llmcalc.layers.box_embedding import BoxEmbedding
+from llmcalc.layers.box_pairs import BoxPairs
 from llmcalc.layers.cca import Cca
+from llmcalc.layers.complementary_attention import ComplementaryAttention
 from llmcalc.layers.compressed_attention import CompressedAttention
+from llmcalc.layers.depth_attention import DepthAttention
 from llmcalc.layers.differential_attention import DifferentialAttention
 from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.dynamic_attention import DynamicAttention
@@ -36,15 +41,19 @@ from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.kda import Kda
 from llmcalc.layers.linear import Linear
+from llmcalc.layers.merged_attention import MergedAttention
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.nystrom_attention import NystromAttention
+from llmcalc.layers.page_attention import PageAttention
 from llmcalc.layers.peer import Peer
 from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
+from llmcalc.layers.profile_attention import ProfileAttention
 from llmcalc.layers.relative_attention import RelativeAttention
+from llmcalc.layers.residual_conv import ResidualConv
 from llmcalc.layers.scale import Scale
 from llmcalc.layers.sparse_attention import SparseAttention
 from llmcalc.schema import catalogue
@@ -74,6 +83,10 @@ BOTH_WAYS = frozenset(
         "span_attention",
         "grouped_attention",
         "sparse_attention",
+        "page_attention",
+        "box_attention",
+        "complementary_attention",
+        "character_attention",
     }
 )
 NORM = Norm(WIDTH)
@@ -168,6 +181,8 @@ VARIANTS: dict[str, Layer] = {
     "convolved, biased": Cca(WIDTH, 3, 1, 6, bias=True),
     "blocks": SparseAttention(WIDTH, 3, block=2, n_random=1),
     "few blocks": SparseAttention(WIDTH, 3, block=4, n_random=1, bias=False, o_bias=False),
+    "page": PageAttention(WIDTH, 3, distance_buckets=8, distance_most=9, box_buckets=10, box_most=11),
+    "page, scaled": PageAttention(WIDTH, 3, box_buckets=8, bias_scaled=True, v_bias=True),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
     "mlp with a learned activation": Mlp(WIDTH, 7, "xielu", bias=True),
     "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
@@ -192,6 +207,17 @@ VARIANTS: dict[str, Layer] = {
         **EXPERTS, activation="situ", gate_softcap=1.5, up_softcap=2.5, d_ff_shared=5, d_latent=8, latent_norm=True
     ),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
+    "mixture with weighed shared experts": Moe(
+        **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, shares_scaled=True, correction_bias="buffer"
+    ),
+    "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, scaled=True),
+    "profiles": ProfileAttention(**HEADS, d_profile=5, reach=7, stretch=0.5, stretch_from=4, scale=0.3),
+    "profiles in a window": ProfileAttention(**HEADS, d_profile=5, reach=3, window=4),
+    "profiles of bounded vectors": ProfileAttention(
+        **HEADS, d_profile=5, reach=7, norm="clip", clip=0.5, profile_clip=0.3, dynamic=True, gated=True, sinks=True
+    ),
+    "profiles of inputs with norms": ProfileAttention(**HEADS, d_profile=5, reach=7, norm="clip", own_inputs=True),
+    "convolution beside the stream": ResidualConv(WIDTH, 3),
     "mixture with everything": Moe(
         **EXPERTS,
         expert_bias=True,
@@ -233,7 +259,16 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "trocr": {},
     "bailing_hybrid": {},
     "doge": {"is_moe": True},
+    "bros": {},
+    "canine": {"downsampling_rate": 3, "local_transformer_stride": 7},
+    "layoutlmv3": {},
+    "lilt": {},
+    "markuplm": {},
+    "splinter": {},
     "diffllama": {},
+    "musicgen": {},
+    "musicgen_decoder": {},
+    "t5gemma2_text": {},
 }
 
 
@@ -328,6 +363,20 @@ def alternating(updates: AltUp) -> Architecture:
     return around(*inputs, parts=parts, outputs=takers)
 
 
+def reading_mixes(attention: ProfileAttention) -> Architecture:
+    """Two groups of layers, of which each part reads a mix of the groups before, and the last layer of both."""
+    reads = 3 if attention.separate else 1
+    blocks = []
+    for group in (0, 1):
+        pre = {"pre": DepthAttention(WIDTH, 2, reads)} if group else {}
+        mixer = attention if group else replace(attention, separate=False)
+        first = replace(part("attention", mixer, **pre), residual=False)
+        blocks.append((first, part("mlp", VARIANTS["plain mlp"], pre=DepthAttention(WIDTH, group + 2, closes=True))))
+    architecture = around(parts=blocks[0], outputs=(Named("depth", DepthAttention(WIDTH, 3)),))
+    runs = tuple(Run(Block(f"group{number}", block), 1) for number, block in enumerate(blocks))
+    return replace(architecture, stacks=(replace(architecture.stacks[0], runs=runs),))
+
+
 def looking_back(layers: int) -> Architecture:
     """Layers that look back at what blocks of two layers have added; the last may be cut short."""
 
@@ -349,6 +398,33 @@ def looking_back(layers: int) -> Architecture:
 
 
 OWN_INPUT = around(Named("table", PerLayerTable(VOCAB - 4, WIDTH, 2, 5)), parts=(part("own", PerLayerGate(WIDTH, 5)),))
+
+
+def page(places: Layer, *kinds: Layer) -> Architecture:
+    """An encoder of tokens that have places on a page, a block of each kind."""
+    stack = around(Named("places", places), parts=()).stacks[0]
+    runs = tuple(Run(Block(f"block{n}", (part("attention", kind, after=NORM),)), 1) for n, kind in enumerate(kinds))
+    return Architecture("page", (replace(stack, name="encoder", role="encoder", runs=runs),))
+
+
+PAIRS = BoxPairs(2, 5)
+PLACES = BoxEmbedding(13, 2, 2, d_stream=9, n_places=37, offset=2, padding_id=1)
+PAIRED = ComplementaryAttention(WIDTH, 3, 9, 7)
+
+
+def beside_an_encoder(mixer: Layer) -> Architecture:
+    """A decoder of this mixer, whose tokens come behind those of an encoder of two widths of sight."""
+    mixers = {"encoder": Attention(**HEADS, causal=False, window=4, window_ahead=3, positions="rope"), "decoder": mixer}
+    stacks = []
+    for role, layer in mixers.items():
+        end = Embedding(1, WIDTH, "other", use="instead", token_id=5)
+        inputs = (Named("token", Embedding(VOCAB, WIDTH, "other")), Named("end", end))
+        outputs = (Named("head", Head(VOCAB, WIDTH)),) if role == "decoder" else ()
+        blocks = (Run(Block("block", (part("attention", layer, pre=NORM),)), 2),)
+        stacks.append(Stack(role, WIDTH, inputs, blocks, outputs, role))
+    return Architecture("test", tuple(stacks))
+
+
 # Kinds that stand neither in a branch nor alone.
 PLACED: dict[str, list[Architecture]] = {
     "hyper_connection": [
@@ -357,9 +433,20 @@ PLACED: dict[str, list[Architecture]] = {
         streamed(HyperConnection(WIDTH, 3, rank=5)),
     ],
     "altup": [alternating(AltUp(WIDTH, 3)), alternating(AltUp(WIDTH, 3, output_scaled=False, active=1))],
+    "depth_attention": [
+        reading_mixes(ProfileAttention(**HEADS, d_profile=5, reach=7)),
+        reading_mixes(ProfileAttention(**HEADS, d_profile=5, reach=7, own_inputs=True, separate=True)),
+    ],
     "attention_residual": [looking_back(5), looking_back(4)],
     "per_layer_table": [OWN_INPUT],
     "per_layer_gate": [OWN_INPUT],
+    "box_attention": [page(PAIRS, *[BoxAttention(WIDTH, 3, d_head=5, q_bias=True)] * 2)],
+    "complementary_attention": [page(PLACES, PAIRED, replace(PAIRED, dropped=True))],
+    "merged_attention": [
+        beside_an_encoder(MergedAttention(**HEADS)),
+        beside_an_encoder(MergedAttention(**HEADS, window=4, qk_norm="head", k_bias=True, v_bias=True)),
+        beside_an_encoder(MergedAttention(**HEADS, positions="rope", logit_softcap=2.0, value_scale=0.7, d_head_v=5)),
+    ],
 }
 
 

@@ -147,6 +147,8 @@ def _way_out(data: Mapping[str, Any]) -> str:
     from .likeness import most_alike
     from .others import kind
 
+    if data.get("model_type") in ENCODED:
+        return "Its language model is the decoder, whose config and model_type stand in the key decoder."
     other = kind(str(data.get("model_type")))
     if other:
         return (

@@ -13,6 +13,7 @@ _TOKENS = """
     bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id mask_token_id unk_token_id decoder_start_token_id
     forced_bos_token_id forced_eos_token_id begin_suppress_tokens suppress_tokens bad_words_ids tokenizer_class
     image_token_id image_token_index video_token_id vision_start_token_id vision_end_token_id tokenizer_model_type
+    num_image_tokens
 """
 _GENERATION = """
     max_length min_length do_sample early_stopping num_beams temperature top_k top_p typical_p repetition_penalty

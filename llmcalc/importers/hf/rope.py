@@ -80,6 +80,19 @@ def _of_pairs(config: Config, given: dict[str, Any], longest: Any) -> dict[str, 
     }
 
 
+_TWO_BASES = {"full_attention": ("rope_theta", 1_000_000.0), "sliding_attention": ("rope_local_base_freq", 10_000.0)}
+
+
+def base_of(config: Config, layer_type: str) -> float:
+    """The base of one kind of layer, where each has its own: Gemma 3's, in the keys of this or an older version."""
+    parameters = config.get("rope_parameters")
+    own = parameters.get(layer_type) if isinstance(parameters, dict) else None
+    if isinstance(own, dict) and own.get("rope_theta") is not None:
+        return config.finite(own["rope_theta"], "rope_theta")
+    key, usual = _TWO_BASES[layer_type]
+    return config.number(key, usual) or usual
+
+
 def fixed_base(config: Config) -> dict[str, Any]:
     """Hunyuan's fields for a ``dynamic`` scaling with a fixed ``alpha``, which only stretches the base."""
     given = scaling(config)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
 from ...core.layer import Layer
+from ...core.record import fields
 from ...layers.attention import Attention
 from ...layers.embedding import Embedding
 from ...layers.head import Head
@@ -18,6 +19,7 @@ from .config import Config
 from .rope import rope_fields
 
 TOKENS = "token_embedding"
+Extended = TypeVar("Extended", bound=Attention)
 
 
 def per_head_norm(config: Config, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
@@ -109,6 +111,11 @@ def rope_attention(
         pairs = int(config.partial_rotary(layer_type=layer_type) * fields["d_head"] // 2)  # type: ignore[operator]
         fields["rotary_dim"] = max(1, 2 * pairs)
     return Attention(**fields)  # type: ignore[arg-type]
+
+
+def of_kind(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
+    """An attention layer as one of a kind that adds to attention, with ``more`` fields of that kind."""
+    return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
 
 
 def divided(config: Config, whole: int, parts: int) -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
-ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder")  # the language model is the decoder, whatever its type
+NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "vlm_config")
+# the language model is the decoder, whatever its type
+ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody")
 
 # the language model's type: those whose it is
 _TABLE = """
@@ -19,6 +20,7 @@ aria_text aria
 deepseek_ocr2_text deepseek_ocr2
 dots3_note_text dots3_note
 emu3_text_model emu3
+gemma pi0
 gemma3_text shieldgemma2
 gemma3n_text gemma3n
 gemma4_unified_text gemma4_unified
@@ -33,13 +35,25 @@ mistral idefics2
 nemotron_h nemo_speechlm nemotron_h_omni
 opt blip-2 instructblip instructblipvideo
 persimmon fuyu
-qwen2 audioflamingo3 fast_vlm got_ocr2 musicflamingo pp_chart2table qwen2_audio vibevoice
+qwen2 audioflamingo3 fast_vlm musicflamingo qwen2_audio vibevoice
 qwen2 vibevoice_asr
 qwen2_5_omni_text qwen2_5_omni_thinker
 qwen3 fun_asr_nano moss_transcribe_diarize qwen3_asr
 qwen3_omni_moe_text qwen3_omni_moe_thinker
 qwen3_5_text jev minicpm_ocr minicpmv4_6 minicpmv4_7
+aimv2_text_model aimv2
+altclip_text_model altclip
+bridgetower_text_model bridgetower
+clap_text_model clap
 clip_text_model clip
+clipseg_text_model clipseg
+flava_text_model flava
+groupvit_text_model groupvit
+owlv2_text_model owlv2
+owlvit_text_model owlvit
+tipsv2_text_model tipsv2
+videoprism_text_model videoprism
+xclip_text_model xclip
 siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2
@@ -50,6 +64,14 @@ align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
 pix2struct_text_model pix2struct
+muse_spark_text muse_spark
+mistral_large4_text mistral_large4
+glm5_next_text glm5_next
+inkling_text inkling_mm_model
+inkling2_text inkling2
+inkling2_loop_text inkling2_loop
+pp_formulanet_text pp_formulanet
+ultrabert ultravbert
 unlimited_ocr_text unlimited_ocr
 """
 _SIZES = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
@@ -96,7 +118,8 @@ def flat(data: Mapping[str, Any]) -> dict[str, Any] | None:
 def towers(data: Mapping[str, Any]) -> list[str]:
     """What stands in a config beside its language model, by the keys of its parts, however deep."""
     if data.get("model_type") in ENCODED:
-        return ["encoder"]
+        parts = [key for key, value in data.items() if isinstance(value, Mapping) and "model_type" in value]
+        return [key for key in parts if key != "decoder"]
     found = [key.removesuffix("_config") for key, value in data.items() if _is_part(key, value)]
     deeper = [name for key in NESTED if isinstance(data.get(key), Mapping) for name in towers(data[key])]
     return list(dict.fromkeys([*found, *deeper]))

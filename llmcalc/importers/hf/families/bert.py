@@ -203,6 +203,20 @@ def with_head(
     return finish(config, stack, outputs)
 
 
+def only(config: Config, *kinds: str) -> str:
+    """What the class adds, if it is one of ``kinds``; nothing is said where a model is part of another."""
+    kind = config.head()
+    if kind and kind not in kinds:
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+    return kind
+
+
+def bare(config: Config) -> None:
+    """Read a family of which only the class without a head is understood."""
+    only(config, "none")
+    config.fix("architectures", ["Model"])
+
+
 def finish(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
     """An architecture of one stack, with these outputs behind its own."""
     config.ignore("is_encoder_decoder" + OLDER)

@@ -65,7 +65,9 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
     usual = block(config, attention)
     runs = [Run(usual, layers)]
     if conv:
-        first = Block("first", (*usual.sublayers, sublayer("conv", conv, after=norm)))
+        first = Block(
+            "first", (*usual.sublayers, replace(sublayer("conv", conv, after=norm), reads=usual.sublayers[0].name))
+        )
         runs = [Run(first, 1), *([Run(usual, layers - 1)] if layers > 1 else [])]
     stack = Stack("encoder", width, tuple(inputs), tuple(runs), (), "encoder")
     return finish(config, *_headed(config, stack, narrow))

@@ -132,7 +132,7 @@ def _glm(config: Config, rotated: float) -> Architecture:
 def mla(config: Config, **changes: Any) -> Mla:
     """Latent attention in the keys of the DeepSeek configs."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
-    nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
+    nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.computed("qk_head_dim", nope + rope)
     fields: dict[str, Any] = {
         "d_model": config.size("hidden_size"),

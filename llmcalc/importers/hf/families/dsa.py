@@ -28,10 +28,10 @@ def glm_moe_dsa(config: Config) -> Architecture:
     kinds = feed_types(config, layers, config.count("first_k_dense_replace", 3))
     full = indexed(config, index_interleaved=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
-    return _lm(config, mixers, _indexers(config, layers), kinds)
+    return _lm(config, mixers, indexers_of(config, layers), kinds)
 
 
-def _indexers(config: Config, layers: int) -> list[str]:
+def indexers_of(config: Config, layers: int) -> list[str]:
     """``full`` or ``shared`` for each layer: a list, letters F and S, or every n-th full from an offset on."""
     pattern = config.get("index_topk_pattern")
     period, offset = max(config.count("index_topk_freq", 1), 1), config.count("index_skip_topk_offset", 2)

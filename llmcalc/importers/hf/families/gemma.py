@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ....core.architecture import Architecture, Block
 from ....layers.head import Head
 from ..config import Config
+from ..rope import base_of
 from ..rules import (
     TOKENS,
     causal_lm,
@@ -45,10 +47,13 @@ def gemma3(config: Config) -> Architecture:
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = ["full_attention" if (index + 1) % period == 0 else "sliding_attention" for index in range(layers)]
     config.ignore("attn_logit_softcapping")  # the class has it, and does not cap
-    return _sandwich(config, pattern, qk_norm="head", logit_softcap=None)
+    return _sandwich(config, pattern, base_of, qk_norm="head", logit_softcap=None)
 
 
-def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architecture:
+def _sandwich(
+    config: Config, pattern: list[str], base: Callable[[Config, str], float] = Config.rope_theta, **changes: object
+) -> Architecture:
+    """Blocks with norms before and behind each sub-layer; ``base``: that of the angles, by the kind of layer."""
     norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
     limit, softcap = window(config), config.number("attn_logit_softcapping")
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
@@ -63,6 +68,7 @@ def _sandwich(config: Config, pattern: list[str], **changes: object) -> Architec
             "logit_softcap": softcap,
             "causal": causal,
             "scale": scale,
+            "rope_theta": base(config, kind),
             **changes,
         }
         attention = rope_attention(config, layer_type=kind, **fields)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError
-from ....core.record import fields
 from ....layers.attention import Attention
 from ....layers.differential_attention import DifferentialAttention
 from ....layers.dynamic_attention import DynamicAttention
@@ -18,7 +16,7 @@ from ....layers.peer import Peer
 from ....layers.scale import Scale
 from ..config import Config
 from ..decoder import decoder
-from ..rules import TOKENS, causal_lm, chosen, glu, repeated, rmsnorm, rope_attention, sublayer, window
+from ..rules import TOKENS, causal_lm, chosen, glu, of_kind, repeated, rmsnorm, rope_attention, sublayer, window
 from .llama_kin import apertus
 
 IMAGE_TOKENS = 8  # rows of Llama 3.2's table that its head lacks
@@ -29,7 +27,7 @@ def diffllama(config: Config) -> Architecture:
     """DiffLLaMA: differential attention [ye2024]."""
     config.ignore("lambda_std_dev")
     eps = rmsnorm(config, config.size("hidden_size")).eps
-    return decoder(config, attention=_as(DifferentialAttention, rope_attention(config), pair_norm_eps=eps))
+    return decoder(config, attention=of_kind(DifferentialAttention, rope_attention(config), pair_norm_eps=eps))
 
 
 def doge(config: Config) -> Architecture:
@@ -37,7 +35,7 @@ def doge(config: Config) -> Architecture:
     width, bias = config.size("hidden_size"), config.flag("mlp_bias")
     norm, scale = rmsnorm(config, width), Scale(width, "residual")
     plain = rope_attention(config, qk_norm="head", window=window(config))
-    attention = _as(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
+    attention = of_kind(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
     feeds = [Branch("mlp", glu(config, bias=bias))]
     if config.flag("is_moe"):
         n_experts, top_k = config.size("num_experts"), config.size("num_experts_per_tok")
@@ -110,8 +108,3 @@ def cpmant(config: Config) -> Architecture:
     inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))
     model = causal_lm(config, runs, norm, head=Head(vocab, width), tied=False)
     return replace(model, stacks=(replace(model.main, inputs=inputs),))
-
-
-def _as(kind: type[Attention], layer: Attention, **more: Any) -> Attention:
-    """A layer as one of a kind that adds to its own, with fields of that kind."""
-    return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
@@ -11,6 +13,7 @@ from ....core.layer import MOST_LAYERS, Layer
 from ....core.record import fields
 from ....layers.embedding import Embedding
 from ....layers.head import Head
+from ....layers.injection import Injection
 from ....layers.norm import Norm
 from ....layers.scale import Scale
 from ....layers.sphere_attention import SphereAttention
@@ -19,32 +22,43 @@ from ..rules import TOKENS, causal_lm, glu, grouped, rmsnorm, rope_attention, wi
 
 SECTIONS = ("n_input_layers", "n_recurrent_layers", "n_output_layers")
 NAMES = {"full_attention": "global", "sliding_attention": "local"}
+START = "start"  # of a loop
+NORM_EPS = 1e-6
 FAR = 10_000_000.0  # base of the rotary frequencies in layers without a window
 
 
 def dory(config: Config) -> Architecture:
-    """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times."""
-    config.ignore("ngpt_alpha_init layer_types initializer_range")
+    """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times, from where they began."""
+    config.ignore("layer_types")
     width, before, again, after = config.size("hidden_size"), *_sections(config)
     loops, mode = config.size("n_recurrent_loops"), config.word("recurrent_kv_cache_mode", "per_loop")
     if mode not in ("per_loop", "last_loop"):
         raise DescriptionError(
             f"recurrent_kv_cache_mode is {shown(mode)}; it is per_loop or last_loop", where=config.where
         )
-    norm, step = Norm(width, "l2norm", scale=False), Scale(width, "step")
-    mlp = replace(glu(config, bias=config.flag("mlp_bias")), on_sphere=True)
+    if not again:
+        config.not_run("its loop has no layers, and norms alone run in it")
+    init = config.positive("initializer_range")
+    norm = Norm(width, "l2norm", scale=False, eps=NORM_EPS)
+    step = Scale(width, "step", function="abs", gain=config.positive("ngpt_alpha_init") / init)
+    mlp = replace(glu(config, bias=config.flag("mlp_bias")), on_sphere=True, sphere_gain=width**0.5)
     kinds = _kinds(config, before + again + after)
-    mixers = {kind: _mixer(config, kind) for kind in kinds}
+    mixers = {kind: _mixer(config, kind, init) for kind in kinds}
     _bounded(config, before + again * loops + after)
 
     @cache
-    def block(kind: str, looped: int | None, keeps: bool) -> Block:
+    def block(kind: str, looped: int | None, keeps: bool, enters: str) -> Block:
         mixer = mixers[kind] if keeps else replace(mixers[kind], implemented_cache="none")
         layers: dict[str, Layer] = {"attention": mixer, "mlp": mlp}
         parts = [
-            Sublayer(name, (Branch(name, layer, norm, norm),), post=step, share=_share(name, looped))
+            Sublayer(
+                name, (Branch(name, layer, post=norm),), norm, step, share=_share(name, looped), residual_normed=True
+            )
             for name, layer in layers.items()
         ]
+        if enters:
+            begin = Injection(width, START if enters == "first" else "", START)
+            parts.insert(0, Sublayer("begin", (Branch("begin", begin, norm),), residual=False))
         return Block(NAMES[kind] if looped is None else f"layer{looped}", tuple(parts))
 
     inner = range(before, before + again)
@@ -55,11 +69,12 @@ def dory(config: Config) -> Architecture:
             kinds[index],
             index if index in inner and loops > 1 else None,
             mode == "per_loop" or place >= last or place < before,
+            ("first" if place == before else "again") if index == before and index in inner else "",
         )
         for place, index in enumerate(order)
     )
     vocab, tied = config.size("vocab_size"), config.flag("tie_word_embeddings")
-    head = Head(vocab, width, share=TOKENS if tied else None, scaled=True)
+    head = Head(vocab, width, share=TOKENS if tied else None, scaled=True, scale_gain=1.0 / init)
     return causal_lm(config, runs, norm, head=head, tied=tied)
 
 
@@ -108,39 +123,61 @@ def _kinds(config: Config, layers: int) -> list[str]:
     return found
 
 
-def _mixer(config: Config, kind: str) -> SphereAttention:
+def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
     near = kind == "sliding_attention"
     plain = rope_attention(
         config, layer_type=kind, window=window(config) if near else None, qk_norm="head", qk_norm_function="l2norm",
-        qk_norm_scale=False, gated=True, gate_bias="none", scale=1.0,
+        qk_norm_scale=False, gated=True, gate_bias="none",
     )  # fmt: skip
     if not near and config.get("rope_parameters") is None:
         plain = replace(plain, rope_theta=FAR)
-    return SphereAttention(**{entry.name: getattr(plain, entry.name) for entry in fields(plain)})
+    gains = {"q_gain": plain.d_head**0.5 / init, "gate_gain": plain.d_model**0.25 / init}  # type: ignore[operator]
+    return SphereAttention(**{entry.name: getattr(plain, entry.name) for entry in fields(plain)}, **gains)
 
 
 def hrm_text(config: Config) -> Architecture:
     """The hierarchical reasoning model for text: a low stack runs several times for each time that a high one does."""
     config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
-    config.not_run("what one level of its loop hands to the other is not described")
     width, cycles, inner = config.size("hidden_size"), config.size("H_cycles"), config.size("L_cycles")
     layers = config.optional_size("num_layers_per_stack") or config.size("num_hidden_layers")
     config.ignore("num_hidden_layers")
     norm = replace(rmsnorm(config, width), scale=False)
     attention = rope_attention(config, n_kv_heads=config.size("num_attention_heads"), gated=True)
     _bounded(config, cycles * (inner + 1) * layers)
-    order = [*(["low"] * inner), "high"] * cycles
     mlp = glu(config, bias=config.flag("mlp_bias"))
-    blocks = {name: _module(name, layers, norm, attention, mlp) for name in ("low", "high")}
-    runs = grouped(block for name in order for block in blocks[name])
-    begin = Named("low_state", Embedding(1, width, "other"))
+    level = {name: _level(name, layers, norm, attention, mlp) for name in ("low", "high")}
+    order = [*(["low"] * inner), "high"] * cycles
+    runs = grouped(block for name, begin in _handed(width, order) for block in _begun(level[name], begin))
+    states = (
+        Named("high_state", Injection(width, keeps="high")),
+        Named("low_state", Embedding(1, width, "other", use="everywhere")),
+    )
     scale = config.number("embedding_scale") or 1.0 / (config.number("initializer_range") or 0.02)
-    model = causal_lm(config, runs, None, inputs=(begin,), embedding_scale=scale)
+    model = causal_lm(config, runs, None, inputs=states, embedding_scale=scale)
     note = "a training step counts all cycles' gradients; the published recipe stops them in all but the last ones"
     return replace(model, notes=(*model.notes, note))
 
 
-def _module(name: str, layers: int, norm: Norm, attention: Layer, mlp: Layer) -> list[Block]:
+def _handed(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | None]]:
+    """Each level as it runs, with what adds the state of the other one to the stream, the state of the last that ran.
+
+    The first time, the inputs have added both.
+    """
+    yield levels[0], None
+    for before, now in pairwise(levels):
+        turned = before != now
+        yield now, Injection(width, keeps=before if turned else "", adds=now if turned else "high")
+
+
+def _begun(blocks: list[Block], begin: Injection | None) -> list[Block]:
+    """The blocks of a level behind what is handed to it."""
+    if begin is None:
+        return blocks
+    part = Sublayer("begin", (Branch("begin", begin),), residual=False)
+    return [replace(blocks[0], sublayers=(part, *blocks[0].sublayers)), *blocks[1:]]
+
+
+def _level(name: str, layers: int, norm: Norm, attention: Layer, mlp: Layer) -> list[Block]:
     """The blocks of one stack; its last ends with a norm."""
     blocks = []
     for index in range(layers):

@@ -12,6 +12,7 @@ from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
+from ....layers.features import Features
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
@@ -62,7 +63,7 @@ def _seeing(
         raise DescriptionError("an audio tower is not modelled", where=config.where)
     if optional and config.get("vision_config") is None:
         return language
-    vision = config.within("vision_config", _object(config, "vision_config"), f"{config.model_type}_vision")
+    vision = config.within("vision_config", plain(config, "vision_config"), f"{config.model_type}_vision")
     stack = tower(vision, language.main.d_model)
     vision.ignore(f"{OUTER} is_encoder_decoder")
     vision.check_all_read()
@@ -78,7 +79,7 @@ def text_part(config: Config, usual: str, part: dict[str, Any] | None = None, ow
     """
     from . import find, names
 
-    data = dict(_object(config, "text_config") if part is None else part)
+    data = dict(plain(config, "text_config") if part is None else part)
     model_type = data.get("model_type", usual)
     entry = find(model_type) if isinstance(model_type, str) else None
     if entry is None:
@@ -98,14 +99,15 @@ def text_part(config: Config, usual: str, part: dict[str, Any] | None = None, ow
 def given(config: Config, key: str) -> dict[str, Any]:
     """The config at a key, or that of a class whose file leaves it out."""
     usual = config.defaults.get(key) or {}
-    found = _object(config, key) or usual
+    found = plain(config, key) or usual
     kind = found.get("model_type", usual.get("model_type"))
     return {**found, "model_type": kind} if kind else found
 
 
-def _object(config: Config, key: str) -> dict[str, Any]:
+def plain(config: Config, key: str) -> dict[str, Any]:
+    """The object at a key; left out, the part is as its class says."""
     value = config.get(key)
-    if value is None:  # left out, the part is as its class says
+    if value is None:
         return {}
     if not isinstance(value, dict):
         raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
@@ -120,14 +122,16 @@ def qwen_tower(config: Config, d_text: int) -> Stack:
         config.size("in_channels", CHANNELS), config.size("patch_size"), width, config.size("temporal_patch_size")
     )
     norm = Norm(width, "layernorm", bias=True, eps=LAYERNORM_EPS)
-    block = _vision_block(config, norm, config.size("num_heads"), config.size("intermediate_size"))
+    block = _vision_block(config, norm, config.size("num_heads"), config.size("intermediate_size"), grid="halves")
     inputs = (
         Named("patch", patch),
         Named("position", Embedding(config.size("num_position_embeddings"), width, table="position")),
     )
     outputs = [Named("merger_norm", norm), *_merger("merger", width, merged, out)]
-    for number in range(len(config.indices("deepstack_visual_indexes"))):
-        outputs.append(Named(f"deepstack{number}_norm", replace(norm, d_model=merged * width)))
+    for number, block_number in enumerate(config.indices("deepstack_visual_indexes")):
+        deeper = Features(width, str(block_number + 1), apart=True)
+        outputs.append(Named(f"deepstack{number}_features", deeper))
+        outputs.append(Named(f"deepstack{number}_norm", replace(norm, d_model=merged * width, merge=merged)))
         outputs += _merger(f"deepstack{number}", width, merged, out)
     return Stack("vision", width, inputs, repeated(block, config.size("depth")), tuple(outputs), "tower")
 
@@ -207,9 +211,9 @@ def _merger(name: str, width: int, merged: int, out: int) -> list[Named]:
     return [first, Named(f"{name}_out", Linear(wide, out, merge=merged))]
 
 
-def _vision_block(config: Config, norm: Norm, heads: int, d_ff: int) -> Block:
+def _vision_block(config: Config, norm: Norm, heads: int, d_ff: int, grid: str = "other") -> Block:
     biases: dict[str, Any] = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
-    attention = Attention(norm.d_model, heads, causal=False, positions="rope", **biases)
+    attention = Attention(norm.d_model, heads, causal=False, positions="rope", rope_grid=grid, **biases)
     act = config.activation() if config.get("hidden_act") else "gelu_tanh"
     mlp = Mlp(norm.d_model, d_ff, act, bias=True)
     return Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
@@ -232,6 +236,7 @@ def gemma_tower(config: Config, d_text: int) -> Stack:
         config.optional_size("head_dim") or width // heads,
         causal=False,
         positions="rope",
+        rope_grid="other",
         qk_norm="head",
         q_bias=bias,
         k_bias=bias,

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture, Named
-from ....core.errors import shown
-from ....core.layer import Layer
+from ....core.architecture import Architecture, Named, Stack
+from ....core.errors import UnsupportedError, shown
+from ....core.layer import MOST_LAYERS, Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
+from ....layers.features import Features
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.norm import Norm
@@ -129,7 +130,10 @@ def _seeing(
     stack = towers.read(part)
     width = text.main.d_model
     outputs = projector(config, stack.d_model, width, tower.prompt)
+    stack = _taken(config, stack)
     stack = replace(stack, outputs=(*stack.outputs, *outputs))
+    if tower.prompt is None and config.get("vision_feature_select_strategy") == "default":
+        config.not_run("it leaves out the first patch, as if it were a class token")
     if newline:
         extra = Named("newline", Embedding(1, width, table="other", use="beside"))
         stack = replace(stack, outputs=(*stack.outputs, extra))
@@ -157,6 +161,21 @@ def _features(config: Config) -> int:
     return len(value) if isinstance(value, list) else 1
 
 
+def _taken(config: Config, stack: Stack) -> Stack:
+    """The tower with a choice of the blocks whose results go on, where a config names them: the norm is not theirs."""
+    given = config.get("vision_feature_layer")
+    if given is None or (given == -1 and config.model_type == "internvl"):
+        return stack
+    blocks = [
+        config.whole(one, "vision_feature_layer", -MOST_LAYERS) for one in (given if type(given) is list else [given])
+    ]
+    if any(not -stack.n_layers - 1 <= number <= stack.n_layers for number in blocks):
+        config.not_run(f"vision_feature_layer is {shown(given)}, but the tower has {stack.n_layers} layers")
+    left = tuple(Named(name, replace(layer, unused=True)) for name, layer in stack.outputs)  # type: ignore[type-var]
+    chosen = Named("features", Features(stack.d_model, " ".join(map(str, blocks))))
+    return replace(stack, outputs=(*left, chosen))
+
+
 def _two_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
     bias, act = config.flag("multimodal_projector_bias", True), config.activation("projector_hidden_act")
     kept = prompt if config.one_of("vision_feature_select_strategy", "default", "full") == "full" else None
@@ -181,8 +200,18 @@ def _pooled(config: Config, width: int, out: int, prompt: int | None) -> list[Na
     part = config.within("vision_config", vision, str(vision.get("model_type", "siglip_vision_model")))
     side = part.size("image_size") // part.size("patch_size")
     kernel = max(1, side // int(config.size("mm_tokens_per_image") ** 0.5))
-    norm = rmsnorm(part, width, "layer_norm_eps", unit_offset=True)
+    norm = replace(rmsnorm(part, width, "layer_norm_eps", unit_offset=True), merge=kernel * kernel)
     return [Named("pooled_norm", norm), Named("pooled", Linear(width, out, bias=False, merge=kernel * kernel))]
+
+
+def pooled_tower(config: Config, out: int) -> Stack:
+    """Gemma 3's tower and what leads from it to a language model of the width ``out``."""
+    vision = {"model_type": "siglip_vision_model", **given(config, "vision_config")}
+    if vision["model_type"] != "siglip_vision_model":
+        raise UnsupportedError(f"a tower of type {shown(vision['model_type'])} is not modelled", where=config.where)
+    part = config.within("vision_config", vision, "siglip_vision_model")
+    stack = towers.read(part)
+    return replace(stack, outputs=(*stack.outputs, *_pooled(config, stack.d_model, out, None)))
 
 
 def merged_layers(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
@@ -192,7 +221,7 @@ def merged_layers(config: Config, width: int, out: int, prompt: int | None) -> l
     norm = Norm(width, eps=1e-6)
     layers: dict[str, Layer] = {
         "projector_norm": norm,
-        "patch_merger": Linear(width * merged, width, bias=False, merge=merged),
+        "patch_merger": Linear(width * merged, width, bias=False, merge=merged, merge_by_channel=True),
         "projector_in": Linear(width * _features(config), out, bias, act, merge=merged),
         "projector_out": Linear(out, out, bias, merge=merged),
     }
@@ -209,7 +238,7 @@ def normed_merged(config: Config, width: int, out: int, prompt: int | None) -> l
     merged = int(1 / config.positive("downsample_ratio")) ** 2
     wide, act = width * merged, config.activation("projector_hidden_act")
     layers = (Linear(wide, out, activation=act, merge=merged), Linear(out, out, merge=merged))
-    norm = plain_layernorm(wide)
+    norm = replace(plain_layernorm(wide), merge=merged)
     return [Named("merged_norm", norm), Named("merged_in", layers[0]), Named("merged_out", layers[1])]
 
 
@@ -241,7 +270,7 @@ def git(config: Config) -> Architecture:
         Named("projector_norm", norm),
     ]
     out += [
-        Named(f"frame{number}", Embedding(1, tower.d_model, table="other", use="beside"))
+        Named(f"frame{number}", Embedding(1, tower.d_model, table="other", unused=True))
         for number in range(config.count("num_image_with_embedding"))
     ]
     tower = replace(tower, outputs=(*tower.outputs, *out))

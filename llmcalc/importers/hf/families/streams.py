@@ -41,7 +41,7 @@ def deepseek_v4(config: Config) -> Architecture:
     kinds = (config.texts("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
     norm, order = rmsnorm(config, width), zip(_compressed_layers(config, layers), kinds, strict=True)
     hyper = HyperConnection(width, streams, iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
-    runs = _streamed(hyper, norm, _compressed(config), feeds, order)
+    runs = streamed(hyper, norm, _compressed(config), feeds, order)
     return _lm(config, runs, norm, replace(hyper, writes=False))
 
 
@@ -139,7 +139,7 @@ def hy_v4(config: Config) -> Architecture:
     hyper = HyperConnection(
         width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
     )
-    runs = _streamed(hyper, norm, mixers, feeds, order)
+    runs = streamed(hyper, norm, mixers, feeds, order)
     return _lm(config, runs, norm, replace(hyper, writes=False))
 
 
@@ -176,11 +176,11 @@ def qwen4(config: Config) -> Architecture:
     hyper = HyperConnection(
         width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.number("rms_norm_eps") or 1e-6
     )
-    runs = _streamed(hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
+    runs = streamed(hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
     return _lm(config, runs, None, replace(hyper, writes=False))
 
 
-def _streamed(
+def streamed(
     hyper: Layer,
     norm: Layer | None,
     mixers: Mapping[str, Layer],

@@ -25,19 +25,19 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 def t5(config: Config) -> Architecture:
     """T5, T5 v1.1 [raffel2019]. The class ties the head whatever ``tie_word_embeddings`` says."""
     mlp = _mlp(config)
-    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True)
+    return seq2seq(config, lambda side, index: ("block", mlp), tied=True)
 
 
 def mt5(config: Config) -> Architecture:
     """mT5 [xue2020]: T5 v1.1, whose head takes its input unscaled whatever the config says."""
     mlp = _mlp(config)
-    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
+    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
 
 
 def umt5(config: Config) -> Architecture:
     """UMT5 [chung2023]: every layer has a table of position biases of its own."""
     mlp = _mlp(config)
-    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
+    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
 
 
 def _mlp(config: Config) -> Mlp:
@@ -48,6 +48,15 @@ def _mlp(config: Config) -> Mlp:
     config.ignore("tie_word_embeddings scale_decoder_outputs")
     is_gated = config.flag("is_gated_act", bool(gated))
     return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_named(act), gated=is_gated)
+
+
+def pop2piano(config: Config) -> Architecture:
+    """Pop2Piano [choi2022]: T5 v1.1 with a head of its own; a composer's row stands before the spectrum it hears."""
+    mlp = _mlp(config)
+    built = seq2seq(config, lambda side, index: ("block", mlp), tied=True, head_tied=False)
+    composers = Embedding(config.size("composer_vocab_size"), config.size("d_model"), table="other", unused=True)
+    encoder = replace(built.stacks[0], inputs=(*built.stacks[0].inputs, Named("composer", composers)))
+    return replace(built, stacks=(encoder, *built.stacks[1:]))
 
 
 def switch(config: Config) -> Architecture:
@@ -69,7 +78,7 @@ def switch(config: Config) -> Architecture:
         step = steps[side]
         return ("sparse", experts) if step > 0 and (index % step == 1 or step == 1) else ("dense", dense)
 
-    return _seq2seq(config, feed, tied=config.flag("tie_word_embeddings", True))
+    return seq2seq(config, feed, tied=config.flag("tie_word_embeddings", True))
 
 
 def longt5(config: Config) -> Architecture:
@@ -94,10 +103,10 @@ def longt5(config: Config) -> Architecture:
     )
     mlp = _mlp(config)
     name = "attention" if kind == "local" else "global_attention"
-    return _seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={name: encoder})
+    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={name: encoder})
 
 
-def _seq2seq(
+def seq2seq(
     config: Config,
     feed: Feed,
     *,
@@ -105,18 +114,20 @@ def _seq2seq(
     encoder: Mapping[str, Layer] | None = None,
     relative_shared: bool = True,
     scaled: bool | None = None,
+    head_tied: bool | None = None,
 ) -> Architecture:
     """Both stacks; ``feed`` gives a layer's feed-forward part and what to call its block, ``encoder`` its attention."""
     vocab, width, kind = config.size("vocab_size"), config.size("d_model"), _kind(config)
     norm = Named("norm", rmsnorm(config, width, "layer_norm_epsilon"))
     tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
+    own = tied if head_tied is None else head_tied
     layers = config.size("num_layers")
     counts = {"encoder": layers, "decoder": config.optional_size("num_decoder_layers") or layers}
     stacks = []
     for side in SIDES[: 1 if kind == "encoder" else 2]:
         mixers = encoder if encoder and side == "encoder" else _mixers(config, side, relative_shared)
         runs = _runs(side, counts[side], mixers, feed, norm.layer)
-        outputs = [norm, *([_head(config, tied, scaled)] if side == "decoder" and kind == "seq2seq" else [])]
+        outputs = [norm, *([_head(config, own, scaled)] if side == "decoder" and kind == "seq2seq" else [])]
         stacks.append(Stack(side, width, tuple(tokens[side]), runs, tuple(outputs), side))
     return Architecture(config.model_type, tuple(stacks))
 

@@ -25,6 +25,7 @@ CHANNELS = 3  # red, green, blue
 CLASS_TOKEN = 1  # learned tokens before the patches
 PIXTRAL_EPS = 1e-5
 QWEN_EPS = 1e-6
+THETA = 10_000.0
 # what files say that no tower reads
 _LEFT = """
     projection_dim vocab_size num_image_tokens _attn_implementation is_encoder_decoder tie_word_embeddings
@@ -48,7 +49,7 @@ class Tower(NamedTuple):
 
 def clip(config: Config) -> Stack:
     """CLIP's: a class token, patches without a bias, norms before and behind the blocks."""
-    norm, act = layernorm(config), config.activation()
+    norm, act = replace(layernorm(config), prompt=CLASS_TOKEN), config.activation()
     inputs = (
         *_patches(config, bias=False, prompt=CLASS_TOKEN, rows=grid(config) + CLASS_TOKEN),
         Named("pre_norm", norm),
@@ -78,9 +79,10 @@ def pooling(config: Config) -> tuple[Named, ...]:
 def pixtral(config: Config) -> Stack:
     """Pixtral's: RMSNorm, gated layers, positions that turn along rows and columns."""
     width = config.size("hidden_size")
-    config.ignore("image_size head_dim rope_parameters rope_theta")
+    config.ignore("image_size head_dim")
     norm = Norm(width, eps=PIXTRAL_EPS)
-    attention = Attention(width, config.size("num_attention_heads"), causal=False, positions="rope")
+    turned: dict[str, Any] = {"positions": "rope", "rope_grid": "alternate", "rope_theta": _theta(config)}
+    attention = Attention(width, config.size("num_attention_heads"), causal=False, **turned)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
     inputs = (*_patches(config, bias=False), Named("pre_norm", norm))
@@ -91,6 +93,7 @@ def internvit(config: Config) -> Stack:
     """InternViT [chen2023]: a factor a channel on what each sub-layer gives."""
     width, kind = config.size("hidden_size"), config.one_of("norm_type", "layer_norm", "rms_norm")
     norm = rmsnorm(config, width, "layer_norm_eps") if kind == "rms_norm" else layernorm(config)
+    norm = replace(norm, prompt=CLASS_TOKEN)
     rows = _rows(config, "image_size", "patch_size")
     config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")
     bias = config.flag("attention_bias")
@@ -102,7 +105,12 @@ def internvit(config: Config) -> Stack:
     if config.flag("use_absolute_position_embeddings", True):
         inputs = (*inputs, Named("position", Embedding(rows + CLASS_TOKEN, width, table="position")))
     block = _block(config, norm, config.activation(), CLASS_TOKEN, layer_scale=True, **fields)
-    return _stack(config, inputs, block, None if config.flag("use_mean_pooling", True) else layernorm(config))
+    return _stack(
+        config,
+        inputs,
+        block,
+        None if config.flag("use_mean_pooling", True) else replace(layernorm(config), prompt=CLASS_TOKEN),
+    )
 
 
 def qwen2(config: Config) -> Stack:
@@ -130,10 +138,11 @@ def qwen3(config: Config) -> Stack:
 
 def _qwen(config: Config, norm: Norm, mlp: Mlp, windowed: dict[str, Any], out: int) -> Stack:
     width, heads, merged = norm.d_model, config.size("num_heads"), config.size("spatial_merge_size") ** 2
-    config.ignore("in_chans spatial_patch_size rope_parameters rope_theta")
+    config.ignore("in_chans spatial_patch_size")
     frames = config.size("temporal_patch_size")
     patch = Patch(config.size("in_channels", CHANNELS), config.size("patch_size"), width, frames, bias=False)
-    fields: dict[str, Any] = {"causal": False, "positions": "rope", **BIASED}
+    fields: dict[str, Any] = {"causal": False, "positions": "rope", "rope_grid": "halves", **BIASED}
+    fields["rope_theta"] = _theta(config)
     if "num_key_value_heads" in config.known():
         fields["n_kv_heads"] = config.optional_size("num_key_value_heads") or heads
 
@@ -158,15 +167,17 @@ def llama4(config: Config) -> Stack:
     width = config.size("hidden_size")
     config.ignore("vision_feature_select_strategy pixel_shuffle_ratio projector_dropout multi_modal_projector_bias")
     config.ignore("rope_parameters rope_theta hidden_act vision_output_dim norm_eps")
-    norm = plain_layernorm(width)
+    norm = replace(plain_layernorm(width), prompt=CLASS_TOKEN)
     pixels = config.size("num_channels", CHANNELS) * config.size("patch_size") ** 2
     inputs = (
         Named("patch", Linear(pixels, width, bias=False)),
-        Named("class", Embedding(CLASS_TOKEN, width, table="other", use="beside")),
+        Named("class", Embedding(CLASS_TOKEN, width, table="other", use="before")),
         Named("position", Embedding(grid(config) + CLASS_TOKEN, width, table="position")),
         Named("pre_norm", norm),
     )
-    found = _stack(config, inputs, _block(config, norm, "gelu", CLASS_TOKEN, positions="rope", **BIASED), norm)
+    found = _stack(
+        config, inputs, _block(config, norm, "gelu", CLASS_TOKEN, positions="rope", rope_grid="other", **BIASED), norm
+    )
     merged = shuffled(config)
     merging, out = config.size("projector_input_dim"), config.size("projector_output_dim")
     adapter = (
@@ -190,8 +201,9 @@ def mllama(config: Config, out: int) -> tuple[Stack, Stack]:
     ratios = config.get("supported_aspect_ratios")
     rows = (len(ratios) if isinstance(ratios, list) else MLLAMA_RATIOS) + 1  # one for no image
     tiles, positions = config.size("max_num_tiles"), grid(config) + CLASS_TOKEN
-    norm, plain = Norm(width, "layernorm", bias=True, eps=config.number("norm_eps") or 1e-5), plain_layernorm(width)
-    gate = Scale(width, lone=True, function="tanh")
+    norm = Norm(width, "layernorm", bias=True, eps=config.number("norm_eps") or 1e-5, prompt=CLASS_TOKEN)
+    plain = replace(plain_layernorm(width), prompt=CLASS_TOKEN)
+    gate = Scale(width, lone=True, function="tanh", prompt=CLASS_TOKEN)
     around = Embedding(rows, tiles * width, table="other", unused=True)
     inputs = (
         *_patches(config, bias=False, prompt=CLASS_TOKEN, rows=positions),
@@ -251,6 +263,15 @@ def layernorm(config: Config) -> Norm:
     return Norm(config.size("hidden_size"), "layernorm", bias=True, eps=config.number("layer_norm_eps") or QWEN_EPS)
 
 
+def _theta(config: Config) -> float:
+    """The base of the rotary frequencies."""
+    given = config.get("rope_parameters")
+    plain = given if isinstance(given, dict) else {}
+    if plain.get("rope_type", "default") not in ("default", "axial"):
+        raise DescriptionError(f"rope_parameters is {shown(plain)}; a tower's are not stretched", where=config.where)
+    return config.number("rope_theta") or float(plain.get("rope_theta", THETA))
+
+
 def grid(config: Config) -> int:
     """Patches of an image."""
     image, patch = config.size("image_size"), config.size("patch_size")
@@ -261,11 +282,12 @@ def grid(config: Config) -> int:
 
 def _rows(config: Config, whole: str, part: str) -> int:
     """Patches of an image whose sides are given one by one, or as one."""
-    images, patches = (_sides(config, key) for key in (whole, part))
+    images, patches = (sides(config, key) for key in (whole, part))
     return (images[0] // patches[0]) * (images[1] // patches[1])
 
 
-def _sides(config: Config, key: str) -> tuple[int, int]:
+def sides(config: Config, key: str) -> tuple[int, int]:
+    """Both sides of what is given as one number or two."""
     given = config.get(key)
     sides = given if isinstance(given, list) else [given, given]
     if len(sides) != 2:
@@ -275,12 +297,12 @@ def _sides(config: Config, key: str) -> tuple[int, int]:
 
 def _patches(config: Config, *, bias: bool, prompt: int | None = None, rows: int | None = None) -> tuple[Named, ...]:
     """Patches as tokens, a class token beside them, and a table of positions of so many ``rows``."""
-    width, (side, other) = config.size("hidden_size"), _sides(config, "patch_size")
+    width, (side, other) = config.size("hidden_size"), sides(config, "patch_size")
     if side != other:
         raise DescriptionError("patches are not square", where=config.where)
     patch = Patch(config.size("num_channels", CHANNELS), side, width, bias=bias)
     found = [Named("patch", patch)]
-    found += [Named("class", Embedding(prompt, width, table="other", use="beside"))] if prompt else []
+    found += [Named("class", Embedding(prompt, width, table="other", use="before"))] if prompt else []
     found += [Named("position", Embedding(rows, width, table="position"))] if rows else []
     return tuple(found)
 
@@ -292,7 +314,7 @@ def _block(
     width = config.size("hidden_size")
     attention = Attention(width, config.size("num_attention_heads"), causal=False, prompt=prompt, **fields)
     mlp = Mlp(width, config.size("intermediate_size"), act, bias=True, prompt=prompt)
-    post = Scale(width) if layer_scale else None
+    post = Scale(width, prompt=prompt) if layer_scale else None
     parts = (sublayer("attention", attention, pre=norm, post=post), sublayer("mlp", mlp, pre=norm, post=post))
     return Block("block", parts)
 

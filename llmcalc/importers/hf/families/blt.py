@@ -1,0 +1,171 @@
+"""Byte Latent Transformer: a patcher, a byte-level encoder, a transformer over patches, a byte-level decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
+from ....core.errors import DescriptionError, SizeError, shown
+from ....layers.embedding import Embedding
+from ....layers.hash_embedding import HashEmbedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.patch_attention import PatchAttention
+from ..config import Config
+from ..rules import TOKENS, repeated, rmsnorm, rope_attention, sublayer, window
+
+PARTS = ("patcher", "local_encoder", "local_decoder", "global_transformer")
+N_GRAMS = (3, 4, 5, 6, 7, 8)  # of the hash embedding, where a config says nothing
+THETA, PATCHER_THETA = 500000.0, 10000.0
+UNTOLD = "the class fails when it is asked for a cache: decode steps and states are those of the published model"
+
+
+def blt(config: Config) -> Architecture:
+    """Byte Latent Transformer [pagnoni2024]; its patches are as long as the config says, or one byte."""
+    patcher, encoder, decoder, inner = (_part(config, name) for name in PARTS)
+    patches, notes = _patches(config)
+    bytes_in, bytes_out, wide = (part.size("hidden_size") for part in (encoder, decoder, inner))
+    tied, causal = config.flag("tie_word_embeddings"), (config.head() or "causal") == "causal"
+    stacks = [
+        _encoder(config, encoder, patches, (config.size("vocab_size"), bytes_out) if tied and causal else None),
+        _global(config, inner, bytes_in * config.size("cross_attn_k"), decoder, patches),
+        _decoder(config, decoder, patches, tied, causal),
+    ]
+    asks = _patcher(patcher, unused=config.word("patching_mode") != "entropy")
+    if config.flag("patch_in_forward", True):
+        stacks.insert(0, asks)
+    encoder.ignore("sliding_window")  # that of the whole takes its place
+    for part in (patcher, encoder, decoder, inner):
+        part.ignore("max_position_embeddings tie_word_embeddings hidden_size_global cross_attn_k vocab_size")
+        part.check_all_read()
+    config.ignore("vocab_size max_position_embeddings patching_batch_size patching_threshold")
+    vectors = {part.size("cross_attn_k") for part in (config, encoder, decoder)}
+    if bytes_in != bytes_out or decoder.size("hidden_size_global") != wide or len(vectors) > 1:
+        notes += ("the widths of its parts do not fit together: it is counted, but the class cannot run it",)
+    return Architecture(config.model_type, tuple(stacks), notes=(*notes, UNTOLD))
+
+
+def _part(config: Config, name: str) -> Config:
+    """The config of a part, whose heads divide its width whatever a file says of them."""
+    key = f"{name.removeprefix('local_').partition('_')[0]}_config"
+    given = config.get(key)
+    if not isinstance(given, dict | None):
+        raise DescriptionError(f"{key} is {shown(given)}; it is an object", where=config.where)
+    data: dict[str, Any] = {name: value for name, value in (given or {}).items() if name != "architectures"}
+    data["model_type"] = f"blt_{name}"
+    part = config.within(key, data, data["model_type"])
+    part.forget("encoder_cross_output_size" + (" hidden_act" if name == "patcher" else ""))
+    head, width = part.optional_size("head_dim"), part.size("hidden_size") // part.size("num_attention_heads")
+    if head not in (None, width):
+        raise SizeError(f"head_dim is {head}; the class has heads of {width}", where=part.where)
+    return part
+
+
+def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """How long patches are, and how many more there are as implemented; what that depends on."""
+    length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
+    asked = config.flag("patch_in_forward", True) and config.word("patching_mode") == "entropy"
+    if not asked or length is None:
+        note = "every byte is a patch of its own: no entropies are asked where patches begin"
+        return {"patch": 1, "spare_patches": int(not asked)}, (note,)
+    length = min(length, longest or length)
+    note = (
+        f"where patches begin depends on the bytes: counted are patches of {length} bytes (patch_size), and under the "
+        "convention torch one for every byte, the most there can be"
+    )
+    return {"patch": length, "spare_patches": int(longest is None)}, (note,)
+
+
+def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sublayer]:
+    """Attention and a gated feed-forward layer, pre-norm."""
+    width, heads = part.size("hidden_size"), part.size("num_attention_heads")
+    norm = rmsnorm(part, width)
+    changes: dict[str, Any] = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
+    attention = rope_attention(part, bias=False, d_head=width // heads, **changes)
+    hidden = part.optional_size("intermediate_size", zero_is_none=True) or int(8 * width / 3)
+    activation = part.activation() if part.get("hidden_act") else "silu"
+    mlp = Mlp(width, hidden, activation, gated=True, bias=False)
+    return sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)
+
+
+def _patcher(part: Config, unused: bool) -> Stack:
+    """A small language model, which is not trained with the rest; the entropies of its predictions make patches."""
+    vocab, width = part.size("vocab_size"), part.size("hidden_size")
+    block = Block("patcher", _layers(part, PATCHER_THETA, window(part)))
+    inputs = (Named("patcher_token", Embedding(vocab, width, table="other")),)
+    outputs = (
+        Named("patcher_norm", rmsnorm(part, width)),
+        Named("patcher_head", Linear(width, vocab, bias=False)),
+    )
+    runs = repeated(block, part.size("num_hidden_layers"))
+    return Stack("patcher", width, inputs, runs, outputs, "side", frozen=True, unused=unused)
+
+
+def _between(part: Config, asks: str, patches: dict[str, Any], vectors: int) -> PatchAttention:
+    width, heads = part.size("hidden_size"), part.size("num_attention_heads")
+    return PatchAttention(
+        width,
+        heads,
+        part.optional_size("num_key_value_heads", zero_is_none=True),
+        width // heads,
+        vectors,
+        asks=asks,
+        norm_eps=part.number("rms_norm_eps") or 0.0,
+        **patches,
+    )
+
+
+def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple[int, int] | None) -> Stack:
+    """Bytes and their n-grams, and vectors of patches made of them in the last layer or, one after another, in all.
+
+    ``table``: rows and width of the token table, if it is the head's.
+    """
+    from dataclasses import replace
+
+    width, layers = part.size("hidden_size"), part.size("num_hidden_layers")
+    lengths = config.get("encoder_hash_byte_group_size") or list(N_GRAMS)
+    if not isinstance(lengths, list) or not all(type(length) is int and length > 0 for length in lengths):
+        text = f"encoder_hash_byte_group_size is {shown(lengths)}; it is a list of whole numbers from 1 on"
+        raise DescriptionError(text, where=config.where)
+    functions = config.size("encoder_hash_byte_group_nb_functions")
+    rows, own = config.size("encoder_hash_byte_group_vocab"), table or (part.size("vocab_size"), width)
+    inputs = (
+        Named("token", Embedding(*own, share=TOKENS if table else None)),
+        Named("hashed", HashEmbedding(rows, width, len(lengths), functions)),
+    )
+    plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
+    between = _between(part, "patches", patches, part.size("cross_attn_k"))
+    if not part.flag("cross_attn_all_layers"):
+        runs = repeated(Block("local_encoder", plain), layers)
+        return Stack("local_encoder", width, inputs, runs, (Named("patches", between),), "side")
+    early, last = (sublayer("patches", layer) for layer in (replace(between, dropped=True), between))
+    runs = (
+        *repeated(Block("local_encoder", (*plain, early)), layers - 1),
+        Run(Block("local_encoder", (*plain, last)), 1),
+    )
+    return Stack("local_encoder", width, inputs, runs, (), "side")
+
+
+def _global(config: Config, part: Config, given: int, decoder: Config, patches: dict[str, Any]) -> Stack:
+    """Attention among patches, between projections from the encoder's vectors and to the decoder's."""
+    width = part.size("hidden_size")
+    wanted = decoder.size("hidden_size") * decoder.size("cross_attn_k")
+    inputs = () if given == width else (Named("vectors_in", Linear(given, width, bias=False)),)
+    outputs = (Named("vectors_out", Linear(decoder.size("hidden_size_global"), wanted, bias=False)),)
+    runs = repeated(Block("global_transformer", _layers(part, THETA, None)), part.size("num_hidden_layers"))
+    return Stack("global_transformer", width, inputs, runs, outputs, "side", **patches)
+
+
+def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, causal: bool) -> Stack:
+    """The encoder's bytes, which look at the vectors of their patches before the first layer or before all."""
+    width, layers = part.size("hidden_size"), part.size("num_hidden_layers")
+    plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
+    between = sublayer("patches", _between(part, "tokens", patches, part.size("cross_attn_k")))
+    first = Block("local_decoder", (between, *plain))
+    others = first if part.flag("cross_attn_all_layers") else Block("local_decoder", plain)
+    runs = repeated(first, layers) if others is first else (Run(first, 1), *repeated(others, layers - 1))
+    outputs = [Named("norm", rmsnorm(part, width))]
+    if causal:
+        outputs.append(Named("head", Head(config.size("vocab_size"), width, TOKENS if tied else None)))
+    return Stack("local_decoder", width, (), runs, tuple(outputs))

@@ -1,0 +1,58 @@
+"""CANINE [clark2021]: characters without a vocabulary; a deep encoder of groups of them between two shallow ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.character_attention import CharacterAttention
+from ....layers.character_embedding import CharacterEmbedding
+from ....layers.character_pooling import CharacterPooling
+from ....layers.embedding import Embedding
+from ..config import Config
+from ..rules import layernorm, sublayer
+from .bert import bare, bert_mlp, finish, normed, pooler
+from .gpt import BIASED
+
+
+def canine(config: Config) -> Architecture:
+    """The class without a head, whose positions have as many entries as a hash has."""
+    bare(config)
+    config.ignore("max_position_embeddings")
+    width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))
+    buckets, act, norm = config.size("num_hash_buckets"), config.activation(), layernorm(config, width)
+    grouped = replace(norm, merge=merge, merge_whole=merge > 1)
+    mlp = bert_mlp(config)
+    wide = replace(mlp, merge=merge, merge_whole=merge > 1)
+    local = CharacterAttention(width, heads, chunk=config.size("local_transformer_stride"))
+    whole = Attention(width, heads, causal=False, **BIASED)
+    deep = CharacterAttention(width, heads, merge=merge)
+    down = CharacterPooling(width, merge, activation=act, eps=norm.eps)
+    up = CharacterPooling(width, merge, config.size("upsampling_kernel_size"), act, back=True, eps=norm.eps)
+    runs = (
+        Run(_block("initial_char_encoder.layer.0", local, mlp, norm), 1),
+        Run(Block("down", (_only("down", down),)), 1),
+        *(Run(_block(f"encoder.layer.{at}", deep, wide, grouped), 1) for at in range(config.size("num_hidden_layers"))),
+        Run(Block("up", (_only("up", up),)), 1),
+        Run(_block("final_char_encoder.layer.0", whole, mlp, norm), 1),
+    )
+    inputs = (
+        Named("token", CharacterEmbedding(buckets, config.size("num_hash_functions"), width)),
+        Named("position", Embedding(buckets, width, table="position")),
+        Named("segment", Embedding(config.size("type_vocab_size"), width, table="segment")),
+        Named("norm", norm),
+    )
+    # pools the groups; its result stands beside the characters'
+    return finish(config, Stack("encoder", width, inputs, runs, (), "encoder"), [pooler(width, dropped=True)])
+
+
+def _block(name: str, attention: Layer, mlp: Layer, norm: Layer) -> Block:
+    """A post-norm block that is stored under a name of its own."""
+    return Block(name, (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True)))
+
+
+def _only(name: str, layer: Layer) -> Sublayer:
+    """A sub-layer to whose result nothing is added."""
+    return replace(sublayer(name, layer), residual=False)

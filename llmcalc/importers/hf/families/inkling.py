@@ -1,0 +1,118 @@
+"""Inkling: attention with a bias of learned profiles, convolutions behind each part, weighed shared experts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack
+from ....core.errors import DescriptionError, UnknownNameError
+from ....layers.depth_attention import DepthAttention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ....layers.moe import Moe
+from ....layers.profile_attention import ProfileAttention
+from ....layers.residual_conv import ResidualConv
+from ..config import Config
+from ..rules import mixed, rmsnorm
+
+PERIOD = 6  # of layers without a window, and with the first Inkling of nothing else
+FULL, LOCAL = "hybrid", "hybrid_sliding"
+BEHIND = "mtp_hidden_states_first mtp_local_layer_ids num_mtp_layers chain_hidden_post_norm"  # it is never built
+
+
+def inkling(config: Config) -> Architecture:
+    """Inkling [tml2026]: a convolution behind attention and experts, of which the shared ones are weighed too."""
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    config.ignore(f"{BEHIND} shared_expert_sink rms_norm_eps_moe_gate number_of_conv_states")
+    attention = {kind: attention_of(config, kind, norm="rmsnorm") for kind in (FULL, LOCAL)}
+    hidden, wide = config.size("moe_intermediate_size"), config.size("intermediate_size")
+    if config.optional_size("dense_intermediate_size"):  # in checkpoints the other one is that of the experts
+        hidden, wide = wide, config.size("dense_intermediate_size")
+    shared = config.size("n_shared_experts")
+    feeds = {
+        "dense": Mlp(width, wide, config.activation(), gated=True, scaled=True),
+        "sparse": experts_of(config, hidden, n_shared=shared, shares_scaled=True, activation=config.activation()),
+    }
+    dense = config.count("dense_mlp_idx")
+    usual = ["dense" if index < dense else "sparse" for index in range(layers)]
+    order = zip(kinds_of(config, layers), config.texts("mlp_layer_types", layers) or usual, strict=True)
+    runs = tuple(_convolved(run, width, config) for run in mixed(rmsnorm(config, width), attention, feeds, order))
+    divisor = config.positive("logits_mup_width_multiplier")
+    vocab, real = config.size("vocab_size"), config.optional_size("unpadded_vocab_size")
+    if real is not None and real < vocab:
+        config.not_run(f"the class drops the logits behind the first {real}")
+    return text_model(config, runs, (), Head(vocab, width, input_scale=1 / divisor))
+
+
+def text_model(
+    config: Config, runs: tuple[Run, ...], before: tuple[Named, ...], head: Head, depth: int = 0
+) -> Architecture:
+    """A table whose entries have a norm, blocks, and what is behind them; the head has a table of its own."""
+    width = config.size("hidden_size")
+    config.ignore("tie_word_embeddings max_position_embeddings")
+    token = Embedding(config.size("vocab_size"), width, normed=True, norm_eps=config.number("rms_norm_eps") or 1e-6)
+    outputs = [Named("depth", DepthAttention(width, depth))] if depth else []
+    outputs.append(Named("norm", rmsnorm(config, width)))
+    if (config.head() or "causal") == "causal":
+        outputs.append(Named("head", head))
+    elif config.head() != "none":
+        raise DescriptionError("only the language model and its bare form are understood", where=config.where)
+    stack = Stack("decoder", width, (Named("token", token), *before), runs, tuple(outputs))
+    return Architecture(config.model_type, (stack,))
+
+
+def kinds_of(config: Config, layers: int) -> list[str]:
+    """Which layers have a window."""
+    local = config.get("local_layer_ids")
+    chosen = set(config.indices("local_layer_ids")) if local is not None else None
+    usual = [
+        (LOCAL if index in chosen else FULL) if chosen is not None else (LOCAL if (index + 1) % PERIOD else FULL)
+        for index in range(layers)
+    ]
+    found = config.texts("layer_types", layers) or usual
+    strange = next((kind for kind in found if kind not in (FULL, LOCAL)), None)
+    if strange is not None:
+        raise UnknownNameError("layer type", strange, (FULL, LOCAL), where=config.where)
+    return found
+
+
+def attention_of(config: Config, kind: str, **changes: Any) -> ProfileAttention:
+    """Attention of one kind of layer, which has sizes of its own."""
+    prefix, span = ("swa_", config.size("sliding_window_size")) if kind == LOCAL else ("", None)
+    head = config.size(f"{prefix}head_dim")
+    fields: dict[str, Any] = {
+        "d_head": head,
+        "d_profile": config.size("d_rel"),
+        "reach": span or config.size("rel_extent"),
+        "d_conv": config.size("conv_kernel_size"),
+        "window": span,
+        "norm_eps": config.number("rms_norm_eps") or 1e-6,
+        "scale": 1 / head if changes.get("norm") == "rmsnorm" else None,
+    }
+    start = config.optional_size("log_scaling_n_floor")
+    strength = config.number("log_scaling_alpha") or 0.0
+    if kind == FULL and start:
+        fields |= {"stretch": strength, "stretch_from": start}
+    heads = (config.size(f"{prefix}num_attention_heads"), config.size(f"{prefix}num_key_value_heads"))
+    return ProfileAttention(config.size("hidden_size"), *heads, **{**fields, **changes})
+
+
+def experts_of(config: Config, hidden: int, **changes: Any) -> Moe:
+    """Experts that a sigmoid scores, with offsets that only decide which are chosen."""
+    sizes = (config.size("hidden_size"), hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
+    scale = config.number("route_scale")
+    fields: dict[str, Any] = {"routed_scale": 1.0 if scale is None else scale, **changes}
+    return Moe(*sizes, router="sigmoid", renormalise=True, correction_bias="buffer", **fields)
+
+
+def _convolved(run: Run, width: int, config: Config) -> Run:
+    """A run whose sub-layers give their results to a convolution first."""
+    from dataclasses import replace
+
+    conv = ResidualConv(width, config.size("conv_kernel_size"))
+    parts = tuple(
+        replace(part, name=name, branches=(replace(part.branches[0], name=name),), post=conv)
+        for name, part in zip(("attention", "mlp"), run.block.sublayers, strict=True)
+    )
+    return replace(run, block=Block(run.block.name, parts))

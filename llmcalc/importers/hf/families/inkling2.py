@@ -1,0 +1,147 @@
+"""Inkling 2: what each part of a layer reads is a mix of what groups of earlier layers gave; and its loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
+from ....core.errors import SizeError
+from ....layers.depth_attention import DepthAttention
+from ....layers.head import Head
+from ....layers.profile_attention import ProfileAttention
+from ....layers.residual_conv import ResidualConv
+from ..config import Config
+from ..rules import grouped, rmsnorm
+from .inkling import FULL, LOCAL, attention_of, experts_of, kinds_of, text_model
+
+
+class Place(NamedTuple):
+    """A layer of Inkling 2 where it is applied: its number, how many layers make a group, and the loop around it."""
+
+    number: int
+    group: int
+    looped: bool = False
+    again: bool = False
+
+    @property
+    def opens(self) -> bool:
+        """Whether it is the first of a group: the stream before it is one that later layers look back at."""
+        return self.number % self.group == 0
+
+    @property
+    def before(self) -> int:
+        """The groups before it, its own included once it has begun."""
+        return -(-self.number // self.group)
+
+
+def inkling2(config: Config) -> Architecture:
+    """Inkling 2 [tml2026]: what attention and experts read is a mix of what groups of earlier layers gave."""
+    layers, group = config.size("num_hidden_layers"), config.size("n_layers_per_attn_res_block")
+    places = [Place(number, group) for number in range(layers)]
+    return _deep(config, places, ())
+
+
+def inkling2_loop(config: Config) -> Architecture:
+    """Inkling 2 with a loop: some layers are passed several times, and hear what the pass before has found."""
+    layers, group = config.size("num_hidden_layers"), config.size("n_layers_per_attn_res_block")
+    given = config.get("loop_config")
+    if isinstance(given, dict):
+        names = {
+            "core_start": "index_start",
+            "core_end": "index_end",
+            "num_passes": "num_passes",
+            "gate_rank": "gate_rank",
+        }
+        for old, new in names.items():
+            if old in given:
+                config.fix(f"loop_{'layer_' if 'index' in new else ''}{new}", given[old])
+    first, end = config.size("loop_layer_index_start"), config.size("loop_layer_index_end")
+    if first % group or end % group or end <= first:
+        text = f"the loop goes from layer {first} to {end}; both are multiples of n_layers_per_attn_res_block ({group})"
+        raise SizeError(text, where=config.where)
+    passes, last = config.size("loop_num_passes"), min(end, layers)
+    loop = [Place(number, group, looped=True) for number in range(first, last)]
+    again = [place._replace(again=True) for place in loop] * (passes - 1)
+    places = [
+        *(Place(number, group) for number in range(min(first, layers))),
+        *loop,
+        *again,
+        *(Place(number, group) for number in range(last, layers)),
+    ]
+    config.not_run("a loop hands messages from pass to pass, which has no NumPy model")
+    width, groups = config.size("hidden_size"), max(1, -(-(last - first) // group))
+    asked = DepthAttention(width, groups, len(("q", "k", "v", "mlp")), n_layers=end - first)
+    stored = DepthAttention(width, groups, asked.n_reads, n_layers=end - first, unused=True)
+    messages = Sublayer("messages", (Branch("messages", asked),), residual=False)
+    return _deep(config, places, (Named("messages", stored),), messages)
+
+
+def _deep(
+    config: Config, places: list[Place], before: tuple[Named, ...], messages: Sublayer | None = None
+) -> Architecture:
+    """Layers in the order in which they are applied, and the parts around them."""
+    config.ignore("hidden_act number_of_conv_states")
+    if config.word("scoring_func") != "sigmoid":
+        config.not_run("scoring_func is another than sigmoid")
+    layers = config.size("num_hidden_layers")
+    kinds, attention = kinds_of(config, layers), {kind: _gated(config, kind) for kind in (FULL, LOCAL)}
+    known: dict[Block, Block] = {}  # equal ones are one, so that neighbours make a run
+    order = []
+    for place in places:
+        block = _block(config, place, kinds[place.number], attention, messages)
+        order.append(known.setdefault(block, block))
+    softcap = config.positive("final_logit_softcapping")
+    head = Head(config.size("unpadded_vocab_size"), config.size("hidden_size"), softcap=softcap)
+    group = places[0].group
+    return text_model(config, grouped(order), before, head, -(-layers // group) + 1)
+
+
+def _gated(config: Config, kind: str) -> ProfileAttention:
+    """Attention with gates, sinks and bounds; in layers without a window, with taps of each token's own."""
+    bounds = {"clip": config.positive("qk_l2_clip_threshold"), "profile_clip": config.positive("rel_l2_clip_threshold")}
+    full = kind == FULL
+    return attention_of(config, kind, norm="clip", dynamic=full, own_inputs=full, gated=True, sinks=True, **bounds)
+
+
+def _block(
+    config: Config, place: Place, kind: str, attention: dict[str, ProfileAttention], messages: Sublayer | None
+) -> Block:
+    """One layer: attention and experts, each behind attention over depth and in front of a convolution."""
+    parts = list(_sublayers(config, place, attention[kind]))
+    if messages and place.again:
+        parts.insert(0, messages)
+    return Block("global" if kind == FULL else "local", tuple(parts))
+
+
+def _sublayers(config: Config, place: Place, attention: ProfileAttention) -> Iterator[Sublayer]:
+    from dataclasses import replace  # slow to import, and needed by few
+
+    width, full = config.size("hidden_size"), attention.own_inputs
+    norm, conv = rmsnorm(config, width), ResidualConv(width, config.size("conv_kernel_size"), scaled=True)
+    gates = {"gate_rank": config.size("loop_gate_rank"), "gates_run": place.again} if place.looped else {}
+
+    def depth(states: int, reads: int = 1, uses: int = 1, closes: bool = False) -> DepthAttention:
+        given: dict[str, Any] = {**gates, "n_gates": uses} if gates else {}
+        return DepthAttention(width, states, reads, closes=closes, **given)
+
+    softcaps = {"gate_softcap": config.positive("mlp_gate_softcap"), "up_softcap": config.positive("mlp_up_softcap")}
+    experts = experts_of(config, config.size("moe_intermediate_size"), activation="situ", **softcaps)
+    if full and place.number:
+        attention = replace(attention, separate=True)
+    share = f"layer{place.number}." if place.looped else ""
+    yield Sublayer(
+        "attention",
+        (Branch("attention", attention, pre=None if full else norm),),
+        pre=depth(place.before + 1, 3 if full else 1, 3) if place.number else None,
+        post=conv,
+        residual=not place.opens,
+        share=share and f"{share}attention",
+    )
+    yield Sublayer(
+        "mlp",
+        (Branch("mlp", experts, pre=norm),),
+        pre=depth(place.number // place.group + 2, closes=place.opens),
+        post=conv,
+        share=share and f"{share}mlp",
+    )

@@ -1,0 +1,108 @@
+"""Text towers of models that compare texts with images, films and sound, other than CLIP's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named, Stack
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.norm import Norm
+from ..config import Config
+from ..rules import glu, layernorm, prenorm_block, repeated, rmsnorm
+from .bert import behind_padding, bert_attention, bert_mlp, encoder, finish, only, pooler
+from .gpt import BIASED
+
+
+def flava(config: Config) -> Architecture:
+    """FLAVA's [singh2021]: BERT with norms before the sub-layers, and a pooler."""
+    only(config, "none")
+    biased = config.flag("qkv_bias", True)
+    attention = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
+    stack = encoder(config, post=False, attention=attention)
+    return finish(config, stack, [pooler(stack.d_model)])
+
+
+def altclip(config: Config) -> Architecture:
+    """AltCLIP's [chen2022]: XLM-R, a norm and a projection of every token."""
+    only(config, "none")
+    stack = behind_padding(config, encoder(config))
+    width = stack.d_model
+    projection = Linear(width, config.size("project_dim"))
+    return finish(config, stack, [Named("pre_norm", layernorm(config, width)), Named("projection", projection)])
+
+
+def clap(config: Config) -> Architecture:
+    """CLAP's [wu2022]: RoBERTa with its pooler, and a projection of two layers where the class has it."""
+    stack = behind_padding(config, encoder(config))
+    outputs = [pooler(stack.d_model)]
+    if only(config, "none", "projection") == "projection":
+        out, activation = config.size("projection_dim"), config.activation("projection_hidden_act")
+        first = Linear(stack.d_model, out, activation=activation, positions="one")
+        outputs += [Named("projection_in", first), Named("projection_out", Linear(out, out, positions="one"))]
+    config.ignore("projection_dim projection_hidden_act")
+    return finish(config, stack, outputs)
+
+
+def bridgetower(config: Config) -> Architecture:
+    """BridgeTower's [xu2022]: RoBERTa with its pooler."""
+    only(config, "none")
+    stack = behind_padding(config, encoder(config))
+    return finish(config, stack, [pooler(stack.d_model)])
+
+
+def aimv2(config: Config) -> Architecture:
+    """AIMv2's [fini2024]: causal, RMSNorm, gated layers, learned positions."""
+    only(config, "none")
+    width, bias = config.size("hidden_size"), config.flag("qkv_bias")
+    biases = dict.fromkeys(BIASED, bias)
+    attention = Attention(width, config.size("num_attention_heads"), **biases)
+    norm = rmsnorm(config, width)
+    block = prenorm_block("block", norm, attention=attention, mlp=glu(config, bias=config.flag("mlp_bias")))
+    position = Embedding(config.size("max_position_embeddings"), width, table="position")
+    inputs = (_token(config), Named("position", position))
+    runs = repeated(block, config.size("num_hidden_layers"))
+    stack = Stack("decoder", width, inputs, runs, (Named("final_norm", norm),))
+    return finish(config, stack, [])
+
+
+def tipsv2(config: Config) -> Architecture:
+    """TIPSv2's: scaled tokens, positions that are computed, all tokens seen."""
+    only(config, "none")
+    width = config.size("hidden_size")
+    config.ignore("pooling_epsilon")  # of a mean over all tokens
+    scale = width**0.5 if config.flag("scale_sqrt_depth", True) else 1.0
+    attention, norm = bert_attention(config), layernorm(config, width)
+    block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
+    inputs = (_token(config, scale), _waves(config, "fairseq"))
+    runs = repeated(block, config.size("num_hidden_layers"))
+    return finish(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
+
+
+def videoprism(config: Config) -> Architecture:
+    """VideoPrism's [zhao2024]: scaled tokens, computed positions, capped scores, a learned token at the end."""
+    only(config, "none")
+    config.not_run("its learned token stands behind those of the text")
+    config.ignore("apply_l2norm")
+    width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
+    biases = {**dict.fromkeys(BIASED, biased), "o_bias": True}
+    cap = config.number("attn_logit_softcapping")
+    attention = bert_attention(config, causal=False, prompt=1, logit_softcap=cap, **biases)
+    norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or 1e-6, unit_offset=True)
+    block = prenorm_block("block", norm, attention=attention, mlp=replace(bert_mlp(config), prompt=1))
+    scale = width**0.5
+    last = Embedding(1, width, table="other", use="beside", scale=scale)
+    inputs = (_token(config, scale), _waves(config, "halves"), Named("class", last))
+    runs = repeated(block, config.size("num_hidden_layers"))
+    return finish(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
+
+
+def _token(config: Config, scale: float = 1.0) -> Named:
+    return Named("token", Embedding(config.size("vocab_size"), config.size("hidden_size"), scale=scale))
+
+
+def _waves(config: Config, kind: str) -> Named:
+    """A table of sines and cosines, which is no parameter."""
+    rows, width = config.size("max_position_embeddings"), config.size("hidden_size")
+    return Named("position", Embedding(rows, width, table="position", learned=False, sinusoids=kind))

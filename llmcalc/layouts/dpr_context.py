@@ -1,0 +1,6 @@
+"""DPR's encoder of passages."""
+
+from .dpr import within
+
+PREFIX = "ctx_encoder."
+TEXT = within(PREFIX)
