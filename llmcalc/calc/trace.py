@@ -45,11 +45,13 @@ class Trace:
         return stream
 
     def sublayers(self, block: Block, stream: str) -> str:
-        """Walk the sub-layers of a block."""
+        """Walk the sub-layers of a block; one that is never run is left out."""
         before: dict[str, str] = {}
         joining: set[str] = set()
         for sublayer in block.sublayers:
             before[sublayer.name] = stream
+            if all(getattr(branch.layer, "unused", False) for branch in sublayer.branches):
+                continue
             stream = self.sublayer(sublayer, before[sublayer.reads or sublayer.name])
             joining |= {branch.joins for branch in sublayer.branches}
             if sublayer.name in joining:
@@ -65,9 +67,7 @@ class Trace:
                 self.keep(SOURCE, trace.kept[SOURCE].bytes)
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
-        """Walk a sub-layer: norms, parallel branches, the residual sum; one that is never run is left out."""
-        if all(getattr(branch.layer, "unused", False) for branch in sublayer.branches):
-            return stream
+        """Walk a sub-layer: norms, parallel branches, the residual sum."""
         stream = self.name("beside") if sublayer.beside_first else stream
         given = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""

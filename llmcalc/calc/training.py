@@ -215,6 +215,7 @@ def _loss(stack: Stack, trace: Trace, policy: Policy) -> Loss | None:
     width = SINGLE if getattr(head, "loss_in_fp32", True) else policy.bytes
     fused = policy.loss == "fused"
     declaration = declare(head)
-    axes = ("b", "q", *("nc" for axis in declaration.axes if axis == "nc"), "V")
+    rows = "o" if isinstance(declaration.axes.get("o"), int) else "q"  # logits of a fixed number of positions
+    axes = ("b", rows, *("nc" for axis in declaration.axes if axis == "nc"), "V")
     size = trace.size(axes, declaration, policy.bytes if fused else width)
     return Loss(size, 0 if fused else 2 * size)

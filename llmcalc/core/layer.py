@@ -32,6 +32,7 @@ class Layer:
         "cq": "the latent that queries are made of",
         "ids": "what is looked up",
         "shifted": "the input, one token later",
+        "earlier": "the stream before an earlier sub-layer of the block",
         "reused_k": "keys of an earlier layer",
         "reused_v": "values of an earlier layer",
         "shared": "the result of the shared experts",

@@ -24,11 +24,19 @@ from .sums import counted
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row
 LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half looks each way
+NARROW = 7  # a width that is a part of another
 COLUMNS = 7  # of a grid of positions: fewer than there are tokens
 SIDES = 6  # of a box: four edges, a height and a width
 HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
 
-WIDTHS = ("d_model", "d_source", "d_in", "d_out", "d_input")  # of the residual stream and of what is projected to it
+WIDTHS = (
+    "d_model",
+    "d_source",
+    "d_in",
+    "d_out",
+    "d_input",
+    "d_input_v",
+)  # of the residual stream and of what is projected to it
 AS_THEY_ARE = frozenset(
     {
         "offset",
@@ -58,6 +66,7 @@ AS_THEY_ARE = frozenset(
         "n_sums",
         "prompt",
         "stride",
+        "neighbours",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
@@ -121,6 +130,9 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
     sizes.twice(stack.d_model)
     beside = [layer for _, layer in stack.inputs if getattr(layer, "use", "") == "joined"]
     sizes.joined([layer.d_model for layer in beside], stack.d_model)  # type: ignore[attr-defined]
+    for _, layer in stack.outputs:
+        if getattr(layer, "d_rest", None):
+            sizes.given.setdefault(("width", layer.d_model), NARROW)  # type: ignore[attr-defined]
     small = {run.block: _block(run.block, sizes) for run in _shortest(stack.runs)}
     runs = tuple(Run(small[run.block], min(run.count, MOST_BLOCKS), run.shared) for run in _shortest(stack.runs))
     width = sizes.size("width", stack.d_model)
@@ -205,6 +217,10 @@ class _Sizes:
             return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side
         if name == "d_model" and getattr(layer, "use", "") == "angles":
             return self.size("rotated_head", value)
+        if name == "d_in" and getattr(layer, "neighbours", 1) > 1:
+            return layer.neighbours * self.size("width", value // layer.neighbours)  # type: ignore[attr-defined]
+        if name == "d_rest":
+            return self.size("width", layer.d_model + value) - self.size("width", layer.d_model)  # type: ignore[attr-defined]
         if name in WIDTHS:
             return self.size("width", value)
         if name == "chunk" and not getattr(layer, "causal", True):
@@ -213,6 +229,8 @@ class _Sizes:
             return value
         if name == "hash_rows":
             return self.size("vocab", value)
+        if name in ("n_keys", "n_positions") or (name == "rows" and getattr(layer, "use", "") == "array"):
+            return self.size("n_queries", value)
         if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before"):
             return value if layer.use != "beside" else self.size("n_global", value)  # type: ignore[attr-defined]
         if name == "rows":

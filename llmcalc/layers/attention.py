@@ -68,6 +68,7 @@ class Attention(Layer):
         d_source: its width (default: d_model).
         d_input: width of the input where it is not d_model (Zamba: the residual stream beside the embeddings).
         d_input_v: width of what values are made of, where it is not that of queries and keys (MobileBERT).
+        values_of: a sub-layer of the block: values are made of the stream as it was before that one.
         adapter_rank: queries, keys and values have low-rank corrections of this rank beside their projections.
         n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
         index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer.
@@ -153,6 +154,7 @@ class Attention(Layer):
     d_source: int | None = None
     d_input: int | None = None
     d_input_v: int | None = None
+    values_of: str = ""
     adapter_rank: int | None = None
     n_adapters: int = 1
     index_heads: int | None = None
@@ -225,6 +227,8 @@ class Attention(Layer):
             raise SizeError("only cross-attention has streams", where="attention")
         if self.d_input_v and (self.cross or self.values_are_keys or self.kv_reused):
             raise SizeError("d_input_v goes with a projection of values of its own", where="attention")
+        if self.values_of and not self.d_input_v:
+            raise SizeError("values_of goes with d_input_v, the width of what they are made of", where="attention")
         if self.v_rope and (self.cross or self.kv_reused or self.positions != "rope"):
             raise SizeError("v_rope goes with positions: rope, and values of its own", where="attention")
         if self.prompt and (self.window or self.chunk or self.cross):
@@ -245,6 +249,7 @@ class Attention(Layer):
         if not self.unused:
             declaration.equations(*self._project(), *self._attend(), *self._output())
             declaration.elsewhere = ("reused_k", "reused_v") if self.kv_reused else ()
+            declaration.elsewhere += ("earlier",) if self.values_of else ()
             keep(self, declaration)
             index(self, declaration)
         return declaration
@@ -339,7 +344,9 @@ class Attention(Layer):
         if self.values_are_keys:
             lines += [f"v[{rows} g v] = copy(k)"]
         else:
-            made_of = (f"x[{rows} iv]", "iv") if self.d_input_v else (source, width)
+            made_of = (
+                (f"{'earlier' if self.values_of else 'x'}[{rows} iv]", "iv") if self.d_input_v else (source, width)
+            )
             lines += [f"v[{rows} g v] = {made_of[0]} wv[{made_of[1]} g v]"]
             lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
         return lines + ([f"v[{rows} g v] = rmsnorm(v)"] if self.v_norm else [])

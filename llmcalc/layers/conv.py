@@ -64,7 +64,7 @@ class Conv(Layer):
         axes |= {"half": self.d_out // HALVES} if self.gated else {}
         read, select = "qs", ""
         if self.stride > 1:
-            axes["qin"], read, select = f"q * ms * {self.stride}", "qin", "qin:qs"
+            axes["rows"], read, select = f"q * ms * {self.stride}", "rows", "rows:qs"
         declaration = Declaration(axes)
         declaration.weights("w[out; in; taps]", *(["b[out]"] if self.bias else []))
         declaration.weights(*(["norm[out]", "norm_b[out]"] if self.normed else []))

@@ -17,6 +17,7 @@ class Head(Layer):
     Attributes:
         vocab: rows of the output table.
         d_model: width of its input.
+        d_rest: columns of its input beyond those of the table, in a matrix of their own (MobileBERT).
         share: identity of the table when it is tied to another, usually ``token_embedding``.
         bias: a bias per vocabulary entry.
         buffer_bias: such a bias that is stored, but is no parameter (BART).
@@ -38,6 +39,7 @@ class Head(Layer):
     vocab: int
     d_model: int
     share: str | None = None
+    d_rest: int | None = None
     bias: bool = False
     buffer_bias: bool = False
     softcap: float | None = None
@@ -62,6 +64,8 @@ class Head(Layer):
             raise SizeError(f"unused_biases is {self.unused_biases}; it is at most {MOST_UNUSED}", where="head")
         if self.codebooks and any((self.scored, self.streams > 1, self.bias, self.buffer_bias, self.scaled)):
             raise SizeError("codebooks goes with plain tables", where="head")
+        if self.d_rest and (self.scored or self.unused):
+            raise SizeError("d_rest goes with logits of the whole table", where="head")
         if self.scored and self.scored > self.vocab:
             raise SizeError(f"scored ({self.scored}) is more than vocab ({self.vocab})", where="head")
         if self.barred_from + self.barred > self.vocab:
@@ -85,7 +89,12 @@ class Head(Layer):
         if self.scored:
             declaration.axes["Vs"] = self.scored
         rows = many + rows
-        declaration.equations(f"logits[b o {rows}] = x[b o d] w[{many}V d]{chosen}")
+        if self.d_rest:
+            declaration.axes |= {"dr": self.d_rest, "in": self.d_model + self.d_rest}
+            declaration.weights("rest[dr | V]")
+            declaration.equations("table[V in] = copy(w, rest)", "logits[b o V] = x[b o in] table[V in]")
+        else:
+            declaration.equations(f"logits[b o {rows}] = x[b o d] w[{many}V d]{chosen}")
         if self.bias:
             declaration.weights("b[V]")
             declaration.equations(f"logits[b o {rows}] = add(logits, b)")

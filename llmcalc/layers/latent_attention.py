@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -10,6 +13,9 @@ from ..core.record import record
 @record
 class LatentAttention(Layer):
     """``y = softmax(norm(a) wq (norm(x) wk)ᵀ / sqrt(d_qk / n_heads)) norm(x) wv · wo`` for an array ``a`` of vectors.
+
+    The array is a learned one, an ``embedding`` of that use, and the result takes the place of the stream x; or it is
+    the stream itself.
 
     Attributes:
         d_model: width of the array, and of the output.
@@ -19,7 +25,8 @@ class LatentAttention(Layer):
         d_v: width of all values.
         n_queries: vectors of the array.
         n_keys: vectors that are looked at; None: the tokens.
-        reads_itself: the array looks at itself, under one norm.
+        reads_itself: the array is the stream, and looks at itself under one norm.
+        query_residual: a learned array is added to the result.
         d_out: width of the output (default: d_model).
     """
 
@@ -31,13 +38,18 @@ class LatentAttention(Layer):
     n_queries: int
     n_keys: int | None = None
     reads_itself: bool = False
+    query_residual: bool = False
     d_out: int | None = None
+
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "array": "the learned vectors that look at the stream"}
 
     def __post_init__(self) -> None:
         self.check()
         self.derive(d_out=self.d_model)
         self.must_divide("n_heads", "d_qk")
         self.must_divide("n_heads", "d_v")
+        if self.query_residual and (self.reads_itself or self.d_out != self.d_model):
+            raise SizeError("query_residual goes with a learned array as wide as the result", where="latent_attention")
 
     def declare(self) -> Declaration:
         """Norms of both sides, projections with biases, scores, mix, output."""
@@ -46,12 +58,13 @@ class LatentAttention(Layer):
         axes |= {"qg": self.n_queries, "kg": self.n_queries if self.reads_itself else self.n_keys or "q"}
         declaration = Declaration(axes)
         declaration.weights("norm[d]", "norm_b[d]")
-        declaration.equations("a[b qg d] = layernorm(x, norm, norm_b)")
+        asking = "x" if self.reads_itself else "array"
+        declaration.equations(f"a[b qg d] = layernorm({asking}[b qg d], norm, norm_b)")
         source = "a[b kg src]"
         if not self.reads_itself:
             source = "z[b kg src]"
             declaration.weights("source_norm[src]", "source_norm_b[src]")
-            declaration.equations("z[b kg src] = layernorm(src, source_norm, source_norm_b)")
+            declaration.equations("z[b kg src] = layernorm(x[b kg src], source_norm, source_norm_b)")
         declaration.weights("wq[d | h e]", "wk[src | h e]", "wv[src | h v]", "wo[h v | out]")
         declaration.weights("bq[h e]", "bk[h e]", "bv[h v]", "bo[out]")
         declaration.equations(
@@ -67,5 +80,6 @@ class LatentAttention(Layer):
             "o[b qg h v] = p[b h qg kg] v[b kg h v]",
             "y[b qg out] = o[b qg h v] wo[h v out]",
             "y[b qg out] = add(y, bo)",
+            *(["y[b qg out] = add(y, array)"] if self.query_residual else []),
         )
         return declaration

@@ -24,6 +24,7 @@ class Linear(Layer):
         pooled: which ``one`` that is: the ``first``, the ``last``, the first ``of_id``, or the first of the
             ``highest`` id.
         pooled_id: the id of that token (CLIP's end of the text); where a text has none, it is the first.
+        neighbours: so many positions around each one stand side by side as its input, the last one first (MobileBERT).
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
         merge_by_channel: of those side by side, each channel's values stand together.
         prompt: this many learned tokens stand before the sequence.
@@ -44,6 +45,7 @@ class Linear(Layer):
     positions: str = "all"
     pooled: str = "first"
     pooled_id: int = 0
+    neighbours: int = 1
     merge: int = 1
     merge_by_channel: bool = False
     prompt: int | None = None
@@ -65,6 +67,10 @@ class Linear(Layer):
         "pooled": ("first", "last", "of_id", "highest"),
     }
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"pooled_id"})
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("neighbours", "d_in")
 
     def declare(self) -> Declaration:
         """Weight ``[d_in, d_out]``."""

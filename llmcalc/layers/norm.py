@@ -27,6 +27,7 @@ class Norm(Layer):
         n_global: it also runs on this many global tokens, see ``block_attention``.
         globals_dropped: what becomes of them is not used, so that no gradient flows.
         prompt: it also runs on this many learned tokens before the sequence.
+        n_positions: it runs on this many vectors, however many tokens there are (Perceiver).
         unused: stored, but never run.
         weights_of: its weights are those of another norm of the block, ``sublayer.place`` such as ``mlp.pre_norm``,
             which stores them (X-MOD); empty: it has its own.
@@ -48,6 +49,7 @@ class Norm(Layer):
     n_global: int | None = None
     globals_dropped: bool = False
     prompt: int | None = None
+    n_positions: int | None = None
     unused: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens", "its_w": "another norm's scale"}
@@ -65,6 +67,8 @@ class Norm(Layer):
                 declaration.axes["q"] = f"ceil(max(0, q - {self.merge - 1}), {self.merge})"
         if self.prompt:
             declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
+        if self.n_positions:
+            declaration.axes["q"] = self.n_positions
         weights = ["w"] * self.scale + ["b"] * self.bias
         if not self.weights_of:
             declaration.weights(*(f"{name}[d]" for name in weights), unused=self.unused)

@@ -25,7 +25,7 @@ BLOCKS = """
 {m}.encoder.layer.{i}.output.bottleneck.dense.bias <- bottleneck_output/linear.b
 {m}.encoder.layer.{i}.output.bottleneck.LayerNorm.weight <- bottleneck_output/norm.w
 {m}.encoder.layer.{i}.output.bottleneck.LayerNorm.bias <- bottleneck_output/norm.b
-cls.predictions.dense.weight <- head_rest.w | transposed
+cls.predictions.dense.weight <- head.rest | transposed
 """
 NORMS = "".join(line + "\n" for line in (BLOCKS + ENCODER).splitlines() if "norm." in line and "{i}" in line)
 AFFINE = (

@@ -24,6 +24,8 @@ def weights(layer: Any) -> list[Weight]:
     """Projections of queries, keys, values and output, with biases, gates, norms, sinks and biases by distance."""
     if layer.positions not in POSITIONS or layer.rope_grid == "other":
         raise UnsupportedError(f"positions {layer.positions} of this kind have no NumPy model", where="attention")
+    if layer.d_input_v and not layer.values_of:
+        raise UnsupportedError("what values are made of is not described", where="attention")
     if layer.prompt and layer.causal:
         raise UnsupportedError(
             "learned tokens before a text that later tokens see have no NumPy model", where="attention"
@@ -39,7 +41,7 @@ def weights(layer: Any) -> list[Weight]:
     found: list[tuple[bool, Weight]] = [
         (True, matrix("wq", own, (h, e))),
         (own_keys, matrix("wk", source, (g, e))),
-        (own_keys and not layer.values_are_keys, matrix("wv", source, (g, v))),
+        (own_keys and not layer.values_are_keys, matrix("wv", layer.d_input_v or source, (g, v))),
         (layer.gated, matrix("wgate", own, gate)),
         (True, matrix("wo", (h, v), d)),
         (layer.q_bias, vector("bq", h, e)),
@@ -155,7 +157,8 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     if source is None:
         raise InputError("cross-attention needs an encoder's output", where="attention")
     k = projected(layer, w, "k", source, step)
-    v = k if layer.values_are_keys else projected(layer, w, "v", source, step)
+    values = step.before[layer.values_of] if layer.values_of else source
+    v = k if layer.values_are_keys else projected(layer, w, "v", values, step)
     v = times(v, layer.value_scale)
     if layer.v_norm:
         v = rmsnorm(v, layer.qk_norm_eps)

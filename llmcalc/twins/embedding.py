@@ -38,6 +38,9 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "angles":
         step.angles = constant(_table(layer, w))[step.positions + layer.offset]
         return x
+    if layer.use == "array":
+        step.arrays.append(w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))])
+        return x
     if layer.use == "before":
         return _before(x, w, step)
     if layer.use == "everywhere":

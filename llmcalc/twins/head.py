@@ -9,7 +9,9 @@ from numpy import einsum
 
 from .functions import plus, softcap, times
 from .step import State, Step
-from .weights import Array, Weight, Weights, table, vector
+from .weights import Array, Weight, Weights, matrix, table, vector
+
+AS_GIVEN = frozenset({"n_positions"})  # of the stream
 
 LOWEST = float(np.finfo(float).min)
 
@@ -18,6 +20,7 @@ def weights(layer: Any) -> list[Weight]:
     """The output table, often the input's; biases, of which libraries keep some that they never use."""
     many = (layer.codebooks,) if layer.codebooks else ()
     found = [table("w", *many, layer.vocab, layer.d_model, share=layer.share)]
+    found += [matrix("rest", layer.d_rest, layer.vocab)] if layer.d_rest else []
     found += [vector("b", layer.vocab)] if layer.bias else []
     found += [vector("scale", layer.vocab, mean=1.0)] if layer.scaled else []
     found += [vector("buffer_b", layer.vocab)._replace(buffer=True)] if layer.buffer_bias else []
@@ -36,7 +39,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.codebooks:  # those of a text's codebooks, one sequence behind the other
         each = einsum("bqd,nvd->bnqv", x, w.w)
         return each.reshape(-1, *each.shape[2:])
-    logits = plus(plus(einsum("bqd,vd->bqv", x, w.w), w.get("b")), w.get("buffer_b"))
+    rows = np.concatenate([w.w, np.transpose(w.rest, (1, 0))], axis=1) if layer.d_rest else w.w
+    logits = plus(plus(einsum("bqd,vd->bqv", x, rows), w.get("b")), w.get("buffer_b"))
     logits = logits * times(w.scale, layer.scale_gain) if layer.scaled else logits
     logits = softcap(logits, layer.softcap) if layer.softcap else logits
     if layer.barred:

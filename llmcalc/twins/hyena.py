@@ -56,7 +56,7 @@ def _filters(layer: Any, w: Weights, step: Step, state: State | None) -> Array:
     f = _wave(einsum("qk,kf->qf", w.position[here], w.f_in) + w.f_in_b, w.frequency)
     for number in range(layer.n_filter_layers):
         f = _wave(einsum("qf,fo->qo", f, w.f_hidden[number]) + w.f_hidden_b[number], w.frequency)
-    taps = einsum("qf,fmi->qmi", f, w.f_out) * _window(layer)[here, None]
+    taps = einsum("qf,fmi->qmi", f, w.f_out) * _window(layer)[here]
     if state and "_taps" in state:
         taps = np.concatenate([state["_taps"], taps], axis=0)
     if state is not None:
@@ -71,9 +71,14 @@ def _wave(f: Array, frequency: Array) -> Array:
 
 
 def _window(layer: Any) -> Array:
-    """An exponential decay along the filter, faster in some channels than in others [t i]."""
-    rates = math.log(TARGET) / np.linspace(FAST, SLOW, layer.d_model)
-    return np.exp(np.linspace(0.0, 1.0, layer.filter_length)[:, None] * rates)
+    """An exponential decay along the filter [t m i], from channel to channel by equal steps faster.
+
+    As in the authors' code (safari, ``hyena.py``), where the filters of a channel are neighbours.
+    """
+    filters = layer.order - 1
+    rates = np.linspace(math.log(TARGET) / SLOW, math.log(TARGET) / FAST, layer.d_model * filters)
+    along = np.linspace(0.0, 1.0, layer.filter_length)
+    return np.exp(along[:, None, None] * rates.reshape(layer.d_model, filters).T)
 
 
 def _long_convolution(v: Array, taps: Array) -> Array:

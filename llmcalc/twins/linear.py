@@ -8,6 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
+from .convolution import around
 from .functions import ACTIVATIONS, operation, plus
 from .grid import entered
 from .step import State, Step
@@ -26,6 +27,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if step.grid is None and (layer.merge > 1 or layer.prompt):
         raise UnsupportedError("positions that become one are those of patches on a grid", where="linear")
     x = entered(layer, x, layer.d_in, step)
+    if layer.neighbours > 1:
+        step.must_be_whole(layer.kind())
+        x = np.transpose(around(x, layer.neighbours)[..., ::-1], (0, 1, 3, 2)).reshape(*x.shape[:2], -1)
     if layer.stream is not None:
         return _with_stream(layer, w, x, step)
     if x.shape[-1] != layer.d_in:

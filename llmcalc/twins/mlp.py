@@ -14,7 +14,7 @@ from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, vector
 
 AS_GIVEN = frozenset(
-    {"merge", "merge_extra", "merge_whole", "globals_dropped", "prompt"}
+    {"merge", "merge_extra", "merge_whole", "globals_dropped", "prompt", "n_positions"}
 )  # of what it runs on, and what becomes of it
 LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with numbers of its own
 BOUNDED = "situ"  # one with a bound

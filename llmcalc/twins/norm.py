@@ -12,7 +12,7 @@ from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
 AS_GIVEN = frozenset(
-    {"streams", "merge_extra", "merge_whole", "n_global", "globals_dropped"}
+    {"streams", "merge_extra", "merge_whole", "n_positions", "n_global", "globals_dropped"}
 )  # of the stream that it runs on
 
 

@@ -90,7 +90,9 @@ class PlacedStack:
     def data(self, tokens: int) -> Sizes | None:
         """The shape of what so many of its tokens are made of; None: they are looked up in a table."""
         first = self.inputs[0] if self.inputs else None
-        found: Sizes | None = first.module.data(first.layer, tokens) if hasattr(first.module, "data") else None
+        if first is None or not hasattr(first.module, "data"):
+            return None
+        found: Sizes | None = first.module.data(first.layer, tokens)
         return found
 
     @property

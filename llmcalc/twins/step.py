@@ -30,6 +30,7 @@ class Step:
         merged: patches that have become one position.
         whole_grid: the grid before patches became one.
         results: what a tower has given before its last result.
+        arrays: learned vectors that are still to take the place of the stream, in their order, each [b n d].
         streams: what the stream was before the blocks, and behind each of them.
         keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
         copies: of all tokens, one behind the other in the stream [ProphetNet].
@@ -62,6 +63,7 @@ class Step:
     prompt: int = 0
     merged: int = 1
     whole_grid: tuple[int, int] | None = None
+    arrays: list[Array] = field(default_factory=list)
     results: list[Array] = field(default_factory=list)
     streams: list[Array] = field(default_factory=list)
     keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)

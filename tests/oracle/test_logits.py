@@ -31,7 +31,6 @@ ATTENTION = {"falcon": ("sdpa", "its eager code adds ALiBi twice, to the mask an
 # families some of whose configs are counted, but not run: because of the family, or of a key that was drawn
 REFUSED = {
     "ibert": "integers",
-    "mobilebert": "bottlenecks",
     "mra": "attention from coarse to fine",
     "phimoe": "experts that the class takes whatever the config says",
     "udop": "places as shares of a page",

@@ -40,6 +40,7 @@ from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.kda import Kda
+from llmcalc.layers.latent_attention import LatentAttention
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.merged_attention import MergedAttention
 from llmcalc.layers.mla import Mla
@@ -56,6 +57,7 @@ from llmcalc.layers.relative_attention import RelativeAttention
 from llmcalc.layers.residual_conv import ResidualConv
 from llmcalc.layers.scale import Scale
 from llmcalc.layers.sparse_attention import SparseAttention
+from llmcalc.layers.sphere_attention import SphereAttention
 from llmcalc.schema import catalogue
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
@@ -206,6 +208,12 @@ VARIANTS: dict[str, Layer] = {
     "mixture in a normed latent space": Moe(
         **EXPERTS, activation="situ", gate_softcap=1.5, up_softcap=2.5, d_ff_shared=5, d_latent=8, latent_norm=True
     ),
+    "mlp on a sphere": Mlp(WIDTH, 7, "silu", gated=True, bias=True, on_sphere=True, sphere_gain=2.0),
+    "plain mlp on a sphere": Mlp(WIDTH, 7, on_sphere=True),
+    "sphere": SphereAttention(**HEADS, positions="rope", gated=True, q_gain=2.0, gate_gain=0.5, o_norm=True),
+    "sphere, a gate a head": SphereAttention(
+        **HEADS, window=4, gated=True, gate_per_head=True, q_bias=True, o_bias=True
+    ),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
     "mixture with weighed shared experts": Moe(
         **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, shares_scaled=True, correction_bias="buffer"
@@ -254,6 +262,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "pegasus_x": {},
     "longt5": {"encoder_attention_type": "transient-global"},
     "squeezebert": {},
+    "mobilebert": {},
+    "mobilebert of narrow values": {"use_bottleneck_attention": True, "normalization_type": "layer_norm"},
+    "mobilebert without bottlenecks": {"use_bottleneck": False, "trigram_input": False, "embedding_size": 512},
+    "dory": {},
+    "hrm_text": {},
+    "perceiver": {},
+    "whisper": {},
+    "deberta-v2 with a convolution": {"conv_kernel_size": 3, "conv_act": "gelu"},
     "phimoe": {},
     "nemotron_h": {},
     "trocr": {},
@@ -397,6 +413,21 @@ def looking_back(layers: int) -> Architecture:
     return Architecture("test", (counted(replace(stack, runs=order)),))
 
 
+def reading(residual: bool) -> Architecture:
+    """Learned vectors that read the tokens, and others that read them."""
+    read = LatentAttention(8, WIDTH, 2, 6, 10, 5, query_residual=residual)
+    think, write = LatentAttention(8, 8, 4, 12, 8, 5, reads_itself=True), LatentAttention(WIDTH, 8, 2, 4, 6, 9, 5)
+    tables = [
+        Named("few", Embedding(5, 8, "other", use="array")),
+        Named("asks", Embedding(9, WIDTH, "other", use="array")),
+    ]
+    parts = [replace(part("read", read), residual=False), part("think", think)]
+    parts.append(replace(part("write", write), residual=False))
+    stack = around(*tables, parts=tuple(parts)).stacks[0]
+    head = (Named("head", Head(VOCAB, WIDTH, n_positions=9)),)
+    return Architecture("reading", (replace(stack, role="encoder", outputs=head, runs=(Run(stack.runs[0].block, 1),)),))
+
+
 OWN_INPUT = around(Named("table", PerLayerTable(VOCAB - 4, WIDTH, 2, 5)), parts=(part("own", PerLayerGate(WIDTH, 5)),))
 
 
@@ -438,6 +469,7 @@ PLACED: dict[str, list[Architecture]] = {
         reading_mixes(ProfileAttention(**HEADS, d_profile=5, reach=7, own_inputs=True, separate=True)),
     ],
     "attention_residual": [looking_back(5), looking_back(4)],
+    "latent_attention": [reading(residual) for residual in (True, False)],
     "per_layer_table": [OWN_INPUT],
     "per_layer_gate": [OWN_INPUT],
     "box_attention": [page(PAIRS, *[BoxAttention(WIDTH, 3, d_head=5, q_bias=True)] * 2)],
@@ -470,7 +502,7 @@ def test_such_a_kind_says_when_it_stands_elsewhere(kind: str) -> None:
 
 
 # Kinds that others are made of, or whose place is not in a branch.
-INSIDE_OTHERS = ("embedding", "head", "norm", "prefix", "indexer", "ngram_attention")
+INSIDE_OTHERS = ("embedding", "head", "norm", "prefix", "indexer", "ngram_attention", "features")
 
 
 def runnable_kinds() -> Iterator[str]:

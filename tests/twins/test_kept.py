@@ -18,7 +18,7 @@ MODELS = [
     "switch", "mamba", "mamba2", "nemotron-3", "jamba", "hyena", "rwkv4", "rwkv5-eagle", "rwkv6-finch", "qwen3-next",
     "gemma4-e2b", "deepseek-v4-flash", "kimi-linear",
 ]  # fmt: skip
-CONFIGS = ["diffllama", "minimax", "squeezebert", "xlstm", "zaya"]
+CONFIGS = ["diffllama", "dory", "mobilebert", "perceiver", "minimax", "squeezebert", "xlstm", "zaya"]
 
 
 class Step:

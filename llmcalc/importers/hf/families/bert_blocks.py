@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
@@ -31,6 +32,7 @@ from .bert import (
 from .bert_kin import generator
 from .gpt import BIASED
 
+USUAL_EPS = 1e-5  # of the norms in MobileBERT that are not told layer_norm_eps
 BLOCK_EPS = 1e-12  # of the norms in SqueezeBERT's blocks, whatever layer_norm_eps says
 
 
@@ -66,59 +68,61 @@ def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
 
 def mobilebert(config: Config) -> Architecture:
     """MobileBERT [sun2020]: bottlenecks around each block, several feed-forward layers in it, trigrams of tokens."""
-    config.not_run("the bottlenecks around its layers are not described as they are run")
     width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
     kind = config.word("normalization_type")
     if kind not in ("no_norm", "layer_norm"):
         raise DescriptionError(f"normalization_type is {shown(kind)}; it is no_norm or layer_norm", where=config.where)
 
-    def norm(size: int) -> Layer:
-        return Affine(size, scale_first=True) if kind == "no_norm" else layernorm(config, size)
+    def norm(size: int, eps: float | None = None) -> Layer:
+        plain = layernorm(config, size)
+        return Affine(size, scale_first=True) if kind == "no_norm" else replace(plain, eps=eps or plain.eps)
 
     trigram = 3 if config.flag("trigram_input") else 1
-    joined = Linear(trigram * narrow, width, unused=trigram == 1 and narrow == width)
+    unused = trigram == 1 and narrow == width
+    joined = Linear(trigram * narrow, width, neighbours=trigram, unused=unused)
     token, *others = tables(config, vocab, width)
     inputs = (Named("token", replace(token.layer, d_model=narrow)), Named("join", joined), *others)  # type: ignore[type-var]
     layers = _bottlenecked(config, norm)
     runs = repeated(Block("block", layers), config.size("num_hidden_layers"))
-    stack = Stack("encoder", width, (*inputs, Named("norm", norm(width))), runs, (), "encoder")
+    stack = Stack("encoder", width, (*inputs, Named("norm", norm(width, USUAL_EPS))), runs, (), "encoder")
     head, pooled = config.head() or "mlm", [pooler(width)] if config.flag("classifier_activation") else []
     if head == "none":
         return finish(config, stack, pooled)
-    outputs = [*(pooled if head == "pretraining" else []), *transform(config, width)]
-    if width > narrow:  # the head's columns beyond the table's
-        outputs.append(Named("head_rest", Linear(width - narrow, vocab, bias=False, positions="logits")))
-    outputs.append(Named("head", tied_head(config, narrow)))
+    table = replace(tied_head(config, narrow), d_rest=width - narrow if width > narrow else None)
+    outputs = [*(pooled if head == "pretraining" else []), *transform(config, width), Named("head", table)]
     if head == "pretraining":
         outputs.append(Named("next_sentence", Linear(width, SEGMENTS_COMPARED, positions="one")))
     return finish(config, stack, outputs)
 
 
-def _bottlenecked(config: Config, norm: object) -> tuple[Sublayer, ...]:
+def _bottlenecked(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
+    """A block: its input brought to a narrow stream, once more for queries and keys, and back to the wide one."""
     width, within = config.size("hidden_size"), config.flag("use_bottleneck")
     inner = config.size("intra_bottleneck_size") if within else width
     config.ignore("intra_bottleneck_size true_hidden_size")
     narrow_values, shared = config.flag("use_bottleneck_attention"), config.flag("key_query_shared_bottleneck")
-    make = norm  # of a size
-    inside = [
-        Sublayer("bottleneck_input", (Branch("linear", Linear(width, inner)),), post=make(inner), residual=False),  # type: ignore[operator]
-        Sublayer(
-            "bottleneck_attention",
-            (Branch("linear", Linear(width, inner, unused=narrow_values)),),
-            post=make(inner),  # type: ignore[operator]
-            residual=False,
-        ),
-    ]
-    wide = None if narrow_values or inner == width else width
-    attention = Attention(inner, config.size("num_attention_heads"), causal=False, d_input_v=wide, **BIASED)
+    enter, again, heads = "bottleneck_input", "bottleneck_attention", config.size("num_attention_heads")
+    first = Sublayer(enter, (Branch("linear", Linear(width, inner)),), post=norm(inner), residual=False)
+    second = Linear(width, inner, unused=narrow_values)
+    apart = within and shared and not narrow_values  # values are made of the wide stream
+    fields = {"d_input_v": width, "values_of": enter} if apart else {}
+    attention = Attention(inner, heads, causal=False, **fields, **BIASED)
+    mixer = sublayer("attention", attention, after=norm(inner))
+    parts = [first] if within else []
+    if within and shared:
+        parts.append(replace(first, name=again, branches=(Branch("linear", second),), reads=enter))
+    if apart:
+        mixer = replace(mixer, residual_from=again)
+    elif within and not narrow_values:
+        mixer = replace(mixer, reads=enter)
     mlp = Mlp(inner, config.size("intermediate_size"), config.activation(), bias=True)
-    parts = inside[: 1 + shared] if within else []
-    parts.append(sublayer("attention", attention, after=make(inner)))  # type: ignore[operator]
+    parts.append(mixer)
     for index in range(config.size("num_feedforward_networks") - 1):
-        parts.append(sublayer(f"ffn{index}", mlp, after=make(inner)))  # type: ignore[operator]
-    parts.append(sublayer("mlp", mlp, after=make(inner)))  # type: ignore[operator]
+        parts.append(sublayer(f"ffn{index}", mlp, after=norm(inner)))
+    parts.append(sublayer("mlp", mlp, after=norm(inner, USUAL_EPS)))
     if within:
-        parts.append(sublayer("bottleneck_output", Linear(inner, width), after=make(width)))  # type: ignore[operator]
+        behind = sublayer("bottleneck_output", Linear(inner, width), after=norm(width))
+        parts.append(replace(behind, residual_from=enter))
     return tuple(parts)
 
 

@@ -28,7 +28,7 @@ FAR = 10_000_000.0  # base of the rotary frequencies in layers without a window
 
 
 def dory(config: Config) -> Architecture:
-    """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times, from where they began."""
+    """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times from one beginning."""
     config.ignore("layer_types")
     width, before, again, after = config.size("hidden_size"), *_sections(config)
     loops, mode = config.size("n_recurrent_loops"), config.word("recurrent_kv_cache_mode", "per_loop")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.errors import DescriptionError, UnsupportedError, shown
 from ....layers.embedding import Embedding
@@ -23,14 +25,14 @@ def perceiver(config: Config) -> Architecture:
     """Perceiver IO [jaegle2021b]; its logits are those of all positions of the table, however many tokens there are."""
     if (config.head() or "mlm") != "mlm":
         raise UnsupportedError("only the masked language model is modelled", where=config.where)
-    config.ignore(ELSEWHERE + " use_query_residual")
+    config.ignore(ELSEWHERE)
     width, latent, count = config.size("d_model"), config.size("d_latents"), config.size("num_latents")
     rows, vocab = config.size("max_position_embeddings"), config.size("vocab_size")
     inputs = (
         Named("token", Embedding(vocab, width, table="other", share=TOKENS)),  # the class's input is the latents
         Named("position", Embedding(rows, width, table="position")),
-        Named("latents", Embedding(count, latent, table="other")),
-        Named("output_position", Embedding(rows, width, table="position")),
+        Named("latents", Embedding(count, latent, table="other", use="array")),
+        Named("output_position", Embedding(rows, width, table="position", use="array")),
     )
     shape = config.word("cross_attention_shape_for_attention")
     if shape not in ("q", "kv"):
@@ -39,7 +41,9 @@ def perceiver(config: Config) -> Architecture:
         )
     read_qk = config.optional_size("qk_channels") or (latent if shape == "q" else width)
     heads = config.size("num_cross_attention_heads")
-    read = LatentAttention(latent, width, heads, read_qk, config.optional_size("v_channels") or read_qk, count)
+    added = config.flag("use_query_residual")
+    read_v = config.optional_size("v_channels") or read_qk
+    read = LatentAttention(latent, width, heads, read_qk, read_v, count, query_residual=added)
     write = LatentAttention(width, latent, DECODER_HEADS, DECODER_HEADS * DECODER_HEAD, width, rows, count)
     cross = config.size("cross_attention_widening_factor")
     runs = (
@@ -67,5 +71,6 @@ def _layer(
 ) -> tuple[Sublayer, Sublayer]:
     width = attention.d_model
     mlp = Mlp(width, factor * width, config.activation(), bias=True, n_positions=attention.n_queries)
-    norm = Norm(width, "layernorm", bias=True)
-    return sublayer(f"{name}{number}", attention), sublayer(f"{name}_mlp{number}", mlp, pre=norm)
+    norm = Norm(width, "layernorm", bias=True, n_positions=attention.n_queries)
+    mixer = replace(sublayer(f"{name}{number}", attention), residual=attention.reads_itself)
+    return mixer, sublayer(f"{name}_mlp{number}", mlp, pre=norm)
