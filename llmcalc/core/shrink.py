@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import count
+from itertools import count, cycle, islice
+from typing import Any
 
 from . import shrink_tower
 from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
@@ -206,7 +207,7 @@ class _Sizes:
         """The layer with small sizes."""
         changes = {name: self._of(layer, name, value) for name, value in _sizes_of(layer)}
         changes |= self._heads(layer, changes) | self._experts(layer, changes) | self._groups(layer, changes)
-        return _made(layer, changes)
+        return _made(layer, changes | _factors(layer, changes))
 
     def _of(self, layer: Layer, name: str, value: int) -> int:
         if value <= 1 or name in AS_THEY_ARE:
@@ -217,7 +218,8 @@ class _Sizes:
         if name == "d_model" and getattr(layer, "use", "") == "angles":
             return self.size("rotated_head", value)
         if name == "d_in" and getattr(layer, "neighbours", 1) > 1:
-            return layer.neighbours * self.size("width", value // layer.neighbours)  # type: ignore[attr-defined]
+            neighbours = int(layer.neighbours)  # type: ignore[attr-defined]
+            return neighbours * self.size("width", value // neighbours)
         if name == "d_rest":
             return self.size("width", layer.d_model + value) - self.size("width", layer.d_model)  # type: ignore[attr-defined]
         if name == "d_out" and layer.kind() == "conv" and getattr(layer, "gated", False):
@@ -303,6 +305,17 @@ class _Sizes:
         return {"n_groups": groups, "n_ssm_heads": 3 * groups}
 
 
+def _factors(layer: Layer, changes: dict[str, Any]) -> dict[str, Any]:
+    """As many factors of rotated pairs as are left of these."""
+    given = getattr(layer, "rope_factors", "")
+    if not given:
+        return {}
+    width = next(name for name in ("rotary_dim", "qk_rope_head_dim", "d_head") if hasattr(layer, name))
+    pairs = changes.get(width, getattr(layer, width)) // 2
+    parts = [list(islice(cycle(part.split()), pairs)) for part in given.split("|")]
+    return {"rope_factors": " | ".join(map(" ".join, parts))}
+
+
 def _divides_the_width(layer: Layer) -> bool:
     """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel), of the
     sides of a box.
@@ -316,7 +329,7 @@ def _heads_divide_the_width(layer: Layer) -> bool:
     return "n_heads" in needed and not any(hasattr(layer, name) for name in ("d_head", "qk_nope_head_dim"))
 
 
-def _made(layer: Layer, changes: dict[str, int]) -> Layer:
+def _made(layer: Layer, changes: dict[str, Any]) -> Layer:
     """The layer with its new sizes; one that must be a multiple of another is made one."""
     try:
         small: Layer = replace(layer, **changes)  # type: ignore[type-var]

@@ -14,8 +14,7 @@ from ..core.layer import Layer
 from ..core.record import record
 from ._heads import HEADS, corrected
 from ._reach import index, keep
-
-ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "proportional", "other")
+from ._rope import ROPE_SCALINGS, check_factors
 
 
 @record
@@ -44,8 +43,9 @@ class Attention(Layer):
             column, in ``halves`` with the same frequencies or with ``alternate`` ones; ``other``: a rule that is not
             modelled; ``none``: positions along a line.
         rope_scaling: how a longer context stretches the angles: ``none``, ``linear``, ``dynamic`` (a base that grows
-            with the sequence), ``llama3``, ``yarn``, ``proportional`` (``rotary_dim`` numbers of pairs as far apart as
-            those of a whole head; Gemma 4), or ``other``, a rule that is not modelled.
+            with the sequence), ``llama3``, ``yarn``, ``longrope`` (each pair has a factor of its own; Phi-3),
+            ``proportional`` (``rotary_dim`` numbers of pairs as far apart as those of a whole head; Gemma 4), or
+            ``other``, a rule that is not modelled.
         rope_factor: by how much the context is stretched.
         rope_length: tokens of the context before it was stretched.
         rope_low_factor, rope_high_factor: of ``llama3``: wavelengths above ``rope_length / low`` are stretched whole,
@@ -53,6 +53,8 @@ class Attention(Layer):
         rope_fast, rope_slow: of ``yarn``: the rotations within ``rope_length`` between which stretching sets in.
         rope_truncate: of ``yarn``: those borders are rounded to whole pairs.
         rope_attention: factor on sines and cosines.
+        rope_factors: of ``longrope``: by how much each pair is slowed down, as numbers with spaces between; behind a
+            bar, those for texts that are longer than ``rope_length``.
         n_buckets: buckets of a relative bias.
         max_distance: tokens from which on all distances share the last bucket.
         relative_shared: one table of biases for all layers of the stack, as in T5.
@@ -139,6 +141,7 @@ class Attention(Layer):
     rope_slow: float = 1.0
     rope_truncate: bool = True
     rope_attention: float = 1.0
+    rope_factors: str = ""
     n_buckets: int | None = None
     max_distance: int = 128
     relative_shared: bool = True
@@ -212,6 +215,7 @@ class Attention(Layer):
             self.must_divide("n_heads", "d_model")
         self.derive(d_head=self.d_model // self.n_heads)
         self.derive(index_dim=self.d_head, d_head_v=self.d_head, rotary_dim=self.d_head, d_source=self.d_model)
+        check_factors(self, self.rope_scaling, self.rope_factors)
         biased = self.gated and self.q_bias
         self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
         if self.rotary_dim > self.d_head:  # type: ignore[operator]

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
-from .attention import ROPE_SCALINGS
+from ._rope import ROPE_SCALINGS, check_factors
 
 
 @record
@@ -26,7 +26,7 @@ class Cca(Layer):
         rotary_dim: how much of a head is rotated.
         rope_theta: base of the rotary frequencies.
         rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
-            rope_attention: as in ``attention``.
+            rope_attention, rope_factors: as in ``attention``.
         window: a query sees this many tokens, itself included.
     """
 
@@ -49,6 +49,7 @@ class Cca(Layer):
     rope_slow: float = 1.0
     rope_truncate: bool = True
     rope_attention: float = 1.0
+    rope_factors: str = ""
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
 
@@ -56,6 +57,7 @@ class Cca(Layer):
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
         self.derive(rotary_dim=self.d_head)
+        check_factors(self, self.rope_scaling, self.rope_factors)
 
     def declare(self) -> Declaration:
         """Projections, convolutions, attention, output projection; keys, values, convolved columns and values kept."""

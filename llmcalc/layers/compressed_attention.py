@@ -13,7 +13,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from .attention import ROPE_SCALINGS
+from ._rope import ROPE_SCALINGS, check_factors
 
 
 @record
@@ -36,7 +36,7 @@ class CompressedAttention(Layer):
         rotary_dim: how much of a head is rotated, at its end (default: d_head); also of a head of the indexer.
         rope_theta: base of the rotary frequencies.
         rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
-            rope_slow, rope_truncate, rope_attention: as in ``attention``.
+            rope_slow, rope_truncate, rope_attention, rope_factors: as in ``attention``.
         norm_eps: added under the root of the norms.
     """
 
@@ -64,6 +64,7 @@ class CompressedAttention(Layer):
     rope_slow: float = 1.0
     rope_truncate: bool = True
     rope_attention: float = 1.0
+    rope_factors: str = ""
     norm_eps: float = 1e-6
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
@@ -71,6 +72,7 @@ class CompressedAttention(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.derive(rotary_dim=self.d_head)
+        check_factors(self, self.rope_scaling, self.rope_factors)
         for name in ("d_head", *(["index_dim"] if self.index_heads else [])):
             if (self.rotary_dim or 0) > getattr(self, name):
                 raise SizeError(

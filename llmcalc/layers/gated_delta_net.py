@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from .mlp import PLAIN
 
 
 @record
@@ -21,6 +24,7 @@ class GatedDeltaNet(Layer):
         chunk: tokens of a chunk.
         conv_bias: bias of the convolution.
         norm_eps: added under the root of the gated norm.
+        activation: elementwise function behind the short convolution; the gate's is ``silu``.
         negative_eigenvalues: β lies between 0 and 2 instead of 0 and 1.
     """
 
@@ -34,6 +38,9 @@ class GatedDeltaNet(Layer):
     conv_bias: bool = False
     norm_eps: float = 1e-6
     negative_eigenvalues: bool = False
+    activation: str = "silu"
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
 
     def __post_init__(self) -> None:
         self.check()
@@ -67,7 +74,7 @@ class GatedDeltaNet(Layer):
             lines.append(f"{name}[b qc {axes}] = {name}[b qc {axes}] conv_{name}[{axes} K] | prefill")
             lines.append(f"{name}[b qd {axes}] = {name}[b qd {axes}] conv_{name}[{axes} K] | decode")
             lines += [f"{name}[b q {axes}] = add({name}, conv_{name}_b)"] if self.conv_bias else []
-            lines.append(f"{name}[b q {axes}] = silu({name})")
+            lines.append(f"{name}[b q {axes}] = {self.activation}({name})")
         lines += [
             "z[b q vh dv] = x[b q d] wz[d vh dv]",
             "beta[b q vh] = x[b q d] wb[d vh]",

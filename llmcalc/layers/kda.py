@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from .mlp import PLAIN
 
 
 @record
@@ -21,6 +24,7 @@ class Kda(Layer):
         full_gate: the output gate has a full matrix all the same (Kimi K3).
         decay_bound: the logarithm of the decay lies above this bound, through a sigmoid; None: through a softplus.
         norm_eps: added under the root of the gated norm.
+        activation: elementwise function behind the short convolution.
     """
 
     d_model: int
@@ -32,6 +36,9 @@ class Kda(Layer):
     full_gate: bool = False
     decay_bound: float | None = None
     norm_eps: float = 1e-6
+    activation: str = "silu"
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
 
     def declare(self) -> Declaration:
         """Projections of q, k, v, decay, β and gate; convolution; chunked delta rule; gated norm; output projection."""
@@ -62,7 +69,7 @@ class Kda(Layer):
                 f"{name}[b q {axes}] = x[b q d] w{name}[d {axes}]",
                 f"{name}[b qc {axes}] = {name}[b qc {axes}] conv_{name}[{axes} K] | prefill",
                 f"{name}[b qd {axes}] = {name}[b qd {axes}] conv_{name}[{axes} K] | decode",
-                f"{name}[b q {axes}] = silu({name})",
+                f"{name}[b q {axes}] = {self.activation}({name})",
             ]
         return [*lines, "q[b q vh dk] = l2norm(q)", "k[b q vh dk] = l2norm(k)"]
 

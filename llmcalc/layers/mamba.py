@@ -8,6 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from .mlp import PLAIN
 
 
 @record
@@ -24,6 +25,7 @@ class Mamba(Layer):
         conv_bias: bias of the convolution.
         bcdt_norm: a norm on Δ, B and C: ``none``, ``rmsnorm`` with weights (Jamba), ``plain`` without (Falcon Mamba).
         norm_eps: added under the root of that norm.
+        activation: elementwise function behind the short convolution; the gate's is ``silu``.
         n_heads: heads with Δ, B and C of their own, which divide d_inner (Zamba); None: there is one Δ, B and C.
     """
 
@@ -36,9 +38,13 @@ class Mamba(Layer):
     conv_bias: bool = True
     bcdt_norm: str = "none"
     norm_eps: float = 1e-6
+    activation: str = "silu"
     n_heads: int | None = None
 
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"bcdt_norm": ("none", "rmsnorm", "plain")}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "activation": PLAIN,
+        "bcdt_norm": ("none", "rmsnorm", "plain"),
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -79,7 +85,7 @@ class Mamba(Layer):
         lines += ["u[b q i] = add(u, bx)", "z[b q i] = add(z, bz)"] if self.bias else []
         lines += ["u[b qc i] = u[b qc i] conv[i K] | prefill", "u[b qd i] = u[b qd i] conv[i K] | decode"]
         lines += ["u[b q i] = add(u, conv_b)"] if self.conv_bias else []
-        return [*lines, "u[b q i] = silu(u)"]
+        return [*lines, f"u[b q i] = {self.activation}(u)"]
 
     def _scan(self) -> list[str]:
         lines = ["dt[b q R] = u[b q i] w_dt[i R]", "B[b q N] = u[b q i] w_B[i N]", "C[b q N] = u[b q i] w_C[i N]"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from .mlp import PLAIN
 
 
 @record
@@ -27,6 +30,7 @@ class Mamba2(Layer):
         in_scale, out_scale: factors on input and output (Falcon-H1).
         z_scale, x_scale, B_scale, C_scale, dt_scale: factors on the projections.
         norm_eps: added under its root.
+        activation: elementwise function behind the short convolution; the gate's is ``silu``.
         dt_min, dt_max: bounds of the time step.
     """
 
@@ -52,6 +56,9 @@ class Mamba2(Layer):
     B_scale: float = 1.0
     C_scale: float = 1.0
     dt_scale: float = 1.0
+    activation: str = "silu"
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
 
     def __post_init__(self) -> None:
         self.check()
@@ -107,7 +114,7 @@ class Mamba2(Layer):
             lines.append(f"{name}[b qc {axes}] = {name}[b qc {axes}] {kernel}[{axes} K] | prefill")
             lines.append(f"{name}[b qd {axes}] = {name}[b qd {axes}] {kernel}[{axes} K] | decode")
             lines += [f"{name}[b q {axes}] = add({name}, {kernel}_b)"] if self.conv_bias else []
-            lines.append(f"{name}[b q {axes}] = silu({name})")
+            lines.append(f"{name}[b q {axes}] = {self.activation}({name})")
         lines += ["dt[b q H] = add(dt, dt_b)", "dt[b q H] = softplus(dt)"]
         return [*lines, *(["dt[b q H] = clamp(dt)"] if self.dt_min > 0 or self.dt_max is not None else [])]
 

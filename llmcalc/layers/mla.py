@@ -13,7 +13,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from .attention import ROPE_SCALINGS
+from ._rope import ROPE_SCALINGS, check_factors
 from .indexer import Indexer
 
 
@@ -33,7 +33,7 @@ class Mla(Layer):
         rope: whether the rotary part is rotated (Kimi Linear: no).
         rope_theta: base of the rotary frequencies.
         rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
-            rope_slow, rope_truncate, rope_attention: as in ``attention``.
+            rope_slow, rope_truncate, rope_attention, rope_factors: as in ``attention``.
         scale: factor on the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
         temperature, temperature_length, temperature_start: queries grow with their position, as in ``attention``.
         norm_eps: added under the root of the norms on the latents.
@@ -101,6 +101,7 @@ class Mla(Layer):
     rope_slow: float = 1.0
     rope_truncate: bool = True
     rope_attention: float = 1.0
+    rope_factors: str = ""
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "qk_rope_head_dim"})
     GIVEN: ClassVar[dict[str, str]] = {
@@ -116,6 +117,7 @@ class Mla(Layer):
 
     def __post_init__(self) -> None:
         self.check()
+        check_factors(self, self.rope_scaling, self.rope_factors)
         if self.q_lora_rank is None and (self.double_latent or self.gate == "latent"):
             raise SizeError("double_latent and gate: latent need a q_lora_rank", where="mla")
         if self.key_norm and (self.latent_reused or not self.qk_rope_head_dim):

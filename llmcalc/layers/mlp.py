@@ -25,6 +25,7 @@ ACTIVATIONS = (
 )
 LEARNED = frozenset({"xielu"})  # activations with two learned numbers
 BOUNDED = "situ"  # one with a bound of its own
+PLAIN = tuple(name for name in ACTIVATIONS if name not in (*LEARNED, BOUNDED))
 
 
 def check_bounds(layer: Any) -> None:
@@ -51,6 +52,7 @@ class Mlp(Layer):
         bias: biases on all matrices.
         out_bias: bias of the last matrix (default: as ``bias``).
         clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
+        clamp_late: it is the activated gate that is bounded (Step 3.7).
         up_offset: added to the linear part before the product (gpt-oss: 1).
         gate_softcap: the bound of ``situ``, a silu whose linear factor is squashed to it [moonshot2026k3].
         up_softcap: the linear part is squashed to this bound before the product.
@@ -85,6 +87,7 @@ class Mlp(Layer):
     bias: bool = False
     out_bias: bool | None = None
     clamp: float | None = None
+    clamp_late: bool = False
     up_offset: float = 0.0
     gate_softcap: float | None = None
     up_softcap: float | None = None
@@ -187,9 +190,10 @@ class Mlp(Layer):
             lines += ["g[b q f] = x[b q d] wg[d f]", *(["g[b q f] = add(g, bg)"] if self.bias else [])]
             lines += ["gl[b q f] = ga[b q ar] wg_b[ar f]", "g[b q f] = add(g, gl)"] if self.adapter_rank else []
             lines += ["g[b q f] = mul(g, scale_g)"] if self.on_sphere else []
-            lines += ["g[b q f] = clamp(g)"] if self.clamp else []
+            lines += ["g[b q f] = clamp(g)"] if self.clamp and not self.clamp_late else []
             lines += ["g[b q f] = cutoff(g)"] if self.sparsity else []
             lines += [f"a[b q f] = {self.activation}(g{scalars})"]
+            lines += ["a[b q f] = clamp(a)"] if self.clamp and self.clamp_late else []
         lines += ["u[b q f] = x[b q d] wu[d f]", *(["u[b q f] = add(u, bu)"] if self.bias else [])]
         lines += ["ul[b q f] = ga[b q ar] wu_b[ar f]", "u[b q f] = add(u, ul)"] if self.adapter_rank else []
         lines += ["u[b q f] = mul(u, scale_u)"] if self.on_sphere else []

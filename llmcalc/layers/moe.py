@@ -26,11 +26,12 @@ class Moe(Layer):
         d_ff: hidden width of one routed expert.
         n_experts: routed experts.
         top_k: routed experts that a token uses.
-        activation, gated, clamp, up_offset, gate_softcap, up_softcap: as in ``mlp``.
+        activation, gated, clamp, clamp_late, up_offset, gate_softcap, up_softcap: as in ``mlp``.
         expert_bias: biases of the experts' matrices.
         router: the scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: the scores of the chosen experts are divided by their sum.
         renormalise_eps: added to that sum (LFM2).
+        renormalise_power: the sum is that of so high powers, and its root is taken (DBRX).
         routed_scale: factor on those scores.
         router_softcap: the router's logits are squashed to this bound (Laguna).
         mixer_tolerance: experts are chosen one by one, and each one's share is its softmax among those not yet chosen
@@ -38,6 +39,7 @@ class Moe(Layer):
         scaled_input: the shares multiply what the experts take instead of what they give (Llama 4).
         shared_scale: factor on the shared experts' result.
         router_bias: a bias on the router's logits (a parameter).
+        router_bias_unused: it is stored, but never added (LongCat-Flash).
         router_scaled: the router's input is normalised and scaled by a vector, and each expert's score by a number
             (Gemma 4).
         router_eps: added under the root of that norm.
@@ -47,8 +49,10 @@ class Moe(Layer):
         top_groups: groups that a token is routed to, before the experts in them.
         group_score: what a group is chosen by: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
         d_ff_shared: hidden width of the shared experts together; None: no shared expert.
+        shared_activation: the shared expert's (default: as the routed ones').
         shared_gated: whether the shared expert has a gate matrix (default: as the routed ones).
         shared_clamped: the shared expert is clamped as the routed ones.
+        shared_clamp: or by a bound of its own.
         shared_bias: biases of the shared expert.
         shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
         d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
@@ -80,6 +84,7 @@ class Moe(Layer):
     activation: str = "silu"
     gated: bool = True
     clamp: float | None = None
+    clamp_late: bool = False
     up_offset: float = 0.0
     gate_softcap: float | None = None
     up_softcap: float | None = None
@@ -87,12 +92,14 @@ class Moe(Layer):
     router: str = "softmax"
     renormalise: bool = False
     renormalise_eps: float = 0.0
+    renormalise_power: float = 1.0
     routed_scale: float = 1.0
     router_softcap: float | None = None
     mixer_tolerance: float | None = None
     scaled_input: bool = False
     shared_scale: float = 1.0
     router_bias: bool = False
+    router_bias_unused: bool = False
     router_scaled: bool = False
     router_eps: float = 1e-6
     correction_bias: str = "none"
@@ -101,8 +108,10 @@ class Moe(Layer):
     top_groups: int = 1
     group_score: str = "best"
     d_ff_shared: int | None = None
+    shared_activation: str | None = None
     shared_gated: bool | None = None
     shared_clamped: bool = True
+    shared_clamp: float | None = None
     shared_bias: bool = False
     shared_gate: bool = False
     d_latent: int | None = None
@@ -132,6 +141,7 @@ class Moe(Layer):
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
+        "shared_activation": ACTIVATIONS,
         "router": ("softmax", "sigmoid", "sqrt_softplus"),
         "group_score": ("best", "two"),
         "correction_bias": ("none", "buffer", "parameter"),
@@ -142,6 +152,8 @@ class Moe(Layer):
         self.derive(shared_gated=self.gated)
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
+        if self.renormalise_power <= 0:
+            raise SizeError(f"renormalise_power is {self.renormalise_power}; it is above 0", where="moe")
         self.must_divide("n_groups", "n_experts")
         check_bounds(self)
         if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
@@ -183,10 +195,11 @@ class Moe(Layer):
             shared = Mlp(
                 self.d_model,
                 self.d_ff_shared,
-                self.activation,
+                self.shared_activation or self.activation,
                 gated=bool(self.shared_gated),
                 bias=self.shared_bias,
-                clamp=self.clamp if self.shared_clamped else None,
+                clamp=self.shared_clamp or (self.clamp if self.shared_clamped else None),
+                clamp_late=self.clamp_late,
                 gate_softcap=self.gate_softcap,
                 up_softcap=self.up_softcap if self.shared_gated else None,
             )
@@ -213,8 +226,8 @@ class Moe(Layer):
         declaration.weights(f"router[{width} | {scored}]")
         declaration.equations(f"r[b q {scored}] = {source}[b q {width}] router[{width} {scored}]")
         if self.router_bias:
-            declaration.weights(f"router_b[{scored}]")
-            declaration.equations(f"r[b q {scored}] = add(r, router_b)")
+            declaration.weights(f"router_b[{scored}]", unused=self.router_bias_unused)
+            declaration.equations(*([] if self.router_bias_unused else [f"r[b q {scored}] = add(r, router_b)"]))
         if self.mixer_tolerance is None:
             declaration.equations(f"r[b q {scored}] = {self.router}(r)")
         if self.correction_bias != "none":
@@ -281,10 +294,13 @@ class Moe(Layer):
         for name in up:
             declaration.equations(f"{name[1]}[b q j f] = xe[b q j {width}] {name}[{held} {width} f] | {held}:j")
             declaration.equations(*([f"{name[1]}[b q j f] = add({name[1]}, b{name[1]})"] if self.expert_bias else []))
-            declaration.equations(*([f"{name[1]}[b q j f] = clamp({name[1]})"] if self.clamp else []))
+            clamped = self.clamp and not (self.clamp_late and name == "wg")
+            declaration.equations(*([f"{name[1]}[b q j f] = clamp({name[1]})"] if clamped else []))
         if self.gated:
             declaration.equations(*(["u[b q j f] = softcap(u)"] if self.up_softcap else []))
-            declaration.equations(f"a[b q j f] = {self.activation}(g)", "m[b q j f] = mul(a, u)")
+            declaration.equations(f"a[b q j f] = {self.activation}(g)")
+            declaration.equations(*(["a[b q j f] = clamp(a)"] if self.clamp and self.clamp_late else []))
+            declaration.equations("m[b q j f] = mul(a, u)")
         else:
             declaration.equations(f"m[b q j f] = {self.activation}(u)")
         declaration.equations(f"z[b q j {width}] = m[b q j f] wd[x f {width}] | x:j")

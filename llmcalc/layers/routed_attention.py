@@ -11,7 +11,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from .attention import ROPE_SCALINGS
+from ._rope import ROPE_SCALINGS, check_factors
 
 
 @record
@@ -27,7 +27,7 @@ class RoutedAttention(Layer):
         out_bias: a bias on the output.
         rope_theta: base of the rotary frequencies.
         rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
-            rope_attention: as in ``attention``.
+            rope_attention, rope_factors: as in ``attention``.
     """
 
     d_model: int
@@ -46,11 +46,13 @@ class RoutedAttention(Layer):
     rope_slow: float = 1.0
     rope_truncate: bool = True
     rope_attention: float = 1.0
+    rope_factors: str = ""
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
 
     def __post_init__(self) -> None:
         self.check()
+        check_factors(self, self.rope_scaling, self.rope_factors)
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="routed_attention")
 

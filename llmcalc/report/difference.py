@@ -14,8 +14,8 @@ from ..schema.describe import order_of
 from ..schema.order_text import spelled
 from .structure import NOTHING, paper_name, word
 
-_SUMS = ("residual", "residual_normed", "by_depth", "scale", "residual_scale", "share", "reads", "residual_from")
-_SUMS += ("beside_first",)
+_WEIGHTS = ("residual", "residual_normed", "by_depth", "scale", "residual_scale")
+_SUMS = (*_WEIGHTS, "share", "reads", "residual_from", "beside_first")
 JOINING = ("d_model", "d_in", "d_out")  # as wide as the stream, unless they say otherwise
 
 

@@ -11,5 +11,8 @@ from .model import Model
 
 
 def twin(architecture: Architecture, *, seed: int = 0) -> Model:
-    """The architecture as a NumPy model with random weights; ``load`` gives it those of a checkpoint."""
+    """The architecture as a NumPy model with random weights; ``load`` gives it those of a checkpoint.
+
+    A tower without a NumPy model is left out: the language model behind it reads a text alone.
+    """
     return Model(architecture, seed=seed)

@@ -12,11 +12,12 @@ import numpy as np
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
 from ..layouts import BUFFERS, Layout, Rule, find_layout, published_name
-from .plan import Placed, PlacedStack
+from .plan import Placed, PlacedStack, left_out
 from .weights import Array, Sizes, Weight
 
 REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
 WHOLE = "iu"  # whole numbers, of a table of choices
+ROLES = frozenset({"encoder", "decoder", "side", "tower"})  # of stacks, for the rules of one of them alone
 QUARTERS = 4  # in which CodeGen stores queries, values and keys, as it was trained on four cores
 
 
@@ -56,7 +57,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
             if not np.array_equal(array, _checked(alias, given[alias], array.shape)):
                 raise InputError(f"{alias} differs from {present[0]}, but the two are tied", where=alias)
         _split(array, parts, rule, found)
-    known = {*groups, *aliases}
+    known = {*groups, *aliases, *_of_towers(architecture, stacks)}
     for name in given:
         if name not in known and not name.endswith(BUFFERS):
             shape = tuple(np.shape(given[name]))
@@ -70,11 +71,23 @@ def _as_named(
     architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]
 ) -> tuple[Groups, dict[str, str]]:
     """The stored tensors by the names of today's library, or else by those that checkpoints were published under."""
-    today = _stored(stacks, find_layout(architecture.layout))
+    alone = len(architecture.stacks) == 1
+    today = _stored(stacks, find_layout(architecture.layout), alone)
     if today[0].keys() <= given.keys():
         return today
-    older = _stored(stacks, find_layout(published_name(architecture)))
+    older = _stored(stacks, find_layout(published_name(architecture)), alone)
     return max(today, older, key=lambda named: len(named[0].keys() & given.keys()) / len(named[0]))
+
+
+def _of_towers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[str]:
+    """The stored tensors of towers that are not run, by today's names and by those of published checkpoints."""
+    towers = list(left_out(architecture, stacks))
+    for layout in map(find_layout, (architecture.layout, published_name(architecture)) if towers else ()):
+        for placed in towers:
+            holds = _conditions(placed, False)
+            for logical, rules in layout.rules.items():
+                if logical.startswith(tuple(f"{key}." for key in placed.keys)):
+                    yield from (_filled(rule.stored, placed) for rule in rules if rule.conditions <= holds)
 
 
 def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[str, Array]) -> InputError:
@@ -107,7 +120,7 @@ def _check_choices(name: str, array: Array, below: int) -> None:
         raise InputError(f"{name} chooses among {below}, but it holds other numbers than 0 to {below - 1}", where=name)
 
 
-def _stored(stacks: list[PlacedStack], layout: Layout) -> tuple[Groups, dict[str, str]]:
+def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Groups, dict[str, str]]:
     """The stored tensors with the weights in each, and the other names that tied ones go by."""
     groups: Groups = {}
     aliases: dict[str, str] = {}
@@ -115,10 +128,12 @@ def _stored(stacks: list[PlacedStack], layout: Layout) -> tuple[Groups, dict[str
     for placed in (layer for stack in stacks for layer in stack.layers()):
         for weight in placed.weights:
             keys = [f"{key}.{weight.name}" for key in placed.keys]
-            rule = layout.rule(keys, _conditions(placed, len(stacks) == 1))
+            holds = _conditions(placed, alone)
+            rule = layout.rule(keys, holds)
             name = placed.names[weight.name]
             names = list(_names(rule, placed, weight, name))
-            others = [other for key in keys for other in layout.rules.get(key, ()) if other is not rule]
+            placing = (other for key in keys for other in layout.rules.get(key, ()) if other is not rule)
+            others = [other for other in placing if other.conditions & ROLES <= holds]
             if name in places:  # a shared tensor, seen before
                 aliases |= {other: of for other, of in zip(names, places[name], strict=True) if other != of}
             else:

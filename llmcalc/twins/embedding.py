@@ -99,13 +99,13 @@ def _entries(layer: Any, step: Step) -> Array:
     if layer.own_ids:
         return _checked(layer, step.own_ids.get(layer.own_ids, np.zeros_like(step.ids)), layer.own_ids)
     if layer.table == "segment":
-        return np.zeros_like(step.ids) if step.segments is None else _segments(layer, step.segments)
+        return np.zeros_like(step.ids) if step.segments is None else _of_segments(layer, step.segments)
     if layer.table != "position":
         return step.ids
     if step.copies > 1:  # the further ones stand one place further on
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
     if layer.by_cell and step.segments is not None:
-        return _within_cells(layer, step)
+        return _within_cells(layer, step.segments, step.positions)
     return standing(layer, step)
 
 
@@ -117,7 +117,7 @@ def standing(layer: Any, step: Step) -> Array:
     return (np.cumsum(real, axis=1) + step.cached) * real + layer.offset - 1
 
 
-def _segments(layer: Any, segments: Array) -> Array:
+def _of_segments(layer: Any, segments: Array) -> Array:
     """The segment ids [b q] that a table is for."""
     if layer.column is None:
         _must_have(segments, 2, "one segment id")
@@ -137,12 +137,12 @@ def _checked(layer: Any, ids: Array, name: str) -> Array:
     return ids
 
 
-def _within_cells(layer: Any, step: Step) -> Array:
+def _within_cells(layer: Any, segments: Array, positions: Array) -> Array:
     """How far each token [b q] stands behind the first one of its cell, at most as far as there are positions."""
-    _must_have(step.segments, 3, "several segment ids")
-    cells = step.segments[..., COLUMN_AND_ROW]
+    _must_have(segments, 3, "several segment ids")
+    cells = segments[..., COLUMN_AND_ROW]
     same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
-    return np.minimum(step.positions - np.argmax(same, axis=2), layer.rows - 1 - layer.offset) + layer.offset
+    return np.minimum(positions - np.argmax(same, axis=2), layer.rows - 1 - layer.offset) + layer.offset
 
 
 COLUMN_AND_ROW = slice(1, 3)  # of the segment ids of a token in a table

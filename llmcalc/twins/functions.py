@@ -112,8 +112,10 @@ def softmax(x: Array, sink: Array | None = None) -> Array:
 
 
 @operation
-def shares(x: Array, eps: float = 0.0) -> Array:
-    """``x / (sum(x) + ε)``, over the last axis."""
+def shares(x: Array, eps: float = 0.0, power: float = 1.0) -> Array:
+    """``x / (sum(x) + ε)``, over the last axis; or by the root of the sum of powers, of what is not negative."""
+    if power != 1.0:
+        return x / np.sum(x**power, axis=-1, keepdims=True) ** (1 / power)
     return x / (np.sum(x, axis=-1, keepdims=True) + eps)
 
 

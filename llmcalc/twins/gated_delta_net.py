@@ -10,7 +10,7 @@ from numpy import einsum
 
 from . import delta_rule
 from .convolution import causal_convolution
-from .functions import l2norm, operation, rmsnorm, sigmoid, silu, softplus
+from .functions import ACTIVATIONS, l2norm, operation, rmsnorm, sigmoid, silu, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -29,7 +29,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
-    q, k, v = (_convolved(w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
+    q, k, v = (_convolved(layer, w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
     z = einsum("bqd,dhv->bqhv", x, w.wz)
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
     beta = 2.0 * beta if layer.negative_eigenvalues else beta
@@ -41,8 +41,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * silu(z), w.wo)
 
 
-def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
-    return silu(causal_convolution(u, getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b"), state, f"conv_{name}"))
+def _convolved(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
+    taps, bias = getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b")
+    return ACTIVATIONS[layer.activation](causal_convolution(u, taps, bias, state, f"conv_{name}"))
 
 
 def recurrence(

@@ -10,7 +10,7 @@ from numpy import einsum
 
 from . import delta_rule
 from .convolution import causal_convolution
-from .functions import l2norm, operation, rmsnorm, sigmoid, silu, softplus
+from .functions import ACTIVATIONS, l2norm, operation, rmsnorm, sigmoid, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -28,7 +28,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``S = (1 - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q``, normalised and gated by ``sigmoid(z)``."""
-    q, k, v = (_convolved(w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
+    q, k, v = (_convolved(layer, w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
     rule = recurrence if step.decode else in_chunks
     o, after = rule(l2norm(q), l2norm(k), v, beta, *_decay(layer, w, x), delta_rule.start(k, v, state), layer.chunk)
@@ -49,8 +49,8 @@ def _gate(w: Weights, name: str, x: Array) -> Array:
     return einsum("bqr,rhe->bqhe", x, getattr(w, f"w{name}"))
 
 
-def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
-    return silu(causal_convolution(u, getattr(w, f"conv_{name}"), None, state, f"conv_{name}"))
+def _convolved(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
+    return ACTIVATIONS[layer.activation](causal_convolution(u, getattr(w, f"conv_{name}"), None, state, f"conv_{name}"))
 
 
 def recurrence(

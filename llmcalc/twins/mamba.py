@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
-from .functions import operation, plus, rmsnorm, silu, softplus
+from .functions import ACTIVATIONS, operation, plus, rmsnorm, silu, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, kernel, matrix, table, vector
 
@@ -39,7 +39,7 @@ def _of_heads(heads: int, width: int, n: int, rank: int) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``h = exp(ΔA) h + ΔB u; y = C h + D u``, gated by ``silu(z)``."""
     u, z = plus(einsum("bqd,di->bqi", x, w.wx), w.get("bx")), plus(einsum("bqd,di->bqi", x, w.wz), w.get("bz"))
-    u = silu(causal_convolution(u, w.conv, w.get("conv_b"), state, "conv"))
+    u = ACTIVATIONS[layer.activation](causal_convolution(u, w.conv, w.get("conv_b"), state, "conv"))
     whole = u.shape
     axes, up, mix = "bqi,ir->bqr", "bqr,ri->bqi", "bqin,bqn->bqi"
     if layer.n_heads is not None:  # heads with Δ, B and C of their own [glorioso2024a]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .convolution import causal_convolution
-from .functions import operation, plus, rmsnorm, silu, softplus, times
+from .functions import ACTIVATIONS, operation, plus, rmsnorm, silu, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -37,7 +37,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     u = times(plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), layer.x_scale)
     B = times(plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), layer.B_scale)
     C = times(plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), layer.C_scale)
-    u, B, C = (_convolved(w, name, part, state) for name, part in (("x", u), ("B", B), ("C", C)))
+    u, B, C = (_convolved(layer, w, name, part, state) for name, part in (("x", u), ("B", B), ("C", C)))
     dt = times(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")), layer.dt_scale)
     dt = softplus(dt + w.dt_b)
     if layer.dt_min > 0 or layer.dt_max is not None:
@@ -51,8 +51,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return times(_output(layer, w, y, silu(z)), layer.out_scale)
 
 
-def _convolved(w: Weights, name: str, u: Array, state: State | None) -> Array:
-    return silu(causal_convolution(u, getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b"), state, f"conv_{name}"))
+def _convolved(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
+    taps, bias = getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b")
+    return ACTIVATIONS[layer.activation](causal_convolution(u, taps, bias, state, f"conv_{name}"))
 
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:

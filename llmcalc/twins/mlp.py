@@ -97,10 +97,13 @@ def activate(layer: Any, up: Array, gate: Array | None) -> Array:
     if gate is None:
         return _activated(layer, up)
     if layer.clamp:
-        gate, up = np.minimum(gate, layer.clamp), np.clip(up, -layer.clamp, layer.clamp)
+        gate = gate if layer.clamp_late else np.minimum(gate, layer.clamp)
+        up = np.clip(up, -layer.clamp, layer.clamp)
     if layer.up_softcap:
         up = softcap(up, layer.up_softcap)
-    return _activated(layer, gate) * (up + layer.up_offset if layer.up_offset else up)
+    gate = _activated(layer, gate)
+    gate = np.minimum(gate, layer.clamp) if layer.clamp and layer.clamp_late else gate
+    return gate * (up + layer.up_offset if layer.up_offset else up)
 
 
 def _activated(layer: Any, x: Array) -> Array:

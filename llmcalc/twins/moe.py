@@ -32,6 +32,7 @@ class _Shared(NamedTuple):
     bias: bool
     out_bias: bool
     clamp: float | None
+    clamp_late: bool
     up_offset: float
     gate_softcap: float | None
     up_softcap: float | None
@@ -49,10 +50,12 @@ class _Shared(NamedTuple):
 
 def _shared(layer: Any) -> _Shared:
     gated, bias = layer.shared_gated, layer.shared_bias
-    clamp = layer.clamp if layer.shared_clamped else None
-    bounds = {"clamp": clamp, "gate_softcap": layer.gate_softcap, "up_softcap": layer.up_softcap}
-    sizes = layer.d_model, layer.d_ff_shared, layer.activation
-    return _Shared(*sizes, gated=gated, bias=bias, out_bias=bias, up_offset=layer.up_offset, **bounds)
+    clamp = layer.shared_clamp or (layer.clamp if layer.shared_clamped else None)
+    activation, late = layer.shared_activation or layer.activation, layer.clamp_late
+    softcaps = layer.gate_softcap, layer.up_softcap
+    return _Shared(
+        layer.d_model, layer.d_ff_shared, activation, gated, bias, bias, clamp, late, layer.up_offset, *softcaps
+    )
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -144,7 +147,9 @@ def _weighed_all(layer: Any, w: Weights, x: Array, step: Step | None = None) -> 
         x = rmsnorm(x, layer.router_eps, w.input_scale) / math.sqrt(layer.d_model)
     if layer.d_router:
         x = _through_network(layer, w, x, step)
-    logits = plus(einsum("bqd,dx->bqx", x, w.router), w.get("router_b"))
+    logits = einsum("bqd,dx->bqx", x, w.router)
+    if not layer.router_bias_unused:
+        logits = plus(logits, w.get("router_b"))
     if layer.router_softcap:
         logits = softcap(logits, layer.router_softcap)
     if layer.mixer_tolerance is not None:
@@ -165,7 +170,7 @@ def _weighed_all(layer: Any, w: Weights, x: Array, step: Step | None = None) -> 
     if layer.n_shared:
         share = np.concatenate([share, scores[:, :, layer.n_experts :]], axis=2)
     if layer.renormalise:
-        share = shares(share, layer.renormalise_eps)
+        share = shares(share, layer.renormalise_eps, layer.renormalise_power)
     if layer.router_scaled:
         share = _weighed(share, w.expert_scale, chosen)
     if layer.n_skip:  # who skips the experts is sent to the first one, of which it takes nothing

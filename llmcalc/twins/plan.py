@@ -19,7 +19,7 @@ class Placed:
     """A layer in its place: the module that runs it, its weights, and each one's name in the model."""
 
     layer: Any
-    module: ModuleType
+    module: Any
     weights: list[Weight]
     names: dict[str, str]
     keys: tuple[str, ...]
@@ -90,7 +90,9 @@ class PlacedStack:
     def data(self, tokens: int) -> Sizes | None:
         """The shape of what so many of its tokens are made of; None: they are looked up in a table."""
         first = self.inputs[0] if self.inputs else None
-        found: Sizes | None = first.module.data(first.layer, tokens) if hasattr(first.module, "data") else None
+        if first is None or not hasattr(first.module, "data"):
+            return None
+        found: Sizes | None = first.module.data(first.layer, tokens)
         return found
 
     @property
@@ -104,27 +106,62 @@ class PlacedStack:
 def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
+    A tower that has no NumPy model is left out: a text without images does without it.
+
     Raises:
-        UnsupportedError: a stack that starts from neither tokens nor data; or what changes results is known not to be
-            described.
+        UnsupportedError: a stack of text that cannot be run, or that reads what only such a tower could give; one that
+            starts from neither tokens nor data; or what changes results is known not to be described.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
         raise UnsupportedError(f"{architecture.name} is counted, but not run: {reasons}")
     shared: dict[str, str] = {}
-    stacks = [_Placer(stack, shared).placed() for stack in architecture.stacks]
-    for placed in stacks:
-        if not placed.vocab and not placed.data(1):
-            raise UnsupportedError(f"{placed.stack.name} has no table of tokens, so there is nothing to run it on")
+    texts = [stack for stack in architecture.stacks if stack.role != "tower"]
+    stacks = []
+    for stack in architecture.stacks:
+        placed = _placed(stack, shared, left_out=bool(texts) and stack.role == "tower")
+        stacks += [placed] if placed else []
+    if len(stacks) < len(architecture.stacks) and not architecture.is_encoder_decoder:
+        _check_sources(stacks)
     return stacks
+
+
+def _placed(stack: Stack, shared: dict[str, str], left_out: bool) -> PlacedStack | None:
+    """A stack's layers in their places; None: it cannot be run, and may be left out."""
+    known = dict(shared)
+    try:
+        if stack.role == "side" or stack.patch:
+            raise UnsupportedError(f"{stack.name} runs beside the decoder or on patches; it has no NumPy model")
+        placed = _Placer(stack, known).placed()
+        if not placed.vocab and not placed.data(1):
+            raise UnsupportedError(f"{stack.name} has no table of tokens, so there is nothing to run it on")
+    except UnsupportedError:
+        if left_out:
+            return None
+        raise
+    shared.update(known)
+    return placed
+
+
+def left_out(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[Placed]:
+    """Every layer of the towers that are not among ``stacks``, without what would run it and without weights."""
+    run = [placed.stack for placed in stacks]
+    for stack in architecture.stacks:
+        if stack not in run:
+            yield from _Outline(stack, {}).placed().layers()
+
+
+def _check_sources(stacks: list[PlacedStack]) -> None:
+    """Raise an UnsupportedError if a layer reads what only a tower could give."""
+    for layer in (placed.layer for stack in stacks for placed in stack.layers()):
+        if getattr(layer, "cross", False) and not layer.unused:
+            raise UnsupportedError("it reads what a tower gives that has no NumPy model; it is not run")
 
 
 class _Placer:
     """Names the weights of one stack; ``shared`` maps the identity of a shared tensor to its name."""
 
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
-        if stack.role == "side" or stack.patch:
-            raise UnsupportedError(f"{stack.name} runs beside the decoder or on patches; it has no NumPy model")
         self.stack, self.shared = stack, shared
         self.taken: set[str] = set()
         self.number = 0
@@ -218,6 +255,28 @@ class _Placer:
             return name
         identity = self.stack.name + weight.share if weight.share.startswith(".") else weight.share
         return self.shared.setdefault(identity, name)
+
+
+class _Outline(_Placer):
+    """Places the layers of a stack without their weights; each is one that is stored."""
+
+    n_layers = 0
+
+    def stored(self) -> int:
+        return self.n_layers
+
+    def layer(
+        self,
+        layer: Any,
+        name: str,
+        sublayer: str = "",
+        number: int = 0,
+        index: int = 0,
+        keys: tuple[str, ...] = (),
+        branch: str = "",
+    ) -> Placed:
+        self.n_layers += 1
+        return Placed(layer, None, [], {}, keys, number, index, sublayer, branch, self.stack, self.block_name)
 
 
 def _lender(layer: Any) -> str:

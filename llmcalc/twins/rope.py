@@ -63,6 +63,9 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
     plain = base ** (-2.0 * pair / width)
     if kind in ("none", "dynamic"):
         return plain
+    if kind == "longrope":
+        short, long = (np.array(part.split(), float) for part in layer.rope_factors.split("|"))
+        return plain / (long if length > trained(layer) else short)
     if kind == "proportional":
         return np.where(pair < getattr(layer, "rotary_dim", width) // 2, plain / factor, 0.0)
     if kind == "linear":

@@ -43,7 +43,7 @@ class Step:
         groups: sums of what groups of earlier blocks gave, to which later ones look back.
         turns: how often sub-layers of each name have run; ``turn`` how often the one at work had before.
         angles: sines, then cosines, by which attention rotates [q e], if they come from a table.
-        sums: terms of the stream so far, where they weigh by their number.
+        n_added: terms of the stream so far, where they weigh by their number.
         depth: number of the block at work, and how many there are.
         layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
         stream: what the result of the sub-layer at work is added to [b q d].

@@ -39,6 +39,19 @@ SHARPENED = {  # queries grow within a test's text
     "mscale": 1.0,
     "llama_4_scaling_beta": 0.3,
 }
+PAIRS = {  # which have factors of their own, some for short texts and some for those of the test
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "original_max_position_embeddings": 16,
+    "rope_parameters": {
+        "rope_type": "longrope",
+        "rope_theta": 100.0,
+        "short_factor": [1.0, 1.1, 1.2, 1.3, 1.5, 1.6, 1.7, 1.8],
+        "long_factor": [1.0, 1.4, 2.1, 2.9, 3.5, 4.2, 5.1, 6.0],
+        "original_max_position_embeddings": 16,
+        "partial_rotary_factor": 1.0,
+    },
+}
 # what no rule finds: numbers that are whole or unset by default, and what only together is a config
 NUMBERS: dict[str, dict[str, Any]] = {
     "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 100.0, "clip_qkv": 0.3}},
@@ -61,8 +74,10 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "mistral4": {"rope_parameters": SHARPENED},
     "olmo": {"clip_qkv": 0.3},
     "olmoe": {"clip_qkv": 0.3},
+    "phi3": PAIRS,
+    "step3p5": {"swiglu_limits": [0.0, 0.3, 0.4, 0.0] * 2, "swiglu_limits_shared": [0.2, 0.0, 0.5, 0.0] * 2},
     "t5gemma": {},
-    "zamba": {"tie_word_embeddings": True, "mamba_conv_bias": True, "hidden_mamba_act": "silu"},
+    "zamba": {"tie_word_embeddings": True, "mamba_conv_bias": True, "hidden_mamba_act": "gelu"},
     "vaultgemma": {"query_pre_attn_scalar": 7},
 }
 

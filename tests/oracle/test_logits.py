@@ -30,26 +30,12 @@ MORE: dict[str, tuple[dict[str, Any], str]] = {
 ATTENTION = {"falcon": ("sdpa", "its eager code adds ALiBi twice, to the mask and to the scores")}
 # families some of whose configs are counted, but not run: because of the family, or of a key that was drawn
 REFUSED = {
-    "beam": "streams weighed by depth",
-    "bloom": "residuals from behind the norm",
     "clvp_encoder": "the mean of all tokens",
-    "deepseek_v4": "an odd number of rotated channels",
-    "doge": "experts by the router's numbers of other tokens",
-    "ernie": "task ids",
-    "esm": "a head of its own kind",
     "ibert": "integers",
-    "jetmoe": "rotary positions of its attention cannot be scaled",
-    "luke": "entities",
-    "mimo_v2_flash": "an odd number of rotated channels",
-    "minimax_m3_vl_text": "a rotated width that the class ignores",
     "mra": "attention from coarse to fine",
-    "nllb-moe": "experts of limited capacity for a batch, or a second one that is drawn",
     "phimoe": "experts that the class takes whatever the config says",
-    "roc_bert": "tables of another width",
     "udop": "places as shares of a page",
     "videoprism_text_model": "a learned token at the end",
-    "xglm": "a padding token among the positions",
-    "zaya": "rotary positions of its attention cannot be scaled",
 }
 # families whose class computes something else than was published, which the twin follows
 NOT_COMPARED = {
@@ -58,7 +44,6 @@ NOT_COMPARED = {
 KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is refused wherever it stands
     "no NumPy model",
     "no counterpart",
-    "where the NumPy model has silu",
 )
 
 

@@ -203,12 +203,6 @@ class Config:
         """An activation by this package's name."""
         return self.activation_named(self.word(key), key)
 
-    def only_silu(self, key: str = "hidden_act") -> None:
-        """Read an activation that the described layer has as silu in any case; with another the model is not run."""
-        found = self.activation(key)
-        if found != "silu":
-            self.not_run(f"{key} is {found}, where the NumPy model has silu")
-
     def activation_named(self, name: str, key: str = "hidden_act") -> str:
         """The name that this package has for an activation."""
         if name not in ACTIVATIONS:

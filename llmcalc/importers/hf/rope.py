@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...core.errors import DescriptionError
+from ...core.errors import DescriptionError, shown
 from .config import Config
 
-_KINDS = {"default": "none"} | {kind: kind for kind in ("linear", "dynamic", "llama3", "yarn", "proportional")}
+_KINDS = {"default": "none"} | {
+    kind: kind for kind in ("linear", "dynamic", "llama3", "yarn", "longrope", "proportional")
+}
+_KINDS["su"] = "longrope"  # as Phi-3's first configs call it
 _FIELDS = {
     "low_freq_factor": "rope_low_factor",
     "high_freq_factor": "rope_high_factor",
@@ -44,9 +47,37 @@ def rope_fields(config: Config, layer_type: str | None = None) -> dict[str, Any]
         "rope_length": length,
     }
     fields |= {field: config.finite(given[key], key) for key, field in _FIELDS.items() if given.get(key)}
+    if kind == "longrope":
+        fields |= _of_pairs(config, given, longest)
     if kind == "yarn":
         fields |= {"rope_truncate": bool(given.get("truncate", True)), "rope_attention": _attention(given, factor)}
     return fields
+
+
+def _of_pairs(config: Config, given: dict[str, Any], longest: Any) -> dict[str, Any]:
+    """LongRoPE's factors [ding2024]: those of each pair, and one on sines and cosines."""
+    original = (
+        config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings") or longest
+    )
+    trained = config.whole(original, "original_max_position_embeddings", 2)
+    lists = []
+    for key in ("short_factor", "long_factor"):
+        values = given.get(key)
+        if not isinstance(values, list):
+            raise DescriptionError(f"{key} is {shown(values)}; it is a list of numbers", where=config.where)
+        lists.append(" ".join(str(config.finite(value, key)) for value in values))
+    factor = config.finite(given.get("factor") or longest / trained, "factor")
+    usual = math.sqrt(1 + math.log(factor) / math.log(trained)) if factor > 1 else 1.0
+    attention, short, long = (given.get(key) for key in ("attention_factor", "short_mscale", "long_mscale"))
+    if short != long:
+        config.not_run("sines and cosines have another factor in long texts than in short ones")
+    attention = attention if short is None else short
+    return {
+        "rope_length": trained,
+        "rope_factor": factor,
+        "rope_attention": usual if attention is None else config.finite(attention, "attention_factor"),
+        "rope_factors": " | ".join(lists),
+    }
 
 
 _TWO_BASES = {"full_attention": ("rope_theta", 1_000_000.0), "sliding_attention": ("rope_local_base_freq", 10_000.0)}

@@ -427,7 +427,7 @@ moshi             llama_seen.moshi
 kyutai_speech_to_text llama_seen.kyutai
 diffusion_gemma_text gemma4.diffusion_gemma gemma4_text
 chameleon         llama_seen.chameleon
-step3p5           llama_seen.step3p5  glm4_moe
+step3p5           step.step3p5  glm4_moe
 ernie4_5_vl_moe_text moe_shared.ernie4_5_vl
 blip_text_model   bert_kin.blip_text bert
 align_text_model  bert_kin.text_tower bert

@@ -191,10 +191,9 @@ def tapas(config: Config) -> Architecture:
         for number, rows in enumerate(sizes)
     )
     stack = encoder(config, segments=False, more=places)
-    inputs = [
-        Named(name, replace(layer, by_cell=anew) if name == "position" else layer) for name, layer in stack.inputs
-    ]
-    return with_head(config, replace(stack, inputs=tuple(inputs)))
+    token, (name, position), *rest = stack.inputs
+    cells = Named(name, replace(position, by_cell=anew))  # type: ignore[type-var]
+    return with_head(config, replace(stack, inputs=(token, cells, *rest)))
 
 
 # what only its heads for questions read

@@ -57,7 +57,6 @@ def qwen3_next(config: Config) -> Architecture:
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
     """The gated delta net in the keys of the Qwen configs."""
-    config.only_silu()
     return GatedDeltaNet(
         config.size("hidden_size"),
         config.size("linear_num_key_heads"),
@@ -66,6 +65,7 @@ def gated_delta_net(config: Config) -> GatedDeltaNet:
         config.size("linear_value_head_dim"),
         config.size("linear_conv_kernel_dim"),
         norm_eps=config.number("rms_norm_eps") or 1e-6,
+        activation=config.activation(),
     )
 
 
@@ -73,7 +73,6 @@ def jamba(config: Config) -> Architecture:
     """Jamba [lieber2024]: Mamba layers, attention every eighth, experts every second."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
-    config.only_silu()
     rank = config.get("mamba_dt_rank")
     mixers: dict[str, Layer] = {
         "attention": rope_attention(config, bias=False, positions="none"),
@@ -87,6 +86,7 @@ def jamba(config: Config) -> Architecture:
             conv_bias=config.flag("mamba_conv_bias"),
             bcdt_norm="rmsnorm",
             norm_eps=config.number("rms_norm_eps") or 1e-6,
+            activation=config.activation(),
         ),
     }
     n_experts = config.size("num_experts")
@@ -128,7 +128,6 @@ def nemotron_h(config: Config) -> Architecture:
     width = config.size("hidden_size")
     norm = rmsnorm(config, width, "layer_norm_epsilon")
     config.ignore(_IGNORED_BY_NEMOTRON)
-    config.only_silu("mamba_hidden_act")
     latent = config.optional_size("moe_latent_size")
     n_experts = config.size("n_routed_experts")
     readers: dict[str, Any] = {
@@ -199,6 +198,7 @@ def _nemotron_mamba(config: Config) -> Mamba2:
         conv_bias=config.flag("use_conv_bias"),
         norm_eps=config.number("layer_norm_epsilon") or 1e-5,
         dt_min=config.number("time_step_min") or 0.0,  # the class takes it as the bound; time_step_limit rests
+        activation=config.activation("mamba_hidden_act"),
     )
 
 

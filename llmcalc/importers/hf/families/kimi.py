@@ -60,14 +60,14 @@ def _kda(config: Config, inner: dict[str, Any]) -> Kda:
         full_gate=inner.get("use_full_rank_gate", False),
         decay_bound=inner.get("gate_lower_bound"),
         norm_eps=config.number("rms_norm_eps") or EPS,
+        activation="silu" if config.word("hidden_act") == "situ" else config.activation(),
     )
 
 
 def _activation(config: Config) -> dict[str, Any]:
     """The activation of all feed-forward layers, with its bounds if it has any."""
     if config.word("hidden_act") != "situ":
-        config.only_silu()
-        return {"activation": "silu"}
+        return {"activation": config.activation()}
     bounds = {"gate_softcap": config.positive("activation_situ_beta")}
     if config.get("activation_situ_linear_beta") is not None:
         bounds["up_softcap"] = config.positive("activation_situ_linear_beta")
@@ -114,9 +114,9 @@ def _looking_back(stack: Stack, every: int, eps: float) -> Stack:
 def _with_residuals(block: Block, closes: bool, width: int, eps: float) -> Block:
     """A block that looks back; if it closes an earlier block of layers, it starts the stream anew."""
     mixer, feed = block.sublayers
-    parts = (_looking(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes),)
-    parts += (_looking(feed, AttentionResidual(width, norm_eps=eps), residual=True),)
-    return Block(f"{block.name}_first" if closes else block.name, parts)
+    first = _looking(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes)
+    second = _looking(feed, AttentionResidual(width, norm_eps=eps), residual=True)
+    return Block(f"{block.name}_first" if closes else block.name, (first, second))
 
 
 def _looking(part: Sublayer, back: AttentionResidual, residual: bool) -> Sublayer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
 from ....layers.gated_delta_net import GatedDeltaNet
@@ -28,7 +30,6 @@ from .deepseek import mla
 def bailing_hybrid(config: Config) -> Architecture:
     """Ling 3: KDA layers with full-rank gates, gated latent attention in the last layer of each group; never tied."""
     period = config.size("layer_group_size")
-    config.only_silu()
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
     count = config.size("num_hidden_layers")
     types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(count)]
@@ -39,6 +40,7 @@ def bailing_hybrid(config: Config) -> Architecture:
         config.optional_size("linear_conv_kernel_dim") or config.size("short_conv_kernel_size"),
         decay_bound=config.number("kda_lower_bound") if config.flag("kda_safe_gate") else None,
         norm_eps=config.number("rms_norm_eps") or 1e-6,
+        activation=config.activation(),
     )
     config.ignore("head_dim num_attention_heads short_conv_kernel_size kda_lower_bound")
     mixers = {"full_attention": mla(config, gate="input", gate_per_head=True), "linear_attention": kda}
@@ -46,7 +48,7 @@ def bailing_hybrid(config: Config) -> Architecture:
 
 
 def sigmoid_lm(
-    config: Config, mixers: dict[str, Layer], types: list[str], dense: int, mlp: Mlp | None = None, **routed: object
+    config: Config, mixers: dict[str, Layer], types: list[str], dense: int, mlp: Mlp | None = None, **routed: Any
 ) -> Architecture:
     """Experts of DeepSeek-V3's kind behind some dense layers, a head of its own; ``routed``: what else experts are."""
     norm = rmsnorm(config, config.size("hidden_size"))
@@ -71,7 +73,6 @@ def olmo_hybrid(config: Config) -> Architecture:
     """OLMo Hybrid: pre-norm gated delta nets, every fourth layer attention with norms behind its sub-layers."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm, heads = rmsnorm(config, width), config.size("num_attention_heads")
-    config.only_silu()
     config.ignore("linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor")
     key_heads = config.optional_size("linear_num_key_heads") or heads
     d_k = config.optional_size("linear_key_head_dim") or int(0.75 * width / key_heads)
@@ -83,6 +84,7 @@ def olmo_hybrid(config: Config) -> Architecture:
         config.optional_size("linear_value_head_dim") or 2 * d_k,
         config.size("linear_conv_kernel_dim"),
         norm_eps=1e-5,  # fixed in the class
+        activation=config.activation(),
         negative_eigenvalues=config.flag("linear_allow_neg_eigval"),
     )
     rotated = config.get("rope_parameters")
@@ -108,7 +110,6 @@ def lara_mini(config: Config) -> Architecture:
     """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without; experts."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
-    config.only_silu()
     delta = GatedDeltaNet(
         width,
         config.size("linear_num_key_heads"),
@@ -117,6 +118,7 @@ def lara_mini(config: Config) -> Architecture:
         config.size("linear_value_head_dim"),
         config.size("linear_conv_kernel_dim"),
         norm_eps=config.number("rms_norm_eps") or 1e-6,
+        activation=config.activation(),
     )
     mixers: dict[str, Layer] = {
         "linear_attention": delta,

@@ -1,12 +1,12 @@
-"""LLaMA's blocks in models of several senses: Molmo 2, Moshi, Chameleon and Step 3.7."""
+"""LLaMA's blocks in models of several senses: Molmo 2, Moshi and Chameleon."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import DescriptionError, SizeError, shown
-from ....core.layer import Layer
+from ....core.errors import DescriptionError, SizeError
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
@@ -14,16 +14,9 @@ from ..config import Config
 from ..decoder import decoder
 from ..rules import (
     TOKENS,
-    causal_lm,
-    experts,
-    feed_types,
     glu,
-    layer_types,
-    mixed,
     output,
-    rmsnorm,
     rope_attention,
-    rotary,
     window,
 )
 
@@ -109,7 +102,7 @@ def chameleon(config: Config) -> Architecture:
     return _noted(found, "images become tokens through a VQ-VAE; not counted: vq")
 
 
-def _image_tokens(config: Config) -> dict[str, int]:
+def _image_tokens(config: Config) -> dict[str, Any]:
     """The head's fields for the tokens of images, which its class never predicts."""
     names = config.get("vocabulary_map")
     if names is None:
@@ -127,60 +120,3 @@ def _image_tokens(config: Config) -> dict[str, int]:
 
 
 IMAGE = "IMGIMG"  # what the names of image tokens begin with
-
-
-def step3p5(config: Config) -> Architecture:
-    """Step 3.5 and 3.7: windows with heads of their own number, a gate on each head, experts beside a shared one."""
-    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"), unit_offset=True)
-    config.ignore("query_pre_attn_scalar swiglu_limits swiglu_limits_shared mtp_layer_types mtp_mlp_layer_types")
-    config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
-    types = layer_types(config, layers, ["full_attention"] * layers)
-    heads = config.size("num_attention_heads")
-    kinds = {
-        "full_attention": (heads, None),
-        "sliding_attention": (config.optional_size("num_sliding_attention_heads") or heads, window(config)),
-    }
-    mixers: dict[str, Layer] = {
-        kind: rope_attention(
-            config,
-            layer_type=kind,
-            n_heads=count,
-            window=span,
-            qk_norm="head",
-            qk_norm_unit_offset=True,
-            rotary_dim=rotary(config, 1.0, kind),
-            gated=True,
-            gate_per_head=True,
-            gate_bias="none",
-        )
-        for kind, (count, span) in kinds.items()
-    }
-    bias, scale = config.flag("mlp_bias"), config.number("moe_router_scaling_factor", 1.0)
-    routed = experts(
-        config,
-        "n_routed_experts",
-        d_ff_shared=config.size("share_expert_dim"),
-        shared_bias=bias,
-        router="sigmoid",
-        correction_bias="buffer",
-        renormalise=True,
-        routed_scale=scale,
-    )
-    order = zip(types, _sparse_or_dense(config, layers), strict=True)
-    if config.get("swiglu_limits") or config.get("swiglu_limits_shared"):
-        config.not_run("the gates of some layers are clamped")
-    return causal_lm(config, mixed(norm, mixers, {"dense": glu(config, bias=bias), "sparse": routed}, order), norm)
-
-
-STEP_DENSE = 3  # layers without experts, where nothing names the others
-
-
-def _sparse_or_dense(config: Config, layers: int) -> list[str]:
-    """The kinds of feed-forward layers, which older files name by the numbers of those with experts, as one text."""
-    named = config.get("moe_layers_enum")
-    if not isinstance(named, str):
-        return feed_types(config, layers, STEP_DENSE)
-    numbers = {int(number) for number in named.split(",")}
-    if not numbers <= set(range(layers)):
-        raise SizeError(f"moe_layers_enum is {shown(named)}; the layers are 0 to {layers - 1}", where=config.where)
-    return ["sparse" if index in numbers else "dense" for index in range(layers)]

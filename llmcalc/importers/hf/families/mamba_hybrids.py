@@ -111,7 +111,6 @@ def _numbers(config: Config, key: str, count: int) -> list[float]:
 def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool = True, **changes: Any) -> Mamba2:
     """The Mamba-2 layer in these configs' keys; the width of a head is ``auto`` or must agree with the inner width."""
     heads = config.size("mamba_n_heads")
-    config.only_silu()
     if inner % heads:
         raise SizeError(f"mamba_n_heads ({heads}) does not divide the inner width {inner}", where=config.where)
     head = inner // heads if config.get("mamba_d_head") == "auto" else config.size("mamba_d_head")
@@ -130,6 +129,7 @@ def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool
         bias=config.flag("mamba_proj_bias"),
         conv_bias=config.flag("mamba_conv_bias"),
         norm=norm,
+        activation=config.activation(),
         norm_eps=config.number("rms_norm_eps") or 1e-6,
         out_bias=out_bias,
         **changes,

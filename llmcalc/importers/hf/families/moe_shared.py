@@ -95,8 +95,7 @@ def aria(config: Config) -> Architecture:
     width, top_k = config.size("intermediate_size"), config.size("moe_topk")
     shared = width * config.count("moe_num_shared_experts")
     fields: dict[str, Any] = {"d_ff_shared": shared or None, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
-    fields["renormalise"] = True
-    config.only_silu()  # which the routed experts keep to
+    fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
     feeds = {"sparse": experts(config, "moe_num_experts", "intermediate_size", **fields)}
     layers, mixers = config.size("num_hidden_layers"), {"full_attention": rope_attention(config)}
     return _lm(config, mixers, feeds, ["full_attention"] * layers, ["sparse"] * layers)
@@ -154,6 +153,7 @@ def mimo_v2_flash(config: Config) -> Architecture:
     span = window(config)
     beyond = config.optional_size("sliding_window_size")  # as published: tokens behind the query
     _as_in_class(config, pairs)
+    own_base: dict[str, Any] = {"rope_theta": config.positive("swa_rope_theta")} if config.get("swa_rope_theta") else {}
     mixers: dict[str, Layer] = {
         "full_attention": rope_attention(
             config, layer_type="full_attention", rotary_dim=turned["full_attention"], **fields
@@ -165,7 +165,7 @@ def mimo_v2_flash(config: Config) -> Architecture:
             n_kv_heads=2 * pairs,
             sinks=True,
             window=beyond + 1 if beyond else span,
-            **({"rope_theta": config.positive("swa_rope_theta")} if config.get("swa_rope_theta") else {}),
+            **own_base,
             **fields,
         ),
     }

@@ -111,9 +111,8 @@ def longcat_flash(config: Config) -> Architecture:
         renormalise=False,
         correction_bias="buffer",
         router_bias=config.flag("router_bias"),
+        router_bias_unused=config.flag("router_bias"),
     )
-    if routed.router_bias:
-        config.not_run("router_bias is stored, but the class computes without it")
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses what a file says
         raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
@@ -178,9 +177,9 @@ def dbrx(config: Config) -> Architecture:
     config.ignore("num_key_value_heads tie_word_embeddings")  # the class refuses to tie
     attend.ignore("attn_pdrop rope_theta is_encoder_decoder")
     feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps")
-    power = feed.number("moe_normalize_expert_weights", 1.0)
-    if power not in (None, 1.0):
-        config.not_run(f"moe_normalize_expert_weights is {power}: shares are divided by another norm than their sum")
+    power = feed.get("moe_normalize_expert_weights", 1.0)  # of the norm that shares are divided by; None: they are not
+    norms: dict[str, Any] = {"renormalise": power is not None}
+    norms |= {} if power is None else {"renormalise_power": feed.finite(power, "moe_normalize_expert_weights")}
     attention = Attention(
         width,
         heads,
@@ -196,7 +195,7 @@ def dbrx(config: Config) -> Architecture:
         raise DescriptionError(f"ffn_act_fn is {shown(act)}; it is a name alone", where=config.where)
     n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
     activation = config.activation_named(act["name"], "ffn_act_fn")
-    routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, renormalise=True)
+    routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)
     for part in (attend, feed):
         part.check_all_read()
     norm = Norm(width, "layernorm")

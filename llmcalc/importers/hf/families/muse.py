@@ -45,7 +45,7 @@ _PLACES = {"full_attention": "global", "sliding_attention": "local"}
 def _attention(config: Config) -> list[tuple[str, str, Attention]]:
     """Attention with a window and without, with rotary positions and without."""
     rotated = rope_attention(config, gated=True, gate_bias="none", qk_norm="head", qk_norm_scale=False)
-    scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head)
+    scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [
         (place, how, replace(rotated, scale=scale, window=limit, positions=positions))
         for place, limit in (("global", None), ("local", window(config)))

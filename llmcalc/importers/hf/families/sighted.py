@@ -50,6 +50,7 @@ def whole(config: Config) -> Architecture:
     _tie(config, row, language)
     text = text_part(config, row.text, language)
     text = _with_head(config, text) if row.own_head else text
+    text = _unscaled(text) if config.model_type in UNSCALED else text
     part = _vision(config, row)
     stack = _tower(part)
     outputs = row.projector(Sides(config, part, stack.d_model, text.main.d_model))
@@ -83,6 +84,18 @@ def _tie(config: Config, row: Whole, language: dict[str, Any]) -> None:
         config.fix("tie_word_embeddings", True)
     elif row.ties == "asked" and "tie_word_embeddings" not in config.data:
         config.fix("tie_word_embeddings", False)
+
+
+UNSCALED = frozenset({"aya_vision", "cohere2_vision"})  # whose classes leave out the factor on the logits
+
+
+def _unscaled(text: Architecture) -> Architecture:
+    """The language model without a factor on its logits."""
+    outputs = [
+        Named(name, replace(part, input_scale=1.0) if isinstance(part, Head) else part)
+        for name, part in text.main.outputs
+    ]
+    return replace(text, stacks=(replace(text.main, outputs=tuple(outputs)), *text.stacks[1:]))
 
 
 def _with_head(config: Config, text: Architecture) -> Architecture:

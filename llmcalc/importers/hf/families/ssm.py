@@ -29,7 +29,6 @@ def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architectu
     width = config.size("hidden_size")
     norm = rmsnorm(config, width, "layer_norm_epsilon")
     rank = config.get("time_step_rank")
-    config.only_silu()
     expanded = int((config.number("expand") or 2) * width)
     mixer = Mamba(
         width,
@@ -41,6 +40,7 @@ def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architectu
         conv_bias=config.flag("use_conv_bias"),
         bcdt_norm=bcdt_norm,
         norm_eps=norm_eps,
+        activation=config.activation(),
     )
     return causal_lm(
         config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
@@ -62,7 +62,6 @@ def mamba2(config: Config) -> Architecture:
     width = config.size("hidden_size")
     norm = rmsnorm(config, width, "layer_norm_epsilon")
     config.ignore("expand time_step_rank rms_norm")
-    config.only_silu()
     mixer = Mamba2(
         width,
         config.size("num_heads"),
@@ -74,6 +73,7 @@ def mamba2(config: Config) -> Architecture:
         bias=config.flag("use_bias"),
         conv_bias=config.flag("use_conv_bias"),
         norm_eps=config.number("layer_norm_epsilon") or 1e-5,
+        activation=config.activation(),
         **time_step_limits(config),
     )
     return causal_lm(

@@ -128,10 +128,10 @@ def hy_v4(config: Config) -> Architecture:
     """Hunyuan 4: latent attention, an indexer in one of four layers, sinks and a gate; streams that are not mixed."""
     layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
     config.ignore("learnable_sink_init")
-    config.only_silu()  # of the routed experts, whatever the others have
     full = indexed(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
-    routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False)
+    acts = {"activation": "silu", "shared_activation": config.activation()}
+    routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False, **acts)
     feeds: dict[str, Layer] = {"dense": glu(config), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
     order = zip(config.texts("indexer_types", layers) or usual, feed_types(config, layers, 1), strict=True)

@@ -32,7 +32,6 @@ def zamba(config: Config) -> Architecture:
     """Zamba [glorioso2024a]: one shared layer; Mamba layers with several heads."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
-    config.only_counted("hidden_mamba_act", "silu")
     rank = config.get("mamba_dt_rank")
     mamba = Mamba(
         width,
@@ -42,6 +41,7 @@ def zamba(config: Config) -> Architecture:
         ceil(width / 16) if rank == "auto" else config.size("mamba_dt_rank"),
         bias=config.flag("mamba_proj_bias"),
         conv_bias=config.flag("mamba_conv_bias"),
+        activation=config.activation("hidden_mamba_act"),
         n_heads=config.size("n_mamba_heads"),
     )
     first = ["linear_attention", "linear_attention", "hybrid"]

@@ -1,0 +1,37 @@
+"""A model that sees images runs on a text alone: its towers are left out, and their weights are accepted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import llmcalc
+from llmcalc.core.errors import UnknownNameError
+
+TEXT = {"model_type": "llama", "vocab_size": 61, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 3}
+TEXT |= {"num_attention_heads": 4, "num_key_value_heads": 2}
+VISION = {"model_type": "clip_vision_model", "hidden_size": 16, "intermediate_size": 12, "num_hidden_layers": 2}
+VISION |= {"num_attention_heads": 2, "image_size": 8, "patch_size": 4}
+WHOLE = {"model_type": "llava", "text_config": TEXT, "vision_config": VISION}
+IDS = np.array([[3, 7, 1, 9, 2]])
+
+
+def _weights(seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    tensors = llmcalc.params(llmcalc.load(WHOLE)).tensors(layout="transformers")
+    return {name: 0.1 * rng.standard_normal(shape) for name, shape in tensors}
+
+
+def test_the_text_alone_gives_what_the_language_model_gives() -> None:
+    whole, alone = llmcalc.twin(llmcalc.load(WHOLE)), llmcalc.twin(llmcalc.load(TEXT))
+    weights = _weights()
+    whole.load(weights)
+    inner = {name.replace("language_model.", ""): array for name, array in weights.items() if "vision" not in name}
+    alone.load({name: array for name, array in inner.items() if "projector" not in name})
+    assert np.allclose(whole.forward(IDS), alone.forward(IDS), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["model.vision_tower.encoder.layers.2.mlp.fc1.weight", "model.vision_tower.extra"])
+def test_a_tensor_that_no_tower_has_is_an_error(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=name.rpartition("tower.")[2]):
+        llmcalc.twin(llmcalc.load(WHOLE)).load({**_weights(), name: np.zeros((2, 2))})
