@@ -1,4 +1,4 @@
-"""Q-Formers [li2023, Section 3.1]: blocks of BERT in which learned queries look at an image, every second time."""
+"""Q-Formers [li2023blip2, Section 3.1]: blocks of BERT in which learned queries look at an image, every second time."""
 
 from __future__ import annotations
 
