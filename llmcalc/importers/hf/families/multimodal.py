@@ -77,6 +77,12 @@ def _seeing(
     return replace(language, stacks=(*language.stacks, stack))
 
 
+# whose tables are tied if either config says so: the first files say it in that of the language model
+TIED_BY_EITHER = frozenset(
+    "llava llava_next_video llava_onevision minimax_m3_vl qwen2_vl qwen2_5_vl shieldgemma2 video_llama_3".split()
+)
+
+
 def text_part(config: Config, usual: str, part: dict[str, Any] | None = None, own_tie: bool = False) -> Architecture:
     """The language model of ``text_config``, tied as the outer config says; ``usual``: its type if it names none.
 
@@ -93,6 +99,10 @@ def text_part(config: Config, usual: str, part: dict[str, Any] | None = None, ow
         raise UnknownNameError("model_type of text_config", str(model_type), names(), where=config.where)
     usual_tie = bool(config.defaults.get("tie_word_embeddings", False))
     own_tie |= usual_tie and "tie_word_embeddings" not in config.data and bool(config.data.get("text_config"))
+    if config.model_type in TIED_BY_EITHER and not config.flag("tie_word_embeddings", False):
+        own_tie = True
+        if entry.model_type in ("qwen2_vl_text", "qwen2_5_vl_text"):  # whose classes tie nothing unless asked
+            data.setdefault("tie_word_embeddings", False)
     if not (part and own_tie):
         data["tie_word_embeddings"] = config.flag("tie_word_embeddings", bool(data.get("tie_word_embeddings", False)))
     data["architectures"] = ["Model"] if config.head() == "none" else None
