@@ -17,7 +17,8 @@ from .weights import Array, Sizes, Weight
 
 REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
 WHOLE = "iu"  # whole numbers, of a table of choices
-ROLES = frozenset({"encoder", "decoder", "side", "tower"})  # of stacks, for the rules of one of them alone
+# what a rule may ask of a layer; anything else that it asks for is the role or the name of a stack
+STATES = frozenset(["tied", "untied", "gated", "plain", "single", "many", "spare", "lone", "alone", "beside"])
 QUARTERS = 4  # in which CodeGen stores queries, values and keys, as it was trained on four cores
 
 
@@ -133,7 +134,7 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
             name = placed.names[weight.name]
             names = list(_names(rule, placed, weight, name))
             placing = (other for key in keys for other in layout.rules.get(key, ()) if other is not rule)
-            others = [other for other in placing if other.conditions & ROLES <= holds]
+            others = [other for other in placing if other.conditions - STATES <= holds]
             if name in places:  # a shared tensor, seen before
                 aliases |= {other: of for other, of in zip(names, places[name], strict=True) if other != of}
             else:
@@ -162,7 +163,7 @@ def _conditions(placed: Placed, alone: bool) -> frozenset[str]:
     gated = "gated" if getattr(layer, "gated", False) else "plain"
     heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
     biases = "spare" if getattr(layer, "unused_biases", 0) else "lone"
-    return frozenset((placed.stack.role, tied, gated, heads, biases, "alone" if alone else "beside"))
+    return frozenset((placed.stack.role, placed.stack.name, tied, gated, heads, biases, "alone" if alone else "beside"))
 
 
 def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iterator[str]:

@@ -115,6 +115,7 @@ FIXED: dict[str, dict[str, Any]] = {
     "glm_ocr_text": {"hidden_size": 64, "num_attention_heads": 4, "rope_parameters": sections(2, 3, 3)},
     "hunyuan_vl_text": {"head_dim": 16, "num_key_value_heads": 2, "rope_parameters": sections(2, 2, 2, 2)},
     "glmasr": {"audio_config": HEARD},
+    "vipllava": {"vision_feature_layer": [-2, 1]},
     "voxtral": {"audio_config": HEARD},
     "phi4_multimodal": {
         "audio_config": {
