@@ -35,6 +35,8 @@ BUFFERS = (
     "position_ids",
     "token_type_ids",
     "inv_freq",
+    "encoder_embedding.global_invstd",
+    "encoder_embedding.global_mean",
     "attn.bias",
     "attn.masked_bias",
     "embed_scale",

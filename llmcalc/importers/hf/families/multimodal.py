@@ -78,17 +78,15 @@ def _seeing(
 
 
 # whose tables are tied if either config says so: the first files say it in that of the language model
-TIED_BY_EITHER = frozenset(
-    [
-        "llava",
-        "llava_next_video",
-        "llava_onevision",
-        "minimax_m3_vl",
-        "qwen2_vl",
-        "qwen2_5_vl",
-        "shieldgemma2",
-        "video_llama_3",
-    ]
+TIED_BY_EITHER = (
+    "llava",
+    "llava_next_video",
+    "llava_onevision",
+    "minimax_m3_vl",
+    "qwen2_vl",
+    "qwen2_5_vl",
+    "shieldgemma2",
+    "video_llama_3",
 )
 
 
