@@ -37,16 +37,8 @@ WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13
 VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
 ROLES = (("decoder",), ("encoder",), ("encoder", "decoder"))
 OUTSIDE = {"embedding", "character_embedding", "hash_embedding", "head", "linear", "conv", "prefix", "features"}
-WITH_OTHERS = {
-    "norm",
-    "affine",
-    "scale",
-    "attention_residual",
-    "depth_attention",
-    "patch_attention",
-    "merged_attention",
-}
-NOT_IN_BLOCKS = frozenset(OUTSIDE | WITH_OTHERS)
+MIXED = {"attention_residual", "depth_attention", "patch_attention", "merged_attention"}  # with what others hand them
+NOT_IN_BLOCKS = frozenset(OUTSIDE | MIXED | {"norm", "affine", "scale"})
 _MOST_BLOCKS, _MOST_RUNS, _MOST_TOKENS, _MOST_RANKS = 3, 3, 64, 4
 _MOST_REPAIRS = 24
 NOTHING: Mapping[str, Any] = {}

@@ -120,17 +120,14 @@ aya_vision         model.language_model./language_model.model. lm_head./language
                    model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
 got_ocr2           model.language_model./language_model.model. lm_head./language_model.lm_head.
                    model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
-qwen2_5_omni_thinkermodel.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+qwen2_5_omni_thinker model.language_model./model. model.visual./visual. model.audio_tower./audio_tower.
 llava_next_video   model.language_model./language_model.model. lm_head./language_model.lm_head.
                    model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model. model.image_newline/image_newline
-qwen3_omni_moe_thinkerexperts model.language_model./language_model.model. lm_head./language_model.lm_head.
+qwen3_omni_moe_thinker experts model.language_model./model. model.visual./visual. model.audio_tower./audio_tower.
 glm4v_moe          experts
-paddleocr_vl       model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
-                   model.projector./mlp_AR.
-hyperclovax_vision_v2lm_head./model.language_model.lm_head. model.projector./model.vision_projector.
-cosmos3_omni       model.language_model./model. model.visual./visual. .self_attn.q_proj./.self_attn.to_q. .self_attn.k_proj./.self_attn.to_k.
+paddleocr_vl       model.language_model./model. model.visual./visual. model.projector./mlp_AR.
+hyperclovax_vision_v2 lm_head./model.language_model.lm_head. model.projector./model.vision_projector.
+cosmos3_omni       model.language_model./ model.visual./ .self_attn.q_proj./.self_attn.to_q. .self_attn.k_proj./.self_attn.to_k.
                    .self_attn.v_proj./.self_attn.to_v. .self_attn.o_proj./.self_attn.to_out. .self_attn.q_norm./.self_attn.norm_q.
                    .self_attn.k_norm./.self_attn.norm_k.
 aria               model.language_model./language_model.model. lm_head./language_model.lm_head.
@@ -142,7 +139,7 @@ fuyu               model.language_model./language_model.model. lm_head./language
 ultravbert         projection_head./head.
 dory               model./backbone. .embed_tokens./.embeddings. .self_attn.gate_proj./.self_attn.g_proj.
 glm5_next_text     experts convolutions .forget_gate./. .attn_hc./.hc_attn_ .ffn_hc./.hc_ffn_
-mistral_large4_textw1w3w2 .mlp.experts./.experts. .mlp.gate.weight/.gate.weight .mlp.shared_experts./.shared_experts. .mlp./.feed_forward.
+mistral_large4_text w1w3w2 .mlp.experts./.experts. .mlp.gate.weight/.gate.weight .mlp.shared_experts./.shared_experts. .mlp./.feed_forward.
                    .self_attn./.attention. .softmax_scaling.scale/.ssmax_scaling.s .softmax_scaling.bias/.ssmax_scaling.b
                    .kv_a_proj_with_mqa./.wkv_a_with_mqa. .kv_a_layernorm./.kv_a_norm. .kv_b_proj./.wkv_b. .attention.q_proj./.attention.wq.
                    .input_layernorm./.attention_norm. .post_attention_layernorm./.ffn_norm.
@@ -151,7 +148,11 @@ colpali            vlm.language_model./vlm.language_model.model.
 minimax_m3_vl      model.language_model./language_model.model. lm_head./language_model.lm_head. model.vision_tower./vision_tower.vision_model.
                    vision_model.layers./vision_model.encoder.layers. model.multi_modal_projector.merge_linear_/patch_merge_mlp.linear_
                    model.multi_modal_projector./multi_modal_projector. w1w3w2 .mlp.gate.e_score/.mlp.e_score
-                   .shared_experts.gate_up_proj.weight/.shared_experts.gate_proj.weight,.shared_experts.up_proj.weight block_sparse
+                   .shared_experts.gate_up_proj.weight/.shared_experts.gate_proj.weight,.shared_experts.up_proj.weight
+                   language_model.model.layers.{i}.mlp./language_model.model.layers.{i}.block_sparse_moe.
+shieldgemma2       model.model.language_model./model.model.language_model.model.
+lfm3_vl            .vision_tower.patch_embed./.vision_tower.patchifier. vision_tower.layers.{i}.self_attn.q_norm./vision_tower.layers.{i}.self_attn.q_layernorm.
+                   vision_tower.layers.{i}.self_attn.k_norm./vision_tower.layers.{i}.self_attn.k_layernorm.
 """
 _EXPERTS = """
 afmoe beam cohere2_moe deepseek deepseek_v2 deepseek_v3 deepseek_v32 dots1 flex_olmo glm4_moe glm4_moe_lite glm_moe_dsa

@@ -26,11 +26,17 @@ LOSSY = {
     "ultrabert": "the class saves under a prefix of its own",
 }
 
+NOT_NAMED = frozenset(  # known by the names of today's classes alone
+    ["hunyuan_vl", "inkling2_loop_text", "qianfan_ocr", "step3p7", "tipsv2_text_model", "video_llava"]
+)
+
 
 @pytest.mark.parametrize(("model_type", "class_name"), cases(headless=False))
 def test_a_saved_checkpoint_is_as_declared(model_type: str, class_name: str, tmp_path: Path) -> None:
     if model_type in LOSSY:
         pytest.skip(LOSSY[model_type])
+    if model_type in NOT_NAMED:
+        pytest.skip("the names in its published files are not described")
     if model_type in reference.UNCOUNTED:
         pytest.skip("parts that are not counted are saved too")
     changes = perturb.tiny(model_type, class_name, 0)

@@ -38,6 +38,7 @@ NOT_TRAINED = {
     "bros": UNPOOLED,
     "lilt": UNPOOLED,
     "markuplm": UNPOOLED,
+    "perceiver": "its class has a head, but does not say so, and returns no states without it",
     "siglip_text_model": UNPOOLED,
     "siglip2_text_model": UNPOOLED,
     "visual_bert": UNPOOLED,
