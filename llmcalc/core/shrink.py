@@ -185,7 +185,8 @@ class _Sizes:
         if name == "d_model" and getattr(layer, "use", "") == "angles":
             return self.size("rotated_head", value)
         if name == "d_in" and getattr(layer, "neighbours", 1) > 1:
-            return layer.neighbours * self.size("width", value // layer.neighbours)  # type: ignore[attr-defined]
+            beside = int(layer.neighbours)  # type: ignore[attr-defined]
+            return beside * self.size("width", value // beside)
         if name == "d_rest":
             return self.size("width", layer.d_model + value) - self.size("width", layer.d_model)  # type: ignore[attr-defined]
         if name in WIDTHS:

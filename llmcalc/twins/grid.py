@@ -76,7 +76,8 @@ def entered(layer: Any, x: Array, width: int, step: Step) -> Array:
     if size <= 1:
         return x
     squares = in_windows(x, step, size)
-    step.grid, step.merged = tuple(side // _side(size) for side in step.grid), layer.merge
+    rows, columns = step.grid
+    step.grid, step.merged = (rows // _side(size), columns // _side(size)), layer.merge
     if width == x.shape[-1]:
         joined = np.mean(squares, axis=1)
     else:

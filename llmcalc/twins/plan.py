@@ -88,9 +88,10 @@ class PlacedStack:
 
     def data(self, tokens: int) -> Sizes | None:
         """The shape of what so many of its tokens are made of; None: they are looked up in a table."""
-        first = self.inputs[0] if self.inputs else None
-        found: Sizes | None = first.module.data(first.layer, tokens) if hasattr(first.module, "data") else None
-        return found
+        for first in self.inputs[:1]:
+            if hasattr(first.module, "data"):
+                return tuple(first.module.data(first.layer, tokens))
+        return None
 
     @property
     def vocab(self) -> int:

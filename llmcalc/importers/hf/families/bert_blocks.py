@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import DescriptionError, shown
@@ -105,7 +106,7 @@ def _bottlenecked(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer,
     first = Sublayer(enter, (Branch("linear", Linear(width, inner)),), post=norm(inner), residual=False)
     second = Linear(width, inner, unused=narrow_values)
     apart = within and shared and not narrow_values  # values are made of the wide stream
-    fields = {"d_input_v": width, "values_of": enter} if apart else {}
+    fields: dict[str, Any] = {"d_input_v": width, "values_of": enter} if apart else {}
     attention = Attention(inner, heads, causal=False, **fields, **BIASED)
     mixer = sublayer("attention", attention, after=norm(inner))
     parts = [first] if within else []
