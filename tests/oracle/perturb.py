@@ -109,6 +109,7 @@ FIXED: dict[str, dict[str, Any]] = {
         "v_channels": 32,
     },
     "squeezebert": {"hidden_size": 32, "embedding_size": 32},
+    "vipllava": {"vision_feature_layer": [-2, 1]},
     "xlstm": {"hidden_size": 128, "num_heads": 4},
     "xmod": {"languages": ["en_XX", "de_DE"], "default_language": "en_XX"},
     "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
