@@ -113,6 +113,8 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     shared: dict[str, str] = {}
     stacks = [_Placer(stack, shared).placed() for stack in architecture.stacks]
     for placed in stacks:
+        if placed.stack.role == "tower" and not placed.data(1):
+            raise UnsupportedError(f"{placed.stack.name} is a tower that reads no patches, and has no NumPy model")
         if not placed.vocab and not placed.data(1):
             raise UnsupportedError(f"{placed.stack.name} has no table of tokens, so there is nothing to run it on")
     return stacks

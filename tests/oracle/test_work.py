@@ -29,6 +29,7 @@ NOT_TRAINED = {
     "hrm_text": "its class stops the gradient in the first cycles, as a note of the model says",
     "blip_text_model": UNPOOLED,
     "metaclip_2_text_model": UNPOOLED,
+    "perceiver": "its class has a head, but does not say so, and returns no states without it",
     "siglip_text_model": UNPOOLED,
     "siglip2_text_model": UNPOOLED,
 }
