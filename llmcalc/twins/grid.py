@@ -32,7 +32,7 @@ def grid_of(patches: int, given: Grid | None) -> Grid:
 def angles(layer: Any, step: Step, width: int) -> Array:
     """By which each pair of a head's numbers turns [q width/2]: some by the patch's row, the others by its column.
 
-    In ``halves``, both with the same frequencies [wang2024]; with ``alternate`` frequencies, of which rows have the
+    In ``halves``, both with the same frequencies (Qwen2-VL); with ``alternate`` frequencies, of which rows have the
     first, the third and so on [agrawal2024].
     """
     row, column = _places(step)
