@@ -14,7 +14,7 @@ from ..core.record import record
 class Features(Layer):
     """``y = [x_i, x_j, ...]``, the stream behind blocks i, j and so on, side by side.
 
-    As in LLaVA [liu2023], which takes what the last block but one gives, and ViP-LLaVA, which takes several. What the
+    As in LLaVA, which takes what the last block but one gives, and ViP-LLaVA, which takes several. What the
     blocks behind them give is computed, and of no use.
 
     Attributes:

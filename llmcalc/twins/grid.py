@@ -33,7 +33,7 @@ def angles(layer: Any, step: Step, width: int) -> Array:
     """By which each pair of a head's numbers turns [q width/2]: some by the patch's row, the others by its column.
 
     In ``halves``, both with the same frequencies (Qwen2-VL); with ``alternate`` frequencies, of which rows have the
-    first, the third and so on [agrawal2024].
+    first, the third and so on (Pixtral).
     """
     row, column = _places(step)
     every = frequencies(layer, width, 1) if layer.rope_grid == "alternate" else frequencies(layer, width // 2, 1)
