@@ -12,6 +12,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._contradictions import contradictions
 from ._heads import HEADS, corrected
 from ._reach import index, keep
 from ._rope import ROPE_SCALINGS, check_factors
@@ -220,28 +221,8 @@ class Attention(Layer):
         self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
         if self.rotary_dim > self.d_head:  # type: ignore[operator]
             raise SizeError(f"rotary_dim ({self.rotary_dim}) is more than d_head ({self.d_head})", where="attention")
-        if (self.n_buckets is None) == (self.positions == "relative"):
-            raise SizeError("n_buckets goes with positions: relative, and only with it", where="attention")
-        if self.values_are_keys and (self.v_bias or self.d_head_v != self.d_head):
-            raise SizeError("values_are_keys leaves no v_bias and no d_head_v of its own", where="attention")
-        if self.streams > 1 and not self.cross:
-            raise SizeError("only cross-attention has streams", where="attention")
-        if self.d_input_v and (self.cross or self.values_are_keys or self.kv_reused):
-            raise SizeError("d_input_v goes with a projection of values of its own", where="attention")
-        if self.values_of and not self.d_input_v:
-            raise SizeError("values_of goes with d_input_v, the width of what they are made of", where="attention")
-        if self.v_rope and (self.cross or self.kv_reused or self.positions != "rope"):
-            raise SizeError("v_rope goes with positions: rope, and values of its own", where="attention")
-        if self.prompt and (self.window or self.chunk or self.cross):
-            raise SizeError("prompt goes with attention to all tokens", where="attention")
-        if self.window and self.chunk:
-            raise SizeError("window and chunk exclude each other", where="attention")
-        if self.merge > 1 and (self.causal or self.cross or self.window or self.chunk):
-            raise SizeError("merge goes with attention of all tokens to all others", where="attention")
-        if self.window_ahead and (self.causal or not self.window):
-            raise SizeError("window_ahead goes with a window of attention that is not causal", where="attention")
-        if self.adapter_rank and (self.cross or self.kv_reused or self.values_are_keys):
-            raise SizeError("adapter_rank goes with projections of queries, keys and values", where="attention")
+        for text in contradictions(self):
+            raise SizeError(text, where="attention")
 
     def declare(self) -> Declaration:
         """Projections of queries, keys and values; scores and mix; output projection."""
