@@ -11,7 +11,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from .mlp import ACTIVATIONS, Mlp, check_bounds
+from .mlp import ACTIVATIONS, BOUNDED, Mlp, check_bounds
 
 # where shares are those of the chosen experts alone, or the router scores others beside them
 _OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_skip", "scaled_input")
@@ -156,6 +156,8 @@ class Moe(Layer):
             raise SizeError(f"renormalise_power is {self.renormalise_power}; it is above 0", where="moe")
         self.must_divide("n_groups", "n_experts")
         check_bounds(self)
+        if self.shared_activation and BOUNDED in {self.shared_activation, self.activation}:
+            raise SizeError(f"shared_activation is left out where experts have {BOUNDED}", where="moe")
         if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
             raise SizeError("latent_norm goes with d_latent", where="moe")
         for name in _OTHER_SHARES if self.n_shared else ():

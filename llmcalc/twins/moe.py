@@ -105,12 +105,12 @@ def _network(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
-    chosen, share = _weighed_all(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j m]
+    chosen, share = weighed(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j m]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
     if layer.scaled_input:
         y = np.sum(_experts(layer, w, inner, chosen, share), axis=2)
     else:
-        y = np.sum(_experts(layer, w, inner, chosen) * share[:, :, : layer.top_k, None], axis=2)
+        y = np.sum(_experts(layer, w, inner, chosen) * share[:, :, : chosen.shape[2], None], axis=2)
     if layer.latent_norm:
         y = rmsnorm(y, layer.latent_norm_eps, w.latent_norm)
     if layer.d_latent:
@@ -121,7 +121,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         if layer.shared_gate:
             shared = shared * sigmoid(einsum("bqd,d->bq", x, w.shared_gate))[..., None]
         y = y + times(shared, layer.shared_scale)
-    return y + _scored_shared(layer, w, x, share[:, :, layer.top_k :]) if layer.n_shared else y
+    return y + _scored_shared(layer, w, x, share[:, :, chosen.shape[2] :]) if layer.n_shared else y
 
 
 def _scored_shared(layer: Any, w: Weights, x: Array, share: Array) -> Array:
@@ -134,11 +134,11 @@ def _scored_shared(layer: Any, w: Weights, x: Array, share: Array) -> Array:
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
     """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
-    chosen, share = _weighed_all(layer, w, x, step)
-    return chosen, share[:, :, : layer.top_k]
+    chosen, share = weighed(layer, w, x, step)
+    return chosen, share[:, :, : chosen.shape[2]]
 
 
-def _weighed_all(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
+def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
     """The experts of each token [b q j], and their shares; those of shared experts that are scored come last.
 
     The step is needed where a table chooses by the token, or where the router hears the one before.

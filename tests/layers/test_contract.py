@@ -32,7 +32,7 @@ KINDS = layers.kinds()
 every_kind = pytest.mark.parametrize("kind", KINDS)
 thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 
-TAKEN = {"na", "nl", "L"}  # one of the adapters or layers that take turns, some of the rows of positions
+TAKEN = {"na", "nl", "L", "one"}  # one of the adapters or layers that take turns, some rows of positions, a lone tap
 A_WORKLOAD = dict.fromkeys(WORKLOAD, 3) | {"q": 5, "c": 2, "k": 7}
 
 

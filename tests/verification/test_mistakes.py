@@ -211,7 +211,7 @@ EXECUTED = {
     "a layer is computed twice": Slip("gpt2", "mlp", "forward", _twice, {FORWARD, BACKWARD, DECODE}),
     "a head is computed twice": Slip("t5", "head", "forward", _twice, {FORWARD, BACKWARD, DECODE}),
     "a token is sent to an expert too many": Slip(
-        "mixtral", "moe", "route", _one_more_expert,
+        "mixtral", "moe", "weighed", _one_more_expert,
         {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED},
     ),
     "a window keeps a key too many": Slip("mimo-v2-flash", "attention", "_kept", _one_key_more, {STATE, DECODE}),
