@@ -136,7 +136,6 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "Tx": ("n_columns", "columns of a table of positions on a grid"),
     "half": ("d_out / 2", "channels of a convolution that are no gates"),
     "io": ("d_inner", "inner width of a mixer, as output of a projection"),
-    "cn": ("n_conditions", "conditions of all tokens: 1, or 0 where there are none"),
     "zq": ("n_queries", "learned queries, the same in every block"),
     "zk": ("n_queries", "learned queries, as keys"),
     "taps": ("n_taps", "taps of a dense convolution"),

@@ -15,10 +15,6 @@ from ..config import Config
 from ..rules import grouped, layernorm, sublayer
 
 STREAMS = 2  # of the reversible residual: both reach the last norm and the head
-WITHOUT_EFFECT = """
-    num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed
-    local_attention_probs_dropout_prob lsh_attention_probs_dropout_prob sinusoidal_pos_embds
-"""
 KINDS = ("local", "lsh")
 AXES = 2  # that a table of positions is the sum over
 
