@@ -220,9 +220,11 @@ NOT_A_STREAM = {
 
 
 def width_of(axes: tuple[str, ...], declaration: Declaration) -> int:
-    """The numbers of a tensor for each token or pair of tokens; ``gt`` and ``gk`` are tokens too, global ones."""
+    """The numbers of a tensor for each token or pair of tokens; a fixed number of tokens is no width either."""
     return prod(
-        length for axis in axes if isinstance(length := declaration.axes.get(axis), int) and axis not in ("gt", "gk")
+        length
+        for axis in axes
+        if isinstance(length := declaration.axes.get(axis), int) and axis not in ("q", "k", "gt", "gk")
     )
 
 
