@@ -13,7 +13,7 @@ from .errors import DescriptionError, SizeError, shown
 from .record import fields
 
 LARGEST_SIZE = 10**15
-MOST_LAYERS = 100_000
+MOST_LAYERS = 5_000
 
 
 class Layer:

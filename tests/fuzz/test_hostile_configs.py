@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import llmcalc
+from llmcalc.core.layer import MOST_LAYERS
 from llmcalc.importers.hf import families
 from llmcalc.importers.hf.irrelevant import IRRELEVANT
 from llmcalc.importers.hf.wholes import USUAL
@@ -45,6 +46,7 @@ SIZES = (
     3,
     7,
     1000,
+    MOST_LAYERS,
     10**6,
     10**15,
     10**18,
@@ -119,7 +121,31 @@ def test_every_key_of_a_decoder_may_hold_anything(value):
         outcome({**config, key: value})
 
 
-@pytest.mark.parametrize("layers", [10**5 + 1, 10**9, 10**18])
+@pytest.mark.parametrize("model_type", families.names())
+def test_every_entry_of_a_list_may_be_anything(model_type):
+    """Lists of the right length, whose entries are of any type: those that the class knows, or one for each layer."""
+    config = {"model_type": model_type, **defaults(model_type)}
+    layers = config.get("num_hidden_layers")
+    for key, value in config.items():
+        length = len(value) if isinstance(value, list) else layers if value is None and "layer" in key else None
+        for entry in NASTY[:-1] if isinstance(length, int) and length < 1000 else ():
+            outcome({**config, key: [entry] * length})
+
+
+@pytest.mark.parametrize("model_type", families.names())
+def test_as_many_layers_as_are_understood_are_counted_or_refused(model_type, no_hang):
+    for key in (key for key in defaults(model_type) if key.endswith(("layers", "cycles", "loops", "passes"))):
+        with no_hang(f"{model_type} with {key}"):
+            outcome({"model_type": model_type, key: MOST_LAYERS})
+
+
+@pytest.mark.parametrize("base", [[1], {}, "x", float("nan")], ids=repr)
+def test_a_rotary_base_of_each_layer_is_a_number(base):
+    config = {"model_type": "granitemoe_swa", "num_hidden_layers": 3, "layer_rope_theta": [base, 10_000.0, 0]}
+    assert "layer_rope_theta is" in str(outcome(config))
+
+
+@pytest.mark.parametrize("layers", [MOST_LAYERS + 1, 10**9, 10**18])
 def test_endless_layers_are_refused(layers):
     for model_type in families.names():
         keys = [key for key in defaults(model_type) if key.endswith(("layers", "layer", "cycles", "loops"))]

@@ -12,6 +12,7 @@ from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
 from .irrelevant import IRRELEVANT, SWITCHED_OFF
 
 _DATA = Path(__file__).parent.parent.parent / "data" / "hf"
+MOST_LOOPED = 2_000
 
 ACTIVATIONS = {
     "gelu": "gelu",
@@ -135,6 +136,11 @@ class Config:
         if value is None:
             return default
         return self.whole(value, key, 0)
+
+    def loops(self, runs: int) -> None:
+        """Refuse layers of a loop that run more often than any model's: each run of theirs is listed for itself."""
+        if runs > MOST_LOOPED:
+            raise SizeError(f"layers run {runs:,} times in all, which is more than {MOST_LOOPED:,}", where=self.where)
 
     def flag(self, key: str, default: bool = False) -> bool:
         """True or false; None counts as ``default``."""

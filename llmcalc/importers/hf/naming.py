@@ -20,13 +20,11 @@ def _told_apart(stack: Stack) -> Stack:
     different = {id(run.block) for run in stack.runs} if plain is stack else {run.block for run in plain.runs}
     if len(different) == len({run.block.name for run in stack.runs}):
         return stack
-    known: dict[str, list[Block]] = {}
+    known: dict[str, dict[Block, int]] = {}
     runs = []
     for run in stack.runs:
-        alike = known.setdefault(run.block.name, [])
-        if run.block not in alike:
-            alike.append(run.block)
-        number = alike.index(run.block) + 1
+        alike = known.setdefault(run.block.name, {})
+        number = alike.setdefault(run.block, len(alike) + 1)
         block = run.block if number == 1 else replace(run.block, name=f"{run.block.name}_{number}")
         runs.append(Run(block, run.count, run.shared))
     return replace(stack, runs=tuple(runs))

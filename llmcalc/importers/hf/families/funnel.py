@@ -53,6 +53,7 @@ def _blocks(config: Config) -> list[Run]:
         raise SizeError(f"block_repeats has {len(repeats)} entries for {len(sizes)} blocks", where=config.where)
     if any(count > 1 for count in repeats[1:]):
         raise DescriptionError("block_repeats: a layer that pools cannot be repeated here", where=config.where)
+    config.loops(sum(sizes))
     runs = []
     for number, (size, times) in enumerate(zip(sizes, repeats, strict=True)):
         for layer in range(size):
@@ -66,7 +67,7 @@ def _counts(config: Config, key: str) -> list[int]:
     value = config.get(key)
     if not isinstance(value, list) or not value or not all(type(item) is int and item > 0 for item in value):
         raise SizeError(f"{key} is a list of positive numbers", where=config.where)
-    return value
+    return [config.whole(item, key, 1) for item in value]
 
 
 def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, restores: int | None = None) -> Block:

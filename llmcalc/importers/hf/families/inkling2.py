@@ -61,6 +61,7 @@ def inkling2_loop(config: Config) -> Architecture:
         text = f"the loop goes from layer {first} to {end}; both are multiples of n_layers_per_attn_res_block ({group})"
         raise SizeError(text, where=config.where)
     passes, last = config.size("loop_num_passes"), min(end, layers)
+    config.loops(layers + max(0, last - first) * (passes - 1))
     loop = [Place(number, group, looped=True) for number in range(first, last)]
     again = [place._replace(again=True) for place in loop] * (passes - 1)
     places = [

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
-from ....core.layer import MOST_LAYERS, Layer
+from ....core.layer import Layer
 from ....core.record import fields
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -44,7 +44,7 @@ def dory(config: Config) -> Architecture:
     mlp = replace(glu(config, bias=config.flag("mlp_bias")), on_sphere=True, sphere_gain=width**0.5)
     kinds = _kinds(config, before + again + after)
     mixers = {kind: _mixer(config, kind, init) for kind in kinds}
-    _bounded(config, before + again * loops + after)
+    config.loops(before + again * loops + after)
 
     @cache
     def block(kind: str, looped: int | None, keeps: bool, enters: str) -> Block:
@@ -81,11 +81,6 @@ def dory(config: Config) -> Architecture:
 def _share(name: str, looped: int | None) -> str:
     """The identity of a sub-layer that runs several times."""
     return "" if looped is None else f"layer{looped}.{name}"
-
-
-def _bounded(config: Config, runs: int) -> None:
-    if runs > MOST_LAYERS:
-        raise SizeError(f"layers run {runs:,} times in all, which is more than {MOST_LAYERS:,}", where=config.where)
 
 
 def _sections(config: Config) -> tuple[int, int, int]:
@@ -143,7 +138,7 @@ def hrm_text(config: Config) -> Architecture:
     config.ignore("num_hidden_layers")
     norm = replace(rmsnorm(config, width), scale=False)
     attention = rope_attention(config, n_kv_heads=config.size("num_attention_heads"), gated=True)
-    _bounded(config, cycles * (inner + 1) * layers)
+    config.loops(cycles * (inner + 1) * layers)
     mlp = glu(config, bias=config.flag("mlp_bias"))
     level = {name: _level(name, layers, norm, attention, mlp) for name in ("low", "high")}
     order = [*(["low"] * inner), "high"] * cycles

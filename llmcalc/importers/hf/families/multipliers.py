@@ -33,18 +33,12 @@ def by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mappi
     if len(bases) != len(types):
         raise SizeError(f"layer_rope_theta has {len(bases)} entries for {len(types)} layers", where=config.where)
     spans = {"full_attention": None, "sliding_attention": window(config)}
-    names = [
-        kind if index == 0 else f"{kind}_{index}"
-        for kind, index in ((kind, _first_seen(bases, base)) for kind, base in zip(types, bases, strict=True))
-    ]
+    bases = [None if base is None else config.finite(base, "layer_rope_theta") or None for base in bases]
+    seen = {base: index for index, base in enumerate(dict.fromkeys(bases))}
+    names = [f"{kind}_{seen[base]}" if seen[base] else kind for kind, base in zip(types, bases, strict=True)]
     kinds: dict[str, Layer] = {}
     for name, kind, base in zip(names, types, bases, strict=True):
         if kind in spans and name not in kinds:
-            placed = {"rope_theta": config.finite(base, "layer_rope_theta")} if base else {"positions": "none"}
+            placed = {"positions": "none"} if base is None else {"rope_theta": base}
             kinds[name] = rope_attention(config, **{"window": spans[kind], **placed, **changes})
     return kinds, names
-
-
-def _first_seen(values: Sequence[Any], value: Any) -> int:
-    """The number of a value among the different ones."""
-    return list(dict.fromkeys(value or None for value in values)).index(value or None)
