@@ -151,6 +151,29 @@ minimax_m3_vl      model.language_model./language_model.model. lm_head./language
                    .shared_experts.gate_up_proj.weight/.shared_experts.gate_proj.weight,.shared_experts.up_proj.weight
                    language_model.model.layers.{i}.mlp./language_model.model.layers.{i}.block_sparse_moe.
 shieldgemma2       model.model.language_model./model.model.language_model.model.
+video_llava        model.language_model./language_model.model. lm_head./language_model.lm_head.
+                   model.multi_modal_projector./multi_modal_projector. model.{side}/{side}
+hunyuan_vl         model.vision_tower.patch_merger.proj_conv./vit.perceive.proj.0. model.vision_tower.patch_merger.proj_out./vit.perceive.proj.2.
+                   model.vision_tower.patch_merger./vit.perceive. model.vision_tower./vit. vit.layers.{i}.layer_norm1./vit.layers.{i}.input_layernorm.
+                   vit.layers.{i}.layer_norm2./vit.layers.{i}.post_attention_layernorm. .mlp.fc1./.mlp.dense_h_to_4h.
+                   .mlp.fc2./.mlp.dense_4h_to_h. model.language_model./model.
+step3p7            model.vision_model./vision_model. model.multi_modal_projector./vit_large_projector. model.language_model./model.
+                   .embeddings.patch_embedding.weight/.conv1.weight .embeddings.position_embedding.weight/.positional_embedding
+                   vision_model.layers./vision_model.transformer.resblocks. .pre_layernorm./.ln_pre. .downsampler/.vit_downsampler
+                   .lambda_1/.ls_1.gamma .lambda_2/.ls_2.gamma resblocks.{i}.mlp.fc1./resblocks.{i}.mlp.c_fc.
+                   resblocks.{i}.mlp.fc2./resblocks.{i}.mlp.c_proj. resblocks.{i}.self_attn./resblocks.{i}.attn.
+                   .layernorm_before./.ln_1. .layernorm_after./.ln_2. .mlp.gate.e_score_correction_bias/.moe.router_bias
+                   .mlp.gate.weight/.moe.gate.weight .mlp.shared_experts./.share_expert. .mlp.experts.down_proj/.moe.down_proj.weight
+                   .mlp.experts.gate_up_proj/.moe.gate_proj.weight,.moe.up_proj.weight
+qianfan_ocr        model.vision_tower.layers./vision_model.encoder.layers. model.vision_tower./vision_model. model.language_model./language_model.model.
+                   lm_head./language_model.lm_head. .lambda_1/.ls1 .lambda_2/.ls2 .attention.projection_layer./.attn.proj.
+                   .layernorm_before./.norm1. .layernorm_after./.norm2. .embeddings.cls_token/.embeddings.class_embedding
+                   .embeddings.position_embeddings/.embeddings.position_embedding
+                   .embeddings.patch_embeddings.projection./.embeddings.patch_embedding.
+                   model.multi_modal_projector.layer_norm./mlp1.0. model.multi_modal_projector.linear_1./mlp1.1.
+                   model.multi_modal_projector.linear_2./mlp1.3.
+tipsv2_text_model  embeddings.token_embedding./token_embedding. encoder.layers./transformer.resblocks. final_layer_norm./ln_final.
+                   .layer_norm1./.ln_1. .layer_norm2./.ln_2. .self_attn./.attn. .mlp.fc1./.mlp.c_fc. .mlp.fc2./.mlp.c_proj.
 lfm3_vl            .vision_tower.patch_embed./.vision_tower.patchifier. vision_tower.layers.{i}.self_attn.q_norm./vision_tower.layers.{i}.self_attn.q_layernorm.
                    vision_tower.layers.{i}.self_attn.k_norm./vision_tower.layers.{i}.self_attn.k_layernorm.
 """
@@ -169,12 +192,24 @@ def _qkv(name: str) -> str:
     return _QKV % (name, name)
 
 
+def _side_by_side(layer: str, weight: str, bias: str, note: str = "") -> str:
+    return f"""
+{layer}.{weight} <- attention.wq attention.wk attention.wv{note}
+{layer}.{bias} <- attention.bq attention.bk attention.bv{note}
+"""
+
+
 MERGED = {
     "lara_mini": "{m}layers.{i}.linear_attn.in_proj.weight <- gated_delta_net.wq gated_delta_net.wk gated_delta_net.wv"
     " gated_delta_net.wz gated_delta_net.wb gated_delta_net.wa\n",
     "sarvam_moe": _qkv("layers.{i}.attention.query_key_value"),
     "nomic_bert": _qkv("encoder.layers.{i}.attn.Wqkv"),
     "jina_embeddings_v3": _qkv("encoder.layers.{i}.mixer.Wqkv"),
+    "step3p7": _side_by_side(
+        "vision_model.transformer.resblocks.{i}.attn", "in_proj_weight", "in_proj_bias", " | tower"
+    ),
+    "qianfan_ocr": _side_by_side("vision_model.encoder.layers.{i}.attn", "qkv.weight", "qkv.bias", " | tower"),
+    "tipsv2_text_model": _side_by_side("transformer.resblocks.{i}.attn", "in_proj_weight", "in_proj_bias"),
     "kimi_k25": _QKV.replace("{m}", "")
     % ("vision_tower.encoder.blocks.{i}.wqkv", "vision_tower.encoder.blocks.{i}.wqkv"),
     "gte": _qkv("encoder.layer.{i}.attention.qkv_proj")
