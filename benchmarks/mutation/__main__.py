@@ -11,7 +11,7 @@ are installed, the oracle suite. What runs a program of its own, as the tests of
     python benchmarks/mutation --sample 400 --reach reach.json
 
 measures once which tests run which line (with coverage.py), and then asks of each mutant its layer kind's contract and
-half a minute of the tests that run its line, or the fast tests if it runs at import alone: far quicker, and what it
+a minute of the tests that run its line, or the fast tests if it runs at import alone: far quicker, and what it
 counts as killed is killed. ``--again`` without it asks the others about what survived.
 """
 

@@ -17,7 +17,7 @@ from typing import Any
 from mutants import Mutant
 
 OUTSIDE = ""  # the context of what runs in no test
-BUDGET_S = 30.0
+BUDGET_S = 60.0
 FEW_FILES = 4  # each takes its time to be collected
 
 
