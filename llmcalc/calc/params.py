@@ -142,6 +142,8 @@ def component(row: Row) -> str:
     if kind == "moe":
         part = "shared experts" if row.part or row.tensor.name.startswith("shared_") else "router"
         return "routed experts" if row.tensor.active else part
+    if kind == "stored":
+        return row.entry.stack.name
     if kind == "attention" and getattr(row.entry.layer, "cross", False):
         return "cross-attention"
     return kind.replace("_", " ")

@@ -92,7 +92,7 @@ class Workload:
         return found
 
     def _check_towers(self, architecture: Architecture) -> None:
-        towers = [stack for stack in architecture.stacks if stack.role == "tower"]
+        towers = [stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused]
         given = (("patches", self.patches, "sees", False), ("frames", self.frames, "hears", True))
         for name, count, verb, hears in given:
             if count and not any(bool(stack.tokens) is hears for stack in towers):

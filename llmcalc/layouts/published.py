@@ -125,6 +125,7 @@ llava_next_video   model.language_model./language_model.model. lm_head./language
                    model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model. model.image_newline/image_newline
 qwen3_omni_moe_thinker experts model.language_model./model. model.visual./visual. model.audio_tower./audio_tower.
 glm4v_moe          experts
+emu3               model.text_model./text_model.model. lm_head./text_model.lm_head. model.vqmodel./vqmodel.
 paddleocr_vl       model.language_model./model. model.visual./visual. model.projector./mlp_AR.
 hyperclovax_vision_v2 lm_head./model.language_model.lm_head. model.projector./model.vision_projector.
 cosmos3_omni       model.language_model./ model.visual./ .self_attn.q_proj./.self_attn.to_q. .self_attn.k_proj./.self_attn.to_k.

@@ -101,6 +101,29 @@ TYPES = ["sliding_attention", "full_attention", "sliding_attention"]
 HEARD = {"hidden_size": 32, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
 # what a class needs besides sizes, or where the length of a list goes with a number
 FIXED: dict[str, dict[str, Any]] = {
+    "apertus1p5": {
+        "vision_config": {
+            "base_channels": 32,
+            "channel_multiplier": [1, 2],
+            "num_res_blocks": 1,
+            "codebook_size": 11,
+            "embed_dim": 5,
+            "latent_channels": 7,
+            "attn_resolutions": [128],
+        },
+        "audio_config": {
+            "model_type": "wavtokenizer_encoder",
+            "num_filters": 4,
+            "hidden_size": 9,
+            "codebook_dim": 9,
+            "codebook_size": 8,
+            "upsampling_ratios": [3, 2],
+        },
+        "image_token_offset": 13,
+        "audio_token_offset": 24,
+        "image_token_id": 7,
+        "audio_token_id": 8,
+    },
     "canine": {"num_hash_buckets": 101, "local_transformer_stride": 10, "downsampling_rate": 5},
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}},
     "deepseek_ocr2_text": {"num_hidden_layers": 3, "mlp_layer_types": ["dense", "sparse", "sparse"]},
@@ -249,6 +272,19 @@ FIXED: dict[str, dict[str, Any]] = {
     "colqwen2": within("qwen2_vl", "qwen2_vl_text", SEEN_BY_QWEN, rope_parameters=sections(2, 3, 3)),
     "dpr": {"projection_dim": 11},
     "dory": {"num_hidden_layers": 5, "n_input_layers": 1, "n_output_layers": 2, "n_recurrent_loops": 3},
+    "emu3": {
+        "vocabulary_map": {"<image>": 5, "<|visual token 000000|>": 6, "<|visual token 000001|>": 7},
+        "vq_config": {
+            "base_channels": 32,
+            "channel_multiplier": [1, 2],
+            "num_res_blocks": 1,
+            "codebook_size": 11,
+            "latent_channels": 7,
+            "embed_dim": 5,
+            "hidden_size": 64,
+            "attn_resolutions": [1],
+        },
+    },
     "esm": {"pad_token_id": 1, "mask_token_id": 32},
     "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
     "granitemoehybrid": {"num_hidden_layers": 3, "layer_types": ["mamba", "attention", "mamba"]},

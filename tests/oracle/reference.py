@@ -37,12 +37,8 @@ COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConf
 ROLE = ("is_decoder", "add_cross_attention")
 # parts that a note of the model names as not counted, and that a pass over text alone does not run
 UNCOUNTED = {
-    "chameleon": ("vqmodel",),
     "qwen2_5_omni": ("talker", "token2wav"),
     "qwen3_omni_moe": ("talker", "code2wav"),
-    "janus": ("vqmodel",),
-    "kyutai_speech_to_text": ("codec_model",),
-    "musicgen": ("audio_encoder",),
     "canary": ("encoder",),
     "cohere_asr": ("encoder",),
     "pp_formulanet": ("encoder",),

@@ -15,9 +15,7 @@ ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody"
 
 # the language model's type: those whose it is
 _TABLE = """
-apertus1p5_text apertus1p5
 dots3_note_text dots3_note
-emu3_text_model emu3
 gemma pi0
 gemma4_unified_text gemma4_unified
 glm_image_text glm_image
