@@ -45,6 +45,7 @@ BUFFERS = (
     "query_decay",
     "key_decay",
     "diagonal_decay",
+    "num_batches_tracked",  # of norms over a batch
     "act_fn.beta",
     "act_fn.eps",
     "_scaling_factor",  # I-BERT's, as are those below

@@ -125,6 +125,22 @@ llava_next_video   model.language_model./language_model.model. lm_head./language
                    model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model. model.image_newline/image_newline
 qwen3_omni_moe_thinker experts model.language_model./model. model.visual./visual. model.audio_tower./audio_tower.
 glm4v_moe          experts
+cohere_asr         encoder.subsampling.layers./encoder.pre_encode.conv. encoder.subsampling.linear./encoder.pre_encode.out.
+                   model.encoder.layers.{i}.self_attn.q_proj/model.encoder.layers.{i}.self_attn.linear_q
+                   model.encoder.layers.{i}.self_attn.k_proj/model.encoder.layers.{i}.self_attn.linear_k
+                   model.encoder.layers.{i}.self_attn.v_proj/model.encoder.layers.{i}.self_attn.linear_v
+                   model.encoder.layers.{i}.self_attn.o_proj/model.encoder.layers.{i}.self_attn.linear_out
+                   .relative_k_proj/.linear_pos .bias_u/.pos_bias_u .bias_v/.pos_bias_v .conv.norm./.conv.batch_norm.
+                   model.{side}.layers./model.decoder.layers. proj_out./log_softmax.mlp.layer0.
+                   decoder.pos_emb.weight/transf_decoder._embedding.position_embedding.pos_enc
+                   decoder.embed_tokens./transf_decoder._embedding.token_embedding.
+                   decoder.embedding_layernorm./transf_decoder._embedding.layer_norm. decoder.proj./encoder_decoder_proj.
+                   decoder.norm./transf_decoder._decoder.final_layer_norm. decoder.layers./transf_decoder._decoder.layers.
+                   decoder.layers.{i}.self_attn./decoder.layers.{i}.first_sub_layer. .encoder_attn./.second_sub_layer.
+                   sub_layer.q_proj/sub_layer.query_net sub_layer.k_proj/sub_layer.key_net
+                   sub_layer.v_proj/sub_layer.value_net sub_layer.o_proj/sub_layer.out_projection
+                   .mlp.fc1./.third_sub_layer.dense_in. .mlp.fc2./.third_sub_layer.dense_out.
+                   .input_layernorm./.layer_norm_1. .post_attention_layernorm./.layer_norm_2. .final_layernorm./.layer_norm_3.
 emu3               model.text_model./text_model.model. lm_head./text_model.lm_head. model.vqmodel./vqmodel.
 paddleocr_vl       model.language_model./model. model.visual./visual. model.projector./mlp_AR.
 hyperclovax_vision_v2 lm_head./model.language_model.lm_head. model.projector./model.vision_projector.

@@ -38,7 +38,6 @@ _BESIDE = {
     "ranges of integer arithmetic": (
         ".act_scaling_factor", ".x_max", ".x_min", ".shift", "_integer", ".weight_scaling_factor", ".fc_scaling_factor",
     ),
-    "numbers of batches that norms have seen": (".num_batches_tracked",),
     "scales of a quantised cache": (".k_scale", ".v_scale", ".kv_scale", ".q_scale", ".prob_scale"),
     "scales of inputs before a matrix": (".pre_quant_scale",),
 }  # fmt: skip

@@ -124,6 +124,18 @@ FIXED: dict[str, dict[str, Any]] = {
         "image_token_id": 7,
         "audio_token_id": 8,
     },
+    "canary": {
+        "vocab_size": VOCAB,
+        "encoder_config": {
+            "model_type": "parakeet_encoder", "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "subsampling_conv_channels": 6, "num_mel_bins": 24, "conv_kernel_size": 5,
+            "attention_bias": False,
+        },
+        "decoder_config": {
+            "hidden_size": 32, "intermediate_size": 56, "num_hidden_layers": 3, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "head_dim": 10, "vocab_size": VOCAB, "max_position_embeddings": 64,
+        },
+    },
     "canine": {"num_hash_buckets": 101, "local_transformer_stride": 10, "downsampling_rate": 5},
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}},
     "deepseek_ocr2_text": {"num_hidden_layers": 3, "mlp_layer_types": ["dense", "sparse", "sparse"]},
@@ -152,6 +164,12 @@ FIXED: dict[str, dict[str, Any]] = {
         }
     },
     "gemma3": {"tie_word_embeddings": True},
+    "granite4_vision": {
+        "deepstack_layer_map": [[1, 0], [2, 1]],
+        "downsample_rate": "2/4",
+        "spatial_target_layers": [0, 1, 0, 1],
+        "vision_config": {**VISION, "hidden_size": 64},
+    },
     "internvl": {"tie_word_embeddings": False},
     "hyperclovax_vision_v2": {"tie_word_embeddings": False},
     "ovis2": {

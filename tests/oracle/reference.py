@@ -39,8 +39,6 @@ ROLE = ("is_decoder", "add_cross_attention")
 UNCOUNTED = {
     "qwen2_5_omni": ("talker", "token2wav"),
     "qwen3_omni_moe": ("talker", "code2wav"),
-    "canary": ("encoder",),
-    "cohere_asr": ("encoder",),
     "pp_formulanet": ("encoder",),
 }
 BOXED = ("bros", "udop")  # the class asks for the boxes of all tokens

@@ -22,6 +22,12 @@ SOUNDS: dict[str, Callable[[Any, int], dict[str, Any]]] = {
     "speech_to_text": lambda config, frames: {
         "input_features": torch.zeros(1, 2**config.num_conv_layers * frames, config.input_feat_per_channel)
     },
+    "canary": lambda config, frames: {
+        "input_features": torch.zeros(1, config.encoder_config.subsampling_factor * frames, config.encoder_config.num_mel_bins)
+    },
+    "cohere_asr": lambda config, frames: {
+        "input_features": torch.zeros(1, config.encoder_config.subsampling_factor * frames, config.encoder_config.num_mel_bins)
+    },
     "moonshine": lambda config, frames: {"input_values": torch.zeros(1, 64 * (6 * frames + 6) + 127)},
 }
 LENGTHS: dict[str, dict[str, Any]] = {"whisper": {"max_source_positions": FRAMES}}

@@ -19,7 +19,6 @@ dots3_note_text dots3_note
 gemma pi0
 gemma4_unified_text gemma4_unified
 glm_image_text glm_image
-granite4_vision_text granite4_vision
 llama perception_lm
 nemotron_h nemo_speechlm nemotron_h_omni
 qwen2 fast_vlm vibevoice
