@@ -45,6 +45,7 @@ BUFFERS = (
     "query_decay",
     "key_decay",
     "diagonal_decay",
+    "summary_idxs",
     "num_batches_tracked",  # of norms over a batch
     "act_fn.beta",
     "act_fn.eps",

@@ -43,6 +43,14 @@ axk1               experts .mlp.post_mlp_layernorm./.post_mlp_layernorm.
 axk2               experts .mlp.fc1./.W_down. .mlp.fc2./.W_up. .q_gate_proj./.q_b_proj.
 aria_text          .experts.gate_up_proj/.experts.fc1.weight .experts.down_proj/.experts.fc2.weight
 nemotron_h         ungated model./backbone.
+nemotron_h_omni    ungated language_model.model./language_model.backbone. multi_modal_projector.layer_norm./mlp1.0.
+                   multi_modal_projector.linear_1./mlp1.1. multi_modal_projector.linear_2./mlp1.3.
+                   vision_final_layernorm./vision_projector.vision_final_layernorm. audio_tower./sound_encoder.encoder.
+                   embed_audio.layer_norm./sound_projection.norm. embed_audio.linear_1./sound_projection.linear1.
+                   embed_audio.linear_2./sound_projection.linear2. vision_model.encoder.layer./vision_model.radio_model.model.blocks.
+                   .attention.o_proj./.attn.proj. vision_model.embeddings./vision_model.radio_model.model.patch_generator.
+                   .video_patch_projection./.video_embedder. .patch_projection./.embedder. .position_embedding/.pos_embed
+                   .cls_register_token/.cls_token.token
 kimi_linear        w1w3w2 convolutions .mlp./.block_sparse_moe. .forget_gate./.
 bailing_hybrid     experts convolutions .forget_gate./. model.embed_tokens./model.word_embeddings. .self_attn./.attention.
                    .attention.o_proj./.attention.dense. .e_score_correction_bias/.expert_bias
@@ -194,6 +202,9 @@ MERGED = {
     "jina_embeddings_v3": _qkv("encoder.layers.{i}.mixer.Wqkv"),
     "kimi_k25": _QKV.replace("{m}", "")
     % ("vision_tower.encoder.blocks.{i}.wqkv", "vision_tower.encoder.blocks.{i}.wqkv"),
+    "nemotron_h_omni": "vision_model.radio_model.model.blocks.{i}.attn.qkv.weight"
+    " <- attention.wq attention.wk attention.wv | vision\n"
+    "vision_model.radio_model.model.blocks.{i}.attn.qkv.bias <- attention.bq attention.bk attention.bv | vision\n",
     "gte": _qkv("encoder.layer.{i}.attention.qkv_proj")
     + "{m}encoder.layer.{i}.mlp.up_gate_proj.weight <- mlp.wu mlp.wg\n",
 }

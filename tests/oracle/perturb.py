@@ -304,6 +304,26 @@ FIXED: dict[str, dict[str, Any]] = {
         },
     },
     "esm": {"pad_token_id": 1, "mask_token_id": 32},
+    "nemotron_h_omni": {
+        "text_config": {
+            "model_type": "nemotron_h", "vocab_size": VOCAB, "hidden_size": 64, "intermediate_size": 40,
+            "layers_block_type": ["mamba", "attention", "mlp"], "num_attention_heads": 4, "num_key_value_heads": 2,
+            "head_dim": 16, "mamba_num_heads": 8, "mamba_head_dim": 16, "ssm_state_size": 16, "n_groups": 2,
+            "num_nextn_predict_layers": 1,
+        },
+        "vision_config": {
+            "model_type": "radio", "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "mlp_ratio": 3.0, "patch_size": 4, "max_img_size": 40, "num_cls_tokens": 2, "num_registers": 3,
+            "video_temporal_patch_size": 2,
+        },
+        "vision_hidden_size": 24,
+        "projector_hidden_size": 36,
+        "audio_config": {
+            "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "subsampling_conv_channels": 6, "num_mel_bins": 24, "conv_kernel_size": 5, "projection_hidden_size": 28,
+            "projection_bias": True,
+        },
+    },
     "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
     "granitemoehybrid": {"num_hidden_layers": 3, "layer_types": ["mamba", "attention", "mamba"]},
     "layoutlmv3": {"hidden_size": 48, "coordinate_size": 7, "shape_size": 10},

@@ -20,7 +20,7 @@ gemma pi0
 gemma4_unified_text gemma4_unified
 glm_image_text glm_image
 llama perception_lm
-nemotron_h nemo_speechlm nemotron_h_omni
+nemotron_h nemo_speechlm
 qwen2 fast_vlm vibevoice
 qwen3_5_text jev
 aimv2_text_model aimv2

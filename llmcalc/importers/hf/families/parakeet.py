@@ -6,6 +6,7 @@ from math import log2
 
 from ....core.architecture import Named, Run
 from ....core.errors import SizeError
+from ....layers._heard import results
 from ....layers.conv import Conv
 from ....layers.conv_module import ConvModule
 from ....layers.distance_attention import DistanceAttention
@@ -60,3 +61,8 @@ def blocks(config: Config) -> tuple[Run, ...]:
                       conv_bias=conv_bias, kernels=True)  # fmt: skip
     config.ignore(_LEFT)
     return repeated(block(norm, mlp, attention, conv), config.size("num_hidden_layers"))
+
+
+def tokens(config: Config) -> str:
+    """How many of them there are for so many frames."""
+    return results(config.size("subsampling_factor"))

@@ -1,0 +1,80 @@
+"""FLOPs of towers that are no row of a table, of what leads from them to the language model, and of what hears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import llmcalc
+
+from . import perturb, reference
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+ROWS, PATCH = 6, 4  # patches along an image, and pixels along a patch
+PATCHES, SIDE = ROWS * ROWS, ROWS * PATCH
+VALUES = 3 * PATCH * PATCH
+Run = Callable[[Any, int], Any]
+
+
+def _flat(model: Any, patches: int) -> Any:
+    grid = torch.tensor([[ROWS, patches // ROWS]])
+    return model.get_image_features(torch.zeros(patches, VALUES), image_grid_hw=grid)
+
+
+# of each, its config, and how it sees so many patches, or hears so many frames
+SEEING: dict[str, tuple[dict[str, Any], Run]] = {
+    "nemotron_h_omni": (perturb.FIXED["nemotron_h_omni"], _flat),
+    "nemotron_h_omni with gates": (
+        {**perturb.FIXED["nemotron_h_omni"],
+         "vision_config": {**perturb.FIXED["nemotron_h_omni"]["vision_config"], "use_swiglu_ffn": True,
+                           "mlp_ratio": 2.5, "qkv_bias": False}}, _flat,
+    ),
+}  # fmt: skip
+HEARING: dict[str, tuple[dict[str, Any], Run]] = {
+    "nemotron_h_omni": (
+        perturb.FIXED["nemotron_h_omni"],
+        lambda model, frames: model.get_audio_features(torch.zeros(1, frames, 24)),
+    ),
+}  # fmt: skip
+
+
+def _model(case: str, changes: dict[str, Any]) -> tuple[Any, Any]:
+    model_type = case.partition(" ")[0]
+    class_name = reference.classes(model_type)[0]
+    model = reference.build(class_name, model_type, changes, device="cpu")
+    return model, llmcalc.load(reference.plain_config(model, class_name))
+
+
+def _executed(run: Run, model: Any, count: int) -> int:
+    with reference.quiet(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        run(model, count)
+    return int(counter.get_total_flops())
+
+
+@pytest.mark.parametrize("case", SEEING)
+def test_what_is_seen(case: str) -> None:
+    changes, run = SEEING[case]
+    model, architecture = _model(case, changes)
+    for count in (PATCHES, 2 * ROWS):
+        seen, blind = (
+            llmcalc.flops(architecture, batch=1, seq=8, patches=patches, convention="torch").matmul
+            for patches in (count, 0)
+        )
+        assert seen - blind == _executed(run, model, count), count
+
+
+@pytest.mark.parametrize("case", HEARING)
+def test_what_is_heard(case: str) -> None:
+    changes, run = HEARING[case]
+    model, architecture = _model(case, changes)
+    for count in (40, 77):
+        heard, deaf = (
+            llmcalc.flops(architecture, batch=1, seq=8, frames=frames, convention="torch").matmul
+            for frames in (count, 0)
+        )
+        assert heard - deaf == _executed(run, model, count), count
