@@ -149,6 +149,23 @@ cohere_asr         encoder.subsampling.layers./encoder.pre_encode.conv. encoder.
                    sub_layer.v_proj/sub_layer.value_net sub_layer.o_proj/sub_layer.out_projection
                    .mlp.fc1./.third_sub_layer.dense_in. .mlp.fc2./.third_sub_layer.dense_out.
                    .input_layernorm./.layer_norm_1. .post_attention_layernorm./.layer_norm_2. .final_layernorm./.layer_norm_3.
+dots3_note         vision_tower.blocks.{i}.mlp.experts.gate_up_proj/vision_tower.blocks.{i}.mlp.experts.{x}.fc1.weight,vision_tower.blocks.{i}.mlp.experts.{x}.fc3.weight
+                   vision_tower.blocks.{i}.mlp.experts.down_proj/vision_tower.blocks.{i}.mlp.experts.{x}.fc2.weight experts
+                   vision_tower.blocks.{i}.mlp.gate_proj./vision_tower.blocks.{i}.mlp.fc1. vision_tower.blocks.{i}.mlp.down_proj./vision_tower.blocks.{i}.mlp.fc2.
+                   vision_tower.blocks.{i}.mlp.up_proj./vision_tower.blocks.{i}.mlp.fc3. vision_tower.blocks.{i}.mlp.gate.weight/vision_tower.blocks.{i}.mlp.gate_weight
+                   .mlp.e_score_correction_bias/.mlp.router_bias .norm1./.norm_1. .norm2./.norm_2.
+                   model.vision_tower.norm./model.vision_tower.post_trunk_norm. .merger./.adapter. model.vision_tower./vision_encoder.
+                   audio_tower.adapter.norm./audio_tower.audio_adapter.proj.0. audio_tower.adapter.fc1./audio_tower.audio_adapter.proj.1.
+                   audio_tower.adapter.fc2./audio_tower.audio_adapter.proj.3. audio_tower.layer_norm./audio_tower.dots_encoder.speech_encoder.layer_norm.
+                   audio_tower.conv_stem.conv_out./audio_tower.dots_encoder.speech_encoder.conv_out.
+                   audio_tower.conv_stem.convs.0./audio_tower.dots_encoder.speech_encoder.conv2d1.
+                   audio_tower.conv_stem.convs.1./audio_tower.dots_encoder.speech_encoder.conv2d2.
+                   audio_tower.conv_stem.convs.2./audio_tower.dots_encoder.speech_encoder.conv2d3.
+                   audio_tower.layers./audio_tower.dots_encoder.speech_encoder.layers. speech_encoder.layers.{i}.self_attn.o_proj./speech_encoder.layers.{i}.self_attn.out_proj.
+                   speech_encoder.layers.{i}.input_layernorm./speech_encoder.layers.{i}.self_attn_layer_norm.
+                   speech_encoder.layers.{i}.post_attention_layernorm./speech_encoder.layers.{i}.final_layer_norm.
+                   speech_encoder.layers.{i}.mlp.gate_up_proj./speech_encoder.layers.{i}.fc1. speech_encoder.layers.{i}.mlp.down_proj./speech_encoder.layers.{i}.fc2.
+                   model.audio_tower./audio_encoder. model.language_model./model.
 emu3               model.text_model./text_model.model. lm_head./text_model.lm_head. model.vqmodel./vqmodel.
 paddleocr_vl       model.language_model./model. model.visual./visual. model.projector./mlp_AR.
 hyperclovax_vision_v2 lm_head./model.language_model.lm_head. model.projector./model.vision_projector.

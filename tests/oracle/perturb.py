@@ -290,6 +290,27 @@ FIXED: dict[str, dict[str, Any]] = {
     "colqwen2": within("qwen2_vl", "qwen2_vl_text", SEEN_BY_QWEN, rope_parameters=sections(2, 3, 3)),
     "dpr": {"projection_dim": 11},
     "dory": {"num_hidden_layers": 5, "n_input_layers": 1, "n_output_layers": 2, "n_recurrent_loops": 3},
+    "dots3_note": {
+        "text_config": {
+            "vocab_size": VOCAB, "hidden_size": 64, "intermediate_size": 40, "moe_intermediate_size": 24,
+            "shared_experts_intermediate_size": 28, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 4, "n_routed_experts": 4, "num_experts_per_tok": 2, "q_lora_rank": 20,
+            "kv_lora_rank": 24, "qk_nope_head_dim": 12, "qk_rope_head_dim": 8, "v_head_dim": 10, "index_head_dim": 16,
+            "index_n_heads": 2, "index_topk": 8, "pad_token_id": 3, "bos_token_id": 1, "eos_token_id": 2,
+        },
+        "vision_config": {
+            "hidden_size": 24, "adapter_in_dim": 24, "intermediate_size": 44, "moe_intermediate_size": 28,
+            "num_attention_heads": 2, "patch_size": 4, "adapter_out_dim": 64, "num_hidden_layers": 4,
+            "num_experts_per_tok": 3, "num_local_experts": 8, "pyramid_num_routed": [-1, 2, 5, 8],
+        },
+        "audio_config": {
+            "hidden_size": 24, "adapter_input_size": 24, "intermediate_size": 44, "num_attention_heads": 2,
+            "num_hidden_layers": 2, "feature_size": 20, "downsample_hidden_size": 6, "adapter_out_dim": 64,
+        },
+        "image_token_id": 7,
+        "video_token_id": 8,
+        "audio_token_id": 9,
+    },
     "emu3": {
         "vocabulary_map": {"<image>": 5, "<|visual token 000000|>": 6, "<|visual token 000001|>": 7},
         "vq_config": {

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 ROWS, PATCH = 6, 4  # patches along an image, and pixels along a patch
 PATCHES, SIDE = ROWS * ROWS, ROWS * PATCH
+HOP = 160  # values of the wave of a frame
 VALUES = 3 * PATCH * PATCH
 Run = Callable[[Any, int], Any]
 
@@ -34,11 +35,21 @@ SEEING: dict[str, tuple[dict[str, Any], Run]] = {
          "vision_config": {**perturb.FIXED["nemotron_h_omni"]["vision_config"], "use_swiglu_ffn": True,
                            "mlp_ratio": 2.5, "qkv_bias": False}}, _flat,
     ),
+    "dots3_note": (
+        perturb.FIXED["dots3_note"],
+        lambda model, patches: model.model.get_image_features(
+            torch.zeros(patches, VALUES), torch.tensor([[1, ROWS, patches // ROWS]])
+        ),
+    ),
 }  # fmt: skip
 HEARING: dict[str, tuple[dict[str, Any], Run]] = {
     "nemotron_h_omni": (
         perturb.FIXED["nemotron_h_omni"],
         lambda model, frames: model.get_audio_features(torch.zeros(1, frames, 24)),
+    ),
+    "dots3_note": (
+        perturb.FIXED["dots3_note"],
+        lambda model, frames: model.get_audio_features(torch.zeros(1, 20, frames), torch.tensor([frames * HOP])),
     ),
 }  # fmt: skip
 
@@ -48,6 +59,14 @@ def _model(case: str, changes: dict[str, Any]) -> tuple[Any, Any]:
     class_name = reference.classes(model_type)[0]
     model = reference.build(class_name, model_type, changes, device="cpu")
     return model, llmcalc.load(reference.plain_config(model, class_name))
+
+
+@pytest.mark.parametrize("case", {**SEEING, **HEARING})
+def test_tensors(case: str) -> None:
+    model, architecture = _model(case, (SEEING.get(case) or HEARING[case])[0])
+    found = llmcalc.params(architecture)
+    assert dict(found.tensors(layout="transformers")) == reference.tensors(model)
+    assert found.total == reference.parameters(model)
 
 
 def _executed(run: Run, model: Any, count: int) -> int:

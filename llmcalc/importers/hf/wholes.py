@@ -15,7 +15,6 @@ ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody"
 
 # the language model's type: those whose it is
 _TABLE = """
-dots3_note_text dots3_note
 gemma pi0
 gemma4_unified_text gemma4_unified
 glm_image_text glm_image
