@@ -41,6 +41,15 @@ SEEING: dict[str, tuple[dict[str, Any], Run]] = {
             torch.zeros(patches, VALUES), torch.tensor([[1, ROWS, patches // ROWS]])
         ),
     ),
+    "blip": (
+        {"text_config": {"hidden_size": 32, "intermediate_size": 44, "num_attention_heads": 2, "num_hidden_layers": 1,
+                         "vocab_size": 101},
+         "vision_config": {"hidden_size": 24, "intermediate_size": 40, "num_attention_heads": 2, "image_size": SIDE,
+                           "num_hidden_layers": 3, "patch_size": PATCH}},
+        lambda model, patches: model.vision_model(
+            torch.zeros(1, 3, SIDE, SIDE * patches // PATCHES), interpolate_pos_encoding=True
+        ),
+    ),
 }  # fmt: skip
 HEARING: dict[str, tuple[dict[str, Any], Run]] = {
     "nemotron_h_omni": (

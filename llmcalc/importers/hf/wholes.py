@@ -38,11 +38,9 @@ xclip_text_model xclip
 siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2
-blip_text_model blip
 align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
-pix2struct_text_model pix2struct
 muse_spark_text muse_spark
 mistral_large4_text mistral_large4
 glm5_next_text glm5_next

@@ -428,6 +428,8 @@ kyutai_speech_to_text llama_seen.kyutai
 diffusion_gemma_text gemma4.diffusion_gemma gemma4_text
 chameleon         llama_seen.chameleon
 emu3              coded.emu3
+blip              captions.blip
+pix2struct        captions.pix2struct
 dots3_note        dots_note.dots3_note
 nemotron_h_omni   nemotron_omni.nemotron_h_omni
 granite4_vision   granite_vision.granite4_vision

@@ -30,7 +30,9 @@ def granite4_vision(config: Config) -> Architecture:
     width, out = stack.d_model, text.main.d_model
     inner = config.within("qformer_config", given(config, "qformer_config"), "blip_2_qformer")
     layers, sides = config.get("deepstack_layer_map"), _sides(config)
-    if not isinstance(layers, list) or not all(isinstance(pair, (list, tuple)) and len(pair) == PAIR for pair in layers):
+    if not isinstance(layers, list) or not all(
+        isinstance(pair, (list, tuple)) and len(pair) == PAIR for pair in layers
+    ):
         said = f"deepstack_layer_map is {shown(layers)}; it is a list of pairs of layers"
         raise DescriptionError(said, where=config.where)
     places = [f"layerwise_projectors.{number}" for number in range(len(layers))]

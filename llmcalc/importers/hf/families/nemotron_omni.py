@@ -48,7 +48,9 @@ def nemotron_h_omni(config: Config) -> Architecture:
     eps = part.number("layer_norm_eps") or EPS
     norm = named(vision_norm=Norm(wide, "layernorm", bias=True, eps=eps)) if predicting else []
     merged = int(1 / config.positive("downsample_ratio")) ** 2
-    seen = replace(seen, outputs=(*norm, *_projector("vision", wide * merged, config.size("projector_hidden_size"), out, merged)))
+    seen = replace(
+        seen, outputs=(*norm, *_projector("vision", wide * merged, config.size("projector_hidden_size"), out, merged))
+    )
     stacks = [*text.stacks, seen]
     if config.get("audio_config") is not None:
         stacks.append(_heard(config, out))
@@ -62,7 +64,9 @@ def radio(config: Config) -> Stack:
     prompt = config.size("num_cls_tokens") + config.size("num_registers")
     side = config.size("max_img_size") // config.size("patch_size")
     pixels = config.size("num_channels") * config.size("patch_size") ** 2
-    config.ignore("image_size patch_dim video_patch_dim summary_idxs norm_mean norm_std layerscale_value drop_path_rate")
+    config.ignore(
+        "image_size patch_dim video_patch_dim summary_idxs norm_mean norm_std layerscale_value drop_path_rate"
+    )
     config.ignore("hidden_dropout_prob attention_probs_dropout_prob initializer_range")
     norm = replace(towers.layernorm(config), prompt=prompt)
     bias = config.flag("qkv_bias", True)
