@@ -1,5 +1,6 @@
 """Cohere's transcriber and Canary: Moonshine's names in a decoder with biases and a table of positions,
-behind a FastConformer."""
+behind a FastConformer.
+"""
 
 from . import moonshine
 from .parakeet import conformer

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 ROWS, PATCH = 6, 4  # patches along an image, and pixels along a patch
 PATCHES, SIDE = ROWS * ROWS, ROWS * PATCH
+WINDOWS = 12  # patches along a side, of which squares of four and of sixteen still fill windows of three by three
 HOP = 160  # values of the wave of a frame
 VALUES = 3 * PATCH * PATCH
 Run = Callable[[Any, int], Any]
@@ -41,6 +42,10 @@ SEEING: dict[str, tuple[dict[str, Any], Run]] = {
             torch.zeros(patches, VALUES), torch.tensor([[1, ROWS, patches // ROWS]])
         ),
     ),
+    "florence2": (
+        perturb.FIXED["florence2"],
+        lambda model, patches: model.get_image_features(torch.zeros(1, 3, PATCH * WINDOWS, PATCH * patches // WINDOWS)),
+    ),
     "blip": (
         {"text_config": {"hidden_size": 32, "intermediate_size": 44, "num_attention_heads": 2, "num_hidden_layers": 1,
                          "vocab_size": 101},
@@ -51,6 +56,7 @@ SEEING: dict[str, tuple[dict[str, Any], Run]] = {
         ),
     ),
 }  # fmt: skip
+WHOLE = {"florence2": (WINDOWS * WINDOWS, 2 * WINDOWS * WINDOWS)}  # numbers of patches, where not all are possible
 HEARING: dict[str, tuple[dict[str, Any], Run]] = {
     "nemotron_h_omni": (
         perturb.FIXED["nemotron_h_omni"],
@@ -88,7 +94,7 @@ def _executed(run: Run, model: Any, count: int) -> int:
 def test_what_is_seen(case: str) -> None:
     changes, run = SEEING[case]
     model, architecture = _model(case, changes)
-    for count in (PATCHES, 2 * ROWS):
+    for count in WHOLE.get(case, (PATCHES, 2 * ROWS)):
         seen, blind = (
             llmcalc.flops(architecture, batch=1, seq=8, patches=patches, convention="torch").matmul
             for patches in (count, 0)

@@ -59,7 +59,7 @@ def nemotron_h_omni(config: Config) -> Architecture:
 
 
 def radio(config: Config) -> Stack:
-    """RADIO's [ranzinger2023]: class tokens and registers before the patches, a table of positions for a large image."""
+    """RADIO's [ranzinger2023]: class tokens and registers before the patches, positions of a large image."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     prompt = config.size("num_cls_tokens") + config.size("num_registers")
     side = config.size("max_img_size") // config.size("patch_size")

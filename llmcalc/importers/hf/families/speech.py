@@ -18,8 +18,8 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ..config import Config
 from ..rules import TOKENS, plain_layernorm, prenorm_block, repeated, rope_attention, rotary
-from .gpt import BIASED
 from . import parakeet
+from .gpt import BIASED
 from .multimodal import given, plain
 from .seq2seq import Style, class_kind, head, stack
 
