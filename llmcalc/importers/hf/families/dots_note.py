@@ -68,7 +68,7 @@ def _seen(config: Config) -> Stack:
     blocks = []
     for count, top_k in _experts(config):
         part = sublayer("mlp", _feed(config, count, top_k), pre=norm)
-        name = "sparse" if count else "dense"
+        name = f"sparse_{count}" if count else "dense"
         blocks.append(Block(name, (sublayer("attention", attention, pre=norm), part)))
     merged = config.size("spatial_merge_size") ** 2
     wide = width * merged
