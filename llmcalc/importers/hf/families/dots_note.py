@@ -63,13 +63,21 @@ def _seen(config: Config) -> Stack:
     norm = Norm(width, eps=eps)
     config.ignore("rope_parameters is_causal adapter_in_dim adapter_merge_size initializer_range attention_dropout")
     config.ignore("num_local_experts per_layer_config")
-    fields: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias, "o_bias": bias, "qk_norm": "head"}
+    fields: dict[str, Any] = {
+        "q_bias": bias,
+        "k_bias": bias,
+        "v_bias": bias,
+        "o_bias": bias,
+        "qk_norm": "head",
+        "qk_norm_eps": eps,
+    }
     attention = Attention(width, heads, causal=False, positions="rope", rope_grid="halves", **fields)
-    blocks = []
-    for count, top_k in _experts(config):
+    known: dict[tuple[int, int], Block] = {}
+    order = _experts(config)
+    for count, top_k in order:
         part = sublayer("mlp", _feed(config, count, top_k), pre=norm)
         name = f"sparse_{count}" if count else "dense"
-        blocks.append(Block(name, (sublayer("attention", attention, pre=norm), part)))
+        known.setdefault((count, top_k), Block(name, (sublayer("attention", attention, pre=norm), part)))
     merged = config.size("spatial_merge_size") ** 2
     wide = width * merged
     outputs = (
@@ -79,7 +87,14 @@ def _seen(config: Config) -> Stack:
         Named("merger_out", Linear(wide, config.size("adapter_out_dim"), merge=merged)),
     )
     patch = Patch(config.size("num_channels"), config.size("patch_size"), width)
-    return Stack("vision", width, (Named("patch", patch), Named("patch_norm", norm)), grouped(blocks), outputs, "tower")
+    return Stack(
+        "vision",
+        width,
+        (Named("patch", patch), Named("patch_norm", norm)),
+        grouped(known[kind] for kind in order),
+        outputs,
+        "tower",
+    )
 
 
 def _experts(config: Config) -> list[tuple[int, int]]:
