@@ -76,11 +76,13 @@ class Params(Shown):
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Parameters by what they do: ``attention``, ``mlp``, ``moe experts``, ``norm``, ``token embedding`` ..."""
+        """Parameters by what they do: ``attention``, ``mlp``, ``moe experts``, ``norm``, ``token embedding`` ..., and those
+        of parts that are stored and not run by the parts' names.
+        """
         groups: dict[str, int] = {}
         for row in self.rows:
             if not row.tensor.buffer and row.copies:
-                name = component(row)
+                name = row.entry.stack.name if row.entry.stack.unused else component(row)
                 groups[name] = groups.get(name, 0) + row.size * row.copies
         return groups
 
@@ -142,8 +144,6 @@ def component(row: Row) -> str:
     if kind == "moe":
         part = "shared experts" if row.part or row.tensor.name.startswith("shared_") else "router"
         return "routed experts" if row.tensor.active else part
-    if kind == "stored":
-        return row.entry.stack.name
     if kind == "attention" and getattr(row.entry.layer, "cross", False):
         return "cross-attention"
     return kind.replace("_", " ")

@@ -46,6 +46,8 @@ BUFFERS = (
     "key_decay",
     "diagonal_decay",
     "summary_idxs",
+    "upsample.filter",  # of an activation that is sampled more densely
+    "downsample.filter",
     "num_batches_tracked",  # of norms over a batch
     "act_fn.beta",
     "act_fn.eps",

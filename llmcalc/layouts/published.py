@@ -166,6 +166,8 @@ dots3_note         vision_tower.blocks.{i}.mlp.experts.gate_up_proj/vision_tower
                    speech_encoder.layers.{i}.post_attention_layernorm./speech_encoder.layers.{i}.final_layer_norm.
                    speech_encoder.layers.{i}.mlp.gate_up_proj./speech_encoder.layers.{i}.fc1. speech_encoder.layers.{i}.mlp.down_proj./speech_encoder.layers.{i}.fc2.
                    model.audio_tower./audio_encoder. model.language_model./model.
+qwen2_5_omni       thinker.model.audio_tower./thinker.audio_tower. thinker.model.visual./thinker.visual. thinker.model.language_model./thinker.model.
+qwen3_omni_moe     experts thinker.model.audio_tower./thinker.audio_tower. thinker.model.visual./thinker.visual. thinker.model.language_model./thinker.model.
 emu3               model.text_model./text_model.model. lm_head./text_model.lm_head. model.vqmodel./vqmodel.
 paddleocr_vl       model.language_model./model. model.visual./visual. model.projector./mlp_AR.
 hyperclovax_vision_v2 lm_head./model.language_model.lm_head. model.projector./model.vision_projector.

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from . import reference
+from .omni import OMNI, OMNI3
 
 VOCAB = 97
 ATTEMPTS = 24
@@ -469,6 +470,8 @@ FIXED: dict[str, dict[str, Any]] = {
     "mamba2": {"hidden_size": 32, "expand": 2, "num_heads": 4, "head_dim": 16},
     "markuplm": {"max_depth": 5},
     "mpnet": {"relative_attention_num_buckets": 32},
+    "qwen2_5_omni": OMNI,
+    "qwen3_omni_moe": OMNI3,
     "qwen2_vl": {
         **along_axes("qwen2_vl_text", tie_word_embeddings=False),
         "vision_config": SEEN_BY_QWEN,

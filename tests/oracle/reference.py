@@ -37,8 +37,6 @@ COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConf
 ROLE = ("is_decoder", "add_cross_attention")
 # parts that a note of the model names as not counted, and that a pass over text alone does not run
 UNCOUNTED = {
-    "qwen2_5_omni": ("talker", "token2wav"),
-    "qwen3_omni_moe": ("talker", "code2wav"),
     "pp_formulanet": ("encoder",),
 }
 BOXED = ("bros", "udop")  # the class asks for the boxes of all tokens

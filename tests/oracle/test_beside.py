@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import llmcalc
+from llmcalc.importers.weights import headers_of
 from llmcalc.layouts import BUFFERS
+from llmcalc.verification.weights import verify_weights
 
 from . import perturb, reference
+from .omni import OMNI, OMNI3, TEXT
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-TEXT: dict[str, Any] = {
-    "hidden_size": 32, "intermediate_size": 44, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 101,
-    "num_key_value_heads": 1,
-}  # fmt: skip
 CODES: dict[str, Any] = {
     "base_channels": 32, "channel_multiplier": [1, 3, 2], "num_res_blocks": 2, "latent_channels": 7,
 }  # fmt: skip
@@ -62,6 +62,8 @@ CASES: dict[str, dict[str, Any]] = {
         **WAVES, "model_type": "encodec", "norm_type": "time_group_norm", "audio_channels": 2, "codebook_dim": None,
         "use_conv_shortcut": False, "target_bandwidths": [2.0, 5.0],
     }},
+    "qwen2_5_omni": OMNI,
+    "qwen3_omni_moe": OMNI3,
     "kyutai_speech_to_text": {**MOSHI, "audio_pad_token_id": 1, "codec_config": {
         "model_type": "mimi", "num_filters": 4, "upsampling_ratios": [5, 3], "hidden_size": 24, "intermediate_size": 26,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 10,
@@ -94,6 +96,19 @@ def test_part(case: str) -> None:
     idle = [stack for stack in architecture.stacks if stack.unused]
     assert idle
     assert not any("not counted:" in note for note in architecture.notes)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_saved_checkpoint_is_explained(case: str, tmp_path: Path) -> None:
+    model_type = case.partition(" ")[0]
+    model = reference.build(next(iter(reference.classes(model_type))), model_type, CASES[case], device="cpu")
+    with reference.quiet():
+        model.save_pretrained(tmp_path)
+    architecture = llmcalc.load(tmp_path)
+    headers = headers_of(architecture)
+    assert headers is not None
+    found = verify_weights(architecture, headers)
+    assert found.ok, found.differences[:6]
 
 
 @pytest.mark.parametrize("case", CASES)
