@@ -82,7 +82,7 @@ class Params(Shown):
         groups: dict[str, int] = {}
         for row in self.rows:
             if not row.tensor.buffer and row.copies:
-                name = row.entry.stack.name if row.entry.stack.unused else component(row)
+                name = row.entry.stack.name.partition(".")[0] if row.entry.stack.unused else component(row)
                 groups[name] = groups.get(name, 0) + row.size * row.copies
         return groups
 

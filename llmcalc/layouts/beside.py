@@ -15,3 +15,11 @@ def beside(stack: str, place: str) -> str:
 {name}.running_mean <- outputs/stored.mean {ending}
 {name}.running_var <- outputs/stored.variance {ending}
 """
+
+
+def mimi(place: str) -> str:
+    """The rules for Mimi's parts, each of which has a stack of its own."""
+    sides = ("encoder", "decoder")
+    inner = "".join(beside(f"{place}.{side}_seanet", f"{place}.{side}.{side}_seanet.") for side in sides)
+    outer = "".join(beside(f"{place}.{side}", f"{place}.{side}.") for side in sides)
+    return inner + outer + beside(f"{place}.quantizer", f"{place}.quantizer.")

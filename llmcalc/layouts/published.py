@@ -168,6 +168,8 @@ dots3_note         vision_tower.blocks.{i}.mlp.experts.gate_up_proj/vision_tower
                    model.audio_tower./audio_encoder. model.language_model./model.
 qwen2_5_omni       thinker.model.audio_tower./thinker.audio_tower. thinker.model.visual./thinker.visual. thinker.model.language_model./thinker.model.
 qwen3_omni_moe     experts thinker.model.audio_tower./thinker.audio_tower. thinker.model.visual./thinker.visual. thinker.model.language_model./thinker.model.
+kyutai_speech_to_text codec_model.encoder.{n}/codec_model.{n} codec_model.decoder.{n}/codec_model.{n}
+                   codec_model.encoder.encoder_seanet./codec_model.encoder. codec_model.decoder.decoder_seanet./codec_model.decoder.
 emu3               model.text_model./text_model.model. lm_head./text_model.lm_head. model.vqmodel./vqmodel.
 paddleocr_vl       model.language_model./model. model.visual./visual. model.projector./mlp_AR.
 hyperclovax_vision_v2 lm_head./model.language_model.lm_head. model.projector./model.vision_projector.

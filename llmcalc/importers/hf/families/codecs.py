@@ -24,14 +24,15 @@ LEFT = """
 """
 
 
-def codec(config: Config, name: str) -> Stack:
-    """The codec of a config, whose tensors stand under a name."""
-    kinds: dict[str, Callable[[Config], Tensors]] = {
-        "encodec": _encodec, "mimi": _mimi, "wavtokenizer_encoder": _wavtokenizer
+def codec(config: Config, name: str) -> list[Stack]:
+    """The codec of a config, whose tensors stand under a name; in parts, where files of different age name them so."""
+    kinds: dict[str, Callable[[Config], dict[str, Tensors]]] = {
+        "encodec": lambda own: {"": _encodec(own)}, "mimi": _mimi,
+        "wavtokenizer_encoder": lambda own: {"": _wavtokenizer(own)},
     }  # fmt: skip
     if config.model_type not in kinds:
         raise UnsupportedError(f"a codec of type {shown(config.model_type)} is not modelled", where=config.where)
-    found = part(name, kinds[config.model_type](config))
+    found = [part(f"{name}{place}", tensors) for place, tensors in kinds[config.model_type](config).items()]
     config.ignore(LEFT)
     config.check_all_read()
     return found
@@ -65,25 +66,37 @@ def _codes(rows: int, width: int) -> Tensors:
     )  # fmt: skip
 
 
-def _mimi(config: Config) -> Tensors:
+def _mimi(config: Config) -> dict[str, Tensors]:
     """Mimi [defossez2024]: a transformer at either side of the tables, two frames at a time."""
-    width = config.size("hidden_size")
-    step = _step(config)
-    yield from under("encoder.encoder_seanet", _encoder(config, recurrent=False))
-    yield from under("encoder.encoder_transformer", _blocks(config, width))
-    if step:
-        yield from wave_conv("encoder.downsample.conv", width, width, STEP * step, bias=False)
-        groups = config.size("upsample_groups")
-        if width % groups:
-            raise SizeError(f"upsample_groups ({groups}) does not divide hidden_size ({width})", where=config.where)
-        yield from wave_conv("decoder.upsample.conv", width, width // groups, STEP * step, bias=False, transposed=True)
-    yield from under("decoder.decoder_transformer", _blocks(config, width))
-    yield from under("decoder.decoder_seanet", _decoder(config, recurrent=False))
-    rows, inner = config.size("codebook_size"), config.size("codebook_dim")
+    return {
+        ".encoder_seanet": _encoder(config, recurrent=False),
+        ".encoder": _beside_codes(config, "encoder"),
+        ".decoder": _beside_codes(config, "decoder"),
+        ".decoder_seanet": _decoder(config, recurrent=False),
+        ".quantizer": _quantizer(config),
+    }
+
+
+def _beside_codes(config: Config, side: str) -> Tensors:
+    """A side's transformer, and the convolution between it and the codes."""
+    width, step = config.size("hidden_size"), _step(config)
+    yield from under(f"{side}_transformer", _blocks(config, width))
+    if not step:
+        return
+    groups = config.size("upsample_groups") if side == "decoder" else 1
+    if width % groups:
+        raise SizeError(f"upsample_groups ({groups}) does not divide hidden_size ({width})", where=config.where)
+    taps, other = STEP * step, side == "decoder"
+    yield from wave_conv(
+        f"{'up' if other else 'down'}sample.conv", width, width // groups, taps, bias=False, transposed=other
+    )
+
+
+def _quantizer(config: Config) -> Tensors:
+    width, rows, inner = (config.size(key) for key in ("hidden_size", "codebook_size", "codebook_dim"))
     narrow, meant = config.size("vector_quantization_hidden_dimension"), config.size("num_semantic_quantizers")
-    all_tables = config.size("num_quantizers")
-    for name, count in (("semantic", meant), ("acoustic", all_tables - meant)):
-        place = f"quantizer.{name}_residual_vector_quantizer"
+    for name, count in (("semantic", meant), ("acoustic", config.size("num_quantizers") - meant)):
+        place = f"{name}_residual_vector_quantizer"
         for number in range(count):
             yield from under(
                 f"{place}.layers.{number}.codebook",

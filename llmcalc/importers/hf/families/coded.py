@@ -28,7 +28,7 @@ def apertus(config: Config) -> Architecture:
     stack = vq.apertus(seen)
     seen.check_all_read()
     heard = config.within("audio_config", given(config, "audio_config"), "wavtokenizer_encoder")
-    return _whole(config, text, [stack, codecs.codec(heard, "audio_tokenizer")], "apertus1p5")
+    return _whole(config, text, [stack, *codecs.codec(heard, "audio_tokenizer")], "apertus1p5")
 
 
 def _whole(config: Config, text: Architecture, parts: list[Stack], layout: str) -> Architecture:

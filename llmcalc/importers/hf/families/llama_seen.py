@@ -67,7 +67,7 @@ def kyutai(config: Config) -> Architecture:
     config.not_run("a token is one of text and one of each codebook")
     found, sound = _with_table(found, rows), {"model_type": "mimi", **given(config, "codec_config")}
     codec = codecs.codec(config.within("codec_config", sound, str(sound["model_type"])), "codec_model")
-    return found if bare else _noted(replace(found, stacks=(*found.stacks, codec)), codecs.NOTE)
+    return found if bare else _noted(replace(found, stacks=(*found.stacks, *codec)), codecs.NOTE)
 
 
 def _without(config: Config, parts: str, names: str) -> str:

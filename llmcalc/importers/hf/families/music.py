@@ -51,7 +51,7 @@ def musicgen(config: Config) -> Architecture:
     config.unmodelled += part.unmodelled
     sound = {"model_type": "encodec", **given(config, "audio_encoder")}
     codec = codecs.codec(config.within("audio_encoder", sound, str(sound["model_type"])), "audio_encoder")
-    return Architecture(config.model_type, (encoder, found, codec), notes=(codecs.NOTE,))
+    return Architecture(config.model_type, (encoder, found, *codec), notes=(codecs.NOTE,))
 
 
 def _text_encoder(config: Config, data: dict[str, object]) -> Stack:

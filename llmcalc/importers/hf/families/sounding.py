@@ -159,7 +159,11 @@ def _rising(before: int, width: int, rate: int) -> Tensors:
 
 
 def _blocks(config: Config, width: int) -> Tensors:
-    heads, inner, bias = config.size("num_attention_heads"), config.size("intermediate_size"), config.flag("attention_bias")
+    heads, inner, bias = (
+        config.size("num_attention_heads"),
+        config.size("intermediate_size"),
+        config.flag("attention_bias"),
+    )
     head, keys = config.optional_size("head_dim") or width // heads, config.size("num_key_value_heads")
     for number in range(config.size("num_hidden_layers")):
         yield from under(

@@ -88,7 +88,9 @@ def _predictor(config: Config) -> Stack:
 
 
 def _lm(config: Config, repeats: Block) -> Architecture:
-    return causal_lm(config, repeated(repeats, config.size("num_hidden_layers")), rmsnorm(config, config.size("hidden_size")))
+    return causal_lm(
+        config, repeated(repeats, config.size("num_hidden_layers")), rmsnorm(config, config.size("hidden_size"))
+    )
 
 
 def _idle(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
