@@ -76,8 +76,8 @@ class Params(Shown):
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Parameters by what they do: ``attention``, ``mlp``, ``moe experts``, ``norm``, ``token embedding`` ..., and those
-        of parts that are stored and not run by the parts' names.
+        """Parameters by what they do: ``attention``, ``mlp``, ``moe experts``, ``norm``, ``token embedding`` ..., or by
+        the name of a part that is stored, and not run.
         """
         groups: dict[str, int] = {}
         for row in self.rows:

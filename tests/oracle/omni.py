@@ -23,7 +23,8 @@ WAV: dict[str, Any] = {
     },
     "bigvgan_config": {
         "mel_dim": 5, "upsample_initial_channel": 16, "resblock_kernel_sizes": [3, 5],
-        "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5]], "upsample_rates": [3, 2, 2], "upsample_kernel_sizes": [7, 4, 6],
+        "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5]], "upsample_rates": [3, 2, 2],
+        "upsample_kernel_sizes": [7, 4, 6],
     },
 }  # fmt: skip
 OMNI: dict[str, Any] = {

@@ -42,6 +42,9 @@ SEEING: dict[str, tuple[dict[str, Any], Run]] = {
             torch.zeros(patches, VALUES), torch.tensor([[1, ROWS, patches // ROWS]])
         ),
     ),
+    "pp_formulanet": (
+        perturb.FIXED["pp_formulanet"], lambda model, patches: model.model.encoder(torch.zeros(1, 3, 32, 32))
+    ),
     "florence2": (
         perturb.FIXED["florence2"],
         lambda model, patches: model.get_image_features(torch.zeros(1, 3, PATCH * WINDOWS, PATCH * patches // WINDOWS)),
@@ -56,7 +59,10 @@ SEEING: dict[str, tuple[dict[str, Any], Run]] = {
         ),
     ),
 }  # fmt: skip
-WHOLE = {"florence2": (WINDOWS * WINDOWS, 2 * WINDOWS * WINDOWS)}  # numbers of patches, where not all are possible
+WHOLE = {
+    "florence2": (WINDOWS * WINDOWS, 2 * WINDOWS * WINDOWS),
+    "pp_formulanet": (64,),
+}  # numbers of patches, where not all are possible
 HEARING: dict[str, tuple[dict[str, Any], Run]] = {
     "nemotron_h_omni": (
         perturb.FIXED["nemotron_h_omni"],

@@ -47,7 +47,6 @@ glm5_next_text glm5_next
 inkling_text inkling_mm_model
 inkling2_text inkling2
 inkling2_loop_text inkling2_loop
-pp_formulanet_text pp_formulanet
 kosmos_2_text_model kosmos-2
 kosmos_2_5_text_model kosmos-2.5
 """

@@ -298,6 +298,7 @@ moonshine         speech.moonshine
 cohere_asr        speech.cohere_asr
 canary            speech.canary       cohere_asr
 pp_formulanet_text speech.pp_formulanet
+pp_formulanet     captions.pp_formulanet
 musicgen          music.musicgen
 musicgen_decoder  music.decoder
 musicgen_melody_decoder music.melody_decoder musicgen_decoder

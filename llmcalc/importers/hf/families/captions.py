@@ -1,4 +1,4 @@
-"""Decoders of text that look at an image through a transformer of its patches: BLIP and Pix2Struct."""
+"""Decoders of text that look at an image through a transformer of its patches: BLIP, Pix2Struct and PP-FormulaNet."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
+from ....layers.patch import Patch
 from ....layers.stored import Stored
 from ..config import Config
 from ..rules import repeated, sublayer
-from . import towers, vits
+from . import sam, towers, vits
 from .multimodal import OUTER, given, text_part
+from .projectors import named
 
 _LEFT = f"""{OUTER} image_text_hidden_size label_smoothing initializer_factor initializer_range logit_scale_init_value
     projection_dim
@@ -99,3 +101,32 @@ def _patches(config: Config) -> Stack:
     )
     runs: tuple[Run, ...] = repeated(block, config.size("num_hidden_layers"))
     return Stack("encoder", width, inputs, runs, (Named("norm", norm),), "encoder")
+
+
+def pp_formulanet(config: Config) -> Architecture:
+    """PP-FormulaNet [liu2025formula]: SAM's blocks, two convolutions and two layers before mBART's decoder."""
+    bare = config.head() == "none"
+    config.fix("architectures", ["Model"] if bare else None)
+    text = text_part(config, "pp_formulanet_text", given(config, "text_config"), own_tie=True)
+    part = config.within("vision_config", given(config, "vision_config"), "pp_formulanet_vision")
+    seen = sam.sam(part)
+    between = ("post_conv_in_channels", "post_conv_mid_channels", "post_conv_out_channels")
+    entering, middle, leaving = (part.size(key) for key in between)
+    out, merged = part.size("decoder_hidden_size"), sam.HALVED * sam.HALVED
+    for wanted, given_size, key in (
+        (part.size("output_channels"), entering, between[0]),
+        (text.main.d_model, out, "decoder_hidden_size"),
+    ):
+        if wanted != given_size:
+            raise SizeError(f"{key} is {given_size}, where {wanted} is given", where=part.where)
+    layers = named(
+        downsample_in=Patch(entering, sam.KERNEL, middle, bias=False, merge=sam.HALVED),
+        downsample_out=Patch(middle, sam.KERNEL, leaving, bias=False, merge=merged),
+        projector_in=Linear(leaving, leaving, merge=merged),
+        projector_out=Linear(leaving, out, merge=merged),
+    )
+    towers.checked(part)
+    config.ignore(f"{OUTER} is_encoder_decoder")
+    seen = replace(seen, outputs=(*seen.outputs, *layers))
+    layout = "pp_formulanet.bare" if bare else "pp_formulanet"
+    return replace(text, stacks=(*text.stacks, seen), layout=layout, notes=(*text.notes, LOOKING))

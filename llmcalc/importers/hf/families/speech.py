@@ -27,7 +27,6 @@ NOTHING: Mapping[str, Any] = {}
 OFFSET = 2  # rows before the first position
 STRIDE = 2  # of every convolution of Speech2Text
 ROTATED = 0.9  # share of a head, of Moonshine
-WITHOUT_ENCODER = "its encoder is not described; not counted: encoder"
 
 
 def speech_to_text(config: Config) -> Architecture:

@@ -1,4 +1,4 @@
-"""What speaks of Qwen-Omni: a decoder of codes of sound, which reads what the thinker thought, and is not run by text."""
+"""What speaks of Qwen-Omni: a decoder of codes of sound that reads what the thinker thought; a text does not run it."""
 
 from __future__ import annotations
 
