@@ -76,11 +76,13 @@ class Params(Shown):
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Parameters by what they do: ``attention``, ``mlp``, ``moe experts``, ``norm``, ``token embedding`` ..."""
+        """Parameters by what they do: ``attention``, ``mlp``, ``moe experts``, ``norm``, ``token embedding`` ..., or by
+        the name of a part that is stored, and not run.
+        """
         groups: dict[str, int] = {}
         for row in self.rows:
             if not row.tensor.buffer and row.copies:
-                name = component(row)
+                name = row.entry.stack.name.partition(".")[0] if row.entry.stack.unused else component(row)
                 groups[name] = groups.get(name, 0) + row.size * row.copies
         return groups
 

@@ -106,13 +106,14 @@ def logical_shape(row: Row) -> Shape:
 def layout_keys(row: Row) -> list[str]:
     """How a layout may address a tensor: by kind and tensor (``attention.wq``, ``moe.shared.wu``), a norm of a block by
     the kind or the number of its sub-layer (``mlp.pre_norm.w``, ``sublayer1.pre_norm.w``), a layer outside the blocks
-    by its name (``token.w``), without the number that may end it. Where kinds recur within a block, the sub-layer's
+    by its name (``token.w``), without the number that may end it, or by its section and kind (``outputs/stored.w``).
+    Where kinds recur within a block, the sub-layer's
     name without its number goes first (``adapter/mlp.wu``, ``adapter/pre_norm.w``).
     """
     entry = row.entry
     sublayer = entry.sublayer.rstrip(_DIGITS)
     if entry.run is None:
-        places = [entry.name, entry.name.rstrip(_DIGITS)]
+        places = [entry.name, entry.name.rstrip(_DIGITS), f"{entry.section}/{entry.layer.kind()}"]
     elif entry.layer.kind() == "norm":
         mixer = entry.stack.runs[entry.run].block.sublayers[entry.number].branches[0].layer
         names = (f"{sublayer}/{entry.name}", f"{_place(mixer)}.{entry.name}", f"sublayer{entry.number}.{entry.name}")

@@ -10,6 +10,7 @@ Architecture
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from .layer import Layer
 from .record import fields, record
 from .shown import Shown
 
+_WORD = re.compile(r"\w+")
 NO_INPUTS: dict[str, Any] = {}  # shared, never written to
 
 
@@ -133,8 +135,8 @@ class Stack:
     ``patch``: it runs on patches of so many tokens each; as torch executes it, on one for each token and
     ``spare_patches`` more. ``frozen``: it is not trained. ``unused``: it is stored, but never run.
 
-    ``tokens``, of a tower that hears: how many of them its blocks get, an expression of ``a``, the frames of sound,
-    such as ``ceil(a, 2)``; empty: each patch is one.
+    ``tokens``, of a tower: how many of them its blocks get, an expression of ``a``, the frames of sound, such as
+    ``ceil(a, 2)``, or of ``p``, the patches of images; empty: each patch is one.
     """
 
     name: str
@@ -153,6 +155,11 @@ class Stack:
     def n_layers(self) -> int:
         """Blocks, each application counted."""
         return sum(run.count for run in self.runs)
+
+    @property
+    def hears(self) -> bool:
+        """Whether it is a tower for sound: its tokens are made of frames."""
+        return "a" in _WORD.findall(self.tokens)
 
 
 @record

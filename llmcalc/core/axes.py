@@ -53,6 +53,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "it": ("n_steps", "steps of an iteration"),
     "nh": ("n_hashes", "samples of a hash"),
     "hb": ("n_bits", "bits of a hash"),
+    "cg": ("n_groups", "groups of channels that see each other"),
     "xg": ("n_groups", "groups of a block-diagonal projection"),
     "xi": ("d_group_in", "input width of a group"),
     "xo": ("d_group_out", "output width of a group"),

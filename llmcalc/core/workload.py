@@ -92,15 +92,15 @@ class Workload:
         return found
 
     def _check_towers(self, architecture: Architecture) -> None:
-        towers = [stack for stack in architecture.stacks if stack.role == "tower"]
+        towers = [stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused]
         given = (("patches", self.patches, "sees", False), ("frames", self.frames, "hears", True))
         for name, count, verb, hears in given:
-            if count and not any(bool(stack.tokens) is hears for stack in towers):
+            if count and not any(stack.hears is hears for stack in towers):
                 raise InputError(f"{architecture.name} has no tower that {verb}", where=f"--{name}")
 
     def _check_frames(self, architecture: Architecture) -> None:
         for stack in architecture.stacks:
-            limit = stack_positions(stack) if stack.tokens else None
+            limit = stack_positions(stack) if stack.hears else None
             heard = int(evaluate(stack.tokens, {"a": self.frames}, FUNCTIONS)) if limit is not None else 0
             if limit is not None and heard > limit:
                 message = f"{self.frames} frames are {heard} tokens, beyond the {limit} positions that {stack.name} has"
@@ -171,7 +171,7 @@ def symbols(stack: Stack, lone: bool, logits: str = "all", convention: str | Non
     """
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
-        own = lift(evaluate(stack.tokens, {"a": symbol("a")}, FUNCTIONS)) if stack.tokens else symbol("p")
+        own = lift(evaluate(stack.tokens or "p", {name: symbol(name) for name in "ap"}, FUNCTIONS))
         found |= {"q": own, "k": own, "c": lift(0), "a": symbol("a")}
     if stack.role == "encoder" and not lone:
         found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}

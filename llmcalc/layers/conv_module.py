@@ -21,7 +21,7 @@ class ConvModule(Layer):
         gate: what makes a gate of g: ``sigmoid`` (a gated linear unit) or another activation.
         activation: behind the convolution and its norm.
         norm: on what the convolution gives: ``none``, ``rmsnorm``, ``layernorm``, or ``batchnorm``, whose means and
-            variances are no parameters.
+            variances are no parameters, and part of its factors when it runs.
         bias: biases of the projections.
         conv_bias: a bias of the convolution.
         gate_bias: a second bias of v and of g (Phi-4-multimodal).
@@ -72,6 +72,8 @@ class ConvModule(Layer):
         declaration.weights(*(["gate_bv[i]", "gate_bg[i]"] if self.gate_bias else []))
         declaration.weights(*(["norm[i]"] if self.norm != "none" else []))
         declaration.weights(*(["norm_b[i]"] if self.norm in ("layernorm", "batchnorm") else []))
+        if self.norm == "batchnorm":
+            declaration.weights("mean[i]", "variance[i]", buffer=True, unused=True)
         declaration.equations(*self._lines())
         return declaration
 

@@ -45,6 +45,10 @@ BUFFERS = (
     "query_decay",
     "key_decay",
     "diagonal_decay",
+    "summary_idxs",
+    "upsample.filter",  # of an activation that is sampled more densely
+    "downsample.filter",
+    "num_batches_tracked",  # of norms over a batch
     "act_fn.beta",
     "act_fn.eps",
     "_scaling_factor",  # I-BERT's, as are those below

@@ -1,6 +1,9 @@
-"""Cohere's transcriber and Canary: Moonshine's names in a decoder with biases and a table of positions."""
+"""Cohere's transcriber and Canary: Moonshine's names in a decoder with biases and a table of positions,
+behind a FastConformer.
+"""
 
 from . import moonshine
+from .parakeet import conformer
 
 _BIASES = "\n".join(
     line.replace(".weight", ".bias").replace(".w", ".b")
@@ -9,6 +12,7 @@ _BIASES = "\n".join(
 )
 PREFIX = moonshine.PREFIX
 TEXT = f"""
+{conformer("model.encoder.", "encoder")}
 model.decoder.norm.bias <- norm.b
 model.decoder.layers.{{i}}.input_layernorm.bias <- attention/pre_norm.b
 model.decoder.pos_emb.weight <- position.w

@@ -30,6 +30,8 @@ model.encoder.input_linear.bias <- in.b
 {LAYER}.conv.depth_conv.conv.weight <- conv_module.conv
 {LAYER}.conv.batch_norm.weight <- conv_module.norm
 {LAYER}.conv.batch_norm.bias <- conv_module.norm_b
+{LAYER}.conv.batch_norm.running_mean <- conv_module.mean
+{LAYER}.conv.batch_norm.running_var <- conv_module.variance
 {LAYER}.conv.down_conv.weight <- conv_module.wo
 {LAYER}.conv.down_conv.bias <- conv_module.bo
 {LAYER}.post_norm.weight <- end/norm.w

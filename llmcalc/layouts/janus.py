@@ -1,5 +1,6 @@
-"""Janus: its tower and aligner, and what stands around the codes of images."""
+"""Janus: its tower and aligner, and what makes codes of images and stands around them."""
 
+from .beside import beside
 from .clip import encoder
 
 VISION = "model.vision_model"
@@ -22,4 +23,7 @@ model.generation_head.vision_head.bias <- code_head.b
 {LAYER}.self_attn.q_norm.bias <- attention.q_norm_b | tower
 {LAYER}.self_attn.k_norm.weight <- attention.k_norm | tower
 {LAYER}.self_attn.k_norm.bias <- attention.k_norm_b | tower
-""" + encoder(VISION).replace("self_attn.out_proj", "self_attn.projection_layer")
+"""
+TEXT += encoder(VISION).replace("self_attn.out_proj", "self_attn.projection_layer") + beside(
+    "vqmodel", "model.vqmodel."
+)

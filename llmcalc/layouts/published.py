@@ -43,6 +43,14 @@ axk1               experts .mlp.post_mlp_layernorm./.post_mlp_layernorm.
 axk2               experts .mlp.fc1./.W_down. .mlp.fc2./.W_up. .q_gate_proj./.q_b_proj.
 aria_text          .experts.gate_up_proj/.experts.fc1.weight .experts.down_proj/.experts.fc2.weight
 nemotron_h         ungated model./backbone.
+nemotron_h_omni    ungated language_model.model./language_model.backbone. multi_modal_projector.layer_norm./mlp1.0.
+                   multi_modal_projector.linear_1./mlp1.1. multi_modal_projector.linear_2./mlp1.3.
+                   vision_final_layernorm./vision_projector.vision_final_layernorm. audio_tower./sound_encoder.encoder.
+                   embed_audio.layer_norm./sound_projection.norm. embed_audio.linear_1./sound_projection.linear1.
+                   embed_audio.linear_2./sound_projection.linear2. vision_model.encoder.layer./vision_model.radio_model.model.blocks.
+                   .attention.o_proj./.attn.proj. vision_model.embeddings./vision_model.radio_model.model.patch_generator.
+                   .video_patch_projection./.video_embedder. .patch_projection./.embedder. .position_embedding/.pos_embed
+                   .cls_register_token/.cls_token.token
 kimi_linear        w1w3w2 convolutions .mlp./.block_sparse_moe. .forget_gate./.
 bailing_hybrid     experts convolutions .forget_gate./. model.embed_tokens./model.word_embeddings. .self_attn./.attention.
                    .attention.o_proj./.attention.dense. .e_score_correction_bias/.expert_bias
@@ -125,6 +133,44 @@ llava_next_video   model.language_model./language_model.model. lm_head./language
                    model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model. model.image_newline/image_newline
 qwen3_omni_moe_thinker experts model.language_model./model. model.visual./visual. model.audio_tower./audio_tower.
 glm4v_moe          experts
+cohere_asr         encoder.subsampling.layers./encoder.pre_encode.conv. encoder.subsampling.linear./encoder.pre_encode.out.
+                   model.encoder.layers.{i}.self_attn.q_proj/model.encoder.layers.{i}.self_attn.linear_q
+                   model.encoder.layers.{i}.self_attn.k_proj/model.encoder.layers.{i}.self_attn.linear_k
+                   model.encoder.layers.{i}.self_attn.v_proj/model.encoder.layers.{i}.self_attn.linear_v
+                   model.encoder.layers.{i}.self_attn.o_proj/model.encoder.layers.{i}.self_attn.linear_out
+                   .relative_k_proj/.linear_pos .bias_u/.pos_bias_u .bias_v/.pos_bias_v .conv.norm./.conv.batch_norm.
+                   model.{side}.layers./model.decoder.layers. proj_out./log_softmax.mlp.layer0.
+                   decoder.pos_emb.weight/transf_decoder._embedding.position_embedding.pos_enc
+                   decoder.embed_tokens./transf_decoder._embedding.token_embedding.
+                   decoder.embedding_layernorm./transf_decoder._embedding.layer_norm. decoder.proj./encoder_decoder_proj.
+                   decoder.norm./transf_decoder._decoder.final_layer_norm. decoder.layers./transf_decoder._decoder.layers.
+                   decoder.layers.{i}.self_attn./decoder.layers.{i}.first_sub_layer. .encoder_attn./.second_sub_layer.
+                   sub_layer.q_proj/sub_layer.query_net sub_layer.k_proj/sub_layer.key_net
+                   sub_layer.v_proj/sub_layer.value_net sub_layer.o_proj/sub_layer.out_projection
+                   .mlp.fc1./.third_sub_layer.dense_in. .mlp.fc2./.third_sub_layer.dense_out.
+                   .input_layernorm./.layer_norm_1. .post_attention_layernorm./.layer_norm_2. .final_layernorm./.layer_norm_3.
+dots3_note         vision_tower.blocks.{i}.mlp.experts.gate_up_proj/vision_tower.blocks.{i}.mlp.experts.{x}.fc1.weight,vision_tower.blocks.{i}.mlp.experts.{x}.fc3.weight
+                   vision_tower.blocks.{i}.mlp.experts.down_proj/vision_tower.blocks.{i}.mlp.experts.{x}.fc2.weight experts
+                   vision_tower.blocks.{i}.mlp.gate_proj./vision_tower.blocks.{i}.mlp.fc1. vision_tower.blocks.{i}.mlp.down_proj./vision_tower.blocks.{i}.mlp.fc2.
+                   vision_tower.blocks.{i}.mlp.up_proj./vision_tower.blocks.{i}.mlp.fc3. vision_tower.blocks.{i}.mlp.gate.weight/vision_tower.blocks.{i}.mlp.gate_weight
+                   .mlp.e_score_correction_bias/.mlp.router_bias .norm1./.norm_1. .norm2./.norm_2.
+                   model.vision_tower.norm./model.vision_tower.post_trunk_norm. .merger./.adapter. model.vision_tower./vision_encoder.
+                   audio_tower.adapter.norm./audio_tower.audio_adapter.proj.0. audio_tower.adapter.fc1./audio_tower.audio_adapter.proj.1.
+                   audio_tower.adapter.fc2./audio_tower.audio_adapter.proj.3. audio_tower.layer_norm./audio_tower.dots_encoder.speech_encoder.layer_norm.
+                   audio_tower.conv_stem.conv_out./audio_tower.dots_encoder.speech_encoder.conv_out.
+                   audio_tower.conv_stem.convs.0./audio_tower.dots_encoder.speech_encoder.conv2d1.
+                   audio_tower.conv_stem.convs.1./audio_tower.dots_encoder.speech_encoder.conv2d2.
+                   audio_tower.conv_stem.convs.2./audio_tower.dots_encoder.speech_encoder.conv2d3.
+                   audio_tower.layers./audio_tower.dots_encoder.speech_encoder.layers. speech_encoder.layers.{i}.self_attn.o_proj./speech_encoder.layers.{i}.self_attn.out_proj.
+                   speech_encoder.layers.{i}.input_layernorm./speech_encoder.layers.{i}.self_attn_layer_norm.
+                   speech_encoder.layers.{i}.post_attention_layernorm./speech_encoder.layers.{i}.final_layer_norm.
+                   speech_encoder.layers.{i}.mlp.gate_up_proj./speech_encoder.layers.{i}.fc1. speech_encoder.layers.{i}.mlp.down_proj./speech_encoder.layers.{i}.fc2.
+                   model.audio_tower./audio_encoder. model.language_model./model.
+qwen2_5_omni       thinker.model.audio_tower./thinker.audio_tower. thinker.model.visual./thinker.visual. thinker.model.language_model./thinker.model.
+qwen3_omni_moe     experts thinker.model.audio_tower./thinker.audio_tower. thinker.model.visual./thinker.visual. thinker.model.language_model./thinker.model.
+kyutai_speech_to_text codec_model.encoder.{n}/codec_model.{n} codec_model.decoder.{n}/codec_model.{n}
+                   codec_model.encoder.encoder_seanet./codec_model.encoder. codec_model.decoder.decoder_seanet./codec_model.decoder.
+emu3               model.text_model./text_model.model. lm_head./text_model.lm_head. model.vqmodel./vqmodel.
 paddleocr_vl       model.language_model./model. model.visual./visual. model.projector./mlp_AR.
 hyperclovax_vision_v2 lm_head./model.language_model.lm_head. model.projector./model.vision_projector.
 cosmos3_omni       model.language_model./ model.visual./ .self_attn.q_proj./.self_attn.to_q. .self_attn.k_proj./.self_attn.to_k.
@@ -212,6 +258,9 @@ MERGED = {
     "tipsv2_text_model": _side_by_side("transformer.resblocks.{i}.attn", "in_proj_weight", "in_proj_bias"),
     "kimi_k25": _QKV.replace("{m}", "")
     % ("vision_tower.encoder.blocks.{i}.wqkv", "vision_tower.encoder.blocks.{i}.wqkv"),
+    "nemotron_h_omni": "vision_model.radio_model.model.blocks.{i}.attn.qkv.weight"
+    " <- attention.wq attention.wk attention.wv | vision\n"
+    "vision_model.radio_model.model.blocks.{i}.attn.qkv.bias <- attention.bq attention.bk attention.bv | vision\n",
     "gte": _qkv("encoder.layer.{i}.attention.qkv_proj")
     + "{m}encoder.layer.{i}.mlp.up_gate_proj.weight <- mlp.wu mlp.wg\n",
 }

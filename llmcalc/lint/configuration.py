@@ -57,10 +57,10 @@ def cf002(case: Case) -> Iterator[Finding]:
 
 
 def cf003(case: Case) -> Iterator[Finding]:
-    """Tensors that are stored and never used."""
+    """Tensors that are stored and never used, but for parts with a purpose beside the text."""
     found: dict[str, int] = {}
     for row in params(case.architecture).rows:
-        if row.tensor.unused and row.copies and not row.tensor.buffer:
+        if row.tensor.unused and row.copies and not row.tensor.buffer and not row.entry.stack.unused:
             place = ".".join(dict.fromkeys([row.entry.stack.name, row.entry.section, row.entry.name]))
             found[place] = found.get(place, 0) + row.size * row.copies
     for place, count in found.items():

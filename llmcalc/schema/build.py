@@ -115,12 +115,14 @@ class Builder:
         return found
 
     def tokens(self, text: Any, role: str, path: Path) -> str:
-        """What a tower that hears makes of frames of sound: an expression of ``a``."""
+        """What a tower makes of frames of sound or of patches: an expression of ``a`` or ``p``."""
         if not isinstance(text, str) or (text and role != "tower"):
-            raise self.error(f"tokens is {shown(text)}; it is an expression of a, the frames of a tower", path)
+            raise self.error(
+                f"tokens is {shown(text)}; it is an expression of a or p, a tower's frames or patches", path
+            )
         try:
             if text:
-                evaluate(text, {"a": symbol("a")}, FUNCTIONS)
+                evaluate(text, {name: symbol(name) for name in "ap"}, FUNCTIONS)
         except InputError as error:
             raise self.fail(error, path) from None
         return text

@@ -106,7 +106,7 @@ class PlacedStack:
 def place(architecture: Architecture) -> list[PlacedStack]:
     """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
 
-    A tower that has no NumPy model is left out: a text without images does without it.
+    A tower that has no NumPy model, or is stored alone, is left out: a text without images does without it.
 
     Raises:
         UnsupportedError: a stack of text that cannot be run, or that reads what only such a tower could give; one that
@@ -119,7 +119,8 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     texts = [stack for stack in architecture.stacks if stack.role != "tower"]
     stacks = []
     for stack in architecture.stacks:
-        placed = _placed(stack, shared, left_out=bool(texts) and stack.role == "tower")
+        idle = stack.unused and stack.role == "tower"
+        placed = None if idle else _placed(stack, shared, left_out=bool(texts) and stack.role == "tower")
         stacks += [placed] if placed else []
     if len(stacks) < len(architecture.stacks) and not architecture.is_encoder_decoder:
         _check_sources(stacks)
@@ -168,18 +169,19 @@ class _Placer:
         self.block_name = self.shared_as = ""
 
     def placed(self) -> PlacedStack:
-        inputs = tuple(self.outer(name, layer) for name, layer in self.stack.inputs)
+        inputs = tuple(self.outer("inputs", *named) for named in self.stack.inputs)
         blocks: list[tuple[PlacedSublayer, ...]] = []
         order: list[int] = []
         for run in self.stack.runs:
             stored = 1 if run.shared else run.count
             order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]
             blocks += [self.block(run.block) for _ in range(stored)]
-        outputs = tuple(self.outer(name, layer) for name, layer in self.stack.outputs)
+        outputs = tuple(self.outer("outputs", *named) for named in self.stack.outputs)
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
 
-    def outer(self, name: str, layer: Any) -> Placed:
-        return self.layer(layer, name, keys=(name, name.rstrip("0123456789")))
+    def outer(self, section: str, name: str, layer: Any) -> Placed:
+        keys = (name, name.rstrip("0123456789"), f"{section}/{layer.kind()}")
+        return self.layer(layer, name, keys=keys, branch=name)
 
     def block(self, block: Block) -> tuple[PlacedSublayer, ...]:
         self.block_name, before = block.name, self.stored()

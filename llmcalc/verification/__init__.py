@@ -39,9 +39,9 @@ def verify(architecture: Architecture) -> Verification:
 
 def _runnable(architecture: Architecture) -> Iterator[Stack]:
     """The stacks of text, and a tower that can be run."""
-    towers = [stack for stack in architecture.stacks if stack.role == "tower"]
+    towers = [stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused]
     for stack in architecture.stacks:
-        if stack.role != "tower" or (len(towers) == 1 and _can_be_run(replace(architecture, stacks=(stack,)))):
+        if stack.role != "tower" or (towers == [stack] and _can_be_run(replace(architecture, stacks=(stack,)))):
             yield stack
 
 

@@ -14,7 +14,11 @@ from typing import Any
 from transformers import PretrainedConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-PARTS = {"t5_gemma_module": "t5gemma"}
+PARTS = {  # types that are only parts of others, and where they stand in these
+    "t5_gemma_module": ("t5gemma", "decoder"),
+    "qwen3_omni_moe_talker": ("qwen3_omni_moe", "talker_config"),
+    "qwen3_omni_moe_code2wav": ("qwen3_omni_moe", "code2wav_config"),
+}
 COMMON = {field.name for field in dataclasses.fields(PretrainedConfig)} - {"is_encoder_decoder"}
 
 
@@ -33,7 +37,8 @@ def _config_class(model_type: str) -> Any:
     """The class of a config, also of one that is only part of others."""
     if model_type in CONFIG_MAPPING:
         return CONFIG_MAPPING[model_type]
-    return type(CONFIG_MAPPING[PARTS[model_type]]().decoder)
+    whole, key = PARTS[model_type]
+    return type(getattr(CONFIG_MAPPING[whole](), key))
 
 
 def as_text(data: dict[str, Any]) -> str:

@@ -35,18 +35,6 @@ HEADLESS = modeling_auto.MODEL_MAPPING_NAMES
 FAMILIES = frozenset(CONFIG_MAPPING_NAMES)
 COMMON = {field.name for field in dataclasses.fields(transformers.PretrainedConfig)} - {"is_encoder_decoder"}
 ROLE = ("is_decoder", "add_cross_attention")
-# parts that a note of the model names as not counted, and that a pass over text alone does not run
-UNCOUNTED = {
-    "chameleon": ("vqmodel",),
-    "qwen2_5_omni": ("talker", "token2wav"),
-    "qwen3_omni_moe": ("talker", "code2wav"),
-    "janus": ("vqmodel",),
-    "kyutai_speech_to_text": ("codec_model",),
-    "musicgen": ("audio_encoder",),
-    "canary": ("encoder",),
-    "cohere_asr": ("encoder",),
-    "pp_formulanet": ("encoder",),
-}
 BOXED = ("bros", "udop")  # the class asks for the boxes of all tokens
 ALONE = {"pp_formulanet_text"}  # decoders whose configs say that there is an encoder
 LARGEST = 30_000_000  # parameters of a model that is run
@@ -133,10 +121,6 @@ def build(class_name: str, model_type: str, changes: dict[str, Any], device: str
         config._experts_implementation = "eager"
         with torch.device(device):
             model = getattr(transformers, class_name)(config).eval()
-    for holder in (model, getattr(model, "model", None)):
-        for name in UNCOUNTED.get(model_type, ()):
-            if name in getattr(holder, "_modules", {}):
-                delattr(holder, name)
     return model
 
 

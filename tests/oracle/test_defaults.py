@@ -14,7 +14,8 @@ SHIPPED = {file.name.removesuffix(".json"): file for file in files("llmcalc").jo
 
 # read before any test builds a model, by which some classes change defaults of the parts within them
 FOUND = {
-    name: export_defaults.as_text(export_defaults.class_defaults(name)) for name in set(SHIPPED) & reference.FAMILIES
+    name: export_defaults.as_text(export_defaults.class_defaults(name))
+    for name in set(SHIPPED) & (reference.FAMILIES | set(export_defaults.PARTS))
 }
 
 

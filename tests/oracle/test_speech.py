@@ -1,4 +1,4 @@
-"""FLOPs of models that hear, from the sound on, and of their decoders' steps, under torch's counter."""
+"""FLOPs of models that hear or see, from the sound or image on, and of their decoders' steps, by torch's counter."""
 
 from __future__ import annotations
 
@@ -16,11 +16,25 @@ from . import perturb, reference
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 FRAMES, TOKENS = 10, 7  # that the encoder gives, and of text
+PLACE = 2  # numbers of the row and the column of a patch
 # sound as each class takes it, of which so many frames are left
 SOUNDS: dict[str, Callable[[Any, int], dict[str, Any]]] = {
     "whisper": lambda config, frames: {"input_features": torch.zeros(1, config.num_mel_bins, 2 * frames)},
     "speech_to_text": lambda config, frames: {
         "input_features": torch.zeros(1, 2**config.num_conv_layers * frames, config.input_feat_per_channel)
+    },
+    "canary": lambda config, frames: {
+        "input_features": torch.zeros(
+            1, config.encoder_config.subsampling_factor * frames, config.encoder_config.num_mel_bins
+        )
+    },
+    "cohere_asr": lambda config, frames: {
+        "input_features": torch.zeros(
+            1, config.encoder_config.subsampling_factor * frames, config.encoder_config.num_mel_bins
+        )
+    },
+    "pix2struct": lambda config, frames: {
+        "flattened_patches": torch.ones(1, frames, config.vision_config.patch_embed_hidden_size + PLACE)
     },
     "moonshine": lambda config, frames: {"input_values": torch.zeros(1, 64 * (6 * frames + 6) + 127)},
 }

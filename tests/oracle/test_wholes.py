@@ -43,8 +43,7 @@ def _language_tensors(model: Any) -> dict[str, int]:
     return {
         name: parameter.numel()
         for name, parameter in model.named_parameters()
-        if model.config.model_type in reference.UNCOUNTED
-        or name.startswith("decoder.")
+        if name.startswith("decoder.")
         or (any(part in LANGUAGE for part in name.split(".")) and not name.startswith("model.dit."))
     }
 

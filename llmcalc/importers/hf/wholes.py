@@ -15,15 +15,11 @@ ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody"
 
 # the language model's type: those whose it is
 _TABLE = """
-apertus1p5_text apertus1p5
-dots3_note_text dots3_note
-emu3_text_model emu3
 gemma pi0
 gemma4_unified_text gemma4_unified
 glm_image_text glm_image
-granite4_vision_text granite4_vision
 llama perception_lm
-nemotron_h nemo_speechlm nemotron_h_omni
+nemotron_h nemo_speechlm
 qwen2 fast_vlm vibevoice
 qwen3_5_text jev
 aimv2_text_model aimv2
@@ -42,18 +38,15 @@ xclip_text_model xclip
 siglip_text_model siglip
 siglip2_text_model siglip2
 metaclip_2_text_model metaclip_2
-blip_text_model blip
 align_text_model align
 chinese_clip_text_model chinese_clip
 diffusion_gemma_text diffusion_gemma
-pix2struct_text_model pix2struct
 muse_spark_text muse_spark
 mistral_large4_text mistral_large4
 glm5_next_text glm5_next
 inkling_text inkling_mm_model
 inkling2_text inkling2
 inkling2_loop_text inkling2_loop
-pp_formulanet_text pp_formulanet
 kosmos_2_text_model kosmos-2
 kosmos_2_5_text_model kosmos-2.5
 """

@@ -298,6 +298,7 @@ moonshine         speech.moonshine
 cohere_asr        speech.cohere_asr
 canary            speech.canary       cohere_asr
 pp_formulanet_text speech.pp_formulanet
+pp_formulanet     captions.pp_formulanet
 musicgen          music.musicgen
 musicgen_decoder  music.decoder
 musicgen_melody_decoder music.melody_decoder musicgen_decoder
@@ -427,6 +428,14 @@ moshi             llama_seen.moshi
 kyutai_speech_to_text llama_seen.kyutai
 diffusion_gemma_text gemma4.diffusion_gemma gemma4_text
 chameleon         llama_seen.chameleon
+emu3              coded.emu3
+florence2         florence.florence2
+blip              captions.blip
+pix2struct        captions.pix2struct
+dots3_note        dots_note.dots3_note
+nemotron_h_omni   nemotron_omni.nemotron_h_omni
+granite4_vision   granite_vision.granite4_vision
+apertus1p5        coded.apertus
 step3p5           step.step3p5  glm4_moe
 ernie4_5_vl_moe_text moe_shared.ernie4_5_vl
 blip_text_model   bert_kin.blip_text bert

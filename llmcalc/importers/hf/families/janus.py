@@ -8,12 +8,12 @@ from ....core.architecture import Architecture, Named, Stack
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ..config import Config
-from . import towers, vits
+from . import towers, vits, vq
 from .multimodal import OUTER, given, text_part
 from .projectors import named
 from .seeing import text_config
 
-NOTE = "what makes images is stored and not counted as work; not counted: vq"
+NOTE = "what makes images is stored and not counted as work"
 
 
 def janus(config: Config) -> Architecture:
@@ -23,21 +23,19 @@ def janus(config: Config) -> Architecture:
     tower = vits.read(part)
     seen = _aligner("aligner", tower.d_model, part.size("projection_dim"), part.size("depth"), part.activation())
     codes = config.within("vq_config", given(config, "vq_config"), "janus_vqgan")
-    made = _made(codes)
+    made, coded = _made(codes), vq.janus(codes)
     for read in (part, codes):
         towers.checked(read)
     config.ignore(OUTER)
     tower = replace(tower, outputs=(*tower.outputs, *seen))
-    stack = Stack("generation", codes.size("projection_dim"), (), (), tuple(made), "tower")
+    stack = Stack("generation", codes.size("projection_dim"), (), (), tuple(made), "tower", unused=True)
     notes = (*text.notes, NOTE)
-    return replace(text, stacks=(*text.stacks, tower, stack), layout=f"janus>{text.layout}", notes=notes)
+    return replace(text, stacks=(*text.stacks, tower, stack, coded), layout=f"janus>{text.layout}", notes=notes)
 
 
 def _made(config: Config) -> list[Named]:
     """A table of the codes of an image, what leads from it to the language model, and a head over it."""
     rows, width, out = (config.size(key) for key in ("num_embeddings", "embed_dim", "projection_dim"))
-    config.ignore("double_latent latent_channels in_channels base_channels channel_multiplier num_res_blocks dropout")
-    config.ignore("initializer_range num_patches out_channels")
     layers = _aligner("made", width, out, config.size("num_hidden_layers"), config.activation(), unused=True)
     head = named(
         code_head_in=Linear(config.size("image_token_embed_dim"), out, unused=True),

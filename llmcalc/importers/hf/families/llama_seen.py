@@ -19,6 +19,8 @@ from ..rules import (
     rope_attention,
     window,
 )
+from . import codecs, vq
+from .multimodal import given
 
 
 def molmo2(config: Config) -> Architecture:
@@ -52,8 +54,9 @@ def moshi(config: Config) -> Architecture:
 def kyutai(config: Config) -> Architecture:
     """Kyutai's speech to text: Moshi's blocks behind one table of text and of all codebooks, whose rows are added."""
     width, d_ff, vocab = config.size("hidden_size"), config.size("ffn_dim"), config.size("vocab_size")
-    config.ignore("audio_bos_token_id audio_pad_token_id codec_config frame_size")
-    beside = _without(config, "the audio codec before it is", "audio codec")
+    config.ignore("audio_bos_token_id audio_pad_token_id frame_size")
+    bare = config.head() == "none"
+    config.fix("architectures", ["Model"] if bare else None)
     if d_ff % 2:
         raise SizeError(f"ffn_dim is {d_ff}; it is even", where=config.where)
     attention = rope_attention(config, bias=False, window=window(config))
@@ -62,7 +65,9 @@ def kyutai(config: Config) -> Architecture:
     head = Head(rows, width, TOKENS) if config.flag("tie_word_embeddings") else Head(vocab, width)
     found = decoder(config, attention=attention, mlp=mlp, head=head)
     config.not_run("a token is one of text and one of each codebook")
-    return _noted(_with_table(found, rows), beside)
+    found, sound = _with_table(found, rows), {"model_type": "mimi", **given(config, "codec_config")}
+    codec = codecs.codec(config.within("codec_config", sound, str(sound["model_type"])), "codec_model")
+    return found if bare else _noted(replace(found, stacks=(*found.stacks, *codec)), codecs.NOTE)
 
 
 def _without(config: Config, parts: str, names: str) -> str:
@@ -91,15 +96,18 @@ def _with_table(found: Architecture, rows: int) -> Architecture:
 
 
 def chameleon(config: Config) -> Architecture:
-    """Chameleon's language model: a LayerNorm with weights of its own on each query and key head."""
-    config.ignore("model_parallel_size vq_config")
+    """Chameleon's language model: a LayerNorm with weights of its own on each query and key head; codes of images."""
+    config.ignore("model_parallel_size")
     bare = config.head() == "none"
     config.fix("architectures", ["Model"] if bare else None)
     norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
     attention, mlp = rope_attention(config, **norms), glu(config, bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
     place, head = "post" if config.flag("swin_norm") else "pre", output(config, **_image_tokens(config))
     found = decoder(config, attention=attention, mlp=mlp, place=place, head=head)
-    return _noted(found, "images become tokens through a VQ-VAE; not counted: vq")
+    codes = config.within("vq_config", given(config, "vq_config"), "chameleon_vqgan")
+    stack = vq.chameleon(codes)
+    codes.check_all_read()
+    return _noted(replace(found, stacks=(*found.stacks, stack)), vq.NOTE)
 
 
 def _image_tokens(config: Config) -> dict[str, Any]:

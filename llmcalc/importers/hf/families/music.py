@@ -14,10 +14,10 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..config import Config
 from ..rules import plain_layernorm, prenorm_block, repeated
+from . import codecs
 from .multimodal import given
 
 TEXT_ENCODERS = ("t5", "mt5", "umt5")
-WITHOUT_CODEC = "its audio codec, between tokens and sound, is not understood; not counted: audio_encoder"
 
 
 def decoder(config: Config) -> Architecture:
@@ -33,7 +33,7 @@ def melody_decoder(config: Config) -> Architecture:
 def musicgen(config: Config) -> Architecture:
     """The text encoder and the decoder; what comes out of the one is projected where the other is wider."""
     config.get("architectures")
-    config.ignore("is_encoder_decoder audio_encoder tie_word_embeddings")
+    config.ignore("is_encoder_decoder tie_word_embeddings")
     text = {"model_type": TEXT_ENCODERS[0], **given(config, "text_encoder")}
     if text["model_type"] not in TEXT_ENCODERS:
         said = f"a text_encoder of type {shown(text['model_type'])} is not modelled before MusicGen's decoder"
@@ -49,7 +49,9 @@ def musicgen(config: Config) -> Architecture:
         projection = Named("enc_to_dec_proj", Linear(encoder.d_model, found.d_model, anew=True))
         encoder = replace(encoder, outputs=(*encoder.outputs, projection))
     config.unmodelled += part.unmodelled
-    return Architecture(config.model_type, (encoder, found), notes=(WITHOUT_CODEC,))
+    sound = {"model_type": "encodec", **given(config, "audio_encoder")}
+    codec = codecs.codec(config.within("audio_encoder", sound, str(sound["model_type"])), "audio_encoder")
+    return Architecture(config.model_type, (encoder, found, *codec), notes=(codecs.NOTE,))
 
 
 def _text_encoder(config: Config, data: dict[str, object]) -> Stack:

@@ -1,4 +1,4 @@
-"""Qwen-Omni: a language model that hears and sees (the thinker), and parts that speak, which are named."""
+"""Qwen-Omni: a language model that hears and sees (the thinker), and parts that speak, which are stored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture
 from ..config import Config
-from . import ears, towers
+from . import ears, sounding, talkers, towers
 from .multimodal import OUTER, given, qwen_tower, text_part
 
 _OUTER = f"""{OUTER}
@@ -15,9 +15,9 @@ _OUTER = f"""{OUTER}
 """
 _TALKING = """
     enable_audio_output im_start_token_id im_end_token_id tts_pad_token_id tts_bos_token_id tts_eos_token_id
-    system_token_id user_token_id assistant_token_id initializer_range tie_word_embeddings talker_config
-    token2wav_config code2wav_config
+    system_token_id user_token_id assistant_token_id initializer_range tie_word_embeddings
 """
+NOTE = "what speaks is stored, and not counted as work"
 
 
 def thinker(config: Config) -> Architecture:
@@ -39,14 +39,19 @@ def thinker(config: Config) -> Architecture:
 
 
 def omni(config: Config) -> Architecture:
-    """The thinker; what makes sound of its answers is named, and not counted."""
+    """The thinker, and what makes sound of its answers, which a text does without."""
     kind = f"{config.model_type}_thinker"
     part = config.within("thinker_config", {**given(config, "thinker_config"), "architectures": None}, kind)
     found = thinker(part)
     part.check_all_read()
     config.ignore(_TALKING)
     config.head()
-    last = "token2wav" if config.model_type == "qwen2_5_omni" else "code2wav"
-    note = f"what speaks is not understood; not counted: talker, {last}"
-    notes = (note,) if config.flag("enable_audio_output", True) else ()
-    return replace(found, notes=(*found.notes, *notes), layout=f"thinker>{found.layout}")
+    older = config.model_type == "qwen2_5_omni"
+    found = replace(found, layout=f"{'thinker' if older else 'thinker3'}>{found.layout}")
+    if not config.flag("enable_audio_output", True):
+        config.ignore("talker_config token2wav_config code2wav_config")
+        return found
+    speaks = [*talkers.qwen2_5(config), sounding.token2wav(config)] if older else [
+        *talkers.qwen3(config), sounding.code2wav(config),
+    ]  # fmt: skip
+    return replace(found, stacks=(*found.stacks, *speaks), notes=(*found.notes, NOTE))

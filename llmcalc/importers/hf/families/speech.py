@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import DescriptionError, SizeError, shown
@@ -16,14 +18,15 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ..config import Config
 from ..rules import TOKENS, plain_layernorm, prenorm_block, repeated, rope_attention, rotary
+from . import parakeet
 from .gpt import BIASED
-from .multimodal import plain
+from .multimodal import given, plain
 from .seq2seq import Style, class_kind, head, stack
 
+NOTHING: Mapping[str, Any] = {}
 OFFSET = 2  # rows before the first position
 STRIDE = 2  # of every convolution of Speech2Text
 ROTATED = 0.9  # share of a head, of Moonshine
-WITHOUT_ENCODER = "its encoder is not described; not counted: encoder"
 
 
 def speech_to_text(config: Config) -> Architecture:
@@ -99,30 +102,42 @@ def _waves(width: int) -> tuple[Named, ...]:
 
 def cohere_asr(config: Config) -> Architecture:
     """Cohere's transcriber: a decoder of learned positions, which a projection brings the encoder's output to."""
-    source = config.whole(plain(config, "encoder_config").get("hidden_size", COHERE_SOURCE), "hidden_size", 1)
-    rows = Embedding(config.size("max_position_embeddings"), config.size("hidden_size"), "position")
-    extra = Named("proj", Linear(source, config.size("hidden_size"), unused=True))
-    return _transcriber(config, config, rows, (extra,))
-
-
-COHERE_SOURCE = 1280  # width of the encoder, where a file does not say it
+    width = config.size("hidden_size")
+    encoder = _fast_conformer(config, config.defaults["encoder_config"])
+    brought = Named("proj", Linear(encoder.d_model, width, anew=True))
+    rows = Embedding(config.size("max_position_embeddings"), width, "position")
+    return _transcriber(config, config, rows, replace(encoder, outputs=(brought,)))
 
 
 def canary(config: Config) -> Architecture:
     """Canary: a decoder of computed positions behind a FastConformer."""
-    config.ignore("encoder_config vocab_size")
+    config.ignore("vocab_size")
     part = config.within("decoder_config", plain(config, "decoder_config"), "canary_decoder")
     rows, width = part.size("max_position_embeddings"), part.size("hidden_size")
-    found = _transcriber(config, part, Embedding(rows, width, "position", learned=False, sinusoids="halves"), ())
+    encoder = _fast_conformer(config)
+    if encoder.d_model != width:
+        said = f"{width} wide, the decoder cannot look at an encoder {encoder.d_model} wide"
+        raise SizeError(said, where=config.where)
+    found = _transcriber(config, part, Embedding(rows, width, "position", learned=False, sinusoids="halves"), encoder)
     part.check_all_read()
     return found
 
 
-def _transcriber(whole: Config, config: Config, positions: Embedding, beside: tuple[Named, ...]) -> Architecture:
-    """A pre-norm decoder behind an encoder that is not described, so that it has nothing to look at."""
+def _fast_conformer(whole: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
+    """The encoder, whose tokens are what its convolutions leave of the frames; ``usual``: what a class fills in."""
+    data = {**usual, **given(whole, "encoder_config")}
+    config = whole.within("encoder_config", data, "parakeet_encoder")
+    inputs, runs = parakeet.front(config, tower=False), parakeet.blocks(config)
+    config.ignore("is_encoder_decoder tie_word_embeddings")
+    config.check_all_read()
+    whole.unmodelled += config.unmodelled
+    return Stack("encoder", config.size("hidden_size"), inputs, runs, (), "encoder")
+
+
+def _transcriber(whole: Config, config: Config, positions: Embedding, encoder: Stack) -> Architecture:
+    """A pre-norm decoder behind a FastConformer."""
     whole.ignore("is_encoder_decoder")
     config.ignore("is_encoder_decoder tie_word_embeddings")
-    whole.not_run("its encoder is not described")
     kind, tied = whole.head() or "seq2seq", whole.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=whole.where)
@@ -134,16 +149,15 @@ def _transcriber(whole: Config, config: Config, positions: Embedding, beside: tu
     own = rope_attention(config, positions="none")
     layers: dict[str, Layer] = {
         "attention": own,
-        "cross_attention": replace(own, causal=False, cross=True, unused=True),
+        "cross_attention": replace(own, causal=False, cross=True),
         "mlp": Mlp(width, config.size("intermediate_size"), config.activation(), bias=True),
     }
     token = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
-    inputs = (token, Named("position", positions), *beside, Named("embedding_norm", norm))
+    inputs = (token, Named("position", positions), Named("embedding_norm", norm))
     output = Named("head", Head(vocab, width, TOKENS if tied else None, bias=True))
     outputs = (Named("norm", norm), *((output,) if kind == "seq2seq" else ()))
     blocks = repeated(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
-    stacks = (Stack("decoder", width, inputs, blocks, outputs),)
-    return Architecture(whole.model_type, stacks, notes=(WITHOUT_ENCODER,))
+    return Architecture(whole.model_type, (encoder, Stack("decoder", width, inputs, blocks, outputs)))
 
 
 def pp_formulanet(config: Config) -> Architecture:

@@ -240,6 +240,7 @@ VITS: dict[str, Vit] = {
         o_bias=True, grouped=True, left="image_size",
     ),
     "blip_2_vision_model": _BLIP,
+    "blip_vision_model": _BLIP._replace(bias=True, o_bias=None),
     "instructblip_vision_model": _BLIP,
     "instructblipvideo_vision_model": _BLIP,
     "granite_docling_vision": _SIGLIP,

@@ -1,0 +1,101 @@
+"""What speaks of Qwen-Omni: a decoder of codes of sound that reads what the thinker thought; a text does not run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.layer import Layer
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ..config import Config
+from ..decoder import block
+from ..rules import causal_lm, experts, repeated, rmsnorm, rope_attention
+from . import llama
+from .multimodal import given
+from .projectors import named
+
+_SAID = """
+    tts_text_start_token_id tts_text_end_token_id tts_text_pad_token_id tts_codec_start_token_id tts_codec_end_token_id
+    tts_codec_pad_token_id tts_codec_mask_token_id audio_token_index image_token_index video_token_index
+    vision_start_token_id vision_end_token_id position_id_per_seconds seconds_per_chunk audio_start_token_id
+    audio_end_token_id spatial_merge_size initializer_range pad_token_id tie_word_embeddings is_encoder_decoder
+    codec_eos_token_id accept_hidden_layer codec_nothink_id codec_think_bos_id codec_think_eos_id codec_pad_id
+    codec_bos_id audio_token_id image_token_id video_token_id speaker_id output_router_logits architectures
+"""
+
+
+def qwen2_5(config: Config) -> list[Stack]:
+    """Qwen2.5-Omni's [xu2025]: Qwen2's blocks behind a matrix, for a table may be wider than they are."""
+    part = config.within("talker_config", given(config, "talker_config"), "qwen2_5_omni_talker")
+    part.ignore(_SAID)
+    part.fix("tie_word_embeddings", False)
+    part.fix("architectures", None)
+    width, wide, vocab = part.size("hidden_size"), part.size("embedding_size"), part.size("vocab_size")
+    found = llama.qwen2(part)
+    part.check_all_read()
+    inputs = named(codes=Embedding(vocab, wide, table="other"), thought=Linear(wide, width))
+    return [_idle(found, "talker", inputs, named(codec_head=Head(vocab, width)))]
+
+
+def qwen3(config: Config) -> list[Stack]:
+    """Qwen3-Omni's [xu2025qwen3]: a mixture of experts, and a small decoder for the further codes of each frame."""
+    part = config.within("talker_config", given(config, "talker_config"), "qwen3_omni_moe_talker")
+    text = part.within("text_config", given(part, "text_config"), "qwen3_omni_moe_talker_text")
+    codes = part.within("code_predictor_config", given(part, "code_predictor_config"), _PREDICTOR)
+    part.ignore(f"{_SAID} num_code_groups")
+    stacks = [_mixture(text, part.size("thinker_hidden_size")), _predictor(codes)]
+    for each in (text, codes, part):
+        each.check_all_read()
+    return stacks
+
+
+_PREDICTOR = "qwen3_omni_moe_talker_code_predictor"
+
+
+def _mixture(config: Config, thought: int) -> Stack:
+    config.ignore(f"{_SAID} decoder_sparse_step mlp_only_layers sliding_window router_aux_loss_coef")
+    config.ignore("use_sliding_window max_window_layers")
+    config.fix("architectures", None)
+    config.fix("tie_word_embeddings", False)
+    width, vocab, inner = config.size("hidden_size"), config.size("vocab_size"), config.size("intermediate_size")
+    bias, act = config.flag("attention_bias"), config.activation()
+    attention = rope_attention(config, qk_norm="head", bias=bias)
+    shared = config.size("shared_expert_intermediate_size")
+    mlp = experts(config, d_ff_shared=shared, shared_gate=True)
+    found = _lm(config, block("sparse", rmsnorm(config, width), attention, mlp))
+    inputs = named(codes=Embedding(vocab, width, table="other"))
+    for name in ("text", "hidden"):
+        between = {f"{name}_in": Linear(thought, inner, activation=act), f"{name}_out": Linear(inner, width)}
+        inputs += named(**between)
+    return _idle(found, "talker", inputs, named(codec_head=Head(vocab, width)))
+
+
+def _predictor(config: Config) -> Stack:
+    """A table and a head for each code of a frame but the first."""
+    config.ignore(_SAID)
+    config.fix("architectures", None)
+    config.fix("tie_word_embeddings", False)
+    further = config.size("num_code_groups") - 1
+    vocab, width = config.size("vocab_size"), config.size("hidden_size")
+    found = llama.qwen3(config)
+    tables: dict[str, Layer] = {f"codes{n}": Embedding(vocab, width, table="other") for n in range(further)}
+    heads: Mapping[str, Layer] = {f"code_head{n}": Head(vocab, width) for n in range(further)}
+    return _idle(found, "code_predictor", named(**tables), named(**heads))
+
+
+def _lm(config: Config, repeats: Block) -> Architecture:
+    return causal_lm(
+        config, repeated(repeats, config.size("num_hidden_layers")), rmsnorm(config, config.size("hidden_size"))
+    )
+
+
+def _idle(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
+    """A decoder's blocks and norm, with other tables and heads, as a part that is stored beside the thinker."""
+    main = found.main
+    norms = [entry for entry in main.outputs if not isinstance(entry.layer, Head)]
+    fields: dict[str, Any] = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}
+    return replace(main, name=name, role="tower", unused=True, **fields)
