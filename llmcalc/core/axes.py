@@ -127,6 +127,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "pc": ("n_vectors", "vectors of a patch"),
     "ch": ("n_channels", "values of a pixel"),
     "fr": ("n_frames", "frames of a patch"),
+    "kq": ("n_tokens_seen", "tokens among the vectors that keys and values are made of"),
     "kp": ("n_seen", "vectors that keys and values are made of"),
     "qw": ("n_padded_patches", "patches of whole images, padded to whole squares"),
     "kr": ("n_side", "patches along a side of a square"),

@@ -90,6 +90,7 @@ FUNCTIONS: dict[str, Function] = {
         2 * (1 + 1) + 1 + 1, "inputs", "the squares of two vectors and their sums; product with one root, divide"
     ),
     "shortened": Function(1 + 1 + 1 + 1, "input", "square, sum, the smaller of two factors; product"),
+    "mean": Function(1, "nothing", "the mean of several tokens"),
     "pooled": Function(1, "input", "the maximum of several tokens"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
     "collected": Function(1, "inputs", "what queries find in the buckets of keys, averaged over hashes"),

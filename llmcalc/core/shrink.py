@@ -67,6 +67,7 @@ AS_THEY_ARE = frozenset(
         "prompt",
         "stride",
         "neighbours",
+        "n_lengths",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
@@ -138,7 +139,7 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
     width = sizes.size("width", stack.d_model)
     before, behind = named(stack.inputs), named(stack.outputs)
     if stack.role == "tower":
-        before = tuple(shrink_tower.inputs(before))
+        before = tuple(shrink_tower.inputs(before, shrink_tower.grid_of((stack,))))
         behind = tuple(shrink_tower.outputs(stack.outputs, stack.d_model, sizes.size, sizes.layer))
     return counted(replace(stack, d_model=width, inputs=before, runs=runs, outputs=behind))
 
@@ -230,12 +231,16 @@ class _Sizes:
             return shrink_tower.WINDOW
         if name == "rate" and hasattr(layer, "taps"):
             return value
+        if hasattr(layer, "grid") and name in ("grid", "window"):
+            return shrink_tower.square(layer.grid, value, name)
         if name == "hash_rows":
             return self.size("vocab", value)
-        if name in ("n_keys", "n_positions") or (name == "rows" and getattr(layer, "use", "") == "array"):
+        if name in ("n_keys", "n_positions", "n_latents") or (name == "rows" and getattr(layer, "use", "") == "array"):
             return self.size("n_queries", value)
         if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before"):
-            return value if layer.use != "beside" else self.size("n_global", value)  # type: ignore[attr-defined]
+            if layer.use != "beside":  # type: ignore[attr-defined]
+                return value
+            return self.size("n_queries" if ("n_queries", value) in self.given else "n_global", value)
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)
         return self.size(name, value)

@@ -80,15 +80,26 @@ class Model:
     def see(self, pixels: Array, grid: tuple[int, int] | None = None) -> tuple[Array, ...]:
         """What the tower makes of an image's patches ``pixels`` [b p c (f) i j]: one array [b m d], or several.
 
-        Patches come row by row; ``grid`` is the number of their rows and columns (default: those of a square).
+        Patches come row by row; ``grid`` is the number of their rows and columns (default: those of a square). Where
+        learned vectors look at what a tower gives, it is they that are given.
         """
-        towers = [stack for stack in self.stacks if stack.stack.role == "tower"]
-        if len(towers) != 1:
-            raise InputError(f"{self.architecture.name} has {len(towers)} towers; only a single one is run")
-        step = self._step(pixels, towers[0], None)
+        first, *asking = self._towers()
+        step = self._step(pixels, first, None)
         step.grid = step.whole_grid = grid_of(step.ids.shape[1], grid)
-        last = run_stack(towers[0], self.tensors, step, None, "all")
-        return (*step.results, last)
+        last, results = run_stack(first, self.tensors, step, None, "all"), step.results
+        for tower in asking:
+            asks = Step(np.zeros((len(step.ids), tower.n_asking), int), source=last)
+            last = run_stack(tower, self.tensors, asks, None, "all")
+        return (*results, last)
+
+    def _towers(self) -> list[PlacedStack]:
+        """The tower that reads pixels, and those that look at what the one before has given."""
+        towers = [stack for stack in self.stacks if stack.stack.role == "tower"]
+        described = sum(stack.role == "tower" for stack in self.architecture.stacks)
+        if not towers or len(towers) < described or any(not tower.n_asking for tower in towers[1:]):
+            run = f"of {described} towers {len(towers)} have a NumPy model"
+            raise InputError(f"{self.architecture.name}: {run}; one is run, and others that look at what it gives")
+        return towers
 
     def prefill(
         self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all"
@@ -128,14 +139,15 @@ class Model:
             result = run_stack(stack, self.tensors, step, cache, logits)
             source = result
         if cache is not None:
-            cache.length += (target if target is not None else ids).shape[1]
+            cache.extend(ids if target is None else target)
         return result
 
     def _step(self, own: Array, stack: PlacedStack, cache: Cache | None) -> Step:
         """A step of a stack on tokens, or on what it reads instead of them."""
         cached = cache.length if cache else 0
         if not stack.data(1):
-            return Step(self._checked(own, stack), cached)
+            new = self._checked(own, stack)
+            return Step(new, cached, text=None if cache is None else cache.with_text(new))
         if len(getattr(own, "shape", ())) < 2:
             raise InputError(f"{stack.stack.name} reads an array, not {shown(own)}")
         b, rows, *inner = own.shape

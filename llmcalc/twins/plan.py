@@ -96,6 +96,14 @@ class PlacedStack:
         return found
 
     @property
+    def n_asking(self) -> int:
+        """Learned vectors that a tower begins with, which look at what another one gives; 0: it begins otherwise."""
+        first: Any = self.inputs[0].layer if self.inputs and self.stack.role == "tower" else None
+        if getattr(first, "use", "") != "beside" or not any(hasattr(part.layer, "sees") for part in self.layers()):
+            return 0
+        return int(first.rows)
+
+    @property
     def vocab(self) -> int:
         """Rows of the token table, or of the shortest of several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
@@ -133,7 +141,7 @@ def _placed(stack: Stack, shared: dict[str, str], left_out: bool) -> PlacedStack
         if stack.role == "side" or stack.patch:
             raise UnsupportedError(f"{stack.name} runs beside the decoder or on patches; it has no NumPy model")
         placed = _Placer(stack, known).placed()
-        if not placed.vocab and not placed.data(1):
+        if not placed.vocab and not placed.data(1) and not placed.n_asking:
             raise UnsupportedError(f"{stack.name} has no table of tokens, so there is nothing to run it on")
     except UnsupportedError:
         if left_out:

@@ -19,7 +19,7 @@ from ..core.equation import read
 from ..core.errors import UnsupportedError
 from ..core.ledger import entries
 from ..core.shrink import SEQ
-from ..core.shrink_tower import GRID, PATCHES
+from ..core.shrink_tower import grid_of
 from ..core.workload import Workload
 from ..twins import twin
 from ..twins.model import Model
@@ -38,17 +38,18 @@ NAMED = 3  # tensors that a difference names
 
 class _Inputs(NamedTuple):
     """Random token ids [b, SEQ + STEPS] for the (main) stack, those of an encoder beside it, or what it hears instead,
-    and patches for a tower.
+    and patches for a tower, with their rows and columns.
     """
 
     main: Array
     source: Array | None
     pixels: Array | None
+    grid: tuple[int, int]
 
     @property
     def sizes(self) -> dict[str, Any]:
         """What a pass over them is, as a workload."""
-        patches = 0 if self.pixels is None else PATCHES
+        patches = 0 if self.pixels is None else self.grid[0] * self.grid[1]
         return {"batch": BATCH, "seq": SEQ, "patches": patches, "attention": "dense"}
 
     def first(self, tokens: int) -> tuple[Array, ...]:
@@ -71,7 +72,7 @@ def compare(small: Architecture) -> Iterator[Check]:
 
 def _inputs(small: Architecture, model: Model) -> _Inputs:
     rng = np.random.default_rng(0)
-    vocab = min(stack.vocab for stack in model.stacks if not stack.data(1))
+    vocab = min(stack.vocab for stack in model.stacks if stack.stack.role != "tower" and not stack.data(1))
     if vocab <= FIRST_ID:
         raise UnsupportedError(f"a table of {vocab} rows serves no text", where=small.name)
     codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
@@ -80,10 +81,11 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
         for texts, length in ((BATCH * codebooks, SEQ + STEPS), (BATCH, SEQ))
     )
     found: dict[str, Array] = {"encoder": source if small.is_encoder_decoder else None}
+    grid = grid_of(small.stacks)
     for stack in model.stacks:
-        if shape := stack.data(PATCHES if stack.stack.role == "tower" else SEQ):
+        if shape := stack.data(grid[0] * grid[1] if stack.stack.role == "tower" else SEQ):
             found[stack.stack.role] = rng.standard_normal((BATCH, *shape))
-    return _Inputs(main, found["encoder"], found.get("tower"))
+    return _Inputs(main, found["encoder"], found.get("tower"), grid)
 
 
 def _parameters(small: Architecture, model: Model) -> Check:
@@ -132,7 +134,7 @@ def _forward(small: Architecture, model: Model, texts: _Inputs) -> Check:
     with observer.weights_of(model):
         model.forward(*texts.first(SEQ))
         if texts.pixels is not None:
-            model.see(texts.pixels, GRID)
+            model.see(texts.pixels, texts.grid)
     declared = flops(small, **texts.sizes).matmul
     return Check("matmul FLOPs, forward", declared, observer.matmul_flops, "FLOPs")
 
@@ -146,7 +148,7 @@ def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Che
     with observer.weights_of(model):
         kept = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None).kept
         if texts.pixels is not None:
-            kept += tower_step(model, texts.pixels, GRID).kept
+            kept += tower_step(model, texts.pixels, texts.grid).kept
     declared = flops(small, mode="train", **texts.sizes)
     forward = flops(small, **texts.sizes).matmul
     yield Check("matmul FLOPs, backward", declared.matmul - forward, observer.matmul_flops - forward, "FLOPs")

@@ -134,7 +134,7 @@ def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple
     rows, own = config.size("encoder_hash_byte_group_vocab"), table or (part.size("vocab_size"), width)
     inputs = (
         Named("token", Embedding(*own, share=TOKENS if table else None)),
-        Named("hashed", HashEmbedding(rows, width, len(lengths), functions)),
+        Named("hashed", HashEmbedding(rows, width, len(lengths), functions, " ".join(map(str, lengths)))),
     )
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
     between = _between(part, "patches", patches, part.size("cross_attn_k"))
