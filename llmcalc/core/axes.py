@@ -60,6 +60,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "bl": ("n_blended", "the residual stream, and what it began as"),
     "kg": ("n_pooled_keys", "positions that are looked at, pooled or not"),
     "if": ("is_short", "1 for a sequence that is short enough to see all of itself, 0 otherwise"),
+    "hd": ("n_bits", "bits of a hash in a decode step"),
     "hq": ("n_hashed", "tokens that are hashed in a decode step"),
     "rp": ("n_distances", "relative positions that are looked at"),
     "pt": ("n_prompt", "learned tokens in front of a sequence"),

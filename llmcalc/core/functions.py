@@ -72,6 +72,7 @@ FUNCTIONS: dict[str, Function] = {
     "identity": Function(0, "nothing", "none"),
     # normalisation
     "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),
+    "logsumexp": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, log"),
     "softmax_fp32": Function(1 + 1 + 1 + 1 + 1, "output", "as softmax, computed in fp32", "output32"),
     "rmsnorm": Function(
         1 + 1 + 1 + 1, "input row", "square, sum, product with the root, product with the weight", "input32 row hidden"

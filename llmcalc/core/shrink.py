@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count, cycle, islice
+from math import prod
 from typing import Any
 
 from . import shrink_tower
@@ -68,6 +69,9 @@ AS_THEY_ARE = frozenset(
         "stride",
         "neighbours",
         "n_lengths",
+        "before",
+        "after",
+        "n_rotations",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
@@ -227,7 +231,7 @@ class _Sizes:
             return 2 * self.size("width", value // 2)  # half of them are gates
         if name in WIDTHS:
             return self.size("width", value)
-        if name == "chunk" and not getattr(layer, "causal", True):
+        if name == "chunk" and not (getattr(layer, "causal", True) or hasattr(layer, "n_hashes")):
             return shrink_tower.WINDOW
         if name == "rate" and hasattr(layer, "taps"):
             return value
@@ -290,6 +294,8 @@ class _Sizes:
         """
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
+        if "padded_to" in changes and hasattr(layer, "n_hashes"):
+            return {"padded_to": prod(POOLS["chunk"]), "padded_above": min(POOLS["chunk"])}
         if "n_random" in vars(layer):
             return {"block": 2, "n_random": 1}  # the least that a text of SEQ tokens is cut into
         if "d_row" in changes:

@@ -10,7 +10,9 @@ import numpy as np
 from ..core.errors import UnsupportedError
 from .weights import Array
 
-State = dict[str, Array]  # one layer's; names that begin with an underscore depend on no token, and are no state
+# One layer's. Names that begin with an underscore are no state: they depend on no token, or are no more than hashes of
+# what is kept.
+State = dict[str, Array]
 
 
 @dataclass

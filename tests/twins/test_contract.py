@@ -29,6 +29,7 @@ from llmcalc.layers.box_attention import BoxAttention
 from llmcalc.layers.box_embedding import BoxEmbedding
 from llmcalc.layers.box_pairs import BoxPairs
 from llmcalc.layers.cca import Cca
+from llmcalc.layers.chunked_attention import ChunkedAttention
 from llmcalc.layers.complementary_attention import ComplementaryAttention
 from llmcalc.layers.compressed_attention import CompressedAttention
 from llmcalc.layers.context_attention import ContextAttention
@@ -111,9 +112,13 @@ def test_a_preset_runs_as_declared(model: str) -> None:
     assert failures(verify(llmcalc.load(model))) == []
 
 
+def sees_both_ways(mixer: Any) -> bool:
+    return mixer.kind() in BOTH_WAYS or (mixer.kind() == "chunked_attention" and not mixer.causal)
+
+
 def decoder(*mixers: Layer, count: int = 2, shared: bool = False, **norms: Layer) -> Architecture:
     """A small decoder of blocks with these sub-layers; an encoder, if one of them sees both ways and keeps nothing."""
-    role = "encoder" if any(mixer.kind() in BOTH_WAYS for mixer in mixers) else "decoder"
+    role = "encoder" if any(map(sees_both_ways, mixers)) else "decoder"
     width: int = mixers[0].d_model  # type: ignore[attr-defined]
     parts = [Sublayer(f"part{n}", (Branch(f"part{n}", mixer),), **norms) for n, mixer in enumerate(mixers)]
     token, head = Embedding(VOCAB, width, share="token"), Head(VOCAB, width, share="token")
@@ -234,6 +239,14 @@ VARIANTS: dict[str, Layer] = {
     ),
     "profiles of inputs with norms": ProfileAttention(**HEADS, d_profile=5, reach=7, norm="clip", own_inputs=True),
     "convolution beside the stream": ResidualConv(WIDTH, 3),
+    "chunks": ChunkedAttention(WIDTH, 3, 5, 4, causal=True),
+    "chunks on both sides": ChunkedAttention(WIDTH, 3, 5, 4, 1, 1),
+    "chunks of one": ChunkedAttention(WIDTH, 3, 5, 20, causal=True),
+    "chunks by hashes": ChunkedAttention(WIDTH, 3, 5, 4, hashed=True, causal=True),
+    "chunks by rounds of hashes": ChunkedAttention(
+        WIDTH, 3, 5, 4, 1, 1, True, 3, 7, causal=True, factors="4 10", padded_to=15, padded_above=3
+    ),
+    "chunks by hashes on both sides": ChunkedAttention(WIDTH, 3, 5, 4, hashed=True, n_hashes=2, n_rotations=3),
     "hashes of three and of five tokens": HashEmbedding(37, WIDTH, 2, 3, "3 5"),
     "gated convolution": ConvModule(WIDTH, 4, 7, norm="batchnorm", bias=True, kernels=True),
     "gated convolution of chunks": ConvModule(
@@ -285,6 +298,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mobilebert of narrow values": {"use_bottleneck_attention": True, "normalization_type": "layer_norm"},
     "mobilebert without bottlenecks": {"use_bottleneck": False, "trigram_input": False, "embedding_size": 512},
     "dory": {},
+    "reformer": {"is_decoder": True, "num_hashes": 2, "num_buckets": [4, 6]},
+    "reformer both ways": {"architectures": ["ReformerForMaskedLM"], "lsh_num_chunks_after": 1},
     "hrm_text": {},
     "perceiver": {},
     "whisper": {},
@@ -314,8 +329,8 @@ def test_a_published_config_runs_as_declared(name: str) -> None:
 
 
 def comes_in_pieces(layer: Layer) -> bool:
-    """Whether no token sees a later one."""
-    return layer.kind() not in BOTH_WAYS and getattr(layer, "causal", True)
+    """Whether no token sees a later one, or is sorted among later ones."""
+    return layer.kind() not in BOTH_WAYS and getattr(layer, "causal", True) and not getattr(layer, "hashed", False)
 
 
 PIECES = ((1, 1, 2, 3), (2, 5), (4, 1, 1, 1))

@@ -8,14 +8,26 @@ import numpy as np
 import pytest
 
 import llmcalc
+from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.errors import SizeError, UnsupportedError
+from llmcalc.layers.chunked_attention import ChunkedAttention
 from llmcalc.layers.context_attention import ContextAttention
 from llmcalc.layers.conv_module import ConvModule
+from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.grid_attention import GridAttention
 from llmcalc.layers.hash_embedding import HashEmbedding
+from llmcalc.layers.linear import Linear
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.query_attention import QueryAttention
-from llmcalc.twins import context_attention, conv_module, grid_attention, hash_embedding, patch, query_attention
+from llmcalc.twins import (
+    chunked_attention,
+    context_attention,
+    conv_module,
+    grid_attention,
+    hash_embedding,
+    patch,
+    query_attention,
+)
 from llmcalc.twins.step import Step
 from llmcalc.twins.training import train_step, weighted_sum
 from llmcalc.twins.weights import Weights
@@ -49,6 +61,10 @@ def sigmoid(x: Any) -> Any:
 
 
 NAMES = [
+    "chunks",
+    "chunks on both sides",
+    "chunks by hashes",
+    "chunks by rounds of hashes",
     "hashes of three and of five tokens",
     "gated convolution",
     "gated convolution of chunks",
@@ -75,6 +91,52 @@ def test_the_gradient_of_a_kind_against_finite_differences(name: str) -> None:
         return float(weighted_sum(moved.forward(ids)))
 
     assert np.isclose((loss(STEP) - loss(-STEP)) / (2 * STEP), expected, rtol=1e-4)
+
+
+def test_a_query_sees_its_chunk_and_the_one_before() -> None:
+    layer = ChunkedAttention(WIDTH, 1, 5, 4)
+    w, x = drawn(chunked_attention, layer), stream(12)
+    found = chunked_attention.forward(layer, w, x, given(x), None)
+    q, k, v = (x[0] @ getattr(w, f"w{name}")[:, 0] for name in "qkv")
+    for at, seen in ((6, [0, 1, 2, 3, 4, 5, 6, 7]), (1, [8, 9, 10, 11, 0, 1, 2, 3])):  # before the first is the last
+        wanted = softmax(k[seen] @ q[at] / np.sqrt(5)) @ v[seen] @ w.wo[0]
+        assert np.allclose(found[0, at], wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_tokens_of_one_hash_stand_together(rounds: int) -> None:
+    layer = ChunkedAttention(WIDTH, 1, 5, 4, hashed=True, n_hashes=rounds, n_rotations=2, causal=True)
+    w, x = drawn(chunked_attention, layer), stream(12)
+    found = chunked_attention.forward(layer, w, x, given(x), None)
+    q, v = x[0] @ w.wq[:, 0], x[0] @ w.wv[:, 0]
+    k = q / np.linalg.norm(q, axis=-1, keepdims=True)
+    turned = np.einsum("qe,enr->nqr", q, chunked_attention.planes(layer, 2)[0])
+    order = [np.argsort(np.concatenate([some, -some], axis=-1).argmax(axis=-1), kind="stable") for some in turned]
+    places = np.concatenate(order)
+    for at in (5, 0):
+        sums, weights = [], []
+        for number in range(rounds):
+            chunk = (12 * number + list(order[number]).index(at)) // 4
+            near = [*places[4 * chunk - 4 :][:4], *places[4 * chunk :][:4]]
+            seen = [place for place in near if place < at] or [at]
+            scores = k[seen] @ q[at] if seen != [at] else np.array([-1e5])
+            sums.append(softmax(scores) @ v[seen])
+            weights.append(np.logaddexp.reduce(scores))
+        wanted = softmax(np.array(weights)) @ np.array(sums) @ w.wo[0]
+        assert np.allclose(found[0, at], wanted, rtol=0, atol=1e-5)
+
+
+def test_two_streams_take_turns() -> None:
+    parts = tuple(Sublayer(name, (Branch(name, Linear(WIDTH, WIDTH, bias=False)),)) for name in ("one", "two"))
+    run = Run(Block("block", parts), 2)
+    stack = Stack("decoder", WIDTH, (Named("token", Embedding(31, WIDTH)),), (run,), (), reversible=True)
+    model, ids = llmcalc.twin(Architecture("turns", (stack,))), np.array([[3, 7, 1]])
+    first = second = model.tensors["decoder.token.w"][ids]
+    for block in range(2):
+        one, two = (model.tensors[f"decoder.blocks.{block}.{name}.w"] for name in ("one", "two"))
+        first = first + second @ one
+        second = second + first @ two
+    assert np.allclose(model.forward(ids), np.concatenate([first, second], axis=-1), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("causal", [True, False])
