@@ -69,6 +69,7 @@ AS_THEY_ARE = frozenset(
         "stride",
         "neighbours",
         "n_lengths",
+        "pooled",
         "before",
         "after",
         "n_rotations",
@@ -122,6 +123,9 @@ POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "posi
 def shrink(architecture: Architecture) -> Architecture:
     """The architecture with few blocks and small sizes; what is published of it no longer holds, and is left out."""
     sizes = _Sizes(divided=any(_divides_the_width(entry.layer) for entry in entries(architecture)))
+    for layer in (entry.layer for entry in entries(architecture)):
+        if hasattr(layer, "n_vectors"):  # those of a patch side by side
+            sizes.multiple(layer.d_model, layer.n_vectors)  # type: ignore[attr-defined]
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)
     return replace(
         architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, extras=(), expect=(), notes=(), unmodelled=()
@@ -191,7 +195,11 @@ class _Sizes:
 
     def twice(self, width: int) -> None:
         """A stream beside another is twice as wide as one, also when it is small."""
-        self.given.setdefault(("width", 2 * width), 2 * self.size("width", width))
+        self.multiple(width, 2)
+
+    def multiple(self, width: int, times: int) -> None:
+        """Several vectors side by side are so many times as wide as one, also when they are small."""
+        self.given.setdefault(("width", times * width), times * self.size("width", width))
 
     def joined(self, tables: list[int], width: int) -> None:
         """Tables whose entries stand beside each other are together as wide as their sum, also when they are small."""

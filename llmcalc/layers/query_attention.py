@@ -105,7 +105,7 @@ class QueryAttention(Layer):
     def _of_what(self) -> list[str]:
         """What asks, and what is looked at."""
         if self.pooled:
-            return ["m[b kp d] = mean(x[b kp d])"]
+            return ["sum[b kp d] = mean(x[b kp d])", "m[b qg d] = copy(sum)"]
         if self.sees == "themselves":
             return []
         normed = ["z[b kq src] = rmsnorm(src[b kq src], source_norm)"] if self.source_norm else []

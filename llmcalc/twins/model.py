@@ -10,6 +10,7 @@ import numpy as np
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, shown
 from .grid import grid_of
+from .handed import Handed
 from .plan import PlacedStack, place
 from .stack import run_stack
 from .step import Cache, Step
@@ -129,15 +130,23 @@ class Model:
             raise InputError("an encoder-decoder model needs decoder_input_ids")
         source: Array | None = None
         result: Array | None = None
-        for stack in (stack for stack in self.stacks if stack.stack.role != "tower"):
+        handed = Handed()
+        for stack in (stack for stack in self.stacks if stack.stack.role != "tower" and not stack.stack.unused):
             is_main = stack.stack is main
-            if not is_main and cache is not None and cache.length:
+            if stack.stack.role == "encoder" and not is_main and cache is not None and cache.length:
                 continue  # what the decoder needs of the encoder is in its cache
             own = target if is_main and target is not None else ids
-            step = self._step(own, stack, cache)
-            step.segments, step.boxes, step.source, step.own_ids = segments, boxes, source, own_ids
+            if stack.is_handed:
+                step = handed.step(stack.stack.patch, stack.width_in, cache.length if cache else 0)
+            else:
+                step = self._step(own, stack, cache)
+                step.source = source
+            if not step.ids.shape[1]:  # no patch ends here
+                continue
+            step.segments, step.boxes, step.own_ids = segments, boxes, own_ids
             result = run_stack(stack, self.tensors, step, cache, logits)
             source = result
+            handed.take(stack.stack.patch, step, result)
         if cache is not None:
             cache.extend(ids if target is None else target)
         return result

@@ -69,6 +69,7 @@ class _Runner:
     def layer(self, placed: Placed, x: Any, *key: object) -> Array:
         """A layer's output; ``key`` says which application of it this is."""
         w = placed.weights_in(self.tensors)
+        w = w.constant() if placed.stack.frozen else w
         state = None if self.cache is None else self.cache.layers.setdefault((self.stack, *key), {})
         return placed.module.forward(placed.layer, w, x, self.step, state)
 
@@ -117,6 +118,11 @@ class _Runner:
         if not used:
             return x
         first = used[0].layer
+        if hasattr(first.module, "aside") and first.module.aside(first.layer):
+            if sublayer.residual:
+                raise UnsupportedError("what stays beside the stream is not added to it", where=sublayer.name)
+            self.branches(used, x, *key)
+            return x
         beside = getattr(first.module, "beside", None)
         if beside and beside(first.layer):
             self.step.kept["beside"] = self.added(sublayer, used, self.step.kept["beside"], *key)

@@ -26,7 +26,9 @@ class Step:
         text: the ids of all tokens so far, those of this step included [b c+q]; None: there are no others.
         segments: segment ids [b q], or several of each token [b q n]; None: all 0.
         boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
-        source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
+        source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached. Of
+            bytes the vectors of the patches that end in this step.
+        vectors: those that a stack of bytes has made of these patches [b p·n d].
         own_ids: ids [b q] of tables that have ids of their own, by the name of these.
         grid: rows and columns of the patches, which come row by row; None: there are none.
         prompt: learned tokens that stand before all others.
@@ -61,6 +63,7 @@ class Step:
     segments: Array | None = None
     boxes: Array | None = None
     source: Array | None = None
+    vectors: Array | None = None
     own_ids: Mapping[str, Array] = field(default_factory=dict)
     data: Array | None = None
     grid: tuple[int, int] | None = None

@@ -72,7 +72,8 @@ def compare(small: Architecture) -> Iterator[Check]:
 
 def _inputs(small: Architecture, model: Model) -> _Inputs:
     rng = np.random.default_rng(0)
-    vocab = min(stack.vocab for stack in model.stacks if stack.stack.role != "tower" and not stack.data(1))
+    texts = (stack for stack in model.stacks if stack.stack.role != "tower" and not stack.is_handed)
+    vocab = min(stack.vocab for stack in texts if not stack.data(1))
     if vocab <= FIRST_ID:
         raise UnsupportedError(f"a table of {vocab} rows serves no text", where=small.name)
     codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)

@@ -297,6 +297,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mobilebert": {},
     "mobilebert of narrow values": {"use_bottleneck_attention": True, "normalization_type": "layer_norm"},
     "mobilebert without bottlenecks": {"use_bottleneck": False, "trigram_input": False, "embedding_size": 512},
+    "blt": {"patch_in_forward": False},
+    "blt of patches": {"patch_size": 4},
     "dory": {},
     "reformer": {"is_decoder": True, "num_hashes": 2, "num_buckets": [4, 6]},
     "reformer both ways": {"architectures": ["ReformerForMaskedLM"], "lsh_num_chunks_after": 1},
@@ -516,6 +518,11 @@ def beside_an_encoder(mixer: Layer) -> Architecture:
     return Architecture("test", tuple(stacks))
 
 
+NARROW: dict[str, Any] = {"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "cross_attn_k": 3}
+WIDER = {**NARROW, "hidden_size_global": 48}
+BLT: dict[str, Any] = {"patch_size": 4, "cross_attn_k": 3, "encoder_config": NARROW, "decoder_config": WIDER}
+BLT |= {"global_config": {"hidden_size": 48, "num_attention_heads": 4, "num_hidden_layers": 2}}
+
 # Kinds that stand neither in a branch nor alone.
 PLACED: dict[str, list[Architecture]] = {
     "hyper_connection": [
@@ -559,6 +566,13 @@ PLACED: dict[str, list[Architecture]] = {
             ),
         ),
     ],
+    "patch_attention": [
+        llmcalc.load({"model_type": "blt", **BLT}),
+        llmcalc.load({"model_type": "blt", **BLT, "patch_size": 1, "tie_word_embeddings": True}),
+        llmcalc.load({"model_type": "blt", **BLT, "encoder_config": {**NARROW, "cross_attn_all_layers": False}}),
+        llmcalc.load({"model_type": "blt", **BLT, "decoder_config": {**WIDER, "cross_attn_all_layers": True}}),
+        llmcalc.load({"model_type": "blt", **BLT, "patching_mode": "static"}),
+    ],
     "merged_attention": [
         beside_an_encoder(MergedAttention(**HEADS)),
         beside_an_encoder(MergedAttention(**HEADS, window=4, qk_norm="head", k_bias=True, v_bias=True)),
@@ -571,7 +585,9 @@ PLACED: dict[str, list[Architecture]] = {
 def test_a_kind_with_a_place_of_its_own_runs_as_declared(kind: str) -> None:
     assert kind in TWINS
     for architecture in PLACED[kind]:
-        assert failures(verify(architecture)) == []
+        result = verify(architecture)
+        assert failures(result) == []
+        assert len(result.small.stacks) == len(architecture.stacks)
 
 
 @pytest.mark.parametrize("kind", PLACED)

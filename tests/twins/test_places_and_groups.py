@@ -18,6 +18,7 @@ from llmcalc.layers.grid_attention import GridAttention
 from llmcalc.layers.hash_embedding import HashEmbedding
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.patch import Patch
+from llmcalc.layers.patch_attention import PatchAttention
 from llmcalc.layers.query_attention import QueryAttention
 from llmcalc.twins import (
     chunked_attention,
@@ -26,13 +27,14 @@ from llmcalc.twins import (
     grid_attention,
     hash_embedding,
     patch,
+    patch_attention,
     query_attention,
 )
 from llmcalc.twins.step import Step
 from llmcalc.twins.training import train_step, weighted_sum
 from llmcalc.twins.weights import Weights
 
-from .test_contract import NORM, VARIANTS, WIDTH, decoder
+from .test_contract import BLT, NORM, VARIANTS, WIDTH, decoder
 
 TOKENS = 11
 STEP = 1e-6
@@ -124,6 +126,52 @@ def test_tokens_of_one_hash_stand_together(rounds: int) -> None:
             weights.append(np.logaddexp.reduce(scores))
         wanted = softmax(np.array(weights)) @ np.array(sums) @ w.wo[0]
         assert np.allclose(found[0, at], wanted, rtol=0, atol=1e-5)
+
+
+def normed(x: Any, scale: Any) -> Any:
+    return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5) * scale
+
+
+def test_a_patch_asks_its_bytes_when_the_last_one_is_there() -> None:
+    layer = PatchAttention(WIDTH, 1, n_vectors=2, patch=4)
+    w, x = drawn(patch_attention, layer), stream()
+    step = given(x)
+    found = patch_attention.forward(layer, w, x, step, None)
+    assert found.shape == (2, 3 * 2, WIDTH)  # bytes 0, 1 to 4, and 5 to 8; the last two wait
+    assert found is step.vectors
+    own = x[1, 5:9]
+    z = own.max(axis=0) @ w.wp[:, 1]
+    k, v = (normed(own, w.k_norm) @ getattr(w, f"w{name}")[:, 0] for name in "kv")
+    q = normed(z, w.q_norm) @ w.wq[:, 0]
+    wanted = softmax(k @ q / np.sqrt(WIDTH)) @ v @ w.wo[0] + 2 * z
+    assert np.allclose(found[1, 5], wanted, rtol=0, atol=1e-12)
+
+
+def test_a_byte_asks_the_last_patch_that_has_ended() -> None:
+    layer = PatchAttention(WIDTH, 1, n_vectors=2, patch=4, asks="tokens")
+    w, x = drawn(patch_attention, layer), stream(9)
+    vectors = np.random.default_rng(2).standard_normal((2, 6, WIDTH))
+    found = patch_attention.forward(layer, w, x, given(x, source=vectors), None)
+    for at, own in ((3, vectors[0, :2]), (4, vectors[0, 2:4]), (7, vectors[0, 2:4]), (8, vectors[0, 4:])):
+        k, v = (normed(own, w.k_norm) @ getattr(w, f"w{name}")[:, 0] for name in "kv")
+        q = normed(x[0, at], w.q_norm) @ w.wq[:, 0]
+        wanted = softmax(k @ q / np.sqrt(WIDTH)) @ v @ w.wo[0] + 2 * x[0, at]
+        assert np.allclose(found[0, at], wanted, rtol=0, atol=1e-12)
+
+
+def test_bytes_go_on_behind_their_patches() -> None:
+    """With vectors of patches that are zero, bytes are seen as if one stack of bytes followed the other."""
+    model = llmcalc.twin(llmcalc.load({"model_type": "blt", **BLT}).shrink())
+    ids = np.random.default_rng(0).integers(3, 90, (1, 9))
+    for name in model.tensors:
+        if name.endswith(("vectors_out.w", "hashed.w")):
+            model.tensors[name] = 0.0 * model.tensors[name]
+        if name.endswith(("wo", "wd")):  # blocks that add nothing
+            model.tensors[name] = 0.0 * model.tensors[name]
+    x = 2 * 2 * model.tensors["local_encoder.token.w"][ids]  # that looks at them adds it to itself, in two blocks
+    x = x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + model.architecture.main.outputs[0].layer.eps)
+    wanted = x * model.tensors["local_decoder.norm.w"] @ model.tensors["local_decoder.head.w"].T
+    assert np.allclose(model.forward(ids), wanted, rtol=0, atol=1e-9)
 
 
 def test_two_streams_take_turns() -> None:
