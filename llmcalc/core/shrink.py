@@ -220,7 +220,7 @@ class _Sizes:
         """The layer with small sizes."""
         changes = {name: self._of(layer, name, value) for name, value in _sizes_of(layer)}
         changes |= self._heads(layer, changes) | self._experts(layer, changes) | self._groups(layer, changes)
-        return _made(layer, changes | _factors(layer, changes))
+        return _made(layer, changes | _factors(layer, changes) | _room(layer))
 
     def _of(self, layer: Layer, name: str, value: int) -> int:
         if value <= 1 or name in AS_THEY_ARE:
@@ -333,6 +333,14 @@ def _factors(layer: Layer, changes: dict[str, Any]) -> dict[str, Any]:
     pairs = changes.get(width, getattr(layer, width)) // 2
     parts = [list(islice(cycle(part.split()), pairs)) for part in given.split("|")]
     return {"rope_factors": " | ".join(map(" ".join, parts))}
+
+
+def _room(layer: Layer) -> dict[str, Any]:
+    """Room for all tokens of a test in experts that take so many of a batch."""
+    if not getattr(layer, "of_batch", False):
+        return {}
+    share = layer.capacity_share  # type: ignore[attr-defined]
+    return {"capacity": POOLS["capacity"][0]} if share is None else {"capacity_share": 1.0}
 
 
 def _divides_the_width(layer: Layer) -> bool:

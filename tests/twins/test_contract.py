@@ -214,6 +214,9 @@ VARIANTS: dict[str, Layer] = {
     "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),
     "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
     "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
+    "mixture with room for a share of the batch": Moe(
+        **EXPERTS, renormalise=True, of_batch=True, capacity_share=0.3, by_importance=True
+    ),
     "mixture behind a network": Moe(WIDTH, 7, 6, 1, d_router=5, router_memory=True, n_skip=1, correction_bias="buffer"),
     "bounded mlp": Mlp(WIDTH, 17, "situ", gated=True, gate_softcap=1.5, up_softcap=2.5),
     "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", gate_softcap=1.5),
@@ -331,8 +334,9 @@ def test_a_published_config_runs_as_declared(name: str) -> None:
 
 
 def comes_in_pieces(layer: Layer) -> bool:
-    """Whether no token sees a later one, or is sorted among later ones."""
-    return layer.kind() not in BOTH_WAYS and getattr(layer, "causal", True) and not getattr(layer, "hashed", False)
+    """Whether no token sees a later one, is sorted among later ones, or leaves an expert to others."""
+    alone = not (getattr(layer, "hashed", False) or getattr(layer, "of_batch", False))
+    return layer.kind() not in BOTH_WAYS and getattr(layer, "causal", True) and alone
 
 
 PIECES = ((1, 1, 2, 3), (2, 5), (4, 1, 1, 1))
