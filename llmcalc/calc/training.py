@@ -145,6 +145,7 @@ def _segments(
     lone, values = not architecture.is_encoder_decoder, workload.values(architecture)
     found: dict[Place, Segment] = {}
     loss = Loss(0, 0)
+    end: Place | None = None  # of the last stack of tokens
     for stack in architecture.stacks:
         if stack.unused or stack.frozen:  # no gradient is asked for, so nothing is kept
             continue
@@ -171,6 +172,10 @@ def _segments(
             segment = Segment(run.block.name, run.count, kept, inner, trace, shared, shared=run.shared)
             found[stack.name, number] = segment
         found[stack.name, "outputs"] = outputs = _outside(stack, "outputs", new())
+        if end and not stack.inputs and stack.runs and policy.recompute != "full":
+            found[end] = _goes_on(found[end], found[stack.name, 0].trace)
+        if not stack.patch:
+            end = stack.name, "outputs" if stack.outputs else len(stack.runs) - 1
         loss = _loss(stack, outputs.trace, policy) or loss
     return found, loss
 
@@ -191,6 +196,15 @@ def _handed_on(inputs: Segment, block: Trace) -> Segment:
             del inputs.trace.kept[name]
             inputs = inputs._replace(kept=inputs.kept - size, inner=inputs.inner - size)
     return inputs
+
+
+def _goes_on(last: Segment, block: Trace) -> Segment:
+    """The end of a stack whose stream goes on in another one, without the stream that a first block there keeps too."""
+    streams = [name for name in last.trace.kept if name.startswith("stream")]
+    if STREAM not in block.kept or not streams or last.count > 1:
+        return last
+    size = last.trace.kept.pop(streams[-1]).bytes
+    return last._replace(kept=last.kept - size, inner=last.inner - size)
 
 
 def _outside(stack: Stack, section: str, trace: Trace) -> Segment:

@@ -134,6 +134,8 @@ class Stack:
 
     ``patch``: it runs on patches of so many tokens each; as torch executes it, on one for each token and
     ``spare_patches`` more. ``frozen``: it is not trained. ``unused``: it is stored, but never run.
+    ``reversible``: it has two residual streams, equal at first; sub-layers read one and add to the other, in turns, and
+    the outputs read both side by side (Reformer [kitaev2020, Section 3]).
 
     ``tokens``, of a tower: how many of them its blocks get, an expression of ``a``, the frames of sound, such as
     ``ceil(a, 2)``, or of ``p``, the patches of images; empty: each patch is one.
@@ -150,6 +152,7 @@ class Stack:
     spare_patches: int = 0
     frozen: bool = False
     unused: bool = False
+    reversible: bool = False
 
     @property
     def n_layers(self) -> int:

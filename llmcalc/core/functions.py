@@ -72,6 +72,7 @@ FUNCTIONS: dict[str, Function] = {
     "identity": Function(0, "nothing", "none"),
     # normalisation
     "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),
+    "logsumexp": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, log"),
     "softmax_fp32": Function(1 + 1 + 1 + 1 + 1, "output", "as softmax, computed in fp32", "output32"),
     "rmsnorm": Function(
         1 + 1 + 1 + 1, "input row", "square, sum, product with the root, product with the weight", "input32 row hidden"
@@ -90,6 +91,7 @@ FUNCTIONS: dict[str, Function] = {
         2 * (1 + 1) + 1 + 1, "inputs", "the squares of two vectors and their sums; product with one root, divide"
     ),
     "shortened": Function(1 + 1 + 1 + 1, "input", "square, sum, the smaller of two factors; product"),
+    "mean": Function(1, "nothing", "the mean of several tokens"),
     "pooled": Function(1, "input", "the maximum of several tokens"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
     "collected": Function(1, "inputs", "what queries find in the buckets of keys, averaged over hashes"),

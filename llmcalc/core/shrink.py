@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count, cycle, islice
+from math import prod
 from typing import Any
 
 from . import shrink_tower
@@ -67,6 +68,11 @@ AS_THEY_ARE = frozenset(
         "prompt",
         "stride",
         "neighbours",
+        "n_lengths",
+        "pooled",
+        "before",
+        "after",
+        "n_rotations",
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
@@ -117,6 +123,9 @@ POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "posi
 def shrink(architecture: Architecture) -> Architecture:
     """The architecture with few blocks and small sizes; what is published of it no longer holds, and is left out."""
     sizes = _Sizes(divided=any(_divides_the_width(entry.layer) for entry in entries(architecture)))
+    for layer in (entry.layer for entry in entries(architecture)):
+        if hasattr(layer, "n_vectors"):  # those of a patch side by side
+            sizes.multiple(layer.d_model, layer.n_vectors)  # type: ignore[attr-defined]
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)
     return replace(
         architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, extras=(), expect=(), notes=(), unmodelled=()
@@ -138,7 +147,7 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
     width = sizes.size("width", stack.d_model)
     before, behind = named(stack.inputs), named(stack.outputs)
     if stack.role == "tower":
-        before = tuple(shrink_tower.inputs(before))
+        before = tuple(shrink_tower.inputs(before, shrink_tower.grid_of((stack,))))
         behind = tuple(shrink_tower.outputs(stack.outputs, stack.d_model, sizes.size, sizes.layer))
     return counted(replace(stack, d_model=width, inputs=before, runs=runs, outputs=behind))
 
@@ -186,7 +195,11 @@ class _Sizes:
 
     def twice(self, width: int) -> None:
         """A stream beside another is twice as wide as one, also when it is small."""
-        self.given.setdefault(("width", 2 * width), 2 * self.size("width", width))
+        self.multiple(width, 2)
+
+    def multiple(self, width: int, times: int) -> None:
+        """Several vectors side by side are so many times as wide as one, also when they are small."""
+        self.given.setdefault(("width", times * width), times * self.size("width", width))
 
     def joined(self, tables: list[int], width: int) -> None:
         """Tables whose entries stand beside each other are together as wide as their sum, also when they are small."""
@@ -207,7 +220,7 @@ class _Sizes:
         """The layer with small sizes."""
         changes = {name: self._of(layer, name, value) for name, value in _sizes_of(layer)}
         changes |= self._heads(layer, changes) | self._experts(layer, changes) | self._groups(layer, changes)
-        return _made(layer, changes | _factors(layer, changes))
+        return _made(layer, changes | _factors(layer, changes) | _room(layer))
 
     def _of(self, layer: Layer, name: str, value: int) -> int:
         if value <= 1 or name in AS_THEY_ARE:
@@ -226,16 +239,20 @@ class _Sizes:
             return 2 * self.size("width", value // 2)  # half of them are gates
         if name in WIDTHS:
             return self.size("width", value)
-        if name == "chunk" and not getattr(layer, "causal", True):
+        if name == "chunk" and not (getattr(layer, "causal", True) or hasattr(layer, "n_hashes")):
             return shrink_tower.WINDOW
         if name == "rate" and hasattr(layer, "taps"):
             return value
+        if hasattr(layer, "grid") and name in ("grid", "window"):
+            return shrink_tower.square(layer.grid, value, name)
         if name == "hash_rows":
             return self.size("vocab", value)
-        if name in ("n_keys", "n_positions") or (name == "rows" and getattr(layer, "use", "") == "array"):
+        if name in ("n_keys", "n_positions", "n_latents") or (name == "rows" and getattr(layer, "use", "") == "array"):
             return self.size("n_queries", value)
         if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before"):
-            return value if layer.use != "beside" else self.size("n_global", value)  # type: ignore[attr-defined]
+            if layer.use != "beside":  # type: ignore[attr-defined]
+                return value
+            return self.size("n_queries" if ("n_queries", value) in self.given else "n_global", value)
         if name == "rows":
             return self.size(POOL_OF_ROWS[getattr(layer, "table", "other")], value)
         return self.size(name, value)
@@ -285,6 +302,8 @@ class _Sizes:
         """
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
+        if "padded_to" in changes and hasattr(layer, "n_hashes"):
+            return {"padded_to": prod(POOLS["chunk"]), "padded_above": min(POOLS["chunk"])}
         if "n_random" in vars(layer):
             return {"block": 2, "n_random": 1}  # the least that a text of SEQ tokens is cut into
         if "d_row" in changes:
@@ -314,6 +333,14 @@ def _factors(layer: Layer, changes: dict[str, Any]) -> dict[str, Any]:
     pairs = changes.get(width, getattr(layer, width)) // 2
     parts = [list(islice(cycle(part.split()), pairs)) for part in given.split("|")]
     return {"rope_factors": " | ".join(map(" ".join, parts))}
+
+
+def _room(layer: Layer) -> dict[str, Any]:
+    """Room for all tokens of a test in experts that take so many of a batch."""
+    if not getattr(layer, "of_batch", False):
+        return {}
+    share = layer.capacity_share  # type: ignore[attr-defined]
+    return {"capacity": POOLS["capacity"][0]} if share is None else {"capacity_share": 1.0}
 
 
 def _divides_the_width(layer: Layer) -> bool:

@@ -6,23 +6,40 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import isqrt
 
-from .architecture import Named
+from .architecture import Named, Stack
 from .layer import Layer
 
 GRID = (4, 8)  # rows and columns of patches: squares of up to 16 fill it
 PATCHES = GRID[0] * GRID[1]
+SQUARE = (8, 8)  # the same, of towers that see images of one square size
 WINDOW = 4  # patches
 Size = Callable[[str, int], int]
 
 
-def inputs(layers: Iterable[Named]) -> Iterator[Named]:
+def grid_of(stacks: Iterable[Stack]) -> tuple[int, int]:
+    """Rows and columns of patches in a test of these stacks."""
+    layers = (
+        layer for stack in stacks for run in stack.runs for part in run.block.sublayers for _, layer in part.layers()
+    )
+    return SQUARE if any(hasattr(layer, "grid") for layer in layers) else GRID
+
+
+def square(grid: int, value: int, name: str) -> int:
+    """The small side of an image, or of a window in it: one that fills it, or one that leaves a rest."""
+    return SQUARE[0] if name == "grid" else SQUARE[0] // 2 if grid % value == 0 else SQUARE[0] // 2 - 1
+
+
+def inputs(layers: Iterable[Named], grid: tuple[int, int]) -> Iterator[Named]:
     """The inputs of a tower, shrunk, with a table of as many positions as there are patches and tokens before them."""
     before = 0
     for name, layer in layers:
         use, table = getattr(layer, "use", ""), getattr(layer, "table", "")
         before += layer.rows if use == "before" else 0  # type: ignore[attr-defined]
+        if table == "position" and getattr(layer, "columns", None) and grid == SQUARE:
+            yield Named(name, replace(layer, rows=grid[0] * grid[1], columns=grid[1]))  # type: ignore[type-var]
+            continue
         learned = table == "position" and not getattr(layer, "columns", None)
-        yield Named(name, replace(layer, rows=PATCHES + before) if learned else layer)  # type: ignore[type-var]
+        yield Named(name, replace(layer, rows=grid[0] * grid[1] + before) if learned else layer)  # type: ignore[type-var]
 
 
 def outputs(layers: Iterable[Named], width: int, size: Size, small: Callable[[Layer], Layer]) -> Iterator[Named]:
@@ -39,11 +56,13 @@ def outputs(layers: Iterable[Named], width: int, size: Size, small: Callable[[La
             continue
         if getattr(layer, "merge", 1) > 1 and any(side % isqrt(layer.merge) for side in GRID):  # type: ignore[attr-defined]
             layer = replace(layer, merge=WINDOW)  # type: ignore[type-var]
-        found, key = small(layer), "d_in" if hasattr(layer, "d_in") else "d_model"
+        found, key = small(layer), next((name for name in ("d_in", "channels") if hasattr(layer, name)), "d_model")
         times = max(getattr(layer, "merge", 1) // merged, 1)
+        merged *= times
+        if key == "channels":  # a convolution, which reads one token after the other
+            found, times = replace(found, side=layer.side), 1  # type: ignore[type-var,attr-defined]
         if getattr(layer, key, 0) == times * wide:
             wide, narrow = times * wide, times * narrow
-        merged *= times
         if getattr(layer, key, 0) == wide:
             changes = {key: narrow}
             if getattr(layer, "d_out", 0) == wide:

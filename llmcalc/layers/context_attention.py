@@ -22,13 +22,16 @@ class ContextAttention(Layer):
         n_heads: heads.
         chunk: queries of a block; the last block is padded.
         left, right: keys before and behind the block that its queries see too.
+        behind, ahead: of all these a query sees as many before and behind itself alone; None: all.
         d_head: width of a head (default: d_model / n_heads).
         positions: ``none``, ``table`` (a learned key for each distance), or ``projected`` (sinusoids of distances are
             projected to keys).
         n_distances: rows of the table, or distances whose sinusoids are projected.
+        n_ahead: how many of the latter are those of later keys; the farthest earlier one comes first.
         bias: biases of queries, keys and values.
         out_bias: a bias of the output projection.
-        per_channel: a learned scale on each channel of a query head (Gemma).
+        per_channel: a learned scale on each channel of a query head: its softplus, which is 1 for a scale of 0 (Gemma).
+        key_scale: a constant factor on keys (Gemma 4).
         softcap: scores are squashed to this bound.
         padded: queries, keys and values of the padding are projected too.
         d_source: keys and values are made of ``n_source`` vectors of this width for each block; None: of the input.
@@ -42,19 +45,23 @@ class ContextAttention(Layer):
     chunk: int
     left: int = 0
     right: int = 0
+    behind: int | None = None
+    ahead: int | None = None
     d_head: int | None = None
     positions: str = "none"
     n_distances: int | None = None
+    n_ahead: int = 0
     bias: bool = False
     out_bias: bool = False
     per_channel: bool = False
+    key_scale: float = 1.0
     softcap: float | None = None
     padded: bool = False
     d_source: int | None = None
     n_source: int | None = None
     fixed: bool = False
 
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"left", "right"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"left", "right", "behind", "ahead", "n_ahead"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"positions": ("none", "table", "projected")}
 
     def __post_init__(self) -> None:
@@ -97,6 +104,7 @@ class ContextAttention(Layer):
             lines += [f"{name}[{axis} h e] = x[{axis} d] w{name}[d h e]"]
             lines += [f"{name}[{axis} h e] = add({name}, b{name})"] if self.bias else []
         lines += ["q[zq h e] = mul(q, q_scale)"] if self.per_channel else []
+        lines += ["k[zk h e] = scale(k)"] if self.key_scale != 1.0 else []
         lines += ["s[h zq zk] = q[zq h e] k[zk h e]", "s[h zq zk] = scale(s)"]
         lines += ["s[h zq zk] = softcap(s)"] if self.softcap else []
         lines += ["p[h zq zk] = softmax(s)", "o[zq h e] = p[h zq zk] v[zk h e]", "r[zq d] = o[zq h e] wo[h e d]"]
@@ -113,6 +121,7 @@ class ContextAttention(Layer):
         for name in "kv":
             lines += [f"{name}[{own} h e] = {made} w{name}[{width} h e]"]
             lines += [f"{name}[{own} h e] = add({name}, b{name})"] if self.bias else []
+            lines += [f"k[{own} h e] = scale(k)"] if name == "k" and self.key_scale != 1.0 else []
             lines += [f"{name}b[b y kz h e] = copy({name}[{own} h e])"]
         return lines
 

@@ -22,6 +22,7 @@ class ConvModule(Layer):
         activation: behind the convolution and its norm.
         norm: on what the convolution gives: ``none``, ``rmsnorm``, ``layernorm``, or ``batchnorm``, whose means and
             variances are no parameters, and part of its factors when it runs.
+        eps: epsilon of an RMSNorm.
         bias: biases of the projections.
         conv_bias: a bias of the convolution.
         gate_bias: a second bias of v and of g (Phi-4-multimodal).
@@ -29,6 +30,7 @@ class ConvModule(Layer):
         kernels: projections are stored as kernels of one tap.
         overrun: the implementation computes ``d_conv - 1`` positions more, and leaves them out.
         chunk: positions that are convolved apart from all others, where there are more.
+        causal: a position sees those before it alone.
     """
 
     d_model: int
@@ -37,6 +39,7 @@ class ConvModule(Layer):
     gate: str = "sigmoid"
     activation: str = "silu"
     norm: str = "none"
+    eps: float = 1e-6
     bias: bool = False
     conv_bias: bool = False
     gate_bias: bool = False
@@ -44,6 +47,7 @@ class ConvModule(Layer):
     kernels: bool = False
     overrun: bool = False
     chunk: int | None = None
+    causal: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "gate": ACTIVATIONS[:-1],

@@ -44,7 +44,7 @@ class GridAttention(Layer):
         rows = f"ceil(q, {self.grid * self.grid}) * {squares * side * side}"
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads}
         declaration = Declaration(
-            axes | {"kg": f"min(q, 1) * {side * side}", "kr": side, "rp": 2 * side - 1, "qw": rows}
+            axes | {"kg": f"min(q, 1) * {side * side}", "qr": side, "kr": side, "rp": 2 * side - 1, "qw": rows}
         )
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
         declaration.weights(*(["bq[h e]", "bk[h e]", "bv[h e]"] if self.bias else []), "bo[d]")
@@ -55,8 +55,8 @@ class GridAttention(Layer):
         declaration.equations("s[b h qw kg] = q[b qw h e] k[b kg h e]", "s[b h qw kg] = scale(s)")
         for name in ("rows", "columns") if self.relative else ():
             declaration.equations(
-                f"{name}_of[kr e] = gather({name}, ids)",
-                f"{name}_s[b h qw kr] = q[b qw h e] {name}_of[kr e]",
+                f"{name}_of[qr kr e] = gather({name}, ids)",
+                f"{name}_s[b h qw kr] = q[b qw h e] {name}_of[qr kr e] | qr:qw",
                 f"s[b h qw kg] = add(s, {name}_s)",
             )
         declaration.equations(

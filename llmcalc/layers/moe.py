@@ -74,6 +74,10 @@ class Moe(Layer):
             ones (Inkling).
         shares_scaled: a learned factor on all shares.
         capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
+        of_batch: these are tokens of the whole batch, first choices before second ones (NLLB).
+        capacity_share: with it, instead, so large a share of the batch's tokens.
+        by_importance: with it, tokens whose best score is highest come first.
+        renormalise_late: shares are those of the experts that are not full.
         unused: the layer is stored but never run (experts for images, while there is only text).
     """
 
@@ -125,6 +129,10 @@ class Moe(Layer):
     n_zero_experts: int = 0
     out_bias: bool = False
     capacity: int | None = None
+    of_batch: bool = False
+    capacity_share: float | None = None
+    by_importance: bool = False
+    renormalise_late: bool = False
     d_router: int | None = None
     router_memory: bool = False
     n_skip: int = 0
@@ -160,6 +168,12 @@ class Moe(Layer):
             raise SizeError(f"shared_activation is left out where experts have {BOUNDED}", where="moe")
         if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
             raise SizeError("latent_norm goes with d_latent", where="moe")
+        if (self.capacity_share is not None or self.by_importance) and not self.of_batch:
+            raise SizeError("capacity_share and by_importance go with of_batch: true", where="moe")
+        if self.capacity_share is not None and not 0 < self.capacity_share <= 1:
+            raise SizeError(f"capacity_share is {self.capacity_share}; it is above 0, and 1 at most", where="moe")
+        if self.of_batch and (self.capacity is None) == (self.capacity_share is None):
+            raise SizeError("of_batch goes with capacity or with capacity_share", where="moe")
         for name in _OTHER_SHARES if self.n_shared else ():
             if getattr(self, name):
                 raise SizeError(f"n_shared and {name} exclude each other", where="moe")

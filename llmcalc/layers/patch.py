@@ -17,7 +17,9 @@ class Patch(Layer):
         d_out: width of the tokens.
         frames: frames that a patch spans; None: an image has none.
         bias: whether there is a bias.
-        merge: so many tokens of a grid become one; a patch may be larger than that, so that patches overlap.
+        merge: so many patches of a grid have become one token behind it.
+        stride: it reads the tokens of a tower's grid, and steps over so many of them along each side; a patch may be
+            larger than that, so that patches overlap. None: it reads data, to which no gradient flows.
         unused: stored, but never run (no image stands beside the text).
     """
 
@@ -27,6 +29,7 @@ class Patch(Layer):
     frames: int | None = None
     bias: bool = True
     merge: int = 1
+    stride: int | None = None
     unused: bool = False
 
     def declare(self) -> Declaration:
@@ -39,7 +42,11 @@ class Patch(Layer):
         if self.merge > 1:
             declaration.axes["q"] = f"ceil(q, {self.merge})"
         declaration.weights(f"w[out; {inner.replace(' ', '; ')}]")
-        declaration.equations(f"y[b q out] = x[b q {inner}] w[out {inner}] | constant")
+        if self.stride:
+            declaration.axes["rows"] = f"ceil(q, {max(self.merge // self.stride**2, 1)})"
+            declaration.equations(f"y[b q out] = x[b rows ch] w[out {inner}] | rows:q")
+        else:
+            declaration.equations(f"y[b q out] = x[b q {inner}] w[out {inner}] | constant")
         if self.bias:
             declaration.weights("b[out]")
             declaration.equations("y[b q out] = add(y, b)")

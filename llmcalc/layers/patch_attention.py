@@ -13,6 +13,8 @@ from ..core.record import record
 class PatchAttention(Layer):
     """``y = 2 z + softmax(norm(z) wq (norm(u) wk)ᵀ / sqrt(d_head)) norm(u) wv · wo``, within each patch.
 
+    The first token is a patch of its own; from then on each ``patch`` tokens are one. Its vectors are made when its
+    last token is there, and are looked at by that token and those behind it, up to the last one of the next patch.
     A patch has ``n_vectors`` vectors. Where patches ask, ``z`` are theirs, a projection of the maximum over the patch's
     tokens, and ``u`` the tokens; where tokens ask, ``z`` are the tokens and ``u`` what was made of the vectors.
 
@@ -58,7 +60,11 @@ class PatchAttention(Layer):
         if pooled:
             declaration.weights("wp[d | pc out]", share=".patch_projection")
         declaration.weights("q_norm[d]", "k_norm[d]", "wq[d | h e]", "wk[d | g e]", "wv[d | g e]", "wo[h e | d]")
-        asking = ["m[b kn d] = pooled(x[b kn d])", "z[b pn pc out] = m[b pn d] wp[d pc out]"] if pooled else []
+        asking = (
+            ["most[b kn d] = pooled(x[b kn d])", "m[b pn d] = copy(most)", "z[b pn pc out] = m[b pn d] wp[d pc out]"]
+            if pooled
+            else []
+        )
         lines = [
             *asking,
             f"a[b q d] = rmsnorm({'z' if pooled else 'x'}, q_norm)",
@@ -78,12 +84,13 @@ class PatchAttention(Layer):
     def _axes(self) -> dict[str, int | str]:
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head, "pc": self.n_vectors}
         axes: dict[str, int | str] = {axis: int(size or 0) for axis, size in sizes.items()}
-        begun = f"ceil(k, {self.patch}) - ceil(c, {self.patch})" if self.patch > 1 else "q"
+        size = self.patch
+        begun = f"ceil(k, {size}) - ceil(c, {size})" if size > 1 else "q"
         if self.asks == "patches":
-            before = f"mod(c, {self.patch}) + " if self.patch > 1 else ""
+            before = f"mod(max(c, 1) - 1, {size}) + " if size > 1 else ""
             return {**axes, "out": self.d_model, "pn": begun, "q": f"({begun}) * pc", "k": f"{before}q", "kn": "q"}
-        reached = f"ceil(k, {self.patch})" if self.patch > 1 else "(c + q)"
-        return {**axes, "kn": f"({begun}) * pc", "k": f"{reached} * pc"}
+        goes_on = f" + min(1, mod(c, {size}))" if size > 1 else ""  # the last patch, if it is still looked at
+        return {**axes, "kn": f"({begun}) * pc", "k": f"({begun}{goes_on}) * pc"}
 
     def _as_torch(self) -> dict[str, int | str]:
         patches = f"q + {self.spare_patches}"
@@ -92,15 +99,19 @@ class PatchAttention(Layer):
         return {"kn": f"({patches}) * pc", "k": f"({patches}) * pc"}
 
     def _keep(self, declaration: Declaration) -> None:
-        """What a patch that is not yet complete still needs, or the tokens of the last one."""
+        """What a patch that is not yet complete still needs, or the vectors of the last one, if they are looked at."""
+        if self.patch == 1:
+            return
         if self.asks == "tokens":
-            declaration.state("k[b pc g e]")
-            declaration.state("v[b pc g e]")
-        elif self.patch > 1:
-            declaration.axes["t"] = f"mod(c + q, {self.patch})"
-            declaration.state("k[b t g e]")
-            declaration.state("v[b t g e]")
-            declaration.state("m[b d]", "recurrent")
+            declaration.axes["wt"] = f"min(1, mod(c + q, {self.patch})) * pc"
+            declaration.state("k[b wt g e]")
+            declaration.state("v[b wt g e]")
+            return
+        declaration.axes["t"] = f"mod(c + q - 1, {self.patch})"
+        declaration.axes["wt"] = f"min(1, mod(c + q - 1, {self.patch}))"
+        declaration.state("k[b t g e]")
+        declaration.state("v[b t g e]")
+        declaration.state("m[b wt d]", "recurrent")
 
 
 _LINES = [

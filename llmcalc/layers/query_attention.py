@@ -27,7 +27,8 @@ class QueryAttention(Layer):
         sees: what learned queries look at: ``tokens``, ``themselves``, or ``both``.
         bias: biases of queries, keys and values.
         o_bias: bias of the output (default: as ``bias``).
-        source_norm: an RMSNorm on what is looked at.
+        source_norm: an RMSNorm on the tokens that are looked at.
+        norm_eps: its epsilon.
 
     Raises:
         SizeError: learned queries and groups at once; queries that see each other in another width.
@@ -46,6 +47,7 @@ class QueryAttention(Layer):
     bias: bool = False
     o_bias: bool | None = None
     source_norm: bool = False
+    norm_eps: float = 1e-6
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"sees": ("tokens", "themselves", "both")}
 
@@ -58,6 +60,10 @@ class QueryAttention(Layer):
         self.derive(d_head=self.d_model // self.n_heads)
         if self.pooled and (self.n_queries > 1 or self.prompt):
             raise SizeError("pooled leaves no n_queries and no prompt", where="query_attention")
+        if self.pooled and self.d_source != self.d_model:
+            raise SizeError("pooled leaves no d_source: a group sees itself", where="query_attention")
+        if self.source_norm and (self.pooled or self.sees == "themselves"):
+            raise SizeError("source_norm is one of tokens, of which there are none", where="query_attention")
         if self.sees != "tokens" and (self.pooled or self.d_source != self.d_model):
             raise SizeError("only learned queries see each other, in their own width", where="query_attention")
 
@@ -65,22 +71,26 @@ class QueryAttention(Layer):
         """Projections, scores, mix, output; learned queries ask once, if there is anything to be seen."""
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         sizes |= {"src": self.d_source, "out": self.d_out}
+        own = self.pooled is not None or self.sees == "themselves"  # keys are made of the layer's own input
         asking = f"ceil(q, {self.pooled})" if self.pooled else f"min(q, 1) * {self.n_queries}"
         tokens = f"q + min(q, 1) * {self.prompt}" if self.prompt else "q"
         made = {"tokens": tokens, "themselves": asking, "both": f"{tokens} + {asking}"}[self.sees]
-        seen = f"min(q, {self.pooled})" if self.pooled else made
         declaration = Declaration({key: int(size or 0) for key, size in sizes.items()})
-        declaration.axes |= {"qg": asking, "kp": made, "kg": seen}
+        declaration.axes |= {"qg": asking, "kq": tokens, "kp": made}
+        declaration.axes["kg"] = f"min(q, {self.pooled})" if self.pooled else made
+        width = "d" if own else "src"
         declaration.weights(*(["source_norm[src]"] if self.source_norm else []))
-        declaration.weights("wq[d | h e]", "wk[src | g e]", "wv[src | g e]", "wo[h e | out]")
+        declaration.weights("wq[d | h e]", f"wk[{width} | g e]", f"wv[{width} | g e]", "wo[h e | out]")
         declaration.weights(*(["bq[h e]", "bk[g e]", "bv[g e]"] if self.bias else []))
         declaration.weights(*(["bo[out]"] if self.o_bias else []))
-        if self.source_norm:
-            declaration.equations("z[b kp src] = rmsnorm(src, source_norm)")
-        source = "z" if self.source_norm else "src"
-        declaration.equations("q[b qg h e] = x[b qg d] wq[d h e]", *(["q[b qg h e] = add(q, bq)"] if self.bias else []))
+        declaration.equations(*self._of_what())
+        asks = "m" if self.pooled else "x"
+        source = "x" if own else "u" if self.sees == "both" else "z" if self.source_norm else "src"
+        declaration.equations(
+            f"q[b qg h e] = {asks}[b qg d] wq[d h e]", *(["q[b qg h e] = add(q, bq)"] if self.bias else [])
+        )
         for name in "kv":
-            declaration.equations(f"{name}[b kp g e] = {source}[b kp src] w{name}[src g e]")
+            declaration.equations(f"{name}[b kp g e] = {source}[b kp {width}] w{name}[{width} g e]")
             declaration.equations(*([f"{name}[b kp g e] = add({name}, b{name})"] if self.bias else []))
         declaration.equations(
             "s[b h qg kg] = q[b qg h e] k[b kg g e] | g:h",
@@ -91,3 +101,14 @@ class QueryAttention(Layer):
             *(["y[b qg out] = add(y, bo)"] if self.o_bias else []),
         )
         return declaration
+
+    def _of_what(self) -> list[str]:
+        """What asks, and what is looked at."""
+        if self.pooled:
+            return ["sum[b kp d] = mean(x[b kp d])", "m[b qg d] = copy(sum)"]
+        if self.sees == "themselves":
+            return []
+        normed = ["z[b kq src] = rmsnorm(src[b kq src], source_norm)"] if self.source_norm else []
+        return (
+            [*normed, f"u[b kp src] = copy({'z' if normed else 'src[b kq src]'}, x)"] if self.sees == "both" else normed
+        )

@@ -37,6 +37,17 @@ def filtered(x: Array, taps: Array) -> Array:
 
 
 @operation
+def along(x: Array, taps: Array, before: int) -> Array:
+    """Each channel of ``x`` [b q i] filtered along the tokens by its own taps [i k], so many of them ``before`` one."""
+    width = taps.shape[-1]
+    b, q, i = x.shape
+    rims = (np.zeros((b, length, i)) for length in (before, width - 1 - before))
+    padded = np.concatenate([next(rims), x, next(rims)], axis=1)
+    windows = np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)
+    return einsum("bqik,ik->bqi", windows, taps)
+
+
+@operation
 def mixed_around(x: Array, taps: Array) -> Array:
     """Likewise, by taps that each token has of its own [b q h k]."""
     return einsum("bqhek,bqhk->bqhe", around(x, taps.shape[-1]), taps)

@@ -15,6 +15,7 @@ from .weights import Array, Weight, Weights, constant, table, vector
 def weights(layer: Any) -> list[Weight]:
     """One row an entry."""
     sizes = (layer.codebooks, layer.rows) if layer.codebooks else (layer.rows,)
+    sizes = (layer.rows // layer.columns, layer.columns) if layer.columns else sizes
     found = table("w", *sizes, layer.d_model, share=layer.share, buffer=not layer.learned)
     norm = [vector("norm", layer.d_model, mean=1.0)] if layer.normed else []
     return [found._replace(computed=not layer.learned), *norm]
@@ -25,6 +26,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
 
     Rows that begin further copies of the tokens are put behind them, one copy after the other.
     """
+    if layer.use == "beside" and x is None and step.source is not None:  # what asks, in a stack of its own
+        return w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))]
     if layer.use == "beside":
         if step.grid:
             raise UnsupportedError("learned tokens among the patches have no NumPy model", where="embedding")
@@ -149,6 +152,8 @@ COLUMN_AND_ROW = slice(1, 3)  # of the segment ids of a token in a table
 
 
 def _table(layer: Any, w: Weights) -> Array:
+    if layer.columns:
+        return w.w.reshape(layer.rows, layer.d_model)
     if layer.learned:
         return w.w
     if layer.sinusoids == "interleaved":

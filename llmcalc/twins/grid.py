@@ -64,6 +64,14 @@ def out_of_windows(x: Array, step: Step, size: int) -> Array:
     return np.transpose(apart, (0, 1, 3, 2, 4, *range(5, 5 + len(inner)))).reshape(-1, rows * columns, *inner)
 
 
+def merged(x: Array, step: Step, size: int) -> Array:
+    """Squares of so many patches, each of which becomes one [b·n size d]."""
+    squares = in_windows(x, step, size)
+    rows, columns = (length // _side(size) for length in step.grid or ())
+    step.grid, step.merged = (rows, columns), step.merged * size
+    return squares
+
+
 def entered(layer: Any, x: Array, width: int, step: Step) -> Array:
     """The patches as a layer of this width behind the blocks sees them: without the learned tokens before them unless
     it knows of these, and merged as far as it says, side by side or as their mean.
@@ -75,9 +83,7 @@ def entered(layer: Any, x: Array, width: int, step: Step) -> Array:
     size = layer.merge // step.merged
     if size <= 1:
         return x
-    squares = in_windows(x, step, size)
-    rows, columns = (side // _side(size) for side in step.grid)
-    step.grid, step.merged = (rows, columns), layer.merge
+    squares = merged(x, step, size)
     if width == x.shape[-1]:
         joined = np.mean(squares, axis=1)
     else:

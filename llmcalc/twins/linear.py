@@ -27,6 +27,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if step.grid is None and (layer.merge > 1 or layer.prompt):
         raise UnsupportedError("positions that become one are those of patches on a grid", where="linear")
     x = entered(layer, x, layer.d_in, step)
+    step.must_be_latents(getattr(layer, "n_latents", None), x, "linear")
     if layer.neighbours > 1:
         step.must_be_whole(layer.kind())
         x = np.transpose(around(x, layer.neighbours)[..., ::-1], (0, 1, 3, 2)).reshape(*x.shape[:2], -1)

@@ -54,6 +54,7 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd``."""
     step.must_have_copies(getattr(layer, "streams", 1), "mlp")
+    step.must_be_latents(getattr(layer, "n_latents", None), x, "mlp")
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
     if layer.adapter_rank:  # low-rank corrections, other ones at each place of a shared layer [glorioso2024b]

@@ -10,6 +10,7 @@ import numpy as np
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, shown
 from .grid import grid_of
+from .handed import Handed
 from .plan import PlacedStack, place
 from .stack import run_stack
 from .step import Cache, Step
@@ -80,15 +81,26 @@ class Model:
     def see(self, pixels: Array, grid: tuple[int, int] | None = None) -> tuple[Array, ...]:
         """What the tower makes of an image's patches ``pixels`` [b p c (f) i j]: one array [b m d], or several.
 
-        Patches come row by row; ``grid`` is the number of their rows and columns (default: those of a square).
+        Patches come row by row; ``grid`` is the number of their rows and columns (default: those of a square). Where
+        learned vectors look at what a tower gives, it is they that are given.
         """
-        towers = [stack for stack in self.stacks if stack.stack.role == "tower"]
-        if len(towers) != 1:
-            raise InputError(f"{self.architecture.name} has {len(towers)} towers; only a single one is run")
-        step = self._step(pixels, towers[0], None)
+        first, *asking = self._towers()
+        step = self._step(pixels, first, None)
         step.grid = step.whole_grid = grid_of(step.ids.shape[1], grid)
-        last = run_stack(towers[0], self.tensors, step, None, "all")
-        return (*step.results, last)
+        last, results = run_stack(first, self.tensors, step, None, "all"), step.results
+        for tower in asking:
+            asks = Step(np.zeros((len(step.ids), tower.n_asking), int), source=last)
+            last = run_stack(tower, self.tensors, asks, None, "all")
+        return (*results, last)
+
+    def _towers(self) -> list[PlacedStack]:
+        """The tower that reads pixels, and those that look at what the one before has given."""
+        towers = [stack for stack in self.stacks if stack.stack.role == "tower"]
+        described = sum(stack.role == "tower" for stack in self.architecture.stacks)
+        if not towers or len(towers) < described or any(not tower.n_asking for tower in towers[1:]):
+            run = f"of {described} towers {len(towers)} have a NumPy model"
+            raise InputError(f"{self.architecture.name}: {run}; one is run, and others that look at what it gives")
+        return towers
 
     def prefill(
         self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all"
@@ -118,24 +130,33 @@ class Model:
             raise InputError("an encoder-decoder model needs decoder_input_ids")
         source: Array | None = None
         result: Array | None = None
-        for stack in (stack for stack in self.stacks if stack.stack.role != "tower"):
+        handed = Handed()
+        for stack in (stack for stack in self.stacks if stack.stack.role != "tower" and not stack.stack.unused):
             is_main = stack.stack is main
-            if not is_main and cache is not None and cache.length:
+            if stack.stack.role == "encoder" and not is_main and cache is not None and cache.length:
                 continue  # what the decoder needs of the encoder is in its cache
             own = target if is_main and target is not None else ids
-            step = self._step(own, stack, cache)
-            step.segments, step.boxes, step.source, step.own_ids = segments, boxes, source, own_ids
+            if stack.is_handed:
+                step = handed.step(stack.stack.patch, stack.width_in, cache.length if cache else 0)
+            else:
+                step = self._step(own, stack, cache)
+                step.source = source
+            if not step.ids.shape[1]:  # no patch ends here
+                continue
+            step.segments, step.boxes, step.own_ids = segments, boxes, own_ids
             result = run_stack(stack, self.tensors, step, cache, logits)
             source = result
+            handed.take(stack.stack.patch, step, result)
         if cache is not None:
-            cache.length += (target if target is not None else ids).shape[1]
+            cache.extend(ids if target is None else target)
         return result
 
     def _step(self, own: Array, stack: PlacedStack, cache: Cache | None) -> Step:
         """A step of a stack on tokens, or on what it reads instead of them."""
         cached = cache.length if cache else 0
         if not stack.data(1):
-            return Step(self._checked(own, stack), cached)
+            new = self._checked(own, stack)
+            return Step(new, cached, text=None if cache is None else cache.with_text(new))
         if len(getattr(own, "shape", ())) < 2:
             raise InputError(f"{stack.stack.name} reads an array, not {shown(own)}")
         b, rows, *inner = own.shape

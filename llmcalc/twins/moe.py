@@ -11,6 +11,7 @@ from numpy import einsum
 
 from ..core.errors import InputError
 from . import mlp
+from .capacity import within_capacity
 from .functions import gelu, operation, plus, rmsnorm, shares, sigmoid, softcap, softmax, sqrt_softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, under, vector
@@ -132,6 +133,11 @@ def _scored_shared(layer: Any, w: Weights, x: Array, share: Array) -> Array:
     return np.sum(einsum("bqmf,mfd->bqmd", hidden, w.shared_wd), axis=2)
 
 
+def stepwise(layer: Any) -> bool:
+    """Whether tokens that come one by one go where they go together: not where others of a batch fill an expert."""
+    return not (layer.of_batch and (layer.capacity_share or 0) < 1)
+
+
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
     """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
     chosen, share = weighed(layer, w, x, step)
@@ -167,6 +173,9 @@ def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple
         chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
+    taken = within_capacity(layer, chosen, scores)
+    if layer.renormalise_late:  # those that are full count for nothing
+        share = share * (taken >= 0)
     if layer.n_shared:
         share = np.concatenate([share, scores[:, :, layer.n_experts :]], axis=2)
     if layer.renormalise:
@@ -175,9 +184,9 @@ def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple
         share = _weighed(share, w.expert_scale, chosen)
     if layer.n_skip:  # who skips the experts is sent to the first one, of which it takes nothing
         skipped = chosen >= layer.n_experts
-        share, chosen = np.where(skipped, 0.0, share), np.where(skipped, 0, chosen)
+        share, taken = np.where(skipped, 0.0, share), np.where(skipped, 0, taken)
     share = share * layer.routed_scale
-    return _within_capacity(layer, chosen), share * w.factor if layer.shares_scaled else share
+    return taken, share * w.factor if layer.shares_scaled else share
 
 
 def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
@@ -223,18 +232,6 @@ def _within_best_groups(layer: Any, ranked: Array) -> Array:
     inside = np.zeros(score.shape, bool)
     np.put_along_axis(inside, best, True, axis=-1)
     return np.where(inside[..., None], groups, -np.inf).reshape(ranked.shape)
-
-
-def _within_capacity(layer: Any, chosen: Array) -> Array:
-    """An expert takes the first tokens of a sequence up to its capacity; later ones are dropped [fedus2021, 2.2]."""
-    capacity = layer.capacity
-    if capacity is None and layer.capacity_factor is not None:
-        capacity = int(np.ceil(layer.capacity_factor * chosen.shape[1] * layer.top_k / layer.n_experts))
-    if capacity is None:
-        return chosen
-    sent = chosen[..., None] == np.arange(layer.n_experts)  # [b q j x]
-    place = np.cumsum(sent.reshape(chosen.shape[0], -1, layer.n_experts), axis=1).reshape(sent.shape)
-    return np.where((place * sent).max(axis=-1) <= capacity, chosen, -1)
 
 
 def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | None = None) -> Array:

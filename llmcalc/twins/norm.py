@@ -28,6 +28,7 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``x`` [b q d], normalised over d."""
     x = entered(layer, x, layer.d_model, step)
+    step.must_be_latents(getattr(layer, "n_latents", None), x, "norm")
     scale = w.get("w")
     if layer.unit_offset and scale is not None:
         scale = 1.0 + scale

@@ -1,12 +1,14 @@
-"""Patches of an image or a film become tokens: a matrix on all values of a patch."""
+"""Patches of an image or a film become tokens: a matrix on all values of a patch; patches of tokens fewer tokens."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy import einsum
 
-from .functions import plus
+from ..core.errors import UnsupportedError
+from .functions import operation, plus
 from .step import State, Step
 from .weights import Array, Sizes, Weight, Weights, table, vector
 
@@ -23,8 +25,43 @@ def data(layer: Any, tokens: int) -> Sizes:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ x w + b`` over the channels, frames, rows and columns of each patch."""
+    if layer.stride:
+        return plus(_over_tokens(layer, w.w, x, step), w.get("b"))
     axes = "cfij" if layer.frames else "cij"
     return plus(einsum(f"bq{axes},o{axes}->bqo", x, w.w), w.get("b"))
+
+
+def _over_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
+    """A convolution over the tokens of a grid [b q d], of which it may leave fewer; zeros stand around these."""
+    stride = layer.stride
+    if (
+        step.grid is None
+        or len(x.shape) != 3
+        or layer.frames
+        or x.shape[-1] != layer.channels
+        or any(n % stride for n in step.grid)
+    ):
+        raise UnsupportedError(f"patches of {layer.channels} channels are no part of this stream", where="patch")
+    if step.prompt:
+        x, step.prompt = x[:, step.prompt :], 0
+    (rows, columns), b = step.grid, x.shape[0]
+    y = _convolved(x.reshape(b, rows, columns, -1), taps, stride)
+    step.grid, step.merged = (rows // stride, columns // stride), layer.merge
+    return y.reshape(b, -1, layer.d_out)
+
+
+@operation
+def _convolved(image: Array, taps: Array, stride: int) -> Array:
+    """``image`` [b y x c] under ``taps`` [o c i j], as many zeros before it as behind it, or one more [b y x o]."""
+    side = taps.shape[-1]
+    b, rows, columns, c = image.shape
+    before = (side - stride + 1) // 2
+    rims = [(np.zeros((b, size, columns, c)), np.zeros((b, rows + side, size, c))) for size in (before, side - before)]
+    wide = np.concatenate([rims[0][0], image, rims[1][0]], axis=1)
+    wide = np.concatenate([rims[0][1], wide, rims[1][1]], axis=2)
+    starts = [(i, j) for i in range(side) for j in range(side)]
+    seen = np.stack([wide[:, i : i + rows : stride, j : j + columns : stride] for i, j in starts], axis=-1)
+    return einsum("byxck,ock->byxo", seen, taps.reshape(*taps.shape[:2], -1))
 
 
 def _patch(layer: Any) -> Sizes:

@@ -96,6 +96,27 @@ class PlacedStack:
         return found
 
     @property
+    def n_asking(self) -> int:
+        """Learned vectors that a tower begins with, which look at what another one gives; 0: it begins otherwise."""
+        first: Any = self.inputs[0].layer if self.inputs and self.stack.role == "tower" else None
+        if getattr(first, "use", "") != "beside" or not any(hasattr(part.layer, "sees") for part in self.layers()):
+            return 0
+        return int(first.rows)
+
+    @property
+    def is_handed(self) -> bool:
+        """Whether it runs on what the stack before it has made of the text: on patches, or on bytes behind them."""
+        return bool(self.stack.patch) or (
+            not self.inputs and any(hasattr(part.layer, "asks") for part in self.layers())
+        )
+
+    @property
+    def width_in(self) -> int:
+        """The width of what is handed to it."""
+        first = self.inputs[0].layer if self.inputs else None
+        return int(getattr(first, "d_in", self.stack.d_model))
+
+    @property
     def vocab(self) -> int:
         """Rows of the token table, or of the shortest of several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
@@ -131,10 +152,8 @@ def _placed(stack: Stack, shared: dict[str, str], left_out: bool) -> PlacedStack
     """A stack's layers in their places; None: it cannot be run, and may be left out."""
     known = dict(shared)
     try:
-        if stack.role == "side" or stack.patch:
-            raise UnsupportedError(f"{stack.name} runs beside the decoder or on patches; it has no NumPy model")
         placed = _Placer(stack, known).placed()
-        if not placed.vocab and not placed.data(1):
+        if not (placed.vocab or placed.data(1) or placed.n_asking or placed.is_handed):
             raise UnsupportedError(f"{stack.name} has no table of tokens, so there is nothing to run it on")
     except UnsupportedError:
         if left_out:

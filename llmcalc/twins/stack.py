@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import UnsupportedError
 from .functions import times
 from .plan import Placed, PlacedBranch, PlacedStack, PlacedSublayer
 from .step import Cache, Step
@@ -23,10 +24,15 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
             x = run.layer(placed, x, placed.layer.kind())
     step.first = x
     step.streams = [x]
+    beside = x  # of a reversible stack
     for time, number in enumerate(stack.order):
         step.depth = time, len(stack.order)
-        x = run.block(stack.blocks[number], x, time)
+        if stack.stack.reversible:
+            beside, x = run.turns(stack.blocks[number], beside, x, time)
+        else:
+            x = run.block(stack.blocks[number], x, time)
         step.streams.append(x)
+    x = np.concatenate([beside, x], axis=-1) if stack.stack.reversible else x
     for placed in stack.outputs:
         if getattr(placed.layer, "unused", False):
             continue
@@ -63,6 +69,7 @@ class _Runner:
     def layer(self, placed: Placed, x: Any, *key: object) -> Array:
         """A layer's output; ``key`` says which application of it this is."""
         w = placed.weights_in(self.tensors)
+        w = w.constant() if placed.stack.frozen else w
         state = None if self.cache is None else self.cache.layers.setdefault((self.stack, *key), {})
         return placed.module.forward(placed.layer, w, x, self.step, state)
 
@@ -77,6 +84,17 @@ class _Runner:
             for late in self.step.joining.get(sublayer.name, ()):
                 x = x + late
         return x
+
+    def turns(self, block: Sequence[PlacedSublayer], one: Array, other: Array, time: int) -> tuple[Array, Array]:
+        """Two streams, of which a sub-layer reads the second and adds to the first, then they change places."""
+        for place, sublayer in enumerate(block):
+            if sublayer.after or not sublayer.residual or sublayer.reads or sublayer.residual_from:
+                text = f"{sublayer.name} does not just add to a stream, of which there are two"
+                raise UnsupportedError(text, where=sublayer.name)
+            h = self.branches(sublayer.branches, self._maybe(sublayer.pre, other, time, place), time, place)
+            total, one = self._weighed(sublayer, self._maybe(sublayer.post, h, time, place), one)
+            one, other = other, one + total
+        return one, other
 
     def alternating(self, updates: Placed, block: Sequence[PlacedSublayer], streams: Array, time: int) -> Array:
         """A block on one of several streams, between a prediction of all and its correction; then its own input."""
@@ -100,6 +118,11 @@ class _Runner:
         if not used:
             return x
         first = used[0].layer
+        if hasattr(first.module, "aside") and first.module.aside(first.layer):
+            if sublayer.residual:
+                raise UnsupportedError("what stays beside the stream is not added to it", where=sublayer.name)
+            self.branches(used, x, *key)
+            return x
         beside = getattr(first.module, "beside", None)
         if beside and beside(first.layer):
             self.step.kept["beside"] = self.added(sublayer, used, self.step.kept["beside"], *key)

@@ -10,7 +10,9 @@ import numpy as np
 from ..core.errors import UnsupportedError
 from .weights import Array
 
-State = dict[str, Array]  # one layer's; names that begin with an underscore depend on no token, and are no state
+# One layer's. Names that begin with an underscore are no state: they depend on no token, or are no more than hashes of
+# what is kept.
+State = dict[str, Array]
 
 
 @dataclass
@@ -21,9 +23,12 @@ class Step:
         ids: token ids [b q]; of a stack that reads data, as many zeros.
         data: what such a stack reads instead: frames [b r i], or patches [b q c (f) i j].
         cached: tokens of this stack that earlier steps have seen.
+        text: the ids of all tokens so far, those of this step included [b c+q]; None: there are no others.
         segments: segment ids [b q], or several of each token [b q n]; None: all 0.
         boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
-        source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached.
+        source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached. Of
+            bytes the vectors of the patches that end in this step.
+        vectors: those that a stack of bytes has made of these patches [b p·n d].
         own_ids: ids [b q] of tables that have ids of their own, by the name of these.
         grid: rows and columns of the patches, which come row by row; None: there are none.
         prompt: learned tokens that stand before all others.
@@ -54,9 +59,11 @@ class Step:
 
     ids: Array
     cached: int = 0
+    text: Array | None = None
     segments: Array | None = None
     boxes: Array | None = None
     source: Array | None = None
+    vectors: Array | None = None
     own_ids: Mapping[str, Array] = field(default_factory=dict)
     data: Array | None = None
     grid: tuple[int, int] | None = None
@@ -104,6 +111,11 @@ class Step:
         if self.copies != copies:
             raise UnsupportedError(f"it runs on {copies} copies of the tokens, but there are {self.copies}", where=kind)
 
+    def must_be_latents(self, wanted: int | None, x: Array, kind: str) -> None:
+        """Raise an UnsupportedError unless a layer that runs on so many learned vectors gets these."""
+        if wanted and (x.shape[1] != wanted or self.grid):
+            raise UnsupportedError(f"it runs on {wanted} learned vectors, not on the tokens", where=kind)
+
     @property
     def positions(self) -> Array:
         """Where the new tokens stand [q]."""
@@ -112,10 +124,20 @@ class Step:
 
 @dataclass
 class Cache:
-    """The state of a whole model between steps: that of each layer, and how many tokens each stack has seen."""
+    """The state of a whole model between steps: that of each layer, and the text so far, of so many tokens."""
 
     layers: dict[tuple[object, ...], State] = field(default_factory=dict)
     length: int = 0
+    text: Array | None = None
+
+    def with_text(self, ids: Array) -> Array:
+        """The text so far with new tokens [b c+q]."""
+        return ids if self.text is None else np.concatenate([self.text, ids], axis=1)
+
+    def extend(self, ids: Array) -> None:
+        """Take new tokens for seen."""
+        self.text = self.with_text(ids)
+        self.length += ids.shape[1]
 
     def arrays(self) -> list[Array]:
         """What is kept of the tokens."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.architecture import Architecture, Stack
 from ..core.errors import UnsupportedError
-from ..core.shrink_tower import GRID, PATCHES
+from ..core.shrink_tower import grid_of
 from ..twins import twin
 from .compare import compare
 from .published import published
@@ -38,17 +38,20 @@ def verify(architecture: Architecture) -> Verification:
 
 
 def _runnable(architecture: Architecture) -> Iterator[Stack]:
-    """The stacks of text, and a tower that can be run."""
-    towers = [stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused]
-    for stack in architecture.stacks:
-        if stack.role != "tower" or (towers == [stack] and _can_be_run(replace(architecture, stacks=(stack,)))):
-            yield stack
+    """The stacks of text, and towers that can be run, one behind the other."""
+    towers = tuple(stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused)
+    seen = bool(towers) and _can_be_run(replace(architecture, stacks=towers))
+    yield from (stack for stack in architecture.stacks if stack.role != "tower" or (seen and stack in towers))
 
 
-def _can_be_run(tower: Architecture) -> bool:
+def _can_be_run(towers: Architecture) -> bool:
     try:
-        model = twin(tower.shrink())
-        model.see(np.zeros((1, *(model.stacks[0].data(PATCHES) or ()))), GRID)
+        model = twin(towers.shrink())
+        grid = grid_of(towers.stacks)
+        pixels = model.stacks[0].data(grid[0] * grid[1])
+        if pixels is None or any(stack.data(1) or not stack.n_asking for stack in model.stacks[1:]):
+            return False
+        model.see(np.zeros((1, *pixels)), grid)
     except UnsupportedError:
         return False
     return True

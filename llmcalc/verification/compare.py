@@ -19,7 +19,7 @@ from ..core.equation import read
 from ..core.errors import UnsupportedError
 from ..core.ledger import entries
 from ..core.shrink import SEQ
-from ..core.shrink_tower import GRID, PATCHES
+from ..core.shrink_tower import grid_of
 from ..core.workload import Workload
 from ..twins import twin
 from ..twins.model import Model
@@ -33,22 +33,24 @@ BATCH = 2
 STEPS = 3  # decode steps
 FIRST_ID = 3  # ids below are often padding, which some models place differently
 LOGITS_TOLERANCE = 1e-9
+NEVER = -1e3  # a correction of scores that leaves an expert out
 NAMED = 3  # tensors that a difference names
 
 
 class _Inputs(NamedTuple):
     """Random token ids [b, SEQ + STEPS] for the (main) stack, those of an encoder beside it, or what it hears instead,
-    and patches for a tower.
+    and patches for a tower, with their rows and columns.
     """
 
     main: Array
     source: Array | None
     pixels: Array | None
+    grid: tuple[int, int]
 
     @property
     def sizes(self) -> dict[str, Any]:
         """What a pass over them is, as a workload."""
-        patches = 0 if self.pixels is None else PATCHES
+        patches = 0 if self.pixels is None else self.grid[0] * self.grid[1]
         return {"batch": BATCH, "seq": SEQ, "patches": patches, "attention": "dense"}
 
     def first(self, tokens: int) -> tuple[Array, ...]:
@@ -60,6 +62,7 @@ class _Inputs(NamedTuple):
 def compare(small: Architecture) -> Iterator[Check]:
     """Every check of a small architecture, in reading order."""
     model = twin(small)
+    _send_to_experts(model)
     texts = _inputs(small, model)
     yield _parameters(small, model)
     yield from _active(small, model, texts)
@@ -69,9 +72,19 @@ def compare(small: Architecture) -> Iterator[Check]:
         yield from _decode(small, model, texts)
 
 
+def _send_to_experts(model: Model) -> None:
+    """Let no token choose an expert that returns its input: what is declared is the work of all others."""
+    for placed in (layer for stack in model.stacks for layer in stack.layers()):
+        if getattr(placed.layer, "n_zero_experts", 0) and "correction" in placed.names:
+            name = placed.names["correction"]
+            idle = np.arange(model.tensors[name].size) >= placed.layer.n_experts
+            model.tensors[name] = np.where(idle, NEVER, model.tensors[name])
+
+
 def _inputs(small: Architecture, model: Model) -> _Inputs:
     rng = np.random.default_rng(0)
-    vocab = min(stack.vocab for stack in model.stacks if not stack.data(1))
+    texts = (stack for stack in model.stacks if stack.stack.role != "tower" and not stack.is_handed)
+    vocab = min(stack.vocab for stack in texts if not stack.data(1))
     if vocab <= FIRST_ID:
         raise UnsupportedError(f"a table of {vocab} rows serves no text", where=small.name)
     codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
@@ -80,10 +93,11 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
         for texts, length in ((BATCH * codebooks, SEQ + STEPS), (BATCH, SEQ))
     )
     found: dict[str, Array] = {"encoder": source if small.is_encoder_decoder else None}
+    grid = grid_of(small.stacks)
     for stack in model.stacks:
-        if shape := stack.data(PATCHES if stack.stack.role == "tower" else SEQ):
+        if shape := stack.data(grid[0] * grid[1] if stack.stack.role == "tower" else SEQ):
             found[stack.stack.role] = rng.standard_normal((BATCH, *shape))
-    return _Inputs(main, found["encoder"], found.get("tower"))
+    return _Inputs(main, found["encoder"], found.get("tower"), grid)
 
 
 def _parameters(small: Architecture, model: Model) -> Check:
@@ -110,8 +124,8 @@ def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
             placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)), Step(texts.main[:1, :1])
         )
         mine = len(set(chosen.ravel().tolist()))
-        experts = sum(weight.size for weight in placed.weights if weight.per_expert)
-        used, idle = used + mine, idle + experts - experts // placed.layer.n_experts * mine
+        held = [weight for weight in placed.weights if weight.per_expert]
+        used, idle = used + mine, idle + sum(weight.size - weight.size // weight.shape[0] * mine for weight in held)
     total = sum(array.size for array in model.parameters.values())
     yield Check("active experts", _declared_experts(small), used, "experts", note=f"of {len(mixtures)} layers")
     yield Check("active parameters", params(small).active, total - idle, "params")
@@ -132,7 +146,7 @@ def _forward(small: Architecture, model: Model, texts: _Inputs) -> Check:
     with observer.weights_of(model):
         model.forward(*texts.first(SEQ))
         if texts.pixels is not None:
-            model.see(texts.pixels, GRID)
+            model.see(texts.pixels, texts.grid)
     declared = flops(small, **texts.sizes).matmul
     return Check("matmul FLOPs, forward", declared, observer.matmul_flops, "FLOPs")
 
@@ -146,7 +160,7 @@ def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Che
     with observer.weights_of(model):
         kept = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None).kept
         if texts.pixels is not None:
-            kept += tower_step(model, texts.pixels, GRID).kept
+            kept += tower_step(model, texts.pixels, texts.grid).kept
     declared = flops(small, mode="train", **texts.sizes)
     forward = flops(small, **texts.sizes).matmul
     yield Check("matmul FLOPs, backward", declared.matmul - forward, observer.matmul_flops - forward, "FLOPs")

@@ -33,7 +33,6 @@ REFUSED = {
     "clvp_encoder": "the mean of all tokens",
     "ibert": "integers",
     "mra": "attention from coarse to fine",
-    "phimoe": "experts that the class takes whatever the config says",
     "udop": "places as shares of a page",
     "videoprism_text_model": "a learned token at the end",
 }

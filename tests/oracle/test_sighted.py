@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import llmcalc
 
 from ..importers.sighted import CASES, PATCH, PATCHES, ROWS, SIDE, SIZES, config
-from . import reference
+from . import exact, reference
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -63,3 +63,37 @@ def test_tower(model_type: str) -> None:
         llmcalc.flops(architecture, batch=1, seq=8, patches=count, convention="torch").matmul for count in (PATCHES, 0)
     )
     assert seen - blind == counter.get_total_flops() - RESIZING.get(model_type, 0)
+
+
+TOLERANCE, FRAMES = 1e-9, 2
+RUN = ("got_ocr2", "blip-2", "exaone4_5", "cosmos3_omni", "qianfan_ocr", "lighton_ocr", "deepseek_vl")
+
+
+def _image(kind: str) -> tuple[Any, dict[str, Any]]:
+    """An image as patches row by row, and as the class takes it: films come as squares of patches."""
+    image = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    patches = image.reshape(3, ROWS, PATCH, ROWS, PATCH).permute(1, 3, 0, 2, 4).reshape(PATCHES, 3, PATCH, PATCH)
+    if kind != "film":
+        return patches, {**_pixels(kind), "pixel_values": image}
+    patches = patches[:, :, None].repeat(1, 1, FRAMES, 1, 1)
+    squares = torch.arange(PATCHES).reshape(ROWS // 2, 2, ROWS // 2, 2).transpose(1, 2).flatten()
+    return patches, {**_pixels(kind), "pixel_values": patches[squares].flatten(1)}
+
+
+@pytest.mark.parametrize("model_type", RUN)
+def test_features(model_type: str) -> None:
+    kind, changes = CASES[model_type][-1], config(model_type)
+    del changes["model_type"]
+    class_name = reference.classes(model_type)[0]
+    with reference.quiet(), exact.float64(), torch.no_grad():
+        model = exact.model(class_name, model_type, changes)
+        patches, given = _image(kind)
+        found = getattr(model, "model", model).get_image_features(**given)
+    wanted = [found.pooler_output, *(getattr(found, "deepstack_features", None) or [])]
+    twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, class_name)))
+    twin.load(exact.weights(model))
+    ours = twin.see(patches.numpy()[None])
+    assert len(ours) == len(wanted)
+    for one, other in zip(ours, wanted, strict=True):
+        features = other[0] if isinstance(other, (list, tuple)) else other
+        assert exact.difference(one[0], features.reshape(-1, features.shape[-1]).numpy()) <= TOLERANCE

@@ -29,13 +29,18 @@ from llmcalc.layers.box_attention import BoxAttention
 from llmcalc.layers.box_embedding import BoxEmbedding
 from llmcalc.layers.box_pairs import BoxPairs
 from llmcalc.layers.cca import Cca
+from llmcalc.layers.chunked_attention import ChunkedAttention
 from llmcalc.layers.complementary_attention import ComplementaryAttention
 from llmcalc.layers.compressed_attention import CompressedAttention
+from llmcalc.layers.context_attention import ContextAttention
+from llmcalc.layers.conv_module import ConvModule
 from llmcalc.layers.depth_attention import DepthAttention
 from llmcalc.layers.differential_attention import DifferentialAttention
 from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.dynamic_attention import DynamicAttention
 from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.grid_attention import GridAttention
+from llmcalc.layers.hash_embedding import HashEmbedding
 from llmcalc.layers.hashed_attention import HashedAttention
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
@@ -49,10 +54,12 @@ from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.nystrom_attention import NystromAttention
 from llmcalc.layers.page_attention import PageAttention
+from llmcalc.layers.patch import Patch
 from llmcalc.layers.peer import Peer
 from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.layers.profile_attention import ProfileAttention
+from llmcalc.layers.query_attention import QueryAttention
 from llmcalc.layers.relative_attention import RelativeAttention
 from llmcalc.layers.residual_conv import ResidualConv
 from llmcalc.layers.scale import Scale
@@ -89,6 +96,8 @@ BOTH_WAYS = frozenset(
         "box_attention",
         "complementary_attention",
         "character_attention",
+        "conv_module",
+        "context_attention",
     }
 )
 NORM = Norm(WIDTH)
@@ -103,9 +112,13 @@ def test_a_preset_runs_as_declared(model: str) -> None:
     assert failures(verify(llmcalc.load(model))) == []
 
 
+def sees_both_ways(mixer: Any) -> bool:
+    return mixer.kind() in BOTH_WAYS or (mixer.kind() == "chunked_attention" and not mixer.causal)
+
+
 def decoder(*mixers: Layer, count: int = 2, shared: bool = False, **norms: Layer) -> Architecture:
     """A small decoder of blocks with these sub-layers; an encoder, if one of them sees both ways and keeps nothing."""
-    role = "encoder" if any(mixer.kind() in BOTH_WAYS for mixer in mixers) else "decoder"
+    role = "encoder" if any(map(sees_both_ways, mixers)) else "decoder"
     width: int = mixers[0].d_model  # type: ignore[attr-defined]
     parts = [Sublayer(f"part{n}", (Branch(f"part{n}", mixer),), **norms) for n, mixer in enumerate(mixers)]
     token, head = Embedding(VOCAB, width, share="token"), Head(VOCAB, width, share="token")
@@ -201,6 +214,9 @@ VARIANTS: dict[str, Layer] = {
     "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),
     "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
     "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
+    "mixture with room for a share of the batch": Moe(
+        **EXPERTS, renormalise=True, of_batch=True, capacity_share=0.3, by_importance=True
+    ),
     "mixture behind a network": Moe(WIDTH, 7, 6, 1, d_router=5, router_memory=True, n_skip=1, correction_bias="buffer"),
     "bounded mlp": Mlp(WIDTH, 17, "situ", gated=True, gate_softcap=1.5, up_softcap=2.5),
     "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", gate_softcap=1.5),
@@ -226,6 +242,25 @@ VARIANTS: dict[str, Layer] = {
     ),
     "profiles of inputs with norms": ProfileAttention(**HEADS, d_profile=5, reach=7, norm="clip", own_inputs=True),
     "convolution beside the stream": ResidualConv(WIDTH, 3),
+    "chunks": ChunkedAttention(WIDTH, 3, 5, 4, causal=True),
+    "chunks on both sides": ChunkedAttention(WIDTH, 3, 5, 4, 1, 1),
+    "chunks of one": ChunkedAttention(WIDTH, 3, 5, 20, causal=True),
+    "chunks by hashes": ChunkedAttention(WIDTH, 3, 5, 4, hashed=True, causal=True),
+    "chunks by rounds of hashes": ChunkedAttention(
+        WIDTH, 3, 5, 4, 1, 1, True, 3, 7, causal=True, factors="4 10", padded_to=15, padded_above=3
+    ),
+    "chunks by hashes on both sides": ChunkedAttention(WIDTH, 3, 5, 4, hashed=True, n_hashes=2, n_rotations=3),
+    "hashes of three and of five tokens": HashEmbedding(37, WIDTH, 2, 3, "3 5"),
+    "gated convolution": ConvModule(WIDTH, 4, 7, norm="batchnorm", bias=True, kernels=True),
+    "gated convolution of chunks": ConvModule(
+        WIDTH, 5, bias=True, conv_bias=True, gate_bias=True, separable=True, kernels=True, chunk=4, causal=True
+    ),
+    "gated convolution with a norm": ConvModule(WIDTH, 3, norm="rmsnorm", gate="gelu", activation="relu"),
+    "gated convolution with another norm": ConvModule(WIDTH, 3, norm="layernorm"),
+    "blocks of queries": ContextAttention(WIDTH, 3, 4, padded=True, positions="table", n_distances=9, out_bias=True),
+    "blocks of queries that see what is around them": ContextAttention(
+        WIDTH, 3, 4, 3, 2, 3, 1, 5, "projected", 6, 2, bias=True, per_channel=True, key_scale=1.3, softcap=3.0
+    ),
     "mixture with everything": Moe(
         **EXPERTS,
         expert_bias=True,
@@ -265,7 +300,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mobilebert": {},
     "mobilebert of narrow values": {"use_bottleneck_attention": True, "normalization_type": "layer_norm"},
     "mobilebert without bottlenecks": {"use_bottleneck": False, "trigram_input": False, "embedding_size": 512},
+    "blt": {"patch_in_forward": False},
+    "blt of patches": {"patch_size": 4},
     "dory": {},
+    "reformer": {"is_decoder": True, "num_hashes": 2, "num_buckets": [4, 6]},
+    "reformer both ways": {"architectures": ["ReformerForMaskedLM"], "lsh_num_chunks_after": 1},
     "hrm_text": {},
     "perceiver": {},
     "whisper": {},
@@ -295,8 +334,9 @@ def test_a_published_config_runs_as_declared(name: str) -> None:
 
 
 def comes_in_pieces(layer: Layer) -> bool:
-    """Whether no token sees a later one."""
-    return layer.kind() not in BOTH_WAYS and getattr(layer, "causal", True)
+    """Whether no token sees a later one, is sorted among later ones, or leaves an expert to others."""
+    alone = not (getattr(layer, "hashed", False) or getattr(layer, "of_batch", False))
+    return layer.kind() not in BOTH_WAYS and getattr(layer, "causal", True) and alone
 
 
 PIECES = ((1, 1, 2, 3), (2, 5), (4, 1, 1, 1))
@@ -444,6 +484,31 @@ PLACES = BoxEmbedding(13, 2, 2, d_stream=9, n_places=37, offset=2, padding_id=1)
 PAIRED = ComplementaryAttention(WIDTH, 3, 9, 7)
 
 
+def seeing(patch: Patch, *parts: Sublayer, outputs: tuple[Named, ...] = (), behind: tuple[Stack, ...] = ()) -> Any:
+    """A text beside a tower of one block of these sub-layers, and towers that look at what it gives."""
+    text = around(parts=(part("mlp", VARIANTS["plain mlp"]),)).stacks[0]
+    tower = Stack("vision", patch.d_out, (Named("patch", patch),), (Run(Block("block", parts), 1),), outputs, "tower")
+    return Architecture("seeing", (text, tower, *behind))
+
+
+def asking(width: int, *mixers: QueryAttention, prompt: int | None = None) -> Architecture:
+    """A tower of patches, and one of learned vectors of another width that look at what it gives."""
+    queries = mixers[0].n_queries
+    norm, mlp = Norm(width, n_latents=queries), Mlp(width, 7, n_latents=queries)
+    parts = tuple(part(f"mixer{number}", mixer, after=norm) for number, mixer in enumerate(mixers))
+    table = Embedding(queries, width, "other", use="beside")
+    behind = Named("out", Linear(width, 5, n_latents=queries))
+    run = Run(Block("block", (*parts, part("mlp", mlp, pre=norm))), 2)
+    stack = Stack("queries", width, (Named("learned", table), Named("norm", norm)), (run,), (behind,), "tower")
+    seen = seeing(Patch(3, 4, 10), part("mixed", Mlp(10, 7)), behind=(stack,))
+    if not prompt:
+        return seen
+    text, tower, asks = seen.stacks
+    first = Named("first", Embedding(prompt, 10, "other", use="before"))
+    runs = (Run(Block("block", (part("mixed", Mlp(10, 7, prompt=prompt)),)), 1),)
+    return replace(seen, stacks=(text, replace(tower, inputs=(*tower.inputs, first), runs=runs), asks))
+
+
 def beside_an_encoder(mixer: Layer) -> Architecture:
     """A decoder of this mixer, whose tokens come behind those of an encoder of two widths of sight."""
     mixers = {"encoder": Attention(**HEADS, causal=False, window=4, window_ahead=3, positions="rope"), "decoder": mixer}
@@ -456,6 +521,11 @@ def beside_an_encoder(mixer: Layer) -> Architecture:
         stacks.append(Stack(role, WIDTH, inputs, blocks, outputs, role))
     return Architecture("test", tuple(stacks))
 
+
+NARROW: dict[str, Any] = {"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "cross_attn_k": 3}
+WIDER = {**NARROW, "hidden_size_global": 48}
+BLT: dict[str, Any] = {"patch_size": 4, "cross_attn_k": 3, "encoder_config": NARROW, "decoder_config": WIDER}
+BLT |= {"global_config": {"hidden_size": 48, "num_attention_heads": 4, "num_hidden_layers": 2}}
 
 # Kinds that stand neither in a branch nor alone.
 PLACED: dict[str, list[Architecture]] = {
@@ -475,6 +545,38 @@ PLACED: dict[str, list[Architecture]] = {
     "per_layer_gate": [OWN_INPUT],
     "box_attention": [page(PAIRS, *[BoxAttention(WIDTH, 3, d_head=5, q_bias=True)] * 2)],
     "complementary_attention": [page(PLACES, PAIRED, replace(PAIRED, dropped=True))],
+    "grid_attention": [
+        seeing(
+            Patch(3, 4, WIDTH),
+            part("squares", GridAttention(WIDTH, 3, 8, 3), pre=NORM),
+            part("whole", GridAttention(WIDTH, 3, 8, None, bias=False)),
+            part("plain", GridAttention(WIDTH, 3, 8, 4, relative=False)),
+            outputs=(
+                Named("halved", Patch(WIDTH, 3, 7, merge=4, stride=2)),
+                Named("neck", Patch(7, 3, 5, stride=1, merge=4)),
+            ),
+        )
+    ],
+    "query_attention": [
+        asking(6, QueryAttention(6, 3, 11, sees="themselves", bias=True), QueryAttention(6, 3, 11, d_source=10)),
+        asking(10, QueryAttention(10, 6, 7, None, None, 3, 4, sees="both", source_norm=True, o_bias=True)),
+        asking(6, QueryAttention(6, 3, 11, None, 2, d_source=10), prompt=2),
+        seeing(
+            Patch(3, 4, WIDTH),
+            part("mlp", VARIANTS["plain mlp"]),
+            outputs=(
+                Named("pooling", QueryAttention(WIDTH, 6, 1, 4, None, 3, 5, d_out=7, bias=True)),
+                Named("out", Linear(7, 5, merge=4)),
+            ),
+        ),
+    ],
+    "patch_attention": [
+        llmcalc.load({"model_type": "blt", **BLT}),
+        llmcalc.load({"model_type": "blt", **BLT, "patch_size": 1, "tie_word_embeddings": True}),
+        llmcalc.load({"model_type": "blt", **BLT, "encoder_config": {**NARROW, "cross_attn_all_layers": False}}),
+        llmcalc.load({"model_type": "blt", **BLT, "decoder_config": {**WIDER, "cross_attn_all_layers": True}}),
+        llmcalc.load({"model_type": "blt", **BLT, "patching_mode": "static"}),
+    ],
     "merged_attention": [
         beside_an_encoder(MergedAttention(**HEADS)),
         beside_an_encoder(MergedAttention(**HEADS, window=4, qk_norm="head", k_bias=True, v_bias=True)),
@@ -487,7 +589,9 @@ PLACED: dict[str, list[Architecture]] = {
 def test_a_kind_with_a_place_of_its_own_runs_as_declared(kind: str) -> None:
     assert kind in TWINS
     for architecture in PLACED[kind]:
-        assert failures(verify(architecture)) == []
+        result = verify(architecture)
+        assert failures(result) == []
+        assert len(result.small.stacks) == len(architecture.stacks)
 
 
 @pytest.mark.parametrize("kind", PLACED)

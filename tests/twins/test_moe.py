@@ -133,3 +133,42 @@ def test_experts_that_random_tokens_overfill_run_what_they_take() -> None:
         assert observed(model, ids) == declared(architecture) - dropped * ONE_PASS
         lost.append(dropped)
     assert min(lost) > 0
+
+
+def test_experts_take_tokens_of_a_batch_first_choices_first() -> None:
+    """Both sequences choose experts 0 and 1, in this order: those of the first one come first at either."""
+    limits = {"of_batch": True, "capacity": SEQ + 2}
+    _, model = steered(top_k=2, **limits)
+    placed = next(layer for layer in model.stacks[0].layers() if layer.layer.kind() == "moe")
+    rows = model.tensors["decoder.token.w"][ONE_SIDED]
+    chosen, _ = moe.route(placed.layer, placed.weights_in(model.tensors), rows)
+    assert (chosen[0] == [0, 1]).all()
+    assert (chosen[1, :2] == [0, 1]).all()
+    assert (chosen[1, 2:] == -1).all()
+    turned = np.stack([rows[0], rows[0][:, ::-1] * 0 + model.tensors["decoder.token.w"][EXPERTS - 1]])
+    chosen, _ = moe.route(placed.layer, placed.weights_in(model.tensors), turned)  # experts 5 and 0 in the second one
+    assert (chosen[0] == [0, 1]).all()
+    assert (chosen[1, :, 0] == 5).all()
+    assert (chosen[1, :2, 1] == 0).all()
+    assert (chosen[1, 2:, 1] == -1).all()
+
+
+def test_tokens_that_are_sure_come_first_and_shares_are_those_of_experts_with_room() -> None:
+    limits: Routing = {"of_batch": True, "capacity_share": 0.5, "by_importance": True}
+    shared: Routing = {"renormalise": True, "renormalise_late": True, "renormalise_eps": 1e-30}
+    layer = Moe(EXPERTS, HIDDEN, EXPERTS, 2, **shared, **limits)
+    x = np.zeros((1, 4, EXPERTS))
+    x[0, :, 0], x[0, :, 1] = [3.0, 5.0, 4.0, 6.0], 1.0
+    chosen, share = moe.route(layer, Weights({"router": np.eye(EXPERTS)}), x)
+    assert chosen[0].tolist() == [[-1, -1], [0, 1], [-1, -1], [0, 1]]
+    assert np.allclose(share[0, [1, 3]].sum(axis=-1), 1)
+    assert (share[0, [0, 2]] == 0).all()
+
+
+def test_experts_that_return_their_input_are_left_out_of_a_verification() -> None:
+    layer = Moe(WIDTH, HIDDEN, EXPERTS, 2, n_zero_experts=3, correction_bias="buffer")
+    block = Block("block", (Sublayer("moe", (Branch("moe", layer),)),))
+    table, head = Named("token", Embedding(VOCAB, WIDTH)), Named("head", Head(VOCAB, WIDTH))
+    result = llmcalc.verify(Architecture("idle", (Stack("decoder", WIDTH, (table,), (Run(block, 2),), (head,)),)))
+    assert [check for check in result.checks if not check.ok] == []
+    assert {"active experts", "active parameters"} <= {check.quantity for check in result.checks}

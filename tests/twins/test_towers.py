@@ -11,7 +11,7 @@ import llmcalc
 from llmcalc.core.architecture import Architecture, Named, Stack
 from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.shrink import SEQ
-from llmcalc.core.shrink_tower import GRID, PATCHES
+from llmcalc.core.shrink_tower import grid_of
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.conv import Conv
 from llmcalc.layers.embedding import Embedding
@@ -43,6 +43,10 @@ SEEING: dict[str, dict[str, Any]] = {
     "qwen2_5_vl": {},
     "qwen3_vl": {"vision_config": {"deepstack_visual_indexes": [5, 11]}},
     "git": {},
+    "got_ocr2": {},
+    "blip-2": {},
+    "instructblip": {},
+    "step3p7": {},
 }
 
 
@@ -66,20 +70,22 @@ def moved(model: Model, direction: dict[str, Any], step: float) -> Model:
     return other
 
 
-@pytest.mark.parametrize("model_type", ["llava", "qwen2_5_vl", "qwen3_vl", "mistral3"])
+@pytest.mark.parametrize("model_type", ["llava", "qwen2_5_vl", "qwen3_vl", "mistral3", "got_ocr2", "blip-2", "step3p7"])
 def test_the_gradient_of_a_tower_against_finite_differences(model_type: str) -> None:
-    model = llmcalc.twin(llmcalc.load({"model_type": model_type, **SEEING[model_type]}).shrink())
+    small = llmcalc.load({"model_type": model_type, **SEEING[model_type]}).shrink()
+    model, grid = llmcalc.twin(small), grid_of(small.stacks)
     rng = np.random.default_rng(0)
-    (tower,) = (stack for stack in model.stacks if stack.stack.role == "tower")
-    pixels = rng.standard_normal((1, *(tower.data(PATCHES) or ())))
-    trained = tower_step(model, pixels, GRID)
-    own = {name for name in model.parameters if name.startswith(f"{tower.stack.name}.")}
-    assert trained.gradients.keys() == own - {name for name in own if ".post_norm" in name}
+    towers = [stack for stack in model.stacks if stack.stack.role == "tower"]
+    pixels = rng.standard_normal((1, *(towers[0].data(grid[0] * grid[1]) or ())))
+    trained = tower_step(model, pixels, grid)
+    own = {name for name in model.parameters if name.startswith(tuple(f"{tower.stack.name}." for tower in towers))}
+    unread = {name for name in own - trained.gradients.keys() if not name.startswith("vision.post_norm.")}
+    assert (unread, trained.gradients.keys() - own) == (set(), set())
     direction = {name: rng.standard_normal(model.tensors[name].shape) for name in trained.gradients}
     expected = sum(float(np.sum(trained.gradients[name] * direction[name])) for name in direction)
 
     def loss(step: float) -> float:
-        return float(sum(map(weighted_sum, moved(model, direction, step).see(pixels, GRID))))
+        return float(sum(map(weighted_sum, moved(model, direction, step).see(pixels, grid))))
 
     assert np.isclose((loss(STEP) - loss(-STEP)) / (2 * STEP), expected, rtol=1e-4)
 
@@ -181,7 +187,7 @@ def test_what_cannot_be_seen_is_an_error() -> None:
         model.see(patches(2, 3)[..., :4], (2, 3))
     with pytest.raises(InputError, match="reads an array, not 3"):
         model.see(3)
-    with pytest.raises(InputError, match="0 towers"):
+    with pytest.raises(InputError, match="of 0 towers"):
         llmcalc.twin(llmcalc.load("gpt2").shrink()).see(patches(2, 2))
     with pytest.raises(UnsupportedError, match="do not fill the grid"):
         tower(Named("merged", Linear(4 * WIDTH, 7, merge=4))).see(patches(3, 3))

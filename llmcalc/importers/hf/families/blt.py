@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
+from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
 from ....layers.embedding import Embedding
 from ....layers.hash_embedding import HashEmbedding
@@ -118,6 +118,11 @@ def _between(part: Config, asks: str, patches: dict[str, Any], vectors: int) -> 
     )
 
 
+def _alone(layer: PatchAttention) -> Sublayer:
+    """Attention that adds what asks by itself."""
+    return Sublayer("patches", (Branch("patches", layer),), residual=False)
+
+
 def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple[int, int] | None) -> Stack:
     """Bytes and their n-grams, and vectors of patches made of them in the last layer or, one after another, in all.
 
@@ -134,14 +139,14 @@ def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple
     rows, own = config.size("encoder_hash_byte_group_vocab"), table or (part.size("vocab_size"), width)
     inputs = (
         Named("token", Embedding(*own, share=TOKENS if table else None)),
-        Named("hashed", HashEmbedding(rows, width, len(lengths), functions)),
+        Named("hashed", HashEmbedding(rows, width, len(lengths), functions, " ".join(map(str, lengths)))),
     )
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
     between = _between(part, "patches", patches, part.size("cross_attn_k"))
     if not part.flag("cross_attn_all_layers"):
         runs = repeated(Block("local_encoder", plain), layers)
         return Stack("local_encoder", width, inputs, runs, (Named("patches", between),), "side")
-    early, last = (sublayer("patches", layer) for layer in (replace(between, dropped=True), between))
+    early, last = (_alone(layer) for layer in (replace(between, dropped=True), between))
     runs = (
         *repeated(Block("local_encoder", (*plain, early)), layers - 1),
         Run(Block("local_encoder", (*plain, last)), 1),
@@ -163,7 +168,7 @@ def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, 
     """The encoder's bytes, which look at the vectors of their patches before the first layer or before all."""
     width, layers = part.size("hidden_size"), part.size("num_hidden_layers")
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
-    between = sublayer("patches", _between(part, "tokens", patches, part.size("cross_attn_k")))
+    between = _alone(_between(part, "tokens", patches, part.size("cross_attn_k")))
     first = Block("local_decoder", (between, *plain))
     others = first if part.flag("cross_attn_all_layers") else Block("local_decoder", plain)
     runs = repeated(first, layers) if others is first else (Run(first, 1), *repeated(others, layers - 1))

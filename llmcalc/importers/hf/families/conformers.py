@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -117,7 +118,7 @@ def phi4(config: Config, out: int) -> Stack:
         "activation": config.activation("conv_activation"),
     }
     flags: dict[str, Any] = dict.fromkeys(("bias", "conv_bias", "gate_bias", "separable", "kernels", "overrun"), True)
-    conv = ConvModule(width, taps, chunk=ALONE, **gates, **flags)
+    conv = ConvModule(width, taps, chunk=ALONE, causal=True, **gates, **flags)
     inputs = _nemo(config, width, span)
     outputs = []
     for name, unused in (("speech", False), ("vision_speech", True)):
@@ -166,8 +167,9 @@ def gemma4(config: Config, out: int) -> Stack:
     first, second = _two(config, channels, "subsampling_conv_channels")
     inputs = _planes(config, width, (first, second), ((KERNEL, KERNEL), (KERNEL, KERNEL)), first)
     sizes = (heads, chunk, max(0, left - 1), right, seen // 2 + 1)
+    sees = {"behind": max(0, left - 2), "ahead": max(0, right - 1), "key_scale": math.log2(1 + math.e)}
     last, scale = config.size("output_proj_dims"), config.number("residual_weight", HALF) or HALF
-    found = _gemma(config, width, sizes, scale, config.number("attention_logit_cap"), config.activation())
+    found = _gemma(config, width, sizes, sees, scale, config.number("attention_logit_cap"), config.activation())
     runs = repeated(found, config.size("num_hidden_layers"))
     outputs = (Named("audio_out", Linear(width, last)), Named("audio_projector", Linear(last, out, bias=False)))
     return Stack("audio", width, inputs, runs, outputs, "tower", "ceil(a, 4)")
@@ -189,7 +191,8 @@ def gemma3n(config: Config, out: int) -> Stack:
     past = max(0, left - 1)
     sizes = (heads, chunk, past, right, past + right + 1)
     scale = config.number("conf_residual_weight", HALF) or HALF
-    found = _gemma(config, width, sizes, scale, config.number("conf_attention_logit_cap"), "silu")
+    sees = {"behind": past, "ahead": right, "n_ahead": right}
+    found = _gemma(config, width, sizes, sees, scale, config.number("conf_attention_logit_cap"), "silu")
     norm, kept = Norm(width, eps=config.number("rms_norm_eps") or 1e-6), config.size("conf_reduction_factor")
     outputs = (
         Named("audio_table", Embedding(config.size("vocab_size"), width, table="other", unused=True)),
@@ -202,14 +205,21 @@ def gemma3n(config: Config, out: int) -> Stack:
 
 
 def _gemma(
-    config: Config, width: int, sizes: tuple[int, int, int, int, int], scale: float, cap: float | None, act: str
+    config: Config,
+    width: int,
+    sizes: tuple[int, int, int, int, int],
+    sees: dict[str, Any],
+    scale: float,
+    cap: float | None,
+    act: str,
 ) -> Block:
     heads, chunk, left, right, distances = sizes
     norm = Norm(width, eps=config.number("rms_norm_eps") or 1e-6)
     fields: dict[str, Any] = {"positions": "projected", "n_distances": distances, "per_channel": True, "softcap": cap}
+    fields |= sees
     attention = ContextAttention(width, heads, chunk, left, right, **fields)
     taps = config.size("conv_kernel_size" if "conv_kernel_size" in config.known() else "conf_conv_kernel_size")
-    conv = ConvModule(width, taps, norm="rmsnorm", activation=act)
+    conv = ConvModule(width, taps, norm="rmsnorm", eps=norm.eps, activation=act, causal=True)
     return block(norm, Mlp(width, GROWTH * width, act), attention, conv, scale, norm)
 
 

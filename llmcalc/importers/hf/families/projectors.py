@@ -60,9 +60,9 @@ def glm_ocr(sides: Sides) -> list[Named]:
 
 
 def _gated_merger(sides: Sides, wide: int, d_ff: int, merged: int) -> list[Named]:
-    act = sides.vision.activation()
+    act, side = sides.vision.activation(), sides.vision.size("spatial_merge_size")
     return named(
-        downsample=Patch(sides.width, sides.vision.size("spatial_merge_size"), wide, merge=merged),
+        downsample=Patch(sides.width, side, wide, merge=merged, stride=side),
         merger_in=Linear(wide, wide, bias=False, activation="gelu", merge=merged),
         merger_norm=layernorm(wide, merged),
         merger=Mlp(wide, d_ff, act, gated=True, merge=merged),
@@ -187,8 +187,8 @@ def convolved(sides: Sides) -> list[Named]:
     kernel = 3
     bias = sides.whole.flag("projector_bias")
     return named(
-        downsampler0=Patch(width, kernel, 2 * width, merge=half),
-        downsampler1=Patch(2 * width, kernel, 4 * width, merge=half * half),
+        downsampler0=Patch(width, kernel, 2 * width, merge=half, stride=2),
+        downsampler1=Patch(2 * width, kernel, 4 * width, merge=half * half, stride=2),
         projector=Linear(4 * width, sides.out, bias, merge=half * half),
     )
 
@@ -211,8 +211,8 @@ def hunyuan(sides: Sides) -> list[Named]:
     merged, eps = side * side, vision.number("rms_norm_eps") or 1e-5
     layers: dict[str, Layer] = {
         "merger_norm": Norm(width, eps=eps),
-        "merger_conv": Patch(width, side, 2 * width, merge=merged),
-        "merger_out": Patch(2 * width, 1, 4 * width, merge=merged),
+        "merger_conv": Patch(width, side, 2 * width, merge=merged, stride=side),
+        "merger_out": Patch(2 * width, 1, 4 * width, merge=merged, stride=1),
         "merger": Linear(4 * width, text, merge=merged),
         "newline": _vector(4 * width),
         "begin": _vector(text),
@@ -230,8 +230,8 @@ def hy_v4(sides: Sides) -> list[Named]:
     merged = side * side
     return named(
         merger_norm=Norm(width, eps=vision.number("rms_norm_eps") or 1e-5),
-        merger_conv=Patch(width, side, merged * width, merge=merged),
-        merger_out=Patch(merged * width, 1, out, merge=merged),
+        merger_conv=Patch(width, side, merged * width, merge=merged, stride=side),
+        merger_out=Patch(merged * width, 1, out, merge=merged, stride=1),
         newline=_vector(out),
     )
 

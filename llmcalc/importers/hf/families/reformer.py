@@ -39,7 +39,8 @@ def reformer(config: Config) -> Architecture:
     if kind != "none":
         outputs.append(Named("head", Head(vocab, wide, bias=True, unused_biases=1)))
     role = "decoder" if causal else "encoder"
-    stack = Stack(role, width, inputs, grouped(blocks[name] for name in order), tuple(outputs), role)
+    runs = grouped(blocks[name] for name in order)
+    stack = Stack(role, width, inputs, runs, tuple(outputs), role, reversible=True)
     return Architecture(config.model_type, (stack,))
 
 
@@ -60,6 +61,7 @@ def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
     config.ignore("local_attn_chunk_length lsh_attn_chunk_length num_hashes num_buckets")
     config.ignore(" ".join(f"{kind}_num_chunks_{side}" for kind in KINDS for side in ("before", "after")))
     whole, least = lcm(*chunks.values()), min(chunks.values())
+    rotations, factors = _rotations(config)
     attention = ChunkedAttention(
         width,
         config.size("num_attention_heads"),
@@ -69,21 +71,23 @@ def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
         config.count(f"{name}_num_chunks_after"),
         name == "lsh",
         config.size("num_hashes"),
-        _rotations(config),
+        rotations,
         whole,
         least,
         causal,
+        factors,
     )
     activation = config.activation()
     mlp = Mlp(width, config.size("feed_forward_size"), activation, bias=True, padded_to=whole, padded_above=least)
     return Block(name, (sublayer(name, attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
 
 
-def _rotations(config: Config) -> int | None:
+def _rotations(config: Config) -> tuple[int | None, str]:
+    """Random directions, and the numbers of buckets that are multiplied, if there are several."""
     buckets = config.get("num_buckets")
     if buckets is None:
-        return None
+        return None, ""
     factors = buckets if isinstance(buckets, list) else [buckets]
     if not all(type(factor) is int and factor > 0 and factor % 2 == 0 for factor in factors):
         raise SizeError("num_buckets is an even number, or a list of them", where=config.where)
-    return int(sum(factors)) // 2
+    return int(sum(factors)) // 2, " ".join(map(str, factors)) if len(factors) > 1 else ""

@@ -55,6 +55,7 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
         d_head=config.size("resampler_head_dim"),
         sees="both",
         source_norm=True,
+        norm_eps=eps,
     )
     mlp = Mlp(width, WIDER * width, config.activation(), gated=True, n_latents=queries)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("resampler_mlp", mlp, pre=norm)))

@@ -50,7 +50,12 @@ def sam(config: Config) -> Stack:
 def neck(name: str, width: int, out: int) -> list[Named]:
     """Two convolutions, each with a norm behind it."""
     norm = layernorm(out, eps=NECK_EPS)
-    layers = (Patch(width, 1, out, bias=False), norm, Patch(out, KERNEL, out, bias=False), norm)
+    layers = (
+        Patch(width, 1, out, bias=False, stride=1),
+        norm,
+        Patch(out, KERNEL, out, bias=False, stride=1),
+        norm,
+    )
     return [
         Named(f"{name}_{part}", layer) for part, layer in zip(("in", "in_norm", "out", "out_norm"), layers, strict=True)
     ]
@@ -59,8 +64,8 @@ def neck(name: str, width: int, out: int) -> list[Named]:
 def halving(width: int, inner: int, out: int) -> list[Named]:
     """Two convolutions, each of which halves the grid."""
     return named(
-        downsample_in=Patch(width, KERNEL, inner, bias=False, merge=HALVED),
-        downsample_out=Patch(inner, KERNEL, out, bias=False, merge=HALVED * HALVED),
+        downsample_in=Patch(width, KERNEL, inner, bias=False, merge=HALVED, stride=2),
+        downsample_out=Patch(inner, KERNEL, out, bias=False, merge=HALVED * HALVED, stride=2),
     )
 
 

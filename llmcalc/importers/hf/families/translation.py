@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ....core.architecture import Architecture, Named
 from ....core.errors import UnsupportedError
 from ....core.layer import Layer
@@ -13,15 +15,13 @@ from .seq2seq import Style, class_kind, dense, encoder_decoder, head, stack
 
 PRE_NORM = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
 CHOSEN = 2  # experts a token
+EPS = 1e-30  # where both are full, nothing is divided by zero
 
 
 def nllb_moe(config: Config) -> Architecture:
     """NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer, masked in training, scaled otherwise."""
     config.ignore("expert_capacity normalize_router_prob_before_dropping batch_prioritized_routing")
-    config.ignore("num_sparse_encoder_layers num_sparse_decoder_layers")
-    share = config.number("moe_eval_capacity_token_fraction", 1.0) or 0.0
-    if share < 1:  # with 1, an expert takes all tokens of a batch, if they are sent to it
-        config.not_run("an expert takes tokens of the whole batch up to a capacity, and drops others")
+    config.ignore("moe_eval_capacity_token_fraction num_sparse_encoder_layers num_sparse_decoder_layers")
     if config.word("second_expert_policy", "all") != "all":
         config.not_run("whether a token goes to its second expert is drawn")
     return encoder_decoder(config, PRE_NORM._replace(feed=_dense_or_sparse))
@@ -32,6 +32,13 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
     n_experts, bias = config.size("num_experts"), config.flag("router_bias")
     if step == 0 or (index + 1) % step:
         return "dense", plain
+    share = config.number("moe_eval_capacity_token_fraction", 1.0) or 0.0
+    number, first = config.size("expert_capacity"), config.flag("batch_prioritized_routing")
+    late = not config.flag("normalize_router_prob_before_dropping")
+    limits: dict[str, Any] = {"renormalise_late": late, "renormalise_eps": EPS if late else 0.0}
+    if share < 1:  # with 1, an expert takes all tokens of a batch, if they are sent to it
+        limits |= {"of_batch": True, "by_importance": first}
+        limits |= {"capacity_share": share} if share > 0 else {"capacity": number}
     return "sparse", Moe(
         plain.d_model,
         plain.d_ff,
@@ -44,6 +51,7 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
         top_k_run=n_experts,
         renormalise=True,
         routed_scale=1 - (config.number("moe_token_dropout") or 0.0),
+        **limits,
     )
 
 

@@ -88,7 +88,7 @@ def read(config: Config, merge: int = 1) -> Stack:
     norm = norm_of(config, vit, width)
     inputs = [
         *([Named("patch", _patch(config, vit, width))] if vit.patches else []),
-        *([Named("class", Embedding(vit.prompt, width, table="other", use="beside"))] if vit.prompt else []),
+        *([Named("class", Embedding(vit.prompt, width, table="other", use="before"))] if vit.prompt else []),
         *([Named("position", Embedding(vit.rows(config), width, table="position"))] if vit.rows else []),
         *([Named("pre_norm", norm)] if vit.first else []),
     ]
@@ -137,7 +137,7 @@ def block(config: Config, vit: Vit, merge: int = 1, chunk: int | None = None) ->
 
 def norm_of(config: Config, vit: Vit, width: int) -> Norm:
     """The norm of a transformer, over some width."""
-    return Norm(width, vit.norm, bias=vit.norm == "layernorm", eps=config.number(vit.eps) or EPS)
+    return Norm(width, vit.norm, bias=vit.norm == "layernorm", eps=config.number(vit.eps) or EPS, prompt=vit.prompt)
 
 
 def _patch(config: Config, vit: Vit, width: int) -> Linear | Patch:
