@@ -423,6 +423,8 @@ aimv2_text_model  text_towers.aimv2
 tipsv2_text_model text_towers.tipsv2  clip_text_model
 videoprism_text_model text_towers.videoprism
 clvp_encoder      text_towers.clvp
+clvp_decoder      clvp.decoder
+clvp              clvp.whole
 molmo2_text       llama_seen.molmo2
 moshi             llama_seen.moshi
 kyutai_speech_to_text llama_seen.kyutai
