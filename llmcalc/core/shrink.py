@@ -228,7 +228,7 @@ class _Sizes:
             return self.size("width", value)
         if name == "chunk" and not getattr(layer, "causal", True):
             return shrink_tower.WINDOW
-        if name == "rate" and hasattr(layer, "taps"):
+        if name == "rate" and (hasattr(layer, "taps") or hasattr(layer, "neighbours")):
             return value
         if name == "hash_rows":
             return self.size("vocab", value)

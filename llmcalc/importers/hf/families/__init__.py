@@ -295,6 +295,7 @@ t5gemma2_text     t5gemma2.text       t5gemma2_encoder
 trocr             decoders.trocr
 speech_to_text    speech.speech_to_text
 moonshine         speech.moonshine
+moonshine_streaming moonshine.streaming
 cohere_asr        speech.cohere_asr
 canary            speech.canary       cohere_asr
 pp_formulanet_text speech.pp_formulanet
