@@ -241,7 +241,7 @@ class _Sizes:
             return self.size("width", value)
         if name == "chunk" and not (getattr(layer, "causal", True) or hasattr(layer, "n_hashes")):
             return shrink_tower.WINDOW
-        if name == "rate" and hasattr(layer, "taps"):
+        if name == "rate" and (hasattr(layer, "taps") or hasattr(layer, "neighbours")):
             return value
         if hasattr(layer, "grid") and name in ("grid", "window"):
             return shrink_tower.square(layer.grid, value, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ._heard import results
@@ -29,6 +30,7 @@ class Linear(Layer):
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
         merge_whole: positions that are too few to become one are left out.
         span, chunk: it runs on one position for so many frames of sound, of chunks apart, see ``conv``.
+        rate: it runs on so many positions for every token of the stack, which a layer behind it makes fewer.
         merge_by_channel: of those side by side, each channel's values stand together.
         n_latents: it runs on this many learned vectors, if there is any token that they could see.
         prompt: this many learned tokens stand before the sequence.
@@ -52,6 +54,7 @@ class Linear(Layer):
     neighbours: int = 1
     merge: int = 1
     merge_whole: bool = False
+    rate: int = 1
     span: int | None = None
     chunk: int | None = None
     merge_by_channel: bool = False
@@ -79,6 +82,8 @@ class Linear(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("neighbours", "d_in")
+        if self.rate > 1 and (self.span or self.merge > 1 or self.positions != "all" or self.anew):
+            raise SizeError("rate goes with neither span nor merge, nor with fewer positions", where="linear")
 
     def declare(self) -> Declaration:
         """Weight ``[d_in, d_out]``."""
@@ -87,6 +92,8 @@ class Linear(Layer):
         if self.merge > 1 and self.positions == "all":
             left = self.merge - 1 if self.merge_whole else 0
             rows, axes["qg"] = "b qg", f"ceil(max(0, q - {left}), {self.merge})" if left else f"ceil(q, {self.merge})"
+        if self.rate > 1:
+            rows, axes["qs"] = "b qs", f"q * {self.rate}"
         if self.span:
             rows, axes["qs"] = "b qs", results(self.span, self.chunk)
         if self.prompt:

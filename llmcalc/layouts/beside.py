@@ -23,3 +23,9 @@ def mimi(place: str) -> str:
     inner = "".join(beside(f"{place}.{side}_seanet", f"{place}.{side}.{side}_seanet.") for side in sides)
     outer = "".join(beside(f"{place}.{side}", f"{place}.{side}.") for side in sides)
     return inner + outer + beside(f"{place}.quantizer", f"{place}.quantizer.")
+
+
+def of_stack(stack: str, place: str, text: str) -> str:
+    """The rules of a layout for a part of its kind, by the name of its stack, whose modules stand at ``place``."""
+    rules = (line.partition("|") for line in text.splitlines() if line)
+    return "".join(f"{place}{rule} |{notes} {stack}\n" for rule, _, notes in rules)

@@ -1,20 +1,12 @@
 """Qwen-Omni's thinker within a model that speaks, under a name of its own, and what speaks beside it."""
 
-from .beside import beside
+from .beside import beside, of_stack
 from .llama import ATTENTION, MLP, NORMS
 from .mixtral import EXPERTS
 from .qwen3_next import SHARED
 
 BEHIND = "thinker."
 ALL = True
-
-
-def _of(stack: str, place: str, text: str) -> str:
-    """The rules of a decoder that is a part, by the name of its stack."""
-    rules = (line.partition("|") for line in text.splitlines() if line)
-    return "".join(f"{place}{rule} |{notes} {stack}\n" for rule, _, notes in rules)
-
-
 BLOCKS = NORMS + ATTENTION + MLP
 TALKER = f"""
 {BLOCKS}
@@ -44,8 +36,8 @@ lm_head.{{t}}.weight <- code_head.w
 def text(codes: str) -> str:
     """The rules of what speaks, where the talker's table is called so."""
     return (
-        _of("talker", "talker.", f"{TALKER}{codes}.weight <- codes.w\n")
-        + _of("code_predictor", "talker.code_predictor.", PREDICTOR)
+        of_stack("talker", "talker.", f"{TALKER}{codes}.weight <- codes.w\n")
+        + of_stack("code_predictor", "talker.code_predictor.", PREDICTOR)
         + beside("token2wav", "token2wav.")
         + beside("code2wav", "code2wav.")
     )

@@ -26,6 +26,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``act(x w + b)``; a pooler sees one token alone."""
     if step.grid is None and (layer.merge > 1 or layer.prompt):
         raise UnsupportedError("positions that become one are those of patches on a grid", where="linear")
+    if layer.rate > 1:
+        raise UnsupportedError("it runs on more positions than the stack has tokens", where="linear")
     x = entered(layer, x, layer.d_in, step)
     step.must_be_latents(getattr(layer, "n_latents", None), x, "linear")
     if layer.neighbours > 1:

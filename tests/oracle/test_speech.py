@@ -36,6 +36,7 @@ SOUNDS: dict[str, Callable[[Any, int], dict[str, Any]]] = {
     "pix2struct": lambda config, frames: {
         "flattened_patches": torch.ones(1, frames, config.vision_config.patch_embed_hidden_size + PLACE)
     },
+    "moonshine_streaming": lambda config, frames: {"input_values": torch.zeros(1, 4 * 7 * frames)},
     "moonshine": lambda config, frames: {"input_values": torch.zeros(1, 64 * (6 * frames + 6) + 127)},
 }
 LENGTHS: dict[str, dict[str, Any]] = {"whisper": {"max_source_positions": FRAMES}}

@@ -48,8 +48,8 @@ _MORE = {
         sapiens2_head
     """,
     "sound": """
-        canary canary_decoder clvp clvp_decoder cohere_asr csm_depth_decoder_model dia_decoder dia_encoder
-        fun_asr_nano_encoder glmasr_encoder mimi_decoder mimi_encoder moonshine_streaming moonshine_streaming_encoder
+        canary canary_decoder cohere_asr csm_depth_decoder_model dia_decoder dia_encoder
+        fun_asr_nano_encoder glmasr_encoder mimi_decoder mimi_encoder moonshine_streaming_encoder
         moshi_depth nemotron3_5_transcribe_word_timestamp nemotron_asr_streaming_encoder pe_audio_video pop2piano
         qwen2_5_omni_bigvgan qwen2_5_omni_dit qwen2_5_omni_talker qwen3_asr_encoder
         qwen3_omni_moe_talker_code_predictor qwen3_omni_moe_talker_text speech_to_text speecht5

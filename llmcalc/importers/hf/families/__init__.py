@@ -295,6 +295,7 @@ t5gemma2_text     t5gemma2.text       t5gemma2_encoder
 trocr             decoders.trocr
 speech_to_text    speech.speech_to_text
 moonshine         speech.moonshine
+moonshine_streaming moonshine.streaming
 cohere_asr        speech.cohere_asr
 canary            speech.canary       cohere_asr
 pp_formulanet_text speech.pp_formulanet
@@ -423,6 +424,8 @@ aimv2_text_model  text_towers.aimv2
 tipsv2_text_model text_towers.tipsv2  clip_text_model
 videoprism_text_model text_towers.videoprism
 clvp_encoder      text_towers.clvp
+clvp_decoder      clvp.decoder
+clvp              clvp.whole
 molmo2_text       llama_seen.molmo2
 moshi             llama_seen.moshi
 kyutai_speech_to_text llama_seen.kyutai
