@@ -243,6 +243,8 @@ class _Sizes:
             return shrink_tower.WINDOW
         if name == "rate" and hasattr(layer, "taps"):
             return value
+        if name == "rope_learned":  # one for each pair
+            return self.size("qk_rope_head_dim", 2 * value) // 2
         if hasattr(layer, "grid") and name in ("grid", "window"):
             return shrink_tower.square(layer.grid, value, name)
         if name == "hash_rows":

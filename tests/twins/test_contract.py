@@ -302,6 +302,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mobilebert without bottlenecks": {"use_bottleneck": False, "trigram_input": False, "embedding_size": 512},
     "blt": {"patch_in_forward": False},
     "blt of patches": {"patch_size": 4},
+    "mistral_large4_text": {},
+    "mistral_large4_text with latents lent": {
+        "num_hidden_layers": 6,
+        "kv_source_layers": [0, 0, 2, 0, 2, 5],
+        "no_rope_layers": [1, 1, 0, 1, 0, 1],
+        "indexer_types": ["full", "shared", "full", "full", "shared", "full"],
+    },
     "dory": {},
     "reformer": {"is_decoder": True, "num_hashes": 2, "num_buckets": [4, 6]},
     "reformer both ways": {"architectures": ["ReformerForMaskedLM"], "lsh_num_chunks_after": 1},
