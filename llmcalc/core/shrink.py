@@ -104,6 +104,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "capacity": (1000,),
     "index_topk": (4,),
     "index_block": (2,),
+    "index_compressed": (2,),
     "keep_window": (6,),
     **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
     "rate": (3, 2),

@@ -56,6 +56,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
         rotates_end=layer.index_rotates_end,
         input_norm=layer.index_input_norm,
         position_scaled=layer.index_position_scaled,
+        compressed=layer.index_compressed,
     )
 
 

@@ -302,6 +302,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mobilebert without bottlenecks": {"use_bottleneck": False, "trigram_input": False, "embedding_size": 512},
     "blt": {"patch_in_forward": False},
     "blt of patches": {"patch_size": 4},
+    "glm5_next_text": {},
     "mistral_large4_text": {},
     "mistral_large4_text with latents lent": {
         "num_hidden_layers": 6,

@@ -126,7 +126,7 @@ def _growing(config: Config, indexer: bool, turned: bool, reused: bool, lent: bo
     places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
     sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
     chosen = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
-    learned = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
+    learned: dict[str, Any] = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
     learned |= {"index_interleaved": True}  # by pairs of neighbours, as the attention around it
     learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.number("rms_norm_eps") or 1e-6}
     return mla(config, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
@@ -135,8 +135,9 @@ def _growing(config: Config, indexer: bool, turned: bool, reused: bool, lent: bo
 def glm5_next(config: Config) -> Architecture:
     """GLM-5.3: KDA layers, latent attention without positions to groups of tokens, streams that are mixed."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
-    config.ignore("index_kpool_always_select_tail router_aux_loss_coef head_dim qk_head_dim")
-    config.not_run("an indexer of groups of tokens has no NumPy model")
+    config.ignore("router_aux_loss_coef head_dim qk_head_dim")
+    if not config.flag("index_kpool_always_select_tail", True):
+        config.not_run("tokens before the first whole group see nothing, which has no NumPy model")
     usual = ["indexed_attention" if index % PERIOD == PERIOD - 1 else "linear_attention" for index in range(layers)]
     words = {"full_attention": "indexed_attention"}
     kinds = [words.get(kind, kind) for kind in config.texts("layer_types", layers) or usual]
@@ -149,6 +150,7 @@ def glm5_next(config: Config) -> Architecture:
     full = mla(
         config,
         rope=False,
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
         index_heads=config.size("index_n_heads"),
         index_dim=config.size("index_head_dim"),
         index_topk=config.size("index_topk"),
@@ -158,7 +160,10 @@ def glm5_next(config: Config) -> Architecture:
     mixers["shared_indexed_attention"] = replace(full, index_heads=None)
     feeds: dict[str, Layer] = {
         "dense": replace(glu(config), clamp=limit),
-        "sparse": shared_experts(config, clamp=limit),
+        # the class's routed experts keep to silu
+        "sparse": replace(
+            shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()
+        ),
     }
     hyper = HyperConnection(
         width,
@@ -193,5 +198,6 @@ def _delta(config: Config) -> Kda:
         config.size("linear_conv_kernel_dim"),
         gate_rank=head,
         decay_bound=config.number("linear_lower_bound"),
+        activation=config.activation(),
         norm_eps=config.number("rms_norm_eps") or 1e-6,
     )
