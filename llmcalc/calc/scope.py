@@ -38,7 +38,7 @@ class Scope:
             fused = True
             self.inside |= {state.name for state in self.declaration.states} - self.identity.keys()  # zeros at first
         out = f"{self.place}.{equation.out.name}@{len(self.trace.steps)}"
-        if equation.function and all(self.is_of_weights(operand) for operand in equation.operands):
+        if equation.function and all(self.is_of_weights(operand, equation) for operand in equation.operands):
             self.of_weights.add(equation.out.name)  # can be had again from what is there anyway
         elif "nograd" not in equation.tags:
             self.save(equation, out, fused)
@@ -53,9 +53,13 @@ class Scope:
             self.inside.add(equation.out.name)
         self.last = out
 
-    def is_of_weights(self, operand: Operand) -> bool:
-        """Whether an operand is a weight, or made of weights element by element."""
-        return operand.name in self.weights or operand.name in self.of_weights
+    def is_of_weights(self, operand: Operand, equation: Equation | None = None) -> bool:
+        """Whether an operand is a weight, or made of weights element by element; or, in an equation that has one, a
+        constant.
+        """
+        if operand.name in self.weights or operand.name in self.of_weights:
+            return True
+        return equation is not None and "constant" in equation.tags and operand.name not in self.identity
 
     def copies(self, equation: Equation) -> bool:
         """Whether an equation gives a known tensor another name, and makes it no larger."""

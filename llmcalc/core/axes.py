@@ -84,6 +84,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "tr": ("n_pending", "tokens that are not yet summed up"),
     "ov": ("n_overlap", "tokens of the last summary, at which the next one looks again"),
     "ib": ("n_block_pairs", "pairs of a query and a block of tokens before it"),
+    "ix": ("2 d_index", "a key and its gate"),
     "ip": ("2 d_index + 1", "a key, its gate, and whether it is there"),
     "rf": ("n_frequencies", "frequencies by which heads are rotated"),
     "im": ("n_blocks", "blocks of tokens, cached and new"),

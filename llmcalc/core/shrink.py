@@ -104,6 +104,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     "capacity": (1000,),
     "index_topk": (4,),
     "index_block": (2,),
+    "index_compressed": (2,),
     "keep_window": (6,),
     **dict.fromkeys(("groups", "out_groups", "q_groups", "k_groups", "v_groups", "o_groups"), (3, 2)),
     "rate": (3, 2),
@@ -243,6 +244,8 @@ class _Sizes:
             return shrink_tower.WINDOW
         if name == "rate" and (hasattr(layer, "taps") or hasattr(layer, "neighbours")):
             return value
+        if name == "rope_learned":  # one for each pair
+            return self.size("qk_rope_head_dim", 2 * value) // 2
         if hasattr(layer, "grid") and name in ("grid", "window"):
             return shrink_tower.square(layer.grid, value, name)
         if name == "hash_rows":

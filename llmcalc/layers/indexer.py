@@ -92,11 +92,11 @@ class Indexer(Layer):
     def _compress(self, declaration: Declaration) -> list[str]:
         """Scores of whole groups of tokens; transformers keeps keys and gates of all tokens, and which are there."""
         width = self.d_index
-        declaration.axes |= {"R": self.compressed or 1, "ip": 2 * width + 1}
+        declaration.axes |= {"R": self.compressed or 1, "ip": 2 * width + 1, "ix": 2 * width}
         declaration.axes |= {"im": "ceil(c + q - R + 1, R)", "tr": "mod(c + q, R)"}
         declaration.weights("places[R; ie]", "gate[d | ie]", "ww[d | ih]")
         declaration.state("ik[b im ie]", "index", "model")
-        declaration.state("pending[b tr ip]", "index", "model")
+        declaration.state("pending[b tr ix]", "index", "model")
         declaration.state("packed[b t ip]", "index", "torch")
         return [
             "ig[b q ie] = x[b q d] gate[d ie]",

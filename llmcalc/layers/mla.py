@@ -53,6 +53,7 @@ class Mla(Layer):
         index_compressed, index_input_norm, index_position_scaled: ``compressed``, ``input_norm`` and
             ``position_scaled`` of the indexer.
         latent_reused: the latent and the rotary key are those of an earlier layer (Mistral Large 4).
+        latent_lent: later layers use those of this one, until another one lends them its own.
         position_scaled: queries grow with the logarithm of their position, by two learned numbers a head.
         rope_learned: so many frequencies have a learned factor each, which all layers share; None: they have none.
     """
@@ -84,6 +85,7 @@ class Mla(Layer):
     index_input_norm: bool = False
     index_position_scaled: bool = False
     latent_reused: bool = False
+    latent_lent: bool = False
     position_scaled: bool = False
     rope_learned: int | None = None
     scale: float | None = None
@@ -184,12 +186,17 @@ class Mla(Layer):
             declaration.axes["rf"] = self.rope_learned
             declaration.weights("alpha[rf]", share=".rope_alpha", unused=not turned)
             declaration.equations(*(["factors[rf] = exp(alpha)"] if turned else []))
+        if turned and self.rope_learned:  # what turns has a gradient, for which what is turned is kept
+            declaration.equations(*([] if self.latent_reused else ["kr[b q rope] = keep(kr)"]))
+            declaration.equations("qr[b q h rope] = keep(qr)")
         if turned:
             declaration.equations(*([] if self.latent_reused else ["kr[b q rope] = rope(kr)"]))
             declaration.equations("qr[b q h rope] = rope(qr)")
         if self.position_scaled:
             declaration.weights("q_scale[h]", "q_shift[h]")
-            declaration.equations("grow[b q h] = mul(log_places, q_scale)", "grow[b q h] = add(grow, q_shift)")
+            declaration.equations(
+                "grow[b q h] = mul(log_places, q_scale) | constant", "grow[b q h] = add(grow, q_shift)"
+            )
             declaration.equations("q[b q h qk] = mul(q, grow)")
 
     def _gate(self, declaration: Declaration) -> None:

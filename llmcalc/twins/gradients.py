@@ -127,6 +127,7 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
     np.tanh: _of_output(np.tanh, lambda y: 1 - y * y),
     np.sqrt: _of_output(np.sqrt, lambda y: 0.5 / y),
     np.sin: _of_input(np.sin, np.cos),
+    np.cos: _of_input(np.cos, lambda a: -np.sin(a)),
     np.log: _of_input(np.log, lambda a: 1 / a),
     np.arccos: _of_input(np.arccos, lambda a: -1 / np.sqrt(1 - a * a)),
     erf_of: _of_input(erf_of, lambda a: 2 / np.sqrt(np.pi) * np.exp(-a * a)),

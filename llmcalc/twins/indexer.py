@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import einsum
 
-from .functions import layernorm, rmsnorm
+from .functions import layernorm, rmsnorm, softmax
+from .places import growth
 from .rope import rotate, rotate_end
 from .step import State, Step
-from .weights import Array, Weight, Weights, constant, matrix, vector
+from .weights import Array, Weight, Weights, constant, matrix, table, vector
 
 
 class Indexer(NamedTuple):
@@ -30,6 +31,10 @@ class Indexer(NamedTuple):
         unit_offset: scales of the norms are ``1 + w``.
         block: so many tokens are chosen together, by the best of them.
         local: blocks that are chosen in any case: that of the query, and those before it.
+        input_norm: a LayerNorm on what queries are made of.
+        position_scaled: queries grow with the logarithm of their position.
+        compressed: so many tokens are chosen together, by one key, a mean of theirs that a gate weighs; those that are
+            no whole group yet are seen in any case.
         pooled: a block is chosen by the mean of its keys, by all heads together, if it is whole; the rest is seen.
     """
 
@@ -49,6 +54,9 @@ class Indexer(NamedTuple):
     block: int = 1
     local: int = 0
     pooled: bool = False
+    input_norm: bool = False
+    position_scaled: bool = False
+    compressed: int | None = None
 
 
 def weights(layer: Indexer) -> list[Weight]:
@@ -58,23 +66,38 @@ def weights(layer: Indexer) -> list[Weight]:
     found += [vector("k_norm", layer.d_head, mean=mean)]
     found += [vector("k_norm_b", layer.d_head)] if layer.key_norm == "layernorm" else []
     found += [vector("q_norm", layer.d_head, mean=mean)] if layer.query_norm else []
+    found += [vector("in_norm", d, mean=1.0), vector("in_norm_b", d)] if layer.input_norm else []
+    found += [vector("q_scale", layer.n_heads), vector("q_shift", layer.n_heads)] if layer.position_scaled else []
+    if layer.compressed:
+        found += [table("places", layer.compressed, layer.d_head), matrix("gate", d, layer.d_head)]
     return found + ([matrix("ww", d, layer.n_heads)] if layer.weighted else [])
 
 
 def not_chosen(
-    layer: Indexer, around: Any, w: Weights, x: Array, latent: Array | None, step: Step, state: State | None
+    layer: Indexer,
+    around: Any,
+    w: Weights,
+    x: Array,
+    latent: Array | None,
+    step: Step,
+    state: State | None,
+    factors: Array | None = None,
 ) -> Array:
     """Which tokens a query does not look at [b q k], or [b i q k] where each head chooses for itself.
 
     ``x`` [b q d]; queries are made of ``latent`` [b q r], if there is one. ``around`` is the attention layer, whose
-    rotary angles these are, too.
+    rotary angles these are, too, ``factors`` of their frequencies included.
     """
-    w, x, latent = w.constant(), constant(x), constant(latent)
-    q = einsum("bqr,rie->bqie", x if latent is None else latent, w.wq)
+    w, x, latent, factors = w.constant(), constant(x), constant(latent), constant(factors)
+    asks = layernorm(x, layer.norm_eps, w.in_norm, w.in_norm_b) if layer.input_norm else x
+    q = einsum("bqr,rie->bqie", asks if latent is None else latent, w.wq)
     if layer.query_norm:
         q = rmsnorm(q, layer.norm_eps, _scale(layer, w.q_norm))
-    q = _placed(layer, around, q, step.positions)
-    k = _keys(layer, around, w, x, step, state)
+    q = q * growth(w.q_scale, w.q_shift, step.positions) if layer.position_scaled else q
+    q = _placed(layer, around, q, step.positions, factors)
+    if layer.compressed:
+        return _by_groups(layer, around, w, x, q, step, state)
+    k = _keys(layer, around, w, x, step, state, factors)
     if layer.pooled:
         return _by_means(layer, around, w, q, k, step)
     scores = einsum("bqie,bke->biqk", q, k)
@@ -84,11 +107,13 @@ def not_chosen(
     return ~_best(layer, np.where(later, -np.inf, np.asarray(scores)), step) | later
 
 
-def _keys(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+def _keys(
+    layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None, factors: Array | None
+) -> Array:
     """One key of each token in sight [b k e]; those of pooled blocks are normalised and placed as one, later."""
     k = einsum("bqd,de->bqe", x, w.wk)
     if not layer.pooled:
-        k = _placed(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions)[:, :, 0]
+        k = _placed(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions, factors)[:, :, 0]
     if state and "ik" in state:
         k = np.concatenate([state["ik"], k], axis=1)
     if state is not None:
@@ -106,9 +131,11 @@ def _scale(layer: Indexer, scale: Array) -> Array:
     return 1.0 + scale if layer.unit_offset else scale
 
 
-def _placed(layer: Indexer, around: Any, x: Array, places: Array) -> Array:
+def _placed(layer: Indexer, around: Any, x: Array, places: Array, factors: Array | None = None) -> Array:
+    if not layer.rotary_dim:
+        return x
     turn = rotate_end if layer.rotates_end else rotate
-    return turn(around, x, places, layer.rotary_dim, layer.interleaved)
+    return turn(around, x, places, layer.rotary_dim, layer.interleaved, factors)
 
 
 def _best(layer: Indexer, scores: Array, step: Step) -> Array:
@@ -127,6 +154,40 @@ def _leading(scores: Array, count: int) -> Array:
     ranked = np.argsort(-scores, axis=-1, kind="stable")
     np.put_along_axis(found, ranked[..., :count], True, axis=-1)
     return found
+
+
+def _by_groups(layer: Indexer, around: Any, w: Weights, x: Array, q: Array, step: Step, state: State | None) -> Array:
+    """Whole groups of tokens, each scored by one key; what a query sees behind its last one is its tail."""
+    groups = _groups(layer, around, w, x, step, state)  # [b m e]
+    size, count = layer.compressed or 1, groups.shape[1]
+    met = np.maximum(einsum("bqie,bme->biqm", q, groups), 0.0)
+    scores = np.asarray(einsum("bqi,biqm->bqm", einsum("bqd,di->bqi", x, w.ww), met))
+    ended = (step.positions[:, None] + 1) // size > np.arange(count)
+    chosen = _leading(np.where(ended, scores, -np.inf), layer.top_k // size) & ended
+    place = np.arange(step.cached + x.shape[1])
+    seen = np.zeros((*chosen.shape[:2], len(place)), bool)
+    seen[..., : count * size] = np.repeat(chosen, size, axis=-1)
+    last = step.positions[:, None]
+    rest = (place > last - (last + 1) % size) & (place <= last)
+    return ~(seen | rest)
+
+
+def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """One key of each whole group so far [b m e]; keys and gates of the tokens behind it wait."""
+    own = _normed_key(layer, w, einsum("bqd,de->bqe", x, w.wk))[:, :, None]
+    key = _placed(layer, around, own, step.positions)[:, :, 0]
+    packed = np.concatenate([key, einsum("bqd,de->bqe", x, w.gate)], axis=-1)
+    if state and "pending" in state:
+        packed = np.concatenate([state["pending"], packed], axis=1)
+    size = layer.compressed or 1
+    whole = packed.shape[1] // size
+    keys, gates = np.split(packed[:, : whole * size].reshape(len(packed), whole, size, packed.shape[2]), 2, axis=-1)
+    share = np.swapaxes(softmax(np.swapaxes(gates + w.places, 2, 3)), 2, 3)
+    groups = np.sum(share * keys, axis=2)
+    if state is not None:
+        groups = np.concatenate([state["ik"], groups], axis=1) if "ik" in state else groups
+        state["ik"], state["pending"] = groups, packed[:, whole * size :]
+    return groups
 
 
 def _by_means(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from ..core.errors import InputError, UnsupportedError
+from ..core.errors import InputError
 from . import indexer
 from .functions import plus, rmsnorm, sigmoid, softmax
-from .places import temperature
+from .places import growth, temperature
 from .rope import rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
@@ -20,8 +20,6 @@ from .weights import Array, Weight, Weights, matrix, under, vector
 def weights(layer: Any) -> list[Weight]:
     """Down-projections to the latents, their norms, and up-projections to heads; gate, sinks, indexer."""
     d, h, c, rope = layer.d_model, layer.n_heads, layer.kv_lora_rank, layer.qk_rope_head_dim
-    if not rope:
-        raise UnsupportedError("heads without a rotary part have no NumPy model", where="mla")
     nope, v, rank = layer.qk_nope_head_dim, layer.v_head_dim, layer.q_lora_rank
     latent = 2 * rank if layer.double_latent else rank
     if rank:
@@ -29,30 +27,48 @@ def weights(layer: Any) -> list[Weight]:
         found += [vector("bqa", rank)] if layer.bias else []
     else:
         found = [matrix("wq", d, (h, nope + rope))]
-    found += [matrix("wkva", d, c), matrix("wkr", d, rope), vector("kv_norm", c, mean=1.0)]
+    own, turned = not layer.latent_reused, rope and not layer.latent_reused
+    found += [matrix("wkva", d, c), vector("kv_norm", c, mean=1.0)] if own else []
+    found += [matrix("wkr", d, rope)] if turned else []
     found += [vector("kr_norm", rope, mean=1.0)] if layer.key_norm else []
+    found += [vector("q_scale", h), vector("q_shift", h)] if layer.position_scaled else []
+    found += [vector("alpha", layer.rope_learned)._replace(share=".rope_alpha")] if layer.rope_learned else []
     found += [matrix("wkb", c, (h, nope)), matrix("wvb", c, (h, v)), matrix("wo", (h, v), d)]
     found += [vector("sinks", h)] if layer.sinks else []
     if layer.gate != "none":
         found.append(matrix("wgate", latent if layer.gate == "latent" else d, h if layer.gate_per_head else (h, v)))
     found += under("indexer", indexer.weights(_indexer(layer))) if layer.index_heads else []
-    return found + ([vector("bkva", c), vector("bkr", rope), vector("bo", d)] if layer.bias else [])
+    if layer.bias:
+        found += [vector("bo", d), *([vector("bkva", c)] if own else []), *([vector("bkr", rope)] if turned else [])]
+    return found
 
 
 def _indexer(layer: Any) -> indexer.Indexer:
-    sizes = (layer.d_model, layer.index_heads, layer.index_dim, layer.index_topk, layer.qk_rope_head_dim)
-    places = {"interleaved": layer.index_interleaved, "rotates_end": layer.index_rotates_end}
-    return indexer.Indexer(*sizes, layer.q_lora_rank, **places)
+    turned = layer.qk_rope_head_dim if layer.rope else 0
+    return indexer.Indexer(
+        layer.d_model,
+        layer.index_heads,
+        layer.index_dim,
+        layer.index_topk,
+        turned,
+        layer.q_lora_rank,
+        interleaved=layer.index_interleaved,
+        rotates_end=layer.index_rotates_end,
+        input_norm=layer.index_input_norm,
+        position_scaled=layer.index_position_scaled,
+        compressed=layer.index_compressed,
+    )
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Attention over keys and values that are expanded from the latent; in a decode step, over the latent itself."""
     source, compressed = _compressed(layer, w, x)
-    q_nope, q_rope = _queries(layer, w, source, step)
+    factors = np.exp(w.alpha) if layer.rope_learned and layer.rope and layer.qk_rope_head_dim else None
+    q_nope, q_rope = _queries(layer, w, source, step, factors)
     if layer.index_heads:
-        latent = compressed if layer.q_lora_rank else None
-        step.not_chosen = indexer.not_chosen(_indexer(layer), layer, w.part("indexer"), x, latent, step, state)
-    latent, k_rope = _latent(layer, w, x, step, state)  # [b k C], [b k rope]
+        latent, own = compressed if layer.q_lora_rank else None, w.part("indexer")
+        step.not_chosen = indexer.not_chosen(_indexer(layer), layer, own, x, latent, step, state, factors)
+    latent, k_rope = _latent(layer, w, x, step, state, factors)  # [b k C], [b k rope]
     attend = _absorbed if step.decode else _expanded
     mixed = attend(layer, w, q_nope, q_rope, latent, k_rope, _hidden(layer, step, latent.shape[1]))
     return plus(einsum("bqhv,hvd->bqd", _gated(layer, w, mixed, x, source), w.wo), w.get("bo"))
@@ -71,22 +87,30 @@ def _scaled(layer: Any, latent: Array) -> Array:
     return latent * math.sqrt(layer.d_model / latent.shape[-1]) if layer.latent_scaled else latent
 
 
-def _queries(layer: Any, w: Weights, source: Array, step: Step) -> tuple[Array, Array]:
+def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array | None) -> tuple[Array, Array]:
     """The parts of each query without and with a place [b q h nope], [b q h rope]."""
     q = einsum("bqr,rhe->bqhe", source, w.wqb if layer.q_lora_rank else w.wq)
     q = q * temperature(layer, step.positions) if layer.temperature else q
     nope = layer.qk_nope_head_dim
-    return q[..., :nope], _placed(layer, q[..., nope:], step)
+    q_nope, q_rope = q[..., :nope], _placed(layer, q[..., nope:], step, factors)
+    if not layer.position_scaled:
+        return q_nope, q_rope
+    grow = growth(w.q_scale, w.q_shift, step.positions)
+    return q_nope * grow, q_rope * grow
 
 
-def _latent(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
-    """What is kept of each token in sight."""
+def _latent(
+    layer: Any, w: Weights, x: Array, step: Step, state: State | None, factors: Array | None
+) -> tuple[Array, Array]:
+    """What is kept of each token in sight, by this layer or by an earlier one."""
+    shared = ("latent", layer.kv_lora_rank, layer.qk_rope_head_dim)
+    if layer.latent_reused:
+        if shared not in step.keys:
+            raise InputError("no earlier layer has a latent that this one could use again", where="mla")
+        return step.keys[shared]
     latent = rmsnorm(plus(einsum("bqd,dc->bqc", x, w.wkva), w.get("bkva")), layer.norm_eps, w.kv_norm)
     latent = _scaled(layer, latent)
-    k_rope = plus(einsum("bqd,dr->bqr", x, w.wkr), w.get("bkr"))
-    if layer.key_norm:
-        k_rope = rmsnorm(k_rope, layer.norm_eps, w.kr_norm)
-    k_rope = _placed(layer, k_rope[:, :, None], step)[:, :, 0]  # one key for all heads
+    k_rope = _rotary_key(layer, w, x, step, factors) if layer.qk_rope_head_dim else latent[..., :0]
     if state and "ckv" in state:
         latent = np.concatenate([state["ckv"], latent], axis=1)
         k_rope = np.concatenate([state["kr"], k_rope], axis=1)
@@ -94,17 +118,31 @@ def _latent(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         kept = min(latent.shape[1], layer.window - 1) if layer.window else latent.shape[1]
         start = latent.shape[1] - kept
         state["ckv"], state["kr"] = latent[:, start:], k_rope[:, start:]
+    if layer.latent_lent:
+        step.keys[shared] = latent, k_rope
     return latent, k_rope
+
+
+def _rotary_key(layer: Any, w: Weights, x: Array, step: Step, factors: Array | None) -> Array:
+    """One key for all heads [b q rope]."""
+    key = plus(einsum("bqd,dr->bqr", x, w.wkr), w.get("bkr"))
+    if layer.key_norm:
+        key = rmsnorm(key, layer.norm_eps, w.kr_norm)
+    return _placed(layer, key[:, :, None], step, factors)[:, :, 0]
 
 
 def _expanded(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
     """Every head gets its keys and values."""
-    k_nope, v = einsum("bkc,che->bkhe", latent, w.wkb), einsum("bkc,chv->bkhv", latent, w.wvb)
-    shape = (*k_nope.shape[:3], k_rope.shape[-1])
-    k = np.concatenate([k_nope, k_rope[:, :, None] + np.zeros(shape)], axis=-1)
-    scores = einsum("bqhe,bkhe->bhqk", np.concatenate([q_nope, q_rope], axis=-1), k)
+    k, v = einsum("bkc,che->bkhe", latent, w.wkb), einsum("bkc,chv->bkhv", latent, w.wvb)
+    q = q_nope
+    if layer.qk_rope_head_dim:
+        shape = (*k.shape[:3], k_rope.shape[-1])
+        q, k = (
+            np.concatenate(parts, axis=-1) for parts in ([q_nope, q_rope], [k, k_rope[:, :, None] + np.zeros(shape)])
+        )
+    scores = einsum("bqhe,bkhe->bhqk", q, k)
     return einsum("bhqk,bkhv->bqhv", _softmax(layer, w, scores, hidden), v)
 
 
@@ -113,7 +151,9 @@ def _absorbed(
 ) -> Array:
     """The up-projections move into the query and behind the mix, so that the cache is used as it is."""
     in_latent = einsum("bqhe,che->bqhc", q_nope, w.wkb)
-    scores = einsum("bqhc,bkc->bhqk", in_latent, latent) + einsum("bqhe,bke->bhqk", q_rope, k_rope)
+    scores = einsum("bqhc,bkc->bhqk", in_latent, latent)
+    if layer.qk_rope_head_dim:
+        scores = scores + einsum("bqhe,bke->bhqk", q_rope, k_rope)
     mixed = einsum("bhqk,bkc->bqhc", _softmax(layer, w, scores, hidden), latent)
     return einsum("bqhc,chv->bqhv", mixed, w.wvb)
 
@@ -150,5 +190,7 @@ def _gated(layer: Any, w: Weights, mixed: Array, x: Array, source: Array) -> Arr
     return mixed * (gate[..., None] if layer.gate_per_head else gate)
 
 
-def _placed(layer: Any, x: Array, step: Step) -> Array:
-    return rotate(layer, x, step.positions, layer.qk_rope_head_dim) if layer.rope else x
+def _placed(layer: Any, x: Array, step: Step, factors: Array | None) -> Array:
+    if not layer.rope or not layer.qk_rope_head_dim:
+        return x
+    return rotate(layer, x, step.positions, layer.qk_rope_head_dim, factors=factors)

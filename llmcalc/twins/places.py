@@ -28,6 +28,11 @@ def temperature(layer: Any, positions: Array) -> Array:
     return found[:, None, None]
 
 
+def growth(scale: Array, shift: Array, positions: Array) -> Array:
+    """``scale · log(position + 1) + shift`` for each query and head [q h 1], by two learned numbers a head."""
+    return (np.log(positions + 1.0)[:, None] * scale + shift)[..., None]
+
+
 def relative_buckets(layer: Any, ahead: Array, *, causal: bool) -> Array:
     """The bucket of each distance, of as many as the layer has."""
     return buckets(layer.n_buckets, layer.max_distance, ahead, causal=causal)

@@ -11,8 +11,18 @@ from ..core.errors import InputError, UnsupportedError
 from .weights import Array
 
 
-def rotate(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:
-    """``x`` [b q heads e] with its first ``width`` numbers turned in pairs; ``interleaved`` None: as the layer says."""
+def rotate(
+    layer: Any,
+    x: Array,
+    positions: Array,
+    width: int,
+    interleaved: bool | None = None,
+    factors: Array | None = None,
+) -> Array:
+    """``x`` [b q heads e] with its first ``width`` numbers turned in pairs; ``interleaved`` None: as the layer says.
+
+    ``factors`` [e/2] make each pair faster or slower.
+    """
     interleaved = layer.rope_interleaved if interleaved is None else interleaved
     if layer.rope_scaling == "proportional":
         width = x.shape[-1]  # of which only the first pairs turn
@@ -20,6 +30,7 @@ def rotate(layer: Any, x: Array, positions: Array, width: int, interleaved: bool
     if turned > x.shape[-1]:
         raise UnsupportedError(f"{width} numbers of a head do not turn in pairs, and there is no further one")
     angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
+    angles = angles if factors is None else angles * factors
     angles = -angles if getattr(layer, "rope_reversed", False) else angles
     cos, sin = (layer.rope_attention * f(angles)[:, None, :] for f in (np.cos, np.sin))
     both = turn(x[..., :turned], sin, cos, interleaved)
@@ -42,10 +53,17 @@ def turn(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
     return (np.stack if interleaved else np.concatenate)([one, two], axis=-1).reshape(x.shape)
 
 
-def rotate_end(layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None) -> Array:
+def rotate_end(
+    layer: Any,
+    x: Array,
+    positions: Array,
+    width: int,
+    interleaved: bool | None = None,
+    factors: Array | None = None,
+) -> Array:
     """``x`` [b q heads e] with its last ``width`` numbers turned in pairs."""
     still = x.shape[-1] - _in_pairs(width)
-    turned = rotate(layer, x[..., still:], positions, width, interleaved)
+    turned = rotate(layer, x[..., still:], positions, width, interleaved, factors)
     return np.concatenate([x[..., :still], turned], axis=-1)
 
 

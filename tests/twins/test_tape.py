@@ -62,6 +62,7 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "take": lambda a, b: a[[0, 0, 1]] * b[1],
     "reshape": lambda a, b: a.reshape(-1, 2) * 2.0,
     "transpose": lambda a, b: np.transpose(a, (1, 0)) + 1.0,
+    "cos": lambda a, b: np.cos(a) * b,
     "sum": lambda a, b: a * np.sum(b, axis=0, keepdims=True),
     "mean": lambda a, b: a * np.mean(b, axis=1, keepdims=True),
     "max": lambda a, b: a * np.max(b, axis=1, keepdims=True),

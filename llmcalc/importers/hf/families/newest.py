@@ -1,4 +1,4 @@
-"""Language models of mid-2026 that are counted, but not run: Muse Spark, Mistral Large 4, GLM-5.3."""
+"""Language models of mid-2026: Muse Spark, Mistral Large 4, GLM-5.3."""
 
 from __future__ import annotations
 
@@ -89,7 +89,6 @@ def mistral_large4(config: Config) -> Architecture:
     """Mistral Large 4: an indexer of the input, learned growth of queries, layers that share a latent or a choice."""
     layers = config.size("num_hidden_layers")
     config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
-    config.not_run("learned frequencies and growth of queries have no NumPy model")
     period = config.size("no_rope_layer_interval", PERIOD)
     turned = config.get("no_rope_layers") or [int((index + 1) % period != 0) for index in range(layers)]
     sources = config.get("kv_source_layers") or list(range(layers))
@@ -102,8 +101,11 @@ def mistral_large4(config: Config) -> Architecture:
     for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
         if indexer not in ("full", "shared"):
             raise UnknownNameError("indexer type", indexer, ("full", "shared"), where=config.where)
-        name = "_".join((indexer, "rope" if turns else "nope", "own" if source == index else "reused"))
-        mixers.setdefault(name, _growing(config, indexer == "full", bool(turns), source != index))
+        lent = index in sources[index + 1 : layers]
+        name = "_".join(
+            (indexer, "rope" if turns else "nope", "lent" if lent else "own" if source == index else "reused")
+        )
+        mixers.setdefault(name, _growing(config, indexer == "full", bool(turns), source != index, lent))
         order.append(name)
     softcap = config.number("final_logit_softcapping")
     runs = mixed(norm, mixers, parts, zip(order, feeds, strict=True))
@@ -118,21 +120,24 @@ def _large_experts(config: Config) -> Moe:
     return shared_experts(config, router="softmax", correction_bias="none", renormalise=True)
 
 
-def _growing(config: Config, indexer: bool, turned: bool, reused: bool) -> Mla:
+def _growing(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
     """Attention of one layer; without rotation, the whole head is without position."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
     sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
     chosen = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
-    learned = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
-    return mla(config, latent_reused=reused, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
+    learned: dict[str, Any] = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
+    learned |= {"index_interleaved": True}  # by pairs of neighbours, as the attention around it
+    learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.number("rms_norm_eps") or 1e-6}
+    return mla(config, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
 
 
 def glm5_next(config: Config) -> Architecture:
     """GLM-5.3: KDA layers, latent attention without positions to groups of tokens, streams that are mixed."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
-    config.ignore("index_kpool_always_select_tail router_aux_loss_coef head_dim qk_head_dim")
-    config.not_run("an indexer of groups of tokens has no NumPy model")
+    config.ignore("router_aux_loss_coef head_dim qk_head_dim")
+    if not config.flag("index_kpool_always_select_tail", True):
+        config.not_run("tokens before the first whole group see nothing, which has no NumPy model")
     usual = ["indexed_attention" if index % PERIOD == PERIOD - 1 else "linear_attention" for index in range(layers)]
     words = {"full_attention": "indexed_attention"}
     kinds = [words.get(kind, kind) for kind in config.texts("layer_types", layers) or usual]
@@ -145,6 +150,7 @@ def glm5_next(config: Config) -> Architecture:
     full = mla(
         config,
         rope=False,
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
         index_heads=config.size("index_n_heads"),
         index_dim=config.size("index_head_dim"),
         index_topk=config.size("index_topk"),
@@ -154,7 +160,10 @@ def glm5_next(config: Config) -> Architecture:
     mixers["shared_indexed_attention"] = replace(full, index_heads=None)
     feeds: dict[str, Layer] = {
         "dense": replace(glu(config), clamp=limit),
-        "sparse": shared_experts(config, clamp=limit),
+        # the class's routed experts keep to silu
+        "sparse": replace(
+            shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()
+        ),
     }
     hyper = HyperConnection(
         width,
@@ -189,5 +198,6 @@ def _delta(config: Config) -> Kda:
         config.size("linear_conv_kernel_dim"),
         gate_rank=head,
         decay_bound=config.number("linear_lower_bound"),
+        activation=config.activation(),
         norm_eps=config.number("rms_norm_eps") or 1e-6,
     )
