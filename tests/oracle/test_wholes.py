@@ -79,7 +79,8 @@ def test_what_is_said_to_be_no_language_model_is_none() -> None:
 
 # language models, or wholes with one, that are not read
 UNREAD = """
-    EvollaModel embedding_gemma2 embedding_gemma2_text flava_multimodal_model muse_glimmer_assistant
+    EvollaModel blt_global_transformer blt_local_decoder blt_local_encoder blt_patcher embedding_gemma2
+    embedding_gemma2_text flava_multimodal_model muse_glimmer_assistant
     openai_privacy_filter rag sam3_lite_text_text_model t5_gemma_module t5gemma2_decoder t5gemma2_encoder t5gemma2_text
 """
 

@@ -1,4 +1,4 @@
-"""Evolla [zhou2025]: LLaMA's blocks, some of which look at a protein through layers of their own, and what reads that."""
+"""Evolla [zhou2025]: blocks as LLaMA's, some with layers that look at a protein, and what reads the protein."""
 
 from __future__ import annotations
 
