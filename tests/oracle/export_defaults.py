@@ -17,6 +17,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 PARTS = {  # types that are only parts of others, and where they stand in these
     "t5_gemma_module": ("t5gemma", "decoder"),
     "qwen3_omni_moe_talker": ("qwen3_omni_moe", "talker_config"),
+    "saprot": ("evolla", "protein_encoder_config"),
     "qwen3_omni_moe_code2wav": ("qwen3_omni_moe", "code2wav_config"),
 }
 COMMON = {field.name for field in dataclasses.fields(PretrainedConfig)} - {"is_encoder_decoder"}

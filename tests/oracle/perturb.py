@@ -478,6 +478,25 @@ FIXED: dict[str, dict[str, Any]] = {
             "projection_bias": True,
         },
     },
+    "evolla": {
+        "protein_encoder_config": {
+            "vocab_size": 53,
+            "hidden_size": 24,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 3,
+            "intermediate_size": 34,
+            "position_embedding_type": "absolute",
+            "max_position_embeddings": 37,
+        },
+        "num_hidden_layers": 5,
+        "aligner_num_add_layers": 2,
+        "aligner_ffn_mult": 3,
+        "resampler_depth": 2,
+        "resampler_dim_head": 7,
+        "resampler_heads": 3,
+        "resampler_num_latents": 5,
+        "resampler_ff_mult": 2,
+    },
     "florence2": {
         "text_config": {
             "model_type": "bart",

@@ -432,6 +432,7 @@ kyutai_speech_to_text llama_seen.kyutai
 diffusion_gemma_text gemma4.diffusion_gemma gemma4_text
 chameleon         llama_seen.chameleon
 emu3              coded.emu3
+evolla            evolla.evolla
 florence2         florence.florence2
 blip              captions.blip
 pix2struct        captions.pix2struct
