@@ -46,6 +46,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
         return x
     if layer.use == "before":
         return _before(x, w, step)
+    if layer.use == "behind":
+        return _behind(layer, x, w, step)
     if layer.use == "everywhere":
         return x + w.w[0]
     if layer.edges != "none":
@@ -75,6 +77,14 @@ def _before(x: Array, w: Weights, step: Step) -> Array:
     step.prompt = w.w.shape[0]
     step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
     return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
+
+
+def _behind(layer: Any, x: Array, w: Weights, step: Step) -> Array:
+    """Learned tokens behind the stream, the same for all texts [b q+t d]."""
+    step.must_be_whole("embedding")
+    rows = w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))] * layer.scale
+    step.ids = np.concatenate([step.ids, np.zeros((len(step.ids), layer.rows), int)], axis=1)
+    return np.concatenate([x, rows], axis=1)
 
 
 def _of_codebooks(layer: Any, w: Weights, step: Step) -> Array:

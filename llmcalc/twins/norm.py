@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy import einsum
 
+from ..core.errors import UnsupportedError
 from .functions import l2norm, layernorm, plus, rmsnorm, sigmoid, silu
 from .grid import entered
 from .step import State, Step
@@ -29,6 +30,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``x`` [b q d], normalised over d."""
     x = entered(layer, x, layer.d_model, step)
     step.must_be_latents(getattr(layer, "n_latents", None), x, "norm")
+    if x.shape[-1] != layer.d_model:
+        raise UnsupportedError(f"a norm of width {layer.d_model} stands behind one of {x.shape[-1]}", where="norm")
     scale = w.get("w")
     if layer.unit_offset and scale is not None:
         scale = 1.0 + scale

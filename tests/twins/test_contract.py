@@ -304,6 +304,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "blt of patches": {"patch_size": 4},
     "glm5_next_text": {},
     "mistral_large4_text": {},
+    "videoprism_text_model": {},
     "mistral_large4_text with latents lent": {
         "num_hidden_layers": 6,
         "kv_source_layers": [0, 0, 2, 0, 2, 5],
