@@ -314,7 +314,8 @@ def shares(layer: Any, w: Weights, scores: Array) -> Array:
 
 
 def _output(layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None, unit: bool) -> Array:
-    """Gate, norm and output projection of the heads' values [b q h v]."""
+    """Norms, gate and output projection of the heads' values [b q h v]."""
+    mixed = rmsnorm(mixed, layer.qk_norm_eps) if layer.head_norm else mixed
     if layer.gated:
         axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
         bias = w.get("bgate")

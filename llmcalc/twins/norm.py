@@ -35,6 +35,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     scale = w.get("w")
     if layer.unit_offset and scale is not None:
         scale = 1.0 + scale
+    if layer.weighted_first:
+        x, scale = x * scale, None
     if layer.function == "rmsnorm":
         y = plus(rmsnorm(x, layer.eps, scale), w.get("b"))
     elif layer.function == "l2norm":
