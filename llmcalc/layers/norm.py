@@ -34,6 +34,7 @@ class Norm(Layer):
         weights_of: its weights are those of another norm of the block, ``sublayer.place`` such as ``mlp.pre_norm``,
             which stores them (X-MOD); empty: it has its own.
         unit_offset: the weight is stored as ``w - 1`` (Gemma); costs nothing.
+        activation: elementwise function on the result.
         weighted_first: the weight stands on what is normalised, not on the result (Muse Spark).
     """
 
@@ -56,13 +57,19 @@ class Norm(Layer):
     n_positions: int | None = None
     unused: bool = False
     weighted_first: bool = False
+    activation: str = "identity"
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens", "its_w": "another norm's scale"}
     GIVEN |= {"its_b": "another norm's bias"}
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"function": ("rmsnorm", "layernorm", "l2norm")}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "function": ("rmsnorm", "layernorm", "l2norm"),
+        "activation": ("identity", "relu", "gelu", "gelu_tanh", "silu"),
+    }
 
     def __post_init__(self) -> None:
         self.check()
+        if self.activation != "identity" and (self.gate_rank or self.n_global or self.weighted_first):
+            raise SizeError("activation goes without gate_rank, n_global and weighted_first", where="norm")
         if self.weighted_first and (not self.scale or self.bias or self.weights_of or self.n_global or self.gate_rank):
             raise SizeError("weighted_first goes with a weight, and with nothing beside it", where="norm")
 
@@ -91,6 +98,8 @@ class Norm(Layer):
             return declaration
         arguments = ", ".join(["x", *(f"its_{name}" if self.weights_of else name for name in weights)])
         declaration.equations(f"y[b q d] = {self.function}({arguments})")
+        if self.activation != "identity":
+            declaration.equations(f"y[b q d] = {self.activation}(y)")
         if self.n_global:
             declaration.axes["gt"] = self.n_global
             given = arguments.replace("x", "globals", 1)

@@ -109,6 +109,9 @@ def windows(layer: Any) -> bool:
 def entered(layer: Any, x: Array, step: Step) -> Array:
     """What of the stream the layer reads."""
     step.must_have_copies(layer.streams, layer.kind())
+    if step.grid and layer.merge != step.merged:
+        text = f"it runs where {layer.merge} patches are one, but {step.merged} are"
+        raise UnsupportedError(text, where=layer.kind())
     return times(x, layer.in_scale)
 
 

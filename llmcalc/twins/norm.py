@@ -7,7 +7,7 @@ from typing import Any
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import l2norm, layernorm, plus, rmsnorm, sigmoid, silu
+from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, sigmoid, silu
 from .grid import entered
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
@@ -46,4 +46,4 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.gate_rank:
         narrow = silu(einsum("bqd,dr->bqr", y, w.gate_in))
         y = y * sigmoid(einsum("bqr,rd->bqd", narrow, w.gate_out))
-    return y
+    return ACTIVATIONS[layer.activation](y)

@@ -657,6 +657,7 @@ SHAPES = {
     "factor of the stream": {"pre": NORM, "after": Scale(WIDTH, "residual")},
     "constant factor of the stream": {"pre": NORM, "after": Scale(WIDTH, "residual", factor=0.7)},
     "weight before a norm": {"pre": Norm(WIDTH, weighted_first=True, unit_offset=True)},
+    "activation behind a norm": {"pre": Norm(WIDTH, function="layernorm", bias=True, activation="gelu")},
     "factors of both": {"pre": NORM, "after": Scale(WIDTH, "both", gain=0.5)},
     "factor of a step": {"pre": NORM, "post": Scale(WIDTH, "step")},
     "factor of a step behind the sum": {"pre": NORM, "after": Scale(WIDTH, "step", lone=True)},
