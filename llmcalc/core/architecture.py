@@ -137,6 +137,8 @@ class Stack:
     ``reversible``: it has two residual streams, equal at first; sub-layers read one and add to the other, in turns, and
     the outputs read both side by side (Reformer [kitaev2020, Section 3]).
 
+    ``in_text``, of a tower: each vector that it gives takes the place of a token that marks it.
+
     ``tokens``, of a tower: how many of them its blocks get, an expression of ``a``, the frames of sound, such as
     ``ceil(a, 2)``, or of ``p``, the patches of images; empty: each patch is one.
     """
@@ -153,6 +155,7 @@ class Stack:
     frozen: bool = False
     unused: bool = False
     reversible: bool = False
+    in_text: bool = False
 
     @property
     def n_layers(self) -> int:

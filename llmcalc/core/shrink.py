@@ -252,7 +252,7 @@ class _Sizes:
             return self.size("vocab", value)
         if name in ("n_keys", "n_positions", "n_latents") or (name == "rows" and getattr(layer, "use", "") == "array"):
             return self.size("n_queries", value)
-        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before"):
+        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before", "behind"):
             if layer.use != "beside":  # type: ignore[attr-defined]
                 return value
             return self.size("n_queries" if ("n_queries", value) in self.given else "n_global", value)

@@ -90,6 +90,7 @@ class Attention(Layer):
         kv_reused: keys and values are those of an earlier layer: no projections of them, no cache (Gemma 3n).
         v_rope: values are rotated as keys are (RoFormer).
         v_norm: a norm without a weight on each value head.
+        head_norm: an RMSNorm without a weight on what each head gives, in front of its gate (Muse Spark).
         o_norm: a norm over all heads before the output projection (BitNet).
         o_norm_function: what that norm is; ``layernorm`` has a bias (KOSMOS-2).
         implemented_cache: where an implementation keeps more than it needs: ``compact`` (it does not), ``all_tokens``
@@ -177,6 +178,7 @@ class Attention(Layer):
     kv_reused: bool = False
     v_rope: bool = False
     v_norm: bool = False
+    head_norm: bool = False
     o_norm: bool = False
     o_norm_function: str = "rmsnorm"
     implemented_cache: str = "compact"
@@ -378,6 +380,7 @@ class Attention(Layer):
                 "along[b q h v] = mul(along, alpha)",
             ]
             lines += ["o[b q h v] = add(o, along)"]
+        lines += ["o[b q h v] = rmsnorm(o)"] if self.head_norm else []
         if self.gated:
             axes = self._gate_axes()
             lines += [

@@ -35,9 +35,9 @@ class Embedding(Layer):
             one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
             sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that
             is added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the
-            class token of a vision transformer); one row ``instead`` of what was looked up for a token (T5Gemma 2's end
-            of an image); an ``array`` of vectors that take the place of the stream when attention has read it for them
-            (Perceiver).
+            class token of a vision transformer) or ``behind`` them (VideoPrism); one row ``instead`` of what was looked
+            up for a token (T5Gemma 2's end of an image); an ``array`` of vectors that take the place of the stream when
+            attention has read it for them (Perceiver).
         codebooks: so many tables, one for each codebook; each has a token at every position, and their entries are
             added (MusicGen).
         token_id: the id of the token that has such a row of its own.
@@ -82,7 +82,7 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "joined", "copies", "beside", "angles", "everywhere", "before", "instead", "array"),
+        "use": ("tokens", "joined", "copies", "beside", "angles", "everywhere", "before", "behind", "instead", "array"),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq", "cosines"),
     }

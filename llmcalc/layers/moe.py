@@ -57,7 +57,10 @@ class Moe(Layer):
         shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
         d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
         latent_in_norm: a norm on what the experts take of that space (Muse Spark).
-        result_norm: a norm on what each expert gives, with one weight for all experts.
+        result_norm: a norm on what each expert gives; its weight, one for all experts, stands before it. The weights of
+            both are stored as ``w - 1``.
+        result_norm_eps: added under the root of the latter.
+        router_gain: constant factor on what the router gives.
         latent_bias: biases of those projections.
         latent_norm: an RMSNorm on the experts' sum before the up-projection (Kimi K3).
         latent_norm_eps: added under its root.
@@ -121,6 +124,8 @@ class Moe(Layer):
     d_latent: int | None = None
     latent_in_norm: bool = False
     result_norm: bool = False
+    result_norm_eps: float = 1e-6
+    router_gain: float = 1.0
     latent_bias: bool = False
     latent_norm: bool = False
     latent_norm_eps: float = 1e-6
@@ -244,6 +249,7 @@ class Moe(Layer):
         if self.router_bias:
             declaration.weights(f"router_b[{scored}]", unused=self.router_bias_unused)
             declaration.equations(*([] if self.router_bias_unused else [f"r[b q {scored}] = add(r, router_b)"]))
+        declaration.equations(*([f"r[b q {scored}] = scale(r)"] if self.router_gain != 1.0 else []))
         if self.mixer_tolerance is None:
             declaration.equations(f"r[b q {scored}] = {self.router}(r)")
         if self.correction_bias != "none":
@@ -323,6 +329,6 @@ class Moe(Layer):
         declaration.equations(*([f"z[b q j {width}] = add(z, bd)"] if self.expert_bias else []))
         if self.result_norm:
             declaration.weights(f"norm_out[{width}]")
-            declaration.equations(f"z[b q j {width}] = rmsnorm(z, norm_out)")
+            declaration.equations(f"z[b q j {width}] = mul(z, norm_out)", f"z[b q j {width}] = rmsnorm(z)")
         target = "yl" if width == "l" else "y"
         declaration.equations(f"z[b q j {width}] = mul(z, share)", f"{target}[b q {width}] = add(z[b q j {width}])")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -33,6 +34,8 @@ class Norm(Layer):
         weights_of: its weights are those of another norm of the block, ``sublayer.place`` such as ``mlp.pre_norm``,
             which stores them (X-MOD); empty: it has its own.
         unit_offset: the weight is stored as ``w - 1`` (Gemma); costs nothing.
+        activation: elementwise function on the result.
+        weighted_first: the weight stands on what is normalised, not on the result (Muse Spark).
     """
 
     d_model: int
@@ -53,10 +56,22 @@ class Norm(Layer):
     prompt: int | None = None
     n_positions: int | None = None
     unused: bool = False
+    weighted_first: bool = False
+    activation: str = "identity"
 
     GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens", "its_w": "another norm's scale"}
     GIVEN |= {"its_b": "another norm's bias"}
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"function": ("rmsnorm", "layernorm", "l2norm")}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "function": ("rmsnorm", "layernorm", "l2norm"),
+        "activation": ("identity", "relu", "gelu", "gelu_tanh", "silu"),
+    }
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.activation != "identity" and (self.gate_rank or self.n_global or self.weighted_first):
+            raise SizeError("activation goes without gate_rank, n_global and weighted_first", where="norm")
+        if self.weighted_first and (not self.scale or self.bias or self.weights_of or self.n_global or self.gate_rank):
+            raise SizeError("weighted_first goes with a weight, and with nothing beside it", where="norm")
 
     def declare(self) -> Declaration:
         """Axes ``d``; see the class for the equation."""
@@ -78,8 +93,13 @@ class Norm(Layer):
             declaration.weights(*(f"{name}[d]" for name in weights), unused=self.unused)
         if self.unused:
             return declaration
+        if self.weighted_first:
+            declaration.equations("v[b q d] = mul(x, w)", f"y[b q d] = {self.function}(v)")
+            return declaration
         arguments = ", ".join(["x", *(f"its_{name}" if self.weights_of else name for name in weights)])
         declaration.equations(f"y[b q d] = {self.function}({arguments})")
+        if self.activation != "identity":
+            declaration.equations(f"y[b q d] = {self.activation}(y)")
         if self.n_global:
             declaration.axes["gt"] = self.n_global
             given = arguments.replace("x", "globals", 1)

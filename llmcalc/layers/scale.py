@@ -14,7 +14,8 @@ from ..core.record import record
 class Scale(Layer):
     """``y = g x``; of the ``residual``: ``x + g r``; of the ``step``: ``r + g (x - r)``, with the residual stream r.
 
-    Of ``both``: ``s(w) x + sqrt(s(-w) (1 + s(w))) r`` with the sigmoid s, so that squares sum to 1 (Muse Spark).
+    Of ``both``: ``s(w) x + sqrt(s(-w) (1 + s(w))) r`` with the sigmoid s, so that squares sum to 1; the latter is 1e-3
+    at least under its root (Muse Spark).
 
     Attributes:
         d_model: width of the stream.

@@ -34,7 +34,7 @@ Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
 
 STACK_NUMBERS = {"patch": 1, "spare_patches": 0}
-STACK_FLAGS = ("frozen", "unused", "reversible")
+STACK_FLAGS = ("frozen", "unused", "reversible", "in_text")
 STACK_KEYS = (
     "d_model",
     "role",

@@ -109,6 +109,9 @@ def windows(layer: Any) -> bool:
 def entered(layer: Any, x: Array, step: Step) -> Array:
     """What of the stream the layer reads."""
     step.must_have_copies(layer.streams, layer.kind())
+    if step.grid and layer.merge != step.merged:
+        text = f"it runs where {layer.merge} patches are one, but {step.merged} are"
+        raise UnsupportedError(text, where=layer.kind())
     return times(x, layer.in_scale)
 
 
@@ -314,7 +317,8 @@ def shares(layer: Any, w: Weights, scores: Array) -> Array:
 
 
 def _output(layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None, unit: bool) -> Array:
-    """Gate, norm and output projection of the heads' values [b q h v]."""
+    """Norms, gate and output projection of the heads' values [b q h v]."""
+    mixed = rmsnorm(mixed, layer.qk_norm_eps) if layer.head_norm else mixed
     if layer.gated:
         axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
         bias = w.get("bgate")

@@ -46,6 +46,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
         return x
     if layer.use == "before":
         return _before(x, w, step)
+    if layer.use == "behind":
+        return _behind(layer, x, w, step)
     if layer.use == "everywhere":
         return x + w.w[0]
     if layer.edges != "none":
@@ -63,6 +65,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.dropped_id is not None:
         kept = (step.ids != layer.dropped_id)[..., None]
         rows = rows * (kept / np.maximum(np.mean(kept, axis=1, keepdims=True), 1 / kept.shape[1]))
+    if step.seen is not None and layer.table == "token" and layer.use == "tokens":
+        rows = _with_image(rows, *step.seen)
     if layer.use == "joined":
         return np.concatenate([x, rows], axis=-1)
     if x is not None and x.shape[-1] != layer.d_model:
@@ -75,6 +79,23 @@ def _before(x: Array, w: Weights, step: Step) -> Array:
     step.prompt = w.w.shape[0]
     step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
     return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
+
+
+def _with_image(rows: Array, vectors: Array, marked: Array) -> Array:
+    """The rows of tokens [b q d], and one vector of an image after the other where a token is marked."""
+    if vectors.shape[-1] != rows.shape[-1] or (marked.sum(axis=1) != vectors.shape[1]).any():
+        text = f"{vectors.shape[1]} vectors of width {vectors.shape[-1]} do not take the places of the marked tokens"
+        raise InputError(f"{text}, of which a text has {marked.sum(axis=1).tolist()}, {rows.shape[-1]} wide")
+    turn = np.maximum(np.cumsum(marked, axis=1) - 1, 0)
+    return np.where(marked[..., None], vectors[np.arange(len(marked))[:, None], turn], rows)
+
+
+def _behind(layer: Any, x: Array, w: Weights, step: Step) -> Array:
+    """Learned tokens behind the stream, the same for all texts [b q+t d]."""
+    step.must_be_whole("embedding")
+    rows = w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))] * layer.scale
+    step.ids = np.concatenate([step.ids, np.zeros((len(step.ids), layer.rows), int)], axis=1)
+    return np.concatenate([x, rows], axis=1)
 
 
 def _of_codebooks(layer: Any, w: Weights, step: Step) -> Array:

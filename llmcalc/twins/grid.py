@@ -84,6 +84,9 @@ def entered(layer: Any, x: Array, width: int, step: Step) -> Array:
     if size <= 1:
         return x
     squares = merged(x, step, size)
+    if width not in (x.shape[-1], size * x.shape[-1]):
+        text = f"{size} patches of width {x.shape[-1]} side by side are not {width} wide"
+        raise UnsupportedError(text, where=layer.kind())
     if width == x.shape[-1]:
         joined = np.mean(squares, axis=1)
     else:

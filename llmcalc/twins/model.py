@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.architecture import Architecture
-from ..core.errors import InputError, UnknownNameError, shown
+from ..core.errors import InputError, UnknownNameError, UnsupportedError, shown
 from .grid import grid_of
 from .handed import Handed
 from .plan import PlacedStack, place
@@ -62,13 +62,17 @@ class Model:
         *,
         bbox: Array | None = None,
         logits: str = "all",
+        pixels: Array | None = None,
+        grid: tuple[int, int] | None = None,
+        image_token_id: int | None = None,
         **own_ids: Array,
     ) -> Array:
         """Logits [b q V] of ``ids`` [b q] (encoder-decoder: of ``decoder_input_ids``), without a cache.
 
         ``ids`` of an encoder that hears are frames [b r channels]. ``token_type_ids`` [b q] are segments, of which
         tables give a token several [b q n]; ``bbox`` [b q 4] are the edges of each token on the page: left, upper,
-        right, lower. Further tables have ``own_ids`` [b q], such as ``task_type_ids``.
+        right, lower. Further tables have ``own_ids`` [b q], such as ``task_type_ids``. What the towers make of
+        ``pixels``, as of ``see``, takes the places of the tokens ``image_token_id``, one vector each.
         """
         known = {str(getattr(layer.layer, "own_ids", "")) for layer in self._layers()} - {""}
         for name, given in own_ids.items():
@@ -76,7 +80,8 @@ class Model:
                 raise UnknownNameError("input", name, [*known, "decoder_input_ids", "token_type_ids", "bbox"])
             if np.shape(given) != np.shape(ids):
                 raise InputError(f"{name} has the shape {np.shape(given)}, but token ids {np.shape(ids)}")
-        return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox, own_ids)
+        seen = None if pixels is None else self._seen(ids, pixels, grid, image_token_id)
+        return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox, own_ids, seen)
 
     def see(self, pixels: Array, grid: tuple[int, int] | None = None) -> tuple[Array, ...]:
         """What the tower makes of an image's patches ``pixels`` [b p c (f) i j]: one array [b m d], or several.
@@ -92,6 +97,22 @@ class Model:
             asks = Step(np.zeros((len(step.ids), tower.n_asking), int), source=last)
             last = run_stack(tower, self.tensors, asks, None, "all")
         return (*results, last)
+
+    def _seen(
+        self, ids: Array, pixels: Array, grid: tuple[int, int] | None, image_token_id: int | None
+    ) -> tuple[Array, Array]:
+        """The vectors of an image, and the tokens whose places they take.
+
+        Raises:
+            UnsupportedError: the text does more with an image than that.
+        """
+        if not self._towers()[-1].stack.in_text:
+            text = f"what {self.architecture.name} does with an image beside its text is not described"
+            raise UnsupportedError(text, hint="see() gives what its tower makes of the image")
+        if image_token_id is None:
+            raise InputError("image_token_id is missing", hint="the id of the tokens whose places an image takes")
+        (vectors,) = self.see(pixels, grid)
+        return vectors, np.asarray(ids) == image_token_id
 
     def _towers(self) -> list[PlacedStack]:
         """The tower that reads pixels, and those that look at what the one before has given."""
@@ -124,6 +145,7 @@ class Model:
         logits: str,
         boxes: Array | None = None,
         own_ids: Mapping[str, Array] = NO_IDS,
+        seen: tuple[Array, Array] | None = None,
     ) -> Array:
         main = self.architecture.main
         if self.architecture.is_encoder_decoder and target is None and not (cache and cache.length):
@@ -143,7 +165,7 @@ class Model:
                 step.source = source
             if not step.ids.shape[1]:  # no patch ends here
                 continue
-            step.segments, step.boxes, step.own_ids = segments, boxes, own_ids
+            step.segments, step.boxes, step.own_ids, step.seen = segments, boxes, own_ids, seen
             result = run_stack(stack, self.tensors, step, cache, logits)
             source = result
             handed.take(stack.stack.patch, step, result)

@@ -85,6 +85,8 @@ def weights(layer: Any) -> list[Weight]:
         found += [matrix("w_in", d, width), matrix("w_out", width, d)]
         found += [vector("b_in", width), vector("b_out", d)] if layer.latent_bias else []
         found += [vector("latent_norm", width, mean=1.0)] if layer.latent_norm else []
+        found += [vector("norm_in", width)] if layer.latent_in_norm else []
+    found += [vector("norm_out", width)] if layer.result_norm else []
     found += [vector("bo", d)] if layer.out_bias else []
     found += under("shared", mlp.weights(_shared(layer))) if layer.d_ff_shared else []
     if layer.n_shared:
@@ -108,6 +110,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
     chosen, share = weighed(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j m]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
+    if layer.latent_in_norm:
+        inner = rmsnorm(inner, layer.latent_norm_eps, 1.0 + w.norm_in)
     if layer.scaled_input:
         y = np.sum(_experts(layer, w, inner, chosen, share), axis=2)
     else:
@@ -154,6 +158,7 @@ def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple
     if layer.d_router:
         x = _through_network(layer, w, x, step)
     logits = einsum("bqd,dx->bqx", x, w.router)
+    logits = times(logits, layer.router_gain)
     if not layer.router_bias_unused:
         logits = plus(logits, w.get("router_b"))
     if layer.router_softcap:
@@ -246,7 +251,8 @@ def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | Non
         idle = expert >= layer.n_experts  # an expert that returns its input [meituan2025]
         results.append(taken if idle else _expert(layer, w, taken, int(expert)))
     back = np.argsort(np.concatenate(places))
-    return np.concatenate(results)[back].reshape(b, q, j, -1)
+    given = np.concatenate(results)[back].reshape(b, q, j, -1)
+    return rmsnorm(given * (1.0 + w.norm_out), layer.result_norm_eps) if layer.result_norm else given
 
 
 def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:

@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy import einsum
 
-from .functions import l2norm, layernorm, plus, rmsnorm, sigmoid, silu
+from ..core.errors import UnsupportedError
+from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, sigmoid, silu
 from .grid import entered
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
@@ -29,9 +30,13 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``x`` [b q d], normalised over d."""
     x = entered(layer, x, layer.d_model, step)
     step.must_be_latents(getattr(layer, "n_latents", None), x, "norm")
+    if x.shape[-1] != layer.d_model:
+        raise UnsupportedError(f"a norm of width {layer.d_model} stands behind one of {x.shape[-1]}", where="norm")
     scale = w.get("w")
     if layer.unit_offset and scale is not None:
         scale = 1.0 + scale
+    if layer.weighted_first:
+        x, scale = x * scale, None
     if layer.function == "rmsnorm":
         y = plus(rmsnorm(x, layer.eps, scale), w.get("b"))
     elif layer.function == "l2norm":
@@ -41,4 +46,4 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.gate_rank:
         narrow = silu(einsum("bqd,dr->bqr", y, w.gate_in))
         y = y * sigmoid(einsum("bqr,rd->bqd", narrow, w.gate_out))
-    return y
+    return ACTIVATIONS[layer.activation](y)

@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import UnsupportedError
-from .functions import times
+from .functions import sigmoid, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, vector
 
+LEAST = 1e-3  # of what the stream keeps, squared
 AS_GIVEN = frozenset({"prompt"})  # of the stream that it runs on
 
 
 def weights(layer: Any) -> list[Weight]:
     """The factor, unless it is a constant: one a channel, or one number."""
-    if layer.of == "both":
-        raise UnsupportedError("factors of both have no NumPy model", where="scale")
     if layer.factor is not None:
         return []
     return [vector("w", 1 if layer.lone else layer.d_model, mean=1.0)._replace(buffer=layer.stored)]
@@ -27,7 +26,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``g x``, or of the step ``g (x - r)``, to which the stream r is added."""
     if layer.of == "output":
         return x * _factor(layer, w)
-    if layer.of == "residual" or step.stream is None:
+    if layer.of in ("residual", "both") or step.stream is None:
         raise UnsupportedError(f"a factor of the {layer.of} stands around no sum here", where="scale")
     return (x - step.stream) * _factor(layer, w)
 
@@ -38,9 +37,19 @@ def adds(layer: Any) -> bool:
 
 
 def add(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """``y + g r`` or, of the step, ``r + g (y - r)``, with the residual stream r."""
+    """``y + g r`` or, of the step, ``r + g (y - r)``, with the residual stream r; or of both ``g y + h r``."""
+    if layer.of == "both":
+        return _balanced(layer, w, y, residual)
     g = _factor(layer, w)
     return y + residual * g if layer.of == "residual" else residual + (y - residual) * g
+
+
+def _balanced(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
+    """Two factors, a sigmoid and one that together with it leaves as much variance as there was."""
+    gate = times(w.w, layer.gain)
+    own = sigmoid(gate)
+    other = np.sqrt(np.maximum(sigmoid(-gate) * (1.0 + own), LEAST))
+    return y * own + residual * other
 
 
 def _factor(layer: Any, w: Weights) -> Array:

@@ -78,11 +78,14 @@ class _Runner:
         if block and hasattr(block[0].branches[0].layer.module, "predict"):
             return self.alternating(block[0].branches[0].layer, block, x, time)
         self.step.before, self.step.joining = {}, {}
+        merged = self.step.merged
         for place, sublayer in enumerate(block):
             self.step.before[sublayer.name] = x
             x = self.sublayer(sublayer, x, time, place)
             for late in self.step.joining.get(sublayer.name, ()):
                 x = x + late
+        if self.step.grid and self.step.merged != merged:
+            raise UnsupportedError("patches become fewer within the blocks", where=self.stack)
         return x
 
     def turns(self, block: Sequence[PlacedSublayer], one: Array, other: Array, time: int) -> tuple[Array, Array]:

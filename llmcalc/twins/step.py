@@ -28,6 +28,7 @@ class Step:
         boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
         source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached. Of
             bytes the vectors of the patches that end in this step.
+        seen: vectors of an image [b m d], and the tokens whose places they take [b q]; None: there is no image.
         vectors: those that a stack of bytes has made of these patches [b p·n d].
         own_ids: ids [b q] of tables that have ids of their own, by the name of these.
         grid: rows and columns of the patches, which come row by row; None: there are none.
@@ -64,6 +65,7 @@ class Step:
     boxes: Array | None = None
     source: Array | None = None
     vectors: Array | None = None
+    seen: tuple[Array, Array] | None = None
     own_ids: Mapping[str, Array] = field(default_factory=dict)
     data: Array | None = None
     grid: tuple[int, int] | None = None

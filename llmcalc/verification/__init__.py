@@ -45,6 +45,8 @@ def _runnable(architecture: Architecture) -> Iterator[Stack]:
 
 
 def _can_be_run(towers: Architecture) -> bool:
+    if any(len(_merges(stack)) > 1 for stack in towers.stacks):  # which a small tower may not show
+        return False
     try:
         model = twin(towers.shrink())
         grid = grid_of(towers.stacks)
@@ -55,3 +57,9 @@ def _can_be_run(towers: Architecture) -> bool:
     except UnsupportedError:
         return False
     return True
+
+
+def _merges(stack: Stack) -> set[int]:
+    """Of how many patches the blocks' positions consist."""
+    layers = (layer for run in stack.runs for part in run.block.sublayers for _, layer in part.layers())
+    return {getattr(layer, "merge", 1) for layer in layers}

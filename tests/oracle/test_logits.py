@@ -34,7 +34,6 @@ REFUSED = {
     "ibert": "integers",
     "mra": "attention from coarse to fine",
     "udop": "places as shares of a page",
-    "videoprism_text_model": "a learned token at the end",
 }
 # families whose class computes something else than was published, which the twin follows
 NOT_COMPARED = {

@@ -66,13 +66,20 @@ def test_tower(model_type: str) -> None:
 
 
 TOLERANCE, FRAMES = 1e-9, 2
-RUN = ("got_ocr2", "blip-2", "exaone4_5", "cosmos3_omni", "qianfan_ocr", "lighton_ocr", "deepseek_vl")
+RUN = (
+    "got_ocr2", "blip-2", "exaone4_5", "cosmos3_omni", "qianfan_ocr", "lighton_ocr", "deepseek_vl", "glm4v", "glm_ocr",
+    "glm4v_moe", "paddleocr_vl", "video_llama_3",
+)  # fmt: skip
 
 
 def _image(kind: str) -> tuple[Any, dict[str, Any]]:
     """An image as patches row by row, and as the class takes it: films come as squares of patches."""
     image = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     patches = image.reshape(3, ROWS, PATCH, ROWS, PATCH).permute(1, 3, 0, 2, 4).reshape(PATCHES, 3, PATCH, PATCH)
+    if kind == "merged":
+        return patches, {**_pixels(kind), "pixel_values": patches.flatten(1)}
+    if kind == "squares":
+        return patches, {**_pixels(kind), "pixel_values": patches}
     if kind != "film":
         return patches, {**_pixels(kind), "pixel_values": image}
     patches = patches[:, :, None].repeat(1, 1, FRAMES, 1, 1)
@@ -92,7 +99,8 @@ def test_features(model_type: str) -> None:
     wanted = [found.pooler_output, *(getattr(found, "deepstack_features", None) or [])]
     twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, class_name)))
     twin.load(exact.weights(model))
-    ours = twin.see(patches.numpy()[None])
+    (tower,) = (stack for stack in twin.stacks if stack.stack.role == "tower" and stack.data(1))
+    ours = twin.see(patches.numpy().reshape(1, *(tower.data(PATCHES) or ())))
     assert len(ours) == len(wanted)
     for one, other in zip(ours, wanted, strict=True):
         features = other[0] if isinstance(other, (list, tuple)) else other

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import llmcalc
-from llmcalc.core.errors import UnknownNameError
+from llmcalc.core.errors import InputError, UnknownNameError, UnsupportedError
 
 TEXT = {"model_type": "llama", "vocab_size": 61, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 3}
 TEXT |= {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -35,3 +37,34 @@ def test_the_text_alone_gives_what_the_language_model_gives() -> None:
 def test_a_tensor_that_no_tower_has_is_an_error(name: str) -> None:
     with pytest.raises(UnknownNameError, match=name.rpartition("tower.")[2]):
         llmcalc.twin(llmcalc.load(WHOLE)).load({**_weights(), name: np.zeros((2, 2))})
+
+
+IMAGE = 5  # the id of tokens whose places an image takes
+SEEN = np.array([[3, 5, 5, 5, 5, 9, 2]])
+PIXELS = np.random.default_rng(2).standard_normal((1, 4, 3, 4, 4))
+
+
+def test_vectors_of_an_image_take_the_places_of_marked_tokens() -> None:
+    whole, alone = llmcalc.twin(llmcalc.load(WHOLE)), llmcalc.twin(llmcalc.load(TEXT))
+    weights = _weights()
+    whole.load(weights)
+    (vectors,) = whole.see(PIXELS)
+    found = whole.forward(SEEN, pixels=PIXELS, image_token_id=IMAGE)
+    inner = {name.replace("language_model.", ""): array for name, array in weights.items() if "vision" not in name}
+    inner = {name: array for name, array in inner.items() if "projector" not in name}
+    table = next(name for name in inner if "embed_tokens" in name)
+    inner[table] = inner[table].copy()
+    inner[table][[50, 51, 52, 53]] = vectors[0]
+    alone.load(inner)
+    assert np.allclose(found, alone.forward(np.array([[3, 50, 51, 52, 53, 9, 2]])), atol=1e-12)
+
+
+def test_an_image_that_does_not_fit_into_its_text_is_an_error() -> None:
+    whole = llmcalc.twin(llmcalc.load(WHOLE))
+    with pytest.raises(InputError, match="4 vectors of width 24 do not take the places"):
+        whole.forward(SEEN[:, 1:4], pixels=PIXELS, image_token_id=IMAGE)
+    with pytest.raises(InputError, match="image_token_id is missing"):
+        whole.forward(SEEN, pixels=PIXELS)
+    stacks = tuple(replace(stack, in_text=False) for stack in llmcalc.load(WHOLE).stacks)
+    with pytest.raises(UnsupportedError, match="is not described"):
+        llmcalc.twin(replace(llmcalc.load(WHOLE), stacks=stacks)).forward(SEEN, pixels=PIXELS, image_token_id=IMAGE)

@@ -234,6 +234,10 @@ VARIANTS: dict[str, Layer] = {
     "mixture with weighed shared experts": Moe(
         **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, shares_scaled=True, correction_bias="buffer"
     ),
+    "mixture whose results have a norm": Moe(
+        **EXPERTS, d_latent=8, latent_in_norm=True, result_norm=True, router_gain=0.7, router="sigmoid"
+    ),
+    "norm on each head": Attention(**HEADS, gated=True, head_norm=True),
     "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, scaled=True),
     "profiles": ProfileAttention(**HEADS, d_profile=5, reach=7, stretch=0.5, stretch_from=4, scale=0.3),
     "profiles in a window": ProfileAttention(**HEADS, d_profile=5, reach=3, window=4),
@@ -304,6 +308,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "blt of patches": {"patch_size": 4},
     "glm5_next_text": {},
     "mistral_large4_text": {},
+    "muse_spark_text": {},
+    "videoprism_text_model": {},
     "mistral_large4_text with latents lent": {
         "num_hidden_layers": 6,
         "kv_source_layers": [0, 0, 2, 0, 2, 5],
@@ -650,6 +656,9 @@ SHAPES = {
     "stored factor": {"pre": NORM, "after": Scale(WIDTH, lone=True, stored=True)},
     "factor of the stream": {"pre": NORM, "after": Scale(WIDTH, "residual")},
     "constant factor of the stream": {"pre": NORM, "after": Scale(WIDTH, "residual", factor=0.7)},
+    "weight before a norm": {"pre": Norm(WIDTH, weighted_first=True, unit_offset=True)},
+    "activation behind a norm": {"pre": Norm(WIDTH, function="layernorm", bias=True, activation="gelu")},
+    "factors of both": {"pre": NORM, "after": Scale(WIDTH, "both", gain=0.5)},
     "factor of a step": {"pre": NORM, "post": Scale(WIDTH, "step")},
     "factor of a step behind the sum": {"pre": NORM, "after": Scale(WIDTH, "step", lone=True)},
 }
@@ -681,6 +690,14 @@ def scaled(x: Any, **norms: Layer) -> tuple[Any, Any]:
         ({"after": Scale(WIDTH, "residual")}, lambda x, y: 3 * x + y),
         ({"after": Scale(WIDTH, "residual", factor=0.7)}, lambda x, y: 0.7 * x + y),
         ({"post": Scale(WIDTH, "step")}, lambda x, y: x + 3 * (y - x)),
+        (
+            {"after": Scale(WIDTH, "both", gain=0.5)},
+            lambda x, y: y / (1 + np.exp(-1.5)) + x * np.sqrt((1 + 1 / (1 + np.exp(-1.5))) / (1 + np.exp(1.5))),
+        ),
+        (
+            {"after": Scale(WIDTH, "both", gain=10.0)},
+            lambda x, y: y / (1 + np.exp(-30)) + x * np.sqrt(1e-3),
+        ),
         ({"after": Scale(WIDTH, "step")}, lambda x, y: x + 3 * (y - x)),
     ],
 )

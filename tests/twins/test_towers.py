@@ -57,7 +57,9 @@ def test_a_tower_runs_as_declared(model_type: str) -> None:
     assert [check for check in result.checks if not check.ok] == []
 
 
-@pytest.mark.parametrize("model_type", ["llama4", "mllama", "llava_next", "kimi_k25", "gemma4"])
+@pytest.mark.parametrize(
+    "model_type", ["llama4", "mllama", "llava_next", "kimi_k25", "gemma4", "minimax_m3_vl", "minicpmv4_6"]
+)
 def test_a_tower_that_is_not_described_as_it_runs_is_left_out(model_type: str) -> None:
     whole = llmcalc.load({"model_type": model_type, "vision_config": {}})
     assert any(stack.role == "tower" for stack in whole.stacks)

@@ -14,6 +14,7 @@ from typing import Any
 from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
 from .config import Config
+from .in_text import marked
 from .naming import told_apart
 from .original import original_type
 from .wholes import ENCODED, NESTED, USUAL, language_model, towers
@@ -62,7 +63,7 @@ def load_config(
         raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=_way_out(data))
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     try:
-        architecture = told_apart(entry.read(config))
+        architecture = marked(told_apart(entry.read(config)), entry.model_type)
         config.check_all_read()
     except InputError as error:
         raise error.at(where) from None

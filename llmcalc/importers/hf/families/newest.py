@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture, Block, Branch, Sublayer
+from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import SizeError, UnknownNameError
 from ....core.layer import Layer
 from ....layers.hyper_connection import HyperConnection
@@ -26,8 +27,6 @@ PERIOD = 4  # of layers of another kind, in all three
 def muse_spark(config: Config) -> Architecture:
     """Muse Spark: gated attention, experts in a space of their own, both sides of each sum with a learned weight."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    config.ignore("residual_gate_temperature qk_scale_factor post_norm_eps routed_scaling_factor")
-    config.not_run("embeddings and heads' results have a norm, and sums two weights, that no NumPy model has")
     rare = [(layers - 1 - index) % PERIOD == 0 for index in range(layers)]
     kinds = layer_types(config, layers, ["full_attention" if full else "sliding_attention" for full in rare])
     bases = config.get("layer_rope_theta") or [0 if full else 1 for full in rare]
@@ -35,6 +34,8 @@ def muse_spark(config: Config) -> Architecture:
         raise SizeError(f"layer_rope_theta has no base for each of {layers} layers", where=config.where)
     feeds: dict[str, Layer] = {"dense": glu(config), "sparse": _spark_experts(config)}
     gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
+    gate |= {"head_norm": True}
+    factor = config.number("qk_scale_factor", 1.0) or 1.0
     spans = {"full_attention": None, "sliding_attention": window(config)}
     blocks: dict[tuple[str, bool, str], Block] = {}
     order = []
@@ -45,13 +46,14 @@ def muse_spark(config: Config) -> Architecture:
         key = kind, bool(base), feed
         if key not in blocks:
             places: dict[str, Any] = {"positions": "rope" if base else "none", "window": spans[kind]}
-            blocks[key] = _balanced(
-                config, rope_attention(config, **gate, **places), feeds[feed], "_".join(map(str, key))
-            )
+            attention = rope_attention(config, **gate, **places)
+            attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
+            blocks[key] = _balanced(config, attention, feeds[feed], "_".join(map(str, key)))
         order.append(blocks[key])
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
-    head = output(config, input_scale=scale, softcap=cap)
-    return causal_lm(config, grouped(order), rmsnorm(config, width), head=head)
+    head, norm = output(config, input_scale=scale, softcap=cap), rmsnorm(config, width)
+    inputs = (Named("embedding_norm", Norm(width, scale=False, eps=norm.eps)),)
+    return causal_lm(config, grouped(order), norm, head=head, inputs=inputs)
 
 
 def _spark_experts(config: Config) -> Moe:
@@ -67,20 +69,32 @@ def _spark_experts(config: Config) -> Moe:
         correction_bias="buffer",
         d_latent=config.size("moe_hidden_size"),
         latent_in_norm=True,
+        latent_norm_eps=config.number("rms_norm_eps") or 1e-6,
         result_norm=True,
+        result_norm_eps=config.number("post_norm_eps") or 1e-6,
+        renormalise_eps=1e-15,
+        routed_scale=_number(config, "routed_scaling_factor"),
+        router_gain=_number(config, "output_multiplier"),
     )
+
+
+def _number(config: Config, key: str) -> float:
+    given = config.number(key)
+    return 1.0 if given is None else given
 
 
 def _balanced(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
     """Norms before and behind both parts, and sums of which both sides have a weight."""
     width = config.size("hidden_size")
-    norm, both = rmsnorm(config, width, unit_offset=True), Scale(width, of="both")
-    plain = Norm(width, scale=False, eps=norm.eps)
+    gain = 1 / config.positive("residual_gate_temperature")
+    norm, both = rmsnorm(config, width, unit_offset=True), Scale(width, of="both", gain=gain)
+    eps = config.number("post_norm_eps") or 1e-6
+    plain, weighed = Norm(width, scale=False, eps=eps), Norm(width, eps=eps, unit_offset=True, weighted_first=True)
     return Block(
         name,
         (
             Sublayer("attention", (Branch("attention", attention),), pre=norm, post=plain, after=both),
-            Sublayer("mlp", (Branch("mlp", feed),), pre=norm, post=norm, after=both),
+            Sublayer("mlp", (Branch("mlp", feed),), pre=norm, post=weighed, after=both),
         ),
     )
 

@@ -63,8 +63,8 @@ def _gated_merger(sides: Sides, wide: int, d_ff: int, merged: int) -> list[Named
     act, side = sides.vision.activation(), sides.vision.size("spatial_merge_size")
     return named(
         downsample=Patch(sides.width, side, wide, merge=merged, stride=side),
-        merger_in=Linear(wide, wide, bias=False, activation="gelu", merge=merged),
-        merger_norm=layernorm(wide, merged),
+        merger_in=Linear(wide, wide, bias=False, merge=merged),
+        merger_norm=replace(layernorm(wide, merged), activation="gelu"),
         merger=Mlp(wide, d_ff, act, gated=True, merge=merged),
     )
 

@@ -87,16 +87,16 @@ def tipsv2(config: Config) -> Architecture:
 def videoprism(config: Config) -> Architecture:
     """VideoPrism's [zhao2024]: scaled tokens, computed positions, capped scores, a learned token at the end."""
     only(config, "none")
-    config.not_run("its learned token stands behind those of the text")
     config.ignore("apply_l2norm")
     width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
     biases = {**dict.fromkeys(BIASED, biased), "o_bias": True}
     cap = config.number("attn_logit_softcapping")
     attention = bert_attention(config, causal=False, prompt=1, logit_softcap=cap, **biases)
-    norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or 1e-6, unit_offset=True)
+    eps = config.number("layer_norm_eps") or 1e-6
+    norm = Norm(width, "layernorm", bias=True, eps=eps, unit_offset=True, prompt=1)
     block = prenorm_block("block", norm, attention=attention, mlp=replace(bert_mlp(config), prompt=1))
     scale = width**0.5
-    last = Embedding(1, width, table="other", use="beside", scale=scale)
+    last = Embedding(1, width, table="other", use="behind", scale=scale)
     inputs = (_token(config, scale), _waves(config, "halves"), Named("class", last))
     runs = repeated(block, config.size("num_hidden_layers"))
     return finish(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])

@@ -35,7 +35,7 @@ class Vit(NamedTuple):
         rows: rows of a learned table of positions; None: there is none.
         norm: the function of all norms; what LayerNorm has a bias.
         eps: the key of what is added under their root.
-        first, last: a norm before and behind the blocks.
+        first, last: a norm before and behind the blocks; that ``first`` one may stand on ``patches``, before positions.
         bias: of queries, keys and values, and, with ``o_bias`` None, of their output.
         mlp_bias: of the feed-forward layers.
         gated: these have a gate.
@@ -43,7 +43,8 @@ class Vit(NamedTuple):
         qk_norm: as of attention.
         qk_layernorm: the key that says whether LayerNorm stands on whole queries and keys; empty: none does.
         grouped: the config says how many heads of keys and values there are, and how wide a head is.
-        rope: positions turn queries and keys.
+        rope: positions turn queries and keys: those on a grid, as ``rope_grid`` of attention has it, or those of a text
+            (``none``); empty: they do not.
         window: patches that see each other where ``layer_types`` has ``window_attention``; None: all do everywhere.
         scaled: a factor a channel on what each sub-layer gives.
         pooled: the key that says whether there is a head that no language model uses; empty: there is none.
@@ -57,7 +58,7 @@ class Vit(NamedTuple):
     rows: Callable[[Config], int] | None = None
     norm: str = "layernorm"
     eps: str = "layer_norm_eps"
-    first: bool = False
+    first: bool | str = False
     last: bool = True
     bias: bool | str = True
     o_bias: bool | None = None
@@ -67,7 +68,7 @@ class Vit(NamedTuple):
     qk_norm: str = "none"
     qk_layernorm: str = ""
     grouped: bool = False
-    rope: bool = False
+    rope: str = ""
     window: Callable[[Config], int] | None = None
     scaled: bool = False
     pooled: str = ""
@@ -89,8 +90,9 @@ def read(config: Config, merge: int = 1) -> Stack:
     inputs = [
         *([Named("patch", _patch(config, vit, width))] if vit.patches else []),
         *([Named("class", Embedding(vit.prompt, width, table="other", use="before"))] if vit.prompt else []),
+        *([Named("pre_norm", norm)] if vit.first == "patches" else []),
         *([Named("position", Embedding(vit.rows(config), width, table="position"))] if vit.rows else []),
-        *([Named("pre_norm", norm)] if vit.first else []),
+        *([Named("pre_norm", norm)] if vit.first is True else []),
     ]
     outputs = [Named("post_norm", norm)] if vit.last else []
     outputs += pooling(config) if vit.pooled and config.flag(vit.pooled) else []
@@ -118,7 +120,8 @@ def block(config: Config, vit: Vit, merge: int = 1, chunk: int | None = None) ->
     bias, mlp_bias = (_holds(config, value) for value in (vit.bias, vit.mlp_bias))
     fields: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
     fields |= {"o_bias": bias if vit.o_bias is None else vit.o_bias, "qk_norm": vit.qk_norm}
-    fields |= {"positions": "rope"} if vit.rope else {}
+    fields |= {"qk_norm_eps": norm.eps} if vit.qk_norm != "none" else {}
+    fields |= {"positions": "rope", "rope_grid": vit.rope} if vit.rope else {}
     if vit.qk_layernorm and config.flag(vit.qk_layernorm):
         fields |= {"qk_norm": "projection", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
     if vit.grouped:
@@ -182,13 +185,13 @@ _GLM = Vit(
     rows=grid,
     norm="rmsnorm",
     eps="rms_norm_eps",
-    first=True,
+    first="patches",
     bias="attention_bias",
     o_bias=False,
     mlp_bias=False,
     gated=True,
     d_ff="out_hidden_size",
-    rope=True,
+    rope="halves",
 )
 _SIGLIP = Vit(rows=grid)
 _BLIP = Vit(prompt=CLASS_TOKEN, rows=lambda config: grid(config) + CLASS_TOKEN, bias="qkv_bias", o_bias=True)
@@ -212,23 +215,25 @@ VITS: dict[str, Vit] = {
         qk_norm="head",
         left="image_size",
     ),
-    "ernie4_5_vl_moe_vision": Vit("flat", patch_bias=False, eps="rms_norm_eps", rope=True, left="temporal_merge_size"),
-    "paddleocr_vl_vision": _SIGLIP._replace(rope=True),
-    "video_llama_3_vision": _SIGLIP._replace(rows=None, rope=True),
+    "ernie4_5_vl_moe_vision": Vit(
+        "flat", patch_bias=False, eps="rms_norm_eps", rope="halves", left="temporal_merge_size"
+    ),
+    "paddleocr_vl_vision": _SIGLIP._replace(rope="halves"),
+    "video_llama_3_vision": _SIGLIP._replace(rows=None, rope="halves"),
     "ovis2_vision": _SIGLIP._replace(
         norm="rmsnorm", eps="rms_norm_eps", first=True, bias="qkv_bias", mlp_bias="mlp_bias", gated=True,
         left="tokenize_function",
     ),
     "step3p5_vision": Vit(
-        patch_bias=False, rows=grid, first=True, last=False, rope=True, scaled=True, d_ff="mlp_ratio",
+        patch_bias=False, rows=grid, first=True, last=False, rope="halves", scaled=True, d_ff="mlp_ratio",
         left="max_position_embeddings layer_scale_init_value ls_init_value intermediate_size",
         older="width:hidden_size layers:num_hidden_layers heads:num_attention_heads",
     ),
-    "minimax_m3_vl_vision": Vit("film", patch_bias=False, first=True, last=False, rope=True, left="image_size"),
+    "minimax_m3_vl_vision": Vit("film", patch_bias=False, first=True, last=False, rope="other", left="image_size"),
     "siglip2_vision_model": Vit("flat", rows=lambda config: config.size("num_patches"), pooled="vision_use_head"),
     "cosmos3_edge_vision": Vit("flat", rows=lambda config: config.size("num_patches")),
     "muse_glimmer_vision": Vit(
-        "flat", patch_bias=False, rows=_cells, first=True, rope=True, window=_cells,
+        "flat", patch_bias=False, rows=_cells, first=True, rope="halves", window=_cells,
         left="max_position_embeddings",
     ),
     "unlimited_ocr_vision_encoder": Vit(
@@ -248,7 +253,7 @@ VITS: dict[str, Vit] = {
     "minicpmv4_7_vision": _SIGLIP,
     "minicpm_ocr_vision": _SIGLIP,
     "deepseek_ocr2_encoder": Vit(
-        "", norm="rmsnorm", eps="rms_norm_eps", o_bias=False, mlp_bias=False, gated=True, grouped=True, rope=True,
+        "", norm="rmsnorm", eps="rms_norm_eps", o_bias=False, mlp_bias=False, gated=True, grouped=True, rope="none",
         left="""use_cache use_sliding_window sliding_window max_window_layers layer_types max_position_embeddings
             pad_token_id bos_token_id eos_token_id""",
     ),

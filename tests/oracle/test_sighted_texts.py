@@ -1,0 +1,65 @@
+"""An image within a text: the tower and the language model together give the logits of transformers' classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import llmcalc
+from llmcalc.core.errors import InputError, UnsupportedError
+
+from ..importers import sighted
+from . import exact, reference, test_sighted, test_towers
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+TOLERANCE, MARK = 1e-9, 7
+SMALL = ("got_ocr2", "blip-2", "qianfan_ocr", "lighton_ocr", "deepseek_vl")
+LARGE = ("llava", "vipllava", "internvl", "mistral3", "idefics3", "smolvlm")
+
+
+def built(model_type: str) -> tuple[Any, Any, dict[str, Any], Any]:
+    """A class, an image as patches and as it takes it, and the twin."""
+    if model_type in SMALL:
+        changes = sighted.config(model_type)
+        del changes["model_type"]
+        patches, given = test_sighted._image(sighted.CASES[model_type][-1])
+    else:
+        changes, (patches, given) = test_towers._changes(model_type), test_towers._image(model_type)
+    class_name = reference.classes(model_type)[0]
+    model = exact.model(class_name, model_type, {**changes, "image_token_id": MARK})
+    twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, class_name)))
+    twin.load(exact.weights(model))
+    return model, patches.numpy()[None], given, twin
+
+
+@pytest.mark.parametrize("model_type", [*SMALL, *LARGE])
+def test_logits(model_type: str) -> None:
+    with reference.quiet(), exact.float64(), torch.no_grad():
+        model, pixels, given, twin = built(model_type)
+        (vectors,) = twin.see(pixels)
+        text = torch.randint(10, 60, (1, 9), generator=torch.Generator().manual_seed(1))
+        ids = torch.cat([text[:, :4], torch.full((1, vectors.shape[1]), MARK), text[:, 4:]], dim=1)
+        wanted = model(input_ids=ids, **given).logits.numpy()
+    found = twin.forward(ids.numpy(), pixels=pixels, image_token_id=MARK)
+    assert exact.difference(found, wanted) <= TOLERANCE
+    assert not np.allclose(found, twin.forward(ids.numpy()))
+
+
+def test_an_image_needs_as_many_tokens_as_it_has_vectors() -> None:
+    with reference.quiet(), exact.float64(), torch.no_grad():
+        _, pixels, _, twin = built("got_ocr2")
+    with pytest.raises(InputError, match="do not take the places"):
+        twin.forward(np.full((1, 3), MARK), pixels=pixels, image_token_id=MARK)
+    with pytest.raises(InputError, match="image_token_id is missing"):
+        twin.forward(np.full((1, 4), MARK), pixels=pixels)
+
+
+def test_a_text_that_does_more_with_an_image_is_refused() -> None:
+    with reference.quiet(), exact.float64(), torch.no_grad():
+        _, pixels, _, twin = built("qwen2_vl")
+    with pytest.raises(UnsupportedError, match="not described"):
+        twin.forward(np.full((1, 4), MARK), pixels=pixels, image_token_id=MARK)
