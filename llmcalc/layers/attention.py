@@ -34,7 +34,8 @@ class Attention(Layer):
         qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: what that norm is.
         qk_norm_late: that norm stands behind the rotation.
         positions: ``none`` (or tables outside), ``rope``, ``alibi``, ``relative`` (a learned bias per bucket),
-            or ``projected``: queries also meet a projection of the distances' sinusoids (Transformer-XL).
+            ``projected``: queries also meet a projection of the distances' sinusoids (Transformer-XL), or
+            ``distances``: they also meet a row for each distance, of a table outside [shaw2018].
         alibi_scale: factor on the biases of ``alibi`` (Falcon: as on the scores).
         rotary_dim: how much of a head is rotated (default: d_head).
         rope_theta: base of the rotary frequencies.
@@ -203,7 +204,7 @@ class Attention(Layer):
         "qk_norm": ("none", "head", "per_head", "projection"),
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
         "o_norm_function": ("rmsnorm", "layernorm"),
-        "positions": ("none", "rope", "alibi", "relative", "projected"),
+        "positions": ("none", "rope", "alibi", "relative", "projected", "distances"),
         "gate_bias": ("none", "value", "head"),
         "gate_function": ("sigmoid", "softplus"),
         "temperature_law": ("log", "power"),
@@ -345,6 +346,11 @@ class Attention(Layer):
             lines += [
                 f"r[{keys} h e] = sinusoids[{keys} d] wr[d h e] | constant",
                 f"sr[b h q {keys}] = q[b q h e] r[{keys} h e]",
+                f"s[b h q {keys}] = add(s, sr)",
+            ]
+        if self.positions == "distances":
+            lines += [
+                f"sr[b h q {keys}] = q[b q h e] distances[q {keys} e]",
                 f"s[b h q {keys}] = add(s, sr)",
             ]
         bias = {"relative": "relative_bias", "alibi": "position_bias"}.get(self.positions)

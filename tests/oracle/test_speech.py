@@ -15,8 +15,18 @@ from . import perturb, reference
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
+WHOLE = ("ForConditionalGeneration", "ForSpeechToText")
 FRAMES, TOKENS = 10, 7  # that the encoder gives, and of text
 PLACE = 2  # numbers of the row and the column of a patch
+
+
+def samples(config: Any, frames: int) -> int:
+    """The fewest samples of sound of which convolutions without padding leave so many frames."""
+    for taps, stride in list(zip(config.conv_kernel, config.conv_stride, strict=True))[::-1]:
+        frames = (frames - 1) * stride + taps
+    return frames
+
+
 # sound as each class takes it, of which so many frames are left
 SOUNDS: dict[str, Callable[[Any, int], dict[str, Any]]] = {
     "whisper": lambda config, frames: {"input_features": torch.zeros(1, config.num_mel_bins, 2 * frames)},
@@ -36,6 +46,7 @@ SOUNDS: dict[str, Callable[[Any, int], dict[str, Any]]] = {
     "pix2struct": lambda config, frames: {
         "flattened_patches": torch.ones(1, frames, config.vision_config.patch_embed_hidden_size + PLACE)
     },
+    "speecht5": lambda config, frames: {"input_values": torch.zeros(1, samples(config, frames))},
     "moonshine_streaming": lambda config, frames: {"input_values": torch.zeros(1, 4 * 7 * frames)},
     "moonshine": lambda config, frames: {"input_values": torch.zeros(1, 64 * (6 * frames + 6) + 127)},
 }
@@ -45,7 +56,7 @@ LENGTHS: dict[str, dict[str, Any]] = {"whisper": {"max_source_positions": FRAMES
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("model_type", SOUNDS)
 def test_work_from_the_sound_on(model_type: str, seed: int) -> None:
-    class_name = next(name for name in reference.classes(model_type) if "ForConditional" in name)
+    class_name = next(name for name in reference.classes(model_type) if name.endswith(WHOLE))
     changes = perturb.tiny(model_type, class_name, seed)
     assert changes is not None
     model = reference.build(class_name, model_type, {**changes, **LENGTHS.get(model_type, {})}, device="cpu")

@@ -52,7 +52,7 @@ _MORE = {
         fun_asr_nano_encoder glmasr_encoder mimi_decoder mimi_encoder moonshine_streaming_encoder
         moshi_depth nemotron3_5_transcribe_word_timestamp nemotron_asr_streaming_encoder pe_audio_video pop2piano
         qwen2_5_omni_bigvgan qwen2_5_omni_dit qwen2_5_omni_talker qwen3_asr_encoder
-        qwen3_omni_moe_talker_code_predictor qwen3_omni_moe_talker_text speech_to_text speecht5
+        qwen3_omni_moe_talker_code_predictor qwen3_omni_moe_talker_text speech_to_text
         vibevoice_acoustic_tokenizer_decoder vibevoice_acoustic_tokenizer_encoder vibevoice_diffusion voxtral_encoder
         voxtral_realtime_encoder wavtokenizer_encoder
     """,

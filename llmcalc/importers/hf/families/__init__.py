@@ -296,6 +296,7 @@ trocr             decoders.trocr
 speech_to_text    speech.speech_to_text
 moonshine         speech.moonshine
 moonshine_streaming moonshine.streaming
+speecht5          speecht5.speecht5
 cohere_asr        speech.cohere_asr
 canary            speech.canary       cohere_asr
 pp_formulanet_text speech.pp_formulanet
