@@ -69,7 +69,8 @@ def _stack(first: Stack | None, second: Stack | None) -> Found:
         yield Difference("", "stack", _outline(first), _outline(second))
         return
     first, second = uncounted(first), uncounted(second)
-    for what in ("role", "n_layers", "d_model"):
+    own = [entry.name for entry in fields(Stack) if entry.name not in ("name", "inputs", "runs", "outputs")]
+    for what in dict.fromkeys(("role", "n_layers", "d_model", *own)):
         yield from _values("", what, getattr(first, what), getattr(second, what))
     yield from _layers(_by_name(first.inputs), _by_name(second.inputs), first, second)
     yield from _values("", "order", _order(first.runs), _order(second.runs))

@@ -53,7 +53,7 @@ DEFINITIONS = {
     "rg_lru": "* - sqrt * * +",
     "matrix_wkv": "* * + * * +",
 }
-# Papers give these as a number: 12 operations of RWKV-4's output and 11 of its state, 5 an entry and stage of a transform.
+# Papers give these as a number: RWKV-4 for its output and its state, a transform for an entry and stage.
 COUNTED = {"wkv": 12 + 11, "fft": 5}
 FREE = {"copy", "gather", "cast", "keep", "log_sum_exp", "identity"}
 
