@@ -245,6 +245,55 @@ def test_a_result_is_contracted_with_the_width_that_it_was_made_with(kind: str, 
                 made[line.out.name] = line.out.axes or made.get(line.operands[0].name, ())
 
 
+def by_batch_and_token(axes: tuple[str, ...], declaration: Declaration) -> tuple[bool, bool]:
+    """Whether a tensor has an axis of sequences, and one of their tokens, pieces or pairs."""
+    counted = {axis for axis in axes if axis in WORKLOAD or isinstance(declaration.axes.get(axis), str)}
+    return "b" in counted, bool(counted - {"b"})
+
+
+def broadcast(operands: list[tuple[str, ...]], declaration: Declaration) -> set[int]:
+    """The widths that operands give together: of all their axes, or of the widest if the others go with parts of it."""
+    joined = tuple(dict.fromkeys(axis for axes in operands for axis in axes))
+    return {width_of(joined, declaration), max(width_of(axes, declaration) for axes in operands)}
+
+
+NARROWER = {  # results of an addition or a product whose operands are of other shapes
+    ("differential_attention", "pair"): "half of the heads",
+    ("differential_attention", "second"): "half of the heads",
+    ("rwkv_head_mix", "*"): "each of several mixes has a weight of its own",
+    ("cca", "*"): "a mean over the heads of a group",
+    ("gated_delta_net", "kb"): "a head of keys serves several of values",
+    ("hashed_attention", "*"): "sums over buckets",
+    ("hyena", "v"): "one of several projections",
+    ("funnel_attention", "s"): "scores of distances, shifted to those of pairs",
+    ("grid_attention", "s"): "scores of rows and columns",
+    ("ngram_attention", "*"): "scores of distances, shifted to those of pairs",
+    ("profile_attention", "s"): "scores of distances, shifted to those of pairs",
+}
+
+
+@every_kind
+@settings(thorough, max_examples=10)
+@given(data=st.data())
+def test_results_are_read_and_joined_as_they_were_made(kind: str, data: st.DataObject) -> None:
+    """For as many tokens, if not under the same name; sums and products of results have the axes of all of them."""
+    drawn = [*declarations(data.draw(layers_of(kind)))]
+    for declaration, *how in product(drawn, ("prefill", "decode"), ("dense", "flash"), (None, "torch")):
+        made: dict[str, tuple[str, ...]] = {}
+        conventions = Conventions(*how)
+        for line in (line for line in equations(declaration) if runs(line.tags, conventions)):
+            given_ = [operand.axes or made.get(operand.name, ()) for operand in line.operands if operand.name in made]
+            for operand in line.operands:
+                if operand.axes and operand.name in made and kind != "block_attention":  # whose blocks have fixed sizes
+                    found = by_batch_and_token(operand.axes, declaration)
+                    assert found == by_batch_and_token(made[operand.name], declaration), line.text
+            if line.function in ("add", "mul") and line.out.axes and len(given_) > 1:
+                if not {(kind, line.out.name), (kind, "*")} & NARROWER.keys():
+                    assert width_of(line.out.axes, declaration) in broadcast(given_, declaration), line.text
+            if not (line.function == "rope" and line.out.name in made):
+                made[line.out.name] = line.out.axes or made.get(line.operands[0].name, ())
+
+
 @every_kind
 @settings(thorough, max_examples=5)
 @given(data=st.data())
