@@ -194,7 +194,7 @@ def test_a_function_of_one_tensor_gives_one_as_large(kind: str, data: st.DataObj
             made[line.out.name] = line.out.axes or axes
 
 
-CUTS = frozenset({"w", "wk", "wv", "wh", "kz", "qz"})  # pieces of a text, of a fixed length
+CUTS = frozenset({"w", "wk", "wv", "wh", "kz", "qz", "Z"})  # pieces of a text, of a fixed length
 ELSEWHERE = {  # results that something without an equation of its own changes before they are read
     ("mla", "kn"): "joined with the rotary part that all heads share",
     ("hyena", "fh"): "one of several layers",
@@ -272,6 +272,22 @@ NARROWER = {  # results of an addition or a product whose operands are of other 
 }
 
 
+PARTS = {  # copies of a part, or of something in two pieces
+    ("character_pooling", "y"): "one more position",
+    ("compressed_attention", "tgate"): "windows that overlap",
+    ("compressed_attention", "tkv"): "windows that overlap",
+    ("conv", "gate"): "half of the channels",
+    ("conv", "u"): "half of the channels",
+    ("differential_attention", "second"): "half of the heads",
+    ("mla", "cc"): "widened by copies of itself",
+    ("nystrom_attention", "inverse"): "the last of several steps",
+    ("nystrom_attention", "kl"): "means over pieces of the text",
+    ("nystrom_attention", "ql"): "means over pieces of the text",
+    ("peer", "best"): "the best of all pairs",
+    ("rwkv_head_mix", "o"): "summed over the state",
+}
+
+
 @every_kind
 @settings(thorough, max_examples=10)
 @given(data=st.data())
@@ -287,9 +303,17 @@ def test_results_are_read_and_joined_as_they_were_made(kind: str, data: st.DataO
                 if operand.axes and operand.name in made and kind != "block_attention":  # whose blocks have fixed sizes
                     found = by_batch_and_token(operand.axes, declaration)
                     assert found == by_batch_and_token(made[operand.name], declaration), line.text
+            in_place = len(line.operands) == len(given_) == 1 and line.operands[0].name == line.out.name
+            if in_place and line.function in ("add", "mul", "scale"):
+                assert width_of(line.out.axes or given_[0], declaration) == width_of(given_[0], declaration), line.text
             if line.function in ("add", "mul") and line.out.axes and len(given_) > 1:
                 if not {(kind, line.out.name), (kind, "*")} & NARROWER.keys():
                     assert width_of(line.out.axes, declaration) in broadcast(given_, declaration), line.text
+            if line.function == "copy" and line.out.axes and (kind, line.out.name) not in PARTS:
+                parts = [operand.axes or made.get(operand.name, ()) for operand in line.operands]
+                if all(parts) and not CUTS & {axis for axes in (line.out.axes, *parts) for axis in axes}:
+                    together = sum(width_of(axes, declaration) for axes in parts)
+                    assert width_of(line.out.axes, declaration) == together, line.text
             if not (line.function == "rope" and line.out.name in made):
                 made[line.out.name] = line.out.axes or made.get(line.operands[0].name, ())
 
