@@ -170,6 +170,8 @@ qwen2_5_omni       thinker.model.audio_tower./thinker.audio_tower. thinker.model
 qwen3_omni_moe     experts thinker.model.audio_tower./thinker.audio_tower. thinker.model.visual./thinker.visual. thinker.model.language_model./thinker.model.
 kyutai_speech_to_text codec_model.encoder.{n}/codec_model.{n} codec_model.decoder.{n}/codec_model.{n}
                    codec_model.encoder.encoder_seanet./codec_model.encoder. codec_model.decoder.decoder_seanet./codec_model.decoder.
+moshi              audio_encoder.encoder.{n}/audio_encoder.{n} audio_encoder.decoder.{n}/audio_encoder.{n}
+                   audio_encoder.encoder.encoder_seanet./audio_encoder.encoder. audio_encoder.decoder.decoder_seanet./audio_encoder.decoder.
 emu3               model.text_model./text_model.model. lm_head./text_model.lm_head. model.vqmodel./vqmodel.
 paddleocr_vl       model.language_model./model. model.visual./visual. model.projector./mlp_AR.
 hyperclovax_vision_v2 lm_head./model.language_model.lm_head. model.projector./model.vision_projector.

@@ -306,9 +306,9 @@ def test_results_are_read_and_joined_as_they_were_made(kind: str, data: st.DataO
             in_place = len(line.operands) == len(given_) == 1 and line.operands[0].name == line.out.name
             if in_place and line.function in ("add", "mul", "scale"):
                 assert width_of(line.out.axes or given_[0], declaration) == width_of(given_[0], declaration), line.text
-            if line.function in ("add", "mul") and line.out.axes and len(given_) > 1:
-                if not {(kind, line.out.name), (kind, "*")} & NARROWER.keys():
-                    assert width_of(line.out.axes, declaration) in broadcast(given_, declaration), line.text
+            narrower = {(kind, line.out.name), (kind, "*")} & NARROWER.keys()
+            if line.function in ("add", "mul") and line.out.axes and len(given_) > 1 and not narrower:
+                assert width_of(line.out.axes, declaration) in broadcast(given_, declaration), line.text
             if line.function == "copy" and line.out.axes and (kind, line.out.name) not in PARTS:
                 parts = [operand.axes or made.get(operand.name, ()) for operand in line.operands]
                 if all(parts) and not CUTS & {axis for axes in (line.out.axes, *parts) for axis in axes}:

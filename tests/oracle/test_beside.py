@@ -25,6 +25,10 @@ WAVES: dict[str, Any] = {
     "num_filters": 4, "upsampling_ratios": [5, 3, 2], "hidden_size": 22, "codebook_dim": 22, "kernel_size": 5,
     "last_kernel_size": 9, "residual_kernel_size": 7, "num_residual_layers": 2, "num_lstm_layers": 3,
 }  # fmt: skip
+MIMI: dict[str, Any] = {
+    "model_type": "mimi", "num_filters": 4, "hidden_size": 24, "intermediate_size": 26, "num_hidden_layers": 1,
+    "num_attention_heads": 4, "upsample_groups": 8, "num_quantizers": 5,
+}  # fmt: skip
 MOSHI = {**{key: size for key, size in TEXT.items() if key != "intermediate_size"}, "ffn_dim": 44}
 MUSIC: dict[str, Any] = {key: perturb.FIXED["musicgen"][key] for key in ("text_encoder", "decoder")}
 APERTUS: dict[str, Any] = {
@@ -79,13 +83,23 @@ CASES: dict[str, dict[str, Any]] = {
         "model_type": "mimi", "num_filters": 4, "hidden_size": 24, "intermediate_size": 26, "num_hidden_layers": 1,
         "num_attention_heads": 4, "frame_rate": 6.25, "upsample_groups": 4, "num_quantizers": 3,
     }},
+    "moshi as a whole": {**MOSHI, "num_codebooks": 3, "audio_encoder_config": {**MIMI, "codebook_size": 16},
+        "depth_decoder_config": {
+            "hidden_size": 20, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "head_dim": 6, "ffn_dim": 14,
+    }},
 }  # fmt: skip
+WHOLE = {"moshi": "MoshiForConditionalGeneration"}  # the classes of others are listed among those of language models
+
+
+def _class(case: str) -> tuple[str, str]:
+    model_type = case.partition(" ")[0]
+    return model_type, WHOLE.get(model_type) or next(iter(reference.classes(model_type)))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_part(case: str) -> None:
-    model_type = case.partition(" ")[0]
-    class_name = next(iter(reference.classes(model_type)))
+    model_type, class_name = _class(case)
     model = reference.build(class_name, model_type, CASES[case])
     architecture = llmcalc.load(reference.plain_config(model, class_name))
     found, wanted = llmcalc.params(architecture), reference.tensors(model)
@@ -100,8 +114,8 @@ def test_part(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_saved_checkpoint_is_explained(case: str, tmp_path: Path) -> None:
-    model_type = case.partition(" ")[0]
-    model = reference.build(next(iter(reference.classes(model_type))), model_type, CASES[case], device="cpu")
+    model_type, class_name = _class(case)
+    model = reference.build(class_name, model_type, CASES[case], device="cpu")
     with reference.quiet():
         model.save_pretrained(tmp_path)
     architecture = llmcalc.load(tmp_path)
@@ -114,8 +128,7 @@ def test_a_saved_checkpoint_is_explained(case: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_buffers(case: str) -> None:
     """Tables of codes and statistics of norms, which are stored and no parameters, as tables that are computed are."""
-    model_type = case.partition(" ")[0]
-    class_name = next(iter(reference.classes(model_type)))
+    model_type, class_name = _class(case)
     model = reference.build(class_name, model_type, CASES[case])
     learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     saved = {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}

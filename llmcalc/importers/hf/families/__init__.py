@@ -428,7 +428,7 @@ clvp_encoder      text_towers.clvp
 clvp_decoder      clvp.decoder
 clvp              clvp.whole
 molmo2_text       llama_seen.molmo2
-moshi             llama_seen.moshi
+moshi             moshi.moshi
 kyutai_speech_to_text llama_seen.kyutai
 diffusion_gemma_text gemma4.diffusion_gemma gemma4_text
 chameleon         llama_seen.chameleon

@@ -37,9 +37,6 @@ def molmo2(config: Config) -> Architecture:
 
 def moshi(config: Config) -> Architecture:
     """Moshi's language model, as its class for text has it: a token before all others, gate and up in one matrix."""
-    beside = _without(
-        config, "the decoder along codebooks and the audio codec beside it are", "depth decoder, audio codec"
-    )
     width, d_ff = config.size("hidden_size"), config.size("ffn_dim")
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
     if d_ff % 2:
@@ -48,7 +45,7 @@ def moshi(config: Config) -> Architecture:
     attention = rope_attention(config, bias=False, window=window(config))
     vocab = config.size("vocab_size")
     head = Head(vocab, width, TOKENS if config.flag("tie_word_embeddings") else None)
-    return _noted(_with_table(decoder(config, attention=attention, mlp=mlp, head=head), vocab + 1), beside)
+    return _with_table(decoder(config, attention=attention, mlp=mlp, head=head), vocab + 1)
 
 
 def kyutai(config: Config) -> Architecture:
@@ -68,14 +65,6 @@ def kyutai(config: Config) -> Architecture:
     found, sound = _with_table(found, rows), {"model_type": "mimi", **given(config, "codec_config")}
     codec = codecs.codec(config.within("codec_config", sound, str(sound["model_type"])), "codec_model")
     return found if bare else _noted(replace(found, stacks=(*found.stacks, *codec)), codecs.NOTE)
-
-
-def _without(config: Config, parts: str, names: str) -> str:
-    """A note that a class for the whole has further parts; such a class is then read as that of the language model."""
-    if config.head() != "seq2seq":
-        return ""
-    config.fix("architectures", None)
-    return f"{parts} not understood: the language model alone; not counted: {names}"
 
 
 def _noted(found: Architecture, note: str) -> Architecture:

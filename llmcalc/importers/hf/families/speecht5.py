@@ -1,4 +1,4 @@
-"""SpeechT5 [ao2022]: wav2vec 2.0's convolutions, an encoder whose queries meet a row for each distance, a decoder."""
+"""SpeechT5 [ao2022]: wav2vec 2.0's convolutions, an encoder with a row of keys for each distance, and a decoder."""
 
 from __future__ import annotations
 
