@@ -8,7 +8,7 @@ from numpy import einsum
 
 from ..core.errors import UnsupportedError
 from .convolution import around
-from .functions import ACTIVATIONS, operation
+from .functions import ACTIVATIONS, operation, plus, sigmoid
 from .step import State, Step
 from .weights import Array, Sizes, Weight, Weights, table, vector
 
@@ -16,8 +16,9 @@ AS_GIVEN = frozenset({"of_data"})
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The taps from every channel of a group to every other, and a bias."""
-    return [table("w", layer.d_out, layer.d_in // layer.groups, layer.taps), vector("b", layer.d_out)]
+    """The taps from every channel of a group to every other, and a bias if the layer has one."""
+    taps = table("w", layer.d_out, layer.d_in // layer.groups, layer.taps)
+    return [taps, *([vector("b", layer.d_out)] if layer.bias else [])]
 
 
 def data(layer: Any, tokens: int) -> Sizes:
@@ -26,12 +27,18 @@ def data(layer: Any, tokens: int) -> Sizes:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``act(Σ_τ x_{t·stride+τ} w_τ + b)``, as many rows before t as behind it; zeros beyond the text."""
+    """``act(Σ_τ x_{t·stride+τ} w_τ + b)``, as many rows before t as behind it, zeros beyond the text; half of it gates
+    the other half, if the layer has gates.
+    """
     step.must_be_whole(layer.kind())
     rows = step.ids.shape[1] * layer.rate
     if x.shape[1] != rows * layer.stride:
         raise UnsupportedError(f"{x.shape[1]} rows in, where {rows} come out", where="conv")
-    return ACTIVATIONS[layer.activation](_convolved(x, w.w, layer.stride, layer.groups) + w.b)
+    y = ACTIVATIONS[layer.activation](plus(_convolved(x, w.w, layer.stride, layer.groups), w.get("b")))
+    if not layer.gated:
+        return y
+    half = layer.d_out // 2
+    return y[..., :half] * sigmoid(y[..., half:])
 
 
 @operation

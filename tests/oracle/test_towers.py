@@ -160,3 +160,19 @@ def test_an_encoder_of_frames() -> None:
     twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, "WhisperForConditionalGeneration")))
     twin.load(exact.weights(model))
     assert exact.difference(twin.forward(frames.transpose(1, 2).numpy(), ids.numpy()), wanted) <= TOLERANCE
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_an_encoder_whose_convolutions_are_gated(scaled: bool) -> None:
+    sizes = {"d_model": 48, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4}
+    sizes |= {"decoder_attention_heads": 2, "encoder_ffn_dim": 56, "decoder_ffn_dim": 40, "vocab_size": 101}
+    sizes |= {"input_feat_per_channel": 7, "conv_channels": 10, "conv_kernel_sizes": [5, 3], "scale_embedding": scaled}
+    generator = torch.Generator().manual_seed(7)
+    with reference.quiet(), exact.float64(), torch.no_grad():
+        model = exact.model("Speech2TextForConditionalGeneration", "speech_to_text", sizes)
+        frames = torch.randn(2, 44, 7, generator=generator, dtype=torch.float64)
+        ids = torch.randint(10, 60, (2, 13), generator=generator)
+        wanted = model(input_features=frames, decoder_input_ids=ids).logits.numpy()
+    twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, "Speech2TextForConditionalGeneration")))
+    twin.load(exact.weights(model))
+    assert exact.difference(twin.forward(frames.numpy(), ids.numpy()), wanted) <= TOLERANCE

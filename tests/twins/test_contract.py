@@ -322,6 +322,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "hrm_text": {},
     "perceiver": {},
     "whisper": {},
+    "speech_to_text": {},
     "deberta-v2 with a convolution": {"conv_kernel_size": 3, "conv_act": "gelu"},
     "phimoe": {},
     "nemotron_h": {},

@@ -16,6 +16,7 @@ from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
+from ....layers.scale import Scale
 from ..config import Config
 from ..rules import TOKENS, plain_layernorm, prenorm_block, repeated, rope_attention, rotary
 from . import parakeet
@@ -48,8 +49,12 @@ def speech_to_text(config: Config) -> Architecture:
         last = number == len(kernels) - 1
         inner, outer = entering if number == 0 else between // 2, 2 * width if last else between
         rate = STRIDE ** (len(kernels) - 1 - number)
-        layer = Conv(inner, outer, config.whole(taps, "conv_kernel_sizes", 1), rate, gated=True, of_data=number == 0)
+        layer = Conv(
+            inner, outer, config.whole(taps, "conv_kernel_sizes", 1), rate, STRIDE, gated=True, of_data=number == 0
+        )
         front.append(Named(f"conv{number}", layer))
+    if config.flag("scale_embedding"):
+        front.append(Named("scale", Scale(width, factor=width**0.5)))
     encoder = stack(config, style._replace(positions="max_source_positions"), "encoder", front, [])
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     outputs = [head(vocab, width, tied)] if kind == "seq2seq" else []
