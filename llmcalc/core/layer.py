@@ -40,6 +40,7 @@ class Layer:
         "prefix_k": "keys of learned tokens that stand before all others",
         "prefix_v": "their values",
         "sinusoids": "sines and cosines of distances",
+        "distances": "a row for the distance from each query to each key, of a table outside",
         "position_bias": "a bias that is computed from positions (ALiBi)",
         "decay": "products of decays, computed from dt",
         "window": "the decay of a long filter",
