@@ -1,0 +1,53 @@
+"""Small things that a total does not show: how a figure is read, how layers are counted, where a tree begins."""
+
+from __future__ import annotations
+
+import pytest
+
+import llmcalc
+from llmcalc.calc.experts import Experts, experts
+from llmcalc.calc.params import params
+from llmcalc.core.errors import nearest
+from llmcalc.core.ledger import entries
+from llmcalc.lookup import accelerators
+
+
+def test_equal_mixtures_are_counted_together() -> None:
+    assert experts(llmcalc.load("deepseek-v3")) == [Experts(58, 256, 8)]
+    assert experts(llmcalc.load("gpt3")) == []
+
+
+def test_memory_is_read_as_the_vendor_prints_it() -> None:
+    found = set()
+    for one in accelerators().values():
+        size, unit = one.memory_text.split(",")[0].split()
+        assert one.memory_bytes == int(size) * {"GB": 10**9, "GiB": 2**30}[unit], one.name
+        assert one.memory_text.endswith({"GB": "10^9 bytes each, the smaller reading", "GiB": "2^30 bytes each"}[unit])
+        found.add(unit)
+    assert "GB" in found
+
+
+def test_the_root_of_a_tree_is_at_depth_0() -> None:
+    tree = params(llmcalc.load("gpt3")).tree
+    depths = [depth for depth, _ in tree.walk()]
+    assert depths[:2] == [0, 1]
+    assert all(after - before <= 1 for before, after in zip(depths, depths[1:], strict=False))
+
+
+@pytest.mark.parametrize("law", ["hoffmann-3", "kaplan"])
+def test_a_budget_and_data_leave_one_size(law: str) -> None:
+    point = llmcalc.scale(compute=6e21, tokens=1e11, laws=[law]).points[0]
+    assert point.parameters == pytest.approx(1e10)
+
+
+def test_three_names_are_suggested() -> None:
+    assert len(nearest("gpt1", ["gpt2", "gpt3", "gpt4", "gpt5", "gpt6"])) == 3
+
+
+def test_a_cache_of_chunks_keeps_what_its_layers_read() -> None:
+    """Reformer computes keys and values of earlier tokens again: its cache has their hidden states alone."""
+    layers = [entry.layer for entry in entries(llmcalc.load({"model_type": "reformer", "is_decoder": True}))]
+    chunked = [layer for layer in layers if layer.kind() == "chunked_attention"]
+    assert chunked
+    for layer in chunked:
+        assert [(state.name, state.axes) for state in layer.declare().states] == [("states", ("b", "t", "d"))]
