@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 import llmcalc
@@ -31,7 +33,7 @@ def test_the_root_of_a_tree_is_at_depth_0() -> None:
     tree = params(llmcalc.load("gpt3")).tree
     depths = [depth for depth, _ in tree.walk()]
     assert depths[:2] == [0, 1]
-    assert all(after - before <= 1 for before, after in zip(depths, depths[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(depths))
 
 
 @pytest.mark.parametrize("law", ["hoffmann-3", "kaplan"])
