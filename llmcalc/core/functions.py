@@ -80,6 +80,9 @@ FUNCTIONS: dict[str, Function] = {
     "layernorm": Function(
         1 + 1 + 1 + 1 + 1 + 2, "input row row", "mean, difference, square, sum, divide, weight, bias"
     ),
+    "groupnorm": Function(
+        1 + 1 + 1 + 1 + 1 + 2, "input", "as layernorm, over all of a text: a mean and a root are too few to be counted"
+    ),
     "shares": Function(1 + 1, "input", "sum, divide: each entry's share of its row"),
     "doubly_stochastic": Function(
         2 * (1 + 1),

@@ -226,6 +226,8 @@ class _Sizes:
     def _of(self, layer: Layer, name: str, value: int) -> int:
         if value <= 1 or name in AS_THEY_ARE:
             return value
+        if name in ("taps", "extra") and not getattr(layer, "padded", True):
+            return value
         if name in AT_MOST:
             most = AT_MOST[name]
             return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side

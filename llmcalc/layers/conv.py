@@ -25,6 +25,7 @@ class Conv(Layer):
         rate: results for every token of the stack (2 before another convolution of stride 2).
         stride: rows of its input from one result to the next.
         extra: results beyond these, which the taps of the convolutions behind it reach without padding.
+        padded: zeros beyond the ends; otherwise there are as many rows as all taps of the last result reach.
         bias: a bias per channel.
         gated: half of the channels are gates of the others (a gated linear unit).
         normed: a norm over all results, with a factor and a bias per channel (one group of GroupNorm).
@@ -46,6 +47,7 @@ class Conv(Layer):
     rate: int = 1
     stride: int = 1
     extra: int = 0
+    padded: bool = True
     bias: bool = True
     gated: bool = False
     normed: bool = False
@@ -72,6 +74,8 @@ class Conv(Layer):
             raise SizeError("gated and normed exclude each other", where="conv")
         if self.span and (self.rate > 1 or self.stride > 1 or self.extra):
             raise SizeError("span says what rate, stride and extra would say", where="conv")
+        if not self.padded and (self.span or self.rows):
+            raise SizeError("without padding, it goes without span and rows", where="conv")
         if (self.chunk or self.reach) and not self.span:
             raise SizeError("chunk and reach go with span", where="conv")
         if self.chunk and self.reach:
@@ -96,8 +100,10 @@ class Conv(Layer):
         if self.rows and self.taps_across:
             declaration.axes |= {"rw": self.rows, "tf": self.taps_across}
         read, select = "qs", ""
-        if self.stride > 1:
-            declaration.axes["rows"], read, select = f"q * ms * {self.stride}", "rows", "rows:qs"
+        if self.stride > 1 or not self.padded:
+            beyond = self.extra * self.stride + (0 if self.padded else self.taps - self.stride)
+            reached = f"q * {self.rate * self.stride}{f' + {beyond}' if beyond else ''}"
+            declaration.axes["rows"], read, select = reached, "rows", "rows:qs"
         declaration.weights(f"w[out; in;{kernel}{';' if kernel else ''} taps]", *(["b[out]"] if self.bias else []))
         declaration.weights(*(["norm[out]", "norm_b[out]"] if self.normed else []))
         notes = " ".join(filter(None, (select, "constant" if self.of_data else "")))
@@ -114,5 +120,5 @@ class Conv(Layer):
                 "y[b qs half] = mul(u, gate)",
             )
         if self.normed:
-            declaration.equations("y[b qs out] = layernorm(y, norm, norm_b)")
+            declaration.equations("y[b qs out] = groupnorm(y, norm, norm_b)")
         return declaration

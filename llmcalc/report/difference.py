@@ -9,6 +9,7 @@ from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, 
 from ..core.layer import Layer
 from ..core.record import fields
 from ..core.sums import uncounted
+from ..schema.build import STACK_FLAGS, STACK_NUMBERS
 from ..schema.concise import name_and_fields, said
 from ..schema.describe import order_of
 from ..schema.order_text import spelled
@@ -16,6 +17,7 @@ from .structure import NOTHING, paper_name, word
 
 _WEIGHTS = ("residual", "residual_normed", "by_depth", "scale", "residual_scale")
 _SUMS = (*_WEIGHTS, "share", "reads", "residual_from", "beside_first")
+_STACK = ("tokens", *STACK_NUMBERS, *STACK_FLAGS)
 JOINING = ("d_model", "d_in", "d_out")  # as wide as the stream, unless they say otherwise
 
 
@@ -69,8 +71,7 @@ def _stack(first: Stack | None, second: Stack | None) -> Found:
         yield Difference("", "stack", _outline(first), _outline(second))
         return
     first, second = uncounted(first), uncounted(second)
-    own = [entry.name for entry in fields(Stack) if entry.name not in ("name", "inputs", "runs", "outputs")]
-    for what in dict.fromkeys(("role", "n_layers", "d_model", *own)):
+    for what in ("role", "n_layers", "d_model", *_STACK):
         yield from _values("", what, getattr(first, what), getattr(second, what))
     yield from _layers(_by_name(first.inputs), _by_name(second.inputs), first, second)
     yield from _values("", "order", _order(first.runs), _order(second.runs))

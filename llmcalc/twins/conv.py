@@ -4,47 +4,64 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .convolution import around
+from .convolution import around, inside
 from .functions import ACTIVATIONS, operation, plus, sigmoid
 from .step import State, Step
 from .weights import Array, Sizes, Weight, Weights, table, vector
 
+EPS = 1e-5  # of a norm over all results
 AS_GIVEN = frozenset({"of_data"})
 
 
 def weights(layer: Any) -> list[Weight]:
     """The taps from every channel of a group to every other, and a bias if the layer has one."""
     taps = table("w", layer.d_out, layer.d_in // layer.groups, layer.taps)
-    return [taps, *([vector("b", layer.d_out)] if layer.bias else [])]
+    norm = [vector("norm", layer.d_out, mean=1.0), vector("norm_b", layer.d_out)] if layer.normed else []
+    return [taps, *([vector("b", layer.d_out)] if layer.bias else []), *norm]
 
 
 def data(layer: Any, tokens: int) -> Sizes:
     """What so many tokens of a stack are made of: frames of so many channels."""
-    return tokens * layer.rate * layer.stride, layer.d_in
+    return _read(layer, tokens * layer.rate + layer.extra), layer.d_in
+
+
+def _read(layer: Any, rows: int) -> int:
+    """Rows of the input for so many results: those that the strides step over, or all that the taps reach."""
+    stride, taps = int(layer.stride), int(layer.taps)
+    return rows * stride if layer.padded else (rows - 1) * stride + taps
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``act(Σ_τ x_{t·stride+τ} w_τ + b)``, as many rows before t as behind it, zeros beyond the text; half of it gates
-    the other half, if the layer has gates.
+    """``act(Σ_τ x_{t·stride+τ} w_τ + b)``, as many rows before t as behind it, zeros beyond the text, or rows from t on
+    that are all there. Half of it gates the other half, or all of it is normalised together, if the layer says so.
     """
     step.must_be_whole(layer.kind())
-    rows = step.ids.shape[1] * layer.rate
-    if x.shape[1] != rows * layer.stride:
+    rows = step.ids.shape[1] * layer.rate + layer.extra
+    if x.shape[1] != _read(layer, rows):
         raise UnsupportedError(f"{x.shape[1]} rows in, where {rows} come out", where="conv")
-    y = ACTIVATIONS[layer.activation](plus(_convolved(x, w.w, layer.stride, layer.groups), w.get("b")))
-    if not layer.gated:
-        return y
-    half = layer.d_out // 2
-    return y[..., :half] * sigmoid(y[..., half:])
+    y = ACTIVATIONS[layer.activation](plus(_convolved(x, w.w, layer), w.get("b")))
+    if layer.gated:
+        half = layer.d_out // 2
+        return y[..., :half] * sigmoid(y[..., half:])
+    return _of_all(y, w.norm, w.norm_b) if layer.normed else y
 
 
 @operation
-def _convolved(x: Array, taps: Array, stride: int, groups: int) -> Array:
+def _convolved(x: Array, taps: Array, layer: Any) -> Array:
     """``x`` [b q i] under ``taps`` [o i/groups k]."""
-    windows = around(x, taps.shape[-1])[:, ::stride]
+    whole = around(x, taps.shape[-1]) if layer.padded else inside(x, taps.shape[-1])
+    windows = whole[:, :: layer.stride]
     b, rows, _, width = windows.shape
-    apart = windows.reshape(b, rows, groups, -1, width)
-    return einsum("bqgik,goik->bqgo", apart, taps.reshape(groups, -1, *taps.shape[1:])).reshape(b, rows, -1)
+    apart = windows.reshape(b, rows, layer.groups, -1, width)
+    return einsum("bqgik,goik->bqgo", apart, taps.reshape(layer.groups, -1, *taps.shape[1:])).reshape(b, rows, -1)
+
+
+@operation
+def _of_all(x: Array, scale: Array, bias: Array) -> Array:
+    """``x`` [b q i] normalised over all tokens and channels of a text, with a factor and a bias per channel."""
+    apart = x - np.mean(x, axis=(1, 2), keepdims=True)
+    return apart / np.sqrt(np.mean(apart * apart, axis=(1, 2), keepdims=True) + EPS) * scale + bias

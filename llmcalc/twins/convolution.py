@@ -68,6 +68,12 @@ def around(x: Array, width: int) -> Array:
     return np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)
 
 
+def inside(x: Array, width: int) -> Array:
+    """``width`` tokens from each token of ``x`` [b q ...] on, where so many are left [b q-k+1 ... k]."""
+    rows = x.shape[1] - width + 1
+    return np.stack([x[:, first : first + rows] for first in range(width)], axis=-1)
+
+
 def mixed_behind(x: Array, taps: Array, state: State | None, name: str) -> Array:
     """``y_t = Σ_n taps_tn x_{t-n}`` for ``x`` [b q ...] and each token's own ``taps`` [b q ... n]."""
     b, q, *channels = x.shape

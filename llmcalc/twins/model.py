@@ -182,7 +182,8 @@ class Model:
         if len(getattr(own, "shape", ())) < 2:
             raise InputError(f"{stack.stack.name} reads an array, not {shown(own)}")
         b, rows, *inner = own.shape
-        tokens = rows // stack.data(1)[0]  # type: ignore[index]
+        one, two = (stack.data(tokens)[0] for tokens in (1, 2))  # type: ignore[index]
+        tokens = (rows - 2 * one + two) // (two - one)  # beyond what the first is made of, each takes as many rows
         if not tokens or (rows, *inner) != stack.data(tokens):
             wanted = ", ".join(map(str, stack.data(max(tokens, 1)) or ()))
             raise InputError(f"{stack.stack.name} reads an array [batch, {wanted}], not {list(own.shape)}")

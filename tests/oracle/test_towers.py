@@ -176,3 +176,19 @@ def test_an_encoder_whose_convolutions_are_gated(scaled: bool) -> None:
     twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, "Speech2TextForConditionalGeneration")))
     twin.load(exact.weights(model))
     assert exact.difference(twin.forward(frames.numpy(), ids.numpy()), wanted) <= TOLERANCE
+
+
+def test_an_encoder_of_sound_itself() -> None:
+    sizes = {"hidden_size": 48, "intermediate_size": 56, "vocab_size": 101, "pad_token_id": 1}
+    sizes |= {
+        f"{side}_num_{what}": 2 for side in ("encoder", "decoder") for what in ("hidden_layers", "attention_heads")
+    }
+    generator = torch.Generator().manual_seed(7)
+    with reference.quiet(), exact.float64(), torch.no_grad():
+        model = exact.model("MoonshineForConditionalGeneration", "moonshine", sizes)
+        sound = torch.randn(2, 384 * 9 + 511, generator=generator, dtype=torch.float64)
+        ids = torch.randint(10, 60, (2, 13), generator=generator)
+        wanted = model(input_values=sound, decoder_input_ids=ids).logits.numpy()
+    twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, "MoonshineForConditionalGeneration")))
+    twin.load(exact.weights(model))
+    assert exact.difference(twin.forward(sound[..., None].numpy(), ids.numpy()), wanted) <= TOLERANCE

@@ -38,6 +38,15 @@ def test_no_family_differs_from_itself() -> None:
         assert differences(model, model) == [], model.name
 
 
+@pytest.mark.parametrize("field", ["frozen", "unused", "reversible", "in_text", "patch", "spare_patches", "tokens"])
+def test_what_is_said_of_a_stack_is_seen(field: str) -> None:
+    architecture = llmcalc.load("gpt2")
+    stack = architecture.stacks[0]
+    changed = {"tokens": "ceil(a, 2)", "patch": 4, "spare_patches": 3}.get(field, True)
+    other = replace(architecture, stacks=(replace(stack, **{field: changed}),))
+    assert [entry.what for entry in differences(architecture, other)] == [field]
+
+
 def test_families_that_differ_are_told_apart() -> None:
     models = every_family()
     for one, other in pairwise(models):

@@ -323,6 +323,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "perceiver": {},
     "whisper": {},
     "speech_to_text": {},
+    "moonshine": {},
     "deberta-v2 with a convolution": {"conv_kernel_size": 3, "conv_act": "gelu"},
     "phimoe": {},
     "nemotron_h": {},

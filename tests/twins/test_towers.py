@@ -92,7 +92,7 @@ def test_the_gradient_of_a_tower_against_finite_differences(model_type: str) -> 
     assert np.isclose((loss(STEP) - loss(-STEP)) / (2 * STEP), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("model_type", ["whisper", "speech_to_text"])
+@pytest.mark.parametrize("model_type", ["whisper", "speech_to_text", "moonshine"])
 def test_the_gradient_of_an_encoder_of_frames_against_finite_differences(model_type: str) -> None:
     model = llmcalc.twin(llmcalc.load({"model_type": model_type}).shrink())
     rng = np.random.default_rng(0)

@@ -98,10 +98,11 @@ _PADDED = "its class fills heads up with zeros before it compares them; that wor
 
 def _waves(width: int) -> tuple[Named, ...]:
     """Convolutions of strides 64, 3 and 2 without padding: each must reach as far as the taps of the next do."""
+    sound = Conv(1, width, 127, 6, 64, 7, padded=False, bias=False, activation="tanh", normed=True, of_data=True)
     return (
-        Named("conv1", Conv(1, width, 127, 6, extra=7, bias=False, activation="tanh", normed=True, of_data=True)),
-        Named("conv2", Conv(width, 2 * width, 7, 2, extra=1, activation="gelu")),
-        Named("conv3", Conv(2 * width, width, 3, activation="gelu")),
+        Named("conv1", sound),
+        Named("conv2", Conv(width, 2 * width, 7, 2, 3, 1, padded=False, activation="gelu")),
+        Named("conv3", Conv(2 * width, width, 3, 1, 2, padded=False, activation="gelu")),
     )
 
 
