@@ -296,6 +296,7 @@ def test_results_are_read_and_joined_as_they_were_made(kind: str, data: st.DataO
     drawn = [*declarations(data.draw(layers_of(kind)))]
     for declaration, *how in product(drawn, ("prefill", "decode"), ("dense", "flash"), (None, "torch")):
         made: dict[str, tuple[str, ...]] = {}
+        weights = {tensor.name: tensor.axes for tensor in declaration.tensors}
         conventions = Conventions(*how)
         for line in (line for line in equations(declaration) if runs(line.tags, conventions)):
             given_ = [operand.axes or made.get(operand.name, ()) for operand in line.operands if operand.name in made]
@@ -303,9 +304,13 @@ def test_results_are_read_and_joined_as_they_were_made(kind: str, data: st.DataO
                 if operand.axes and operand.name in made and kind != "block_attention":  # whose blocks have fixed sizes
                     found = by_batch_and_token(operand.axes, declaration)
                     assert found == by_batch_and_token(made[operand.name], declaration), line.text
-            in_place = len(line.operands) == len(given_) == 1 and line.operands[0].name == line.out.name
+            in_place = len(given_) == 1 and line.operands[0].name == line.out.name in made
             if in_place and line.function in ("add", "mul", "scale"):
-                assert width_of(line.out.axes or given_[0], declaration) == width_of(given_[0], declaration), line.text
+                beside = [weights[operand.name] for operand in line.operands if operand.name in weights]
+                assert width_of(line.out.axes or given_[0], declaration) in {
+                    width_of(given_[0], declaration),
+                    *broadcast([given_[0], *beside], declaration),
+                }, line.text
             narrower = {(kind, line.out.name), (kind, "*")} & NARROWER.keys()
             if line.function in ("add", "mul") and line.out.axes and len(given_) > 1 and not narrower:
                 assert width_of(line.out.axes, declaration) in broadcast(given_, declaration), line.text
