@@ -264,8 +264,9 @@ class _Sizes:
 
     def _heads(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
         """Query heads a multiple of key heads; even widths where heads are rotated."""
-        if _heads_divide_the_width(layer):
-            return {"n_heads": HEADS}
+        dividing = _divisor_of_the_width(layer)
+        if dividing:
+            return {dividing: HEADS}
         found: dict[str, int] = {}
         for keys, queries in (("n_kv_heads", "n_heads"), ("n_k_heads", "n_v_heads")):
             if keys in changes and queries in changes:
@@ -352,13 +353,15 @@ def _divides_the_width(layer: Layer) -> bool:
     """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel), of the
     sides of a box.
     """
-    return _heads_divide_the_width(layer) or hasattr(layer, "factorized") or hasattr(layer, "d_edge")
+    return bool(_divisor_of_the_width(layer)) or hasattr(layer, "factorized") or hasattr(layer, "d_edge")
 
 
-def _heads_divide_the_width(layer: Layer) -> bool:
-    """Whether a kind has heads but no width of a head, so that the number of heads divides that of the stream."""
+def _divisor_of_the_width(layer: Layer) -> str:
+    """The heads, or groups of channels, of a kind that gives them no width: their number divides that of the stream."""
     needed = {entry.name for entry in fields(layer) if entry.default is MISSING}
-    return "n_heads" in needed and not any(hasattr(layer, name) for name in ("d_head", "qk_nope_head_dim"))
+    if any(hasattr(layer, name) for name in ("d_head", "qk_nope_head_dim")):
+        return ""
+    return next((name for name in ("n_heads", "n_groups") if name in needed), "")
 
 
 def _made(layer: Layer, changes: dict[str, Any]) -> Layer:

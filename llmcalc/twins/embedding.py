@@ -205,6 +205,11 @@ def sines_and_cosines(positions: Array, width: int) -> Array:
 
 def sinusoids(rows: int, width: int) -> Array:
     """Sines in the even columns, cosines in the odd ones [vaswani2017, Section 3.5]."""
+    return interleaved(np.arange(rows), width)
+
+
+def interleaved(positions: Array, width: int) -> Array:
+    """Sines in the even columns, cosines in the odd ones, of positions that may be distances."""
     column = np.arange(width)
-    angles = np.arange(rows)[:, None] / 10000.0 ** (2 * (column // 2) / width)
+    angles = positions[:, None] / 10000.0 ** (2 * (column // 2) / width)
     return np.where(column % 2 == 0, np.sin(angles), np.cos(angles))

@@ -11,11 +11,14 @@ import torch
 
 import llmcalc
 from llmcalc.core.layer import Layer
+from llmcalc.layers.channel_attention import ChannelAttention
+from llmcalc.layers.distance_attention import DistanceAttention
 from llmcalc.twins.step import Step
 from llmcalc.twins.weights import Weights
 
 from . import exact, reference
 
+KINDS_OF_TENSORS = (("w", "weight"), ("b", "bias"))
 BATCH, TOKENS, WIDTH = 2, 17, 24
 TOLERANCE = 1e-9
 GEMMA3N = {"hidden_size": WIDTH, "conf_num_attention_heads": 4, "conf_attention_chunk_size": 4}
@@ -234,3 +237,31 @@ def test_hashes_of_the_last_few_bytes() -> None:
     twin = import_module("llmcalc.twins.hash_embedding")
     ours = twin.forward(layer, Weights({"w": table.weight.numpy(force=True)}), plain.numpy(), Step(ids.numpy()), None)
     assert exact.difference(ours, wanted) <= TOLERANCE
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_attention_that_meets_distances_of_a_fast_conformer(bias: bool) -> None:
+    sizes = {"hidden_size": WIDTH, "num_attention_heads": 4, "num_key_value_heads": 4, "attention_bias": bias}
+    config = import_module("transformers").ParakeetEncoderConfig(**sizes, attn_implementation="eager")
+    with exact.float64(), torch.no_grad():
+        file = import_module("transformers.models.parakeet.modeling_parakeet")
+        module, x = module_of("parakeet", "ParakeetEncoderAttention", config, 0), tokens()
+        wanted, _ = module(x, file.ParakeetEncoderRelPositionalEncoding(config).double()(x))
+    names = {f"{kind}{name}": f"{name}_proj.{stored}" for name in "qkvo" for kind, stored in KINDS_OF_TENSORS}
+    names |= {"wr": "relative_k_proj.weight", "u": "bias_u", "w": "bias_v"}
+    layer = DistanceAttention(WIDTH, 4, bias=bias)
+    assert exact.difference(found_by(layer, module, names, x), wanted.numpy()) <= 1e-6  # sines in single precision
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_channels_of_davit_see_each_other(bias: bool) -> None:
+    sizes = {"embed_dim": (WIDTH,) * 4, "num_groups": (3,) * 4, "qkv_bias": bias}
+    config = import_module("transformers.models.florence2").Florence2VisionConfig(**sizes)
+    config._attn_implementation = "eager"
+    with exact.float64(), torch.no_grad():
+        module, x = module_of("florence2", "Florence2VisionChannelAttention", config, 0), tokens()
+        wanted = module(x)
+    names = {f"{kind}{n}": f"qkv.{s}/{i}/3" for i, n in enumerate("qkv") for kind, s in KINDS_OF_TENSORS}
+    names |= {f"{kind}o": f"proj.{stored}" for kind, stored in KINDS_OF_TENSORS}
+    layer = ChannelAttention(WIDTH, 3, bias=bias)
+    assert exact.difference(found_by(layer, module, names, x), wanted.numpy()) <= TOLERANCE

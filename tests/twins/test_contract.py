@@ -29,6 +29,7 @@ from llmcalc.layers.box_attention import BoxAttention
 from llmcalc.layers.box_embedding import BoxEmbedding
 from llmcalc.layers.box_pairs import BoxPairs
 from llmcalc.layers.cca import Cca
+from llmcalc.layers.channel_attention import ChannelAttention
 from llmcalc.layers.chunked_attention import ChunkedAttention
 from llmcalc.layers.complementary_attention import ComplementaryAttention
 from llmcalc.layers.compressed_attention import CompressedAttention
@@ -37,6 +38,7 @@ from llmcalc.layers.conv_module import ConvModule
 from llmcalc.layers.depth_attention import DepthAttention
 from llmcalc.layers.differential_attention import DifferentialAttention
 from llmcalc.layers.disentangled_attention import DisentangledAttention
+from llmcalc.layers.distance_attention import DistanceAttention
 from llmcalc.layers.dynamic_attention import DynamicAttention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.grid_attention import GridAttention
@@ -82,6 +84,8 @@ WIDTH, VOCAB = 12, 31
 IDS = np.arange(3, 3 + SEQ)[None]
 BOTH_WAYS = frozenset(
     {
+        "channel_attention",
+        "distance_attention",
         "block_attention",
         "disentangled_attention",
         "fourier_mixing",
@@ -205,6 +209,10 @@ VARIANTS: dict[str, Layer] = {
     "disentangled in buckets": DisentangledAttention(
         **DISENTANGLED, max_distance=9, shared_projections=True, table_norm=True
     ),
+    "channels": ChannelAttention(WIDTH, 3),
+    "channels without biases": ChannelAttention(WIDTH, 2, bias=False),
+    "distances": DistanceAttention(WIDTH, 3),
+    "distances of wide heads": DistanceAttention(WIDTH, 2, 7, bias=True),
     "disentangled one way": DisentangledAttention(WIDTH, 3, 10, position_to_content=True, scale=0.3),
     "distances with memory": RelativeAttention(WIDTH, 3, memory=7, n_segments=2),
     "distances behind": RelativeAttention(WIDTH, 3, causal=True, max_distance=4),
