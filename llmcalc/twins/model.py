@@ -150,6 +150,8 @@ class Model:
         main = self.architecture.main
         if self.architecture.is_encoder_decoder and target is None and not (cache and cache.length):
             raise InputError("an encoder-decoder model needs decoder_input_ids")
+        if target is not None and not self.architecture.is_encoder_decoder:
+            raise InputError(f"decoder_input_ids belong to an encoder-decoder; {self.architecture.name} is none")
         source: Array | None = None
         result: Array | None = None
         handed = Handed()

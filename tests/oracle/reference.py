@@ -242,8 +242,9 @@ def cache_of(output: Any) -> tuple[str, Any]:
 
 
 def has_two_sides(model: Any) -> bool:
-    """Whether an encoder stands before the decoder; some decoders alone keep to the config of both."""
-    return bool(getattr(model.config, "is_encoder_decoder", False)) and model.config.model_type not in ALONE
+    """Whether an encoder stands before the decoder; some encoders and decoders alone keep to the config of both."""
+    alone = model.config.model_type in ALONE or type(model).__name__.endswith("EncoderModel")
+    return bool(getattr(model.config, "is_encoder_decoder", False)) and not alone
 
 
 def codebooks(model: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import llmcalc
 from llmcalc.core.architecture import Architecture, Named, Stack
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.layers.embedding import Embedding
@@ -70,3 +71,11 @@ def test_the_token_that_is_pooled(pooled: str, place: int) -> None:
     model = _model(outputs=(Named("head", head),))
     x, w, b = model.tensors["encoder.token.w"][IDS[0, place]], *(model.tensors[f"encoder.head.{n}"] for n in "wb")
     assert np.allclose(model.forward(IDS)[0], [x @ w + b])
+
+
+def test_ids_of_a_decoder_are_an_error_where_there_is_none() -> None:
+    with pytest.raises(InputError, match="text is none"):
+        _model(TASK).forward(IDS, IDS)
+    both = twin(llmcalc.load({"model_type": "t5", "num_layers": 2, "d_model": 6, "d_kv": 5, "d_ff": 7, "num_heads": 3}))
+    with pytest.raises(InputError, match="needs decoder_input_ids"):
+        both.forward(IDS)
