@@ -33,6 +33,7 @@ REFUSED = {
     "clvp_encoder": "the mean of all tokens",
     "ibert": "integers",
     "mra": "attention from coarse to fine",
+    "phimoe": "experts that the class takes whatever the config says",
     "udop": "places as shares of a page",
 }
 # families whose class computes something else than the twin, which follows what was published or counted

@@ -42,11 +42,10 @@ def test_experts_of_nllb_take_so_many_tokens(limit: str) -> None:
     assert difference(class_name, "nllb-moe", {**changes, **LIMITS[limit]}) <= TOLERANCE
 
 
-@pytest.mark.parametrize("told", [2, 3])
 @pytest.mark.parametrize("noise", [0.01, 0.4])
-def test_the_sampler_of_phimoe_takes_two_experts(told: int, noise: float) -> None:
+def test_the_sampler_of_phimoe_takes_two_experts(noise: float) -> None:
     class_name = "PhimoeForCausalLM"
     changes = perturb.tiny("phimoe", class_name, 0, runs=True)
     assert changes is not None
-    changes = {**changes, "num_local_experts": 5, "num_experts_per_tok": told, "router_jitter_noise": noise}
+    changes = {**changes, "num_local_experts": 5, "num_experts_per_tok": 2, "router_jitter_noise": noise}
     assert difference(class_name, "phimoe", changes) <= TOLERANCE

@@ -100,10 +100,11 @@ def phimoe(config: Config) -> Architecture:
     norm = layernorm(config, width, "rms_norm_eps")
     config.ignore("input_jitter_noise")  # of training
     attention = rope_attention(config, window=window(config))
-    config.computed("num_experts_per_tok", SPARSE_MIXER)
-    config.fix("num_experts_per_tok", SPARSE_MIXER)
+    # the class's sampler takes two experts whatever the config says
     tolerance = config.number("router_jitter_noise", 0.0)
-    feed = experts(config, "num_local_experts", "intermediate_size", mixer_tolerance=tolerance)
+    feed = experts(config, "num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER, mixer_tolerance=tolerance)
+    if feed.top_k != SPARSE_MIXER:
+        config.not_run(f"num_experts_per_tok is {feed.top_k}, where the class takes {SPARSE_MIXER}")
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
