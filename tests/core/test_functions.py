@@ -35,6 +35,7 @@ DEFINITIONS = {
     "softmax_fp32": "max - exp sum /",
     "rmsnorm": "* sum * *",
     "layernorm": "mean - * sum / * +",
+    "groupnorm": "mean - * sum / * +",
     "shares": "sum /",
     "doubly_stochastic": "sum / sum /",
     "l2norm": "* sum *",
