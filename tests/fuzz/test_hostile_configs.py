@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from llmcalc.importers.hf.irrelevant import IRRELEVANT
 from llmcalc.importers.hf.wholes import USUAL
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "400"))
+LONGEST = 1.0 if "FUZZ_ROUNDS" in os.environ else 60.0  # seconds of computing: a measure in a long run, else a guard
 MOST_SAID = 5000  # characters of a message
 MOST_MEMORY = 200 * 2**20  # bytes that all rounds together may add
 DEFAULTS = Path(llmcalc.__file__).parent / "data" / "hf"
@@ -71,6 +73,14 @@ def defaults(model_type):
 
 def outcome(config, **how):
     """The architecture, or the text of the one error; anything else fails."""
+    start = time.process_time()
+    try:
+        return answer(config, **how)
+    finally:
+        assert time.process_time() - start < LONGEST, str(config)[:900]
+
+
+def answer(config, **how):
     try:
         architecture = llmcalc.load(config, **how)
         assert llmcalc.params(architecture).total >= 0
