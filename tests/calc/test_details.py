@@ -7,11 +7,15 @@ import itertools
 import pytest
 
 import llmcalc
+from llmcalc.calc.conventions import Sizes, chinchilla
 from llmcalc.calc.experts import Experts, experts
 from llmcalc.calc.params import params
-from llmcalc.core.errors import nearest
+from llmcalc.calc.policy import Policy
+from llmcalc.calc.scaling import Setting
+from llmcalc.core.errors import InputError, nearest
 from llmcalc.core.ledger import entries
 from llmcalc.lookup import accelerators
+from llmcalc.scaling import laws
 
 
 def test_equal_mixtures_are_counted_together() -> None:
@@ -53,3 +57,22 @@ def test_a_cache_of_chunks_keeps_what_its_layers_read() -> None:
     assert chunked
     for layer in chunked:
         assert [(state.name, state.axes) for state in layer.declare().states] == [("states", ("b", "t", "d"))]
+
+
+@pytest.mark.parametrize("name", ["routed", "sparse", "granular", "joint"])
+def test_laws_of_experts_ask_for_their_number(name: str) -> None:
+    found = [one for one in laws().values() if one.form == name]
+    assert found
+    for one in found:
+        with pytest.raises(InputError, match="speaks of experts"):
+            one.of(Setting())
+
+
+def test_a_layer_of_the_chinchilla_convention_is_twelve_squares() -> None:
+    """Four projections of the width squared and two of four times that; a multiplication and an addition; thrice."""
+    sizes = Sizes(layers=1, width=7, attention=7, vocabulary=0, parameters=0, non_embedding=0)
+    assert chinchilla(sizes, 0) == 3 * 2 * 12 * 7**2
+
+
+def test_training_is_in_half_precision_unless_told() -> None:
+    assert (Policy().bytes, Policy().gradient_bytes) == (2, 2)

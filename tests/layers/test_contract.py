@@ -324,6 +324,20 @@ def test_results_are_read_and_joined_as_they_were_made(kind: str, data: st.DataO
 
 
 @every_kind
+@settings(thorough, max_examples=10)
+@given(data=st.data())
+def test_a_layer_reads_the_whole_width_of_the_stream(kind: str, data: st.DataObject) -> None:
+    """But for what is of a width of its own (``in``), of several streams (``hs``), or of another stack (``src``)."""
+    layer = data.draw(layers_of(kind))
+    declaration = layer.declare()
+    for line in equations(declaration):
+        for operand in line.operands:
+            whole = operand.name == "x" and operand.axes and not {"in", "hs", "src"} & {*operand.axes}
+            if whole and hasattr(layer, "d_model") and kind != "latent_attention":
+                assert width_of(operand.axes, declaration) == layer.d_model, line.text
+
+
+@every_kind
 @settings(thorough, max_examples=5)
 @given(data=st.data())
 def test_a_layer_gives_the_width_of_the_stream(kind: str, data: st.DataObject) -> None:

@@ -1,0 +1,64 @@
+"""Small things of single kinds that no total shows: exclusions, tables of distances, groups of patches, frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmcalc.core.errors import InputError
+from llmcalc.layers._heard import results
+from llmcalc.layers.attention import Attention
+from llmcalc.layers.box_embedding import BoxEmbedding
+from llmcalc.layers.character_attention import CharacterAttention
+from llmcalc.layers.grid_attention import GridAttention
+from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.kda import Kda
+from llmcalc.layers.patch import Patch
+
+WIDTH = 30
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"positions": "none"},
+        {"positions": "rope", "cross": True, "causal": False},
+        {"positions": "rope", "kv_reused": True},
+    ],
+    ids=repr,
+)
+def test_values_are_rotated_with_keys_of_their_own_alone(fields: dict[str, Any]) -> None:
+    assert Attention(WIDTH, 3, positions="rope", v_rope=True).v_rope
+    with pytest.raises(InputError, match="v_rope goes with positions: rope"):
+        Attention(WIDTH, 3, v_rope=True, **fields)
+
+
+def test_chunks_and_merged_characters_exclude_each_other() -> None:
+    with pytest.raises(InputError, match="chunk and merge"):
+        CharacterAttention(WIDTH, 3, chunk=7, merge=2)
+    assert CharacterAttention(WIDTH, 3, merge=2).merge == 2
+
+
+@pytest.mark.parametrize(("window", "side"), [(None, 11), (5, 5)])
+def test_a_grid_has_a_row_for_each_distance_either_way(window: int | None, side: int) -> None:
+    tables = GridAttention(WIDTH, 3, 11, window).declare()
+    assert tables.axes["rp"] == 2 * side - 1
+    assert tables.axes["kg"] == f"min(q, 1) * {side * side}"
+
+
+@pytest.mark.parametrize(("merge", "rows"), [(1, None), (2, "ceil(q, 2)"), (3, "ceil(q, 3)")])
+def test_merged_patches_are_fewer(merge: int, rows: str | None) -> None:
+    assert Patch(3, 5, WIDTH, merge=merge).declare().axes.get("q") == rows
+
+
+@pytest.mark.parametrize(("reach", "heard"), [(1, "a"), (2, "max(0, a - 1)"), (3, "max(0, a - 2)")])
+def test_without_padding_what_reaches_beyond_the_end_is_not_heard(reach: int, heard: str) -> None:
+    assert results(1, reach=reach) == heard
+
+
+def test_sizes_that_are_put_together_of_others() -> None:
+    """Three streams are read, written and mixed; a box has four edges and two sizes; one filter for q, k, v."""
+    assert HyperConnection(WIDTH, 3).declare().axes["hr"] == 3 + 3 + 3 * 3
+    assert BoxEmbedding(101, 7, 5).declare().axes["d"] == 4 * 7 + 2 * 5
+    assert Kda(WIDTH, 5, 7).declare().axes["X"] == 3 * 5 * 7
