@@ -76,3 +76,13 @@ def test_a_layer_of_the_chinchilla_convention_is_twelve_squares() -> None:
 
 def test_training_is_in_half_precision_unless_told() -> None:
     assert (Policy().bytes, Policy().gradient_bytes) == (2, 2)
+
+
+def test_results_as_plain_data_have_the_names_of_their_attributes() -> None:
+    found = llmcalc.state(llmcalc.load("gpt3"), batch=2, seq=5).to_dict()
+    assert found.keys() == {"elements", "bytes", "closed_form"}
+    assert found["elements"] == 2 * 5 * 2 * 96 * 12288
+
+
+def test_an_accelerator_has_whole_numbers_of_bytes_a_second() -> None:
+    assert accelerators()["h100-sxm"].bandwidth == 3_350_000_000_000
