@@ -246,10 +246,10 @@ def test_a_result_is_contracted_with_the_width_that_it_was_made_with(kind: str, 
                 made[line.out.name] = line.out.axes or made.get(line.operands[0].name, ())
 
 
-def by_batch_and_token(axes: tuple[str, ...], declaration: Declaration) -> tuple[bool, bool]:
-    """Whether a tensor has an axis of sequences, and one of their tokens, pieces or pairs."""
+def by_batch_and_token(axes: tuple[str, ...], declaration: Declaration) -> tuple[bool, int]:
+    """Whether a tensor has an axis of sequences, and how many of their tokens, pieces or pairs."""
     counted = {axis for axis in axes if axis in WORKLOAD or isinstance(declaration.axes.get(axis), str)}
-    return "b" in counted, bool(counted - {"b"})
+    return "b" in counted, len(counted - {"b"})
 
 
 def broadcast(operands: list[tuple[str, ...]], declaration: Declaration) -> set[int]:
@@ -273,6 +273,7 @@ NARROWER = {  # results of an addition or a product whose operands are of other 
 }
 
 
+IN_BLOCKS = ("block_attention", "sparse_attention")  # blocks are of a fixed size, and some are read apart from others
 WIDENED = {("profile_attention", "taps"): "taps of each token, to which those of each channel are added"}
 PARTS = {  # copies of a part, or of something in two pieces
     ("character_pooling", "y"): "one more position",
@@ -291,7 +292,7 @@ PARTS = {  # copies of a part, or of something in two pieces
 
 
 @every_kind
-@settings(thorough, max_examples=10)
+@settings(thorough, max_examples=30)
 @given(data=st.data())
 def test_results_are_read_and_joined_as_they_were_made(kind: str, data: st.DataObject) -> None:
     """For as many tokens, if not under the same name; sums and products of results have the axes of all of them."""
@@ -302,7 +303,7 @@ def test_results_are_read_and_joined_as_they_were_made(kind: str, data: st.DataO
         for line in (line for line in equations(declaration) if runs(line.tags, conventions)):
             given_ = [operand.axes or made.get(operand.name, ()) for operand in line.operands if operand.name in made]
             for operand in line.operands:
-                if operand.axes and operand.name in made and kind != "block_attention":  # whose blocks have fixed sizes
+                if operand.axes and operand.name in made and kind not in IN_BLOCKS:
                     found = by_batch_and_token(operand.axes, declaration)
                     assert found == by_batch_and_token(made[operand.name], declaration), line.text
             in_place = len(given_) == 1 and line.operands[0].name == line.out.name in made

@@ -9,11 +9,13 @@ import pytest
 from llmcalc.core.errors import InputError
 from llmcalc.layers._heard import results
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.box_attention import BoxAttention
 from llmcalc.layers.box_embedding import BoxEmbedding
 from llmcalc.layers.character_attention import CharacterAttention
 from llmcalc.layers.grid_attention import GridAttention
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.kda import Kda
+from llmcalc.layers.page_attention import PageAttention
 from llmcalc.layers.patch import Patch
 
 WIDTH = 30
@@ -32,6 +34,13 @@ def test_values_are_rotated_with_keys_of_their_own_alone(fields: dict[str, Any])
     assert Attention(WIDTH, 3, positions="rope", v_rope=True).v_rope
     with pytest.raises(InputError, match="v_rope goes with positions: rope"):
         Attention(WIDTH, 3, v_rope=True, **fields)
+
+
+@pytest.mark.parametrize("kind", [PageAttention, BoxAttention])
+def test_attention_on_a_page_sees_both_ways(kind: type[Attention]) -> None:
+    assert not kind(WIDTH, 3, causal=False).causal
+    with pytest.raises(InputError):
+        kind(WIDTH, 3, causal=True)
 
 
 def test_chunks_and_merged_characters_exclude_each_other() -> None:
