@@ -18,6 +18,8 @@ _SETS = {
     "block_sparse": ".mlp./.block_sparse_moe.",
     "granite": """.experts.gate_up_proj/.input_linear.weight .experts.down_proj/.output_linear.weight
         .router.weight/.router.layer.weight""",
+    "beside_a_tower": """model.language_model./language_model.model. lm_head./language_model.lm_head.
+        model.multi_modal_projector./multi_modal_projector.""",
     "convolutions": ".conv1d.weight/.q_conv1d.weight,.k_conv1d.weight,.v_conv1d.weight",
 }
 _TABLE = """
@@ -63,26 +65,17 @@ kolibri1           experts .mlp.gate.e_score_correction_bias/.moe.router.expert_
 exaone             model.embed_tokens./transformer.wte. model.layers./transformer.h. model.norm./transformer.ln_f.
                    .self_attn.o_proj./.attn.attention.out_proj. .self_attn./.attn.attention. .input_layernorm./.ln_1.
                    .post_attention_layernorm./.ln_2. .gate_proj./.c_fc_0. .up_proj./.c_fc_1. .mlp.down_proj./.mlp.c_proj.
-llava              model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
-llava_next         model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+llava              beside_a_tower model.vision_tower./vision_tower.vision_model.
+llava_next         beside_a_tower model.vision_tower./vision_tower.vision_model.
                    model.image_newline/image_newline
-llava_onevision    model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+llava_onevision    beside_a_tower model.vision_tower./vision_tower.vision_model.
                    model.image_newline/image_newline
-vipllava           model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
-paligemma          model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
-gemma3             model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
-mistral3           model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.
-internvl           model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.
-mllama             model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_model./vision_model.
+vipllava           beside_a_tower model.vision_tower./vision_tower.vision_model.
+paligemma          beside_a_tower model.vision_tower./vision_tower.vision_model.
+gemma3             beside_a_tower model.vision_tower./vision_tower.vision_model.
+mistral3           beside_a_tower model.vision_tower./vision_tower.
+internvl           beside_a_tower model.vision_tower./vision_tower.
+mllama             beside_a_tower model.vision_model./vision_model.
 qwen2_vl           model.language_model./model. model.visual./visual.
 qwen2_5_vl         model.language_model./model. model.visual./visual.
 qwen3_omni_moe_text experts
@@ -114,23 +107,15 @@ jina_embeddings_v3 layers.{i}/encoder.layers.{i} .embeddings.LayerNorm./.emb_ln.
                    .post_attention_layernorm./.norm1. .post_mlp_layernorm./.norm2.
 gte                layers.{i}/encoder.layer.{i} .self_attn.o_proj./.attention.o_proj.
                    .post_attention_layernorm./.attn_ln. .post_mlp_layernorm./.mlp_ln. lm_head.layer_norm./lm_head.norm.
-qwen2_audio        model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.audio_tower./audio_tower.
-audioflamingo3     model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.audio_tower./audio_tower.
-musicflamingo      model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.audio_tower./audio_tower.
-voxtral_realtime   model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.audio_tower./audio_tower.
-glmasr             model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.audio_tower./audio_tower.
-aya_vision         model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
-got_ocr2           model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+qwen2_audio        beside_a_tower model.audio_tower./audio_tower.
+audioflamingo3     beside_a_tower model.audio_tower./audio_tower.
+musicflamingo      beside_a_tower model.audio_tower./audio_tower.
+voxtral_realtime   beside_a_tower model.audio_tower./audio_tower.
+glmasr             beside_a_tower model.audio_tower./audio_tower.
+aya_vision         beside_a_tower model.vision_tower./vision_tower.vision_model.
+got_ocr2           beside_a_tower model.vision_tower./vision_tower.vision_model.
 qwen2_5_omni_thinker model.language_model./model. model.visual./visual. model.audio_tower./audio_tower.
-llava_next_video   model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model. model.image_newline/image_newline
+llava_next_video   beside_a_tower model.vision_tower./vision_tower.vision_model. model.image_newline/image_newline
 qwen3_omni_moe_thinker experts model.language_model./model. model.visual./visual. model.audio_tower./audio_tower.
 glm4v_moe          experts
 cohere_asr         encoder.subsampling.layers./encoder.pre_encode.conv. encoder.subsampling.linear./encoder.pre_encode.out.
@@ -178,11 +163,9 @@ hyperclovax_vision_v2 lm_head./model.language_model.lm_head. model.projector./mo
 cosmos3_omni       model.language_model./ model.visual./ .self_attn.q_proj./.self_attn.to_q. .self_attn.k_proj./.self_attn.to_k.
                    .self_attn.v_proj./.self_attn.to_v. .self_attn.o_proj./.self_attn.to_out. .self_attn.q_norm./.self_attn.norm_q.
                    .self_attn.k_norm./.self_attn.norm_k.
-aria               model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+aria               beside_a_tower model.vision_tower./vision_tower.vision_model.
                    .experts.gate_up_proj/.experts.fc1.weight .experts.down_proj/.experts.fc2.weight
-fuyu               model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.vision_tower./vision_tower.vision_model.
+fuyu               beside_a_tower model.vision_tower./vision_tower.vision_model.
                    model.vision_embed_tokens./vision_embed_tokens.
 ultravbert         projection_head./head.
 dory               model./backbone. .embed_tokens./.embeddings. .self_attn.gate_proj./.self_attn.g_proj.
@@ -199,8 +182,7 @@ minimax_m3_vl      model.language_model./language_model.model. lm_head./language
                    .shared_experts.gate_up_proj.weight/.shared_experts.gate_proj.weight,.shared_experts.up_proj.weight
                    language_model.model.layers.{i}.mlp./language_model.model.layers.{i}.block_sparse_moe.
 shieldgemma2       model.model.language_model./model.model.language_model.model.
-video_llava        model.language_model./language_model.model. lm_head./language_model.lm_head.
-                   model.multi_modal_projector./multi_modal_projector. model.{side}/{side}
+video_llava        beside_a_tower model.{side}/{side}
 hunyuan_vl         model.vision_tower.patch_merger.proj_conv./vit.perceive.proj.0. model.vision_tower.patch_merger.proj_out./vit.perceive.proj.2.
                    model.vision_tower.patch_merger./vit.perceive. model.vision_tower./vit. vit.layers.{i}.layer_norm1./vit.layers.{i}.input_layernorm.
                    vit.layers.{i}.layer_norm2./vit.layers.{i}.post_attention_layernorm. .mlp.fc1./.mlp.dense_h_to_4h.
