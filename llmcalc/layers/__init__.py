@@ -1,14 +1,14 @@
-"""One file per equation. A kind is found by the name of its file; names that people know are aliases of it."""
+"""One file per layer kind, named as in presets. Kinds of the zoo are found by name too; common names are aliases."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
+from ..core.search_path import find_module, module_names
 
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mha": ("attention", {}),
@@ -27,10 +27,9 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@cache
 def kinds() -> tuple[str, ...]:
-    """The names of all kinds, found as files of this folder."""
-    return tuple(sorted(file.stem for file in Path(__file__).parent.glob("[a-z]*.py")))
+    """The names of all kinds, those of the zoo included."""
+    return module_names("layers")
 
 
 @cache
@@ -41,9 +40,10 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
         UnknownNameError: no such kind.
     """
     kind, fixed = ALIASES.get(name, (name, {}))
-    if not (kind.isidentifier() and kind[0] != "_" and (Path(__file__).parent / f"{kind}.py").is_file()):
+    place = find_module("layers", kind)
+    if place is None:
         raise UnknownNameError("layer kind", name, [*kinds(), *ALIASES])
-    module = import_module(f".{kind}", __name__)
+    module = import_module(place)
     return next(value for value in vars(module).values() if _is_kind(value, module.__name__)), fixed
 
 

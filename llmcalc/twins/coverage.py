@@ -37,12 +37,13 @@ def check_fields(layer: Any, module: ModuleType) -> None:
 def mentioned(module: str) -> frozenset[str]:
     """Every attribute that the functions of a twin mention, and those of the twins' modules that they call."""
     package = __name__.rpartition(".")[0]
+    twins = (f"{package}.", f"{package.partition('.')[0]}.zoo.")
     seen: set[str] = set()
     names: set[str] = set()
     todo = [module, f"{package}.stack", f"{package}.plan"]
     while todo:
         current = todo.pop()
-        if current in seen or not current.startswith(package):
+        if current in seen or not current.startswith(twins):
             continue
         seen.add(current)
         for value in vars(sys.modules[current]).values():

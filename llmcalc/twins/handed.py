@@ -7,9 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.errors import UnsupportedError
-from .patch_attention import complete
 from .step import Step
 from .weights import Array
+
+
+def complete(tokens: int, patch: int) -> int:
+    """Number of patches that have begun within ``tokens`` bytes.
+
+    >>> [complete(tokens, 4) for tokens in (0, 1, 4, 5, 6, 9)]
+    [0, 1, 1, 2, 2, 3]
+    """
+    return -(-tokens // patch)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.architecture import Architecture, Block, Branch, Stack, Sublayer
 from ..core.errors import DescriptionError, UnsupportedError
+from ..core.search_path import find_module
 from .coverage import check_fields
 from .weights import Array, Sizes, Weight, Weights
 
@@ -316,10 +317,10 @@ def _check_lenders(block: list[Placed]) -> None:
 
 
 def _module(kind: str) -> ModuleType:
-    try:
-        return import_module(f".{kind}", __package__)
-    except ModuleNotFoundError:
-        raise UnsupportedError(f"the kind {kind} has no NumPy model, so this architecture cannot be run") from None
+    place = find_module("twins", kind)
+    if place is None:
+        raise UnsupportedError(f"the kind {kind} has no NumPy model, so this architecture cannot be run")
+    return import_module(place)
 
 
 def _called(layer: Any) -> str:

@@ -18,15 +18,15 @@ from llmcalc.core.workload import Workload
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.gated_delta_net import GatedDeltaNet
-from llmcalc.layers.grouped_attention import GroupedAttention
-from llmcalc.layers.grouped_mlp import GroupedMlp
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
-from llmcalc.layers.lightning_attention import LightningAttention
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.per_layer_table import PerLayerTable
+from llmcalc.zoo.research.layers.grouped_attention import GroupedAttention
+from llmcalc.zoo.research.layers.grouped_mlp import GroupedMlp
+from llmcalc.zoo.research.layers.lightning_attention import LightningAttention
 
 B, Q, N, D, F, V = 2, 5, 7, 12, 17, 31
 H, G, E = 6, 3, 11

@@ -9,14 +9,14 @@ import pytest
 from llmcalc.core.errors import InputError
 from llmcalc.layers._heard import results
 from llmcalc.layers.attention import Attention
-from llmcalc.layers.box_attention import BoxAttention
-from llmcalc.layers.box_embedding import BoxEmbedding
-from llmcalc.layers.character_attention import CharacterAttention
-from llmcalc.layers.grid_attention import GridAttention
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.kda import Kda
-from llmcalc.layers.page_attention import PageAttention
 from llmcalc.layers.patch import Patch
+from llmcalc.zoo.document.layers.box_attention import BoxAttention
+from llmcalc.zoo.document.layers.box_embedding import BoxEmbedding
+from llmcalc.zoo.document.layers.page_attention import PageAttention
+from llmcalc.zoo.research.layers.character_attention import CharacterAttention
+from llmcalc.zoo.vision.layers.grid_attention import GridAttention
 
 WIDTH = 30
 

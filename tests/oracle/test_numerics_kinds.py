@@ -11,10 +11,10 @@ import torch
 
 import llmcalc
 from llmcalc.core.layer import Layer
-from llmcalc.layers.channel_attention import ChannelAttention
-from llmcalc.layers.distance_attention import DistanceAttention
 from llmcalc.twins.step import Step
 from llmcalc.twins.weights import Weights
+from llmcalc.zoo.audio.layers.distance_attention import DistanceAttention
+from llmcalc.zoo.vision.layers.channel_attention import ChannelAttention
 
 from . import exact, reference
 
@@ -234,7 +234,7 @@ def test_hashes_of_the_last_few_bytes() -> None:
         plain = torch.zeros(BATCH, TOKENS, layer.d_model, dtype=torch.float64)
         encoder = type("Encoder", (), {"embed_tokens": staticmethod(lambda _: plain.clone())})
         wanted = file.compute_hash_embeddings(ids, encoder, table, functions, lengths, rows).numpy()
-    twin = import_module("llmcalc.twins.hash_embedding")
+    twin = import_module("llmcalc.zoo.research.twins.hash_embedding")
     ours = twin.forward(layer, Weights({"w": table.weight.numpy(force=True)}), plain.numpy(), Step(ids.numpy()), None)
     assert exact.difference(ours, wanted) <= TOLERANCE
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import llmcalc
-from llmcalc.twins import chunked_attention
+from llmcalc.zoo.research.twins import chunked_attention
 
 from . import exact, reference
 

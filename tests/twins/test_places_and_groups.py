@@ -10,29 +10,23 @@ import pytest
 import llmcalc
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.errors import SizeError, UnsupportedError
-from llmcalc.layers.chunked_attention import ChunkedAttention
-from llmcalc.layers.context_attention import ContextAttention
-from llmcalc.layers.conv_module import ConvModule
 from llmcalc.layers.embedding import Embedding
-from llmcalc.layers.grid_attention import GridAttention
-from llmcalc.layers.hash_embedding import HashEmbedding
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.patch import Patch
-from llmcalc.layers.patch_attention import PatchAttention
-from llmcalc.layers.query_attention import QueryAttention
-from llmcalc.twins import (
-    chunked_attention,
-    context_attention,
-    conv_module,
-    grid_attention,
-    hash_embedding,
-    patch,
-    patch_attention,
-    query_attention,
-)
+from llmcalc.twins import patch
 from llmcalc.twins.step import Step
 from llmcalc.twins.training import train_step, weighted_sum
 from llmcalc.twins.weights import Weights
+from llmcalc.zoo.audio.layers.context_attention import ContextAttention
+from llmcalc.zoo.audio.layers.conv_module import ConvModule
+from llmcalc.zoo.audio.twins import context_attention, conv_module
+from llmcalc.zoo.research.layers.chunked_attention import ChunkedAttention
+from llmcalc.zoo.research.layers.hash_embedding import HashEmbedding
+from llmcalc.zoo.research.layers.patch_attention import PatchAttention
+from llmcalc.zoo.research.twins import chunked_attention, hash_embedding, patch_attention
+from llmcalc.zoo.vision.layers.grid_attention import GridAttention
+from llmcalc.zoo.vision.layers.query_attention import QueryAttention
+from llmcalc.zoo.vision.twins import grid_attention, query_attention
 
 from .test_contract import BLT, NORM, VARIANTS, WIDTH, decoder
 

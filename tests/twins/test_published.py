@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from llmcalc.layers.hyena import Hyena
-from llmcalc.layers.peer import Peer
-from llmcalc.twins import hyena, peer
+from llmcalc.twins import hyena
 from llmcalc.twins.step import Step
 from llmcalc.twins.weights import Weights
+from llmcalc.zoo.research.layers.peer import Peer
+from llmcalc.zoo.research.twins import peer
 
 TEXTS, TOKENS, WIDTH = 2, 11, 5
 ACTIVATIONS = {"silu": lambda u: u / (1 + math.exp(-u)), "relu": lambda u: max(u, 0.0)}

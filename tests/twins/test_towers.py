@@ -16,7 +16,6 @@ from llmcalc.layers.attention import Attention
 from llmcalc.layers.conv import Conv
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.features import Features
-from llmcalc.layers.injection import Injection
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.patch import Patch
@@ -27,6 +26,7 @@ from llmcalc.twins.step import Step
 from llmcalc.twins.training import tower_step, train_step, weighted_sum
 from llmcalc.twins.weights import Weights
 from llmcalc.verification import verify
+from llmcalc.zoo.research.layers.injection import Injection
 
 WIDTH, CHANNELS, SIDE = 12, 3, 5
 STEP = 1e-6

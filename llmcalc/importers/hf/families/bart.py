@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named, Stack
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
-from ....layers.prefix import Prefix
+from ....zoo.research.layers.prefix import Prefix
 from ..config import Config
 from ..rules import TOKENS
 from .gpt import BIASED

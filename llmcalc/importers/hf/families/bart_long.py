@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named
 from ....core.errors import SizeError, UnknownNameError
-from ....layers.block_attention import BlockAttention
 from ....layers.embedding import Embedding
-from ....layers.local_attention import LocalAttention
 from ....layers.sinusoids import Sinusoids
-from ....layers.sparse_attention import SparseAttention
+from ....zoo.research.layers.block_attention import BlockAttention
+from ....zoo.research.layers.local_attention import LocalAttention
+from ....zoo.research.layers.sparse_attention import SparseAttention
 from ..config import Config
 from ..rules import layernorm
 from .seq2seq import Style, block, class_kind, dense, head, stack, tied_tokens, untied_tokens

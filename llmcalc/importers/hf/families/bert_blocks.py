@@ -9,14 +9,14 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
-from ....layers.affine import Affine
 from ....layers.attention import Attention
-from ....layers.grouped_attention import GroupedAttention
-from ....layers.grouped_mlp import GroupedMlp
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
-from ....layers.span_attention import SpanAttention
+from ....zoo.research.layers.affine import Affine
+from ....zoo.research.layers.grouped_attention import GroupedAttention
+from ....zoo.research.layers.grouped_mlp import GroupedMlp
+from ....zoo.research.layers.span_attention import SpanAttention
 from ..config import Config
 from ..rules import divided, layernorm, repeated, sublayer
 from .bert import (

@@ -7,11 +7,11 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
 from ....layers.embedding import Embedding
-from ....layers.hash_embedding import HashEmbedding
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
-from ....layers.patch_attention import PatchAttention
+from ....zoo.research.layers.hash_embedding import HashEmbedding
+from ....zoo.research.layers.patch_attention import PatchAttention
 from ..config import Config
 from ..rules import TOKENS, repeated, rmsnorm, rope_attention, sublayer, window
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.layer import Layer
 from ....layers.attention import Attention
-from ....layers.character_attention import CharacterAttention
-from ....layers.character_embedding import CharacterEmbedding
-from ....layers.character_pooling import CharacterPooling
 from ....layers.embedding import Embedding
+from ....zoo.research.layers.character_attention import CharacterAttention
+from ....zoo.research.layers.character_embedding import CharacterEmbedding
+from ....zoo.research.layers.character_pooling import CharacterPooling
 from ..config import Config
 from ..rules import layernorm, sublayer
 from .bert import bare, bert_mlp, finish, normed, pooler

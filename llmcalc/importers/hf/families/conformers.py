@@ -10,13 +10,13 @@ from ....core.architecture import Block, Branch, Named, Stack, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
-from ....layers.context_attention import ContextAttention
 from ....layers.conv import Conv
-from ....layers.conv_module import ConvModule
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
+from ....zoo.audio.layers.context_attention import ContextAttention
+from ....zoo.audio.layers.conv_module import ConvModule
 from ..config import Config
 from ..rules import grouped, plain_layernorm, repeated, sublayer
 from .gpt import BIASED

@@ -9,8 +9,8 @@ from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.conv import Conv
 from ....layers.embedding import Embedding
-from ....layers.ngram_attention import NgramAttention
 from ....layers.norm import Norm
+from ....zoo.research.layers.ngram_attention import NgramAttention
 from ..config import Config
 from ..rules import TOKENS
 from .gpt import BIASED

@@ -10,12 +10,12 @@ from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import SizeError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
-from ....layers.channel_attention import ChannelAttention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.patch import Patch
+from ....zoo.vision.layers.channel_attention import ChannelAttention
 from ..config import Config
 from ..rules import TOKENS, plain_layernorm, repeated, sublayer
 from .gpt import BIASED

@@ -7,9 +7,9 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import DescriptionError, SizeError, shown
 from ....layers.embedding import Embedding
-from ....layers.funnel_attention import FunnelAttention
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
+from ....zoo.research.layers.funnel_attention import FunnelAttention
 from ..config import Config
 from ..rules import layernorm
 from .bert import finish, normed, shared_table, tied_head

@@ -7,13 +7,13 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError
 from ....layers.attention import Attention
-from ....layers.differential_attention import DifferentialAttention
-from ....layers.dynamic_attention import DynamicAttention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
-from ....layers.peer import Peer
 from ....layers.scale import Scale
+from ....zoo.research.layers.differential_attention import DifferentialAttention
+from ....zoo.research.layers.dynamic_attention import DynamicAttention
+from ....zoo.research.layers.peer import Peer
 from ..config import Config
 from ..decoder import decoder
 from ..rules import TOKENS, causal_lm, chosen, glu, of_kind, repeated, rmsnorm, rope_attention, sublayer, window

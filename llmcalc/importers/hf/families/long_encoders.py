@@ -7,13 +7,13 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
-from ....layers.fourier_mixing import FourierMixing
-from ....layers.hashed_attention import HashedAttention
 from ....layers.linear import Linear
-from ....layers.local_attention import LocalAttention
 from ....layers.mlp import Mlp
-from ....layers.nystrom_attention import NystromAttention
-from ....layers.sparse_attention import SparseAttention
+from ....zoo.research.layers.fourier_mixing import FourierMixing
+from ....zoo.research.layers.hashed_attention import HashedAttention
+from ....zoo.research.layers.local_attention import LocalAttention
+from ....zoo.research.layers.nystrom_attention import NystromAttention
+from ....zoo.research.layers.sparse_attention import SparseAttention
 from ..config import Config
 from ..rules import grouped
 from .bert import behind_padding, bert_attention, bert_mlp, block, encoder, finish, is_decoder, with_head

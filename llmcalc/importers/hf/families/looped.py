@@ -13,10 +13,10 @@ from ....core.layer import Layer
 from ....core.record import fields
 from ....layers.embedding import Embedding
 from ....layers.head import Head
-from ....layers.injection import Injection
 from ....layers.norm import Norm
 from ....layers.scale import Scale
-from ....layers.sphere_attention import SphereAttention
+from ....zoo.research.layers.injection import Injection
+from ....zoo.research.layers.sphere_attention import SphereAttention
 from ..config import Config
 from ..rules import TOKENS, causal_lm, glu, grouped, rmsnorm, rope_attention, window
 

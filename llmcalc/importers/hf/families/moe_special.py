@@ -10,10 +10,10 @@ from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.head import Head
-from ....layers.lightning_attention import LightningAttention
 from ....layers.moe import Moe
 from ....layers.norm import Norm
-from ....layers.routed_attention import RoutedAttention
+from ....zoo.research.layers.lightning_attention import LightningAttention
+from ....zoo.research.layers.routed_attention import RoutedAttention
 from ..config import Config
 from ..rope import rope_fields
 from ..rules import (

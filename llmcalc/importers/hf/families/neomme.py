@@ -7,12 +7,12 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import DescriptionError, shown
 from ....layers.attention import Attention
-from ....layers.blend import Blend
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
+from ....zoo.research.layers.blend import Blend
 from ..config import Config
 from ..rules import grouped, layer_types, rope_attention, sublayer
 from .bert import shared_table

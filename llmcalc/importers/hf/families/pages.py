@@ -7,16 +7,16 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import DescriptionError, SizeError, shown
-from ....layers.box_attention import BoxAttention
-from ....layers.box_embedding import BoxEmbedding
-from ....layers.box_pairs import COORDINATES, BoxPairs
-from ....layers.complementary_attention import ComplementaryAttention
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.norm import Norm
-from ....layers.page_attention import PageAttention
 from ....layers.patch import Patch
-from ....layers.path_embedding import PathEmbedding
+from ....zoo.document.layers.box_attention import BoxAttention
+from ....zoo.document.layers.box_embedding import BoxEmbedding
+from ....zoo.document.layers.box_pairs import COORDINATES, BoxPairs
+from ....zoo.document.layers.complementary_attention import ComplementaryAttention
+from ....zoo.document.layers.page_attention import PageAttention
+from ....zoo.document.layers.path_embedding import PathEmbedding
 from ..config import Config
 from ..rules import divided, layernorm
 from .bert import bare, behind_padding, bert_mlp, block, encoder, finish, pooler

@@ -8,10 +8,10 @@ from ....core.architecture import Named, Run
 from ....core.errors import SizeError
 from ....layers._heard import results
 from ....layers.conv import Conv
-from ....layers.conv_module import ConvModule
-from ....layers.distance_attention import DistanceAttention
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
+from ....zoo.audio.layers.conv_module import ConvModule
+from ....zoo.audio.layers.distance_attention import DistanceAttention
 from ..config import Config
 from ..rules import plain_layernorm, repeated
 from .conformers import STRIDE, block

@@ -8,9 +8,9 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublay
 from ....core.errors import DescriptionError, UnsupportedError, shown
 from ....layers.embedding import Embedding
 from ....layers.head import Head
-from ....layers.latent_attention import LatentAttention
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
+from ....zoo.research.layers.latent_attention import LatentAttention
 from ..config import Config
 from ..rules import TOKENS, sublayer
 

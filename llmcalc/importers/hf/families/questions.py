@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named
 from ....core.errors import DescriptionError, shown
 from ....layers.linear import Linear
-from ....layers.span_selection import SpanSelection
+from ....zoo.research.layers.span_selection import SpanSelection
 from ..config import Config
 from .bert import encoder, finish
 

@@ -10,9 +10,9 @@ from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
 from ....layers.head import Head
 from ....layers.mlp import Mlp
-from ....layers.mlstm import Mlstm
 from ....layers.norm import Norm
 from ....layers.rg_lru import RgLru
+from ....zoo.research.layers.mlstm import Mlstm
 from ..config import Config
 from ..rules import TOKENS, causal_lm, mixed, prenorm_block, repeated, rmsnorm, rope_attention, rotary, window
 

@@ -6,11 +6,11 @@ from math import lcm
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import DescriptionError, SizeError, shown
-from ....layers.axial_embedding import AxialEmbedding
-from ....layers.chunked_attention import ChunkedAttention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
+from ....zoo.research.layers.axial_embedding import AxialEmbedding
+from ....zoo.research.layers.chunked_attention import ChunkedAttention
 from ..config import Config
 from ..rules import grouped, layernorm, sublayer
 

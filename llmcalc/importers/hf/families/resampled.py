@@ -10,7 +10,7 @@ from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
-from ....layers.query_attention import QueryAttention
+from ....zoo.vision.layers.query_attention import QueryAttention
 from ..config import Config
 from ..rules import repeated, sublayer
 from . import towers, vits

@@ -7,11 +7,11 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import SizeError
 from ....layers.embedding import Embedding
-from ....layers.grid_attention import GridAttention
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.patch import Patch
 from ....layers.scale import Scale
+from ....zoo.vision.layers.grid_attention import GridAttention
 from ..config import Config
 from ..rules import chosen, sublayer
 from . import towers, vits

@@ -11,7 +11,7 @@ from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
-from ....layers.modulation import Modulation
+from ....zoo.audio.layers.modulation import Modulation
 from ..config import Config
 from ..rules import (
     TOKENS,

@@ -10,11 +10,11 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
-from ....layers.block_attention import BlockAttention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
+from ....zoo.research.layers.block_attention import BlockAttention
 from ..config import Config
 from ..rules import TOKENS, grouped, rmsnorm, sublayer
 from .seq2seq import SIDES, tied_tokens, untied_tokens

@@ -10,7 +10,7 @@ from ....core.errors import DescriptionError, SizeError, shown
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
-from ....layers.merged_attention import MergedAttention
+from ....zoo.research.layers.merged_attention import MergedAttention
 from ..config import Config
 from ..rope import base_of
 from ..rules import TOKENS, chosen, glu, layer_types, of_kind, rmsnorm, rope_attention, sublayer, window

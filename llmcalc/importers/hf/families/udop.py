@@ -9,8 +9,8 @@ from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
 from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
-from ....layers.page_attention import PageAttention
 from ....layers.patch import Patch
+from ....zoo.document.layers.page_attention import PageAttention
 from ..config import Config
 from .t5 import seq2seq
 from .towers import sides

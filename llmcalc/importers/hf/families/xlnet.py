@@ -7,7 +7,7 @@ from ....core.errors import DescriptionError, shown
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
-from ....layers.relative_attention import RelativeAttention
+from ....zoo.research.layers.relative_attention import RelativeAttention
 from ..config import Config
 from ..rules import layernorm, repeated
 from .bert import finish, normed, shared_table, tied_head

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError, SizeError, UnknownNameError
 from ....core.layer import Layer
-from ....layers.affine import Affine
-from ....layers.cca import Cca
 from ....layers.head import Head
+from ....zoo.research.layers.affine import Affine
+from ....zoo.research.layers.cca import Cca
 from ..config import Config
 from ..rope import rope_fields
 from ..rules import TOKENS, causal_lm, experts, grouped, layer_types, rmsnorm, rotary, window

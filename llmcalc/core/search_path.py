@@ -1,0 +1,40 @@
+"""Finds a module by its folder and name: first at home (``llmcalc/layers``), then in the rooms of the zoo.
+
+No import statement names the zoo. A layer kind, a NumPy model or a config reader that is not at home is found here.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent
+ZOO = "zoo"
+
+
+@cache
+def rooms() -> tuple[str, ...]:
+    """The rooms of the zoo, such as ``vision``."""
+    return tuple(sorted(path.name for path in (PACKAGE / ZOO).glob("[a-z]*") if path.is_dir()))
+
+
+@cache
+def find_module(folder: str, name: str) -> str | None:
+    """The dotted name of the module ``name`` in ``folder``, or None.
+
+    >>> find_module("layers", "attention"), find_module("layers", "hashed_attention")
+    ('llmcalc.layers.attention', 'llmcalc.zoo.research.layers.hashed_attention')
+    """
+    if not name.isidentifier() or name.startswith("_"):
+        return None
+    if (PACKAGE / folder / f"{name}.py").is_file():
+        return f"{PACKAGE.name}.{folder}.{name}"
+    found = (room for room in rooms() if (PACKAGE / ZOO / room / folder / f"{name}.py").is_file())
+    return next((f"{PACKAGE.name}.{ZOO}.{room}.{folder}.{name}" for room in found), None)
+
+
+@cache
+def module_names(folder: str) -> tuple[str, ...]:
+    """The names of all modules of a folder, at home and in the zoo."""
+    places = [PACKAGE / folder, *(PACKAGE / ZOO / room / folder for room in rooms())]
+    return tuple(sorted({file.stem for place in places for file in place.glob("[a-z]*.py")}))

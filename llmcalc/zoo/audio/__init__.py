@@ -1,0 +1,1 @@
+"""Speech and audio: encoders, transcribers and audio-language models."""

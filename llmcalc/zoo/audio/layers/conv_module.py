@@ -1,0 +1,104 @@
+"""The convolution module of a Conformer [gulati2020, Section 2.2]."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+from ....layers.mlp import ACTIVATIONS
+
+
+@record
+class ConvModule(Layer):
+    """``y = act(norm(depthwise(v * gate(g)))) w_out``, where v and g are projections of the input.
+
+    Attributes:
+        d_model: width of input and output.
+        d_conv: taps of the convolution over each channel.
+        d_inner: channels of that convolution (default: d_model).
+        gate: what makes a gate of g: ``sigmoid`` (a gated linear unit) or another activation.
+        activation: behind the convolution and its norm.
+        norm: on what the convolution gives: ``none``, ``rmsnorm``, ``layernorm``, or ``batchnorm``, whose means and
+            variances are no parameters, and part of its factors when it runs.
+        eps: epsilon of an RMSNorm.
+        bias: biases of the projections.
+        conv_bias: a bias of the convolution.
+        gate_bias: a second bias of v and of g (Phi-4-multimodal).
+        separable: a projection mixes the channels right behind the convolution.
+        kernels: projections are stored as kernels of one tap.
+        overrun: the implementation computes ``d_conv - 1`` positions more, and leaves them out.
+        chunk: positions that are convolved apart from all others, where there are more.
+        causal: a position sees those before it alone.
+    """
+
+    d_model: int
+    d_conv: int
+    d_inner: int | None = None
+    gate: str = "sigmoid"
+    activation: str = "silu"
+    norm: str = "none"
+    eps: float = 1e-6
+    bias: bool = False
+    conv_bias: bool = False
+    gate_bias: bool = False
+    separable: bool = False
+    kernels: bool = False
+    overrun: bool = False
+    chunk: int | None = None
+    causal: bool = False
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "gate": ACTIVATIONS[:-1],
+        "activation": ACTIVATIONS[:-1],
+        "norm": ("none", "rmsnorm", "layernorm", "batchnorm"),
+    }
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.derive(d_inner=self.d_model)
+
+    def declare(self) -> Declaration:
+        """Two projections ``[d_model, d_inner]``, a kernel for each channel, one projection ``[d_inner, d_model]``."""
+        inner = self.d_inner or self.d_model
+        axes: dict[str, int | str] = {"d": self.d_model, "i": inner, "io": inner, "K": self.d_conv, "one": 1}
+        declaration = Declaration({**axes, "qc": "q"})
+        if self.overrun:
+            runs = f"ceil(q, {self.chunk})" if self.chunk else "min(q, 1)"
+            declaration.as_torch["qc"] = f"q + {runs} * (K - 1)"
+        declaration.weights(self._matrix("wv", "d", "i"), self._matrix("wg", "d", "i"), "conv[i; K]")
+        declaration.weights(*([self._matrix("mix", "i", "io")] if self.separable else []))
+        declaration.weights(self._matrix("wo", "i", "d"))
+        if self.bias:
+            declaration.weights("bv[i]", "bg[i]", *(["mix_b[io]"] if self.separable else []), "bo[d]")
+        declaration.weights(*(["conv_b[i]"] if self.conv_bias else []))
+        declaration.weights(*(["gate_bv[i]", "gate_bg[i]"] if self.gate_bias else []))
+        declaration.weights(*(["norm[i]"] if self.norm != "none" else []))
+        declaration.weights(*(["norm_b[i]"] if self.norm in ("layernorm", "batchnorm") else []))
+        if self.norm == "batchnorm":
+            declaration.weights("mean[i]", "variance[i]", buffer=True, unused=True)
+        declaration.equations(*self._lines())
+        return declaration
+
+    def _matrix(self, name: str, inputs: str, outputs: str) -> str:
+        return f"{name}[{outputs}; {inputs}; one]" if self.kernels else f"{name}[{inputs} | {outputs}]"
+
+    def _lines(self) -> list[str]:
+        lines = []
+        for name in "vg":
+            lines += [f"{name}[b q i] = x[b q d] w{name}[d i]"]
+            lines += [f"{name}[b q i] = add({name}, b{name})"] if self.bias else []
+            lines += [f"{name}[b q i] = add({name}, gate_b{name})"] if self.gate_bias else []
+        lines += [f"g[b q i] = {self.gate}(g)", "u[b q i] = mul(v, g)", "u[b qc i] = u[b qc i] conv[i K]"]
+        lines += ["u[b q i] = add(u, conv_b)"] if self.conv_bias else []
+        if self.separable:
+            lines += ["m[b qc io] = u[b qc i] mix[i io]", *(["m[b qc io] = add(m, mix_b)"] if self.bias else [])]
+            lines += ["u[b q i] = copy(m[b qc io])"]
+        if self.norm == "batchnorm":
+            lines += ["u[b q i] = mul(u, norm)", "u[b q i] = add(u, norm_b)"]
+        elif self.norm != "none":
+            more = ", norm_b" if self.norm == "layernorm" else ""
+            lines += [f"u[b q i] = {self.norm}(u, norm{more})"]
+        lines += [f"u[b q i] = {self.activation}(u)", "y[b q d] = u[b q i] wo[i d]"]
+        return lines + (["y[b q d] = add(y, bo)"] if self.bias else [])

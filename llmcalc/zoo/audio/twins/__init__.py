@@ -1,0 +1,1 @@
+"""NumPy models, one file per layer kind."""

@@ -1,0 +1,33 @@
+"""Attention in both directions that meets projected sinusoids of distances [dai2019, Section 3.3; gulati2020]."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from ....twins.embedding import interleaved
+from ....twins.heads import join, mix, project, projections, scores
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights, matrix, table, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Projections of tokens, of distances, and back; what is added to queries where they meet keys and distances."""
+    d, h, e = layer.d_model, layer.n_heads, layer.d_head
+    found = [*projections("qkvr", d, h, e, bias="qkv" if layer.bias else ""), matrix("wo", (h, e), d)]
+    return [*found, *([vector("bo", d)] if layer.bias else []), table("u", h, e), table("w", h, e)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo``, where ``r`` [2q-1 h e] belongs to a distance."""
+    step.must_be_whole(layer.kind())
+    q, k, v = (project(w, name, x) for name in "qkv")
+    place = np.arange(x.shape[1])
+    r = einsum("rd,dhe->rhe", interleaved(np.arange(-place[-1], len(place)), layer.d_model), w.wr)
+    by_distance = einsum("bqhe,rhe->bhqr", q + w.w, r)
+    of_pair = place[:, None] - place + place[-1]  # [q k]: the farthest later token's distance comes first
+    met = scores(q + w.u, k) + by_distance[:, :, place[:, None], of_pair]
+    return join(w, mix(met / math.sqrt(layer.d_head), v))

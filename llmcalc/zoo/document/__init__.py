@@ -1,0 +1,1 @@
+"""Document and page understanding: text with boxes, layouts and markup."""

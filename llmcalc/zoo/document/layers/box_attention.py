@@ -1,0 +1,40 @@
+"""Attention in which queries also meet how the boxes of two tokens lie to each other [hong2021, Section 3.1]."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.record import record
+from ....layers._added import must_see_both_ways, with_its_fields
+from ....layers.attention import Attention
+
+
+@with_its_fields
+@record
+class BoxAttention(Attention):
+    """``y = softmax((q kᵀ + q rᵀ) / sqrt(d_head)) v · wo``, where r is what ``box_pairs`` made of every two tokens."""
+
+    causal: bool = False
+
+    GIVEN: ClassVar[dict[str, str]] = {**Attention.GIVEN, "pairs": "how the boxes of two tokens lie to each other"}
+
+    def __post_init__(self) -> None:
+        Attention.__post_init__(self)
+        must_see_both_ways(self)
+
+    def declare(self) -> Declaration:
+        """Those of attention, and scores of the pairs."""
+        declaration = Attention.declare(self)
+        declaration.elsewhere = (*declaration.elsewhere, *([] if self.unused else ["pairs"]))
+        return declaration
+
+    def _attend(self) -> list[str]:
+        first, *rest = Attention._attend(self)
+        keys = "s" if self.cross else "k"
+        return [
+            first,
+            f"sp[b h q {keys}] = q[b q h e] pairs[b q {keys} e]",
+            f"s[b h q {keys}] = add(s, sp)",
+            *rest,
+        ]

@@ -1,0 +1,66 @@
+"""Places on a page as one entry of each edge, the height and the width of a token's box, side by side [xu2020]."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class BoxEmbedding(Layer):
+    """``y = [left, upper, right, lower, height, width]``, looked up in four tables.
+
+    Opposite edges share a table. With ``d_stream`` this is no part of the stream: projected, with an entry of the
+    position and a norm, it begins a second stream beside it [wang2022].
+
+    Attributes:
+        rows: places along each side of the page.
+        d_edge: width of an edge's entry.
+        d_size: width of a height's and a width's entry; four edges and these two are as wide as the stream.
+        d_stream: width of the second stream.
+        n_places: rows of its table of positions, padding and offset rows included.
+        offset, padding_id: of that table, as in ``embedding``.
+        eps: added under the root of its norm.
+    """
+
+    rows: int
+    d_edge: int
+    d_size: int
+    d_stream: int | None = None
+    n_places: int | None = None
+    offset: int = 0
+    padding_id: int | None = None
+    eps: float = 1e-12
+
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
+
+    def __post_init__(self) -> None:
+        self.check()
+        if (self.d_stream is None) != (self.n_places is None):
+            raise SizeError("d_stream goes with n_places, and only with it", where="box_embedding")
+
+    def declare(self) -> Declaration:
+        """Tables ``[rows, d_edge]`` of both directions and ``[rows, d_size]`` of both sizes."""
+        axes: dict[str, int | str] = {"V": self.rows, "ce": self.d_edge, "cs": self.d_size}
+        declaration = Declaration({**axes, "d": 4 * self.d_edge + 2 * self.d_size})
+        declaration.weights("across[V; ce]", "down[V; ce]", "heights[V; cs]", "widths[V; cs]", table="other")
+        looked_up = {"left": "across", "upper": "down", "right": "across", "lower": "down"}
+        declaration.equations(*(f"{edge}[b q ce] = gather({table}, ids)" for edge, table in looked_up.items()))
+        declaration.equations("high[b q cs] = gather(heights, ids)", "wide[b q cs] = gather(widths, ids)")
+        declaration.equations("y[b q d] = copy(left, upper, right, lower, high, wide)")
+        if self.d_stream and self.n_places:
+            declaration.axes |= {"dl": self.d_stream, "T": self.n_places}
+            declaration.weights("w[d | dl]", "b[dl]", "norm[dl]", "norm_b[dl]")
+            declaration.weights("positions[T; dl]", table="position")
+            declaration.equations(
+                "l[b q dl] = y[b q d] w[d dl]",
+                "l[b q dl] = add(l, b)",
+                "place[b q dl] = gather(positions, ids)",
+                "l[b q dl] = add(l, place)",
+                "l[b q dl] = layernorm(l, norm, norm_b)",
+            )
+        return declaration

@@ -1,0 +1,41 @@
+"""How the boxes of two tokens lie to each other [hong2021, Section 3.1], for every pair of tokens."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class BoxPairs(Layer):
+    """``r_qk = [sin, cos of (corner_k - corner_q) · frequencies] w``, for both coordinates of all four corners.
+
+    The layers of kind ``box_attention`` read it.
+
+    Attributes:
+        d_wave: sines and cosines of a coordinate.
+        d_head: width of the result, that of a head.
+        scale: factor on the coordinates.
+    """
+
+    d_wave: int
+    d_head: int
+    scale: float = 100.0
+
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "waves": "sines and cosines of how far apart the corners of two boxes are",
+    }
+
+    def declare(self) -> Declaration:
+        """Weight ``[8 d_wave, d_head]``, which is run on every pair of tokens."""
+        declaration = Declaration({"in": COORDINATES * self.d_wave, "e": self.d_head})
+        declaration.weights("w[in | e]")
+        declaration.equations("r[b q k e] = waves[b q k in] w[in e] | constant", "r[b q k e] = keep(r)")
+        return declaration
+
+
+COORDINATES = 8  # two of each corner

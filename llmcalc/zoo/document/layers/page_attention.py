@@ -1,0 +1,52 @@
+"""Attention with biases by how far apart two tokens stand in the text and on the page [xu2020, Section 2.1]."""
+
+from __future__ import annotations
+
+from ....core.declaration import Declaration
+from ....core.record import record
+from ....layers._added import must_see_both_ways, with_its_fields
+from ....layers.attention import Attention
+
+_TABLES = {"distance_bias[u | h]": "distance_buckets"}
+_TABLES |= dict.fromkeys(("across_bias[ub | h]", "down_bias[ub | h]"), "box_buckets")
+
+
+@with_its_fields
+@record
+class PageAttention(Attention):
+    """``y = softmax(q kᵀ / sqrt(d_head) + bias) v · wo``; all layers of a stack share the tables of biases.
+
+    Attributes:
+        distance_buckets: buckets of the distance in the text; None: no bias by it.
+        distance_most: distance from which on all share the last bucket.
+        box_buckets: buckets of the distances between left edges and between lower edges; None: no bias by them.
+        box_most: distance from which on all share the last bucket.
+        bias_scaled: the biases are divided by ``sqrt(d_head)``, as the scores are (LayoutLMv3).
+    """
+
+    causal: bool = False
+    distance_buckets: int | None = None
+    distance_most: int = 128
+    box_buckets: int | None = None
+    box_most: int = 256
+    bias_scaled: bool = False
+
+    def __post_init__(self) -> None:
+        Attention.__post_init__(self)
+        must_see_both_ways(self)
+
+    def _axes(self) -> dict[str, int | str]:
+        buckets = {"u": self.distance_buckets, "ub": self.box_buckets}
+        return Attention._axes(self) | {axis: count for axis, count in buckets.items() if count}
+
+    def _biases(self) -> list[str]:
+        return [spec for spec, count in _TABLES.items() if getattr(self, count)]
+
+    def _tensors(self, declaration: Declaration) -> None:
+        Attention._tensors(self, declaration)
+        for spec in self._biases():
+            declaration.weights(spec, share=f".{spec.partition('[')[0]}", unused=self.unused)
+
+    def _softmax(self, keys: str, scores: str) -> list[str]:
+        lines = [f"s[b h q {keys}] = add(s, {spec.partition('[')[0]}) | core" for spec in self._biases()]
+        return [*lines, *Attention._softmax(self, keys, scores)]

@@ -1,0 +1,56 @@
+"""Places in a page's tree [li2021, Section 3.1]: the tags on the way to a text, and which of its kind each is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class PathEmbedding(Layer):
+    """``y = relu(z w1 + b1) w2 + b2``, where z are the entries of all steps of a path side by side.
+
+    An entry is the sum of that of its tag and that of its number, each from a table of the step's own.
+
+    Attributes:
+        depth: steps of a path; a shorter one is padded.
+        n_tags: tags that are told apart.
+        n_numbers: numbers that are told apart.
+        d_unit: width of an entry.
+        d_ff: width of the hidden layer.
+        d_out: width of the output, that of the stream.
+        tag_id: row of the tables of tags for a step that is missing.
+        number_id: row of the tables of numbers for such a step.
+    """
+
+    depth: int
+    n_tags: int
+    n_numbers: int
+    d_unit: int
+    d_ff: int
+    d_out: int
+    tag_id: int = 0
+    number_id: int = 0
+
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"tag_id", "number_id"})
+
+    def declare(self) -> Declaration:
+        """Tables ``[depth, n_tags, d_unit]`` and ``[depth, n_numbers, d_unit]``, and two matrices."""
+        sizes: dict[str, int | str] = {"xd": self.depth, "ps": self.n_tags, "xn": self.n_numbers, "pu": self.d_unit}
+        declaration = Declaration({**sizes, "f": self.d_ff, "out": self.d_out})
+        declaration.weights("tags[xd; ps; pu]", "numbers[xd; xn; pu]", table="other")
+        declaration.weights("w1[xd pu | f]", "b1[f]", "w2[f | out]", "b2[out]")
+        declaration.equations(
+            "z[b q xd pu] = gather(tags, ids)",
+            "zn[b q xd pu] = gather(numbers, ids)",
+            "z[b q xd pu] = add(z, zn)",
+            "u[b q f] = z[b q xd pu] w1[xd pu f]",
+            "u[b q f] = add(u, b1)",
+            "m[b q f] = relu(u)",
+            "y[b q out] = m[b q f] w2[f out]",
+            "y[b q out] = add(y, b2)",
+        )
+        return declaration

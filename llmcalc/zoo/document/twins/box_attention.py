@@ -1,0 +1,30 @@
+"""Attention in which queries also meet how the boxes of two tokens lie to each other [hong2021, Section 3.1]."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numpy import einsum
+
+from ....core.errors import UnsupportedError
+from ....twins import attention
+from ....twins.attention import weights
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weights
+
+__all__ = ["forward", "weights"]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``softmax((q kᵀ + q rᵀ) · scale) v · wo``."""
+    step.must_be_whole(layer.kind())
+    pairs = step.kept.get("pairs")
+    if pairs is None or pairs.shape[-1] != layer.d_head or layer.logit_softcap:
+        raise UnsupportedError(f"there are no pairs of boxes of width {layer.d_head}", where=layer.kind())
+    x = attention.entered(layer, x, step)
+    scores, v, q = attention.scored(layer, w, x, step, state)
+    scale = 1 / math.sqrt(layer.d_head) if layer.scale is None else layer.scale
+    scores = scores + einsum("bqgre,bqke->bgrqk", q, pairs) * scale
+    mixed = attention.mix(layer, w, scores, v, q, step)
+    return attention.left(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))

@@ -1,0 +1,46 @@
+"""Places on a page [xu2020, Section 2.1]; without boxes all tokens stand in its corner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from ....core.errors import InputError
+from ....twins.embedding import standing
+from ....twins.functions import layernorm
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights, matrix, table, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """A table for each direction and each size; of a second stream a projection, a table of positions and a norm."""
+    found = [table(name, layer.rows, layer.d_edge) for name in ("across", "down")]
+    found += [table(name, layer.rows, layer.d_size) for name in ("heights", "widths")]
+    if not layer.d_stream:
+        return found
+    found += [matrix("w", 4 * layer.d_edge + 2 * layer.d_size, layer.d_stream), vector("b", layer.d_stream)]
+    found += [vector("norm", layer.d_stream, mean=1.0), vector("norm_b", layer.d_stream)]
+    return [*found, table("positions", layer.n_places, layer.d_stream)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``x`` with the entries of each token's box, or as it is, beside a second stream that they begin."""
+    entries = _entries(layer, w, step)
+    if not layer.d_stream:
+        return x + entries
+    made = einsum("bqd,dl->bql", entries, w.w) + w.b + w.positions[standing(layer, step)]
+    step.kept["layout"] = layernorm(made, layer.eps, w.norm, w.norm_b)
+    return x
+
+
+def _entries(layer: Any, w: Weights, step: Step) -> Array:
+    """Those of left, upper, right and lower edge, height and width [b q d]."""
+    boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
+    left, upper, right, lower = np.moveaxis(boxes, -1, 0)
+    found = [(w.across, left), (w.down, upper), (w.across, right), (w.down, lower)]
+    found += [(w.heights, lower - upper), (w.widths, right - left)]
+    if min(place.min() for _, place in found) < 0 or max(place.max() for _, place in found) >= layer.rows:
+        raise InputError(f"boxes on a page have edges from 0 to {layer.rows - 1}, left and upper ones first")
+    return np.concatenate([rows[place] for rows, place in found], axis=-1)

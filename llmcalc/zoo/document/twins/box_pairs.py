@@ -1,0 +1,30 @@
+"""How the boxes of two tokens lie to each other [hong2021, Section 3.1]; without boxes all are the same one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights, matrix
+
+CORNERS = (0, 1, 2, 1, 2, 3, 0, 3)  # across and down, of the upper left, upper right, lower right and lower left one
+
+
+def weights(layer: Any) -> list[Weight]:
+    """One projection."""
+    return [matrix("w", len(CORNERS) * layer.d_wave, layer.d_head)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """The stream as it is; what is made of every pair of boxes [b q k e] waits for the layers."""
+    step.must_be_whole(layer.kind())
+    boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
+    corners = boxes[..., list(CORNERS)] * layer.scale
+    apart = corners[:, None] - corners[:, :, None]  # [b q k 8]
+    angles = apart[..., None] / 10000.0 ** (np.arange(0, layer.d_wave, 2) / layer.d_wave)
+    waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=-1).reshape(*apart.shape[:3], -1)
+    step.kept["pairs"] = einsum("bqki,ie->bqke", waves, w.w)
+    return x

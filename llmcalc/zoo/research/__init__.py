@@ -1,0 +1,1 @@
+"""Text layers and model families that no shipped preset uses."""

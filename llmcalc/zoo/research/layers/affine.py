@@ -1,0 +1,35 @@
+"""A learned scale and offset per channel, on one stream or on two that are added."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class Affine(Layer):
+    """``y = (x + b) w``, or ``y = (x + b) w + (r + rb) rw`` with the residual stream r.
+
+    Attributes:
+        d_model: width of the stream.
+        residual: the residual stream has a scale and an offset of its own.
+        scale_first: ``y = x w + b`` instead (MobileBERT).
+    """
+
+    d_model: int
+    residual: bool = False
+    scale_first: bool = False
+
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "r": "the residual stream"}
+
+    def declare(self) -> Declaration:
+        """Two vectors ``[d_model]``, or four."""
+        declaration = Declaration({"d": self.d_model})
+        declaration.weights("w[d]", "b[d]", *(["rw[d]", "rb[d]"] if self.residual else []))
+        declaration.equations("y[b q d] = add(x, b)", "y[b q d] = mul(y, w)")
+        if self.residual:
+            declaration.equations("r[b q d] = add(r, rb)", "r[b q d] = mul(r, rw)")
+        return declaration

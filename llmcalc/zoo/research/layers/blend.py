@@ -1,0 +1,31 @@
+"""A learned blend of the residual stream with the stack's first input, as in NeoMME."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+_PARTS = 2  # the stream, and what it began as
+
+
+@record
+class Blend(Layer):
+    """``y = λ1 x + λ2 x0`` with two scalars.
+
+    Attributes:
+        d_model: width of the stream.
+    """
+
+    d_model: int
+
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "x0": "the first input of the stack's blocks"}
+
+    def declare(self) -> Declaration:
+        """Two scalars ``[2]``."""
+        declaration = Declaration({"d": self.d_model, "bl": _PARTS})
+        declaration.weights("lambdas[bl]")
+        declaration.equations("y[b q d] = mul(x, lambdas)", "z[b q d] = mul(x0, lambdas)", "y[b q d] = add(y, z)")
+        return declaration

@@ -1,0 +1,137 @@
+"""Attention of an encoder for long inputs: by blocks of tokens, and to a few global tokens.
+
+LongT5 [guo2021] lets a token see the blocks beside its own, and a summary of every stretch of tokens; PEGASUS-X
+[phang2022] lets it see its own block and global tokens, which see everything and have a stream of their own.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class BlockAttention(Layer):
+    """``y = softmax(q [k_block, k_global]ᵀ) [v_block, v_global] · wo``, without a causal mask.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads.
+        d_head: width of a head.
+        block: tokens of a block.
+        reach: a query sees its ``own`` block, or also those ``beside`` it, as far as one block's length.
+        positions: ``none`` or ``relative`` (a learned bias per bucket, one table for the stack).
+        n_buckets: buckets of a relative bias.
+        max_distance: tokens from which on all distances share the last bucket.
+        summary: every stretch of this many tokens is summed up in one global key and value.
+        n_global: global tokens with a stream of their own.
+        staggered: the blocks are shifted by half a block.
+        globals_dropped: what becomes of the global tokens behind this layer is not used, so that no gradient flows.
+        scale: factor on the scores (default: 1 / sqrt(d_head)).
+        norm_eps: added under the root of the norms of summaries and global tokens.
+    """
+
+    d_model: int
+    n_heads: int
+    d_head: int
+    block: int
+    reach: str = "own"
+    positions: str = "none"
+    n_buckets: int | None = None
+    summary: int | None = None
+    n_global: int | None = None
+    staggered: bool = False
+    globals_dropped: bool = False
+    max_distance: int = 128
+    scale: float | None = None
+    norm_eps: float = 1e-5
+
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "xs": "the global tokens, one for every stretch",
+        "stretch": "which stretch a token belongs to",
+    }
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"reach": ("own", "beside"), "positions": ("none", "relative")}
+
+    def declare(self) -> Declaration:
+        """Projections, scores within blocks and to global tokens, output projection."""
+        declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_head, "Z": self.block})
+        self._extents(declaration)
+        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
+        if self.positions == "relative":
+            declaration.axes["u"] = int(self.n_buckets or 1)
+            declaration.weights("relative_bias[u; h]", share=".relative_bias")
+        rows = "qz" if self.n_global else "q"  # with global tokens the implementation pads before it projects
+        declaration.equations(*(f"{name}[b {rows} h e] = x[b {rows} d] w{name}[d h e]" for name in "qkv"))
+        if self.summary:
+            self._summarise(declaration)
+        if self.n_global:
+            self._globals(declaration)
+        declaration.equations(*self._attend(), f"y[b {rows} d] = o[b {rows} h e] wo[h e d]")
+        declaration.mask = f"block:{self.block}" if self.reach == "own" else f"local:{self.block}"
+        return declaration
+
+    def _extents(self, declaration: Declaration) -> None:
+        shift = 2 * (self.block // 2) if self.staggered else 0
+        blocks = 1 if self.reach == "own" else 3
+        declaration.axes |= {"qz": "q", "kz": blocks * self.block}
+        declaration.as_torch["qz"] = f"ceil(q, Z) * Z + {shift}"
+        if self.summary:
+            declaration.axes |= {"every": self.summary, "gt": "ceil(q - every + 1, every)"}  # whole stretches alone
+        if self.n_global:
+            declaration.axes["gt"] = self.n_global
+
+    def _summarise(self, declaration: Declaration) -> None:
+        declaration.weights("summary_norm[d]")
+        if self.positions == "relative":
+            declaration.weights("summary_bias[u; h]", share=".summary_bias")
+        declaration.equations(
+            "xs[b gt d] = x[b q d] stretch[b q gt] | constant torch",
+            "xs[b q d] = add(x) | model",
+            "xs[b gt d] = copy(xs) | model",
+            "xs[b gt d] = rmsnorm(xs[b gt d], summary_norm)",
+            "ks[b gt h e] = xs[b gt d] wk[d h e]",
+            "vs[b gt h e] = xs[b gt d] wv[d h e]",
+        )
+
+    def _globals(self, declaration: Declaration) -> None:
+        tag = " | nograd" if self.globals_dropped else ""
+        declaration.weights("global_norm[d]", "global_norm_b[d]")
+        declaration.equations(
+            "xs[b gt d] = layernorm(xs, global_norm, global_norm_b)",
+            f"qs[b gt h e] = xs[b gt d] wq[d h e]{tag}",
+            "ks[b gt h e] = xs[b gt d] wk[d h e]",
+            "vs[b gt h e] = xs[b gt d] wv[d h e]",
+            f"sg[b h gt qz] = qs[b gt h e] k[b qz h e]{tag}",
+            f"sgg[b h gt gk] = qs[b gt h e] ks[b gk h e]{tag}",
+            f"pg[b h gt qz] = softmax(sg[b h gt qz]){tag}",
+            f"pgg[b h gt gk] = softmax(sgg[b h gt gk]){tag}",
+            f"og[b gt h e] = pg[b h gt qz] v[b qz h e]{tag}",
+            f"ogg[b gt h e] = pgg[b h gt gk] vs[b gk h e]{tag}",
+            f"og[b gt h e] = add(og, ogg){tag}",
+            f"ys[b gt d] = og[b gt h e] wo[h e d]{tag}",
+        )
+        declaration.axes["gk"] = declaration.axes["gt"]
+
+    def _attend(self) -> list[str]:
+        bias = ["s[b h q k] = add(s, relative_bias) | model"] if self.positions == "relative" else []
+        lines = [
+            "s[b h qz kz] = q[b qz h e] k[b kz h e] | torch",
+            "s[b h q k] = q[b q h e] k[b k h e] | model",
+            *bias,
+            "p[b h q k] = softmax(s) | model",
+            "o[b qz h e] = p[b h qz kz] v[b kz h e] | torch",
+            "o[b q h e] = p[b h q k] v[b k h e] | model",
+        ]
+        if self.summary or self.n_global:
+            side = ["ss[b h qz gt] = add(ss, summary_bias)"] if self.summary and self.positions == "relative" else []
+            lines += [
+                "ss[b h qz gt] = q[b qz h e] ks[b gt h e]",
+                *side,
+                "ps[b h qz gt] = softmax(ss)",
+                "o[b qz h e] = ps[b h qz gt] vs[b gt h e]",
+            ]
+        return lines

@@ -1,0 +1,123 @@
+"""Attention in a compressed space, with convolutions over queries and keys [figliolia2025]."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+from ....layers._rope import ROPE_SCALINGS, check_factors
+
+
+@record
+class Cca(Layer):
+    """Grouped-query attention whose queries and keys pass two causal convolutions; half of each value comes from the
+    token before.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: query heads.
+        n_kv_heads: key/value heads; they divide n_heads.
+        d_head: width of a head.
+        d_conv: taps of the convolution over each channel.
+        d_conv_mix: taps of the convolution within each head, behind the first.
+        bias: biases of the projections; the convolutions have one in any case.
+        rotary_dim: how much of a head is rotated.
+        rope_theta: base of the rotary frequencies.
+        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
+            rope_attention, rope_factors: as in ``attention``.
+        window: a query sees this many tokens, itself included.
+    """
+
+    d_model: int
+    n_heads: int
+    n_kv_heads: int
+    d_head: int
+    d_conv: int = 2
+    d_conv_mix: int = 2
+    bias: bool = False
+    rotary_dim: int | None = None
+    rope_theta: float = 10000.0
+    window: int | None = None
+    rope_scaling: str = "none"
+    rope_factor: float = 1.0
+    rope_length: int | None = None
+    rope_low_factor: float = 1.0
+    rope_high_factor: float = 4.0
+    rope_fast: float = 32.0
+    rope_slow: float = 1.0
+    rope_truncate: bool = True
+    rope_attention: float = 1.0
+    rope_factors: str = ""
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_kv_heads", "n_heads")
+        self.derive(rotary_dim=self.d_head)
+        check_factors(self, self.rope_scaling, self.rope_factors)
+
+    def declare(self) -> Declaration:
+        """Projections, convolutions, attention, output projection; keys, values, convolved columns and values kept."""
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
+        values = self.n_kv_heads * self.d_head
+        axes |= {"i": values // 2, "late": values - values // 2, "X": (self.n_heads + self.n_kv_heads) * self.d_head}
+        axes |= {"K": self.d_conv, "taps": self.d_conv_mix, "r": self.rotary_dim or self.d_head, "out": self.d_head}
+        axes |= {"H": self.n_heads + self.n_kv_heads, "Kt": "K + taps - 2", "qc": "q + taps - 1", "qd": "q"}
+        axes |= {"qp": "q + K + taps - 2"}
+        axes |= {"k": "c + q", "t": "c + q"}
+        if self.window:
+            axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
+        # while many tokens are processed, the delayed values of a token before the first are computed too
+        declaration = Declaration(axes, as_torch={"qd": "q + 1"})
+        declaration.weights("wq[d | h e]", "wk[d | g e]", "wv[d | i]", "wv_before[d | late]", "conv[X; K]", "conv_b[X]")
+        declaration.weights("mix[H out; e; taps]", "mix_b[X]", "temperature[g]", "wo[h e | d]")
+        if self.bias:
+            declaration.weights("bq[h e]", "bk[g e]", "bv[i]", "bv_before[late]", "bo[d]")
+        declaration.equations(*self._project(), *_CONVOLVE, *_ATTEND, *(["y[b q d] = add(y, bo)"] if self.bias else []))
+        for spec, role in (
+            ("k[b t g e]", "kv"),
+            ("v[b t g e]", "kv"),
+            ("conv[b X Kt]", "conv"),
+            ("before[b late]", "recurrent"),
+        ):
+            declaration.state(spec, role)
+        declaration.mask = f"window:{self.window}" if self.window else "causal"
+        return declaration
+
+    def _project(self) -> list[str]:
+        lines = ["q[b q h e] = x[b q d] wq[d h e]", "k[b q g e] = x[b q d] wk[d g e]", "v[b q i] = x[b q d] wv[d i]"]
+        lines += [
+            "vd[b qd late] = x[b qd d] wv_before[d late] | prefill",
+            "vd[b q late] = x[b q d] wv_before[d late] | decode",
+        ]
+        if self.bias:
+            lines += ["q[b q h e] = add(q, bq)", "k[b q g e] = add(k, bk)"]
+            lines += ["v[b q i] = add(v, bv)", "vd[b q late] = add(vd, bv_before)"]
+        return [*lines, "v[b q g e] = copy(v, vd)"]
+
+
+_CONVOLVE = [
+    "qk[b qp X] = copy(q, k)",
+    "qk[b qc X] = qk[b qc X] conv[X K]",
+    "qk[b qc X] = add(qk, conv_b)",
+    "qk[b q H out] = qk[b q H e] mix[H out e taps]",
+    "qk[b q X] = add(qk, mix_b)",
+    "mean[b q h e] = add(q, k)",
+    "q[b q h e] = add(qk, mean)",
+    "k[b q g e] = add(qk, mean)",
+]
+_ATTEND = [
+    "q[b q h e] = l2norm(q)",
+    "k[b q g e] = l2norm(k)",
+    "k[b q g e] = mul(k, temperature)",
+    "q[b q h r] = rope(q)",
+    "k[b q g r] = rope(k)",
+    "s[b h q k] = q[b q h e] k[b k g e] | g:h core",
+    "s[b h q k] = scale(s) | core",
+    "p[b h q k] = softmax(s) | core",
+    "o[b q h e] = p[b h q k] v[b k g e] | g:h core",
+    "y[b q d] = o[b q h e] wo[h e d]",
+]

@@ -1,0 +1,43 @@
+"""Characters without a vocabulary [clark2021, Section 3.1]: an entry for each of several hashes, side by side."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class CharacterEmbedding(Layer):
+    """``y = [table_1[hash_1(id)], table_2[hash_2(id)], ...]``: bytes, but no FLOPs.
+
+    Attributes:
+        n_buckets: rows of each table.
+        n_hashes: hashes, each with a table of its own; they divide d_out.
+        d_out: width of all entries together, that of the stream.
+        rows: ids that there are.
+    """
+
+    n_buckets: int
+    n_hashes: int
+    d_out: int
+    rows: int = 0x110000
+
+    table: ClassVar[str] = "token"
+    use: ClassVar[str] = "tokens"
+    unused: ClassVar[bool] = False
+    own_ids: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_hashes", "d_out")
+
+    def declare(self) -> Declaration:
+        """Tables ``[n_hashes, n_buckets, d_out / n_hashes]``."""
+        sizes: dict[str, int | str] = {"nh": self.n_hashes, "V": self.n_buckets, "ce": self.d_out // self.n_hashes}
+        declaration = Declaration({**sizes, "d": self.d_out})
+        declaration.weights("w[nh; V; ce]", table="token")
+        declaration.equations("entries[b q nh ce] = gather(w, ids)", "y[b q d] = copy(entries)")
+        return declaration

@@ -1,0 +1,130 @@
+"""Reformer's attention [kitaev2020]: chunks of tokens look at their neighbours, in order or sorted by hashes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.errors import SizeError, shown
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class ChunkedAttention(Layer):
+    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` within a chunk and those beside it; no biases.
+
+    Sequences of one chunk at most are not divided. The layer's input is what decoding keeps.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads.
+        d_head: width of a head.
+        chunk: tokens of a chunk.
+        before, after: chunks on both sides that are seen too.
+        hashed: queries serve as keys, and tokens are sorted by hashes (LSH attention).
+        n_hashes: rounds of hashing.
+        n_rotations: random directions, half of the buckets; None: as many as there are chunks when a text begins.
+        padded_to: implementations pad more tokens than ``padded_above`` to a multiple of this.
+        padded_above: the shortest chunk of the model.
+        causal: a query sees no later token.
+        factors: numbers of buckets that are multiplied, such as ``8 16``, each with half as many directions of its own.
+
+    Raises:
+        SizeError: factors that are not even, or not twice ``n_rotations`` together.
+    """
+
+    d_model: int
+    n_heads: int
+    d_head: int
+    chunk: int
+    before: int = 1
+    after: int = 0
+    hashed: bool = False
+    n_hashes: int = 1
+    n_rotations: int | None = None
+    padded_to: int = 1
+    padded_above: int = 1
+    causal: bool = False
+    factors: str = ""
+
+    ZERO_ALLOWED = frozenset({"before", "after"})
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "planes": "random planes, whose sides choose a bucket"}
+
+    def __post_init__(self) -> None:
+        self.check()
+        words = self.factors.split()
+        sizes = [int(word) for word in words if word.isdecimal()]
+        even = len(sizes) == len(words) and all(size and size % 2 == 0 for size in sizes)
+        if words and not (even and sum(sizes) == 2 * (self.n_rotations or 0)):
+            text = f"factors is {shown(self.factors)}; it is even numbers, twice n_rotations together"
+            raise SizeError(text, where="chunked_attention")
+
+    def declare(self) -> Declaration:
+        """Projections, hashes, scores of chunks or of everything, mix, output projection."""
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "t": "c + q"}
+        rows, chunk = padded(self.padded_to, self.padded_above), self.chunk
+        many = f"min(1, max(0, {rows} - {chunk}))"  # 1 where there is more than one chunk, 0 otherwise
+        seen, hashes = (self.before + 1 + self.after) * chunk, self.n_hashes if self.hashed else 1
+        axes |= {"qz": rows, "kz": rows, "if": f"1 - {many}", "y": f"{many} * {hashes} * ceil({rows}, {chunk})"}
+        axes |= {"w": chunk, "wk": seen, "kn": self._decoded(seen, hashes)}
+        axes |= {"nh": self.n_hashes, "hb": self.n_rotations or f"ceil(q - {chunk - 1}, {chunk})", "zz": many}
+        done = f"min(1, max(0, c - {chunk}))"  # 1 where the cached tokens have buckets; a first chunk gets them late
+        axes["hd"] = self.n_rotations or f"max(1, ceil(c - {chunk - 1}, {chunk}))"
+        axes["hq"] = f"{done} * q + (1 - {done}) * min(1, max(0, c + q - {chunk - 1})) * (c + q)"
+        declaration = Declaration(axes)
+        declaration.weights("wq[d | h e]", *([] if self.hashed else ["wk[d | h e]"]), "wv[d | h e]", "wo[h e | d]")
+        for rows_, phase in (("qz", "prefill"), ("kn", "decode")):
+            declaration.equations(f"v[b {rows_} h e] = x[b {rows_} d] wv[d h e] | {phase}")
+            if not self.hashed:
+                declaration.equations(f"k[b {rows_} h e] = x[b {rows_} d] wk[d h e] | {phase}")
+        declaration.equations("q[b qz h e] = x[b qz d] wq[d h e] | prefill", "q[b q h e] = x[b q d] wq[d h e] | decode")
+        if self.hashed:
+            declaration.equations(*_HASHED)
+        for lead, query, keys in (("if", "qz", "kz"), ("y", "w", "wk")):
+            for name, rows_ in (("q", query), ("k", keys), ("v", keys)):
+                moved = "gather" if self.hashed and lead == "y" else "copy"
+                declaration.equations(f"{name}{lead}[b h {lead} {rows_} e] = {moved}({name}[b qz h e]) | prefill")
+            declaration.equations(*_attend(lead, query, keys, "prefill"))
+        if self.hashed and self.n_hashes > 1:
+            declaration.equations(*_ROUNDS)
+        declaration.equations(*_attend("", "q", "kn", "decode"))
+        declaration.equations("y[b qz d] = o[b qz h e] wo[h e d]")
+        declaration.state("states[b t d]")
+        return declaration
+
+    def _decoded(self, seen: int, hashes: int) -> str:
+        """Tokens whose keys a decode step computes again."""
+        if not self.hashed:
+            return f"min(c, mod(c, {self.chunk}) + {self.before * self.chunk}) + q"
+        sorted_ = f"min(1, max(0, c - {self.chunk}))"
+        return f"{sorted_} * {hashes * seen} + (1 - {sorted_}) * (c + q)"
+
+
+def padded(to: int, above: int) -> str:
+    """The tokens, padded to a multiple where there are more than ``above``."""
+    if to == 1:
+        return "q"
+    return f"(q + min(1, max(0, q - {above})) * (ceil(q, {to}) * {to} - q))"
+
+
+def _attend(lead: str, query: str, keys: str, phase: str) -> list[str]:
+    return [
+        f"s[b h {lead} {query} {keys}] = q{lead}[b h {lead} {query} e] k{lead}[b h {lead} {keys} e] | {phase}",
+        f"p[b h {lead} {query} {keys}] = softmax(s) | {phase}",
+        f"o[b h {lead} {query} e] = p[b h {lead} {query} {keys}] v{lead}[b h {lead} {keys} e] | {phase}",
+    ]
+
+
+_HASHED = [
+    "k[b qz h e] = l2norm(q) | prefill",
+    "k[b kn h e] = x[b kn d] wq[d h e] | decode",
+    "bucket[b zz qz h nh hb] = q[b qz h e] planes[h e nh hb] | prefill nograd",
+    "bucket[b hq h nh hd] = q[b hq h e] planes[h e nh hd] | decode nograd",
+]
+_ROUNDS = [
+    "l[b h y w] = logsumexp(s) | prefill",
+    "share[b h y w] = softmax(l) | prefill",
+    "m[b h y w e] = mul(o, share) | prefill",
+    "o[b qz h e] = add(m) | prefill",
+]

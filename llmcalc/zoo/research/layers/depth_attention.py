@@ -1,0 +1,85 @@
+"""Attention over depth: a layer reads a mix of what groups of earlier layers gave, as in Inkling 2 [tml2026]."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class DepthAttention(Layer):
+    """``y_i = Σ_n softmax(query_i · norm(z_n) / sqrt(d_model)) norm(z_n)`` over the sums ``z`` of groups of layers.
+
+    Attributes:
+        d_model: width of the stream.
+        n_states: sums that are looked at, that of the group at work included.
+        n_reads: learned queries, each of which gives a mix of its own: one, or three for queries, keys and values.
+        n_layers: the tensor of queries holds those of so many layers, each of which uses its own; None: of this one.
+        closes: the stream before the sub-layer in front ends a group, and is a sum of its own from here on.
+        gate_rank: gates of this rank mix what was read with messages of the pass before; None: there are none.
+        n_gates: such gates, each for another use of what was read.
+        gates_run: there was a pass before.
+        norm_eps: added under the root of the norms.
+        unused: stored, but not used here.
+    """
+
+    d_model: int
+    n_states: int
+    n_reads: int = 1
+    n_layers: int | None = None
+    closes: bool = False
+    gate_rank: int | None = None
+    n_gates: int = 1
+    gates_run: bool = True
+    norm_eps: float = 1e-6
+    unused: bool = False
+
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "states": "the sums of the groups of layers before, and of the one at work",
+        "read": "what a gate gets",
+        "message": "what the pass before says to this layer",
+    }
+
+    def declare(self) -> Declaration:
+        """Queries ``[n_reads, d_model]``, scores and mix for each token; gates."""
+        axes: dict[str, int | str] = {"d": self.d_model, "zn": self.n_states, "nq": self.n_reads}
+        declaration = Declaration(axes)
+        several = self.n_reads > 1 or self.n_layers
+        own, rows = ("nq d", "b q nq") if several else ("d", "b q")
+        if self.n_layers:
+            axes["nl"] = self.n_layers
+            declaration.weights("query[nl; nq; d]", share=".depth_queries")
+        else:
+            declaration.weights("query[nq; d]" if several else "query[d]")
+        declaration.equations(
+            "z[b q zn d] = rmsnorm(states[b q zn d])",
+            f"s[{rows} zn] = query[{own}] z[b q zn d]",
+            f"s[{rows} zn] = scale(s)",
+            f"p[{rows} zn] = softmax(s)",
+            f"y[{rows} d] = p[{rows} zn] z[b q zn d]",
+        )
+        for number in range(self.n_gates if self.gate_rank else 0):
+            self._gate(declaration, number)
+        return declaration.only_stored() if self.unused else declaration
+
+    def _gate(self, declaration: Declaration, number: int) -> None:
+        """``(1 - tanh(c wf)) read + tanh(c wm) message``, where ``c`` is a narrow projection of both."""
+        declaration.axes |= {"rank": int(self.gate_rank or 0), "in": 2 * self.d_model}
+        down, forget, take = (f"{name}{number}" for name in ("w_down", "w_forget", "w_message"))
+        declaration.weights(f"{down}[in | rank]", f"{forget}[rank | d]", f"{take}[rank | d]", unused=not self.gates_run)
+        if self.gates_run:
+            declaration.equations(
+                "both[b q in] = rmsnorm(read, message)",
+                f"c[b q rank] = both[b q in] {down}[in rank]",
+                f"f[b q d] = c[b q rank] {forget}[rank d]",
+                "f[b q d] = tanh(f)",
+                f"m[b q d] = c[b q rank] {take}[rank d]",
+                "m[b q d] = tanh(m)",
+                "f[b q d] = mul(f, read)",
+                "m[b q d] = mul(m, message)",
+                "y[b q d] = add(f, m)",
+            )

@@ -1,0 +1,24 @@
+"""Mixing of tokens by a Fourier transform [leethorp2021]: no weights."""
+
+from __future__ import annotations
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class FourierMixing(Layer):
+    """``y = Re(F_tokens(F_width(x)))``.
+
+    Attributes:
+        d_model: width of input and output.
+    """
+
+    d_model: int
+
+    def declare(self) -> Declaration:
+        """A transform along the width, and one along the tokens."""
+        declaration = Declaration({"d": self.d_model})
+        declaration.equations("y[b q d] = fft(x) | over:d", "y[b q d] = fft(y) | over:q")
+        return declaration

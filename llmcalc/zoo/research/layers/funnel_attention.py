@@ -1,0 +1,115 @@
+"""Funnel attention [dai2020]: Transformer-XL's relative attention whose queries may be pooled, so that tokens halve."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....core.record import record
+
+_PAIR = 2  # a sine and a cosine
+_KINDS = 2  # same segment or another
+
+
+@record
+class FunnelAttention(Layer):
+    """``softmax(((q + u) kᵀ + positions(q + w) + segments(q + z)) / sqrt(d_head)) v · wo``; no causal mask.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads.
+        d_head: width of a head.
+        merge: so many tokens are one position of its queries.
+        pools: its input has twice as many positions as its queries.
+        pooled_keys: keys and values are pooled like the queries.
+        extra: a position is kept for the first token before pooling (``separate_cls`` without ``truncate_seq``).
+        first_apart: the first token is never pooled with others, and has no place (``separate_cls``).
+        pooling: what pairs become: their ``mean`` or ``max``.
+        restores: in front of it each position becomes so many tokens again, to which the stream is added as it was
+            before anything was pooled; None: it does not.
+        factorized: scores of positions by products of sines and cosines, instead of projected distances.
+    """
+
+    d_model: int
+    n_heads: int
+    d_head: int
+    merge: int = 1
+    pools: bool = False
+    pooled_keys: bool = False
+    extra: bool = False
+    factorized: bool = False
+    first_apart: bool = False
+    pooling: str = "mean"
+    restores: int | None = None
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"pooling": ("mean", "max")}
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "sinusoids": "a sine and cosine of every distance",
+        "unpooled": "the input before its positions were pooled",
+        "sines": "sines and cosines of positions",
+    }
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.d_model % _PAIR:
+            raise SizeError(
+                f"d_model is {self.d_model}; sines and cosines are half of it each", where="funnel_attention"
+            )
+
+    def declare(self) -> Declaration:
+        """Projections, three kinds of scores, mix, output; queries without a bias."""
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head}
+        axes |= {"S": _KINDS, "qg": merged(self.merge, self.extra)}
+        wide = self.pools and not self.pooled_keys
+        axes["kg"] = merged(self.merge // 2, self.extra) if wide else axes["qg"]
+        axes["rp"] = f"2 * {axes['qg']} + {axes['kg']}" if wide else f"2 * {axes['qg']}"
+        declaration = Declaration(axes)
+        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "bk[h e]", "bv[h e]", "bo[d]")
+        declaration.weights("u[h; e]", "w[h; e]", "z[h; e]", "wr[d; h; e]", "segment[S; h; e]")
+        project = [line.replace("x[b kg", "unpooled[b kg") for line in _PROJECT] if wide else _PROJECT
+        declaration.equations(*project, *(_FACTORIZED if self.factorized else _SHIFTED), *_ATTEND)
+        return declaration
+
+
+def merged(merge: int, extra: bool) -> str:
+    """Positions that are left of the tokens when so many have become one."""
+    if merge == 1:
+        return "q"
+    return f"ceil(q + {merge - 1}, {merge})" if extra else f"ceil(q, {merge})"
+
+
+_PROJECT = [
+    "q[b qg h e] = x[b qg d] wq[d h e]",
+    "k[b kg h e] = x[b kg d] wk[d h e]",
+    "k[b kg h e] = add(k, bk)",
+    "v[b kg h e] = x[b kg d] wv[d h e]",
+    "v[b kg h e] = add(v, bv)",
+    "qu[b qg h e] = add(q, u)",
+    "s[b h qg kg] = qu[b qg h e] k[b kg h e]",
+    "qw[b qg h e] = add(q, w)",
+]
+_SHIFTED = [
+    "r[rp h e] = sinusoids[rp d] wr[d h e] | constant",
+    "sr[b h qg rp] = qw[b qg h e] r[rp h e]",
+]
+_FACTORIZED = [
+    "r[b qg h d] = qw[b qg h e] wr[d h e]",
+    "r1[b qg h d] = scale(r)",  # by sines and cosines of its own place
+    "r2[b qg h d] = scale(r)",
+    "sr[b h qg kg] = r1[b qg h d] sines[kg d] | constant",
+    "sn[b h qg kg] = r2[b qg h d] sines[kg d] | constant",
+    "sr[b h qg kg] = add(sr, sn)",
+]
+_ATTEND = [
+    "s[b h qg kg] = add(s, sr)",
+    "qz[b qg h e] = add(q, z)",
+    "ss[b h qg S] = qz[b qg h e] segment[S h e]",
+    "s[b h qg kg] = add(s, ss)",
+    "p[b h qg kg] = softmax(s)",
+    "o[b qg h e] = p[b h qg kg] v[b kg h e]",
+    "y[b qg d] = o[b qg h e] wo[h e d]",
+    "y[b qg d] = add(y, bo)",
+]

@@ -1,0 +1,35 @@
+"""A block-diagonal projection: channels in groups that do not mix [iandola2020]."""
+
+from __future__ import annotations
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class GroupedLinear(Layer):
+    """``y_g = x_g w_g + b_g`` for every group g of channels.
+
+    Attributes:
+        d_in: input width.
+        d_out: output width.
+        groups: groups; they divide both widths.
+    """
+
+    d_in: int
+    d_out: int
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("groups", "d_in")
+        self.must_divide("groups", "d_out")
+
+    def declare(self) -> Declaration:
+        """Weight ``[groups, d_in / groups, d_out / groups]`` and a bias."""
+        sizes = {"xg": self.groups, "xi": self.d_in // self.groups, "xo": self.d_out // self.groups}
+        declaration = Declaration({**sizes})
+        declaration.weights("w[xg; xi | xo]", "b[xg xo]")
+        declaration.equations("y[b q xg xo] = x[b q xg xi] w[xg xi xo]", "y[b q xg xo] = add(y, b)")
+        return declaration

@@ -1,0 +1,48 @@
+"""The feed-forward layer with block-diagonal matrices: SqueezeBERT's [iandola2020] and ConvBERT's [jiang2020]."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+from ....layers.mlp import ACTIVATIONS
+from .grouped_linear import GroupedLinear
+
+
+@record
+class GroupedMlp(Layer):
+    """``y = act(x w1) w2`` with matrices of groups of channels, and biases.
+
+    Attributes:
+        d_model: width of input and output.
+        d_ff: hidden width.
+        activation: elementwise function on the hidden values.
+        groups: groups of the first matrix.
+        out_groups: groups of the second matrix.
+    """
+
+    d_model: int
+    d_ff: int
+    activation: str = "gelu"
+    groups: int = 1
+    out_groups: int = 1
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "u": "the hidden values"}
+
+    def __post_init__(self) -> None:
+        self.check()
+        for name in ("groups", "out_groups"):
+            self.must_divide(name, "d_model")
+            self.must_divide(name, "d_ff")
+
+    def declare(self) -> Declaration:
+        """Two projections as parts."""
+        declaration = Declaration({"f": self.d_ff})
+        declaration.include("up", GroupedLinear(self.d_model, self.d_ff, self.groups).declare(), gives="u")
+        declaration.equations(f"u[b q f] = {self.activation}(u)")
+        down = GroupedLinear(self.d_ff, self.d_model, self.out_groups).declare()
+        declaration.include("down", down, of="u", gives="y")
+        return declaration

@@ -1,0 +1,49 @@
+"""Tables that are looked up by hashes of the last few tokens [pagnoni2024, Section 3.2.1]."""
+
+from __future__ import annotations
+
+from ....core.declaration import Declaration
+from ....core.errors import SizeError, shown
+from ....core.layer import Layer
+from ....core.record import record
+
+FIRST = 3  # tokens of the shortest group, as published
+
+
+@record
+class HashEmbedding(Layer):
+    """``y = x + Σ table_nf[hash_f(the last n tokens) mod rows]``: bytes, but no matrix products.
+
+    Attributes:
+        rows: entries of one table.
+        d_model: width of an entry.
+        n_lengths: how many numbers of tokens are hashed together, each with tables of its own.
+        n_functions: hash functions; each has a table for every length.
+        lengths: these numbers of tokens, such as ``3 4 5`` (default: from 3 on, as published).
+
+    Raises:
+        SizeError: other than ``n_lengths`` whole numbers.
+    """
+
+    rows: int
+    d_model: int
+    n_lengths: int = 6
+    n_functions: int = 1
+    lengths: str | None = None
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.derive(lengths=" ".join(str(FIRST + number) for number in range(self.n_lengths)))
+        words = (self.lengths or "").split()
+        if len(words) != self.n_lengths or not all(word.isdecimal() and int(word) for word in words):
+            raise SizeError(
+                f"lengths is {shown(self.lengths)}; it is n_lengths whole numbers from 1 on", where="hash_embedding"
+            )
+
+    def declare(self) -> Declaration:
+        """All tables as one ``[n_functions · n_lengths · rows, d_model]``."""
+        tables = self.n_functions * self.n_lengths
+        declaration = Declaration({"V": tables * self.rows, "nt": tables, "d": self.d_model})
+        declaration.weights("w[V; d]", table="other")
+        declaration.equations("z[b q nt d] = gather(w, ids)", "y[b q d] = add(x, z[b q nt d])")
+        return declaration

@@ -1,0 +1,74 @@
+"""Lightning attention [qin2024, Section 3]: linear attention with a fixed decay per head, computed in blocks.
+
+Within a block it is attention without a softmax; across blocks a state is carried, as in MiniMax-Text-01.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+from ....layers.mlp import ACTIVATIONS
+
+
+@record
+class LightningAttention(Layer):
+    """``S = λ S + k vᵀ; y = (norm(q S) * sigmoid(x wgate)) wo``, with queries, keys and values behind an activation.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads.
+        d_head: width of a query, key and value head.
+        block: tokens of a block.
+        norm_eps: added under the root of the norm.
+        activation: what queries, keys and values go through.
+    """
+
+    d_model: int
+    n_heads: int
+    d_head: int
+    block: int = 256
+    norm_eps: float = 1e-6
+    activation: str = "silu"
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+
+    def declare(self) -> Declaration:
+        """Projections, sums within blocks and across them, norm, gate, output projection; a matrix of state a head."""
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "v": self.d_head}
+        axes |= {"Z": self.block, "zz": "q * Z - mod(q, Z) * Z + mod(q, Z) * mod(q, Z)"}
+        axes |= {"qf": "min(q, Z)", "qn": "q - min(q, Z)", "ql": "mod(q - 1, Z) + 1", "qm": "q - 1 - mod(q - 1, Z)"}
+        axes |= {"zs": "min(1, q - 1 - mod(q - 1, Z))", "zb": "max(0, ceil(q, Z) - 2)"}
+        declaration = Declaration(axes)
+        declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h v]", "norm[h v]", "wgate[d | h v]", "wo[h v | d]")
+        for name, axis in (("q", "e"), ("k", "e"), ("v", "v")):
+            declaration.equations(f"{name}[b q h {axis}] = x[b q d] w{name}[d h {axis}]")
+            declaration.equations(f"{name}[b q h {axis}] = {self.activation}({name})")
+        declaration.equations(*_SCAN)
+        declaration.equations("o[b q h v] = rmsnorm(o, norm) | row:q", "gate[b q h v] = x[b q d] wgate[d h v]")
+        declaration.equations("gate[b q h v] = sigmoid(gate)", "o[b q h v] = mul(o, gate)")
+        declaration.equations("y[b q d] = o[b q h v] wo[h v d]")
+        declaration.state("S[b h e v]", "recurrent")
+        return declaration
+
+
+# The first block meets an empty state, which is a constant; the state after the last one is not used in training.
+_SCAN = [
+    "of[b qf h v] = q[b qf h e] S[b h e v] | prefill scan constant",
+    "qd[b qn h e] = mul(q, decay) | prefill scan",
+    "kd[b qm h e] = mul(k, decay) | prefill scan",
+    "S[b zs h e v] = kd[b qm h e] v[b qm h v] | prefill scan",
+    "more[b zb h e v] = keep(S) | prefill scan",
+    "on[b qn h v] = qd[b qn h e] S[b zs h e v] | prefill scan",
+    "s[b h zz] = q[b zz h e] k[b zz h e] | prefill scan",
+    "s[b h zz] = scale(s) | prefill scan",
+    "oi[b h zz v] = s[b h zz] v[b zz h v] | prefill scan",
+    "o[b q h v] = add(oi, of) | prefill scan",
+    "o[b q h v] = add(o, on) | prefill scan",
+    "S[b h e v] = k[b ql h e] v[b ql h v] | prefill scan nograd",
+    "S[b q h e v] = k[b q h e] v[b q h v] | decode",
+    "S[b q h e v] = mul(S, decay) | decode",
+    "o[b q h v] = q[b q h e] S[b q h e v] | decode",
+]

@@ -1,0 +1,89 @@
+"""The mLSTM, a linear attention with exponential gates and a normaliser [beck2024, Section 2.3; beck2025]."""
+
+from __future__ import annotations
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class Mlstm(Layer):
+    """``C = f C + i k vᵀ; n = f n + i k; h = C q / max(|n·q|, 1)``, in chunks, with a norm per head and an output gate.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads; they divide d_k and d_v.
+        d_k: width of the queries and keys of all heads.
+        d_v: width of the values of all heads.
+        chunk: tokens of a chunk.
+        bias: biases of all projections and of the norm; the input and forget gates have one in any case.
+        gate_softcap: the gates' logits are squashed to this bound.
+        norm_eps: added under the root of the norm.
+        eps: added to what is divided by.
+    """
+
+    d_model: int
+    n_heads: int
+    d_k: int
+    d_v: int
+    chunk: int = 64
+    bias: bool = False
+    gate_softcap: float | None = None
+    norm_eps: float = 1e-6
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_heads", "d_k")
+        self.must_divide("n_heads", "d_v")
+
+    def declare(self) -> Declaration:
+        """Projections of q, k, v and gates; chunkwise recurrence; norm; output gate; output projection."""
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "Z": self.chunk}
+        axes |= {"dk": self.d_k // self.n_heads, "dv": self.d_v // self.n_heads}
+        axes |= {"qz": "q", "z": "min(q, Z)", "y": "ceil(q, Z)"}
+        # tokens that fill no chunk run one by one in torch
+        declaration = Declaration(axes, as_torch={"qz": "q - mod(q, Z)", "z": "Z"})
+        projections = {"q": "h dk", "k": "h dk", "v": "h dv", "o": "h dv"}
+        declaration.weights(*(f"w{name}[d | {axis}]" for name, axis in projections.items()))
+        declaration.weights("wi[d | h]", "bi[h]", "wf[d | h]", "bf[h]", "norm[h dv]", "out[h dv | d]")
+        if self.bias:
+            declaration.weights(*(f"b{name}[{axis}]" for name, axis in projections.items()), "norm_b[h dv]", "out_b[d]")
+        declaration.equations(*self._project(projections), *_RECURRENCE, *self._output())
+        declaration.state("C[b h dk dv]", "recurrent")
+        declaration.state("n[b h dk]", "recurrent")
+        declaration.state("m[b h]", "recurrent")
+        return declaration
+
+    def _project(self, projections: dict[str, str]) -> list[str]:
+        lines = []
+        for name, axes in projections.items():
+            lines += [f"{name}[b q {axes}] = x[b q d] w{name}[d {axes}]"]
+            lines += [f"{name}[b q {axes}] = add({name}, b{name})"] if self.bias else []
+        for name in "if":
+            lines += [f"{name}[b q h] = x[b q d] w{name}[d h]", f"{name}[b q h] = add({name}, b{name})"]
+            lines += [f"{name}[b q h] = softcap({name})"] if self.gate_softcap else []
+        return lines
+
+    def _output(self) -> list[str]:
+        lines = [f"y[b q h dv] = layernorm(y, norm{', norm_b' if self.bias else ''})"]
+        lines += ["o[b q h dv] = sigmoid(o)", "y[b q h dv] = mul(y, o)", "z[b q d] = y[b q h dv] out[h dv d]"]
+        return [*lines, *(["z[b q d] = add(z, out_b)"] if self.bias else [])]
+
+
+_RECURRENCE = [
+    "f[b q h] = sigmoid(f) | scan",
+    "i[b q h] = exp(i) | scan",
+    "s[b qz h z] = q[b qz h dk] k[b z h dk] | prefill scan",
+    "s[b qz h z] = mul(s, decay) | prefill scan",
+    "y[b qz h dv] = s[b qz h z] v[b z h dv] | prefill scan",
+    "k[b q h dk] = mul(k, i) | scan",
+    "C[b q h dk dv] = k[b q h dk] v[b q h dv] | scan",
+    "C[b y h dk dv] = scale(C[b y h dk dv]) | prefill scan",
+    "C[b q h dk dv] = scale(C[b q h dk dv]) | decode scan",
+    "yo[b q h dv] = q[b q h dk] C[b q h dk dv] | scan",
+    "nq[b q h] = q[b q h dk] n[b q h dk] | scan",
+    "y[b q h dv] = add(y, yo) | prefill scan",
+    "y[b q h dv] = mul(yo, nq) | scan",
+]

@@ -1,0 +1,83 @@
+"""Nyström attention [xiong2021]: the matrix of scores through a few landmarks, and a convolution over the values."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+from ....layers._heads import convolve_values, join, project
+
+STEPS = 6  # of the iteration that approximates the inverse of the landmarks' scores
+
+
+@record
+class NystromAttention(Layer):
+    """``y = (softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo``; ql, kl are means of segments.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: heads, of width d_model / n_heads.
+        n_landmarks: landmarks, each the mean of as many neighbouring tokens; None: one a token, which is attention
+            as usual.
+        d_conv: taps of a depthwise convolution over the values, one filter a head; None: there is none.
+    """
+
+    d_model: int
+    n_heads: int
+    n_landmarks: int | None = None
+    d_conv: int | None = None
+
+    GIVEN: ClassVar[dict[str, str]] = {
+        **Layer.GIVEN,
+        "z": "the inverse so far, at first the scores transposed and scaled",
+    }
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_heads", "d_model")
+
+    def declare(self) -> Declaration:
+        """Projections, three kernels, the iterated inverse, mix, convolution, output; no causal mask."""
+        declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads})
+        project(declaration)
+        if self.n_landmarks:
+            declaration.axes |= {"lm": self.n_landmarks, "ln": self.n_landmarks, "lo": self.n_landmarks, "it": STEPS}
+            declaration.equations(*_NYSTROM)
+        else:
+            declaration.equations(*_FULL)
+        convolve_values(declaration, self.d_conv)
+        join(declaration)
+        return declaration
+
+
+_FULL = [
+    "s[b h q k] = q[b q h e] k[b k h e]",
+    "p[b h q k] = softmax(s)",
+    "o[b q h e] = p[b h q k] v[b k h e]",
+]
+_NYSTROM = [
+    "ql[b q h e] = add(q, q)",  # means of segments
+    "kl[b q h e] = add(k, k)",
+    "ql[b lm h e] = copy(ql)",
+    "kl[b ln h e] = copy(kl)",
+    "s1[b h q lm] = q[b q h e] kl[b lm h e]",
+    "s1[b h q lm] = softmax(s1)",
+    "s2[b h lm ln] = ql[b lm h e] kl[b ln h e]",
+    "s2[b h lm ln] = softmax(s2)",
+    "s3[b h lm k] = ql[b lm h e] k[b k h e]",
+    "s3[b h lm k] = softmax(s3)",
+    # four products a step: Z = Z/4 (13 - A Z (15 - A Z (7 - A Z)))
+    "az[b h it lm ln] = s2[b h lm lo] z[b h it lo ln]",
+    "from7[b h it lm ln] = add(az)",
+    "za[b h it lm ln] = az[b h it lm lo] from7[b h it lo ln]",
+    "from15[b h it lm ln] = add(za)",
+    "zb[b h it lm ln] = az[b h it lm lo] from15[b h it lo ln]",
+    "from13[b h it lm ln] = add(zb)",
+    "zn[b h it lm ln] = z[b h it lm lo] from13[b h it lo ln]",
+    "inverse[b h lm ln] = copy(zn)",  # the last one
+    "s1[b h q ln] = s1[b h q lm] inverse[b h lm ln]",
+    "vl[b h lm e] = s3[b h lm k] v[b k h e]",
+    "o[b q h e] = s1[b h q lm] vl[b h lm e]",
+]

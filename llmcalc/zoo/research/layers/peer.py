@@ -1,0 +1,71 @@
+"""Experts of one neuron each, found by product keys [he2024], as in Doge."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....core.record import record
+from ....layers.mlp import ACTIVATIONS
+
+
+@record
+class Peer(Layer):
+    """``y = Σ_{i in top_k} p_i · act(x · down_i) up_i``; an expert's score is the sum of two keys' scores.
+
+    Attributes:
+        d_model: width of input and output.
+        n_experts: experts, each a row of two tables.
+        top_k: experts that a token uses.
+        activation: as in ``mlp``.
+        renormalise: the scores of the chosen experts are divided by their sum.
+        together: the router's numbers of all tokens that come together, one behind the other, are cut into the scores
+            of the two sets: a token gets those of other tokens (Doge).
+    """
+
+    d_model: int
+    n_experts: int
+    top_k: int
+    activation: str = "silu"
+    renormalise: bool = False
+    together: bool = False
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.top_k > self.n_experts:
+            raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="peer")
+        named = isqrt(self.n_experts) ** 2
+        if self.top_k > named:
+            text = f"n_experts is {self.n_experts}; pairs of keys name {named} of them, fewer than top_k ({self.top_k})"
+            raise SizeError(text, where="peer")
+
+    def declare(self) -> Declaration:
+        """The router over two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.
+
+        Torch's products are with copies of the chosen rows, which are kept.
+        """
+        keys = isqrt(self.n_experts)
+        declaration = Declaration({"d": self.d_model, "x": self.n_experts, "j": self.top_k, "xs": keys, "xt": 2 * keys})
+        declaration.weights("router[d | xt]")
+        declaration.weights("down[x; d]", "up[x; d]", active=("x", "j"))
+        declaration.equations(
+            "r[b q xt] = x[b q d] router[d xt]",
+            "chosen[b q xt] = top_k(r)",
+            "r2[b q xs xt] = add(r)",
+            "chosen[b q xs xt] = top_k(r2)",
+            "best[b q j] = copy(chosen)",
+            "p[b q j] = softmax(best)",
+            *(["p[b q j] = shares(p)"] if self.renormalise else []),
+            "rows[b q j d] = keep(down) | torch",
+            "u[b q j] = x[b q d] down[x d] | x:j",
+            f"a[b q j] = {self.activation}(u)",
+            "a[b q j] = mul(a, p)",
+            "rows[b q j d] = keep(up) | torch",
+            "y[b q d] = a[b q j] up[x d] | x:j",
+        )
+        return declaration

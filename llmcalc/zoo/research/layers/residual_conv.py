@@ -1,0 +1,38 @@
+"""A short convolution over each channel, added to what it reads: Inkling's, behind attention and experts [tml2026]."""
+
+from __future__ import annotations
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+
+
+@record
+class ResidualConv(Layer):
+    """``y = x + conv(x)``, or that over ``sqrt(d_conv + 1)``.
+
+    Attributes:
+        d_model: width of input and output, and channels of the convolution.
+        d_conv: taps of the convolution.
+        scaled: the sum is divided by ``sqrt(d_conv + 1)``.
+    """
+
+    d_model: int
+    d_conv: int = 4
+    scaled: bool = False
+
+    def declare(self) -> Declaration:
+        """Taps ``[d_model, d_conv]``."""
+        declaration = Declaration(
+            {"d": self.d_model, "K": self.d_conv, "qc": "q", "qd": "q", "Kt": "K - 1"},
+            as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"},
+        )
+        declaration.weights("conv[d; K]")
+        declaration.equations(
+            "u[b qc d] = x[b qc d] conv[d K] | prefill",
+            "u[b qd d] = x[b qd d] conv[d K] | decode",
+            "y[b q d] = add(u, x)",
+            *(["y[b q d] = scale(y)"] if self.scaled else []),
+        )
+        declaration.state("conv[b d Kt]", "conv")
+        return declaration

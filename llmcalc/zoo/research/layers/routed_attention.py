@@ -1,0 +1,92 @@
+"""Mixture of attention heads [zhang2022moa, shen2024 JetMoE]: a token picks experts for its queries and its output.
+
+Keys and values are common to all experts.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....core.record import record
+from ....layers._rope import ROPE_SCALINGS, check_factors
+
+
+@record
+class RoutedAttention(Layer):
+    """``y = Σ_{i in top_k} p_i · softmax(x wq_i kᵀ / sqrt(d_head)) v · wo_i``.
+
+    Attributes:
+        d_model: width of input and output.
+        n_kv_heads: key/value heads; an expert has as many query heads.
+        d_head: width of a head.
+        n_experts: experts.
+        top_k: experts that a token uses.
+        out_bias: a bias on the output.
+        rope_theta: base of the rotary frequencies.
+        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
+            rope_attention, rope_factors: as in ``attention``.
+    """
+
+    d_model: int
+    n_kv_heads: int
+    d_head: int
+    n_experts: int
+    top_k: int
+    out_bias: bool = False
+    rope_theta: float = 10000.0
+    rope_scaling: str = "none"
+    rope_factor: float = 1.0
+    rope_length: int | None = None
+    rope_low_factor: float = 1.0
+    rope_high_factor: float = 4.0
+    rope_fast: float = 32.0
+    rope_slow: float = 1.0
+    rope_truncate: bool = True
+    rope_attention: float = 1.0
+    rope_factors: str = ""
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
+
+    def __post_init__(self) -> None:
+        self.check()
+        check_factors(self, self.rope_scaling, self.rope_factors)
+        if self.top_k > self.n_experts:
+            raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="routed_attention")
+
+    def declare(self) -> Declaration:
+        """Router, the experts' query projections, common keys and values, scores and mix, the experts' output."""
+        axes: dict[str, int | str] = {"d": self.d_model, "g": self.n_kv_heads, "e": self.d_head, "t": "c + q"}
+        declaration = Declaration(axes | {"x": self.n_experts, "j": self.top_k})
+        declaration.mask = "causal"
+        declaration.weights("router[d | x]", "wk[d | g e]", "wv[d | g e]", *(["bo[d]"] if self.out_bias else []))
+        declaration.weights("wq[x; d | g e]", "wo[x; g e | d]", active=("x", "j"))
+        declaration.equations(*_EQUATIONS, *(["y[b q d] = add(y, bo)"] if self.out_bias else []))
+        declaration.state("k[b t g e]")
+        declaration.state("v[b t g e]")
+        return declaration
+
+
+_EQUATIONS = [
+    "r[b q x] = x[b q d] router[d x]",
+    "chosen[b q x] = top_k(r)",
+    "share[b q j] = gather(r)",
+    "share[b q j] = softmax(share)",
+    "xe[b q j d] = gather(x)",
+    "q[b q j g e] = xe[b q j d] wq[x d g e] | x:j",
+    "k[b q g e] = x[b q d] wk[d g e]",
+    "v[b q g e] = x[b q d] wv[d g e]",
+    "q[b q j g e] = rope(q)",
+    "k[b q g e] = rope(k)",
+    "s[b j g q k] = q[b q j g e] k[b k g e] | core",
+    "s[b j g q k] = scale(s) | core",
+    "p[b j g q k] = softmax(s) | core",
+    "p[b j g q k] = dropout(p) | core dropout",
+    "o[b q j g e] = p[b j g q k] v[b k g e] | core",
+    "statistics[b j g q] = log_sum_exp(o) | flash",
+    "z[b q j d] = o[b q j g e] wo[x g e d] | x:j",
+    "z[b q j d] = mul(z, share)",
+    "y[b q d] = add(z[b q j d])",
+]

@@ -1,0 +1,39 @@
+"""Attention on the unit sphere, as in normalised transformers [loshchilov2024]."""
+
+from __future__ import annotations
+
+from ....core.declaration import Declaration
+from ....core.record import record
+from ....layers._added import with_its_fields
+from ....layers.attention import Attention
+
+
+@with_its_fields
+@record
+class SphereAttention(Attention):
+    """Attention with a learned scale on each query channel and gate, and a result of length 1.
+
+    Attributes:
+        q_gain, gate_gain: constants that those scales are multiplied by; the factor is the square of the product.
+    """
+
+    q_gain: float = 1.0
+    gate_gain: float = 1.0
+
+    def _tensors(self, declaration: Declaration) -> None:
+        Attention._tensors(self, declaration)
+        scales = ["q_scale[h e]", *([f"gate_scale[{self._gate_axes()}]"] if self.gated else [])]
+        declaration.weights(*scales, unused=self.unused)
+
+    def _project(self) -> list[str]:
+        return [*Attention._project(self), "q[b q h e] = mul(q, q_scale)"]
+
+    def _output(self) -> list[str]:
+        lines = Attention._output(self)
+        if self.gated:
+            axes = self._gate_axes()
+            at = lines.index(f"gate[b q {axes}] = {self.gate_function}(gate)")
+            lines.insert(at, f"gate[b q {axes}] = mul(gate, gate_scale)")
+        at = next(number for number, line in enumerate(lines) if line.startswith("y[b q d] = o["))
+        lines.insert(at, "o[b q h v] = l2norm(o)")
+        return lines

@@ -1,0 +1,30 @@
+"""A learned scale and offset per channel, of one stream or of two that are added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """A scale and an offset, and those of the residual stream beside it."""
+    d = layer.d_model
+    found = [vector("w", d, mean=1.0), vector("b", d)]
+    return found + ([vector("rw", d, mean=1.0), vector("rb", d)] if layer.residual else [])
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``(x + b) w``, or with the scale first ``x w + b``."""
+    return x * w.w + w.b if layer.scale_first else (x + w.b) * w.w
+
+
+def adds(layer: Any) -> bool:
+    """Whether it adds a sub-layer's result to the stream, instead of the sub-layer."""
+    return bool(layer.residual)
+
+
+def add(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
+    """``(y + b) w + (r + rb) rw``: what a sub-layer gives, and the residual stream that it is added to."""
+    return (y + w.b) * w.w + (residual + w.rb) * w.rw

@@ -1,0 +1,35 @@
+"""Attention over depth: what a layer reads is a mix of what groups of earlier layers gave (Inkling 2)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from ....core.errors import UnsupportedError
+from ....twins.functions import rmsnorm, softmax
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights, table, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """A query for each mix."""
+    d = layer.d_model
+    return [table("query", layer.n_reads, d) if layer.n_reads > 1 else vector("query", d)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """Mixes [b q d], or [b q n d] of several queries, of the groups before and of ``x``, the sum of the one at work."""
+    if layer.closes:
+        *_, last, _ = step.before.values()  # the stream before the sub-layer in front, and before this one
+        step.groups.append(last)
+    if len(step.groups) + 1 != layer.n_states:
+        text = f"it looks at {layer.n_states} sums of layers, but stands behind {len(step.groups)} groups"
+        raise UnsupportedError(text, where="depth_attention")
+    z = rmsnorm(np.stack([*step.groups, x], axis=2), layer.norm_eps)
+    scale = 1 / math.sqrt(layer.d_model)
+    if layer.n_reads == 1:
+        return einsum("bqz,bqzd->bqd", softmax(einsum("bqzd,d->bqz", z, w.query) * scale), z)
+    return einsum("bqnz,bqzd->bqnd", softmax(einsum("bqzd,nd->bqnz", z, w.query) * scale), z)

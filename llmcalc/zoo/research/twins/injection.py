@@ -1,0 +1,25 @@
+"""What a loop over blocks hands on: the stream of an earlier place, added to that of a later one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....core.errors import InputError
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights
+
+
+def weights(layer: Any) -> list[Weight]:
+    """None."""
+    return []
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``x + m``; ``x`` is kept before."""
+    if layer.keeps:
+        step.kept[layer.keeps] = x
+    if not layer.adds:
+        return x
+    if layer.adds not in step.kept:
+        raise InputError(f"no earlier place keeps its stream as {layer.adds}", where="injection")
+    return x + step.kept[layer.adds]

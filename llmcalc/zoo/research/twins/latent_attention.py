@@ -1,0 +1,44 @@
+"""Perceiver's attention [jaegle2021b]: learned vectors look at the stream and take its place, or it looks at itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ....core.errors import UnsupportedError
+from ....twins.functions import layernorm
+from ....twins.heads import join, mix, output, project, projections, scores
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights, vector
+
+EPS = 1e-5  # of the norms
+AS_GIVEN = frozenset({"n_keys"})  # of the stream
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Norms of both sides, or of one, and projections with biases."""
+    d, source, h = layer.d_model, layer.d_source, layer.n_heads
+    e, v = layer.d_qk // h, layer.d_v // h
+    sides = [("norm", d), *([] if layer.reads_itself else [("source_norm", source)])]
+    found = [part for name, width in sides for part in (vector(name, width, mean=1.0), vector(f"{name}_b", width))]
+    found += [*projections("q", d, h, e), *projections("k", source, h, e), *projections("v", source, h, v)]
+    return [*found, *output(layer.d_out, h, v)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``softmax(q kᵀ / sqrt(e)) v · wo``, plus the vectors that looked, where these are learned and it says so."""
+    step.must_be_whole(layer.kind())
+    array = x if layer.reads_itself else _taken(layer, step)
+    a = layernorm(array, EPS, w.norm, w.norm_b)
+    z = a if layer.reads_itself else layernorm(x, EPS, w.source_norm, w.source_norm_b)
+    q, k, v = project(w, "q", a), project(w, "k", z), project(w, "v", z)
+    y = join(w, mix(scores(q, k) / math.sqrt(layer.d_qk // layer.n_heads), v))
+    return y + array if layer.query_residual else y
+
+
+def _taken(layer: Any, step: Step) -> Array:
+    """The next of the learned arrays [b n d]."""
+    if not step.arrays or step.arrays[0].shape[1:] != (layer.n_queries, layer.d_model):
+        size = f"{layer.n_queries} learned vectors of width {layer.d_model}"
+        raise UnsupportedError(f"no {size} stand ready to take the place of the stream", where=layer.kind())
+    return step.arrays.pop(0)

@@ -1,0 +1,31 @@
+"""Attention to a window on both sides [beltagy2020, Section 3.1], here as a mask on all pairs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ....twins.heads import join, mix, output, project, projections, scores
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Projections, and those of global tokens, which rest as long as no token is chosen to be one."""
+    d, h = layer.d_model, layer.n_heads
+    own, resting = (projections(names, d, h, d // h) for names in (("q", "k", "v"), RESTING))
+    return [*own, *resting, *output(d, h, d // h)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``softmax(q kᵀ / sqrt(e)) v · wo`` over the tokens that are half a window away at most."""
+    step.must_be_whole(layer.kind())
+    q, k, v = (project(w, name, x) for name in "qkv")
+    distance = np.abs(step.positions[:, None] - step.positions)
+    met = scores(q, k) / math.sqrt(layer.d_model // layer.n_heads)
+    return join(w, mix(met, v, hidden=distance > layer.window // 2))
+
+
+RESTING = ("q_global", "k_global", "v_global")

@@ -1,0 +1,21 @@
+"""A short convolution over each channel, added to what it reads (Inkling)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ....twins.convolution import causal_convolution
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights, kernel
+
+
+def weights(layer: Any) -> list[Weight]:
+    """The taps of each channel."""
+    return [kernel("conv", layer.d_model, layer.d_conv)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``x + conv(x)``."""
+    y = causal_convolution(x, w.conv, None, state, "conv") + x
+    return y * (1 / math.sqrt(layer.d_conv + 1)) if layer.scaled else y

@@ -1,0 +1,41 @@
+"""ConvBERT's mixed attention [jiang2020, Section 4]: half of the heads attend, half convolve."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import einsum
+
+from ....twins.convolution import filtered, mixed_around
+from ....twins.functions import softmax
+from ....twins.heads import mix, project, projections, scores
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights, kernel, matrix, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Projections to the heads that attend; a separable convolution and what makes kernels of it; what is convolved."""
+    d, h, taps = layer.d_model, layer.n_heads, layer.d_conv
+    e = d // (2 * h)
+    found = [*projections(("q", "k", "v", "span", "c"), d, h, e), kernel("span", d, taps)]
+    found += [matrix("wf", (h, e), (h, taps)), vector("bf", h, taps)]
+    return [*found, matrix("wo", d, d), vector("bo", d)]
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``[attention, convolution] wo``; the kernel of a token depends on the span around it and on its query."""
+    step.must_be_whole(layer.kind())
+    q, k, v = (project(w, name, x) for name in "qkv")
+    met = scores(q, k) / math.sqrt(q.shape[-1])
+    attended = mix(met, v)
+    convolved = mixed_around(project(w, "c", x), _kernels(w, x, q))
+    both = np.concatenate([attended, convolved], axis=2)
+    return einsum("bqi,id->bqd", both.reshape(x.shape), w.wo) + w.bo
+
+
+def _kernels(w: Weights, x: Array, q: Array) -> Array:
+    """A kernel for each token and head [b q h k]."""
+    span = filtered(x[..., None], w.span)[..., 0]  # every channel is a head of width 1
+    return softmax(einsum("bqhe,hegk->bqgk", project(w, "span", span) * q, w.wf) + w.bf)

@@ -1,0 +1,31 @@
+"""Attention on the unit sphere [loshchilov2024]: learned scales on queries and gates, and a result of length 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....twins import attention
+from ....twins.functions import times
+from ....twins.step import State, Step
+from ....twins.weights import Array, Weight, Weights, vector
+
+
+def weights(layer: Any) -> list[Weight]:
+    """Those of attention, and a scale for each channel of the queries and for each gate."""
+    found = [*attention.weights(layer), vector("q_scale", layer.n_heads, layer.d_head, mean=1.0)]
+    gates = (layer.n_heads,) if layer.gate_per_head else (layer.n_heads, layer.d_head_v)
+    return found + ([vector("gate_scale", *gates, mean=1.0)] if layer.gated else [])
+
+
+def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """``l2norm(softmax(q kᵀ · scale) v · gate) wo``, the queries scaled by channel."""
+    x = attention.entered(layer, x, step)
+    scores, v, q = attention.scored(layer, w, x, step, state, _squared(w.q_scale, layer.q_gain))
+    mixed = attention.mix(layer, w, scores, v, q, step).reshape(*x.shape[:2], layer.n_heads, v.shape[3])
+    gates = _squared(w.gate_scale, layer.gate_gain) if layer.gated else None
+    return attention.left(layer, w, x, mixed, gates, unit=True)
+
+
+def _squared(scale: Array, gain: float) -> Array:
+    scale = times(scale, gain)
+    return scale * scale

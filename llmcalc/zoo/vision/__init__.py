@@ -1,0 +1,1 @@
+"""Vision encoders beside the mainstream ones, and vision-language models built on them."""
