@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import llmcalc
-from llmcalc.calc.shard import Mesh
+from llmcalc.calc.sharding import Mesh
 
 FOLDER = Path(__file__).resolve().parent
 PAGE = FOLDER / "accuracy.md"

@@ -17,14 +17,14 @@ if (ROOT / "llmcalc").is_dir():
     sys.path.insert(0, str(ROOT))
 
 from llmcalc import layers  # noqa: E402
-from llmcalc.calc.scaling import LETTERS  # noqa: E402
+from llmcalc.api.scale import laws  # noqa: E402
 from llmcalc.core.axes import GLOSSARY, WORKLOAD, name_of  # noqa: E402
 from llmcalc.core.declaration import Declaration  # noqa: E402
 from llmcalc.core.functions import FUNCTIONS  # noqa: E402
 from llmcalc.data import table as data  # noqa: E402
+from llmcalc.estimate.scaling.law import LETTERS  # noqa: E402
 from llmcalc.report.laws import FORMULAS  # noqa: E402
 from llmcalc.report.sources import cite  # noqa: E402
-from llmcalc.scaling import laws  # noqa: E402
 from llmcalc.schema.meanings import meanings, summary  # noqa: E402
 from llmcalc.testing import is_required, smallest  # noqa: E402
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in typing, which takes long to import
 if TYPE_CHECKING:
-    from .answers import memory as memory
+    from .api.load import load as load
+    from .api.memory import memory as memory
+    from .api.scale import scale as scale
+    from .api.train import machine as machine
+    from .api.train import train as train
     from .calc.flops import flops as flops
+    from .calc.kv_cache import state as state
     from .calc.params import Params as Params
     from .calc.params import params as params
-    from .calc.state import state as state
     from .core.architecture import Architecture as Architecture
     from .core.errors import DescriptionError as DescriptionError
     from .core.errors import InputError as InputError
@@ -21,10 +25,6 @@ if TYPE_CHECKING:
     from .core.errors import SizeError as SizeError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UnsupportedError as UnsupportedError
-    from .costing import machine as machine
-    from .costing import train as train
-    from .loading import load as load
-    from .scaling import scale as scale
     from .twins import twin as twin
     from .verification import verify as verify
 
@@ -40,13 +40,13 @@ _HOMES = {
     "UnknownNameError": "core.errors",
     "UnsupportedError": "core.errors",
     "flops": "calc.flops",
-    "load": "loading",
-    "machine": "costing",
-    "memory": "answers",
+    "load": "api.load",
+    "machine": "api.train",
+    "memory": "api.memory",
     "params": "calc.params",
-    "scale": "scaling",
-    "state": "calc.state",
-    "train": "costing",
+    "scale": "api.scale",
+    "state": "calc.kv_cache",
+    "train": "api.train",
     "twin": "twins",
     "verify": "verification",
 }

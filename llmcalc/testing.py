@@ -25,7 +25,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from . import layers as kinds
-from .calc.shard import Mesh
+from .calc.sharding import Mesh
 from .core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from .core.errors import SizeError
 from .core.layer import Layer

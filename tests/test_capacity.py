@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.calc.fit import largest, read_size, smallest
-from llmcalc.calc.shard import Mesh
-from llmcalc.capacity import fit, solve_gpus, solve_quant, solve_size
+from llmcalc.api.fit import fit, solve_gpus, solve_quant, solve_size
+from llmcalc.calc.memory.fit import largest, read_size, smallest
+from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError, SizeError
 
 GIB = 2**30

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from llmcalc.api.names import accelerator, accelerators
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import tables
-from llmcalc.lookup import accelerator, accelerators
 
 NAMES = {
     "h100": "h100-sxm", "H100 SXM": "h100-sxm", "h100-sxm": "h100-sxm", "h100_pcie": "h100-pcie", "h200": "h200",

@@ -12,15 +12,15 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import llmcalc
+from llmcalc.api.sweep import Axis, sweep
 from llmcalc.calc.flops import Flops
-from llmcalc.calc.shard import Mesh
+from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import SizeError
 from llmcalc.core.ledger import Row, rows
 from llmcalc.core.tree import Node
 from llmcalc.core.workload import Workload
 from llmcalc.schema.describe import describe
-from llmcalc.sweep import Axis, sweep
 from llmcalc.testing import architectures, meshes, workloads
 
 # written out, not imported: what tensor parallelism divides, and what it repeats where there is less of it than ranks

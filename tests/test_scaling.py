@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.calc.scaling import COUNTS, QUANTITIES, Setting
-from llmcalc.calc.scaling_forms import TRAIN
+from llmcalc.api.scale import EXPERT_LAWS, USUAL_LAWS, counts, law, laws, routed
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table
+from llmcalc.estimate.scaling.forms import TRAIN
+from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Setting
 from llmcalc.report.laws import CHECKED, FORMULAS
-from llmcalc.scaling import EXPERT_LAWS, USUAL_LAWS, counts, law, laws, routed
 
 WITH_EXPERTS = Setting(experts=8, granularity=2, unique=1e11)
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
+from llmcalc.api.sweep import QUANTITIES, Axis, read_axis, sweep
 from llmcalc.core.errors import InputError
-from llmcalc.sweep import QUANTITIES, Axis, read_axis, sweep
 
 EXACT = 1e-15
 MOST_OPERATIONS = 10  # a point: products and sums of two monomials, an atom among them

@@ -1,1 +1,1 @@
-"""Calculators: each a fold over the ledger of an architecture. Standard library only; nothing prints."""
+"""Exact folds over the equations of an architecture: parameters, FLOPs, state, memory. Standard library only."""

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.form import Form, lift
+from ..core.notebook_display import Shown
 from ..core.record import record
-from ..core.shown import Shown
 from ..core.workload import Workload
 from .work import Conventions, Work, works
 

@@ -8,8 +8,8 @@ from typing import Any
 from ..core.architecture import Architecture, Extra
 from ..core.axes import name_of
 from ..core.ledger import Row, active_elements, rows
+from ..core.notebook_display import Shown
 from ..core.record import record
-from ..core.shown import Shown
 from ..core.tree import Node, total
 
 
@@ -103,7 +103,7 @@ class Params(Shown):
         Raises:
             UnknownNameError: the architecture has no such layout.
         """
-        from .stored import stored_tensors
+        from ..checkpoint.stored_tensors import stored_tensors
 
         return stored_tensors(self, layout)
 

@@ -16,7 +16,7 @@ def models() -> list[str]:
 
 def layouts() -> list[str]:
     """The stored layouts of checkpoints."""
-    from ..calc.stored import LAYOUTS
+    from ..checkpoint.stored_tensors import LAYOUTS
 
     return list(LAYOUTS)
 
@@ -37,14 +37,14 @@ def formats() -> list[str]:
 
 def accelerators() -> list[str]:
     """Accelerators by their names."""
-    from .. import lookup
+    from ..api import names as lookup
 
     return sorted(lookup.accelerators())
 
 
 def swept() -> list[str]:
     """Quantities that can be swept."""
-    from ..sweep import QUANTITIES
+    from ..api.sweep import QUANTITIES
 
     return list(QUANTITIES)
 
@@ -58,7 +58,7 @@ def model_types() -> list[str]:
 
 def laws() -> list[str]:
     """Scaling laws by their names."""
-    from .. import scaling
+    from ..api import scale as scaling
 
     return sorted(scaling.laws())
 

@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False  # as in typing, which takes long to import
 if TYPE_CHECKING:
-    from ..importers.headers import Headers
+    from ..checkpoint.headers import Headers
 
 
 def alone(model: str) -> bool:
@@ -22,6 +22,6 @@ def headers_at(model: str) -> Headers:
     """The headers of such a file or folder."""
     from pathlib import Path
 
-    from ..importers.headers.checkpoint import read_headers
+    from ..checkpoint.headers.checkpoint import read_headers
 
     return read_headers(Path(model))

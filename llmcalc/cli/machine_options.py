@@ -8,7 +8,7 @@ from ..core.errors import InputError
 from .spec import Option
 
 if TYPE_CHECKING:
-    from ..calc.machine import Machine
+    from ..estimate.cost import Machine
 
 GPU = Option(
     "--gpu", "gpu", "The accelerator, and how many: h100:512.", metavar="NAME[:N]", complete="accelerators"
@@ -33,9 +33,9 @@ def machine(given: dict[str, Any]) -> Machine | None:
     Raises:
         InputError: options that need an accelerator without one.
     """
-    from .. import lookup
-    from ..calc.amounts import read_share
-    from ..costing import machine as working
+    from ..api import names as lookup
+    from ..api.train import machine as working
+    from ..estimate.amounts import read_share
     from .commands.fit import split
 
     if given["gpu"] is None:
@@ -50,6 +50,6 @@ def machine(given: dict[str, Any]) -> Machine | None:
 
 def price(given: dict[str, Any]) -> float | None:
     """US dollars an hour, as given."""
-    from ..calc.amounts import read_amount
+    from ..estimate.amounts import read_amount
 
     return None if given["price"] is None else read_amount(given["price"], "--price", "2.50")

@@ -11,7 +11,7 @@ from .spec import Option
 from .step_options import STEP as COMPUTED
 
 if TYPE_CHECKING:
-    from ..calc.shard import Mesh
+    from ..calc.sharding import Mesh
     from ..core.architecture import Architecture
 
 PLAIN = ("fp32", "bf16", "fp16")
@@ -107,7 +107,7 @@ def asked(model: str, given: dict[str, Any]) -> tuple[Architecture, dict[str, An
     Raises:
         InputError: options that contradict each other; no such model.
     """
-    from ..loading import load
+    from ..api.load import load
     from ..report.workload import usual_seq
 
     words = arguments(given)
@@ -167,7 +167,7 @@ def arguments(given: dict[str, Any]) -> dict[str, Any]:
 
 def mesh(given: dict[str, Any]) -> Mesh:
     """The mesh that was asked for."""
-    from ..calc.shard import Mesh
+    from ..calc.sharding import Mesh
 
     names = {
         "dp": "data", "tp": "tensor", "pp": "pipeline", "ep": "expert", "etp": "expert_tensor", "cp": "context",

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from .declaration import Declaration
 from .errors import SizeError
 from .layer import Layer
+from .notebook_display import Shown
 from .record import fields, record
-from .shown import Shown
 
 _WORD = re.compile(r"\w+")
 NO_INPUTS: dict[str, Any] = {}  # shared, never written to

@@ -18,9 +18,9 @@ from . import shrink_tower
 from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from .errors import SizeError
 from .layer import Layer
+from .layer_history import counted
 from .ledger import entries
 from .record import MISSING, fields
-from .sums import counted
 
 SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # equal blocks in a row

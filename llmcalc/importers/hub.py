@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..checkpoint.headers import GGUF, Headers, gguf, limits, safetensors
+from ..checkpoint.headers.checkpoint import CONFIG, INDEX, check_index, join, read_headers, read_index
 from ..core.errors import DescriptionError, shown
-from .headers import GGUF, Headers, gguf, limits, safetensors
-from .headers.checkpoint import CONFIG, INDEX, check_index, join, read_headers, read_index
 
 SCHEME = "hf:"
 INSTALL = "pip install huggingface_hub"
@@ -74,7 +74,7 @@ def headers(source: str) -> Headers:
     if place.file:
         with _explained(place, place.file):
             return _gguf(place)
-    from .headers.checkpoint import config_beside
+    from ..checkpoint.headers.checkpoint import config_beside
 
     with _explained(place, CONFIG):
         described = config_beside(_download(place, CONFIG))

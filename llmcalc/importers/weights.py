@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..checkpoint.headers import GGUF, Headers, is_weights, limits
+from ..checkpoint.headers.checkpoint import CONFIG, PICKLED, nothing_to_read, pickled_in, read_headers, weights_in
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError
 from ..core.ledger import rows
-from .headers import GGUF, Headers, is_weights, limits
-from .headers.checkpoint import CONFIG, PICKLED, nothing_to_read, pickled_in, read_headers, weights_in
 
 Reader = Callable[[Mapping[str, Any], str], Architecture]
 # Tensors of a GGUF that are computed from the config, or are none of the model's.

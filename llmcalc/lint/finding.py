@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..calc.shard import Mesh
+from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, Stack
 from ..core.ledger import stack_entries
 from ..core.record import record

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from ..calc.shard import Mesh
+from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from ..core.record import record

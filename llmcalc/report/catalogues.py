@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..calc.formats import Format
-from ..calc.hardware import Accelerator
+from ..calc.memory.number_formats import Format
+from ..estimate.hardware import Accelerator
 from .document import Column, Document, Fact, Table
-from .envelope import envelope
+from .json_envelope import envelope
 from .memory import BYTES
 
 CHECKED = {"true": "", "partly": "partly", "false": "no"}

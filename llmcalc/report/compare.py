@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..answers import memory
+from ..api.memory import memory
 from ..calc.flops import Flops, flops
-from ..calc.inference import InferenceMemory
-from ..calc.parallel import ParallelMemory
+from ..calc.memory.inference import InferenceMemory
+from ..calc.memory.pipeline import ParallelMemory
 from ..calc.params import Params
 from ..core.architecture import Architecture
 from ..core.record import record
 from .document import Cell, Column, Document, Table
-from .envelope import envelope, model_inputs
+from .json_envelope import envelope, model_inputs
 from .memory import BYTES, SAID
 from .model import title, warnings
 from .params import CONVENTIONS, UNIT

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api.design import Candidate, Design
 from ..core.record import fields
-from ..designing import Candidate, Design
 from ..lint import lint
 from .document import Cell, Column, Document, Fact, Table
-from .envelope import envelope
+from .json_envelope import envelope
 from .model import structure
 from .numbers import BYTES, exact, short
 

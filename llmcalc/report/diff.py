@@ -6,10 +6,10 @@ from typing import Any
 
 from ..calc.params import Params
 from ..core.record import record
+from .architecture_diff import Difference, differences
 from .compare import QUANTITIES
-from .difference import Difference, differences
 from .document import Column, Document, Fact, Table
-from .envelope import envelope, model_inputs
+from .json_envelope import envelope, model_inputs
 from .model import title, warnings
 from .params import CONVENTIONS, UNIT
 

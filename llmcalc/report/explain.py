@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..calc.trees import MEANINGS as WORKLOAD_MEANINGS
+from ..calc.explain import MEANINGS as WORKLOAD_MEANINGS
 from ..core.architecture import Architecture
 from ..core.axes import GLOSSARY
 from ..core.errors import UnknownNameError
 from ..core.tree import Node
 from ..core.workload import Workload
 from .document import Column, Document, Table
-from .envelope import envelope, model_inputs
+from .json_envelope import envelope, model_inputs
 from .model import structure, title, warnings
 from .sources import cite
 from .workload import workload_inputs, workload_line

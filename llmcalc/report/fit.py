@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..calc.fit import Fit
-from ..calc.hardware import Accelerator
-from ..calc.inference import InferenceMemory
+from ..calc.memory.fit import Fit
+from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.record import record
 from ..core.workload import positions
+from ..estimate.hardware import Accelerator
 from .document import Column, Document, Fact, Table
-from .envelope import envelope, model_inputs
+from .json_envelope import envelope, model_inputs
 from .memory import BYTES, SAID, mesh_line, served, unchecked
 from .model import structure, title, warnings
 from .numbers import binary, exact

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..calc.conventions import CONVENTIONS as PUBLISHED
-from ..calc.conventions import training_flops_per_token
+from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
+from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
 from ..calc.params import Params
 from ..core.errors import UnsupportedError
 from .document import Column, Document, Fact, Table
-from .envelope import envelope, model_inputs
+from .json_envelope import envelope, model_inputs
 from .model import structure, title, warnings
 from .numbers import ABOUT, exact
 from .workload import formula_note, workload_inputs, workload_line

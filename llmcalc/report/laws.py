@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..calc.scaling import COUNTS, QUANTITIES, Law
+from ..estimate.scaling.law import COUNTS, QUANTITIES, Law
 from .document import Column, Document, Fact, Table
-from .envelope import envelope
+from .json_envelope import envelope
 from .numbers import about
 from .sources import cite
 

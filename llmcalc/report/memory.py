@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..calc.experts import experts, touched
-from ..calc.formats import Format
-from ..calc.inference import InferenceMemory
-from ..calc.parallel import ParallelMemory
-from ..calc.state import CACHED, ROLE_DTYPES, StateSize
+from ..calc.active_experts import experts, touched
+from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
+from ..calc.memory.inference import InferenceMemory
+from ..calc.memory.number_formats import Format
+from ..calc.memory.pipeline import ParallelMemory
 from ..core.architecture import Architecture
 from ..core.record import fields, is_record
 from ..core.workload import Workload
 from .document import Column, Document, Fact, Table
-from .envelope import envelope, model_inputs
+from .json_envelope import envelope, model_inputs
 from .model import passed_over, structure, title, warnings
 from .workload import formula_note, workload_inputs, workload_line
 

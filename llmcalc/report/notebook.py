@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..calc.flops import Flops
-from ..calc.inference import InferenceMemory
-from ..calc.parallel import ParallelMemory
+from ..calc.kv_cache import StateSize
+from ..calc.memory.inference import InferenceMemory
+from ..calc.memory.pipeline import ParallelMemory
 from ..calc.params import Params, params
-from ..calc.state import StateSize
 from ..core.architecture import Architecture
 from .document import Document, Fact
 from .formats.html import notebook

@@ -9,9 +9,9 @@ from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.fingerprint import fingerprint
 from .compare import compare_document, costs
+from .cost_curves import flops_document, memory_document, state_document
 from .document import Document, Fact, Table
 from .formats.html import page
-from .growth import flops_document, memory_document, state_document
 from .model import title
 from .params import params_document
 from .pictures import bars_of

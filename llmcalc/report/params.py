@@ -122,7 +122,7 @@ def _by_tensor(result: Params) -> Table:
 
 def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
     """(name, shape, row): the logical name of a tensor, with a range of numbers where blocks are equal."""
-    from ..calc.stored import logical_name, logical_shape
+    from ..checkpoint.stored_tensors import logical_name, logical_shape
 
     for row in result.rows:
         if row.copies and not row.tensor.buffer:
@@ -152,7 +152,7 @@ def _stored(result: Params, layout: str | None) -> Table:
 
 
 def _record(result: Params, by: str, layout: str | None) -> dict[str, Any]:
-    from .envelope import envelope, model_inputs
+    from .json_envelope import envelope, model_inputs
 
     architecture = result.architecture
     inputs = {**model_inputs(architecture), "by": by, "layout": layout, "conventions": CONVENTIONS}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..schema import catalogue
 from .document import Cell, Column, Document, Fact, Table
-from .envelope import envelope
+from .json_envelope import envelope
 from .search import Model
 
 OF_LIST = ("name", "title", "family", "year", "status", "default", "sizes", "aliases", "file")

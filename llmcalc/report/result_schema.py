@@ -7,7 +7,7 @@ from typing import Any
 
 from ..data import table
 from ..schema.json_schema import DIALECT
-from .envelope import SCHEMA
+from .json_envelope import SCHEMA
 
 Schema = dict[str, Any]
 

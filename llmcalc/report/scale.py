@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..calc.machine import Machine
-from ..calc.run import Budget
-from ..calc.scaling import EXPERT_FORMS
-from ..calc.scaling_answers import Plan, Point
-from ..scaling import SEQ, in_inputs
-from ..shapes import Shape
-from .assumptions import assumptions, between, cost_fact, machine_line, six_digits, spanned
+from ..api.reference_models import Shape
+from ..api.scale import SEQ, in_inputs
+from ..estimate.cost import Machine
+from ..estimate.scaling.law import EXPERT_FORMS
+from ..estimate.scaling.query import Plan, Point
+from ..estimate.training_run import Budget
 from .document import Column, Document, Fact, Table
-from .envelope import envelope, model_inputs
 from .fit import verdict
+from .json_envelope import envelope, model_inputs
 from .memory import BYTES
 from .model import structure, title, warnings
 from .numbers import ABOUT, about, binary
+from .provenance import assumptions, between, cost_fact, machine_line, six_digits, spanned
 
 READ = "true"  # a law whose constants were read in its publication
 FOUR = 4  # digits of a ratio

@@ -7,10 +7,10 @@ from itertools import product
 from math import log
 from typing import TYPE_CHECKING, Any
 
+from ..api.sweep import UNITS, Sweep
 from ..core.errors import SizeError
-from ..sweep import UNITS, Sweep
 from .document import Column, Document, Table
-from .envelope import envelope, model_inputs
+from .json_envelope import envelope, model_inputs
 from .memory import mesh_line, plain_data
 from .model import structure, title, warnings
 from .numbers import ABOUT, BYTES
@@ -32,7 +32,7 @@ def sweep_document(result: Sweep) -> Document:
         SizeError: more points than anybody prints.
     """
     if result.points > MOST_ROWS:
-        hint = f"{MOST_ROWS:,} are printed at most; llmcalc.sweep.sweep gives arrays"
+        hint = f"{MOST_ROWS:,} are printed at most; llmcalc.api.sweep.sweep gives arrays"
         raise SizeError(f"{result.points:,} points are too many to print", where="--over", hint=hint)
     architecture = result.architecture
     varied = ", ".join(f"{axis.name.replace('_', '-')} ({len(axis.values)})" for axis in result.axes)

@@ -16,8 +16,8 @@ from ..core.architecture import Architecture, TrainingFact
 from ..core.record import record
 from ..schema.preset import load_file
 from .document import Cell, Column, Document, Fact, Table
-from .envelope import envelope
 from .flops import TRAIN_RULE
+from .json_envelope import envelope
 from .search import kind_of
 
 if TYPE_CHECKING:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..calc.run import Training
 from ..core.workload import Workload
-from .assumptions import assumptions, cost_fact, machine_line, shortly, six_digits, spanned
+from ..estimate.training_run import Training
 from .document import Column, Document, Fact, Table
-from .envelope import envelope, model_inputs
 from .fit import verdict
 from .flops import by_component, published_table
+from .json_envelope import envelope, model_inputs
 from .memory import BYTES, mesh_line
 from .model import structure, title, warnings
 from .numbers import about
+from .provenance import assumptions, cost_fact, machine_line, shortly, six_digits, spanned
 from .training_facts import beside, published
 from .workload import workload_inputs, workload_line
 

@@ -12,7 +12,7 @@ from ..schema import catalogue
 from ..schema.preset import load_file
 from ..verification import Check, Verification, verify
 from .document import Cell, Column, Document, Fact, Table
-from .envelope import envelope, model_inputs
+from .json_envelope import envelope, model_inputs
 from .model import structure, title, warnings
 
 YES, NO = "✓", "✗"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..importers.headers import Headers
+from ..checkpoint.headers import Headers
 from ..verification.weights import Comparison, Difference, Group, title
 from .document import Column, Document, Fact, Table
-from .envelope import envelope, model_inputs
+from .json_envelope import envelope, model_inputs
 from .model import passed_over, structure, warnings
 from .model import title as model_title
 from .verify import CHECKS, NO, YES, check_row

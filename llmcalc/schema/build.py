@@ -26,8 +26,8 @@ from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameEr
 from ..core.expression import evaluate
 from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
+from ..core.layer_history import counted
 from ..core.record import MISSING, fields
-from ..core.sums import counted
 from .order import mentioned, read_order
 
 Path = tuple[Any, ...]

@@ -12,8 +12,8 @@ from .. import layers
 from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
+from ..core.layer_history import uncounted
 from ..core.record import MISSING, fields
-from ..core.sums import uncounted
 from .build import FLAGS, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUMS, TEXTS
 
 

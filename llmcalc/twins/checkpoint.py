@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..checkpoint.layouts import BUFFERS, Layout, Rule, find_layout, published_name
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
-from ..layouts import BUFFERS, Layout, Rule, find_layout, published_name
 from .plan import Placed, PlacedStack, left_out
 from .weights import Array, Sizes, Weight
 

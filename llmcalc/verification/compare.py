@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..calc.flops import flops
+from ..calc.kv_cache import state
+from ..calc.memory.recompute import SINGLE, Policy
+from ..calc.memory.training import kept_tensors
 from ..calc.params import params
-from ..calc.policy import SINGLE, Policy
-from ..calc.shard import Mesh
-from ..calc.state import state
-from ..calc.training import kept_tensors
+from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, declare
 from ..core.equation import read
 from ..core.errors import UnsupportedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..calc.published import rules_of
+from ..checkpoint.published_weights import rules_of
 from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.architecture import Architecture
-from ..core.shown import Shown
+from ..core.notebook_display import Shown
 
 Number = int | float
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ..calc.formats import BITS_A_BYTE
-from ..calc.packs import BITS
+from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.params import Params, params
-from ..calc.published import Expected, expected
-from ..calc.quantised import Quantisation, float_type, readings
-from ..calc.stored import aliases, declared
+from ..checkpoint.headers import Headers, Held
+from ..checkpoint.layouts import BUFFERS
+from ..checkpoint.packing import BITS
+from ..checkpoint.published_weights import Expected, expected
+from ..checkpoint.quantisation.config import Quantisation, float_type, readings
+from ..checkpoint.stored_tensors import aliases, declared
 from ..core.architecture import Architecture
 from ..core.errors import shown
-from ..importers.headers import Headers, Held
-from ..layouts import BUFFERS
 from .naming import Naming, namings
 from .result import Check
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcalc.calc.amounts import read_amount, read_compute, read_share
 from llmcalc.core.errors import InputError
+from llmcalc.estimate.amounts import read_amount, read_compute, read_share
 
 AMOUNTS = {
     "15T": 15e12, "15t": 15e12, "1.4e12": 1.4e12, "70 B": 70e9, "70G": 70e9, "3M": 3e6, "2k": 2e3, "7": 7.0, ".5": 0.5,

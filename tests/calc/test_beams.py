@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.calc.trees import state_tree
+from llmcalc.calc.explain import state_tree
 from llmcalc.core.errors import SizeError
 
 GENERATED, READ = 7, 11  # tokens of the decoder, of the encoder

@@ -7,15 +7,15 @@ import itertools
 import pytest
 
 import llmcalc
-from llmcalc.calc.conventions import Sizes, chinchilla
-from llmcalc.calc.experts import Experts, experts
+from llmcalc.api.names import accelerators
+from llmcalc.api.scale import laws
+from llmcalc.calc.active_experts import Experts, experts
+from llmcalc.calc.flop_conventions import Sizes, chinchilla
+from llmcalc.calc.memory.recompute import Policy
 from llmcalc.calc.params import params
-from llmcalc.calc.policy import Policy
-from llmcalc.calc.scaling import Setting
 from llmcalc.core.errors import InputError, nearest
 from llmcalc.core.ledger import entries
-from llmcalc.lookup import accelerators
-from llmcalc.scaling import laws
+from llmcalc.estimate.scaling.law import Setting
 
 
 def test_equal_mixtures_are_counted_together() -> None:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.calc.formats import Format
-from llmcalc.calc.weights import selected
+from llmcalc.api.names import number_format, weight_formats
+from llmcalc.calc.memory.number_formats import Format
+from llmcalc.calc.memory.weight_formats import selected
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table, tables
-from llmcalc.lookup import number_format, weight_formats
 
 GIB = 2**30
 # format, bits of a weight [the sources are in the data files]

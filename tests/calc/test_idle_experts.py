@@ -5,7 +5,7 @@ import json
 import pytest
 
 import llmcalc
-from llmcalc.calc.shard import Mesh
+from llmcalc.calc.sharding import Mesh
 from llmcalc.cli.main import main
 from llmcalc.core.ledger import rows
 

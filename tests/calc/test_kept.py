@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from llmcalc.calc.policy import SINGLE, Policy
-from llmcalc.calc.recipe import Recipe
-from llmcalc.calc.shard import Mesh
-from llmcalc.calc.training import kept_tensors, training_memory
+from llmcalc.calc.memory.model_states import Recipe
+from llmcalc.calc.memory.recompute import SINGLE, Policy
+from llmcalc.calc.memory.training import kept_tensors, training_memory
+from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.layer import Layer
 from llmcalc.core.workload import Workload

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.calc.machine import Span, emission, quoted
+from llmcalc.api.names import accelerator, accelerators
+from llmcalc.api.train import budget, emissions, machine, price_of
 from llmcalc.core.errors import InputError
-from llmcalc.costing import budget, emissions, machine, price_of
 from llmcalc.data import table
-from llmcalc.lookup import accelerator, accelerators
+from llmcalc.estimate.cost import Span, emission, quoted
 
 # [touvron2023a, Table 15]: GPU-hours on A100-80GB of 400 W, MWh, t CO2e
 LLAMA_TABLE_15 = """

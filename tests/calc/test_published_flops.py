@@ -3,7 +3,7 @@
 import pytest
 
 import llmcalc
-from llmcalc.calc.conventions import training_flops_per_token
+from llmcalc.calc.flop_conventions import training_flops_per_token
 
 PEAK = {"A100": 312e12, "TPU v4": 275e12}
 

@@ -3,8 +3,8 @@
 import pytest
 
 import llmcalc
-from llmcalc.calc.shard import Mesh
-from llmcalc.calc.training import _segments
+from llmcalc.calc.memory.training import _segments
+from llmcalc.calc.sharding import Mesh
 
 GIB, GB = 2**30, 10**9
 # [korthikanti2022, Table 3]

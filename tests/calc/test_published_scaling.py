@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.calc.scaling import Setting
-from llmcalc.calc.scaling_forms import INFER, TRAIN, Repeated, Surface
-from llmcalc.scaling import law
+from llmcalc.api.scale import law
+from llmcalc.estimate.scaling.forms import INFER, TRAIN, Repeated, Surface
+from llmcalc.estimate.scaling.law import Setting
 
 DENSE = Setting()
 UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}

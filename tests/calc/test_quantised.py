@@ -3,8 +3,8 @@
 import pytest
 
 import llmcalc
-from llmcalc.calc import packs
-from llmcalc.calc.quantised import Matrix, read_quantisation, readings
+from llmcalc.checkpoint import packing as packs
+from llmcalc.checkpoint.quantisation.config import Matrix, read_quantisation, readings
 
 SHAPE = (384, 256)
 Q, GATE = "model.layers.7.self_attn.q_proj", "model.layers.7.mlp.gate_proj"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmcalc.calc.scaling_forms import INFER, TRAIN, Path, Repeated, Surface, least, worth
 from llmcalc.core.errors import InputError, UnsupportedError
+from llmcalc.estimate.scaling.forms import INFER, TRAIN, Path, Repeated, Surface, least, worth
 
 surfaces = st.builds(
     Surface,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 import llmcalc
-from llmcalc.calc.shard import REPLICATED_AXES, Mesh
+from llmcalc.calc.sharding import REPLICATED_AXES, Mesh
 from llmcalc.core.ledger import rows
 
 MODELS = ("gpt2-small", "llama3-8b", "mixtral-8x7b", "deepseek-v3", "mamba2-130m", "gemma3-4b", "qwen3-next-80b-a3b")

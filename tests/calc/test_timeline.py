@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.calc.shard import Mesh
+from llmcalc.calc.sharding import Mesh
 
 WIDTH, BYTES = 2, 2  # bytes of a weight and of a gradient; of bf16
 SIZES = ("n_layers=3", "d_model=96", "n_heads=3", "d_ff=101", "vocab=211", "n_positions=127")

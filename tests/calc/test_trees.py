@@ -7,7 +7,7 @@ from math import prod
 import pytest
 
 import llmcalc
-from llmcalc.calc.trees import flops_tree, memory_tree, state_tree
+from llmcalc.calc.explain import flops_tree, memory_tree, state_tree
 from llmcalc.core.tree import Node
 
 MODELS = [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.calc.experts import touched
+from llmcalc.calc.active_experts import touched
 from llmcalc.cli.commands.fit import split
 from llmcalc.cli.main import main
 

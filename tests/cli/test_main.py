@@ -110,7 +110,7 @@ def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: Capture)
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("llmcalc.loading.load", interrupt)
+    monkeypatch.setattr("llmcalc.api.load.load", interrupt)
     assert main(["params", "gpt3"]) == 130
     assert capsys.readouterr().err == ""
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.api.scale import USUAL_LAWS, laws
 from llmcalc.cli.main import main
-from llmcalc.scaling import USUAL_LAWS, laws
 
 Capture = pytest.CaptureFixture[str]
 

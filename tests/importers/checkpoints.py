@@ -3,9 +3,9 @@
 import json
 
 import llmcalc
-from llmcalc.calc.published import expected, rules_of
-from llmcalc.calc.quantised import float_type, read_quantisation
-from llmcalc.calc.stored import declared
+from llmcalc.checkpoint.published_weights import expected, rules_of
+from llmcalc.checkpoint.quantisation.config import float_type, read_quantisation
+from llmcalc.checkpoint.stored_tensors import declared
 
 from .files import safetensors
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import llmcalc
-from llmcalc.calc.stored import declared
+from llmcalc.checkpoint.stored_tensors import declared
 from llmcalc.importers.gguf.table import names
 from llmcalc.importers.weights import headers_of
 from llmcalc.verification.weights import verify_weights

@@ -7,9 +7,9 @@ import struct
 import pytest
 
 import llmcalc
-from llmcalc.importers.headers import checkpoint, limits
-from llmcalc.importers.headers.checkpoint import read_headers
-from llmcalc.importers.headers.gguf import Long
+from llmcalc.checkpoint.headers import checkpoint, limits
+from llmcalc.checkpoint.headers.checkpoint import read_headers
+from llmcalc.checkpoint.headers.gguf import Long
 
 from .files import framed, gguf, safetensors, text, value
 

@@ -9,8 +9,8 @@ import time
 import pytest
 
 import llmcalc
+from llmcalc.checkpoint.headers.checkpoint import INDEX
 from llmcalc.importers import hub
-from llmcalc.importers.headers.checkpoint import INDEX
 from llmcalc.importers.weights import headers_of
 from llmcalc.verification.weights import verify_weights
 

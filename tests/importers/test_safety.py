@@ -101,14 +101,14 @@ def test_a_preset_needs_nothing_of_what_reads_files():
     probe = "import sys, llmcalc; llmcalc.params(llmcalc.load('gpt3')); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     names = done.stdout.split()
-    assert "llmcalc.loading" in names
+    assert "llmcalc.api.load" in names
     assert not [name for name in names if name.startswith("llmcalc.importers") or name in ("mmap", "socket")]
 
 
 def test_reading_a_header_imports_the_standard_library_alone(tmp_path):
     path = folder(tmp_path / "m", LLAMA, holds(LLAMA))
     probe = (
-        "import sys; from pathlib import Path; from llmcalc.importers.headers.checkpoint import read_headers; "
+        "import sys; from pathlib import Path; from llmcalc.checkpoint.headers.checkpoint import read_headers; "
         f"read_headers(Path({str(path)!r})); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)

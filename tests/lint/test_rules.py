@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.calc.shard import Mesh
+from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import UnknownNameError
 from llmcalc.data import table

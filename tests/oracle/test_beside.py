@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.checkpoint.layouts import BUFFERS
 from llmcalc.importers.weights import headers_of
-from llmcalc.layouts import BUFFERS
 from llmcalc.verification.weights import verify_weights
 
 from . import perturb, reference

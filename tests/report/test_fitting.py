@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from llmcalc.report.column_layout import GAP, fit, pieces
 from llmcalc.report.document import Column, Table
-from llmcalc.report.fitting import GAP, fit, pieces
 
 TABLE = Table(
     "",

@@ -20,7 +20,7 @@ from llmcalc.core.errors import InputError
 from llmcalc.core.tree import Node, total
 from llmcalc.report import format_names, render
 from llmcalc.report.document import Column, Document, Fact, Table
-from llmcalc.report.envelope import envelope
+from llmcalc.report.json_envelope import envelope
 from llmcalc.report.pictures import bars_of
 
 BIG = 10**19 + 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.report.growth import flops_document, lengths_for, memory_document, state_document
+from llmcalc.report.cost_curves import flops_document, lengths_for, memory_document, state_document
 from llmcalc.report.pictures import Bars, Chart
 
 LENGTHS = [1024, 4096, 16384, 65536, 262144]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.answers import memory
+from llmcalc.api.memory import memory
+from llmcalc.api.sweep import read_axis, sweep
 from llmcalc.report import notebook
-from llmcalc.sweep import read_axis, sweep
 
 MODEL = llmcalc.load("gpt2")
 RESULTS: dict[str, Any] = {

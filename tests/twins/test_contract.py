@@ -17,9 +17,9 @@ from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, S
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
+from llmcalc.core.layer_history import counted
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
-from llmcalc.core.sums import counted
 from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.attention_residual import AttentionResidual

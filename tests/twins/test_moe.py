@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import llmcalc
-from llmcalc.calc.experts import touched
+from llmcalc.calc.active_experts import touched
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head

@@ -11,7 +11,7 @@ from ..spec import Argument, Command, Option
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
-    from ...report.check import Limit
+    from ...report.lint_report import Limit
 
 MODELS = Argument("models", "One model or several: names, preset files, configs.", 1, True, "models")
 SELECT = Option(
@@ -51,10 +51,10 @@ def run(
     **given: Any,
 ) -> int:
     """Check, and print; exit code 1 if something was found or a limit is exceeded."""
-    from ...calc.shard import Mesh
+    from ...api.load import load_all
+    from ...calc.sharding import Mesh
     from ...lint import lint
-    from ...loading import load_all
-    from ...report.check import Checked, check_document
+    from ...report.lint_report import Checked, check_document
     from ..options import reading
     from ..output import chosen_format, write
 
@@ -76,9 +76,9 @@ def _mesh(kind: Any, tp: int | None, pp: int | None, ep: int | None) -> Any:
 
 
 def _limits(architecture: Architecture, given: dict[str, Any]) -> Iterator[Limit]:
-    from ...calc.amounts import read_amount, read_compute
     from ...calc.params import params
-    from ...report.check import Limit
+    from ...estimate.amounts import read_amount, read_compute
+    from ...report.lint_report import Limit
 
     count = params(architecture)
     for flag, name, ours in (("max_params", "parameters", count.total), ("max_active", "active", count.active)):
@@ -94,9 +94,9 @@ def _limits(architecture: Architecture, given: dict[str, Any]) -> Iterator[Limit
 
 
 def _memory(architecture: Architecture, given: dict[str, Any]) -> Limit:
-    from ...answers import memory
-    from ...calc.fit import read_size
-    from ...report.check import Limit
+    from ...api.memory import memory
+    from ...calc.memory.fit import read_size
+    from ...report.lint_report import Limit
     from ...report.workload import usual_seq
 
     length = given["seq"] if given["seq"] is not None else usual_seq(architecture)
@@ -106,8 +106,8 @@ def _memory(architecture: Architecture, given: dict[str, Any]) -> Limit:
 
 def _training(architecture: Architecture, given: dict[str, Any]) -> int:
     """FLOPs of training on all tokens, by the exact count of a sequence."""
-    from ...calc.amounts import read_amount
     from ...calc.flops import flops
+    from ...estimate.amounts import read_amount
     from ...report.workload import usual_seq
 
     length = given["seq"] if given["seq"] is not None else usual_seq(architecture)

@@ -15,8 +15,8 @@ MODELS = Argument("models", "Two or more models; the first is what the others ar
 
 def run(models: list[str], form: str | None, as_json: bool, **given: Any) -> int:
     """Count all of them, and print."""
+    from ...api.load import load_all
     from ...calc.params import params
-    from ...loading import load_all
     from ...report.compare import compare_document, costs
     from ...report.workload import usual_seq
     from ..output import chosen_format, write

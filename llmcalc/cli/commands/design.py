@@ -39,8 +39,8 @@ def run(
     **targets: str | None,
 ) -> int:
     """Search, and print."""
-    from ...calc.amounts import read_share
-    from ...designing import Rules, design
+    from ...api.design import Rules, design
+    from ...estimate.amounts import read_share
     from ...report.design import design_document
     from ..output import chosen_format, write
 
@@ -60,8 +60,8 @@ def run(
 
 
 def _target(quantity: str, text: str) -> int:
-    from ...calc.amounts import read_amount
-    from ...calc.fit import read_size
+    from ...calc.memory.fit import read_size
+    from ...estimate.amounts import read_amount
 
     if quantity == "memory":
         size = read_size(text, "--memory")
@@ -72,7 +72,7 @@ def _target(quantity: str, text: str) -> int:
 
 
 def _measure(quantity: str, batch: int, seq: int) -> Callable[[Architecture], int]:
-    from ...answers import memory
+    from ...api.memory import memory
     from ...calc.flops import flops
     from ...calc.params import params
 

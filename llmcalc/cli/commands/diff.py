@@ -30,8 +30,8 @@ def run(
     **reading: Any,
 ) -> int:
     """Compare, and print."""
+    from ...api.load import load_each
     from ...calc.params import params
-    from ...loading import load_each
     from ...report.diff import diff, diff_document
     from ..output import chosen_format, write
 

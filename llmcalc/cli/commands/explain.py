@@ -33,8 +33,8 @@ def run(
     **given: Any,
 ) -> int:
     """Derive, and print."""
+    from ...api.load import load
     from ...core.errors import InputError, UnknownNameError
-    from ...loading import load
     from ...report.explain import explain_document
     from ..output import chosen_format, write
 
@@ -61,7 +61,7 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
 
         counted = params(architecture)
         return (counted.tree if quantity == "params" else counted.active_tree), None
-    from ...calc import trees
+    from ...calc import explain as trees
     from ...report.workload import usual_seq
 
     usual = 1 if given["mode"] == "decode" else usual_seq(architecture)
@@ -69,7 +69,7 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
     sizes["seq"] = usual if given["seq"] is None else given["seq"]
     words, convention = arguments(given), {"convention": given["convention"]}
     if quantity == "train":
-        from ...costing import train
+        from ...api.train import train
         from .train import published_tokens, whole
 
         asked = given["tokens"]
@@ -83,12 +83,12 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
         computed = flops(architecture, **sizes, **step(given), **convention)
         return trees.flops_tree(computed), computed.workload
     if quantity == "state":
-        from ...calc.state import state
+        from ...calc.kv_cache import state
 
         cache = {name: words[name] for name in ("beams", "page") if name in words}
         held = state(architecture, **sizes, **cache, **convention)
         return trees.state_tree(held), held.workload
-    from ...answers import memory
+    from ...api.memory import memory
 
     result = memory(architecture, **words, **sizes)
     return trees.memory_tree(result), result.workload

@@ -11,7 +11,7 @@ from ..options import BATCH, MODEL, SEQ
 from ..spec import Argument, Command, Option
 
 if TYPE_CHECKING:
-    from ...calc.fit import Fit
+    from ...calc.memory.fit import Fit
     from ...core.architecture import Architecture
     from ...report.fit import Solution
 
@@ -47,8 +47,8 @@ def run(
     **given: Any,
 ) -> int:
     """Compare, and print; exit code 1 if it does not fit."""
-    from ... import lookup
-    from ...calc.fit import read_size
+    from ...api import names as lookup
+    from ...calc.memory.fit import read_size
     from ...report.fit import fit_document
     from ..output import chosen_format, write
 
@@ -105,7 +105,7 @@ def answer(
     architecture: Architecture, budget: dict[str, Any], words: dict[str, Any], solve: str | None
 ) -> tuple[Fit, Solution | None]:
     """The fit as asked, or that of the largest, best or fewest, with what was found."""
-    from ... import capacity
+    from ...api import fit as capacity
     from ...report.fit import Solution
 
     if solve is None:

@@ -43,9 +43,9 @@ def run(
     **reading: Any,
 ) -> int:
     """Count, and print."""
+    from ...api.load import load
     from ...calc.flops import flops
     from ...calc.params import params
-    from ...loading import load
     from ...report.flops import flops_document
     from ...report.workload import usual_seq
     from ..output import chosen_format, write

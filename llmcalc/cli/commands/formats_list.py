@@ -8,8 +8,8 @@ from ..spec import Command
 
 def run(form: str | None, as_json: bool) -> int:
     """List, and print."""
+    from ...api.names import number_format
     from ...data import table, tables
-    from ...lookup import number_format
     from ...report.catalogues import formats_document
     from ..output import chosen_format, write
 

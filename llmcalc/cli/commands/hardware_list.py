@@ -8,7 +8,7 @@ from ..spec import Command
 
 def run(form: str | None, as_json: bool) -> int:
     """List, and print."""
-    from ...lookup import accelerators
+    from ...api.names import accelerators
     from ...report.catalogues import hardware_document
     from ..output import chosen_format, write
 

@@ -10,7 +10,7 @@ NAME = Argument("name", "An accelerator's name or alias.", complete="accelerator
 
 def run(name: str, form: str | None, as_json: bool) -> int:
     """Find, and print."""
-    from ...lookup import accelerator
+    from ...api.names import accelerator
     from ...report.catalogues import accelerator_document
     from ..output import chosen_format, write
 

@@ -21,7 +21,7 @@ TO = Option(
 
 def run(model: str, output: str, force: bool, **reading: Any) -> int:
     """Read, write, and say what was written."""
-    from ...loading import load
+    from ...api.load import load
     from ...report.model import structure, warnings
     from ...schema.export import preset_text
     from ..files import write_file

@@ -8,7 +8,7 @@ from ..spec import Command
 
 def run(form: str | None, as_json: bool) -> int:
     """List, and print."""
-    from ... import scaling
+    from ...api import scale as scaling
     from ...report.laws import laws_document
     from ..output import chosen_format, write
 

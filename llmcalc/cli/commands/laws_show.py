@@ -10,7 +10,7 @@ NAME = Argument("name", "A scaling law, such as besiroglu.", complete="laws")
 
 def run(name: str, form: str | None, as_json: bool) -> int:
     """Look up, and print."""
-    from ... import scaling
+    from ...api import scale as scaling
     from ...report.laws import law_document
     from ..output import chosen_format, write
 

@@ -11,8 +11,8 @@ from ..spec import Command
 
 def run(model: str, **given: Any) -> int:
     """Add up, and print."""
-    from ...answers import memory
-    from ...calc.inference import InferenceMemory
+    from ...api.memory import memory
+    from ...calc.memory.inference import InferenceMemory
     from ...report.memory import memory_document
     from ..output import chosen_format, write
 

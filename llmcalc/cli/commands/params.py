@@ -22,8 +22,8 @@ LAYOUT = Option(
 
 def run(model: str, by: str, layout: str | None, form: str | None, as_json: bool, **reading: Any) -> int:
     """Count, and print."""
+    from ...api.load import load
     from ...calc.params import params
-    from ...loading import load
     from ...report.params import params_document
     from ..output import chosen_format, write
 

@@ -29,7 +29,7 @@ def run(name: str, resolved: bool, overrides: list[str], as_json: bool) -> int:
     if overrides and not resolved:
         raise InputError("--set changes a model, not its file", hint="add --resolved to see the changed model")
     if resolved:
-        from ...loading import load
+        from ...api.load import load
 
         architecture = load(name, overrides=overrides)
         write_text(_as_json(architecture) if as_json else _as_yaml(architecture))
@@ -52,7 +52,7 @@ def _as_yaml(architecture: Architecture) -> str:
 def _as_json(architecture: Architecture) -> str:
     import json
 
-    from ...report.envelope import envelope, model_inputs
+    from ...report.json_envelope import envelope, model_inputs
     from ...schema.describe import describe
 
     inputs = {**model_inputs(architecture), "resolved": True}
@@ -62,7 +62,7 @@ def _as_json(architecture: Architecture) -> str:
 def _file_as_json(name: str, data: dict[str, Any], file: str) -> str:
     import json
 
-    from ...report.envelope import envelope
+    from ...report.json_envelope import envelope
 
     inputs = {"model": name, "file": file, "resolved": False}
     return json.dumps(envelope("presets show", inputs, data), indent=2, ensure_ascii=False)

@@ -33,7 +33,7 @@ def run(
     **reading: Any,
 ) -> int:
     """Write the page, and say where it is."""
-    from ...loading import load_all
+    from ...api.load import load_all
     from ...report.page import report_page
     from ...report.workload import usual_seq
     from ..files import write_file
@@ -55,7 +55,7 @@ def run(
 
 
 def _lengths(text: str) -> tuple[int, ...]:
-    from ...sweep import read_axis
+    from ...api.sweep import read_axis
 
     try:
         return read_axis(f"seq={text}").values
@@ -65,7 +65,7 @@ def _lengths(text: str) -> tuple[int, ...]:
 
 
 def _card(gpu: str | None) -> tuple[str, int] | None:
-    from ... import lookup
+    from ...api import names as lookup
 
     if gpu is None:
         return None

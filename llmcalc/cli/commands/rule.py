@@ -11,7 +11,7 @@ CODE = Argument("code", "A rule's code, such as HW005; without it, all rules.", 
 def run(code: str | None, form: str | None, as_json: bool) -> int:
     """Look up, and print."""
     from ...lint import codes, rule
-    from ...report.check import rule_document, rules_document
+    from ...report.lint_report import rule_document, rules_document
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)

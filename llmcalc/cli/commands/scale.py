@@ -10,7 +10,7 @@ from ..options import OUTPUT, READING, reading
 from ..spec import Argument, Command, Option
 
 if TYPE_CHECKING:
-    from ...calc.run import Budget
+    from ...estimate.training_run import Budget
 
 MODEL = Argument(
     "model", "A model whose plan is judged: a preset's name, a preset or config file.", least=0, complete="models"
@@ -63,11 +63,11 @@ def run(
     **given: Any,
 ) -> int:
     """Ask the laws, and print."""
-    from ... import scaling
-    from ...calc.amounts import read_amount
-    from ...loading import load
+    from ...api import scale as scaling
+    from ...api.load import load
+    from ...api.reference_models import shapes as near
+    from ...estimate.amounts import read_amount
     from ...report.scale import scale_document
-    from ...shapes import shapes as near
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
@@ -97,8 +97,8 @@ def spend(given: dict[str, Any]) -> tuple[float | None, Budget | None]:
     Raises:
         InputError: two budgets, or one without what it needs.
     """
-    from ...calc.amounts import read_amount, read_compute
-    from ...costing import budget
+    from ...api.train import budget
+    from ...estimate.amounts import read_amount, read_compute
 
     asked = [option for option in BUDGETS if given[option.name] is not None]
     if len(asked) > 1:

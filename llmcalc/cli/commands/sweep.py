@@ -26,8 +26,8 @@ def run(
     **given: Any,
 ) -> int:
     """Evaluate, and print."""
+    from ...api.sweep import read_axis, sweep
     from ...report.sweep import sweep_document
-    from ...sweep import read_axis, sweep
     from ..output import chosen_format, write
 
     chosen = chosen_format(given["form"], given["as_json"])

@@ -12,9 +12,9 @@ from ..spec import Command, Option
 from .scale import RESERVE
 
 if TYPE_CHECKING:
-    from ...calc.fit import Fit
-    from ...calc.machine import Machine
+    from ...calc.memory.fit import Fit
     from ...core.architecture import Architecture
+    from ...estimate.cost import Machine
 
 TOKENS = Option("--tokens", "tokens", "Training tokens, such as 15T (default: as published).", metavar="AMOUNT")
 BATCH_TOKENS = Option(
@@ -48,9 +48,9 @@ def run(
     **given: Any,
 ) -> int:
     """Count, and print; exit code 1 if a mesh is given and the step does not fit."""
-    from ...calc.amounts import read_amount
-    from ...costing import train
-    from ...loading import load
+    from ...api.load import load
+    from ...api.train import train
+    from ...estimate.amounts import read_amount
     from ...report.train import train_document
     from ...report.workload import usual_seq
     from ..output import chosen_format, write
@@ -101,7 +101,7 @@ def whole(text: str, flag: str) -> int:
     Raises:
         InputError: less than one, or beyond all data.
     """
-    from ...calc.amounts import read_amount
+    from ...estimate.amounts import read_amount
 
     value = read_amount(text, flag)
     if not 1 <= value <= LARGEST_WHOLE:
@@ -114,7 +114,7 @@ def _shares(given: dict[str, Any]) -> bool:
 
 
 def _fit(architecture: Architecture, working: Machine, given: dict[str, Any], lengths: dict[str, Any]) -> Fit:
-    from ...capacity import fit
+    from ...api.fit import fit
 
     recompute = given["recompute"] or "none"
     return fit(

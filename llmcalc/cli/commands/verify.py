@@ -22,7 +22,7 @@ CLEAR = "\r\x1b[K"
 
 def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
     """Verify, and print; exit code 1 if anything differs or cannot be run."""
-    from ...loading import load
+    from ...api.load import load
     from ...report.verify import all_document, outcome, verify_document
     from ..output import chosen_format, warn, write
 
@@ -53,7 +53,7 @@ def _unopened(model: str) -> list[str]:
     """Weights of a folder that are not compared, since they are pickled."""
     from pathlib import Path
 
-    from ...importers.headers.checkpoint import pickled_in
+    from ...checkpoint.headers.checkpoint import pickled_in
 
     return [
         f"{name} is pickled and was not opened: its tensors are not compared" for name in pickled_in(Path(model))[:3]

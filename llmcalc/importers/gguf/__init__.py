@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...checkpoint.headers import Headers
+from ...checkpoint.headers.gguf import Long
 from ...core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
 from ...core.layer import is_number
-from ..headers import Headers
-from ..headers.gguf import Long
 from ..hf.config import Config
 from .metadata import Metadata
 from .special import RULES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...checkpoint.headers import Headers
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
-from ..headers import Headers
 
 # Without effect on sizes and on what is computed, whatever the architecture.
 _IRRELEVANT = """

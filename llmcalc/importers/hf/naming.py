@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...core.architecture import Architecture, Block, Run, Stack
-from ...core.sums import uncounted
+from ...core.layer_history import uncounted
 
 
 def told_apart(architecture: Architecture) -> Architecture:

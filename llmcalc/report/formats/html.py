@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from ...core.tree import Node
+from ..column_layout import Piece, pieces
 from ..document import Document, Fact, Table
-from ..fitting import Piece, pieces
 from ..numbers import exact, short
 from ..outline import derivation
 from ..svg import draw

@@ -17,8 +17,8 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from ..column_layout import GAP, Piece, bar, fit, pieces
 from ..document import Document, Fact, Table
-from ..fitting import GAP, Piece, bar, fit, pieces
 from ..numbers import exact, short
 from ..outline import derivation, outline
 

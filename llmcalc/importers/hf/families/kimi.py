@@ -8,7 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.errors import DescriptionError, UnknownNameError, shown
 from ....core.layer import is_number
-from ....core.sums import counted
+from ....core.layer_history import counted
 from ....layers.attention_residual import AttentionResidual
 from ....layers.kda import Kda
 from ....layers.mlp import Mlp

@@ -1,0 +1,158 @@
+"""``load(source)``: one door for presets, configs, checkpoints and descriptions in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.errors import DescriptionError, InputError, shown
+from ..core.record import record
+
+WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # of which the first two are read
+
+
+@record
+class Reading:
+    """How a description is read: what is changed in it, and what may be made of a config that is not understood."""
+
+    overrides: Sequence[str] = ()
+    as_: str | None = None
+    allow_unknown: Sequence[str] = ()
+
+
+def load(
+    source: Any, *, overrides: Sequence[str] = (), as_: str | None = None, allow_unknown: Sequence[str] = ()
+) -> Architecture:
+    """The architecture that ``source`` describes.
+
+    Args:
+        source: a preset's name or alias (``"gpt3"``, ``"bert-large"``), the path of a preset YAML file, of a Hugging
+            Face ``config.json``, of a folder of safetensors or of one such file with its ``config.json``, of a
+            ``.gguf``, ``"hf:org/name@revision"`` for a repository of the Hub, ``"-"`` for standard input, a config or
+            preset as a dict, or an architecture (returned as it is).
+        overrides: ``path=value`` texts, as for ``--set``.
+        as_: a ``model_type`` by whose rules a config is read, in place of its own; a warning of every result.
+        allow_unknown: keys of a config that may be passed over where nothing is known of them; each that was is a
+            warning of every result.
+
+    Raises:
+        InputError: the source cannot be read as an architecture; the message says where and why.
+    """
+    return load_all([source], overrides=overrides, as_=as_, allow_unknown=allow_unknown)[0]
+
+
+def load_all(
+    sources: Sequence[Any],
+    *,
+    overrides: Sequence[str] = (),
+    as_: str | None = None,
+    allow_unknown: Sequence[str] = (),
+) -> list[Architecture]:
+    """The architectures of several sources, read alike; what concerns configs must find one among them."""
+    return load_each([(source, overrides) for source in sources], as_=as_, allow_unknown=allow_unknown)
+
+
+def load_each(
+    sources: Sequence[tuple[Any, Sequence[str]]], *, as_: str | None = None, allow_unknown: Sequence[str] = ()
+) -> list[Architecture]:
+    """The architectures of several sources, each with overrides of its own."""
+    found = [_load(source, Reading(overrides, as_, allow_unknown)) for source, overrides in sources]
+    if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
+        flag = "--as" if as_ else "--allow-unknown"
+        raise InputError(f"says how a config.json is read, and {found[0].name} is none", where=flag)
+    return found
+
+
+def _load(source: Any, reading: Reading) -> Architecture:
+    if isinstance(source, Architecture):
+        if reading.overrides:
+            raise DescriptionError("a loaded architecture takes no overrides", hint="give them to the first load()")
+        return source
+    if isinstance(source, Mapping):
+        return _from_data(dict(source), "the given mapping", reading)
+    if isinstance(source, os.PathLike):
+        return _from_path(Path(source), reading)
+    if not isinstance(source, str):
+        raise DescriptionError(f"{shown(source)} is no model name, path or description")
+    if source == "-":
+        return _from_stdin(reading)
+    if source.startswith("hf:"):
+        from ..importers.weights import describe_remote
+
+        return describe_remote(source, lambda data, where: _from_data(data, where, reading))
+    if _looks_like_path(source):
+        return _from_path(Path(source), reading)
+    from ..schema.preset import load_preset
+
+    return load_preset(source, reading.overrides)
+
+
+def _looks_like_path(text: str) -> bool:
+    return "/" in text or os.sep in text or text.endswith((".yaml", ".yml", ".json", *WEIGHTS))
+
+
+def _from_path(path: Path, reading: Reading) -> Architecture:
+    from ..schema.catalogue import read_text
+    from ..schema.preset import load_file
+
+    try:
+        exists, folder = path.exists(), path.is_dir()
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL
+        raise DescriptionError(f"no path: {error}", where=shown(str(path))) from None
+    if not exists:
+        raise DescriptionError(
+            "there is no such file", where=str(path) if str(path).isprintable() else shown(str(path))
+        )
+    if folder or path.suffix in WEIGHTS:
+        from ..importers.weights import describe
+
+        return describe(path, lambda data, where: _from_data(data, where, reading))
+    if path.suffix == ".json":
+        from ..importers.plain_json import read_json
+
+        return _from_data(read_json(read_text(path), str(path)), str(path), reading)
+    return load_file(path, None, reading.overrides)
+
+
+def _from_stdin(reading: Reading) -> Architecture:
+    import sys
+
+    from ..schema.bounds import LARGEST_FILE
+
+    content = sys.stdin.buffer.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise DescriptionError(f"is larger than {LARGEST_FILE:,} bytes", where="<stdin>")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DescriptionError("is no UTF-8 text", where="<stdin>") from None
+    if not text.strip():
+        raise DescriptionError("is empty", where="<stdin>")
+    if text.lstrip().startswith("{"):
+        from ..importers.plain_json import read_json
+
+        return _from_data(read_json(text, "<stdin>"), "<stdin>", reading)
+    from ..schema.preset import load_text
+
+    return load_text(text, "<stdin>", reading.overrides)
+
+
+def _from_data(data: Mapping[str, Any], where: str, reading: Reading) -> Architecture:
+    from ..schema.bounds import check_bounds
+
+    check_bounds(data, where)
+    if "architecture" in data or ("base" in data and "name" in data):
+        from ..schema.preset import build_preset
+
+        try:
+            return build_preset(data, None, reading.overrides, None)
+        except InputError as error:
+            keys = ".".join(map(str, error.path or ()))
+            error.where = error.where if error.where.startswith("-") else f"{where}: {keys}" if keys else where
+            raise
+    from ..importers.hf import load_config
+
+    return load_config(data, where, reading.overrides, reading.as_, reading.allow_unknown)

@@ -1,0 +1,186 @@
+"""Names in, facts out: number formats, mixtures of them and accelerators, as people type them.
+
+``Q4_K_M``, ``q4-k-m`` and ``q4_k_m`` are one name; so are ``H100 SXM`` and ``h100-sxm``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from typing import Any
+
+from ..calc.memory.number_formats import Format, read_format
+from ..calc.memory.weight_formats import KEPT, TABLES, Rule, Weights
+from ..core.errors import InputError, UnknownNameError
+from ..data import table, tables
+from ..estimate.hardware import Accelerator, read_accelerators
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..checkpoint.published_weights import Published
+    from ..core.architecture import Architecture
+
+VENDORS = ("nvidia", "geforce", "amd", "instinct", "google", "aws", "intel", "apple")
+PLAIN_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
+GENERAL = ("mxfp4", "nvfp4", "bf16")  # formats of which GGUF has one of its own
+MIXTURE_KEPT = ("norm", "router", *TABLES[1:])
+
+
+def plain(name: str) -> str:
+    """A name without what people spell in different ways.
+
+    >>> plain("Q4_K_M"), plain("RTX 4090")
+    ('q4km', 'rtx4090')
+    """
+    return "".join(sign for sign in name.lower() if sign.isalnum() or sign == ".")
+
+
+@lru_cache(maxsize=1)
+def _format_names() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, entry in tables("formats").items():
+        for alias in (name, *entry.get("aliases", ())):
+            found.setdefault(plain(alias), name)
+    return found
+
+
+def number_format(name: str, where: str = "") -> Format:
+    """A number format by name.
+
+    Raises:
+        UnknownNameError: no such format.
+    """
+    entries = tables("formats")
+    own = _format_names().get(plain(name))
+    if own is None:
+        known = [*table("mixtures")] if where == "--weights" else []
+        known += [alias for key, entry in entries.items() for alias in (key, *entry.get("aliases", ()))]
+        raise UnknownNameError("number format", name, known, where=where, hint="(llmcalc formats list shows all)")
+    return _read(own)
+
+
+@cache
+def _read(name: str) -> Format:
+    entry = tables("formats")[name]
+    fallback = _read(entry["fallback"]) if "fallback" in entry else None
+    return read_format(name, entry, fallback)
+
+
+def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> Weights:
+    """How weights are stored: in a format, or in a mixture by the name of its file type.
+
+    Args:
+        name: of a format or a mixture; of the two a mixture is meant, as files are.
+        base: the format of what is not quantised.
+        only: the components that are quantised, and no others; default: all matrices but the head and routers.
+        keep: further components that are not quantised.
+
+    Raises:
+        UnknownNameError: no such format.
+        InputError: a component both quantised and kept.
+    """
+    chosen, kept = tuple(map(_component, only)), tuple(map(_component, keep))
+    both = [part for part in chosen if part in kept]
+    if both:
+        raise InputError(
+            f"{both[0]!r} is asked for and kept", where="--keep", hint="name it in one of --only and --keep"
+        )
+    mixture = next((entry for key, entry in table("mixtures").items() if plain(key) == plain(name)), None)
+    usual: tuple[str, ...] = KEPT if mixture is None else MIXTURE_KEPT
+    left = tuple(part for part in usual if part not in chosen)
+    stays = (*left, *(part for part in kept if part not in left))
+    if mixture is None:
+        return Weights(name.lower(), number_format(name, "--weights"), base, chosen, stays)
+    rules = tuple(_rule(entry) for entry in mixture.get("rules", ()))
+    return Weights(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
+
+
+def published_weights(architecture: Architecture) -> Published:
+    """How the file or the config that an architecture was read from says that its weights are stored.
+
+    Raises:
+        InputError: neither says so.
+        UnknownNameError: a method of quantisation that is not known.
+    """
+    from ..checkpoint.published_weights import Published, rules_of
+    from ..checkpoint.quantisation.config import float_type, read_quantisation
+
+    told = architecture.inputs
+    layout = rules_of(architecture)[0]
+    if told.get("types"):
+        formats = {name: number_format(_ggml(kind)) for name, kind in told["types"].items()}
+        old = ("attn_kv_b.weight", "ffn_up.0.weight")  # older names
+        layout += "+" if any(name.endswith(old) for name in formats) else ""
+        return Published(None, "F32", number_format("fp32"), layout, formats)
+    if "dtype" not in told and "quantization" not in told:
+        hint = "give a checkpoint or its config.json, or --weights FORMAT"
+        raise InputError("nothing says how the weights are stored", where="--weights checkpoint", hint=hint)
+    dtype = float_type(told.get("dtype"))
+    method = told.get("quantization")
+    quantisation = read_quantisation(method, dtype, bool(told.get("quantization_within"))) if method else None
+    return Published(quantisation, dtype, number_format(PLAIN_NAMES[dtype]), layout)
+
+
+def _ggml(kind: str) -> str:
+    """The format of a type of GGUF files."""
+    name = kind.lower()
+    return name if name in tables("formats") and name not in GENERAL else f"gguf-{name}"
+
+
+def _rule(entry: Mapping[str, Any]) -> Rule:
+    return Rule(entry["of"], number_format(entry["format"]), entry.get("layers", "all"), entry.get("when", ""))
+
+
+def _component(name: str) -> str:
+    return name.lower().replace("_", " ").replace("-", " ").replace("cross attention", "cross-attention")
+
+
+@lru_cache(maxsize=1)
+def accelerators() -> dict[str, Accelerator]:
+    """Every accelerator by its name."""
+    found = [one for key, entry in tables("hardware").items() for one in read_accelerators(key, entry)]
+    return {one.name: one for one in found}
+
+
+@lru_cache(maxsize=1)
+def _accelerator_names() -> dict[str, list[str]]:
+    """What people type, and the accelerators that are meant by it."""
+    found: dict[str, list[str]] = {}
+    for key, entry in tables("hardware").items():
+        own = [one.name for one in read_accelerators(key, entry)]
+        for alias in (key, *entry.get("aliases", ())):
+            found.setdefault(plain(alias), []).extend(own)
+            if len(own) > 1:
+                for one in own:
+                    found.setdefault(plain(alias + one.removeprefix(key)), []).append(one)
+    return {alias: list(dict.fromkeys(names)) for alias, names in found.items()}
+
+
+def accelerator(name: str) -> Accelerator:
+    """An accelerator by name: ``h100``, ``a100-80gb``, ``RTX 4090``, ``tpu-v5p`` ...
+
+    Raises:
+        UnknownNameError: nothing of that name.
+        InputError: several have that name; the message lists them.
+    """
+    wanted = plain(name)
+    for vendor in VENDORS:
+        wanted = wanted.removeprefix(vendor)
+    names = _accelerator_names()
+    candidates = names.get(wanted) or names.get(plain(name)) or []
+    if not candidates and wanted:
+        candidates = list(dict.fromkeys(one for alias in names if alias.startswith(wanted) for one in names[alias]))
+    if not candidates:
+        known = [
+            *tables("hardware"),
+            *(alias for entry in tables("hardware").values() for alias in entry.get("aliases", ())),
+        ]
+        raise UnknownNameError("accelerator", name, known, where="--gpu", hint="(llmcalc hardware list shows all)")
+    if len(candidates) > 1:
+        raise InputError(f"{name!r} may be {', '.join(candidates)}", where="--gpu", hint="name one of them")
+    return accelerators()[candidates[0]]
+
+
+def is_accelerator(name: str) -> bool:
+    """Whether a text is the name of one or several accelerators."""
+    return plain(name) in _accelerator_names()

@@ -1,0 +1,263 @@
+"""Sweeps: quantities over a grid of workloads, each as one NumPy expression over its closed form.
+
+The coefficients are exact integers; the arguments become float64, so that a value is right to 1 part in 10^15 and says
+``exact=False``. What is a maximum over moments (the peak of memory) has no closed form: it is evaluated point by point.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from ..calc.flops import Flops, flops
+from ..calc.kv_cache import state
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.params import params
+from ..core.architecture import Architecture
+from ..core.errors import InputError, SizeError, UnknownNameError
+from ..core.form import Form, lift
+from ..core.notebook_display import Shown
+from ..core.record import fields, record
+from ..core.workload import Workload, symbol_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+AXES = ("batch", "seq", "context", "target_seq")
+SCALES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}  # as lengths of context are written
+MOST_POINTWISE = 20_000
+NOTHING: dict[str, Any] = {}  # shared, never written to
+BLOCK = 2**15  # points at a time: what stays in a core's cache
+_NUMBER = re.compile(r"(\d{1,18})([kmg]?)", re.IGNORECASE)
+_RANGE = re.compile(r"(\w+)\.\.(\w+):([x+])(\w+)")
+
+UNITS = {"params": "parameters", "flops": "FLOPs", "state": "elements", "memory": "bytes"}
+PARTS = {
+    "params": ("total", "active", "embedding", "non_embedding"),
+    "flops": ("total", "matmul", "other", "forward", "backward"),
+    "state": ("elements", "bytes"),
+    "memory": ("peak", "weights", "gradients", "optimizer", "activations", "state"),
+}
+QUANTITIES = tuple(f"{group}.{part}" for group, parts in PARTS.items() for part in parts)
+
+
+@record
+class Axis:
+    """The values that one size of a workload takes."""
+
+    name: str
+    values: tuple[int, ...]
+
+
+@record
+class Sweep(Shown):
+    """Quantities over a grid: ``values[quantity]`` is an array with one dimension for each axis.
+
+    Attributes:
+        architecture: the model.
+        axes: what varies.
+        fixed: the rest of the workload.
+        values: the arrays, float64.
+        forms: the closed forms, where there is one.
+        memory: arguments of ``llmcalc.memory``, where quantities depend on them.
+        exact: never: the arguments are floats.
+    """
+
+    architecture: Architecture
+    axes: tuple[Axis, ...]
+    fixed: dict[str, Any]
+    values: dict[str, NDArray[Any]]
+    forms: dict[str, Form]
+    memory: dict[str, Any] = NOTHING
+    exact: bool = False
+
+    @property
+    def points(self) -> int:
+        """Points of the grid."""
+        return prod(len(axis.values) for axis in self.axes)
+
+
+def read_axis(text: str) -> Axis:
+    """``seq=1k..1M:x2``, ``batch=1,8,64`` or ``seq=0..100:+10``; k is 1024.
+
+    >>> read_axis("seq=1k..8k:x2"), read_axis("batch=1,8")
+    (Axis(name='seq', values=(1024, 2048, 4096, 8192)), Axis(name='batch', values=(1, 8)))
+
+    Raises:
+        UnknownNameError: no size of a workload.
+        InputError: no list and no range, or one without end.
+    """
+    name, equals, given = text.partition("=")
+    name = name.strip().replace("-", "_")
+    if name not in AXES:
+        hint = "the model itself is changed by --set"
+        raise UnknownNameError(
+            "size to sweep over", name, AXES, where="--over", hint=f"one of {', '.join(AXES)}; {hint}"
+        )
+    values = _values(given.strip()) if equals else ()
+    if not values:
+        hint = "such as seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64"
+        raise InputError(f"{text!r} is no list and no range", where="--over", hint=hint)
+    return Axis(name, values)
+
+
+def _values(text: str) -> tuple[int, ...]:
+    if match := _RANGE.fullmatch(text):
+        first, last, step = (_number(match[place]) for place in (1, 2, 4))
+        if first is None or last is None or step is None or (step < 2 if match[3] == "x" else step < 1) or first < 1:
+            return ()
+        found = []
+        while first <= last:
+            found.append(first)
+            first = first * step if match[3] == "x" else first + step
+        return tuple(found)
+    numbers = [_number(part.strip()) for part in text.split(",")]
+    return tuple(number for number in numbers if number is not None) if None not in numbers else ()
+
+
+def _number(text: str) -> int | None:
+    match = _NUMBER.fullmatch(text)
+    return int(match[1]) * SCALES[match[2].lower()] if match else None
+
+
+def sweep(
+    architecture: Architecture, axes: Sequence[Axis], quantities: Sequence[str], memory: dict[str, Any], **fixed: Any
+) -> Sweep:
+    """Evaluate quantities on the grid of all combinations.
+
+    Args:
+        architecture: what ``load`` returned.
+        axes: what varies.
+        quantities: names such as ``flops.total`` (see ``QUANTITIES``).
+        memory: arguments of ``llmcalc.memory``.
+        fixed: the rest of the workload.
+
+    Raises:
+        UnknownNameError: an unknown quantity.
+        InputError: a point that is no workload of the model, or too many points for what has no closed form.
+    """
+    names = [axis.name for axis in axes]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{name} varies twice", where="--over", hint="put all its values into one list")
+    for quantity in quantities:
+        if quantity not in QUANTITIES:
+            hint = f"(swept are: {', '.join(QUANTITIES)})"
+            raise UnknownNameError("quantity", quantity, QUANTITIES, hint=hint)
+    smallest = Workload(**{**fixed, **{axis.name: min(axis.values) for axis in axes}})
+    largest = Workload(**{**fixed, **{axis.name: max(axis.values) for axis in axes}})
+    largest.values(architecture)  # sizes beyond the model's are an error, not a value
+    found: dict[str, NDArray[Any]] = {}
+    forms: dict[str, Form] = {}
+    for quantity in quantities:
+        form, divisor = _form(architecture, quantity, smallest, memory)
+        if form is None:
+            found[quantity] = _pointwise(axes, partial(_memory, architecture, quantity, memory, fixed))
+        else:
+            forms[quantity if divisor == 1 else f"{divisor}·{quantity}"] = form
+            found[quantity] = evaluate(form, architecture, axes, fixed, _mode(quantity, smallest)) / divisor
+    held = any(quantity.startswith(("state", "memory")) for quantity in quantities)
+    return Sweep(architecture, tuple(axes), fixed, found, forms, memory if held else NOTHING)
+
+
+def evaluate(
+    form: Form, architecture: Architecture, axes: Sequence[Axis], fixed: dict[str, Any], mode: str
+) -> NDArray[Any]:
+    """A closed form on the grid: one expression, block by block along the first axis."""
+    import numpy
+
+    shape = tuple(len(axis.values) for axis in axes)
+    result = numpy.empty(shape)
+    columns = numpy.ix_(*(numpy.array(axis.values, dtype=numpy.float64) for axis in axes))
+    rows = max(BLOCK // max(prod(shape[1:]), 1), 1)
+    two_lengths = architecture.is_encoder_decoder and mode != "decode"
+    base = {field.name: field.default for field in fields(Workload)} | fixed
+    for start in range(0, shape[0], rows):
+        part = slice(start, start + rows)
+        arrays = [columns[0][part], *columns[1:]]
+        sizes = base | dict(zip((axis.name for axis in axes), arrays, strict=True))
+        result[part] = form(**symbol_values(two_lengths, **sizes))
+    return result
+
+
+def _mode(quantity: str, workload: Workload) -> str:
+    return workload.mode if quantity.startswith("flops") else "forward"
+
+
+def _form(
+    architecture: Architecture, quantity: str, workload: Workload, memory: dict[str, Any]
+) -> tuple[Form | None, int]:
+    """The closed form of a quantity, and what its value is divided by; None: it has none."""
+    group, part = quantity.split(".")
+    if group == "params":
+        return lift(int(getattr(params(architecture), part))), 1
+    if group == "flops":
+        given = {field.name: getattr(workload, field.name) for field in fields(workload)}
+        return _flops_form(flops(architecture, **given), part), 1
+    serving = memory.get("mode", "inference") == "inference"
+    if group == "memory" and not (serving and part == "state"):
+        return None, 1
+    held = _state(architecture, workload, memory)
+    return (held.form, 1) if part == "elements" else _whole_bytes(held.bits_form)
+
+
+def _whole_bytes(bits: Form) -> tuple[Form, int]:
+    """A form of bytes where all coefficients allow it; else one of bits, to be divided."""
+    if any(factor % BITS_A_BYTE for factor in bits.terms.values()):
+        return bits, BITS_A_BYTE
+    return Form({atoms: factor // BITS_A_BYTE for atoms, factor in bits.terms.items()}), 1
+
+
+def _flops_form(result: Flops, part: str) -> Form:
+    return {
+        "total": result.form,
+        "matmul": result.matmul_form + result.backward_form,
+        "other": result.form - result.matmul_form - result.backward_form,
+        "forward": result.matmul_form,
+        "backward": result.backward_form,
+    }[part]
+
+
+def _state(architecture: Architecture, workload: Workload, memory: dict[str, Any]) -> Any:
+    from .names import number_format
+
+    cache = memory.get("cache")
+    return state(
+        architecture,
+        batch=workload.batch,
+        seq=workload.seq,
+        target_seq=workload.target_seq,
+        dtype=memory.get("dtype", "bf16"),
+        cache=number_format(cache, "--cache") if cache else None,
+        page=memory.get("page"),
+        beams=memory.get("beams", 1),
+        convention=workload.convention,
+        extend=True,
+    )
+
+
+def _memory(
+    architecture: Architecture, quantity: str, memory: dict[str, Any], fixed: dict[str, Any], sizes: dict[str, int]
+) -> int:
+    from .memory import memory as answer
+
+    taken = ("batch", "seq", "target_seq", "extend", "convention")
+    workload = {name: value for name, value in {**fixed, **sizes}.items() if name in taken}
+    return int(getattr(answer(architecture, **(memory | workload)), quantity.partition(".")[2]))
+
+
+def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], int]) -> NDArray[Any]:
+    import numpy
+
+    shape = tuple(len(axis.values) for axis in axes)
+    if prod(shape) > MOST_POINTWISE:
+        hint = f"peaks of memory are evaluated point by point, {MOST_POINTWISE:,} at most"
+        raise SizeError(f"{prod(shape):,} points are too many", where="--over", hint=hint)
+    result = numpy.empty(shape)
+    for place in numpy.ndindex(*shape):
+        sizes: dict[str, int] = {axis.name: axis.values[int(at)] for axis, at in zip(axes, place, strict=True)}
+        result[place] = value(sizes)
+    return result

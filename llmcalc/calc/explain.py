@@ -1,0 +1,184 @@
+"""Explanations: totals of FLOPs, state and memory as sums of parts, each part a product of named axes.
+
+The factors are those that the calculators multiply; a tree adds names, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+from typing import Any, NamedTuple
+
+from ..core.architecture import Architecture, declare
+from ..core.axes import WORKLOAD as AXES
+from ..core.axes import name_of
+from ..core.form import Form
+from ..core.ledger import Entry
+from ..core.tree import Node, total
+from ..core.workload import Workload, symbols
+from .flops import PASSES_OF_OTHER, Flops
+from .kv_cache import CACHED, StateSize
+from .memory.inference import InferenceMemory
+from .memory.number_formats import BITS_A_BYTE
+from .memory.pipeline import ParallelMemory
+from .work import PAIRS, STAGES, Conventions, Work, extent, factors
+
+FLOPS, BYTES, ELEMENTS = "FLOPs", "bytes", "elements"
+# workload axes as words: (name, meaning)
+WORKLOAD = {
+    "b": "batch", "q": "new_tokens", "k": "n_keys", "c": "n_cached", "s": "n_source", "n": "n_encoded",
+    "o": "n_logits", "p": "n_patches", "a": "n_frames",
+}  # fmt: skip
+MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
+    PAIRS: "(query, key) pairs that the mask lets through",
+    STAGES: "stages of a transform",
+    "n_passes": "forward pass, and as many contractions again as the backward pass takes",
+    "n_beams": "continuations of each sequence that beam search keeps",
+    "elements_in_whole_blocks": "elements of the blocks that a paged cache holds",
+}
+
+
+class Leaf(NamedTuple):
+    """A part in its place; equal parts of several runs of blocks are one, applied as often as all of them."""
+
+    stack: str
+    section: str
+    sublayer: tuple[int, str]
+    layer: str
+    label: str
+    factors: tuple[tuple[str, int], ...]
+    note: str
+
+    def node(self, applied: int, unit: str) -> Node:
+        """The product of the factors, with their names."""
+        named = [*([("n_blocks", applied)] if applied > 1 else []), *self.factors]
+        formula, substituted = ("·".join(str(pair[side]) for pair in named) for side in (0, 1))
+        value = prod(value for _, value in named)
+        return Node(self.label, value, unit, formula, substituted, note=self.note)
+
+
+def flops_tree(result: Flops) -> Node:
+    """All FLOPs of a step by stack, block, layer and equation."""
+    leaves: dict[Leaf, int] = {}
+    for work in result.works:
+        leaf = _work(result, work)
+        if all(value for _, value in leaf.factors):
+            leaves[leaf] = leaves.get(leaf, 0) + work.entry.applied
+    return _outline(result.architecture, leaves, FLOPS)
+
+
+def state_tree(result: StateSize) -> Node:
+    """The elements of the state by stack, block, layer and tensor."""
+    values = result.workload.values(result.architecture)
+    leaves: dict[Leaf, int] = {}
+    for kept in result.kept:
+        lone, convention = not result.architecture.is_encoder_decoder, result.workload.convention
+        names = symbols(kept.entry.stack, lone, convention=convention)
+        declaration = next(d for _, d in declare(kept.entry.layer).walk() if kept.state in d.states)
+        lengths = [extent(axis, declaration, names, convention) for axis in kept.state.axes]
+        factored = (("n_beams", kept.beams),) * (kept.beams > 1)
+        factored += _named(zip(kept.state.axes, lengths, strict=True), values)
+        held = int(kept.elements(**values))
+        if prod(value for _, value in factored) != held:  # whole blocks of a paged cache
+            factored = (("elements_in_whole_blocks", held),)
+        leaf = Leaf(*_place(kept.entry, ()), kept.state.name, factored, "")
+        leaves[leaf] = leaves.get(leaf, 0) + kept.entry.applied
+    return _outline(result.architecture, leaves, ELEMENTS)
+
+
+def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
+    """The bytes of serving, or of the largest moment of a training step."""
+    if isinstance(result, InferenceMemory):
+        transient = Node("transient", result.activations, BYTES, note="modelled: buffers of a prefill")
+        return total("memory", [_weights(result), _state_bytes(result.state_size), transient], BYTES)
+    moment = result.worst.largest
+    parts = {name: size for name, size in moment._asdict().items() if isinstance(size, int) and size}
+    return total(f"at the peak: {moment.phase}", [Node(name, size, BYTES) for name, size in parts.items()], BYTES)
+
+
+def _weights(result: InferenceMemory) -> Node:
+    """Bytes by component and format; fractions of a byte are carried on, so that the sum is rounded once."""
+    groups: dict[str, dict[str, list[int]]] = {}
+    for entry in result.stored:
+        sizes = groups.setdefault(entry.component, {}).setdefault(entry.format.name, [0, 0])
+        sizes[0], sizes[1] = sizes[0] + entry.elements, sizes[1] + entry.bits
+    children, bits = [], 0
+    for name, formats in groups.items():
+        leaves = []
+        for chosen, (elements, own) in formats.items():
+            size = -(-(bits + own) // BITS_A_BYTE) - -(-bits // BITS_A_BYTE)
+            bits += own
+            leaves.append(Node(chosen, size, BYTES, note=f"{elements:,} elements, {own / elements:.6g} bits each"))
+        children.append(total(name, leaves, BYTES))
+    return total("weights", children, BYTES)
+
+
+def _state_bytes(size: StateSize) -> Node:
+    named = size.cache.name if size.cache else size.dtype
+    leaves = [
+        Node(role, held, BYTES, note=f"in {named}" if role in CACHED else "")
+        for role, held in size.by_role.items()
+    ]  # fmt: skip
+    return total("state", leaves, BYTES)
+
+
+def _work(result: Flops, work: Work) -> Leaf:
+    workload, equation = result.workload, work.equation
+    lone = not result.architecture.is_encoder_decoder
+    names = symbols(work.entry.stack, lone, workload.logits, workload.convention)
+    declaration = next(found for part, found in declare(work.entry.layer).walk() if part == work.part)
+    parts = list(factors(equation, declaration, names, _conventions(workload)))
+    if workload.mode == "train":
+        parts.insert(0, ("n_passes", _passes(work)))
+    text = equation.text.replace(" = ", "=")
+    note = text if work.matmul else f"{text}; modelled"
+    return Leaf(*_place(work.entry, work.part), equation.out.name, _named(parts, result.values), note)
+
+
+def _conventions(workload: Workload) -> Conventions:
+    attention = "dense" if workload.convention == "torch" else workload.attention
+    return Conventions(workload.phase, attention, workload.convention, workload.logits)
+
+
+def _passes(work: Work) -> int:
+    tags = work.equation.tags
+    if work.entry.stack.frozen:
+        return 1
+    if not work.matmul:
+        return PASSES_OF_OTHER
+    return 1 if "nograd" in tags else 2 if "constant" in tags else 3
+
+
+def _named(parts: Iterable[tuple[str, Form | int]], values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+    """Factors by their names: of axes those of the glossary, of constants their digits (1 is left out)."""
+    found = []
+    for axis, factor in parts:
+        value = int(factor(**values)) if isinstance(factor, Form) else factor
+        if axis or value != 1:
+            found.append((WORKLOAD.get(axis) or name_of(axis) or str(value), value))
+    return tuple(found)
+
+
+def _place(entry: Entry, part: tuple[str, ...]) -> tuple[str, str, tuple[int, str], str]:
+    return entry.stack.name, entry.section, (entry.number, entry.sublayer), ".".join((entry.name, *part))
+
+
+def _outline(architecture: Architecture, leaves: Mapping[Leaf, int], unit: str) -> Node:
+    """The leaves under their places: stack, block, sub-layer, layer."""
+    groups: dict[str, dict[str, dict[tuple[int, str], dict[str, list[Node]]]]] = {}
+    for leaf, applied in leaves.items():
+        layers = groups.setdefault(leaf.stack, {}).setdefault(leaf.section, {}).setdefault(leaf.sublayer, {})
+        layers.setdefault(leaf.layer, []).append(leaf.node(applied, unit))
+    found = []
+    for stack in architecture.stacks:
+        children = []
+        for section, sublayers in groups.get(stack.name, {}).items():
+            count = sum(run.count for run in stack.runs if run.block.name == section)
+            parts: list[Node] = []
+            for (_, name), layers in sublayers.items():
+                nodes = [total(layer, nodes, unit) for layer, nodes in layers.items()]
+                parts += [total(name, nodes, unit)] if name else nodes
+            children.append(total(f"{section} ×{count}" if count > 1 else section, parts, unit))
+        if children:
+            found.append(total(stack.name, children, unit))
+    return found[0] if len(found) == 1 else total(architecture.name, found, unit)

@@ -1,0 +1,95 @@
+"""Does it fit, and what is the most that does: a monotone search over exact integers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ...core.errors import InputError
+from ...core.record import record
+
+LARGEST = 2**40  # no sequence and no batch is longer; beyond it a search ends
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(GiB|MiB|KiB|GB|MB|KB|B)", re.IGNORECASE)
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+@record
+class Fit:
+    """Memory that is needed beside memory that there is, on each of ``count`` accelerators, in bytes."""
+
+    memory: int
+    reserve: int
+    needed: int
+    count: int
+    result: Any
+
+    @property
+    def usable(self) -> int:
+        """What the runtime leaves."""
+        return self.memory - self.reserve
+
+    @property
+    def headroom(self) -> int:
+        """What remains; negative: by how much it exceeds."""
+        return self.usable - self.needed
+
+    @property
+    def fits(self) -> bool:
+        """Whether it does."""
+        return self.headroom >= 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data whose keys are the attribute names."""
+        names = ("memory", "reserve", "usable", "needed", "headroom", "fits", "count")
+        return {name: getattr(self, name) for name in names}
+
+
+def largest(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -> int | None:
+    """The largest number from ``first`` to ``limit`` for which ``fits`` holds, if it holds up to some number; None: for
+    none.
+
+    >>> largest(lambda n: n * n <= 1000), largest(lambda n: True, limit=7), largest(lambda n: False)
+    (31, 7, None)
+    """
+    if limit < first or not fits(first):
+        return None
+    low, step = first, 1
+    while low + step <= limit and fits(low + step):
+        low, step = low + step, step * 2
+    high = min(low + step, limit + 1)  # does not fit, or is beyond the limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def smallest(fits: Callable[[int], bool], limit: int) -> int | None:
+    """The smallest number from 1 to ``limit`` for which ``fits`` holds, if it holds from some number on; or None.
+
+    >>> smallest(lambda n: n * n >= 1000, 100), smallest(lambda n: False, 9)
+    (32, None)
+    """
+    none = largest(lambda n: not fits(n), limit)
+    found = 1 if none is None else none + 1
+    return found if found <= limit else None
+
+
+def read_size(text: str, where: str, whole: int | None = None) -> int:
+    """Bytes of ``1GiB``, ``800 MB`` or, of ``whole``, ``5%``.
+
+    >>> read_size("1.5GiB", "--reserve"), read_size("5%", "--reserve", 80 * 10**9)
+    (1610612736, 4000000000)
+
+    Raises:
+        InputError: no such size.
+    """
+    if whole is not None and (match := re.fullmatch(r"(\d{1,2}(?:\.\d+)?)\s*%", text.strip())):
+        return round(whole * float(match[1]) / 100)
+    size = _SIZE.fullmatch(text.strip())
+    if not size:
+        share = " or a share such as 5%" if whole is not None else ""
+        raise InputError(
+            f"{text!r} is no size", where=where, hint=f"give it with its unit, such as 1GiB or 800MB{share}"
+        )
+    return round(float(size[1]) * _UNITS[size[2].lower()])

@@ -1,0 +1,103 @@
+"""Number formats: how many bits a tensor takes, counted in whole blocks and divided by 8 last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from ...core.ledger import Row
+from ...core.record import record
+
+BITS_A_BYTE = 8
+
+
+@record
+class Format:
+    """A number format.
+
+    Attributes:
+        name: what it is called.
+        bits: bits of one block, scales and zeros included.
+        block: elements of a block along a row (what a matrix contracts with its input).
+        rows: rows that a block spans (128 for 128x128 tiles).
+        payload: bits of an element where the last, partly filled block stores no padding (0: blocks are stored whole).
+        flat: blocks run through the whole tensor, not along each row.
+        outer: blocks that share a further constant of ``outer_bits`` bits (0: none).
+        outer_bits: bits of that constant.
+        row_bits: further bits for each row, such as a scale per output channel.
+        column_bits: further bits for each column, such as a group index per input.
+        tensor_bits: further bits for each tensor.
+        fallback: the format of a matrix whose rows are no multiple of the block.
+        checked: whether the figures were read in their source.
+        source: where they come from.
+    """
+
+    name: str
+    bits: int
+    block: int = 1
+    rows: int = 1
+    payload: int = 0
+    flat: bool = False
+    outer: int = 0
+    outer_bits: int = 0
+    row_bits: int = 0
+    column_bits: int = 0
+    tensor_bits: int = 0
+    fallback: Format | None = None
+    checked: bool = True
+    source: str = ""
+
+    def bits_of(self, rows: int, columns: int) -> int:
+        """Bits of a matrix of ``rows`` x ``columns``; the last block of a row and the last row of blocks are whole.
+
+        >>> Format("mxfp4", 136, block=32, payload=4).bits_of(2, 48)  # 96 elements of 4 bits, 4 scales of 8
+        416
+        """
+        if self.fallback and columns % self.block:
+            return self.fallback.bits_of(rows, columns)
+        elements = rows * columns
+        blocks = -(-elements // self.block) if self.flat else -(-columns // self.block) * -(-rows // self.rows)
+        overhead = self.bits - self.payload * self.block * self.rows
+        stored = elements * self.payload + blocks * overhead if self.payload else blocks * self.bits
+        outer = -(-blocks // self.outer) * self.outer_bits if self.outer else 0
+        return stored + outer + rows * self.row_bits + columns * self.column_bits + self.tensor_bits
+
+    def used(self, columns: int) -> Format:
+        """The format of rows of ``columns`` elements: this one, or its fallback."""
+        return self.fallback.used(columns) if self.fallback and columns % self.block else self
+
+    @property
+    def plain(self) -> bool:
+        """Whether each element stands for itself, without scales."""
+        return self.block == 1 and not (self.row_bits or self.column_bits or self.tensor_bits)
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Bits of an element in a large matrix, constants of rows and tensors left out."""
+        outer = self.outer_bits / self.outer if self.outer else 0
+        return (self.bits + outer) / (self.block * self.rows)
+
+
+def shape(row: Row) -> tuple[int, int, int]:
+    """(copies, rows, columns) of a tensor as a format sees it: a matrix in rows as long as what it contracts, a table
+    in rows of its entries, a vector as one row.
+    """
+    sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
+    if row.tensor.linear:
+        *lead, inputs, outputs = sizes
+        return prod(lead), outputs, inputs
+    *lead, columns = sizes
+    return 1, prod(lead), columns
+
+
+def tensor_bits(row: Row, chosen: Format) -> int:
+    """Bits of one copy of a tensor."""
+    copies, rows, columns = shape(row)
+    return copies * chosen.bits_of(rows, columns)
+
+
+def read_format(name: str, data: Mapping[str, Any], fallback: Format | None = None) -> Format:
+    """A format from its entry in the data files."""
+    keys = [key for key in Format.__match_args__ if key not in ("name", "fallback")]
+    return Format(name, **{key: data[key] for key in keys if key in data}, fallback=fallback)

@@ -1,0 +1,1 @@
+"""Quantisation methods of published checkpoints: which tensors stand for one quantised matrix."""

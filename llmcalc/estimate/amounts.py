@@ -1,0 +1,75 @@
+"""Amounts as people write them: 15T tokens, 70B parameters, 3640PF-days, 40 %."""
+
+from __future__ import annotations
+
+import re
+
+from ..core.errors import InputError, shown
+from .scaling.forms import LARGEST
+
+SCALES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "p": 10**15}
+PF_DAY = 864 * 10**17  # 10^15 FLOP/s for a day of 86,400 seconds
+SECONDS_AN_HOUR, HOURS_A_DAY = 3600, 24
+LONGEST = 40  # characters
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d{1,3}))?"
+_AMOUNT = re.compile(rf"{_NUMBER}\s*([kmbgtp]?)", re.IGNORECASE | re.ASCII)
+_PF_DAYS = re.compile(rf"{_NUMBER}\s*(?:pf-?days?|pfd|petaflop/?s-?days?)", re.IGNORECASE | re.ASCII)
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
+
+
+def read_amount(text: str, where: str, example: str = "15T") -> float:
+    """A positive number with a decimal scale: k, M, B (or G), T, P.
+
+    >>> read_amount("15T", "--tokens"), read_amount("1.4e12", "--tokens"), read_amount("70 B", "--params")
+    (15000000000000.0, 1400000000000.0, 70000000000.0)
+
+    Raises:
+        InputError: none, or not positive.
+    """
+    match = _AMOUNT.fullmatch(text.strip()) if len(text) <= LONGEST else None
+    return _value(match, SCALES[match[3].lower()] if match else 1, text, where, f"such as {example}")
+
+
+def read_compute(text: str, where: str = "--compute") -> float:
+    """FLOPs, or PF-days.
+
+    >>> read_compute("5.76e23"), read_compute("3640PF-days")
+    (5.76e+23, 3.14496e+23)
+
+    Raises:
+        InputError: none, or not positive.
+    """
+    plain = re.sub(r"\s*flops?$", "", text.strip(), flags=re.IGNORECASE | re.ASCII) if len(text) <= LONGEST else ""
+    match = _PF_DAYS.fullmatch(plain)
+    if match:
+        return _value(match, PF_DAY, text, where, "")
+    match = _AMOUNT.fullmatch(plain)
+    scale = SCALES[match[3].lower()] if match else 1
+    return _value(match, scale, text, where, "such as 1e24 (FLOPs) or 3640PF-days")
+
+
+def read_share(text: str, where: str) -> float:
+    """A share of 1: ``40%`` or ``0.4``.
+
+    >>> read_share("40%", "--mfu"), read_share("0.4", "--mfu")
+    (0.4, 0.4)
+
+    Raises:
+        InputError: none, or not between 0 and 1.
+    """
+    percent = _PERCENT.fullmatch(text.strip()) if len(text) <= LONGEST else None
+    value = float(percent[1]) / 100 if percent else read_amount(text, where, "40%")
+    if not 0 < value <= 1:
+        raise InputError(f"{text.strip()} is no share", where=where, hint="give more than 0 and at most 100%")
+    return value
+
+
+def _value(match: re.Match[str] | None, scale: int, text: str, where: str, hint: str) -> float:
+    if match is None:
+        if text.strip().startswith("-"):
+            raise InputError(f"{text.strip()[:LONGEST]} is negative", where=where, hint="give a positive amount")
+        raise InputError(f"{shown(text)} is no amount", where=where, hint=hint)
+    value = float(f"{match[1]}e{match[2] or 0}") * scale
+    if not 0 < value < LARGEST:
+        raise InputError(f"{text.strip()} is no size", where=where, hint="give a positive amount of bounded size")
+    return value

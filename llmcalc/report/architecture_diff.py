@@ -1,0 +1,198 @@
+"""Where two architectures differ, part by part: stacks, the order of blocks, sub-layers, the fields of their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
+from ..core.layer import Layer
+from ..core.layer_history import uncounted
+from ..core.record import fields
+from ..schema.build import STACK_FLAGS, STACK_NUMBERS
+from ..schema.concise import name_and_fields, said
+from ..schema.describe import order_of
+from ..schema.order_text import spelled
+from .structure import NOTHING, paper_name, word
+
+_WEIGHTS = ("residual", "residual_normed", "by_depth", "scale", "residual_scale")
+_SUMS = (*_WEIGHTS, "share", "reads", "residual_from", "beside_first")
+_STACK = ("tokens", *STACK_NUMBERS, *STACK_FLAGS)
+JOINING = ("d_model", "d_in", "d_out")  # as wide as the stream, unless they say otherwise
+
+
+class Difference(NamedTuple):
+    """What differs: ``what`` of which ``part``, and both values as texts."""
+
+    part: str
+    what: str
+    first: str
+    second: str
+
+
+Found = Iterator[Difference]
+Part = TypeVar("Part")
+
+
+def differences(first: Architecture, second: Architecture) -> list[Difference]:
+    """Every difference that a description would show; what several blocks have alike stands there once."""
+    several = max(len(first.stacks), len(second.stacks)) > 1
+    found: list[Difference] = []
+    for name, one, other in _matched(_stacks(first, several), _stacks(second, several)):
+        prefix = f"{name} " if several else ""
+        usual = name or first.main.role
+        found += (entry._replace(part=(prefix + entry.part).strip() or usual) for entry in _stack(one, other))
+    for name, one, other in _matched(_extras(first), _extras(second)):
+        found += (entry._replace(part=f"not counted: {name} {entry.part}".strip()) for entry in _stack(one, other))
+    return found
+
+
+def _stacks(architecture: Architecture, several: bool) -> dict[str, Stack]:
+    """Stacks by name; lone ones have none."""
+    return {stack.name if several else "": stack for stack in architecture.stacks}
+
+
+def _extras(architecture: Architecture) -> dict[str, Stack]:
+    return {extra.name: extra.stack for extra in architecture.extras}
+
+
+def _matched(first: Mapping[str, Part], second: Mapping[str, Part]) -> Iterator[tuple[str, Part | None, Part | None]]:
+    """Parts of the same name in pairs; a lone part on either side is matched whatever it is called."""
+    if len(first) == len(second) == 1:
+        ((name, one),), (other,) = first.items(), second.values()
+        yield name, one, other
+        return
+    for name in dict.fromkeys((*first, *second)):
+        yield name, first.get(name), second.get(name)
+
+
+def _stack(first: Stack | None, second: Stack | None) -> Found:
+    if first is None or second is None:
+        yield Difference("", "stack", _outline(first), _outline(second))
+        return
+    first, second = uncounted(first), uncounted(second)
+    for what in ("role", "n_layers", "d_model", *_STACK):
+        yield from _values("", what, getattr(first, what), getattr(second, what))
+    yield from _layers(_by_name(first.inputs), _by_name(second.inputs), first, second)
+    yield from _values("", "order", _order(first.runs), _order(second.runs))
+    yield from _blocks(first, second)
+    yield from _layers(_by_name(first.outputs), _by_name(second.outputs), first, second)
+
+
+def _outline(stack: Stack | None) -> str:
+    return f"{stack.n_layers} layers, d_model {stack.d_model}" if stack else NOTHING
+
+
+def _by_name(items: Sequence[Named]) -> dict[str, Layer]:
+    return dict(items)
+
+
+def _order(runs: Sequence[Run]) -> str:
+    """The order of blocks, if it is more than a number of layers."""
+    if len(runs) == 1 and not runs[0].shared:
+        return ""
+    order = spelled(order_of(runs))
+    return ", ".join(map(_item, order if isinstance(order, list) else [order]))
+
+
+def _item(item: Any) -> str:
+    """An item of an order; the number of layers stands elsewhere."""
+    if isinstance(item, str):
+        return item
+    if "cycle" in item:
+        return f"cycle of {', '.join(item['cycle'])}"
+    if "pattern" in item:
+        legend = ", ".join(f"{letter} {name}" for letter, name in item["legend"].items())
+        return f"{item['pattern']} ({legend})"
+    name = item["block"] if "block" in item else f"shared {item['shared']}"
+    return f"{name} * {item['times']}"
+
+
+def _blocks(first: Stack, second: Stack) -> Found:
+    """What differs in blocks, under the names of all blocks that it concerns."""
+    where: dict[Difference, list[str]] = {}
+    pairs = list(
+        _matched({run.block.name: run.block for run in first.runs}, {r.block.name: r.block for r in second.runs})
+    )
+    for name, one, other in pairs:
+        for entry in _block(one, other, first, second):
+            where.setdefault(entry, []).append(name)
+    for entry, names in where.items():
+        everywhere = len(names) == len(pairs)
+        yield entry if everywhere else entry._replace(part=f"{', '.join(names)}: {entry.part}".removesuffix(": "))
+
+
+def _block(one: Block | None, other: Block | None, first: Stack, second: Stack) -> Found:
+    if one is None or other is None:
+        yield Difference("", "block", _parts(one), _parts(other))
+        return
+    parts = [{part.name: part for part in block.sublayers} for block in (one, other)]
+    for name, here, there in _matched(*parts):
+        for entry in _sublayer(here, there, first, second):
+            yield entry._replace(part=f"{name} {entry.part}".strip())
+
+
+def _parts(block: Block | None) -> str:
+    return ", ".join(part.name for part in block.sublayers) if block else NOTHING
+
+
+def _sublayer(one: Sublayer | None, other: Sublayer | None, first: Stack, second: Stack) -> Found:
+    if one and other:
+        for what in _SUMS:
+            yield from _values("", what, getattr(one, what), getattr(other, what))
+        yield from _values("", "joins", _joins(one), _joins(other))
+    yield from _layers(_named(one), _named(other), first, second)
+
+
+def _joins(part: Sublayer) -> str:
+    """Behind which sub-layers results of its branches join the stream later, or nothing."""
+    return ", ".join(f"{branch.name}: {branch.joins}" for branch in part.branches if branch.joins)
+
+
+def _named(part: Sublayer | None) -> dict[str, Layer]:
+    """The layers of a sub-layer; a lone one bears its sub-layer's name."""
+    if part is None:
+        return {}
+    alone = len(part.branches) == 1
+    found = {place: norm for place, norm in (("pre", part.pre), ("post", part.post), ("after", part.after)) if norm}
+    return {**_all_of(part.branches, alone), **{f"{place} norm": norm for place, norm in found.items()}}
+
+
+def _all_of(branches: Sequence[Branch], alone: bool) -> dict[str, Layer]:
+    found: dict[str, Layer] = {}
+    for branch in branches:
+        name = "" if alone else branch.name
+        found[name] = branch.layer
+        found |= {f"{name} pre norm".strip(): branch.pre} if branch.pre and not alone else {}
+        found |= {f"{name} post norm".strip(): branch.post} if branch.post and not alone else {}
+        found |= {"own pre norm": branch.pre} if branch.pre and alone else {}
+        found |= {"own post norm": branch.post} if branch.post and alone else {}
+    return found
+
+
+def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, second: Stack) -> Found:
+    for name in dict.fromkeys((*one, *other)):
+        here, there = one.get(name), other.get(name)
+        if here is None or there is None or type(here) is not type(there):
+            yield Difference(name, "layer", _spelled(here, first), _spelled(there, second))
+            continue
+        telling = said(here, first.d_model).keys() | said(there, second.d_model).keys()
+        for entry in fields(here):
+            values = getattr(here, entry.name), getattr(there, entry.name)
+            if entry.name not in telling or (entry.name in JOINING and values == (first.d_model, second.d_model)):
+                continue
+            title = paper_name(here, entry.name, values[0]) if type(values[0]) is int else entry.name
+            yield from _values(name, title, *values)
+
+
+def _spelled(layer: Layer | None, stack: Stack) -> str:
+    """A layer as presets name it, with what is said of it there."""
+    if layer is None:
+        return NOTHING
+    name, values = name_and_fields(layer, stack.d_model)
+    return ", ".join([name, *(f"{field} {word(value)}" for field, value in values.items())])
+
+
+def _values(part: str, what: str, first: object, second: object) -> Found:
+    if first != second:
+        yield Difference(part, what, word(first) or NOTHING, word(second) or NOTHING)

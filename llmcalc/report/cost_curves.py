@@ -1,0 +1,135 @@
+"""How a model's costs grow with the context: FLOPs of a token, state, memory; and from where on what outweighs what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from ..api.memory import memory
+from ..calc.flops import flops
+from ..calc.kv_cache import state
+from ..calc.memory.inference import InferenceMemory
+from ..core.architecture import Architecture
+from ..core.workload import positions
+from .document import Cell, Column, Document, Table
+from .numbers import BYTES
+from .pictures import Axis, Bar, Bars, Chart, Curve, Mark, crossings
+
+if TYPE_CHECKING:
+    from .pictures import Picture
+
+TOKENS = Axis("tokens of context (k = 1,024)", "tokens", True)
+CORE, REST = "scores and mix of attention", "everything else"
+_CORE_SUFFIX = " core"  # of a component: what grows with the pairs of query and key
+Measure = Callable[[Architecture, int], float]
+
+
+def lengths_for(model: Architecture, lengths: Sequence[int]) -> list[int]:
+    """The lengths that a model can take: those within its learned positions."""
+    limit = positions(model)
+    return [length for length in lengths if limit is None or length <= limit]
+
+
+def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
+    """FLOPs of a token in a forward pass, on average over its sequence: of several models, or of one in two parts."""
+    curves = [_curve(model.name, model, lengths, _per_token) for model in models]
+    if len(models) == 1:
+        curves = [_curve(CORE, models[0], lengths, _core), _curve(REST, models[0], lengths, _rest), *curves]
+    return _document("FLOPs of a token", "FLOPs", curves, "of a forward pass, on average over the sequence")
+
+
+def state_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
+    """What the next token needs of those before it."""
+    curves = [_curve(model.name, model, lengths, _state) for model in models]
+    return _document("State of a sequence", BYTES, curves, "caches in bf16, recurrent states in fp32")
+
+
+def memory_document(model: Architecture, lengths: Sequence[int], batch: int, card: tuple[str, int] | None) -> Document:
+    """Memory of serving at growing contexts, beside the line of an accelerator's memory."""
+    rows: list[tuple[Cell, ...]] = []
+    bars = []
+    for length in lengths_for(model, lengths):
+        found = memory(model, batch=batch, seq=length)
+        assert isinstance(found, InferenceMemory)
+        parts = (("weights", found.weights), ("state", found.state), ("transient", found.activations))
+        bars.append(Bar(f"{length:,} tokens", tuple((name, float(size)) for name, size in parts)))
+        verdict = ("fits" if found.peak <= card[1] else "exceeds",) if card else ()
+        rows.append((length, *(size for _, size in parts), found.peak, *verdict))
+    names = ("weights", "state", "transient", "peak")
+    columns = (Column("tokens", "number"), *(Column(name, BYTES, 1) for name in names[:-1]), Column("peak", BYTES))
+    columns = (*columns, *((Column(card[0], "name"),) if card else ()))
+    limit = (card[0], float(card[1])) if card else None
+    pictures: tuple[Picture, ...] = (
+        (Bars(f"{model.name}: memory of serving", BYTES, tuple(bars), limit),) if bars else ()
+    )
+    return Document(
+        f"Memory of {model.name}, batch {batch}",
+        dict,
+        subtitle=("weights, cache and computation in bf16; the prompt computed at once",),
+        tables=(Table("", columns, rows),),
+        pictures=lambda: pictures,
+    )
+
+
+def _curve(name: str, model: Architecture, lengths: Sequence[int], measure: Measure) -> Curve:
+    return Curve(name, tuple((float(s), float(measure(model, s))) for s in lengths_for(model, lengths)))
+
+
+def _per_token(model: Architecture, seq: int) -> float:
+    return flops(model, seq=seq).total / seq
+
+
+def _core(model: Architecture, seq: int) -> float:
+    parts = flops(model, seq=seq).by_component
+    return sum(count.total for name, count in parts.items() if name.endswith(_CORE_SUFFIX)) / seq
+
+
+def _rest(model: Architecture, seq: int) -> float:
+    return _per_token(model, seq) - _core(model, seq)
+
+
+def _state(model: Architecture, seq: int) -> float:
+    return state(model, seq=seq).bytes
+
+
+def _document(title: str, kind: str, curves: Sequence[Curve], about: str) -> Document:
+    drawn = [curve for curve in curves if curve.points and all(y > 0 for _, y in curve.points)]
+    marks = list(_crossings(drawn))
+    chart = Chart(title, TOKENS, Axis(kind, kind, True), tuple(drawn), tuple(mark for _, mark in marks))
+    tables = [_table(drawn, kind)] + ([_crossing_table(marks, kind)] if marks else [])
+    names = ", ".join(curve.name for curve in curves if curve not in drawn)
+    return Document(
+        title,
+        dict,
+        subtitle=(about,),
+        tables=tuple(tables) if drawn else (),
+        pictures=lambda: (chart,) if drawn else (),
+        notes=(f"nothing to draw for {names}",) if names else (),
+    )
+
+
+def _crossings(curves: Sequence[Curve]) -> Iterator[tuple[str, Mark]]:
+    for one, other in combinations(curves, 2):
+        shared = {x for x, _ in one.points} & {x for x, _ in other.points}
+        pair = [
+            Curve(curve.name, tuple(point for point in curve.points if point[0] in shared)) for curve in (one, other)
+        ]
+        for mark in crossings(pair[0], pair[1], ""):
+            yield f"{one.name} and {other.name}", Mark(f"{mark.x:,.0f} tokens", mark.x, mark.y)
+
+
+def _table(curves: Sequence[Curve], kind: str) -> Table:
+    lengths = sorted({x for curve in curves for x, _ in curve.points})
+    values: list[dict[float, float]] = [dict(curve.points) for curve in curves]
+    unit = f"about {BYTES}" if kind == BYTES else "about"
+    rows: list[tuple[Any, ...]] = [(int(x), *(own.get(x) for own in values)) for x in lengths]
+    return Table("", (Column("tokens", "number"), *(Column(curve.name, unit) for curve in curves)), rows)
+
+
+def _crossing_table(marks: Sequence[tuple[str, Mark]], kind: str) -> Table:
+    unit = f"about {BYTES}" if kind == BYTES else "about"
+    columns = (Column("they cross", "name"), Column("at about tokens", "about"), Column(kind, unit))
+    return Table(
+        "where they cross, between the points above", columns, [(name, mark.x, mark.y) for name, mark in marks]
+    )

@@ -1,0 +1,136 @@
+"""The answers to ``check`` and ``rule``: what the rules find, limits that are kept or not, and why a rule is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.record import record
+from ..lint import Finding, Rule, rule
+from .document import Cell, Column, Document, Fact, Table
+from .json_envelope import envelope, model_inputs
+from .model import warnings
+from .numbers import BYTES, exact, short
+from .sources import cite
+
+YES, NO = "✓", "✗"
+
+
+@record
+class Limit:
+    """Something that must not be exceeded: ``ours`` at most ``most``, in ``unit``."""
+
+    name: str
+    ours: int
+    most: int
+    unit: str
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is not exceeded."""
+        return self.ours <= self.most
+
+
+@record
+class Checked:
+    """A model with what was found, and the limits that it was held against."""
+
+    architecture: Architecture
+    findings: tuple[Finding, ...]
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was found, and every limit is kept."""
+        return not self.findings and all(limit.kept for limit in self.limits)
+
+
+def check_document(found: Sequence[Checked]) -> Document:
+    """A row per finding; a row per limit."""
+    several = len(found) > 1
+    good = sum(checked.ok for checked in found)
+    verdict = f"{YES} nothing found" if good == len(found) else f"{NO} {_said(found)}"
+    findings: list[tuple[Cell, ...]] = [
+        (*([checked.architecture.name] if several else []), one.code, one.place, one.message, one.advice)
+        for checked in found
+        for one in checked.findings
+    ]
+    named = (Column("model", "group"),) if several else ()
+    columns = (*named, Column("rule", "name"), Column("where"), Column("what is there"), Column("better"))
+    limits: list[tuple[Cell, ...]] = [
+        (*([checked.architecture.name] if several else []), *_limit(limit))
+        for checked in found
+        for limit in checked.limits
+    ]
+    heads = (*named, Column("limit", "name"), Column("ours", "name"), Column("at most", "name"), Column("verdict"))
+    tables = [Table("", columns, findings)] if findings else []
+    tables += [Table("limits", heads, limits)] if limits else []
+    why = "why a rule is there, and who says so: llmcalc rule CODE; --ignore CODE leaves it out"
+    return Document(
+        ", ".join(checked.architecture.name for checked in found),
+        lambda: _record(found),
+        warnings=tuple(line for checked in found for line in warnings(checked.architecture)),
+        facts=(Fact("verdict", verdict),),
+        tables=tuple(tables),
+        notes=(why,) if findings else (),
+    )
+
+
+def _limit(limit: Limit) -> tuple[Cell, ...]:
+    verdict = YES if limit.kept else f"{NO} exceeds by {_size(limit.ours - limit.most, limit.unit)}"
+    return limit.name, _size(limit.ours, limit.unit), _size(limit.most, limit.unit), verdict
+
+
+def _size(value: int, unit: str) -> str:
+    text = short(value, unit) or exact(value)
+    return text if unit == BYTES else f"{text} {unit}"
+
+
+def _said(found: Sequence[Checked]) -> str:
+    findings = sum(len(checked.findings) for checked in found)
+    broken = sum(not limit.kept for checked in found for limit in checked.limits)
+    parts = [f"{findings} finding{'s' * (findings != 1)}"] if findings else []
+    parts += [f"{broken} limit{'s' * (broken != 1)} exceeded"] if broken else []
+    return ", ".join(parts)
+
+
+def _record(found: Sequence[Checked]) -> dict[str, Any]:
+    models = [
+        {
+            "model": checked.architecture.name,
+            "ok": checked.ok,
+            "findings": [finding.to_dict() for finding in checked.findings],
+            "limits": [
+                {"name": limit.name, "ours": limit.ours, "most": limit.most, "unit": limit.unit, "kept": limit.kept}
+                for limit in checked.limits
+            ],
+        }
+        for checked in found
+    ]
+    inputs = {"models": [model_inputs(checked.architecture) for checked in found]}
+    return envelope("check", inputs, {"ok": all(checked.ok for checked in found), "models": models})
+
+
+def rule_document(code: str) -> Document:
+    """A rule: why it is there, and who says so."""
+    found = rule(code)
+    doubt = "" if found.checked in ("true", "logic") else " (not read there in full)"
+    facts = (
+        Fact("reason", found.reason),
+        Fact("source", "follows from the equations" if found.source == "logic" else f"{cite(found.source)}{doubt}"),
+    )
+    return Document(
+        f"{found.code}: {found.title}", lambda: envelope("rule", {"code": code}, found.to_dict()), facts=facts
+    )
+
+
+def rules_document(found: Sequence[Rule]) -> Document:
+    """All rules."""
+    columns = (Column("rule", "name"), Column("finds"), Column("source", optional=1))
+    return Document(
+        f"{len(found)} rules",
+        lambda: envelope("rule", {}, {"rules": [one.to_dict() for one in found]}),
+        subtitle=("HW: shapes that waste hardware · TP: shapes and ranks · CF: seldom meant",),
+        tables=(Table("", columns, [(one.code, one.title, one.source) for one in found]),),
+    )

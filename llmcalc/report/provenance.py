@@ -1,0 +1,67 @@
+"""Figures with how low and how high they may be, and the assumptions that they follow from."""
+
+from __future__ import annotations
+
+from ..estimate.cost import Machine, Span
+from ..estimate.training_run import Price
+from .document import Fact
+from .numbers import about, human, percent
+
+DOLLARS = "US dollars"
+
+
+def spanned(label: str, span: Span, unit: str, what: str = "") -> Fact:
+    """The middle as the value, the ends beside it where they differ."""
+    ends = "" if span.low == span.high else between(span.low, span.high)
+    return Fact(label, shortly(span.mid), unit, ", ".join(filter(None, (ends, what))))
+
+
+def six_digits(value: float) -> float:
+    """A modelled figure as far as it means anything.
+
+    >>> six_digits(1234567.8)
+    1234570.0
+    """
+    return float(f"{value:.6g}")
+
+
+def between(low: float, high: float) -> str:
+    """``2.990 M to 14.00 M``."""
+    return f"{shortly(low)} to {shortly(high)}"
+
+
+def shortly(value: float) -> str:
+    """Four digits, which is more than a modelled figure means.
+
+    >>> shortly(375.5064), shortly(4613962.7)
+    ('375.5', '4.614 M')
+    """
+    return human(round(value)) or f"{value:.4g}"
+
+
+def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
+    """What it costs, or how to find out."""
+    if cost is None or price is None:
+        return Fact("cost", "not known", "", "give the price of an accelerator-hour: --price 2.50")
+    low, high = cost
+    if price.low == price.high and round(low) == round(high):
+        return Fact("cost", shortly(low), DOLLARS, f"at {price.low:,.2f} an hour")
+    return Fact("cost", between(low, high), DOLLARS, f"at {price.low:,.2f} to {price.high:,.2f} an hour")
+
+
+def machine_line(machine: Machine) -> str:
+    """``machine: 512 × NVIDIA H100 SXM5 80GB · bf16, dense peak 989.4 T FLOP/s · MFU 41.0 % (38.0 % to 47.0 %)``."""
+    low, mid, high = machine.mfu
+    ends = "" if low == high else f" ({percent(low)} to {percent(high)})"
+    peak = f"{machine.number_format}, dense peak {about(machine.peak, '')} FLOP/s"
+    return f"machine: {machine.count} × {machine.accelerator.title} · {peak} · MFU {percent(mid)}{ends}"
+
+
+def assumptions(machine: Machine | None, price: Price | None) -> tuple[str, ...]:
+    """Where utilisation and price come from."""
+    if machine is None:
+        return ()
+    said = [f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"]
+    if price is not None:
+        said.append(f"assumed: price of an accelerator-hour in US dollars, {price.source}")
+    return tuple(said)
