@@ -65,6 +65,6 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _data_files(root: Path) -> Iterator[tuple[Path, str]]:
-    folder = root / "llmcalc" / "data"
-    for file in sorted(folder.rglob("*.yaml")):
-        yield file, file.parent.relative_to(root / "llmcalc").as_posix()
+    package = root / "llmcalc"
+    for file in sorted([*(package / "data").rglob("*.yaml"), *(package / "zoo").glob("*/families.yaml")]):
+        yield file, file.parent.relative_to(package).as_posix()

@@ -19,16 +19,16 @@ def rooms() -> tuple[str, ...]:
 
 
 @cache
-def find_module(folder: str, name: str) -> str | None:
-    """The dotted name of the module ``name`` in ``folder``, or None.
+def find_module(folder: str, name: str, parent: str = "") -> str | None:
+    """The dotted name of the module ``name`` in ``folder``, or None. ``parent``: the path to ``folder`` at home.
 
     >>> find_module("layers", "attention"), find_module("layers", "hashed_attention")
     ('llmcalc.layers.attention', 'llmcalc.zoo.research.layers.hashed_attention')
     """
     if not name.isidentifier() or name.startswith("_"):
         return None
-    if (PACKAGE / folder / f"{name}.py").is_file():
-        return f"{PACKAGE.name}.{folder}.{name}"
+    if (PACKAGE / parent / folder / f"{name}.py").is_file():
+        return ".".join((PACKAGE.name, *Path(parent, folder).parts, name))
     found = (room for room in rooms() if (PACKAGE / ZOO / room / folder / f"{name}.py").is_file())
     return next((f"{PACKAGE.name}.{ZOO}.{room}.{folder}.{name}" for room in found), None)
 

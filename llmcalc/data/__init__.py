@@ -11,8 +11,13 @@ FOLDER = Path(__file__).parent
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """The content of ``<name>.yaml``; ``name`` may hold a folder, as in ``hardware/nvidia``."""
-    compiled = FOLDER / f"{name}.json"
+    """The content of ``<name>.yaml`` in this folder; ``name`` may include a subfolder, as in ``hardware/nvidia``."""
+    return read_table(FOLDER / name)
+
+
+def read_table(file: Path) -> dict[str, Any]:
+    """The content of a data file, given without its suffix: its compiled JSON, or else its YAML."""
+    compiled, source = file.with_suffix(".json"), file.with_suffix(".yaml")
     if compiled.is_file():
         import json
 
@@ -20,7 +25,6 @@ def table(name: str) -> dict[str, Any]:
         return data
     from ..schema.yaml_reader import read_yaml
 
-    source = FOLDER / f"{name}.yaml"
     found: dict[str, Any] = read_yaml(source.read_text("utf-8"), str(source)).data
     return found
 

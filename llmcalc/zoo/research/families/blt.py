@@ -6,14 +6,14 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
+from ....importers.hf.config import Config
+from ....importers.hf.rules import TOKENS, repeated, rmsnorm, rope_attention, sublayer, window
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
-from ....zoo.research.layers.hash_embedding import HashEmbedding
-from ....zoo.research.layers.patch_attention import PatchAttention
-from ..config import Config
-from ..rules import TOKENS, repeated, rmsnorm, rope_attention, sublayer, window
+from ..layers.hash_embedding import HashEmbedding
+from ..layers.patch_attention import PatchAttention
 
 PARTS = ("patcher", "local_encoder", "local_decoder", "global_transformer")
 N_GRAMS = (3, 4, 5, 6, 7, 8)  # of the hash embedding, where a config says nothing

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import SizeError
+from ....importers.hf.config import Config
+from ....importers.hf.rules import grouped, rmsnorm
 from ....layers.head import Head
-from ....zoo.research.layers.depth_attention import DepthAttention
-from ....zoo.research.layers.profile_attention import ProfileAttention
-from ....zoo.research.layers.residual_conv import ResidualConv
-from ..config import Config
-from ..rules import grouped, rmsnorm
+from ..layers.depth_attention import DepthAttention
+from ..layers.profile_attention import ProfileAttention
+from ..layers.residual_conv import ResidualConv
 from .inkling import FULL, LOCAL, attention_of, experts_of, kinds_of, text_model
 
 

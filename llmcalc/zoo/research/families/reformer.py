@@ -6,13 +6,13 @@ from math import lcm
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import DescriptionError, SizeError, shown
+from ....importers.hf.config import Config
+from ....importers.hf.rules import grouped, layernorm, sublayer
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
-from ....zoo.research.layers.axial_embedding import AxialEmbedding
-from ....zoo.research.layers.chunked_attention import ChunkedAttention
-from ..config import Config
-from ..rules import grouped, layernorm, sublayer
+from ..layers.axial_embedding import AxialEmbedding
+from ..layers.chunked_attention import ChunkedAttention
 
 STREAMS = 2  # of the reversible residual: both reach the last norm and the head
 KINDS = ("local", "lsh")

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.layer import Layer
+from ....importers.hf.config import Config
+from ....importers.hf.families.bert import bare, bert_mlp, finish, normed, pooler
+from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.rules import layernorm, sublayer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
-from ....zoo.research.layers.character_attention import CharacterAttention
-from ....zoo.research.layers.character_embedding import CharacterEmbedding
-from ....zoo.research.layers.character_pooling import CharacterPooling
-from ..config import Config
-from ..rules import layernorm, sublayer
-from .bert import bare, bert_mlp, finish, normed, pooler
-from .gpt import BIASED
+from ..layers.character_attention import CharacterAttention
+from ..layers.character_embedding import CharacterEmbedding
+from ..layers.character_pooling import CharacterPooling
 
 
 def canine(config: Config) -> Architecture:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import DescriptionError, SizeError, UnknownNameError
 from ....core.layer import Layer
+from ....importers.hf.config import Config
+from ....importers.hf.rope import rope_fields
+from ....importers.hf.rules import TOKENS, causal_lm, experts, grouped, layer_types, rmsnorm, rotary, window
 from ....layers.head import Head
-from ....zoo.research.layers.affine import Affine
-from ....zoo.research.layers.cca import Cca
-from ..config import Config
-from ..rope import rope_fields
-from ..rules import TOKENS, causal_lm, experts, grouped, layer_types, rmsnorm, rotary, window
+from ..layers.affine import Affine
+from ..layers.cca import Cca
 
 _BASES = {"hybrid": 5_000_000.0, "hybrid_sliding": 10_000.0}
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.errors import DescriptionError, UnsupportedError, shown
+from ....importers.hf.config import Config
+from ....importers.hf.rules import TOKENS, sublayer
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
-from ....zoo.research.layers.latent_attention import LatentAttention
-from ..config import Config
-from ..rules import TOKENS, sublayer
+from ..layers.latent_attention import LatentAttention
 
 DECODER_HEADS, DECODER_HEAD = 8, 32  # of the language model, whatever the config says
 ELSEWHERE = """

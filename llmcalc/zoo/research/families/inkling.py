@@ -6,15 +6,15 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import DescriptionError, UnknownNameError
+from ....importers.hf.config import Config
+from ....importers.hf.rules import mixed, rmsnorm
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
-from ....zoo.research.layers.depth_attention import DepthAttention
-from ....zoo.research.layers.profile_attention import ProfileAttention
-from ....zoo.research.layers.residual_conv import ResidualConv
-from ..config import Config
-from ..rules import mixed, rmsnorm
+from ..layers.depth_attention import DepthAttention
+from ..layers.profile_attention import ProfileAttention
+from ..layers.residual_conv import ResidualConv
 
 PERIOD = 6  # of layers without a window, and with the first Inkling of nothing else
 FULL, LOCAL = "hybrid", "hybrid_sliding"
