@@ -1,4 +1,4 @@
-"""Keep the screens in README.md and docs/*.md true: run each command again and put its output below it.
+"""Keep the screens in README.md and docs/*.md and the pictures true: run each command again and store its output.
 
     python docs/screens.py          rewrite the files
     python docs/screens.py --check  exit with 1 if a screen is out of date
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROMPT, CUT = "$ ", "..."
 WIDTH = 100
 SHORTEST_CUT = 18  # lines that a new, cut screen shows
+PICTURES = {"docs/models.svg": "llmcalc timeline --format svg"}  # file: the command that draws it
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# file: (\S+)\n")
 _TABLES = (
@@ -91,17 +92,17 @@ def rendered(text: str) -> str:
 
 
 def main() -> int:
-    """Rewrite all pages, or check them."""
+    """Rewrite all pages and pictures, or check them."""
     check = sys.argv[1:] == ["--check"]
     stale = 0
-    for page in pages():
-        text = page.read_text("utf-8")
-        new = rendered(text)
-        if new != text:
+    made = [(page, rendered(page.read_text("utf-8"))) for page in pages()]
+    made += [(ROOT / name, run(command, str(ROOT)).stdout) for name, command in PICTURES.items()]
+    for file, new in made:
+        if not file.exists() or new != file.read_text("utf-8"):
             stale += 1
-            print(f"{page.relative_to(ROOT)}: {'out of date' if check else 'rewritten'}")
+            print(f"{file.relative_to(ROOT)}: {'out of date' if check else 'rewritten'}")
             if not check:
-                page.write_text(new, "utf-8")
+                file.write_text(new, "utf-8")
     return 1 if check and stale else 0
 
 
