@@ -1,10 +1,10 @@
-"""An architecture: stacks of blocks of sub-layers, each a layer kind with its norms.
+"""An architecture: stacks of blocks of sub-layers, each a layer with its norms.
 
 Architecture
 ├── Stack "encoder"             inputs (tables, projections, norms) → runs of blocks → outputs (norm, head)
-│   └── Run  12 × Block         consecutive equal blocks, stored once each (or one for all: ``shared``)
+│   └── Run  12 × Block         consecutive equal blocks, each with its own weights (``shared``: one set)
 │       └── Sublayer            x + scale · post(Σ branches(pre(x))), then ``after``
-│           └── Branch          a layer with norms of its own; more than one run in parallel
+│           └── Branch          a layer with its own norms; several run in parallel
 └── Stack "decoder" ...
 """
 
@@ -22,11 +22,11 @@ from .notebook_display import Shown
 from .record import fields, record
 
 _WORD = re.compile(r"\w+")
-NO_INPUTS: dict[str, Any] = {}  # shared, never written to
+NO_INPUTS: dict[str, Any] = {}  # shared, never modified
 
 
 class Named(NamedTuple):
-    """A layer and the name it goes by within its stack or sub-layer."""
+    """A layer and its name within its stack or sub-layer."""
 
     name: str
     layer: Layer
@@ -34,10 +34,10 @@ class Named(NamedTuple):
 
 @record
 class Branch:
-    """A mixer or feed-forward layer of a sub-layer, with norms of its own (before and after it).
+    """A mixer or feed-forward layer of a sub-layer, with its own norms before and after it.
 
-    ``joins`` names a later sub-layer of the block: the result is added to the stream behind that one, not behind the
-    branch's own (shortcut-connected experts [cai2024]).
+    ``joins`` names a later sub-layer of the block after which the result is added to the residual stream, instead of
+    after the branch's own sub-layer (shortcut-connected experts [cai2024]).
     """
 
     name: str
@@ -49,17 +49,25 @@ class Branch:
 
 @record
 class Sublayer:
-    """``x = after(x + scale · post(Σ branch(pre(x))))``; a norm that is None is left out.
+    """``x = after(x + scale · post(Σ branch(pre(x))))``, without the norms that are None.
 
-    Pre-norm models set ``pre``, post-norm models ``after``, Gemma's sandwich ``pre`` and ``post``. ``residual`` False:
-    nothing is added back. Sub-layers of one ``share`` hold the same tensors, wherever they stand (Zamba). ``scale`` is
-    a constant on what is added (Granite), ``residual_scale`` one on what it is added to, which is the stream behind
-    ``pre`` where ``residual_normed`` (MiniMax). ``by_depth``: the result and what it is added to weigh ``√(1/n)`` and
-    ``√((n - 1)/n)`` in the stack's n-th sum, the first of which is the second (Beam).
-
-    ``reads`` and ``residual_from`` name an earlier sub-layer of the block, or this one: what is read, or what the
-    result is added to, is the stream as it was before that one. ``beside_first``: what is read stands beside what the
-    first block gets, as one vector of twice the width (Zamba).
+    Attributes:
+        name: unique within the block.
+        branches: layers that run in parallel; their results are summed.
+        pre: norm of the input (pre-norm models).
+        post: norm of the result before it is added to the residual stream (with ``pre``: Gemma's sandwich norm).
+        after: norm of the sum (post-norm models).
+        residual: whether the input is added to the result.
+        share: sub-layers with the same ``share`` use the same tensors (Zamba).
+        scale: constant factor of the result (Granite).
+        residual_scale: constant factor of the residual stream.
+        residual_normed: whether the result is added to ``pre(x)`` instead of ``x`` (MiniMax).
+        depth_scaled: in the n-th residual sum of the stack, counted from 2, the result is multiplied by ``√(1/n)`` and
+            the stream by ``√((n - 1)/n)`` (Beam).
+        input_from: earlier sub-layer of the block; its input is the input of this one.
+        residual_from: earlier sub-layer of the block, or this one; the result is added to its input.
+        concat_input: whether the input is concatenated with the input of the first block, giving twice the width
+            (Zamba).
     """
 
     name: str
@@ -72,13 +80,13 @@ class Sublayer:
     scale: float = 1.0
     residual_scale: float = 1.0
     residual_normed: bool = False
-    by_depth: bool = False
-    reads: str = ""
+    depth_scaled: bool = False
+    input_from: str = ""
     residual_from: str = ""
-    beside_first: bool = False
+    concat_input: bool = False
 
     def layers(self) -> Iterator[Named]:
-        """All layers in the order in which they run, norms included."""
+        """All layers in execution order, norms included."""
         if self.pre:
             yield Named("pre_norm", self.pre)
         for branch in self.branches:
@@ -95,7 +103,7 @@ class Sublayer:
 
 @record
 class Block:
-    """What is repeated: an ordered list of sub-layers."""
+    """An ordered list of sub-layers, the unit that a run repeats."""
 
     name: str
     sublayers: tuple[Sublayer, ...]
@@ -103,24 +111,25 @@ class Block:
     def __post_init__(self) -> None:
         names = [sublayer.name for sublayer in self.sublayers]
         for place, sublayer in enumerate(self.sublayers):
-            for key in ("reads", "residual_from"):
+            for key in ("input_from", "residual_from"):
                 self._must_be_one_of(names[: place + 1], getattr(sublayer, key), sublayer, key)
             if sublayer.residual_from and not sublayer.residual:
-                raise SizeError(f"{sublayer.name} has a residual_from, but no residual", where=self.name)
+                raise SizeError(f"{sublayer.name} sets residual_from, but residual is false", where=self.name)
             for branch in sublayer.branches:
                 self._must_be_one_of(names[place + 1 :], branch.joins, sublayer, "joins")
             if all(branch.joins for branch in sublayer.branches):
-                raise SizeError(f"no branch of {sublayer.name} is left; one of them joins nothing", where=self.name)
+                raise SizeError(f"all branches of {sublayer.name} set joins; at least one must not", where=self.name)
 
     def _must_be_one_of(self, names: list[str], named: str, sublayer: Sublayer, key: str) -> None:
         if named and names.count(named) != 1:
-            side = "after" if key == "joins" else "before"
-            raise SizeError(f"{key} of {sublayer.name} is {named}; it names one sub-layer {side} it", where=self.name)
+            allowed = "a later sub-layer" if key == "joins" else "this sub-layer or an earlier one"
+            message = f"{key} of {sublayer.name} is {named}; it must name {allowed}, and that name must be unique"
+            raise SizeError(message, where=self.name)
 
 
 @record
 class Run:
-    """``count`` consecutive equal blocks. ``shared``: one block applied ``count`` times (ALBERT, Zamba)."""
+    """``count`` consecutive equal blocks. ``shared``: all use one set of weights (ALBERT, Zamba)."""
 
     block: Block
     count: int
@@ -129,18 +138,25 @@ class Run:
 
 @record
 class Stack:
-    """One residual stream. ``role`` says whose tokens it sees: ``decoder`` (the main one), ``side`` (the same, for the
-    main one to use), ``encoder`` (the source of cross-attention) or ``tower`` (patches or frames).
+    """A sequence of blocks around one residual stream.
 
-    ``patch``: it runs on patches of so many tokens each; as torch executes it, on one for each token and
-    ``spare_patches`` more. ``frozen``: it is not trained. ``unused``: it is stored, but never run.
-    ``reversible``: it has two residual streams, equal at first; sub-layers read one and add to the other, in turns, and
-    the outputs read both side by side (Reformer [kitaev2020, Section 3]).
-
-    ``in_text``, of a tower: each vector that it gives takes the place of a token that marks it.
-
-    ``tokens``, of a tower: how many of them its blocks get, an expression of ``a``, the frames of sound, such as
-    ``ceil(a, 2)``, or of ``p``, the patches of images; empty: each patch is one.
+    Attributes:
+        name: unique within the architecture.
+        d_model: width of the residual stream.
+        inputs: embeddings, projections and norms before the blocks.
+        runs: the blocks in execution order.
+        outputs: norms and heads after the blocks.
+        role: ``decoder`` (the main text stack), ``auxiliary`` (reads the same tokens, used by the decoder), ``encoder``
+            (the source of cross-attention) or ``tower`` (runs on image patches or audio frames).
+        tokens: sequence length of a tower as an expression of ``a`` (audio frames) or ``p`` (image patches), such as
+            ``ceil(a, 2)``; empty: one token per patch.
+        patch: text tokens per patch, for a stack that runs on patches of the text.
+        extra_patches: patches that the torch implementation adds; it makes every token a patch.
+        frozen: whether the stack is not trained.
+        unused: whether the stack is stored, but never executed.
+        reversible: whether there are two residual streams, equal at first; each sub-layer reads one and adds to the
+            other, alternately, and the outputs read their concatenation (Reformer [kitaev2020, Section 3]).
+        replaces_placeholder_tokens: whether each output vector of the tower replaces a placeholder token of the text.
     """
 
     name: str
@@ -151,26 +167,26 @@ class Stack:
     role: str = "decoder"
     tokens: str = ""
     patch: int | None = None
-    spare_patches: int = 0
+    extra_patches: int = 0
     frozen: bool = False
     unused: bool = False
     reversible: bool = False
-    in_text: bool = False
+    replaces_placeholder_tokens: bool = False
 
     @property
     def n_layers(self) -> int:
-        """Blocks, each application counted."""
+        """Number of blocks, counting each application of a shared block."""
         return sum(run.count for run in self.runs)
 
     @property
     def hears(self) -> bool:
-        """Whether it is a tower for sound: its tokens are made of frames."""
+        """Whether the stack is an audio tower."""
         return "a" in _WORD.findall(self.tokens)
 
 
 @record
 class Extra:
-    """Something that exists but is not counted in the totals: pre-training heads, prediction modules, towers."""
+    """A part that is not counted in the totals: a pre-training head, a multi-token-prediction module, a tower."""
 
     name: str
     stack: Stack
@@ -179,7 +195,7 @@ class Extra:
 
 @record
 class Expectation:
-    """A published figure that the architecture must reproduce within ``tolerance``, or a note why it cannot."""
+    """A published figure that the architecture must reproduce within ``tolerance``; ``note`` explains exceptions."""
 
     quantity: str
     value: float
@@ -191,9 +207,9 @@ class Expectation:
 
 @record
 class TrainingFact:
-    """What a publication says of a training run, such as its tokens; nothing is computed from it unasked.
+    """A published fact about a training run, such as its token count; used in calculations only on request.
 
-    ``value`` is a number in the quantity's unit, or a text. ``confirmed``: the source itself was read.
+    ``value`` is a number in the quantity's unit, or a text. ``confirmed``: the figure was checked in its source.
     """
 
     quantity: str
@@ -206,12 +222,23 @@ class TrainingFact:
 
 @record
 class Architecture(Shown):
-    """A complete description; everything that llmcalc computes is a fold over it.
+    """A complete model description; every result of llmcalc is computed from it.
 
-    ``status`` is ``published`` or ``rumoured``. ``notes`` are visible lines of every result: what is assumed, what was
-    not understood, where sources disagree; ``warnings`` are louder ones. ``layouts`` maps a stored layout's name to its
-    renaming rules.
-    ``unmodelled`` says what changes results but no count, and is not described here; such a model is counted, not run.
+    Attributes:
+        name: short name.
+        stacks: the stacks in execution order.
+        title: display name.
+        family: model family.
+        source: citation key.
+        status: ``published`` or ``rumoured``.
+        extras: parts that are not counted in the totals.
+        expect: published figures to reproduce.
+        notes: assumptions and discrepancies, shown with every result.
+        warnings: notes that must not be missed.
+        inputs: where the description was read from; ignored in comparisons.
+        layout: name of the layout of its checkpoints, if known.
+        facts: published facts of its training.
+        unmodelled: features that change outputs but no counts; such a model has no NumPy model.
     """
 
     name: str
@@ -231,10 +258,10 @@ class Architecture(Shown):
 
     def __post_init__(self) -> None:
         if not self.stacks:
-            raise SizeError(f"{self.name} has no stack", where=self.name)
+            raise SizeError(f"{self.name} has no stacks", where=self.name)
 
     def __eq__(self, other: object) -> bool:
-        """Equal in everything but ``inputs``: where it was read from makes no difference."""
+        """Compare all fields except ``inputs``."""
         if not isinstance(other, Architecture):
             return NotImplemented
         compared = [entry.name for entry in fields(self) if entry.name != "inputs"]
@@ -245,16 +272,16 @@ class Architecture(Shown):
 
     @property
     def main(self) -> Stack:
-        """The stack whose tokens are generated or classified: the decoder, or a lone encoder."""
+        """The stack whose tokens are generated or classified: the decoder, or the only encoder."""
         return next((stack for stack in self.stacks if stack.role == "decoder"), self.stacks[0])
 
     @property
     def is_encoder_decoder(self) -> bool:
-        """Whether there is both an encoder and a decoder."""
+        """Whether the architecture has both an encoder and a decoder."""
         return {"encoder", "decoder"} <= {stack.role for stack in self.stacks}
 
     def shrink(self) -> Architecture:
-        """A small architecture of the same structure, whose NumPy model runs in milliseconds."""
+        """Return a small architecture with the same structure, whose NumPy model runs in milliseconds."""
         from .shrink import shrink
 
         return shrink(self)
@@ -262,5 +289,5 @@ class Architecture(Shown):
 
 @lru_cache(maxsize=8192)
 def declare(layer: Layer) -> Declaration:
-    """A layer's declaration, computed once for equal layers."""
+    """Return a layer's declaration, computed once for equal layers."""
     return layer.declare()

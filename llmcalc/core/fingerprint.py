@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from .architecture import Architecture
+from .aliases import LAYER_FIELDS, STACK_KEYS, STACK_ROLES, SUBLAYER_KEYS, old_names
+from .architecture import Architecture, Stack, Sublayer
+from .layer import Layer
 from .record import MISSING, fields, is_record
+
+# Renamed fields keep their first name in the text, so that stored fingerprints stay valid.
+_STACK_KEYS, _SUBLAYER_KEYS = old_names(STACK_KEYS), old_names(SUBLAYER_KEYS)
+_LAYER_FIELDS = {kind: old_names(aliases) for kind, aliases in LAYER_FIELDS.items()}
+_ROLES = old_names(STACK_ROLES)
 
 
 def fingerprint(architecture: Architecture) -> str:
@@ -23,8 +30,19 @@ def canonical(value: object) -> str:
     """
     if is_record(value):
         own = [(entry.name, getattr(value, entry.name), entry.default) for entry in fields(value)]
-        text = ",".join(f"{name}={canonical(item)}" for name, item, usual in own if usual is MISSING or item != usual)
+        first = _first_names(value)
+        text = ",".join(
+            f"{first.get(name, name)}={canonical(_ROLES.get(item, item) if name == 'role' else item)}"
+            for name, item, usual in own
+            if usual is MISSING or item != usual
+        )
         return f"{type(value).__name__}({text})"
     if isinstance(value, tuple):
         return f"({','.join(map(canonical, value))})"
     return repr(value)
+
+
+def _first_names(value: object) -> dict[str, str]:
+    if isinstance(value, Layer):
+        return _LAYER_FIELDS.get(value.kind(), {})
+    return _STACK_KEYS if isinstance(value, Stack) else _SUBLAYER_KEYS if isinstance(value, Sublayer) else {}

@@ -59,7 +59,7 @@ AS_THEY_ARE = frozenset(
         "index_local",
         "n_gram",
         "patch",
-        "spare_patches",
+        "extra_patches",
         "n_vectors",
         "n_states",
         "n_reads",

@@ -176,7 +176,7 @@ def symbols(stack: Stack, lone: bool, logits: str = "all", convention: str | Non
     if stack.role == "encoder" and not lone:
         found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}
     if stack.patch and convention == "torch":
-        found |= {name: found[name] + stack.spare_patches for name in ("q", "k")}
+        found |= {name: found[name] + stack.extra_patches for name in ("q", "k")}
     elif stack.patch and stack.patch > 1:
         begun, before = (lift(ceil(symbol(name), stack.patch)) for name in ("k", "c"))
         found |= {"q": begun - before, "k": begun, "c": before}

@@ -15,8 +15,8 @@ from ..schema.describe import order_of
 from ..schema.order_text import spelled
 from .structure import NOTHING, paper_name, word
 
-_WEIGHTS = ("residual", "residual_normed", "by_depth", "scale", "residual_scale")
-_SUMS = (*_WEIGHTS, "share", "reads", "residual_from", "beside_first")
+_WEIGHTS = ("residual", "residual_normed", "depth_scaled", "scale", "residual_scale")
+_SUMS = (*_WEIGHTS, "share", "input_from", "residual_from", "concat_input")
 _STACK = ("tokens", *STACK_NUMBERS, *STACK_FLAGS)
 JOINING = ("d_model", "d_in", "d_out")  # as wide as the stream, unless they say otherwise
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import layers
+from ..core import aliases
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
 from ..core.expression import evaluate
@@ -33,8 +34,8 @@ from .order import mentioned, read_order
 Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
 
-STACK_NUMBERS = {"patch": 1, "spare_patches": 0}
-STACK_FLAGS = ("frozen", "unused", "reversible", "in_text")
+STACK_NUMBERS = {"patch": 1, "extra_patches": 0}
+STACK_FLAGS = ("frozen", "unused", "reversible", "replaces_placeholder_tokens")
 STACK_KEYS = (
     "d_model",
     "role",
@@ -48,8 +49,8 @@ STACK_KEYS = (
     "outputs",
 )
 SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
-FLAGS = {"residual": True, "residual_normed": False, "by_depth": False, "beside_first": False}
-TEXTS = ("share", "reads", "residual_from")
+FLAGS = {"residual": True, "residual_normed": False, "depth_scaled": False, "concat_input": False}
+TEXTS = ("share", "input_from", "residual_from")
 SUM_KEYS = (*FLAGS, *SUMS, *TEXTS)
 SUBLAYER_KEYS = ("norms", "branches", *SUM_KEYS)  # beside the kinds
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
@@ -57,7 +58,7 @@ BRANCH_NORMS = ("pre", "post")
 BRANCH_KEYS = (*BRANCH_NORMS, "joins")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
-ROLE_NAMES = (*ROLES, "side", "tower")
+ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 
 
 class Builder:
@@ -75,11 +76,12 @@ class Builder:
 
     def stack(self, name: str, data: Any, path: Path) -> Stack:
         """One stack with its inputs, blocks and outputs."""
-        self.mapping(data, path, "a stack", STACK_KEYS)
+        data = self.mapping(data, path, "a stack", STACK_KEYS, aliases.STACK_KEYS)
         width = self.need(data, "d_model", path)
         if type(width) is not int or width < 1:
             raise self.error(f"d_model is {shown(width)}; a width is a positive integer", (*path, "d_model"), SizeError)
         role = data.get("role", ROLES.get(name, "decoder"))
+        role = aliases.STACK_ROLES.get(role, role) if isinstance(role, str) else role
         if role not in ROLE_NAMES:
             raise self.error(f"role is {shown(role)}; it is one of {', '.join(ROLE_NAMES)}", (*path, "role"))
         tokens = self.tokens(data.get("tokens", ""), role, (*path, "tokens"))
@@ -159,7 +161,7 @@ class Builder:
 
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
         """A sub-layer: one kind or several in parallel, or branches by name, with norms around."""
-        self.mapping(data, path, "a sub-layer")
+        data = self.mapping(data, path, "a sub-layer", old=aliases.SUBLAYER_KEYS)
         own = "norms" in data
         around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
         places = {
@@ -215,7 +217,8 @@ class Builder:
         except InputError as error:
             raise self.fail(error, path) from None
         known = [entry.name for entry in fields(found)]
-        given = self.mapping({} if values is None else values, path, f"the fields of {kind}")
+        old = aliases.LAYER_FIELDS.get(found.kind(), {})
+        given = self.mapping({} if values is None else values, path, f"the fields of {kind}", old=old)
         for key in given:
             if key not in known:
                 raise self.fail(UnknownNameError(f"field of {kind}", key, known), (*path, key))
@@ -229,10 +232,14 @@ class Builder:
             named = error.message.split(" ", 1)[0]
             raise self.fail(error, (*path, named) if named in given else path) from None
 
-    def mapping(self, data: Any, path: Path, what: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
-        """``data`` if it is a mapping with known keys."""
+    def mapping(
+        self, data: Any, path: Path, what: str, keys: tuple[str, ...] = (), old: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """``data`` if it is a mapping with known keys; ``old`` maps former names of keys to today's."""
         if not isinstance(data, dict):
             raise self.error(f"{what} is a mapping, not {shown(data)}", path)
+        if old:
+            data = aliases.renamed(data, old)
         for key in data:
             if keys and key not in keys:
                 raise self.fail(UnknownNameError(f"key of {what}", key, keys), (*path, key))

@@ -106,7 +106,7 @@ class Model:
         Raises:
             UnsupportedError: the text does more with an image than that.
         """
-        if not self._towers()[-1].stack.in_text:
+        if not self._towers()[-1].stack.replaces_placeholder_tokens:
             text = f"what {self.architecture.name} does with an image beside its text is not described"
             raise UnsupportedError(text, hint="see() gives what its tower makes of the image")
         if image_token_id is None:

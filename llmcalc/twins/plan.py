@@ -59,10 +59,10 @@ class PlacedSublayer:
     scale: float
     residual_scale: float
     residual_normed: bool
-    by_depth: bool
-    reads: str
+    depth_scaled: bool
+    input_from: str
     residual_from: str
-    beside_first: bool
+    concat_input: bool
 
     def layers(self) -> Iterator[Placed]:
         """All its layers, in the order in which they run."""
@@ -235,9 +235,9 @@ class _Placer:
         branches = tuple(inner(branch) for branch in part.branches)
         post, after = norm(part.post, "post_norm"), norm(part.after, "norm")
         self.shared_as = ""
-        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed, part.by_depth)
+        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed, part.depth_scaled)
         return PlacedSublayer(
-            part.name, pre, branches, post, after, *sums, part.reads, part.residual_from, part.beside_first
+            part.name, pre, branches, post, after, *sums, part.input_from, part.residual_from, part.concat_input
         )
 
     def layer(

@@ -91,7 +91,7 @@ class _Runner:
     def turns(self, block: Sequence[PlacedSublayer], one: Array, other: Array, time: int) -> tuple[Array, Array]:
         """Two streams, of which a sub-layer reads the second and adds to the first, then they change places."""
         for place, sublayer in enumerate(block):
-            if sublayer.after or not sublayer.residual or sublayer.reads or sublayer.residual_from:
+            if sublayer.after or not sublayer.residual or sublayer.input_from or sublayer.residual_from:
                 text = f"{sublayer.name} does not just add to a stream, of which there are two"
                 raise UnsupportedError(text, where=sublayer.name)
             h = self.branches(sublayer.branches, self._maybe(sublayer.pre, other, time, place), time, place)
@@ -133,8 +133,8 @@ class _Runner:
 
     def added(self, sublayer: PlacedSublayer, used: Sequence[PlacedBranch], x: Array, *key: object) -> Array:
         """The stream with what the branches give, between the norms."""
-        read = self.step.before[sublayer.reads] if sublayer.reads else x
-        if sublayer.beside_first:
+        read = self.step.before[sublayer.input_from] if sublayer.input_from else x
+        if sublayer.concat_input:
             read = np.concatenate([read, self.step.first], axis=-1)
         self.step.turn = self.step.turns.setdefault(sublayer.name, 0)
         self.step.turns[sublayer.name] += 1
@@ -151,7 +151,7 @@ class _Runner:
     def _weighed(self, sublayer: PlacedSublayer, total: Array, x: Array) -> tuple[Array, Array]:
         """A result and what it is added to, each with its factor."""
         own, other = sublayer.scale, sublayer.residual_scale
-        if sublayer.by_depth:
+        if sublayer.depth_scaled:
             self.step.n_added += 1
             own, other = own * math.sqrt(1 / self.step.n_added), other * math.sqrt(1 - 1 / self.step.n_added)
         return times(total, own), times(x, other)

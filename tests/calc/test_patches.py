@@ -107,7 +107,7 @@ def test_what_a_stack_says_of_itself_is_read_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("patch", 0), ("patch", "four"), ("spare_patches", -1), ("frozen", 1), ("role", "aside")]
+    ("key", "value"), [("patch", 0), ("patch", "four"), ("extra_patches", -1), ("frozen", 1), ("role", "aside")]
 )
 def test_a_stack_says_nothing_impossible(key: str, value: Any) -> None:
     from llmcalc.core.errors import InputError

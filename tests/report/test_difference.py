@@ -38,11 +38,13 @@ def test_no_family_differs_from_itself() -> None:
         assert differences(model, model) == [], model.name
 
 
-@pytest.mark.parametrize("field", ["frozen", "unused", "reversible", "in_text", "patch", "spare_patches", "tokens"])
+@pytest.mark.parametrize(
+    "field", ["frozen", "unused", "reversible", "replaces_placeholder_tokens", "patch", "extra_patches", "tokens"]
+)
 def test_what_is_said_of_a_stack_is_seen(field: str) -> None:
     architecture = llmcalc.load("gpt2")
     stack = architecture.stacks[0]
-    changed = {"tokens": "ceil(a, 2)", "patch": 4, "spare_patches": 3}.get(field, True)
+    changed = {"tokens": "ceil(a, 2)", "patch": 4, "extra_patches": 3}.get(field, True)
     other = replace(architecture, stacks=(replace(stack, **{field: changed}),))
     assert [entry.what for entry in differences(architecture, other)] == [field]
 

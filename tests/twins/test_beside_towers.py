@@ -65,6 +65,6 @@ def test_an_image_that_does_not_fit_into_its_text_is_an_error() -> None:
         whole.forward(SEEN[:, 1:4], pixels=PIXELS, image_token_id=IMAGE)
     with pytest.raises(InputError, match="image_token_id is missing"):
         whole.forward(SEEN, pixels=PIXELS)
-    stacks = tuple(replace(stack, in_text=False) for stack in llmcalc.load(WHOLE).stacks)
+    stacks = tuple(replace(stack, replaces_placeholder_tokens=False) for stack in llmcalc.load(WHOLE).stacks)
     with pytest.raises(UnsupportedError, match="is not described"):
         llmcalc.twin(replace(llmcalc.load(WHOLE), stacks=stacks)).forward(SEEN, pixels=PIXELS, image_token_id=IMAGE)

@@ -41,7 +41,7 @@ def _matrices(model: Any, *names: str, block: int = 0) -> list[Any]:
 def test_a_sublayer_reads_the_stream_before_another_and_is_added_to_the_one_before_a_third() -> None:
     model = twin(
         _architecture(
-            _linear("one", residual=False), _linear("two", reads="one"), _linear("three", residual_from="two")
+            _linear("one", residual=False), _linear("two", input_from="one"), _linear("three", residual_from="two")
         )
     )
     one, two, three = _matrices(model, "one", "two", "three")
@@ -52,7 +52,7 @@ def test_a_sublayer_reads_the_stream_before_another_and_is_added_to_the_one_befo
 
 
 def test_a_sublayer_reads_the_stream_beside_what_the_first_block_gets() -> None:
-    model = twin(_architecture(_linear("wide", 2 * WIDTH, beside_first=True), count=2))
+    model = twin(_architecture(_linear("wide", 2 * WIDTH, concat_input=True), count=2))
     first = x = model.tensors["decoder.token.w"][IDS]
     for number in range(2):
         (wide,) = _matrices(model, "wide", block=number)
@@ -112,10 +112,10 @@ def test_shared_sublayers_hold_the_same_weights_at_every_place() -> None:
 
 
 WRONG = {
-    "reads a later one": (_linear("one", reads="two"), _linear("two")),
+    "reads a later one": (_linear("one", input_from="two"), _linear("two")),
     "is added to what no one is called": (_linear("one", residual_from="zero"),),
     "has nothing to add to": (_linear("one"), _linear("two", residual=False, residual_from="one")),
-    "reads one of two of a name": (_linear("one"), _linear("one"), _linear("two", reads="one")),
+    "reads one of two of a name": (_linear("one"), _linear("one"), _linear("two", input_from="one")),
     "joins an earlier one": (
         _linear("one"),
         Sublayer("two", (Branch("a", Linear(6, 6)), Branch("b", Linear(6, 6), joins="one"))),
@@ -134,8 +134,8 @@ def _described() -> dict[str, Any]:
     late = Branch("late", Linear(WIDTH, WIDTH), joins="end")
     parts = (
         Sublayer("start", (Branch("now", Linear(WIDTH, WIDTH)), late)),
-        _linear("wide", 2 * WIDTH, beside_first=True, residual_from="start"),
-        _linear("end", reads="start"),
+        _linear("wide", 2 * WIDTH, concat_input=True, residual_from="start"),
+        _linear("end", input_from="start"),
     )
     architecture = _architecture(*parts)
     return {"architecture": architecture, "data": describe(architecture)}
@@ -147,7 +147,7 @@ def test_a_description_says_how_sublayers_are_joined_and_is_read_again() -> None
     assert again.stacks == found["architecture"].stacks
 
 
-@pytest.mark.parametrize(("key", "value"), [("reads", 3), ("residual_from", True), ("beside_first", "yes")])
+@pytest.mark.parametrize(("key", "value"), [("input_from", 3), ("residual_from", True), ("concat_input", "yes")])
 def test_a_key_of_the_wrong_type_is_an_error_at_its_place(key: str, value: object) -> None:
     data = _described()["data"]
     data["architecture"]["stacks"]["decoder"]["blocks"]["block"]["end"][key] = value
@@ -161,12 +161,12 @@ def test_a_difference_names_what_is_joined_otherwise() -> None:
     start, wide, end = run.block.sublayers
     changed = (
         replace(start, branches=(start.branches[0], replace(start.branches[1], joins="wide"))),
-        replace(wide, beside_first=False, residual_from=""),
-        replace(end, reads=""),
+        replace(wide, concat_input=False, residual_from=""),
+        replace(end, input_from=""),
     )
     other = replace(found.main, runs=(replace(run, block=Block("block", changed)),))
     what = {entry.what for entry in differences(found, replace(found, stacks=(other,)))}
-    assert {"joins", "beside_first", "residual_from", "reads"} <= what
+    assert {"joins", "concat_input", "residual_from", "input_from"} <= what
 
 
 def _normed(where: str) -> Architecture:

@@ -52,7 +52,7 @@ class Trace:
             before[sublayer.name] = stream
             if all(getattr(branch.layer, "unused", False) for branch in sublayer.branches):
                 continue
-            stream = self.sublayer(sublayer, before[sublayer.reads or sublayer.name])
+            stream = self.sublayer(sublayer, before[sublayer.input_from or sublayer.name])
             joining |= {branch.joins for branch in sublayer.branches}
             if sublayer.name in joining:
                 stream = self.name("stream")
@@ -68,7 +68,7 @@ class Trace:
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
         """Walk a sub-layer: norms, parallel branches, the residual sum."""
-        stream = self.name("beside") if sublayer.beside_first else stream
+        stream = self.name("beside") if sublayer.concat_input else stream
         given = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
         for branch in sublayer.branches:

@@ -31,5 +31,5 @@ def marked(architecture: Architecture, model_type: str) -> Architecture:
     if model_type not in TYPES or not towers:
         return architecture
     stacks = list(architecture.stacks)
-    stacks[towers[-1]] = replace(stacks[towers[-1]], in_text=True)
+    stacks[towers[-1]] = replace(stacks[towers[-1]], replaces_placeholder_tokens=True)
     return replace(architecture, stacks=tuple(stacks))

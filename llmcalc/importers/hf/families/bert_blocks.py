@@ -111,11 +111,11 @@ def _bottlenecked(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer,
     mixer = sublayer("attention", attention, after=norm(inner))
     parts = [first] if within else []
     if within and shared:
-        parts.append(replace(first, name=again, branches=(Branch("linear", second),), reads=enter))
+        parts.append(replace(first, name=again, branches=(Branch("linear", second),), input_from=enter))
     if apart:
         mixer = replace(mixer, residual_from=again)
     elif within and not narrow_values:
-        mixer = replace(mixer, reads=enter)
+        mixer = replace(mixer, input_from=enter)
     mlp = Mlp(inner, config.size("intermediate_size"), config.activation(), bias=True)
     parts.append(mixer)
     for index in range(config.size("num_feedforward_networks") - 1):

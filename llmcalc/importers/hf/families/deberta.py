@@ -66,7 +66,7 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
     runs = [Run(usual, layers)]
     if conv:
         first = Block(
-            "first", (*usual.sublayers, replace(sublayer("conv", conv, after=norm), reads=usual.sublayers[0].name))
+            "first", (*usual.sublayers, replace(sublayer("conv", conv, after=norm), input_from=usual.sublayers[0].name))
         )
         runs = [Run(first, 1), *([Run(usual, layers - 1)] if layers > 1 else [])]
     stack = Stack("encoder", width, tuple(inputs), tuple(runs), (), "encoder")

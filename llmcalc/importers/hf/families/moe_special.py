@@ -227,8 +227,8 @@ def beam(config: Config) -> Architecture:
         (kind, feed): Block(
             f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
             (
-                replace(sublayer("attention", mixers[kind], pre=norm, post=norm), by_depth=True),
-                replace(sublayer("mlp", feeds[feed], pre=norm, post=norm), by_depth=True),
+                replace(sublayer("attention", mixers[kind], pre=norm, post=norm), depth_scaled=True),
+                replace(sublayer("mlp", feeds[feed], pre=norm, post=norm), depth_scaled=True),
             ),
         )
         for kind in mixers

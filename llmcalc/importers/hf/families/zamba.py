@@ -104,7 +104,7 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
             for name, layer, pre in (("shared_attention", own[0], wide), ("shared_mlp", own[1], norm))
         ]
         entered = parts[0].name
-        parts[0] = replace(parts[0], beside_first=True)
+        parts[0] = replace(parts[0], concat_input=True)
         output = Linear(norm.d_model, norm.d_model, bias=False)
         linear = replace(sublayer("linear", output), residual_from=entered)
         mixer = replace(behind, residual_from=entered)

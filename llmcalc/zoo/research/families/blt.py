@@ -70,13 +70,13 @@ def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
     asked = config.flag("patch_in_forward", True) and config.word("patching_mode") == "entropy"
     if not asked or length is None:
         note = "every byte is a patch of its own: no entropies are asked where patches begin"
-        return {"patch": 1, "spare_patches": int(not asked)}, (note,)
+        return {"patch": 1, "extra_patches": int(not asked)}, (note,)
     length = min(length, longest or length)
     note = (
         f"where patches begin depends on the bytes: counted are patches of {length} bytes (patch_size), and under the "
         "convention torch one for every byte, the most there can be"
     )
-    return {"patch": length, "spare_patches": int(longest is None)}, (note,)
+    return {"patch": length, "extra_patches": int(longest is None)}, (note,)
 
 
 def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sublayer]:
@@ -101,7 +101,7 @@ def _patcher(part: Config, unused: bool) -> Stack:
         Named("patcher_head", Linear(width, vocab, bias=False)),
     )
     runs = repeated(block, part.size("num_hidden_layers"))
-    return Stack("patcher", width, inputs, runs, outputs, "side", frozen=True, unused=unused)
+    return Stack("patcher", width, inputs, runs, outputs, "auxiliary", frozen=True, unused=unused)
 
 
 def _between(part: Config, asks: str, patches: dict[str, Any], vectors: int) -> PatchAttention:
@@ -145,13 +145,13 @@ def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple
     between = _between(part, "patches", patches, part.size("cross_attn_k"))
     if not part.flag("cross_attn_all_layers"):
         runs = repeated(Block("local_encoder", plain), layers)
-        return Stack("local_encoder", width, inputs, runs, (Named("patches", between),), "side")
+        return Stack("local_encoder", width, inputs, runs, (Named("patches", between),), "auxiliary")
     early, last = (_alone(layer) for layer in (replace(between, dropped=True), between))
     runs = (
         *repeated(Block("local_encoder", (*plain, early)), layers - 1),
         Run(Block("local_encoder", (*plain, last)), 1),
     )
-    return Stack("local_encoder", width, inputs, runs, (), "side")
+    return Stack("local_encoder", width, inputs, runs, (), "auxiliary")
 
 
 def _global(config: Config, part: Config, given: int, decoder: Config, patches: dict[str, Any]) -> Stack:
@@ -161,7 +161,7 @@ def _global(config: Config, part: Config, given: int, decoder: Config, patches: 
     inputs = () if given == width else (Named("vectors_in", Linear(given, width, bias=False)),)
     outputs = (Named("vectors_out", Linear(decoder.size("hidden_size_global"), wanted, bias=False)),)
     runs = repeated(Block("global_transformer", _layers(part, THETA, None)), part.size("num_hidden_layers"))
-    return Stack("global_transformer", width, inputs, runs, outputs, "side", **patches)
+    return Stack("global_transformer", width, inputs, runs, outputs, "auxiliary", **patches)
 
 
 def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, causal: bool) -> Stack:

@@ -25,7 +25,7 @@ class PatchAttention(Layer):
         d_head: width of a head (default: d_model / n_heads).
         n_vectors: vectors of a patch.
         patch: tokens of a patch.
-        spare_patches: as torch executes it, every token is a patch, and so many more stand behind them.
+        extra_patches: as torch executes it, every token is a patch, and so many more stand behind them.
         asks: whose vectors are queries: ``patches`` or ``tokens``.
         dropped: it is computed, but a later layer's result takes its place, so that no gradient flows.
         norm_eps: epsilon of both norms.
@@ -37,12 +37,12 @@ class PatchAttention(Layer):
     d_head: int | None = None
     n_vectors: int = 1
     patch: int = 1
-    spare_patches: int = 0
+    extra_patches: int = 0
     asks: str = "patches"
     dropped: bool = False
     norm_eps: float = 1e-5
 
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"spare_patches"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"extra_patches"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"asks": ("patches", "tokens")}
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class PatchAttention(Layer):
         return {**axes, "kn": f"({begun}) * pc", "k": f"({begun}{goes_on}) * pc"}
 
     def _as_torch(self) -> dict[str, int | str]:
-        patches = f"q + {self.spare_patches}"
+        patches = f"q + {self.extra_patches}"
         if self.asks == "patches":
             return {"pn": patches, "q": f"({patches}) * pc", "k": "q"}
         return {"kn": f"({patches}) * pc", "k": f"({patches}) * pc"}

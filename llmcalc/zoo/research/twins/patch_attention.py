@@ -18,7 +18,7 @@ from ....twins.handed import complete
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix, vector
 
-AS_GIVEN = frozenset({"spare_patches"})  # an implementation's
+AS_GIVEN = frozenset({"extra_patches"})  # an implementation's
 
 
 def weights(layer: Any) -> list[Weight]:
