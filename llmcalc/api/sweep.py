@@ -19,7 +19,7 @@ from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
 from ..core.form import Form, lift
-from ..core.notebook_display import Shown
+from ..core.notebook_display import NotebookDisplay
 from ..core.record import fields, record
 from ..core.workload import Workload, symbol_values
 
@@ -53,7 +53,7 @@ class Axis:
 
 
 @record
-class Sweep(Shown):
+class Sweep(NotebookDisplay):
     """Quantities over a grid: ``values[quantity]`` is an array with one dimension for each axis.
 
     Attributes:

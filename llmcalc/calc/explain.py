@@ -72,8 +72,8 @@ def state_tree(result: StateSize) -> Node:
     values = result.workload.values(result.architecture)
     leaves: dict[Leaf, int] = {}
     for kept in result.kept:
-        lone, convention = not result.architecture.is_encoder_decoder, result.workload.convention
-        names = symbols(kept.entry.stack, lone, convention=convention)
+        single_stack, convention = not result.architecture.is_encoder_decoder, result.workload.convention
+        names = symbols(kept.entry.stack, single_stack, convention=convention)
         declaration = next(d for _, d in declare(kept.entry.layer).walk() if kept.state in d.states)
         lengths = [extent(axis, declaration, names, convention) for axis in kept.state.axes]
         factored = (("n_beams", kept.beams),) * (kept.beams > 1)
@@ -124,8 +124,8 @@ def _state_bytes(size: StateSize) -> Node:
 
 def _work(result: Flops, work: Work) -> Leaf:
     workload, equation = result.workload, work.equation
-    lone = not result.architecture.is_encoder_decoder
-    names = symbols(work.entry.stack, lone, workload.logits, workload.convention)
+    single_stack = not result.architecture.is_encoder_decoder
+    names = symbols(work.entry.stack, single_stack, workload.logits, workload.convention)
     declaration = next(found for part, found in declare(work.entry.layer).walk() if part == work.part)
     parts = list(factors(equation, declaration, names, _conventions(workload)))
     if workload.mode == "train":

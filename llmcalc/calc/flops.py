@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.form import Form, lift
-from ..core.notebook_display import Shown
+from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.workload import Workload
 from .work import Conventions, Work, works
@@ -45,7 +45,7 @@ class Layers(NamedTuple):
 
 
 @record
-class Flops(Shown):
+class Flops(NotebookDisplay):
     """The floating-point operations of one step, in total and by part.
 
     ``matmul_form`` and ``other_form`` are the closed forms of the forward pass.

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, declare
 from ..core.declaration import Declaration, State
-from ..core.errors import SizeError, UnsupportedError, shown
+from ..core.errors import SizeError, UnsupportedError, short_repr
 from ..core.form import Form, ceil, lift
 from ..core.ledger import Entry, stack_entries
-from ..core.notebook_display import Shown
+from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.workload import Workload, symbols
 from .memory.number_formats import BITS_A_BYTE, Format
@@ -37,7 +37,7 @@ class Kept(NamedTuple):
 
 
 @record
-class StateSize(Shown):
+class StateSize(NotebookDisplay):
     """The state after ``seq`` tokens, in elements and bytes.
 
     ``cache`` is the number format of keys, values and latents, if it is not ``dtype``; ``page`` the tokens of a block
@@ -136,15 +136,15 @@ def state(
         SizeError: no positive number of beams.
     """
     if type(beams) is not int or beams < 1:
-        raise SizeError(f"beams is {shown(beams)}; it is a whole number from 1 on", where="--beams")
+        raise SizeError(f"beams is {short_repr(beams)}; it is a whole number from 1 on", where="--beams")
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
     conventions = Conventions("prefill", "dense", convention)
-    lone = not architecture.is_encoder_decoder
+    single_stack = not architecture.is_encoder_decoder
     kept = []
     for stack in architecture.stacks:
         if stack.role == "encoder" or stack.unused:  # an encoder runs once and keeps nothing of its own
             continue
-        names = symbols(stack, lone, convention=convention)
+        names = symbols(stack, single_stack, convention=convention)
         for entry in stack_entries(stack):
             for _, declaration in declare(entry.layer).walk():
                 for tensor in declaration.states:

@@ -8,13 +8,13 @@ from typing import Any
 from ..core.architecture import Architecture, Extra
 from ..core.axes import name_of
 from ..core.ledger import Row, active_elements, rows
-from ..core.notebook_display import Shown
+from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.tree import Node, total
 
 
 @record
-class Params(Shown):
+class Params(NotebookDisplay):
     """The parameters of an architecture, in numbers of scalar elements.
 
     >>> import llmcalc

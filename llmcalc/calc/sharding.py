@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.axes import name_of
 from ..core.declaration import Declaration, Tensor
-from ..core.errors import SizeError, shown
+from ..core.errors import SizeError, short_repr
 from ..core.record import record
 
 # axes that tensor parallelism divides: heads, hidden widths, vocabulary, channels
@@ -52,9 +52,9 @@ class Mesh:
         flags |= {**{flag: size for flag, size in optional.items() if size is not None}}
         for flag, size in flags.items():
             if type(size) is not int or size < 1:
-                raise SizeError(f"{flag} is {shown(size)}; it is a whole number from 1 on", where=f"--{flag}")
+                raise SizeError(f"{flag} is {short_repr(size)}; it is a whole number from 1 on", where=f"--{flag}")
         if self.zero not in (0, 1, 2, 3):
-            raise SizeError(f"{shown(self.zero)} is no ZeRO stage", where="--zero", hint="0, 1, 2 or 3")
+            raise SizeError(f"{short_repr(self.zero)} is no ZeRO stage", where="--zero", hint="0, 1, 2 or 3")
         if self.data * self.tensor % (self.expert * (self.expert_tensor or self.tensor)):
             hint = "experts are spread over the data-parallel ranks"
             if self.expert_tensor is None:

@@ -44,14 +44,14 @@ class Work(NamedTuple):
 @lru_cache(maxsize=256)
 def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
     """Every equation that runs under the conventions, once per layer of each run of equal blocks."""
-    lone = not architecture.is_encoder_decoder
+    single_stack = not architecture.is_encoder_decoder
     found: list[Work] = []
     for stack in architecture.stacks:
         if stack.unused:
             continue
         # an encoder ran once, before the first token
-        behind = stack.role == "encoder" and not lone and conventions.phase == "decode"
-        names = symbols(stack, lone, conventions.logits, conventions.convention)
+        behind = stack.role == "encoder" and not single_stack and conventions.phase == "decode"
+        names = symbols(stack, single_stack, conventions.logits, conventions.convention)
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
                 run = _layer_works(entry, part, declaration, names, conventions)

@@ -22,4 +22,4 @@ def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, An
 
 def old_names(aliases: Mapping[str, str]) -> dict[str, str]:
     """The first name of each renamed key."""
-    return {new: old for old, new in reversed(aliases.items())}
+    return {new: old for old, new in reversed(list(aliases.items()))}

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from .declaration import Declaration
 from .errors import SizeError
 from .layer import Layer
-from .notebook_display import Shown
+from .notebook_display import NotebookDisplay
 from .record import fields, record
 
 _WORD = re.compile(r"\w+")
@@ -221,7 +221,7 @@ class TrainingFact:
 
 
 @record
-class Architecture(Shown):
+class Architecture(NotebookDisplay):
     """A complete model description; every result of llmcalc is computed from it.
 
     Attributes:

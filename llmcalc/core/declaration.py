@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from .errors import DescriptionError, shown
+from .errors import DescriptionError, short_repr
 from .record import record
 
 _TENSOR = re.compile(r"([A-Za-z_][\w.]*)\[([^\]]*)\]")
@@ -100,7 +100,7 @@ class Declaration:
             name, groups, linear = _read_tensor(spec)
             for axis in (axis for group in groups for axis in group):
                 if axis not in self.axes:
-                    raise DescriptionError(f"tensor {shown(spec)} has the axis {axis!r}, which has no size")
+                    raise DescriptionError(f"tensor {short_repr(spec)} has the axis {axis!r}, which has no size")
             self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused))
 
     def equations(self, *lines: str) -> None:
@@ -136,7 +136,7 @@ class Declaration:
 def _read_tensor(spec: str) -> tuple[str, tuple[tuple[str, ...], ...], bool]:
     match = _TENSOR.fullmatch(spec)
     if not match:
-        raise DescriptionError(f"{shown(spec)} is no tensor such as wq[d | h e]")
+        raise DescriptionError(f"{short_repr(spec)} is no tensor such as wq[d | h e]")
     linear = "|" in match[2]
     groups = tuple(tuple(group.split()) for group in match[2].replace("|", ";").split(";"))
     return match[1], groups, linear

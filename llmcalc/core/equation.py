@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from .errors import DescriptionError, shown
+from .errors import DescriptionError, short_repr
 from .functions import FUNCTIONS
 from .record import record
 
@@ -112,37 +112,39 @@ def read(text: str) -> Equation:
     left, equals, right = body.partition("=")
     out = _operand(left, text)
     if not equals or not right.strip():
-        raise DescriptionError(f"{shown(text)} is no equation: it needs a left side, '=' and a right side")
+        raise DescriptionError(f"{short_repr(text)} is no equation: it needs a left side, '=' and a right side")
     call = _CALL.fullmatch(right.strip())
     function = call[1] if call else None
     if function is not None and function not in FUNCTIONS:
-        raise DescriptionError(f"{shown(text)} uses the unknown function {function!r}")
+        raise DescriptionError(f"{short_repr(text)} uses the unknown function {function!r}")
     operands = tuple(_operand(term, text) for term in (call[2].split(",") if call else _terms(right, text)))
     if function is None and not all(operand.axes for operand in operands):
-        raise DescriptionError(f"{shown(text)} contracts a tensor without axes")
+        raise DescriptionError(f"{short_repr(text)} contracts a tensor without axes")
     select, tags, over, row = _notes(notes, text)
     named = {axis for operand in (out, *operands) for axis in operand.axes}
     strange = {axis for pair in select for axis in pair} | ({over} if over else set())
     if not strange <= named:
-        raise DescriptionError(f"{shown(text)} selects the axis {min(strange - named)!r}, which no tensor of it has")
+        raise DescriptionError(
+            f"{short_repr(text)} selects the axis {min(strange - named)!r}, which no tensor of it has"
+        )
     return Equation(text.strip(), out, operands, function, select, tags, over, row)
 
 
 def _terms(text: str, line: str) -> list[str]:
     rest = _TERM.sub("", text).strip()
     if rest:
-        raise DescriptionError(f"{shown(rest)} in {shown(line)} is no tensor such as q[b q h e]")
+        raise DescriptionError(f"{short_repr(rest)} in {short_repr(line)} is no tensor such as q[b q h e]")
     return [match.group() for match in _TERM.finditer(text)]
 
 
 def _operand(text: str, line: str) -> Operand:
     match = _TERM.fullmatch(text.strip())
     if not match:
-        raise DescriptionError(f"{shown(text)} in {shown(line)} is no tensor such as q[b q h e]")
+        raise DescriptionError(f"{short_repr(text)} in {short_repr(line)} is no tensor such as q[b q h e]")
     axes = tuple((match[2] or "").split())
     wrong = next((axis for axis in axes if not _AXIS.fullmatch(axis)), None)
     if wrong is not None:
-        raise DescriptionError(f"{shown(wrong)} in {shown(line)} is no axis")
+        raise DescriptionError(f"{short_repr(wrong)} in {short_repr(line)} is no axis")
     return Operand(match[1], axes)
 
 
@@ -159,5 +161,5 @@ def _notes(text: str, line: str) -> tuple[tuple[tuple[str, str], ...], frozenset
         elif word in TAGS:
             tags.add(word)
         else:
-            raise DescriptionError(f"{shown(line)} has the unknown tag {word!r}")
+            raise DescriptionError(f"{short_repr(line)} has the unknown tag {word!r}")
     return tuple(select), frozenset(tags), over, row

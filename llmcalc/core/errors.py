@@ -65,7 +65,9 @@ class UnknownNameError(InputError):
         self.name = name
         self.suggestions = nearest(str(name), known)
         suggestion = f"did you mean {' or '.join(self.suggestions)}?" if self.suggestions else ""
-        super().__init__(f"unknown {what} {shown(name)}", where=where, hint=" ".join(filter(None, (suggestion, hint))))
+        super().__init__(
+            f"unknown {what} {short_repr(name)}", where=where, hint=" ".join(filter(None, (suggestion, hint)))
+        )
 
 
 class SizeError(InputError):
@@ -80,10 +82,10 @@ class UnsupportedError(InputError):
     """A feature that is understood but not modelled."""
 
 
-def shown(value: object, limit: int = 60) -> str:
+def short_repr(value: object, limit: int = 60) -> str:
     """``value`` as it stands in a message: quoted, printable, and never long.
 
-    >>> shown("x" * 100)[-6:]
+    >>> short_repr("x" * 100)[-6:]
     "xxxx…'"
     """
     try:
@@ -91,6 +93,9 @@ def shown(value: object, limit: int = 60) -> str:
     except (ValueError, RecursionError):  # an int beyond the interpreter's digit limit, a value that contains itself
         return f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[: limit - 2]}…{text[-1]}"
+
+
+shown = short_repr  # the old name, until every caller uses the new one
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

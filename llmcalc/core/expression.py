@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from .errors import InputError, SizeError, UnknownNameError, shown
+from .errors import InputError, SizeError, UnknownNameError, short_repr
 
 _TOKEN = re.compile(r"\s*(?:([0-9]+)|([A-Za-z_][A-Za-z_0-9]*)|(.))", re.DOTALL)
 _LONGEST = 400
@@ -51,7 +51,7 @@ def parse(text: str) -> Tree:
 
 def _sum(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
     if depth > _DEEPEST:
-        raise InputError(f"{shown(text)} nests deeper than {_DEEPEST} parentheses")
+        raise InputError(f"{short_repr(text)} nests deeper than {_DEEPEST} parentheses")
     tree, at = _product(tokens, at, text, depth)
     while at < len(tokens) and tokens[at][2] in ("+", "-"):
         operator = tokens[at][2]
@@ -71,7 +71,7 @@ def _product(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, i
 
 def _factor(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
     if at >= len(tokens):
-        raise InputError(f"{shown(text)} ends where a number or a name is expected")
+        raise InputError(f"{short_repr(text)} ends where a number or a name is expected")
     number, name, sign = tokens[at]
     if number:
         return ("int", int(number)), at + 1
@@ -84,7 +84,7 @@ def _factor(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, in
         return tree, _expect(")", tokens, at, text)
     if sign == "-":
         if depth > _DEEPEST:
-            raise InputError(f"{shown(text)} nests deeper than {_DEEPEST} signs")
+            raise InputError(f"{short_repr(text)} nests deeper than {_DEEPEST} signs")
         tree, at = _factor(tokens, at + 1, text, depth + 1)
         return ("-", ("int", 0), tree), at
     raise _unexpected(tokens, at, text)
@@ -105,12 +105,12 @@ def _expect(sign: str, tokens: list[Any], at: int, text: str) -> int:
     if at < len(tokens) and tokens[at][2] == sign:
         return at + 1
     hint = "between { and }, a text with a comma stands in quotation marks" if "," not in text else ""
-    raise InputError(f"{shown(text)} lacks a {sign!r}", hint=hint)
+    raise InputError(f"{short_repr(text)} lacks a {sign!r}", hint=hint)
 
 
 def _unexpected(tokens: list[Any], at: int, text: str) -> InputError:
     found = next(filter(None, tokens[at]))
-    return InputError(f"{shown(text)} is no expression: {found!r} is not expected there")
+    return InputError(f"{short_repr(text)} is no expression: {found!r} is not expected there")
 
 
 def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], text: str) -> Any:
@@ -119,11 +119,11 @@ def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callabl
             return number
         case ("name", name):
             if name not in names:
-                raise UnknownNameError("name", name, names, hint=f"in the expression {shown(text)}")
+                raise UnknownNameError("name", name, names, hint=f"in the expression {short_repr(text)}")
             return names[name]
         case ("call", name, arguments):
             if name not in functions:
-                raise UnknownNameError("function", name, functions, hint=f"in the expression {shown(text)}")
+                raise UnknownNameError("function", name, functions, hint=f"in the expression {short_repr(text)}")
             return functions[name](*(_value(argument, names, functions, text) for argument in arguments))
         case (operator, left_tree, right_tree):
             left, right = _value(left_tree, names, functions, text), _value(right_tree, names, functions, text)
@@ -139,7 +139,9 @@ def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callabl
 
 def _exact_quotient(left: Any, right: Any, text: str) -> Any:
     if right == 0:
-        raise SizeError(f"{shown(text)} divides by zero")
+        raise SizeError(f"{short_repr(text)} divides by zero")
     if left % right:
-        raise SizeError(f"{shown(text)} is {left} / {right}, which leaves a remainder", hint="ceil(a, b) rounds up")
+        raise SizeError(
+            f"{short_repr(text)} is {left} / {right}, which leaves a remainder", hint="ceil(a, b) rounds up"
+        )
     return left // right

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, TypeGuard
 
 from .declaration import Declaration
-from .errors import DescriptionError, SizeError, shown
+from .errors import DescriptionError, SizeError, short_repr
 from .record import fields
 
 LARGEST_SIZE = 10**15
@@ -66,20 +66,20 @@ class Layer:
             if base == "int":
                 self._check_size(name, value)
             elif base == "bool" and type(value) is not bool:
-                raise DescriptionError(f"{name} is {shown(value)}; it is true or false", where=self.kind())
+                raise DescriptionError(f"{name} is {short_repr(value)}; it is true or false", where=self.kind())
             elif base == "float" and not (is_number(value)):
-                raise DescriptionError(f"{name} is {shown(value)}; it is a finite number", where=self.kind())
+                raise DescriptionError(f"{name} is {short_repr(value)}; it is a finite number", where=self.kind())
             elif base == "str":
                 choices = self.CHOICES.get(name)
                 if not isinstance(value, str) or (choices and value not in choices):
                     allowed = f"one of {', '.join(choices)}" if choices else "a text"
-                    raise DescriptionError(f"{name} is {shown(value)}; it is {allowed}", where=self.kind())
+                    raise DescriptionError(f"{name} is {short_repr(value)}; it is {allowed}", where=self.kind())
 
     def _check_size(self, name: str, value: object) -> None:
         least = 0 if name in self.ZERO_ALLOWED else 1
         if type(value) is not int or not least <= value <= LARGEST_SIZE:
             wanted = f"a whole number from {least} to {LARGEST_SIZE:.0e}"
-            raise SizeError(f"{name} is {shown(value)}; a size is {wanted}", where=self.kind())
+            raise SizeError(f"{name} is {short_repr(value)}; a size is {wanted}", where=self.kind())
 
     @classmethod
     def kind(cls) -> str:

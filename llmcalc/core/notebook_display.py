@@ -9,7 +9,7 @@ from __future__ import annotations
 _REPORT = "llmcalc.report.notebook"
 
 
-class Shown:
+class NotebookDisplay:
     """Base of results that a notebook can show."""
 
     def _repr_html_(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .architecture import Architecture, Stack, declare
-from .errors import InputError, SizeError, UnknownNameError, shown
+from .errors import InputError, SizeError, UnknownNameError, short_repr
 from .expression import evaluate
 from .form import FUNCTIONS, Form, ceil, lift, symbol
 from .record import fields, record
@@ -57,7 +57,7 @@ class Workload:
                 continue
             if type(value) is not int or value < least:
                 flag = f"--{name.replace('_', '-')}"
-                raise SizeError(f"{name} is {shown(value)}; it is a whole number from {least} on", where=flag)
+                raise SizeError(f"{name} is {short_repr(value)}; it is a whole number from {least} on", where=flag)
         choices = {"mode": MODES, "attention": ATTENTION, "logits": LOGITS}
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -164,7 +164,7 @@ def _of_tokens(architecture: Architecture) -> list[Stack]:
     return [stack for stack in architecture.stacks if stack.role != "tower"]
 
 
-def symbols(stack: Stack, lone: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
+def symbols(stack: Stack, single_stack: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
     """The form that each workload axis stands for in a stack. An encoder beside a decoder counts its own tokens; logits
     are computed for all new tokens, or for the last one. A tower counts patches, or the tokens it makes of
     frames; a stack that runs on patches of the text counts the ones that new tokens begin.
@@ -173,7 +173,7 @@ def symbols(stack: Stack, lone: bool, logits: str = "all", convention: str | Non
     if stack.role == "tower":
         own = lift(evaluate(stack.tokens or "p", {name: symbol(name) for name in "ap"}, FUNCTIONS))
         found |= {"q": own, "k": own, "c": lift(0), "a": symbol("a")}
-    if stack.role == "encoder" and not lone:
+    if stack.role == "encoder" and not single_stack:
         found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}
     if stack.patch and convention == "torch":
         found |= {name: found[name] + stack.extra_patches for name in ("q", "k")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..core.errors import InputError, shown
+from ..core.errors import InputError, short_repr
 from .scaling.forms import LARGEST
 
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "p": 10**15}
@@ -68,7 +68,7 @@ def _value(match: re.Match[str] | None, scale: int, text: str, where: str, hint:
     if match is None:
         if text.strip().startswith("-"):
             raise InputError(f"{text.strip()[:LONGEST]} is negative", where=where, hint="give a positive amount")
-        raise InputError(f"{shown(text)} is no amount", where=where, hint=hint)
+        raise InputError(f"{short_repr(text)} is no amount", where=where, hint=hint)
     value = float(f"{match[1]}e{match[2] or 0}") * scale
     if not 0 < value < LARGEST:
         raise InputError(f"{text.strip()} is no size", where=where, hint="give a positive amount of bounded size")

@@ -11,7 +11,7 @@ from ..calc.flops import Flops
 from ..calc.memory.fit import Fit
 from ..calc.params import params
 from ..core.architecture import Architecture
-from ..core.notebook_display import Shown
+from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from .amounts import HOURS_A_DAY, PF_DAY
 from .cost import Emission, Machine, Span
@@ -61,7 +61,7 @@ class Budget:
 
 
 @record
-class Training(Shown):
+class Training(NotebookDisplay):
     """A training run.
 
     Attributes:

@@ -23,7 +23,7 @@ from typing import Any
 from .. import layers
 from ..core import aliases
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
-from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
+from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from ..core.expression import evaluate
 from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
@@ -79,11 +79,13 @@ class Builder:
         data = self.mapping(data, path, "a stack", STACK_KEYS, aliases.STACK_KEYS)
         width = self.need(data, "d_model", path)
         if type(width) is not int or width < 1:
-            raise self.error(f"d_model is {shown(width)}; a width is a positive integer", (*path, "d_model"), SizeError)
+            raise self.error(
+                f"d_model is {short_repr(width)}; a width is a positive integer", (*path, "d_model"), SizeError
+            )
         role = data.get("role", ROLES.get(name, "decoder"))
         role = aliases.STACK_ROLES.get(role, role) if isinstance(role, str) else role
         if role not in ROLE_NAMES:
-            raise self.error(f"role is {shown(role)}; it is one of {', '.join(ROLE_NAMES)}", (*path, "role"))
+            raise self.error(f"role is {short_repr(role)}; it is one of {', '.join(ROLE_NAMES)}", (*path, "role"))
         tokens = self.tokens(data.get("tokens", ""), role, (*path, "tokens"))
         norms = self.part(data, "norms")
         blocks = {
@@ -109,10 +111,10 @@ class Builder:
         for key, value in found.items():
             least = STACK_NUMBERS.get(key)
             if least is None and type(value) is not bool:
-                raise self.error(f"{key} is {shown(value)}; it is true or false", (*path, key))
+                raise self.error(f"{key} is {short_repr(value)}; it is true or false", (*path, key))
             if least is not None and (type(value) is not int or not least <= value <= LARGEST_SIZE):
                 raise self.error(
-                    f"{key} is {shown(value)}; it is a whole number from {least} on", (*path, key), SizeError
+                    f"{key} is {short_repr(value)}; it is a whole number from {least} on", (*path, key), SizeError
                 )
         return found
 
@@ -120,7 +122,7 @@ class Builder:
         """What a tower makes of frames of sound or of patches: an expression of ``a`` or ``p``."""
         if not isinstance(text, str) or (text and role != "tower"):
             raise self.error(
-                f"tokens is {shown(text)}; it is an expression of a or p, a tower's frames or patches", path
+                f"tokens is {short_repr(text)}; it is an expression of a or p, a tower's frames or patches", path
             )
         try:
             if text:
@@ -186,11 +188,11 @@ class Builder:
         flags = {key: data.get(key, usual) for key, usual in FLAGS.items()}
         for key, flag in flags.items():
             if type(flag) is not bool:
-                raise self.error(f"{key} is {shown(flag)}; it is true or false", (*path, key))
+                raise self.error(f"{key} is {short_repr(flag)}; it is true or false", (*path, key))
         factors = {key: data.get(key, 1.0) for key in SUMS}
         for key, factor in factors.items():
             if not is_number(factor):
-                raise self.error(f"{key} is {shown(factor)}; it is a finite number", (*path, key))
+                raise self.error(f"{key} is {short_repr(factor)}; it is a finite number", (*path, key))
         sums: dict[str, Any] = {key: self.text(data, key, path) for key in TEXTS}
         sums |= flags | {key: float(factor) for key, factor in factors.items()}
         return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), **sums)
@@ -237,19 +239,18 @@ class Builder:
     ) -> dict[str, Any]:
         """``data`` if it is a mapping with known keys; ``old`` maps former names of keys to today's."""
         if not isinstance(data, dict):
-            raise self.error(f"{what} is a mapping, not {shown(data)}", path)
-        if old:
-            data = aliases.renamed(data, old)
-        for key in data:
+            raise self.error(f"{what} is a mapping, not {short_repr(data)}", path)
+        found: dict[str, Any] = aliases.renamed(data, old) if old else data
+        for key in found:
             if keys and key not in keys:
                 raise self.fail(UnknownNameError(f"key of {what}", key, keys), (*path, key))
-        return data
+        return found
 
     def text(self, data: Mapping[str, Any], key: str, path: Path) -> str:
         """A text that may be left out."""
         found = data.get(key, "")
         if not isinstance(found, str):
-            raise self.error(f"{key} is {shown(found)}; it is a text", (*path, key))
+            raise self.error(f"{key} is {short_repr(found)}; it is a text", (*path, key))
         return found
 
     def part(self, data: Mapping[str, Any], key: str) -> Any:

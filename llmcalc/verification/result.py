@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.architecture import Architecture
-from ..core.notebook_display import Shown
+from ..core.notebook_display import NotebookDisplay
 
 Number = int | float
 
@@ -50,7 +50,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verification(Shown):
+class Verification(NotebookDisplay):
     """All checks of an architecture; ``small`` is what was run."""
 
     architecture: Architecture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.core.errors import InputError, SizeError, UnknownNameError, nearest, shown
+from llmcalc.core.errors import InputError, SizeError, UnknownNameError, nearest, short_repr
 
 
 def test_the_place_comes_first_and_the_hint_last() -> None:
@@ -27,5 +27,5 @@ HARD_TO_SHOW = {"long": "x" * 10_000, "huge": 10**5000, "list": list(range(10_00
 
 @pytest.mark.parametrize("value", HARD_TO_SHOW.values(), ids=HARD_TO_SHOW.keys())
 def test_a_shown_value_is_short_and_on_one_line(value: object) -> None:
-    assert len(shown(value)) <= 60
-    assert shown(value).isprintable()
+    assert len(short_repr(value)) <= 60
+    assert short_repr(value).isprintable()

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from ...core.architecture import Architecture
-from ...core.notebook_display import Shown
+from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
 from ...core.workload import Workload, symbols
 from ..kv_cache import StateSize
@@ -19,7 +19,7 @@ from .weight_formats import Stored, WeightFormats
 
 
 @record
-class InferenceMemory(Shown):
+class InferenceMemory(NotebookDisplay):
     """Memory of serving on one rank, in bytes: ``peak`` is weights, state and transient buffers of the prefill.
     ``published``: the weights are stored as a checkpoint says; ``unread``: keys of its config that nobody read.
     """
@@ -120,11 +120,11 @@ def _steps(values: dict[str, int], prefill: int | None, beams: int, convention: 
 
 def _transient(architecture: Architecture, logits: str, policy: Policy, mesh: Mesh, values: dict[str, int]) -> int:
     """The largest set of tensors alive at once, of a block or of the head, with fused attention."""
-    lone, largest = not architecture.is_encoder_decoder, 0
+    single_stack, largest = not architecture.is_encoder_decoder, 0
     for stack in architecture.stacks:
         if stack.unused:
             continue
-        names = symbols(stack, lone, logits, policy.convention)
+        names = symbols(stack, single_stack, logits, policy.convention)
         for run in stack.runs:
             trace = Trace(policy, names, values, mesh)
             trace.block(run.block, "stream#in")

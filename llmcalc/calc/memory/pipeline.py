@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.architecture import Architecture, Run, Stack
 from ...core.errors import InputError, SizeError
-from ...core.notebook_display import Shown
+from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
 from ...core.workload import Workload
 from ..sharding import Mesh
@@ -17,7 +17,7 @@ from .training import TrainingMemory, training_memory
 
 
 @record
-class ParallelMemory(Shown):
+class ParallelMemory(NotebookDisplay):
     """The training memory of each pipeline stage; the figures are those of the rank with the largest peak."""
 
     mesh: Mesh

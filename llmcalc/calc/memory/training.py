@@ -142,14 +142,14 @@ def _segments(
     architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh
 ) -> tuple[dict[Place, Segment], Loss]:
     """What stands between checkpoints, by place and in the order of the forward pass."""
-    lone, values = not architecture.is_encoder_decoder, workload.values(architecture)
+    single_stack, values = not architecture.is_encoder_decoder, workload.values(architecture)
     found: dict[Place, Segment] = {}
     loss = Loss(0, 0)
     end: Place | None = None  # of the last stack of tokens
     for stack in architecture.stacks:
         if stack.unused or stack.frozen:  # no gradient is asked for, so nothing is kept
             continue
-        names = symbols(stack, lone, convention=policy.convention)
+        names = symbols(stack, single_stack, convention=policy.convention)
 
         def new() -> Trace:
             trace = Trace(policy, names, values, mesh)  # noqa: B023 (used within this turn of the loop)

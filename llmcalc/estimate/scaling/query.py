@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ...core.architecture import Architecture
 from ...core.errors import InputError
-from ...core.notebook_display import Shown
+from ...core.notebook_display import NotebookDisplay
 from ...core.record import fields, record
 from .law import Law, Outside, Setting, positive
 
@@ -128,7 +128,7 @@ class Silent(NamedTuple):
 
 
 @record
-class Plan(Shown):
+class Plan(NotebookDisplay):
     """The answers of several laws to one query.
 
     Attributes:
