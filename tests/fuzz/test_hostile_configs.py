@@ -15,8 +15,8 @@ import pytest
 import llmcalc
 from llmcalc.core.layer import MOST_LAYERS
 from llmcalc.importers.hf import families
+from llmcalc.importers.hf.composite_configs import USUAL
 from llmcalc.importers.hf.irrelevant import IRRELEVANT
-from llmcalc.importers.hf.wholes import USUAL
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "400"))
 LONGEST = 1.0 if "FUZZ_ROUNDS" in os.environ else 60.0  # seconds of computing: a measure in a long run, else a guard

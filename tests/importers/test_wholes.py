@@ -8,7 +8,7 @@ import pytest
 
 import llmcalc
 from llmcalc.importers.hf import families
-from llmcalc.importers.hf.wholes import USUAL, language_model, towers
+from llmcalc.importers.hf.composite_configs import USUAL, language_model, towers
 
 SIZES = {
     "hidden_size": 44, "num_hidden_layers": 3, "intermediate_size": 53, "num_attention_heads": 4, "vocab_size": 101,

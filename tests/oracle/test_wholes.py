@@ -8,7 +8,7 @@ import pytest
 
 import llmcalc
 from llmcalc.importers.hf import families, others
-from llmcalc.importers.hf.wholes import ENCODED, USUAL
+from llmcalc.importers.hf.composite_configs import ENCODED, USUAL
 
 from . import reference
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
+from .composite_configs import ENCODED, NESTED, USUAL, language_model, towers
 from .config import Config
 from .in_text import marked
 from .naming import told_apart
 from .original import original_type
-from .wholes import ENCODED, NESTED, USUAL, language_model, towers
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .wholes import USUAL
+from .composite_configs import USUAL
 
 # by what their input is; a name that ends as a part of a larger model does is not repeated here
 _TABLE = {

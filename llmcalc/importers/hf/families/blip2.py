@@ -10,11 +10,12 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....zoo.vision.layers.query_attention import QueryAttention
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
+from ..projectors import named
 from ..rules import grouped, sublayer
-from . import towers, vits
-from .multimodal import OUTER, given, text_part
-from .projectors import named
+from ..vision_encoders import clip as towers
+from ..vision_encoders import vit as vits
 
 _LEFT = f"""{OUTER} image_token_index initializer_factor initializer_range image_text_hidden_size
     use_decoder_only_language_model video_token_index

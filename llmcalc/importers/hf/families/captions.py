@@ -13,11 +13,13 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.patch import Patch
 from ....layers.stored import Stored
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
+from ..projectors import named
 from ..rules import repeated, sublayer
-from . import sam, towers, vits
-from .multimodal import OUTER, given, text_part
-from .projectors import named
+from ..vision_encoders import clip as towers
+from ..vision_encoders import vit as vits
+from . import sam
 
 _LEFT = f"""{OUTER} image_text_hidden_size label_smoothing initializer_factor initializer_range logit_scale_init_value
     projection_dim

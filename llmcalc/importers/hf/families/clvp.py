@@ -9,12 +9,12 @@ from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
+from ..composite_models import given
 from ..config import Config
 from ..rules import layernorm, plain_layernorm, prenorm_block, repeated
+from ..unexecuted_parts import Tensors, linear, lone, norm, part, table, under, wave_conv
 from . import text_towers
-from .beside import Tensors, linear, lone, norm, part, table, under, wave_conv
 from .gpt import BIASED
-from .multimodal import given
 
 GROWTH = 4  # of the hidden layer
 NOTE = "what ranks the results and what a voice is given by are stored, and not counted as work"

@@ -8,7 +8,7 @@ from math import ceil, log2, prod
 from ....core.architecture import Stack
 from ....core.errors import SizeError, UnsupportedError, shown
 from ..config import Config
-from .beside import Tensors, linear, lone, norm, part, under, wave_conv
+from ..unexecuted_parts import Tensors, linear, lone, norm, part, under, wave_conv
 
 STEP = 2  # taps of a convolution for each step of its stride
 GATES = 4  # of an LSTM

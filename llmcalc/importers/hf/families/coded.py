@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Stack
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from . import codecs, vq
-from .multimodal import OUTER, given, text_part
 from .seeing import text_config
 
 _LEFT = f"{OUTER} vocabulary_map image_token_offset audio_token_offset"

@@ -17,10 +17,10 @@ from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ....layers.norm import Norm
 from ....layers.patch import Patch
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from ..rules import grouped, plain_layernorm, repeated, sublayer
-from . import towers
-from .multimodal import OUTER, given, text_part
+from ..vision_encoders import clip as towers
 from .seeing import text_config
 
 USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # experts of each layer; -1: it is dense

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture
 from ....core.errors import DescriptionError
+from ..composite_models import given
 from ..config import Config
+from ..unexecuted_parts import Tensors, linear, lone, norm, part, table, under
 from . import llama
-from .beside import Tensors, linear, lone, norm, part, table, under
-from .multimodal import given
 
 NOTE = "what reads a protein, and the layers that look at it, are stored, and not counted as work"
 BARE = "EvollaModel"

@@ -16,11 +16,11 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.patch import Patch
 from ....zoo.vision.layers.channel_attention import ChannelAttention
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
+from ..projectors import named
 from ..rules import TOKENS, plain_layernorm, repeated, sublayer
 from .gpt import BIASED
-from .multimodal import OUTER, given, text_part
-from .projectors import named
 
 NEAR = 3  # side of a convolution over each channel
 WHOLE = 1  # the mean of all patches stands before them

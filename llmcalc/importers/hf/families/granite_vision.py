@@ -7,10 +7,10 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named
 from ....core.errors import DescriptionError, shown
 from ....layers.embedding import Embedding
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
-from . import towers
-from .beside import Tensors, linear, lone, norm, part, under
-from .multimodal import OUTER, given, text_part
+from ..unexecuted_parts import Tensors, linear, lone, norm, part, under
+from ..vision_encoders import clip as towers
 from .seeing import text_config
 
 OFFSETS = 4  # corners from which a layer of the tower is sampled

@@ -11,10 +11,11 @@ from ....core.errors import SizeError, shown
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.norm import Norm
+from ..composite_models import OUTER as SEEN
+from ..composite_models import given, text_part
 from ..config import Config
-from . import conformers, ears, fun_asr, towers
-from .multimodal import OUTER as SEEN
-from .multimodal import given, text_part
+from ..vision_encoders import clip as towers
+from . import conformers, ears, fun_asr
 
 OUTER = f"""{SEEN}
     audio_token_index timestamp_token_id audio_bos_token_id audio_eos_token_id audio_frame_step audio_length_per_tok

@@ -12,10 +12,10 @@ from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.scale import Scale
+from ..composite_models import plain
 from ..config import Config
 from ..rules import causal_lm, glu, plain_layernorm, prenorm_block, repeated, rmsnorm, rope_attention, sublayer
-from . import towers
-from .multimodal import plain
+from ..vision_encoders import clip as towers
 
 WIDER = 4  # times the width of the tower is the hidden width behind the resampler's attention
 _IDLE = "layers that look at an image, and a resampler before them, are counted, but not run: the tokens are text alone"

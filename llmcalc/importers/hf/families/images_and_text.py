@@ -12,8 +12,8 @@ from ....layers.norm import Norm
 from ....layers.patch import Patch
 from ..config import Config
 from ..rules import sublayer
+from ..vision_encoders.clip import sides
 from .bert import bare, bert_attention, encoder, finish, only, pooler, tied_head, transform, with_head
-from .towers import sides
 
 
 def visual_bert(config: Config) -> Architecture:

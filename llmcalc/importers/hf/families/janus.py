@@ -7,10 +7,12 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named, Stack
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
-from . import towers, vits, vq
-from .multimodal import OUTER, given, text_part
-from .projectors import named
+from ..projectors import named
+from ..vision_encoders import clip as towers
+from ..vision_encoders import vit as vits
+from . import vq
 from .seeing import text_config
 
 NOTE = "what makes images is stored and not counted as work"

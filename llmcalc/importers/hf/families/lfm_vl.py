@@ -10,9 +10,9 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.short_conv import ShortConv
 from ..config import Config
+from ..projectors import named
 from ..rules import chosen, sublayer
-from .projectors import named
-from .towers import CHANNELS
+from ..vision_encoders.clip import CHANNELS
 
 PERIOD = 2  # blocks, behind the first, of which one has attention, if the config names no kinds
 CONVOLUTION, ATTENTION = "conv", "full_attention"

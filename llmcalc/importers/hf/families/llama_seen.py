@@ -10,6 +10,7 @@ from ....core.errors import DescriptionError, SizeError
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
+from ..composite_models import given
 from ..config import Config
 from ..decoder import decoder
 from ..rules import (
@@ -20,7 +21,6 @@ from ..rules import (
     window,
 )
 from . import codecs, vq
-from .multimodal import given
 
 
 def molmo2(config: Config) -> Architecture:

@@ -9,12 +9,13 @@ from ....core.architecture import Architecture, Named
 from ....core.errors import SizeError
 from ....layers.attention import Attention
 from ....layers.linear import Linear
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
+from ..projectors import layernorm, named
 from ..rules import grouped
-from . import towers, vits
+from ..vision_encoders import clip as towers
+from ..vision_encoders import vit as vits
 from .gpt import BIASED
-from .multimodal import OUTER, given, text_part
-from .projectors import layernorm, named
 from .seeing import text_config
 
 _LEFT = f"""{OUTER} image_size patch_size drop_vision_last_layer image_start_id image_end_id slice_start_id slice_end_id

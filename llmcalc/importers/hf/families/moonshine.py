@@ -15,9 +15,9 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.scale import Scale
+from ..composite_models import given
 from ..config import Config
 from ..rules import TOKENS, grouped, prenorm_block, repeated, rope_attention, rotary
-from .multimodal import given
 from .seq2seq import head
 
 FRAMES, HALVED, TAPS = 4, 2, 5  # that become a token, by two convolutions of stride 2 with so many taps

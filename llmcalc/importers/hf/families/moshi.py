@@ -7,10 +7,10 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import SizeError
+from ..composite_models import given, plain
 from ..config import Config
+from ..unexecuted_parts import Tensors, lone, norm, part, table, under
 from . import codecs, llama_seen
-from .beside import Tensors, lone, norm, part, table, under
-from .multimodal import given, plain
 
 NOTE = "codes of sound, the decoder along codebooks and the audio codec are stored, and not counted as work"
 SPEAKERS = 2  # the model itself and who speaks to it

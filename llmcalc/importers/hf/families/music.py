@@ -12,10 +12,10 @@ from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
+from ..composite_models import given
 from ..config import Config
 from ..rules import plain_layernorm, prenorm_block, repeated
 from . import codecs
-from .multimodal import given
 
 TEXT_ENCODERS = ("t5", "mt5", "umt5")
 

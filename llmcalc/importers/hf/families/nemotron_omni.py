@@ -12,12 +12,13 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.scale import Scale
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
+from ..projectors import named
 from ..rules import repeated, sublayer
-from . import parakeet, towers
+from ..vision_encoders import clip as towers
+from . import parakeet
 from .gpt import BIASED
-from .multimodal import OUTER, given, text_part
-from .projectors import named
 
 SOUND = {"attention_bias": False, "scale_input": False}  # of a FastConformer whose file does not say it
 OLDER = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture
+from ..composite_models import OUTER, given, qwen_tower, text_part
 from ..config import Config
-from . import ears, sounding, talkers, towers
-from .multimodal import OUTER, given, qwen_tower, text_part
+from ..vision_encoders import clip as towers
+from . import ears, sounding, talkers
 
 _OUTER = f"""{OUTER}
     image_token_index video_token_index audio_token_index position_id_per_seconds seconds_per_chunk

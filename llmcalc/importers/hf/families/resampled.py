@@ -11,11 +11,12 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....zoo.vision.layers.query_attention import QueryAttention
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
+from ..projectors import layernorm, named
 from ..rules import repeated, sublayer
-from . import towers, vits
-from .multimodal import OUTER, given, text_part
-from .projectors import layernorm, named
+from ..vision_encoders import clip as towers
+from ..vision_encoders import vit as vits
 from .seeing import text_config
 
 _LEFT = f"""{OUTER} image_token_index initializer_range use_cache pad_token_id vision_feature_layer image_patch_id

@@ -9,8 +9,8 @@ from ....core.architecture import Architecture, Named
 from ....core.errors import DescriptionError, UnknownNameError, shown
 from ....layers.linear import Linear
 from ....layers.norm import Norm
+from ..composite_configs import USUAL, language_model, towers
 from ..config import Config
-from ..wholes import USUAL, language_model, towers
 
 WITHIN = "vlm_config"
 SEEING = {"colpali": "paligemma", "colqwen2": "qwen2_vl", "colmodernvbert": "modernvbert"}  # the type within

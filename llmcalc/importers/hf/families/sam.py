@@ -12,11 +12,12 @@ from ....layers.mlp import Mlp
 from ....layers.patch import Patch
 from ....layers.scale import Scale
 from ....zoo.vision.layers.grid_attention import GridAttention
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
+from ..projectors import layernorm, named
 from ..rules import chosen, sublayer
-from . import towers, vits
-from .multimodal import OUTER, given, text_part
-from .projectors import layernorm, named
+from ..vision_encoders import clip as towers
+from ..vision_encoders import vit as vits
 from .seeing import text_config
 
 KERNEL, HALVED = 3, 4  # side of a convolution; patches that one becomes of which every second row and column is taken

@@ -15,12 +15,13 @@ from ....layers.features import Features
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.norm import Norm
+from ..composite_configs import flat
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from ..rules import TOKENS, plain_layernorm, rmsnorm
-from ..wholes import flat
-from . import bert, towers
+from ..vision_encoders import clip as towers
+from . import bert
 from .gpt import BIASED
-from .multimodal import OUTER, given, text_part
 
 _OUTER = f"""{OUTER}
     image_token_index video_token_index boi_token_index eoi_token_index image_grid_pinpoints

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 from ....core.architecture import Architecture, Named, Stack
 from ....layers.head import Head
 from ....layers.linear import Linear
+from .. import projectors
+from ..composite_models import OUTER, given, text_part
 from ..config import Config
-from . import lfm_vl, projectors, seeing, towers, vits
-from .multimodal import OUTER, given, text_part
-from .projectors import Projector, Sides
+from ..projectors import Projector, Sides
+from ..vision_encoders import clip as towers
+from ..vision_encoders import vit as vits
+from . import lfm_vl, seeing
 
 _LEFT = f"""{OUTER} image_start_token_id image_end_token_id video_start_token_id video_end_token_id image_token_index
     video_token_index initializer_range hidden_size vocab_size merged_hidden_size visual_indicator_token_ids

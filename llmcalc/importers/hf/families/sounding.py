@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from ....core.architecture import Stack
 from ....core.errors import SizeError, shown
+from ..composite_models import given
 from ..config import Config
-from .beside import Tensors, linear, lone, norm, part, table, under, wave_conv
-from .multimodal import given
+from ..unexecuted_parts import Tensors, linear, lone, norm, part, table, under, wave_conv
 
 ENDS = 7  # taps of the first and the last convolution
 WAVES = 256  # sines and cosines of a step in time

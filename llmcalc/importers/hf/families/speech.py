@@ -17,11 +17,11 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.scale import Scale
+from ..composite_models import given, plain
 from ..config import Config
 from ..rules import TOKENS, plain_layernorm, prenorm_block, repeated, rope_attention, rotary
 from . import parakeet
 from .gpt import BIASED
-from .multimodal import given, plain
 from .seq2seq import Style, class_kind, head, stack
 
 NOTHING: Mapping[str, Any] = {}

@@ -13,10 +13,10 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.scale import Scale
+from ..composite_models import given
 from ..config import Config
 from ..rules import repeated, rmsnorm, sublayer
 from .hearing import OUTER, language
-from .multimodal import given
 
 PARTS = ("acoustic", "semantic")  # what is heard, and what is meant
 TAPS_A_STEP = 2  # taps of a convolution for each step of its stride

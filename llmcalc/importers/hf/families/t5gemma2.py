@@ -11,10 +11,10 @@ from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....zoo.research.layers.merged_attention import MergedAttention
+from ..composite_models import plain
 from ..config import Config
 from ..rope import base_of
 from ..rules import TOKENS, chosen, glu, layer_types, of_kind, rmsnorm, rope_attention, sublayer, window
-from .multimodal import plain
 from .seeing import pooled_tower
 
 END_OF_IMAGE = "end_of_image"

@@ -11,12 +11,12 @@ from ....core.layer import Layer
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
+from ..composite_models import given
 from ..config import Config
 from ..decoder import block
+from ..projectors import named
 from ..rules import causal_lm, experts, repeated, rmsnorm, rope_attention
 from . import llama
-from .multimodal import given
-from .projectors import named
 
 _SAID = """
     tts_text_start_token_id tts_text_end_token_id tts_text_pad_token_id tts_codec_start_token_id tts_codec_end_token_id

@@ -12,8 +12,8 @@ from ....layers.mlp import Mlp
 from ....layers.patch import Patch
 from ....zoo.document.layers.page_attention import PageAttention
 from ..config import Config
+from ..vision_encoders.clip import sides
 from .t5 import seq2seq
-from .towers import sides
 
 BUCKETS, FARTHEST = 32, 100  # of the biases by places, whatever the config says
 BIASES = ["1d", "horizontal", "vertical"]

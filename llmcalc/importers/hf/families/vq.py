@@ -8,7 +8,7 @@ from math import log2
 from ....core.architecture import Stack
 from ....core.errors import SizeError
 from ..config import Config
-from .beside import Tensors, batch_norm, film_conv, image_conv, linear, norm, part, table, under
+from ..unexecuted_parts import Tensors, batch_norm, film_conv, image_conv, linear, norm, part, table, under
 
 SIDE, FRAMES, HALVING = 3, 3, 4  # of a kernel: pixels along a side, frames, and those of one that halves a film
 LEFT = """

@@ -17,7 +17,7 @@ from ....layers.patch import Patch
 from ....layers.scale import Scale
 from ..config import Config
 from ..rules import chosen, repeated, sublayer
-from .towers import CHANNELS, CLASS_TOKEN, grid, pooling, rectangle
+from .clip import CHANNELS, CLASS_TOKEN, grid, pooling, rectangle
 
 EPS = 1e-6
 FULL, WINDOWED = "full_attention", "window_attention"

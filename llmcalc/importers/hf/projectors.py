@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ....core.architecture import Named
-from ....core.layer import Layer
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.patch import Patch
-from ..config import Config
-from ..rules import plain_layernorm
+from ...core.architecture import Named
+from ...core.layer import Layer
+from ...layers.embedding import Embedding
+from ...layers.linear import Linear
+from ...layers.mlp import Mlp
+from ...layers.norm import Norm
+from ...layers.patch import Patch
+from .config import Config
+from .rules import plain_layernorm
 
 
 class Sides(NamedTuple):

@@ -16,10 +16,10 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.patch import Patch
 from ....layers.scale import Scale
+from ..composite_models import qwen_tower
 from ..config import Config
+from ..families.gpt import BIASED
 from ..rules import grouped, plain_layernorm, repeated, rmsnorm, sublayer
-from .gpt import BIASED
-from .multimodal import qwen_tower
 
 CHANNELS = 3  # red, green, blue
 CLASS_TOKEN = 1  # learned tokens before the patches

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ....core.architecture import Named, Stack
-from ....layers.stored import Stored
+from ...core.architecture import Named, Stack
+from ...layers.stored import Stored
 
 Tensors = Iterator[Named]
 

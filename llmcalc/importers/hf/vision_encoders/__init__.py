@@ -1,0 +1,1 @@
+"""Vision encoders in front of a language model."""
