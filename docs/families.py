@@ -48,7 +48,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def presets() -> list[tuple[Path, dict[str, Any]]]:
     """Every shipped preset file with what is written in it, by title."""
     files = sorted(catalogue.shipped_folder().glob("*.yaml"))
-    return sorted(((file, catalogue.raw(file)) for file in files), key=lambda item: str(item[1]["title"]).lower())
+    return sorted(
+        ((file, catalogue.read_preset(file)) for file in files), key=lambda item: str(item[1]["title"]).lower()
+    )
 
 
 def models(file: Path, data: dict[str, Any]) -> list[Architecture]:

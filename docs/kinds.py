@@ -25,7 +25,7 @@ from llmcalc.data import table as data  # noqa: E402
 from llmcalc.estimate.scaling.law import LETTERS  # noqa: E402
 from llmcalc.report.laws import FORMULAS  # noqa: E402
 from llmcalc.report.sources import cite  # noqa: E402
-from llmcalc.schema.meanings import meanings, summary  # noqa: E402
+from llmcalc.schema.json_schema import field_descriptions, summary  # noqa: E402
 from llmcalc.testing import is_required, smallest  # noqa: E402
 
 FOLDER = "kinds"
@@ -169,7 +169,7 @@ def _code(text: str) -> str:
 
 
 def _fields(found: type[Any]) -> str:
-    meaning = {name: text.replace("``", "`") for name, text in meanings(found).items()}
+    meaning = {name: text.replace("``", "`") for name, text in field_descriptions(found).items()}
     rows = []
     for entry in fields(found):
         default = "" if is_required(entry) else f"`{entry.default}`"

@@ -16,7 +16,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.record import record
 from ..schema import catalogue
-from ..schema.envelope import part
+from ..schema.envelope import mapping_at
 from ..schema.inherit import inherit
 from ..schema.preset import load_file
 from ..schema.template import resolve
@@ -122,10 +122,10 @@ class _Family:
     def __init__(self, name: str, measure: Measure) -> None:
         self.file, only = catalogue.find(name)
         self.name, self.measure = self.file.stem, measure
-        data = inherit(catalogue.raw(self.file), self.file.parent).data
-        sizes = part(data, "sizes")
+        data = inherit(catalogue.read_preset(self.file), self.file.parent).data
+        sizes = mapping_at(data, "sizes")
         self.variables = {
-            size: {**part(data, "variables"), **part(sizes, size)} for size in sizes if only in (None, size)
+            size: {**mapping_at(data, "variables"), **mapping_at(sizes, size)} for size in sizes if only in (None, size)
         }
         self.models = {size: load_file(self.file, size) for size in self.variables}
         self.values = {size: measure(model) for size, model in self.models.items()}

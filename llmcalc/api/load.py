@@ -120,7 +120,7 @@ def _from_path(path: Path, reading: Reading) -> Architecture:
 def _from_stdin(reading: Reading) -> Architecture:
     import sys
 
-    from ..schema.bounds import LARGEST_FILE
+    from ..schema.plain_data import LARGEST_FILE
 
     content = sys.stdin.buffer.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
@@ -141,7 +141,7 @@ def _from_stdin(reading: Reading) -> Architecture:
 
 
 def _from_data(data: Mapping[str, Any], where: str, reading: Reading) -> Architecture:
-    from ..schema.bounds import check_bounds
+    from ..schema.plain_data import check_bounds
 
     check_bounds(data, where)
     if "architecture" in data or ("base" in data and "name" in data):

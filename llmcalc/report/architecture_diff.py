@@ -10,9 +10,9 @@ from ..core.layer import Layer
 from ..core.layer_history import uncounted
 from ..core.record import fields
 from ..schema.build import STACK_FLAGS, STACK_NUMBERS
-from ..schema.concise import name_and_fields, said
-from ..schema.describe import order_of
-from ..schema.order_text import spelled
+from ..schema.concise import explicit_fields, name_and_fields
+from ..schema.describe import block_order
+from ..schema.order import shortest_order
 from .structure import NOTHING, paper_name, word
 
 _WEIGHTS = ("residual", "residual_normed", "depth_scaled", "scale", "residual_scale")
@@ -91,7 +91,7 @@ def _order(runs: Sequence[Run]) -> str:
     """The order of blocks, if it is more than a number of layers."""
     if len(runs) == 1 and not runs[0].shared:
         return ""
-    order = spelled(order_of(runs))
+    order = shortest_order(block_order(runs))
     return ", ".join(map(_item, order if isinstance(order, list) else [order]))
 
 
@@ -174,9 +174,9 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
     for name in dict.fromkeys((*one, *other)):
         here, there = one.get(name), other.get(name)
         if here is None or there is None or type(here) is not type(there):
-            yield Difference(name, "layer", _spelled(here, first), _spelled(there, second))
+            yield Difference(name, "layer", _shortest_order(here, first), _shortest_order(there, second))
             continue
-        telling = said(here, first.d_model).keys() | said(there, second.d_model).keys()
+        telling = explicit_fields(here, first.d_model).keys() | explicit_fields(there, second.d_model).keys()
         for entry in fields(here):
             values = getattr(here, entry.name), getattr(there, entry.name)
             if entry.name not in telling or (entry.name in JOINING and values == (first.d_model, second.d_model)):
@@ -185,7 +185,7 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
             yield from _values(name, title, *values)
 
 
-def _spelled(layer: Layer | None, stack: Stack) -> str:
+def _shortest_order(layer: Layer | None, stack: Stack) -> str:
     """A layer as presets name it, with what is said of it there."""
     if layer is None:
         return NOTHING

@@ -52,7 +52,7 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
 
 def summary(name: str, file: Path) -> dict[str, Any]:
     """The head of a preset file, without building anything."""
-    data = catalogue.raw(file)
+    data = catalogue.read_preset(file)
     sizes, aliases = data.get("sizes") or {}, data.get("aliases") or {}
     default = data.get("default") or next(iter(sizes), None)
     head = {"name": name, "title": str(data.get("title") or name), "family": str(data.get("family") or name)}
@@ -80,7 +80,7 @@ def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
     )
 
 
-def where_document(name: str, found: catalogue.Found) -> Document:
+def where_document(name: str, found: catalogue.PresetLocation) -> Document:
     """The file that a name is read from, its size, and the files that it hides."""
     files = [folder / found.file.name for folder in catalogue.folders()]
     hidden = [str(file) for file in files if file.is_file() and file != found.file]

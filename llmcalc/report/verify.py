@@ -57,7 +57,7 @@ def models() -> list[tuple[str, str | None]]:
     found: list[tuple[str, str | None]] = []
     for family, file in sorted(catalogue.files().items()):
         try:
-            sizes = catalogue.raw(file).get("sizes")
+            sizes = catalogue.read_preset(file).get("sizes")
         except InputError:  # verifying it says what is wrong with it
             sizes = None
         found += [(family, size) for size in (sizes if isinstance(sizes, dict) and sizes else [None])]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, shown
-from .bounds import LARGEST_FILE
+from .plain_data import LARGEST_FILE
 
 SUFFIX = ".yaml"
 
 
-class Found(NamedTuple):
+class PresetLocation(NamedTuple):
     """A preset's file and the size that the name means (None: the file's default)."""
 
     file: Path
@@ -56,7 +56,7 @@ def files_in(folder: Path) -> dict[str, Path]:
     return {entry[: -len(SUFFIX)].lower(): folder / entry for entry in entries if entry.endswith(SUFFIX)}
 
 
-def find(name: str) -> Found:
+def find(name: str) -> PresetLocation:
     """The preset that ``name`` means: a family, ``family-size``, or an alias.
 
     Raises:
@@ -65,10 +65,10 @@ def find(name: str) -> Found:
     wanted = name.strip().lower()
     known = files()
     if wanted in known:
-        return Found(known[wanted], None)
+        return PresetLocation(known[wanted], None)
     for stem in sorted(known, key=len, reverse=True):
         if wanted.startswith(f"{stem}-"):
-            names = dict(_names_of(stem, known[stem], raw(known[stem])))
+            names = dict(_names_of(stem, known[stem], read_preset(known[stem])))
             if wanted in names:
                 return names[wanted]
     names = dict(_all_names(known))
@@ -77,32 +77,32 @@ def find(name: str) -> Found:
     raise UnknownNameError("model", name, names, hint="(llmcalc presets list shows all)")
 
 
-def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str, Found]]:
+def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:
     """The names of a file's models, in lower case: family, family-size, aliases."""
-    yield stem, Found(file, None)
+    yield stem, PresetLocation(file, None)
     sizes, aliases = data.get("sizes"), data.get("aliases")
     for size in sizes if isinstance(sizes, dict) else {}:
-        yield f"{stem}-{size}".lower(), Found(file, size)
+        yield f"{stem}-{size}".lower(), PresetLocation(file, size)
     for alias, size in (aliases if isinstance(aliases, dict) else {}).items():
-        yield alias.lower(), Found(file, None if size is None else str(size))
+        yield alias.lower(), PresetLocation(file, None if size is None else str(size))
 
 
-def _all_names(known: dict[str, Path]) -> Iterator[tuple[str, Found]]:
+def _all_names(known: dict[str, Path]) -> Iterator[tuple[str, PresetLocation]]:
     for stem, file in known.items():
         try:
-            data = raw(file)
+            data = read_preset(file)
         except InputError:  # a broken file of the user's must not hide the others; it is reported when it is asked for
             continue
         yield from _names_of(stem, file, data)
 
 
-def names() -> dict[str, Found]:
+def names() -> dict[str, PresetLocation]:
     """Every name that ``load`` understands."""
     return dict(_all_names(files()))
 
 
 @lru_cache(maxsize=512)
-def _raw(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
+def _read_preset(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
     compiled = file.with_suffix(".json")
     if file.parent == installed_folder() and compiled.is_file():  # elsewhere a .json may be anything
         import json
@@ -117,13 +117,13 @@ def _raw(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
     return data
 
 
-def raw(file: Path) -> dict[str, Any]:
+def read_preset(file: Path) -> dict[str, Any]:
     """A preset file as plain data; those of a wheel were compiled to JSON when it was built. Not to be changed."""
     try:
         status = file.stat()
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    return _raw(file, (status.st_mtime_ns, status.st_size))
+    return _read_preset(file, (status.st_mtime_ns, status.st_size))
 
 
 def read_text(file: Path) -> str:

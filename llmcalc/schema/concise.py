@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from .. import layers
@@ -13,8 +15,7 @@ from ..core.layer import Layer
 from ..core.record import fields
 from .build import BRANCH_KEYS, BRANCH_NORMS, ROLES, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUM_KEYS
 from .envelope import STATUSES
-from .order_text import spelled
-from .variables import replaced_by_variables
+from .order import shortest_order
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "attention": ("cross_attention", "mqa", "mha", "gqa"),
@@ -23,6 +24,23 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 }
 _OFTEN = 2
 PUBLISHED = STATUSES[0]
+_ALWAYS = (
+    "n_layers",
+    "d_model",
+    "n_heads",
+    "n_kv_heads",
+    "d_head",
+    "d_ff",
+    "n_experts",
+    "top_k",
+    "vocab",
+    "n_positions",
+)
+_ROWS = {"token": "vocab", "position": "n_positions", "segment": "n_segments"}
+_ORDER_KEYS = ("times", "length")
+_JOINING = ("d_in", "d_out")
+
+Place = tuple[dict[str, Any], str]
 
 
 def concise(data: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +48,7 @@ def concise(data: dict[str, Any]) -> dict[str, Any]:
     body = data["architecture"]
     stacks = {name: _stack(name, stack) for name, stack in body["stacks"].items()}
     extras = {name: {**extra, "stack": _stack(name, extra["stack"])} for name, extra in body.get("extras", {}).items()}
-    variables = replaced_by_variables(stacks)
+    variables = extract_variables(stacks)
     short = {
         **data,
         "status": data["status"] if data.get("status", PUBLISHED) != PUBLISHED else None,
@@ -45,50 +63,50 @@ def _stack(name: str, data: dict[str, Any]) -> dict[str, Any]:
     blocks = {
         key: {part: _sublayer(value, width) for part, value in block.items()} for key, block in data["blocks"].items()
     }
-    norms = _usual_norms(blocks)
+    norms = _common_norms(blocks)
     for block in blocks.values():
         for part in block.values():
-            _leave_out(part, norms)
+            _omit_norms(part, norms)
     short = {
         "d_model": width,
         "role": data["role"] if ROLES.get(name, "decoder") != data["role"] else None,
         **{key: data[key] for key in (*STACK_NUMBERS, *STACK_FLAGS) if key in data},
         "tokens": data.get("tokens"),
         "norms": norms,
-        "inputs": _named(data["inputs"], width),
+        "inputs": _short_layers(data["inputs"], width),
         "blocks": blocks,
-        "order": spelled(data["order"]),
-        "outputs": _named(data["outputs"], width),
+        "order": shortest_order(data["order"]),
+        "outputs": _short_layers(data["outputs"], width),
     }
     return {key: value for key, value in short.items() if value}
 
 
-def _named(data: dict[str, Any], width: int) -> dict[str, Any]:
-    return {name: _one(value, width) for name, value in data.items()}
+def _short_layers(data: dict[str, Any], width: int) -> dict[str, Any]:
+    return {name: _short_layer(value, width) for name, value in data.items()}
 
 
 def _sublayer(data: dict[str, Any], width: int) -> dict[str, Any]:
     kinds = [key for key in data if key not in SUBLAYER_KEYS]
     if len(kinds) == 1:
-        found = _one({kinds[0]: data[kinds[0]]}, width)
+        found = _short_layer({kinds[0]: data[kinds[0]]}, width)
     else:  # the key is the branch's name
         found = {key: _fields(key, _layer(key, data[key], width), width) for key in kinds}
     if "branches" in data:
-        found["branches"] = {name: _named_parts(branch, width) for name, branch in data["branches"].items()}
+        found["branches"] = {name: _short_branch(branch, width) for name, branch in data["branches"].items()}
     if "norms" in data:
-        found["norms"] = _named(data["norms"], width)
+        found["norms"] = _short_layers(data["norms"], width)
     return {**found, **{key: data[key] for key in SUM_KEYS if key in data}}
 
 
-def _named_parts(branch: dict[str, Any], width: int) -> dict[str, Any]:
+def _short_branch(branch: dict[str, Any], width: int) -> dict[str, Any]:
     """A branch: its kind, and norms that stand beside it."""
-    norms = {key: _one(branch[key], width) for key in BRANCH_NORMS if key in branch}
+    norms = {key: _short_layer(branch[key], width) for key in BRANCH_NORMS if key in branch}
     (kind,) = (key for key in branch if key not in BRANCH_KEYS)
     others = {key: branch[key] for key in BRANCH_KEYS if key in branch}
-    return {**_one({kind: branch[kind]}, width), **others, **norms}
+    return {**_short_layer({kind: branch[kind]}, width), **others, **norms}
 
 
-def _usual_norms(blocks: dict[str, Any]) -> dict[str, Any]:
+def _common_norms(blocks: dict[str, Any]) -> dict[str, Any]:
     """The norms that most sub-layers have, if that saves anything."""
     found = [part.get("norms", {}) for block in blocks.values() for part in block.values()]
     if not found:
@@ -97,7 +115,7 @@ def _usual_norms(blocks: dict[str, Any]) -> dict[str, Any]:
     return best if found.count(best) >= _OFTEN else {}
 
 
-def _leave_out(part: dict[str, Any], usual: dict[str, Any]) -> None:
+def _omit_norms(part: dict[str, Any], usual: dict[str, Any]) -> None:
     """Leave the usual norms of a sub-layer out, and say where it has none."""
     own = part.pop("norms", {})
     if own != usual:
@@ -110,7 +128,7 @@ def _layer(kind: str, values: dict[str, Any], width: int) -> Layer:
     return found(**{**usual, **fixed, **values})
 
 
-def _one(data: dict[str, Any], width: int) -> dict[str, Any]:
+def _short_layer(data: dict[str, Any], width: int) -> dict[str, Any]:
     """``{kind: fields}`` under the name that says most, with what is left to say."""
     ((kind, values),) = data.items()
     name, said = name_and_fields(_layer(kind, values, width), width)
@@ -120,16 +138,16 @@ def _one(data: dict[str, Any], width: int) -> dict[str, Any]:
 def name_and_fields(layer: Layer, width: int) -> tuple[str, dict[str, Any]]:
     """What people call a layer, and the fields that have to be said in a stack of a width."""
     kind = layer.kind()
-    name = next((alias for alias in _ALIASES.get(kind, ()) if _fits(alias, layer)), kind)
+    name = next((alias for alias in _ALIASES.get(kind, ()) if _has_alias(alias, layer)), kind)
     return name, _fields(name, layer, width)
 
 
-def said(layer: Layer, width: int) -> dict[str, Any]:
+def explicit_fields(layer: Layer, width: int) -> dict[str, Any]:
     """The fields of a layer that follow neither from its kind nor from the others, nor from the stack's width."""
     return _fields(layer.kind(), layer, width)
 
 
-def _fits(alias: str, layer: Layer) -> bool:
+def _has_alias(alias: str, layer: Layer) -> bool:
     """Whether people call a layer so."""
     if layer.kind() == "norm":
         return getattr(layer, "function", "") == alias
@@ -147,13 +165,102 @@ def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
     for entry in fields(found):
         if entry.name in said and entry.default is None:
             rest = {name: value for name, value in said.items() if name != entry.name}
-            if _gives(kind, rest, width, layer):
+            if _is_derived(kind, rest, width, layer):
                 said = rest
     return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
 
 
-def _gives(kind: str, values: dict[str, Any], width: int, layer: Layer) -> bool:
+def _is_derived(kind: str, values: dict[str, Any], width: int, layer: Layer) -> bool:
     try:
         return _layer(kind, values, width) == layer
     except InputError:
         return False
+
+
+class _Size:
+    """A number that may become a variable: what it is called, in which stack and kind, and where it stands."""
+
+    def __init__(self, name: str, stack: str, kind: str, place: Place, before: int = 0) -> None:
+        self.name, self.stack, self.kind, self.place, self.before = name, stack, kind, place, before
+        self.value: int = place[0][place[1]] + before
+
+
+def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
+    """Variables for the sizes of ``stacks``, in which they are put in place of the numbers.
+
+    A size is called by its field; where stacks, or kinds within one, disagree, the stack's or kind's name goes before,
+    but for the first stack's. What differs even within a kind stays a number.
+    """
+    groups: dict[str, list[_Size]] = defaultdict(list)
+    first = next((name for name, stack in stacks.items() if stack.get("role", ROLES.get(name)) == "decoder"), None)
+    for name, stack in sorted(stacks.items(), key=lambda item: item[0] != first):
+        for size in _stack_sizes(name, stack):
+            groups[size.name].append(size)
+    variables: dict[str, int] = {}
+    for name, group in groups.items():
+        for title, sizes in _group_by_variable(name, group).items():
+            usual = name in _ALWAYS or len(sizes) >= _OFTEN
+            if usual and title not in variables and len({size.value for size in sizes}) == 1:
+                variables[title] = sizes[0].value
+                for size in sizes:
+                    holder, key = size.place
+                    holder[key] = f"${title} - {size.before}" if size.before else f"${title}"
+    ranked = sorted(variables, key=lambda name: _ALWAYS.index(name) if name in _ALWAYS else len(_ALWAYS))
+    return {name: variables[name] for name in ranked}
+
+
+def _group_by_variable(name: str, group: list[_Size]) -> dict[str, list[_Size]]:
+    """The sizes of one name by the name of their variable."""
+    if len({size.value for size in group}) == 1:
+        return {name: group}
+    found: dict[str, list[_Size]] = defaultdict(list)
+    for stack in dict.fromkeys(size.stack for size in group):
+        own = [size for size in group if size.stack == stack]
+        alike = len({size.value for size in own}) == 1
+        second = stack != group[0].stack
+        for size in own:
+            parts = [stack] * second + [size.kind] * (not alike and bool(size.kind)) + [name]
+            found["_".join(parts)].append(size)
+    return {title: sizes for title, sizes in found.items() if title.isidentifier()}
+
+
+def _stack_sizes(name: str, stack: dict[str, Any]) -> Iterator[_Size]:
+    width = stack["d_model"]
+    yield _Size("d_model", name, "", (stack, "d_model"))
+    yield from _lengths(name, stack.get("order"))
+    parts = (stack.get("inputs", {}), stack.get("blocks", {}), stack.get("outputs", {}))
+    for part in parts:
+        yield from _layer_sizes(name, part, width)
+
+
+def _lengths(name: str, order: Any) -> Iterator[_Size]:
+    """The number of layers, where an order ends with it; what stands before it is subtracted."""
+    items = order if isinstance(order, list) else [order]
+    last = items[-1] if items else None
+    if isinstance(last, dict) and not any(isinstance(item, dict) for item in items[:-1]):
+        before = sum(int(str(item).partition(" * ")[2] or 1) for item in items[:-1])
+        for key in _ORDER_KEYS:
+            if key in last:
+                yield _Size("n_layers", name, "", (last, key), before)
+
+
+def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
+    """The whole numbers of all layers below, each ``{kind: {fields}}``; what joins the stream is as wide as it."""
+    for key, value in data.items():
+        if not isinstance(value, dict):
+            continue
+        if not value or any(isinstance(item, dict) for item in value.values()):
+            yield from _layer_sizes(stack, value, width)
+            continue
+        kind = layers.find(key)[0].__module__.rpartition(".")[2]
+        for field, size in value.items():
+            if type(size) is int and field != "d_model":
+                joins = field in _JOINING and size == width
+                title = "d_model" if joins else _variable_name(kind, field, value)
+                yield _Size(title, stack, "" if joins else kind, (value, field))
+
+
+def _variable_name(kind: str, field: str, values: dict[str, Any]) -> str:
+    if kind == "embedding" and field == "rows":
+        return _ROWS.get(values.get("table", "token"), "rows")
+    return field

@@ -44,12 +44,12 @@ def _stack(built: Stack) -> dict[str, Any]:
         **({"tokens": stack.tokens} if stack.tokens else {}),
         "inputs": _named(stack.inputs, stack),
         "blocks": {name: _block(block, stack) for block, name in names},
-        "order": order_of(stack.runs),
+        "order": block_order(stack.runs),
         "outputs": _named(stack.outputs, stack),
     }
 
 
-def order_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def block_order(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """The order of blocks, run by run."""
     names = _block_names([run.block for run in runs])
     return [{"shared" if run.shared else "block": _name(names, run.block), "times": run.count} for run in runs]
@@ -103,7 +103,8 @@ def _is_plain(sublayer: Sublayer) -> bool:
     if len(sublayer.branches) == 1:
         return first.name == sublayer.name
     return all(
-        _means(branch.name, branch.layer) and (branch.pre, branch.post, branch.joins) == (first.pre, first.post, "")
+        _names_kind(branch.name, branch.layer)
+        and (branch.pre, branch.post, branch.joins) == (first.pre, first.post, "")
         for branch in sublayer.branches
     )
 
@@ -115,7 +116,7 @@ def _branch(branch: Branch, stack: Stack) -> dict[str, Any]:
     return {branch.layer.kind(): _fields(branch.layer, stack), **around, **late}
 
 
-def _means(name: str, layer: Layer) -> bool:
+def _names_kind(name: str, layer: Layer) -> bool:
     """Whether a branch's name is a kind, or an alias, that a layer of this class is written as."""
     try:
         return layers.find(name)[0] is type(layer)

@@ -52,7 +52,7 @@ def check_envelope(data: Any) -> None:
     _check_sizes(data)
 
 
-def part(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+def mapping_at(data: Mapping[str, Any], key: str) -> dict[str, Any]:
     """A key that holds a mapping; empty if it is left out."""
     value = data.get(key)
     return {} if value is None else value
@@ -70,23 +70,23 @@ def _fits(wanted: str, value: Any) -> bool:
 
 
 def _check_sizes(data: Mapping[str, Any]) -> None:
-    sizes = part(data, "sizes")
+    sizes = mapping_at(data, "sizes")
     for size, variables in sizes.items():
         if not isinstance(variables, dict | None):
             message = f"a size is a mapping of variables, not {shown(variables)}"
             raise DescriptionError(message).under(("sizes", size))
-    for size, items in part(data, "expect").items():
+    for size, items in mapping_at(data, "expect").items():
         if not isinstance(items, list | None):
             message = f"what a size is expected to give is a list, not {shown(items)}"
             raise DescriptionError(message).under(("expect", size))
         if size not in sizes:
             raise UnknownNameError("size", size, sizes).under(("expect", size))
-    for size, items in part(data, "facts").items():
+    for size, items in mapping_at(data, "facts").items():
         if not isinstance(items, list | None):
             message = f"what is published of a training is a list of facts, not {shown(items)}"
             raise DescriptionError(message).under(("facts", size))
         if size not in sizes and size != "all":
             raise UnknownNameError("size", size, [*sizes, "all"]).under(("facts", size))
-    for alias, size in part(data, "aliases").items():
+    for alias, size in mapping_at(data, "aliases").items():
         if size is not None and str(size) not in sizes:
             raise UnknownNameError("size", size, sizes).under(("aliases", alias))

@@ -10,9 +10,9 @@ from ..core.errors import LlmcalcError
 from ..core.record import fields
 from .concise import concise
 from .describe import describe
-from .facts import written
+from .facts import to_entry
 from .preset import load_text
-from .write import write
+from .yaml_writer import write
 
 _OWN = ("name", "title", "notes", "warnings", "inputs")  # what a copy has of its own
 _ORDER = (
@@ -46,12 +46,12 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
         "title": architecture.title or architecture.name,
         "family": family if family != name else None,
         "notes": {"all": told},
-        "facts": {"all": [written(fact) for fact in architecture.facts]},
+        "facts": {"all": [to_entry(fact) for fact in architecture.facts]},
     }
     if architecture.expect:
         size = _size(architecture)
         data |= {"sizes": {size: data.pop("variables", {})}}
-        data["expect"] = {size: [written(figure) for figure in architecture.expect]}
+        data["expect"] = {size: [to_entry(figure) for figure in architecture.expect]}
     kept = {key: data[key] for key in (*_ORDER, "unmodelled", "notes") if data.get(key) and data[key] != {"all": []}}
     text = write(kept, comment)
     _check(architecture, load_text(text, f"{name}.yaml"))

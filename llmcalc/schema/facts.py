@@ -13,7 +13,7 @@ from typing import Any
 from ..core.architecture import Expectation, TrainingFact
 from ..core.errors import DescriptionError, UnknownNameError, shown
 from ..core.record import fields
-from .envelope import part
+from .envelope import mapping_at
 
 FIGURE_KEYS = ("quantity", "value", "tolerance", "source", "printed", "note")
 FIGURE_NEEDED = {"quantity", "value", "source"}
@@ -31,7 +31,7 @@ TRAINING_UNITS = {
 
 def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, ...]:
     """The published figures of a size."""
-    items = part(data, "expect").get(size or "") or []
+    items = mapping_at(data, "expect").get(size or "") or []
     return tuple(_expectation(item, ("expect", size, index)) for index, item in enumerate(items))
 
 
@@ -46,7 +46,7 @@ def _expectation(item: Any, path: tuple[Any, ...]) -> Expectation:
     return Expectation(value=value, tolerance=tolerance, **texts)
 
 
-def written(entry: Expectation | TrainingFact) -> dict[str, Any]:
+def to_entry(entry: Expectation | TrainingFact) -> dict[str, Any]:
     """A published figure or fact as a file says it, without what needs no word."""
     return {
         field.name: getattr(entry, field.name)
@@ -70,7 +70,9 @@ def training_facts(data: dict[str, Any], size: str | None) -> tuple[TrainingFact
     """What is published of the training of all sizes, then of this one; a size may say otherwise than all."""
     found: dict[tuple[str, str], TrainingFact] = {}
     for key in ("all", size or ""):
-        facts = [_fact(item, ("facts", key, index)) for index, item in enumerate(part(data, "facts").get(key) or [])]
+        facts = [
+            _fact(item, ("facts", key, index)) for index, item in enumerate(mapping_at(data, "facts").get(key) or [])
+        ]
         own = {fact.quantity for fact in facts}
         found = {place: fact for place, fact in found.items() if fact.quantity not in own}
         found |= {(fact.quantity, fact.source): fact for fact in facts}
@@ -96,7 +98,7 @@ def notes(data: dict[str, Any], size: str | None) -> tuple[str, ...]:
     """The notes for all sizes, then those of this one."""
     found: list[str] = []
     for key in ("all", size or ""):
-        value = part(data, "notes").get(key)
+        value = mapping_at(data, "notes").get(key)
         listed = value if isinstance(value, list) else [] if value is None else [value]
         if not all(isinstance(note, str) for note in listed):
             raise DescriptionError(f"{shown(value)} is no note; it is a text or a list of texts").under(("notes", key))

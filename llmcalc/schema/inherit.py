@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import DescriptionError, UnknownNameError
 from . import catalogue
-from .envelope import check_envelope, part
+from .envelope import check_envelope, mapping_at
 
 _INHERITED = ("family", "source", "status", "variables", "architecture", "layout", "unmodelled")
 
@@ -38,7 +38,7 @@ def inherit(data: Any, folder: Path | None) -> Family:
         file = _file_of(base, folder)
         seen.append(base)
         bases.append(file)
-        parent = catalogue.raw(file)
+        parent = catalogue.read_preset(file)
         check_envelope(parent)
         rest = {key: value for key, value in data.items() if key != "base"}
         data = {**merge({key: parent[key] for key in _INHERITED if key in parent}, rest), "base": parent.get("base")}
@@ -71,7 +71,7 @@ def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
         UnknownNameError: no such size.
         DescriptionError: several sizes and no default.
     """
-    sizes = part(data, "sizes")
+    sizes = mapping_at(data, "sizes")
     if size is None and data.get("default") is not None:
         size = str(data["default"])
     if size is None and len(sizes) > 1:

@@ -6,6 +6,8 @@ calculation tells (that a size divides another, that a variable is used); readin
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
 from .. import layers
@@ -14,7 +16,6 @@ from ..core.record import MISSING, Field, fields
 from .build import BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_FLAGS, STACK_KEYS
 from .envelope import KEYS, STATUSES
 from .facts import FACT_KEYS, FIGURE_KEYS, FIGURE_NEEDED, TRAINING_UNITS
-from .meanings import meanings, summary
 
 Schema = dict[str, Any]
 
@@ -31,6 +32,7 @@ TYPES: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "str": TEXT,
 }
+_ENTRY = re.compile(r"^ {4}(\w[\w,\s]*?): (.*(?:\n {8,}.*)*)", re.MULTILINE)
 
 
 def preset_schema() -> Schema:
@@ -162,7 +164,7 @@ def _kinds() -> dict[str, Schema]:
 def _kind(name: str) -> Schema:
     """The fields of a kind. None is required: a base, or an alias, may give it."""
     found, _ = layers.find(name)
-    meaning = meanings(found)
+    meaning = field_descriptions(found)
     return _mapping(
         {entry.name: _field(found, entry, meaning.get(entry.name, "")) for entry in fields(found)}, summary(found)
     )
@@ -217,3 +219,21 @@ def _or_nothing(value: Schema) -> Schema:
 
 def _any(*values: Schema) -> Schema:
     return {"anyOf": list(values)}
+
+
+def summary(found: type) -> str:
+    """The docstring of a class, up to its attributes."""
+    return (inspect.getdoc(found) or "").partition("Attributes:")[0].strip()
+
+
+def field_descriptions(found: type) -> dict[str, str]:
+    """The meaning of each field that the docstring of a class describes.
+
+    >>> from llmcalc.layers import find
+    >>> field_descriptions(find("mlp")[0])["d_ff"]
+    'hidden width.'
+    """
+    _, _, described = (inspect.getdoc(found) or "").partition("Attributes:")
+    return {
+        name: " ".join(match[2].split()) for match in _ENTRY.finditer(described) for name in re.split(r",\s+", match[1])
+    }

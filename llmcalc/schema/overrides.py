@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.errors import DescriptionError, UnknownNameError, shown
-from .scalars import read_scalar
+from .plain_data import read_scalar
 
 _MOST_SHOWN = 20
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

@@ -20,10 +20,10 @@ from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from . import catalogue
 from .build import Builder
-from .envelope import part
+from .envelope import mapping_at
 from .facts import expectations, notes, training_facts
 from .inherit import Family, choose_size, inherit
-from .template import fill, lone_name, names_used, resolve
+from .template import fill, names_used, resolve, variable_at
 
 KeyPath = tuple[Any, ...]
 
@@ -37,7 +37,7 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
 def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:
     """The architecture of a preset file; ``size`` None means its default."""
     try:
-        return build_preset(catalogue.raw(file), size, overrides, file)
+        return build_preset(catalogue.read_preset(file), size, overrides, file)
     except InputError as error:
         from .locate import located
 
@@ -62,8 +62,8 @@ def check_file(file: Path) -> None:
     Raises:
         InputError: some size cannot be built, or the name is not that of the file.
     """
-    data = catalogue.raw(file)
-    for size in [None, *part(data, "sizes")] if isinstance(data.get("sizes"), dict) else [None]:
+    data = catalogue.read_preset(file)
+    for size in [None, *mapping_at(data, "sizes")] if isinstance(data.get("sizes"), dict) else [None]:
         load_file(file, size)
     if data["name"] != file.stem:
         raise DescriptionError(f"the name {data['name']!r} is not that of the file", where=str(file))
@@ -74,8 +74,8 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
     family = inherit(data, file.parent if file else None)
     data = family.data
     size = choose_size(data, size)
-    chosen = part(part(data, "sizes"), size or "")
-    template, variables = part(data, "architecture"), {**part(data, "variables"), **chosen}
+    chosen = mapping_at(mapping_at(data, "sizes"), size or "")
+    template, variables = mapping_at(data, "architecture"), {**mapping_at(data, "variables"), **chosen}
     if overrides:
         from .overrides import apply_overrides
 
@@ -83,7 +83,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
 
     def fail(error: InputError, path: KeyPath) -> InputError:
         """A wrong value is wrong where its variable got it; a wrong name where it stands."""
-        name = "" if isinstance(error, UnknownNameError) else lone_name(template, path[1:])
+        name = "" if isinstance(error, UnknownNameError) else variable_at(template, path[1:])
         return error.under(_definition(name, size, chosen) if name in variables else path)
 
     values = resolve(variables, lambda error, name: error.under(_definition(name, size, chosen)))
@@ -91,8 +91,8 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
     builder = Builder(fail)
     builder.mapping(plain, ("architecture",), "an architecture", ("stacks", "extras"))
     name = str(data["name"]) if size is None else f"{data['name']}-{size}"
-    stacks = builder.stacks(part(plain, "stacks"), ("architecture", "stacks"))
-    extras = _extras(part(plain, "extras"), builder)
+    stacks = builder.stacks(mapping_at(plain, "stacks"), ("architecture", "stacks"))
+    extras = _extras(mapping_at(plain, "extras"), builder)
     if not overrides:
         _check_used(family, size, template, variables)
     return Architecture(
@@ -123,7 +123,7 @@ def _check_used(family: Family, size: str | None, template: Any, variables: Mapp
     for path in (("variables",), ("sizes", size or "")):
         given = family.own
         for key in path:
-            given = part(given, key)
+            given = mapping_at(given, key)
         for name in given:
             if name not in used:
                 raise UnknownNameError("variable, used nowhere:", name, used).under((*path, name))

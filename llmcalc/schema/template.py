@@ -96,7 +96,7 @@ def names_used(value: Any) -> set[str]:
     return set(_NAME.findall(value)) if _is_expression(value) else set()
 
 
-def lone_name(value: Any, path: Path) -> str:
+def variable_at(value: Any, path: Path) -> str:
     """The variable that stands alone (``$n_heads``) at a path of keys; empty if something else does."""
     for key in path:
         inside = (isinstance(value, dict) and key in value) or (isinstance(value, list) and key in range(len(value)))

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ..core.errors import DescriptionError, shown
-from .bounds import DEEPEST, LARGEST_FILE, MOST_NODES
-from .scalars import read_scalar
+from .plain_data import DEEPEST, LARGEST_FILE, MOST_NODES, read_scalar
 
 Path = tuple[Any, ...]
 Mark = tuple[int, int]

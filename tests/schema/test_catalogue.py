@@ -109,5 +109,5 @@ def test_every_name_means_one_model() -> None:
     assert len(names) > 50
     seen: dict[str, str] = {}
     for stem, file in catalogue.files().items():
-        for alias in catalogue.raw(file).get("aliases") or {}:
+        for alias in catalogue.read_preset(file).get("aliases") or {}:
             assert seen.setdefault(alias.lower(), stem) == stem, alias

@@ -64,7 +64,7 @@ def test_a_changed_model_has_no_facts() -> None:
 
 @pytest.mark.parametrize("file", sorted(catalogue.shipped_folder().glob("*.yaml")), ids=lambda file: file.stem)
 def test_the_facts_of_every_preset_are_cited(file: Path) -> None:
-    data: dict[str, Any] = catalogue.raw(file)
+    data: dict[str, Any] = catalogue.read_preset(file)
     for size in data["sizes"]:
         model = llmcalc.load(f"{file.stem}-{size}")
         assert {fact.source.split()[0] for fact in model.facts} <= citations().keys()

@@ -74,7 +74,7 @@ def test_it_is_a_schema() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_preset_fits(file: Any) -> None:
-    assert [error.message for error in VALIDATOR.iter_errors(catalogue.raw(file))] == []
+    assert [error.message for error in VALIDATOR.iter_errors(catalogue.read_preset(file))] == []
 
 
 def test_a_small_preset_fits_and_builds() -> None:

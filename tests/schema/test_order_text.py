@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcalc.schema.order import read_order
-from llmcalc.schema.order_text import spelled
+from llmcalc.schema.order import read_order, shortest_order
 
 BLOCKS = ("dense", "sparse", "local", "global")
 runs = st.lists(st.tuples(st.sampled_from(BLOCKS), st.integers(1, 7), st.booleans()), min_size=1, max_size=30)
@@ -29,17 +28,17 @@ def as_order(items: list[tuple[str, int, bool]]) -> list[dict[str, Any]]:
 @given(runs)
 def test_it_reads_back(items: list[tuple[str, int, bool]]) -> None:
     order = as_order(items)
-    assert read_order(spelled(order), BLOCKS) == read_order(order, BLOCKS)
+    assert read_order(shortest_order(order), BLOCKS) == read_order(order, BLOCKS)
 
 
 @pytest.mark.parametrize(("text", "wanted"), EXAMPLES)
 def test_patterns_are_seen(text: str, wanted: Any) -> None:
     items = [part.partition("*") for part in text.split()]
-    assert spelled(as_order([(name, int(count), False) for name, _, count in items])) == wanted
+    assert shortest_order(as_order([(name, int(count), False) for name, _, count in items])) == wanted
 
 
 def test_a_long_order_without_a_pattern_is_spelled_with_letters() -> None:
     letters = "MMAMAAMMMAMAM"
     order = [{"block": {"M": "mamba", "A": "attention"}[letter], "times": 1} for letter in letters]
     merged = [{"block": n, "times": c} for n, c, _ in read_order(order, ("mamba", "attention"))]
-    assert spelled(merged) == {"pattern": letters, "legend": {"M": "mamba", "A": "attention"}}
+    assert shortest_order(merged) == {"pattern": letters, "legend": {"M": "mamba", "A": "attention"}}

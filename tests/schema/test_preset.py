@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.core.errors import InputError
-from llmcalc.schema.bounds import LARGEST_FILE
+from llmcalc.schema.plain_data import LARGEST_FILE
 from llmcalc.schema.preset import check_file, load_text
 
 Guard = Callable[[str], AbstractContextManager[None]]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmcalc.core.errors import InputError
-from llmcalc.schema.template import expression, fill, lone_name, names_used, resolve
+from llmcalc.schema.template import expression, fill, names_used, resolve, variable_at
 
 VARIABLES = {"d_model": 12_289, "n_layers": 97, "activation": "silu", "bias": True, "none": None}
 
@@ -81,4 +81,4 @@ def test_a_circle_or_a_broken_variable_is_an_error_that_names_it(variables: dict
 def test_names_are_found() -> None:
     data = {"a": "$4 * d_model", "b": [{"c": "$heads"}], "d": "text", "heads": 3}
     assert names_used(data) == {"d_model", "heads"}
-    assert [lone_name(data, path) for path in (("b", 0, "c"), ("d",), ("x", "y"), ())] == ["heads", "", "", ""]
+    assert [variable_at(data, path) for path in (("b", 0, "c"), ("d",), ("x", "y"), ())] == ["heads", "", "", ""]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcalc.schema.write import WIDTH, write
 from llmcalc.schema.yaml_reader import read_yaml
+from llmcalc.schema.yaml_writer import WIDTH, write
 
 scalars = (
     st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False)

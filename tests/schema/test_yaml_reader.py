@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmcalc.core.errors import DescriptionError
-from llmcalc.schema.bounds import DEEPEST, LARGEST_FILE, MOST_NODES
+from llmcalc.schema.plain_data import DEEPEST, LARGEST_FILE, MOST_NODES
 from llmcalc.schema.yaml_reader import read_yaml
 
 Guard = Callable[[str], AbstractContextManager[None]]

@@ -77,7 +77,7 @@ from llmcalc.zoo.vision.layers.channel_attention import ChannelAttention
 from llmcalc.zoo.vision.layers.grid_attention import GridAttention
 from llmcalc.zoo.vision.layers.query_attention import QueryAttention
 
-STEMS = {file.stem: catalogue.raw(file) for file in sorted(catalogue.shipped_folder().glob("*.yaml"))}
+STEMS = {file.stem: catalogue.read_preset(file) for file in sorted(catalogue.shipped_folder().glob("*.yaml"))}
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
 TWINS = {file.stem for file in Path(attention_twin.__file__).parent.glob("*.py")}
 WIDTH, VOCAB = 12, 31

@@ -23,7 +23,7 @@ RESOLVED = Option(
 def run(name: str, resolved: bool, overrides: list[str], as_json: bool) -> int:
     """Read, and print."""
     from ...core.errors import InputError
-    from ...schema.catalogue import find, raw, read_text
+    from ...schema.catalogue import find, read_preset, read_text
     from ..output import write_text
 
     if overrides and not resolved:
@@ -35,7 +35,7 @@ def run(name: str, resolved: bool, overrides: list[str], as_json: bool) -> int:
         write_text(_as_json(architecture) if as_json else _as_yaml(architecture))
         return 0
     file = find(name).file
-    write_text(_file_as_json(name, raw(file), str(file)) if as_json else read_text(file))
+    write_text(_file_as_json(name, read_preset(file), str(file)) if as_json else read_text(file))
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
-from .scalars import read_scalar
+from .plain_data import read_scalar
 
 WIDTH = 120
 _DEEPEST = 3  # braces within braces that are still read at a glance

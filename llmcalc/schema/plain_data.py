@@ -1,6 +1,7 @@
-"""Plain scalars by YAML 1.2's core schema, for files and for ``--set`` alike; needs no YAML parser.
+"""Plain data of YAML files and of ``--set``, without a YAML parser: limits on its size, and the values of scalars.
 
-``no`` and ``yes`` are texts, ``1e-5`` is a number, ``0o7`` is 7. One liberty: ``1_000`` is 1000, as in Python.
+Scalars follow YAML 1.2's core schema: ``no`` and ``yes`` are strings, ``1e-5`` is a number, ``0o7`` is 7. There is one
+extension: ``1_000`` is 1000, as in Python.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from typing import Any
 
 from ..core.errors import DescriptionError
 
+LARGEST_FILE = 2_000_000
+DEEPEST = 40
+MOST_NODES = 100_000
 MOST_DIGITS = 300
 
 _WORDS: dict[str, Any] = dict.fromkeys(("~", "null", "Null", "NULL"))
@@ -20,6 +24,27 @@ _WORDS |= dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan"))
 _DECIMAL = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _BASED = {"0o": (re.compile(r"0o[0-7]+"), 8), "0x": (re.compile(r"0x[0-9a-fA-F]+"), 16)}
+
+
+def check_bounds(data: Any, where: str) -> None:
+    """Raise unless plain data is shallow and small; what YAML files are held to while they are read.
+
+    Raises:
+        DescriptionError: nested deeper than DEEPEST, or more than MOST_NODES values.
+    """
+    level, nodes = [data], 0
+    for _ in range(DEEPEST + 1):
+        inner: list[Any] = []
+        for value in level:
+            parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+            nodes += len(parts)
+            if nodes > MOST_NODES:
+                raise DescriptionError(f"more than {MOST_NODES:,} values", where=where)
+            inner.extend(parts)
+        if not inner:
+            return
+        level = inner
+    raise DescriptionError(f"nested deeper than {DEEPEST} levels", where=where)
 
 
 def read_scalar(text: str) -> Any:
