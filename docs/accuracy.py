@@ -92,12 +92,12 @@ def simumax() -> Iterator[Row]:
         sizes = {name: int(row[name]) for name in ("tp", "pp", "ep", "cp", "dp", "seq", "micro_batch", "micro_batches")}
         model = llmcalc.load(preset, overrides=(f"n_layers={row['layers']}", *changes))
         mesh = Mesh(
-            data=sizes["dp"],
-            tensor=sizes["tp"],
-            pipeline=sizes["pp"],
-            expert=sizes["ep"],
-            context=sizes["cp"],
-            sequence=sizes["tp"] > 1,
+            dp=sizes["dp"],
+            tp=sizes["tp"],
+            pp=sizes["pp"],
+            ep=sizes["ep"],
+            cp=sizes["cp"],
+            sp=sizes["tp"] > 1,
             zero=1,
             micro_batches=sizes["micro_batches"],
         )
@@ -124,7 +124,7 @@ def megatron() -> Iterator[Row]:
     """
     for row in read("megatron_pr482.csv"):
         tensor = int(row["tp"])
-        mesh = Mesh(data=int(row["dp"]), pipeline=int(row["pp"]), tensor=tensor, zero=1)
+        mesh = Mesh(dp=int(row["dp"]), pp=int(row["pp"]), tp=tensor, zero=1)
         memory = llmcalc.memory(
             llmcalc.load(MEGATRON_GPT, overrides=(f"vocab={padded(GPT2_VOCABULARY, MEGATRON_MULTIPLE * tensor)}",)),
             mode="training",
@@ -147,7 +147,7 @@ def mbridge() -> Iterator[Row]:
     model = llmcalc.load("mixtral-8x7b", overrides=MIXTRAL)
     for row in read("mbridge_mixtral.csv"):
         tensor = int(row["tp"])
-        mesh = Mesh(data=NODE // tensor, tensor=tensor, sequence=tensor > 1, zero=1)
+        mesh = Mesh(dp=NODE // tensor, tp=tensor, sp=tensor > 1, zero=1)
         memory = llmcalc.memory(
             model,
             mode="training",
@@ -176,13 +176,13 @@ def torchtitan(checkpointing: str, recompute: str) -> Iterator[Row]:
         model = llmcalc.load(row["model"], overrides=[f"n_layers={DIVISIBLE_LAYERS}"] if stages > 1 else [])
         batches = max(batch // (stages * chunks), 1) if stages > 1 else batch
         mesh = Mesh(
-            data=data,
-            tensor=tensor,
-            pipeline=stages,
-            context=context,
-            sequence=tensor > 1,
+            dp=data,
+            tp=tensor,
+            pp=stages,
+            cp=context,
+            sp=tensor > 1,
             zero=3,
-            chunks=chunks,
+            virtual_stages=chunks,
             micro_batches=batch // batches if stages > 1 else None,
             vocabulary_multiple=1,
         )

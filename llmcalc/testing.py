@@ -150,14 +150,14 @@ def meshes(draw: st.DrawFn) -> Mesh:
     data, tensor, pipeline, context = draw(st.tuples(*[st.integers(1, _MOST_RANKS)] * 4))
     expert = draw(st.sampled_from([ranks for ranks in range(1, data + 1) if data % ranks == 0]))
     return Mesh(
-        data=data,
-        tensor=tensor,
-        pipeline=pipeline,
-        expert=expert,
-        context=context,
-        sequence=draw(st.booleans()),
+        dp=data,
+        tp=tensor,
+        pp=pipeline,
+        ep=expert,
+        cp=context,
+        sp=draw(st.booleans()),
         zero=draw(st.integers(0, 3)),
-        chunks=draw(st.integers(1, 2)) if pipeline > 1 else 1,
+        virtual_stages=draw(st.integers(1, 2)) if pipeline > 1 else 1,
     )
 
 

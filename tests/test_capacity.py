@@ -87,14 +87,14 @@ def test_the_fewest_that_train_a_model() -> None:
     count = found[0]
     assert count > 1
     assert not fit(architecture, **H100, count=count - 1, **arguments).fits
-    with_tensor = solve_gpus(architecture, H100, {**arguments, "mesh": Mesh(tensor=2, zero=1)})
+    with_tensor = solve_gpus(architecture, H100, {**arguments, "mesh": Mesh(tp=2, zero=1)})
     assert with_tensor is not None
-    assert with_tensor[1].result.mesh.tensor == 2
+    assert with_tensor[1].result.mesh.tp == 2
 
 
 def test_ranks_are_accelerators() -> None:
     with pytest.raises(SizeError, match="2 ranks are not 8 GPUs"):
-        fit(llmcalc.load("gpt2"), **H100, count=8, mesh=Mesh(tensor=2))
+        fit(llmcalc.load("gpt2"), **H100, count=8, mesh=Mesh(tp=2))
 
 
 @settings(max_examples=30, deadline=None)
@@ -111,7 +111,7 @@ def test_memory_grows_with_every_size(model: str, seq: int, batch: int) -> None:
 def test_ranks_together_hold_the_whole(model: str, tensor: int) -> None:
     architecture = llmcalc.load(model)
     whole = llmcalc.memory(architecture, seq=512, weights="q4_k_m")
-    ranks = llmcalc.memory(architecture, seq=512, weights="q4_k_m", mesh=Mesh(tensor=tensor))
+    ranks = llmcalc.memory(architecture, seq=512, weights="q4_k_m", mesh=Mesh(tp=tensor))
     assert whole.weights <= ranks.weights * tensor <= whole.weights * 1.05
     assert whole.state <= ranks.state * tensor <= whole.state * tensor  # a latent is replicated, heads are not
     if model != "deepseek-v3":

@@ -139,14 +139,14 @@ def test_a_description_is_the_architecture(architecture: Architecture) -> None:
 
 @given(meshes())
 def test_the_ranks_of_a_mesh_hold_the_experts_evenly(mesh: Mesh) -> None:
-    assert mesh.ranks == mesh.data * mesh.tensor * mesh.pipeline * mesh.context
-    assert mesh.expert_replicas * mesh.expert == mesh.data
+    assert mesh.ranks == mesh.dp * mesh.tp * mesh.pp * mesh.cp
+    assert mesh.expert_replicas * mesh.ep == mesh.dp
 
 
 def replicas(row: Row, mesh: Mesh) -> int:
     """How often each element of a tensor stands among the ranks that share the model, counted from its axes."""
     expert = row.tensor.active is not None
-    ranks = (mesh.expert_tensor or mesh.tensor) if expert else mesh.tensor
+    ranks = (mesh.etp or mesh.tp) if expert else mesh.tp
     divided = 1
     for axis in row.tensor.axes:
         length = row.declaration.axes[axis]
@@ -160,7 +160,7 @@ def shared_models(draw: st.DrawFn) -> tuple[Architecture, Mesh]:
     """An architecture whose sizes tensor- and expert-parallel ranks divide, for the most part, and such ranks."""
     tensor, data = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     expert, split = draw(st.sampled_from([1, tensor])), draw(st.sampled_from([None, 1]))
-    mesh = Mesh(data=data * expert * tensor, tensor=tensor, expert=expert, expert_tensor=split)
+    mesh = Mesh(dp=data * expert * tensor, tp=tensor, ep=expert, etp=split)
     return draw(architectures(multiple=tensor)), mesh
 
 
@@ -177,7 +177,7 @@ def test_ranks_hold_the_whole_and_its_named_replicas(drawn: tuple[Architecture, 
     shares = [mesh.share_of_weight(row.tensor, row.declaration, row.size) for row in kept]
     for row, share in zip(kept, shares, strict=True):
         expert = row.tensor.active is not None
-        ranks = (mesh.expert_tensor or mesh.tensor) * mesh.expert if expert else mesh.tensor
+        ranks = (mesh.etp or mesh.tp) * mesh.ep if expert else mesh.tp
         padding = 0
         if "V" in row.tensor.axes and row.tensor.table != "other":
             vocabulary = int(row.declaration.axes["V"])
@@ -185,7 +185,7 @@ def test_ranks_hold_the_whole_and_its_named_replicas(drawn: tuple[Architecture, 
         if "xz" in row.tensor.axes and expert:  # rows of experts that compute nothing, on every rank
             scored = int(row.declaration.axes["xz"])
             idle = scored - int(row.declaration.axes["x"])
-            padding += row.size // scored * idle * (mesh.expert - 1)
+            padding += row.size // scored * idle * (mesh.ep - 1)
         assert share * ranks == (row.size + padding) * replicas(row, mesh)
     assert found.weights == BF16 * sum(share * row.copies for row, share in zip(kept, shares, strict=True))
 
@@ -195,7 +195,7 @@ def test_ranks_hold_the_whole_and_its_named_replicas(drawn: tuple[Architecture, 
 def test_zero_divides_what_replicas_hold(architecture: Architecture, data: int, zero: int) -> None:
     """All ranks together hold each divided state once, and what is not divided as often as there are ranks."""
     alone = llmcalc.memory(architecture, mode="training", seq=3, extend=True)
-    found = llmcalc.memory(architecture, mode="training", seq=3, extend=True, mesh=Mesh(data=data, zero=zero))
+    found = llmcalc.memory(architecture, mode="training", seq=3, extend=True, mesh=Mesh(dp=data, zero=zero))
     for part, stage in (("optimizer", 1), ("gradients", 2), ("weights", 3)):
         one, together = getattr(alone, part), getattr(found, part) * data
         if zero >= stage:
@@ -209,7 +209,7 @@ def test_zero_divides_what_replicas_hold(architecture: Architecture, data: int, 
 def test_stages_hold_all_layers(architecture: Architecture, stages: int, batches: int, interleaved: bool) -> None:
     """Together they hold every layer once; a table that is tied across stages is on both."""
     assume(len(architecture.stacks) == 1 and sum(run.count for run in architecture.main.runs) % stages == 0)
-    mesh = Mesh(pipeline=stages, micro_batches=batches, chunks=2 if interleaved and stages > 1 else 1)
+    mesh = Mesh(pp=stages, micro_batches=batches, virtual_stages=2 if interleaved and stages > 1 else 1)
     found = llmcalc.memory(architecture, mode="training", seq=3, extend=True, mesh=mesh)
     whole = llmcalc.memory(architecture, mode="training", seq=3, extend=True)
     together = sum(stage.weights for stage in found.stages)

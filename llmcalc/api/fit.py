@@ -56,7 +56,7 @@ def fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int 
 
 def usual_mesh(count: int, mode: str) -> Mesh:
     """How ``count`` GPUs share a model where nothing is said."""
-    return Mesh(data=count, zero=3) if mode == "training" else Mesh(tensor=count)
+    return Mesh(dp=count, zero=3) if mode == "training" else Mesh(tp=count)
 
 
 def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> int | None:
@@ -95,7 +95,7 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
     def tried(count: int) -> Fit:
         zero = given.zero if given != Mesh() else 3
         words = {field.name: getattr(given, field.name) for field in fields(given)}
-        mesh = Mesh(**{**words, "data": given.data * count, "zero": zero})
+        mesh = Mesh(**{**words, "dp": given.dp * count, "zero": zero})
         return fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
 
     found = smallest(lambda count: tried(count).fits, MOST_GPUS)

@@ -169,10 +169,8 @@ def mesh(given: dict[str, Any]) -> Mesh:
     """The mesh that was asked for."""
     from ..calc.sharding import Mesh
 
-    names = {
-        "dp": "data", "tp": "tensor", "pp": "pipeline", "ep": "expert", "etp": "expert_tensor", "cp": "context",
-        "zero": "zero", "micro_batches": "micro_batches", "chunks": "chunks",
-        "vocabulary_multiple": "vocabulary_multiple",
-    }  # fmt: skip
-    found = {field: given[name] for name, field in names.items() if given[name] is not None}
-    return Mesh(**found, sequence=given["sp"])
+    names = ("dp", "tp", "pp", "ep", "etp", "cp", "zero", "micro_batches", "vocabulary_multiple")
+    found = {name: given[name] for name in names if given[name] is not None}
+    if given["chunks"] is not None:
+        found["virtual_stages"] = given["chunks"]
+    return Mesh(**found, sp=given["sp"])

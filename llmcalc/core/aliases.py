@@ -9,6 +9,14 @@ STACK_KEYS = {"spare_patches": "extra_patches", "in_text": "replaces_placeholder
 STACK_ROLES = {"side": "auxiliary"}
 SUBLAYER_KEYS = {"by_depth": "depth_scaled", "reads": "input_from", "beside_first": "concat_input"}
 LAYER_FIELDS: dict[str, dict[str, str]] = {"patch_attention": {"spare_patches": "extra_patches"}}  # by layer kind
+JSON_KEYS = {  # by class; what --json prints keeps the old names
+    "Mesh": {
+        "data": "dp", "tensor": "tp", "pipeline": "pp", "expert": "ep", "context": "cp", "expert_tensor": "etp",
+        "sequence": "sp", "chunks": "virtual_stages",
+    },
+    "Recipe": {"weights": "weight_bytes", "gradients": "gradient_bytes", "master": "master_weight_bytes",
+               "buffered": "contiguous_gradient_buffer", "temporaries": "n_temporaries", "frozen": "frozen_weights"},
+}  # fmt: skip
 
 
 def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from .hardware import HIDDEN, TILE, round_up
 
 def tp001(case: Case) -> Iterator[Finding]:
     """Heads that do not divide among tensor-parallel ranks."""
-    yield from _undivided(case, "TP001", ("n_heads", "n_ssm_heads"), "heads", case.mesh.tensor)
+    yield from _undivided(case, "TP001", ("n_heads", "n_ssm_heads"), "heads", case.mesh.tp)
 
 
 def tp002(case: Case) -> Iterator[Finding]:
     """Fewer key/value heads than ranks: each rank holds a copy."""
-    ranks = case.mesh.tensor
+    ranks = case.mesh.tp
     for site in case.sites:
         heads = getattr(site.layer, "n_kv_heads", None)
         if heads and heads % ranks:
@@ -27,7 +27,7 @@ def tp002(case: Case) -> Iterator[Finding]:
 
 def tp003(case: Case) -> Iterator[Finding]:
     """A hidden width whose share of one rank is no multiple of 64."""
-    ranks = case.mesh.tensor
+    ranks = case.mesh.tp
     for site in case.sites if ranks > 1 else []:
         for field in HIDDEN:
             size = getattr(site.layer, field, None)
@@ -39,7 +39,7 @@ def tp003(case: Case) -> Iterator[Finding]:
 
 def tp004(case: Case) -> Iterator[Finding]:
     """Experts that do not divide among expert-parallel ranks."""
-    yield from _undivided(case, "TP004", ("n_experts",), "experts", case.mesh.expert)
+    yield from _undivided(case, "TP004", ("n_experts",), "experts", case.mesh.ep)
 
 
 def _undivided(case: Case, code: str, fields: tuple[str, ...], what: str, ranks: int) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def _undivided(case: Case, code: str, fields: tuple[str, ...], what: str, ranks:
 
 def tp005(case: Case) -> Iterator[Finding]:
     """Blocks that do not divide among pipeline stages."""
-    stages = case.mesh.pipeline
+    stages = case.mesh.pp
     blocks = sum({(entry.stack.name, entry.run): entry.applied for entry in entries(case.architecture)
                   if entry.run is not None and entry.stack.role != "tower"}.values())  # fmt: skip
     if blocks % stages:

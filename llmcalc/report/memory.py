@@ -9,6 +9,7 @@ from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
+from ..core.aliases import JSON_KEYS, old_names
 from ..core.architecture import Architecture
 from ..core.record import fields, is_record
 from ..core.workload import Workload
@@ -249,7 +250,7 @@ def _stages(result: ParallelMemory) -> Table:
 
 
 def mesh_line(mesh: Any) -> str:
-    """``8 ranks: data 2 · tensor 4``; empty for one rank."""
+    """``8 ranks: dp 2 · tp 4``; empty for one rank."""
     said = [
         field.name.replace("_", " ") if value is True else f"{field.name.replace('_', ' ')} {value}"
         for field in fields(mesh)
@@ -259,9 +260,10 @@ def mesh_line(mesh: Any) -> str:
 
 
 def plain_data(value: Any) -> Any:
-    """A record as plain data, records within it likewise."""
+    """A record and the records within it as plain data; renamed fields keep their first name."""
     if is_record(value):
-        return {field.name: plain_data(getattr(value, field.name)) for field in fields(value)}
+        first = old_names(JSON_KEYS.get(type(value).__name__, {}))
+        return {first.get(field.name, field.name): plain_data(getattr(value, field.name)) for field in fields(value)}
     return [plain_data(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -41,7 +41,7 @@ def test_ranks_share_the_experts_that_compute():
     """Rows that are stored for the others stand on every rank."""
     model = llmcalc.load(CONFIG | {"n_routed_experts": 12})
     row = next(row for row in rows(model.stacks) if "xz" in row.tensor.axes and row.tensor.active)
-    share = Mesh(data=4, expert=4).share_of_weight(row.tensor, row.declaration, row.size)
+    share = Mesh(dp=4, ep=4).share_of_weight(row.tensor, row.declaration, row.size)
     assert share * (12 + IDLE) == row.size * (12 // 4 + IDLE)
 
 

@@ -46,7 +46,7 @@ FORMULAS = {
 @pytest.mark.parametrize(("ranks", "sequence", "recompute"), FORMULAS)
 def test_korthikanti_activations_of_a_layer(ranks, sequence, recompute):
     """To 0.02 %: the norms' statistics, which the paper neglects, are counted here."""
-    memory = train(gpt("gpt3-175b"), Mesh(tensor=ranks, sequence=sequence), recompute)
+    memory = train(gpt("gpt3-175b"), Mesh(tp=ranks, sp=sequence), recompute)
     expected = 2048 * 12288 * FORMULAS[ranks, sequence, recompute](ranks, 5 * 96 * 2048 / 12288)
     assert block_bytes(memory) == pytest.approx(expected, rel=2e-4)
 
@@ -72,8 +72,8 @@ def test_korthikanti_figure_7(row):
     model = gpt(name)
     recompute = ways.rpartition("+")[2]
     recompute = recompute if recompute in ("selective", "full") else "none"
-    baseline = block_bytes(train(model, Mesh(tensor=8), "none"))
-    kept = block_bytes(train(model, Mesh(tensor=8, sequence="sequence" in ways), recompute))
+    baseline = block_bytes(train(model, Mesh(tp=8), "none"))
+    kept = block_bytes(train(model, Mesh(tp=8, sp="sequence" in ways), recompute))
     assert 100 * kept / baseline == pytest.approx(float(percent), rel=0.011)
 
 
@@ -93,9 +93,7 @@ def test_korthikanti_figure_1(row):
     parameters, plain, recomputed = map(float, printed)
     model = gpt(name)
     for expected, sequence, recompute in ((plain, False, "none"), (recomputed, True, "selective")):
-        mesh = Mesh(
-            tensor=8, pipeline=int(stages), chunks=int(chunks), sequence=sequence, micro_batches=4 * int(stages)
-        )
+        mesh = Mesh(tp=8, pp=int(stages), virtual_stages=int(chunks), sp=sequence, micro_batches=4 * int(stages))
         memory = train(model, mesh, recompute, int(batch), gradients="fp32")
         stage = memory.stages[0]
         # the figure shows the blocks of the first stage; the rest of a single stage holds the loss too
@@ -125,7 +123,7 @@ def test_bytes_per_parameter_by_name():
 def test_zero_figure_1(stage, printed):
     """The figure's 7.5B parameters are taken as printed: bytes a parameter times that."""
     model = llmcalc.load("gpt3", overrides=("n_layers=36", "d_model=4096", "n_heads=32", "vocab=51200"))
-    memory = llmcalc.memory(model, mode="training", batch=1, seq=1024, mesh=Mesh(data=64, zero=stage))
+    memory = llmcalc.memory(model, mode="training", batch=1, seq=1024, mesh=Mesh(dp=64, zero=stage))
     states = memory.weights + memory.gradients + memory.optimizer
     assert states / llmcalc.params(model).total * 7.5 == pytest.approx(printed, abs=0.05)
 

@@ -16,7 +16,7 @@ powers = st.sampled_from((1, 2, 4))
 @settings(deadline=None)
 def test_ranks_hold_the_whole_and_named_replicas(name, tensor, expert):
     """A tensor on all ranks is the tensor, or a replica on each; a padded vocabulary adds its padding."""
-    mesh = Mesh(data=4, tensor=tensor, expert=expert)
+    mesh = Mesh(dp=4, tp=tensor, ep=expert)
     for row in rows(llmcalc.load(name).stacks):
         share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
         divided = {mesh.divisor(axis, row.declaration.axes[axis]) for axis in row.tensor.axes if axis != "x"} - {1}
@@ -34,7 +34,7 @@ def test_ranks_hold_the_whole_and_named_replicas(name, tensor, expert):
     ("multiple", "tensor", "rows"), [(128, 1, 50257), (128, 2, 50432), (128, 8, 51200), (1, 3, 50259)]
 )
 def test_a_vocabulary_is_padded_by_rule(multiple, tensor, rows):
-    assert Mesh(tensor=tensor, vocabulary_multiple=multiple).padded(50257) == rows
+    assert Mesh(tp=tensor, vocabulary_multiple=multiple).padded(50257) == rows
 
 
 @given(name=st.sampled_from(("gpt2-small", "llama3-8b", "mistral-7b-v0.1")), stages=st.sampled_from((1, 2, 4)))
@@ -42,7 +42,7 @@ def test_a_vocabulary_is_padded_by_rule(multiple, tensor, rows):
 def test_stages_hold_all_layers(name, stages):
     model = llmcalc.load(name)
     whole = llmcalc.memory(model, mode="training", seq=64)
-    parts = llmcalc.memory(model, mode="training", seq=64, mesh=Mesh(pipeline=stages))
+    parts = llmcalc.memory(model, mode="training", seq=64, mesh=Mesh(pp=stages))
     tied = model.main.outputs[-1].layer.share is not None and stages > 1
     table = llmcalc.params(model).embedding * 2 if tied else 0  # the last stage keeps a copy of a tied table
     assert sum(stage.weights for stage in parts.stages) == whole.weights + table
@@ -53,7 +53,7 @@ def test_stages_hold_all_layers(name, stages):
 def test_zero_divides_by_stage(zero, data):
     model = llmcalc.load("gpt2-small")
     total = llmcalc.params(model).total
-    memory = llmcalc.memory(model, mode="training", seq=64, mesh=Mesh(data=data, zero=zero))
+    memory = llmcalc.memory(model, mode="training", seq=64, mesh=Mesh(dp=data, zero=zero))
     assert memory.optimizer == -(-12 * total // (data if zero >= 1 else 1))
     assert memory.gradients == -(-2 * total // (data if zero >= 2 else 1))
     assert memory.weights == -(-2 * total // (data if zero >= 3 else 1))
@@ -66,7 +66,7 @@ def test_sequence_parallel_ranks_share_every_activation(tensor, batch, seq):
     model = llmcalc.load("gpt3", overrides=("n_layers=3", "d_model=512", "n_heads=8", "vocab=51200"))
     alone, shared = (
         llmcalc.memory(model, mode="training", batch=batch, seq=seq, mesh=mesh).activations
-        for mesh in (Mesh(), Mesh(tensor=tensor, sequence=True))
+        for mesh in (Mesh(), Mesh(tp=tensor, sp=True))
     )
     assert shared * tensor == pytest.approx(alone, rel=1e-12)
 
@@ -74,15 +74,15 @@ def test_sequence_parallel_ranks_share_every_activation(tensor, batch, seq):
 @pytest.mark.parametrize(
     ("mesh", "flag"),
     [
-        ({"tensor": 5}, "--tp"),
-        ({"tensor": 0}, "--tp"),
-        ({"pipeline": 13}, "--pp"),
-        ({"pipeline": 5}, "--pp"),
+        ({"tp": 5}, "--tp"),
+        ({"tp": 0}, "--tp"),
+        ({"pp": 13}, "--pp"),
+        ({"pp": 5}, "--pp"),
         ({"zero": 4}, "--zero"),
-        ({"expert": 3, "data": 2}, "--ep"),
-        ({"chunks": 2}, "--chunks"),
-        ({"data": -1}, "--dp"),
-        ({"context": 1.5}, "--cp"),
+        ({"ep": 3, "dp": 2}, "--ep"),
+        ({"virtual_stages": 2}, "--chunks"),
+        ({"dp": -1}, "--dp"),
+        ({"cp": 1.5}, "--cp"),
         ({"vocabulary_multiple": 0}, "--vocabulary-multiple"),
     ],
 )
@@ -94,7 +94,7 @@ def test_ranks_that_do_not_divide_are_refused(mesh, flag):
 
 def test_experts_that_ranks_do_not_divide_are_refused():
     with pytest.raises(llmcalc.SizeError) as caught:
-        llmcalc.memory(llmcalc.load("mixtral-8x7b"), mode="training", seq=64, mesh=Mesh(data=3, expert=3))
+        llmcalc.memory(llmcalc.load("mixtral-8x7b"), mode="training", seq=64, mesh=Mesh(dp=3, ep=3))
     assert caught.value.where == "--ep"
     assert "n_experts (8)" in str(caught.value)
 

@@ -35,7 +35,7 @@ def test_weights_are_gathered_block_by_block():
     """The block that is computed, the one before it, and throughout what stands outside of the blocks."""
     model = llmcalc.load("gpt3", overrides=SIZES)
     (block, *_), rest = blocks_and_rest(model)
-    assert [(phase, gathered) for phase, gathered, _ in phases(timeline(model, data=7, zero=3))] == [
+    assert [(phase, gathered) for phase, gathered, _ in phases(timeline(model, dp=7, zero=3))] == [
         ("forward", rest + block),
         ("loss", rest),
         ("backward of outputs", rest + block),
@@ -53,7 +53,7 @@ def test_gradients_are_whole_until_they_are_reduced():
     )
     (block, *_), rest = blocks_and_rest(model)
     head = rest // 2 + WIDTH * 96 // 2  # tables of equal size, and the final norm
-    moments = timeline(model, data=7, zero=2)
+    moments = timeline(model, dp=7, zero=2)
     first = next(moment for moment in moments if moment.phase == "backward of block")
     assert first.gradients == head  # waits until the end of the backward pass; no gradient of the block yet
     assert not any(moment.gathered for moment in moments)
@@ -76,7 +76,7 @@ def test_a_stage_of_a_pipeline_reduces_at_the_end(zero):
     """Weights are gathered once, gradients of all micro-batches are whole: 3 blocks and, in stage 0, the tables."""
     model = llmcalc.load("gpt3", overrides=("n_layers=6", *SIZES[1:]))
     (block, *_), rest = blocks_and_rest(model)
-    stage = llmcalc.memory(model, mode="training", batch=1, seq=31, mesh=Mesh(data=7, pipeline=2, zero=zero)).stages[0]
+    stage = llmcalc.memory(model, mode="training", batch=1, seq=31, mesh=Mesh(dp=7, pp=2, zero=zero)).stages[0]
     whole = 3 * block + rest - 2 * BYTES * 96  # the final norm is in the last stage
     *moments, last = stage.timeline
     assert {moment.gathered for moment in moments} == {whole if zero == 3 else 0}
@@ -89,7 +89,7 @@ def test_gradients_of_earlier_micro_batches_are_there():
     whole = BYTES * llmcalc.params(model).total
     assert timeline(model)[0].gradients == 0
     assert {moment.gradients for moment in timeline(model, micro_batches=2)} == {whole}
-    assert timeline(model, micro_batches=2, data=7, zero=2)[0].gradients == -(-whole // 7)
+    assert timeline(model, micro_batches=2, dp=7, zero=2)[0].gradients == -(-whole // 7)
 
 
 def test_experts_that_no_other_rank_holds_are_not_gathered():
@@ -99,16 +99,14 @@ def test_experts_that_no_other_rank_holds_are_not_gathered():
     counted = llmcalc.params(model)
     experts = BYTES * counted.by_component["routed experts"]
     (block, *_), rest = blocks_and_rest(model)
-    few, many = (timeline(model, data=8, expert=ranks, zero=3) for ranks in (4, 8))
+    few, many = (timeline(model, dp=8, ep=ranks, zero=3) for ranks in (4, 8))
     assert few[0].gathered == rest + block - experts // 3 * 3 // 4  # two ranks hold the same two experts
     assert many[0].gathered == rest + block - experts // 3  # each holds one
 
 
 def test_shared_blocks_are_gathered_once():
     model = llmcalc.load("albert-base-v2")
-    gathered = {
-        moment.gathered for moment in timeline(model, data=7, zero=3) if moment.phase.startswith("backward of b")
-    }
+    gathered = {moment.gathered for moment in timeline(model, dp=7, zero=3) if moment.phase.startswith("backward of b")}
     (block, *_), rest = blocks_and_rest(model)
     assert gathered == {rest + block}
 
@@ -138,9 +136,9 @@ def test_no_part_is_negative_and_dividing_more_never_takes_more(name, zero, data
     settings |= (
         {"lora_rank": rank, "lora_targets": ("wo",), "weights": "nf4"} if rank and name == "mixtral-8x7b" else {}
     )
-    found = llmcalc.memory(model, mesh=Mesh(data=data, zero=zero), **settings).worst
+    found = llmcalc.memory(model, mesh=Mesh(dp=data, zero=zero), **settings).worst
     assert all(size >= 0 for moment in found.timeline for size in moment[1:])
     assert found.timeline[-1].gathered == 0
-    more = llmcalc.memory(model, mesh=Mesh(data=8 * data, zero=zero), **settings).worst
+    more = llmcalc.memory(model, mesh=Mesh(dp=8 * data, zero=zero), **settings).worst
     if data > 1:
         assert more.peak <= found.peak

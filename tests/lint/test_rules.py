@@ -43,11 +43,11 @@ FAULTS: dict[str, tuple[Architecture, Mesh, str]] = {
     "HW005": (
         model(outputs={"norm": {"rmsnorm": {}}, "head": {"head": {"vocab": 1021}}}), Mesh(), "decoder.head",
     ),
-    "TP001": (GOOD, Mesh(tensor=3), "decoder.block.attention.n_heads"),
-    "TP002": (GOOD, Mesh(tensor=4), "decoder.block.attention.n_kv_heads"),
-    "TP003": (GOOD, Mesh(tensor=4), "decoder.block.mlp.d_ff"),
-    "TP004": (model(mlp={"moe": EXPERTS}), Mesh(data=4, expert=4), "decoder.block.mlp.n_experts"),
-    "TP005": (GOOD, Mesh(pipeline=4), "m"),
+    "TP001": (GOOD, Mesh(tp=3), "decoder.block.attention.n_heads"),
+    "TP002": (GOOD, Mesh(tp=4), "decoder.block.attention.n_kv_heads"),
+    "TP003": (GOOD, Mesh(tp=4), "decoder.block.mlp.d_ff"),
+    "TP004": (model(mlp={"moe": EXPERTS}), Mesh(dp=4, ep=4), "decoder.block.mlp.n_experts"),
+    "TP005": (GOOD, Mesh(pp=4), "m"),
     "CF001": (
         model(
             {"window": 128},
@@ -81,7 +81,7 @@ def test_every_rule_is_tried() -> None:
 
 def test_a_good_model_is_left_alone() -> None:
     assert lint(GOOD) == []
-    assert lint(GOOD, Mesh(tensor=2, pipeline=3)) == []
+    assert lint(GOOD, Mesh(tp=2, pp=3)) == []
 
 
 @pytest.mark.parametrize("code", FAULTS)

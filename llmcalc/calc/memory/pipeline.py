@@ -52,19 +52,19 @@ def parallel_memory(
         SizeError: ranks that do not divide what they share.
         InputError: a pipeline through an encoder-decoder model.
     """
-    if mesh.pipeline == 1:
+    if mesh.pp == 1:
         return ParallelMemory(mesh, (training_memory(architecture, workload, policy, recipe, mesh),))
     if len(architecture.stacks) > 1:
         raise InputError("a pipeline through more than one stack is not modelled", where="--pp")
     stack = architecture.stacks[0]
     found = []
-    for stage, runs in enumerate(_split(stack, mesh.pipeline)):
+    for stage, runs in enumerate(_split(stack, mesh.pp)):
         part = Stack(
             stack.name,
             stack.d_model,
             stack.inputs if stage == 0 else (),
             runs,
-            stack.outputs if stage == mesh.pipeline - 1 else (),
+            stack.outputs if stage == mesh.pp - 1 else (),
             stack.role,
         )
         slice_ = Architecture(architecture.name, (part,), layout=architecture.layout)
@@ -78,11 +78,11 @@ def in_flight(mesh: Mesh, stage: int, batches: int) -> tuple[int, int]:
     The first of p stages holds p of them, the last one; interleaving multiplies the first stage's by
     ``1 + (p - 1) / (p · chunks)`` [korthikanti2022, Section 4.2.3].
     """
-    stages = mesh.pipeline
+    stages = mesh.pp
     held = min(stages - stage, batches)
-    if mesh.chunks == 1:
+    if mesh.virtual_stages == 1:
         return held, 1
-    return held * stages * mesh.chunks + (stages - 1 if stage == 0 else 0) * held, stages * mesh.chunks
+    return held * stages * mesh.virtual_stages + (stages - 1 if stage == 0 else 0) * held, stages * mesh.virtual_stages
 
 
 def _split(stack: Stack, stages: int) -> list[tuple[Run, ...]]:

@@ -117,7 +117,7 @@ def kept_tensors(
 
 def _there(held: Sizes, recipe: Recipe, mesh: Mesh, gradients: int) -> tuple[int, int]:
     """Gradients that are there when a micro-batch begins, and weights that are gathered throughout."""
-    piped = mesh.pipeline > 1
+    piped = mesh.pp > 1
     gathered = held.weights.whole(mesh) if piped and mesh.zero >= DIVIDED_WEIGHTS else 0
     if recipe.buffered or (mesh.batches > 1 and not piped):
         return gradients, gathered
@@ -129,11 +129,11 @@ def _divided(places: dict[Place, Segment], held: dict[Place, Part], recipe: Reci
     found = []
     for place, segment in places.items():
         part = held.get(place, Part())
-        whole = 0 if recipe.buffered or mesh.pipeline > 1 else part.made.whole(mesh)
+        whole = 0 if recipe.buffered or mesh.pp > 1 else part.made.whole(mesh)
         if whole and not segment.outside:
             own = part.gradients.on(mesh, divided=True)
             segment = segment._replace(gradients=-(-own // segment.count) if segment.shared else own)
-        gathered = part.weights.whole(mesh) if mesh.zero >= DIVIDED_WEIGHTS and mesh.pipeline == 1 else 0
+        gathered = part.weights.whole(mesh) if mesh.zero >= DIVIDED_WEIGHTS and mesh.pp == 1 else 0
         found.append(segment._replace(gathered=gathered, whole=whole))
     return found
 

@@ -72,7 +72,7 @@ def _mesh(kind: Any, tp: int | None, pp: int | None, ep: int | None) -> Any:
     for flag, ranks in (("--tp", tp), ("--pp", pp), ("--ep", ep)):
         if ranks is not None and ranks < 1:
             raise InputError(f"{ranks} ranks are none", where=flag, hint="give 1 or more")
-    return kind(tensor=tp or 1, pipeline=pp or 1, data=ep or 1, expert=ep or 1)
+    return kind(tp=tp or 1, pp=pp or 1, dp=ep or 1, ep=ep or 1)
 
 
 def _limits(architecture: Architecture, given: dict[str, Any]) -> Iterator[Limit]:
