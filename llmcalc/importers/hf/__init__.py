@@ -13,10 +13,10 @@ from typing import Any
 
 from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
+from .block_names import with_numbered_names
 from .composite_configs import ENCODED, NESTED, USUAL, language_model, towers
 from .config import Config
 from .in_text import marked
-from .naming import told_apart
 from .original import original_type
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
@@ -63,7 +63,7 @@ def load_config(
         raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=_way_out(data))
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     try:
-        architecture = marked(told_apart(entry.read(config)), entry.model_type)
+        architecture = marked(with_numbered_names(entry.read(config)), entry.model_type)
         config.check_all_read()
     except InputError as error:
         raise error.at(where) from None
@@ -88,7 +88,7 @@ def load_config(
         name=inputs["model"],
         family=entry.model_type,
         inputs=inputs,
-        layout=f"{layout}.bare" if config.head() == "none" else layout,
+        layout=f"{layout}.bare" if config.head_kind() == "none" else layout,
         notes=(*architecture.notes, *_notes(data, quantised)),
         warnings=tuple(_warnings(config, model_type)),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
@@ -146,19 +146,19 @@ def _decoder(part: Mapping[str, Any]) -> dict[str, Any]:
 
 def _way_out(data: Mapping[str, Any]) -> str:
     """What can be done about a type that is not known."""
-    from .likeness import most_alike
-    from .others import IN_FRONT, kind
+    from .likeness import most_similar
+    from .others import ENCODED_MODALITIES, modality
 
     if data.get("model_type") in ENCODED:
         return "Its language model is the decoder, whose config and model_type stand in the key decoder."
-    other = kind(str(data.get("model_type")))
+    other = modality(str(data.get("model_type")))
     if other:
-        before = "; in front of a language model it is counted with it" if other in IN_FRONT else ""
+        before = "; in front of a language model it is counted with it" if other in ENCODED_MODALITIES else ""
         return (
             f"It is a model of {other}, not of language{before}. "
             "The tensors of its checkpoint are counted as they are: llmcalc params FILE.safetensors."
         )
-    like = most_alike(data)
+    like = most_similar(data)
     return f"Its keys are most like those of {like}: --as {like} reads it by the same rules, with a warning."
 
 
@@ -167,7 +167,7 @@ def _warnings(config: Config, model_type: str) -> Iterator[str]:
     if model_type != config.model_type:
         yield f"the config's own model_type is {shown(model_type)}; read as {config.model_type}, as was asked for"
     yield from config.warnings
-    for key, value in config.passed_over.items():
+    for key, value in config.ignored_unknown.items():
         yield f"the key {shown(key)} (its value is {shown(value)}) is not understood; passed over, as was asked for"
 
 
@@ -200,7 +200,7 @@ def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: st
     for text in overrides:
         key, value = split_override(text)
         if key not in changed:
-            known = Config(data, str(data["model_type"]), where).known()
+            known = Config(data, str(data["model_type"]), where).known_keys()
             if key not in known:
                 raise UnknownNameError("config key", key, known, where="--set")
         elif not isinstance(changed[key], (dict, list)):

@@ -19,7 +19,7 @@ from ...layers.norm import Norm
 from ...layers.patch import Patch
 from .config import Config
 from .families import conformers
-from .rules import repeated, sublayer
+from .rules import repeat_block, sublayer
 
 OUTER = (
     "tie_word_embeddings text_config vision_config audio_config image_token_id video_token_id vision_start_token_id "
@@ -54,7 +54,7 @@ def gemma4(config: Config) -> Architecture:
     found = _seeing(config, gemma_tower, "gemma4_text", optional=True)
     if config.get("audio_config") is None:
         return found
-    audio = config.within("audio_config", plain(config, "audio_config"), "gemma4_audio")
+    audio = config.nested("audio_config", plain(config, "audio_config"), "gemma4_audio")
     stack = conformers.gemma4(audio, found.main.d_model)
     conformers.checked(audio)
     return replace(found, stacks=(*found.stacks, stack))
@@ -70,7 +70,7 @@ def _seeing(
         raise DescriptionError("an audio tower is not modelled", where=config.where)
     if optional and config.get("vision_config") is None:
         return language
-    vision = config.within("vision_config", plain(config, "vision_config"), f"{config.model_type}_vision")
+    vision = config.nested("vision_config", plain(config, "vision_config"), f"{config.model_type}_vision")
     stack = tower(vision, language.main.d_model)
     vision.ignore(f"{OUTER} is_encoder_decoder")
     vision.check_all_read()
@@ -112,8 +112,8 @@ def text_part(config: Config, usual: str, part: dict[str, Any] | None = None, ow
             data.setdefault("tie_word_embeddings", False)
     if not (part and own_tie):
         data["tie_word_embeddings"] = config.flag("tie_word_embeddings", bool(data.get("tie_word_embeddings", False)))
-    data["architectures"] = ["Model"] if config.head() == "none" else None
-    inner = config.within("text_config", data, entry.model_type)
+    data["architectures"] = ["Model"] if config.head_kind() == "none" else None
+    inner = config.nested("text_config", data, entry.model_type)
     language = entry.read(inner)
     inner.check_all_read()
     config.unmodelled += inner.unmodelled
@@ -152,12 +152,12 @@ def qwen_tower(config: Config, d_text: int) -> Stack:
         Named("position", Embedding(config.size("num_position_embeddings"), width, table="position")),
     )
     outputs = [Named("merger_norm", norm), *_merger("merger", width, merged, out)]
-    for number, block_number in enumerate(config.indices("deepstack_visual_indexes")):
+    for number, block_number in enumerate(config.layer_indices("deepstack_visual_indexes")):
         deeper = Features(width, str(block_number + 1), apart=True)
         outputs.append(Named(f"deepstack{number}_features", deeper))
         outputs.append(Named(f"deepstack{number}_norm", replace(norm, d_model=merged * width, merge=merged)))
         outputs += _merger(f"deepstack{number}", width, merged, out)
-    return Stack("vision", width, inputs, repeated(block, config.size("depth")), tuple(outputs), "tower")
+    return Stack("vision", width, inputs, repeat_block(block, config.size("depth")), tuple(outputs), "tower")
 
 
 def kimi_tower(config: Config, d_text: int, merger: int | None = None) -> Stack:
@@ -180,7 +180,9 @@ def kimi_tower(config: Config, d_text: int, merger: int | None = None) -> Stack:
     )
     merging = Norm(width if old else merger or width, "layernorm", bias=True)
     outputs = (Named("norm", norm), Named("projector_norm", merging), *_merger("projector", width, merged, d_text))
-    return Stack("vision", width, inputs, repeated(block, config.size(f"{prefix}num_hidden_layers")), outputs, "tower")
+    return Stack(
+        "vision", width, inputs, repeat_block(block, config.size(f"{prefix}num_hidden_layers")), outputs, "tower"
+    )
 
 
 # what a MoonViT-V2 has in the published config; its positions in time are computed, and its patches pooled over time
@@ -221,12 +223,12 @@ def kimi_k3_tower(config: Config, d_text: int) -> Stack:
         Named("projector_out", Linear(wide, d_text, bias=False, merge=merged)),
         Named("projector_norm", Norm(d_text, merge=merged)),
     )
-    return Stack("vision", width, inputs, repeated(block, config.size("vt_num_hidden_layers")), outputs, "tower")
+    return Stack("vision", width, inputs, repeat_block(block, config.size("vt_num_hidden_layers")), outputs, "tower")
 
 
 def _merged(config: Config) -> int:
     """Patches that become one token."""
-    return math.prod(config.indices("merge_kernel_size") or [2, 2])
+    return math.prod(config.layer_indices("merge_kernel_size") or [2, 2])
 
 
 def _merger(name: str, width: int, merged: int, out: int) -> list[Named]:
@@ -276,5 +278,5 @@ def gemma_tower(config: Config, d_text: int) -> Stack:
     )
     pooled = config.size("pooling_kernel_size") ** 2
     outputs = (Named("projector", Linear(width, d_text, bias=False, merge=pooled)),)
-    runs = repeated(Block("block", parts), config.size("num_hidden_layers"))
+    runs = repeat_block(Block("block", parts), config.size("num_hidden_layers"))
     return Stack("vision", width, inputs, runs, outputs, "tower")

@@ -43,7 +43,7 @@ class Config:
         self, data: Mapping[str, Any], model_type: str, where: str, allowed: Collection[str] = frozenset()
     ) -> None:
         self.model_type, self.where = model_type, where
-        self.allowed, self.passed_over = allowed, dict[str, Any]()
+        self.allowed, self.ignored_unknown = allowed, dict[str, Any]()
         self.defaults, self.aliases = _defaults(model_type)
         self.data: dict[str, Any] = {}
         for key, value in data.items():
@@ -55,10 +55,10 @@ class Config:
         self.warnings: list[str] = []
         self.unmodelled: list[str] = []
 
-    def within(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
+    def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
         """A config that stands at a key of this one, to be read as strictly."""
         inner = Config(data, model_type, f"{self.where}: {key}", self.allowed)
-        inner.passed_over, inner.warnings = self.passed_over, self.warnings
+        inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
         return inner
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -73,35 +73,35 @@ class Config:
         """Mark keys, given as one text, as read: computed by the class, or without effect in it."""
         self.read.update(self.aliases.get(key, key) for key in keys.split())
 
-    def only_counted(self, keys: str, neutral: object = None) -> None:
+    def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
         """Mark keys, given as one text, as read that change results but no count: unless they hold the ``neutral``
         value (or nothing), the model is counted, but not run.
         """
         for key in keys.split():
             value = self.get(key)
             if value is not None and value != neutral:
-                self.not_run(f"{key} is {shown(value)}, which the NumPy model does not know")
+                self.add_unmodelled(f"{key} is {shown(value)}, which the NumPy model does not know")
 
-    def not_run(self, reason: str) -> None:
+    def add_unmodelled(self, reason: str) -> None:
         """Note why the model is counted, but not run."""
         self.unmodelled.append(reason)
 
-    def forget(self, keys: str) -> None:
+    def discard(self, keys: str) -> None:
         """Leave out keys, given as one text, that the class computes anew and whose values in a file nothing reads."""
         for key in keys.split():
             self.data.pop(self.aliases.get(key, key), None)
 
-    def computed(self, key: str, value: object) -> None:
+    def check_computed(self, key: str, value: object) -> None:
         """Mark a key as read that the class computes from others; another value than this is warned of."""
         given = self.get(key)
         if given is not None and given != value:
             self.warnings.append(f"{key} is {shown(given)}; the class computes it anew, as {shown(value)}")
 
-    def fix(self, key: str, value: Any) -> None:
+    def override(self, key: str, value: Any) -> None:
         """Take a value that the class has whatever a file says."""
         self.data[self.aliases.get(key, key)] = value
 
-    def older(self, old: str, new: str) -> None:
+    def read_legacy(self, old: str, new: str) -> None:
         """Take the value of an older key, which wins over today's."""
         value = self.get(old)
         if value is not None:
@@ -121,9 +121,9 @@ class Config:
         value = self.get(key)
         if value is None or (zero_is_none and value == 0 and type(value) is int):
             return None
-        return self.whole(value, key, 1)
+        return self.integer(value, key, 1)
 
-    def whole(self, value: object, key: str, least: int) -> int:
+    def integer(self, value: object, key: str, least: int) -> int:
         """A value as a whole number within bounds; a number of layers within those of a stack."""
         most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
@@ -135,9 +135,9 @@ class Config:
         value = self.get(key, default)
         if value is None:
             return default
-        return self.whole(value, key, 0)
+        return self.integer(value, key, 0)
 
-    def loops(self, runs: int) -> None:
+    def check_layer_runs(self, runs: int) -> None:
         """Refuse layers of a loop that run more often than any model's: each run of theirs is listed for itself."""
         if runs > MOST_LOOPED:
             raise SizeError(f"layers run {runs:,} times in all, which is more than {MOST_LOOPED:,}", where=self.where)
@@ -156,22 +156,22 @@ class Config:
         value = self.get(key, default)
         if value is None:
             return default
-        return self.finite(value, key)
+        return self.finite_number(value, key)
 
-    def finite(self, value: object, key: str) -> float:
+    def finite_number(self, value: object, key: str) -> float:
         """A value as a finite number."""
         if not is_number(value):
             raise DescriptionError(f"{key} is {shown(value)}; it is a finite number", where=self.where)
         return float(value)
 
-    def positive(self, key: str) -> float:
+    def positive_number(self, key: str) -> float:
         """A finite number above 0."""
-        value = self.finite(self.get(key), key)
+        value = self.finite_number(self.get(key), key)
         if value <= 0:
             raise SizeError(f"{key} is {shown(value)}; it is a number above 0", where=self.where)
         return value
 
-    def word(self, key: str, default: str = "") -> str:
+    def string(self, key: str, default: str = "") -> str:
         """A text."""
         value = self.get(key, default)
         if not isinstance(value, str):
@@ -180,12 +180,12 @@ class Config:
 
     def one_of(self, key: str, *words: str) -> str:
         """A text, which is one of these."""
-        value = self.word(key)
+        value = self.string(key)
         if value not in words:
             raise DescriptionError(f"{key} is {shown(value)}; it is one of {', '.join(words)}", where=self.where)
         return value
 
-    def texts(self, key: str, length: int | None = None) -> list[str] | None:
+    def strings(self, key: str, length: int | None = None) -> list[str] | None:
         """A list of texts or None, of the given length."""
         value = self.get(key)
         if value is None:
@@ -196,7 +196,7 @@ class Config:
             raise SizeError(f"{key} has {len(value)} entries for {length} layers", where=self.where)
         return value
 
-    def indices(self, key: str) -> list[int]:
+    def layer_indices(self, key: str) -> list[int]:
         """A list of layer numbers; None counts as empty."""
         value = self.get(key)
         if value is None:
@@ -207,9 +207,9 @@ class Config:
 
     def activation(self, key: str = "hidden_act") -> str:
         """An activation by this package's name."""
-        return self.activation_named(self.word(key), key)
+        return self.activation_name(self.string(key), key)
 
-    def activation_named(self, name: str, key: str = "hidden_act") -> str:
+    def activation_name(self, name: str, key: str = "hidden_act") -> str:
         """The name that this package has for an activation."""
         if name not in ACTIVATIONS:
             raise UnknownNameError(f"activation ({key})", name, ACTIVATIONS, where=self.where)
@@ -222,7 +222,7 @@ class Config:
             parameters = parameters.get(layer_type, parameters) if layer_type else parameters
             theta = parameters.get("rope_theta") if isinstance(parameters, dict) else None
             if theta is not None:
-                return self.finite(theta, "rope_theta")
+                return self.finite_number(theta, "rope_theta")
         return self.number("rope_theta", default) or default
 
     def partial_rotary(self, default: float = 1.0, layer_type: str | None = None) -> float:
@@ -231,10 +231,10 @@ class Config:
         if isinstance(parameters, dict) and layer_type and isinstance(parameters.get(layer_type), dict):
             parameters = parameters[layer_type]
         if isinstance(parameters, dict) and parameters.get("partial_rotary_factor") is not None:
-            return self.finite(parameters["partial_rotary_factor"], "partial_rotary_factor")
+            return self.finite_number(parameters["partial_rotary_factor"], "partial_rotary_factor")
         return self.number("partial_rotary_factor", default) or default
 
-    def head(self) -> str:
+    def head_kind(self) -> str:
         """What the class adds to the bare model, from ``architectures``: ``causal``, ``mlm``, ``seq2seq`` or ``none``.
 
         Without ``architectures`` it is the family's language model.
@@ -255,7 +255,7 @@ class Config:
         named = self.get("architectures")
         return str(named[0]) if isinstance(named, list) and named else ""
 
-    def known(self) -> list[str]:
+    def known_keys(self) -> list[str]:
         """All keys that the class has."""
         return sorted({*self.defaults, *self.aliases})
 
@@ -271,7 +271,7 @@ class Config:
             if key not in self.defaults and value is None:  # nothing is said
                 continue
             if key in self.allowed:
-                self.passed_over[key] = value
+                self.ignored_unknown[key] = value
                 continue
             hint = (
                 f"its value is {shown(value)}; {self.model_type or 'this part'} is not known to have such a key "

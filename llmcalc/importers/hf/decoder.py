@@ -11,7 +11,7 @@ from ...core.errors import UnknownNameError
 from ...core.layer import Layer
 from ...layers.mlp import Mlp
 from .config import Config
-from .rules import causal_lm, glu, grouped, layer_types, rmsnorm, rope_attention, sublayer
+from .rules import causal_lm, gated_mlp, group_runs, layer_types, rmsnorm, rope_attention, sublayer
 
 _PLACES = {"pre": ("pre",), "pre_normed": ("pre",), "post": ("post",), "sandwich": ("pre", "post"), "after": ("after",)}
 _NAMES = {"full_attention": "global", "sliding_attention": "local"}
@@ -66,7 +66,7 @@ def decoder(
     the kinds that ``order`` names, block by block.
     """
     norm = norm or rmsnorm(config, config.size("hidden_size"))
-    mlp = mlp or glu(config)
+    mlp = mlp or gated_mlp(config)
     attention = attention or rope_attention(config)
     kinds = attention if isinstance(attention, Mapping) else {"": attention}
     order = order if order is not None else [""] * config.size("num_hidden_layers")
@@ -76,12 +76,12 @@ def decoder(
     unknown = next((kind for kind in order if kind not in blocks), None)
     if unknown is not None:
         raise UnknownNameError("layer type", unknown, blocks, where=config.where)
-    runs = grouped(blocks[kind] for kind in order)
+    runs = group_runs(blocks[kind] for kind in order)
     fields: dict[str, Any] = {"head": head, "inputs": inputs, "tied": tied, "embedding_scale": embedding_scale}
     return causal_lm(config, runs, (final_norm or norm) if final else None, **fields)
 
 
-def windowed(
+def windowed_attention(
     config: Config, pattern: Sequence[str], limit: int | None, **changes: object
 ) -> tuple[Mapping[str, Layer], list[str]]:
     """Attention with and without a window, and their order: ``layer_types``, or else the family's ``pattern``."""
@@ -92,7 +92,7 @@ def windowed(
     return kinds, layer_types(config, config.size("num_hidden_layers"), pattern)
 
 
-def period(
+def periodic_types(
     config: Config, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"
 ) -> list[str]:
     """The pattern of all layers in which every ``count``-th, starting with ``first``, is ``rare``."""

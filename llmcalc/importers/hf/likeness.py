@@ -10,7 +10,7 @@ from .families import names
 from .irrelevant import IRRELEVANT
 
 
-def most_alike(data: Mapping[str, Any]) -> str:
+def most_similar(data: Mapping[str, Any]) -> str:
     """The family that leaves the fewest keys of a config unknown; of several the plainest, which stands first."""
     given = [key for key in data if key not in IRRELEVANT]
     return min(names(), key=lambda model_type: _unknown(model_type, given))

@@ -59,7 +59,7 @@ _MORE = {
     "actions": "decision_transformer",
     "protein folding": "esmfold2",
 }
-IN_FRONT = ("images", "sound")  # what stands in front of a language model
+ENCODED_MODALITIES = ("images", "sound")  # what stands in front of a language model
 _SEGMENTING = re.compile(r"(sam\d?|sam_hq)_\w*(mask_decoder|prompt_encoder|geometry_encoder|detr_(en|de)coder)")
 _PARTS = {
     "images": ("_vision", "_vision_model", "_vision_encoder"),
@@ -67,7 +67,7 @@ _PARTS = {
 }
 
 
-def kind(model_type: str) -> str | None:
+def modality(model_type: str) -> str | None:
     """What a model of this type is of instead of language, such as images, sound or time series; None: nothing is
     known.
     """

@@ -14,7 +14,7 @@ from ...layers.mlp import Mlp
 from ...layers.norm import Norm
 from ...layers.patch import Patch
 from .config import Config
-from .rules import plain_layernorm
+from .rules import default_layernorm
 
 
 class Sides(NamedTuple):
@@ -89,7 +89,7 @@ def merged_layers(sides: Sides) -> list[Named]:
     merged = sides.vision.size("spatial_merge_size") ** 2
     wide = sides.width * merged
     return named(
-        projector_norm=plain_layernorm(sides.width),
+        projector_norm=default_layernorm(sides.width),
         projector_in=Linear(wide, wide, activation="gelu", merge=merged),
         projector_out=Linear(wide, sides.out, merge=merged),
     )

@@ -20,7 +20,7 @@ _FIELDS = {
 }
 
 
-def scaling(config: Config, layer_type: str | None = None) -> dict[str, Any]:
+def scaling_parameters(config: Config, layer_type: str | None = None) -> dict[str, Any]:
     """The parameters of how a longer context is reached, of one kind of layer if they differ by kind."""
     found: dict[str, Any] = {}
     for key in ("rope_scaling", "rope_parameters"):
@@ -33,7 +33,7 @@ def scaling(config: Config, layer_type: str | None = None) -> dict[str, Any]:
 
 def rope_fields(config: Config, layer_type: str | None = None) -> dict[str, Any]:
     """The fields of a layer with rotary positions that say how the angles are scaled."""
-    given = scaling(config, layer_type)
+    given = scaling_parameters(config, layer_type)
     kind = _KINDS.get(str(given.get("rope_type") or given.get("type") or "default"), "other")
     if kind == "none":
         return {}
@@ -43,10 +43,10 @@ def rope_fields(config: Config, layer_type: str | None = None) -> dict[str, Any]
     factor = given.get("factor") or (longest / original if kind == "yarn" and longest and original else 1.0)
     fields: dict[str, Any] = {
         "rope_scaling": kind,
-        "rope_factor": config.finite(factor, "factor"),
+        "rope_factor": config.finite_number(factor, "factor"),
         "rope_length": length,
     }
-    fields |= {field: config.finite(given[key], key) for key, field in _FIELDS.items() if given.get(key)}
+    fields |= {field: config.finite_number(given[key], key) for key, field in _FIELDS.items() if given.get(key)}
     if kind == "longrope":
         fields |= _of_pairs(config, given, longest)
     if kind == "yarn":
@@ -59,23 +59,23 @@ def _of_pairs(config: Config, given: dict[str, Any], longest: Any) -> dict[str, 
     original = (
         config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings") or longest
     )
-    trained = config.whole(original, "original_max_position_embeddings", 2)
+    trained = config.integer(original, "original_max_position_embeddings", 2)
     lists = []
     for key in ("short_factor", "long_factor"):
         values = given.get(key)
         if not isinstance(values, list):
             raise DescriptionError(f"{key} is {shown(values)}; it is a list of numbers", where=config.where)
-        lists.append(" ".join(str(config.finite(value, key)) for value in values))
-    factor = config.finite(given.get("factor") or longest / trained, "factor")
+        lists.append(" ".join(str(config.finite_number(value, key)) for value in values))
+    factor = config.finite_number(given.get("factor") or longest / trained, "factor")
     usual = math.sqrt(1 + math.log(factor) / math.log(trained)) if factor > 1 else 1.0
     attention, short, long = (given.get(key) for key in ("attention_factor", "short_mscale", "long_mscale"))
     if short != long:
-        config.not_run("sines and cosines have another factor in long texts than in short ones")
+        config.add_unmodelled("sines and cosines have another factor in long texts than in short ones")
     attention = attention if short is None else short
     return {
         "rope_length": trained,
         "rope_factor": factor,
-        "rope_attention": usual if attention is None else config.finite(attention, "attention_factor"),
+        "rope_attention": usual if attention is None else config.finite_number(attention, "attention_factor"),
         "rope_factors": " | ".join(lists),
     }
 
@@ -83,39 +83,39 @@ def _of_pairs(config: Config, given: dict[str, Any], longest: Any) -> dict[str, 
 _TWO_BASES = {"full_attention": ("rope_theta", 1_000_000.0), "sliding_attention": ("rope_local_base_freq", 10_000.0)}
 
 
-def base_of(config: Config, layer_type: str) -> float:
+def local_global_theta(config: Config, layer_type: str) -> float:
     """The base of one kind of layer, where each has its own: Gemma 3's, in the keys of this or an older version."""
     parameters = config.get("rope_parameters")
     own = parameters.get(layer_type) if isinstance(parameters, dict) else None
     if isinstance(own, dict) and own.get("rope_theta") is not None:
-        return config.finite(own["rope_theta"], "rope_theta")
+        return config.finite_number(own["rope_theta"], "rope_theta")
     key, usual = _TWO_BASES[layer_type]
     return config.number(key, usual) or usual
 
 
-def fixed_base(config: Config) -> dict[str, Any]:
+def dynamic_alpha_fields(config: Config) -> dict[str, Any]:
     """Hunyuan's fields for a ``dynamic`` scaling with a fixed ``alpha``, which only stretches the base."""
-    given = scaling(config)
+    given = scaling_parameters(config)
     alpha = given.get("alpha")
     if not alpha or (given.get("rope_type") or given.get("type")) != "dynamic":
         return {}
     width = config.size("head_dim")
-    theta = config.rope_theta() * config.finite(alpha, "alpha") ** (width / (width - 2))
+    theta = config.rope_theta() * config.finite_number(alpha, "alpha") ** (width / (width - 2))
     return {"rope_theta": theta, "rope_scaling": "none", "rope_factor": 1.0, "rope_length": None}
 
 
 def query_temperature(config: Config) -> dict[str, Any]:
     """Attention's fields for queries that grow with their position beyond the context of the first training."""
-    given = scaling(config)
+    given = scaling_parameters(config)
     factor = given.get("llama_4_scaling_beta")
     if not factor:
         return {}
     length = given.get("original_max_position_embeddings")
     if length is None:
         raise DescriptionError("llama_4_scaling_beta needs original_max_position_embeddings", where=config.where)
-    stretch = config.whole(length, "original_max_position_embeddings", 1)
+    stretch = config.integer(length, "original_max_position_embeddings", 1)
     return {
-        "temperature": config.finite(factor, "llama_4_scaling_beta"),
+        "temperature": config.finite_number(factor, "llama_4_scaling_beta"),
         "temperature_length": stretch,
         "temperature_start": 0,
     }
@@ -126,10 +126,10 @@ def _attention(given: dict[str, Any], factor: float) -> float:
     if given.get("attention_factor"):
         return float(given["attention_factor"])
     if given.get("mscale") and given.get("mscale_all_dim"):
-        return temperature(factor, given["mscale"]) / temperature(factor, given["mscale_all_dim"])
-    return temperature(factor)
+        return yarn_attention_factor(factor, given["mscale"]) / yarn_attention_factor(factor, given["mscale_all_dim"])
+    return yarn_attention_factor(factor)
 
 
-def temperature(factor: float, weight: float = 1.0) -> float:
+def yarn_attention_factor(factor: float, weight: float = 1.0) -> float:
     """By how much attention is sharpened when the context is ``factor`` times as long."""
     return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0

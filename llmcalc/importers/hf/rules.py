@@ -22,7 +22,7 @@ TOKENS = "token_embedding"
 Extended = TypeVar("Extended", bound=Attention)
 
 
-def per_head_norm(config: Config, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
+def qk_layernorm(config: Config, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
     """The fields of attention for a LayerNorm on queries and keys, of ``layer_norm_eps``."""
     eps = config.number("layer_norm_eps") or 1e-5
     return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
@@ -38,7 +38,7 @@ def layernorm(config: Config, width: int, key: str = "layer_norm_eps", bias: boo
     return Norm(width, "layernorm", bias=bias, eps=config.number(key) or 1e-5)
 
 
-def plain_layernorm(width: int) -> Norm:
+def default_layernorm(width: int) -> Norm:
     """LayerNorm as torch has it, whatever the config says."""
     return Norm(width, "layernorm", bias=True, eps=1e-5)
 
@@ -66,7 +66,7 @@ def postnorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
     return Block(name, tuple(sublayer(key, layer, after=norm) for key, layer in layers.items()))
 
 
-def grouped(blocks: Iterable[Block]) -> tuple[Run, ...]:
+def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
     """Blocks in their order as runs of equal neighbours."""
     runs: list[Run] = []
     for block in blocks:
@@ -77,7 +77,7 @@ def grouped(blocks: Iterable[Block]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def repeated(block: Block, count: int) -> tuple[Run, ...]:
+def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
     """``count`` equal blocks."""
     return (Run(block, count),) if count else ()
 
@@ -95,7 +95,7 @@ def rope_attention(
         "d_model": width,
         "n_heads": heads,
         "n_kv_heads": config.optional_size("num_key_value_heads") or heads,
-        "d_head": config.optional_size("head_dim") or changes.get("d_head") or divided(config, width, heads),
+        "d_head": config.optional_size("head_dim") or changes.get("d_head") or divide_by_heads(config, width, heads),
         "q_bias": biased,
         "k_bias": biased,
         "v_bias": biased,
@@ -113,12 +113,12 @@ def rope_attention(
     return Attention(**fields)  # type: ignore[arg-type]
 
 
-def of_kind(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
+def extend_attention(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
     """An attention layer as one of a kind that adds to attention, with ``more`` fields of that kind."""
     return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
 
 
-def divided(config: Config, whole: int, parts: int) -> int:
+def divide_by_heads(config: Config, whole: int, parts: int) -> int:
     """``whole / parts``, which must leave no remainder."""
     if whole % parts:
         raise SizeError(
@@ -127,7 +127,9 @@ def divided(config: Config, whole: int, parts: int) -> int:
     return whole // parts
 
 
-def glu(config: Config, *, key: str = "intermediate_size", bias: bool = False, activation: str = "hidden_act") -> Mlp:
+def gated_mlp(
+    config: Config, *, key: str = "intermediate_size", bias: bool = False, activation: str = "hidden_act"
+) -> Mlp:
     """A gated feed-forward layer."""
     return Mlp(config.size("hidden_size"), config.size(key), config.activation(activation), gated=True, bias=bias)
 
@@ -148,7 +150,7 @@ def experts(
     return Moe(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def mixed(
+def hybrid_runs(
     norm: Layer | None,
     mixers: Mapping[str, Layer],
     feeds: Mapping[str, Layer],
@@ -174,7 +176,7 @@ def mixed(
             )
             kinds[mixer, feed] = Block(_block_name(mixer, feed, mixers, feeds), parts)
         found.append(kinds[mixer, feed])
-    return grouped(found)
+    return group_runs(found)
 
 
 _SHORT = {"sliding_attention": "local", "full_attention": "global", "linear_attention": "linear"}
@@ -186,25 +188,27 @@ def _block_name(mixer: str, feed: str, mixers: Mapping[str, Layer], feeds: Mappi
     return "_".join(parts) or "block"
 
 
-def feed_types(config: Config, count: int, dense: int) -> list[str]:
+def mlp_types(config: Config, count: int, dense: int) -> list[str]:
     """``dense`` or ``sparse`` for each layer, from ``mlp_layer_types``, or with ``dense`` dense layers at first."""
-    return config.texts("mlp_layer_types", count) or ["dense" if index < dense else "sparse" for index in range(count)]
+    return config.strings("mlp_layer_types", count) or [
+        "dense" if index < dense else "sparse" for index in range(count)
+    ]
 
 
-def every(config: Config, key: str, count: int, rare: str, usual: str, default: int) -> list[str]:
+def every_nth(config: Config, key: str, count: int, rare: str, usual: str, default: int) -> list[str]:
     """A pattern of which every n-th layer is ``rare``, for the period n in ``key``."""
     period = config.size(key, default)
     return [usual if (index + 1) % period else rare for index in range(count)]
 
 
-def rotary(config: Config, share: float = 1.0, layer_type: str | None = None) -> int:
+def rotary_width(config: Config, share: float = 1.0, layer_type: str | None = None) -> int:
     """The rotated width of a head, of one kind of layer if they differ by kind."""
     heads = config.size("num_attention_heads")
-    head = config.optional_size("head_dim") or divided(config, config.size("hidden_size"), heads)
+    head = config.optional_size("head_dim") or divide_by_heads(config, config.size("hidden_size"), heads)
     return max(1, int(head * config.partial_rotary(share, layer_type)))
 
 
-def local_global(config: Config, limit: int | None, **changes: object) -> dict[str, Layer]:
+def local_global_attention(config: Config, limit: int | None, **changes: object) -> dict[str, Layer]:
     """Attention with a window and without one, by layer type."""
     return {
         "full_attention": rope_attention(config, **changes),  # type: ignore[arg-type]
@@ -214,28 +218,28 @@ def local_global(config: Config, limit: int | None, **changes: object) -> dict[s
 
 def layer_types(config: Config, count: int, default: Sequence[str], key: str = "layer_types") -> list[str]:
     """The kind of each layer, from ``layer_types`` (older words renewed) or the family's default pattern."""
-    return [_OLD_WORDS.get(kind, kind) for kind in config.texts(key, count) or default]
+    return [_OLD_WORDS.get(kind, kind) for kind in config.strings(key, count) or default]
 
 
 _OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
-def chosen(kinds: Mapping[str, Block], order: Iterable[str]) -> tuple[Run, ...]:
+def runs_by_type(kinds: Mapping[str, Block], order: Iterable[str]) -> tuple[Run, ...]:
     """The block that ``order`` names for each layer."""
     found = []
     for kind in order:
         if kind not in kinds:
             raise UnknownNameError("layer type", kind, kinds)
         found.append(kinds[kind])
-    return grouped(found)
+    return group_runs(found)
 
 
-def window(config: Config, key: str = "sliding_window") -> int | None:
+def sliding_window(config: Config, key: str = "sliding_window") -> int | None:
     """The sliding window, or None."""
     return config.optional_size(key, zero_is_none=True)
 
 
-def output(config: Config, *, tied: bool | None = None, **fields: Any) -> Head:
+def lm_head(config: Config, *, tied: bool | None = None, **fields: Any) -> Head:
     """The head over ``hidden_size``; ``tied`` None: as the config says."""
     tied = config.flag("tie_word_embeddings", True) if tied is None else tied
     return Head(config.size("vocab_size"), config.size("hidden_size"), share=TOKENS if tied else None, **fields)
@@ -254,14 +258,14 @@ def causal_lm(
     """A decoder-only language model: token table, blocks, final norm, head. ``tied`` None: as the config says."""
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     config.ignore("max_position_embeddings tie_word_embeddings")
-    kind = config.head() or "causal"
+    kind = config.head_kind() or "causal"
     if kind not in ("causal", "none"):
         raise DescriptionError(
             f"a {config.model_type} model with a head of kind {shown(kind)} is not understood", where=config.where
         )
     outputs = [Named("norm", norm)] if norm else []
     if kind == "causal":
-        outputs.append(Named("head", head or output(config, tied=tied)))
+        outputs.append(Named("head", head or lm_head(config, tied=tied)))
     token = Named("token", Embedding(vocab, width, share=TOKENS, scale=embedding_scale))
     stack = Stack("decoder", width, (token, *inputs), runs, tuple(outputs))
     return Architecture(config.model_type, (stack,))

@@ -59,7 +59,7 @@ def bigbird_pegasus(config: Config) -> Architecture:
     biased, kind = config.flag("use_bias"), class_kind(config)
     biases = dict.fromkeys(UNBIASED, biased)
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=biases)
-    vocab, width, sparse = config.size("vocab_size"), config.size("d_model"), config.word("attention_type")
+    vocab, width, sparse = config.size("vocab_size"), config.size("d_model"), config.string("attention_type")
     if sparse not in ("block_sparse", "original_full"):
         raise UnknownNameError("attention_type", sparse, ("block_sparse", "original_full"), where=config.where)
     length, n_random = config.size("block_size"), config.size("num_random_blocks")

@@ -13,7 +13,7 @@ from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import TOKENS, layernorm, repeated, sublayer
+from ..rules import TOKENS, layernorm, repeat_block, sublayer
 from .gpt import BIASED
 
 OLDER = """
@@ -76,7 +76,7 @@ def xlm_roberta_xl(config: Config) -> Architecture:
 def bert_generation(config: Config) -> Architecture:
     """BERT for generation [rothe2019]: no segments, no pooler, and a head without a transform."""
     stack = encoder(config, segments=False)
-    if (config.head() or "causal") != "causal":
+    if (config.head_kind() or "causal") != "causal":
         return finish(config, stack, [])
     return finish(config, stack, [Named("head", tied_head(config, stack.d_model))])
 
@@ -105,7 +105,7 @@ def encoder(
     inputs += (*more, *([Named("norm", layernorm(config, narrow or width))] if table_norm else []))
     if narrow and narrow != width:
         inputs += (Named("projection", Linear(narrow, width)),)
-    runs = repeated(block(config, attention, mlp, post=post), config.size("num_hidden_layers"))
+    runs = repeat_block(block(config, attention, mlp, post=post), config.size("num_hidden_layers"))
     outputs = () if post else (Named("final_norm", norm),)
     role = "decoder" if is_decoder(config) else "encoder"
     return Stack(role, width, inputs, runs, outputs, role)
@@ -158,14 +158,14 @@ def tables(
 
 def shared_table(config: Config) -> str | None:
     """The identity of the token table, if a head has it too."""
-    return TOKENS if config.flag("tie_word_embeddings", True) and config.head() != "none" else None
+    return TOKENS if config.flag("tie_word_embeddings", True) and config.head_kind() != "none" else None
 
 
 def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
     """BERT's head; an untied class keeps the bias that the tied head would use beside the decoder's own."""
     share = shared_table(config)
     spare = 1 if spare_bias and not share else 0
-    in_fp32 = config.head() == "causal"  # the loss of masked tokens is computed in the format of the logits
+    in_fp32 = config.head_kind() == "causal"  # the loss of masked tokens is computed in the format of the logits
     return Head(config.size("vocab_size"), width, share, bias=True, unused_biases=spare, loss_in_fp32=in_fp32)
 
 
@@ -191,7 +191,7 @@ def with_head(
     spare_bias: bool = True,
 ) -> Architecture:
     """The stack with what its class adds; ``pooled``: the language-model classes keep an idle pooler too."""
-    kind, width = config.head() or "mlm", stack.d_model
+    kind, width = config.head_kind() or "mlm", stack.d_model
     if kind not in ("causal", "mlm", "pretraining", "none"):
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
@@ -205,7 +205,7 @@ def with_head(
 
 def only(config: Config, *kinds: str) -> str:
     """What the class adds, if it is one of ``kinds``; nothing is said where a model is part of another."""
-    kind = config.head()
+    kind = config.head_kind()
     if kind and kind not in kinds:
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     return kind
@@ -214,7 +214,7 @@ def only(config: Config, *kinds: str) -> str:
 def bare(config: Config) -> None:
     """Read a family of which only the class without a head is understood."""
     only(config, "none")
-    config.fix("architectures", ["Model"])
+    config.override("architectures", ["Model"])
 
 
 def finish(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:

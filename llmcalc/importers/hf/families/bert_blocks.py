@@ -18,7 +18,7 @@ from ....zoo.research.layers.grouped_attention import GroupedAttention
 from ....zoo.research.layers.grouped_mlp import GroupedMlp
 from ....zoo.research.layers.span_attention import SpanAttention
 from ..config import Config
-from ..rules import divided, layernorm, repeated, sublayer
+from ..rules import divide_by_heads, layernorm, repeat_block, sublayer
 from .bert import (
     SEGMENTS_COMPARED,
     behind_padding,
@@ -70,7 +70,7 @@ def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
 def mobilebert(config: Config) -> Architecture:
     """MobileBERT [sun2020]: bottlenecks around each block, several feed-forward layers in it, trigrams of tokens."""
     width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
-    kind = config.word("normalization_type")
+    kind = config.string("normalization_type")
     if kind not in ("no_norm", "layer_norm"):
         raise DescriptionError(f"normalization_type is {shown(kind)}; it is no_norm or layer_norm", where=config.where)
 
@@ -84,9 +84,9 @@ def mobilebert(config: Config) -> Architecture:
     token, *others = tables(config, vocab, width)
     inputs = (Named("token", replace(token.layer, d_model=narrow)), Named("join", joined), *others)  # type: ignore[type-var]
     layers = _bottlenecked(config, norm)
-    runs = repeated(Block("block", layers), config.size("num_hidden_layers"))
+    runs = repeat_block(Block("block", layers), config.size("num_hidden_layers"))
     stack = Stack("encoder", width, (*inputs, Named("norm", norm(width, USUAL_EPS))), runs, (), "encoder")
-    head, pooled = config.head() or "mlm", [pooler(width)] if config.flag("classifier_activation") else []
+    head, pooled = config.head_kind() or "mlm", [pooler(width)] if config.flag("classifier_activation") else []
     if head == "none":
         return finish(config, stack, pooled)
     table = replace(tied_head(config, narrow), d_rest=width - narrow if width > narrow else None)
@@ -146,7 +146,7 @@ def squeezebert(config: Config) -> Architecture:
     if config.size("embedding_size") != width:
         raise DescriptionError("embedding_size is not hidden_size", where=config.where)
     keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
-    divided(config, width, config.size("num_attention_heads"))
+    divide_by_heads(config, width, config.size("num_attention_heads"))
     attention = GroupedAttention(width, config.size("num_attention_heads"), *(config.size(key) for key in keys))
     groups = (config.size("intermediate_groups"), config.size("output_groups"))
     mlp = GroupedMlp(width, config.size("intermediate_size"), config.activation(), *groups)

@@ -20,7 +20,7 @@ ENTITIES = "entity_embedding"
 def distilbert(config: Config) -> Architecture:
     """DistilBERT [sanh2019]: no segments, no pooler; its head keeps one bias whether tied or not."""
     activation = config.activation("activation")
-    config.fix("layer_norm_eps", 1e-12)
+    config.override("layer_norm_eps", 1e-12)
     config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table is a parameter still
     mlp = Mlp(config.size("hidden_size"), config.size("hidden_dim"), activation, bias=True)
     stack = encoder(config, segments=False, mlp=mlp)
@@ -32,7 +32,7 @@ def electra(config: Config) -> Architecture:
     narrow = config.size("embedding_size")
     config.ignore("summary_last_dropout")
     stack = encoder(config, narrow=narrow)
-    if config.head() == "pretraining":
+    if config.head_kind() == "pretraining":
         dense = Linear(stack.d_model, stack.d_model, activation=config.activation())
         return finish(
             config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(stack.d_model, 1))]
@@ -42,7 +42,7 @@ def electra(config: Config) -> Architecture:
 
 def generator(config: Config, stack: Stack, width: int, activation: str = "gelu") -> Architecture:
     """The stack with ELECTRA's language-model head, of one bias whether tied or not."""
-    if config.head() == "none":
+    if config.head_kind() == "none":
         return finish(config, stack, [])
     head = Named("head", tied_head(config, width, spare_bias=False))
     return finish(config, stack, [*transform(config, stack.d_model, width, activation), head])
@@ -74,7 +74,7 @@ def roc_bert(config: Config) -> Architecture:
     stack = encoder(config)
     token, *rest = stack.inputs
     stack = replace(stack, inputs=(token, *more, *rest))
-    if config.head() == "pretraining":  # only an attack batch, for the contrastive loss, makes use of the pooler
+    if config.head_kind() == "pretraining":  # only an attack batch, for the contrastive loss, makes use of the pooler
         head = Named("head", tied_head(config, width))
         return finish(config, stack, [pooler(width, dropped=True), *transform(config, width), head])
     return with_head(config, stack)
@@ -89,14 +89,14 @@ def roformer(config: Config) -> Architecture:
     rows = config.size("max_position_embeddings")
     angles = Named("position", Embedding(rows, width // heads, table="position", use="angles"))
     stack = replace(stack, inputs=(*stack.inputs, angles))
-    return finish(config, stack, []) if config.head() == "none" else with_head(config, stack, narrow)
+    return finish(config, stack, []) if config.head_kind() == "none" else with_head(config, stack, narrow)
 
 
 def rembert(config: Config) -> Architecture:
     """RemBERT [chung2020]: narrow tables and a wide head, which are never tied."""
     stack = encoder(config, narrow=config.size("input_embedding_size"))
     out = config.size("output_embedding_size")
-    if config.head() == "none":
+    if config.head_kind() == "none":
         return with_head(config, _untied(stack))
     head = Named("head", Head(config.size("vocab_size"), out, bias=True))
     return finish(config, _untied(stack), [*transform(config, stack.d_model, out), head])
@@ -110,7 +110,7 @@ def _untied(stack: Stack) -> Stack:
 def ibert(config: Config) -> Architecture:
     """I-BERT [kim2021]: RoBERTa in integers; what is counted does not change with ``quant_mode``."""
     config.ignore("force_dequant")
-    config.only_counted("quant_mode", False)
+    config.unmodelled_unless("quant_mode", False)
     return with_head(config, behind_padding(config, encoder(config)), activation="gelu")
 
 
@@ -124,7 +124,7 @@ def mpnet(config: Config) -> Architecture:
 
 def esm(config: Config) -> Architecture:
     """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, a head for contacts at rest."""
-    positions = config.word("position_embedding_type")
+    positions = config.string("position_embedding_type")
     config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
     attention = bert_attention(config, positions="rope" if positions == "rotary" else "none")
     width = config.size("hidden_size")
@@ -141,7 +141,7 @@ def esm(config: Config) -> Architecture:
         stack = behind_padding(config, stack)
     if config.flag("token_dropout", True):
         (token, *rest), masked = stack.inputs, config.get("mask_token_id")
-        dropped = None if masked is None else config.whole(masked, "mask_token_id", 0)
+        dropped = None if masked is None else config.integer(masked, "mask_token_id", 0)
         kept = {"scale": ESM_KEPT, "dropped_id": dropped}
         stack = replace(stack, inputs=(Named(token.name, replace(token.layer, **kept)), *rest))  # type: ignore[type-var]
     maps = config.size("num_hidden_layers") * config.size("num_attention_heads")
@@ -169,7 +169,7 @@ def luke(config: Config) -> Architecture:
         idle.append(Named(f"entity_{table}", Embedding(config.size(key), width, table=table, unused=True)))
     idle.append(Named("entity_norm", replace(layernorm(config, width), unused=True)))
     stack = replace(stack, inputs=(*stack.inputs, *idle))
-    if config.head() == "none":
+    if config.head_kind() == "none":
         return with_head(config, stack)
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), width, bias=True, unused_biases=0 if tied else 1)
@@ -185,9 +185,11 @@ def tapas(config: Config) -> Architecture:
     """TAPAS: BERT with a table for each of what a cell's place and value say."""
     config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
     anew = config.flag("reset_position_index_per_cell", True)
-    width, sizes = config.size("hidden_size"), config.indices("type_vocab_sizes")
+    width, sizes = config.size("hidden_size"), config.layer_indices("type_vocab_sizes")
     places = tuple(
-        Named(f"segment{number}", Embedding(config.whole(rows, "type_vocab_sizes", 1), width, "segment", column=number))
+        Named(
+            f"segment{number}", Embedding(config.integer(rows, "type_vocab_sizes", 1), width, "segment", column=number)
+        )
         for number, rows in enumerate(sizes)
     )
     stack = encoder(config, segments=False, more=places)
@@ -205,8 +207,8 @@ _TAPAS_HEADS = (
 
 def text_tower(config: Config) -> Architecture:
     """BERT that is compared with images; as a part of Chinese CLIP it has no pooler."""
-    part = config.head() == "" and config.model_type == "chinese_clip_text_model"
-    config.fix("architectures", ["Model"])
+    part = config.head_kind() == "" and config.model_type == "chinese_clip_text_model"
+    config.override("architectures", ["Model"])
     stack = encoder(config)
     return finish(config, stack, [] if part else [pooler(stack.d_model)])
 
@@ -214,7 +216,7 @@ def text_tower(config: Config) -> Architecture:
 def blip_text(config: Config) -> Architecture:
     """BLIP's text decoder: BERT's blocks, each of which looks at the image; the class without a head sees both ways."""
     config.ignore("encoder_hidden_size projection_dim label_smoothing")
-    bare, width = config.head() == "none", config.size("hidden_size")
+    bare, width = config.head_kind() == "none", config.size("hidden_size")
     stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
     stack = replace(stack, role="encoder", name="encoder") if bare else stack
     cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
@@ -222,5 +224,5 @@ def blip_text(config: Config) -> Architecture:
     own, mlp = run.block.sublayers
     looking = sublayer("cross_attention", cross, after=layernorm(config, width))
     run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
-    config.fix("architectures", ["Model"] if bare else ["ForCausalLM"])
+    config.override("architectures", ["Model"] if bare else ["ForCausalLM"])
     return with_head(config, replace(stack, runs=(run,)))

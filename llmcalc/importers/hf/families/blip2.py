@@ -13,7 +13,7 @@ from ....zoo.vision.layers.query_attention import QueryAttention
 from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from ..projectors import named
-from ..rules import grouped, sublayer
+from ..rules import group_runs, sublayer
 from ..vision_encoders import clip as towers
 from ..vision_encoders import vit as vits
 
@@ -27,12 +27,12 @@ def blip2(config: Config) -> Architecture:
     """Learned queries look at the tower's result, and each other; one matrix leads to the language model."""
     own = config.model_type.replace("-", "_")
     if own == "blip_2":  # whose bare model has a language model with its head
-        config.fix("architectures", None)
+        config.override("architectures", None)
     text = text_part(config, "opt", given(config, "text_config"), own_tie=True)
-    part = config.within("vision_config", given(config, "vision_config"), f"{own}_vision_model")
+    part = config.nested("vision_config", given(config, "vision_config"), f"{own}_vision_model")
     tower = vits.read(part)
     queries = config.size("num_query_tokens")
-    inner = config.within("qformer_config", given(config, "qformer_config"), f"{own}_qformer")
+    inner = config.nested("qformer_config", given(config, "qformer_config"), f"{own}_qformer")
     stack = _qformer(inner, tower.d_model, queries, tables=own != "blip_2")
     projector = Linear(stack.d_model, text.main.d_model, n_latents=queries)
     stack = replace(stack, outputs=tuple(named(projector=projector)))
@@ -73,5 +73,5 @@ def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
     else:
         config.ignore("vocab_size max_position_embeddings")
     inputs += named(query_norm=norm)
-    runs = grouped(kinds[index % period == 0] for index in range(count))
+    runs = group_runs(kinds[index % period == 0] for index in range(count))
     return Stack("qformer", width, tuple(inputs), runs, (), "tower")

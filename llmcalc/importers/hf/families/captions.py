@@ -16,7 +16,7 @@ from ....layers.stored import Stored
 from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from ..projectors import named
-from ..rules import repeated, sublayer
+from ..rules import repeat_block, sublayer
 from ..vision_encoders import clip as towers
 from ..vision_encoders import vit as vits
 from . import sam
@@ -33,8 +33,8 @@ def blip(config: Config) -> Architecture:
     name = config.class_name()
     bare = name == "BlipModel"
     if not bare:
-        config.fix("architectures", None)
-    part = config.within("vision_config", given(config, "vision_config"), "blip_vision_model")
+        config.override("architectures", None)
+    part = config.nested("vision_config", given(config, "vision_config"), "blip_vision_model")
     own = {**given(config, "text_config"), "encoder_hidden_size": part.size("hidden_size")}
     own["tie_word_embeddings"] = config.flag("tie_word_embeddings", True) or own.get("tie_word_embeddings", True)
     text = text_part(config, "blip_text_model", own, own_tie=True)
@@ -59,8 +59,8 @@ def blip(config: Config) -> Architecture:
 
 def pix2struct(config: Config) -> Architecture:
     """Pix2Struct [lee2022]: an encoder of patches, each of which knows its row and its column, and T5's decoder."""
-    config.head()
-    part = config.within("vision_config", given(config, "vision_config"), "pix2struct_vision_model")
+    config.head_kind()
+    part = config.nested("vision_config", given(config, "vision_config"), "pix2struct_vision_model")
     tied = config.flag("tie_word_embeddings")
     own = {**given(config, "text_config"), "tie_word_embeddings": tied}
     text = text_part(config, "pix2struct_text_model", own, own_tie=True)
@@ -101,16 +101,16 @@ def _patches(config: Config) -> Stack:
         Named("row", table),
         Named("column", table),
     )
-    runs: tuple[Run, ...] = repeated(block, config.size("num_hidden_layers"))
+    runs: tuple[Run, ...] = repeat_block(block, config.size("num_hidden_layers"))
     return Stack("encoder", width, inputs, runs, (Named("norm", norm),), "encoder")
 
 
 def pp_formulanet(config: Config) -> Architecture:
     """PP-FormulaNet [liu2025formula]: SAM's blocks, two convolutions and two layers before mBART's decoder."""
-    bare = config.head() == "none"
-    config.fix("architectures", ["Model"] if bare else None)
+    bare = config.head_kind() == "none"
+    config.override("architectures", ["Model"] if bare else None)
     text = text_part(config, "pp_formulanet_text", given(config, "text_config"), own_tie=True)
-    part = config.within("vision_config", given(config, "vision_config"), "pp_formulanet_vision")
+    part = config.nested("vision_config", given(config, "vision_config"), "pp_formulanet_vision")
     seen = sam.sam(part)
     between = ("post_conv_in_channels", "post_conv_mid_channels", "post_conv_out_channels")
     entering, middle, leaving = (part.size(key) for key in between)

@@ -7,7 +7,7 @@ from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ..config import Config
-from ..rules import layernorm, prenorm_block, repeated
+from ..rules import layernorm, prenorm_block, repeat_block
 from .bert import bert_mlp
 from .gpt import BIASED
 
@@ -41,7 +41,7 @@ def siglip(config: Config) -> Architecture:
 
 
 def _text_tower(config: Config, *, causal: bool, head: tuple[str, Linear], always: bool = False) -> Architecture:
-    width, projected = config.size("hidden_size"), config.head() == "projection"
+    width, projected = config.size("hidden_size"), config.head_kind() == "projection"
     attention = Attention(width, config.size("num_attention_heads"), causal=causal, **BIASED)
     norm = layernorm(config, width)
     block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
@@ -53,5 +53,5 @@ def _text_tower(config: Config, *, causal: bool, head: tuple[str, Linear], alway
     outputs += [Named(*head)] if always or projected else []
     config.ignore("projection_dim projection_size tie_word_embeddings")
     role = "decoder" if causal else "encoder"
-    stack = Stack(role, width, inputs, repeated(block, config.size("num_hidden_layers")), tuple(outputs), role)
+    stack = Stack(role, width, inputs, repeat_block(block, config.size("num_hidden_layers")), tuple(outputs), role)
     return Architecture(config.model_type, (stack,))

@@ -11,7 +11,7 @@ from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ..composite_models import given
 from ..config import Config
-from ..rules import layernorm, plain_layernorm, prenorm_block, repeated
+from ..rules import default_layernorm, layernorm, prenorm_block, repeat_block
 from ..unexecuted_parts import Tensors, linear, lone, norm, part, table, under, wave_conv
 from . import text_towers
 from .gpt import BIASED
@@ -31,8 +31,8 @@ def decoder(config: Config) -> Architecture:
     """The decoder: GPT-2's blocks, a second norm before the head, tables that are never tied."""
     alone = config.class_name() == ALONE
     if alone:
-        config.fix("architectures", ["Model"])
-    bare = config.head() == "none"
+        config.override("architectures", ["Model"])
+    bare = config.head_kind() == "none"
     config.ignore(_LEFT)
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     own, biases = layernorm(config, width, "layer_norm_epsilon"), config.flag("use_attention_bias", True)
@@ -44,9 +44,9 @@ def decoder(config: Config) -> Architecture:
         Named("token", Embedding(vocab, width)),
         Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),
     )
-    head = (Named("final_norm", plain_layernorm(width)), Named("head", Head(vocab, width, bias=True)))
+    head = (Named("final_norm", default_layernorm(width)), Named("head", Head(vocab, width, bias=True)))
     outputs = (Named("norm", own), *(() if bare else head))
-    stack = Stack("decoder", width, inputs, repeated(block, config.size("num_hidden_layers")), outputs)
+    stack = Stack("decoder", width, inputs, repeat_block(block, config.size("num_hidden_layers")), outputs)
     return Architecture(config.model_type, (stack,), layout="clvp_decoder_alone" if alone else "")
 
 
@@ -55,10 +55,10 @@ _QKV = ("q_bias", "k_bias", "v_bias")
 
 def whole(config: Config) -> Architecture:
     """The decoder, what it is given of a voice, and encoders of a text and of what was said, which are compared."""
-    config.fix("architectures", None)
-    said = config.within("decoder_config", given(config, "decoder_config"), "clvp_decoder")
+    config.override("architectures", None)
+    said = config.nested("decoder_config", given(config, "decoder_config"), "clvp_decoder")
     found = decoder(said)
-    sides = {side: config.within(f"{side}_config", given(config, f"{side}_config"), "clvp_encoder") for side in SIDES}
+    sides = {side: config.nested(f"{side}_config", given(config, f"{side}_config"), "clvp_encoder") for side in SIDES}
     encoders = [_idle(text_towers.clvp(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
     for inner in sides.values():
         inner.check_all_read()

@@ -47,7 +47,7 @@ def _encodec(config: Config) -> Tensors:
     bands = config.get("target_bandwidths") or [0]
     bits = ceil(log2(rows))
     rate = ceil(config.size("sampling_rate") / prod(_ratios(config)))
-    for number in range(int(1000 * config.finite(bands[-1], "target_bandwidths") // (rate * bits))):
+    for number in range(int(1000 * config.finite_number(bands[-1], "target_bandwidths") // (rate * bits))):
         yield from under(f"quantizer.layers.{number}", _codes(rows, width))
 
 
@@ -135,7 +135,10 @@ def _blocks(config: Config, width: int) -> Tensors:
 
 def _ratios(config: Config) -> list[int]:
     """Strides of the decoder, in its order."""
-    return [config.whole(each, "upsampling_ratios", 1) for each in config.indices("upsampling_ratios") or [8, 6, 5, 4]]
+    return [
+        config.integer(each, "upsampling_ratios", 1)
+        for each in config.layer_indices("upsampling_ratios") or [8, 6, 5, 4]
+    ]
 
 
 def _encoder(config: Config, recurrent: bool) -> Tensors:
@@ -188,7 +191,7 @@ def _block(config: Config, name: str, width: int) -> Tensors:
 
 def _conv(config: Config, name: str, d_in: int, d_out: int, taps: int, transposed: bool = False) -> Tensors:
     """A convolution, normed as the config says; Mimi's are not."""
-    kind = config.one_of("norm_type", "weight_norm", "time_group_norm") if "norm_type" in config.known() else ""
+    kind = config.one_of("norm_type", "weight_norm", "time_group_norm") if "norm_type" in config.known_keys() else ""
     yield from wave_conv(f"{name}.conv", d_in, d_out, taps, transposed=transposed, normed=kind == "weight_norm")
     if kind == "time_group_norm":
         yield from norm(f"{name}.norm", d_out)

@@ -15,7 +15,7 @@ _LEFT = f"{OUTER} vocabulary_map image_token_offset audio_token_offset"
 
 def emu3(config: Config) -> Architecture:
     """Emu3 [wang2024emu3]: LLaMA's blocks, and what makes codes of images and films, and images of codes."""
-    codes = config.within("vq_config", given(config, "vq_config"), "emu3_vqgan")
+    codes = config.nested("vq_config", given(config, "vq_config"), "emu3_vqgan")
     stack = vq.emu3(codes)
     codes.check_all_read()
     return _whole(config, text_part(config, "emu3_text_model", text_config(config)), [stack], "emu3")
@@ -24,10 +24,10 @@ def emu3(config: Config) -> Architecture:
 def apertus(config: Config) -> Architecture:
     """Apertus 1.5: its language model, the encoder of an image's codes, and WavTokenizer's of sound."""
     text = text_part(config, "apertus1p5_text", text_config(config), own_tie=False)
-    seen = config.within("vision_config", given(config, "vision_config"), "apertus1p5_vision_tokenizer")
+    seen = config.nested("vision_config", given(config, "vision_config"), "apertus1p5_vision_tokenizer")
     stack = vq.apertus(seen)
     seen.check_all_read()
-    heard = config.within("audio_config", given(config, "audio_config"), "wavtokenizer_encoder")
+    heard = config.nested("audio_config", given(config, "audio_config"), "wavtokenizer_encoder")
     return _whole(config, text, [stack, *codecs.codec(heard, "audio_tokenizer")], "apertus1p5")
 
 

@@ -11,8 +11,8 @@ from ....layers.attention import Attention
 from ....layers.head import Head
 from ....layers.norm import Norm
 from ..config import Config
-from ..decoder import decoder, period, windowed
-from ..rules import layernorm, output, per_head_norm, rope_attention, window
+from ..decoder import decoder, periodic_types, windowed_attention
+from ..rules import layernorm, lm_head, qk_layernorm, rope_attention, sliding_window
 
 ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # by kind of layer
 
@@ -22,12 +22,12 @@ def _norm(config: Config) -> Norm:
 
 
 def _head(config: Config) -> Head:
-    return output(config, input_scale=config.number("logit_scale", 1.0))
+    return lm_head(config, input_scale=config.number("logit_scale", 1.0))
 
 
 def cohere(config: Config) -> Architecture:
     """Command R: where asked for, a norm with weights of its own for each query and key head."""
-    norms = per_head_norm(config) if config.flag("use_qk_norm") else {}
+    norms = qk_layernorm(config) if config.flag("use_qk_norm") else {}
     attention = rope_attention(config, rope_interleaved=True, **norms)
     return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
 
@@ -35,7 +35,7 @@ def cohere(config: Config) -> Architecture:
 def cohere2(config: Config) -> Architecture:
     """Command R7B and A: three layers with a window to one without, and without rotation."""
     count = config.size("sliding_window_pattern", 4)
-    return _windowed(config, period(config, count, first=count - 1))
+    return _windowed(config, periodic_types(config, count, first=count - 1))
 
 
 def cohere_compass(config: Config) -> Architecture:
@@ -55,6 +55,6 @@ def _placed(layer: Layer, positions: str) -> Layer:
 def _windowed(
     config: Config, pattern: list[str], placed: Mapping[str, str] = ROTATED, interleaved: bool = True
 ) -> Architecture:
-    attention, order = windowed(config, pattern, window(config), rope_interleaved=interleaved)
+    attention, order = windowed_attention(config, pattern, sliding_window(config), rope_interleaved=interleaved)
     kinds = {kind: _placed(layer, placed[kind]) for kind, layer in attention.items()}
     return decoder(config, norm=_norm(config), attention=kinds, order=order, place="parallel", head=_head(config))

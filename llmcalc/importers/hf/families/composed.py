@@ -14,7 +14,7 @@ from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ..config import Config
-from ..rules import glu, grouped, layer_types, rmsnorm, rope_attention, sublayer, window
+from ..rules import gated_mlp, group_runs, layer_types, rmsnorm, rope_attention, sliding_window, sublayer
 
 Change = Callable[[Layer], Layer]
 DECODER_TABLE = "decoder_embedding"
@@ -42,7 +42,7 @@ def _side(config: Config, key: str, bare: bool) -> tuple[Architecture, str]:
     if entry is None:
         raise UnknownNameError(f"model_type of {key}", str(data.get("model_type")), names(), where=config.where)
     data["architectures"] = ["Model" if bare else "ForCausalLM"]
-    part = config.within(key, data, entry.model_type)
+    part = config.nested(key, data, entry.model_type)
     architecture = entry.read(part)
     part.ignore("cross_attention_hidden_size")
     part.check_all_read()
@@ -95,10 +95,10 @@ def _changed(stack: Stack, change: Change) -> Stack:
 def t5gemma(config: Config) -> Architecture:
     """T5Gemma [zhang2025]: Gemma 2's layers in an encoder and, with cross-attention, in a decoder."""
     config.ignore("is_encoder_decoder vocab_size initializer_range")
-    kind, tied = config.head() or "seq2seq", config.flag("tie_word_embeddings", True)
+    kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none") or config.class_name().endswith("EncoderModel"):
         raise DescriptionError(f"the class {shown(config.class_name())} is not understood", where=config.where)
-    sides = {key: config.within(key, _plain(config, key), "t5_gemma_module") for key in ("encoder", "decoder")}
+    sides = {key: config.nested(key, _plain(config, key), "t5_gemma_module") for key in ("encoder", "decoder")}
     stacks = []
     for side, part in sides.items():
         source = None if side == "encoder" else sides["encoder"].size("hidden_size")
@@ -114,7 +114,7 @@ def t5gemma(config: Config) -> Architecture:
         if source and kind == "seq2seq":
             cap = part.number("final_logit_softcapping")
             outputs.append(Named("head", Head(part.size("vocab_size"), part.size("hidden_size"), share, softcap=cap)))
-        blocks = grouped(_gemma_blocks(part, source))
+        blocks = group_runs(_gemma_blocks(part, source))
         stacks.append(Stack(side, part.size("hidden_size"), (Named("token", table),), blocks, tuple(outputs), side))
         part.ignore("is_decoder is_encoder_decoder tie_word_embeddings final_logit_softcapping max_position_embeddings")
         part.ignore("cross_attention_hidden_size")
@@ -140,7 +140,10 @@ def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
     layers = config.size("num_hidden_layers")
     pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(layers)]
     kinds: dict[str, Block] = {}
-    for kind, name, span in (("sliding_attention", "local", window(config)), ("full_attention", "global", None)):
+    for kind, name, span in (
+        ("sliding_attention", "local", sliding_window(config)),
+        ("full_attention", "global", None),
+    ):
         parts = {
             "attention": rope_attention(
                 config, layer_type=kind, **{**fields, "window": span if source or not span else span + 1}
@@ -149,7 +152,7 @@ def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
         if source:
             across = {**fields, "causal": False, "cross": True, "d_source": source, "positions": "none"}
             parts["cross_attention"] = rope_attention(config, **across)
-        mlp = glu(config, activation="hidden_activation")
+        mlp = gated_mlp(config, activation="hidden_activation")
         everything: dict[str, Layer] = {**parts, "mlp": mlp}
         kinds[kind] = Block(name, tuple(sublayer(key, part, pre=norm, post=norm) for key, part in everything.items()))
     return [kinds[kind] for kind in layer_types(config, layers, pattern)]

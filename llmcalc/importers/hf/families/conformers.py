@@ -18,7 +18,7 @@ from ....layers.norm import Norm
 from ....zoo.audio.layers.context_attention import ContextAttention
 from ....zoo.audio.layers.conv_module import ConvModule
 from ..config import Config
-from ..rules import grouped, plain_layernorm, repeated, sublayer
+from ..rules import default_layernorm, group_runs, repeat_block, sublayer
 from .gpt import BIASED
 
 HALF = 0.5  # of each feed-forward layer is added
@@ -50,7 +50,7 @@ def granite(config: Config) -> Stack:
     config.ignore("dropout cat_hidden_layers")
     if chunk > reach:
         raise SizeError(f"context_size ({chunk}) is more than max_pos_emb ({reach})", where=config.where)
-    norm = plain_layernorm(width)
+    norm = default_layernorm(width)
     fields: dict[str, Any] = {"positions": "table", "n_distances": 2 * reach + 1, "out_bias": True, "padded": True}
     attention = ContextAttention(width, heads, chunk, d_head=head, **fields)
     mlp = Mlp(width, width * config.size("feedforward_mult"), "silu", bias=True)
@@ -67,7 +67,7 @@ def granite(config: Config) -> Stack:
         Named("letters", Linear(width, letters, unused=unused)),
         Named("back", Linear(letters, width, unused=unused)),
     )
-    runs = repeated(block(norm, mlp, attention, conv), layers)
+    runs = repeat_block(block(norm, mlp, attention, conv), layers)
     return Stack("audio", width, (Named("in", Linear(config.size("input_dim"), width)),), runs, outputs, "tower", "a")
 
 
@@ -93,7 +93,7 @@ def qformer(config: Config, queries: int, window: int, out: int) -> Stack:
         order.append(known.setdefault((first, looks), Block("first" if first else "block", tuple(parts))))
     inputs = (Named("queries", Embedding(queries, width, table="other", use="beside")), Named("norm", norm))
     outputs = (Named("projector", Linear(width, out)),)
-    return Stack("projector", width, inputs, grouped(order), outputs, "tower", f"{queries} * ceil(a, {window})")
+    return Stack("projector", width, inputs, group_runs(order), outputs, "tower", f"{queries} * ceil(a, {window})")
 
 
 def phi4(config: Config, out: int) -> Stack:
@@ -108,7 +108,7 @@ def phi4(config: Config, out: int) -> Stack:
                 f"{key} is {shown(config.get(key))}; other than 1 is not modelled", where=config.where
             )
     config.ignore("chunk_size left_chunk dropout_rate audio_token_id feature_layer")
-    norm, span = plain_layernorm(width), config.size("time_reduction")
+    norm, span = default_layernorm(width), config.size("time_reduction")
     distances = config.size("bias_max_distance") * (1 if config.flag("bias_symmetric") else 2)
     fields: dict[str, Any] = {"positions": "relative", "n_buckets": distances, "chunk": ALONE, **BIASED}
     attention = Attention(width, heads, causal=False, **fields)
@@ -126,7 +126,7 @@ def phi4(config: Config, out: int) -> Stack:
         outputs += [Named(f"{name}_up", up), Named(f"{name}_down", Linear(out, out, span=span, unused=unused))]
     heard = f"ceil(a, {span})"
     more = f"min(1, max(0, {heard} - {ALONE})) * (ceil({heard}, {ALONE}) * {ALONE} - {heard})"
-    runs = repeated(block(norm, mlp, attention, conv), config.size("num_blocks"))
+    runs = repeat_block(block(norm, mlp, attention, conv), config.size("num_blocks"))
     return Stack("audio", width, inputs, runs, tuple(outputs), "tower", f"{heard} + {more}")
 
 
@@ -159,7 +159,7 @@ def gemma4(config: Config, out: int) -> Stack:
     width, heads, channels = (
         config.size("hidden_size"),
         config.size("num_attention_heads"),
-        config.indices("subsampling_conv_channels"),
+        config.layer_indices("subsampling_conv_channels"),
     )
     config.ignore("attention_invalid_logits_value use_clipped_linears gradient_clipping")
     left, right, chunk = (config.count(f"attention_{key}") for key in ("context_left", "context_right", "chunk_size"))
@@ -170,7 +170,7 @@ def gemma4(config: Config, out: int) -> Stack:
     sees = {"behind": max(0, left - 2), "ahead": max(0, right - 1), "key_scale": math.log2(1 + math.e)}
     last, scale = config.size("output_proj_dims"), config.number("residual_weight", HALF) or HALF
     found = _gemma(config, width, sizes, sees, scale, config.number("attention_logit_cap"), config.activation())
-    runs = repeated(found, config.size("num_hidden_layers"))
+    runs = repeat_block(found, config.size("num_hidden_layers"))
     outputs = (Named("audio_out", Linear(width, last)), Named("audio_projector", Linear(last, out, bias=False)))
     return Stack("audio", width, inputs, runs, outputs, "tower", "ceil(a, 4)")
 
@@ -181,7 +181,7 @@ def gemma3n(config: Config, out: int) -> Stack:
     config.ignore("gradient_clipping vocab_offset sscp_conv_group_norm_eps conf_positional_bias_size")
     keys = ("context_left", "context_right", "chunk_size")
     left, right, chunk = (config.count(f"conf_attention_{key}") for key in keys)
-    channels = _two(config, config.indices("sscp_conv_channel_size"), "sscp_conv_channel_size")
+    channels = _two(config, config.layer_indices("sscp_conv_channel_size"), "sscp_conv_channel_size")
     for key, usual in (("sscp_conv_kernel_size", KERNEL), ("sscp_conv_stride_size", STRIDE)):
         if config.get(key) not in ([[usual, usual]] * len(channels), None):
             raise DescriptionError(
@@ -200,7 +200,7 @@ def gemma3n(config: Config, out: int) -> Stack:
         Named("audio_soft_norm", norm),
         Named("audio_projector", Linear(width, out, bias=False, merge=kept)),
     )
-    runs = repeated(found, config.size("conf_num_hidden_layers"))
+    runs = repeat_block(found, config.size("conf_num_hidden_layers"))
     return Stack("audio", width, inputs, runs, outputs, "tower", "ceil(a, 4)")
 
 
@@ -218,7 +218,7 @@ def _gemma(
     fields: dict[str, Any] = {"positions": "projected", "n_distances": distances, "per_channel": True, "softcap": cap}
     fields |= sees
     attention = ContextAttention(width, heads, chunk, left, right, **fields)
-    taps = config.size("conv_kernel_size" if "conv_kernel_size" in config.known() else "conf_conv_kernel_size")
+    taps = config.size("conv_kernel_size" if "conv_kernel_size" in config.known_keys() else "conf_conv_kernel_size")
     conv = ConvModule(width, taps, norm="rmsnorm", eps=norm.eps, activation=act, causal=True)
     return block(norm, Mlp(width, GROWTH * width, act), attention, conv, scale, norm)
 
@@ -237,7 +237,7 @@ def _planes(config: Config, width: int, channels: tuple[int, int], kernels: Any,
 def _two(config: Config, values: list[int], key: str) -> tuple[int, int]:
     if len(values) != 2:
         raise DescriptionError(f"{key} is {shown(values)}; it is two numbers", where=config.where)
-    return config.whole(values[0], key, 1), config.whole(values[1], key, 1)
+    return config.integer(values[0], key, 1), config.integer(values[1], key, 1)
 
 
 def checked(config: Config) -> None:

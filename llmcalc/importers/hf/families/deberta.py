@@ -48,7 +48,7 @@ def _words(config: Config, key: str) -> list[str]:
 
 def _conv(config: Config, width: int) -> Conv | None:
     taps = config.count("conv_kernel_size")
-    groups, activation = config.size("conv_groups", 1), config.activation_named(config.word("conv_act", "tanh"))
+    groups, activation = config.size("conv_groups", 1), config.activation_name(config.string("conv_act", "tanh"))
     return Conv(width, width, taps, activation=activation, groups=groups) if taps else None
 
 
@@ -92,7 +92,7 @@ def _attention(config: Config, rows: int | None, changes: dict[str, bool]) -> Di
 
 def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Named]]:
     """The head over BERT's names, or the newer one, which always reads the token table itself."""
-    kind, width, legacy = config.head() or "mlm", stack.d_model, config.flag("legacy", True)
+    kind, width, legacy = config.head_kind() or "mlm", stack.d_model, config.flag("legacy", True)
     config.get("tie_word_embeddings")
     if kind == "none":
         return stack, []

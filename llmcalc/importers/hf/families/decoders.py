@@ -25,7 +25,7 @@ def trocr(config: Config) -> Architecture:
     """TrOCR's decoder [li2021trocr]: BART's, with computed positions and without the first norm where it says so."""
     learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
     config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
-    config.head()
+    config.head_kind()
     style = Style(embedding_norm=normed, offset=OFFSET if learned else 0, computed=not learned)
     vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
     tied, source = config.flag("tie_word_embeddings", True), config.optional_size("cross_attention_hidden_size")

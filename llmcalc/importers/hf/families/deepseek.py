@@ -11,17 +11,17 @@ from ....core.layer import Layer
 from ....layers.mla import Mla
 from ....layers.moe import Moe
 from ..config import Config
-from ..rope import query_temperature, rope_fields, scaling, temperature
+from ..rope import query_temperature, rope_fields, scaling_parameters, yarn_attention_factor
 from ..rules import (
     causal_lm,
-    divided,
+    divide_by_heads,
     experts,
-    feed_types,
-    glu,
-    mixed,
-    output,
+    gated_mlp,
+    hybrid_runs,
+    lm_head,
+    mlp_types,
     prenorm_block,
-    repeated,
+    repeat_block,
     rmsnorm,
     rope_attention,
     sublayer,
@@ -40,11 +40,11 @@ def deepseek_v2(config: Config) -> Architecture:
 
 def deepseek_ocr(config: Config) -> Architecture:
     """DeepSeek-OCR 2 and Unlimited-OCR: DeepSeek-V2's experts behind grouped-query attention."""
-    kinds = feed_types(config, config.size("num_hidden_layers"), config.count("first_k_dense_replace", 1))
+    kinds = mlp_types(config, config.size("num_hidden_layers"), config.count("first_k_dense_replace", 1))
     config.ignore("head_dim")  # the class divides hidden_size by the heads
     config.ignore("layer_types")
     attention = rope_attention(
-        config, d_head=divided(config, config.size("hidden_size"), config.size("num_attention_heads"))
+        config, d_head=divide_by_heads(config, config.size("hidden_size"), config.size("num_attention_heads"))
     )
     built = _all_if_open(config, _lm(config, attention, softmax_experts(config), kinds, _biased(config)))
     window = config.optional_size("sliding_window")
@@ -57,7 +57,7 @@ def deepseek_ocr(config: Config) -> Architecture:
 def softmax_experts(config: Config) -> Moe:
     """Routed and shared experts, routed as in DeepSeek-V2."""
     greedy: dict[str, Any] = (
-        {"n_groups": 1, "top_groups": 1} if config.word("topk_method", "greedy") == "greedy" else {}
+        {"n_groups": 1, "top_groups": 1} if config.string("topk_method", "greedy") == "greedy" else {}
     )
     fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
     chosen = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
@@ -84,7 +84,7 @@ def mistral4(config: Config) -> Architecture:
 
 def glm4_moe_lite(config: Config) -> Architecture:
     """GLM-4.7-Flash: DeepSeek-V3 with a list of dense and sparse layers."""
-    kinds = feed_types(config, config.size("num_hidden_layers"), 1)
+    kinds = mlp_types(config, config.size("num_hidden_layers"), 1)
     return _lm(config, mla(config), shared_experts(config), kinds)
 
 
@@ -92,8 +92,10 @@ def youtu(config: Config) -> Architecture:
     """Youtu-LLM: latent attention and dense layers."""
     config.ignore("embedding_initializer_range")
     config.ignore("n_shared_experts n_routed_experts moe_intermediate_size first_k_dense_replace num_experts_per_tok")
-    block = prenorm_block("block", _norm(config), attention=mla(config), mlp=glu(config, bias=config.flag("mlp_bias")))
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), _norm(config))
+    block = prenorm_block(
+        "block", _norm(config), attention=mla(config), mlp=gated_mlp(config, bias=config.flag("mlp_bias"))
+    )
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), _norm(config))
 
 
 def minicpm3(config: Config) -> Architecture:
@@ -102,12 +104,12 @@ def minicpm3(config: Config) -> Architecture:
     value = config.optional_size("v_head_dim") or config.size("hidden_size") // config.size("num_attention_heads")
     attention = mla(config, v_head_dim=value, rope_interleaved=False)
     depth = (config.number("scale_depth") or 1.0) / layers**0.5
-    mlp = glu(config, bias=config.flag("mlp_bias"))
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
     parts = {"attention": attention, "mlp": mlp}.items()
     block = Block("block", tuple(sublayer(name, layer, pre=_norm(config), scale=depth) for name, layer in parts))
-    head = output(config, input_scale=(config.number("dim_model_base") or width) / width)
+    head = lm_head(config, input_scale=(config.number("dim_model_base") or width) / width)
     scale = config.number("scale_emb", 1.0)
-    return causal_lm(config, repeated(block, layers), _norm(config), head=head, embedding_scale=scale or 1.0)
+    return causal_lm(config, repeat_block(block, layers), _norm(config), head=head, embedding_scale=scale or 1.0)
 
 
 def glm4_moe(config: Config) -> Architecture:
@@ -133,7 +135,7 @@ def mla(config: Config, **changes: Any) -> Mla:
     """Latent attention in the keys of the DeepSeek configs."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
-    config.computed("qk_head_dim", nope + rope)
+    config.check_computed("qk_head_dim", nope + rope)
     fields: dict[str, Any] = {
         "d_model": config.size("hidden_size"),
         "n_heads": config.size("num_attention_heads"),
@@ -153,10 +155,10 @@ def mla(config: Config, **changes: Any) -> Mla:
 
 def _scale(config: Config, width: int) -> float | None:
     """The factor on scores, sharpened where YaRN stretches the context; None: the usual one."""
-    given = scaling(config)
+    given = scaling_parameters(config)
     if not given.get("mscale_all_dim") or rope_fields(config).get("rope_scaling") != "yarn":
         return None
-    return float(width**-0.5 * temperature(given["factor"], given["mscale_all_dim"]) ** 2)
+    return float(width**-0.5 * yarn_attention_factor(given["factor"], given["mscale_all_dim"]) ** 2)
 
 
 def shared_experts(config: Config, **changes: Any) -> Moe:
@@ -183,9 +185,9 @@ def dense_first(config: Config) -> list[str]:
 
 
 def _lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str], bias: bool = False) -> Architecture:
-    feeds: dict[str, Layer] = {"dense": glu(config, bias=bias), "sparse": routed}
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
     order = (("attention", kind) for kind in kinds)
-    return causal_lm(config, mixed(_norm(config), {"attention": attention}, feeds, order), _norm(config))
+    return causal_lm(config, hybrid_runs(_norm(config), {"attention": attention}, feeds, order), _norm(config))
 
 
 def _norm(config: Config) -> Layer:

@@ -10,7 +10,7 @@ from ....core.layer import Layer
 from ....layers.mla import Mla
 from ..config import Config
 from ..rope import rope_fields
-from ..rules import causal_lm, glu, mixed, rmsnorm, window
+from ..rules import causal_lm, gated_mlp, hybrid_runs, rmsnorm, sliding_window
 from .deepseek import mla, shared_experts
 from .dsa import indexed
 
@@ -34,7 +34,7 @@ def dots3_note(config: Config) -> Architecture:
     """dots.note: a gate on each head, norms on the rotary key."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     types, own = _types(config, layers), _own_sizes(config)
-    span = window(config) or config.optional_size("sliding_window_size") or WINDOW
+    span = sliding_window(config) or config.optional_size("sliding_window_size") or WINDOW
     known: dict[tuple[str, str], str] = {}
     mixers: dict[str, Layer] = {}
     names = []
@@ -46,8 +46,8 @@ def dots3_note(config: Config) -> Architecture:
             mixers[known[key]] = _attention(config, kind, span, sizes)
         names.append(known[key])
     width = config.count("n_shared_experts") * config.size(_shared_key(config))
-    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": shared_experts(config, d_ff_shared=width or None)}
-    return causal_lm(config, mixed(norm, mixers, feeds, zip(names, _feeds(config, layers), strict=True)), norm)
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": shared_experts(config, d_ff_shared=width or None)}
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, zip(names, _feeds(config, layers), strict=True)), norm)
 
 
 def _shared_key(config: Config) -> str:
@@ -59,7 +59,7 @@ def _types(config: Config, layers: int) -> list[str]:
     sparse, windowed = config.get("use_dsa"), config.flag("use_sliding_window", True)
     full = "full_attention" if sparse is False else "indexed_attention"
     usual = [full if not windowed or i < 2 or i % 4 == 1 else "sliding_attention" for i in range(layers)]
-    types = config.texts("layer_types", layers) or usual
+    types = config.strings("layer_types", layers) or usual
     if sparse is None and "per_layer_config" in config.data:
         return types
     return [full if kind in ("full_attention", "indexed_attention") else kind for kind in types]
@@ -67,12 +67,12 @@ def _types(config: Config, layers: int) -> list[str]:
 
 def _feeds(config: Config, layers: int) -> list[str]:
     first, period = config.count("first_k_dense_replace", 1), config.get("moe_layer_freq")
-    flags = config.indices("moe_layer_freq") if isinstance(period, list) else None
+    flags = config.layer_indices("moe_layer_freq") if isinstance(period, list) else None
     if flags is not None and len(flags) != layers:
         raise SizeError(f"moe_layer_freq has {len(flags)} entries for {layers} layers", where=config.where)
     step = config.size("moe_layer_freq", 1) if flags is None else 1
     sparse = [i >= first and (bool(flags[i]) if flags else i % step == 0) for i in range(layers)]
-    return config.texts("mlp_layer_types", layers) or ["sparse" if flag else "dense" for flag in sparse]
+    return config.strings("mlp_layer_types", layers) or ["sparse" if flag else "dense" for flag in sparse]
 
 
 def _own_sizes(config: Config) -> Any:

@@ -19,7 +19,7 @@ from ....layers.norm import Norm
 from ....layers.patch import Patch
 from ..composite_models import OUTER, given, text_part
 from ..config import Config
-from ..rules import grouped, plain_layernorm, repeated, sublayer
+from ..rules import default_layernorm, group_runs, repeat_block, sublayer
 from ..vision_encoders import clip as towers
 from .seeing import text_config
 
@@ -42,8 +42,8 @@ _OLD_WHISPER = {
 def dots3_note(config: Config) -> Architecture:
     """The language model, and both towers, each of which ends in an adapter."""
     text = text_part(config, "dots3_note_text", text_config(config), own_tie=False)
-    seeing = config.within("vision_config", given(config, "vision_config"), "dots3_note_vision_encoder")
-    hearing = config.within("audio_config", given(config, "audio_config"), "dots3_note_audio_encoder")
+    seeing = config.nested("vision_config", given(config, "vision_config"), "dots3_note_vision_encoder")
+    hearing = config.nested("audio_config", given(config, "audio_config"), "dots3_note_audio_encoder")
     stacks = (*text.stacks, _seen(seeing), _heard(hearing))
     for part in (seeing, hearing):
         out = part.size("adapter_out_dim")
@@ -57,7 +57,7 @@ def dots3_note(config: Config) -> Architecture:
 
 def _seen(config: Config) -> Stack:
     for pair in _OLD_SEEING.split():
-        config.older(*pair.split(":"))
+        config.read_legacy(*pair.split(":"))
     width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
     eps = config.number("rms_norm_eps") or 1e-5
     norm = Norm(width, eps=eps)
@@ -91,7 +91,7 @@ def _seen(config: Config) -> Stack:
         "vision",
         width,
         (Named("patch", patch), Named("patch_norm", norm)),
-        grouped(known[kind] for kind in order),
+        group_runs(known[kind] for kind in order),
         outputs,
         "tower",
     )
@@ -100,13 +100,13 @@ def _seen(config: Config) -> Stack:
 def _experts(config: Config) -> list[tuple[int, int]]:
     """Of each layer, how many experts there are, and how many a patch uses; 0: it is dense."""
     layers, usual = config.size("num_hidden_layers"), config.size("num_experts_per_tok", 2)
-    kinds, counts = config.texts("mlp_layer_types", layers), config.get("pyramid_num_routed")
+    kinds, counts = config.strings("mlp_layer_types", layers), config.get("pyramid_num_routed")
     if counts is None and kinds is None:
         counts = USUAL
     if counts is not None:
         if not isinstance(counts, list) or len(counts) < layers:
             raise SizeError(f"pyramid_num_routed is {shown(counts)}, of {layers} layers", where=config.where)
-        found = [max(0, config.whole(count, "pyramid_num_routed", -1)) for count in counts[:layers]]
+        found = [max(0, config.integer(count, "pyramid_num_routed", -1)) for count in counts[:layers]]
         return [(count, min(usual, count)) for count in found]
     special = config.get("per_layer_config") or {}
     if not isinstance(special, Mapping):
@@ -122,7 +122,7 @@ def _of_layer(config: Config, own: Mapping[str, Any], kind: str, usual: int) -> 
         return 0, 0
     count = own.get("num_local_experts", config.size("num_local_experts"))
     top_k = own.get("num_experts_per_tok", usual)
-    return config.whole(count, "num_local_experts", 1), config.whole(top_k, "num_experts_per_tok", 1)
+    return config.integer(count, "num_local_experts", 1), config.integer(top_k, "num_experts_per_tok", 1)
 
 
 def _feed(config: Config, count: int, top_k: int) -> Layer:
@@ -138,9 +138,9 @@ def _heard(config: Config) -> Stack:
     older = config.get("whisper_config") or {}
     for old, new in _OLD_WHISPER.items():
         if old in older:
-            config.fix(new, older[old])
-    config.older("adapter_output_size", "adapter_out_dim")
-    config.older("whisper_adapter_out_dim", "adapter_out_dim")
+            config.override(new, older[old])
+    config.read_legacy("adapter_output_size", "adapter_out_dim")
+    config.read_legacy("whisper_adapter_out_dim", "adapter_out_dim")
     config.ignore("whisper_adapter_in_dim adapter_input_size sampling_rate hop_length max_position_embeddings dropout")
     config.ignore("num_key_value_heads head_dim conv_output_size samples_per_token initializer_range attention_dropout")
     width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
@@ -161,9 +161,9 @@ def _heard(config: Config) -> Stack:
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
     outputs = (
         Named("norm", norm),
-        Named("adapter_norm", plain_layernorm(width)),
+        Named("adapter_norm", default_layernorm(width)),
         Named("adapter_in", Linear(width, out, activation="gelu")),
         Named("adapter_out", Linear(out, out)),
     )
-    runs = repeated(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
     return Stack("audio", width, tuple(inputs), runs, outputs, "tower", results(2**PLANES))

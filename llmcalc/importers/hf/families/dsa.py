@@ -11,21 +11,21 @@ from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers.mla import Mla
 from ..config import Config
-from ..rules import causal_lm, feed_types, glu, grouped, mixed, rmsnorm, sublayer
+from ..rules import causal_lm, gated_mlp, group_runs, hybrid_runs, mlp_types, rmsnorm, sublayer
 from .deepseek import mla, shared_experts
 
 
 def deepseek_v32(config: Config) -> Architecture:
     """DeepSeek-V3.2 [deepseek2025v32]: an indexer in every layer."""
     layers = config.size("num_hidden_layers")
-    kinds = feed_types(config, layers, config.count("first_k_dense_replace", 3))
+    kinds = mlp_types(config, layers, config.count("first_k_dense_replace", 3))
     return _lm(config, {"full": indexed(config)}, ["full"] * layers, kinds)
 
 
 def glm_moe_dsa(config: Config) -> Architecture:
     """GLM-5: DeepSeek-V3.2; from 5.2 on, layers without an indexer use the choice of the layer before."""
     layers = config.size("num_hidden_layers")
-    kinds = feed_types(config, layers, config.count("first_k_dense_replace", 3))
+    kinds = mlp_types(config, layers, config.count("first_k_dense_replace", 3))
     full = indexed(config, index_interleaved=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
     return _lm(config, mixers, indexers_of(config, layers), kinds)
@@ -35,11 +35,11 @@ def indexers_of(config: Config, layers: int) -> list[str]:
     """``full`` or ``shared`` for each layer: a list, letters F and S, or every n-th full from an offset on."""
     pattern = config.get("index_topk_pattern")
     period, offset = max(config.count("index_topk_freq", 1), 1), config.count("index_skip_topk_offset", 2)
-    types = config.texts("indexer_types", layers)
+    types = config.strings("indexer_types", layers)
     if types is None and isinstance(pattern, str):
         types = [{"F": "full", "S": "shared"}.get(letter, letter) for letter in pattern]
     elif types is None and pattern is not None:
-        types = config.texts("index_topk_pattern", layers)
+        types = config.strings("index_topk_pattern", layers)
     return types or ["shared" if max(index - offset + 1, 0) % period else "full" for index in range(layers)]
 
 
@@ -48,10 +48,10 @@ def axk1(config: Config) -> Architecture:
     norm, routed = rmsnorm(config, config.size("hidden_size")), shared_experts(config)
     attention = sublayer("attention", mla(config), pre=norm)
     blocks = {
-        "dense": Block("dense", (attention, sublayer("mlp", glu(config), pre=norm))),
+        "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config), pre=norm))),
         "sparse": Block("sparse", (attention, sublayer("mlp", routed, pre=norm, post=norm))),
     }
-    return causal_lm(config, grouped(blocks[kind] for kind in _axk_feeds(config)), norm)
+    return causal_lm(config, group_runs(blocks[kind] for kind in _axk_feeds(config)), norm)
 
 
 def axk2(config: Config) -> Architecture:
@@ -61,17 +61,17 @@ def axk2(config: Config) -> Architecture:
     gated = replace(norm, gate_rank=config.size("gated_norm_rank"))
     attention = sublayer("attention", indexed(config, gate="latent", double_latent=True), pre=gated)
     blocks = {
-        "dense": Block("dense", (attention, sublayer("mlp", glu(config), pre=norm))),
+        "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config), pre=norm))),
         "sparse": Block("sparse", (attention, sublayer("mlp", shared_experts(config), pre=gated))),
     }
-    return causal_lm(config, grouped(blocks[kind] for kind in _axk_feeds(config)), norm)
+    return causal_lm(config, group_runs(blocks[kind] for kind in _axk_feeds(config)), norm)
 
 
 def _axk_feeds(config: Config) -> list[str]:
     layers = config.size("num_hidden_layers")
     first, period = config.count("first_k_dense_replace", 1), config.size("moe_layer_freq", 1)
     default = ["sparse" if index >= first and index % period == 0 else "dense" for index in range(layers)]
-    kinds = config.texts("mlp_layer_types", layers) or default
+    kinds = config.strings("mlp_layer_types", layers) or default
     wrong = next((kind for kind in kinds if kind not in ("dense", "sparse")), None)
     if wrong is not None:
         raise UnknownNameError("layer type", wrong, ("dense", "sparse"))
@@ -91,5 +91,5 @@ def indexed(config: Config, **changes: Any) -> Mla:
 
 def _lm(config: Config, mixers: dict[str, Layer], types: Sequence[str], kinds: Sequence[str]) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"))
-    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": shared_experts(config)}
-    return causal_lm(config, mixed(norm, mixers, feeds, zip(types, kinds, strict=True)), norm)
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": shared_experts(config)}
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, zip(types, kinds, strict=True)), norm)

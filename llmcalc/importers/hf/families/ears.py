@@ -14,7 +14,7 @@ from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import layernorm, plain_layernorm, repeated, rmsnorm, sublayer
+from ..rules import default_layernorm, layernorm, repeat_block, rmsnorm, sublayer
 from .gpt import BIASED
 
 TAPS = 3  # of every convolution
@@ -57,9 +57,9 @@ class Ear(NamedTuple):
 def whisper(config: Config, ear: Ear) -> Stack:
     """The encoder: tokens are what its convolutions make of the spectrogram's frames."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    norm = rmsnorm(config, width) if ear.gated else plain_layernorm(width)
+    norm = rmsnorm(config, width) if ear.gated else default_layernorm(width)
     chunk, seen = ear.window(config) if ear.window else (None, None)
-    act = config.activation("hidden_act" if "hidden_act" in config.known() else "activation_function")
+    act = config.activation("hidden_act" if "hidden_act" in config.known_keys() else "activation_function")
     turned: dict[str, Any] = {}
     if ear.rotary:
         head = config.optional_size("head_dim") or width // heads
@@ -81,7 +81,7 @@ def whisper(config: Config, ear: Ear) -> Stack:
     if ear.positions:
         inputs.append(Named("position", Embedding(config.size(ear.positions), width, table="position")))
     outputs = [Named("post_norm", norm), *(ear.ending(config, width) if ear.ending else [])]
-    runs = repeated(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
     return Stack("audio", width, tuple(inputs), runs, tuple(outputs), "tower", tokens)
 
 
@@ -109,25 +109,25 @@ def _plane(config: Config, width: int, act: str, chunk: int | None) -> tuple[lis
 
 def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
     """wav2vec 2.0's [baevski2020]: convolutions over the samples without padding, and one that tells positions."""
-    sizes, kernels, strides = (config.indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
+    sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
         raise SizeError("conv_dim, conv_kernel and conv_stride have different lengths", where=config.where)
     reach, span, before, found = 1, 1, 1, list[Named]()
     for number, (out, taps, stride) in enumerate(zip(sizes, kernels, strides, strict=True)):
         reach, span = (
-            reach + (config.whole(taps, "conv_kernel", 1) - 1) * span,
-            span * config.whole(stride, "conv_stride", 1),
+            reach + (config.integer(taps, "conv_kernel", 1) - 1) * span,
+            span * config.integer(stride, "conv_stride", 1),
         )
         conv = Conv(
             before,
-            config.whole(out, "conv_dim", 1),
+            config.integer(out, "conv_dim", 1),
             taps,
             span=span,
             reach=reach,
             bias=config.flag("conv_bias"),
             of_data=number == 0,
         )
-        found += [Named(f"wave{number}", conv), Named(f"wave_norm{number}", plain_layernorm(out))]
+        found += [Named(f"wave{number}", conv), Named(f"wave_norm{number}", default_layernorm(out))]
         before = out
     taps, groups = config.size("num_conv_pos_embeddings"), config.size("num_conv_pos_embedding_groups")
     if taps % 2:

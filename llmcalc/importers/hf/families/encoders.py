@@ -15,13 +15,13 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ..config import Config
 from ..rules import (
-    glu,
-    grouped,
+    gated_mlp,
+    group_runs,
     layer_types,
     layernorm,
     postnorm_block,
     prenorm_block,
-    repeated,
+    repeat_block,
     rmsnorm,
     rope_attention,
     sublayer,
@@ -41,7 +41,7 @@ def modernbert(config: Config) -> Architecture:
 
 def modernbert_decoder(config: Config) -> Architecture:
     """Ettin [weller2025]: ModernBERT as a decoder, its windows half as long."""
-    kind = config.head() or "causal"
+    kind = config.head_kind() or "causal"
     if kind not in ("causal", "none"):
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     half = config.count("local_attention") // 2
@@ -52,7 +52,7 @@ def modernbert_decoder(config: Config) -> Architecture:
 def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | None) -> Architecture:
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = layernorm(config, width, "norm_eps", bias=config.flag("norm_bias"))
-    mlp = glu(config, bias=config.flag("mlp_bias"), activation="hidden_activation")
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"), activation="hidden_activation")
     config.ignore("global_rope_theta local_rope_theta reference_compile initializer_cutoff_factor mlp_dropout")
     config.ignore("position_embedding_type repad_logits_with_grad")
     period = config.size("global_attn_every_n_layers", 3)
@@ -72,7 +72,7 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
         head = Head(config.size("vocab_size"), width, shared_table(config), bias=config.flag("decoder_bias"))
         outputs += [Named("transform", dense), Named("transform_norm", norm), Named("head", head)]
     config.ignore("classifier_activation classifier_bias decoder_bias")
-    architecture = _encoder(config, (_token(config), Named("norm", norm)), grouped(order), outputs)
+    architecture = _encoder(config, (_token(config), Named("norm", norm)), group_runs(order), outputs)
     if not causal:
         return architecture
     return replace(architecture, stacks=(replace(architecture.stacks[0], name="decoder", role="decoder"),))
@@ -100,7 +100,7 @@ def _token(config: Config) -> Named:
 
 
 def _headed(config: Config) -> bool:
-    kind = config.head() or "mlm"
+    kind = config.head_kind() or "mlm"
     if kind not in ("mlm", "none"):
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     return kind == "mlm"
@@ -115,18 +115,20 @@ def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], o
 def eurobert(config: Config) -> Architecture:
     """EuroBERT [boizard2025]: LLaMA's blocks without a causal mask; ``mlp_bias`` gives the head a bias too."""
     norm, biased = rmsnorm(config, config.size("hidden_size")), config.flag("mlp_bias")
-    block = prenorm_block("block", norm, attention=rope_attention(config, causal=False), mlp=glu(config, bias=biased))
+    block = prenorm_block(
+        "block", norm, attention=rope_attention(config, causal=False), mlp=gated_mlp(config, bias=biased)
+    )
     outputs = [Named("norm", norm)]
     if _headed(config):
         outputs.append(Named("head", Head(config.size("vocab_size"), norm.d_model, shared_table(config), bias=biased)))
     config.ignore("classifier_pooling")
-    return _encoder(config, (_token(config),), repeated(block, config.size("num_hidden_layers")), outputs)
+    return _encoder(config, (_token(config),), repeat_block(block, config.size("num_hidden_layers")), outputs)
 
 
 def ultrabert(config: Config) -> Architecture:
     """UltraBERT: EuroBERT's blocks, two of three with a window, and a head of two narrow matrices."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm, mlp = rmsnorm(config, width), glu(config, bias=config.flag("mlp_bias"))
+    norm, mlp = rmsnorm(config, width), gated_mlp(config, bias=config.flag("mlp_bias"))
     default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(layers)]
     order = layer_types(config, layers, default)
     kinds = {kind: _windowed(config, kind, config.size("sliding_window") + 1) for kind in KINDS}
@@ -141,7 +143,7 @@ def ultrabert(config: Config) -> Architecture:
             outputs.append(Named(name, dense))
         outputs.append(Named("head", Head(config.size("vocab_size"), width, shared_table(config))))
     config.ignore("classifier_pooling")
-    return _encoder(config, (_token(config),), grouped(blocks[kind] for kind in order), outputs)
+    return _encoder(config, (_token(config),), group_runs(blocks[kind] for kind in order), outputs)
 
 
 def _older_ultrabert(config: Config) -> list[str]:
@@ -161,7 +163,7 @@ def _older_ultrabert(config: Config) -> list[str]:
 def nomic_bert(config: Config) -> Architecture:
     """Nomic BERT [nussbaum2024]: post-norm, gated, without biases but those of the norms and the head."""
     width = config.size("hidden_size")
-    mlp = glu(config)
+    mlp = gated_mlp(config)
     outputs: list[Named] = []
     if _headed(config):
         outputs = [*transform(config, width), Named("head", tied_head(config, width))]
@@ -194,7 +196,7 @@ def _postnorm(config: Config, attention: Layer, mlp: Layer, outputs: list[Named]
     norm = layernorm(config, width)
     block = postnorm_block("block", norm, attention=attention, mlp=mlp)
     inputs = (*tables(config, config.size("vocab_size"), width, positions=False), Named("norm", norm))
-    return _encoder(config, inputs, repeated(block, config.size("num_hidden_layers")), outputs)
+    return _encoder(config, inputs, repeat_block(block, config.size("num_hidden_layers")), outputs)
 
 
 def esmc(config: Config) -> Architecture:
@@ -206,7 +208,7 @@ def esmc(config: Config) -> Architecture:
     )
     if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, width):
         raise DescriptionError("heads of queries, keys and values fill hidden_size", where=config.where)
-    mlp, depth = glu(config, bias=config.flag("mlp_bias")), (layers / ESM3_LAYERS) ** -0.5
+    mlp, depth = gated_mlp(config, bias=config.flag("mlp_bias")), (layers / ESM3_LAYERS) ** -0.5
     parts: dict[str, Layer] = {"attention": attention, "mlp": mlp}
     block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))
     outputs = [Named("final_norm", Norm(width, "layernorm"))]
@@ -215,4 +217,4 @@ def esmc(config: Config) -> Architecture:
         head = Named("head", Head(config.size("vocab_size"), width, bias=True))
         outputs += [Named("transform", dense), Named("transform_norm", norm), head]
     token = Named("token", Embedding(config.size("vocab_size"), width))
-    return _encoder(config, (token,), repeated(block, layers), outputs)
+    return _encoder(config, (token,), repeat_block(block, layers), outputs)

@@ -18,11 +18,11 @@ BARE = "EvollaModel"
 def evolla(config: Config) -> Architecture:
     """The language model, SaProt [su2023] with a resampler, and a layer of attention behind every few blocks."""
     bare = config.class_name() == BARE
-    config.fix("architectures", ["Model"] if bare else None)
-    config.fix("tie_word_embeddings", False)  # the class never ties
+    config.override("architectures", ["Model"] if bare else None)
+    config.override("tie_word_embeddings", False)  # the class never ties
     config.ignore("is_decoder add_cross_attention aligner_attention_probs_dropout_prob is_encoder_decoder")
     found = llama.llama(config)
-    inner = config.within("protein_encoder_config", given(config, "protein_encoder_config"), "saprot")
+    inner = config.nested("protein_encoder_config", given(config, "protein_encoder_config"), "saprot")
     reads = part("protein_encoder", [
         *under("model", _protein(inner)), *under("sequence_compressor_resampler", _resampler(config, inner)),
     ])  # fmt: skip
@@ -39,7 +39,7 @@ def _protein(config: Config) -> Tensors:
     yield from table("embeddings.word_embeddings", config.size("vocab_size"), width)
     if config.flag("emb_layer_norm_before"):
         yield from norm("embeddings.layer_norm", width)
-    if config.word("position_embedding_type") == "absolute":
+    if config.string("position_embedding_type") == "absolute":
         yield from table("embeddings.position_embeddings", config.size("max_position_embeddings"), width)
     for number in range(config.size("num_hidden_layers")):
         yield from under(

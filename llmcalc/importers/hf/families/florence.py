@@ -19,7 +19,7 @@ from ....zoo.vision.layers.channel_attention import ChannelAttention
 from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from ..projectors import named
-from ..rules import TOKENS, plain_layernorm, repeated, sublayer
+from ..rules import TOKENS, default_layernorm, repeat_block, sublayer
 from .gpt import BIASED
 
 NEAR = 3  # side of a convolution over each channel
@@ -30,12 +30,12 @@ _LISTS = "depths patch_size patch_stride patch_prenorm embed_dim num_heads num_g
 
 def florence2(config: Config) -> Architecture:
     """The language model, a stack for each stage of the tower, and a matrix between."""
-    bare, own = config.head() == "none", dict(given(config, "text_config"))
+    bare, own = config.head_kind() == "none", dict(given(config, "text_config"))
     text = text_part(config, "bart", {**own, "tie_word_embeddings": own.get("tie_word_embeddings", True)}, own_tie=True)
     text = _with_own_tie(text, config.flag("tie_word_embeddings", True))
     main = text.main
     config.ignore(f"{OUTER} is_encoder_decoder")
-    part = config.within("vision_config", given(config, "vision_config"), "florence_vision")
+    part = config.nested("vision_config", given(config, "vision_config"), "florence_vision")
     stages = _stages(part)
     wide, out, rows = stages[-1].d_model, part.size("projection_dim"), part.size("max_position_embeddings")
     if out != main.d_model:
@@ -47,7 +47,7 @@ def florence2(config: Config) -> Architecture:
         columns=Embedding(rows, wide - wide // 2, table="other", use="beside"),
         times=Embedding(part.size("max_temporal_embeddings"), wide, "position", learned=False, use="beside"),
         projector=Linear(wide, out, bias=False, prompt=WHOLE),
-        projector_norm=replace(plain_layernorm(out), prompt=WHOLE),
+        projector_norm=replace(default_layernorm(out), prompt=WHOLE),
     )
     stages[-1] = replace(stages[-1], outputs=(*stages[-1].outputs, *between))
     part.ignore("patch_padding drop_path_rate initializer_range is_encoder_decoder tie_word_embeddings")
@@ -94,12 +94,15 @@ def _stages(config: Config) -> list[Stack]:
     if any(len(values) < count for values in lists.values()):
         raise SizeError(f"there are {count} stages, but not as many entries in each of {_LISTS}", where=config.where)
     found = list[Stack]()
-    widths = [config.whole(width, "embed_dim", 1) for width in lists["embed_dim"]]
-    strides = [config.whole(stride, "patch_stride", 1) for stride in lists["patch_stride"]]
+    widths = [config.integer(width, "embed_dim", 1) for width in lists["embed_dim"]]
+    strides = [config.integer(stride, "patch_stride", 1) for stride in lists["patch_stride"]]
     for number, width in enumerate(widths):
         before = widths[number - 1] if number else config.size("in_channels")
-        side, first = config.whole(lists["patch_size"][number], "patch_size", 1), lists["patch_prenorm"][number] is True
-        norm = Named("patch_norm", plain_layernorm(before if first else width))
+        side, first = (
+            config.integer(lists["patch_size"][number], "patch_size", 1),
+            lists["patch_prenorm"][number] is True,
+        )
+        norm = Named("patch_norm", default_layernorm(before if first else width))
         inputs = (Named("patch", Patch(before, side, width)), *([] if first else [norm]))
         if first and found:  # on the tokens of the stage before
             moved = Named("next_norm", norm.layer)
@@ -107,8 +110,8 @@ def _stages(config: Config) -> list[Stack]:
         elif first:
             inputs = (*inputs, norm)
         merged = prod(stride**2 for stride in strides[1 : number + 1])
-        heads, groups = (config.whole(lists[key][number], key, 1) for key in ("num_heads", "num_groups"))
-        runs = repeated(_block(config, width, heads, groups), config.whole(lists["depths"][number], "depths", 1))
+        heads, groups = (config.integer(lists[key][number], key, 1) for key in ("num_heads", "num_groups"))
+        runs = repeat_block(_block(config, width, heads, groups), config.integer(lists["depths"][number], "depths", 1))
         found.append(
             Stack(f"stage{number}", width, inputs, runs, (), "tower", f"ceil(p, {merged})" if merged > 1 else "")
         )
@@ -117,8 +120,8 @@ def _stages(config: Config) -> list[Stack]:
 
 def _block(config: Config, width: int, heads: int, groups: int) -> Block:
     """Attention within windows, then of channels to each other; convolutions over each channel before every part."""
-    norm, near, bias = plain_layernorm(width), Patch(1, NEAR, width), config.flag("qkv_bias", True)
-    d_ff, act = int(width * config.positive("mlp_ratio")), config.activation("activation_function")
+    norm, near, bias = default_layernorm(width), Patch(1, NEAR, width), config.flag("qkv_bias", True)
+    d_ff, act = int(width * config.positive_number("mlp_ratio")), config.activation("activation_function")
     mlp = Mlp(width, d_ff, act, bias=True)
     fields: dict[str, Any] = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}
     window = Attention(width, heads, causal=False, chunk=config.size("window_size") ** 2, **fields)

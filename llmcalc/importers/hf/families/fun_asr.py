@@ -12,7 +12,7 @@ from ....layers.conv import Conv
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import grouped, layernorm, repeated, sublayer
+from ..rules import group_runs, layernorm, repeat_block, sublayer
 from .gpt import BIASED
 
 
@@ -34,7 +34,7 @@ def encoder(config: Config) -> Stack:
         first, normed = index == 0, index in (layers - late - 1, layers - 1)
         made = _block(config, given if first else width, memory, layernorm(config, width) if normed else None)
         order.append(known.setdefault((first, normed), made))
-    return Stack("audio", width, (), grouped(order), (), "tower", "a")
+    return Stack("audio", width, (), group_runs(order), (), "tower", "a")
 
 
 def adaptor(config: Config, width: int) -> Stack:
@@ -43,7 +43,7 @@ def adaptor(config: Config, width: int) -> Stack:
     config.ignore("hidden_dropout attention_dropout is_encoder_decoder tie_word_embeddings")
     first = Linear(width, inner, activation=config.activation("projector_hidden_act"))
     inputs = (Named("projector_in", first), Named("projector_out", Linear(inner, out)))
-    runs = repeated(_block(config, out, None, None), config.size("num_hidden_layers"))
+    runs = repeat_block(_block(config, out, None, None), config.size("num_hidden_layers"))
     return Stack("adaptor", out, inputs, runs, (), "tower", "a")
 
 

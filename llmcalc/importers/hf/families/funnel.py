@@ -21,7 +21,7 @@ BASE = "FunnelBaseModel"  # the encoder without the decoder
 def funnel(config: Config) -> Architecture:
     """Funnel Transformer [dai2020]."""
     config.ignore("num_hidden_layers num_blocks initializer_std")
-    width, vocab, kind = config.size("d_model"), config.size("vocab_size"), config.head() or "mlm"
+    width, vocab, kind = config.size("d_model"), config.size("vocab_size"), config.head_kind() or "mlm"
     inputs = (
         Named("token", Embedding(vocab, width, share=None if kind == "pretraining" else shared_table(config))),
         Named("norm", layernorm(config, width)),
@@ -53,7 +53,7 @@ def _blocks(config: Config) -> list[Run]:
         raise SizeError(f"block_repeats has {len(repeats)} entries for {len(sizes)} blocks", where=config.where)
     if any(count > 1 for count in repeats[1:]):
         raise DescriptionError("block_repeats: a layer that pools cannot be repeated here", where=config.where)
-    config.loops(sum(sizes))
+    config.check_layer_runs(sum(sizes))
     runs = []
     for number, (size, times) in enumerate(zip(sizes, repeats, strict=True)):
         for layer in range(size):
@@ -67,17 +67,17 @@ def _counts(config: Config, key: str) -> list[int]:
     value = config.get(key)
     if not isinstance(value, list) or not value or not all(type(item) is int and item > 0 for item in value):
         raise SizeError(f"{key} is a list of positive numbers", where=config.where)
-    return [config.whole(item, key, 1) for item in value]
+    return [config.integer(item, key, 1) for item in value]
 
 
 def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, restores: int | None = None) -> Block:
     width, norm = config.size("d_model"), layernorm(config, config.size("d_model"))
-    kind = config.word("attention_type")
+    kind = config.string("attention_type")
     if kind not in ("relative_shift", "factorized"):
         raise DescriptionError(
             f"attention_type is {shown(kind)}; it is relative_shift or factorized", where=config.where
         )
-    apart, pooling = config.flag("separate_cls"), config.word("pooling_type")
+    apart, pooling = config.flag("separate_cls"), config.string("pooling_type")
     if pooling not in FunnelAttention.CHOICES["pooling"]:
         raise DescriptionError(f"pooling_type is {shown(pooling)}; it is mean or max", where=config.where)
     extra = not config.flag("truncate_seq") and apart

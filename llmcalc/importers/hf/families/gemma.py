@@ -8,19 +8,19 @@ from typing import Any
 from ....core.architecture import Architecture, Block
 from ....layers.head import Head
 from ..config import Config
-from ..rope import base_of
+from ..rope import local_global_theta
 from ..rules import (
     TOKENS,
     causal_lm,
-    glu,
-    grouped,
+    gated_mlp,
+    group_runs,
     layer_types,
     prenorm_block,
-    repeated,
+    repeat_block,
     rmsnorm,
     rope_attention,
+    sliding_window,
     sublayer,
-    window,
 )
 
 
@@ -29,9 +29,9 @@ def gemma(config: Config) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
     key = "hidden_activation" if config.get("hidden_activation") else "hidden_act"
     attention = rope_attention(config, causal=not config.flag("use_bidirectional_attention"))
-    block = prenorm_block("block", norm, attention=attention, mlp=glu(config, activation=key))
+    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config, activation=key))
     scale = config.size("hidden_size") ** 0.5
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm, embedding_scale=scale)
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm, embedding_scale=scale)
 
 
 def gemma2(config: Config) -> Architecture:
@@ -47,7 +47,7 @@ def gemma3(config: Config) -> Architecture:
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = ["full_attention" if (index + 1) % period == 0 else "sliding_attention" for index in range(layers)]
     config.ignore("attn_logit_softcapping")  # the class has it, and does not cap
-    return _sandwich(config, pattern, base_of, qk_norm="head", logit_softcap=None)
+    return _sandwich(config, pattern, local_global_theta, qk_norm="head", logit_softcap=None)
 
 
 def _sandwich(
@@ -55,7 +55,7 @@ def _sandwich(
 ) -> Architecture:
     """Blocks with norms before and behind each sub-layer; ``base``: that of the angles, by the kind of layer."""
     norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
-    limit, softcap = window(config), config.number("attn_logit_softcapping")
+    limit, softcap = sliding_window(config), config.number("attn_logit_softcapping")
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     causal = not config.flag("use_bidirectional_attention")
     if not causal and limit:
@@ -72,7 +72,7 @@ def _sandwich(
             **changes,
         }
         attention = rope_attention(config, layer_type=kind, **fields)
-        mlp = glu(config, activation="hidden_activation")
+        mlp = gated_mlp(config, activation="hidden_activation")
         return Block(
             name, (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm))
         )
@@ -85,4 +85,4 @@ def _sandwich(
     tied = config.flag("tie_word_embeddings", True)
     vocab, width = config.size("vocab_size"), config.size("hidden_size")
     head = Head(vocab, width, share=TOKENS if tied else None, softcap=config.number("final_logit_softcapping"))
-    return causal_lm(config, grouped(kinds[kind] for kind in types), norm, head=head, embedding_scale=width**0.5)
+    return causal_lm(config, group_runs(kinds[kind] for kind in types), norm, head=head, embedding_scale=width**0.5)

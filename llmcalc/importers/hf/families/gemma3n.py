@@ -17,8 +17,8 @@ from ....layers.per_layer_gate import PerLayerGate
 from ....layers.per_layer_table import PerLayerTable
 from ....layers.scale import Scale
 from ..config import Config
-from ..decoder import period
-from ..rules import TOKENS, causal_lm, grouped, layer_types, rmsnorm, rope_attention, sublayer, window
+from ..decoder import periodic_types
+from ..rules import TOKENS, causal_lm, group_runs, layer_types, rmsnorm, rope_attention, sliding_window, sublayer
 from .gemma4 import reused_layers
 
 HALF_THE_POWER = 0.5**0.5  # of the sum of two streams
@@ -53,14 +53,14 @@ def gemma3n(config: Config) -> Architecture:
     inputs += [Named(f"altup_projection{number}", layer) for number, layer in enumerate(projections)]
     share = TOKENS if config.flag("tie_word_embeddings", True) else None
     head = Head(config.size("vocab_size"), width, share=share, softcap=config.number("final_logit_softcapping"))
-    found = causal_lm(config, grouped(order), norm, head=head, inputs=tuple(inputs), embedding_scale=width**0.5)
+    found = causal_lm(config, group_runs(order), norm, head=head, inputs=tuple(inputs), embedding_scale=width**0.5)
     stack = found.main
     outputs = [Named(f"altup_unembed{number}", replace(layer, back=True)) for number, layer in enumerate(projections)]
     return replace(found, stacks=(replace(stack, outputs=(*outputs, *stack.outputs)),))
 
 
 def _kinds(config: Config, layers: int) -> list[Kind]:
-    types = layer_types(config, layers, period(config, _PERIOD, first=_PERIOD - 1))
+    types = layer_types(config, layers, periodic_types(config, _PERIOD, first=_PERIOD - 1))
     reused = reused_layers(config, types, all_allowed=False)
     usual = [_SPARSITY if layers > _SPARSE_LAYERS and index < _SPARSE_LAYERS else 0.0 for index in range(layers)]
     sparsity = _each(config, "activation_sparsity_pattern", layers, (int, float)) or usual
@@ -89,7 +89,7 @@ def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block
     attention = rope_attention(
         config,
         layer_type=kind.layer_type,
-        window=window(config) if kind.layer_type == "sliding_attention" else None,
+        window=sliding_window(config) if kind.layer_type == "sliding_attention" else None,
         kv_reused=kind.reuses,
         qk_norm="head",
         v_norm=True,

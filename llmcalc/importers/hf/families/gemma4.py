@@ -15,8 +15,18 @@ from ....layers.per_layer_gate import PerLayerGate
 from ....layers.per_layer_table import PerLayerTable
 from ....layers.scale import Scale
 from ..config import Config
-from ..decoder import period
-from ..rules import TOKENS, causal_lm, glu, grouped, layer_types, rmsnorm, rope_attention, sublayer, window
+from ..decoder import periodic_types
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    gated_mlp,
+    group_runs,
+    layer_types,
+    rmsnorm,
+    rope_attention,
+    sliding_window,
+    sublayer,
+)
 
 _GLOBAL_HEAD = 512
 _PERIOD = 6
@@ -48,21 +58,23 @@ def gemma4(config: Config) -> Architecture:
         inputs = (Named("per_layer", PerLayerTable(rows, width, layers, own, norm.eps)),)
     share = TOKENS if config.flag("tie_word_embeddings", True) else None
     head = Head(config.size("vocab_size"), width, share=share, softcap=config.number("final_logit_softcapping"))
-    return causal_lm(config, grouped(order), norm, head=head, inputs=inputs, embedding_scale=width**0.5)
+    return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs, embedding_scale=width**0.5)
 
 
 def diffusion_gemma(config: Config) -> Architecture:
     """Diffusion Gemma's language model: Gemma 4 with experts in every layer, and keys for values without a window."""
-    config.fix("attention_k_eq_v", True)
-    config.fix("enable_moe_block", True)
-    if config.head() != "none":
-        config.not_run("it is a denoiser, whose prompt and canvas are read apart: there are no logits of a text alone")
+    config.override("attention_k_eq_v", True)
+    config.override("enable_moe_block", True)
+    if config.head_kind() != "none":
+        config.add_unmodelled(
+            "it is a denoiser, whose prompt and canvas are read apart: there are no logits of a text alone"
+        )
     return gemma4(config)
 
 
 def layer_kinds(config: Config, layers: int) -> list[Kind]:
     """The kind of each layer: the last has no window; the last ``num_kv_shared_layers`` reuse keys and values."""
-    types = layer_types(config, layers, period(config, _PERIOD, first=_PERIOD - 1))
+    types = layer_types(config, layers, periodic_types(config, _PERIOD, first=_PERIOD - 1))
     types = [*types[:-1], "full_attention"]
     reused = reused_layers(config, types)
     heads = _heads(config, types)
@@ -114,7 +126,7 @@ def _own_heads(config: Config, keys: dict[str, Any], usual: tuple[int, int]) -> 
 def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
     """Attention, MLP (beside it, where there are any, experts) and the layer's own input, all between norms."""
     activation = config.activation("hidden_activation")
-    mlp = glu(config, activation="hidden_activation")
+    mlp = gated_mlp(config, activation="hidden_activation")
     if config.flag("use_double_wide_mlp") and kind.reuses:
         mlp = replace(mlp, d_ff=2 * mlp.d_ff)
     parts = [sublayer("attention", _attention(config, kind), pre=norm, post=norm), _feed(config, mlp, norm, activation)]
@@ -130,7 +142,7 @@ def _attention(config: Config, kind: Kind) -> Any:
     both = config.get("use_bidirectional_attention")
     if both not in (None, "all", "vision"):
         raise UnknownNameError("use_bidirectional_attention", str(both), ("all", "vision"), where=config.where)
-    limit = window(config)
+    limit = sliding_window(config)
     if both == "all" and limit:
         limit = limit // 2 + 1  # the class turns the width into one side, itself included
     everywhere = kind.layer_type == "full_attention"

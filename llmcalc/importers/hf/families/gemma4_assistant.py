@@ -40,7 +40,7 @@ def assistant(config: Config) -> Architecture:
         )  # rounded down there too
         outputs.append(Named("centroids", Linear(hidden, clusters, bias=False, positions="logits")))
     config.ignore("centroid_intermediate_top_k")
-    if config.head() != "none":
+    if config.head_kind() != "none":
         outputs.append(Named("head", Head(vocab, hidden, share=TOKENS if tied else None, scored=scored)))
     return Architecture(config.model_type, (replace(stack, inputs=inputs, outputs=tuple(outputs)),))
 
@@ -55,7 +55,7 @@ def _text(config: Config) -> Config:
     if data.setdefault("model_type", model_type) != model_type:
         text = f"model_type of text_config is {shown(data['model_type'])}; it is {model_type}"
         raise DescriptionError(text, where=config.where)
-    text_config = config.within("text_config", data, model_type)
+    text_config = config.nested("text_config", data, model_type)
     if not data.get("num_kv_shared_layers"):
         text_config.data["num_kv_shared_layers"] = text_config.size("num_hidden_layers")
     return text_config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....core.architecture import Architecture
 from ..config import Config
 from ..decoder import decoder
-from ..rules import rope_attention, rotary
+from ..rules import rope_attention, rotary_width
 
 
 def glm(config: Config) -> Architecture:
@@ -28,7 +28,7 @@ def _glm(config: Config, place: str, bias: bool | None = None, rotated: float = 
         config,
         bias=config.flag("attention_bias", True) if bias is None else bias,
         o_bias=False,
-        rotary_dim=rotary(config, rotated),
+        rotary_dim=rotary_width(config, rotated),
         rope_interleaved=True,
     )
     return decoder(config, attention=attention, place=place)

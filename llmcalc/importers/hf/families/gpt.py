@@ -10,7 +10,7 @@ from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import causal_lm, grouped, layernorm, repeated, sublayer
+from ..rules import causal_lm, group_runs, layernorm, repeat_block, sublayer
 
 BIASED: dict[str, Any] = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
 
@@ -27,7 +27,7 @@ def gpt2(config: Config) -> Architecture:
         return Block(name, (own, *more, sublayer("mlp", mlp, pre=norm)))
 
     inputs = (_positions(config, width),)
-    return causal_lm(config, grouped(_scaled_blocks(config, width, block)), norm, inputs=inputs)
+    return causal_lm(config, group_runs(_scaled_blocks(config, width, block)), norm, inputs=inputs)
 
 
 def _scaled_blocks(config: Config, width: int, block: Callable[[str, float | None], Block]) -> list[Block]:
@@ -47,12 +47,12 @@ def openai_gpt(config: Config) -> Architecture:
     mlp = Mlp(
         width,
         4 * width,
-        config.activation_named({"gelu": "gelu_new"}.get(config.word("afn"), config.word("afn"))),
+        config.activation_name({"gelu": "gelu_new"}.get(config.string("afn"), config.string("afn"))),
         bias=True,
     )
     attention = Attention(width, config.size("n_head"), **BIASED)
     block = Block("block", (sublayer("attention", attention, after=norm), sublayer("mlp", mlp, after=norm)))
-    return causal_lm(config, repeated(block, config.size("n_layer")), None, inputs=(_positions(config, width),))
+    return causal_lm(config, repeat_block(block, config.size("n_layer")), None, inputs=(_positions(config, width),))
 
 
 def _positions(config: Config, width: int) -> Named:

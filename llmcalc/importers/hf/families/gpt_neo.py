@@ -11,7 +11,7 @@ from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
 from ..config import Config
 from ..decoder import decoder
-from ..rules import causal_lm, layernorm, repeated, sublayer
+from ..rules import causal_lm, layernorm, repeat_block, sublayer
 from .gpt import BIASED
 
 
@@ -37,7 +37,7 @@ def gpt_neo(config: Config) -> Architecture:
 def _attention_layers(config: Config) -> list[str]:
     """The kind of each layer: ``attention_layers``, or the repetitions in ``attention_types``."""
     types, count = config.get("attention_types"), config.size("num_layers")
-    given = config.texts("attention_layers")
+    given = config.strings("attention_layers")
     found: list[str] = given or []
     if given is None:
         for entry in [[["global", "local"], 12]] if types is None else types if isinstance(types, list) else [types]:
@@ -69,5 +69,5 @@ def gpt_bigcode(config: Config) -> Architecture:
         parts.append(sublayer("cross_attention", cross, pre=norm))
     parts.append(sublayer("mlp", Mlp(width, d_ff, config.activation("activation_function"), bias=True), pre=norm))
     position = Embedding(config.size("n_positions"), width, table="position")
-    runs = repeated(Block("block", tuple(parts)), config.size("n_layer"))
+    runs = repeat_block(Block("block", tuple(parts)), config.size("n_layer"))
     return causal_lm(config, runs, norm, inputs=(Named("position", position),))

@@ -11,7 +11,7 @@ from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ..config import Config
 from ..decoder import decoder
-from ..rules import TOKENS, divided, layernorm
+from ..rules import TOKENS, divide_by_heads, layernorm
 from .gpt import BIASED
 
 
@@ -19,7 +19,7 @@ def gptj(config: Config) -> Architecture:
     """GPT-J [wang2021] and CodeGen [nijkamp2022]: attention and MLP side by side behind one norm."""
     width = config.size("n_embd")
     heads = config.size("n_head")
-    head = divided(config, width, heads)
+    head = divide_by_heads(config, width, heads)
     rotary = min(config.optional_size("rotary_dim") or head, head)
     attention = Attention(width, heads, positions="rope", rotary_dim=rotary, rope_interleaved=True)
     activation = config.activation("activation_function")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....core.architecture import Architecture
 from ..config import Config
-from ..rules import causal_lm, experts, layer_types, mixed, rmsnorm
+from ..rules import causal_lm, experts, hybrid_runs, layer_types, rmsnorm
 from .multipliers import by_base, multipliers
 
 
@@ -25,5 +25,7 @@ def _granite(config: Config, types: list[str], **changes: object) -> Architectur
     shared = config.optional_size("shared_intermediate_size", zero_is_none=True)
     routed = experts(config, "num_local_experts", "intermediate_size", d_ff_shared=shared, renormalise=True)
     mixers, order = by_base(config, types, scale=config.number("attention_multiplier"), **changes)
-    runs = mixed(norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order), scale=scaled.pop("scale"))
+    runs = hybrid_runs(
+        norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order), scale=scaled.pop("scale")
+    )
     return causal_lm(config, runs, norm, **scaled)

@@ -26,9 +26,9 @@ def granite4_vision(config: Config) -> Architecture:
     kind = str(seen.get("model_type", "clip_vision_model"))
     if kind not in towers.TOWERS:
         raise DescriptionError(f"a tower of type {shown(kind)} is not modelled before Granite", where=config.where)
-    stack = towers.read(config.within("vision_config", seen, kind))
+    stack = towers.read(config.nested("vision_config", seen, kind))
     width, out = stack.d_model, text.main.d_model
-    inner = config.within("qformer_config", given(config, "qformer_config"), "blip_2_qformer")
+    inner = config.nested("qformer_config", given(config, "qformer_config"), "blip_2_qformer")
     layers, sides = config.get("deepstack_layer_map"), _sides(config)
     if not isinstance(layers, list) or not all(
         isinstance(pair, (list, tuple)) and len(pair) == PAIR for pair in layers
@@ -49,7 +49,7 @@ def granite4_vision(config: Config) -> Architecture:
 
 def _sides(config: Config) -> tuple[int, int]:
     """Queries and patches along a side of a window."""
-    given_rate = config.word("downsample_rate", "")
+    given_rate = config.string("downsample_rate", "")
     parts = given_rate.split("/")
     if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):
         said = f"downsample_rate is {shown(given_rate)}; it is two sides of a window, such as 1/4"

@@ -54,7 +54,7 @@ def hears(config: Config) -> Architecture:
         config.ignore(" ".join(config.defaults))
         note = f"its audio encoder ({shown(kind)}) and the projector behind it are not understood; not counted: audio"
         return replace(text, notes=(*text.notes, note))
-    part = config.within("audio_config", data, kind)
+    part = config.nested("audio_config", data, kind)
     outputs = whole.projector(config, part, text.main.d_model)
     stack = ears.read(part)
     stack = replace(stack, outputs=(*stack.outputs, *outputs))
@@ -76,13 +76,13 @@ def granite_speech(config: Config) -> Architecture:
     """Granite Speech: a Conformer, whose windows of frames a Q-Former sums up."""
     text = language(config, "granite")
     config.ignore(f"{OUTER} has_lora_adapter")
-    part = config.within("encoder_config", given(config, "encoder_config"), f"{config.model_type}_encoder")
+    part = config.nested("encoder_config", given(config, "encoder_config"), f"{config.model_type}_encoder")
     heard = conformers.granite(part)
     conformers.checked(part)
     window, rate = config.size("window_size"), config.size("downsample_rate")
     if rate > window:
         raise SizeError(f"downsample_rate ({rate}) is more than window_size ({window})", where=config.where)
-    part = config.within("projector_config", given(config, "projector_config"), "blip_2_qformer")
+    part = config.nested("projector_config", given(config, "projector_config"), "blip_2_qformer")
     between = conformers.qformer(part, window // rate, window, text.main.d_model)
     conformers.checked(part)
     return replace(text, stacks=(*text.stacks, heard, between), layout=f"granite_speech>{text.layout}")
@@ -92,11 +92,11 @@ def fun_asr_nano(config: Config) -> Architecture:
     """Fun-ASR-Nano: an encoder of stacked frames, an adaptor of blocks, Qwen3."""
     text = language(config, "qwen3")
     config.ignore(OUTER)
-    part = config.within("audio_config", given(config, "audio_config"), "fun_asr_nano_encoder")
+    part = config.nested("audio_config", given(config, "audio_config"), "fun_asr_nano_encoder")
     heard = fun_asr.encoder(part)
     part.check_all_read()
     between = {**ADAPTOR, **given(config, "adaptor_config")}
-    part = config.within("adaptor_config", between, "")
+    part = config.nested("adaptor_config", between, "")
     adapted = fun_asr.adaptor(part, heard.d_model)
     part.check_all_read()
     return replace(text, stacks=(*text.stacks, heard, adapted), layout=f"fun_asr>{text.layout}")
@@ -106,7 +106,7 @@ def gemma3n(config: Config) -> Architecture:
     """Gemma 3n: its language model and its Conformer; what sees is a convolutional network of another library."""
     text = language(config, "gemma3n_text")
     config.ignore(f"{OUTER} vision_config audio_soft_tokens_per_image")
-    audio = config.within("audio_config", given(config, "audio_config"), "gemma3n_audio")
+    audio = config.nested("audio_config", given(config, "audio_config"), "gemma3n_audio")
     heard = conformers.gemma3n(audio, text.main.d_model)
     conformers.checked(audio)
     notes = (
@@ -122,11 +122,11 @@ def phi4_multimodal(config: Config) -> Architecture:
     usual = {key: value for key, value in config.defaults.items() if not key.endswith("_config")}
     text = text_part(config, "phi3", {**usual, **own, "model_type": "phi3"})
     config.ignore(f"{OUTER} {' '.join({**usual, **own})}")
-    audio = config.within("audio_config", given(config, "audio_config"), "phi4_multimodal_audio")
+    audio = config.nested("audio_config", given(config, "audio_config"), "phi4_multimodal_audio")
     heard = conformers.phi4(audio, text.main.d_model)
     conformers.checked(audio)
-    vision = config.within("vision_config", given(config, "vision_config"), "phi4_multimodal_vision")
-    vision.fix("vision_use_head", True)
+    vision = config.nested("vision_config", given(config, "vision_config"), "phi4_multimodal_vision")
+    vision.override("vision_use_head", True)
     seen = towers.siglip(vision)
     vision.ignore("crop_size image_token_id feature_layer")
     towers.checked(vision)

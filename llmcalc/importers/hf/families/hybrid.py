@@ -13,7 +13,7 @@ from ....layers.mamba2 import Mamba2
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ..config import Config
-from ..rules import causal_lm, glu, grouped, layer_types, prenorm_block, rmsnorm, rope_attention, sublayer
+from ..rules import causal_lm, gated_mlp, group_runs, layer_types, prenorm_block, rmsnorm, rope_attention, sublayer
 from .moe import sparse_layers
 
 
@@ -42,7 +42,7 @@ def qwen3_next(config: Config) -> Architecture:
     chosen = sparse_layers(config, layers)
     period = config.size("full_attention_interval", 4)
     pattern = ["full_attention" if (index + 1) % period == 0 else "linear_attention" for index in range(layers)]
-    feed = {True: experts, False: glu(config)}
+    feed = {True: experts, False: gated_mlp(config)}
     names = {"full_attention": "attention", "linear_attention": "linear"}
     kinds = {
         (kind, sparse): prenorm_block(
@@ -52,7 +52,7 @@ def qwen3_next(config: Config) -> Architecture:
         for sparse in (True, False)
     }
     order = (kinds[kind, index in chosen] for index, kind in enumerate(layer_types(config, layers, pattern)))
-    return causal_lm(config, grouped(order), norm)
+    return causal_lm(config, group_runs(order), norm)
 
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
@@ -93,7 +93,7 @@ def jamba(config: Config) -> Architecture:
     experts = Moe(
         width, config.size("intermediate_size"), n_experts, config.size("num_experts_per_tok"), config.activation()
     )
-    feed: dict[bool, Layer] = {True: experts, False: glu(config)}
+    feed: dict[bool, Layer] = {True: experts, False: gated_mlp(config)}
     kinds = {
         (mixer, sparse): prenorm_block(
             f"{mixer}_moe" if sparse else mixer, norm, **{mixer: mixers[mixer], "mlp": feed[sparse]}
@@ -110,7 +110,7 @@ def jamba(config: Config) -> Architecture:
         ]
         for index in range(layers)
     )
-    return causal_lm(config, grouped(order), norm)
+    return causal_lm(config, group_runs(order), norm)
 
 
 _LETTERS = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
@@ -159,7 +159,7 @@ def nemotron_h(config: Config) -> Architecture:
         ),
     }
     kinds = {kind: Block(name, (sublayer(name, build(), pre=norm),)) for kind, (name, build) in readers.items()}
-    return causal_lm(config, grouped(kinds[kind] for kind in _nemotron_order(config, kinds)), norm, tied=False)
+    return causal_lm(config, group_runs(kinds[kind] for kind in _nemotron_order(config, kinds)), norm, tied=False)
 
 
 def _unused_flag(config: Config) -> bool:
@@ -168,7 +168,7 @@ def _unused_flag(config: Config) -> bool:
 
 
 def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
-    types, pattern = config.texts("layers_block_type"), config.get("hybrid_override_pattern")
+    types, pattern = config.strings("layers_block_type"), config.get("hybrid_override_pattern")
     if types is None and pattern is None:
         types = ["linear_attention", "moe", "full_attention", "mlp"]
     if types is None:
@@ -225,7 +225,7 @@ def nemotron_nas(config: Config) -> Architecture:
         if key not in known:
             known[key] = Block(f"block{len(known)}", _nas_block(config, entry, norm, width, heads))
         order.append(known[key])
-    return causal_lm(config, grouped(order), norm)
+    return causal_lm(config, group_runs(order), norm)
 
 
 _NAS_MULTIPLE = 256

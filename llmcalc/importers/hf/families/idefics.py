@@ -14,7 +14,16 @@ from ....layers.norm import Norm
 from ....layers.scale import Scale
 from ..composite_models import plain
 from ..config import Config
-from ..rules import causal_lm, glu, plain_layernorm, prenorm_block, repeated, rmsnorm, rope_attention, sublayer
+from ..rules import (
+    causal_lm,
+    default_layernorm,
+    gated_mlp,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    sublayer,
+)
 from ..vision_encoders import clip as towers
 
 WIDER = 4  # times the width of the tower is the hidden width behind the resampler's attention
@@ -29,17 +38,17 @@ def idefics(config: Config) -> Architecture:
     """The language model, its gated layers, the resampler if there is one, and CLIP's tower."""
     config.ignore(_FROZEN)
     bare = config.class_name().endswith("Model")
-    config.fix("architectures", ["Model"] if bare else None)
+    config.override("architectures", ["Model"] if bare else None)
     width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
     layers = config.size("num_hidden_layers")
-    own, mlp = rope_attention(config, bias=False), glu(config)
-    text = causal_lm(config, repeated(prenorm_block("block", norm, attention=own, mlp=mlp), layers), norm)
+    own, mlp = rope_attention(config, bias=False), gated_mlp(config)
+    text = causal_lm(config, repeat_block(prenorm_block("block", norm, attention=own, mlp=mlp), layers), norm)
     text = replace(text, stacks=(_with_more_tokens(config, text.main, bare),))
-    part = config.within("vision_config", plain(config, "vision_config"), "idefics_vision")
+    part = config.nested("vision_config", plain(config, "vision_config"), "idefics_vision")
     tower = towers.clip(part)
     towers.checked(part)
     count = layers // config.size("cross_layer_interval")
-    gated = repeated(_gated(config, norm, own.n_heads, mlp, tower.d_model), count)
+    gated = repeat_block(_gated(config, norm, own.n_heads, mlp, tower.d_model), count)
     stacks = [text.main, Stack("gated_cross_attn", width, (), gated, (), "tower")]
     if config.flag("use_resampler"):
         stacks.append(_resampler(config, tower.d_model))
@@ -71,12 +80,12 @@ def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any
 
 def _resampler(config: Config, width: int) -> Stack:
     """A few learned vectors that look at the tower's output instead of the language model."""
-    part = config.within("perceiver_config", plain(config, "perceiver_config"), "idefics_perciever")
+    part = config.nested("perceiver_config", plain(config, "perceiver_config"), "idefics_perciever")
     part.ignore("use_resampler")
     heads, head = part.size("resampler_n_heads"), part.size("resampler_head_dim")
     norms: dict[str, Any] = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}
     fields = norms if part.flag("qk_layer_norms_perceiver") else {}
-    norm = replace(plain_layernorm(width), unused=True)
+    norm = replace(default_layernorm(width), unused=True)
     attention = Attention(width, heads, d_head=head, causal=False, cross=True, unused=True, **fields)
     mlp = Mlp(width, WIDER * width, "relu", unused=True)
     parts = (
@@ -85,6 +94,6 @@ def _resampler(config: Config, width: int) -> Stack:
     )
     block = replace(prenorm_block("block", norm), sublayers=parts)
     latents = Embedding(part.size("resampler_n_latents"), width, table="other", unused=True)
-    blocks = repeated(block, part.size("resampler_depth"))
+    blocks = repeat_block(block, part.size("resampler_depth"))
     part.check_all_read()
     return Stack("resampler", width, (Named("latents", latents),), blocks, (Named("resampled_norm", norm),), "tower")

@@ -29,8 +29,8 @@ def visual_bert(config: Config) -> Architecture:
     stack = encoder(config, more=idle)
     if config.flag("bypass_transformer"):
         stack = replace(stack, inputs=(*stack.inputs, *_bypass(stack.runs[0].block)))
-    if not config.head():
-        config.fix("architectures", ["ForPreTraining"])
+    if not config.head_kind():
+        config.override("architectures", ["ForPreTraining"])
     note = "read without an image: what makes tokens of its regions is stored, and not counted as work"
     return replace(with_head(config, stack), notes=(note,))
 
@@ -46,11 +46,11 @@ def _bypass(block: Block) -> tuple[Named, ...]:
 
 def vilt(config: Config) -> Architecture:
     """ViLT [kim2021b]: text and patches are one sequence of a pre-norm encoder; a head for the tokens of the text."""
-    config.not_run("patches of an image always stand behind the text")
+    config.add_unmodelled("patches of an image always stand behind the text")
     config.ignore("max_image_length num_images tie_word_embeddings")
-    config.fix("tie_word_embeddings", True)
-    if not config.head():
-        config.fix("architectures", ["Model"])
+    config.override("tie_word_embeddings", True)
+    if not config.head_kind():
+        config.override("architectures", ["Model"])
     kind = only(config, "none", "mlm")
     width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
     biases = dict.fromkeys(("q_bias", "k_bias", "v_bias"), biased)
@@ -78,11 +78,11 @@ def _patches(config: Config, width: int) -> tuple[Named, ...]:
 
 def lxmert(config: Config) -> Architecture:
     """LXMERT [tan2019]: BERT for the text; what looks at regions of an image, and theirs, is stored and not counted."""
-    config.not_run("the text looks at regions of an image")
-    config.fix("layer_norm_eps", LXMERT_EPS)
+    config.add_unmodelled("the text looks at regions of an image")
+    config.override("layer_norm_eps", LXMERT_EPS)
     bare(config)
     layers, across, regions = (config.size(f"{kind}_layers") for kind in "lxr")
-    config.fix("num_hidden_layers", layers)
+    config.override("num_hidden_layers", layers)
     config.ignore(_LXMERT_HEADS)
     width, stack = config.size("hidden_size"), encoder(config)
     own, mlp = stack.runs[0].block.sublayers

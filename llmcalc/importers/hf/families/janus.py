@@ -21,10 +21,10 @@ NOTE = "what makes images is stored and not counted as work"
 def janus(config: Config) -> Architecture:
     """The language model, the tower with its aligner, and the layers around the tokens of images that are made."""
     text = text_part(config, "llama", text_config(config))
-    part = config.within("vision_config", given(config, "vision_config"), "janus_vision_model")
+    part = config.nested("vision_config", given(config, "vision_config"), "janus_vision_model")
     tower = vits.read(part)
     seen = _aligner("aligner", tower.d_model, part.size("projection_dim"), part.size("depth"), part.activation())
-    codes = config.within("vq_config", given(config, "vq_config"), "janus_vqgan")
+    codes = config.nested("vq_config", given(config, "vq_config"), "janus_vqgan")
     made, coded = _made(codes), vq.janus(codes)
     for read in (part, codes):
         towers.checked(read)

@@ -13,7 +13,7 @@ from ....layers.attention_residual import AttentionResidual
 from ....layers.kda import Kda
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import grouped
+from ..rules import group_runs
 from .deepseek import mla
 from .linear import sigmoid_lm
 
@@ -60,17 +60,17 @@ def _kda(config: Config, inner: dict[str, Any]) -> Kda:
         full_gate=inner.get("use_full_rank_gate", False),
         decay_bound=inner.get("gate_lower_bound"),
         norm_eps=config.number("rms_norm_eps") or EPS,
-        activation="silu" if config.word("hidden_act") == "situ" else config.activation(),
+        activation="silu" if config.string("hidden_act") == "situ" else config.activation(),
     )
 
 
 def _activation(config: Config) -> dict[str, Any]:
     """The activation of all feed-forward layers, with its bounds if it has any."""
-    if config.word("hidden_act") != "situ":
+    if config.string("hidden_act") != "situ":
         return {"activation": config.activation()}
-    bounds = {"gate_softcap": config.positive("activation_situ_beta")}
+    bounds = {"gate_softcap": config.positive_number("activation_situ_beta")}
     if config.get("activation_situ_linear_beta") is not None:
-        bounds["up_softcap"] = config.positive("activation_situ_linear_beta")
+        bounds["up_softcap"] = config.positive_number("activation_situ_linear_beta")
     return {"activation": "situ", **bounds}
 
 
@@ -108,7 +108,7 @@ def _looking_back(stack: Stack, every: int, eps: float) -> Stack:
             known[key] = _with_residuals(*key, stack.d_model, eps)
         order.append(known[key])
     last = Named("attention_residual", AttentionResidual(stack.d_model, norm_eps=eps))
-    return counted(replace(stack, runs=grouped(order), outputs=(last, *stack.outputs)))
+    return counted(replace(stack, runs=group_runs(order), outputs=(last, *stack.outputs)))
 
 
 def _with_residuals(block: Block, closes: bool, width: int, eps: float) -> Block:

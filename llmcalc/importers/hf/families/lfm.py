@@ -11,7 +11,17 @@ from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ....layers.short_conv import ShortConv
 from ..config import Config
-from ..rules import causal_lm, chosen, layer_types, mixed, rmsnorm, rope_attention, rotary, sublayer, window
+from ..rules import (
+    causal_lm,
+    hybrid_runs,
+    layer_types,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+    runs_by_type,
+    sliding_window,
+    sublayer,
+)
 
 _ROPE_BASE = 1000000.0
 
@@ -20,7 +30,7 @@ def lfm2(config: Config) -> Architecture:
     """LFM2: the feed-forward width is two thirds of ``intermediate_size``, rounded up to a multiple."""
     layers = config.size("num_hidden_layers")
     chosen = config.get("full_attn_idxs")
-    attention = set(range(layers) if chosen is None else config.indices("full_attn_idxs"))
+    attention = set(range(layers) if chosen is None else config.layer_indices("full_attn_idxs"))
     pattern = ["full_attention" if index in attention else "conv" for index in range(layers)]
     feed: dict[str, Layer] = {"dense": Mlp(config.size("hidden_size"), _adjusted(config), "silu", gated=True)}
     order = ((kind, "dense") for kind in layer_types(config, layers, pattern))
@@ -30,7 +40,7 @@ def lfm2(config: Config) -> Architecture:
 def lfm2_moe(config: Config) -> Architecture:
     """LFM2-MoE: some dense layers, then experts with a sigmoid router."""
     layers, dense = config.size("num_hidden_layers"), config.count("num_dense_layers")
-    types = config.texts("layer_types", layers)
+    types = config.strings("layer_types", layers)
     if types is None:
         raise DescriptionError(
             "layer_types is missing", where=config.where, hint="this family has no pattern of its own"
@@ -69,8 +79,8 @@ def lfm3(config: Config) -> Architecture:
         "gate_bias": "none" if gated else None,
     }
     base = config.rope_theta("full_attention", _ROPE_BASE)
-    local = rope_attention(config, layer_type="sliding_attention", window=window(config), **changes)
-    turned = rotary(config, 0.5, "full_attention")
+    local = rope_attention(config, layer_type="sliding_attention", window=sliding_window(config), **changes)
+    turned = rotary_width(config, 0.5, "full_attention")
     distant = rope_attention(config, layer_type="full_attention", rope_theta=base, rotary_dim=turned, **changes)
     mixers: dict[str, Layer] = {"conv": _short_conv(config), "full_attention": distant, "sliding_attention": local}
     pattern = [
@@ -86,7 +96,7 @@ def lfm3(config: Config) -> Architecture:
         )
         for kind, mixer in mixers.items()
     }
-    return causal_lm(config, chosen(kinds, layer_types(config, layers, pattern)), norm)
+    return causal_lm(config, runs_by_type(kinds, layer_types(config, layers, pattern)), norm)
 
 
 def _lfm(config: Config, feed: dict[str, Layer], order: list[tuple[str, str]]) -> Architecture:
@@ -97,7 +107,7 @@ def _lfm(config: Config, feed: dict[str, Layer], order: list[tuple[str, str]]) -
         "conv": _short_conv(config),
     }
     tied = config.flag("tie_embedding", config.flag("tie_word_embeddings", True))
-    return causal_lm(config, mixed(norm, mixers, feed, order), norm, tied=tied)
+    return causal_lm(config, hybrid_runs(norm, mixers, feed, order), norm, tied=tied)
 
 
 def _short_conv(config: Config) -> ShortConv:

@@ -11,7 +11,7 @@ from ....layers.norm import Norm
 from ....layers.short_conv import ShortConv
 from ..config import Config
 from ..projectors import named
-from ..rules import chosen, sublayer
+from ..rules import runs_by_type, sublayer
 from ..vision_encoders.clip import CHANNELS
 
 PERIOD = 2  # blocks, behind the first, of which one has attention, if the config names no kinds
@@ -40,5 +40,5 @@ def vision(config: Config) -> Stack:
     pixels = config.size("in_channels", CHANNELS) * config.size("patch_size") ** 2 * config.size("temporal_patch_size")
     inputs = named(patch=Linear(pixels, width, bias=False), pre_norm=norm)
     return Stack(
-        "vision", width, tuple(inputs), chosen(kinds, config.texts("layer_types", count) or usual), (), "tower"
+        "vision", width, tuple(inputs), runs_by_type(kinds, config.strings("layer_types", count) or usual), (), "tower"
     )

@@ -13,16 +13,16 @@ from ....layers.moe import Moe
 from ..config import Config
 from ..rules import (
     causal_lm,
-    chosen,
     experts,
-    feed_types,
-    glu,
+    gated_mlp,
+    hybrid_runs,
     layer_types,
-    mixed,
+    mlp_types,
     rmsnorm,
     rope_attention,
+    runs_by_type,
+    sliding_window,
     sublayer,
-    window,
 )
 from .deepseek import mla
 
@@ -64,9 +64,9 @@ def sigmoid_lm(
         d_ff_shared=shared,
         **routed,
     )
-    feeds: dict[str, Layer] = {"dense": mlp or glu(config), "sparse": sparse}
-    order = zip(layer_types(config, len(types), types), feed_types(config, len(types), dense), strict=True)
-    return causal_lm(config, mixed(norm, mixers, feeds, order), norm, tied=False)
+    feeds: dict[str, Layer] = {"dense": mlp or gated_mlp(config), "sparse": sparse}
+    order = zip(layer_types(config, len(types), types), mlp_types(config, len(types), dense), strict=True)
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm, tied=False)
 
 
 def olmo_hybrid(config: Config) -> Architecture:
@@ -90,7 +90,7 @@ def olmo_hybrid(config: Config) -> Architecture:
     rotated = config.get("rope_parameters")
     positions = "rope" if isinstance(rotated, dict) and rotated.get("rope_theta") is not None else "none"
     attention = rope_attention(config, positions=positions, qk_norm="projection")
-    mlp = glu(config)
+    mlp = gated_mlp(config)
     kinds = {
         "linear_attention": Block("linear", (sublayer("linear", delta, pre=norm), sublayer("mlp", mlp, pre=norm))),
         "full_attention": Block(
@@ -100,7 +100,7 @@ def olmo_hybrid(config: Config) -> Architecture:
     pattern = ["linear_attention" if index % 4 != 3 else "full_attention" for index in range(layers)]
     if "full_attention" not in pattern:
         pattern[-1] = "full_attention"
-    return causal_lm(config, chosen(kinds, layer_types(config, layers, pattern)), norm)
+    return causal_lm(config, runs_by_type(kinds, layer_types(config, layers, pattern)), norm)
 
 
 _LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "full_attention", "sliding_attention")
@@ -122,9 +122,9 @@ def lara_mini(config: Config) -> Architecture:
     )
     mixers: dict[str, Layer] = {
         "linear_attention": delta,
-        "sliding_attention": rope_attention(config, window=window(config), qk_norm="head"),
+        "sliding_attention": rope_attention(config, window=sliding_window(config), qk_norm="head"),
         "full_attention": rope_attention(config, positions="none", qk_norm="head"),
     }
     routed: Moe = experts(config, d_ff_shared=config.size("shared_expert_intermediate_size"))
     order = layer_types(config, layers, [_LARA_CYCLE[index % len(_LARA_CYCLE)] for index in range(layers)])
-    return causal_lm(config, mixed(norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order)), norm)
+    return causal_lm(config, hybrid_runs(norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order)), norm)

@@ -8,7 +8,7 @@ from ....core.architecture import Architecture
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ..config import Config
-from ..rules import causal_lm, experts, glu, layer_types, mixed, rmsnorm, rope_attention
+from ..rules import causal_lm, experts, gated_mlp, hybrid_runs, layer_types, rmsnorm, rope_attention
 
 _ROUTING: dict[str, Any] = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
 
@@ -24,7 +24,7 @@ def llama4(config: Config) -> Architecture:
     routed = experts(
         config, "num_local_experts", "intermediate_size", d_ff_shared=width, top_k_run=n_experts, **_ROUTING
     )
-    feeds: dict[str, Layer] = {"sparse": routed, "dense": glu(config, key="intermediate_size_mlp")}
+    feeds: dict[str, Layer] = {"sparse": routed, "dense": gated_mlp(config, key="intermediate_size_mlp")}
     mixers = {
         _name(kind, turned): _attention(config, chunk if kind == "chunked_attention" else None, turned)
         for kind, turned in dict.fromkeys(zip(types, rotated, strict=True))
@@ -35,7 +35,7 @@ def llama4(config: Config) -> Architecture:
         (_name(kind, turned), "sparse" if index in sparse else "dense")
         for index, (kind, turned) in enumerate(zip(types, rotated, strict=True))
     )
-    return causal_lm(config, mixed(norm, mixers, feeds, order), norm)
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm)
 
 
 def _name(kind: str, rotated: bool) -> str:
@@ -57,7 +57,7 @@ def _tuned(config: Config) -> bool:
     """A flag, which published configs give as the number 4."""
     value = config.get("attn_temperature_tuning", True)
     if type(value) is int:
-        return config.whole(value, "attn_temperature_tuning", 0) > 0
+        return config.integer(value, "attn_temperature_tuning", 0) > 0
     return config.flag("attn_temperature_tuning", True)
 
 
@@ -65,7 +65,7 @@ def _rotated(config: Config, layers: int) -> list[bool]:
     period, given = config.size("no_rope_layer_interval", 4), config.get("no_rope_layers")
     if not given:
         return [(index + 1) % period != 0 for index in range(layers)]
-    flags = config.indices("no_rope_layers")
+    flags = config.layer_indices("no_rope_layers")
     if len(flags) != layers:
         raise SizeError(f"no_rope_layers has {len(flags)} entries for {layers} layers", where=config.where)
     return [bool(flag) for flag in flags]
@@ -74,4 +74,4 @@ def _rotated(config: Config, layers: int) -> list[bool]:
 def _sparse_layers(config: Config, layers: int) -> set[int]:
     step = config.size("interleave_moe_layer_step", 1)
     given = config.get("moe_layers")
-    return set(config.indices("moe_layers") if given is not None else range(step - 1, layers, step))
+    return set(config.layer_indices("moe_layers") if given is not None else range(step - 1, layers, step))

@@ -16,7 +16,18 @@ from ....zoo.research.layers.dynamic_attention import DynamicAttention
 from ....zoo.research.layers.peer import Peer
 from ..config import Config
 from ..decoder import decoder
-from ..rules import TOKENS, causal_lm, chosen, glu, of_kind, repeated, rmsnorm, rope_attention, sublayer, window
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    extend_attention,
+    gated_mlp,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    runs_by_type,
+    sliding_window,
+    sublayer,
+)
 from .llama_kin import apertus
 
 IMAGE_TOKENS = 8  # rows of Llama 3.2's table that its head lacks
@@ -27,31 +38,33 @@ def diffllama(config: Config) -> Architecture:
     """DiffLLaMA: differential attention [ye2024]."""
     config.ignore("lambda_std_dev")
     eps = rmsnorm(config, config.size("hidden_size")).eps
-    return decoder(config, attention=of_kind(DifferentialAttention, rope_attention(config), pair_norm_eps=eps))
+    return decoder(config, attention=extend_attention(DifferentialAttention, rope_attention(config), pair_norm_eps=eps))
 
 
 def doge(config: Config) -> Architecture:
     """Doge: a mask that is computed from values, scaled residuals, and perhaps experts of one neuron each."""
     width, bias = config.size("hidden_size"), config.flag("mlp_bias")
     norm, scale = rmsnorm(config, width), Scale(width, "residual")
-    plain = rope_attention(config, qk_norm="head", window=window(config))
-    attention = of_kind(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
-    feeds = [Branch("mlp", glu(config, bias=bias))]
+    plain = rope_attention(config, qk_norm="head", window=sliding_window(config))
+    attention = extend_attention(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
+    feeds = [Branch("mlp", gated_mlp(config, bias=bias))]
     if config.flag("is_moe"):
         n_experts, top_k = config.size("num_experts"), config.size("num_experts_per_tok")
         renormalise = config.flag("norm_topk_prob")
         feeds.append(Branch("peer", Peer(width, n_experts, top_k, config.activation(), renormalise, together=True)))
     config.ignore("num_experts num_experts_per_tok norm_topk_prob")
     parts = (sublayer("attention", attention, pre=norm, after=scale), Sublayer("mlp", tuple(feeds), norm, after=scale))
-    return causal_lm(config, repeated(Block("block", parts), config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(Block("block", parts), config.size("num_hidden_layers")), norm)
 
 
 def mllama(config: Config) -> Architecture:
     """Llama 3.2 Vision's language model: some layers look at an image, and are left out without one."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     config.ignore("pad_token_id")
-    crossed = CROSSED if config.get("cross_attention_layers") is None else config.indices("cross_attention_layers")
-    norm, own, mlp = rmsnorm(config, width), rope_attention(config, bias=False), glu(config)
+    crossed = (
+        CROSSED if config.get("cross_attention_layers") is None else config.layer_indices("cross_attention_layers")
+    )
+    norm, own, mlp = rmsnorm(config, width), rope_attention(config, bias=False), gated_mlp(config)
     idle, gate = replace(norm, unused=True), Scale(width, lone=True, function="tanh", unused=True)
     cross = Attention(
         width, own.n_heads, own.n_kv_heads, own.d_head, qk_norm="head", causal=False, cross=True, unused=True
@@ -66,7 +79,7 @@ def mllama(config: Config) -> Architecture:
     config.ignore("tie_word_embeddings")
     vocab = config.size("vocab_size")
     head = Head(vocab, width)
-    model = causal_lm(config, chosen(blocks, order), norm, head=head, tied=False)
+    model = causal_lm(config, runs_by_type(blocks, order), norm, head=head, tied=False)
     table = Named("token", Embedding(vocab + IMAGE_TOKENS, width, share=TOKENS))
     note = "layers that look at an image are counted, but not run: the tokens are text alone"
     return replace(model, stacks=(replace(model.main, inputs=(table,)),), notes=(*model.notes, note))
@@ -76,7 +89,7 @@ def apertus_text(config: Config) -> Architecture:
     """Apertus 1.5's language model: a head that may lack the rows of images and sounds."""
     architecture, rows = apertus(config), config.optional_size("output_vocab_size")
     vocab, width = config.size("vocab_size"), config.size("hidden_size")
-    if rows is None or rows == vocab or config.head() == "none":
+    if rows is None or rows == vocab or config.head_kind() == "none":
         return architecture
     if rows > vocab or config.flag("tie_word_embeddings"):
         said = f"output_vocab_size ({rows}) goes with a head of its own, of at most {vocab} rows"
@@ -103,7 +116,7 @@ def cpmant(config: Config) -> Architecture:
     )
     mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, prompt=length)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
-    runs = repeated(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
     table = Embedding(vocab + config.size("prompt_types") * length, width)
     inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))
     model = causal_lm(config, runs, norm, head=Head(vocab, width), tied=False)

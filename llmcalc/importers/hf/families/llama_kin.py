@@ -10,9 +10,19 @@ from ....core.layer import Layer
 from ....layers.head import Head
 from ....layers.norm import Norm
 from ..config import Config
-from ..decoder import decoder, period, plain_mlp, windowed
-from ..rope import fixed_base
-from ..rules import TOKENS, glu, layer_types, layernorm, output, rmsnorm, rope_attention, rotary, window
+from ..decoder import decoder, periodic_types, plain_mlp, windowed_attention
+from ..rope import dynamic_alpha_fields
+from ..rules import (
+    TOKENS,
+    gated_mlp,
+    layer_types,
+    layernorm,
+    lm_head,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+    sliding_window,
+)
 from .multipliers import by_base, multipliers
 
 
@@ -24,7 +34,7 @@ def arcee(config: Config) -> Architecture:
 def nemotron(config: Config) -> Architecture:
     """Nemotron-4 [parmar2024]: LayerNorm, squared ReLU, half of each head rotated."""
     norm = replace(layernorm(config, config.size("hidden_size"), "norm_eps"), unit_offset=True)
-    attention = rope_attention(config, rotary_dim=rotary(config, 0.5))
+    attention = rope_attention(config, rotary_dim=rotary_width(config, 0.5))
     return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=config.flag("mlp_bias")))
 
 
@@ -38,7 +48,7 @@ def seed_oss(config: Config) -> Architecture:
     """Seed-OSS: a switch of its own for the output projection's bias."""
     config.ignore("residual_dropout")
     attention = rope_attention(config, o_bias=config.flag("attention_out_bias"))
-    return decoder(config, attention=attention, mlp=glu(config, bias=config.flag("mlp_bias")))
+    return decoder(config, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
 
 
 def helium(config: Config) -> Architecture:
@@ -47,7 +57,7 @@ def helium(config: Config) -> Architecture:
     if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
         heads = f"{attention.n_heads} heads of {attention.d_head}"
         raise SizeError(f"{heads} do not make the hidden_size {attention.d_model}", where=config.where)
-    return decoder(config, attention=attention, mlp=glu(config, bias=config.flag("mlp_bias")))
+    return decoder(config, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
 
 
 def ernie4_5(config: Config) -> Architecture:
@@ -63,21 +73,21 @@ def paddleocr(config: Config) -> Architecture:
 def _ernie(config: Config, interleaved: bool) -> Architecture:
     bias = config.flag("use_bias")
     attention = rope_attention(config, bias=bias, rope_interleaved=interleaved)
-    return decoder(config, attention=attention, mlp=glu(config, bias=bias))
+    return decoder(config, attention=attention, mlp=gated_mlp(config, bias=bias))
 
 
 def granite(config: Config) -> Architecture:
     """Granite 3: LLaMA with constant multipliers."""
     attention = rope_attention(config, scale=config.number("attention_multiplier"))
-    mlp = glu(config, bias=config.flag("mlp_bias"))
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
     return decoder(config, attention=attention, mlp=mlp, **multipliers(config))
 
 
 def granite_swa(config: Config) -> Architecture:
     """Granite with windows in three of four layers, and sinks."""
-    types = layer_types(config, config.size("num_hidden_layers"), period(config, 4, first=0))
+    types = layer_types(config, config.size("num_hidden_layers"), periodic_types(config, 4, first=0))
     attention, order = by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
-    mlp = glu(config, bias=config.flag("mlp_bias"))
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
     return decoder(config, attention=attention, order=order, mlp=mlp, **multipliers(config))
 
 
@@ -85,16 +95,18 @@ def hyperclovax(config: Config) -> Architecture:
     """HyperCLOVA X: Granite's multipliers, and a norm on what a sub-layer gives."""
     place = "sandwich" if config.flag("use_post_norm", True) else "pre"
     scaled = multipliers(config)
-    scaled["head"] = output(config, input_scale=config.number("logits_scaling"))  # which multiplies here
+    scaled["head"] = lm_head(config, input_scale=config.number("logits_scaling"))  # which multiplies here
     attention = rope_attention(config, scale=config.number("attention_multiplier"))
-    return decoder(config, attention=attention, place=place, mlp=glu(config, bias=config.flag("mlp_bias")), **scaled)
+    return decoder(
+        config, attention=attention, place=place, mlp=gated_mlp(config, bias=config.flag("mlp_bias")), **scaled
+    )
 
 
 def smollm3(config: Config) -> Architecture:
     """SmolLM3: every fourth layer without rotation, and these may have a window."""
-    layers, limit = config.size("num_hidden_layers"), window(config)
+    layers, limit = config.size("num_hidden_layers"), sliding_window(config)
     interval = config.size("no_rope_layer_interval", 4)
-    rotated = config.indices("no_rope_layers") or [int((index + 1) % interval != 0) for index in range(layers)]
+    rotated = config.layer_indices("no_rope_layers") or [int((index + 1) % interval != 0) for index in range(layers)]
     limited = limit if config.flag("use_sliding_window") else None
     pattern = ["full_attention" if rope or not limited else "sliding_attention" for rope in rotated]
     kinds: dict[str, Layer] = {
@@ -104,27 +116,31 @@ def smollm3(config: Config) -> Architecture:
     }
     types = zip(layer_types(config, layers, pattern), rotated, strict=False)
     order = [f"{kind} {'rope' if rope else 'none'}" for kind, rope in types]
-    return decoder(config, attention=kinds, order=order, mlp=glu(config, bias=config.flag("mlp_bias")))
+    return decoder(config, attention=kinds, order=order, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
 
 
 def ministral(config: Config) -> Architecture:
     """Ministral: a window in all layers or in those that ``layer_types`` names."""
-    limit = window(config)
+    limit = sliding_window(config)
     pattern = ["sliding_attention" if limit else "full_attention"] * config.size("num_hidden_layers")
-    attention, order = windowed(config, pattern, limit, bias=False)
+    attention, order = windowed_attention(config, pattern, limit, bias=False)
     return decoder(config, attention=attention, order=order)
 
 
 def cwm(config: Config) -> Architecture:
     """Code World Model: a window in three of four layers."""
-    attention, order = windowed(config, period(config, 4, first=0), window(config), bias=False)
-    return decoder(config, attention=attention, order=order, mlp=glu(config, bias=config.flag("mlp_bias")))
+    attention, order = windowed_attention(
+        config, periodic_types(config, 4, first=0), sliding_window(config), bias=False
+    )
+    return decoder(config, attention=attention, order=order, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
 
 
 def hunyuan(config: Config) -> Architecture:
     """Hunyuan, dense: a norm on each query and key head."""
     config.ignore("eod_token_id")
-    return decoder(config, attention=rope_attention(config, qk_norm="head", qk_norm_late=True, **fixed_base(config)))
+    return decoder(
+        config, attention=rope_attention(config, qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
+    )
 
 
 def apertus(config: Config) -> Architecture:
@@ -147,7 +163,7 @@ def bitnet(config: Config) -> Architecture:
     """BitNet b1.58: norms before the last matrix of attention and feed-forward layer."""
     attention = rope_attention(config, o_norm=True)
     eps = config.number("rms_norm_eps") or 1e-6
-    return decoder(config, attention=attention, mlp=replace(glu(config), inner_norm=True, inner_norm_eps=eps))
+    return decoder(config, attention=attention, mlp=replace(gated_mlp(config), inner_norm=True, inner_norm_eps=eps))
 
 
 def vaultgemma(config: Config) -> Architecture:
@@ -156,8 +172,8 @@ def vaultgemma(config: Config) -> Architecture:
     norm = rmsnorm(config, width, unit_offset=True)
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     fields = {"logit_softcap": config.number("attn_logit_softcapping"), "scale": scale}
-    attention, order = windowed(config, period(config, 2, first=1), window(config), **fields)
+    attention, order = windowed_attention(config, periodic_types(config, 2, first=1), sliding_window(config), **fields)
     share = TOKENS if config.flag("tie_word_embeddings", True) else None
     head = Head(vocab, width, share=share, softcap=config.number("final_logit_softcapping"))
-    mlp, root = glu(config, activation="hidden_activation"), width**0.5
+    mlp, root = gated_mlp(config, activation="hidden_activation"), width**0.5
     return decoder(config, norm=norm, attention=attention, order=order, mlp=mlp, head=head, embedding_scale=root)

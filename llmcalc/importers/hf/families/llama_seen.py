@@ -15,10 +15,10 @@ from ..config import Config
 from ..decoder import decoder
 from ..rules import (
     TOKENS,
-    glu,
-    output,
+    gated_mlp,
+    lm_head,
     rope_attention,
-    window,
+    sliding_window,
 )
 from . import codecs, vq
 
@@ -42,7 +42,7 @@ def moshi(config: Config) -> Architecture:
     if d_ff % 2:
         raise SizeError(f"ffn_dim is {d_ff}; it is even", where=config.where)
     mlp = Mlp(width, d_ff // 2, config.activation(), gated=True)
-    attention = rope_attention(config, bias=False, window=window(config))
+    attention = rope_attention(config, bias=False, window=sliding_window(config))
     vocab = config.size("vocab_size")
     head = Head(vocab, width, TOKENS if config.flag("tie_word_embeddings") else None)
     return _with_table(decoder(config, attention=attention, mlp=mlp, head=head), vocab + 1)
@@ -52,18 +52,18 @@ def kyutai(config: Config) -> Architecture:
     """Kyutai's speech to text: Moshi's blocks behind one table of text and of all codebooks, whose rows are added."""
     width, d_ff, vocab = config.size("hidden_size"), config.size("ffn_dim"), config.size("vocab_size")
     config.ignore("audio_bos_token_id audio_pad_token_id frame_size")
-    bare = config.head() == "none"
-    config.fix("architectures", ["Model"] if bare else None)
+    bare = config.head_kind() == "none"
+    config.override("architectures", ["Model"] if bare else None)
     if d_ff % 2:
         raise SizeError(f"ffn_dim is {d_ff}; it is even", where=config.where)
-    attention = rope_attention(config, bias=False, window=window(config))
+    attention = rope_attention(config, bias=False, window=sliding_window(config))
     mlp = Mlp(width, d_ff // 2, config.activation(), gated=True)
     rows = vocab + config.size("num_codebooks") * config.size("codebook_vocab_size") + 1
     head = Head(rows, width, TOKENS) if config.flag("tie_word_embeddings") else Head(vocab, width)
     found = decoder(config, attention=attention, mlp=mlp, head=head)
-    config.not_run("a token is one of text and one of each codebook")
+    config.add_unmodelled("a token is one of text and one of each codebook")
     found, sound = _with_table(found, rows), {"model_type": "mimi", **given(config, "codec_config")}
-    codec = codecs.codec(config.within("codec_config", sound, str(sound["model_type"])), "codec_model")
+    codec = codecs.codec(config.nested("codec_config", sound, str(sound["model_type"])), "codec_model")
     return found if bare else _noted(replace(found, stacks=(*found.stacks, *codec)), codecs.NOTE)
 
 
@@ -87,13 +87,13 @@ def _with_table(found: Architecture, rows: int) -> Architecture:
 def chameleon(config: Config) -> Architecture:
     """Chameleon's language model: a LayerNorm with weights of its own on each query and key head; codes of images."""
     config.ignore("model_parallel_size")
-    bare = config.head() == "none"
-    config.fix("architectures", ["Model"] if bare else None)
+    bare = config.head_kind() == "none"
+    config.override("architectures", ["Model"] if bare else None)
     norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
-    attention, mlp = rope_attention(config, **norms), glu(config, bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
-    place, head = "post" if config.flag("swin_norm") else "pre", output(config, **_image_tokens(config))
+    attention, mlp = rope_attention(config, **norms), gated_mlp(config, bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
+    place, head = "post" if config.flag("swin_norm") else "pre", lm_head(config, **_image_tokens(config))
     found = decoder(config, attention=attention, mlp=mlp, place=place, head=head)
-    codes = config.within("vq_config", given(config, "vq_config"), "chameleon_vqgan")
+    codes = config.nested("vq_config", given(config, "vq_config"), "chameleon_vqgan")
     stack = vq.chameleon(codes)
     codes.check_all_read()
     return _noted(replace(found, stacks=(*found.stacks, stack)), vq.NOTE)
@@ -106,12 +106,12 @@ def _image_tokens(config: Config) -> dict[str, Any]:
         return {}
     if not isinstance(names, dict):
         raise DescriptionError("vocabulary_map maps the name of a token to its number", where=config.where)
-    found = [config.whole(number, "vocabulary_map", 0) for name, number in names.items() if name.startswith(IMAGE)]
+    found = [config.integer(number, "vocabulary_map", 0) for name, number in names.items() if name.startswith(IMAGE)]
     if not found:
         return {}
     first, last = min(found), max(found)
     if last - first + 1 != len(set(found)):
-        config.not_run("its tokens of images, which are never predicted, do not follow one another")
+        config.add_unmodelled("its tokens of images, which are never predicted, do not follow one another")
         return {}
     return {"barred": len(set(found)), "barred_from": first}
 

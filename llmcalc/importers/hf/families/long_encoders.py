@@ -15,7 +15,7 @@ from ....zoo.research.layers.local_attention import LocalAttention
 from ....zoo.research.layers.nystrom_attention import NystromAttention
 from ....zoo.research.layers.sparse_attention import SparseAttention
 from ..config import Config
-from ..rules import grouped
+from ..rules import group_runs
 from .bert import behind_padding, bert_attention, bert_mlp, block, encoder, finish, is_decoder, with_head
 
 OFFSET = 2  # rows before the first position
@@ -64,13 +64,13 @@ def mra(config: Config) -> Architecture:
     """MRA [zeng2022]: its approximation of attention from coarse to fine is not modelled; all pairs are counted."""
     config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
     attention = bert_attention(config)
-    config.not_run("its multi-resolution approximation of attention is not modelled")
+    config.add_unmodelled("its multi-resolution approximation of attention is not modelled")
     note = "attention is counted over all pairs: its multi-resolution approximation is not modelled"
     return replace(_unpooled(config, encoder(config, attention=attention, offset=OFFSET)), notes=(note,))
 
 
 def _unpooled(config: Config, stack: Stack) -> Architecture:
-    return finish(config, stack, []) if config.head() == "none" else with_head(config, stack)
+    return finish(config, stack, []) if config.head_kind() == "none" else with_head(config, stack)
 
 
 def longformer(config: Config) -> Architecture:
@@ -87,13 +87,13 @@ def longformer(config: Config) -> Architecture:
     for window in windows:
         attention = LocalAttention(width, heads, window, longest)
         known[window] = known.get(window) or block(config, attention, mlp)
-    stack = replace(encoder(config, mlp=mlp), runs=grouped(known[window] for window in windows))
+    stack = replace(encoder(config, mlp=mlp), runs=group_runs(known[window] for window in windows))
     return with_head(config, behind_padding(config, stack), activation="gelu")
 
 
 def big_bird(config: Config) -> Architecture:
     """BigBird [zaheer2020]: sparse attention of an encoder's long inputs; the pooler is computed beside the head."""
-    kind, biased = config.word("attention_type"), config.flag("use_bias")
+    kind, biased = config.string("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
         raise DescriptionError(
             f"attention_type is {shown(kind)}; it is block_sparse or original_full", where=config.where
@@ -101,7 +101,7 @@ def big_bird(config: Config) -> Architecture:
     config.ignore("block_size num_random_blocks")
     attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
     mlp = bert_mlp(config)
-    if kind == "block_sparse" and not (is_decoder(config) and config.head() == "causal"):
+    if kind == "block_sparse" and not (is_decoder(config) and config.head_kind() == "causal"):
         width, heads = config.size("hidden_size"), config.size("num_attention_heads")
         length, n_random = config.size("block_size"), config.size("num_random_blocks")
         attention = SparseAttention(width, heads, length, n_random, biased)

@@ -18,7 +18,7 @@ from ....layers.scale import Scale
 from ....zoo.research.layers.injection import Injection
 from ....zoo.research.layers.sphere_attention import SphereAttention
 from ..config import Config
-from ..rules import TOKENS, causal_lm, glu, grouped, rmsnorm, rope_attention, window
+from ..rules import TOKENS, causal_lm, gated_mlp, group_runs, rmsnorm, rope_attention, sliding_window
 
 SECTIONS = ("n_input_layers", "n_recurrent_layers", "n_output_layers")
 NAMES = {"full_attention": "global", "sliding_attention": "local"}
@@ -31,20 +31,20 @@ def dory(config: Config) -> Architecture:
     """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times from one beginning."""
     config.ignore("layer_types")
     width, before, again, after = config.size("hidden_size"), *_sections(config)
-    loops, mode = config.size("n_recurrent_loops"), config.word("recurrent_kv_cache_mode", "per_loop")
+    loops, mode = config.size("n_recurrent_loops"), config.string("recurrent_kv_cache_mode", "per_loop")
     if mode not in ("per_loop", "last_loop"):
         raise DescriptionError(
             f"recurrent_kv_cache_mode is {shown(mode)}; it is per_loop or last_loop", where=config.where
         )
     if not again:
-        config.not_run("its loop has no layers, and norms alone run in it")
-    init = config.positive("initializer_range")
+        config.add_unmodelled("its loop has no layers, and norms alone run in it")
+    init = config.positive_number("initializer_range")
     norm = Norm(width, "l2norm", scale=False, eps=NORM_EPS)
-    step = Scale(width, "step", function="abs", gain=config.positive("ngpt_alpha_init") / init)
-    mlp = replace(glu(config, bias=config.flag("mlp_bias")), on_sphere=True, sphere_gain=width**0.5)
+    step = Scale(width, "step", function="abs", gain=config.positive_number("ngpt_alpha_init") / init)
+    mlp = replace(gated_mlp(config, bias=config.flag("mlp_bias")), on_sphere=True, sphere_gain=width**0.5)
     kinds = _kinds(config, before + again + after)
     mixers = {kind: _mixer(config, kind, init) for kind in kinds}
-    config.loops(before + again * loops + after)
+    config.check_layer_runs(before + again * loops + after)
 
     @cache
     def block(kind: str, looped: int | None, keeps: bool, enters: str) -> Block:
@@ -64,7 +64,7 @@ def dory(config: Config) -> Architecture:
     inner = range(before, before + again)
     order = [*range(before), *(list(inner) * loops), *range(before + again, len(kinds))]
     last = before + again * (loops - 1)  # from there on, no layer runs again
-    runs = grouped(
+    runs = group_runs(
         block(
             kinds[index],
             index if index in inner and loops > 1 else None,
@@ -85,13 +85,13 @@ def _share(name: str, looped: int | None) -> str:
 
 def _sections(config: Config) -> tuple[int, int, int]:
     """Layers before, within and behind the loop; as published, a layer is two entries, attention and ``mlp``."""
-    half = 2 if "mlp" in (config.texts("layer_types") or []) else 1
+    half = 2 if "mlp" in (config.strings("layer_types") or []) else 1
     layers = config.size("num_hidden_layers")
     before, again, after = (config.get(key) for key in SECTIONS)
     sizes = [
         layers,
         *(
-            config.whole(value, key, 0)
+            config.integer(value, key, 0)
             for key, value in zip(SECTIONS, (before, again, after), strict=True)
             if value is not None
         ),
@@ -106,7 +106,7 @@ def _sections(config: Config) -> tuple[int, int, int]:
 
 
 def _kinds(config: Config, layers: int) -> list[str]:
-    given = config.texts("layer_types")
+    given = config.strings("layer_types")
     if given is None:
         return ["sliding_attention" if (index + 1) % 4 else "full_attention" for index in range(layers)]
     found = [kind for kind in given if kind != "mlp"]
@@ -121,9 +121,15 @@ def _kinds(config: Config, layers: int) -> list[str]:
 def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
     near = kind == "sliding_attention"
     plain = rope_attention(
-        config, layer_type=kind, window=window(config) if near else None, qk_norm="head", qk_norm_function="l2norm",
-        qk_norm_scale=False, gated=True, gate_bias="none",
-    )  # fmt: skip
+        config,
+        layer_type=kind,
+        window=sliding_window(config) if near else None,
+        qk_norm="head",
+        qk_norm_function="l2norm",
+        qk_norm_scale=False,
+        gated=True,
+        gate_bias="none",
+    )
     if not near and config.get("rope_parameters") is None:
         plain = replace(plain, rope_theta=FAR)
     gains = {"q_gain": plain.d_head**0.5 / init, "gate_gain": plain.d_model**0.25 / init}  # type: ignore[operator]
@@ -138,11 +144,11 @@ def hrm_text(config: Config) -> Architecture:
     config.ignore("num_hidden_layers")
     norm = replace(rmsnorm(config, width), scale=False)
     attention = rope_attention(config, n_kv_heads=config.size("num_attention_heads"), gated=True)
-    config.loops(cycles * (inner + 1) * layers)
-    mlp = glu(config, bias=config.flag("mlp_bias"))
+    config.check_layer_runs(cycles * (inner + 1) * layers)
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
     level = {name: _level(name, layers, norm, attention, mlp) for name in ("low", "high")}
     order = [*(["low"] * inner), "high"] * cycles
-    runs = grouped(block for name, begin in _handed(width, order) for block in _begun(level[name], begin))
+    runs = group_runs(block for name, begin in _handed(width, order) for block in _begun(level[name], begin))
     states = (
         Named("high_state", Injection(width, keeps="high")),
         Named("low_state", Embedding(1, width, "other", use="everywhere")),

@@ -13,7 +13,17 @@ from ....layers.mamba2 import Mamba2
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ..config import Config
-from ..rules import causal_lm, glu, layer_types, mixed, output, repeated, rmsnorm, rope_attention, rotary
+from ..rules import (
+    causal_lm,
+    gated_mlp,
+    hybrid_runs,
+    layer_types,
+    lm_head,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+)
 from .multipliers import multipliers
 from .ssm import time_step_limits
 
@@ -23,13 +33,13 @@ def bamba(config: Config) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"))
     config.ignore("z_loss_coefficient")
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, rotary_dim=rotary(config, 0.5)),
+        "full_attention": rope_attention(config, rotary_dim=rotary_width(config, 0.5)),
         "linear_attention": _mamba2(config, config.size("mamba_expand") * config.size("hidden_size")),
     }
-    places = set(config.indices("attn_layer_indices"))
+    places = set(config.layer_indices("attn_layer_indices"))
     types = ["full_attention" if i in places else "linear_attention" for i in range(config.size("num_hidden_layers"))]
-    feed: dict[str, Layer] = {"dense": glu(config, bias=config.flag("mlp_bias"))}
-    return causal_lm(config, mixed(norm, mixers, feed, ((kind, "dense") for kind in types)), norm)
+    feed: dict[str, Layer] = {"dense": gated_mlp(config, bias=config.flag("mlp_bias"))}
+    return causal_lm(config, hybrid_runs(norm, mixers, feed, ((kind, "dense") for kind in types)), norm)
 
 
 def granitemoehybrid(config: Config) -> Architecture:
@@ -37,7 +47,7 @@ def granitemoehybrid(config: Config) -> Architecture:
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
     scaled = multipliers(config)
-    if config.word("normalization_function", "rmsnorm") != "rmsnorm":
+    if config.string("normalization_function", "rmsnorm") != "rmsnorm":
         raise DescriptionError("normalization_function is not rmsnorm", where=config.where)
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
     mixers: dict[str, Layer] = {
@@ -46,7 +56,7 @@ def granitemoehybrid(config: Config) -> Architecture:
     }
     order = layer_types(config, layers, ["linear_attention"] * layers)
     feeds = {"feed": _shared_or_sparse(config)}
-    runs = mixed(norm, mixers, feeds, ((kind, "feed") for kind in order), scale=scaled.pop("scale"))
+    runs = hybrid_runs(norm, mixers, feeds, ((kind, "feed") for kind in order), scale=scaled.pop("scale"))
     return causal_lm(config, runs, norm, **scaled)
 
 
@@ -72,10 +82,10 @@ def falcon_h1(config: Config) -> Architecture:
     mamba = _mamba2(config, inner, **fields, gate_first=late or not fields["norm"], **_ssm_scales(config))
     mixers = (Branch("mamba", mamba), Branch("attention", _scaled_attention(config)))
     gate, down = _numbers(config, "mlp_multipliers", 2)
-    mlp = replace(glu(config, bias=config.flag("mlp_bias")), gate_scale=gate, out_scale=down)
+    mlp = replace(gated_mlp(config, bias=config.flag("mlp_bias")), gate_scale=gate, out_scale=down)
     block = Block("block", (Sublayer("mixer", mixers, norm), Sublayer("mlp", (Branch("mlp", mlp),), norm)))
-    head = output(config, input_scale=config.number("lm_head_multiplier", 1.0))
-    runs = repeated(block, config.size("num_hidden_layers"))
+    head = lm_head(config, input_scale=config.number("lm_head_multiplier", 1.0))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
     scale = config.number("embedding_multiplier", 1.0) or 1.0
     return causal_lm(config, runs, norm, head=head, embedding_scale=scale)
 
@@ -105,7 +115,7 @@ def _numbers(config: Config, key: str, count: int) -> list[float]:
     given = config.get(key) or [1.0] * count
     if not isinstance(given, list) or len(given) != count:
         raise DescriptionError(f"{key} is {shown(given)}; it is a list of {count} numbers", where=config.where)
-    return [config.finite(value, key) for value in given]
+    return [config.finite_number(value, key) for value in given]
 
 
 def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool = True, **changes: Any) -> Mamba2:

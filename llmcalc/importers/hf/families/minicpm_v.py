@@ -12,7 +12,7 @@ from ....layers.linear import Linear
 from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from ..projectors import layernorm, named
-from ..rules import grouped
+from ..rules import group_runs
 from ..vision_encoders import clip as towers
 from ..vision_encoders import vit as vits
 from .gpt import BIASED
@@ -28,7 +28,7 @@ EPS = 1e-6
 def minicpm_v(config: Config) -> Architecture:
     """The tower, in which a window of patches becomes one, or not, and the mergers behind it."""
     text = text_part(config, "qwen3_5_text", text_config(config))
-    part = config.within("vision_config", given(config, "vision_config"), f"{config.model_type}_vision")
+    part = config.nested("vision_config", given(config, "vision_config"), f"{config.model_type}_vision")
     part.ignore("insert_layer_id")  # which the outer config decides
     place, merging = config.count("insert_layer_id"), config.one_of("downsample_mode", "16x", "4x") == "16x"
     window = _product(part, "window_kernel_size")
@@ -36,7 +36,7 @@ def minicpm_v(config: Config) -> Architecture:
     count = vits.depth(part)
     merged = window if merging and place < count else 1
     blocks = [vits.block(part, vits.VITS[part.model_type]), vits.block(part, vits.VITS[part.model_type], merged)]
-    runs = grouped(blocks[index > place and merged > 1] for index in range(count))
+    runs = group_runs(blocks[index > place and merged > 1] for index in range(count))
     within = _within(part, window, unused=merged == 1)
     behind = _behind(config, stack.d_model, text.main.d_model, merged)
     towers.checked(part)
@@ -46,10 +46,10 @@ def minicpm_v(config: Config) -> Architecture:
 
 
 def _product(config: Config, key: str) -> int:
-    sides = config.indices(key) or [2, 2]
+    sides = config.layer_indices(key) or [2, 2]
     if len(sides) != 2:
         raise SizeError(f"{key} has {len(sides)} entries; it has 2", where=config.where)
-    return config.whole(sides[0], key, 1) * config.whole(sides[1], key, 1)
+    return config.integer(sides[0], key, 1) * config.integer(sides[1], key, 1)
 
 
 def _within(config: Config, window: int, unused: bool) -> list[Named]:

@@ -10,7 +10,7 @@ from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import causal_lm, experts, layer_types, mixed, rmsnorm, rope_attention, rotary
+from ..rules import causal_lm, experts, hybrid_runs, layer_types, rmsnorm, rope_attention, rotary_width
 from .moe import SWIGLU_ALPHA
 
 UP_OFFSET = 1.0
@@ -43,7 +43,7 @@ def minimax_m3(config: Config) -> Architecture:
     )
     dense = Mlp(width, config.size("dense_intermediate_size"), "quick_gelu", gated=True)
     feeds: dict[str, Layer] = {"sparse": routed, "dense": replace(dense, clamp=clamp, up_offset=UP_OFFSET)}
-    fields: dict[str, Any] = {"bias": False, "rotary_dim": rotary(config)}
+    fields: dict[str, Any] = {"bias": False, "rotary_dim": rotary_width(config)}
     fields |= {"qk_norm": "head", "qk_norm_unit_offset": True}
     full = rope_attention(config, **fields)
     block = sparse("index_block_size")
@@ -61,13 +61,13 @@ def minimax_m3(config: Config) -> Architecture:
     kinds = _by_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
     types = layer_types(config, layers, kinds or ["full_attention"] * layers)
     usual = _by_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
-    order = zip(types, config.texts("mlp_layer_types", layers) or usual, strict=True)
-    return _noted(config, causal_lm(config, mixed(norm, mixers, feeds, order), norm))
+    order = zip(types, config.strings("mlp_layer_types", layers) or usual, strict=True)
+    return _noted(config, causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm))
 
 
 def _noted(config: Config, built: Architecture) -> Architecture:
     """A note where ``rotary_dim`` is another width than the rotated one."""
-    found, written = rotary(config), config.optional_size("rotary_dim")
+    found, written = rotary_width(config), config.optional_size("rotary_dim")
     if written in (None, found):
         return built
     note = f"{found} numbers of a head are rotated: the class does not read rotary_dim, which is {written}"
@@ -76,7 +76,7 @@ def _noted(config: Config, built: Architecture) -> Architecture:
 
 def _known(config: Config) -> None:
     """Keys that the class derives or has so in any case."""
-    config.only_counted("swiglu_alpha", SWIGLU_ALPHA)
+    config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     config.ignore("hidden_act first_k_dense_replace n_shared_experts use_gemma_norm")
     config.ignore("moe_intermediate_size num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
     config.ignore("use_routing_bias rotary_dim")  # the class rotates a share of each head, whatever rotary_dim says
@@ -103,7 +103,7 @@ def _sparse(config: Config) -> Any:
 def _local_blocks(config: Config) -> int:
     """Blocks that every query sees, by the flat name or from ``sparse_attention_config``."""
     given, flat = config.get("sparse_attention_config") or {}, config.count("index_local_blocks", 1)
-    return config.whole(given.get("sparse_local_block", flat), "sparse_local_block", 0)
+    return config.integer(given.get("sparse_local_block", flat), "sparse_local_block", 0)
 
 
 def _by_flags(config: Config, flags: object, layers: int, zero: str, one: str) -> list[str] | None:

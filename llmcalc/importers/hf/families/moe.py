@@ -6,57 +6,57 @@ from ....core.architecture import Architecture, Block
 from ....layers.head import Head
 from ....layers.moe import Moe
 from ..config import Config
-from ..rope import fixed_base
+from ..rope import dynamic_alpha_fields
 from ..rules import (
     TOKENS,
     causal_lm,
     experts,
-    glu,
-    grouped,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
     layer_types,
     layernorm,
-    local_global,
-    mixed,
+    local_global_attention,
     prenorm_block,
-    repeated,
+    repeat_block,
     rmsnorm,
     rope_attention,
-    rotary,
+    rotary_width,
+    sliding_window,
     sublayer,
-    window,
 )
 
 
 def mixtral(config: Config) -> Architecture:
     """Mixtral [jiang2024]: eight SwiGLU experts, two a token."""
     norm = rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, bias=False, window=window(config))
+    attention = rope_attention(config, bias=False, window=sliding_window(config))
     block = prenorm_block(
         "block", norm, attention=attention, mlp=experts(config, "num_local_experts", "intermediate_size")
     )
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
 
 
 def qwen3_moe(config: Config) -> Architecture:
     """Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
     layers = config.size("num_hidden_layers")
     norm = rmsnorm(config, config.size("hidden_size"))
-    limit = window(config)
+    limit = sliding_window(config)
     limit = limit if config.flag("use_sliding_window") else None
     config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE, without effect here
     rounded = max(1, config.size("hidden_size") // config.size("num_attention_heads"))
     attention = rope_attention(config, d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
     sparse = prenorm_block("sparse", norm, attention=attention, mlp=experts(config))
-    dense = prenorm_block("dense", norm, attention=attention, mlp=glu(config))
+    dense = prenorm_block("dense", norm, attention=attention, mlp=gated_mlp(config))
     chosen = sparse_layers(config, layers)
-    return causal_lm(config, grouped(sparse if index in chosen else dense for index in range(layers)), norm)
+    return causal_lm(config, group_runs(sparse if index in chosen else dense for index in range(layers)), norm)
 
 
 def qwen2_moe(config: Config) -> Architecture:
     """Qwen1.5-MoE, Qwen2-MoE: experts with a gated shared one; every second of the lower layers may have a window."""
     layers = config.size("num_hidden_layers")
     sliding = config.flag("use_sliding_window")
-    limit = window(config) if sliding else None
+    limit = sliding_window(config) if sliding else None
     config.get("sliding_window")
     first = config.count("max_window_layers", layers)
     pattern = [
@@ -64,14 +64,14 @@ def qwen2_moe(config: Config) -> Architecture:
         for index in range(layers)
     ]
     biased = config.flag("qkv_bias", True)
-    mixers = local_global(config, limit, bias=False, q_bias=biased, k_bias=biased, v_bias=biased)
+    mixers = local_global_attention(config, limit, bias=False, q_bias=biased, k_bias=biased, v_bias=biased)
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    feeds = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True), "dense": glu(config)}
+    feeds = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True), "dense": gated_mlp(config)}
     chosen = sparse_layers(config, layers)
     kinds = ["sparse" if index in chosen else "dense" for index in range(layers)]
     norm = rmsnorm(config, config.size("hidden_size"))
     return causal_lm(
-        config, mixed(norm, mixers, feeds, zip(layer_types(config, layers, pattern), kinds, strict=True)), norm
+        config, hybrid_runs(norm, mixers, feeds, zip(layer_types(config, layers, pattern), kinds, strict=True)), norm
     )
 
 
@@ -84,11 +84,11 @@ def minimax_m2(config: Config) -> Architecture:
     attention = rope_attention(config, bias=False, qk_norm="projection", rotary_dim=_rotary_m2(config))
     feed = experts(config, "num_local_experts", "intermediate_size", router="sigmoid", correction_bias="buffer")
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
 
 
 def _rotary_m2(config: Config) -> int:
-    return config.optional_size("rotary_dim") or rotary(config)
+    return config.optional_size("rotary_dim") or rotary_width(config)
 
 
 SPARSE_MIXER = 2  # experts that SparseMixer [liu2023] takes
@@ -99,16 +99,16 @@ def phimoe(config: Config) -> Architecture:
     width = config.size("hidden_size")
     norm = layernorm(config, width, "rms_norm_eps")
     config.ignore("input_jitter_noise")  # of training
-    attention = rope_attention(config, window=window(config))
+    attention = rope_attention(config, window=sliding_window(config))
     # the class's sampler takes two experts whatever the config says
     tolerance = config.number("router_jitter_noise", 0.0)
     feed = experts(config, "num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER, mixer_tolerance=tolerance)
     if feed.top_k != SPARSE_MIXER:
-        config.not_run(f"num_experts_per_tok is {feed.top_k}, where the class takes {SPARSE_MIXER}")
+        config.add_unmodelled(f"num_experts_per_tok is {feed.top_k}, where the class takes {SPARSE_MIXER}")
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm, head=head)
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm, head=head)
 
 
 def olmoe(config: Config) -> Architecture:
@@ -116,7 +116,7 @@ def olmoe(config: Config) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"))
     attention = rope_attention(config, qk_norm="projection", clip=config.number("clip_qkv"))
     block = prenorm_block("block", norm, attention=attention, mlp=experts(config, width="intermediate_size"))
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
 
 
 def flex_olmo(config: Config) -> Architecture:
@@ -124,21 +124,21 @@ def flex_olmo(config: Config) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"))
     attention = sublayer("attention", rope_attention(config, qk_norm="projection"), post=norm)
     block = Block("block", (attention, sublayer("mlp", experts(config, width="intermediate_size"), post=norm)))
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
 
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
     """Hunyuan-Large and A13B: one shared expert of the routed ones' width, a norm on each query and key head."""
     norm, width = rmsnorm(config, config.size("hidden_size")), config.size("intermediate_size")
-    attention = rope_attention(config, qk_norm="head", qk_norm_late=True, **fixed_base(config))
+    attention = rope_attention(config, qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
     feed = experts(config, width="intermediate_size", d_ff_shared=width)
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
 
 
 def sparse_layers(config: Config, layers: int) -> set[int]:
     """The layers with experts: every ``decoder_sparse_step``-th, but for ``mlp_only_layers``."""
-    step, dense = config.size("decoder_sparse_step", 1), set(config.indices("mlp_only_layers"))
+    step, dense = config.size("decoder_sparse_step", 1), set(config.layer_indices("mlp_only_layers"))
     if config.get("num_experts") == 0:
         return set()
     return {index for index in range(layers) if (index + 1) % step == 0 and index not in dense}
@@ -152,7 +152,7 @@ def gpt_oss(config: Config) -> Architecture:
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
     config.ignore("hidden_act experts_per_token initial_context_length")
-    config.only_counted("swiglu_alpha", SWIGLU_ALPHA)
+    config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     feed = Moe(
         width,
         config.size("intermediate_size"),
@@ -167,7 +167,10 @@ def gpt_oss(config: Config) -> Architecture:
     )
     kinds = {
         name: prenorm_block(label, norm, attention=rope_attention(config, sinks=True, window=span), mlp=feed)
-        for name, label, span in (("sliding_attention", "local", window(config)), ("full_attention", "global", None))
+        for name, label, span in (
+            ("sliding_attention", "local", sliding_window(config)),
+            ("full_attention", "global", None),
+        )
     }
     pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(layers)]
-    return causal_lm(config, grouped(kinds[kind] for kind in layer_types(config, layers, pattern)), norm)
+    return causal_lm(config, group_runs(kinds[kind] for kind in layer_types(config, layers, pattern)), norm)

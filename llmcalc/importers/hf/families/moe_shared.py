@@ -13,22 +13,22 @@ from ..config import Config
 from ..rules import (
     TOKENS,
     causal_lm,
-    chosen,
-    every,
+    every_nth,
     experts,
-    feed_types,
-    glu,
-    grouped,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
     layer_types,
-    local_global,
-    mixed,
+    local_global_attention,
+    mlp_types,
     prenorm_block,
-    repeated,
+    repeat_block,
     rmsnorm,
     rope_attention,
-    rotary,
+    rotary_width,
+    runs_by_type,
+    sliding_window,
     sublayer,
-    window,
 )
 from .deepseek import dense_first, shared_experts
 
@@ -37,20 +37,20 @@ SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}
 
 def dots1(config: Config) -> Architecture:
     """dots.llm1: DeepSeek-V3's experts; a norm on each query and key head; upper layers may have a window."""
-    layers, limit = config.size("num_hidden_layers"), window(config)
+    layers, limit = config.size("num_hidden_layers"), sliding_window(config)
     first = config.count("max_window_layers", layers)
     pattern = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
-    mixers = local_global(config, limit, qk_norm="head")
-    feeds = {"dense": glu(config), "sparse": shared_experts(config)}
+    mixers = local_global_attention(config, limit, qk_norm="head")
+    feeds = {"dense": gated_mlp(config), "sparse": shared_experts(config)}
     return _lm(config, mixers, feeds, layer_types(config, layers, pattern), dense_first(config))
 
 
 def solar_open(config: Config) -> Architecture:
     """Solar Open: DeepSeek-V3's experts in every layer."""
     norm = rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, o_bias=False, rotary_dim=rotary(config))
+    attention = rope_attention(config, o_bias=False, rotary_dim=rotary_width(config))
     block = prenorm_block("block", norm, attention=attention, mlp=shared_experts(config))
-    return causal_lm(config, repeated(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
 
 
 def ernie4_5_moe(config: Config) -> Architecture:
@@ -59,7 +59,7 @@ def ernie4_5_moe(config: Config) -> Architecture:
     width = config.size("moe_intermediate_size") * config.count("moe_num_shared_experts")
     routed = experts(config, correction_bias="parameter", d_ff_shared=width or None, shared_bias=bias)
     config.ignore("moe_norm_min")  # under the sum of the chosen shares, which never comes near it
-    feeds = {"dense": glu(config, bias=bias), "sparse": routed}
+    feeds = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
     first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
     if type(last) is not int:
         raise DescriptionError(f"moe_layer_end_index is {shown(last)}; it is the number of a layer", where=config.where)
@@ -75,7 +75,7 @@ def ernie4_5_vl(config: Config) -> Architecture:
     """ERNIE 4.5 VL: each layer has experts for text and, idle while there is none, narrower ones for images."""
     layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
     config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
-    widths = config.indices("moe_intermediate_size") or [1536, 512]  # as the class has them
+    widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # as the class has them
     shared = widths[0] * config.count("moe_num_shared_experts")
     fields: dict[str, Any] = {"correction_bias": "parameter"}
     text = experts(config, d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
@@ -85,9 +85,9 @@ def ernie4_5_vl(config: Config) -> Architecture:
     both = Sublayer("mlp", (Branch("text_moe", text), Branch("vision_moe", vision)), pre=norm)
     kinds = {
         "sparse": Block("sparse", (attention, both)),
-        "dense": Block("dense", (attention, sublayer("mlp", glu(config, bias=bias), pre=norm))),
+        "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config, bias=bias), pre=norm))),
     }
-    return causal_lm(config, chosen(kinds, feed_types(config, layers, 1)), norm)
+    return causal_lm(config, runs_by_type(kinds, mlp_types(config, layers, 1)), norm)
 
 
 def aria(config: Config) -> Architecture:
@@ -108,24 +108,24 @@ def hy_v3(config: Config) -> Architecture:
     scale = config.number("router_scaling_factor", 1.0)
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
     routed = experts(config, d_ff_shared=shared or None, shared_bias=bias, routed_scale=scale, **SIGMOID)
-    feeds = {"dense": glu(config, bias=bias), "sparse": routed}
+    feeds = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
     mixers = {"full_attention": rope_attention(config, qk_norm="head")}
-    return _lm(config, mixers, feeds, ["full_attention"] * layers, feed_types(config, layers, 1))
+    return _lm(config, mixers, feeds, ["full_attention"] * layers, mlp_types(config, layers, 1))
 
 
 def exaone_moe(config: Config) -> Architecture:
     """EXAONE-MoE: windows in three of four layers, rotary positions in those alone; sigmoid routing."""
-    layers, limit = config.size("num_hidden_layers"), window(config)
+    layers, limit = config.size("num_hidden_layers"), sliding_window(config)
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
     groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
     routed = experts(config, d_ff_shared=shared or None, **SIGMOID, **groups)
-    mixers = local_global(config, limit, qk_norm="head")
+    mixers = local_global_attention(config, limit, qk_norm="head")
     if limit:
         mixers["full_attention"] = rope_attention(config, qk_norm="head", positions="none")
     dense = config.count("first_k_dense_replace", 1)
-    kinds = feed_types(config, layers, dense)
+    kinds = mlp_types(config, layers, dense)
     types = layer_types(config, layers, _exaone_pattern(config, layers, limit))
-    return _lm(config, mixers, {"dense": glu(config), "sparse": routed}, types, kinds)
+    return _lm(config, mixers, {"dense": gated_mlp(config), "sparse": routed}, types, kinds)
 
 
 def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
@@ -149,11 +149,13 @@ def mimo_v2_flash(config: Config) -> Architecture:
     factor = config.number("attention_value_scale", 1.0)
     config.ignore("attention_chunk_size layernorm_epsilon add_swa_attention_sink_bias add_full_attention_sink_bias")
     fields: dict[str, Any] = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "value_scale": factor}
-    turned = {kind: rotary(config, 0.334, kind) for kind in ("full_attention", "sliding_attention")}
-    span = window(config)
+    turned = {kind: rotary_width(config, 0.334, kind) for kind in ("full_attention", "sliding_attention")}
+    span = sliding_window(config)
     beyond = config.optional_size("sliding_window_size")  # as published: tokens behind the query
     _as_in_class(config, pairs)
-    own_base: dict[str, Any] = {"rope_theta": config.positive("swa_rope_theta")} if config.get("swa_rope_theta") else {}
+    own_base: dict[str, Any] = (
+        {"rope_theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
+    )
     mixers: dict[str, Layer] = {
         "full_attention": rope_attention(
             config, layer_type="full_attention", rotary_dim=turned["full_attention"], **fields
@@ -172,14 +174,14 @@ def mimo_v2_flash(config: Config) -> Architecture:
     full = {index for index in range(layers) if index == 0 or (index + 1) % 6 == 0}
     pattern = ["full_attention" if index in full else "sliding_attention" for index in range(layers)]
     pattern = _flagged(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
-    feeds = {"dense": glu(config), "sparse": shared_experts(config, d_ff_shared=None)}
-    kinds = _flagged(config, "moe_layer_freq", layers, "dense", "sparse") or feed_types(config, layers, 1)
+    feeds = {"dense": gated_mlp(config), "sparse": shared_experts(config, d_ff_shared=None)}
+    kinds = _flagged(config, "moe_layer_freq", layers, "dense", "sparse") or mlp_types(config, layers, 1)
     return _lm(config, mixers, feeds, layer_types(config, layers, pattern), kinds)
 
 
 def _flagged(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
     """A list of 0 and 1 as the names of kinds."""
-    flags = config.indices(key)
+    flags = config.layer_indices(key)
     if flags and len(flags) != layers:
         raise SizeError(f"{key} has {len(flags)} entries for {layers} layers", where=config.where)
     return [one if flag else zero for flag in flags] or None
@@ -203,17 +205,17 @@ def laguna(config: Config) -> Architecture:
     layers, gating = config.size("num_hidden_layers"), config.get("gating", True)
     scaled: dict[str, Any] = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
     scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
-    config.only_counted("moe_apply_router_weight_on_input", False)
+    config.unmodelled_unless("moe_apply_router_weight_on_input", False)
     gate: dict[str, Any] = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
     gate |= {"gate_per_head": gating is True or gating == "per-head"}
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     routed = experts(
         config, d_ff_shared=shared, router="sigmoid", correction_bias="parameter", renormalise=True, **scaled
     )
-    feeds = {"dense": glu(config), "sparse": routed}
-    counts = config.indices("num_attention_heads_per_layer") or [config.size("num_attention_heads")] * layers
+    feeds = {"dense": gated_mlp(config), "sparse": routed}
+    counts = config.layer_indices("num_attention_heads_per_layer") or [config.size("num_attention_heads")] * layers
     types = layer_types(config, layers, ["full_attention"] * layers)
-    spans = {"full_attention": None, "sliding_attention": window(config)}
+    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
     mixers = {
         f"{kind}_{heads}": rope_attention(
             config,
@@ -221,14 +223,14 @@ def laguna(config: Config) -> Architecture:
             n_heads=heads,
             window=spans[kind],
             qk_norm="head",
-            rotary_dim=rotary(config, 1.0, kind),
+            rotary_dim=rotary_width(config, 1.0, kind),
             **gate,
         )
         for kind, heads in dict.fromkeys(zip(types, counts, strict=True))
         if kind in spans
     }
     names = [f"{kind}_{heads}" for kind, heads in zip(types, counts, strict=True)]
-    return _lm(config, mixers, feeds, names, feed_types(config, layers, 1))
+    return _lm(config, mixers, feeds, names, mlp_types(config, layers, 1))
 
 
 def afmoe(config: Config) -> Architecture:
@@ -239,13 +241,13 @@ def afmoe(config: Config) -> Architecture:
     gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
     mixers = {
         "full_attention": rope_attention(config, positions="none", **gate),
-        "sliding_attention": rope_attention(config, window=window(config), **gate),
+        "sliding_attention": rope_attention(config, window=sliding_window(config), **gate),
     }
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
     routed = experts(config, d_ff_shared=shared or None, router="sigmoid", correction_bias="parameter", **scaled)
-    pattern = every(config, "global_attn_every_n_layers", layers, "full_attention", "sliding_attention", 4)
+    pattern = every_nth(config, "global_attn_every_n_layers", layers, "full_attention", "sliding_attention", 4)
     types, dense = layer_types(config, layers, pattern), config.count("num_dense_layers", 1)
-    feeds: dict[bool, Layer] = {True: routed, False: glu(config)}
+    feeds: dict[bool, Layer] = {True: routed, False: gated_mlp(config)}
     kinds = {
         (kind, sparse): Block(
             f"{'global' if kind == 'full_attention' else 'local'}_{'sparse' if sparse else 'dense'}",
@@ -257,7 +259,7 @@ def afmoe(config: Config) -> Architecture:
         for kind in mixers
         for sparse in feeds
     }
-    runs = grouped(kinds[kind, index >= dense] for index, kind in enumerate(types))
+    runs = group_runs(kinds[kind, index >= dense] for index, kind in enumerate(types))
     return causal_lm(config, runs, norm, embedding_scale=root)
 
 
@@ -270,5 +272,5 @@ def _lm(
     head: Layer | None = None,
 ) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"))
-    runs = mixed(norm, mixers, feeds, zip(types, kinds, strict=True))
+    runs = hybrid_runs(norm, mixers, feeds, zip(types, kinds, strict=True))
     return causal_lm(config, runs, norm, head=head)

@@ -19,21 +19,21 @@ from ..rope import rope_fields
 from ..rules import (
     TOKENS,
     causal_lm,
-    divided,
+    divide_by_heads,
     experts,
-    feed_types,
-    glu,
-    grouped,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
     layer_types,
     layernorm,
-    mixed,
-    output,
+    lm_head,
+    mlp_types,
     prenorm_block,
-    repeated,
+    repeat_block,
     rmsnorm,
     rope_attention,
+    sliding_window,
     sublayer,
-    window,
 )
 from .deepseek import mla
 from .moe_shared import SIGMOID
@@ -58,7 +58,7 @@ def jetmoe(config: Config) -> Architecture:
     feed = Moe(width, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
     inner = Norm(width, "rmsnorm", eps=1e-6)  # whatever the config says
     block = prenorm_block("block", inner, attention=attention, mlp=feed)
-    return causal_lm(config, repeated(block, layers), rmsnorm(config, width))
+    return causal_lm(config, repeat_block(block, layers), rmsnorm(config, width))
 
 
 def minimax(config: Config) -> Architecture:
@@ -79,7 +79,7 @@ def minimax(config: Config) -> Architecture:
     feeds: dict[str, Layer] = {"sparse": experts(config, "num_local_experts", "intermediate_size")}
     pattern = ["linear_attention" if index % 2 else "full_attention" for index in range(layers)]
     order = ((kind, "sparse") for kind in layer_types(config, layers, pattern))
-    return causal_lm(config, _weighed(config, mixed(norm, mixers, feeds, order)), norm)
+    return causal_lm(config, _weighed(config, hybrid_runs(norm, mixers, feeds, order)), norm)
 
 
 def _weighed(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
@@ -116,14 +116,14 @@ def longcat_flash(config: Config) -> Architecture:
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses what a file says
         raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
-    attention, dense = mla(config, latent_scaled=True), glu(config, key="ffn_hidden_size")
+    attention, dense = mla(config, latent_scaled=True), gated_mlp(config, key="ffn_hidden_size")
     parts = (
         sublayer("attention0", attention, pre=norm),
         Sublayer("mlp0", (Branch("mlp", dense), Branch("experts", routed, joins="mlp1")), pre=norm),
         sublayer("attention1", attention, pre=norm),
         sublayer("mlp1", dense, pre=norm),
     )
-    built = causal_lm(config, repeated(Block("block", parts), layers), norm)
+    built = causal_lm(config, repeat_block(Block("block", parts), layers), norm)
     if not zero:
         return built
     return replace(built, notes=("a token may choose experts without work: FLOPs are counted as if it chose none",))
@@ -135,7 +135,7 @@ def cohere2_moe(config: Config) -> Architecture:
     norm: Norm = layernorm(config, width, "layer_norm_eps", bias=False)
     if config.number("rms_norm_eps") is not None:
         norm = rmsnorm(config, width)
-    dense, limit = config.count("first_k_dense_replace"), window(config)
+    dense, limit = config.count("first_k_dense_replace"), sliding_window(config)
     prefix, rest = config.size("prefix_dense_sliding_window_pattern", 1), config.size("sliding_window_pattern", 4)
     turned: dict[str, Any] = {"rope_interleaved": True}
     mixers: dict[tuple[str, str], Layer] = {
@@ -148,17 +148,17 @@ def cohere2_moe(config: Config) -> Architecture:
         ("sliding_attention", feed): rope_attention(config, window=limit, **turned) for feed in ("dense", "sparse")
     }
     shared = config.count("num_shared_experts") * config.size("intermediate_size")
-    scoring = config.word("expert_selection_fn", "softmax")
+    scoring = config.string("expert_selection_fn", "softmax")
     weighed: dict[str, Any] = {"renormalise": True} if scoring == "softmax" else {}
-    if shared and config.word("shared_expert_combination_strategy", "average") == "average":
+    if shared and config.string("shared_expert_combination_strategy", "average") == "average":
         weighed |= {"routed_scale": 1 / 2, "shared_scale": 1 / 2}
     config.ignore("shared_expert_combination_strategy")
     routed = experts(config, width="intermediate_size", d_ff_shared=shared or None, router=scoring, **weighed)
     key = "prefix_dense_intermediate_size" if config.get("prefix_dense_intermediate_size") else "intermediate_size"
-    feeds: dict[str, Layer] = {"dense": glu(config, key=key), "sparse": routed}
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config, key=key), "sparse": routed}
     periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(layers - dense)]
     pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index, period in periods]
-    kinds = zip(layer_types(config, layers, pattern), feed_types(config, layers, dense), strict=True)
+    kinds = zip(layer_types(config, layers, pattern), mlp_types(config, layers, dense), strict=True)
     blocks = {
         (kind, feed): Block(
             f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
@@ -166,8 +166,8 @@ def cohere2_moe(config: Config) -> Architecture:
         )
         for kind, feed in mixers
     }
-    head = output(config, input_scale=config.number("logit_scale", 1.0))
-    return causal_lm(config, grouped(blocks[kind] for kind in kinds), norm, head=head)
+    head = lm_head(config, input_scale=config.number("logit_scale", 1.0))
+    return causal_lm(config, group_runs(blocks[kind] for kind in kinds), norm, head=head)
 
 
 def dbrx(config: Config) -> Architecture:
@@ -179,12 +179,12 @@ def dbrx(config: Config) -> Architecture:
     feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps")
     power = feed.get("moe_normalize_expert_weights", 1.0)  # of the norm that shares are divided by; None: they are not
     norms: dict[str, Any] = {"renormalise": power is not None}
-    norms |= {} if power is None else {"renormalise_power": feed.finite(power, "moe_normalize_expert_weights")}
+    norms |= {} if power is None else {"renormalise_power": feed.finite_number(power, "moe_normalize_expert_weights")}
     attention = Attention(
         width,
         heads,
         attend.size("kv_n_heads", 1),
-        divided(config, width, heads),
+        divide_by_heads(config, width, heads),
         clip=attend.number("clip_qkv"),
         positions="rope",
         **rope_fields(config),
@@ -194,35 +194,38 @@ def dbrx(config: Config) -> Architecture:
     if not isinstance(act, dict) or set(act) != {"name"}:
         raise DescriptionError(f"ffn_act_fn is {shown(act)}; it is a name alone", where=config.where)
     n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
-    activation = config.activation_named(act["name"], "ffn_act_fn")
+    activation = config.activation_name(act["name"], "ffn_act_fn")
     routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)
     for part in (attend, feed):
         part.check_all_read()
     norm = Norm(width, "layernorm")
     block = prenorm_block("block", norm, attention=attention, mlp=routed)
-    return causal_lm(config, repeated(block, config.size("n_layers")), norm, tied=False)
+    return causal_lm(config, repeat_block(block, config.size("n_layers")), norm, tied=False)
 
 
 def _nested(config: Config, key: str) -> Config:
     value = config.get(key) or {}
     if not isinstance(value, dict):
         raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
-    return config.within(key, {name: entry for name, entry in value.items() if name != "model_type"}, "")
+    return config.nested(key, {name: entry for name, entry in value.items() if name != "model_type"}, "")
 
 
 def beam(config: Config) -> Architecture:
     """Beam: norms around every sub-layer, sums that weigh by depth, a gate on each value with a bias a head."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
-    spans = {"full_attention": None, "sliding_attention": window(config)}
+    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
     mixers = {kind: rope_attention(config, window=spans[kind], **_beam_places(config, kind), **gate) for kind in spans}
     pattern = [
         "full_attention" if index == layers - 1 or (index + 1) % 6 == 0 else "sliding_attention"
         for index in range(layers)
     ]
     groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
-    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": experts(config, group_score="two", **groups, **SIGMOID)}
-    types, kinds = layer_types(config, layers, pattern), feed_types(config, layers, min(3, layers))
+    feeds: dict[str, Layer] = {
+        "dense": gated_mlp(config),
+        "sparse": experts(config, group_score="two", **groups, **SIGMOID),
+    }
+    types, kinds = layer_types(config, layers, pattern), mlp_types(config, layers, min(3, layers))
     blocks = {
         (kind, feed): Block(
             f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
@@ -238,7 +241,7 @@ def beam(config: Config) -> Architecture:
     cap = config.number("final_logit_softcapping")
     head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, softcap=cap)
     order = (blocks[kind] for kind in zip(types, kinds, strict=True))
-    return causal_lm(config, grouped(order), norm, head=head)
+    return causal_lm(config, group_runs(order), norm, head=head)
 
 
 def _beam_places(config: Config, kind: str) -> dict[str, Any]:

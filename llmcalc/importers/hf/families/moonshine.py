@@ -17,7 +17,7 @@ from ....layers.norm import Norm
 from ....layers.scale import Scale
 from ..composite_models import given
 from ..config import Config
-from ..rules import TOKENS, grouped, prenorm_block, repeated, rope_attention, rotary
+from ..rules import TOKENS, group_runs, prenorm_block, repeat_block, rope_attention, rotary_width
 from .seq2seq import head
 
 FRAMES, HALVED, TAPS = 4, 2, 5  # that become a token, by two convolutions of stride 2 with so many taps
@@ -28,10 +28,10 @@ PADDED = "its class fills heads up with zeros before it compares them; that work
 
 def streaming(config: Config) -> Architecture:
     """The encoder, learned positions on what it gives, and Moonshine's decoder."""
-    kind, width, vocab = config.head() or "seq2seq", config.size("hidden_size"), config.size("vocab_size")
+    kind, width, vocab = config.head_kind() or "seq2seq", config.size("hidden_size"), config.size("vocab_size")
     tied = config.flag("tie_word_embeddings")
     config.ignore("is_encoder_decoder")
-    part = config.within("encoder_config", given(config, "encoder_config"), "moonshine_streaming_encoder")
+    part = config.nested("encoder_config", given(config, "encoder_config"), "moonshine_streaming_encoder")
     encoder = _encoder(part)
     part.check_all_read()
     rows = Named("heard_position", Embedding(config.size("max_position_embeddings"), encoder.d_model, table="position"))
@@ -40,7 +40,7 @@ def streaming(config: Config) -> Architecture:
     encoder = replace(encoder, outputs=(*encoder.outputs, *moved))
     biased = config.flag("attention_bias")
     keys = config.size("num_key_value_heads")
-    fields: dict[str, Any] = {"o_bias": False, "rope_interleaved": True, "rotary_dim": rotary(config, ROTATED)}
+    fields: dict[str, Any] = {"o_bias": False, "rope_interleaved": True, "rotary_dim": rotary_width(config, ROTATED)}
     own = rope_attention(config, bias=biased, n_kv_heads=keys, **fields)
     norm = Norm(width, "layernorm", eps=1e-5)
     layers: dict[str, Layer] = {
@@ -48,7 +48,7 @@ def streaming(config: Config) -> Architecture:
         "cross_attention": replace(own, causal=False, cross=True, positions="none"),
         "mlp": Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, bias=True),
     }
-    blocks = repeated(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
+    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     outputs = [Named("norm", norm), *([head(vocab, width, tied)] if kind == "seq2seq" else [])]
     decoder = Stack("decoder", width, (table,), blocks, tuple(outputs))
@@ -59,7 +59,7 @@ def streaming(config: Config) -> Architecture:
 def _encoder(config: Config) -> Stack:
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     config.ignore("max_position_embeddings attention_dropout is_encoder_decoder tie_word_embeddings")
-    values = round(config.size("sample_rate") * config.positive("frame_ms") / MILLISECONDS)
+    values = round(config.size("sample_rate") * config.positive_number("frame_ms") / MILLISECONDS)
     norm = Norm(width, "layernorm", eps=1e-5, unit_offset=True)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     bias, keys = config.flag("attention_bias"), config.optional_size("num_key_value_heads")
@@ -77,7 +77,7 @@ def _encoder(config: Config) -> Stack:
         Named("conv1", Conv(width, 2 * width, TAPS, rate=HALVED, activation="silu")),
         Named("conv2", Conv(2 * width, width, TAPS)),
     )
-    runs = grouped(known[window] for window in order)
+    runs = group_runs(known[window] for window in order)
     return Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder")
 
 
@@ -90,6 +90,6 @@ def _windows(config: Config) -> list[tuple[int, int]]:
     for window in windows[:layers]:
         if not isinstance(window, list) or len(window) != HALVED:
             raise SizeError(f"sliding_windows has {shown(window)}; each is two numbers", where=config.where)
-        behind, ahead = (config.whole(side, "sliding_windows", 0) for side in window)
+        behind, ahead = (config.integer(side, "sliding_windows", 0) for side in window)
         found.append((max(1, behind), max(1, ahead)))
     return found

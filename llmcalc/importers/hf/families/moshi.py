@@ -18,18 +18,18 @@ SPEAKERS = 2  # the model itself and who speaks to it
 
 def moshi(config: Config) -> Architecture:
     """The language model, whose class for text is read alone, or what stands beside it too."""
-    if config.head() != "seq2seq":
+    if config.head_kind() != "seq2seq":
         return llama_seen.moshi(config)
-    config.fix("architectures", None)
+    config.override("architectures", None)
     text = llama_seen.moshi(config)
     sound = {"model_type": "mimi", **given(config, "audio_encoder_config")}
-    codec = config.within("audio_encoder_config", sound, str(sound["model_type"]))
+    codec = config.nested("audio_encoder_config", sound, str(sound["model_type"]))
     width, books = config.size("hidden_size"), config.size("num_codebooks")
     codes = config.optional_size("audio_vocab_size") or codec.size("codebook_size")
     own: dict[str, Any] = plain(config, "depth_decoder_config")
     sizes = {"audio_vocab_size": codes, "input_size": width, "vocab_size": config.size("vocab_size")}
     own = {**own, **sizes, "num_codebooks": books} if own else {}
-    depth = config.within("depth_decoder_config", own, "moshi_depth")
+    depth = config.nested("depth_decoder_config", own, "moshi_depth")
     told = part("embed_tokens", _tables(SPEAKERS * books, codes + 1, width))
     along = part("depth_decoder", _depth(depth))
     depth.ignore(_LEFT)

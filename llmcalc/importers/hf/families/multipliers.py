@@ -8,7 +8,7 @@ from typing import Any
 from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ..config import Config
-from ..rules import output, rope_attention, window
+from ..rules import lm_head, rope_attention, sliding_window
 
 
 def multipliers(config: Config) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def multipliers(config: Config) -> dict[str, Any]:
     return {
         "embedding_scale": config.number("embedding_multiplier", 1.0),
         "scale": config.number("residual_multiplier", 1.0),
-        "head": output(config, input_scale=1 / divisor),
+        "head": lm_head(config, input_scale=1 / divisor),
     }
 
 
@@ -32,8 +32,8 @@ def by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mappi
         raise DescriptionError(f"layer_rope_theta is {shown(bases)}; it is a list of numbers", where=config.where)
     if len(bases) != len(types):
         raise SizeError(f"layer_rope_theta has {len(bases)} entries for {len(types)} layers", where=config.where)
-    spans = {"full_attention": None, "sliding_attention": window(config)}
-    bases = [None if base is None else config.finite(base, "layer_rope_theta") or None for base in bases]
+    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
+    bases = [None if base is None else config.finite_number(base, "layer_rope_theta") or None for base in bases]
     seen = {base: index for index, base in enumerate(dict.fromkeys(bases))}
     names = [f"{kind}_{seen[base]}" if seen[base] else kind for kind, base in zip(types, bases, strict=True)]
     kinds: dict[str, Layer] = {}

@@ -10,7 +10,17 @@ from ....core.errors import SizeError
 from ....layers.attention import Attention
 from ....layers.norm import Norm
 from ..config import Config
-from ..rules import causal_lm, chosen, glu, layer_types, output, rmsnorm, rope_attention, sublayer, window
+from ..rules import (
+    causal_lm,
+    gated_mlp,
+    layer_types,
+    lm_head,
+    rmsnorm,
+    rope_attention,
+    runs_by_type,
+    sliding_window,
+    sublayer,
+)
 
 PERIOD = 4  # layers of which one has neither a window nor positions
 
@@ -19,7 +29,7 @@ def muse_glimmer(config: Config) -> Architecture:
     """Muse Glimmer's language model."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     before, behind = (rmsnorm(config, width, key, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
-    mlp = sublayer("mlp", glu(config, activation="hidden_activation"), pre=before, post=behind)
+    mlp = sublayer("mlp", gated_mlp(config, activation="hidden_activation"), pre=before, post=behind)
     attention = {f"{place}{how}": layer for place, how, layer in _attention(config)}
     blocks = {
         name: Block(name, (sublayer("attention", layer, pre=before, post=behind), mlp))
@@ -32,9 +42,9 @@ def muse_glimmer(config: Config) -> Architecture:
     norm = rmsnorm(config, width)
     return causal_lm(
         config,
-        chosen(blocks, order),
+        runs_by_type(blocks, order),
         norm,
-        head=output(config, input_scale=scale, softcap=cap),
+        head=lm_head(config, input_scale=scale, softcap=cap),
         inputs=(Named("embedding_norm", Norm(width, "rmsnorm", scale=False, eps=norm.eps)),),
     )
 
@@ -48,7 +58,7 @@ def _attention(config: Config) -> list[tuple[str, str, Attention]]:
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [
         (place, how, replace(rotated, scale=scale, window=limit, positions=positions))
-        for place, limit in (("global", None), ("local", window(config)))
+        for place, limit in (("global", None), ("local", sliding_window(config)))
         for how, positions in (("", "rope"), ("_unplaced", "none"))
     ]
 
@@ -60,4 +70,4 @@ def _rotated(config: Config, layers: int) -> list[str]:
         return ["" if (layers - 1 - index) % PERIOD else "_unplaced" for index in range(layers)]
     if not isinstance(bases, list) or len(bases) != layers:
         raise SizeError(f"layer_rope_theta has no entry for each of the {layers} layers", where=config.where)
-    return ["" if config.finite(base, "layer_rope_theta") else "_unplaced" for base in bases]
+    return ["" if config.finite_number(base, "layer_rope_theta") else "_unplaced" for base in bases]

@@ -14,7 +14,7 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..composite_models import given
 from ..config import Config
-from ..rules import plain_layernorm, prenorm_block, repeated
+from ..rules import default_layernorm, prenorm_block, repeat_block
 from . import codecs
 
 TEXT_ENCODERS = ("t5", "mt5", "umt5")
@@ -39,7 +39,7 @@ def musicgen(config: Config) -> Architecture:
         said = f"a text_encoder of type {shown(text['model_type'])} is not modelled before MusicGen's decoder"
         raise UnsupportedError(said, where=config.where)
     encoder = _text_encoder(config, text)
-    part = config.within("decoder", given(config, "decoder"), "musicgen_decoder")
+    part = config.nested("decoder", given(config, "decoder"), "musicgen_decoder")
     found = _stack(part, _crossed(part), table="other")
     part.check_all_read()
     if encoder.d_model != found.d_model:
@@ -50,7 +50,7 @@ def musicgen(config: Config) -> Architecture:
         encoder = replace(encoder, outputs=(*encoder.outputs, projection))
     config.unmodelled += part.unmodelled
     sound = {"model_type": "encodec", **given(config, "audio_encoder")}
-    codec = codecs.codec(config.within("audio_encoder", sound, str(sound["model_type"])), "audio_encoder")
+    codec = codecs.codec(config.nested("audio_encoder", sound, str(sound["model_type"])), "audio_encoder")
     return Architecture(config.model_type, (encoder, found, *codec), notes=(codecs.NOTE,))
 
 
@@ -59,7 +59,7 @@ def _text_encoder(config: Config, data: dict[str, object]) -> Stack:
 
     entry = find(str(data["model_type"]))
     assert entry is not None
-    inner = config.within("text_encoder", {**data, "architectures": ["EncoderModel"]}, entry.model_type)
+    inner = config.nested("text_encoder", {**data, "architectures": ["EncoderModel"]}, entry.model_type)
     stack = entry.read(inner).main
     inner.check_all_read()
     config.unmodelled += inner.unmodelled
@@ -81,12 +81,12 @@ def _stack(config: Config, crossed: Attention | None, table: str = "token") -> S
     if crossed is not None:
         layers["cross_attention"] = crossed
     layers["mlp"] = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"))
-    norm = plain_layernorm(width)
+    norm = default_layernorm(width)
     inputs = (
         Named("token", Embedding(vocab + 1, width, table, codebooks=codebooks)),
         Named("position", Embedding(rows, width, "position", learned=False, sinusoids="cosines")),
     )
     head = Named("head", Head(vocab, width, codebooks=codebooks))
-    outputs = (Named("final_norm", norm), *(() if config.head() == "none" else (head,)))
-    blocks = repeated(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
+    outputs = (Named("final_norm", norm), *(() if config.head_kind() == "none" else (head,)))
+    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
     return Stack("decoder", width, inputs, blocks, outputs)

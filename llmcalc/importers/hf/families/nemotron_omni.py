@@ -15,7 +15,7 @@ from ....layers.scale import Scale
 from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from ..projectors import named
-from ..rules import repeated, sublayer
+from ..rules import repeat_block, sublayer
 from ..vision_encoders import clip as towers
 from . import parakeet
 from .gpt import BIASED
@@ -38,17 +38,17 @@ def nemotron_h_omni(config: Config) -> Architecture:
     """The language model, the tower, and what hears, each with two layers between."""
     for old, new in OLDER.items():
         if config.get(old) is not None and config.get(new) == config.defaults.get(new):
-            config.fix(new, config.get(old))
-    config.fix("architectures", None)
+            config.override(new, config.get(old))
+    config.override("architectures", None)
     text = text_part(config, "nemotron_h", given(config, "text_config"), own_tie=True)
     out, wide = text.main.d_model, config.size("vision_hidden_size")
-    part = config.within("vision_config", given(config, "vision_config"), "radio")
+    part = config.nested("vision_config", given(config, "vision_config"), "radio")
     seen = radio(part)
     towers.checked(part)
     predicting = given(config, "text_config").get("num_nextn_predict_layers", 0)
     eps = part.number("layer_norm_eps") or EPS
     norm = named(vision_norm=Norm(wide, "layernorm", bias=True, eps=eps)) if predicting else []
-    merged = int(1 / config.positive("downsample_ratio")) ** 2
+    merged = int(1 / config.positive_number("downsample_ratio")) ** 2
     seen = replace(
         seen, outputs=(*norm, *_projector("vision", wide * merged, config.size("projector_hidden_size"), out, merged))
     )
@@ -73,7 +73,11 @@ def radio(config: Config) -> Stack:
     bias = config.flag("qkv_bias", True)
     fields: dict[str, Any] = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}
     attention = Attention(width, heads, causal=False, prompt=prompt, **fields)
-    d_ff, gated, act = int(width * config.positive("mlp_ratio")), config.flag("use_swiglu_ffn"), config.activation()
+    d_ff, gated, act = (
+        int(width * config.positive_number("mlp_ratio")),
+        config.flag("use_swiglu_ffn"),
+        config.activation(),
+    )
     if gated:
         d_ff, act = -(-(d_ff * SWIGLU[0] // SWIGLU[1]) // STEP) * STEP, "silu"
     mlp = Mlp(width, d_ff, act, gated, bias=True, prompt=prompt)
@@ -87,13 +91,13 @@ def radio(config: Config) -> Stack:
         position=Embedding(side * side, width, table="position"),
         prefix=Embedding(prompt, width, table="other", use="before"),
     )
-    return Stack("vision", width, tuple(inputs), repeated(block, config.size("num_hidden_layers")), (), "tower")
+    return Stack("vision", width, tuple(inputs), repeat_block(block, config.size("num_hidden_layers")), (), "tower")
 
 
 def _heard(config: Config, out: int) -> Stack:
     data = {**SOUND, **given(config, "audio_config")}
     data.pop("model_type", None)
-    part = config.within("audio_config", data, "parakeet_encoder")
+    part = config.nested("audio_config", data, "parakeet_encoder")
     inputs, runs, width = parakeet.front(part, tower=True), parakeet.blocks(part), part.size("hidden_size")
     tokens = parakeet.tokens(part)
     hidden, bias = part.size("projection_hidden_size"), part.flag("projection_bias")

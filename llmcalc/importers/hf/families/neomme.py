@@ -14,7 +14,7 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....zoo.research.layers.blend import Blend
 from ..config import Config
-from ..rules import grouped, layer_types, rope_attention, sublayer
+from ..rules import group_runs, layer_types, rope_attention, sublayer
 from .bert import shared_table
 
 LONG_WINDOW = 1024  # of every other layer with a window
@@ -29,7 +29,7 @@ def neomme(config: Config) -> Architecture:
     width, vocab, rank = (config.size(key) for key in ("hidden_size", "vocab_size", "embedding_rank"))
     config.ignore("is_encoder_decoder max_position_embeddings embedding_dim document_token_id image_token_id")
     config.ignore("residual_multiplier norm_eps")
-    kind = config.head() or "mlm"
+    kind = config.head_kind() or "mlm"
     if kind not in ("mlm", "none"):
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     share = shared_table(config)
@@ -48,7 +48,7 @@ def neomme(config: Config) -> Architecture:
     if kind == "mlm":
         unembed = Linear(width, rank, bias=False, positions="logits", share=projection)
         outputs += [Named("unprojection", unembed), Named("head", Head(vocab, rank, share))]
-    stack = Stack("encoder", width, inputs, grouped(_blocks(config, norm)), tuple(outputs), "encoder")
+    stack = Stack("encoder", width, inputs, group_runs(_blocks(config, norm)), tuple(outputs), "encoder")
     return Architecture(config.model_type, (stack,))
 
 

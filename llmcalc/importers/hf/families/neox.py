@@ -13,7 +13,7 @@ from ..config import Config
 from ..decoder import decoder, plain_mlp
 from ..irrelevant import IRRELEVANT
 from ..rope import rope_fields
-from ..rules import divided, layernorm, per_head_norm, rotary
+from ..rules import divide_by_heads, layernorm, qk_layernorm, rotary_width
 from .gpt import BIASED
 
 
@@ -21,7 +21,7 @@ def _attention(config: Config, bias: bool, **changes: object) -> Attention:
     """Attention whose heads divide the width."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     biases = dict.fromkeys(BIASED, bias)
-    fields = {"d_head": divided(config, width, heads), **biases, **changes}
+    fields = {"d_head": divide_by_heads(config, width, heads), **biases, **changes}
     return Attention(width, heads, **fields)  # type: ignore[arg-type]
 
 
@@ -29,7 +29,7 @@ def _rotated(config: Config, share: float) -> dict[str, object]:
     """Rotary positions, in the keys of GPT-NeoX or in today's."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
-    placed = {"positions": "rope", "rotary_dim": rotary(config, share), "rope_theta": theta}
+    placed = {"positions": "rope", "rotary_dim": rotary_width(config, share), "rope_theta": theta}
     return {**placed, **rope_fields(config)}
 
 
@@ -55,7 +55,7 @@ def gpt_neox_japanese(config: Config) -> Architecture:
 
 def persimmon(config: Config) -> Architecture:
     """Persimmon: a LayerNorm on each query and key head, squared ReLU."""
-    chosen = per_head_norm(config, "head", bias=True) if config.flag("qk_layernorm", True) else {}
+    chosen = qk_layernorm(config, "head", bias=True) if config.flag("qk_layernorm", True) else {}
     attention = _attention(config, bias=True, **_rotated(config, 0.5), **chosen)
     norm = layernorm(config, config.size("hidden_size"))
     return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=True))
@@ -63,7 +63,7 @@ def persimmon(config: Config) -> Architecture:
 
 def bloom(config: Config) -> Architecture:
     """BLOOM [scao2022]: ALiBi, a norm behind the token table."""
-    config.older("n_embed", "hidden_size")
+    config.read_legacy("n_embed", "hidden_size")
     config.ignore("slow_but_exact")
     width = config.size("hidden_size")
     norm = layernorm(config, width, "layer_norm_epsilon")
@@ -80,7 +80,7 @@ def bloom(config: Config) -> Architecture:
 
 def falcon(config: Config) -> Architecture:
     """Falcon [almazrouei2023]: one key/value head, or groups of them in the new architecture."""
-    config.older("n_embed", "hidden_size")
+    config.read_legacy("n_embed", "hidden_size")
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     grouped, bias = config.flag("new_decoder_architecture"), config.flag("bias")
     asked = config.optional_size("num_kv_heads") or heads
@@ -88,9 +88,9 @@ def falcon(config: Config) -> Architecture:
     fields: dict[str, object] = {"n_kv_heads": asked if grouped else 1 if multi_query else heads}
     if grouped:
         fields["implemented_cache"] = "query_heads"
-    placed = {"positions": "alibi", "alibi_scale": divided(config, width, heads) ** -0.5}
+    placed = {"positions": "alibi", "alibi_scale": divide_by_heads(config, width, heads) ** -0.5}
     fields |= placed if config.flag("alibi") else _rotated(config, 1.0)
-    activation = config.activation_named(config.word("activation"), "activation")
+    activation = config.activation_name(config.string("activation"), "activation")
     mlp = Mlp(width, config.optional_size("ffn_hidden_size") or 4 * width, activation, bias=bias)
     norm = layernorm(config, width, "layer_norm_epsilon")
     return decoder(

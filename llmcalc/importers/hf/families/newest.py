@@ -16,7 +16,18 @@ from ....layers.moe import Moe
 from ....layers.norm import Norm
 from ....layers.scale import Scale
 from ..config import Config
-from ..rules import causal_lm, feed_types, glu, grouped, layer_types, mixed, output, rmsnorm, rope_attention, window
+from ..rules import (
+    causal_lm,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
+    layer_types,
+    lm_head,
+    mlp_types,
+    rmsnorm,
+    rope_attention,
+    sliding_window,
+)
 from .deepseek import mla, shared_experts
 from .dsa import indexers_of
 from .streams import streamed
@@ -32,14 +43,14 @@ def muse_spark(config: Config) -> Architecture:
     bases = config.get("layer_rope_theta") or [0 if full else 1 for full in rare]
     if not isinstance(bases, list) or len(bases) < layers:
         raise SizeError(f"layer_rope_theta has no base for each of {layers} layers", where=config.where)
-    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": _spark_experts(config)}
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _spark_experts(config)}
     gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
     gate |= {"head_norm": True}
     factor = config.number("qk_scale_factor", 1.0) or 1.0
-    spans = {"full_attention": None, "sliding_attention": window(config)}
+    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
     blocks: dict[tuple[str, bool, str], Block] = {}
     order = []
-    for kind, base, feed in zip(kinds, bases, feed_types(config, layers, 0), strict=False):
+    for kind, base, feed in zip(kinds, bases, mlp_types(config, layers, 0), strict=False):
         for word, known in ((kind, spans), (feed, feeds)):
             if word not in known:
                 raise UnknownNameError("layer type", word, known, where=config.where)
@@ -51,9 +62,9 @@ def muse_spark(config: Config) -> Architecture:
             blocks[key] = _balanced(config, attention, feeds[feed], "_".join(map(str, key)))
         order.append(blocks[key])
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
-    head, norm = output(config, input_scale=scale, softcap=cap), rmsnorm(config, width)
+    head, norm = lm_head(config, input_scale=scale, softcap=cap), rmsnorm(config, width)
     inputs = (Named("embedding_norm", Norm(width, scale=False, eps=norm.eps)),)
-    return causal_lm(config, grouped(order), norm, head=head, inputs=inputs)
+    return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs)
 
 
 def _spark_experts(config: Config) -> Moe:
@@ -86,7 +97,7 @@ def _number(config: Config, key: str) -> float:
 def _balanced(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
     """Norms before and behind both parts, and sums of which both sides have a weight."""
     width = config.size("hidden_size")
-    gain = 1 / config.positive("residual_gate_temperature")
+    gain = 1 / config.positive_number("residual_gate_temperature")
     norm, both = rmsnorm(config, width, unit_offset=True), Scale(width, of="both", gain=gain)
     eps = config.number("post_norm_eps") or 1e-6
     plain, weighed = Norm(width, scale=False, eps=eps), Norm(width, eps=eps, unit_offset=True, weighted_first=True)
@@ -109,9 +120,9 @@ def mistral_large4(config: Config) -> Architecture:
     for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
         if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
             raise SizeError(f"{key} has no number for each of {layers} layers", where=config.where)
-    norm, feeds = rmsnorm(config, config.size("hidden_size")), feed_types(config, layers, _dense(config, layers))
+    norm, feeds = rmsnorm(config, config.size("hidden_size")), mlp_types(config, layers, _dense(config, layers))
     kinds, mixers, order = indexers_of(config, layers), dict[str, Layer](), []
-    parts: dict[str, Layer] = {"dense": glu(config), "sparse": _large_experts(config)}
+    parts: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _large_experts(config)}
     for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
         if indexer not in ("full", "shared"):
             raise UnknownNameError("indexer type", indexer, ("full", "shared"), where=config.where)
@@ -122,8 +133,8 @@ def mistral_large4(config: Config) -> Architecture:
         mixers.setdefault(name, _growing(config, indexer == "full", bool(turns), source != index, lent))
         order.append(name)
     softcap = config.number("final_logit_softcapping")
-    runs = mixed(norm, mixers, parts, zip(order, feeds, strict=True))
-    return causal_lm(config, runs, norm, head=output(config, softcap=softcap))
+    runs = hybrid_runs(norm, mixers, parts, zip(order, feeds, strict=True))
+    return causal_lm(config, runs, norm, head=lm_head(config, softcap=softcap))
 
 
 def _dense(config: Config, layers: int) -> int:
@@ -151,10 +162,10 @@ def glm5_next(config: Config) -> Architecture:
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     config.ignore("router_aux_loss_coef head_dim qk_head_dim")
     if not config.flag("index_kpool_always_select_tail", True):
-        config.not_run("tokens before the first whole group see nothing, which has no NumPy model")
+        config.add_unmodelled("tokens before the first whole group see nothing, which has no NumPy model")
     usual = ["indexed_attention" if index % PERIOD == PERIOD - 1 else "linear_attention" for index in range(layers)]
     words = {"full_attention": "indexed_attention"}
-    kinds = [words.get(kind, kind) for kind in config.texts("layer_types", layers) or usual]
+    kinds = [words.get(kind, kind) for kind in config.strings("layer_types", layers) or usual]
     indexed = [
         kind if part == "full" else f"shared_{kind}"
         for kind, part in zip(kinds, indexers_of(config, layers), strict=True)
@@ -173,7 +184,7 @@ def glm5_next(config: Config) -> Architecture:
     mixers: dict[str, Layer] = {"linear_attention": _delta(config), "indexed_attention": full}
     mixers["shared_indexed_attention"] = replace(full, index_heads=None)
     feeds: dict[str, Layer] = {
-        "dense": replace(glu(config), clamp=limit),
+        "dense": replace(gated_mlp(config), clamp=limit),
         # the class's routed experts keep to silu
         "sparse": replace(
             shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()
@@ -187,7 +198,7 @@ def glm5_next(config: Config) -> Architecture:
         norm_eps=config.number("rms_norm_eps") or 1e-6,
     )
     norm = rmsnorm(config, width)
-    runs = streamed(hyper, norm, mixers, feeds, zip(order, feed_types(config, layers, min(3, layers)), strict=True))
+    runs = streamed(hyper, norm, mixers, feeds, zip(order, mlp_types(config, layers, min(3, layers)), strict=True))
     return causal_lm(config, runs, norm)
 
 
@@ -203,7 +214,7 @@ def _delta(config: Config) -> Kda:
     if isinstance(given, dict):
         for old, new in names.items():
             if old in given:
-                config.fix(new, given[old])
+                config.override(new, given[old])
     head = config.size("linear_head_dim")
     return Kda(
         config.size("hidden_size"),

@@ -6,8 +6,8 @@ from ....core.architecture import Architecture
 from ....core.errors import SizeError
 from ....layers.norm import Norm
 from ..config import Config
-from ..decoder import decoder, period, windowed
-from ..rules import rope_attention, window
+from ..decoder import decoder, periodic_types, windowed_attention
+from ..rules import rope_attention, sliding_window
 
 
 def olmo(config: Config) -> Architecture:
@@ -23,21 +23,21 @@ def olmo2(config: Config) -> Architecture:
 
 def olmo3(config: Config) -> Architecture:
     """OLMo 3: OLMo 2 with a window in three of four layers."""
-    pattern = period(config, 4, first=3)
-    attention, order = windowed(config, pattern, window(config), qk_norm="projection")
+    pattern = periodic_types(config, 4, first=3)
+    attention, order = windowed_attention(config, pattern, sliding_window(config), qk_norm="projection")
     return decoder(config, attention=attention, order=order, place="post")
 
 
 def exaone4(config: Config) -> Architecture:
     """EXAONE 4.0: three layers with a window to one without, and without rotation."""
-    limit, pattern = window(config), config.get("layer_types")
+    limit, pattern = sliding_window(config), config.get("layer_types")
     count = config.count("sliding_window_pattern", 4)
     if pattern is None:
         if not limit or not count:
             text = "layer_types is missing, and without sliding_window and its pattern it cannot be made up"
             raise SizeError(text, where=config.where)
-        pattern = period(config, count, first=count - 1)
-    attention, order = windowed(config, pattern, limit, bias=False, qk_norm="head")
+        pattern = periodic_types(config, count, first=count - 1)
+    attention, order = windowed_attention(config, pattern, limit, bias=False, qk_norm="head")
     kinds = dict(attention)
     if limit:
         kinds["full_attention"] = rope_attention(config, bias=False, qk_norm="head", positions="none")

@@ -26,9 +26,9 @@ def thinker(config: Config) -> Architecture:
     stem = config.model_type.removesuffix("_thinker")
     text = text_part(config, f"{stem}_text", given(config, "text_config"), own_tie=False)
     config.ignore(_OUTER)
-    audio = config.within("audio_config", given(config, "audio_config"), f"{stem}_audio_encoder")
+    audio = config.nested("audio_config", given(config, "audio_config"), f"{stem}_audio_encoder")
     heard = ears.read(audio)
-    vision = config.within("vision_config", given(config, "vision_config"), f"{stem}_vision_encoder")
+    vision = config.nested("vision_config", given(config, "vision_config"), f"{stem}_vision_encoder")
     if stem == "qwen2_5_omni":
         seen = towers.qwen2_5(vision)
     else:
@@ -42,11 +42,11 @@ def thinker(config: Config) -> Architecture:
 def omni(config: Config) -> Architecture:
     """The thinker, and what makes sound of its answers, which a text does without."""
     kind = f"{config.model_type}_thinker"
-    part = config.within("thinker_config", {**given(config, "thinker_config"), "architectures": None}, kind)
+    part = config.nested("thinker_config", {**given(config, "thinker_config"), "architectures": None}, kind)
     found = thinker(part)
     part.check_all_read()
     config.ignore(_TALKING)
-    config.head()
+    config.head_kind()
     older = config.model_type == "qwen2_5_omni"
     found = replace(found, layout=f"{'thinker' if older else 'thinker3'}>{found.layout}")
     if not config.flag("enable_audio_output", True):

@@ -13,7 +13,7 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..config import Config
 from ..decoder import decoder
-from ..rules import TOKENS, causal_lm, plain_layernorm, repeated, sublayer
+from ..rules import TOKENS, causal_lm, default_layernorm, repeat_block, sublayer
 from .gpt import BIASED
 
 _OFFSET = 2  # rows before the first position
@@ -23,7 +23,7 @@ def opt(config: Config) -> Architecture:
     """OPT [zhang2022]; the 350M model is post-norm, and its token table narrower than the model."""
     width, biased = config.size("hidden_size"), config.flag("enable_bias", True)
     affine, before = config.flag("layer_norm_elementwise_affine", True), config.flag("do_layer_norm_before", True)
-    norm = replace(plain_layernorm(width), scale=affine, bias=affine)
+    norm = replace(default_layernorm(width), scale=affine, bias=affine)
     without_final = config.flag("_remove_final_layer_norm")
     d_ff, activation = config.size("ffn_dim"), config.activation("activation_function")
     found = decoder(
@@ -58,7 +58,7 @@ def biogpt(config: Config) -> Architecture:
     width = config.size("hidden_size")
     return decoder(
         config,
-        norm=plain_layernorm(width),
+        norm=default_layernorm(width),
         embedding_scale=width**0.5 if config.flag("scale_embedding", True) else 1.0,
         attention=Attention(width, config.size("num_attention_heads"), **BIASED),
         mlp=Mlp(width, config.size("intermediate_size"), config.activation(), bias=True),
@@ -69,7 +69,7 @@ def biogpt(config: Config) -> Architecture:
 def xglm(config: Config) -> Architecture:
     """XGLM [lin2021]: sinusoidal positions; with cross-attention where the config asks for it, never run."""
     width, heads = config.size("d_model"), config.size("attention_heads")
-    norm = plain_layernorm(width)
+    norm = default_layernorm(width)
     parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]
     if config.flag("add_cross_attention"):
         cross = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
@@ -78,7 +78,7 @@ def xglm(config: Config) -> Architecture:
     parts.append(sublayer("mlp", mlp, pre=norm))
     blank = config.count("pad_token_id", 1)  # of the table's rows
     inputs = (_positions(config, width, learned=False, sinusoids="fairseq", blank=blank if blank >= _OFFSET else None),)
-    runs = repeated(Block("block", tuple(parts)), config.size("num_layers"))
+    runs = repeat_block(Block("block", tuple(parts)), config.size("num_layers"))
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
     return causal_lm(config, runs, norm, inputs=inputs, embedding_scale=scale)
 

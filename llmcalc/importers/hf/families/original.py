@@ -15,7 +15,7 @@ from ....layers.mamba2 import Mamba2
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ..config import Config
-from ..rules import causal_lm, divided, prenorm_block, repeated, rmsnorm, window
+from ..rules import causal_lm, divide_by_heads, prenorm_block, repeat_block, rmsnorm, sliding_window
 
 _THETA = 10000.0
 _LLAMA_RUNTIME = "max_batch_size max_seq_len model_parallel_size"
@@ -26,12 +26,12 @@ def llama_params(config: Config) -> Architecture:
     """LLaMA 1-3 as Meta released them [touvron2023a]: the hidden width is 2/3 of 4·dim, scaled and rounded up."""
     config.ignore(_LLAMA_RUNTIME)
     if config.flag("use_scaled_rope"):
-        config.not_run("use_scaled_rope stretches the angles by numbers that the file does not give")
+        config.add_unmodelled("use_scaled_rope stretches the angles by numbers that the file does not give")
     width, step = config.size("hidden_size"), config.size("multiple_of")
     factor = config.number("ffn_dim_multiplier")
     hidden = 2 * 4 * width // 3
     hidden = hidden if factor is None else int(factor * hidden)
-    mlp = Mlp(width, config.whole(-(-hidden // step) * step, "ffn_dim_multiplier", 1), "silu", gated=True)
+    mlp = Mlp(width, config.integer(-(-hidden // step) * step, "ffn_dim_multiplier", 1), "silu", gated=True)
     return _decoder(config, mlp, rope_interleaved=True)
 
 
@@ -42,9 +42,9 @@ def mistral_params(config: Config) -> Architecture:
     routed = _group(config, "moe", ("num_experts", "num_experts_per_tok"))
     feed: Layer = Mlp(width, hidden, "silu", gated=True)
     if routed:
-        experts, chosen = (config.whole(routed.get(key), key, 1) for key in ("num_experts", "num_experts_per_tok"))
+        experts, chosen = (config.integer(routed.get(key), key, 1) for key in ("num_experts", "num_experts_per_tok"))
         feed = Moe(width, hidden, experts, chosen, renormalise=True)
-    return _decoder(config, feed, window=window(config), rope_interleaved=True)
+    return _decoder(config, feed, window=sliding_window(config), rope_interleaved=True)
 
 
 def _decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
@@ -55,13 +55,13 @@ def _decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
         width,
         heads,
         config.optional_size("num_key_value_heads") or heads,
-        config.optional_size("head_dim") or divided(config, width, heads),
+        config.optional_size("head_dim") or divide_by_heads(config, width, heads),
         positions="rope",
         rope_theta=config.number("rope_theta") or _THETA,
         **changes,
     )
     block = prenorm_block("block", rmsnorm(config, width, "norm_eps"), attention=attention, mlp=feed)
-    runs = repeated(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
     return causal_lm(config, runs, rmsnorm(config, width, "norm_eps"), tied=config.flag("tied_embeddings"))
 
 
@@ -77,9 +77,9 @@ def mamba_ssm(config: Config) -> Architecture:
         raise DescriptionError("rms_norm is false, which is not described", where=config.where)
     given = _group(config, "ssm_cfg", _SSM)
     step, vocab = config.size("pad_vocab_size_multiple", 8), config.size("vocab_size")
-    config.fix("vocab_size", -(-vocab // step) * step)
+    config.override("vocab_size", -(-vocab // step) * step)
     norm = rmsnorm(config, config.size("hidden_size"), "norm_eps")
-    runs: tuple[Run, ...] = repeated(
+    runs: tuple[Run, ...] = repeat_block(
         prenorm_block("block", norm, mamba=_mixer(config, given)), config.size("num_hidden_layers")
     )
     built = causal_lm(config, runs, norm, tied=config.flag("tie_embeddings", True))
@@ -92,10 +92,10 @@ def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
     if kind not in _USUAL or not sizes.keys() <= _USUAL[kind].keys():
         raise UnknownNameError("layer or key of ssm_cfg", shown(kind), _USUAL, where=config.where)
     rank = sizes.pop("dt_rank", None)
-    size = {key: config.whole(value, key, 1) for key, value in sizes.items()}
+    size = {key: config.integer(value, key, 1) for key, value in sizes.items()}
     inner = size["expand"] * width
     if kind == "Mamba1":
-        low = -(-width // 16) if rank == "auto" else config.whole(rank, "dt_rank", 1)
+        low = -(-width // 16) if rank == "auto" else config.integer(rank, "dt_rank", 1)
         return Mamba(width, inner, size["d_state"], size["d_conv"], low, conv_bias=True)
     if inner % size["headdim"]:
         raise SizeError(f"headdim ({size['headdim']}) does not divide {inner}", where=config.where)

@@ -18,7 +18,7 @@ from ....zoo.document.layers.complementary_attention import ComplementaryAttenti
 from ....zoo.document.layers.page_attention import PageAttention
 from ....zoo.document.layers.path_embedding import PathEmbedding
 from ..config import Config
-from ..rules import divided, layernorm
+from ..rules import divide_by_heads, layernorm
 from .bert import bare, behind_padding, bert_mlp, block, encoder, finish, pooler
 from .gpt import BIASED
 
@@ -54,8 +54,8 @@ def layoutlmv2(config: Config) -> Architecture:
     )
     if not isinstance(shape, list) or len(shape) != 3:
         raise DescriptionError(f"image_feature_pool_shape is {shown(shape)}; it is a list of three", where=config.where)
-    rows, columns, channels = (config.whole(size, "image_feature_pool_shape", 1) for size in shape)
-    config.not_run("its image always stands beside the text")
+    rows, columns, channels = (config.integer(size, "image_feature_pool_shape", 1) for size in shape)
+    config.add_unmodelled("its image always stands beside the text")
     attention = _on_page(config, scaled=False, **{**BIASED, "k_bias": not fast})
     image = [Named("image_projection", Linear(channels, width, unused=True))]
     if config.flag("has_visual_segment_embedding"):
@@ -124,7 +124,7 @@ def lilt(config: Config) -> Architecture:
     width, ratio, rows = (
         config.size(key) for key in ("hidden_size", "channel_shrink_ratio", "max_position_embeddings")
     )
-    narrow, edge = divided(config, width, ratio), divided(config, width, SIDES)
+    narrow, edge = divide_by_heads(config, width, ratio), divide_by_heads(config, width, SIDES)
     first = config.count("pad_token_id")
     positions = {"n_places": rows, "offset": first + 1, "padding_id": first}
     eps = config.number("layer_norm_eps") or 1e-12
@@ -156,7 +156,7 @@ def bros(config: Config) -> Architecture:
         text = f"dim_bbox is {COORDINATES} and hidden_size a multiple of {whole}, for sines and cosines of all corners"
         raise SizeError(text, where=config.where)
     waves = width // WAVES // COORDINATES
-    pairs = BoxPairs(waves, divided(config, width, heads), config.positive("bbox_scale"))
+    pairs = BoxPairs(waves, divide_by_heads(config, width, heads), config.positive_number("bbox_scale"))
     attention = BoxAttention(width, heads, causal=False, **BIASED)
     if config.flag("is_decoder") or config.flag("add_cross_attention"):
         raise DescriptionError("is_decoder and add_cross_attention are not understood", where=config.where)

@@ -13,7 +13,7 @@ from ....layers.mlp import Mlp
 from ....zoo.audio.layers.conv_module import ConvModule
 from ....zoo.audio.layers.distance_attention import DistanceAttention
 from ..config import Config
-from ..rules import plain_layernorm, repeated
+from ..rules import default_layernorm, repeat_block
 from .conformers import STRIDE, block
 
 _LEFT = """
@@ -43,7 +43,7 @@ def front(config: Config, tower: bool) -> tuple[Named, ...]:
             found.append(Named(f"plane{PART * number}", mixed))
     if left != rows:
         said = f"{config.size('num_mel_bins')} frequencies are {rows} behind the convolutions, but {left} are expected"
-        config.not_run(said)
+        config.add_unmodelled(said)
     ends = {"span": STRIDE ** max(count, 1)} if tower else {}
     return (*found, Named("plane_out", Linear(channels * left, width, **ends)))
 
@@ -54,13 +54,13 @@ PART = 3  # modules of a later convolution: over each channel, over all of them,
 def blocks(config: Config) -> tuple[Run, ...]:
     """Halves of feed-forward layers around attention and a convolution."""
     width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
-    act, norm, conv_bias = config.activation(), plain_layernorm(width), config.flag("convolution_bias")
+    act, norm, conv_bias = config.activation(), default_layernorm(width), config.flag("convolution_bias")
     attention = DistanceAttention(width, heads, config.optional_size("head_dim"), bias)
     mlp = Mlp(width, config.size("intermediate_size"), act, bias=bias)
     conv = ConvModule(width, config.size("conv_kernel_size"), norm="batchnorm", activation=act, bias=conv_bias,
                       conv_bias=conv_bias, kernels=True)  # fmt: skip
     config.ignore(_LEFT)
-    return repeated(block(norm, mlp, attention, conv), config.size("num_hidden_layers"))
+    return repeat_block(block(norm, mlp, attention, conv), config.size("num_hidden_layers"))
 
 
 def tokens(config: Config) -> str:

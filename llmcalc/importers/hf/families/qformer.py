@@ -10,7 +10,7 @@ from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.norm import Norm
 from ..config import Config
-from ..rules import grouped, layernorm, sublayer
+from ..rules import group_runs, layernorm, sublayer
 from .bert import bare, bert_attention, bert_mlp, finish, normed
 from .gpt import BIASED
 
@@ -18,7 +18,7 @@ from .gpt import BIASED
 def blip2(config: Config) -> Architecture:
     """BLIP-2's: a token is a query; how it looks at the image is stored, and not counted as work."""
     bare(config)
-    config.not_run("its input is learned queries and an image")
+    config.add_unmodelled("its input is learned queries and an image")
     config.ignore("vocab_size max_position_embeddings")
     found = _stack(config, (), text=config.flag("use_qformer_text_input"), asks=True)
     note = "a token is a query; how it looks at the image is not counted as work"
@@ -50,7 +50,7 @@ def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool)
     feeds = (*([texts] if text else []), queries)
     kinds = {looking: Block(name, (own, *([looks] if looking else []), *feeds)) for looking, name in _NAMES.items()}
     period = config.size("cross_attention_frequency")
-    runs = grouped(kinds[index % period == 0] for index in range(config.size("num_hidden_layers")))
+    runs = group_runs(kinds[index % period == 0] for index in range(config.size("num_hidden_layers")))
     return Stack("encoder", width, (*tables, Named("norm", norm)), runs, (), "encoder")
 
 

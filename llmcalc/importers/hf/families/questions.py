@@ -22,7 +22,7 @@ def splinter(config: Config) -> Architecture:
     if name not in SPLINTER:
         known = ", ".join(SPLINTER)
         raise DescriptionError(f"{shown(name)} is no class of Splinter; they are {known}", where=config.where)
-    config.fix("architectures", [name if name == SPLINTER[0] else SPLINTER[1]])
+    config.override("architectures", [name if name == SPLINTER[0] else SPLINTER[1]])
     stack = encoder(config)
     if name == SPLINTER[0]:
         return finish(config, stack, [])
@@ -34,7 +34,7 @@ def dpr(config: Config) -> Architecture:
     name = config.class_name() or "DPRQuestionEncoder"
     if name not in DPR:
         raise DescriptionError(f"{shown(name)} is no class of DPR; they are {', '.join(DPR)}", where=config.where)
-    config.fix("architectures", ["ForPreTraining"])  # each class has names of its own
+    config.override("architectures", ["ForPreTraining"])  # each class has names of its own
     if config.flag("is_decoder") or config.flag("add_cross_attention"):
         raise DescriptionError("is_decoder and add_cross_attention are not understood", where=config.where)
     stack, reads = encoder(config), name == "DPRReader"
@@ -43,7 +43,7 @@ def dpr(config: Config) -> Architecture:
     if reads:
         if out not in (0, stack.d_model):
             raise DescriptionError("projection_dim is not hidden_size, which the reader reads", where=config.where)
-        config.not_run("scores of passages stand beside those of spans")
+        config.add_unmodelled("scores of passages stand beside those of spans")
         outputs += [
             Named("spans", Linear(stack.d_model, ENDS)),
             Named("passage", Linear(stack.d_model, 1, positions="one")),

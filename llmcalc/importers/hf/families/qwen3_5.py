@@ -5,13 +5,23 @@ from __future__ import annotations
 from ....core.architecture import Architecture
 from ....core.layer import Layer
 from ..config import Config
-from ..rules import causal_lm, every, experts, glu, layer_types, mixed, rmsnorm, rope_attention, rotary
+from ..rules import (
+    causal_lm,
+    every_nth,
+    experts,
+    gated_mlp,
+    hybrid_runs,
+    layer_types,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+)
 from .hybrid import gated_delta_net
 
 
 def qwen3_5(config: Config) -> Architecture:
     """Qwen3.5, dense."""
-    return _qwen3_5(config, glu(config))
+    return _qwen3_5(config, gated_mlp(config))
 
 
 def qwen3_5_moe(config: Config) -> Architecture:
@@ -27,10 +37,10 @@ def _qwen3_5(config: Config, feed: Layer) -> Architecture:
     config.ignore("mtp_num_hidden_layers mtp_use_dedicated_embeddings mamba_ssm_dtype attn_output_gate")
     mixers: dict[str, Layer] = {
         "full_attention": rope_attention(
-            config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary(config, 0.25)
+            config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary_width(config, 0.25)
         ),
         "linear_attention": gated_delta_net(config),
     }
-    pattern = every(config, "full_attention_interval", layers, "full_attention", "linear_attention", 4)
+    pattern = every_nth(config, "full_attention_interval", layers, "full_attention", "linear_attention", 4)
     order = ((kind, "mlp") for kind in layer_types(config, layers, pattern))
-    return causal_lm(config, mixed(norm, mixers, {"mlp": feed}, order), norm)
+    return causal_lm(config, hybrid_runs(norm, mixers, {"mlp": feed}, order), norm)

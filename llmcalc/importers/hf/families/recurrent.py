@@ -14,7 +14,17 @@ from ....layers.norm import Norm
 from ....layers.rg_lru import RgLru
 from ....zoo.research.layers.mlstm import Mlstm
 from ..config import Config
-from ..rules import TOKENS, causal_lm, mixed, prenorm_block, repeated, rmsnorm, rope_attention, rotary, window
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    hybrid_runs,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+    sliding_window,
+)
 
 
 def recurrent_gemma(config: Config) -> Architecture:
@@ -32,18 +42,18 @@ def recurrent_gemma(config: Config) -> Architecture:
         k_bias=biased,
         v_bias=biased,
         o_bias=True,
-        window=window(config, "attention_window_size"),
-        rotary_dim=rotary(config, 0.5),
+        window=sliding_window(config, "attention_window_size"),
+        rotary_dim=rotary_width(config, 0.5),
     )
     mixers: dict[str, Layer] = {
         "attention": attention,
         "recurrent": RgLru(width, lru, config.size("num_attention_heads"), config.size("conv1d_width"), activation),
     }
     mlp = Mlp(width, config.size("intermediate_size") // 2, activation, gated=True, bias=True)
-    cycle = config.texts("block_types")
+    cycle = config.strings("block_types")
     if not cycle:
         raise DescriptionError("block_types is empty", where=config.where)
-    runs = mixed(norm, mixers, {"dense": mlp}, ((cycle[index % len(cycle)], "dense") for index in range(layers)))
+    runs = hybrid_runs(norm, mixers, {"dense": mlp}, ((cycle[index % len(cycle)], "dense") for index in range(layers)))
     head = Head(config.size("vocab_size"), width, share, softcap=config.number("logits_soft_cap"))
     return causal_lm(config, runs, norm, head=head, embedding_scale=_bfloat16(width**0.5))
 
@@ -68,7 +78,7 @@ def xlstm(config: Config) -> Architecture:
     config.ignore(_KERNELS)
     if (config.optional_size("embedding_dim") or width) != width:
         raise DescriptionError("embedding_dim is not hidden_size", where=config.where)
-    eps, fused = config.number("norm_eps") or 1e-6, config.word("weight_mode")
+    eps, fused = config.number("norm_eps") or 1e-6, config.string("weight_mode")
     if fused not in ("single", "fused"):
         raise DescriptionError(f"weight_mode is {shown(fused)}; it is single or fused", where=config.where)
     mlstm = Mlstm(
@@ -88,5 +98,5 @@ def xlstm(config: Config) -> Architecture:
     block = prenorm_block("block", Norm(width, bias=biased, eps=eps), mlstm=mlstm, mlp=mlp)
     layers = config.optional_size("num_blocks") or config.size("num_hidden_layers")
     head = Head(config.size("vocab_size"), width, softcap=config.number("output_logit_soft_cap"))
-    found = causal_lm(config, repeated(block, layers), Norm(width, eps=eps), head=head, tied=False)
+    found = causal_lm(config, repeat_block(block, layers), Norm(width, eps=eps), head=head, tied=False)
     return replace(found, layout="xlstm_fused") if fused == "fused" else found

@@ -9,7 +9,7 @@ from ....core.errors import DescriptionError, SizeError
 from ....layers.mlp import Mlp
 from ..config import Config
 from ..decoder import decoder
-from ..rules import layernorm, output, rope_attention
+from ..rules import layernorm, lm_head, rope_attention
 from .llama import llama
 
 _THETA = 10000.0
@@ -57,7 +57,7 @@ def baichuan(config: Config) -> Architecture:
     config.ignore("model_max_length z_loss_weight")
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     if config.size("vocab_size") == _NORMED_VOCAB:
-        config.not_run("its head scales the rows of its matrix to length 1, which the NumPy model does not")
+        config.add_unmodelled("its head scales the rows of its matrix to length 1, which the NumPy model does not")
     changes: dict[str, Any] = {} if width == _ROPE_WIDTH else {"positions": "alibi"}
     attention = rope_attention(config, bias=False, n_kv_heads=heads, **changes)
     return decoder(config, attention=attention, tied=config.flag("tie_word_embeddings"))
@@ -74,8 +74,8 @@ def qwen(config: Config) -> Architecture:
     if not config.flag("no_bias", True):
         raise DescriptionError("no_bias is false, which is not described", where=config.where)
     config.ignore(_QWEN_RUNTIME)
-    config.only_counted("use_dynamic_ntk use_logn_attn", neutral=False)
-    config.only_counted("rotary_pct", neutral=1.0)
+    config.unmodelled_unless("use_dynamic_ntk use_logn_attn", neutral=False)
+    config.unmodelled_unless("rotary_pct", neutral=1.0)
     heads, twice = config.size("num_attention_heads"), config.size("intermediate_size")
     if twice % 2:
         raise SizeError(f"intermediate_size ({twice}) is odd; gate and up share it", where=config.where)
@@ -95,7 +95,7 @@ def minicpm(config: Config) -> Architecture:
     """MiniCPM [hu2024]: LLaMA whose embeddings, residuals and logits are scaled."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     scale = (config.number("scale_depth") or 1.0) / layers**0.5
-    head = output(config, input_scale=(config.number("dim_model_base") or width) / width)
+    head = lm_head(config, input_scale=(config.number("dim_model_base") or width) / width)
     embedding = config.number("scale_emb") or 1.0
     return decoder(config, attention=rope_attention(config), head=head, scale=scale, embedding_scale=embedding)
 

@@ -11,7 +11,17 @@ from ....layers.attention import Attention
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ..config import Config
-from ..rules import causal_lm, experts, glu, grouped, mixed, prenorm_block, rmsnorm, rope_attention, rotary
+from ..rules import (
+    causal_lm,
+    experts,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
+    prenorm_block,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+)
 from .deepseek import dense_first, softmax_experts
 from .moe_special import minimax
 
@@ -29,9 +39,9 @@ def deepseek(config: Config) -> Architecture:
 def bailing_moe(config: Config) -> Architecture:
     """Ling and Ring [ling2025]: softmax routing, one matrix for queries, keys and values."""
     if config.flag("norm_head"):
-        config.not_run("its head scales the rows of its matrix to length 1, which the NumPy model does not")
+        config.add_unmodelled("its head scales the rows of its matrix to length 1, which the NumPy model does not")
     config.ignore("embedding_dropout")
-    config.only_counted("norm_softmax", neutral=False)
+    config.unmodelled_unless("norm_softmax", neutral=False)
     width = config.size("moe_intermediate_size") * config.count("num_shared_experts")
     return _lm(config, _bailing_attention(config), experts(config, d_ff_shared=width or None))
 
@@ -54,7 +64,7 @@ def bailing_moe_v2(config: Config) -> Architecture:
         d_ff_shared=shared * config.count("num_shared_experts") or None,
     )
     norm = "head" if config.flag("use_qk_norm") else "none"
-    return _lm(config, _bailing_attention(config, qk_norm=norm, rotary_dim=rotary(config)), routed)
+    return _lm(config, _bailing_attention(config, qk_norm=norm, rotary_dim=rotary_width(config)), routed)
 
 
 def _bailing_attention(config: Config, **changes: Any) -> Attention:
@@ -65,21 +75,21 @@ def _bailing_attention(config: Config, **changes: Any) -> Attention:
 def _lm(config: Config, attention: Attention, routed: Moe) -> Architecture:
     """Pre-norm blocks, the first with dense layers."""
     norm, kinds = rmsnorm(config, config.size("hidden_size")), dense_first(config)
-    feeds = {"dense": glu(config), "sparse": routed}
+    feeds = {"dense": gated_mlp(config), "sparse": routed}
     order = ((_ATTENTION, kind) for kind in kinds)
-    return causal_lm(config, mixed(norm, {_ATTENTION: attention}, feeds, order), norm)
+    return causal_lm(config, hybrid_runs(norm, {_ATTENTION: attention}, feeds, order), norm)
 
 
 def minimax_text_01(config: Config) -> Architecture:
     """MiniMax-Text-01 and M1 [minimax2025] as published, where numbers say which layers have softmax attention."""
-    kinds = config.indices("attn_type_list")
+    kinds = config.layer_indices("attn_type_list")
     if set(kinds) - {0, 1} or len(kinds) != config.size("num_hidden_layers"):
         raise SizeError("attn_type_list has a 0 (linear) or a 1 (softmax) for each layer", where=config.where)
-    config.fix("layer_types", ["full_attention" if kind else "linear_attention" for kind in kinds])
+    config.override("layer_types", ["full_attention" if kind else "linear_attention" for kind in kinds])
     if config.count("shared_intermediate_size") or not config.flag("postnorm", True):
         raise DescriptionError("shared experts, and sums of another kind, are not described", where=config.where)
     config.ignore("shared_moe_mode layernorm_type rotary_dim")
-    config.not_run("of its heads a part is rotated, and its class has projections of another form")
+    config.add_unmodelled("of its heads a part is rotated, and its class has projections of another form")
     return minimax(config)
 
 
@@ -97,7 +107,7 @@ def openelm(config: Config) -> Architecture:
         if shape not in known:
             known[shape] = _openelm_block(config, f"block{place}", norm, *shape)
         order.append(known[shape])
-    return causal_lm(config, grouped(order), norm, tied=config.flag("share_input_output_layers", True))
+    return causal_lm(config, group_runs(order), norm, tied=config.flag("share_input_output_layers", True))
 
 
 def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int, hidden: int) -> Any:
@@ -122,7 +132,7 @@ def _sizes(config: Config, key: str, layers: int) -> list[int]:
     found = value if isinstance(value, list) else [value] * layers
     if len(found) != layers:
         raise SizeError(f"{key} has {len(found)} entries for {layers} layers", where=config.where)
-    return [config.whole(one, key, 1) for one in found]
+    return [config.integer(one, key, 1) for one in found]
 
 
 def _hidden(config: Config, layers: int, width: int) -> list[int]:
@@ -133,7 +143,7 @@ def _hidden(config: Config, layers: int, width: int) -> list[int]:
         raise SizeError(f"ffn_multipliers has {len(factors)} entries for {layers} layers", where=config.where)
     found = []
     for factor in factors:
-        wanted = config.finite(factor, "ffn_multipliers") * width
+        wanted = config.finite_number(factor, "ffn_multipliers") * width
         near = max(step, int(wanted + step / 2) // step * step)
-        found.append(config.whole(near + step * (near < 0.9 * wanted), f"ffn_multipliers ({shown(factor)})", 1))
+        found.append(config.integer(near + step * (near < 0.9 * wanted), f"ffn_multipliers ({shown(factor)})", 1))
     return found

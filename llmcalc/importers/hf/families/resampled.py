@@ -14,7 +14,7 @@ from ....zoo.vision.layers.query_attention import QueryAttention
 from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from ..projectors import layernorm, named
-from ..rules import repeated, sublayer
+from ..rules import repeat_block, sublayer
 from ..vision_encoders import clip as towers
 from ..vision_encoders import vit as vits
 from .seeing import text_config
@@ -30,7 +30,7 @@ def idefics2(config: Config) -> Architecture:
     """Idefics 2 [laurencon2024]: a gated layer widens patches; learned queries see them, and each other."""
     part = text_config(config)
     text = text_part(config, "mistral", part)
-    inner = config.within("text_config", part, str(part.get("model_type", "mistral")))
+    inner = config.nested("text_config", part, str(part.get("model_type", "mistral")))
     d_ff, act, out = inner.size("intermediate_size"), inner.activation(), text.main.d_model
     tower = _tower(config, "idefics2_vision")
     width = tower.d_model
@@ -39,7 +39,7 @@ def idefics2(config: Config) -> Architecture:
         projector_up=Linear(width, d_ff, bias=False),
         projector_down=Linear(d_ff, out, bias=False),
     )
-    perceiver = config.within("perceiver_config", given(config, "perceiver_config"), "idefics2_perceiver")
+    perceiver = config.nested("perceiver_config", given(config, "perceiver_config"), "idefics2_perceiver")
     stack = _resampler(perceiver, out, inner.number("rms_norm_eps") or 1e-6)
     return _whole(config, text, "idefics2", replace(tower, outputs=(*tower.outputs, *widening)), stack)
 
@@ -61,7 +61,7 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
     mlp = Mlp(width, WIDER * width, config.activation(), gated=True, n_latents=queries)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("resampler_mlp", mlp, pre=norm)))
     inputs = named(latents=Embedding(queries, width, table="other", use="beside"))
-    runs = repeated(block, config.size("resampler_depth"))
+    runs = repeat_block(block, config.size("resampler_depth"))
     towers.checked(config)
     return Stack("resampler", width, tuple(inputs), runs, tuple(named(resampled_norm=norm)), "tower")
 
@@ -70,7 +70,7 @@ def aria(config: Config) -> Architecture:
     """Aria [li2024]: learned queries, more for more patches, see the patches; two layers."""
     text = text_part(config, "aria_text", text_config(config))
     tower = _tower(config, "idefics3_vision")
-    part = config.within("vision_config", given(config, "vision_config"), "idefics3_vision")
+    part = config.nested("vision_config", given(config, "vision_config"), "idefics3_vision")
     width, heads, out = tower.d_model, part.size("num_attention_heads"), text.main.d_model
     queries = config.size("max_value_projector_patch_to_query_dict", _most_queries(config))
     norm = replace(layernorm(width), n_latents=queries)
@@ -96,22 +96,22 @@ def _most_queries(config: Config) -> int:
     given = config.get("projector_patch_to_query_dict") or {1225: 128, 4900: 256}  # as its class has it
     if not isinstance(given, dict):
         raise DescriptionError("projector_patch_to_query_dict is no object", where=config.where)
-    return max(config.whole(value, "projector_patch_to_query_dict", 1) for value in given.values())
+    return max(config.integer(value, "projector_patch_to_query_dict", 1) for value in given.values())
 
 
 def molmo2(config: Config) -> Architecture:
     """Molmo 2: two layers of the tower side by side; each group of neighbours looks at itself; a gated layer."""
     text = text_part(config, "molmo2_text", text_config(config))
-    adapter = config.within("adapter_config", given(config, "adapter_config"), "molmo2_adapter")
-    adapter.older("vit_layers", "vision_feature_layer")
-    layers = adapter.indices("vision_feature_layer") or MOLMO_LAYERS
+    adapter = config.nested("adapter_config", given(config, "adapter_config"), "molmo2_adapter")
+    adapter.read_legacy("vit_layers", "vision_feature_layer")
+    layers = adapter.layer_indices("vision_feature_layer") or MOLMO_LAYERS
     older = config.get("vit_config") if config.get("vision_config") is None else None
-    part = config.within("vision_config", older or given(config, "vision_config"), "molmo2_vision")
+    part = config.nested("vision_config", older or given(config, "vision_config"), "molmo2_vision")
     if older:  # its file says more layers than its checkpoint has: none stands behind the last one that is seen
         count = part.size("num_hidden_layers")
-        part.fix("num_hidden_layers", max(layer % count for layer in layers) + 1)
+        part.override("num_hidden_layers", max(layer % count for layer in layers) + 1)
     if part.get("image_size") is None:
-        part.fix("image_size", MOLMO_IMAGE)
+        part.override("image_size", MOLMO_IMAGE)
     tower = vits.read(part)
     towers.checked(part)
     wide = adapter.size("hidden_size") * len(layers)
@@ -145,7 +145,7 @@ MOLMO_LAYERS = [24, 18]  # of the tower, if the config does not list them
 
 
 def _tower(config: Config, usual: str) -> Stack:
-    part = config.within("vision_config", given(config, "vision_config"), usual)
+    part = config.nested("vision_config", given(config, "vision_config"), usual)
     stack = vits.read(part) if usual in vits.VITS else towers.TOWERS[usual].read(part)
     towers.checked(part)
     return stack

@@ -23,7 +23,7 @@ def retrieval(config: Config) -> Architecture:
     name = config.class_name()
     if name and not name.endswith("ForRetrieval"):
         raise DescriptionError(f"{shown(name)} is no class for retrieval", where=config.where)
-    config.fix("architectures", ["ForCausalLM"])  # there is one class
+    config.override("architectures", ["ForCausalLM"])  # there is one class
     config.ignore("tie_word_embeddings is_encoder_decoder")
     whole = _whole(config)
     data, entry, layout = whole, find(str(whole["model_type"])), "retrieval"
@@ -33,7 +33,7 @@ def retrieval(config: Config) -> Architecture:
         entry = find(str(data.get("model_type")))
     if entry is None:
         raise UnknownNameError(f"model_type of {WITHIN}", str(whole["model_type"]), names(), where=config.where)
-    part = config.within(WITHIN, {**data, "architectures": ["Model"]}, entry.model_type)
+    part = config.nested(WITHIN, {**data, "architectures": ["Model"]}, entry.model_type)
     found = entry.read(part)
     part.check_all_read()
     config.unmodelled += part.unmodelled

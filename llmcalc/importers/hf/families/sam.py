@@ -15,7 +15,7 @@ from ....zoo.vision.layers.grid_attention import GridAttention
 from ..composite_models import OUTER, given, text_part
 from ..config import Config
 from ..projectors import layernorm, named
-from ..rules import chosen, sublayer
+from ..rules import runs_by_type, sublayer
 from ..vision_encoders import clip as towers
 from ..vision_encoders import vit as vits
 from .seeing import text_config
@@ -30,7 +30,7 @@ def sam(config: Config) -> Stack:
     width, heads, out = config.size("hidden_size"), config.size("num_attention_heads"), config.size("output_channels")
     side = config.size("image_size") // config.size("patch_size")
     config.ignore("initializer_range num_pos_feats mlp_ratio scale")
-    window, full = config.count("window_size"), set(config.indices("global_attn_indexes"))
+    window, full = config.count("window_size"), set(config.layer_indices("global_attn_indexes"))
     fields = {"bias": config.flag("qkv_bias", True), "relative": config.flag("use_rel_pos", True)}
     norm, act = towers.layernorm(config), config.activation()
     d_ff = config.optional_size("mlp_dim") or int(width * (config.number("mlp_ratio") or 4.0))
@@ -45,7 +45,7 @@ def sam(config: Config) -> Stack:
     inputs = named(sam_patch=Patch(config.size("num_channels"), config.size("patch_size"), width))
     if config.flag("use_abs_pos", True):
         inputs += named(sam_position=Embedding(side * side, width, table="position", columns=side))
-    return Stack("sam", width, tuple(inputs), chosen(kinds, order), tuple(neck("neck", width, out)), "tower")
+    return Stack("sam", width, tuple(inputs), runs_by_type(kinds, order), tuple(neck("neck", width, out)), "tower")
 
 
 def neck(name: str, width: int, out: int) -> list[Named]:
@@ -73,7 +73,7 @@ def halving(width: int, inner: int, out: int) -> list[Named]:
 def got_ocr2(config: Config) -> Architecture:
     """GOT-OCR 2.0 [wei2024]: SAM, two convolutions and a matrix before Qwen 2."""
     text = text_part(config, "qwen2", text_config(config))
-    part = config.within("vision_config", given(config, "vision_config"), "got_ocr2_vision")
+    part = config.nested("vision_config", given(config, "vision_config"), "got_ocr2_vision")
     stack, width = sam(part), part.size("output_channels")
     towers.checked(part)
     out = text.main.d_model
@@ -110,9 +110,9 @@ QUERIES = {768: 144, 1024: 256}  # by pixels along a side of the image
 
 def _two(config: Config, usual: str, behind: str, merged: int) -> tuple[Stack, Stack, int]:
     """SAM, a transformer behind it, and the width between them; ``merged``: patches that are a token of the latter."""
-    vision = config.within("vision_config", given(config, "vision_config"), f"{config.model_type}_vision")
-    first = vision.within("sam_config", given(vision, "sam_config"), usual)
-    second = vision.within("encoder_config", given(vision, "encoder_config"), behind)
+    vision = config.nested("vision_config", given(config, "vision_config"), f"{config.model_type}_vision")
+    first = vision.nested("sam_config", given(vision, "sam_config"), usual)
+    second = vision.nested("encoder_config", given(vision, "encoder_config"), behind)
     inner, out = _pair(first, "downsample_channels")
     stack, encoder = sam(first), vits.read(second, merged)
     stack = replace(stack, outputs=(*stack.outputs, *halving(first.size("output_channels"), inner, out)))
@@ -124,8 +124,8 @@ def _two(config: Config, usual: str, behind: str, merged: int) -> tuple[Stack, S
 def deepseek_vl_hybrid(config: Config) -> Architecture:
     """DeepSeek-VL 7B [lu2024]: SigLIP beside SAM, which sees the image larger."""
     text = text_part(config, "llama", text_config(config))
-    small = config.within("vision_config", given(config, "vision_config"), "siglip_vision_model")
-    large = config.within("high_res_vision_config", given(config, "high_res_vision_config"), "sam_vision_model")
+    small = config.nested("vision_config", given(config, "vision_config"), "siglip_vision_model")
+    large = config.nested("high_res_vision_config", given(config, "high_res_vision_config"), "sam_vision_model")
     low, high = towers.siglip(small), sam(large)
     width, out, half = large.size("output_channels"), text.main.d_model, text.main.d_model // 2
     merged = HALVED * HALVED
@@ -144,10 +144,10 @@ def deepseek_vl_hybrid(config: Config) -> Architecture:
 
 
 def _pair(config: Config, key: str) -> tuple[int, int]:
-    given = config.indices(key)
+    given = config.layer_indices(key)
     if len(given) != len(PAIR):
         raise SizeError(f"{key} has {len(given)} entries; it has {len(PAIR)}", where=config.where)
-    return config.whole(given[0], key, 1), config.whole(given[1], key, 1)
+    return config.integer(given[0], key, 1), config.integer(given[1], key, 1)
 
 
 def _vector(width: int) -> Embedding:

@@ -18,7 +18,7 @@ from ....layers.norm import Norm
 from ..composite_configs import flat
 from ..composite_models import OUTER, given, text_part
 from ..config import Config
-from ..rules import TOKENS, plain_layernorm, rmsnorm
+from ..rules import TOKENS, default_layernorm, rmsnorm
 from ..vision_encoders import clip as towers
 from . import bert
 from .gpt import BIASED
@@ -82,9 +82,9 @@ def gemma3(config: Config) -> Architecture:
     """Gemma 3: SigLIP, whose patches are pooled, normed and projected; ShieldGemma 2, which is that within another."""
     wrapped = config.class_name() == "ShieldGemma2ForImageClassification"
     if config.model_type == "shieldgemma2" and given(config, "text_config").get("tie_word_embeddings", True):
-        config.fix("tie_word_embeddings", True)
+        config.override("tie_word_embeddings", True)
     if wrapped:
-        config.fix("architectures", None)
+        config.override("architectures", None)
     found = _seeing(config, "siglip_vision_model", "gemma3_text", _pooled)
     return replace(found, layout="shieldgemma2") if wrapped else found
 
@@ -114,7 +114,7 @@ def mllama(config: Config) -> Architecture:
     """Llama 3.2 Vision: the language model looks at the tower through layers of its own."""
     text = text_part(config, "mllama_text_model", text_config(config, ""), own_tie=True)
     config.ignore(_OUTER)
-    part = config.within("vision_config", given(config, "vision_config"), "mllama_vision_model")
+    part = config.nested("vision_config", given(config, "vision_config"), "mllama_vision_model")
     stacks = towers.mllama(part, text.main.d_model)
     towers.checked(part)
     note = "patches are those of one tile; what the tables of tiles add, and the padding of tiles, is not described"
@@ -145,14 +145,14 @@ def _seeing(
     if kind not in towers.TOWERS:
         return _left_out(config, text, kind)
     tower = towers.TOWERS[kind]
-    part = config.within("vision_config", vision, kind)
+    part = config.nested("vision_config", vision, kind)
     stack = towers.read(part)
     width = text.main.d_model
     outputs = projector(config, stack.d_model, width, tower.prompt)
     stack = _taken(config, stack)
     stack = replace(stack, outputs=(*stack.outputs, *outputs))
     if tower.prompt is None and config.get("vision_feature_select_strategy") == "default":
-        config.not_run("it leaves out the first patch, as if it were a class token")
+        config.add_unmodelled("it leaves out the first patch, as if it were a class token")
     if newline:
         extra = Named("newline", Embedding(1, width, table="other", use="beside"))
         stack = replace(stack, outputs=(*stack.outputs, extra))
@@ -186,10 +186,10 @@ def _taken(config: Config, stack: Stack) -> Stack:
     if given is None or (given == -1 and config.model_type == "internvl"):
         return stack
     blocks = [
-        config.whole(one, "vision_feature_layer", -MOST_LAYERS) for one in (given if type(given) is list else [given])
+        config.integer(one, "vision_feature_layer", -MOST_LAYERS) for one in (given if type(given) is list else [given])
     ]
     if any(not -stack.n_layers - 1 <= number <= stack.n_layers for number in blocks):
-        config.not_run(f"vision_feature_layer is {shown(given)}, but the tower has {stack.n_layers} layers")
+        config.add_unmodelled(f"vision_feature_layer is {shown(given)}, but the tower has {stack.n_layers} layers")
     left = tuple(Named(name, replace(layer, unused=True)) for name, layer in stack.outputs)  # type: ignore[type-var]
     chosen = Named("features", Features(stack.d_model, " ".join(map(str, blocks))))
     return replace(stack, outputs=(*left, chosen))
@@ -216,7 +216,7 @@ def _one_layer(config: Config, width: int, out: int, prompt: int | None) -> list
 
 def _pooled(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
     vision: Mapping[str, Any] = given(config, "vision_config")
-    part = config.within("vision_config", vision, str(vision.get("model_type", "siglip_vision_model")))
+    part = config.nested("vision_config", vision, str(vision.get("model_type", "siglip_vision_model")))
     side = part.size("image_size") // part.size("patch_size")
     kernel = max(1, side // int(config.size("mm_tokens_per_image") ** 0.5))
     norm = replace(rmsnorm(part, width, "layer_norm_eps", unit_offset=True), merge=kernel * kernel)
@@ -228,7 +228,7 @@ def pooled_tower(config: Config, out: int) -> Stack:
     vision = {"model_type": "siglip_vision_model", **given(config, "vision_config")}
     if vision["model_type"] != "siglip_vision_model":
         raise UnsupportedError(f"a tower of type {shown(vision['model_type'])} is not modelled", where=config.where)
-    part = config.within("vision_config", vision, "siglip_vision_model")
+    part = config.nested("vision_config", vision, "siglip_vision_model")
     stack = towers.read(part)
     return replace(stack, outputs=(*stack.outputs, *_pooled(config, stack.d_model, out, None)))
 
@@ -254,15 +254,15 @@ def _shuffled(config: Config, width: int, out: int, prompt: int | None) -> list[
 
 def normed_merged(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
     """Merged patches behind a norm, through two layers."""
-    merged = int(1 / config.positive("downsample_ratio")) ** 2
+    merged = int(1 / config.positive_number("downsample_ratio")) ** 2
     wide, act = width * merged, config.activation("projector_hidden_act")
     layers = (Linear(wide, out, activation=act, merge=merged), Linear(out, out, merge=merged))
-    norm = replace(plain_layernorm(wide), merge=merged)
+    norm = replace(default_layernorm(wide), merge=merged)
     return [Named("merged_norm", norm), Named("merged_in", layers[0]), Named("merged_out", layers[1])]
 
 
 def _from_adapter(config: Config, width: int, out: int, prompt: int | None) -> list[Named]:
-    part = config.within("vision_config", given(config, "vision_config"), "llama4_vision_model")
+    part = config.nested("vision_config", given(config, "vision_config"), "llama4_vision_model")
     layer = Linear(part.size("vision_output_dim"), out, bias=False, merge=towers.shuffled(part))
     return [Named("projector", layer)]
 
@@ -273,7 +273,7 @@ def _nothing(config: Config, width: int, out: int, prompt: int | None) -> list[N
 
 def git(config: Config) -> Architecture:
     """GIT: BERT's blocks as a decoder, which sees the patches of CLIP's tower as a prefix of its text."""
-    kind, tied, width = config.head() or "causal", config.flag("tie_word_embeddings"), config.size("hidden_size")
+    kind, tied, width = config.head_kind() or "causal", config.flag("tie_word_embeddings"), config.size("hidden_size")
     config.get("num_image_with_embedding")
     attention = Attention(width, config.size("num_attention_heads"), **BIASED)
     stack = bert.encoder(config, segments=False, attention=attention)
@@ -281,7 +281,7 @@ def git(config: Config) -> Architecture:
     share = TOKENS if tied else None
     head = [Named("head", Head(config.size("vocab_size"), width, share, bias=True))] if kind == "causal" else []
     stack = replace(stack, name="decoder", role="decoder", inputs=tables, outputs=tuple(head))
-    part = config.within("vision_config", given(config, "vision_config"), "git_vision_model")
+    part = config.nested("vision_config", given(config, "vision_config"), "git_vision_model")
     tower = towers.read(part)
     norm = Norm(width, "layernorm", bias=True, eps=part.number("layer_norm_eps") or 1e-5)
     out = [

@@ -16,14 +16,14 @@ from ..config import Config
 from ..rules import (
     TOKENS,
     causal_lm,
-    glu,
+    gated_mlp,
     layernorm,
     prenorm_block,
-    repeated,
+    repeat_block,
     rmsnorm,
     rope_attention,
+    sliding_window,
     sublayer,
-    window,
 )
 from .gpt import BIASED
 
@@ -47,9 +47,9 @@ def kosmos(config: Config) -> Architecture:
     inputs: tuple[Named, ...] = (Named("position", Embedding(rows, width, "position", **places)),)
     if not within:  # text or image
         inputs = (*inputs, Named("segment", Embedding(SEGMENTS, width, "segment")))
-    config.fix("hidden_size", width)
-    config.fix("num_hidden_layers", config.size("layers"))
-    blocks = repeated(prenorm_block("block", norm, **layers), config.size("layers"))
+    config.override("hidden_size", width)
+    config.override("num_hidden_layers", config.size("layers"))
+    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("layers"))
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
     tied = config.flag("tie_word_embeddings", True)
     head = Head(vocab, width, TOKENS if tied else None)
@@ -58,9 +58,9 @@ def kosmos(config: Config) -> Architecture:
 
 def voxtral_realtime(config: Config) -> Architecture:
     """Voxtral Realtime's: Mistral's blocks, with factors before each feed-forward layer that its delay makes."""
-    config.not_run("the delay that its factors are made of stands in the config of the whole")
+    config.add_unmodelled("the delay that its factors are made of stands in the config of the whole")
     width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, bias=False, window=window(config))
-    branch = Branch("mlp", glu(config), pre=Modulation(width, MODULATED))
+    attention = rope_attention(config, bias=False, window=sliding_window(config))
+    branch = Branch("mlp", gated_mlp(config), pre=Modulation(width, MODULATED))
     parts = (sublayer("attention", attention, pre=norm), Sublayer("mlp", (branch,), pre=norm))
-    return causal_lm(config, repeated(Block("block", parts), config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(Block("block", parts), config.size("num_hidden_layers")), norm)

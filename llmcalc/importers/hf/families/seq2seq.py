@@ -14,7 +14,7 @@ from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import TOKENS, grouped, layernorm, sublayer
+from ..rules import TOKENS, group_runs, layernorm, sublayer
 from .gpt import BIASED
 
 SIDES = ("encoder", "decoder")
@@ -55,7 +55,7 @@ def class_kind(config: Config) -> str:
     """``seq2seq``, ``causal`` (the decoder alone), ``encoder`` (that alone) or ``none`` (both without a head)."""
     if config.class_name().endswith("EncoderModel"):
         return "encoder"
-    kind = config.head() or "seq2seq"
+    kind = config.head_kind() or "seq2seq"
     if kind not in ("seq2seq", "causal", "none"):
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
@@ -122,7 +122,7 @@ def stack(
         mixers |= {"attention": attention} if attention else {}
         mixers |= {"cross_attention": cross} if cross else {}
         blocks = _blocks(config, style, side, mixers)
-    return Stack(side, width, tuple(inputs), grouped(blocks), (*final, *outputs), side)
+    return Stack(side, width, tuple(inputs), group_runs(blocks), (*final, *outputs), side)
 
 
 def _positions(config: Config, style: Style, width: int) -> Embedding:

@@ -84,9 +84,9 @@ def _tie(config: Config, row: Whole, language: dict[str, Any]) -> None:
     """Say of a whole whether its tables are tied, where its class and its file don't."""
     usual = row.ties == "unless"
     if row.ties in ("either", "unless") and language.get("tie_word_embeddings", usual) is True:
-        config.fix("tie_word_embeddings", True)
+        config.override("tie_word_embeddings", True)
     elif row.ties == "asked" and "tie_word_embeddings" not in config.data:
-        config.fix("tie_word_embeddings", False)
+        config.override("tie_word_embeddings", False)
 
 
 UNSCALED = frozenset({"aya_vision", "cohere2_vision"})  # whose classes leave out the factor on the logits
@@ -127,7 +127,7 @@ def _vision(config: Config, row: Whole) -> Config:
     data = given(config, "vision_config")
     kind = str(data.get("model_type"))
     known = kind in vits.VITS or kind in towers.TOWERS
-    return config.within("vision_config", data, kind if known else row.tower)
+    return config.nested("vision_config", data, kind if known else row.tower)
 
 
 _ROWS = "the vector that ends each row of an image is stored, and not counted as a token"

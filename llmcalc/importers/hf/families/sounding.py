@@ -19,9 +19,9 @@ NEXT = 4  # growth of the hidden layer between two matrices of ConvNeXt
 
 def token2wav(config: Config) -> Stack:
     """Qwen2.5-Omni's: a diffusion transformer of spectrograms [peebles2022], and BigVGAN [lee2022bigvgan]."""
-    whole = config.within("token2wav_config", given(config, "token2wav_config"), "qwen2_5_omni_token2wav")
-    diffusing = whole.within("dit_config", given(whole, "dit_config"), "qwen2_5_omni_dit")
-    waving = whole.within("bigvgan_config", given(whole, "bigvgan_config"), "qwen2_5_omni_bigvgan")
+    whole = config.nested("token2wav_config", given(config, "token2wav_config"), "qwen2_5_omni_token2wav")
+    diffusing = whole.nested("dit_config", given(whole, "dit_config"), "qwen2_5_omni_dit")
+    waving = whole.nested("bigvgan_config", given(whole, "bigvgan_config"), "qwen2_5_omni_bigvgan")
     found = part("token2wav", [
         *under("code2wav_dit_model", _diffusion(diffusing)), *under("code2wav_bigvgan_model", _vgan(waving)),
     ])  # fmt: skip
@@ -118,7 +118,7 @@ def _snake(place: str, width: int) -> Tensors:
 
 def code2wav(config: Config) -> Stack:
     """Qwen3-Omni's: a transformer of codes, then convolutions that make more frames of fewer."""
-    found = config.within("code2wav_config", given(config, "code2wav_config"), "qwen3_omni_moe_code2wav")
+    found = config.nested("code2wav_config", given(config, "code2wav_config"), "qwen3_omni_moe_code2wav")
     stack = part("code2wav", _waves(found))
     _checked(found)
     return stack
@@ -178,7 +178,7 @@ def _blocks(config: Config, width: int) -> Tensors:
 
 
 def _sizes(config: Config, key: str) -> Sequence[int]:
-    values = config.indices(key)
+    values = config.layer_indices(key)
     if not values:
         raise SizeError(f"{key} is {shown(config.get(key))}; it is a list of sizes", where=config.where)
-    return [config.whole(value, key, 1) for value in values]
+    return [config.integer(value, key, 1) for value in values]

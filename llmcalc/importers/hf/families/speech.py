@@ -19,7 +19,7 @@ from ....layers.norm import Norm
 from ....layers.scale import Scale
 from ..composite_models import given, plain
 from ..config import Config
-from ..rules import TOKENS, plain_layernorm, prenorm_block, repeated, rope_attention, rotary
+from ..rules import TOKENS, default_layernorm, prenorm_block, repeat_block, rope_attention, rotary_width
 from . import parakeet
 from .gpt import BIASED
 from .seq2seq import Style, class_kind, head, stack
@@ -36,7 +36,7 @@ def speech_to_text(config: Config) -> Architecture:
     kind = class_kind(config)
     config.ignore("num_conv_layers")
     vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings", True)
-    kernels = config.indices("conv_kernel_sizes")
+    kernels = config.layer_indices("conv_kernel_sizes")
     if len(kernels) != config.size("num_conv_layers"):
         said = f"conv_kernel_sizes has {len(kernels)} entries for {config.get('num_conv_layers')} layers"
         raise SizeError(said, where=config.where)
@@ -50,7 +50,7 @@ def speech_to_text(config: Config) -> Architecture:
         inner, outer = entering if number == 0 else between // 2, 2 * width if last else between
         rate = STRIDE ** (len(kernels) - 1 - number)
         layer = Conv(
-            inner, outer, config.whole(taps, "conv_kernel_sizes", 1), rate, STRIDE, gated=True, of_data=number == 0
+            inner, outer, config.integer(taps, "conv_kernel_sizes", 1), rate, STRIDE, gated=True, of_data=number == 0
         )
         front.append(Named(f"conv{number}", layer))
     if config.flag("scale_embedding"):
@@ -64,14 +64,14 @@ def speech_to_text(config: Config) -> Architecture:
 
 def moonshine(config: Config) -> Architecture:
     """Moonshine [jeffries2024]: three convolutions of the sound itself, rotated positions, a gated decoder."""
-    kind, width = config.head() or "seq2seq", config.size("hidden_size")
+    kind, width = config.head_kind() or "seq2seq", config.size("hidden_size")
     config.ignore("is_encoder_decoder max_position_embeddings num_attention_heads num_key_value_heads head_dim")
     config.ignore("decoder_num_attention_heads decoder_num_key_value_heads")  # the class takes the encoder's
     heads = config.size("encoder_num_attention_heads")
-    config.fix("num_attention_heads", heads)
+    config.override("num_attention_heads", heads)
     biased = config.flag("attention_bias")
     fields = {"n_heads": heads, "n_kv_heads": config.optional_size("encoder_num_key_value_heads") or heads}
-    fields |= {"o_bias": False, "rope_interleaved": True, "rotary_dim": rotary(config, ROTATED)}
+    fields |= {"o_bias": False, "rope_interleaved": True, "rotary_dim": rotary_width(config, ROTATED)}
     own = rope_attention(config, bias=biased, **fields)  # type: ignore[arg-type]
     norm, tied, vocab = (
         Norm(width, "layernorm", eps=1e-5),
@@ -80,12 +80,12 @@ def moonshine(config: Config) -> Architecture:
     )
     d_ff, act = config.size("intermediate_size"), config.activation("encoder_hidden_act")
     seeing: dict[str, Layer] = {"attention": replace(own, causal=False), "mlp": Mlp(width, d_ff, act, bias=True)}
-    blocks = repeated(prenorm_block("block", norm, **seeing), config.size("encoder_num_hidden_layers"))
+    blocks = repeat_block(prenorm_block("block", norm, **seeing), config.size("encoder_num_hidden_layers"))
     encoder = Stack("encoder", width, _waves(width), blocks, (Named("norm", norm),), "encoder")
     gated = Mlp(width, d_ff, config.activation("decoder_hidden_act"), gated=True, bias=True)
     cross = replace(own, causal=False, cross=True, positions="none")
     telling: dict[str, Layer] = {"attention": own, "cross_attention": cross, "mlp": gated}
-    blocks = repeated(prenorm_block("block", norm, **telling), config.size("decoder_num_hidden_layers"))
+    blocks = repeat_block(prenorm_block("block", norm, **telling), config.size("decoder_num_hidden_layers"))
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     outputs = [Named("norm", norm), *([head(vocab, width, tied)] if kind == "seq2seq" else [])]
     decoder = Stack("decoder", width, (table,), blocks, tuple(outputs))
@@ -118,7 +118,7 @@ def cohere_asr(config: Config) -> Architecture:
 def canary(config: Config) -> Architecture:
     """Canary: a decoder of computed positions behind a FastConformer."""
     config.ignore("vocab_size")
-    part = config.within("decoder_config", plain(config, "decoder_config"), "canary_decoder")
+    part = config.nested("decoder_config", plain(config, "decoder_config"), "canary_decoder")
     rows, width = part.size("max_position_embeddings"), part.size("hidden_size")
     encoder = _fast_conformer(config)
     if encoder.d_model != width:
@@ -132,7 +132,7 @@ def canary(config: Config) -> Architecture:
 def _fast_conformer(whole: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
     """The encoder, whose tokens are what its convolutions leave of the frames; ``usual``: what a class fills in."""
     data = {**usual, **given(whole, "encoder_config")}
-    config = whole.within("encoder_config", data, "parakeet_encoder")
+    config = whole.nested("encoder_config", data, "parakeet_encoder")
     inputs, runs = parakeet.front(config, tower=False), parakeet.blocks(config)
     config.ignore("is_encoder_decoder tie_word_embeddings")
     config.check_all_read()
@@ -144,13 +144,13 @@ def _transcriber(whole: Config, config: Config, positions: Embedding, encoder: S
     """A pre-norm decoder behind a FastConformer."""
     whole.ignore("is_encoder_decoder")
     config.ignore("is_encoder_decoder tie_word_embeddings")
-    kind, tied = whole.head() or "seq2seq", whole.flag("tie_word_embeddings", True)
+    kind, tied = whole.head_kind() or "seq2seq", whole.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=whole.where)
     width, vocab, norm = (
         config.size("hidden_size"),
         config.size("vocab_size"),
-        plain_layernorm(config.size("hidden_size")),
+        default_layernorm(config.size("hidden_size")),
     )
     own = rope_attention(config, positions="none")
     layers: dict[str, Layer] = {
@@ -162,13 +162,13 @@ def _transcriber(whole: Config, config: Config, positions: Embedding, encoder: S
     inputs = (token, Named("position", positions), Named("embedding_norm", norm))
     output = Named("head", Head(vocab, width, TOKENS if tied else None, bias=True))
     outputs = (Named("norm", norm), *((output,) if kind == "seq2seq" else ()))
-    blocks = repeated(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
+    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
     return Architecture(whole.model_type, (encoder, Stack("decoder", width, inputs, blocks, outputs)))
 
 
 def pp_formulanet(config: Config) -> Architecture:
     """PP-FormulaNet's decoder [liu2025formula]: mBART's; its head is never tied."""
-    kind = "" if config.get("architectures") is None else config.head()
+    kind = "" if config.get("architectures") is None else config.head_kind()
     config.ignore("is_encoder_decoder encoder_layers encoder_attention_heads tie_word_embeddings")
     vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
     cross = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)

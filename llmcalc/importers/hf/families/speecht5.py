@@ -35,7 +35,7 @@ def speecht5(config: Config) -> Architecture:
     if named not in ("", "SpeechT5ForSpeechToText", "SpeechT5Model"):
         raise DescriptionError(f"{named} gives sound, which is not described", where=config.where)
     bare = named == "SpeechT5Model"
-    config.fix("architectures", ["Model"] if bare else None)
+    config.override("architectures", ["Model"] if bare else None)
     config.ignore(f"{SPEAKS} {MASKS} is_encoder_decoder num_feat_extract_layers")
     config.ignore(_FRONT if bare else "")
     width, heads = config.size("hidden_size"), config.size("encoder_attention_heads")
@@ -64,7 +64,7 @@ def _text(config: Config, width: int) -> list[Named]:
 def _front(config: Config, width: int) -> list[Named]:
     """Convolutions of the sound without padding, each reaching as far as the next one's taps; one tells positions."""
     act = config.activation("feat_extract_activation")
-    sizes, kernels, strides = (config.indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
+    sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
         raise SizeError("conv_dim, conv_kernel and conv_stride have different lengths", where=config.where)
     normed = NORMED[config.one_of("feat_extract_norm", *NORMED)]
@@ -77,9 +77,17 @@ def _front(config: Config, width: int) -> list[Named]:
     found = []
     for number, ((before, out), taps) in enumerate(zip(pairwise([1, *sizes]), kernels, strict=True)):
         rate, extra = reached[number]
-        conv = Conv(before, config.whole(out, "conv_dim", 1), config.whole(taps, "conv_kernel", 1), rate, extra=extra,
-                    bias=config.flag("conv_bias"), normed=normed is None or number < normed, activation=act,
-                    of_data=number == 0)  # fmt: skip
+        conv = Conv(
+            before,
+            config.integer(out, "conv_dim", 1),
+            config.integer(taps, "conv_kernel", 1),
+            rate,
+            extra=extra,
+            bias=config.flag("conv_bias"),
+            normed=normed is None or number < normed,
+            activation=act,
+            of_data=number == 0,
+        )
         found.append(Named(f"wave{number}", conv))
     taps, groups = config.size("num_conv_pos_embeddings"), config.size("num_conv_pos_embedding_groups")
     masked = any(config.number(f"mask_{over}_prob") for over in ("time", "feature"))

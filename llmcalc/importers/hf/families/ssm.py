@@ -11,7 +11,7 @@ from ....layers.mamba2 import Mamba2
 from ....layers.rwkv_channel_mix import RwkvChannelMix
 from ....layers.rwkv_time_mix import RwkvTimeMix
 from ..config import Config
-from ..rules import causal_lm, layernorm, prenorm_block, repeated, rmsnorm
+from ..rules import causal_lm, layernorm, prenorm_block, repeat_block, rmsnorm
 
 
 def mamba(config: Config) -> Architecture:
@@ -43,7 +43,7 @@ def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architectu
         activation=config.activation(),
     )
     return causal_lm(
-        config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
+        config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
     )
 
 
@@ -77,7 +77,7 @@ def mamba2(config: Config) -> Architecture:
         **time_step_limits(config),
     )
     return causal_lm(
-        config, repeated(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
+        config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
     )
 
 
@@ -93,5 +93,5 @@ def rwkv(config: Config) -> Architecture:
         channel_mix=RwkvChannelMix(width, config.optional_size("intermediate_size") or 4 * width),
     )
     final = replace(norm, eps=1e-5)  # whatever the config says
-    runs = repeated(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
     return causal_lm(config, runs, final, inputs=(Named("embedding_norm", norm),))

@@ -15,7 +15,7 @@ from ....layers.norm import Norm
 from ....layers.scale import Scale
 from ..composite_models import given
 from ..config import Config
-from ..rules import repeated, rmsnorm, sublayer
+from ..rules import repeat_block, rmsnorm, sublayer
 from .hearing import OUTER, language
 
 PARTS = ("acoustic", "semantic")  # what is heard, and what is meant
@@ -29,7 +29,7 @@ def vibevoice_asr(config: Config) -> Architecture:
     stacks, width = list(text.stacks), text.main.d_model
     for part in PARTS:
         key = f"{part}_tokenizer_encoder_config"
-        inner = config.within(key, given(config, key), "vibevoice_acoustic_tokenizer_encoder")
+        inner = config.nested(key, given(config, key), "vibevoice_acoustic_tokenizer_encoder")
         own, out = encoder(inner, f"{part}_tokenizer_encoder"), inner.size("hidden_size")
         inner.ignore("vae_std layer_scale_init_value is_encoder_decoder tie_word_embeddings")
         inner.check_all_read()
@@ -44,18 +44,18 @@ def vibevoice_asr(config: Config) -> Architecture:
 
 def encoder(config: Config, name: str) -> list[Stack]:
     """A stage for each rate, and what makes latents of the last; a name is where the tensors are stored."""
-    filters, taps, depths = config.size("num_filters"), config.size("kernel_size"), config.indices("depths")
-    steps, before = [1, *config.indices("downsampling_ratios")], config.size("channels")
+    filters, taps, depths = config.size("num_filters"), config.size("kernel_size"), config.layer_indices("depths")
+    steps, before = [1, *config.layer_indices("downsampling_ratios")], config.size("channels")
     if len(depths) != len(steps):
         raise SizeError(f"there are {len(depths)} depths for {len(steps)} stages", where=config.where)
     found = list[Stack]()
     for number, (step, depth) in enumerate(zip(steps, depths, strict=True)):
         span, width = (
-            prod(config.whole(each, "downsampling_ratios", 1) for each in steps[: number + 1]),
+            prod(config.integer(each, "downsampling_ratios", 1) for each in steps[: number + 1]),
             filters * 2**number,
         )
         down = Conv(before, width, TAPS_A_STEP * step if number else taps, span=span, reach=span, of_data=number == 0)
-        runs = repeated(_block(config, width, taps), config.whole(depth, "depths", 0))
+        runs = repeat_block(_block(config, width, taps), config.integer(depth, "depths", 0))
         place = f"conv_layers.{number - 1}" if number else "stem"
         found.append(
             Stack(f"{name}.{place}", width, (Named("down", down),), runs, (), "tower", results(span, reach=span))

@@ -8,7 +8,18 @@ from ....core.architecture import Architecture
 from ....core.errors import SizeError, shown
 from ....core.layer import Layer
 from ..config import Config
-from ..rules import causal_lm, experts, feed_types, glu, layer_types, mixed, rmsnorm, rope_attention, rotary, window
+from ..rules import (
+    causal_lm,
+    experts,
+    gated_mlp,
+    hybrid_runs,
+    layer_types,
+    mlp_types,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+    sliding_window,
+)
 
 
 def step3p5(config: Config) -> Architecture:
@@ -20,7 +31,7 @@ def step3p5(config: Config) -> Architecture:
     heads = config.size("num_attention_heads")
     kinds = {
         "full_attention": (heads, None),
-        "sliding_attention": (config.optional_size("num_sliding_attention_heads") or heads, window(config)),
+        "sliding_attention": (config.optional_size("num_sliding_attention_heads") or heads, sliding_window(config)),
     }
     mixers: dict[str, Layer] = {
         kind: rope_attention(
@@ -30,7 +41,7 @@ def step3p5(config: Config) -> Architecture:
             window=span,
             qk_norm="head",
             qk_norm_unit_offset=True,
-            rotary_dim=rotary(config, 1.0, kind),
+            rotary_dim=rotary_width(config, 1.0, kind),
             gated=True,
             gate_per_head=True,
             gate_bias="none",
@@ -50,7 +61,7 @@ def step3p5(config: Config) -> Architecture:
         renormalise=True,
         routed_scale=scale,
     )
-    dense = replace(glu(config, bias=bias), clamp_late=True)
+    dense = replace(gated_mlp(config, bias=bias), clamp_late=True)
     bounds = zip(_limits(config, "swiglu_limits", layers), _limits(config, "swiglu_limits_shared", layers), strict=True)
     feeds: dict[str, Layer] = {}
     order = []
@@ -62,7 +73,7 @@ def step3p5(config: Config) -> Architecture:
         else:
             feeds[name] = replace(dense, clamp=shared)
         order.append((kind, name))
-    return causal_lm(config, mixed(norm, mixers, feeds, order), norm)
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm)
 
 
 def _limits(config: Config, key: str, layers: int) -> list[float | None]:
@@ -70,7 +81,7 @@ def _limits(config: Config, key: str, layers: int) -> list[float | None]:
     given = config.get(key) or [0] * layers
     if not isinstance(given, list) or len(given) < layers:
         raise SizeError(f"{key} is {shown(given)}; it has a number for each of {layers} layers", where=config.where)
-    return [config.finite(bound, key) or None for bound in given[:layers]]
+    return [config.finite_number(bound, key) or None for bound in given[:layers]]
 
 
 STEP_DENSE = 3  # layers without experts, where nothing names the others
@@ -80,7 +91,7 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
     """The kinds of feed-forward layers, which older files name by the numbers of those with experts, as one text."""
     named = config.get("moe_layers_enum")
     if not isinstance(named, str):
-        return feed_types(config, layers, STEP_DENSE)
+        return mlp_types(config, layers, STEP_DENSE)
     numbers = {int(number) for number in named.split(",")}
     if not numbers <= set(range(layers)):
         raise SizeError(f"moe_layers_enum is {shown(named)}; the layers are 0 to {layers - 1}", where=config.where)

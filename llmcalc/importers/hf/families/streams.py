@@ -13,7 +13,18 @@ from ....layers.compressed_attention import CompressedAttention
 from ....layers.hyper_connection import HyperConnection
 from ..config import Config
 from ..rope import rope_fields
-from ..rules import causal_lm, every, experts, feed_types, glu, grouped, layer_types, rmsnorm, rope_attention, rotary
+from ..rules import (
+    causal_lm,
+    every_nth,
+    experts,
+    gated_mlp,
+    group_runs,
+    layer_types,
+    mlp_types,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+)
 from .deepseek import shared_experts
 from .dsa import indexed
 from .hybrid import gated_delta_net
@@ -28,7 +39,9 @@ def deepseek_v4(config: Config) -> Architecture:
     routed = experts(
         config,
         "n_routed_experts",
-        router=_SCORES.get(config.word("scoring_func", "sqrtsoftplus"), config.word("scoring_func", "sqrtsoftplus")),
+        router=_SCORES.get(
+            config.string("scoring_func", "sqrtsoftplus"), config.string("scoring_func", "sqrtsoftplus")
+        ),
         correction_bias="buffer",
         d_ff_shared=config.size("moe_intermediate_size"),
         shared_bias=config.flag("mlp_bias"),
@@ -38,7 +51,7 @@ def deepseek_v4(config: Config) -> Architecture:
     table = config.size("vocab_size")
     feeds: dict[str, Layer] = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=table)}
     hashed = min(layers, config.count("num_hash_layers", 3))
-    kinds = (config.texts("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
+    kinds = (config.strings("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
     norm, order = rmsnorm(config, width), zip(_compressed_layers(config, layers), kinds, strict=True)
     hyper = HyperConnection(width, streams, iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
     runs = streamed(hyper, norm, _compressed(config), feeds, order)
@@ -56,13 +69,13 @@ _BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "hea
 
 def _compressed_layers(config: Config, layers: int) -> list[str]:
     """The kind of each layer; a published list of ratios may have one more, for a prediction module."""
-    ratios = config.indices("compress_ratios")
+    ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:
         raise DescriptionError(f"compress_ratios has {shown(strange)}; known: 0, 4, 128", where=config.where)
     heavy, sparse = _BY_RATIO[128], _BY_RATIO[4]
     usual = [sparse if index >= 2 and index % 2 else heavy for index in range(layers)]
-    return (config.texts("layer_types") or [_BY_RATIO[ratio] for ratio in ratios] or usual)[:layers]
+    return (config.strings("layer_types") or [_BY_RATIO[ratio] for ratio in ratios] or usual)[:layers]
 
 
 def _compressed(config: Config) -> dict[str, Layer]:
@@ -121,7 +134,7 @@ def _rotated(config: Config) -> int:
     main = parameters.get("main") if isinstance(parameters, dict) else None
     share = main.get("partial_rotary_factor") if isinstance(main, dict) else None
     share = share or config.number("partial_rotary_factor") or (given or _ROTATED * head) / head
-    return max(1, int(head * config.finite(share, "partial_rotary_factor")))
+    return max(1, int(head * config.finite_number(share, "partial_rotary_factor")))
 
 
 def hy_v4(config: Config) -> Architecture:
@@ -132,9 +145,9 @@ def hy_v4(config: Config) -> Architecture:
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
     acts = {"activation": "silu", "shared_activation": config.activation()}
     routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False, **acts)
-    feeds: dict[str, Layer] = {"dense": glu(config), "sparse": routed}
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
-    order = zip(config.texts("indexer_types", layers) or usual, feed_types(config, layers, 1), strict=True)
+    order = zip(config.strings("indexer_types", layers) or usual, mlp_types(config, layers, 1), strict=True)
     norm = rmsnorm(config, width)
     hyper = HyperConnection(
         width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
@@ -149,13 +162,13 @@ def qwen4(config: Config) -> Architecture:
     config.ignore("indexer_kv_heads output_gate_type number_of_conv_states intermediate_size decoder_sparse_step")
     config.ignore("ple_embed_dim ple_conv_kernel_size ngram_size heads_per_ngram ngram_vocab_size_base seed")
     config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
-    if config.indices("ple_layer_ids"):
+    if config.layer_indices("ple_layer_ids"):
         raise DescriptionError("ple_layer_ids: layers with n-gram embeddings are not modelled", where=config.where)
     attention: dict[str, Any] = {
         "gated": True,
         "qk_norm": "head",
         "qk_norm_unit_offset": True,
-        "rotary_dim": rotary(config),
+        "rotary_dim": rotary_width(config),
     }
     indexer: dict[str, Any] = {
         "index_heads": config.size("indexer_n_heads"),
@@ -171,7 +184,7 @@ def qwen4(config: Config) -> Architecture:
     }
     shared = config.size("shared_expert_intermediate_size")
     feeds: dict[str, Layer] = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True)}
-    pattern = every(config, "full_attention_interval", layers, "indexed_attention", "linear_attention", 4)
+    pattern = every_nth(config, "full_attention_interval", layers, "indexed_attention", "linear_attention", 4)
     kinds = [kind.replace("full_", "indexed_") for kind in layer_types(config, layers, pattern)]
     hyper = HyperConnection(
         width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.number("rms_norm_eps") or 1e-6
@@ -199,7 +212,7 @@ def streamed(
             block = tuple(Sublayer(place, (Branch(place, layer, pre=norm),), pre=hyper) for place, layer in parts)
             kinds[mixer, feed] = Block("_".join([mixer, *([feed] if len(feeds) > 1 else [])]), block)
         found.append(kinds[mixer, feed])
-    return grouped(found)
+    return group_runs(found)
 
 
 def _lm(config: Config, runs: tuple[Run, ...], norm: Layer | None, head: Layer) -> Architecture:

@@ -16,7 +16,7 @@ from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ....zoo.research.layers.block_attention import BlockAttention
 from ..config import Config
-from ..rules import TOKENS, grouped, rmsnorm, sublayer
+from ..rules import TOKENS, group_runs, rmsnorm, sublayer
 from .seq2seq import SIDES, tied_tokens, untied_tokens
 
 Feed = Callable[[str, int], tuple[str, Layer]]
@@ -41,13 +41,13 @@ def umt5(config: Config) -> Architecture:
 
 
 def _mlp(config: Config) -> Mlp:
-    gated, _, act = config.word("feed_forward_proj").rpartition("-")
+    gated, _, act = config.string("feed_forward_proj").rpartition("-")
     if gated not in ("", "gated"):
         raise DescriptionError(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}", where=config.where)
-    act = config.word("dense_act_fn", "gelu_new" if (gated, act) == ("gated", "gelu") else act)
+    act = config.string("dense_act_fn", "gelu_new" if (gated, act) == ("gated", "gelu") else act)
     config.ignore("tie_word_embeddings scale_decoder_outputs")
     is_gated = config.flag("is_gated_act", bool(gated))
-    return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_named(act), gated=is_gated)
+    return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_name(act), gated=is_gated)
 
 
 def pop2piano(config: Config) -> Architecture:
@@ -84,7 +84,7 @@ def switch(config: Config) -> Architecture:
 def longt5(config: Config) -> Architecture:
     """LongT5 [guo2021]: the encoder attends by blocks, with ``transient-global`` also to summaries of them."""
     kinds = ("local", "transient-global")
-    kind = config.word("encoder_attention_type")
+    kind = config.string("encoder_attention_type")
     if kind not in kinds:
         raise UnknownNameError("encoder_attention_type", kind, kinds, where=config.where)
     summary = config.size("global_block_size")
@@ -144,7 +144,7 @@ def _kind(config: Config) -> str:
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_decoder_layers")
     if config.class_name().endswith("EncoderModel"):
         return "encoder"
-    kind = config.head() or "seq2seq"
+    kind = config.head_kind() or "seq2seq"
     if kind not in ("seq2seq", "none"):
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     return kind
@@ -181,14 +181,14 @@ def _runs(side: str, count: int, mixers: Mapping[str, Layer], feed: Feed, norm: 
             parts = {**mixers, "mlp": layer}
             known[name] = Block(name, tuple(sublayer(key, part, pre=norm) for key, part in parts.items()))
         order.append(known[name])
-    return grouped(order)
+    return group_runs(order)
 
 
 def pix2struct(config: Config) -> Architecture:
     """Pix2Struct's text decoder: T5's, with a head in its bare class too."""
-    config.head()
+    config.head_kind()
     config.ignore("is_decoder is_encoder_decoder add_cross_attention")
-    config.fix("d_model", config.size("hidden_size"))
+    config.override("d_model", config.size("hidden_size"))
     if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
         raise SizeError("num_heads · d_kv is not hidden_size, as the class needs it to be", where=config.where)
     vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings")

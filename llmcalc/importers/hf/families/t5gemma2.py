@@ -13,8 +13,18 @@ from ....layers.head import Head
 from ....zoo.research.layers.merged_attention import MergedAttention
 from ..composite_models import plain
 from ..config import Config
-from ..rope import base_of
-from ..rules import TOKENS, chosen, glu, layer_types, of_kind, rmsnorm, rope_attention, sublayer, window
+from ..rope import local_global_theta
+from ..rules import (
+    TOKENS,
+    extend_attention,
+    gated_mlp,
+    layer_types,
+    rmsnorm,
+    rope_attention,
+    runs_by_type,
+    sliding_window,
+    sublayer,
+)
 from .seeing import pooled_tower
 
 END_OF_IMAGE = "end_of_image"
@@ -25,12 +35,12 @@ def t5gemma2(config: Config) -> Architecture:
     """Both stacks and the tower before the encoder; one table of tokens for all, if tied."""
     config.ignore("is_encoder_decoder vocab_size dropout_rate classifier_dropout_rate image_token_index")
     config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # those of the parts
-    kind, tied = config.head() or "seq2seq", config.flag("tie_word_embeddings", True)
+    kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
         raise DescriptionError(f"the class {shown(config.class_name())} is not understood", where=config.where)
-    outer = config.within("encoder", plain(config, "encoder"), "t5gemma2_encoder")
+    outer = config.nested("encoder", plain(config, "encoder"), "t5gemma2_encoder")
     stacks, end = _encoder(outer, tied)
-    part = config.within("decoder", plain(config, "decoder"), "t5gemma2_decoder")
+    part = config.nested("decoder", plain(config, "decoder"), "t5gemma2_decoder")
     vocab, width = part.size("vocab_size"), part.size("hidden_size")
     for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _rows(stacks[0]))):
         if found != wanted:
@@ -66,7 +76,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
     """The encoder's stack and its tower, and the id of the token that ends an image."""
     config.ignore("text_config vision_config mm_tokens_per_image boi_token_index image_token_index tie_word_embeddings")
     end = None if config.get("eoi_token_index") is None else config.count("eoi_token_index")
-    part = config.within("text_config", plain(config, "text_config"), "t5gemma2_text")
+    part = config.nested("text_config", plain(config, "text_config"), "t5gemma2_text")
     found = _stack(part, "encoder", "token", TOKENS if tied else None, end)
     _checked(part)
     tower = pooled_tower(config, found.d_model)
@@ -87,18 +97,18 @@ def _stack(config: Config, side: str, table: str, share: str | None, end: int | 
     pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index in range(layers)]
     kinds = {kind: _block(config, side, kind) for kind in ("sliding_attention", "full_attention")}
     norm = Named("norm", rmsnorm(config, width, unit_offset=True))
-    return Stack(side, width, inputs, chosen(kinds, layer_types(config, layers, pattern)), (norm,), side)
+    return Stack(side, width, inputs, runs_by_type(kinds, layer_types(config, layers, pattern)), (norm,), side)
 
 
 def _block(config: Config, side: str, kind: str) -> Block:
     """Gemma 3's block; what an encoder's query sees on either side differs by one where the window is even."""
-    span = window(config) if kind == "sliding_attention" else None
+    span = sliding_window(config) if kind == "sliding_attention" else None
     fields: dict[str, Any] = {
         "layer_type": kind,
-        "rope_theta": base_of(config, kind),
+        "rope_theta": local_global_theta(config, kind),
         "qk_norm": "head",
         "qk_norm_unit_offset": True,
-        "scale": config.positive("query_pre_attn_scalar") ** -0.5,
+        "scale": config.positive_number("query_pre_attn_scalar") ** -0.5,
         "window": span,
     }
     config.ignore("attn_logit_softcapping")  # the class has it, and does not cap
@@ -107,9 +117,9 @@ def _block(config: Config, side: str, kind: str) -> Block:
         fields |= {"window": (span + 1) // 2, "window_ahead": span // 2 + 1} if span else {}
     attention: Attention = rope_attention(config, **fields)
     if side == "decoder":
-        attention = of_kind(MergedAttention, attention)
+        attention = extend_attention(MergedAttention, attention)
     norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
-    layers = {"attention": attention, "mlp": glu(config, activation="hidden_activation")}
+    layers = {"attention": attention, "mlp": gated_mlp(config, activation="hidden_activation")}
     name = "local" if span else "global"
     return Block(name, tuple(sublayer(key, layer, pre=norm, post=norm) for key, layer in layers.items()))
 

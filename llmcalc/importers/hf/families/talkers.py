@@ -15,7 +15,7 @@ from ..composite_models import given
 from ..config import Config
 from ..decoder import block
 from ..projectors import named
-from ..rules import causal_lm, experts, repeated, rmsnorm, rope_attention
+from ..rules import causal_lm, experts, repeat_block, rmsnorm, rope_attention
 from . import llama
 
 _SAID = """
@@ -30,10 +30,10 @@ _SAID = """
 
 def qwen2_5(config: Config) -> list[Stack]:
     """Qwen2.5-Omni's [xu2025]: Qwen2's blocks behind a matrix, for a table may be wider than they are."""
-    part = config.within("talker_config", given(config, "talker_config"), "qwen2_5_omni_talker")
+    part = config.nested("talker_config", given(config, "talker_config"), "qwen2_5_omni_talker")
     part.ignore(_SAID)
-    part.fix("tie_word_embeddings", False)
-    part.fix("architectures", None)
+    part.override("tie_word_embeddings", False)
+    part.override("architectures", None)
     width, wide, vocab = part.size("hidden_size"), part.size("embedding_size"), part.size("vocab_size")
     found = llama.qwen2(part)
     part.check_all_read()
@@ -43,9 +43,9 @@ def qwen2_5(config: Config) -> list[Stack]:
 
 def qwen3(config: Config) -> list[Stack]:
     """Qwen3-Omni's [xu2025qwen3]: a mixture of experts, and a small decoder for the further codes of each frame."""
-    part = config.within("talker_config", given(config, "talker_config"), "qwen3_omni_moe_talker")
-    text = part.within("text_config", given(part, "text_config"), "qwen3_omni_moe_talker_text")
-    codes = part.within("code_predictor_config", given(part, "code_predictor_config"), _PREDICTOR)
+    part = config.nested("talker_config", given(config, "talker_config"), "qwen3_omni_moe_talker")
+    text = part.nested("text_config", given(part, "text_config"), "qwen3_omni_moe_talker_text")
+    codes = part.nested("code_predictor_config", given(part, "code_predictor_config"), _PREDICTOR)
     part.ignore(f"{_SAID} num_code_groups")
     stacks = [_mixture(text, part.size("thinker_hidden_size")), _predictor(codes)]
     for each in (text, codes, part):
@@ -59,8 +59,8 @@ _PREDICTOR = "qwen3_omni_moe_talker_code_predictor"
 def _mixture(config: Config, thought: int) -> Stack:
     config.ignore(f"{_SAID} decoder_sparse_step mlp_only_layers sliding_window router_aux_loss_coef")
     config.ignore("use_sliding_window max_window_layers")
-    config.fix("architectures", None)
-    config.fix("tie_word_embeddings", False)
+    config.override("architectures", None)
+    config.override("tie_word_embeddings", False)
     width, vocab, inner = config.size("hidden_size"), config.size("vocab_size"), config.size("intermediate_size")
     bias, act = config.flag("attention_bias"), config.activation()
     attention = rope_attention(config, qk_norm="head", bias=bias)
@@ -77,8 +77,8 @@ def _mixture(config: Config, thought: int) -> Stack:
 def _predictor(config: Config) -> Stack:
     """A table and a head for each code of a frame but the first."""
     config.ignore(_SAID)
-    config.fix("architectures", None)
-    config.fix("tie_word_embeddings", False)
+    config.override("architectures", None)
+    config.override("tie_word_embeddings", False)
     further = config.size("num_code_groups") - 1
     vocab, width = config.size("vocab_size"), config.size("hidden_size")
     found = llama.qwen3(config)
@@ -89,7 +89,7 @@ def _predictor(config: Config) -> Stack:
 
 def _lm(config: Config, repeats: Block) -> Architecture:
     return causal_lm(
-        config, repeated(repeats, config.size("num_hidden_layers")), rmsnorm(config, config.size("hidden_size"))
+        config, repeat_block(repeats, config.size("num_hidden_layers")), rmsnorm(config, config.size("hidden_size"))
     )
 
 

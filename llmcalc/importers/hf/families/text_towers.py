@@ -12,7 +12,7 @@ from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.norm import Norm
 from ..config import Config
-from ..rules import glu, layernorm, prenorm_block, repeated, rmsnorm
+from ..rules import gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
 from .bert import behind_padding, bert_attention, bert_mlp, encoder, finish, only, pooler
 from .gpt import BIASED
 
@@ -63,10 +63,10 @@ def aimv2(config: Config) -> Architecture:
     biases: dict[str, Any] = dict.fromkeys(BIASED, bias)
     attention = Attention(width, config.size("num_attention_heads"), **biases)
     norm = rmsnorm(config, width)
-    block = prenorm_block("block", norm, attention=attention, mlp=glu(config, bias=config.flag("mlp_bias")))
+    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
     position = Embedding(config.size("max_position_embeddings"), width, table="position")
     inputs = (_token(config), Named("position", position))
-    runs = repeated(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
     stack = Stack("decoder", width, inputs, runs, (Named("final_norm", norm),))
     return finish(config, stack, [])
 
@@ -80,7 +80,7 @@ def tipsv2(config: Config) -> Architecture:
     attention, norm = bert_attention(config), layernorm(config, width)
     block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
     inputs = (_token(config, scale), _waves(config, "fairseq"))
-    runs = repeated(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
     return finish(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
 
 
@@ -98,7 +98,7 @@ def videoprism(config: Config) -> Architecture:
     scale = width**0.5
     last = Embedding(1, width, table="other", use="behind", scale=scale)
     inputs = (_token(config, scale), _waves(config, "halves"), Named("class", last))
-    runs = repeated(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
     return finish(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
 
 
@@ -114,8 +114,8 @@ def _waves(config: Config, kind: str) -> Named:
 
 def clvp(config: Config) -> Architecture:
     """CLVP's [betker2023], of texts and of speech: values turn as queries and keys do; the mean is projected."""
-    config.fix("architectures", ["Model"])  # one class, whose name is its own
-    config.not_run("what is projected is the mean of all tokens")
+    config.override("architectures", ["Model"])  # one class, whose name is its own
+    config.add_unmodelled("what is projected is the mean of all tokens")
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
     if config.one_of("summary_type", "mean", "first", "last") != "mean":
         raise DescriptionError("summary_type is not mean", where=config.where)
@@ -125,7 +125,7 @@ def clvp(config: Config) -> Architecture:
     biases: dict[str, Any] = {**dict.fromkeys(BIASED, config.flag("use_attention_bias")), "o_bias": True}
     norm, last = rmsnorm(config, width, "layer_norm_eps"), layernorm(config, width)
     attention = Attention(width, heads, causal=False, **turns, **biases)
-    block = prenorm_block("block", norm, attention=attention, mlp=glu(config, bias=True))
-    runs, projection = repeated(block, config.size("num_hidden_layers")), Linear(width, out, False, positions="one")
+    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config, bias=True))
+    runs, projection = repeat_block(block, config.size("num_hidden_layers")), Linear(width, out, False, positions="one")
     outputs = (Named("final_norm", last), Named("projection", projection))
     return finish(config, Stack("encoder", width, (_token(config),), runs, outputs, "encoder"), [])

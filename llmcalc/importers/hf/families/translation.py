@@ -22,8 +22,8 @@ def nllb_moe(config: Config) -> Architecture:
     """NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer, masked in training, scaled otherwise."""
     config.ignore("expert_capacity normalize_router_prob_before_dropping batch_prioritized_routing")
     config.ignore("moe_eval_capacity_token_fraction num_sparse_encoder_layers num_sparse_decoder_layers")
-    if config.word("second_expert_policy", "all") != "all":
-        config.not_run("whether a token goes to its second expert is drawn")
+    if config.string("second_expert_policy", "all") != "all":
+        config.add_unmodelled("whether a token goes to its second expert is drawn")
     return encoder_decoder(config, PRE_NORM._replace(feed=_dense_or_sparse))
 
 
@@ -85,5 +85,5 @@ def seamless_text(config: Config) -> Architecture:
     config.ignore("conv_depthwise_kernel_size sampling_rate leaky_relu_slope variance_predictor_kernel_size")
     config.ignore("var_pred_dropout max_new_tokens left_max_position_embeddings right_max_position_embeddings")
     config.ignore("variance_pred_dropout")
-    config.forget("layer_norm_eps")  # the norms of these stacks keep to the default
+    config.discard("layer_norm_eps")  # the norms of these stacks keep to the default
     return encoder_decoder(config, PRE_NORM._replace(width="hidden_size"))

@@ -21,15 +21,15 @@ BIASES = ["1d", "horizontal", "vertical"]
 
 def udop(config: Config) -> Architecture:
     """UDOP, read without an image; patches are stored, once for each side, and what is made of them is not counted."""
-    config.not_run("places are shares of the page, and those of a box's middle")
-    config.fix("tie_word_embeddings", True)
+    config.add_unmodelled("places are shares of the page, and those of a box's middle")
+    config.override("tie_word_embeddings", True)
     width, heads = config.size("d_model"), config.size("num_heads")
     given = config.get("relative_bias_args")
     if given not in (None, [{"type": kind} for kind in BIASES]):
         raise DescriptionError(
             f"relative_bias_args is {shown(given)}; understood: {', '.join(BIASES)}", where=config.where
         )
-    bare, own = config.head() == "none", config.size("relative_attention_num_buckets")
+    bare, own = config.head_kind() == "none", config.size("relative_attention_num_buckets")
     bare = bare and not config.class_name().endswith("EncoderModel")
     distances = BUCKETS if bare else own  # a class with a head shares the table of the first block
     attention = PageAttention(
@@ -77,8 +77,8 @@ def _patch(config: Config, width: int) -> Patch:
 
 
 def _mlp(config: Config) -> Mlp:
-    gated, _, act = config.word("feed_forward_proj").rpartition("-")
+    gated, _, act = config.string("feed_forward_proj").rpartition("-")
     if gated not in ("", "gated"):
         raise DescriptionError(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}", where=config.where)
     config.ignore("is_gated_act dense_act_fn")
-    return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_named(act), gated=bool(gated))
+    return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_name(act), gated=bool(gated))

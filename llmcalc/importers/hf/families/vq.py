@@ -65,7 +65,7 @@ def apertus(config: Config) -> Stack:
 def emu3(config: Config) -> Stack:
     """Emu3's: of images and of films; the decoder's norms are scaled and moved by the codes [gafni2022]."""
     widths, latent, code = _widths(config), config.size("latent_channels"), config.size("embed_dim")
-    count, deep, halved = config.count("num_res_blocks"), set(config.indices("attn_resolutions")), _halved(config)
+    count, deep, halved = config.count("num_res_blocks"), set(config.layer_indices("attn_resolutions")), _halved(config)
     inner = config.size("hidden_size")
     config.ignore(LEFT)
     if (deep or inner) and widths[-1] != inner:
@@ -104,15 +104,15 @@ def emu3(config: Config) -> Stack:
 
 def _widths(config: Config) -> list[int]:
     """Channels of each level, by which the sides of an image are halved."""
-    base, times = config.size("base_channels"), config.indices("channel_multiplier")
+    base, times = config.size("base_channels"), config.layer_indices("channel_multiplier")
     if not times:
         raise SizeError("channel_multiplier is empty", where=config.where)
-    return [base * config.whole(each, "channel_multiplier", 1) for each in times]
+    return [base * config.integer(each, "channel_multiplier", 1) for each in times]
 
 
 def _at_sizes(config: Config, widths: Sequence[int]) -> set[int]:
     """Levels at which an image has one of the sizes that attention is wanted for."""
-    sizes, whole = set(config.indices("attn_resolutions")), config.size("resolution")
+    sizes, whole = set(config.layer_indices("attn_resolutions")), config.size("resolution")
     return {level for level in range(len(widths)) if whole // 2**level in sizes}
 
 

@@ -9,7 +9,7 @@ from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
 from ....zoo.research.layers.relative_attention import RelativeAttention
 from ..config import Config
-from ..rules import layernorm, repeated
+from ..rules import layernorm, repeat_block
 from .bert import finish, normed, shared_table, tied_head
 from .gpt import BIASED
 
@@ -21,7 +21,7 @@ def xlnet(config: Config) -> Architecture:
     width, vocab, heads = config.size("d_model"), config.size("vocab_size"), config.size("n_head")
     if (config.optional_size("d_head") or width // heads) * heads != width:
         raise DescriptionError("d_head times n_head is not d_model", where=config.where)
-    kind = config.word("attn_type")
+    kind = config.string("attn_type")
     if kind not in ("bi", "uni"):
         raise DescriptionError(f"attn_type is {shown(kind)}; it is bi or uni", where=config.where)
     config.ignore("bi_data same_length reuse_len use_mems_eval use_mems_train untie_r start_n_top end_n_top")
@@ -33,7 +33,7 @@ def xlnet(config: Config) -> Architecture:
     parts = (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True))
     token = Named("token", Embedding(vocab, width, share=shared_table(config)))
     masked = Named("masked", Embedding(1, width, table="other", unused=True))
-    runs = repeated(Block("block", parts), config.size("n_layer"))
+    runs = repeat_block(Block("block", parts), config.size("n_layer"))
     return _headed(config, Stack("decoder", width, (token, masked), runs, ()))
 
 
@@ -45,7 +45,7 @@ def _clamped(config: Config) -> int | None:
 
 def xlm(config: Config) -> Architecture:
     """XLM [lample2019] and FlauBERT [le2019], which may put its norms before the sub-layers."""
-    adaptive = config.flag("asm") and config.head() != "none"
+    adaptive = config.flag("asm") and config.head_kind() != "none"
     if adaptive or not config.flag("is_encoder", True):
         raise DescriptionError("an adaptive softmax (asm) and a decoder (is_encoder) are not read", where=config.where)
     config.ignore("sinusoidal_embeddings embed_init_std unk_index mask_index bos_index eos_index pad_index lang_id")
@@ -63,13 +63,13 @@ def xlm(config: Config) -> Architecture:
     languages = config.size("n_langs")
     if config.flag("use_lang_emb") and languages > 1:
         inputs.append(Named("language", Embedding(languages, width, table="other")))
-    runs = repeated(Block("block", parts), config.size("n_layers"))
+    runs = repeat_block(Block("block", parts), config.size("n_layers"))
     stack = Stack("encoder", width, (*inputs, Named("norm", norm)), runs, (), "encoder")
     return _headed(config, stack)
 
 
 def _headed(config: Config, stack: Stack) -> Architecture:
-    kind = config.head() or "causal"
+    kind = config.head_kind() or "causal"
     if kind == "none":
         return finish(config, stack, [])
     if kind != "causal":

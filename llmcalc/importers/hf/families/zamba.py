@@ -20,7 +20,7 @@ from ....layers.mamba2 import Mamba2
 from ....layers.mlp import Mlp
 from ..config import Config
 from ..rope import rope_fields
-from ..rules import causal_lm, chosen, layer_types, rmsnorm, sublayer
+from ..rules import causal_lm, layer_types, rmsnorm, runs_by_type, sublayer
 
 Adapted = TypeVar("Adapted", Attention, Mlp)
 _PUBLISHED = (
@@ -113,7 +113,7 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
     for kind in types:
         order.append(f"hybrid{count % turns}" if kind == "hybrid" else kind)
         count += kind == "hybrid"
-    return causal_lm(config, chosen(kinds, order), norm)
+    return causal_lm(config, runs_by_type(kinds, order), norm)
 
 
 def _with_adapters(layer: Adapted, places: int) -> Adapted:
@@ -144,7 +144,7 @@ def _split(config: Config, whole: int, parts: int) -> int:
 
 def _types(config: Config, usual: list[str]) -> list[str]:
     """The layers' types; there are as many layers as types, whatever ``num_hidden_layers`` says."""
-    given = config.texts("layers_block_type") or usual
+    given = config.strings("layers_block_type") or usual
     return layer_types(config, len(given), usual, "layers_block_type")
 
 

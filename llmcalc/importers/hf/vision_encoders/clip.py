@@ -19,7 +19,7 @@ from ....layers.scale import Scale
 from ..composite_models import qwen_tower
 from ..config import Config
 from ..families.gpt import BIASED
-from ..rules import grouped, plain_layernorm, repeated, rmsnorm, sublayer
+from ..rules import default_layernorm, group_runs, repeat_block, rmsnorm, sublayer
 
 CHANNELS = 3  # red, green, blue
 CLASS_TOKEN = 1  # learned tokens before the patches
@@ -117,7 +117,7 @@ def qwen2(config: Config) -> Stack:
     """Qwen2-VL's: patches of two frames, positions that turn; merged fours go to the language model."""
     width = config.size("embed_dim")
     norm = Norm(width, "layernorm", bias=True, eps=QWEN_EPS)
-    mlp = Mlp(width, int(width * config.positive("mlp_ratio")), config.activation(), bias=True)
+    mlp = Mlp(width, int(width * config.positive_number("mlp_ratio")), config.activation(), bias=True)
     return _qwen(config, norm, mlp, {}, config.size("hidden_size"))
 
 
@@ -143,14 +143,14 @@ def _qwen(config: Config, norm: Norm, mlp: Mlp, windowed: dict[str, Any], out: i
     patch = Patch(config.size("in_channels", CHANNELS), config.size("patch_size"), width, frames, bias=False)
     fields: dict[str, Any] = {"causal": False, "positions": "rope", "rope_grid": "halves", **BIASED}
     fields["rope_theta"] = _theta(config)
-    if "num_key_value_heads" in config.known():
+    if "num_key_value_heads" in config.known_keys():
         fields["n_kv_heads"] = config.optional_size("num_key_value_heads") or heads
 
     def block(name: str, changes: dict[str, Any]) -> Block:
         attention = Attention(width, heads, **{**fields, **changes})
         return Block(name, (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
 
-    depth, full = config.size("depth"), set(config.indices("fullatt_block_indexes"))
+    depth, full = config.size("depth"), set(config.layer_indices("fullatt_block_indexes"))
     kinds = {True: block("block", {}), False: block("windowed", windowed)} if windowed else {True: block("block", {})}
     order = [not windowed or index in full for index in range(depth)]
     wide = merged * width
@@ -159,7 +159,7 @@ def _qwen(config: Config, norm: Norm, mlp: Mlp, windowed: dict[str, Any], out: i
         Named("merger_in", Linear(wide, wide, activation="gelu", merge=merged)),
         Named("merger_out", Linear(wide, out, merge=merged)),
     )
-    return Stack("vision", width, (Named("patch", patch),), grouped(kinds[at] for at in order), outputs, "tower")
+    return Stack("vision", width, (Named("patch", patch),), group_runs(kinds[at] for at in order), outputs, "tower")
 
 
 def llama4(config: Config) -> Stack:
@@ -167,7 +167,7 @@ def llama4(config: Config) -> Stack:
     width = config.size("hidden_size")
     config.ignore("vision_feature_select_strategy pixel_shuffle_ratio projector_dropout multi_modal_projector_bias")
     config.ignore("rope_parameters rope_theta hidden_act vision_output_dim norm_eps")
-    norm = replace(plain_layernorm(width), prompt=CLASS_TOKEN)
+    norm = replace(default_layernorm(width), prompt=CLASS_TOKEN)
     pixels = config.size("num_channels", CHANNELS) * config.size("patch_size") ** 2
     inputs = (
         Named("patch", Linear(pixels, width, bias=False)),
@@ -191,7 +191,7 @@ def llama4(config: Config) -> Stack:
 
 def shuffled(config: Config) -> int:
     """Patches of Llama 4 that become one."""
-    return round(1 / config.positive("pixel_shuffle_ratio") ** 2)
+    return round(1 / config.positive_number("pixel_shuffle_ratio") ** 2)
 
 
 def mllama(config: Config, out: int) -> tuple[Stack, Stack]:
@@ -202,7 +202,7 @@ def mllama(config: Config, out: int) -> tuple[Stack, Stack]:
     rows = (len(ratios) if isinstance(ratios, list) else MLLAMA_RATIOS) + 1  # one for no image
     tiles, positions = config.size("max_num_tiles"), grid(config) + CLASS_TOKEN
     norm = Norm(width, "layernorm", bias=True, eps=config.number("norm_eps") or 1e-5, prompt=CLASS_TOKEN)
-    plain = replace(plain_layernorm(width), prompt=CLASS_TOKEN)
+    plain = replace(default_layernorm(width), prompt=CLASS_TOKEN)
     gate = Scale(width, lone=True, function="tanh", prompt=CLASS_TOKEN)
     around = Embedding(rows, tiles * width, table="other", unused=True)
     inputs = (
@@ -215,10 +215,12 @@ def mllama(config: Config, out: int) -> tuple[Stack, Stack]:
     )
     local = _block(config, norm, config.activation(), CLASS_TOKEN)
     gated = Block("gated", tuple(replace(part, post=gate) for part in local.sublayers))
-    first = Stack("transformer", width, inputs, repeated(local, config.size("num_hidden_layers")), (), "tower")
+    first = Stack("transformer", width, inputs, repeat_block(local, config.size("num_hidden_layers")), (), "tower")
     behind = (Named("post_norm", plain), Named("after", around), Named("after_gate", replace(gate, unused=True)))
     projector = Named("projector", Linear(config.size("vision_output_dim"), out, prompt=CLASS_TOKEN))
-    second = Stack("global_transformer", width, (behind[1], behind[2]), repeated(gated, layers), (projector,), "tower")
+    second = Stack(
+        "global_transformer", width, (behind[1], behind[2]), repeat_block(gated, layers), (projector,), "tower"
+    )
     return replace(first, outputs=(behind[0],)), second
 
 
@@ -293,7 +295,7 @@ def sides(config: Config, key: str) -> tuple[int, int]:
     sides = given if isinstance(given, list) else [given, given]
     if len(sides) != 2:
         raise DescriptionError(f"{key} is {shown(given)}; it is one number or two", where=config.where)
-    return config.whole(sides[0], key, 1), config.whole(sides[1], key, 1)
+    return config.integer(sides[0], key, 1), config.integer(sides[1], key, 1)
 
 
 def _patches(config: Config, *, bias: bool, prompt: int | None = None, rows: int | None = None) -> tuple[Named, ...]:
@@ -321,6 +323,6 @@ def _block(
 
 
 def _stack(config: Config, inputs: tuple[Named, ...], block: Block, norm: Layer | None) -> Stack:
-    runs: tuple[Run, ...] = repeated(block, config.size("num_hidden_layers"))
+    runs: tuple[Run, ...] = repeat_block(block, config.size("num_hidden_layers"))
     outputs = (Named("post_norm", norm),) if norm else ()
     return Stack("vision", config.size("hidden_size"), inputs, runs, outputs, "tower")

@@ -16,7 +16,7 @@ from ....layers.norm import Norm
 from ....layers.patch import Patch
 from ....layers.scale import Scale
 from ..config import Config
-from ..rules import chosen, repeated, sublayer
+from ..rules import repeat_block, runs_by_type, sublayer
 from .clip import CHANNELS, CLASS_TOKEN, grid, pooling, rectangle
 
 EPS = 1e-6
@@ -83,7 +83,7 @@ def read(config: Config, merge: int = 1) -> Stack:
     """
     vit = VITS[config.model_type]
     for pair in vit.older.split():
-        config.older(*pair.split(":"))
+        config.read_legacy(*pair.split(":"))
     width = config.size("hidden_size")
     config.ignore(f"{vit.left} rope_parameters rope_theta initializer_range")
     norm = norm_of(config, vit, width)
@@ -102,10 +102,10 @@ def read(config: Config, merge: int = 1) -> Stack:
 def _runs(config: Config, vit: Vit, merge: int) -> tuple[Run, ...]:
     count = depth(config)
     if vit.window is None:
-        return repeated(block(config, vit, merge), count)
+        return repeat_block(block(config, vit, merge), count)
     windowed = block(config, vit, chunk=vit.window(config))
     usual = [WINDOWED if (index + 1) % PERIOD and index < count - 1 else FULL for index in range(count)]
-    return chosen({FULL: block(config, vit), WINDOWED: windowed}, config.texts("layer_types", count) or usual)
+    return runs_by_type({FULL: block(config, vit), WINDOWED: windowed}, config.strings("layer_types", count) or usual)
 
 
 def depth(config: Config) -> int:
@@ -131,7 +131,7 @@ def block(config: Config, vit: Vit, merge: int = 1, chunk: int | None = None) ->
         }
     attention = Attention(width, heads, causal=False, merge=merge, chunk=chunk, prompt=vit.prompt, **fields)
     activation = config.activation()
-    d_ff = int(width * config.positive(vit.d_ff)) if vit.d_ff == "mlp_ratio" else config.size(vit.d_ff)
+    d_ff = int(width * config.positive_number(vit.d_ff)) if vit.d_ff == "mlp_ratio" else config.size(vit.d_ff)
     mlp = Mlp(width, d_ff, activation, gated=vit.gated, bias=mlp_bias, merge=merge, prompt=vit.prompt)
     post = Scale(width) if vit.scaled else None
     parts = (sublayer("attention", attention, pre=norm, post=post), sublayer("mlp", mlp, pre=norm, post=post))
@@ -144,7 +144,7 @@ def norm_of(config: Config, vit: Vit, width: int) -> Norm:
 
 
 def _patch(config: Config, vit: Vit, width: int) -> Linear | Patch:
-    known, side = config.known(), config.size("patch_size")
+    known, side = config.known_keys(), config.size("patch_size")
     channels = next((config.size(key) for key in ("num_channels", "in_channels") if key in known), CHANNELS)
     if vit.patches == "flat":
         frames = config.size("patch_temporal") if "patch_temporal" in known else 1
@@ -159,7 +159,7 @@ def _holds(config: Config, value: bool | str) -> bool:
 
 def _one_of(config: Config, *keys: str) -> str:
     """The one of some keys of one meaning that a class has."""
-    found = [key for key in keys if key in config.known()]
+    found = [key for key in keys if key in config.known_keys()]
     if not found:
         raise DescriptionError(f"{keys[0]} is missing", where=config.where)
     return found[0]

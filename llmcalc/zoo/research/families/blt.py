@@ -7,7 +7,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
 from ....importers.hf.config import Config
-from ....importers.hf.rules import TOKENS, repeated, rmsnorm, rope_attention, sublayer, window
+from ....importers.hf.rules import TOKENS, repeat_block, rmsnorm, rope_attention, sliding_window, sublayer
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
@@ -26,13 +26,13 @@ def blt(config: Config) -> Architecture:
     patcher, encoder, decoder, inner = (_part(config, name) for name in PARTS)
     patches, notes = _patches(config)
     bytes_in, bytes_out, wide = (part.size("hidden_size") for part in (encoder, decoder, inner))
-    tied, causal = config.flag("tie_word_embeddings"), (config.head() or "causal") == "causal"
+    tied, causal = config.flag("tie_word_embeddings"), (config.head_kind() or "causal") == "causal"
     stacks = [
         _encoder(config, encoder, patches, (config.size("vocab_size"), bytes_out) if tied and causal else None),
         _global(config, inner, bytes_in * config.size("cross_attn_k"), decoder, patches),
         _decoder(config, decoder, patches, tied, causal),
     ]
-    asks = _patcher(patcher, unused=config.word("patching_mode") != "entropy")
+    asks = _patcher(patcher, unused=config.string("patching_mode") != "entropy")
     if config.flag("patch_in_forward", True):
         stacks.insert(0, asks)
     encoder.ignore("sliding_window")  # that of the whole takes its place
@@ -56,8 +56,8 @@ def _part(config: Config, name: str) -> Config:
         raise DescriptionError(f"{key} is {shown(given)}; it is an object", where=config.where)
     data: dict[str, Any] = {name: value for name, value in (given or {}).items() if name != "architectures"}
     data["model_type"] = f"blt_{name}"
-    part = config.within(key, data, data["model_type"])
-    part.forget("encoder_cross_output_size" + (" hidden_act" if name == "patcher" else ""))
+    part = config.nested(key, data, data["model_type"])
+    part.discard("encoder_cross_output_size" + (" hidden_act" if name == "patcher" else ""))
     head, width = part.optional_size("head_dim"), part.size("hidden_size") // part.size("num_attention_heads")
     if head not in (None, width):
         raise SizeError(f"head_dim is {head}; the class has heads of {width}", where=part.where)
@@ -67,7 +67,7 @@ def _part(config: Config, name: str) -> Config:
 def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
     """How long patches are, and how many more there are as implemented; what that depends on."""
     length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
-    asked = config.flag("patch_in_forward", True) and config.word("patching_mode") == "entropy"
+    asked = config.flag("patch_in_forward", True) and config.string("patching_mode") == "entropy"
     if not asked or length is None:
         note = "every byte is a patch of its own: no entropies are asked where patches begin"
         return {"patch": 1, "extra_patches": int(not asked)}, (note,)
@@ -94,13 +94,13 @@ def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sub
 def _patcher(part: Config, unused: bool) -> Stack:
     """A small language model, which is not trained with the rest; the entropies of its predictions make patches."""
     vocab, width = part.size("vocab_size"), part.size("hidden_size")
-    block = Block("patcher", _layers(part, PATCHER_THETA, window(part)))
+    block = Block("patcher", _layers(part, PATCHER_THETA, sliding_window(part)))
     inputs = (Named("patcher_token", Embedding(vocab, width, table="other")),)
     outputs = (
         Named("patcher_norm", rmsnorm(part, width)),
         Named("patcher_head", Linear(width, vocab, bias=False)),
     )
-    runs = repeated(block, part.size("num_hidden_layers"))
+    runs = repeat_block(block, part.size("num_hidden_layers"))
     return Stack("patcher", width, inputs, runs, outputs, "auxiliary", frozen=True, unused=unused)
 
 
@@ -144,11 +144,11 @@ def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
     between = _between(part, "patches", patches, part.size("cross_attn_k"))
     if not part.flag("cross_attn_all_layers"):
-        runs = repeated(Block("local_encoder", plain), layers)
+        runs = repeat_block(Block("local_encoder", plain), layers)
         return Stack("local_encoder", width, inputs, runs, (Named("patches", between),), "auxiliary")
     early, last = (_alone(layer) for layer in (replace(between, dropped=True), between))
     runs = (
-        *repeated(Block("local_encoder", (*plain, early)), layers - 1),
+        *repeat_block(Block("local_encoder", (*plain, early)), layers - 1),
         Run(Block("local_encoder", (*plain, last)), 1),
     )
     return Stack("local_encoder", width, inputs, runs, (), "auxiliary")
@@ -160,7 +160,7 @@ def _global(config: Config, part: Config, given: int, decoder: Config, patches: 
     wanted = decoder.size("hidden_size") * decoder.size("cross_attn_k")
     inputs = () if given == width else (Named("vectors_in", Linear(given, width, bias=False)),)
     outputs = (Named("vectors_out", Linear(decoder.size("hidden_size_global"), wanted, bias=False)),)
-    runs = repeated(Block("global_transformer", _layers(part, THETA, None)), part.size("num_hidden_layers"))
+    runs = repeat_block(Block("global_transformer", _layers(part, THETA, None)), part.size("num_hidden_layers"))
     return Stack("global_transformer", width, inputs, runs, outputs, "auxiliary", **patches)
 
 
@@ -171,7 +171,7 @@ def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, 
     between = _alone(_between(part, "tokens", patches, part.size("cross_attn_k")))
     first = Block("local_decoder", (between, *plain))
     others = first if part.flag("cross_attn_all_layers") else Block("local_decoder", plain)
-    runs = repeated(first, layers) if others is first else (Run(first, 1), *repeated(others, layers - 1))
+    runs = repeat_block(first, layers) if others is first else (Run(first, 1), *repeat_block(others, layers - 1))
     outputs = [Named("norm", rmsnorm(part, width))]
     if causal:
         outputs.append(Named("head", Head(config.size("vocab_size"), width, TOKENS if tied else None)))

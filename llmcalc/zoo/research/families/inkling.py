@@ -7,7 +7,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import DescriptionError, UnknownNameError
 from ....importers.hf.config import Config
-from ....importers.hf.rules import mixed, rmsnorm
+from ....importers.hf.rules import hybrid_runs, rmsnorm
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
@@ -36,12 +36,12 @@ def inkling(config: Config) -> Architecture:
     }
     dense = config.count("dense_mlp_idx")
     usual = ["dense" if index < dense else "sparse" for index in range(layers)]
-    order = zip(kinds_of(config, layers), config.texts("mlp_layer_types", layers) or usual, strict=True)
-    runs = tuple(_convolved(run, width, config) for run in mixed(rmsnorm(config, width), attention, feeds, order))
-    divisor = config.positive("logits_mup_width_multiplier")
+    order = zip(kinds_of(config, layers), config.strings("mlp_layer_types", layers) or usual, strict=True)
+    runs = tuple(_convolved(run, width, config) for run in hybrid_runs(rmsnorm(config, width), attention, feeds, order))
+    divisor = config.positive_number("logits_mup_width_multiplier")
     vocab, real = config.size("vocab_size"), config.optional_size("unpadded_vocab_size")
     if real is not None and real < vocab:
-        config.not_run(f"the class drops the logits behind the first {real}")
+        config.add_unmodelled(f"the class drops the logits behind the first {real}")
     return text_model(config, runs, (), Head(vocab, width, input_scale=1 / divisor))
 
 
@@ -54,9 +54,9 @@ def text_model(
     token = Embedding(config.size("vocab_size"), width, normed=True, norm_eps=config.number("rms_norm_eps") or 1e-6)
     outputs = [Named("depth", DepthAttention(width, depth))] if depth else []
     outputs.append(Named("norm", rmsnorm(config, width)))
-    if (config.head() or "causal") == "causal":
+    if (config.head_kind() or "causal") == "causal":
         outputs.append(Named("head", head))
-    elif config.head() != "none":
+    elif config.head_kind() != "none":
         raise DescriptionError("only the language model and its bare form are understood", where=config.where)
     stack = Stack("decoder", width, (Named("token", token), *before), runs, tuple(outputs))
     return Architecture(config.model_type, (stack,))
@@ -65,12 +65,12 @@ def text_model(
 def kinds_of(config: Config, layers: int) -> list[str]:
     """Which layers have a window."""
     local = config.get("local_layer_ids")
-    chosen = set(config.indices("local_layer_ids")) if local is not None else None
+    chosen = set(config.layer_indices("local_layer_ids")) if local is not None else None
     usual = [
         (LOCAL if index in chosen else FULL) if chosen is not None else (LOCAL if (index + 1) % PERIOD else FULL)
         for index in range(layers)
     ]
-    found = config.texts("layer_types", layers) or usual
+    found = config.strings("layer_types", layers) or usual
     strange = next((kind for kind in found if kind not in (FULL, LOCAL)), None)
     if strange is not None:
         raise UnknownNameError("layer type", strange, (FULL, LOCAL), where=config.where)

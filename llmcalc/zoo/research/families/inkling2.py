@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import SizeError
 from ....importers.hf.config import Config
-from ....importers.hf.rules import grouped, rmsnorm
+from ....importers.hf.rules import group_runs, rmsnorm
 from ....layers.head import Head
 from ..layers.depth_attention import DepthAttention
 from ..layers.profile_attention import ProfileAttention
@@ -55,13 +55,13 @@ def inkling2_loop(config: Config) -> Architecture:
         }
         for old, new in names.items():
             if old in given:
-                config.fix(f"loop_{'layer_' if 'index' in new else ''}{new}", given[old])
+                config.override(f"loop_{'layer_' if 'index' in new else ''}{new}", given[old])
     first, end = config.size("loop_layer_index_start"), config.size("loop_layer_index_end")
     if first % group or end % group or end <= first:
         text = f"the loop goes from layer {first} to {end}; both are multiples of n_layers_per_attn_res_block ({group})"
         raise SizeError(text, where=config.where)
     passes, last = config.size("loop_num_passes"), min(end, layers)
-    config.loops(layers + max(0, last - first) * (passes - 1))
+    config.check_layer_runs(layers + max(0, last - first) * (passes - 1))
     loop = [Place(number, group, looped=True) for number in range(first, last)]
     again = [place._replace(again=True) for place in loop] * (passes - 1)
     places = [
@@ -70,7 +70,7 @@ def inkling2_loop(config: Config) -> Architecture:
         *again,
         *(Place(number, group) for number in range(last, layers)),
     ]
-    config.not_run("a loop hands messages from pass to pass, which has no NumPy model")
+    config.add_unmodelled("a loop hands messages from pass to pass, which has no NumPy model")
     width, groups = config.size("hidden_size"), max(1, -(-(last - first) // group))
     asked = DepthAttention(width, groups, len(("q", "k", "v", "mlp")), n_layers=end - first)
     stored = DepthAttention(width, groups, asked.n_reads, n_layers=end - first, unused=True)
@@ -83,8 +83,8 @@ def _deep(
 ) -> Architecture:
     """Layers in the order in which they are applied, and the parts around them."""
     config.ignore("hidden_act number_of_conv_states")
-    if config.word("scoring_func") != "sigmoid":
-        config.not_run("scoring_func is another than sigmoid")
+    if config.string("scoring_func") != "sigmoid":
+        config.add_unmodelled("scoring_func is another than sigmoid")
     layers = config.size("num_hidden_layers")
     kinds, attention = kinds_of(config, layers), {kind: _gated(config, kind) for kind in (FULL, LOCAL)}
     known: dict[Block, Block] = {}  # equal ones are one, so that neighbours make a run
@@ -92,15 +92,18 @@ def _deep(
     for place in places:
         block = _block(config, place, kinds[place.number], attention, messages)
         order.append(known.setdefault(block, block))
-    softcap = config.positive("final_logit_softcapping")
+    softcap = config.positive_number("final_logit_softcapping")
     head = Head(config.size("unpadded_vocab_size"), config.size("hidden_size"), softcap=softcap)
     group = places[0].group
-    return text_model(config, grouped(order), before, head, -(-layers // group) + 1)
+    return text_model(config, group_runs(order), before, head, -(-layers // group) + 1)
 
 
 def _gated(config: Config, kind: str) -> ProfileAttention:
     """Attention with gates, sinks and bounds; in layers without a window, with taps of each token's own."""
-    bounds = {"clip": config.positive("qk_l2_clip_threshold"), "profile_clip": config.positive("rel_l2_clip_threshold")}
+    bounds = {
+        "clip": config.positive_number("qk_l2_clip_threshold"),
+        "profile_clip": config.positive_number("rel_l2_clip_threshold"),
+    }
     full = kind == FULL
     return attention_of(config, kind, norm="clip", dynamic=full, own_inputs=full, gated=True, sinks=True, **bounds)
 
@@ -126,7 +129,10 @@ def _sublayers(config: Config, place: Place, attention: ProfileAttention) -> Ite
         given: dict[str, Any] = {**gates, "n_gates": uses} if gates else {}
         return DepthAttention(width, states, reads, closes=closes, **given)
 
-    softcaps = {"gate_softcap": config.positive("mlp_gate_softcap"), "up_softcap": config.positive("mlp_up_softcap")}
+    softcaps = {
+        "gate_softcap": config.positive_number("mlp_gate_softcap"),
+        "up_softcap": config.positive_number("mlp_up_softcap"),
+    }
     experts = experts_of(config, config.size("moe_intermediate_size"), activation="situ", **softcaps)
     if full and place.number:
         attention = replace(attention, separate=True)

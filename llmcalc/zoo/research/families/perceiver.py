@@ -23,7 +23,7 @@ ELSEWHERE = """
 
 def perceiver(config: Config) -> Architecture:
     """Perceiver IO [jaegle2021b]; its logits are those of all positions of the table, however many tokens there are."""
-    if (config.head() or "mlm") != "mlm":
+    if (config.head_kind() or "mlm") != "mlm":
         raise UnsupportedError("only the masked language model is modelled", where=config.where)
     config.ignore(ELSEWHERE)
     width, latent, count = config.size("d_model"), config.size("d_latents"), config.size("num_latents")
@@ -34,7 +34,7 @@ def perceiver(config: Config) -> Architecture:
         Named("latents", Embedding(count, latent, table="other", use="array")),
         Named("output_position", Embedding(rows, width, table="position", use="array")),
     )
-    shape = config.word("cross_attention_shape_for_attention")
+    shape = config.string("cross_attention_shape_for_attention")
     if shape not in ("q", "kv"):
         raise DescriptionError(
             f"cross_attention_shape_for_attention is {shown(shape)}; it is q or kv", where=config.where

@@ -7,7 +7,7 @@ from math import lcm
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import DescriptionError, SizeError, shown
 from ....importers.hf.config import Config
-from ....importers.hf.rules import grouped, layernorm, sublayer
+from ....importers.hf.rules import group_runs, layernorm, sublayer
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
@@ -21,7 +21,7 @@ AXES = 2  # that a table of positions is the sum over
 
 def reformer(config: Config) -> Architecture:
     """Reformer [kitaev2020]; its head is never tied, and stores a bias beside the one it uses."""
-    kind, width, vocab = config.head() or "causal", config.size("hidden_size"), config.size("vocab_size")
+    kind, width, vocab = config.head_kind() or "causal", config.size("hidden_size"), config.size("vocab_size")
     config.ignore(
         "num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed"
     )
@@ -29,7 +29,7 @@ def reformer(config: Config) -> Architecture:
     causal = config.flag("is_decoder")
     if kind not in ("causal", "mlm", "none") or (kind == "causal") > causal:
         raise DescriptionError(f"a head of kind {shown(kind)} needs is_decoder {not causal}", where=config.where)
-    order = config.texts("attn_layers") or []
+    order = config.strings("attn_layers") or []
     if not order or not set(order) <= set(KINDS):
         raise DescriptionError(f"attn_layers is {shown(order)}; it is a list of local and lsh", where=config.where)
     blocks = {name: _block(config, name, order, causal) for name in dict.fromkeys(order)}
@@ -39,7 +39,7 @@ def reformer(config: Config) -> Architecture:
     if kind != "none":
         outputs.append(Named("head", Head(vocab, wide, bias=True, unused_biases=1)))
     role = "decoder" if causal else "encoder"
-    runs = grouped(blocks[name] for name in order)
+    runs = group_runs(blocks[name] for name in order)
     stack = Stack(role, width, inputs, runs, tuple(outputs), role, reversible=True)
     return Architecture(config.model_type, (stack,))
 
@@ -49,7 +49,7 @@ def _positions(config: Config, width: int) -> list[Named]:
     config.ignore("axial_pos_shape axial_pos_embds_dim")
     if not config.flag("axial_pos_embds"):
         return [Named("position", Embedding(rows, width, table="position"))]
-    shape, widths = config.indices("axial_pos_shape"), config.indices("axial_pos_embds_dim")
+    shape, widths = config.layer_indices("axial_pos_shape"), config.layer_indices("axial_pos_embds_dim")
     if len(shape) != len(widths) or len(shape) != AXES or sum(widths) != width:
         raise SizeError("axial positions have two factors, together as wide as the model", where=config.where)
     return [Named("axial", AxialEmbedding(*shape, *widths))]

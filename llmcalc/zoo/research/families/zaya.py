@@ -7,7 +7,16 @@ from ....core.errors import DescriptionError, SizeError, UnknownNameError
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.rope import rope_fields
-from ....importers.hf.rules import TOKENS, causal_lm, experts, grouped, layer_types, rmsnorm, rotary, window
+from ....importers.hf.rules import (
+    TOKENS,
+    causal_lm,
+    experts,
+    group_runs,
+    layer_types,
+    rmsnorm,
+    rotary_width,
+    sliding_window,
+)
 from ....layers.head import Head
 from ..layers.affine import Affine
 from ..layers.cca import Cca
@@ -19,7 +28,7 @@ def zaya(config: Config) -> Architecture:
     """ZAYA-1: the router of each layer but the first also hears that of the layer before."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     types = layer_types(config, layers, ["hybrid"] * layers)
-    limit = window(config)
+    limit = sliding_window(config)
     if limit is None and "hybrid_sliding" in types:
         raise DescriptionError("sliding_window is missing", where=config.where)
     if config.size("num_experts_per_tok") != 1:
@@ -35,7 +44,7 @@ def zaya(config: Config) -> Architecture:
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
     scale = Named("scale", Affine(width))
-    return causal_lm(config, grouped(order), rmsnorm(config, width), head=head, inputs=(scale,))
+    return causal_lm(config, group_runs(order), rmsnorm(config, width), head=head, inputs=(scale,))
 
 
 def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
@@ -51,7 +60,7 @@ def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
         config.size("cca_time0"),
         config.size("cca_time1"),
         config.flag("attention_bias"),
-        rotary(config, 0.5),
+        rotary_width(config, 0.5),
         config.rope_theta(kind, _BASES[kind]),
         limit,
         **rope_fields(config, kind),

@@ -8,14 +8,14 @@ from ...core.architecture import Architecture, Block, Run, Stack
 from ...core.layer_history import uncounted
 
 
-def told_apart(architecture: Architecture) -> Architecture:
+def with_numbered_names(architecture: Architecture) -> Architecture:
     """The architecture with a number behind the name of each block that has the name of an earlier, different one."""
-    stacks = tuple(map(_told_apart, architecture.stacks))
+    stacks = tuple(map(_with_numbered_names, architecture.stacks))
     unchanged = all(new is old for new, old in zip(stacks, architecture.stacks, strict=True))
     return architecture if unchanged else replace(architecture, stacks=stacks)
 
 
-def _told_apart(stack: Stack) -> Stack:
+def _with_numbered_names(stack: Stack) -> Stack:
     plain = uncounted(stack)
     different = {id(run.block) for run in stack.runs} if plain is stack else {run.block for run in plain.runs}
     if len(different) == len({run.block.name for run in stack.runs}):
