@@ -35,7 +35,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Give every kind a place in the navigation."""
     pages = [{kind.replace("_", " "): f"{FOLDER}/{kind}.md"} for kind in layers.kinds()]
     assert config.nav is not None
-    config.nav.append({"Layer kinds": [{"all": f"{FOLDER}/index.md"}, *pages]})
+    config.nav.append({"Layer reference": [{"all": f"{FOLDER}/index.md"}, *pages]})
     return config
 
 
