@@ -1,9 +1,9 @@
-"""Write docs/accuracy.md: memory as predicted beside memory as measured by others.
+"""Write docs/accuracy.md: predicted memory next to published measurements.
 
     python docs/accuracy.py          rewrite the page
     python docs/accuracy.py --check  exit with 1 if it is out of date
 
-Nothing is fitted. The measured figures stand in docs/data/, each file with its source in the first line.
+Nothing is fitted. The measurements are in docs/data/; the first line of each file gives its source.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ DIVISIBLE_LAYERS = 128
 
 
 class Row(NamedTuple):
-    """A measurement with what is predicted for it."""
+    """A measurement and its prediction."""
 
     case: str
     measured: float
@@ -79,13 +79,13 @@ def padded(rows: int, multiple: int) -> int:
 
 
 def source(name: str) -> str:
-    """Where a data file's figures come from."""
+    """The source of a data file."""
     return (FOLDER / "data" / name).read_text("utf-8").splitlines()[0].removeprefix("# ")
 
 
 def simumax() -> Iterator[Row]:
-    """Gradients in one fp32 buffer, a distributed optimizer, sequence parallelism with tensor parallelism, a fused
-    cross-entropy.
+    """Settings: gradients in one fp32 buffer, a distributed optimizer, sequence parallelism with tensor parallelism,
+    and a fused cross-entropy.
     """
     for row in read("simumax_b200.csv"):
         preset, *changes = SIMUMAX[row["model"]]
@@ -119,8 +119,8 @@ def simumax() -> Iterator[Row]:
 def megatron() -> Iterator[Row]:
     """The source names FlashAttention, SwiGLU, bf16 and a distributed optimizer, and supports neither sequence
     parallelism nor recomputation. Its example has 32 layers, sequences of 2,048 tokens with learned positions, and
-    GPT-2's vocabulary, padded to a multiple of 128 tp; its script has an FFN of 10,880 and biases. Dropout is on, as by
-    default.
+    GPT-2's vocabulary padded to a multiple of 128 tp; its script has an FFN width of 10,880 and biases. Dropout is on,
+    which is the default.
     """
     for row in read("megatron_pr482.csv"):
         tensor = int(row["tp"])
@@ -140,9 +140,9 @@ def megatron() -> Iterator[Row]:
 
 
 def mbridge() -> Iterator[Row]:
-    """Settings are those that the source's own report shows: 7.5 bytes a parameter, which is a distributed optimizer
-    over 8 ranks; all experts on every rank; sequence parallelism, which Megatron-Core demands beside experts. Predicted
-    are weights, gradients and optimizer, what is kept after the forward pass, and the sum.
+    """Settings follow from the source's report: 7.5 bytes per parameter, which is a distributed optimizer over 8 ranks;
+    all experts on every rank; sequence parallelism, which Megatron-Core requires with experts. The table compares model
+    states (weights, gradients and optimizer), activations saved by the forward pass, and their sum.
     """
     model = llmcalc.load("mixtral-8x7b", overrides=MIXTRAL)
     for row in read("mbridge_mixtral.csv"):
@@ -167,7 +167,7 @@ def mbridge() -> Iterator[Row]:
 
 
 def torchtitan(checkpointing: str, recompute: str) -> Iterator[Row]:
-    """Runs of torchtitan with a way of checkpointing, as if ``recompute`` were it."""
+    """Runs of torchtitan with a kind of checkpointing, predicted with the policy ``recompute``."""
     names = ("dp", "tp", "pp", "cp", "chunks", "seq", "local_batch")
     for row in read("torchtitan_h100.csv"):
         if row["checkpointing"] != checkpointing:
@@ -195,23 +195,23 @@ def torchtitan(checkpointing: str, recompute: str) -> Iterator[Row]:
 
 
 def checkpointed() -> Iterator[Row]:
-    """Gradients are reduced in fp32. A pipeline has as many micro-batches as stages (two for each stage if it is
-    interleaved, with two chunks), and 128 layers, which 8 stages divide, in place of 126.
+    """Gradients are reduced in fp32. A pipeline has as many micro-batches as stages (twice as many if it is interleaved
+    with two virtual stages), and 128 layers instead of 126, so that 8 stages divide them.
     """
     yield from torchtitan("full", "full")
 
 
 def checkpointed_by_operation() -> Iterator[Row]:
-    """Checkpointing by operation, which keeps some results, is not modelled: each run stands twice, as if nothing
-    and as if everything were computed again.
+    """Selective checkpointing per operation is not modelled. Each run is listed twice: predicted without recomputation
+    and with full recomputation.
     """
     for recompute in ("none", "full"):
         for row in torchtitan("per-op", recompute):
-            yield row._replace(case=f"{row.case}, as if {recompute}")
+            yield row._replace(case=f"{row.case}, recompute {recompute}")
 
 
 def adapters() -> Iterator[Row]:
-    """Weights, adapters and optimizer at rest."""
+    """Weights, adapters and optimizer states between steps."""
     for row in read("fms_lora_a100.csv"):
         settings = {"weights": "nf4", "lora_rank": 16, "gradients": "fp32"}
         memory = llmcalc.memory(llmcalc.load(row["model"]), mode="training", seq=64, **settings)
@@ -223,42 +223,43 @@ SECTIONS = {
     "Megatron-LM on B200, cut models": (
         "simumax_b200.csv",
         simumax,
-        "Too low are above all the models of 405B's width: Transformer Engine keeps a placeholder gradient for each "
-        "shape of a weight, as the source's notes say, together the weights of one layer in bf16 (6 GiB over tp "
-        "ranks). That and communication buffers are not modelled.",
+        "Predictions are too low mainly for models of 405B's width. According to the source, Transformer Engine keeps"
+        " a placeholder gradient for each weight shape, which adds up to the weights of one layer in bf16 (6 GiB "
+        "divided by tp). These and communication buffers are not modelled.",
     ),
     "Megatron-LM, a GPT of Llama-2-7B's size": (
         "megatron_pr482.csv",
         megatron,
-        "The table does not repeat the settings of the example, but they are its own: with them the formula in the "
-        "tool's script gives the estimates that the table prints (69.0, 55.5, 49.5 and 28.6 for 68.8, 55.5, 49.5 and "
-        "28.6), and with 4,096 tokens, or Llama's vocabulary or FFN, it does not. A reviewer quotes the first row "
-        "with pp 2 and two nodes, which is a slip: more ranks than in the third row can only save memory.",
+        "The table does not state its settings, but they are those of the example: with them, the formula in the "
+        "tool's script reproduces the estimates in the table (69.0, 55.5, 49.5 and 28.6 for 68.8, 55.5, 49.5 and "
+        "28.6); with 4,096 tokens, or with Llama's vocabulary or FFN, it does not. A reviewer quotes the first row "
+        "with pp 2 and two nodes, which must be an error, because more ranks than in the third row can only reduce "
+        "memory.",
     ),
     "Megatron-Core, Mixtral with few and narrow layers": (
         "mbridge_mixtral.csv",
         mbridge,
-        "The source prints one decimal. It also prints what torch had allocated at most, 7.6 to 13.8 GiB: with the "
-        "smaller micro-batch that is more than the sum, and no moment of a step as modelled here.",
+        "The source prints one decimal. It also prints torch's maximum allocated memory, 7.6 to 13.8 GiB; with the "
+        "smaller micro-batch this exceeds the sum and matches no moment of the step as modelled here.",
     ),
     "torchtitan, Llama 3.1 on H100": (
         "torchtitan_h100.csv",
         checkpointed,
-        "Measured is what the allocator has reserved, which is more than what is allocated by a part that the source "
-        "does not state; predicted is allocated memory, so that all rows are too low. Also missing: copies for "
-        "collectives, Float8 casts, and copies of logits where several ranks share a loss. Gathered weights and whole "
-        "gradients, which a pipeline keeps, are half of what the 405B model needs.",
+        "The measurements are memory reserved by the allocator, while predictions are allocated memory, so all rows "
+        "are too low by an unknown amount. Also missing: copies for collectives, Float8 casts, and copies of logits "
+        "when several ranks share a loss. Gathered weights and whole gradients, which a pipeline keeps, are half of "
+        "the memory of the 405B model.",
     ),
-    "torchtitan, checkpointing by operation": (
+    "torchtitan, selective checkpointing per operation": (
         "torchtitan_h100.csv",
         checkpointed_by_operation,
-        "The measured runs lie between the two.",
+        "The measurements lie between the two predictions.",
     ),
     "QLoRA, Mixtral-8x7B on one A100": (
         "fms_lora_a100.csv",
         adapters,
-        "bitsandbytes stores the scales of NF4 blocks in fp32 or, doubly quantised, in 8 bits; the runs do not say "
-        "which.",
+        "bitsandbytes stores the scales of NF4 blocks in fp32 or, with double quantisation, in 8 bits; the source does "
+        "not say which was used.",
     ),
 }
 
@@ -269,9 +270,10 @@ def page() -> str:
         "# Accuracy\n",
         "<!-- written by docs/accuracy.py -->\n",
         "Parameters, FLOPs of contractions and state are exact: the tests compare them with transformers and torch, "
-        "integer for integer. Training memory follows what each equation keeps; against torch's own memory tracker "
-        "(GPT-2, LLaMA, Mixtral and BERT; fused and eager attention, with and without recomputation) kept activations "
-        "agree within 1.4 % and peaks within 0.3 %. Against other people's runs of other software:\n",
+        "integer for integer. Training memory is modelled from the tensors that each equation saves. Against torch's "
+        "memory tracker (GPT-2, LLaMA, Mixtral and BERT; fused and eager attention, with and without recomputation), "
+        "saved activations agree within 1.4 % and peaks within 0.3 %. The tables below compare with published "
+        "measurements of other software.\n",
     ]
     for title, (file, rows, remark) in SECTIONS.items():
         found = list(rows())
@@ -281,7 +283,7 @@ def page() -> str:
         for row in found:
             figures = f"{row.measured:.1f} {row.unit} | {row.predicted:.1f} {row.unit} | {100 * row.error:+.1f} %"
             parts.append(f"| {row.case} | {figures} |")
-        bounds = any("as if" in row.case for row in found)
+        bounds = any(", recompute " in row.case for row in found)
         parts += [f"\n{remark}\n" if bounds else f"\nMedian error: {100 * median:.1f} %. {remark}\n"]
     return "\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""mkdocs hook: a page for every family of presets, with its sizes, published figures and file, made by the program."""
+"""mkdocs hook: a page for every family of presets, with its sizes, published figures and file."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ def index() -> str:
 
 
 def page(file: Path, data: dict[str, Any]) -> str:
-    """A family: its source, sizes, published figures and notes, and the file that says all this."""
+    """A family: its source, sizes, published figures, notes, and its preset file."""
     found = models(file, data)
     parts = [f"# {data['title']}", *(f"**Warning:** {line}." for line in warnings(found[0]))]
     parts += [f"Source: {cite(found[0].source)}."] if found[0].source else []
-    parts += ["## Sizes", _sizes(found), f"`{file.stem}` alone means `{load(file.stem).name}`."]
+    parts += ["## Sizes", _sizes(found), f"The name `{file.stem}` stands for `{load(file.stem).name}`."]
     parts += _figures(found)
     parts += _training(found)
     notes = dict.fromkeys(note for model in found for note in model.notes)
@@ -95,7 +95,7 @@ def _sizes(found: list[Architecture]) -> str:
 
 
 def _figures(found: list[Architecture]) -> Iterator[str]:
-    """Published figures of each size beside ours."""
+    """Published figures of each size, next to ours."""
     compared = [(model, comparisons(params(model), model.expect)) for model in found]
     if any(figures for _, figures in compared):
         yield "## Published figures"
@@ -106,7 +106,7 @@ def _figures(found: list[Architecture]) -> Iterator[str]:
 
 
 def _training(found: list[Architecture]) -> Iterator[str]:
-    """What is published of the training of each size."""
+    """Published training facts of each size."""
     tables = {model.name: training_table(model) for model in found}
     if any(tables.values()):
         yield "## Training, as published"

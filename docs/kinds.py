@@ -111,7 +111,7 @@ def energies() -> str:
         ]
         for name, entry in data("energy").items()
     ]
-    return table(["convention", "power", "PUE", "kg CO2e a kWh", "source", "note"], rows)
+    return table(["convention", "power", "PUE", "kg CO2e per kWh", "source", "note"], rows)
 
 
 def _end(value: float | None) -> str:
@@ -129,24 +129,24 @@ TABLES = {
 
 
 def index() -> str:
-    """The list of kinds, and the names that people know."""
+    """The list of kinds and their aliases."""
     kinds = [[f"[{kind}]({kind}.md)", _about(kind)[0]] for kind in layers.kinds()]
     aliases = [
         [f"`{alias}`", f"[{kind}]({kind}.md)", ", ".join(f"`{key}: {value}`" for key, value in fixed.items())]
         for alias, (kind, fixed) in layers.ALIASES.items()
     ]
-    parts = ["# Layer kinds", table(["kind", "what it is"], kinds)]
-    parts += ["Names that people know stand for a kind with some of its fields fixed:"]
+    parts = ["# Layer reference", table(["kind", "what it is"], kinds)]
+    parts += ["Common names are aliases of a kind with some fields fixed:"]
     return "\n\n".join([*parts, table(["name", "kind", "fields"], aliases)]) + "\n"
 
 
 def page(kind: str) -> str:
-    """A kind: its equation, fields, and what it declares in its plainest form."""
+    """A kind: its equation, its fields, and its declaration with default values."""
     found, _ = layers.find(kind)
     first, rest = _about(kind)
     layer = found(**smallest(kind))
     parts = [f"# {kind.replace('_', ' ')}", first, rest, _code(summary(found)), "## Fields", _fields(found)]
-    parts += ["## Declaration", f"In its plainest form, with the defaults of all fields that have one: `{layer}`."]
+    parts += ["## Declaration", f"With all optional fields at their defaults: `{layer}`."]
     for path, declaration in layer.declare().walk():
         parts += [f"### Part: {'.'.join(path)}"] if path else []
         parts += list(_declared(declaration))
@@ -189,14 +189,14 @@ def _declared(declaration: Declaration) -> Iterator[str]:
     yield "```text\n" + "\n".join(declaration.lines) + "\n```"
     lengths = {axis: size for axis, size in declaration.axes.items() if isinstance(size, str)}
     if lengths:
-        yield "Lengths that follow from the workload: " + ", ".join(f"`{a} = {t}`" for a, t in lengths.items()) + "."
+        yield "Lengths derived from the workload: " + ", ".join(f"`{a} = {t}`" for a, t in lengths.items()) + "."
     if declaration.states:
         states = (f"`{state.name}[{' '.join(state.axes)}]` ({state.role})" for state in declaration.states)
-        yield "Kept between decode steps: " + ", ".join(states) + "."
+        yield "State between decode steps: " + ", ".join(states) + "."
 
 
 def _marks(item: Any) -> str:
     marks = [f"shared: {item.share}"] if item.share else []
-    marks += [f"a token uses {name_of(item.active[1])} of {name_of(item.active[0])}"] if item.active else []
+    marks += [f"{name_of(item.active[1])} of {name_of(item.active[0])} are used per token"] if item.active else []
     marks += [word for word, present in {"buffer": item.buffer, "unused": item.unused}.items() if present]
     return "; ".join(marks + ([f"{item.table} table"] if item.table else []))
