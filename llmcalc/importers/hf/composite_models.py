@@ -17,8 +17,8 @@ from ...layers.linear import Linear
 from ...layers.mlp import Mlp
 from ...layers.norm import Norm
 from ...layers.patch import Patch
+from ...zoo.audio.audio_encoders import conformers
 from .config import Config
-from .families import conformers
 from .rules import repeat_block, sublayer
 
 OUTER = (

@@ -1,0 +1,1 @@
+"""Audio encoders, found by name through ``core/search_path.py``."""

@@ -1,0 +1,93 @@
+"""TorToiSe's decoder of codes of speech [betker2023], and CLVP, which ranks what it says, around it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named, Stack
+from ....importers.hf.composite_models import given
+from ....importers.hf.config import Config
+from ....importers.hf.families import text_towers
+from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.rules import default_layernorm, layernorm, prenorm_block, repeat_block
+from ....importers.hf.unexecuted_parts import Tensors, linear, lone, norm, part, table, under, wave_conv
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+
+GROWTH = 4  # of the hidden layer
+NOTE = "what ranks the results and what a voice is given by are stored, and not counted as work"
+_LEFT = """
+    max_text_tokens num_mel_attn_blocks feature_size summary_type summary_use_proj summary_activation
+    summary_proj_to_labels summary_first_dropout decoder_fixing_codes initializer_factor initializer_range
+    is_encoder_decoder is_decoder add_cross_attention tie_word_embeddings
+"""
+SIDES = ("text", "speech")
+ALONE = "ClvpDecoder"  # a class whose tensors stand under no name
+
+
+def decoder(config: Config) -> Architecture:
+    """The decoder: GPT-2's blocks, a second norm before the head, tables that are never tied."""
+    alone = config.class_name() == ALONE
+    if alone:
+        config.override("architectures", ["Model"])
+    bare = config.head_kind() == "none"
+    config.ignore(_LEFT)
+    width, vocab = config.size("hidden_size"), config.size("vocab_size")
+    own, biases = layernorm(config, width, "layer_norm_epsilon"), config.flag("use_attention_bias", True)
+    attention = Attention(width, config.size("num_attention_heads"), **{**BIASED, **dict.fromkeys(_QKV, biases)})
+    d_ff = config.optional_size("n_inner") or GROWTH * width
+    mlp = Mlp(width, d_ff, config.activation("activation_function"), bias=True)
+    block = prenorm_block("block", own, attention=attention, mlp=mlp)
+    inputs = (
+        Named("token", Embedding(vocab, width)),
+        Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),
+    )
+    head = (Named("final_norm", default_layernorm(width)), Named("head", Head(vocab, width, bias=True)))
+    outputs = (Named("norm", own), *(() if bare else head))
+    stack = Stack("decoder", width, inputs, repeat_block(block, config.size("num_hidden_layers")), outputs)
+    return Architecture(config.model_type, (stack,), layout="clvp_decoder_alone" if alone else "")
+
+
+_QKV = ("q_bias", "k_bias", "v_bias")
+
+
+def whole(config: Config) -> Architecture:
+    """The decoder, what it is given of a voice, and encoders of a text and of what was said, which are compared."""
+    config.override("architectures", None)
+    said = config.nested("decoder_config", given(config, "decoder_config"), "clvp_decoder")
+    found = decoder(said)
+    sides = {side: config.nested(f"{side}_config", given(config, f"{side}_config"), "clvp_encoder") for side in SIDES}
+    encoders = [_idle(text_towers.clvp(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
+    for inner in sides.values():
+        inner.check_all_read()
+    voice = part("conditioning_encoder", _voice(said, sides[SIDES[0]].size("vocab_size")))
+    scale = part("comparison", lone("logit_scale", 1))
+    said.check_all_read()
+    config.ignore("projection_dim logit_scale_init_value initializer_factor is_encoder_decoder tie_word_embeddings")
+    return replace(found, stacks=(*found.stacks, *encoders, voice, scale), notes=(*found.notes, NOTE))
+
+
+def _idle(stack: Stack, name: str) -> Stack:
+    """An encoder that is stored beside the decoder."""
+    inputs = (
+        Named(entry.name, replace(entry.layer, table="other")) if isinstance(entry.layer, Embedding) else entry
+        for entry in stack.inputs
+    )
+    return replace(stack, name=name, role="tower", unused=True, inputs=tuple(inputs))
+
+
+def _voice(config: Config, rows: int) -> Tensors:
+    """A text's tokens, and blocks of attention over a spectrogram of the voice, each behind a norm of groups."""
+    width, bias = config.size("hidden_size"), config.flag("use_attention_bias", True)
+    yield from table("text_token_embedding", rows, width)
+    yield from table("text_position_embedding", config.size("max_text_tokens"), width)
+    yield from wave_conv("mel_conv", config.size("feature_size"), width, 1)
+    for number in range(config.count("num_mel_attn_blocks")):
+        yield from norm(f"group_norms.{number}", width)
+        yield from under(
+            f"mel_attn_blocks.{number}",
+            *(linear(f"{name}_proj", width, width, bias) for name in "kvq"),
+            linear("out_proj", width, width),
+        )

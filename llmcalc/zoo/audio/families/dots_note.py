@@ -1,0 +1,169 @@
+"""dots3.note: a language model that sees through mixtures of ever more experts, and hears through gated blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import DescriptionError, SizeError, shown
+from ....core.layer import Layer
+from ....importers.hf.composite_models import OUTER, given, text_part
+from ....importers.hf.config import Config
+from ....importers.hf.families.seeing import text_config
+from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
+from ....importers.hf.vision_encoders import clip as towers
+from ....layers._heard import results
+from ....layers.attention import Attention
+from ....layers.conv import Conv
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.moe import Moe
+from ....layers.norm import Norm
+from ....layers.patch import Patch
+
+USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # experts of each layer; -1: it is dense
+PLANES, KERNEL = 3, 3  # convolutions of stride 2 over time and frequency, and their taps
+EPS, MERGER_EPS = 1e-6, 1e-6
+ROTATED = 0.5  # share of a head that turns in time
+_OLD_SEEING = "embed_dim:hidden_size num_heads:num_attention_heads use_bias:attention_bias"
+_OLD_SEEING += " capacity_factor:num_experts_per_tok router_scale:router_scaling_factor"
+_OLD_WHISPER = {
+    "d_model": "hidden_size",
+    "encoder_attention_heads": "num_attention_heads",
+    "encoder_layers": "num_hidden_layers",
+    "encoder_ffn_dim": "intermediate_size",
+    "num_mel_bins": "feature_size",
+    "max_source_positions": "max_position_embeddings",
+}
+
+
+def dots3_note(config: Config) -> Architecture:
+    """The language model, and both towers, each of which ends in an adapter."""
+    text = text_part(config, "dots3_note_text", text_config(config), own_tie=False)
+    seeing = config.nested("vision_config", given(config, "vision_config"), "dots3_note_vision_encoder")
+    hearing = config.nested("audio_config", given(config, "audio_config"), "dots3_note_audio_encoder")
+    stacks = (*text.stacks, _seen(seeing), _heard(hearing))
+    for part in (seeing, hearing):
+        out = part.size("adapter_out_dim")
+        if out != text.main.d_model:
+            said = f"adapter_out_dim is {out}, but the language model is {text.main.d_model} wide"
+            raise SizeError(said, where=part.where)
+        towers.checked(part)
+    config.ignore(OUTER)
+    return replace(text, stacks=stacks, layout=f"dots3_note>{text.layout}")
+
+
+def _seen(config: Config) -> Stack:
+    for pair in _OLD_SEEING.split():
+        config.read_legacy(*pair.split(":"))
+    width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
+    eps = config.number("rms_norm_eps") or 1e-5
+    norm = Norm(width, eps=eps)
+    config.ignore("rope_parameters is_causal adapter_in_dim adapter_merge_size initializer_range attention_dropout")
+    config.ignore("num_local_experts per_layer_config")
+    fields: dict[str, Any] = {
+        "q_bias": bias,
+        "k_bias": bias,
+        "v_bias": bias,
+        "o_bias": bias,
+        "qk_norm": "head",
+        "qk_norm_eps": eps,
+    }
+    attention = Attention(width, heads, causal=False, positions="rope", rope_grid="halves", **fields)
+    known: dict[tuple[int, int], Block] = {}
+    order = _experts(config)
+    for count, top_k in order:
+        part = sublayer("mlp", _feed(config, count, top_k), pre=norm)
+        name = f"sparse_{count}" if count else "dense"
+        known.setdefault((count, top_k), Block(name, (sublayer("attention", attention, pre=norm), part)))
+    merged = config.size("spatial_merge_size") ** 2
+    wide = width * merged
+    outputs = (
+        Named("norm", norm),
+        Named("merger_norm", Norm(width, "layernorm", bias=True, eps=MERGER_EPS)),
+        Named("merger_in", Linear(wide, wide, activation="gelu", merge=merged)),
+        Named("merger_out", Linear(wide, config.size("adapter_out_dim"), merge=merged)),
+    )
+    patch = Patch(config.size("num_channels"), config.size("patch_size"), width)
+    return Stack(
+        "vision",
+        width,
+        (Named("patch", patch), Named("patch_norm", norm)),
+        group_runs(known[kind] for kind in order),
+        outputs,
+        "tower",
+    )
+
+
+def _experts(config: Config) -> list[tuple[int, int]]:
+    """Of each layer, how many experts there are, and how many a patch uses; 0: it is dense."""
+    layers, usual = config.size("num_hidden_layers"), config.size("num_experts_per_tok", 2)
+    kinds, counts = config.strings("mlp_layer_types", layers), config.get("pyramid_num_routed")
+    if counts is None and kinds is None:
+        counts = USUAL
+    if counts is not None:
+        if not isinstance(counts, list) or len(counts) < layers:
+            raise SizeError(f"pyramid_num_routed is {shown(counts)}, of {layers} layers", where=config.where)
+        found = [max(0, config.integer(count, "pyramid_num_routed", -1)) for count in counts[:layers]]
+        return [(count, min(usual, count)) for count in found]
+    special = config.get("per_layer_config") or {}
+    if not isinstance(special, Mapping):
+        raise DescriptionError(f"per_layer_config is {shown(special)}; it is an object", where=config.where)
+    return [_of_layer(config, special.get(str(at), {}), kind, usual) for at, kind in enumerate(kinds or [])]
+
+
+def _of_layer(config: Config, own: Mapping[str, Any], kind: str, usual: int) -> tuple[int, int]:
+    strange = set(own) - {"num_local_experts", "num_experts_per_tok"}
+    if strange:
+        raise DescriptionError(f"per_layer_config has {shown(min(strange))}, which is not known", where=config.where)
+    if kind != "sparse":
+        return 0, 0
+    count = own.get("num_local_experts", config.size("num_local_experts"))
+    top_k = own.get("num_experts_per_tok", usual)
+    return config.integer(count, "num_local_experts", 1), config.integer(top_k, "num_experts_per_tok", 1)
+
+
+def _feed(config: Config, count: int, top_k: int) -> Layer:
+    width, act = config.size("hidden_size"), config.activation()
+    if not count:
+        return Mlp(width, config.size("intermediate_size"), act, gated=True, bias=config.flag("mlp_bias"))
+    scale = config.number("router_scaling_factor") or 1.0
+    fields: dict[str, Any] = {"activation": act, "router": "sigmoid", "correction_bias": "buffer", "renormalise": True}
+    return Moe(width, config.size("moe_intermediate_size"), count, top_k, routed_scale=scale, **fields)
+
+
+def _heard(config: Config) -> Stack:
+    older = config.get("whisper_config") or {}
+    for old, new in _OLD_WHISPER.items():
+        if old in older:
+            config.override(new, older[old])
+    config.read_legacy("adapter_output_size", "adapter_out_dim")
+    config.read_legacy("whisper_adapter_out_dim", "adapter_out_dim")
+    config.ignore("whisper_adapter_in_dim adapter_input_size sampling_rate hop_length max_position_embeddings dropout")
+    config.ignore("num_key_value_heads head_dim conv_output_size samples_per_token initializer_range attention_dropout")
+    width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
+    if width % heads:
+        raise SizeError(f"num_attention_heads ({heads}) does not divide hidden_size ({width})", where=config.where)
+    channels, rows, inputs = config.size("downsample_hidden_size"), config.size("feature_size"), list[Named]()
+    for number in range(PLANES):
+        rows, span = -(-rows // 2), 2 ** (number + 1)
+        first = number == 0
+        conv = Conv(1 if first else channels, channels, KERNEL, span=span, rows=rows, of_data=first, activation="gelu")
+        inputs.append(Named(f"plane{number}", conv))
+    inputs.append(Named("plane_out", Linear(channels * rows, width, bias=False, span=2**PLANES)))
+    fields: dict[str, Any] = {"q_bias": bias, "v_bias": bias, "o_bias": bias, "positions": "rope"}
+    turned = max(1, int(width // heads * config.partial_rotary(ROTATED)))
+    attention = Attention(width, heads, causal=False, rotary_dim=turned, rope_theta=config.rope_theta(), **fields)
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
+    norm, out = Norm(width, eps=EPS), config.size("adapter_out_dim")
+    block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
+    outputs = (
+        Named("norm", norm),
+        Named("adapter_norm", default_layernorm(width)),
+        Named("adapter_in", Linear(width, out, activation="gelu")),
+        Named("adapter_out", Linear(out, out)),
+    )
+    runs = repeat_block(block, config.size("num_hidden_layers"))
+    return Stack("audio", width, tuple(inputs), runs, outputs, "tower", results(2**PLANES))

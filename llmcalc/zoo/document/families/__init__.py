@@ -1,0 +1,1 @@
+"""Readers of config.json files, one module per family."""

@@ -1,0 +1,166 @@
+"""Encoders of pages, whose tokens have places: MarkupLM, LayoutLMv2 and v3, LiLT, BROS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack
+from ....core.errors import DescriptionError, SizeError, shown
+from ....importers.hf.config import Config
+from ....importers.hf.families.bert import bare, behind_padding, bert_mlp, block, encoder, finish, pooler
+from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.rules import divide_by_heads, layernorm
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.norm import Norm
+from ....layers.patch import Patch
+from ..layers.box_attention import BoxAttention
+from ..layers.box_embedding import BoxEmbedding
+from ..layers.box_pairs import COORDINATES, BoxPairs
+from ..layers.complementary_attention import ComplementaryAttention
+from ..layers.page_attention import PageAttention
+from ..layers.path_embedding import PathEmbedding
+
+INNER = 4  # times the width: that of the layer within the embedding of a path
+SIDES = 6  # of a box: four edges, a height and a width
+WAVES = 4  # the width by that of all waves of a pair of boxes
+PATCH_EPS = 1e-6
+
+
+def markuplm(config: Config) -> Architecture:
+    """MarkupLM [li2021]: RoBERTa whose tokens have a place in the tree of a page; a first matrix of paths is idle."""
+    width, depth, unit = config.size("hidden_size"), config.size("max_depth"), config.size("xpath_unit_hidden_size")
+    tags, numbers = (config.size(f"max_xpath_{kind}_unit_embeddings") for kind in ("tag", "subs"))
+    missing = config.count("tag_pad_id"), config.count("subs_pad_id")
+    for rows, entry in zip((tags, numbers), missing, strict=True):
+        if entry >= rows:
+            raise SizeError(f"there is no entry {entry} in a table of {rows}", where=config.where)
+    paths = (
+        Named("path", PathEmbedding(depth, tags, numbers, unit, INNER * width, width, *missing)),
+        Named("idle_path", Linear(depth * unit, width, unused=True)),
+    )
+    stack = behind_padding(config, encoder(config, more=paths))
+    bare(config)
+    return finish(config, stack, [pooler(stack.d_model)])
+
+
+def layoutlmv2(config: Config) -> Architecture:
+    """LayoutLMv2 [xu2020] and LayoutXLM: the text, without the network that makes tokens of the image beside it."""
+    width, fast = config.size("hidden_size"), config.flag("fast_qkv", True)
+    shape = config.get("image_feature_pool_shape")
+    config.ignore(
+        "detectron2_config_args max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins convert_sync_batchnorm"
+    )
+    if not isinstance(shape, list) or len(shape) != 3:
+        raise DescriptionError(f"image_feature_pool_shape is {shown(shape)}; it is a list of three", where=config.where)
+    rows, columns, channels = (config.integer(size, "image_feature_pool_shape", 1) for size in shape)
+    config.add_unmodelled("its image always stands beside the text")
+    attention = _on_page(config, scaled=False, **{**BIASED, "k_bias": not fast})
+    image = [Named("image_projection", Linear(channels, width, unused=True))]
+    if config.flag("has_visual_segment_embedding"):
+        image.append(Named("image_segment", Embedding(1, width, table="other", unused=True)))
+    image.append(Named("image_norm", replace(layernorm(config, width), unused=True)))
+    stack = encoder(config, more=(_box(config), *image), attention=attention)
+    bare(config)
+    note = f"not counted: the visual backbone, and {rows * columns} tokens of an image that stand behind every text"
+    layout = "layoutlmv2" if fast else "layoutlmv2_apart"
+    return replace(finish(config, stack, [pooler(width)]), notes=(note,), layout=layout)
+
+
+def layoutlmv3(config: Config) -> Architecture:
+    """LayoutLMv3 [huang2022], read without an image: what makes tokens of its patches is idle."""
+    if not config.flag("text_embed", True):
+        raise DescriptionError("text_embed is false: there is no text", where=config.where)
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    related, placed = config.flag("has_relative_attention_bias"), config.flag("has_spatial_attention_bias")
+    idle: list[Named] = []
+    if placed and not related:  # only together with the others are they of use
+        bins = config.size("rel_2d_pos_bins")
+        idle += [Named(f"idle_{axis}", Linear(bins, heads, bias=False, unused=True)) for axis in ("across", "down")]
+    attention = _on_page(config, scaled=True, boxes=related, **BIASED)
+    seen = config.flag("visual_embed", True)
+    idle += _patches(config, width) if seen else []
+    config.ignore("input_size num_channels patch_size max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins")
+    stack = behind_padding(config, encoder(config, more=(_box(config), *idle), attention=attention))
+    bare(config)
+    note = "read without an image: what makes tokens of its patches is stored, and not counted as work"
+    return replace(finish(config, stack, []), notes=(note,) if seen else ())
+
+
+def _patches(config: Config, width: int) -> list[Named]:
+    side, image = config.size("patch_size"), config.size("input_size")
+    rows = int(image / side) ** 2 + 1
+    norm = Norm(width, "layernorm", bias=True, eps=PATCH_EPS, unused=True)
+    return [
+        Named("patch", Patch(config.size("num_channels"), side, width, unused=True)),
+        Named("class", Embedding(1, width, table="other", unused=True)),
+        Named("patch_position", Embedding(rows, width, table="position", unused=True)),
+        Named("patch_norm", norm),
+        Named("joint_norm", replace(layernorm(config, width), unused=True)),
+    ]
+
+
+def _box(config: Config) -> Named:
+    edge, size, width = config.size("coordinate_size"), config.size("shape_size"), config.size("hidden_size")
+    if 4 * edge + 2 * size != width:
+        raise SizeError(
+            f"4 coordinate_size ({edge}) and 2 shape_size ({size}) are not hidden_size ({width})", where=config.where
+        )
+    return Named("box", BoxEmbedding(config.size("max_2d_position_embeddings"), edge, size))
+
+
+def _on_page(config: Config, *, scaled: bool, boxes: bool = True, **fields: Any) -> PageAttention:
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    if config.flag("has_relative_attention_bias"):
+        fields |= {"distance_buckets": config.size("rel_pos_bins"), "distance_most": config.size("max_rel_pos")}
+    if boxes and config.flag("has_spatial_attention_bias"):
+        fields |= {"box_buckets": config.size("rel_2d_pos_bins"), "box_most": config.size("max_rel_2d_pos")}
+    return PageAttention(width, heads, causal=False, bias_scaled=scaled, **fields)
+
+
+def lilt(config: Config) -> Architecture:
+    """LiLT [wang2022]: RoBERTa beside a narrower stream of the tokens' places; the last layer's is of no use."""
+    width, ratio, rows = (
+        config.size(key) for key in ("hidden_size", "channel_shrink_ratio", "max_position_embeddings")
+    )
+    narrow, edge = divide_by_heads(config, width, ratio), divide_by_heads(config, width, SIDES)
+    first = config.count("pad_token_id")
+    positions = {"n_places": rows, "offset": first + 1, "padding_id": first}
+    eps = config.number("layer_norm_eps") or 1e-12
+    places = BoxEmbedding(config.size("max_2d_position_embeddings"), edge, edge, narrow, eps=eps, **positions)
+    d_ff = config.size("intermediate_size") // ratio
+    attention = ComplementaryAttention(
+        width, config.size("num_attention_heads"), narrow, d_ff, config.activation(), eps
+    )
+    stack = behind_padding(config, encoder(config, attention=attention))
+    last = block(config, replace(attention, dropped=True), bert_mlp(config))
+    stack = replace(stack, inputs=(*stack.inputs, Named("box", places)), runs=_last(stack, last))
+    bare(config)
+    return finish(config, stack, [pooler(width)])
+
+
+def _last(stack: Stack, last: Block) -> tuple[Run, ...]:
+    """The runs of a stack whose last block is another one."""
+    *before, end = stack.runs
+    kept = [Run(end.block, end.count - 1)] if end.count > 1 else []
+    return (*before, *kept, Run(replace(last, name="last"), 1))
+
+
+def bros(config: Config) -> Architecture:
+    """BROS [hong2021]: BERT whose queries meet how the boxes of two tokens lie to each other."""
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    config.ignore("n_relations dim_bbox_sinusoid_emb_2d dim_bbox_sinusoid_emb_1d dim_bbox_projection")
+    if config.size("dim_bbox") != COORDINATES or width % (WAVES * 2 * COORDINATES):
+        whole = WAVES * 2 * COORDINATES
+        text = f"dim_bbox is {COORDINATES} and hidden_size a multiple of {whole}, for sines and cosines of all corners"
+        raise SizeError(text, where=config.where)
+    waves = width // WAVES // COORDINATES
+    pairs = BoxPairs(waves, divide_by_heads(config, width, heads), config.positive_number("bbox_scale"))
+    attention = BoxAttention(width, heads, causal=False, **BIASED)
+    if config.flag("is_decoder") or config.flag("add_cross_attention"):
+        raise DescriptionError("is_decoder and add_cross_attention are not understood", where=config.where)
+    stack = encoder(config, attention=attention)
+    stack = replace(stack, inputs=(*stack.inputs, Named("pairs", pairs)))
+    bare(config)
+    return finish(config, stack, [pooler(width)])

@@ -1,0 +1,84 @@
+"""UDOP [tang2022]: T5 whose encoder reads the tokens of a page in their places, and patches of the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named, Stack
+from ....core.errors import DescriptionError, shown
+from ....core.layer import Layer
+from ....importers.hf.config import Config
+from ....importers.hf.families.t5 import seq2seq
+from ....importers.hf.vision_encoders.clip import sides
+from ....layers.embedding import Embedding
+from ....layers.mlp import Mlp
+from ....layers.patch import Patch
+from ..layers.page_attention import PageAttention
+
+BUCKETS, FARTHEST = 32, 100  # of the biases by places, whatever the config says
+BIASES = ["1d", "horizontal", "vertical"]
+
+
+def udop(config: Config) -> Architecture:
+    """UDOP, read without an image; patches are stored, once for each side, and what is made of them is not counted."""
+    config.add_unmodelled("places are shares of the page, and those of a box's middle")
+    config.override("tie_word_embeddings", True)
+    width, heads = config.size("d_model"), config.size("num_heads")
+    given = config.get("relative_bias_args")
+    if given not in (None, [{"type": kind} for kind in BIASES]):
+        raise DescriptionError(
+            f"relative_bias_args is {shown(given)}; understood: {', '.join(BIASES)}", where=config.where
+        )
+    bare, own = config.head_kind() == "none", config.size("relative_attention_num_buckets")
+    bare = bare and not config.class_name().endswith("EncoderModel")
+    distances = BUCKETS if bare else own  # a class with a head shares the table of the first block
+    attention = PageAttention(
+        width,
+        heads,
+        d_head=config.size("d_kv"),
+        scale=1.0,
+        distance_buckets=distances,
+        box_buckets=BUCKETS,
+        box_most=FARTHEST,
+    )
+    mlp = _mlp(config)
+    found = seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={"attention": attention})
+    spare = {"encoder": {"distance": own} if bare else {}, "decoder": {"across": BUCKETS, "down": BUCKETS}}
+    spare["decoder"] |= {"distance": BUCKETS} if bare else {}
+    tables: dict[str, dict[str, Layer]] = {"encoder": _places(config, width), "decoder": {}}
+    for side, table in tables.items():
+        table["patch"] = _patch(config, width)
+        table |= {
+            f"idle_{name}": Embedding(rows, heads, table="other", unused=True) for name, rows in spare[side].items()
+        }
+    stacks = tuple(_with(stack, tables[stack.role]) for stack in found.stacks)
+    note = "read without an image: what makes tokens of its patches is stored, and not counted as work"
+    return replace(found, stacks=stacks, layout="udop_model" if bare else "udop", notes=(note,))
+
+
+def _with(stack: Stack, tables: dict[str, Layer]) -> Stack:
+    return replace(stack, inputs=(*stack.inputs, *(Named(name, layer) for name, layer in tables.items())))
+
+
+def _places(config: Config, width: int) -> dict[str, Layer]:
+    rows = config.size("max_2d_position_embeddings")
+    return {
+        "across": Embedding(rows, width, table="position", edges="left_right"),
+        "down": Embedding(rows, width, table="position", edges="upper_lower"),
+    }
+
+
+def _patch(config: Config, width: int) -> Patch:
+    config.ignore("image_size")
+    side, other = sides(config, "patch_size")
+    if side != other:
+        raise DescriptionError("patches are not square", where=config.where)
+    return Patch(config.size("num_channels"), side, width, unused=True)
+
+
+def _mlp(config: Config) -> Mlp:
+    gated, _, act = config.string("feed_forward_proj").rpartition("-")
+    if gated not in ("", "gated"):
+        raise DescriptionError(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}", where=config.where)
+    config.ignore("is_gated_act dense_act_fn")
+    return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_name(act), gated=bool(gated))

@@ -1,0 +1,133 @@
+"""Florence-2 [xiao2023]: DaViT [ding2022] before BART, whose encoder gets what the tower saw among its tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import SizeError, shown
+from ....core.layer import Layer
+from ....importers.hf.composite_models import OUTER, given, text_part
+from ....importers.hf.config import Config
+from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.projectors import named
+from ....importers.hf.rules import TOKENS, default_layernorm, repeat_block, sublayer
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.patch import Patch
+from ..layers.channel_attention import ChannelAttention
+
+NEAR = 3  # side of a convolution over each channel
+WHOLE = 1  # the mean of all patches stands before them
+NOTE = "patches are those of the first stage; windows are counted as whole ones"
+_LISTS = "depths patch_size patch_stride patch_prenorm embed_dim num_heads num_groups"
+
+
+def florence2(config: Config) -> Architecture:
+    """The language model, a stack for each stage of the tower, and a matrix between."""
+    bare, own = config.head_kind() == "none", dict(given(config, "text_config"))
+    text = text_part(config, "bart", {**own, "tie_word_embeddings": own.get("tie_word_embeddings", True)}, own_tie=True)
+    text = _with_own_tie(text, config.flag("tie_word_embeddings", True))
+    main = text.main
+    config.ignore(f"{OUTER} is_encoder_decoder")
+    part = config.nested("vision_config", given(config, "vision_config"), "florence_vision")
+    stages = _stages(part)
+    wide, out, rows = stages[-1].d_model, part.size("projection_dim"), part.size("max_position_embeddings")
+    if out != main.d_model:
+        raise SizeError(
+            f"projection_dim ({out}) is not the width of the language model ({main.d_model})", where=part.where
+        )
+    between = named(
+        rows=Embedding(rows, wide // 2, table="other", use="beside"),
+        columns=Embedding(rows, wide - wide // 2, table="other", use="beside"),
+        times=Embedding(part.size("max_temporal_embeddings"), wide, "position", learned=False, use="beside"),
+        projector=Linear(wide, out, bias=False, prompt=WHOLE),
+        projector_norm=replace(default_layernorm(out), prompt=WHOLE),
+    )
+    stages[-1] = replace(stages[-1], outputs=(*stages[-1].outputs, *between))
+    part.ignore("patch_padding drop_path_rate initializer_range is_encoder_decoder tie_word_embeddings")
+    part.check_all_read()
+    layout = f"florence2>{text.layout}"
+    layout = f"{layout}.bare" if bare and not layout.endswith(".bare") else layout
+    return replace(text, stacks=(*text.stacks, *stages), layout=layout, notes=(*text.notes, NOTE))
+
+
+SHARED = "shared_table"  # that no stack looks up, where the tables of both are their own
+
+
+def _with_own_tie(text: Architecture, tied: bool) -> Architecture:
+    """BART with a head that is tied by itself: to the one table, or to the one that is stored beside two others. It
+    has no bias.
+    """
+    apart = any(isinstance(layer, Embedding) and layer.unused for stack in text.stacks for _, layer in stack.inputs)
+    share = (SHARED if apart else TOKENS) if tied else None
+
+    def changed(entry: Named) -> Named:
+        layer = entry.layer
+        if isinstance(layer, Head):
+            return Named(entry.name, replace(layer, buffer_bias=False, share=share))
+        if isinstance(layer, Embedding) and layer.unused and tied:
+            return Named(entry.name, replace(layer, share=share))
+        return entry
+
+    stacks = (
+        replace(stack, inputs=tuple(map(changed, stack.inputs)), outputs=tuple(map(changed, stack.outputs)))
+        for stack in text.stacks
+    )
+    return replace(text, stacks=tuple(stacks))
+
+
+def _stages(config: Config) -> list[Stack]:
+    """A stack for each stage, of fewer and wider tokens than the one before."""
+    lists: dict[str, list[Any]] = {}
+    for key in _LISTS.split():
+        values = config.get(key)
+        if not isinstance(values, list) or not values:
+            raise SizeError(f"{key} is {shown(values)}; it is a list with an entry for each stage", where=config.where)
+        lists[key] = values
+    count = len(lists["embed_dim"])
+    if any(len(values) < count for values in lists.values()):
+        raise SizeError(f"there are {count} stages, but not as many entries in each of {_LISTS}", where=config.where)
+    found = list[Stack]()
+    widths = [config.integer(width, "embed_dim", 1) for width in lists["embed_dim"]]
+    strides = [config.integer(stride, "patch_stride", 1) for stride in lists["patch_stride"]]
+    for number, width in enumerate(widths):
+        before = widths[number - 1] if number else config.size("in_channels")
+        side, first = (
+            config.integer(lists["patch_size"][number], "patch_size", 1),
+            lists["patch_prenorm"][number] is True,
+        )
+        norm = Named("patch_norm", default_layernorm(before if first else width))
+        inputs = (Named("patch", Patch(before, side, width)), *([] if first else [norm]))
+        if first and found:  # on the tokens of the stage before
+            moved = Named("next_norm", norm.layer)
+            found[-1] = replace(found[-1], outputs=(moved,))
+        elif first:
+            inputs = (*inputs, norm)
+        merged = prod(stride**2 for stride in strides[1 : number + 1])
+        heads, groups = (config.integer(lists[key][number], key, 1) for key in ("num_heads", "num_groups"))
+        runs = repeat_block(_block(config, width, heads, groups), config.integer(lists["depths"][number], "depths", 1))
+        found.append(
+            Stack(f"stage{number}", width, inputs, runs, (), "tower", f"ceil(p, {merged})" if merged > 1 else "")
+        )
+    return found
+
+
+def _block(config: Config, width: int, heads: int, groups: int) -> Block:
+    """Attention within windows, then of channels to each other; convolutions over each channel before every part."""
+    norm, near, bias = default_layernorm(width), Patch(1, NEAR, width), config.flag("qkv_bias", True)
+    d_ff, act = int(width * config.positive_number("mlp_ratio")), config.activation("activation_function")
+    mlp = Mlp(width, d_ff, act, bias=True)
+    fields: dict[str, Any] = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}
+    window = Attention(width, heads, causal=False, chunk=config.size("window_size") ** 2, **fields)
+    parts = []
+    layers: dict[str, Layer] = {"spatial": window, "channel": ChannelAttention(width, groups, bias)}
+    for place, attention in layers.items():
+        parts += [sublayer(f"{place}_near", near), sublayer(f"{place}_attention", attention, pre=norm)]
+        parts += [sublayer(f"{place}_then", near), sublayer(f"{place}_mlp", mlp, pre=norm)]
+    return Block("block", tuple(parts))

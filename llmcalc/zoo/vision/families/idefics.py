@@ -1,0 +1,99 @@
+"""IDEFICS [laurencon2023]: LLaMA's blocks, and gated layers between them that look at images, as in Flamingo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Named, Stack
+from ....importers.hf.composite_models import plain
+from ....importers.hf.config import Config
+from ....importers.hf.rules import (
+    causal_lm,
+    default_layernorm,
+    gated_mlp,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    sublayer,
+)
+from ....importers.hf.vision_encoders import clip as towers
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....layers.scale import Scale
+
+WIDER = 4  # times the width of the tower is the hidden width behind the resampler's attention
+_IDLE = "layers that look at an image, and a resampler before them, are counted, but not run: the tokens are text alone"
+_FROZEN = """
+    alpha_initializer alphas_initializer_range freeze_text_layers freeze_text_module_exceptions freeze_lm_head
+    freeze_vision_layers freeze_vision_module_exceptions use_resampler perceiver_config vision_config
+"""
+
+
+def idefics(config: Config) -> Architecture:
+    """The language model, its gated layers, the resampler if there is one, and CLIP's tower."""
+    config.ignore(_FROZEN)
+    bare = config.class_name().endswith("Model")
+    config.override("architectures", ["Model"] if bare else None)
+    width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
+    layers = config.size("num_hidden_layers")
+    own, mlp = rope_attention(config, bias=False), gated_mlp(config)
+    text = causal_lm(config, repeat_block(prenorm_block("block", norm, attention=own, mlp=mlp), layers), norm)
+    text = replace(text, stacks=(_with_more_tokens(config, text.main, bare),))
+    part = config.nested("vision_config", plain(config, "vision_config"), "idefics_vision")
+    tower = towers.clip(part)
+    towers.checked(part)
+    count = layers // config.size("cross_layer_interval")
+    gated = repeat_block(_gated(config, norm, own.n_heads, mlp, tower.d_model), count)
+    stacks = [text.main, Stack("gated_cross_attn", width, (), gated, (), "tower")]
+    if config.flag("use_resampler"):
+        stacks.append(_resampler(config, tower.d_model))
+    return replace(text, stacks=(*stacks, tower), notes=(*text.notes, _IDLE))
+
+
+def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
+    """The stack with a second table and head for tokens beyond the vocabulary."""
+    more = config.count("additional_vocab_size")
+    if not more:
+        return stack
+    share = "additional_tokens" if config.flag("tie_word_embeddings") else None
+    inputs = (*stack.inputs, Named("additional", Embedding(more, stack.d_model, share=share)))
+    heads = () if bare else (Named("additional_head", Head(more, stack.d_model, share)),)
+    return replace(stack, inputs=inputs, outputs=(*stack.outputs, *heads))
+
+
+def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any:
+    """A block that looks at an image; what its sub-layers give passes gates that begin closed."""
+    lone, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
+    idle, gate = replace(norm, unused=True), Scale(width, lone=lone, function="tanh", unused=True)
+    normed = "head" if config.flag("qk_layer_norms") else "none"
+    cross = Attention(width, heads, causal=False, cross=True, d_source=source, qk_norm=normed, unused=True)
+    kind = "lone" if lone else "wide"
+    parts = {f"{kind}_cross_attention": cross, f"{kind}_mlp": replace(mlp, unused=True)}
+    block = prenorm_block("gated", idle, **parts)
+    return replace(block, sublayers=tuple(sublayer(name, layer, pre=idle, post=gate) for name, layer in parts.items()))
+
+
+def _resampler(config: Config, width: int) -> Stack:
+    """A few learned vectors that look at the tower's output instead of the language model."""
+    part = config.nested("perceiver_config", plain(config, "perceiver_config"), "idefics_perciever")
+    part.ignore("use_resampler")
+    heads, head = part.size("resampler_n_heads"), part.size("resampler_head_dim")
+    norms: dict[str, Any] = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}
+    fields = norms if part.flag("qk_layer_norms_perceiver") else {}
+    norm = replace(default_layernorm(width), unused=True)
+    attention = Attention(width, heads, d_head=head, causal=False, cross=True, unused=True, **fields)
+    mlp = Mlp(width, WIDER * width, "relu", unused=True)
+    parts = (
+        sublayer("attention", attention, pre=norm, post=norm),  # the second norm is that of what is looked at
+        sublayer("resampled", mlp, pre=norm),
+    )
+    block = replace(prenorm_block("block", norm), sublayers=parts)
+    latents = Embedding(part.size("resampler_n_latents"), width, table="other", unused=True)
+    blocks = repeat_block(block, part.size("resampler_depth"))
+    part.check_all_read()
+    return Stack("resampler", width, (Named("latents", latents),), blocks, (Named("resampled_norm", norm),), "tower")

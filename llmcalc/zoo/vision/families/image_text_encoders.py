@@ -1,0 +1,130 @@
+"""Encoders of a text together with an image: VisualBERT, ViLT, LXMERT."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
+from ....core.errors import DescriptionError
+from ....importers.hf.config import Config
+from ....importers.hf.families.bert import (
+    bare,
+    bert_attention,
+    encoder,
+    finish,
+    only,
+    pooler,
+    tied_head,
+    transform,
+    with_head,
+)
+from ....importers.hf.rules import sublayer
+from ....importers.hf.vision_encoders.clip import sides
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.norm import Norm
+from ....layers.patch import Patch
+
+
+def visual_bert(config: Config) -> Architecture:
+    """VisualBERT [li2019], read without an image: what brings regions of one among the tokens is idle."""
+    width = config.size("hidden_size")
+    config.ignore("special_visual_initialize")
+    kinds, rows = config.size("type_vocab_size"), config.size("max_position_embeddings")
+    idle = (
+        Named("image_segment", Embedding(kinds, width, table="segment", unused=True)),
+        Named("image_position", Embedding(rows, width, table="position", unused=True)),
+        Named("image_projection", Linear(config.size("visual_embedding_dim"), width, unused=True)),
+    )
+    stack = encoder(config, more=idle)
+    if config.flag("bypass_transformer"):
+        stack = replace(stack, inputs=(*stack.inputs, *_bypass(stack.runs[0].block)))
+    if not config.head_kind():
+        config.override("architectures", ["ForPreTraining"])
+    note = "read without an image: what makes tokens of its regions is stored, and not counted as work"
+    return replace(with_head(config, stack), notes=(note,))
+
+
+def _bypass(block: Block) -> tuple[Named, ...]:
+    """One more block, in which an image joins the text."""
+    idle: list[Named] = []
+    for part in block.sublayers:
+        layers = {f"bypass_{part.name}": part.branches[0].layer, f"bypass_{part.name}_norm": part.after}
+        idle += [Named(name, replace(layer, unused=True)) for name, layer in layers.items() if layer]  # type: ignore[type-var]
+    return tuple(idle)
+
+
+def vilt(config: Config) -> Architecture:
+    """ViLT [kim2021b]: text and patches are one sequence of a pre-norm encoder; a head for the tokens of the text."""
+    config.add_unmodelled("patches of an image always stand behind the text")
+    config.ignore("max_image_length num_images tie_word_embeddings")
+    config.override("tie_word_embeddings", True)
+    if not config.head_kind():
+        config.override("architectures", ["Model"])
+    kind = only(config, "none", "mlm")
+    width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
+    biases = dict.fromkeys(("q_bias", "k_bias", "v_bias"), biased)
+    stack = encoder(config, post=False, attention=bert_attention(config, **biases))
+    modality = Embedding(config.size("modality_type_vocab_size"), width, table="segment")
+    stack = replace(stack, inputs=(*stack.inputs, Named("modality", modality), *_patches(config, width)))
+    outputs = [pooler(width, dropped=kind == "mlm")]
+    if kind == "mlm":
+        outputs += [*transform(config, width), Named("head", tied_head(config, width))]
+    note = "a token is one of the text or a patch of the image; making tokens of patches is not counted as work"
+    return replace(finish(config, stack, outputs), notes=(note,))
+
+
+def _patches(config: Config, width: int) -> tuple[Named, ...]:
+    (tall, wide), (side, other) = sides(config, "image_size"), sides(config, "patch_size")
+    if side != other:
+        raise DescriptionError("patches are not square", where=config.where)
+    rows = (tall // side) * (wide // side) + 1
+    return (
+        Named("patch", Patch(config.size("num_channels"), side, width, unused=True)),
+        Named("class", Embedding(1, width, table="other", unused=True)),
+        Named("patch_position", Embedding(rows, width, table="position", unused=True)),
+    )
+
+
+def lxmert(config: Config) -> Architecture:
+    """LXMERT [tan2019]: BERT for the text; what looks at regions of an image, and theirs, is stored and not counted."""
+    config.add_unmodelled("the text looks at regions of an image")
+    config.override("layer_norm_eps", LXMERT_EPS)
+    bare(config)
+    layers, across, regions = (config.size(f"{kind}_layers") for kind in "lxr")
+    config.override("num_hidden_layers", layers)
+    config.ignore(_LXMERT_HEADS)
+    width, stack = config.size("hidden_size"), encoder(config)
+    own, mlp = stack.runs[0].block.sublayers
+    idle = {"across": own, "text": own, "region": own, "text_mlp": mlp, "region_mlp": mlp}
+    joint = Block("joint", tuple(_idle(part, name) for name, part in idle.items()))
+    seen = Block("region", (_idle(own, "seen"), _idle(mlp, "seen_mlp")))
+    norm = Norm(width, "layernorm", bias=True, eps=LXMERT_EPS, unused=True)
+    inputs = (
+        Named("region_projection", Linear(config.size("visual_feat_dim"), width, unused=True)),
+        Named("region_norm", norm),
+        Named("place_projection", Linear(config.size("visual_pos_dim"), width, unused=True)),
+        Named("place_norm", norm),
+    )
+    towers = (
+        Stack("regions", width, inputs, (Run(seen, regions),), (), "tower"),
+        Stack("meeting", width, (), (Run(joint, across),), (), "tower"),
+    )
+    note = f"not counted as work: {regions} blocks of regions of an image, and {across} in which they and the text meet"
+    found = finish(config, stack, [pooler(width)])
+    return replace(found, stacks=(*found.stacks, *towers), notes=(note,))
+
+
+LXMERT_EPS = 1e-12
+_LXMERT_HEADS = """
+    num_qa_labels num_object_labels num_attr_labels visual_loss_normalizer task_matched task_mask_lm task_obj_predict
+    task_qa visual_obj_loss visual_attr_loss visual_feat_loss
+"""
+
+
+def _idle(part: Sublayer, name: str) -> Sublayer:
+    """A sub-layer under another name that is stored, and not run."""
+    (branch,) = part.branches
+    assert part.after is not None
+    layer, norm = (replace(one, unused=True) for one in (branch.layer, part.after))  # type: ignore[type-var]
+    return sublayer(name, layer, after=norm)

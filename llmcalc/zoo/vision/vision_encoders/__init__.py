@@ -1,0 +1,1 @@
+"""Vision encoders, found by name through ``core/search_path.py``."""
