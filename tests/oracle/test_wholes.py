@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.importers.hf import families, others
+from llmcalc.importers.hf import families
 from llmcalc.importers.hf.composite_configs import ENCODED, USUAL
+from llmcalc.importers.hf.unknown_types import modality
 
 from . import reference
 
@@ -74,7 +75,7 @@ def test_decoder_behind_an_encoder(model_type: str, decoder: str) -> None:
 def test_what_is_said_to_be_no_language_model_is_none() -> None:
     mappings = (mapping for mapping in reference.MAPPINGS if mapping is not reference.SPEECH)
     language = {name for mapping in mappings for name in mapping} - set(families.names())
-    assert {name for name in language if others.kind(name)} == set()
+    assert {name for name in language if modality(name)} == set()
 
 
 # language models, or wholes with one, that are not read
@@ -87,7 +88,7 @@ UNREAD = """
 
 def test_what_is_not_read_is_said_to_be_what_it_is() -> None:
     known = {*families.names(), *USUAL, *ENCODED, *UNREAD.split()}
-    assert {name for name in reference.FAMILIES - known if not others.kind(name)} == set()
+    assert {name for name in reference.FAMILIES - known if not modality(name)} == set()
 
 
 @pytest.mark.parametrize("model_type", ENCODED)

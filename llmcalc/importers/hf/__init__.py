@@ -1,8 +1,8 @@
-"""Hugging Face ``config.json``: a shared bed of rules, a small entry per family, and no key ignored in silence.
+"""Hugging Face ``config.json``: shared rules, a short function per family, and no key ignored silently.
 
-A family (``families/``) reads the keys that it understands. Afterwards every key of the config has been read, is known
-to be irrelevant to size and computation, or holds the class's own default; anything else is an error. Two ways
-lead past it, each with a warning in every result: a known family's rules for an unknown type, and a key passed over.
+The function of a family (``families/``) reads the keys that it knows. Every other key must be irrelevant to size and
+computation or have its default value; anything else is an error. Two options override this, each with a warning in
+every result: reading an unknown type by the rules of a known family, and ignoring a named key.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.architecture import Architecture
-from ...core.errors import DescriptionError, InputError, UnknownNameError, shown
+from ...core.errors import DescriptionError, InputError, UnknownNameError, short_repr
+from ...data import table
+from . import families
 from .block_names import with_numbered_names
 from .composite_configs import ENCODED, NESTED, USUAL, language_model, towers
 from .config import Config
 from .in_text import marked
-from .original import original_type
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
@@ -32,46 +33,44 @@ def load_config(
     """The architecture of a config, given as plain data.
 
     Args:
-        data: the content of ``config.json``, complete or sparse (left-out keys take the class's defaults).
-        where: what messages call it.
-        overrides: ``key=value`` texts; keys of the config.
-        as_: the ``model_type`` by whose rules it is read.
-        allow_unknown: keys that are passed over where nothing is known of them.
+        data: the content of ``config.json``, complete or sparse (missing keys take the class's defaults).
+        where: the name of the config in messages.
+        overrides: changes to its keys, each as ``key=value``.
+        as_: the ``model_type`` whose rules are used to read it.
+        allow_unknown: unknown keys to ignore.
 
     Raises:
-        UnknownNameError: a ``model_type`` or key that no rule understands.
+        UnknownNameError: an unsupported ``model_type`` or key.
         DescriptionError: a value of the wrong type.
     """
-    from . import families
-
-    model_type = data.get("model_type", as_ or original_type(data))
+    model_type = data.get("model_type", as_ or _original_type(data))
     if not isinstance(model_type, str):
-        hint = "a config.json names its family in model_type; --as TYPE names it instead"
+        hint = "Add a model_type to the config, or name one with --as TYPE."
         raise DescriptionError("has no model_type", where=where, hint=hint)
     entry = families.find(model_type)
     inner = language_model(data)
-    if as_ and (inner is None or is_whole(as_)):
+    if as_ and (inner is None or is_composite(as_)):
         data, entry = {**data, "model_type": as_}, families.find(as_)
         if entry is None:
             raise UnknownNameError("model_type", as_, families.names(), where="--as")
     if entry is None and inner:
         return _language_part(data, inner, where, overrides, as_, allow_unknown)
     if entry is None and model_type in USUAL:
-        hint = "its language model's config stands there, or its keys beside the model_type"
-        raise DescriptionError(f"a {model_type} model without a text_config", where=where, hint=hint)
+        hint = "Add the language model's config under text_config, or its keys at the top level."
+        raise DescriptionError(f"a {model_type} config must have a text_config", where=where, hint=hint)
     if entry is None:
-        raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=_way_out(data))
+        from .unknown_types import advice
+
+        raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=advice(data))
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     try:
         architecture = marked(with_numbered_names(entry.read(config)), entry.model_type)
         config.check_all_read()
     except InputError as error:
         raise error.at(where) from None
-    except _MISFITS as error:  # a list where a number belongs, a text among numbers, a size beyond all bounds
-        hint = f"{type(error).__name__}: {shown(str(error), 120)}"
-        raise DescriptionError(
-            f"a value of the config is none that {model_type} can have", where=where, hint=hint
-        ) from error
+    except _MISFITS as error:  # a list instead of a number, a string in a list of numbers, an enormous size
+        hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
+        raise DescriptionError(f"a value in the config is invalid for {model_type}", where=where, hint=hint) from error
     name = data.get("_name_or_path")
     layout = architecture.layout or entry.layout
     inputs: dict[str, Any] = {
@@ -96,7 +95,7 @@ def load_config(
 
 
 def _quantised(data: Mapping[str, Any]) -> dict[str, Any]:
-    """How the weights were quantised, if they were, and whether that concerns the language model within alone."""
+    """The quantisation of the weights, if any, and whether it applies only to the nested language model."""
     inner = language_model(data) or {}
     own, within = data.get("quantization_config"), inner.get("quantization_config")
     found = own if isinstance(own, dict) else within
@@ -110,8 +109,8 @@ def _has_dtype(data: Mapping[str, Any]) -> bool:
     return any(isinstance(data.get(key), str) for key in ("dtype", "torch_dtype"))
 
 
-def is_whole(model_type: str) -> bool:
-    """Whether a family is read with the configs that stand within its own."""
+def is_composite(model_type: str) -> bool:
+    """Whether a family's configs contain those of other models, which are read with them."""
     return any(key in Config({}, model_type, "").defaults for key in NESTED)
 
 
@@ -123,7 +122,7 @@ def _language_part(
     as_: str | None,
     allow_unknown: Sequence[str],
 ) -> Architecture:
-    """The language model alone of a larger model that is not understood as a whole; a note says so."""
+    """Only the language model of a multimodal model that is not fully supported; a note says so."""
     model_type, inner = data.get("model_type"), {**part, "architectures": None}
     if model_type in ENCODED:
         inner = _decoder(part)
@@ -132,65 +131,46 @@ def _language_part(
             inner[key] = data[key]
     language = load_config(inner, where, overrides, as_, allow_unknown)
     left = towers(data)
-    beside = f"; not counted: {', '.join(left)}" if left else ""
-    note = f"{shown(model_type)} is not understood as a whole: its language model ({inner['model_type']}) alone{beside}"
+    rest = f"; not counted: {', '.join(left)}" if left else ""
+    language_type = inner["model_type"]
+    note = (
+        f"{short_repr(model_type)} is not fully supported; only its language model ({language_type}) is counted{rest}"
+    )
     return replace(language, notes=(*language.notes, note), inputs={**language.inputs, "file": where})
 
 
 def _decoder(part: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of the decoder behind an encoder, without saying that it is one where all of its family are."""
+    """The config of the decoder after an encoder, without ``is_decoder`` if its class does not have that key."""
     known = Config({}, str(part["model_type"]), "").defaults
     kept = {key: value for key, value in part.items() if key != "is_decoder" or key in known}
     return {**kept, "architectures": ["ForCausalLM"]}
 
 
-def _way_out(data: Mapping[str, Any]) -> str:
-    """What can be done about a type that is not known."""
-    from .likeness import most_similar
-    from .others import ENCODED_MODALITIES, modality
-
-    if data.get("model_type") in ENCODED:
-        return "Its language model is the decoder, whose config and model_type stand in the key decoder."
-    other = modality(str(data.get("model_type")))
-    if other:
-        before = "; in front of a language model it is counted with it" if other in ENCODED_MODALITIES else ""
-        return (
-            f"It is a model of {other}, not of language{before}. "
-            "The tensors of its checkpoint are counted as they are: llmcalc params FILE.safetensors."
-        )
-    like = most_similar(data)
-    return f"Its keys are most like those of {like}: --as {like} reads it by the same rules, with a warning."
+def _original_type(data: Mapping[str, Any]) -> str | None:
+    """The type that stands for a config format of the makers' own code, recognised by its keys."""
+    formats: dict[str, list[str]] = table("config_keys")["original_formats"]
+    return next((name for name, keys in formats.items() if data.keys() >= set(keys)), None)
 
 
 def _warnings(config: Config, model_type: str) -> Iterator[str]:
-    """What is not known to be right: rules of another family, values that contradict each other, keys passed over."""
+    """Reasons to doubt the result: rules of another family, contradictory values, ignored keys."""
     if model_type != config.model_type:
-        yield f"the config's own model_type is {shown(model_type)}; read as {config.model_type}, as was asked for"
+        yield f"the config has model_type {short_repr(model_type)} but is read as {config.model_type}, as requested"
     yield from config.warnings
     for key, value in config.ignored_unknown.items():
-        yield f"the key {shown(key)} (its value is {shown(value)}) is not understood; passed over, as was asked for"
+        yield f"ignored the unknown key {short_repr(key)} (its value is {short_repr(value)}), as requested"
 
 
 def _notes(data: Mapping[str, Any], quantised: Mapping[str, Any]) -> Iterator[str]:
     found = quantised.get("quantization")
     if found is not None:
         method = found.get("quant_method", "an unnamed method")
-        yield f"published quantised ({shown(method)}): parameters are counted as logical elements, not as packed ones"
+        yield f"quantised checkpoint ({short_repr(method)}): parameters count logical elements, not packed ones"
     inner = language_model(data) or {}
-    for key in _PREDICTING:
+    for key in table("config_keys")["multi_token_prediction"]:
         count = data.get(key, inner.get(key))
         if type(count) is int and count > 0:
-            yield f"not counted: modules for multi-token prediction ({key} is {count}), which a checkpoint may have too"
-
-
-# how configs say how many modules for multi-token prediction there are, which no class of the library builds
-_PREDICTING = (
-    "num_nextn_predict_layers",
-    "num_mtp_layers",
-    "mtp_num_hidden_layers",
-    "num_mtp_modules",
-    "mtp_num_layers",
-)
+            yield f"not counted: modules for multi-token prediction ({key} is {count}), which checkpoints may have"
 
 
 def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: str) -> dict[str, Any]:
@@ -206,6 +186,8 @@ def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: st
         elif not isinstance(changed[key], (dict, list)):
             check_type(key, changed[key], value)
         else:
-            raise DescriptionError(f"{key} is {shown(changed[key])} and cannot be set here", where="--set")
+            raise DescriptionError(
+                f"{key} is a nested value ({short_repr(changed[key])}), which --set cannot change", where="--set"
+            )
         changed[key] = value
     return changed

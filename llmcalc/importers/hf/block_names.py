@@ -1,4 +1,4 @@
-"""Names for blocks that differ and are called alike, so that a description can tell them apart."""
+"""Distinct names for blocks that differ but have the same name, so that a description can tell them apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...core.layer_history import uncounted
 
 
 def with_numbered_names(architecture: Architecture) -> Architecture:
-    """The architecture with a number behind the name of each block that has the name of an earlier, different one."""
+    """The architecture with a number after each block name that an earlier, different block already has."""
     stacks = tuple(map(_with_numbered_names, architecture.stacks))
     unchanged = all(new is old for new, old in zip(stacks, architecture.stacks, strict=True))
     return architecture if unchanged else replace(architecture, stacks=stacks)
@@ -23,8 +23,8 @@ def _with_numbered_names(stack: Stack) -> Stack:
     known: dict[str, dict[Block, int]] = {}
     runs = []
     for run in stack.runs:
-        alike = known.setdefault(run.block.name, {})
-        number = alike.setdefault(run.block, len(alike) + 1)
+        namesakes = known.setdefault(run.block.name, {})
+        number = namesakes.setdefault(run.block, len(namesakes) + 1)
         block = run.block if number == 1 else replace(run.block, name=f"{run.block.name}_{number}")
         runs.append(Run(block, run.count, run.shared))
     return replace(stack, runs=tuple(runs))

@@ -1,42 +1,22 @@
-"""A config that completes itself with the class's defaults and remembers what was read of it."""
+"""A ``config.json`` completed with its class's defaults; it records which keys were read."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
-from .irrelevant import IRRELEVANT, SWITCHED_OFF
+from ...data import FOLDER, table
 
-_DATA = Path(__file__).parent.parent.parent / "data" / "hf"
 MOST_LOOPED = 2_000
-
-ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_python": "gelu",
-    "gelu_new": "gelu_new",
-    "gelu_fast": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_python_tanh": "gelu_tanh",
-    "quick_gelu": "quick_gelu",
-    "relu": "relu",
-    "relu2": "relu2",
-    "silu": "silu",
-    "swish": "silu",
-    "tanh": "tanh",
-    "sigmoid": "sigmoid",
-    "linear": "identity",
-    "xielu": "xielu",
-}
 
 
 class Config:
-    """Typed access to the keys of a config; a key of another name (``hidden_size`` for ``d_model``) is understood.
+    """Typed access to the keys of a config. A key's other names (``d_model`` for ``hidden_size``) work too.
 
-    Every access counts as read; ``check_all_read`` then fails on a key that nobody asked for.
+    Each access marks the key as read; ``check_all_read`` raises on keys that were never read.
     """
 
     def __init__(
@@ -49,20 +29,22 @@ class Config:
         for key, value in data.items():
             own = self.aliases.get(key, key)
             if own in self.data and self.data[own] != value:
-                raise DescriptionError(f"{key} and {own} are one key with two values", where=where)
+                raise DescriptionError(
+                    f"{key} and {own} are two names of one key but have different values", where=where
+                )
             self.data[own] = value
         self.read: set[str] = set()
         self.warnings: list[str] = []
         self.unmodelled: list[str] = []
 
     def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
-        """A config that stands at a key of this one, to be read as strictly."""
+        """The config ``data`` found under a key of this one, read with the same strictness."""
         inner = Config(data, model_type, f"{self.where}: {key}", self.allowed)
         inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
         return inner
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value, the class's default, or ``default``."""
+        """The value in the file, the class's default, or ``default``."""
         key = self.aliases.get(key, key)
         self.read.add(key)
         if key in self.data:
@@ -70,39 +52,42 @@ class Config:
         return self.defaults.get(key, default)
 
     def ignore(self, keys: str) -> None:
-        """Mark keys, given as one text, as read: computed by the class, or without effect in it."""
+        """Mark keys as read (names separated by spaces): the class computes them or does not use them."""
         self.read.update(self.aliases.get(key, key) for key in keys.split())
 
     def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
-        """Mark keys, given as one text, as read that change results but no count: unless they hold the ``neutral``
-        value (or nothing), the model is counted, but not run.
+        """Mark keys as read that change results but no count.
+
+        Any value other than None and ``neutral`` makes the model countable but not runnable.
         """
         for key in keys.split():
             value = self.get(key)
             if value is not None and value != neutral:
-                self.add_unmodelled(f"{key} is {shown(value)}, which the NumPy model does not know")
+                self.add_unmodelled(f"{key} is {short_repr(value)}, which the NumPy model does not support")
 
     def add_unmodelled(self, reason: str) -> None:
-        """Note why the model is counted, but not run."""
+        """Add a reason why the model is counted but cannot be run."""
         self.unmodelled.append(reason)
 
     def discard(self, keys: str) -> None:
-        """Leave out keys, given as one text, that the class computes anew and whose values in a file nothing reads."""
+        """Drop keys whose values in a file are never used, because the class computes them."""
         for key in keys.split():
             self.data.pop(self.aliases.get(key, key), None)
 
     def check_computed(self, key: str, value: object) -> None:
-        """Mark a key as read that the class computes from others; another value than this is warned of."""
+        """Mark a key as read that the class computes from others; warn if the file has another value."""
         given = self.get(key)
         if given is not None and given != value:
-            self.warnings.append(f"{key} is {shown(given)}; the class computes it anew, as {shown(value)}")
+            self.warnings.append(
+                f"{key} is {short_repr(given)}; the class ignores this and computes {short_repr(value)}"
+            )
 
     def override(self, key: str, value: Any) -> None:
-        """Take a value that the class has whatever a file says."""
+        """Set a key to the value that the class uses whatever the file says."""
         self.data[self.aliases.get(key, key)] = value
 
     def read_legacy(self, old: str, new: str) -> None:
-        """Take the value of an older key, which wins over today's."""
+        """Use the value of an older key, if present, in place of the current one."""
         value = self.get(old)
         if value is not None:
             self.data[self.aliases.get(new, new)] = value
@@ -124,10 +109,12 @@ class Config:
         return self.integer(value, key, 1)
 
     def integer(self, value: object, key: str, least: int) -> int:
-        """A value as a whole number within bounds; a number of layers within those of a stack."""
+        """A value as an integer, at least ``least`` and at most the limit for sizes or numbers of layers."""
         most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
-            raise SizeError(f"{key} is {shown(value)}; it is a whole number from {least} to {most:,}", where=self.where)
+            raise SizeError(
+                f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}", where=self.where
+            )
         return value
 
     def count(self, key: str, default: int = 0) -> int:
@@ -138,17 +125,17 @@ class Config:
         return self.integer(value, key, 0)
 
     def check_layer_runs(self, runs: int) -> None:
-        """Refuse layers of a loop that run more often than any model's: each run of theirs is listed for itself."""
+        """Raise if layers run in a loop more often in total than is supported."""
         if runs > MOST_LOOPED:
-            raise SizeError(f"layers run {runs:,} times in all, which is more than {MOST_LOOPED:,}", where=self.where)
+            raise SizeError(f"layers run {runs:,} times in total; the limit is {MOST_LOOPED:,}", where=self.where)
 
     def flag(self, key: str, default: bool = False) -> bool:
-        """True or false; None counts as ``default``."""
+        """True or False; None counts as ``default``."""
         value = self.get(key, default)
         if value is None:
             return default
         if type(value) is not bool:
-            raise DescriptionError(f"{key} is {shown(value)}; it is true or false", where=self.where)
+            raise DescriptionError(f"{key} must be true or false, not {short_repr(value)}", where=self.where)
         return value
 
     def number(self, key: str, default: float | None = None) -> float | None:
@@ -161,62 +148,65 @@ class Config:
     def finite_number(self, value: object, key: str) -> float:
         """A value as a finite number."""
         if not is_number(value):
-            raise DescriptionError(f"{key} is {shown(value)}; it is a finite number", where=self.where)
+            raise DescriptionError(f"{key} must be a finite number, not {short_repr(value)}", where=self.where)
         return float(value)
 
     def positive_number(self, key: str) -> float:
         """A finite number above 0."""
         value = self.finite_number(self.get(key), key)
         if value <= 0:
-            raise SizeError(f"{key} is {shown(value)}; it is a number above 0", where=self.where)
+            raise SizeError(f"{key} must be positive, not {short_repr(value)}", where=self.where)
         return value
 
     def string(self, key: str, default: str = "") -> str:
-        """A text."""
+        """A string."""
         value = self.get(key, default)
         if not isinstance(value, str):
-            raise DescriptionError(f"{key} is {shown(value)}; it is a text", where=self.where)
+            raise DescriptionError(f"{key} must be a string, not {short_repr(value)}", where=self.where)
         return value
 
     def one_of(self, key: str, *words: str) -> str:
-        """A text, which is one of these."""
+        """A string, which must be one of ``words``."""
         value = self.string(key)
         if value not in words:
-            raise DescriptionError(f"{key} is {shown(value)}; it is one of {', '.join(words)}", where=self.where)
+            raise DescriptionError(
+                f"{key} must be one of {', '.join(words)}, not {short_repr(value)}", where=self.where
+            )
         return value
 
     def strings(self, key: str, length: int | None = None) -> list[str] | None:
-        """A list of texts or None, of the given length."""
+        """A list of strings or None; ``length`` is the number of layers, if there must be one entry per layer."""
         value = self.get(key)
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise DescriptionError(f"{key} is {shown(value)}; it is a list of texts", where=self.where)
+            raise DescriptionError(f"{key} must be a list of strings, not {short_repr(value)}", where=self.where)
         if length is not None and len(value) != length:
-            raise SizeError(f"{key} has {len(value)} entries for {length} layers", where=self.where)
+            raise SizeError(f"{key} must have one entry per layer ({length}), not {len(value)}", where=self.where)
         return value
 
     def layer_indices(self, key: str) -> list[int]:
-        """A list of layer numbers; None counts as empty."""
+        """A list of integers such as layer numbers; None counts as empty."""
         value = self.get(key)
         if value is None:
             return []
         if not isinstance(value, list) or not all(type(item) is int for item in value):
-            raise DescriptionError(f"{key} is {shown(value)}; it is a list of layer numbers", where=self.where)
+            raise DescriptionError(f"{key} must be a list of integers, not {short_repr(value)}", where=self.where)
         return value
 
     def activation(self, key: str = "hidden_act") -> str:
-        """An activation by this package's name."""
+        """The activation function at a key, by llmcalc's name."""
         return self.activation_name(self.string(key), key)
 
     def activation_name(self, name: str, key: str = "hidden_act") -> str:
-        """The name that this package has for an activation."""
-        if name not in ACTIVATIONS:
-            raise UnknownNameError(f"activation ({key})", name, ACTIVATIONS, where=self.where)
-        return ACTIVATIONS[name]
+        """The name of an activation function in llmcalc."""
+        activations: dict[str, str] = table("config_keys")["activations"]
+        if name not in activations:
+            raise UnknownNameError(f"activation ({key})", name, activations, where=self.where)
+        return activations[name]
 
     def rope_theta(self, layer_type: str | None = None, default: float = 10000.0) -> float:
-        """The base of the rotary frequencies, from the keys of this or an older version."""
+        """The base of the rotary frequencies, in the keys of current or older versions of transformers."""
         parameters = self.get("rope_parameters")
         if isinstance(parameters, dict):
             parameters = parameters.get(layer_type, parameters) if layer_type else parameters
@@ -226,7 +216,7 @@ class Config:
         return self.number("rope_theta", default) or default
 
     def partial_rotary(self, default: float = 1.0, layer_type: str | None = None) -> float:
-        """The rotated share of a head, of one kind of layer if they differ by kind."""
+        """The fraction of each head that is rotated, for one layer type if it differs by type."""
         parameters = self.get("rope_parameters")
         if isinstance(parameters, dict) and layer_type and isinstance(parameters.get(layer_type), dict):
             parameters = parameters[layer_type]
@@ -235,75 +225,73 @@ class Config:
         return self.number("partial_rotary_factor", default) or default
 
     def head_kind(self) -> str:
-        """What the class adds to the bare model, from ``architectures``: ``causal``, ``mlm``, ``seq2seq`` or ``none``.
+        """The head that the class in ``architectures`` adds to the bare model: ``causal``, ``mlm``, ``none`` ...
 
-        Without ``architectures`` it is the family's language model.
+        Empty without ``architectures``, which means the family's language model.
         """
         named = self.get("architectures")
         if named is None:
             return ""
         if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
-            raise DescriptionError(f"architectures is {shown(named)}; it is a list of one class", where=self.where)
-        for suffix, head in _HEADS.items():
+            raise DescriptionError(
+                f"architectures must be a list of one class name, not {short_repr(named)}", where=self.where
+            )
+        heads: dict[str, str] = table("config_keys")["heads"]
+        for suffix, head in heads.items():
             if named[0].endswith(suffix):
                 return head
-        known = ", ".join(f"...{suffix}" for suffix in _HEADS)
-        raise UnknownNameError("kind of class", named[0], [], where=self.where, hint=f"understood: {known}")
+        hint = f"Supported class names end in {', '.join(heads)}."
+        raise UnknownNameError("kind of class", named[0], [], where=self.where, hint=hint)
 
     def class_name(self) -> str:
-        """The class in ``architectures``, or nothing."""
+        """The class in ``architectures``, or an empty string."""
         named = self.get("architectures")
         return str(named[0]) if isinstance(named, list) and named else ""
 
     def known_keys(self) -> list[str]:
-        """All keys that the class has."""
+        """All keys of the class."""
         return sorted({*self.defaults, *self.aliases})
 
     def check_all_read(self) -> None:
-        """Fail on a key that was neither read, nor is irrelevant, nor holds the class's default."""
+        """Raise on a key that was not read, unless it is irrelevant or has its default value."""
+        irrelevant, irrelevant_if_off = _irrelevant()
         for key, value in self.data.items():
-            if key in self.read or key in IRRELEVANT:
+            if key in self.read or key in irrelevant:
                 continue
-            if key in self.defaults and self.defaults[key] == value:
+            if value == self.defaults[key] if key in self.defaults else value is None:
                 continue
-            if key in SWITCHED_OFF and not value:
-                continue
-            if key not in self.defaults and value is None:  # nothing is said
+            if key in irrelevant_if_off and not value:
                 continue
             if key in self.allowed:
                 self.ignored_unknown[key] = value
                 continue
             hint = (
-                f"its value is {shown(value)}; {self.model_type or 'this part'} is not known to have such a key "
-                f"(--allow-unknown {key} passes over it)"
+                f"{self.model_type or 'These'} configs have no such key (its value is {short_repr(value)}). "
+                f"Use --allow-unknown {key} to ignore it."
             )
-            raise UnknownNameError(
-                "config key", key, (self.read | set(self.defaults)) - {key}, where=self.where, hint=hint
-            )
+            known = (self.read | set(self.defaults)) - {key}
+            raise UnknownNameError("config key", key, known, where=self.where, hint=hint)
 
 
-_HEADS = {
-    "ForCausalLM": "causal",
-    "LMHeadModel": "causal",
-    "ForMaskedLM": "mlm",
-    "ForConditionalGeneration": "seq2seq",
-    "ForTextToText": "seq2seq",
-    "MarianMTModel": "seq2seq",
-    "EncoderDecoderModel": "seq2seq",
-    "ForPreTraining": "pretraining",
-    "ModelWithLMHead": "causal",
-    "ModelWithProjection": "projection",
-    "Model": "none",
-    "GenerationDecoder": "causal",
-    "GenerationEncoder": "none",
-}
+def is_irrelevant(key: str) -> bool:
+    """Whether a key changes neither the number of parameters nor what is computed, in any family."""
+    return key in _irrelevant()[0]
+
+
+@cache
+def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
+    """Keys that may be left unread, and those that may be while they are off."""
+    keys = table("config_keys")
+    always = frozenset(key for group in keys["irrelevant"].values() for key in group)
+    return always, frozenset(keys["irrelevant_if_off"])
 
 
 @cache
 def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The default of each key of a class, and other names of keys."""
     import json
 
-    file = _DATA / f"{model_type}.json"
+    file = FOLDER / "hf" / f"{model_type}.json"
     if not file.is_file():
         return {}, {}
     data = json.loads(file.read_text("utf-8"))

@@ -9,9 +9,8 @@ from ....core.errors import DescriptionError, UnknownNameError, shown
 from ....layers.attention import Attention
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
-from ..config import Config
+from ..config import Config, is_irrelevant
 from ..decoder import decoder, plain_mlp
-from ..irrelevant import IRRELEVANT
 from ..rope import rope_fields
 from ..rules import divide_by_heads, layernorm, qk_layernorm, rotary_width
 from .gpt import BIASED
@@ -122,7 +121,7 @@ def mpt(config: Config) -> Architecture:
     details = config.get("attn_config") or {}
     if not isinstance(details, dict):
         raise DescriptionError(f"attn_config is {shown(details)}; it is a group of keys", where=config.where)
-    unknown = next((key for key in details if key not in IRRELEVANT.union(_MPT_KEYS.split())), None)
+    unknown = next((key for key in details if not is_irrelevant(key) and key not in _MPT_KEYS.split()), None)
     if unknown is not None:
         raise UnknownNameError("key of attn_config", unknown, _MPT_KEYS.split(), where=config.where)
     kind = details.get("attn_type", _MPT_ATTENTION[0])

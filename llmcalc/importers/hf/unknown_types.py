@@ -1,0 +1,55 @@
+"""Advice for a ``model_type`` that is not supported: what kind of model it is, and which family is most similar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ...data import table
+from .composite_configs import ENCODED, USUAL
+from .config import Config, is_irrelevant
+from .families import names
+
+ENCODED_MODALITIES = ("images", "sound")  # whose models serve language models as encoders
+_SEGMENTATION = re.compile(r"(sam\d?|sam_hq)_\w*(mask_decoder|prompt_encoder|geometry_encoder|detr_(en|de)coder)")
+
+
+def advice(data: Mapping[str, Any]) -> str:
+    """What to do about a config whose ``model_type`` is unknown."""
+    model_type = data.get("model_type")
+    if model_type in ENCODED:
+        return "The key decoder must hold the config of its language model, with a model_type."
+    other = modality(str(model_type))
+    if other:
+        within = "; as the encoder of a language model it is counted with it" if other in ENCODED_MODALITIES else ""
+        return (
+            f"This is a model of {other}, not of language{within}. "
+            "To count the tensors of its checkpoint, use llmcalc params FILE.safetensors."
+        )
+    similar = most_similar(data)
+    return f"Its keys are most similar to those of {similar}. Use --as {similar} to read it by those rules."
+
+
+def modality(model_type: str) -> str | None:
+    """The modality of a model that is not a language model, such as images, sound or time series; or None."""
+    if model_type in USUAL:
+        return None
+    if _SEGMENTATION.fullmatch(model_type):
+        return "images"
+    for name, known in table("other_models").items():
+        listed = model_type in known["models"] or model_type in known.get("parts", ())
+        if listed or model_type.endswith(tuple(known.get("suffixes", ()))):
+            return str(name)
+    return None
+
+
+def most_similar(data: Mapping[str, Any]) -> str:
+    """The family that knows most of a config's keys; of several, the first in the table, which is the plainest."""
+    keys = [key for key in data if not is_irrelevant(key)]
+    return min(names(), key=lambda model_type: _n_unknown(model_type, keys))
+
+
+def _n_unknown(model_type: str, keys: Collection[str]) -> int:
+    own = Config({}, model_type, "")
+    return sum(1 for key in keys if key not in own.defaults and key not in own.aliases)
