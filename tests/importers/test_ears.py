@@ -45,7 +45,7 @@ def test_the_encoder_of_whisper_large(model_type: str) -> None:
 )
 def test_tokens_of_frames(model_type: str, frames: int, tokens: int) -> None:
     """Behind convolutions with padding, without, and of chunks apart from each other."""
-    assert symbols(_audio({"model_type": model_type}), lone=True)["q"](a=frames) == tokens
+    assert symbols(_audio({"model_type": model_type}), single_stack=True)["q"](a=frames) == tokens
 
 
 WRONG = [

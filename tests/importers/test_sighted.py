@@ -57,7 +57,7 @@ WRONG = [
     ({"model_type": "unlimited_ocr", "vision_config": {"sam_config": {"downsample_channels": [3]}}}, "has 1 entries"),
     ({"model_type": "aria", "projector_patch_to_query_dict": [3]}, "projector_patch_to_query_dict is no object"),
     ({"model_type": "muse_glimmer", "vision_config": {"layer_types": ["window_attention"]}}, "must have one entry"),
-    ({"model_type": "blip-2", "qformer_config": {"cross_attention_frequency": 0}}, "cross_attention_frequency must be .*, not 0"),
+    ({"model_type": "blip-2", "qformer_config": {"cross_attention_frequency": 0}}, "cross_attention_frequency must be"),
 ]  # fmt: skip
 
 
