@@ -1,4 +1,4 @@
-"""Where two architectures differ, part by part: stacks, the order of blocks, sub-layers, the fields of their layers."""
+"""Where two architectures differ: stacks, the order of blocks, sub-layers, and the fields of layers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .structure import NOTHING, paper_name, word
 _WEIGHTS = ("residual", "residual_normed", "depth_scaled", "scale", "residual_scale")
 _SUMS = (*_WEIGHTS, "share", "input_from", "residual_from", "concat_input")
 _STACK = ("tokens", *STACK_NUMBERS, *STACK_FLAGS)
-JOINING = ("d_model", "d_in", "d_out")  # as wide as the stream, unless they say otherwise
+JOINING = ("d_model", "d_in", "d_out")  # default to the width of the stream
 
 
 class Difference(NamedTuple):
-    """What differs: ``what`` of which ``part``, and both values as texts."""
+    """A difference: the part, what differs in it, and both values as text."""
 
     part: str
     what: str
@@ -35,7 +35,7 @@ Part = TypeVar("Part")
 
 
 def differences(first: Architecture, second: Architecture) -> list[Difference]:
-    """Every difference that a description would show; what several blocks have alike stands there once."""
+    """All differences that a preset would show. A difference common to several blocks is listed once."""
     several = max(len(first.stacks), len(second.stacks)) > 1
     found: list[Difference] = []
     for name, one, other in _matched(_stacks(first, several), _stacks(second, several)):
@@ -48,7 +48,7 @@ def differences(first: Architecture, second: Architecture) -> list[Difference]:
 
 
 def _stacks(architecture: Architecture, several: bool) -> dict[str, Stack]:
-    """Stacks by name; lone ones have none."""
+    """Stacks by name; a single stack has an empty name."""
     return {stack.name if several else "": stack for stack in architecture.stacks}
 
 
@@ -57,7 +57,7 @@ def _extras(architecture: Architecture) -> dict[str, Stack]:
 
 
 def _matched(first: Mapping[str, Part], second: Mapping[str, Part]) -> Iterator[tuple[str, Part | None, Part | None]]:
-    """Parts of the same name in pairs; a lone part on either side is matched whatever it is called."""
+    """Pairs of parts with the same name; if each side has one part, they are paired whatever their names."""
     if len(first) == len(second) == 1:
         ((name, one),), (other,) = first.items(), second.values()
         yield name, one, other
@@ -88,7 +88,7 @@ def _by_name(items: Sequence[Named]) -> dict[str, Layer]:
 
 
 def _order(runs: Sequence[Run]) -> str:
-    """The order of blocks, if it is more than a number of layers."""
+    """The order of blocks, unless it is one run of equal blocks."""
     if len(runs) == 1 and not runs[0].shared:
         return ""
     order = shortest_order(block_order(runs))
@@ -96,7 +96,7 @@ def _order(runs: Sequence[Run]) -> str:
 
 
 def _item(item: Any) -> str:
-    """An item of an order; the number of layers stands elsewhere."""
+    """One item of an order, as text."""
     if isinstance(item, str):
         return item
     if "cycle" in item:
@@ -109,7 +109,7 @@ def _item(item: Any) -> str:
 
 
 def _blocks(first: Stack, second: Stack) -> Found:
-    """What differs in blocks, under the names of all blocks that it concerns."""
+    """Differences of blocks, each with the names of all blocks that have it."""
     where: dict[Difference, list[str]] = {}
     pairs = list(
         _matched({run.block.name: run.block for run in first.runs}, {r.block.name: r.block for r in second.runs})
@@ -145,12 +145,12 @@ def _sublayer(one: Sublayer | None, other: Sublayer | None, first: Stack, second
 
 
 def _joins(part: Sublayer) -> str:
-    """Behind which sub-layers results of its branches join the stream later, or nothing."""
+    """Where branches are added to the stream later than their sub-layer; empty if none is."""
     return ", ".join(f"{branch.name}: {branch.joins}" for branch in part.branches if branch.joins)
 
 
 def _named(part: Sublayer | None) -> dict[str, Layer]:
-    """The layers of a sub-layer; a lone one bears its sub-layer's name."""
+    """The layers of a sub-layer by name; a single branch has an empty name."""
     if part is None:
         return {}
     alone = len(part.branches) == 1
@@ -186,7 +186,7 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
 
 
 def _shortest_order(layer: Layer | None, stack: Stack) -> str:
-    """A layer as presets name it, with what is said of it there."""
+    """A layer as presets write it: its kind and explicit fields."""
     if layer is None:
         return NOTHING
     name, values = name_and_fields(layer, stack.d_model)

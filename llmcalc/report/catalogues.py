@@ -1,4 +1,4 @@
-"""The answers to ``formats list``, ``hardware list`` and ``hardware show``: what is known by name, and how well."""
+"""Documents of ``formats list``, ``hardware list`` and ``hardware show``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHECKED = {"true": "", "partly": "partly", "false": "no"}
 
 
 def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) -> Document:
-    """All number formats, and the mixtures of them."""
+    """All number formats and mixtures."""
     rows: list[tuple[Any, ...]] = [
         (name, one.bits_per_weight, one.block * one.rows, "" if one.checked else "no", one.source)
         for name, one in formats.items()
@@ -28,14 +28,12 @@ def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any])
     return Document(
         f"{len(formats)} number formats, {len(mixtures)} mixtures",
         lambda: envelope("formats list", {}, _formats_data(formats, mixtures)),
-        subtitle=(
-            "bits each: of a weight in a large matrix, scales included; checked: no figure was read in its source",
-        ),
+        subtitle=("bits each: per weight of a large matrix, with scales; checked: whether verified in the source",),
         tables=(
             Table("number formats", columns, rows),
             Table(
                 "mixtures: file types of llama.cpp",
-                (Column("mixture", "name"), Column("most matrices", "name"), Column("others")),
+                (Column("mixture", "name"), Column("most matrices", "name"), Column("exceptions")),
                 mixed,
             ),
         ),
@@ -69,37 +67,37 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
     ]  # fmt: skip
     columns = (
         Column("accelerator", "name"), Column("year", "number", 2), Column("memory", BYTES),
-        Column("bytes a second", "count", 1), Column("16-bit FLOP/s", "count"), Column("checked", "name"),
+        Column("bytes per second", "count", 1), Column("16-bit FLOP/s", "count"), Column("checked", "name"),
     )  # fmt: skip
     return Document(
         f"{len(found)} accelerators",
         lambda: envelope("hardware list", {}, {"accelerators": [one.to_dict() for one in found.values()]}),
-        subtitle=("dense peaks; GB as vendors print it is read as 10^9 bytes",),
+        subtitle=("peaks are dense; a vendor's GB is read as 10^9 bytes",),
         tables=(Table("", columns, rows),),
     )
 
 
 def accelerator_document(one: Accelerator) -> Document:
-    """Everything that is known of an accelerator."""
+    """All specifications of an accelerator."""
     facts = [
         Fact("memory", one.memory_bytes, BYTES, one.memory_text),
-        *([Fact("bandwidth", one.bandwidth, "bytes a second")] if one.bandwidth else []),
-        *([Fact("link", one.link[1], "bytes a second", f"both ways together, {one.link[0]}")] if one.link[1] else []),
+        *([Fact("bandwidth", one.bandwidth, "bytes per second")] if one.bandwidth else []),
+        *([Fact("link", one.link[1], "bytes per second", f"both directions, {one.link[0]}")] if one.link[1] else []),
         *([Fact("power", one.power, "W")] if one.power else []),
     ]
-    kinds = (("dense", one.peak), ("sparse", one.sparse), ("dense, sums in fp16", one.fp16_accumulate))
+    kinds = (("dense", one.peak), ("sparse", one.sparse), ("dense, fp16 accumulation", one.fp16_accumulate))
     peaks: list[tuple[Any, ...]] = [(name, kind, peak) for kind, found in kinds for name, peak in found.items()]
     doubts: list[tuple[Any, ...]] = list(one.unconfirmed.items())
     tables = [
         Table("peaks", (Column("format", "name"), Column("kind", "name"), Column("FLOP/s", "count")), peaks),
-        Table("not confirmed, and used nowhere", (Column("figure", "name"), Column("sources say")), doubts),
+        Table("disputed, never used in calculations", (Column("figure", "name"), Column("values in sources")), doubts),
     ]
-    notes = (one.note, f"price, US dollars an hour: {one.price}" if one.price else "", f"source: {one.source}")
-    warning = {"true": (), "partly": ("not every figure was read in its source",)}
+    notes = (one.note, f"price in US dollars per hour: {one.price}" if one.price else "", f"source: {one.source}")
+    warning = {"true": (), "partly": ("some specifications are unverified",)}
     return Document(
         f"{one.title} ({one.name})",
         lambda: envelope("hardware show", {"name": one.name}, one.to_dict()),
-        warnings=warning.get(one.checked, ("the figures were not read in their source",)),
+        warnings=warning.get(one.checked, ("the specifications are unverified",)),
         facts=tuple(facts),
         tables=tuple(table for table in tables if table.rows),
         notes=tuple(filter(None, notes)),

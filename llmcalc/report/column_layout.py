@@ -1,7 +1,8 @@
-"""Which columns of a table a terminal of some width can show, and how wide each becomes.
+"""Fits the columns of a table to the width of a terminal.
 
-A count is two pieces (all digits, and the short form), a share is two (percent, and a bar). When they do not fit, the
-pieces that matter least go first; when what must stay does not fit, the table is split, and the first column repeated.
+A count has two pieces (all digits, and the short form), as has a share (percent, and a bar). If the pieces do not fit,
+the least important are dropped first. If the required ones do not fit, the table is split and the first column is
+repeated.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from .document import Cell, Column, Table
 from .numbers import ABOUT, BYTES, about, change, exact, percent, ratio, short
 
 GAP = 2
-BROKEN_TEXT = 16  # a text may be broken into lines of this width before another column is given up
-SHORT_FORM, BAR = 1, 2  # how readily they are given up; a column's ``optional`` counts on from there
+BROKEN_TEXT = 16  # text is wrapped down to this width before another column is dropped
+SHORT_FORM, BAR = 1, 2  # drop order: the highest number goes first; a column's ``optional`` is added to it
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 class Piece(NamedTuple):
-    """A column as it will be printed: texts, and bounds of its width."""
+    """A printed column: its cells, and the bounds of its width."""
 
     title: str
     cells: list[str]
@@ -32,7 +33,7 @@ class Piece(NamedTuple):
 
 
 def pieces(table: Table) -> list[Piece]:
-    """All pieces of a table, its total row included."""
+    """All pieces of a table, including its total row."""
     rows = [*table.rows, *([table.total] if table.total else [])]
     columns = zip(*rows, strict=True) if rows else ([] for _ in table.columns)
     pairs = zip(table.columns, columns, strict=True)
@@ -40,16 +41,16 @@ def pieces(table: Table) -> list[Piece]:
 
 
 def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
-    given_up = column.optional + BAR if column.optional else 0
+    drop_order = column.optional + BAR if column.optional else 0
     if column.kind in ("count", BYTES):
         digits = ["" if cell is None else exact(int(cell)) for cell in cells]
         brief = ["" if cell is None else short(int(cell), column.kind) for cell in cells]
-        found = [_piece(column.title, digits, True, given_up)]
-        return [*found, _piece("", brief, True, given_up or SHORT_FORM)] if any(brief) else found
+        found = [_piece(column.title, digits, True, drop_order)]
+        return [*found, _piece("", brief, True, drop_order or SHORT_FORM)] if any(brief) else found
     if column.kind == "share":
         shares = tuple(map(_share, cells))
         bars = Piece("", ["" for _ in cells], False, SHORTEST_BAR, LONGEST_BAR, BAR, shares)
-        return [_piece(column.title, [percent(share) for share in shares], True, given_up), bars]
+        return [_piece(column.title, [percent(share) for share in shares], True, drop_order), bars]
     if column.kind == "bar":
         return [
             Piece(column.title, ["" for _ in cells], False, SHORTEST_BAR, 2 * LONGEST_BAR, 0, tuple(map(_share, cells)))
@@ -57,12 +58,12 @@ def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
     if column.kind.startswith(ABOUT):
         unit = column.kind.removeprefix(ABOUT).strip()
         return [
-            _piece(column.title, ["" if cell is None else about(float(cell), unit) for cell in cells], True, given_up)
+            _piece(column.title, ["" if cell is None else about(float(cell), unit) for cell in cells], True, drop_order)
         ]
     texts = [_text(cell, column.kind) for cell in cells]
     if column.kind == "group":
         texts = ["" if at and text == texts[at - 1] else text for at, text in enumerate(texts)]
-    piece = _piece(column.title, texts, column.kind in ("number", "change", "ratio"), given_up)
+    piece = _piece(column.title, texts, column.kind in ("number", "change", "ratio"), drop_order)
     if column.kind == "text":
         piece = piece._replace(least=min(piece.most, max(BROKEN_TEXT, len(column.title))))
     return [piece]
@@ -86,7 +87,7 @@ def _text(cell: Cell, kind: str) -> str:
 
 
 def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
-    """The pieces of each table that the width has room for, with their widths."""
+    """The pieces that fit into ``width``, with their widths; several lists if the table is split."""
     kept = list(found)
     while _least(kept) > width and any(piece.optional for piece in kept):
         worst = max(piece.optional for piece in kept)
@@ -107,7 +108,7 @@ def _least(kept: Sequence[Piece]) -> int:
 
 
 def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
-    """Deal what is left of the width out, from the left; shorten the first column if even the least is too much."""
+    """Distribute the remaining width from the left; shorten the first column if the minimum does not fit."""
     left = width - _least(kept)
     widths = []
     for piece in kept:
@@ -120,7 +121,7 @@ def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
 
 
 def bar(share: float, width: int, blocks: bool = True) -> str:
-    """A bar for a part of 1, to an eighth of a character.
+    """A bar for a share of 1, to an eighth of a character.
 
     >>> bar(0.3, 10), bar(0.3, 10, blocks=False)
     ('███', '###')

@@ -1,4 +1,4 @@
-"""The answer to ``compare``: the structure of several models and every quantity, side by side."""
+"""Document of ``compare``: the structure and costs of several models next to each other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
 
 @record
 class Costs:
-    """What a model costs under a workload that all can take."""
+    """FLOPs and memory of a model under a workload that all compared models support."""
 
     flops: Flops
     memory: InferenceMemory | ParallelMemory
@@ -44,19 +44,19 @@ class Costs:
 
     @property
     def titles(self) -> dict[str, str]:
-        """What the tables of each unit are called."""
+        """Table titles by unit."""
         step = {"forward": "forward pass", "train": "training step", "decode": "decode step"}
         held = "serving" if isinstance(self.memory, InferenceMemory) else "a training step"
         return {"FLOPs": f"FLOPs of a {step[self.flops.workload.mode]}", BYTES: f"memory of {held}"}
 
 
 def costs(models: Sequence[Architecture], step: dict[str, Any], held: dict[str, Any]) -> list[Costs]:
-    """What each model costs under the same workload: arguments of ``llmcalc.flops`` and of ``llmcalc.memory``."""
+    """The costs of each model, given the arguments of ``llmcalc.flops`` and ``llmcalc.memory``."""
     return [Costs(flops(model, **step), memory(model, **held)) for model in models]
 
 
 def compare_document(results: Sequence[Params], costing: Sequence[Costs]) -> Document:
-    """The document of a comparison; the first model is what the others are measured by."""
+    """The document of a comparison; ratios are relative to the first model."""
     models = [result.architecture for result in results]
     names = _names(results)
     structure = Table(
@@ -76,13 +76,13 @@ def compare_document(results: Sequence[Params], costing: Sequence[Costs]) -> Doc
 
 
 def _names(results: Sequence[Params]) -> list[str]:
-    """The models' names, numbered where one stands twice (with other overrides)."""
+    """Model names, numbered if a name occurs twice (with different overrides)."""
     names = [result.architecture.name for result in results]
     return [f"{name} #{index}" if names.count(name) > 1 else name for index, name in enumerate(names, 1)]
 
 
 def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
-    """A row per quantity and model: any number of models fits any terminal."""
+    """One row per quantity and model, so that any number of models fits a terminal."""
     rows: list[tuple[Cell, ...]] = []
     for quantity in QUANTITIES:
         values = [getattr(result, quantity) for result in results]
@@ -100,7 +100,7 @@ def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
 
 
 def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
-    """A table a unit: a row per quantity and model."""
+    """One table per unit, with a row per quantity and model."""
     tables = []
     for unit, kind in (("FLOPs", "count"), (BYTES, BYTES)):
         rows: list[tuple[Cell, ...]] = []

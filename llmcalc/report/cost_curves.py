@@ -1,4 +1,4 @@
-"""How a model's costs grow with the context: FLOPs of a token, state, memory; and from where on what outweighs what."""
+"""Costs against context length: FLOPs per token, state and memory, and where curves cross."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from .pictures import Picture
 
 TOKENS = Axis("tokens of context (k = 1,024)", "tokens", True)
-CORE, REST = "scores and mix of attention", "everything else"
-_CORE_SUFFIX = " core"  # of a component: what grows with the pairs of query and key
+CORE, REST = "attention scores and mix", "everything else"
+_CORE_SUFFIX = " core"  # components whose FLOPs grow with query-key pairs
 Measure = Callable[[Architecture, int], float]
 
 
 def lengths_for(model: Architecture, lengths: Sequence[int]) -> list[int]:
-    """The lengths that a model can take: those within its learned positions."""
+    """The lengths that a model supports: those within its position table."""
     limit = positions(model)
     return [length for length in lengths if limit is None or length <= limit]
 
 
 def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
-    """FLOPs of a token in a forward pass, on average over its sequence: of several models, or of one in two parts."""
+    """Average FLOPs per token of a forward pass: of several models, or of one model split into two parts."""
     curves = [_curve(model.name, model, lengths, _per_token) for model in models]
     if len(models) == 1:
         curves = [_curve(CORE, models[0], lengths, _core), _curve(REST, models[0], lengths, _rest), *curves]
-    return _document("FLOPs of a token", "FLOPs", curves, "of a forward pass, on average over the sequence")
+    return _document("FLOPs per token", "FLOPs", curves, "forward pass, averaged over the sequence")
 
 
 def state_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
-    """What the next token needs of those before it."""
+    """KV cache and recurrent state of a sequence."""
     curves = [_curve(model.name, model, lengths, _state) for model in models]
-    return _document("State of a sequence", BYTES, curves, "caches in bf16, recurrent states in fp32")
+    return _document("State per sequence", BYTES, curves, "KV cache in bf16, recurrent states in fp32")
 
 
 def memory_document(model: Architecture, lengths: Sequence[int], batch: int, card: tuple[str, int] | None) -> Document:
-    """Memory of serving at growing contexts, beside the line of an accelerator's memory."""
+    """Serving memory against context length, with the memory of an accelerator as a line."""
     rows: list[tuple[Cell, ...]] = []
     bars = []
     for length in lengths_for(model, lengths):
@@ -60,13 +60,11 @@ def memory_document(model: Architecture, lengths: Sequence[int], batch: int, car
     columns = (Column("tokens", "number"), *(Column(name, BYTES, 1) for name in names[:-1]), Column("peak", BYTES))
     columns = (*columns, *((Column(card[0], "name"),) if card else ()))
     limit = (card[0], float(card[1])) if card else None
-    pictures: tuple[Picture, ...] = (
-        (Bars(f"{model.name}: memory of serving", BYTES, tuple(bars), limit),) if bars else ()
-    )
+    pictures: tuple[Picture, ...] = (Bars(f"{model.name}: serving memory", BYTES, tuple(bars), limit),) if bars else ()
     return Document(
-        f"Memory of {model.name}, batch {batch}",
+        f"Serving memory of {model.name}, batch {batch}",
         dict,
-        subtitle=("weights, cache and computation in bf16; the prompt computed at once",),
+        subtitle=("weights, KV cache and computation in bf16; the whole prompt in one prefill",),
         tables=(Table("", columns, rows),),
         pictures=lambda: pictures,
     )
@@ -105,7 +103,7 @@ def _document(title: str, kind: str, curves: Sequence[Curve], about: str) -> Doc
         subtitle=(about,),
         tables=tuple(tables) if drawn else (),
         pictures=lambda: (chart,) if drawn else (),
-        notes=(f"nothing to draw for {names}",) if names else (),
+        notes=(f"no values to plot for {names}",) if names else (),
     )
 
 
@@ -129,7 +127,7 @@ def _table(curves: Sequence[Curve], kind: str) -> Table:
 
 def _crossing_table(marks: Sequence[tuple[str, Mark]], kind: str) -> Table:
     unit = f"about {BYTES}" if kind == BYTES else "about"
-    columns = (Column("they cross", "name"), Column("at about tokens", "about"), Column(kind, unit))
+    columns = (Column("curves", "name"), Column("tokens (approximate)", "about"), Column(kind, unit))
     return Table(
-        "where they cross, between the points above", columns, [(name, mark.x, mark.y) for name, mark in marks]
+        "crossings, interpolated between the points above", columns, [(name, mark.x, mark.y) for name, mark in marks]
     )

@@ -1,4 +1,4 @@
-"""The answer to ``design``: shapes for a target, and what each rule costs."""
+"""Document of ``design``: shapes for a target, and the cost of each rule."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from .numbers import BYTES, exact, short
 
 
 def design_document(result: Design, quantity: str, unit: str) -> Document:
-    """The document of a design; ``quantity`` and ``unit`` are what was aimed at."""
+    """The document of a design; ``quantity`` and ``unit`` describe the target."""
     best = result.candidates[0]
-    near = "" if result.near else f"nothing within {100 * result.rules.within:g} %; the nearest follow"
+    near = (
+        ""
+        if result.near
+        else f"no shape is within {100 * result.rules.within:g} % of the target; the nearest are listed"
+    )
     facts = (
         Fact(quantity, best.value, unit, f"{100 * best.off:+.2g} % from the target"),
         Fact("target", result.target, unit),
@@ -33,8 +37,8 @@ def design_document(result: Design, quantity: str, unit: str) -> Document:
         tables=tuple(tables),
         notes=(
             f"more of the first: llmcalc params {result.base} {_words(best)}",
-            "other sizes of the family are in proportion to d_model, or as they are; d_model over n_layers is between "
-            "that of the nearest sizes",
+            "other sizes scale with d_model or stay as in the family; d_model / n_layers is interpolated between the "
+            "nearest sizes",
             *(f"{one.code} {one.place}: {one.message}" for one in found),
         ),
     )
@@ -51,9 +55,9 @@ def _candidates(result: Design, unit: str) -> Table:
         Column("has", f"about {BYTES}" if unit == BYTES else "about"),
         Column("off", "name"),
         Column("width/depth", "number", optional=1),
-        Column("as the family's", "ratio", optional=2),
+        Column("vs. family", "ratio", optional=2),
     )
-    return Table("shapes, those like the family's first", columns, [_row(each, names) for each in result.candidates])
+    return Table("shapes, most similar to the family first", columns, [_row(each, names) for each in result.candidates])
 
 
 def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
@@ -66,14 +70,14 @@ def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
 
 
 def _rules(result: Design, unit: str) -> Table:
-    """The best shape without each of the rules."""
+    """The best shape without each rule."""
     rows: list[tuple[Cell, ...]] = []
     for label, best in result.without:
         same = best.sizes == result.candidates[0].sizes
         sizes = "costs nothing" if same else ", ".join(f"{name} {size}" for name, size in best.sizes.items())
         rows.append((label, sizes, None if same else best.value, "" if same else f"{100 * best.off:+.2f} %"))
     columns = (
-        Column("without the rule"), Column("would be"), Column("has", f"about {BYTES}" if unit == BYTES else "about"),
+        Column("without the rule"), Column("best shape"), Column("has", f"about {BYTES}" if unit == BYTES else "about"),
         Column("off", "name"),
     )  # fmt: skip
     return Table("what each rule costs", columns, rows)

@@ -1,4 +1,4 @@
-"""The answer to ``diff``: where two architectures differ, and by how many parameters."""
+"""Document of ``diff``: where two architectures differ, and by how many parameters."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def diff(first: Params, second: Params) -> Diff:
 
 
 def diff_document(result: Diff) -> Document:
-    """A row a difference, then the quantities and components that differ."""
+    """One row per difference, then the quantities and components that differ."""
     models = (result.first.architecture, result.second.architecture)
     names = _names(result)
     columns = (Column("part"), Column("what", "name"), *(Column(name) for name in names))

@@ -1,6 +1,6 @@
-"""What a command has to say, before anybody decides how it looks: facts, tables, a tree and notes.
+"""A command's answer as data: facts, tables, a tree and notes.
 
-Cells hold values, never text made from numbers: each format decides how a count or a share is written.
+Cells hold values, never formatted numbers; each output format decides how to write a count or a share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Cell = str | int | float | None
 
 @record
 class Fact:
-    """A labelled value: an integer of some unit, or a text."""
+    """A labelled value: an integer with a unit, or a text."""
 
     label: str
     value: Cell
@@ -33,15 +33,15 @@ class Column:
 
     Attributes:
         title: its heading, with the unit where the cells are numbers.
-        kind: how its cells are read:
-            ``text`` is broken into lines where it has to be, ``name`` is not;
-            ``group`` is a name that a person needs to read only where it changes;
-            ``number`` is a small integer, ``count`` an exact one, with 174.6 B beside it;
-            ``bytes`` is a count with 325.2 GiB beside it;
+        kind: how its cells are written:
+            ``text`` may wrap, ``name`` may not;
+            ``group`` is a name that is printed only where it changes;
+            ``number`` is a small number; ``count`` an exact integer followed by a short form such as 174.6 B;
+            ``bytes`` is a count with a binary short form such as 325.2 GiB;
             ``change`` is a count with its sign, ``ratio`` a multiple of the first;
-            ``share`` is a part of 1, drawn as a bar; ``bar`` is the bar alone;
-            ``about`` is a count that need not be read to the last digit, ``about bytes`` one of bytes.
-        optional: what a narrow terminal leaves out first (the highest number goes first; 0: never).
+            ``share`` is a fraction of 1 in percent and as a bar, ``bar`` the bar only;
+            ``about`` is a rounded count, ``about bytes`` a rounded number of bytes.
+        optional: drop order in narrow terminals (the highest number first; 0: never).
     """
 
     title: str
@@ -51,7 +51,7 @@ class Column:
 
 @record
 class Table:
-    """Rows of cells under columns; ``total`` is a last row that sums them up, if there is one."""
+    """Rows of cells; ``total`` is an optional last row with the sums."""
 
     title: str
     columns: tuple[Column, ...]
@@ -61,19 +61,19 @@ class Table:
 
 @record
 class Document:
-    """The answer of a command.
+    """A command's answer.
 
     Attributes:
-        title: the model or question, one line.
-        subtitle: lines below the title: the structure.
-        warnings: what must not be overlooked, such as a rumoured model.
-        facts: the numbers that were asked for.
+        title: the model or question, in one line.
+        subtitle: lines below the title, such as the structure.
+        warnings: important warnings, such as a rumoured model.
+        facts: the main results.
         tables: breakdowns.
-        main: which of them stands alone where there is room for one (CSV).
-        tree: a derivation; the explanation of a number.
-        notes: visible lines below: assumptions, what is not counted, misprints.
-        data: makes the JSON object; called only when it is wanted.
-        pictures: makes the pictures that go with it; called only when they are wanted.
+        main: the index of the table that CSV prints.
+        tree: the explanation of a number.
+        notes: lines below: assumptions, parts that are not counted, misprints.
+        data: builds the JSON object on demand.
+        pictures: builds the pictures on demand.
     """
 
     title: str

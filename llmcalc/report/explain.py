@@ -1,4 +1,4 @@
-"""The answer to ``explain``: a number as the sum of its parts, with formulas, values, symbols and sources."""
+"""Document of ``explain``: a number as the sum of its parts, with formulas, values, symbols and sources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .sources import cite
 from .workload import workload_inputs, workload_line
 
 ROOT_FORMULA = "n_blocks"
-MEANINGS = dict(GLOSSARY.values()) | WORKLOAD_MEANINGS | {ROOT_FORMULA: "equal blocks, each stored once"}
+MEANINGS = dict(GLOSSARY.values()) | WORKLOAD_MEANINGS | {ROOT_FORMULA: "number of equal blocks, each stored once"}
 
 
 def explain_document(
@@ -30,8 +30,15 @@ def explain_document(
     select: str | None = None,
     workload: Workload | None = None,
 ) -> Document:
-    """The document of one quantity's tree, down to ``depth`` and only where ``select`` occurs in a path of labels;
-    ``workload`` is what it depends on beside the model.
+    """The document of a quantity's tree.
+
+    Args:
+        architecture: the model.
+        quantity: its name.
+        tree: the explanation.
+        depth: levels to show; None: all.
+        select: show only nodes whose path of labels contains this text.
+        workload: the workload that the quantity depends on, if any.
     """
     roots = tuple(_selected(tree, select)) if select else (replace(tree, label=f"{architecture.name} {quantity}"),)
     if not roots:
@@ -53,7 +60,7 @@ def explain_document(
 
 
 def _selected(node: Node, text: str, path: str = "") -> Iterator[Node]:
-    """The topmost nodes whose path contains the text, labelled with their path."""
+    """The topmost nodes whose path contains ``text``, labelled with their path."""
     here = f"{path} > {node.label}" if path else node.label
     if text.lower() in here.lower():
         yield replace(node, label=here)
@@ -72,7 +79,7 @@ def _cut(node: Node, depth: int | None) -> Node:
 
 
 def _symbols(roots: tuple[Node, ...]) -> list[tuple[Any, ...]]:
-    """The symbols of all formulas shown, in the order in which they come up."""
+    """The symbols of all displayed formulas, in order of appearance."""
     words = dict.fromkeys(
         word for root in roots for _, node in root.walk() for word in node.formula.replace("·", " ").split()
     )

@@ -1,4 +1,4 @@
-"""The answer to ``fit``: whether a model fits on accelerators, and the most that does."""
+"""Document of ``fit``: whether a model fits on accelerators, and the largest workload that does."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fit_document(
     facts = _solved(solution, fit) if solution else [Fact("answer", verdict(fit))]
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
     facts += [
-        Fact("needed", fit.needed, BYTES, f"on each, at the peak: {worst.phase}"),
+        Fact("needed", fit.needed, BYTES, f"per accelerator, at the peak: {worst.phase}"),
         Fact("memory", fit.memory, BYTES, accelerator.memory_text if accelerator and not given else "as given"),
         Fact("reserve", fit.reserve, BYTES, f"assumed for the runtime: --reserve {reserve}"),
         Fact("headroom", fit.headroom, BYTES),
@@ -74,7 +74,7 @@ def verdict(fit: Fit) -> str:
 
 def _solved(solution: Solution, fit: Fit) -> list[Fact]:
     if solution.value is None:
-        return [Fact(ASKED[solution.asked], f"none: {verdict(fit)} at the least")]
+        return [Fact(ASKED[solution.asked], f"none: {verdict(fit)} at the smallest size")]
     if isinstance(solution.value, int):
         return [Fact(ASKED[solution.asked], f"{exact(solution.value)} {WHAT[solution.asked]}".rstrip())]
     return [Fact(ASKED[solution.asked], solution.value)]
@@ -89,9 +89,9 @@ def _parts(fit: Fit) -> Table:
         sizes = {name: size for name, size in moment.items() if isinstance(size, int) and size}
     sizes |= {"reserve": fit.reserve}
     rows: list[tuple[Any, ...]] = [(name, size, size / fit.memory) for name, size in sizes.items()]
-    columns = (Column("part", "name"), Column(BYTES, BYTES), Column("of the memory", "share"))
+    columns = (Column("part", "name"), Column(BYTES, BYTES), Column("of memory", "share"))
     total = sum(sizes.values())
-    return Table("on each", columns, rows, ("total", total, total / fit.memory))
+    return Table("per accelerator", columns, rows, ("total", total, total / fit.memory))
 
 
 def _candidates(solution: Solution) -> Table:
@@ -109,13 +109,13 @@ def _candidates(solution: Solution) -> Table:
 def _doubts(accelerator: Accelerator | None) -> tuple[str, ...]:
     if accelerator is None or accelerator.checked != "false":
         return ()
-    return (f"the figures of {accelerator.title} are not confirmed in their source ({accelerator.source})",)
+    return (f"the specifications of {accelerator.title} are unverified ({accelerator.source})",)
 
 
 def _partly(accelerator: Accelerator | None) -> Sequence[str]:
     if accelerator is None or accelerator.checked != "partly":
         return []
-    return [f"{accelerator.title}: not every figure was read in its source ({accelerator.source})"]
+    return [f"{accelerator.title}: some specifications are unverified ({accelerator.source})"]
 
 
 def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[str]:
@@ -127,7 +127,7 @@ def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[st
 
 def _notes(fit: Fit) -> Sequence[str]:
     if not isinstance(fit.result, InferenceMemory):
-        return ["allocated bytes; an allocator reserves more, and kernels' workspaces come on top"]
+        return ["allocated bytes; the allocator's reserve and kernel workspaces are extra"]
     return unchecked(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
 
 

@@ -1,4 +1,4 @@
-"""The answer to ``flops``: totals of a step, where they go, the closed form, and the rule of thumb beside them."""
+"""Document of ``flops``: totals of a step, a breakdown, the closed form, and published conventions."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .workload import formula_note, workload_inputs, workload_line
 
 UNIT = "FLOPs"
 BREAKDOWNS = ("component", "layer")
-FORWARD_RULE, TRAIN_RULE = 2, 6  # FLOPs a token and parameter [kaplan2020, Section 2.1]
+FORWARD_RULE, TRAIN_RULE = 2, 6  # FLOPs per token and parameter [kaplan2020, Section 2.1]
 CONVENTIONS = {
     "mac": "one multiply-accumulate is 2 FLOPs",
     "matmul": "contractions and convolutions: exact",
-    "other": "elementwise work, scans and transforms: modelled, one FLOP an operation",
-    "rule_of_thumb": "2·N·D (6·N·D in training) with N active parameters, look-up tables left out, and D tokens",
+    "other": "elementwise work, scans and transforms: modelled, one FLOP per operation",
+    "rule_of_thumb": "2·N·D (6·N·D in training) with N active parameters, excluding look-up tables, and D tokens",
 }
 
 
 def flops_document(result: Flops, counted: Params, by: str = "component", recompute: str = "none") -> Document:
-    """The document of a step's FLOPs; ``recompute`` adds what a backward pass computes again."""
+    """The document of a step's FLOPs; ``recompute`` adds the recomputation of the backward pass."""
     architecture = result.architecture
     breakdown = {"component": by_component, "layer": _by_layer}[by]
     notes = (formula_note("matmul of the forward pass", result.matmul_form), *_bound(result), *architecture.notes)
@@ -43,11 +43,11 @@ def flops_document(result: Flops, counted: Params, by: str = "component", recomp
 
 
 def _bound(result: Flops) -> list[str]:
-    """A line where the work depends on what tokens choose."""
+    """A note if the work depends on the routing."""
     if result.even_matmul == result.matmul:
         return []
     even = exact(result.even_matmul)
-    return [f"matmul is an upper bound: some experts compute nothing; were all chosen alike, it would be {even}"]
+    return [f"matmul is an upper bound: some experts compute nothing; under uniform routing it is {even}"]
 
 
 def rule_of_thumb(result: Flops, counted: Params) -> int:
@@ -57,7 +57,7 @@ def rule_of_thumb(result: Flops, counted: Params) -> int:
 
 
 def published(result: Flops) -> dict[str, int]:
-    """FLOPs of a training step as publications count them; empty for models that they do not speak of."""
+    """FLOPs of a training step under published conventions; empty if they do not cover the model."""
     if result.workload.mode != "train":
         return {}
     try:
@@ -70,16 +70,16 @@ def published(result: Flops) -> dict[str, int]:
 
 
 def published_table(result: Flops, formulas: bool = True) -> list[Table]:
-    """The same step by the conventions of publications; none for models that they do not speak of."""
+    """The same step under published conventions; no table if they do not cover the model."""
     rows: list[tuple[Any, ...]] = [
         (name, count, count / result.total, *([_formula(name)] if formulas else []))
         for name, count in published(result).items()
     ]
     columns = (
         Column("convention", "name"), Column(UNIT, ABOUT), Column("of the total", "ratio"),
-        *([Column("formula a token")] if formulas else []),
+        *([Column("formula per token")] if formulas else []),
     )  # fmt: skip
-    return [Table("as publications count the step", columns, rows)] if rows else []
+    return [Table("under published conventions", columns, rows)] if rows else []
 
 
 def _formula(name: str) -> str:
@@ -113,7 +113,7 @@ def _share(total: int, count: int) -> int:
 
 
 def by_component(result: Flops) -> Table:
-    """Where the FLOPs go."""
+    """FLOPs per component."""
     ordered = sorted(result.by_component.items(), key=lambda item: -item[1].total)
     rows: list[tuple[Any, ...]] = [(name, *_cells(count, result)) for name, count in ordered]
     columns = (Column("component", "name"), *_columns(result))
@@ -132,7 +132,7 @@ def _by_layer(result: Flops) -> Table:
         Column("block", "name"), Column("layers", "number"), Column(f"{UNIT} each", "count", optional=2),
         *_columns(result),
     )  # fmt: skip
-    return Table("by kind of layer", columns, rows, ("total", None, None, *_cells(result.count, result)))
+    return Table("by layer", columns, rows, ("total", None, None, *_cells(result.count, result)))
 
 
 def _columns(result: Flops) -> tuple[Column, ...]:

@@ -1,11 +1,11 @@
-"""The JSON object that every command can print: ``schema``, ``command``, ``inputs`` and ``result``.
+"""The JSON object of every command: ``schema``, ``command``, ``inputs`` and ``result``.
 
     {"schema": "llmcalc/1", "command": "params",
      "inputs": {"model": "gpt3-175b", "hash": "sha256:...", "overrides": [], ...},
      "result": {"total": 174604259328, ...}}
 
-Keys of ``result`` are the attribute names of the Python results. Integers are exact; since many readers keep numbers as
-64-bit floats, each integer beyond 2^53 stands a second time as text: ``total`` and ``total_str``.
+Keys of ``result`` are the attribute names of the Python results. Integers are exact. Many JSON readers store numbers as
+64-bit floats, so each integer beyond 2^53 is repeated as a string: ``total`` and ``total_str``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def envelope(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, 
 
 
 def model_inputs(architecture: Architecture) -> dict[str, Any]:
-    """What identifies a model: its name, file, overrides and the hash of what it is made of; and what warns of it."""
+    """What identifies a model: name, file, overrides and hash, and its warnings."""
     return {
         "model": architecture.name,
         "title": architecture.title,
@@ -41,7 +41,7 @@ def model_inputs(architecture: Architecture) -> dict[str, Any]:
 
 
 def with_texts(data: Any) -> Any:
-    """The data with ``<key>_str`` beside every integer, or list of integers, beyond 2^53.
+    """The data with an additional ``<key>_str`` for every integer, or list of integers, beyond 2^53.
 
     >>> with_texts({"a": 2**53, "b": 2**53 + 1})
     {'a': 9007199254740992, 'b': 9007199254740993, 'b_str': '9007199254740993'}

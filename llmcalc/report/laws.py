@@ -1,4 +1,4 @@
-"""The answers to ``laws list`` and ``laws show``: which scaling laws are known, and how well."""
+"""Documents of ``laws list`` and ``laws show``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMULAS = {
     "additive": "L = e + a/N^alpha + b/D^beta",
     "kaplan": "L = ((n_c/N)^(alpha_n/alpha_d) + d_c/D)^alpha_d",
     "path": "N = k_n·C^a, D = k_d·C^b; where one is not given, it follows from C = 6·N·D",
-    "repeated": "L = e + a/N'^alpha + b/D'^beta, D' = U + U·r_d·(1 - e^(-(D/U - 1)/r_d)), N' likewise with r_n",
+    "repeated": "L = e + a/N'^alpha + b/D'^beta, D' = U + U·r_d·(1 - e^(-(D/U - 1)/r_d)), N' in the same way with r_n",
     "routed": "log10 L = a·log10 N + b·log10 Ê + c·log10 N·log10 Ê + d",
     "granular": "L = c + (g/G^gamma + a)/N^alpha + b/D^beta",
     "joint": "L = a·Ê^delta·N^(alpha + gamma·ln Ê) + b·Ê^omega·D^(beta + zeta·ln Ê) + c",
@@ -25,8 +25,8 @@ EXPERTS = "1/Ê = 1/(E - 1 + 1/(1/e_start - 1/e_max)) + 1/e_max"
 CHECKED = {"true": "", "copies": "in copies", "false": "in one copy"}
 DOUBTS = {
     "true": (),
-    "copies": ("the constants were read in several transcriptions of the publication, not in itself",),
-    "false": ("the constants were read in one transcription of the publication, not in itself",),
+    "copies": ("the constants were checked in several transcriptions, not in the publication itself",),
+    "false": ("the constants were checked in one transcription, not in the publication itself",),
 }
 
 
@@ -42,14 +42,14 @@ def laws_document(found: Mapping[str, Law]) -> Document:
         f"{len(found)} scaling laws",
         lambda: envelope("laws list", {}, {"laws": [one.to_dict() for one in found.values()]}),
         subtitle=(
-            "N: which parameters a law means; read: where the constants were not read in the publication itself",
+            "N: which parameters the law counts; read: set if the constants were not checked in the publication itself",
         ),
         tables=(Table("", columns, rows),),
     )
 
 
 def law_document(one: Law) -> Document:
-    """Everything that is known of a law."""
+    """The form, constants and fitted range of a law."""
     constants: list[tuple[Any, ...]] = [
         (name, value, one.uncertainty.get(name, "")) for name, value in one.constants.items()
     ]

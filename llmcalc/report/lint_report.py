@@ -1,4 +1,4 @@
-"""The answers to ``check`` and ``rule``: what the rules find, limits that are kept or not, and why a rule is there."""
+"""Documents of ``check`` and ``rule``: findings, limits, and the reason for a rule."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ YES, NO = "✓", "✗"
 
 @record
 class Limit:
-    """Something that must not be exceeded: ``ours`` at most ``most``, in ``unit``."""
+    """A limit: ``ours`` must be at most ``most``, in ``unit``."""
 
     name: str
     ours: int
@@ -28,13 +28,13 @@ class Limit:
 
     @property
     def kept(self) -> bool:
-        """Whether it is not exceeded."""
+        """Whether the limit holds."""
         return self.ours <= self.most
 
 
 @record
 class Checked:
-    """A model with what was found, and the limits that it was held against."""
+    """A model with its findings and limits."""
 
     architecture: Architecture
     findings: tuple[Finding, ...]
@@ -42,12 +42,12 @@ class Checked:
 
     @property
     def ok(self) -> bool:
-        """Nothing was found, and every limit is kept."""
+        """Whether there are no findings and every limit holds."""
         return not self.findings and all(limit.kept for limit in self.limits)
 
 
 def check_document(found: Sequence[Checked]) -> Document:
-    """A row per finding; a row per limit."""
+    """One row per finding, one row per limit."""
     several = len(found) > 1
     good = sum(checked.ok for checked in found)
     verdict = f"{YES} nothing found" if good == len(found) else f"{NO} {_said(found)}"
@@ -57,7 +57,7 @@ def check_document(found: Sequence[Checked]) -> Document:
         for one in checked.findings
     ]
     named = (Column("model", "group"),) if several else ()
-    columns = (*named, Column("rule", "name"), Column("where"), Column("what is there"), Column("better"))
+    columns = (*named, Column("rule", "name"), Column("where"), Column("finding"), Column("suggestion"))
     limits: list[tuple[Cell, ...]] = [
         (*([checked.architecture.name] if several else []), *_limit(limit))
         for checked in found
@@ -113,9 +113,9 @@ def _record(found: Sequence[Checked]) -> dict[str, Any]:
 
 
 def rule_document(code: str) -> Document:
-    """A rule: why it is there, and who says so."""
+    """A rule: its reason and source."""
     found = rule(code)
-    doubt = "" if found.checked in ("true", "logic") else " (not read there in full)"
+    doubt = "" if found.checked in ("true", "logic") else " (not fully verified there)"
     facts = (
         Fact("reason", found.reason),
         Fact("source", "follows from the equations" if found.source == "logic" else f"{cite(found.source)}{doubt}"),
@@ -131,6 +131,6 @@ def rules_document(found: Sequence[Rule]) -> Document:
     return Document(
         f"{len(found)} rules",
         lambda: envelope("rule", {}, {"rules": [one.to_dict() for one in found]}),
-        subtitle=("HW: shapes that waste hardware · TP: shapes and ranks · CF: seldom meant",),
+        subtitle=("HW: shapes that waste hardware · TP: shapes that ranks do not divide · CF: rarely intended",),
         tables=(Table("", columns, [(one.code, one.title, one.source) for one in found]),),
     )

@@ -1,4 +1,4 @@
-"""The answer to ``memory``: what serving or a training step holds, part by part, and when it is most."""
+"""Document of ``memory``: the parts of serving or training memory, and the peak."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transi
 SAID = ("batch", "seq")
 ROLES = {
     "kv": "keys, values, latents",
-    "index": "keys of an indexer",
+    "index": "indexer keys",
     "recurrent": "recurrent states",
-    "conv": "tails of convolutions",
+    "conv": "convolution states",
 }
 CONVENTIONS = {
     "GiB": "2^30 bytes",
-    "state": "what the next token needs of the tokens before it; recurrent states in fp32",
-    "transient": "modelled: the largest set of tensors alive at once in a prefill, with a fused attention",
+    "state": "KV cache and recurrent states; recurrent states in fp32",
+    "transient": "modelled: the largest set of tensors alive at once in a prefill, with fused attention",
 }
 
 
 def memory_document(
     architecture: Architecture, result: InferenceMemory | ParallelMemory, ideal: StateSize | None = None
 ) -> Document:
-    """The document of a memory; ``ideal`` is the state without the rounding to blocks of a paged cache."""
+    """The document of a memory result; ``ideal`` is the state without rounding to cache blocks."""
     if isinstance(result, InferenceMemory):
         return _inference(result, ideal)
     return _training(architecture, result)
 
 
 def unchecked(formats: list[Format]) -> list[str]:
-    """A line for every format whose figures were not read in their source."""
-    return [f"{found.name}: not confirmed in its source ({found.source})" for found in formats if not found.checked]
+    """A note for every format whose figures were not verified in their source."""
+    return [f"{found.name}: not verified in its source ({found.source})" for found in formats if not found.checked]
 
 
 # ---------------------------------------------------------------------- serving
@@ -78,7 +78,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
 
 
 def served(result: InferenceMemory) -> str:
-    """What is served, in one line."""
+    """The workload of serving, in one line."""
     beams = result.state_size.beams
     return workload_line(result.workload, SAID) + (f" · beams {beams}" if beams > 1 else "")
 
@@ -86,7 +86,7 @@ def served(result: InferenceMemory) -> str:
 def _each(result: InferenceMemory) -> str:
     size = result.state_size
     beams = f", {size.beams} beams each" if size.beams > 1 else ""
-    return f"{size.bytes // result.workload.batch:,} a sequence{beams}"
+    return f"{size.bytes // result.workload.batch:,} per sequence{beams}"
 
 
 def _prefilled(result: InferenceMemory) -> str:
@@ -95,7 +95,7 @@ def _prefilled(result: InferenceMemory) -> str:
 
 def _ranks(result: InferenceMemory) -> tuple[str, ...]:
     mesh = mesh_line(result.mesh)
-    return (f"{mesh}: figures of one rank",) if mesh else ()
+    return (f"{mesh}; values per rank",) if mesh else ()
 
 
 def _weights(result: InferenceMemory) -> Table:
@@ -127,8 +127,8 @@ def _state(result: InferenceMemory, ideal: StateSize | None) -> Table:
         rows.append((ROLES[role], kept, held, *more))
     columns = [Column("state", "name"), Column("format", "name"), Column(BYTES, BYTES)]
     if ideal:
-        columns += [Column("without blocks", BYTES), Column("lost", BYTES)]
-    name = f"state in blocks of {size.page} tokens" if ideal else "state"
+        columns += [Column("without paging", BYTES), Column("wasted", BYTES)]
+    name = f"state in pages of {size.page} tokens" if ideal else "state"
     return Table(name, tuple(columns), rows)
 
 
@@ -142,7 +142,7 @@ def _experts(result: InferenceMemory) -> Table:
         Column("layers", "number"), Column("experts", "number"), Column("active", "number"),
         Column(f"touched by a decode step ({batch})", "number"), Column(f"by the prefill ({tokens})", "number"),
     )  # fmt: skip
-    return Table("routed experts of a layer, E(1 - (1 - k/E)^T) of T tokens", columns, rows)
+    return Table("routed experts per layer: T tokens touch E(1 - (1 - k/E)^T)", columns, rows)
 
 
 def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[str, Any]:
@@ -191,20 +191,20 @@ def _training(architecture: Architecture, result: ParallelMemory) -> Document:
         warnings=warnings(architecture),
         facts=tuple(facts),
         tables=tuple(table for table in (_at_peak(result), _timeline(result), _stages(result)) if table.rows),
-        notes=("allocated bytes; an allocator reserves more, and kernels' workspaces come on top", *architecture.notes),
+        notes=("allocated bytes; the allocator's reserve and kernel workspaces are extra", *architecture.notes),
     )
 
 
 def _training_parts(result: ParallelMemory) -> list[tuple[str, str]]:
     recipe = result.worst.recipe
-    parts = ["states"] + ([f"a master copy of {recipe.master} bytes a parameter"] if recipe.master else [])
-    trained = f"of adapters of rank {recipe.adapters.rank} alone" if recipe.adapters else ""
-    weights = f"in {recipe.frozen.name}, and adapters" if recipe.frozen else f"{recipe.weights} bytes a parameter"
+    parts = ["states"] + ([f"a master copy of {recipe.master} bytes per parameter"] if recipe.master else [])
+    trained = f"of rank-{recipe.adapters.rank} adapters only" if recipe.adapters else ""
+    weights = f"in {recipe.frozen.name}, and adapters" if recipe.frozen else f"{recipe.weights} bytes per parameter"
     return [
         ("weights", weights),
-        ("gradients", trained or f"{recipe.gradients} bytes a parameter"),
+        ("gradients", trained or f"{recipe.gradients} bytes per parameter"),
         ("optimizer", " and ".join(parts)),
-        ("activations", "kept after the forward pass"),
+        ("activations", "saved by the forward pass"),
     ]
 
 
@@ -214,7 +214,7 @@ def _settings(result: ParallelMemory) -> tuple[str, ...]:
     words += ["dropout"] if policy.dropout else []
     words += ["loss fused"] if policy.loss == "fused" else []
     mesh = mesh_line(result.mesh)
-    return (f"training: {' · '.join(words)}", *([f"{mesh}: figures of one rank of the worst stage"] if mesh else []))
+    return (f"training: {' · '.join(words)}", *([f"{mesh}; values per rank of the largest stage"] if mesh else []))
 
 
 def _at_peak(result: ParallelMemory) -> Table:
@@ -227,7 +227,7 @@ def _at_peak(result: ParallelMemory) -> Table:
 
 
 def _timeline(result: ParallelMemory) -> Table:
-    """The largest moment of each phase, in the order of time."""
+    """The peak of each phase, in chronological order."""
     phases: dict[str, int] = {}
     for moment in result.worst.timeline:
         phases[moment.phase] = max(phases.get(moment.phase, 0), moment.total)
@@ -244,7 +244,7 @@ def _stages(result: ParallelMemory) -> Table:
     ]
     columns = (
         Column("stage", "number"), Column("weights", BYTES, 1), Column("activations", BYTES, 1), Column("peak", BYTES),
-        Column("of the worst", "share"),
+        Column("of the largest", "share"),
     )  # fmt: skip
     return Table("pipeline stages", columns, rows)
 

@@ -1,4 +1,4 @@
-"""What every document about a model begins and ends with: its title, structure, status and notes."""
+"""The parts that documents about a model share: title, structure and warnings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def structure(architecture: Architecture) -> tuple[str, ...]:
 
 
 def warnings(architecture: Architecture) -> tuple[str, ...]:
-    """Loud lines: for a model that nobody published, and for what was not understood of a config."""
+    """Warnings: an unpublished model, and config keys that were ignored."""
     if architecture.status == "published":
         return architecture.warnings
-    said = f"{architecture.name} is {architecture.status}: its sizes are not published, and may be wrong"
+    said = f"{architecture.name} is {architecture.status}: its sizes are unpublished and may be wrong"
     return (said, *architecture.warnings)
 
 
 def passed_over(keys: tuple[str, ...]) -> str:
-    """The keys of a quantization_config that nobody read."""
-    return f"keys of quantization_config that are not understood and were passed over: {', '.join(keys)}"
+    """A note about ignored keys of a quantization_config."""
+    return f"ignored unknown keys of quantization_config: {', '.join(keys)}"

@@ -1,4 +1,4 @@
-"""What a notebook shows of a result: the document that the command line would print, as a piece of HTML."""
+"""Notebook output of a result: the document of its command as an HTML fragment."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .workload import workload_line
 
 
 def html(result: Any) -> str:
-    """The result as HTML with its style.
+    """The result as HTML, including its style.
 
     Raises:
-        TypeError: it is no result of llmcalc.
+        TypeError: not a result of llmcalc.
     """
     for kind in type(result).__mro__:
         if kind.__name__ in _DOCUMENTS:
             return notebook(_DOCUMENTS[kind.__name__](result))
-    raise TypeError(f"{type(result).__name__} is no result that can be shown")
+    raise TypeError(f"{type(result).__name__} has no notebook display")
 
 
 def _params(result: Params) -> Document:
@@ -92,7 +92,7 @@ def _run(result: Any) -> Document:
     return train_document(result)
 
 
-# by name, so that a sweep's NumPy is not imported to show a count
+# by name, so that displaying a count does not import NumPy
 _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "Architecture": _architecture,
     "Params": _params,

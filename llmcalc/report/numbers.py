@@ -1,4 +1,4 @@
-"""Numbers as people read them, beside the exact ones."""
+"""Numbers as text: exact, rounded with a unit, percent, ratio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BINARY = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 
 
 def exact(number: int) -> str:
-    """All digits, in groups.
+    """All digits, with thousands separators.
 
     >>> exact(174604259328)
     '174,604,259,328'
@@ -21,7 +21,7 @@ def exact(number: int) -> str:
 def human(number: int) -> str:
     """Four digits and a scale: K thousand, M million, B billion (1e9), T trillion (1e12); empty below a thousand.
 
-    Integers all the way: a large one may not fit a float.
+    Uses integer arithmetic, because large values do not fit a float.
 
     >>> human(174604259328), human(46702792704), human(999999), human(950), human(-1500), human(10**18)
     ('174.6 B', '46.70 B', '1.000 M', '', '-1.500 K', '1.000e18')
@@ -58,7 +58,7 @@ def binary(number: int) -> str:
 
 
 def short(number: int, unit: str) -> str:
-    """The short form that suits a unit: bytes in GiB, everything else in thousands.
+    """The short form for a unit: binary units for bytes, powers of 1000 otherwise.
 
     >>> short(2**31, "bytes"), short(2**31, "FLOPs")
     ('2.000 GiB', '2.147 B')
@@ -67,7 +67,7 @@ def short(number: int, unit: str) -> str:
 
 
 def about(value: float, unit: str) -> str:
-    """A value in its short form alone; small ones in full.
+    """A value in its short form; small values in full.
 
     >>> about(3.4912e14, ""), about(2.0**31, "bytes"), about(12.0, "")
     ('349.1 T', '2.000 GiB', '12')
@@ -76,7 +76,7 @@ def about(value: float, unit: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 1 in percent; what is there, but rounds to nothing, says so.
+    """A share of 1 in percent; a positive share that rounds to zero becomes ``<0.1 %``.
 
     >>> percent(0.66418), percent(1.0), percent(0.0001), percent(0)
     ('66.4 %', '100.0 %', '<0.1 %', '0.0 %')
@@ -94,7 +94,7 @@ def change(number: int) -> str:
 
 
 def ratio(value: float) -> str:
-    """A multiple of something else.
+    """A ratio, with a multiplication sign.
 
     >>> ratio(0.25), ratio(1612.3), ratio(1.0)
     ('×0.25', '×1,612', '×1')

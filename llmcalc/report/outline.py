@@ -1,4 +1,4 @@
-"""A tree as lines: guides that show the branches, and what stands behind each number."""
+"""A tree as lines of text: branch guides, and the derivation of each number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..core.tree import Node
 
-NOTHING = "0"  # the formula of what was counted before: its remark says all
+NOTHING = "0"  # the formula of a shared tensor that was already counted; its note explains it
 
 
 def outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str, str, Node]]:
@@ -18,7 +18,7 @@ def outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str
 
 
 def derivation(node: Node) -> str:
-    """How the value comes about: ``vocab·d_model = 50257·12288``, or that it is a sum."""
+    """How a value is derived: ``vocab·d_model = 50257·12288``, or that it is a sum."""
     if node.children and not node.formula:
         text = f"sum of {len(node.children)} parts" if len(node.children) > 1 else ""
     else:

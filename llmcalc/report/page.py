@@ -1,4 +1,4 @@
-"""The answer to ``report``: one page about a model, or several, with pictures and every derivation to fold out."""
+"""Document of ``report``: one HTML page about one or more models, with pictures and expandable derivations."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def report_page(
 
     Args:
         models: what ``load`` returned, one or more.
-        lengths: tokens of context that costs are drawn against.
-        batch: sequences, of the comparison and of the memory.
-        seq: tokens of a sequence in the comparison.
-        card: an accelerator's name and its memory in bytes, drawn beside the model's memory.
+        lengths: context lengths to plot costs against, in tokens.
+        batch: sequences, for the comparison and for memory.
+        seq: sequence length of the comparison, in tokens.
+        card: name and memory in bytes of an accelerator, drawn as a line.
     """
     documents = list(_documents(models, lengths, batch, seq, card))
     return page(" · ".join(map(title, models)), documents)
@@ -67,6 +67,6 @@ def _published(models: Sequence[Architecture]) -> Iterator[Document]:
 
 
 def _made(models: Sequence[Architecture]) -> Document:
-    """What the page was made of, so that it can be made again."""
+    """The version and model hashes needed to reproduce the page."""
     facts = [Fact(model.name, fingerprint(model)) for model in models]
     return Document("How this page was made", dict, facts=(Fact("llmcalc", __version__), *facts))

@@ -1,4 +1,4 @@
-"""The answer to ``params``: totals, a breakdown by component, layer or tensor, and published figures beside ours."""
+"""Document of ``params``: totals, a breakdown by component, layer or tensor, and published figures next to ours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONVENTIONS = {
 def params_document(
     result: Params, by: str = "component", layout: str | None = None, with_tree: bool = False
 ) -> Document:
-    """The document of a count; ``layout`` names the stored layout that tensors are listed in."""
+    """The document of a count; with ``layout``, tensors are listed as stored in that layout."""
     architecture = result.architecture
     found = comparisons(result, architecture.expect)
     breakdown = {"component": _by_component, "layer": _by_layer, "tensor": _by_tensor}[by]
@@ -52,7 +52,7 @@ def _facts(result: Params) -> list[Fact]:
         facts.append(Fact("active", result.active, UNIT, "used by one token"))
     facts += [Fact("embedding", result.embedding, UNIT), Fact("non-embedding", result.non_embedding, UNIT)]
     if result.buffers:
-        facts.append(Fact("buffers", result.buffers, "elements", "stored, but no parameters"))
+        facts.append(Fact("buffers", result.buffers, "elements", "stored, not parameters"))
     return facts
 
 
@@ -68,7 +68,7 @@ def _by_component(result: Params) -> Table:
 
 
 def _by_layer(result: Params) -> Table:
-    """Equal neighbours in one row; what stands before and after the blocks has rows of its own."""
+    """Equal consecutive layers in one row; inputs and outputs have rows of their own."""
     several = len(result.architecture.stacks) > 1
     rows: list[tuple[Any, ...]] = []
     layers = iter(result.by_layer)
@@ -108,7 +108,7 @@ def _numbered(stack: Any) -> list[tuple[str, int]]:
 
 
 def _by_tensor(result: Params) -> Table:
-    """Tensors as declared, those of equal blocks in one row."""
+    """Declared tensors; those of equal blocks share a row."""
     rows = [
         (name, "×".join(map(str, shape)), row.copies, row.size, row.size * row.copies)
         for name, shape, row in _grouped(result)
@@ -121,7 +121,7 @@ def _by_tensor(result: Params) -> Table:
 
 
 def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
-    """(name, shape, row): the logical name of a tensor, with a range of numbers where blocks are equal."""
+    """(name, shape, row) of each tensor: its logical name, with a range of block numbers for equal blocks."""
     from ..checkpoint.stored_tensors import logical_name, logical_shape
 
     for row in result.rows:
@@ -135,7 +135,7 @@ def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
 
 
 def _first_block(row: Row) -> int:
-    """The number of the first stored block of a row's run; a shared run stores one."""
+    """Number of the first stored block of a row's run; a shared run stores one."""
     return sum(1 if run.shared else run.count for run in row.entry.stack.runs[: row.entry.run])
 
 

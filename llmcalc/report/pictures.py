@@ -1,7 +1,7 @@
-"""What a picture shows, before anybody draws it: bars, curves and dots of plain numbers.
+"""Pictures as data: bars, curves and dots of plain numbers.
 
-``report/svg`` draws each to any width. Kinds of numbers are ``count``, ``FLOPs``, ``bytes``, ``tokens`` and ``year``;
-they decide how axes are divided and labelled.
+``report/svg`` draws them. The kinds of numbers are ``count``, ``FLOPs``, ``bytes``, ``tokens`` and ``year``; they
+decide how axes are divided and labelled.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from ..core.record import record
 from .document import Cell, Table
 from .numbers import BYTES, percent
 
-KINDS = ("count", "about", BYTES, f"about {BYTES}")  # of a table's columns that can be drawn
+KINDS = ("count", "about", BYTES, f"about {BYTES}")  # column kinds that can be drawn as bars
 
 
 @record
 class Bar:
-    """A labelled bar of one part or several, each ``(name, value)``; ``remark`` stands behind it."""
+    """A labelled bar with one or more parts ``(name, value)``; ``remark`` is printed after its value."""
 
     label: str
     parts: tuple[tuple[str, float], ...]
@@ -26,7 +26,7 @@ class Bar:
 
 @record
 class Bars:
-    """Bars from zero; ``limit`` is a labelled line that they should not cross, such as a card's memory."""
+    """Bars from zero; ``limit`` is a labelled line, such as a card's memory."""
 
     title: str
     kind: str
@@ -53,7 +53,7 @@ class Curve:
 
 @record
 class Mark:
-    """A labelled point: where two curves cross, or one model among others."""
+    """A labelled point, such as a crossing of two curves or a model."""
 
     label: str
     x: float
@@ -62,7 +62,7 @@ class Mark:
 
 @record
 class Chart:
-    """Curves over two axes, with points that are marked, and labelled lines across (``levels``)."""
+    """Curves over two axes, with marked points and labelled horizontal lines (``levels``)."""
 
     title: str
     x: Axis
@@ -74,7 +74,7 @@ class Chart:
 
 @record
 class Scatter:
-    """Groups of labelled points over two axes; as many labels are drawn as have room."""
+    """Groups of labelled points over two axes; labels are drawn where there is room."""
 
     title: str
     x: Axis
@@ -86,7 +86,7 @@ Picture = Bars | Chart | Scatter
 
 
 def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
-    """Where two curves over the same points change places, interpolated along straight lines.
+    """Where two curves over the same x values cross, by linear interpolation.
 
     >>> crossings(Curve("a", ((0, 0), (2, 4))), Curve("b", ((0, 2), (2, 2))), "here")
     (Mark(label='here', x=1.0, y=2.0),)
@@ -102,10 +102,7 @@ def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
 
 
 def bars_of(title: str, table: Table) -> Bars | None:
-    """A table as bars: its first column as labels, its last one of counts, FLOPs or bytes (the sum) as lengths.
-
-    None if it has no such column, or nothing in it.
-    """
+    """A table as bars: text columns as labels, the last numeric column as lengths; None if there is no such column."""
     values = max((at for at, column in enumerate(table.columns) if column.kind in KINDS), default=None)
     shares = next((at for at, column in enumerate(table.columns) if column.kind == "share"), None)
     if values is None or not any(row[values] for row in table.rows):

@@ -1,4 +1,4 @@
-"""The answers to ``presets``: what is known by name, what matches, and which file a name is read from."""
+"""Documents of ``presets list``, ``search`` and ``where``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OF_LIST = ("name", "title", "family", "year", "status", "default", "sizes", "ali
 
 
 def list_document(presets: Sequence[dict[str, Any]]) -> Document:
-    """A row per family; its sizes are the names behind the dash."""
+    """One row per family with its sizes."""
     columns = (Column("family", "name"), Column("title"), Column("year", "number", optional=2), Column("sizes"))
     rows: list[tuple[Cell, ...]] = [
         (preset["name"], preset["title"] + _status(preset), preset["year"], _sizes(preset)) for preset in presets
@@ -24,7 +24,9 @@ def list_document(presets: Sequence[dict[str, Any]]) -> Document:
     return Document(
         f"{count} models in {len(presets)} families",
         lambda: envelope("presets list", {}, {"presets": list(presets)}),
-        subtitle=("name a model family-size, such as gpt3-175b; the family's name alone means the size marked *",),
+        subtitle=(
+            "a model is named family-size, such as gpt3-175b; the family name alone stands for the size marked *",
+        ),
         tables=(Table("", columns, rows),),
     )
 
@@ -38,7 +40,7 @@ def _sizes(preset: dict[str, Any]) -> str:
 
 
 def summaries() -> tuple[list[dict[str, Any]], list[str]]:
-    """What every preset file says about itself, and a line for each one that cannot be read."""
+    """The summary of every preset file, and an error message for each one that cannot be read."""
     from ..core.errors import InputError
 
     found, broken = [], []
@@ -51,7 +53,7 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def summary(name: str, file: Path) -> dict[str, Any]:
-    """The head of a preset file, without building anything."""
+    """Title, year, sizes and aliases of a preset file, without building a model."""
     data = catalogue.read_preset(file)
     sizes, aliases = data.get("sizes") or {}, data.get("aliases") or {}
     default = data.get("default") or next(iter(sizes), None)
@@ -67,7 +69,7 @@ def summary(name: str, file: Path) -> dict[str, Any]:
 
 
 def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
-    """A row per model that matches."""
+    """One row per matching model."""
     columns = (
         Column("model", "name"), Column("title", optional=3), Column("year", "number", optional=2),
         Column("kind", optional=1), Column("parameters", "count"),
@@ -81,7 +83,7 @@ def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
 
 
 def where_document(name: str, found: catalogue.PresetLocation) -> Document:
-    """The file that a name is read from, its size, and the files that it hides."""
+    """The file that a name refers to, its size, and the files that it hides."""
     files = [folder / found.file.name for folder in catalogue.folders()]
     hidden = [str(file) for file in files if file.is_file() and file != found.file]
     size = found.size or summary(found.file.stem, found.file)["default"]

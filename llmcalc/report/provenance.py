@@ -1,4 +1,4 @@
-"""Figures with how low and how high they may be, and the assumptions that they follow from."""
+"""Modelled figures with their low and high values, and the assumptions behind them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ DOLLARS = "US dollars"
 
 
 def spanned(label: str, span: Span, unit: str, what: str = "") -> Fact:
-    """The middle as the value, the ends beside it where they differ."""
+    """The middle value, with the low and high values in the note if they differ."""
     ends = "" if span.low == span.high else between(span.low, span.high)
     return Fact(label, shortly(span.mid), unit, ", ".join(filter(None, (ends, what))))
 
 
 def six_digits(value: float) -> float:
-    """A modelled figure as far as it means anything.
+    """A modelled value rounded to six significant digits.
 
     >>> six_digits(1234567.8)
     1234570.0
@@ -31,7 +31,7 @@ def between(low: float, high: float) -> str:
 
 
 def shortly(value: float) -> str:
-    """Four digits, which is more than a modelled figure means.
+    """A modelled value as text, with four significant digits.
 
     >>> shortly(375.5064), shortly(4613962.7)
     ('375.5', '4.614 M')
@@ -40,13 +40,13 @@ def shortly(value: float) -> str:
 
 
 def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
-    """What it costs, or how to find out."""
+    """The cost, or how to set a price."""
     if cost is None or price is None:
         return Fact("cost", "not known", "", "give the price of an accelerator-hour: --price 2.50")
     low, high = cost
     if price.low == price.high and round(low) == round(high):
-        return Fact("cost", shortly(low), DOLLARS, f"at {price.low:,.2f} an hour")
-    return Fact("cost", between(low, high), DOLLARS, f"at {price.low:,.2f} to {price.high:,.2f} an hour")
+        return Fact("cost", shortly(low), DOLLARS, f"at {price.low:,.2f} per hour")
+    return Fact("cost", between(low, high), DOLLARS, f"at {price.low:,.2f} to {price.high:,.2f} per hour")
 
 
 def machine_line(machine: Machine) -> str:
@@ -58,7 +58,7 @@ def machine_line(machine: Machine) -> str:
 
 
 def assumptions(machine: Machine | None, price: Price | None) -> tuple[str, ...]:
-    """Where utilisation and price come from."""
+    """The sources of utilisation and price."""
     if machine is None:
         return ()
     said = [f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"]

@@ -1,4 +1,4 @@
-"""Published figures beside ours: does the paper's number agree, and if not, why."""
+"""Published figures next to ours: whether they agree, and if not, why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ATTRIBUTES = {"params": "total"}
 
 @record
 class Comparison:
-    """A published figure and the number of ours that it is about."""
+    """A published figure and our value of the same quantity."""
 
     expectation: Expectation
     attribute: str
@@ -29,13 +29,13 @@ class Comparison:
 
     @property
     def relative(self) -> float:
-        """How far the published figure is from ours, as a part of it."""
+        """Relative difference of our value from the published figure."""
         value = self.expectation.value
         return (self.ours - value) / value if value else float(self.ours != 0)
 
     @property
     def within(self) -> bool:
-        """Whether ours is within the figure's tolerance (its rounding)."""
+        """Whether our value is within the figure's tolerance (its rounding)."""
         return abs(self.relative) <= self.expectation.tolerance
 
     @property
@@ -49,10 +49,10 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Whether ours agrees with the source, and if not, why."""
+        """Whether our value agrees with the source, and if not, why."""
         known = self.expectation
         if self.ours == known.value:
-            text = f"exactly that of {known.source}"
+            text = f"matches exactly ({known.source})"
         elif self.within:
             text = f"within ±{100 * known.tolerance:.3g} % of {known.source}"
         else:
@@ -76,7 +76,7 @@ class Comparison:
 
 
 def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison]:
-    """Every expectation about a quantity that ``result`` has."""
+    """All published figures for quantities that ``result`` has."""
     found = []
     for expectation in expect:
         attribute = ATTRIBUTES.get(expectation.quantity, expectation.quantity)
@@ -87,7 +87,7 @@ def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison
 
 
 def published_table(found: list[Comparison]) -> Table:
-    """The figures as a table."""
+    """The published figures as a table."""
     return Table("published", COLUMNS, [_row(comparison) for comparison in found])
 
 

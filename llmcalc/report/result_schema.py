@@ -1,4 +1,4 @@
-"""What ``--json`` prints, as a JSON Schema: one object around every result, and the keys of each command's."""
+"""The JSON Schema of ``--json`` output: the common envelope, and the result keys of each command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer to ``scale``: what several scaling laws say side by side, and what the plan would take."""
+"""Document of ``scale``: the answers of several scaling laws, and the resources of the plan."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .model import structure, title, warnings
 from .numbers import ABOUT, about, binary
 from .provenance import assumptions, between, cost_fact, machine_line, six_digits, spanned
 
-READ = "true"  # a law whose constants were read in its publication
+READ = "true"  # constants checked in the publication itself
 FOUR = 4  # digits of a ratio
 if TYPE_CHECKING:
     from .pictures import Picture
 
 LOSSES = (
-    "losses are in nats a token of each law's own data and tokenizer, so that those of two laws do not compare; "
-    "a law's N is what its publication counts (llmcalc laws show NAME)"
+    "losses are in nats per token on each law's own data and tokenizer, so they are not comparable across laws; "
+    "each law counts N as its publication does (llmcalc laws show NAME)"
 )
 COMPARED = {
     "overtraining": ("D of the best", "ratio"), "excess": ("FLOPs of the least", "ratio"),
@@ -62,7 +62,7 @@ def _question(plan: Plan, spent: Budget | None) -> str:
         f"a loss of {query.loss:g}" if query.loss else "",
         f"{about(setting.unique, '')} unique tokens" if setting.unique else "",
         f"{about(query.inference, '')} tokens of inference" if query.inference else "",
-        f"{setting.experts:g} experts for each active one" if setting.experts else "",
+        f"{setting.experts:g} experts per active expert" if setting.experts else "",
     ]
     return f"scaling laws for {', '.join(filter(None, given))}"
 
@@ -124,10 +124,10 @@ def _served(plan: Plan) -> list[Table]:
         if (found := point.served)
     ]
     columns = (
-        Column("law", "name"), Column("N", ABOUT), Column("D", ABOUT), Column("training and inference, FLOPs", ABOUT),
+        Column("law", "name"), Column("N", ABOUT), Column("D", ABOUT), Column("training + inference FLOPs", ABOUT),
         Column("saved", "share"),
     )  # fmt: skip
-    return [Table("the same loss at the least cost of training and inference", columns, rows)] if rows else []
+    return [Table("the same loss at the lowest cost of training and inference", columns, rows)] if rows else []
 
 
 def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> list[Table]:
@@ -136,8 +136,8 @@ def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> list[Table]:
         held = (one.fit.needed, verdict(one.fit)) if one.fit else (None, "")
         rows.append((one.architecture.name, one.parameters, one.tokens, *(held if machine else ())))
     columns = [Column("shape", "name"), Column("parameters", ABOUT), Column("tokens", ABOUT)]
-    columns += [Column("on each", f"{ABOUT} {BYTES}"), Column("")] if machine else []
-    return [Table("published shapes of about that size, on the whole budget", tuple(columns), rows)] if rows else []
+    columns += [Column("per GPU", f"{ABOUT} {BYTES}"), Column("")] if machine else []
+    return [Table("published models of similar size, on the whole budget", tuple(columns), rows)] if rows else []
 
 
 def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
@@ -149,19 +149,19 @@ def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
         and plan.setting.experts
         and any(point.law.form not in EXPERT_FORMS for point in plan.points)
     ):
-        notes.append("a law of dense models is given the parameters that a token uses")
+        notes.append("laws for dense models are evaluated with active parameters")
     unread = [point.law.name for point in plan.points if point.law.checked != READ]
     if unread:
-        notes.append(f"constants read in transcriptions of the publication: {', '.join(unread)}")
+        notes.append(f"constants checked in transcriptions only: {', '.join(unread)}")
     if plan.query.inference and (mute := [point.law.name for point in plan.points if point.served is None]):
-        notes.append(f"without a loss of both N and D there is no answer for inference: {', '.join(mute)}")
+        notes.append(f"no answer for inference, because the loss does not depend on both N and D: {', '.join(mute)}")
     if shapes:
         held = next((one.fit for one in shapes if one.fit), None)
-        notes.append(f"shapes: sequences of {seq} tokens, FLOPs counted exactly")
+        notes.append(f"published models: sequences of {seq} tokens, exact FLOPs")
         if held:
             notes.append(
-                f"on each: one sequence, weights, gradients and optimizer divided over {held.count} (ZeRO-3), "
-                f"everything computed again, {binary(held.reserve)} left to the runtime"
+                f"per GPU: one sequence; weights, gradients and optimizer sharded over {held.count} (ZeRO-3); "
+                f"full recomputation; {binary(held.reserve)} reserved for the runtime"
             )
     if len(plan.points) == 1 and plan.points[0].law.note:
         notes.append(f"{plan.points[0].law.name}: {plan.points[0].law.note}")

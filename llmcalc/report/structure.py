@@ -1,6 +1,6 @@
-"""What an architecture looks like, read off the fields of its layers; no kind or family is known by name.
+"""The structure of an architecture as text, read from the fields of its layers; no kind is known by name.
 
-A *trait* is a field of a kind, such as attention's ``n_heads``, with its values and how many blocks have each.
+A *trait* is a field of a kind, such as attention's ``n_heads``, with its values and the number of blocks with each.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Key:
 class Trait:
     """The values of a field, each with the number of blocks that have it (0: outside the blocks).
 
-    ``size``: it is a number of something, or a width. ``usual``: a size that follows from others, or is the default.
+    ``size``: the field is a count or a width. ``usual``: the size is the default or follows from other sizes.
     """
 
     values: dict[Any, int]
@@ -51,7 +51,7 @@ def structure_line(stack: Stack) -> str:
 
 
 def side_by_side(models: Sequence[Architecture]) -> list[tuple[str, list[str]]]:
-    """(trait, a text per model): all sizes, and whatever else two models have, but not alike."""
+    """(trait, one text per model): all sizes, and other fields in which models differ."""
     names = dict.fromkeys(_stack_name(model, stack) for model in models for stack in model.stacks)
     rows = []
     for name in sorted(names, key=bool):
@@ -81,7 +81,7 @@ def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _different(found: Sequence[Traits]) -> set[Key]:
-    """What two models have, but not alike; in how many of their blocks is no difference."""
+    """The fields whose sets of values differ between models, regardless of the number of blocks."""
     values: dict[Key, set[frozenset[Any]]] = {}
     for own in found:
         for key, trait in own.items():
@@ -104,7 +104,7 @@ def traits(stack: Stack) -> Traits:
                     values[value] = values.get(value, 0) + run.count
     for _, layer in (*stack.inputs, *stack.outputs):
         for key, value, trait in _fields(layer):
-            if not (key.field.startswith("d_") and value == stack.d_model):  # what joins the stream is as wide as it
+            if not (key.field.startswith("d_") and value == stack.d_model):  # widths equal to the stream are implied
                 found.setdefault(key, trait).values.setdefault(value, 0)
     return found
 
@@ -125,14 +125,14 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
 
 
 def _sort(name: str) -> str:
-    """Whether a size is a width, a number of something, or neither; what follows from another is of its sort."""
+    """Whether a size is a width, a count, or neither."""
     if name.startswith("n_"):
         return "number"
     return "width" if name.startswith("d_") or name.endswith("_dim") else name
 
 
 def paper_name(layer: Layer, field: str, value: int) -> str:
-    """The field's name, or that of the one axis that it is the length of (``rows`` of a token table: ``vocab``)."""
+    """The field's name, or the name of the only axis with its length (``rows`` of a token table: ``vocab``)."""
     if field in NAMES.values():
         return field
     named = [NAMES[axis] for axis, length in declare(layer).axes.items() if length == value and axis in NAMES]
@@ -141,7 +141,7 @@ def paper_name(layer: Layer, field: str, value: int) -> str:
 
 
 def label(found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:
-    """Texts by title for each set of traits; a title names the kind where two kinds disagree about a field."""
+    """Texts by title for each set of traits; a title includes the kind if two kinds disagree about a field."""
     unclear = {"d_model"}  # alone, it is the stack's own width
     for own in found:
         values: dict[str, Mapping[Any, int]] = {}
@@ -172,5 +172,5 @@ def _text(values: Mapping[Any, int], n_layers: int) -> str:
 
 
 def word(value: Any) -> str:
-    """A value of a field as people read it."""
+    """A field value as text."""
     return {True: "yes", False: "no", None: "none"}[value] if value is None or type(value) is bool else str(value)

@@ -1,4 +1,4 @@
-"""The answer to ``sweep``: a table of all points, and a chart of the first quantity."""
+"""Document of ``sweep``: a table of all points, and a chart of the first quantity."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from .pictures import Picture
 
 MOST_ROWS, MOST_CHARTED = 100_000, 32
-STEEP = 8  # a picture's axis is logarithmic where its last number is more than this many times the first
+STEEP = 8  # an axis is logarithmic if its last value exceeds this multiple of the first
 TOKENS = ("seq", "target_seq", "context")
-LINEAR_UP_TO = 100  # where the largest value is this many times the smallest, a chart is logarithmic
+LINEAR_UP_TO = 100  # a bar chart is logarithmic if the largest value exceeds this multiple of the smallest
 
 
 def sweep_document(result: Sweep) -> Document:
     """The document of a sweep.
 
     Raises:
-        SizeError: more points than anybody prints.
+        SizeError: too many points to print.
     """
     if result.points > MOST_ROWS:
         hint = f"{MOST_ROWS:,} are printed at most; llmcalc.api.sweep.sweep gives arrays"
@@ -47,12 +47,12 @@ def sweep_document(result: Sweep) -> Document:
         warnings=warnings(architecture),
         tables=(_table(result), _chart(result)),
         pictures=lambda: _pictures(result),
-        notes=("float64 over exact coefficients: right to 1 part in 10^15, exact=False; k is 1024", *notes),
+        notes=("float64 with exact coefficients: relative error 1e-15, exact=False; k is 1024", *notes),
     )
 
 
 def _pictures(result: Sweep) -> list[Picture]:
-    """A chart a quantity over the longest axis, with a curve for each choice of the others; none of a single point."""
+    """One chart per quantity over the longest axis, with a curve for each combination of the others."""
     longest = max(range(len(result.axes)), key=lambda at: len(result.axes[at].values))
     if len(result.axes[longest].values) < 2:
         return []
@@ -80,7 +80,7 @@ def _curves(result: Sweep, name: str, longest: int) -> Picture:
 
 
 def _settings(result: Sweep) -> list[str]:
-    """The settings of memory in one line, those that are as usual left out, and the ranks."""
+    """The memory settings that differ from the defaults, and the mesh."""
     said = [
         name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {_plain(value)}"
         for name, value in result.memory.items()
@@ -95,7 +95,7 @@ def _plain(value: Any) -> str:
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """(sizes, values) of every point, the last axis first."""
+    """(sizes, values) of every point, the last axis varying fastest."""
     arrays = [result.values[name].ravel().tolist() for name in result.values]
     points = product(*(axis.values for axis in result.axes))
     for sizes, *values in zip(points, *arrays, strict=True):
@@ -122,7 +122,7 @@ def _kind(name: str) -> str:
 
 
 def _chart(result: Sweep) -> Table:
-    """Bars of the first quantity: from zero, or logarithmic where the values span orders of magnitude."""
+    """Bars of the first quantity: from zero, or logarithmic if the values span orders of magnitude."""
     name = next(iter(result.values))
     points = list(_rows(result))
     step = -(-len(points) // MOST_CHARTED)

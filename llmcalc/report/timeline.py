@@ -1,7 +1,7 @@
-"""The answer to ``timeline``: how models grew over the years, in parameters and in training compute.
+"""Document of ``timeline``: parameters and training compute of models by year.
 
-Compute is the published one, or 6·N·D of the published tokens; each line says which. The growth is a least-squares line
-through the logarithms of each year's largest model: a description of this list, not a law.
+Compute is as published, or 6·N·D with the published tokens; each row says which. Growth is a least-squares line through
+the logarithm of each year's largest model: a description of this list, not a law.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 RULE = "6·N·D"
 SEQUENTIAL = ("mamba", "hyena", "rwkv", "rg_lru", "delta", "kda", "lightning", "mlstm")
-FEWEST = 3  # years that a trend is drawn through, at least
+FEWEST = 3  # years needed for a trend
 MONTHS = 12
 
 
 @record
 class Point:
-    """A model in its time. ``flops`` is None where neither compute nor tokens are published."""
+    """A model and its year; ``flops`` is None if neither compute nor tokens are published."""
 
     name: str
     year: int
@@ -45,7 +45,7 @@ class Point:
 
 
 def points(presets: Iterable[dict[str, Any]], everything: bool) -> Iterator[Point]:
-    """A point for every size, or for the largest size of every family."""
+    """One point per size, or for the largest size of each family."""
     for preset in presets:
         if preset["year"] is None:
             continue
@@ -67,14 +67,14 @@ def _point(model: Architecture, year: int) -> Point:
 
 
 def _whole(fact: TrainingFact) -> int:
-    """The number as it is printed: 3.14e23 is 314·10²¹, whatever a float makes of it."""
+    """The printed number as an exact integer: 3.14e23 is 314·10²¹."""
     from decimal import Decimal
 
     return int(Decimal(str(fact.value)))
 
 
 def _rule(count: Params, tokens: int) -> int:
-    """6·N·D with N active parameters, embeddings included, as papers mostly print it [brown2020, Table D.1]."""
+    """6·N·D with active parameters including embeddings, as most papers print it [brown2020, Table D.1]."""
     return TRAIN_RULE * count.active * tokens
 
 
@@ -88,7 +88,7 @@ def _group(model: Architecture) -> str:
 
 
 def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
-    """Months in which the largest of a year doubles; None for too few years, or where nothing grows."""
+    """Doubling time in months of the largest model per year; None for too few years or no growth."""
     values = [(point.year, getattr(point, attribute)) for point in found if getattr(point, attribute)]
     largest = {year: max(value for own, value in values if own == year) for year, _ in values}
     if len(largest) < FEWEST:
@@ -101,7 +101,7 @@ def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
 
 
 def timeline_document(found: Sequence[Point], everything: bool) -> Document:
-    """A row per model, by year and size."""
+    """One row per model, ordered by year and size."""
     ordered = sorted(found, key=lambda point: (point.year, point.total, point.name))
     years = f"{ordered[0].year} to {ordered[-1].year}" if ordered else "no model matches"
     which = "every size" if everything else "the largest size of each family (--all shows every one)"
@@ -110,12 +110,12 @@ def timeline_document(found: Sequence[Point], everything: bool) -> Document:
         f"{len(ordered)} models, {years}",
         lambda: _record(ordered),
         subtitle=(which,),
-        warnings=tuple(f"{name} is not published: its sizes may be wrong" for name in guessed),
+        warnings=tuple(f"{name} is unpublished: its sizes may be wrong" for name in guessed),
         facts=tuple(_facts(ordered)),
         tables=(_table(ordered),),
         notes=(
-            "training FLOPs are the published ones, or 6·N·D: N active parameters with embeddings, D tokens",
-            "growth: least squares through the largest model of each year in this list; no law, and no forecast",
+            "training FLOPs are as published, or 6·N·D with N active parameters including embeddings and D tokens",
+            "growth: least squares through the largest model of each year in this list; not a law or a forecast",
         ),
         pictures=lambda: _pictures(ordered),
     )
@@ -125,7 +125,7 @@ def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
     for label, attribute in (("parameters", "total"), ("training FLOPs", "flops")):
         months = doubling_months(ordered, attribute)
         if months:
-            yield Fact(f"{label} double in", f"{months:.1f}", "months", "the largest of each year; modelled")
+            yield Fact(f"{label} double in", f"{months:.1f}", "months", "largest model of each year; modelled")
 
 
 def _table(ordered: Sequence[Point]) -> Table:
@@ -136,7 +136,7 @@ def _table(ordered: Sequence[Point]) -> Table:
     ]  # fmt: skip
     columns = (
         Column("year", "number"), Column("model", "name"), Column("parameters", "about"), Column("active", "about", 2),
-        Column("tokens", "about", 1), Column("training FLOPs", "about"), Column("FLOPs by", "name", 3),
+        Column("tokens", "about", 1), Column("training FLOPs", "about"), Column("source of FLOPs", "name", 3),
     )  # fmt: skip
     return Table("", columns, rows)
 

@@ -1,4 +1,4 @@
-"""The answer to ``train``: compute, time, cost, energy and files of a whole run, with every assumption."""
+"""Document of ``train``: compute, time, cost, energy and files of a training run, with every assumption."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAID = ("seq", "attention")
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
-    """The document of a training run; ``stated``: the tokens are the user's, not those that were published."""
+    """The document of a training run; ``stated``: the token count was given, not taken from the publication."""
     architecture, machine = run.architecture, run.machine
     lines = (workload_line(run.step.workload, SAID), *((machine_line(machine),) if machine else ()))
     return Document(
@@ -52,18 +52,18 @@ def _facts(run: Training) -> list[Fact]:
         facts += [spanned("accelerator-hours", run.hours, ""), spanned("days", run.days, "")]
         facts.append(cost_fact(run.cost, run.price))
     facts += [
-        Fact("checkpoint", run.weights_bytes, BYTES, "weights alone"),
+        Fact("checkpoint", run.weights_bytes, BYTES, "weights only"),
         Fact("to resume", run.resume_bytes, BYTES, "weights, master copy and optimizer states"),
     ]
     if run.read_bytes:
         facts.append(Fact("read", run.read_bytes, BYTES, f"token ids of {run.token_bytes} bytes"))
     if run.fit:
-        facts.append(Fact("on each", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}"))
+        facts.append(Fact("per GPU", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}"))
     return facts
 
 
 def _ours(run: Training) -> dict[str, str]:
-    """Our figures under the names of the published ones."""
+    """Our values by the name of the published quantity."""
     found = {"tokens": shortly(run.tokens), "flops": f"{shortly(run.six_nd)} (6·N·D)"}
     return (
         {**found, "accelerator hours": shortly(run.hours.mid), "days": shortly(run.days.mid)}
@@ -88,18 +88,18 @@ def _emissions(run: Training) -> list[Table]:
         Column("convention", "name"), Column("W", "number"), Column("PUE", "number"), Column("kg/kWh", "number"),
         Column("MWh", "number"), Column("t CO2e", "number"),
     )  # fmt: skip
-    return [Table("energy and emissions, by convention, at the middle of the hours", columns, rows)] if rows else []
+    return [Table("energy and emissions by convention, at the middle estimate of hours", columns, rows)] if rows else []
 
 
 def _notes(run: Training) -> list[str]:
     notes = []
     if run.architecture.is_encoder_decoder:
-        notes.append("6·N·D counts each token in both stacks, and passes through one: 3·N·D is nearer")
+        notes.append("6·N·D counts every token in both stacks, although each passes through one; 3·N·D is closer")
     workload: Workload = run.step.workload
     if run.machine and workload.attention == "causal":
         notes.append("utilisation is measured with all pairs of query and key counted; --attention dense does so too")
     if run.machine:
-        notes.append("hours are those of the computation: restarts, evaluation and trial runs come on top")
+        notes.append("hours cover computation only; restarts, evaluation and trial runs are extra")
     given = run.machine.accelerator.power if run.machine else None
     notes += [f"{one.title}: {one.note}" for one in run.emissions if one.note]
     if run.machine and given is None:

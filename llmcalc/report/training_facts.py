@@ -1,4 +1,4 @@
-"""What is published of a training run, as a table: tokens, compute, accelerators and hours, each with its source."""
+"""Published training facts as a table: tokens, compute, accelerators and hours, each with its source."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ COLUMNS = (
 
 
 def training_table(architecture: Architecture) -> Table | None:
-    """The facts of a model's training, in the order of their quantities; None if nothing is published."""
+    """The training facts of a model, ordered by quantity; None if nothing is published."""
     order = list(TRAINING_UNITS)
     facts = sorted(architecture.facts, key=lambda fact: order.index(fact.quantity))
     return Table("training, as published", COLUMNS, [_row(fact) for fact in facts]) if facts else None
 
 
 def published(architecture: Architecture, quantity: str) -> TrainingFact | None:
-    """What is said of a quantity as a number; None: nothing."""
+    """The first published number for a quantity, or None."""
     found = (fact for fact in architecture.facts if fact.quantity == quantity)
     return next((fact for fact in found if not isinstance(fact.value, str)), None)
 
 
 def beside(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
-    """The facts with our figures for some of the quantities; no table if nothing is published."""
+    """The facts with our values where we have them; no table if nothing is published."""
     table = training_table(architecture)
     if table is None:
         return []
@@ -41,7 +41,7 @@ def beside(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
 
 def _row(fact: TrainingFact) -> tuple[Cell, ...]:
     name = fact.quantity.removeprefix("training_").replace("_", " ")
-    doubt = "" if fact.confirmed else " (not confirmed)"
+    doubt = "" if fact.confirmed else " (unverified)"
     source = f"{fact.source}{doubt}"
     return name, _value(fact), TRAINING_UNITS[fact.quantity], f"{source}: {fact.note}" if fact.note else source
 

@@ -1,4 +1,4 @@
-"""The answers to ``verify``: declared against observed, for one model or for all that are known by name."""
+"""Documents of ``verify``: declared against observed values, for one model or for all presets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHECKS = (Column("quantity", "name"), Column("declared", "count"), Column("obser
 
 @record
 class Outcome:
-    """A model that was verified, or the reason why it could not be."""
+    """The verification of a model, or the reason why it could not be verified."""
 
     family: str
     name: str
@@ -30,7 +30,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether it was run, and every check holds."""
+        """Whether the model was run and every check holds."""
         return self.verification is not None and self.verification.ok
 
     @property
@@ -39,13 +39,13 @@ class Outcome:
         return [check for check in self.verification.checks if not check.ok] if self.verification else []
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; ``not_verified`` is empty where the model was run."""
+        """Plain data; ``not_verified`` is empty if the model was run."""
         done = self.verification.to_dict() if self.verification else {"ok": False, "model": self.name, "checks": []}
         return {**done, "not_verified": self.reason}
 
 
 def outcome(architecture: Architecture, family: str = "") -> Outcome:
-    """Verify one architecture; what has no NumPy model is an outcome too."""
+    """Verify one architecture; a missing NumPy model gives an outcome with a reason."""
     try:
         return Outcome(family or architecture.name, architecture.name, verify(architecture))
     except UnsupportedError as error:
@@ -53,19 +53,19 @@ def outcome(architecture: Architecture, family: str = "") -> Outcome:
 
 
 def models() -> list[tuple[str, str | None]]:
-    """(family, size) of every model of every preset file; the size is None where a file has no sizes."""
+    """(family, size) of every model of every preset file; the size is None if a file has no sizes."""
     found: list[tuple[str, str | None]] = []
     for family, file in sorted(catalogue.files().items()):
         try:
             sizes = catalogue.read_preset(file).get("sizes")
-        except InputError:  # verifying it says what is wrong with it
+        except InputError:  # reported when it is verified
             sizes = None
         found += [(family, size) for size in (sizes if isinstance(sizes, dict) and sizes else [None])]
     return found
 
 
 def outcome_of(family: str, size: str | None) -> Outcome:
-    """Load and verify one model of a preset file; a file that cannot be read is an outcome too."""
+    """Load and verify one model of a preset file; an unreadable file gives an outcome with a reason."""
     try:
         architecture = load_file(catalogue.files()[family], size)
     except InputError as error:
@@ -74,11 +74,11 @@ def outcome_of(family: str, size: str | None) -> Outcome:
 
 
 def verify_document(architecture: Architecture, found: Outcome) -> Document:
-    """A line per check of one model."""
+    """One row per check of a model."""
     done = found.verification
     if done is None:
         facts = [Fact("verdict", f"{NO} not verified: {_line(found.reason)}")]
-        tables, notes = [], ["a model that cannot be run is not compared with anything"]
+        tables, notes = [], ["the model cannot be run, so nothing was compared"]
     else:
         counts = f"{len(done.checks) - len(found.wrong)} of {len(done.checks)} checks hold"
         facts = [Fact("verdict", f"{_sign(done.ok)} {counts}")]
@@ -89,7 +89,7 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
         notes = [f"executed: {line}" for line in structure(done.small)]
         run = [stack.name for stack in done.small.stacks]
         notes += [
-            f"not run: {stack.name}, whose input is no text" for stack in architecture.stacks if stack.name not in run
+            f"not run: {stack.name}, whose input is not text" for stack in architecture.stacks if stack.name not in run
         ]
     return Document(
         title(architecture),
@@ -103,7 +103,7 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
 
 
 def all_document(found: Sequence[Outcome]) -> Document:
-    """A row per family, then every check that fails and every model that could not be run."""
+    """One row per family, then every failed check and every model that could not be run."""
     columns = (Column("family", "name"), Column("models", "number"), Column("checks", "number"), Column("verdict"))
     rows = list(_families(found))
     missing: list[tuple[Cell, ...]] = [(each.name, _line(each.reason)) for each in found if not each.verification]
@@ -130,17 +130,17 @@ def _families(found: Sequence[Outcome]) -> Iterator[tuple[Cell, ...]]:
 
 
 def check_row(check: Check) -> tuple[Cell, ...]:
-    """A line of a table of checks."""
+    """A row of the table of checks."""
     return check.quantity, check.declared, check.observed, f"{_sign(check.ok)} {_verdict(check)}".rstrip()
 
 
 def _verdict(check: Check) -> str:
-    """What was compared, or where and by how much the two differ."""
+    """What was compared, or where and by how much the values differ."""
     if not check.ok:
         by = f"observed {check.difference:+,} {check.unit}" if check.difference else ""
         return "; ".join(filter(None, (by, check.detail, check.source)))
     if check.explained:
-        return f"differs from {check.source}, as is known: {check.explained}"
+        return f"known difference from {check.source}: {check.explained}"
     if check.source:
         return f"within ±{100 * check.tolerance:.3g} % of {check.source}" if check.difference else check.source
     return check.note
@@ -151,5 +151,5 @@ def _sign(ok: bool) -> str:
 
 
 def _line(text: str) -> str:
-    """A message of several lines in one."""
+    """A multi-line message as one line."""
     return "; ".join(line.strip() for line in text.splitlines())

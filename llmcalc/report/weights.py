@@ -1,4 +1,4 @@
-"""A checkpoint's headers as documents: compared with an architecture, or counted as they are."""
+"""Documents about checkpoint headers: compared with an architecture, or counted as stored."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from .model import passed_over, structure, warnings
 from .model import title as model_title
 from .verify import CHECKS, NO, YES, check_row
 
-MOST_DIFFERENCES = 50  # that a person is shown; --json has all
+MOST_DIFFERENCES = 50  # printed; --json lists all
 BYTES = "bytes"
 
 
 def comparison_document(found: Comparison) -> Document:
-    """Whether everything is as declared, what differs, and where the bytes are."""
+    """Whether all tensors match, what differs, and bytes by part."""
     architecture = found.architecture
     columns = (Column("tensor", "name"), Column("difference"))
     shown = found.differences[:MOST_DIFFERENCES]
     rest = len(found.differences) - len(shown)
-    tables = [Table("the headers against the architecture", CHECKS, [check_row(check) for check in found.checks])]
+    tables = [Table("headers compared with the architecture", CHECKS, [check_row(check) for check in found.checks])]
     tables += [Table("what differs", columns, [(one.name, _said(one)) for one in shown])] if shown else []
-    tables += [_groups("beside the declared tensors, as is known", found.beside)] if found.beside else []
+    tables += [_groups("known additional tensors", found.beside)] if found.beside else []
     tables.append(_groups("bytes on disk", tuple(found.bytes_by_part()), total=True))
     notes = [title(found)]
-    notes += [f"quantised as its config says: {found.quantised}"] if found.quantised else []
+    notes += [f"quantised according to its config: {found.quantised}"] if found.quantised else []
     notes += [passed_over(found.unread)] if found.unread else []
-    notes += [f"{rest:,} more differences are in --json"] if rest else []
-    verdict = f"{YES} {len(found.matched):,} tensors are as declared" if found.ok else (
-        f"{NO} {len(found.differences):,} differences; {len(found.matched):,} tensors are as declared"
+    notes += [f"{rest:,} more differences in the JSON output"] if rest else []
+    verdict = f"{YES} {len(found.matched):,} tensors match" if found.ok else (
+        f"{NO} {len(found.differences):,} differences; {len(found.matched):,} tensors match"
     )  # fmt: skip
     return Document(
         model_title(architecture),
@@ -46,12 +46,12 @@ def comparison_document(found: Comparison) -> Document:
 
 def _said(one: Difference) -> str:
     """``shape: 254×256 BF16, declared 256×256 BF16``."""
-    declared = f"declared {one.declared}" if one.declared else "nothing of this name is declared"
+    declared = f"declared {one.declared}" if one.declared else "not declared"
     return f"{one.what}: {', '.join(filter(None, (one.stored, declared)))}"
 
 
 def headers_document(headers: Headers, command: str) -> Document:
-    """What headers alone tell: tensors, stored elements and bytes of each type; no architecture."""
+    """Headers without an architecture: tensors, stored elements and bytes per type."""
     groups = tuple(_parts(headers))
     result = {
         "total": headers.total,
@@ -60,15 +60,15 @@ def headers_document(headers: Headers, command: str) -> Document:
         "bytes": [group._asdict() for group in groups],
     }
     note = (
-        "a header tells shapes, but not heads, experts per token or what is computed; with a config.json beside it, "
-        "every command knows the model"
+        "headers give shapes, but not heads, active experts or operations; put the config.json into the same folder "
+        "to use every command"
     )
     packed = any(kind in headers.by_type() for kind in ("I32", "U8", "I8"))
-    more = ("integers may be packed parameters, and are counted as they are stored",) if packed else ()
-    facts = [Fact("stored", headers.total, "parameters", "elements of all tensors, as they are stored")]
-    facts += [Fact("verdict", f"{NO} compared with nothing: no config.json")] if command == "verify" else []
+    more = ("integers may be packed parameters; they are counted as stored",) if packed else ()
+    facts = [Fact("stored", headers.total, "parameters", "elements of all tensors as stored")]
+    facts += [Fact("verdict", f"{NO} nothing to compare with: no config.json")] if command == "verify" else []
     return Document(
-        f"{headers.where}: headers alone",
+        f"{headers.where}: headers only",
         lambda: envelope(command, {"model": headers.where}, {"ok": False, **result} if command == "verify" else result),
         facts=tuple(facts),
         tables=(_groups("bytes on disk", groups, total=True),),

@@ -1,4 +1,4 @@
-"""What is run, in one line of a document, and what its letters mean."""
+"""The workload in one line, and the meaning of its symbols."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LETTERS = {
     "k": "keys: cached and new tokens",
     "c": "cached tokens",
     "n": "tokens of the encoder",
-    "s": "encoder tokens that are looked at",
+    "s": "encoder tokens that are attended to",
     "p": "patches",
-    "a": "frames of sound",
+    "a": "audio frames",
 }
 ALWAYS_SAID = ("batch", "seq", "mode", "attention", "logits")
 
@@ -40,12 +40,12 @@ def workload_line(workload: Workload, also: Sequence[str] = ALWAYS_SAID) -> str:
 
 
 def workload_inputs(workload: Workload) -> dict[str, Any]:
-    """The workload as plain data; ``source`` alone means where a model's description comes from."""
+    """The workload as plain data; its ``source`` is renamed, because that key names the model's publication."""
     sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
     return {"source_tokens" if name == "source" else name: value for name, value in sizes.items()}
 
 
 def formula_note(what: str, form: Form) -> str:
-    """A closed form with the meaning of its letters."""
+    """A closed form with the meaning of its symbols."""
     named = [f"{letter}: {meaning}" for letter, meaning in LETTERS.items() if letter in form.symbols()]
     return f"{what} = {form} ({', '.join(named)})"

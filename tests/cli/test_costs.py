@@ -112,11 +112,11 @@ def test_a_training_step_has_stages_and_a_timeline(capsys: Capture) -> None:
 
 def test_unconfirmed_figures_say_so(capsys: Capture) -> None:
     assert main(["memory", "llama3-8b", "--weights", "gptq", "--format", "plain"]) == 0
-    assert "gptq-int4-g128: not confirmed" in capsys.readouterr().out
+    assert "gptq-int4-g128: not verified" in capsys.readouterr().out
     assert main(["memory", "llama3-8b", "--weights", "mxfp4", "--format", "plain"]) == 0
-    assert "not confirmed" not in capsys.readouterr().out
+    assert "not verified" not in capsys.readouterr().out
     assert main(["fit", "gpt2", "--gpu", "m4-16gb", "--format", "plain"]) == 0
-    assert "warning: the figures of Apple M4 16GB are not confirmed" in capsys.readouterr().out
+    assert "warning: the specifications of Apple M4 16GB are unverified" in capsys.readouterr().out
 
 
 def test_a_fit_answers_by_its_exit_code(capsys: Capture) -> None:

@@ -64,7 +64,7 @@ def test_512_accelerators_for_30_days(capsys: Capture) -> None:
         "2.99 to 12.29",
         "ZeRO-3",
         "grattafiori2024",
-        "do not compare",
+        "not comparable",
     ):
         assert said in text, said
 
@@ -156,7 +156,7 @@ def test_every_law_can_be_shown(capsys: Capture) -> None:
     text = screen(capsys, "laws show besiroglu")
     assert "±1293.23" in text
     assert "Besiroglu et al. 2024" in text
-    assert "warning: the constants were read in one transcription" in screen(capsys, "laws show porian-kaplan")
+    assert "warning: the constants were checked in one transcription" in screen(capsys, "laws show porian-kaplan")
 
 
 def test_rows_for_a_spreadsheet(capsys: Capture) -> None:

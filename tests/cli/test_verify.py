@@ -140,7 +140,7 @@ def test_a_misprint_that_is_known_holds_and_is_said(capsys: Capture) -> None:
     assert explained
     assert all(check["declared"] != check["observed"] for check in explained)
     main(["verify", "gpt2-small", "--format", "plain"])
-    assert "as is known" in capsys.readouterr().out
+    assert "known difference from" in capsys.readouterr().out
 
 
 def test_overrides_are_refused_for_all(capsys: Capture) -> None:

@@ -13,7 +13,6 @@ from llmcalc.core.errors import UnknownNameError
 from llmcalc.data import table
 from llmcalc.lint import codes, lint, rule
 from llmcalc.lint import rules as rules_module
-from llmcalc.report.sources import citations
 from llmcalc.schema.preset import build_preset
 
 HEADS = {"n_heads": 4, "n_kv_heads": 2, "d_head": 64, "positions": "rope"}
@@ -101,7 +100,7 @@ def test_a_rule_says_why_it_is_there_and_who_says_so(code: str) -> None:
     assert found.reason.endswith(".")
     assert found.checked in ("true", "partly", "false", "logic")
     for part in found.source.split(";"):
-        assert part.split()[0].rstrip(",") in {*citations(), "logic"}
+        assert part.split()[0].rstrip(",") in {*table("sources"), "logic"}
 
 
 def test_every_explained_rule_exists() -> None:

@@ -33,13 +33,13 @@ def test_one_model_is_shown_in_two_parts_that_add_up() -> None:
 
 def test_latent_attention_has_a_core_too() -> None:
     names = [curve.name for curve in chart(flops_document([llmcalc.load("deepseek-v3")], LENGTHS)).curves]
-    assert names[0] == "scores and mix of attention"
+    assert names[0] == "attention scores and mix"
 
 
 def test_what_has_no_attention_has_no_core_to_draw() -> None:
     document = flops_document([MAMBA], LENGTHS)
-    assert "scores and mix of attention" not in [curve.name for curve in chart(document).curves]
-    assert "nothing to draw for scores and mix of attention" in document.notes
+    assert "attention scores and mix" not in [curve.name for curve in chart(document).curves]
+    assert "no values to plot for attention scores and mix" in document.notes
 
 
 def test_states_cross_where_the_cache_outgrows_the_recurrent_state() -> None:

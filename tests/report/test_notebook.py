@@ -45,7 +45,7 @@ def test_a_result_shows_itself(kind: str) -> None:
 
 
 def test_something_else_is_refused() -> None:
-    with pytest.raises(TypeError, match="int is no result"):
+    with pytest.raises(TypeError, match="int has no notebook display"):
         notebook.html(3)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import llmcalc
 from llmcalc.core.errors import InputError
-from llmcalc.report.sources import citations
+from llmcalc.data import table as facts_table
 from llmcalc.report.training_facts import training_table
 from llmcalc.schema import catalogue
 from llmcalc.schema.facts import training_facts
@@ -67,6 +67,6 @@ def test_the_facts_of_every_preset_are_cited(file: Path) -> None:
     data: dict[str, Any] = catalogue.read_preset(file)
     for size in data["sizes"]:
         model = llmcalc.load(f"{file.stem}-{size}")
-        assert {fact.source.split()[0] for fact in model.facts} <= citations().keys()
+        assert {fact.source.split()[0] for fact in model.facts} <= facts_table("sources").keys()
         table = training_table(model)
         assert table is None or len(table.rows) == len(model.facts)

@@ -1,1 +1,1 @@
-"""One file per output format; each has ``render(document) -> str``, and its name is the format's."""
+"""One file per output format, named for it, with a function ``render(document) -> str``."""

@@ -1,4 +1,4 @@
-"""``--format html``: one page that needs nothing else, no script and no network; light or dark, and fit to print."""
+"""Format ``html``: a self-contained page without scripts, in light and dark, ready to print."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..numbers import exact, short
 from ..outline import derivation
 from ..svg import draw
 
-OPEN_DEPTH = 2  # levels of a derivation that are unfolded at first
+OPEN_DEPTH = 2  # levels of a derivation that are open initially
 
 STYLE = """
 .llmcalc{--ink:#1c1c1c;--quiet:#5a5a5a;--line:#d8d8d8;--sheet:#fff;--bar:#0072b2;--loud:#b00020;
@@ -44,7 +44,7 @@ def render(document: Document) -> str:
 
 
 def page(title: str, documents: Iterable[Document]) -> str:
-    """Documents one below the other, as one page; several have a title and a table of contents above them."""
+    """Documents as one page; several documents get a title and a table of contents."""
     shown = list(documents)
     body = "\n".join(
         f'<section id="part{number}">\n{fragment(document)}\n</section>' for number, document in enumerate(shown)
@@ -66,12 +66,12 @@ def _contents(title: str, documents: Sequence[Document]) -> str:
 
 
 def notebook(document: Document) -> str:
-    """The document as a part of somebody else's page, with its style."""
+    """The document as a fragment for embedding, including its style."""
     return f'<div class="llmcalc"><style>{STYLE}</style>\n{fragment(document)}\n</div>'
 
 
 def fragment(document: Document) -> str:
-    """The document's parts."""
+    """The document as HTML elements."""
     parts = [f"<h2>{escape(document.title)}</h2>"]
     parts += [f'<div class="quiet">{escape(line)}</div>' for line in document.subtitle]
     parts += [f'<p class="warning">! {escape(line)}</p>' for line in document.warnings]
@@ -119,12 +119,12 @@ def _cell(piece: Piece, at: int, last: bool) -> str:
 
 
 def _kind(piece: Piece) -> str:
-    """Numbers to the right; names are not broken into lines, texts are."""
+    """The CSS class of a column: numbers are right-aligned, names do not wrap."""
     return " class=n" if piece.right else " class=name" if piece.least >= piece.most else ""
 
 
 def _tree(node: Node, depth: int) -> str:
-    """A derivation, folded below its second level."""
+    """A derivation, collapsed below its second level."""
     how = derivation(node)
     line = f"<b>{escape(node.label)}</b> {exact(node.value)}" + (f" <code>{escape(how)}</code>" if how else "")
     if not node.children:

@@ -1,4 +1,4 @@
-"""``--format json``: one object, whose shape is described in ``report/envelope.py``."""
+"""Format ``json``: one object, described in ``report/json_envelope.py``."""
 
 from __future__ import annotations
 

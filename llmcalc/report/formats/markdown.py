@@ -1,4 +1,4 @@
-"""``--format markdown``: headings and pipe tables, for issues, notes and pull requests."""
+"""Format ``markdown``: headings and pipe tables, for issues, notes and pull requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..outline import derivation, outline
 
 
 def render(document: Document) -> str:
-    """The document, part by part."""
+    """The document as Markdown."""
     parts = [f"## {_escape(document.title)}", *map(_escape, document.subtitle)]
     parts += [f"> **Warning:** {_escape(line)}" for line in document.warnings]
     if document.facts:

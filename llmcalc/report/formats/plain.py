@@ -1,4 +1,4 @@
-"""``--format plain``: for pipes and files. Every digit, no colour, columns two spaces apart, nothing cut off."""
+"""Format ``plain``, for pipes and files: all digits, no colour, aligned columns, no truncation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NUMERIC = ("number", "count", "bytes", "about", "about bytes", "bar", "change", 
 
 
 def render(document: Document) -> str:
-    """The document, part by part."""
+    """The document as plain text."""
     parts = ["\n".join([document.title, *document.subtitle, *(f"warning: {line}" for line in document.warnings)])]
     if document.facts:
         parts.append(_aligned([_fact(fact) for fact in document.facts], [False, True, False]))

@@ -1,4 +1,4 @@
-"""``--format svg``: the answer's picture alone; of an answer that has none of its own, its main table as bars."""
+"""Format ``svg``: the first picture of a document, or its main table as bars."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from ..svg import draw
 
 
 def render(document: Document) -> str:
-    """The first picture, as a file of its own.
+    """The first picture as an SVG document.
 
     Raises:
-        InputError: there is nothing to draw.
+        InputError: the document has no picture.
     """
     pictures = pictures_of(document)
     if not pictures:
-        raise InputError(
-            "this answer has no picture", where="--format", hint="sweep, params, flops and memory have one"
-        )
+        raise InputError("this result has no picture", where="--format", hint="use sweep, params, flops or memory")
     return draw(pictures[0])
 
 
 def pictures_of(document: Document) -> list[Picture]:
-    """The pictures that a document has, or else the one that its main table makes."""
+    """The pictures of a document, or a bar chart of its main table."""
     own = list(document.pictures())
     if own or not document.tables:
         return own

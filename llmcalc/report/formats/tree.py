@@ -1,4 +1,4 @@
-"""``--format tree``: the derivation alone, as an outline with guides."""
+"""Format ``tree``: the derivation as an outline with guides."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..outline import derivation, outline
 
 
 def render(document: Document) -> str:
-    """One line a node: value, label, derivation.
+    """One line per node: value, label, derivation.
 
     Raises:
         InputError: the document has no tree.
     """
     if not document.tree:
-        raise InputError("this answer has no tree", where="--format", hint="params and explain have one")
+        raise InputError("this result has no tree", where="--format", hint="use params or explain")
     lines = [(guides, node) for root in document.tree for guides, _, node in outline(root)]
     width = max(len(exact(node.value)) for _, node in lines)
     named = max(len(guides + node.label) for guides, node in lines)

@@ -1,4 +1,4 @@
-"""Draws pictures as SVG, without any library: bars, charts and scatters to a given width."""
+"""Draws pictures as SVG without a library: bars, charts and scatter plots of a given width."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ WIDTH = 760.0
 
 
 def draw(picture: Picture, width: float = WIDTH) -> str:
-    """The picture as an SVG document, ``width`` pixels wide and as high as it needs."""
+    """The picture as an SVG document, ``width`` pixels wide."""
     if isinstance(picture, Bars):
         from .bars import draw_bars
 

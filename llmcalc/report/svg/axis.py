@@ -1,4 +1,4 @@
-"""Axes: from numbers to pixels, and which numbers are written beside them."""
+"""Axes: mapping of numbers to pixels, and tick labels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _POWERS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _LARGEST_NAMED = 15  # 10^15 and above are written as powers
 _NICE = (1, 2, 5)
 _KILO = 10  # 2^10
-_SMALLEST = 1e-300  # what is less leaves nothing when it is divided
-_EPSILON = 1e-9  # what a power of ten may be off by, computed in floats
+_SMALLEST = 1e-300  # smaller values underflow when divided
+_EPSILON = 1e-9  # tolerance for powers of ten in floating point
 _HALF_YEAR = 0.5
 _BINARY = ("bytes", "tokens")
 _UNITS = {"bytes": ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), "tokens": ("", "k", "M", "G")}
@@ -21,7 +21,7 @@ _UNITS = {"bytes": ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), "tokens": ("", "k",
 
 @record
 class Scale:
-    """A stretch of numbers on a stretch of pixels."""
+    """Maps a range of numbers to a range of pixels."""
 
     low: float
     high: float
@@ -30,7 +30,7 @@ class Scale:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """The pixel of a number."""
+        """The pixel coordinate of a number."""
         low, high, at = (log10(v) for v in (self.low, self.high, value)) if self.logarithmic else self._plain(value)
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
@@ -39,7 +39,7 @@ class Scale:
 
 
 def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, float]:
-    """The stretch that holds all values, widened to round numbers; from zero unless it is logarithmic or years."""
+    """The range of all values, widened to round numbers; from zero unless logarithmic or years."""
     low, high = (0.0 if abs(value) < _SMALLEST else value for value in (min(values), max(values)))
     if logarithmic and kind in _BINARY:
         power = floor(log2(low) + _EPSILON)
@@ -55,7 +55,7 @@ def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, fl
 
 
 def ticks(low: float, high: float, kind: str, logarithmic: bool, most: int) -> list[tuple[float, str]]:
-    """At most about ``most`` numbers with their labels, at round places.
+    """About ``most`` round numbers with their labels.
 
     >>> ticks(1e9, 1e12, "count", True, 5)
     [(1000000000.0, '1 B'), (10000000000.0, '10 B'), (100000000000.0, '100 B'), (1000000000000.0, '1 T')]
@@ -87,7 +87,7 @@ def _linear(low: float, high: float, kind: str, most: int) -> Iterator[float]:
 
 
 def _step(span: float, kind: str, most: int) -> float:
-    """The least round step that divides a span into at most ``most`` parts."""
+    """The smallest round step that divides a span into at most ``most`` parts."""
     wanted = span / most
     if kind in _BINARY and wanted >= 1:
         return float(2.0 ** ceil(log2(wanted)))
@@ -96,7 +96,7 @@ def _step(span: float, kind: str, most: int) -> float:
 
 
 def label(value: float, kind: str) -> str:
-    """A number beside an axis, as short as it can be.
+    """A tick label, as short as possible.
 
     >>> label(2**31, "bytes"), label(4096, "tokens"), label(1e15, "FLOPs"), label(2.5e9, "count"), label(2020, "year")
     ('2 GiB', '4k', '10¹⁵', '2.5 B', '2020')

@@ -1,4 +1,4 @@
-"""Bars from zero: a breakdown, or parts of a whole beside a limit."""
+"""Bar charts: a breakdown, or stacked parts against a limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .canvas import HEADING, SMALL, TEXT, Canvas, colour, text_width
 
 MARGIN, GAP, LINE = 16.0, 10.0, 1.45
 THICK, PITCH = 20.0, 32.0
-LABEL_SHARE = 0.4  # of the width, at most
+LABEL_SHARE = 0.4  # maximum share of the width
 TICKS = 5
-LEAST_DRAWN = 0.5  # pixels: what is there can be seen
+LEAST_DRAWN = 0.5  # pixels: a nonzero part stays visible
 
 
 def draw_bars(picture: Bars, width: float) -> str:
-    """Labels on the left, bars, and their values on the right; above them what the colours mean."""
+    """Labels on the left, bars, values on the right, and a legend above."""
     canvas = Canvas(width)
     canvas.text(MARGIN, MARGIN + HEADING, picture.title, style="heading")
     names = list(dict.fromkeys(name for bar in picture.bars for name, _ in bar.parts))
@@ -79,7 +79,7 @@ def _value(bar: Bar, kind: str) -> str:
 
 
 def _legend(canvas: Canvas, names: list[str], top: float) -> float:
-    """Squares and names, in as many lines as they need; returns where the next thing may begin."""
+    """Draw the legend, in as many lines as needed; return the y coordinate below it."""
     x, y = MARGIN, top + TEXT
     for number, name in enumerate(names):
         needed = TEXT + GAP / 2 + text_width(name) + 2 * GAP
@@ -101,7 +101,7 @@ def _limit(canvas: Canvas, limit: tuple[str, float], scale: Scale, top: float, b
 
 
 def shortened(text: str, most: float, size: float = TEXT) -> str:
-    """A text cut off where it is wider than it may be; what is missing is shown by a dot dot dot."""
+    """The text, truncated with an ellipsis if it is wider than ``most`` pixels."""
     if text_width(text, size) <= most:
         return text
     while text and text_width(f"{text}…", size) > most:

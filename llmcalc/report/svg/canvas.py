@@ -1,7 +1,7 @@
-"""A sheet to draw on: elements of SVG as text, and how wide a text will be.
+"""A canvas of SVG elements, and estimates of text widths.
 
-Every picture carries its own style: colours that those who see few colours can tell apart [wong2011], a light and a
-dark sheet by the reader's setting, and nothing that has to be fetched.
+Every picture contains its own style: colour-blind-safe colours [wong2011], light and dark themes by the reader's
+setting, and no external resources.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from html import escape
 
 TEXT, SMALL, HEADING = 13.0, 12.0, 15.0
-# Widths of a sans-serif font's characters in parts of its size, on the wide side: fonts differ.
+# Character widths of a sans-serif font as fractions of its size, rounded up because fonts differ.
 _NARROW, _WIDE, _CAPITAL, _USUAL = frozenset("iljtf.,:;'|!()[] ·"), frozenset("mwMW—…"), 0.72, 0.6
 _NARROW_WIDTH, _WIDE_WIDTH = 0.36, 0.95
 
-# Wong's palette in an order in which neighbours differ in brightness too; grey is for the rest.
+# Wong's palette, ordered so that neighbours also differ in brightness; grey for the rest.
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#6a3d9a", "#8c6d1f")
 DARK_PALETTE = ("#4ba3de", "#f0b840", "#2fc49a", "#e3a3c7", "#f0803c", "#8fd0f5", "#b08fd6", "#c9a552")
 REST, DARK_REST = "#7f7f7f", "#a0a0a0"
@@ -40,7 +40,7 @@ STYLE = _style()
 
 
 def text_width(text: str, size: float = TEXT) -> float:
-    """About how wide a text is, in pixels; rather too much than too little.
+    """Estimated width of a text in pixels; rounded up.
 
     >>> text_width("ill") < text_width("mmm")
     True
@@ -57,19 +57,19 @@ def _character(sign: str) -> float:
 
 
 def colour(number: int) -> str:
-    """The colour of the number-th thing; those beyond the palette share a grey."""
+    """The colour of series ``number``; series beyond the palette share a grey."""
     return f"var(--c{number})" if 0 <= number < len(PALETTE) else "var(--rest)"
 
 
 class Canvas:
-    """Collects elements; ``render`` gives the document."""
+    """Collects elements; ``render`` returns the document."""
 
     def __init__(self, width: float) -> None:
         self.width = width
         self._parts: list[str] = []
 
     def text(self, x: float, y: float, text: str, anchor: str = "start", style: str = "") -> None:
-        """A line of text; ``y`` is its base line, ``anchor`` where ``x`` lies on it."""
+        """A line of text; ``y`` is its baseline, ``anchor`` the horizontal alignment at ``x``."""
         kind = f' class="{style}"' if style else ""
         place = "" if anchor == "start" else f' text-anchor="{anchor}"'
         self._parts.append(f'<text x="{_n(x)}" y="{_n(y)}"{place}{kind}>{escape(text)}</text>')
@@ -79,7 +79,7 @@ class Canvas:
         self._parts.append(f'<line x1="{_n(x0)}" y1="{_n(y0)}" x2="{_n(x1)}" y2="{_n(y1)}" class="{style}"/>')
 
     def rect(self, x: float, y: float, width: float, height: float, fill: str, about: str = "") -> None:
-        """A filled rectangle; ``about`` is told where a reader points at it."""
+        """A filled rectangle with a tooltip."""
         place = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
         self._parts.append(f'<rect {place} fill="{fill}">{_title(about)}</rect>')
 
@@ -91,13 +91,13 @@ class Canvas:
         )
 
     def curve(self, points: list[tuple[float, float]], stroke: str, dashes: str) -> None:
-        """A line through points."""
+        """A polyline."""
         path = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
         dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
         self._parts.append(f'<polyline points="{path}" class="curve" stroke="{stroke}"{dashed}/>')
 
     def render(self, height: float, title: str) -> str:
-        """The picture as a document of its own, which also stands inside a page."""
+        """The picture as an SVG document, which can also be embedded in a page."""
         size = f'width="{_n(self.width)}" height="{_n(height)}" viewBox="0 0 {_n(self.width)} {_n(height)}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" class="pic" role="img" {size}>'
         sheet = '<rect width="100%" height="100%" fill="var(--sheet)"/>'
@@ -110,5 +110,5 @@ def _title(about: str) -> str:
 
 
 def _n(value: float) -> str:
-    """A coordinate, to a tenth of a pixel."""
+    """A coordinate, rounded to a tenth of a pixel."""
     return f"{value:.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""Curves, named where they end; they differ in dashes too, for those who see no colours."""
+"""Line charts, with labels at the ends of curves and different dash patterns for readers who cannot see colours."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from .bars import shortened
 from .canvas import DASHES, TEXT, colour, text_width
 from .frame import DOT, GAP, LINE, Frame, dot_box, draw_frame, spread, write_beside
 
-NAMES_SHARE = 0.34  # of the width, at most, for the names at the right
+NAMES_SHARE = 0.34  # maximum share of the width for the labels on the right
 
 
 def draw_chart(picture: Chart, width: float) -> str:
-    """The frame, levels, curves with their names, and marked points."""
+    """Draw the frame, levels, labelled curves and marked points."""
     xs = [x for curve in picture.curves for x, _ in curve.points]
     ys = [y for curve in picture.curves for _, y in curve.points] + [value for _, value in picture.levels]
     named = min(max(text_width(curve.name) for curve in picture.curves) + 3 * GAP, NAMES_SHARE * width)
@@ -39,7 +39,7 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
 
 
 def _marks(frame: Frame, picture: Chart) -> None:
-    """Dots, each named where its name covers no other."""
+    """Dots, each labelled where the label does not overlap."""
     places = [(mark, frame.x.place(mark.x), frame.y.place(mark.y)) for mark in picture.marks]
     taken = [dot_box(x, y) for _, x, y in places]
     for mark, x, y in places:

@@ -10,14 +10,14 @@ from .canvas import HEADING, SMALL, Canvas, text_width
 MARGIN, GAP, LINE = 16.0, 10.0, 1.45
 HIGHEST, ASPECT = 360.0, 0.55
 DOT = 4.5
-SPACING_X, SPACING_Y = 70, 34  # pixels between ticks, at least
+SPACING_X, SPACING_Y = 70, 34  # minimum pixels between ticks
 
 Box = tuple[float, float, float, float]
 
 
 @record
 class Frame:
-    """A canvas with its two scales."""
+    """A canvas with its horizontal and vertical scale."""
 
     canvas: Canvas
     x: Scale
@@ -26,14 +26,14 @@ class Frame:
 
     @property
     def right(self) -> float:
-        """Where the plotting area ends."""
+        """The right edge of the plotting area."""
         return self.x.end
 
 
 def draw_frame(
     title: str, x: Axis, y: Axis, xs: list[float], ys: list[float], width: float, right: float, top: float = 0.0
 ) -> Frame:
-    """Draw everything but the data; ``right`` pixels are kept free for labels, ``top`` above the area."""
+    """Draw the axes, grid and title; ``right`` and ``top`` pixels are left free for labels."""
     canvas = Canvas(width)
     canvas.text(MARGIN, MARGIN + HEADING, title, style="heading")
     above = MARGIN + HEADING + GAP + SMALL * LINE + top
@@ -59,7 +59,7 @@ def draw_frame(
 
 
 def spread(wanted: list[float], least: float, low: float, high: float) -> list[float]:
-    """Places as near as can be to those that are wanted, in the same order, ``least`` apart, between two bounds.
+    """Positions closest to ``wanted``, in the same order, at least ``least`` apart, between two bounds.
 
     >>> spread([10, 11, 40], 5, 0, 42)
     [10, 15, 40]
@@ -80,12 +80,12 @@ def spread(wanted: list[float], least: float, low: float, high: float) -> list[f
 
 
 def dot_box(x: float, y: float) -> Box:
-    """What a dot covers."""
+    """The bounding box of a dot."""
     return x - DOT, y - DOT, x + DOT, y + DOT
 
 
 def write_beside(frame: Frame, text: str, x: float, y: float, taken: list[Box]) -> None:
-    """Write a name beside its dot, above or below it, unless it would cover something that is taken already."""
+    """Write a label next to, above or below its dot, unless it would overlap an occupied box."""
     wide, rise = text_width(text, SMALL), SMALL * 1.1
     spots = [("start", x + DOT + 3, y + SMALL / 3), ("end", x - DOT - 3, y + SMALL / 3),
              ("middle", x, y - DOT - 3), ("middle", x, y + DOT + SMALL)]  # fmt: skip

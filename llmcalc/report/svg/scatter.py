@@ -1,4 +1,4 @@
-"""Points in groups; each is named where its name covers no other, and told in full where it is pointed at."""
+"""Scatter plots: groups of points, labelled where labels do not overlap, with tooltips for all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .frame import DOT, GAP, LINE, MARGIN, Frame, dot_box, draw_frame, write_bes
 
 
 def draw_scatter(picture: Scatter, width: float) -> str:
-    """The frame, a legend of the groups above it, dots and names."""
+    """Draw the frame, the legend, dots and labels."""
     marks = [mark for _, group in picture.groups for mark in group]
     xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
     lines = _legend_lines([name for name, _ in picture.groups], width)
