@@ -16,8 +16,8 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.record import record
 from ..schema import catalogue
-from ..schema.envelope import mapping_at
 from ..schema.inherit import inherit
+from ..schema.plain_data import mapping_at
 from ..schema.preset import load_file
 from ..schema.template import resolve
 
@@ -122,7 +122,7 @@ class _Family:
     def __init__(self, name: str, measure: Measure) -> None:
         self.file, only = catalogue.find(name)
         self.name, self.measure = self.file.stem, measure
-        data = inherit(catalogue.read_preset(self.file), self.file.parent).data
+        data = inherit(catalogue.read_preset(self.file), self.file).data
         sizes = mapping_at(data, "sizes")
         self.variables = {
             size: {**mapping_at(data, "variables"), **mapping_at(sizes, size)} for size in sizes if only in (None, size)

@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.layer import Layer
 from ..core.record import fields
 from .build import BRANCH_KEYS, BRANCH_NORMS, ROLES, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUM_KEYS
-from .envelope import STATUSES
+from .facts import STATUSES
 from .order import shortest_order
 
 _ALIASES: dict[str, tuple[str, ...]] = {

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import DescriptionError, UnknownNameError
 from . import catalogue
-from .envelope import check_envelope, mapping_at
+from .plain_data import mapping_at
 
 _INHERITED = ("family", "source", "status", "variables", "architecture", "layout", "unmodelled")
 
@@ -21,33 +21,46 @@ class Family(NamedTuple):
     bases: tuple[Path, ...]
 
 
-def inherit(data: Any, folder: Path | None) -> Family:
-    """The data with the keys of its chain of bases filled in. A base is looked for beside the file first.
+def inherit(data: Any, file: Path | None) -> Family:
+    """The data of a preset file with missing keys taken from its bases, which are looked up in its own folder first.
 
     Raises:
+        InputError: an invalid preset.
         UnknownNameError: a base that does not exist.
         DescriptionError: a base that leads back to itself.
     """
-    check_envelope(data)
+    check_preset(data, file)
     own, seen, bases = data, [str(data["name"])], []
     while data.get("base") is not None:
         base = str(data["base"])
         if base in seen:
             circle = " -> ".join([*seen, base])
             raise DescriptionError(f"the base {base!r} leads back to itself: {circle}").under(("base",))
-        file = _file_of(base, folder)
+        base_file = _base_file(base, file)
         seen.append(base)
-        bases.append(file)
-        parent = catalogue.read_preset(file)
-        check_envelope(parent)
+        bases.append(base_file)
+        parent = catalogue.read_preset(base_file)
+        check_preset(parent, base_file)
         rest = {key: value for key, value in data.items() if key != "base"}
         data = {**merge({key: parent[key] for key in _INHERITED if key in parent}, rest), "base": parent.get("base")}
     return Family(dict(data), own, tuple(bases))
 
 
-def _file_of(base: str, folder: Path | None) -> Path:
-    beside = catalogue.files_in(folder) if folder else {}
-    known = {**catalogue.files(), **beside}
+def check_preset(data: Any, file: Path | None) -> None:
+    """Validate everything around a preset's architecture; shipped presets were validated when the wheel was built.
+
+    Raises:
+        InputError: an unknown or missing key, or an invalid value; its ``path`` are the keys that lead to it.
+    """
+    if file is None or file.parent != catalogue.shipped_folder():
+        from .models.preset import Preset
+        from .models.validation import validate
+
+        validate(Preset, data)
+
+
+def _base_file(base: str, file: Path | None) -> Path:
+    known = {**catalogue.files(), **(catalogue.files_in(file.parent) if file else {})}
     if base not in known:
         raise UnknownNameError("base", base, known).under(("base",))
     return known[base]

@@ -40,6 +40,6 @@ def _read(file: Path) -> Document | None:
 
 def _bases(file: Path) -> tuple[Path, ...]:
     try:
-        return inherit(catalogue.read_preset(file), file.parent).bases
+        return inherit(catalogue.read_preset(file), file).bases
     except InputError:
         return ()

@@ -7,6 +7,7 @@ extension: ``1_000`` is 1000, as in Python.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ..core.errors import DescriptionError
@@ -64,3 +65,9 @@ def read_scalar(text: str) -> Any:
             raise DescriptionError(f"a number of {len(text):,} digits; {MOST_DIGITS} are the most")
         return int(text.replace("_", "").removeprefix(text[:2] if base != 10 else ""), base)
     return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def mapping_at(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The mapping at a key, empty if the key is missing or null."""
+    value = data.get(key)
+    return {} if value is None else value

@@ -20,9 +20,9 @@ from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from . import catalogue
 from .build import Builder
-from .envelope import mapping_at
 from .facts import expectations, notes, training_facts
 from .inherit import Family, choose_size, inherit
+from .plain_data import mapping_at
 from .template import fill, names_used, resolve, variable_at
 
 KeyPath = tuple[Any, ...]
@@ -57,21 +57,30 @@ def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architectu
 
 
 def check_file(file: Path) -> None:
-    """Build every size of a preset file.
+    """Validate a preset file and build all of its sizes.
 
     Raises:
-        InputError: some size cannot be built, or the name is not that of the file.
+        InputError: an invalid preset, a size that cannot be built, or a name other than the file's.
     """
-    data = catalogue.read_preset(file)
-    for size in [None, *mapping_at(data, "sizes")] if isinstance(data.get("sizes"), dict) else [None]:
+    from .locate import located_in
+    from .models.preset import Preset
+    from .models.validation import validate
+    from .yaml_reader import read_yaml
+
+    document = read_yaml(catalogue.read_text(file), str(file))
+    try:
+        validate(Preset, document.data)
+    except InputError as error:
+        raise located_in(error, [document]) from None
+    for size in [None, *mapping_at(document.data, "sizes")]:
         load_file(file, size)
-    if data["name"] != file.stem:
-        raise DescriptionError(f"the name {data['name']!r} is not that of the file", where=str(file))
+    if document.data["name"] != file.stem:
+        raise DescriptionError(f"name must be {file.stem!r}, as the file", where=document.where(("name",)))
 
 
 def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Path | None) -> Architecture:
     """A preset's plain data as an architecture."""
-    family = inherit(data, file.parent if file else None)
+    family = inherit(data, file)
     data = family.data
     size = choose_size(data, size)
     chosen = mapping_at(mapping_at(data, "sizes"), size or "")

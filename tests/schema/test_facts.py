@@ -44,11 +44,11 @@ def test_sources_that_disagree_both_stand() -> None:
     ("text", "told"),
     [
         ("{quantity: trainingtokens, value: 3, source: x}", "training_tokens"),
-        ("{quantity: training_tokens, value: 3}", "no fact"),
-        ("{quantity: training_tokens, value: 3, source: x, colour: 1}", "no fact"),
-        ("{quantity: training_tokens, value: many, source: x}", "a number of tokens"),
-        ("{quantity: training_tokens, value: -3, source: x}", "a number of tokens"),
-        ("{quantity: accelerator, value: 3, source: x}", "a text"),
+        ("{quantity: training_tokens, value: 3}", "missing key 'source'"),
+        ("{quantity: training_tokens, value: 3, source: x, colour: 1}", "unknown key 'colour'"),
+        ("{quantity: training_tokens, value: many, source: x}", "must be a number"),
+        ("{quantity: training_tokens, value: -3, source: x}", "must be greater than 0"),
+        ("{quantity: accelerator, value: 3, source: x}", "must be a string"),
         ("{quantity: accelerators, value: 3, source: x, confirmed: maybe}", "true or false"),
     ],
 )

@@ -1,0 +1,195 @@
+"""The files in ``llmcalc/data``: what each may contain. ``TABLES`` says which model describes which file."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ...core.errors import DescriptionError, InputError
+from ..locate import located_in
+from ..yaml_reader import read_yaml
+from .validation import Model, validate
+
+Text = Annotated[str, Field(min_length=1)]
+Size = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+RatesByFormat = dict[str, Rate]
+Range = tuple[float | None, float | None]
+# whether figures were read in their source: in part, in transcriptions of it, or derived from the equations
+Checked = bool | Literal["partly", "copies", "logic"]
+
+
+class Sourced(Model):
+    """An entry with the source of its figures."""
+
+    source: Text
+    checked: Checked = True
+    note: Text | None = None
+
+
+class Link(Model):
+    """The link between accelerators and its bytes per second, both directions added."""
+
+    name: Text
+    both_ways: Rate | None = None
+
+
+class Price(Model):
+    """Quoted prices per hour."""
+
+    usd_per_hour: Text
+    source: Text | None = None
+    checked: bool = True
+
+
+class Accelerator(Sourced):
+    """An accelerator, with a list of memory sizes if it is sold in several."""
+
+    title: Text
+    year: Annotated[int, Field(ge=2000, le=2100)]
+    checked: Checked  # required
+    aliases: list[Text] = []
+    memory: Size | list[Size]
+    unit: Literal["GB", "GiB"] = "GB"
+    bandwidth: Rate | None = None
+    peak: RatesByFormat = {}
+    sparse: RatesByFormat = {}
+    fp16_accumulate: RatesByFormat = {}
+    link: Link | None = None
+    power: Rate | None = None
+    price: Price | None = None
+    unconfirmed: dict[str, Text] = {}
+
+
+class NumberFormat(Sourced):
+    """A number format: bits per block, and bits per row, column and tensor."""
+
+    bits: Size
+    block: Size = 1
+    rows: Size = 1
+    payload: Count = 0
+    flat: bool = False
+    outer: Count = 0
+    outer_bits: Count = 0
+    row_bits: Count = 0
+    column_bits: Count = 0
+    tensor_bits: Count = 0
+    fallback: Text | None = None
+    ggml: Count | None = None
+    aliases: list[Text] = []
+
+
+class MixtureRule(Model):
+    """A number format for some tensors of some layers."""
+
+    of: Text
+    format: Text
+    layers: Annotated[str, Field(pattern=r"^(all|more|middle|first [0-9]+(/[0-9]+)?)$")] = "all"
+    when: Literal["grouped", "8 experts", "80 layers"] | None = None
+
+
+class Mixture(Model):
+    """A file type that stores different tensors in different number formats."""
+
+    main: Text
+    rules: list[MixtureRule] = []
+
+
+class OptimizerState(Model):
+    """Bytes per parameter of one optimizer state."""
+
+    bytes: Size
+    of: Literal["matrices", "others"] | None = None
+    factored: bool = False
+    block: Size | None = None
+
+
+class Optimizer(Sourced):
+    """An optimizer: its states, and the bytes per parameter of its master copy."""
+
+    states: list[OptimizerState]
+    master: Count
+
+
+class ScalingLaw(Sourced):
+    """A published scaling law."""
+
+    title: Text
+    form: Text
+    constants: dict[str, float]
+    uncertainty: dict[str, Text] = {}
+    counts: Literal["total", "active", "stored", "non-embedding", "flops-per-token"]
+    range: dict[str, Annotated[Range, Field(strict=False)]] = {}
+    unit: Rate = 1.0
+    checked: Checked  # required
+
+
+class EnergyConvention(Sourced):
+    """How a publication converts accelerator-hours to energy and emissions."""
+
+    title: Text
+    power: Literal["rated", "measured"]
+    pue: Annotated[float, Field(ge=1)]
+    kg_per_kwh: Rate
+
+
+class Utilisation(Sourced):
+    """The published model FLOPs utilisation of training runs."""
+
+    low: Fraction | None = None
+    mid: Fraction
+    high: Fraction | None = None
+    of: Text
+
+
+class LintRule(Sourced):
+    """A rule of ``llmcalc check``."""
+
+    title: Text
+    reason: Text
+
+
+class ConfigKeys(Model):
+    """The keys of one ``model_type`` of config.json: aliases, and defaults."""
+
+    aliases: dict[str, str]
+    defaults: dict[str, Any]
+
+
+ResultKey = Annotated[str, Field(pattern=r"^(maybe )?[a-z]+( or [a-z]+)*: .")]
+
+TABLES: dict[str, Any] = {
+    "energy": dict[str, EnergyConvention],
+    "formats/*": dict[str, NumberFormat],
+    "hardware/*": dict[str, Accelerator],
+    "hf/*": ConfigKeys,
+    "mixtures": dict[str, Mixture],
+    "optimizers": dict[str, Optimizer],
+    "results": dict[str, dict[str, ResultKey]],
+    "rules": dict[str, LintRule],
+    "scaling/*": dict[str, ScalingLaw],
+    "sources": dict[str, Text],
+    "utilisation": dict[str, dict[str, Utilisation]],
+}
+
+
+def check_data_file(file: Path, folder: Path) -> None:
+    """Validate a file of the data folder.
+
+    Raises:
+        InputError: invalid YAML, an unknown or missing key, or an invalid value, with its line.
+    """
+    name = file.relative_to(folder).with_suffix("").as_posix()
+    expected = next((model for pattern, model in TABLES.items() if fnmatch(name, pattern)), None)
+    if expected is None:
+        raise DescriptionError("no model describes this file; add one to TABLES in schema/models/data.py", where=name)
+    document = read_yaml(file.read_text("utf-8"), str(file))
+    try:
+        validate(expected, document.data)
+    except InputError as error:
+        raise located_in(error, [document]) from None

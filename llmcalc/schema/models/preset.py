@@ -1,0 +1,101 @@
+"""A preset file around its architecture: names, sizes, published figures, facts and notes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from ...core.errors import UnknownNameError
+from ..facts import STATUSES, TRAINING_UNITS
+from .validation import PERCENTAGE, Model
+
+if TYPE_CHECKING:
+    Status = Measured = Described = str
+else:
+    Status = Literal[STATUSES]
+    Measured = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if unit)]
+    Described = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if not unit)]
+
+Name = str | int  # a size or a model may be called 13, which YAML reads as a number unless it is quoted
+Text = str | int | float
+Variables = dict[str, Any]
+
+
+class Figure(Model):
+    """A published figure, which the model must reproduce."""
+
+    quantity: Text
+    value: float
+    tolerance: Annotated[float, Field(ge=0)] | Annotated[str, Field(pattern=PERCENTAGE)] = 0.0
+    source: Text
+    printed: Text | None = None
+    note: Text | None = None
+
+
+class _Fact(Model):
+    source: Text
+    printed: Text | None = None
+    note: Text | None = None
+    confirmed: bool = True
+
+
+class MeasuredFact(_Fact):
+    """A published number of a training run."""
+
+    quantity: Measured
+    value: Annotated[float, Field(gt=0)]
+
+
+class DescribedFact(_Fact):
+    """A published fact of a training run that is not a number."""
+
+    quantity: Described
+    value: str
+
+
+Fact = Annotated[MeasuredFact | DescribedFact, Field(discriminator="quantity")]
+
+
+class Preset(Model):
+    """One family of models: the architecture once, and the variables of each size."""
+
+    model_config = ConfigDict(title="llmcalc preset")
+
+    name: Annotated[str, Field(min_length=1)] | int
+    title: Name | None = None
+    family: Name | None = None
+    year: int | None = None
+    source: Name | None = None
+    status: Status | None = None
+    base: Name | None = None
+    default: Name | None = None
+    aliases: dict[str, Any] | None = Field(None, description="Other names, each with the size that it means.")
+    variables: Variables | None = Field(None, description="Values that the architecture refers to as $name.")
+    architecture: dict[str, Any] | None = Field(None, description="Stacks and extras.")
+    sizes: dict[str, Variables | None] | None = Field(None, description="The variables of each size.")
+    expect: dict[str, list[Figure] | None] | None = Field(None, description="Published figures of each size.")
+    notes: dict[str, str | list[str] | None] | None = Field(
+        None, description="Lines shown with every result: for `all` sizes, or for one."
+    )
+    facts: dict[str, list[Fact] | None] | None = Field(
+        None, description="Published facts of the training: for `all` sizes, or for one."
+    )
+    layout: Name | None = None
+    unmodelled: list[str] | None = Field(
+        None, description="Features that change results but no count and are not modelled; such a model cannot be run."
+    )
+
+    @model_validator(mode="after")
+    def check_sizes(self) -> Self:
+        """Check that figures, facts and aliases are of sizes that exist."""
+        sizes = list(self.sizes or ())
+        for key, named, known in (
+            ("expect", {size: size for size in self.expect or ()}, sizes),
+            ("facts", {size: size for size in self.facts or ()}, [*sizes, "all"]),
+            ("aliases", self.aliases or {}, sizes),
+        ):
+            for name, size in named.items():
+                if size is not None and str(size) not in known:
+                    raise UnknownNameError("size", size, known).under((key, name))
+        return self

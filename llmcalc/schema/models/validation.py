@@ -1,0 +1,128 @@
+"""The base of all models, and their errors as llmcalc's: the path of keys, the reason, and the nearest known name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from ...core.errors import DescriptionError, InputError, UnknownNameError, short_repr
+
+PERCENTAGE = r"^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?%$"
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "invalid_key": "a string",
+    "string_too_short": "a non-empty string",
+}
+_UNKNOWN_KEY = "unknown_key"
+
+
+class Model(BaseModel):
+    """A mapping with known keys, whose values are of exactly the declared types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_keys(cls, data: Any) -> Any:
+        """Reject an unknown key before anything else, since a missing key is often a misspelt one."""
+        for key in data if isinstance(data, Mapping) else ():
+            if key not in cls.model_fields:
+                raise PydanticCustomError(_UNKNOWN_KEY, "unknown key", {"key": key, "known": [*cls.model_fields]})
+        return data
+
+
+class PlainJsonSchema(GenerateJsonSchema):
+    """A JSON Schema without generated titles and null defaults."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Whether a property gets a title: never, its key says as much."""
+        return False
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        """The schema of a field that has a default; null stands for a key that is left out."""
+        found: dict[str, Any] = self.generate_inner(schema["schema"])
+        return found if schema.get("default") is None else {**found, "default": schema["default"]}
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a model."""
+    return model.model_json_schema(schema_generator=PlainJsonSchema)
+
+
+def validate(expected: Any, data: Any) -> None:
+    """Raise unless ``data`` is what a model, or a type such as ``dict[str, Entry]``, describes.
+
+    Raises:
+        InputError: the first problem; its ``path`` are the keys that lead to it.
+    """
+    try:
+        _adapter(expected).validate_python(data)
+    except ValidationError as error:
+        raise _first_problem(error.errors(include_url=False), data) from None
+
+
+@cache
+def _adapter(expected: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(expected)
+
+
+def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
+    """The first error; the alternatives of a union become one message, unless one of them fits further inside."""
+    paths = [_path(error["loc"], data) for error in errors]
+    related = [path for path in paths if path[: len(paths[0])] == paths[0]]
+    path = max(related, key=len)
+    alternatives = [error for error, other in zip(errors, paths, strict=True) if other == path]
+    first, context = alternatives[0], alternatives[0].get("ctx", {})
+    name = ".".join(map(str, path)) or "the file"
+    if first["type"] == _UNKNOWN_KEY:
+        return UnknownNameError("key", context["key"], context["known"]).under((*path, context["key"]))
+    if first["type"] == "missing":
+        return DescriptionError(f"missing key {str(first['loc'][-1])!r}").under(path)
+    if first["type"] == "union_tag_not_found":
+        return DescriptionError(f"missing key {context['discriminator']}").under(path)
+    if first["type"] == "union_tag_invalid":
+        key = context["discriminator"].strip("'")
+        return _unknown_value(key, context["tag"], context["expected_tags"]).under((*path, key))
+    if first["type"] == "literal_error":
+        return _unknown_value(name, first["input"], context["expected"]).under(path)
+    expected = " or ".join(dict.fromkeys(_expected(error) for error in alternatives))
+    return DescriptionError(f"{name} must be {expected}, not {short_repr(first['input'])}").under(path)
+
+
+def _unknown_value(name: str, value: Any, quoted: str) -> InputError:
+    """The error of a value that is none of the quoted ones."""
+    known = re.findall(r"'([^']*)'", quoted)
+    return UnknownNameError(name, value, known, hint=f"must be one of {', '.join(known)}")
+
+
+def _expected(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    if context.get("pattern") == PERCENTAGE:
+        return "a percentage such as 0.5%"
+    message = error["msg"].removeprefix("Input should be ")
+    return _EXPECTED.get(error["type"], message[:1].lower() + message[1:])
+
+
+def _path(location: Sequence[Any], data: Any) -> tuple[Any, ...]:
+    """The keys of a location; pydantic also lists the union members that it tried, which are not keys of the data."""
+    path: list[Any] = []
+    for part in location:
+        inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
+        if inside:
+            data = data[part]
+            path.append(part)
+    return tuple(path)
