@@ -1,7 +1,7 @@
-"""Build hook: presets go into the wheel as YAML, to be read, and as JSON, to be loaded without a YAML parser.
+"""Build hook: presets go into the wheel as YAML, for readers, and as JSON, which loads without a YAML parser.
 
-Only a real wheel gets them. An editable install reads ``presets/`` of the checkout, so that an edit is seen at once;
-for the same reason nothing is ever written into the source tree. A preset that cannot be built fails the build.
+Only a real wheel gets them. An editable install reads ``presets/`` of the checkout, so edits take effect at once, and
+nothing is written into the source tree. An invalid preset or data file fails the build.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class PresetHook(BuildHookInterface):  # type: ignore[type-arg]
     """Adds ``presets/*.yaml`` and their compiled form to a wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile into a temporary folder, and name each file's place in the wheel."""
+        """Compile presets and data files into a temporary folder and add them to the wheel."""
         if version != "standard":
             return
         root = Path(self.root)
@@ -36,13 +36,14 @@ class PresetHook(BuildHookInterface):  # type: ignore[type-arg]
 
 
 def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
-    """(file, place in the wheel) of every preset and every compiled file.
+    """Each preset and compiled file with its path in the wheel.
 
     Raises:
-        InputError: a YAML file that cannot be read, or a preset of which some size cannot be built.
+        InputError: an invalid data file, an invalid preset, or a preset with a size that cannot be built.
     """
     sys.path.insert(0, str(root))
     try:
+        from llmcalc.schema.models.data import check_data_file
         from llmcalc.schema.preset import check_file
         from llmcalc.schema.yaml_reader import read_yaml
     finally:
@@ -55,8 +56,11 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
         yield file, f"llmcalc/presets/{file.name}"
     schema = root / "presets" / "preset.schema.json"
     yield schema, f"llmcalc/presets/{schema.name}"
-    # a preset's fields keep their order, which is that of blocks and tensors
-    for file, place in [*((file, "presets") for file in presets), *_data_files(root)]:
+    data_files = list(_data_files(root))
+    for file in [*(file for file, _ in data_files), *(root / "llmcalc" / "data").rglob("*.json")]:
+        check_data_file(file, root / "llmcalc")
+    # fields keep their order, which is the order of blocks and tensors
+    for file, place in [*((file, "presets") for file in presets), *data_files]:
         compiled = folder / place / f"{file.stem}.json"
         compiled.parent.mkdir(parents=True, exist_ok=True)
         data = read_yaml(file.read_text("utf-8"), file.name).data

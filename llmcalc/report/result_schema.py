@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ..data import table
 from ..schema.json_schema import DIALECT
+from ..schema.models.result import result_model
+from ..schema.models.validation import json_schema
 from .json_envelope import SCHEMA
 
 Schema = dict[str, Any]
-
-_ENTRY = re.compile(r"(maybe )?((?:[a-z]+)(?: or [a-z]+)*): (.+)", re.DOTALL)
-_TEXTS = {"_str$": {"description": "The digits of an integer beyond 2^53, or a list of them."}}
 
 
 def result_schema() -> Schema:
@@ -41,22 +39,11 @@ def result_schema() -> Schema:
             }
             for command in commands
         ],
-        "$defs": {command.replace(" ", "_"): _result(keys) for command, keys in commands.items()},
+        "$defs": {command.replace(" ", "_"): _result(command, keys) for command, keys in commands.items()},
     }
 
 
-def _result(keys: dict[str, str]) -> Schema:
-    """One command's keys; none: a preset, which has a schema of its own."""
+def _result(command: str, keys: dict[str, str]) -> Schema:
     if not keys:
         return {"type": "object", "description": "A preset, see `llmcalc schema preset`."}
-    entries = {key: _ENTRY.fullmatch(text) for key, text in keys.items()}
-    properties: dict[str, Schema] = {}
-    required = []
-    for key, entry in entries.items():
-        assert entry, key
-        types = entry[2].split(" or ")
-        properties[key] = {"type": types if len(types) > 1 else types[0], "description": entry[3]}
-        if not entry[1]:
-            required.append(key)
-    shape: Schema = {"type": "object", "properties": properties, "patternProperties": _TEXTS}
-    return shape | {"required": required, "additionalProperties": False}
+    return json_schema(result_model(command, keys))

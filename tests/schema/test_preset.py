@@ -120,7 +120,12 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "no layers": ("n_layers: 3", "n_layers: 0", "order", "0 layers"),
     "too many layers": ("n_layers: 3", "n_layers: 999999999999", "order", "999999999999"),
     "sizes a list": ("sizes:\n", "sizes: [1]\nfacts:\n", "sizes: [1]", "sizes must be a mapping"),
-    "size a number": ("  s: {n_layers: 3, d_model: 35, n_heads: 5, n_kv_heads: 5}", "  s: 7", "s: 7", "sizes.s must be a mapping"),
+    "size a number": (
+        "  s: {n_layers: 3, d_model: 35, n_heads: 5, n_kv_heads: 5}",
+        "  s: 7",
+        "s: 7",
+        "sizes.s must be a mapping",
+    ),
     "name a list": ("name: tiny", "name: [tiny]", "name: [tiny]", "name must be a string"),
     "no name": ("name: tiny\n", "", "title: Tiny", "missing key 'name'"),
     "base a list": ("default: s", "default: s\nbase: [gpt2]", "base: [gpt2]", "base must be a string"),

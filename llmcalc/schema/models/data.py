@@ -1,4 +1,4 @@
-"""The files in ``llmcalc/data``: what each may contain. ``TABLES`` says which model describes which file."""
+"""What each data file of the package may contain; ``TABLES`` assigns a model to every file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field
 from ...core.errors import DescriptionError, InputError
 from ..locate import located_in
 from ..yaml_reader import read_yaml
+from .result import ENTRY
 from .validation import Model, validate
 
 Text = Annotated[str, Field(min_length=1)]
@@ -53,17 +54,17 @@ class Accelerator(Sourced):
     title: Text
     year: Annotated[int, Field(ge=2000, le=2100)]
     checked: Checked  # required
-    aliases: list[Text] = []
+    aliases: list[Text] = Field([])
     memory: Size | list[Size]
     unit: Literal["GB", "GiB"] = "GB"
     bandwidth: Rate | None = None
-    peak: RatesByFormat = {}
-    sparse: RatesByFormat = {}
-    fp16_accumulate: RatesByFormat = {}
+    peak: RatesByFormat = Field({})
+    sparse: RatesByFormat = Field({})
+    fp16_accumulate: RatesByFormat = Field({})
     link: Link | None = None
     power: Rate | None = None
     price: Price | None = None
-    unconfirmed: dict[str, Text] = {}
+    unconfirmed: dict[str, Text] = Field({})
 
 
 class NumberFormat(Sourced):
@@ -81,7 +82,7 @@ class NumberFormat(Sourced):
     tensor_bits: Count = 0
     fallback: Text | None = None
     ggml: Count | None = None
-    aliases: list[Text] = []
+    aliases: list[Text] = Field([])
 
 
 class MixtureRule(Model):
@@ -97,7 +98,7 @@ class Mixture(Model):
     """A file type that stores different tensors in different number formats."""
 
     main: Text
-    rules: list[MixtureRule] = []
+    rules: list[MixtureRule] = Field([])
 
 
 class OptimizerState(Model):
@@ -122,9 +123,9 @@ class ScalingLaw(Sourced):
     title: Text
     form: Text
     constants: dict[str, float]
-    uncertainty: dict[str, Text] = {}
+    uncertainty: dict[str, Text] = Field({})
     counts: Literal["total", "active", "stored", "non-embedding", "flops-per-token"]
-    range: dict[str, Annotated[Range, Field(strict=False)]] = {}
+    range: dict[str, Annotated[Range, Field(strict=False)]] = Field({})
     unit: Rate = 1.0
     checked: Checked  # required
 
@@ -161,30 +162,32 @@ class ConfigKeys(Model):
     defaults: dict[str, Any]
 
 
-ResultKey = Annotated[str, Field(pattern=r"^(maybe )?[a-z]+( or [a-z]+)*: .")]
+ResultKey = Annotated[str, Field(pattern=ENTRY)]
+Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( \w+)?$")]  # module.function, and a layout
 
 TABLES: dict[str, Any] = {
-    "energy": dict[str, EnergyConvention],
-    "formats/*": dict[str, NumberFormat],
-    "hardware/*": dict[str, Accelerator],
-    "hf/*": ConfigKeys,
-    "mixtures": dict[str, Mixture],
-    "optimizers": dict[str, Optimizer],
-    "results": dict[str, dict[str, ResultKey]],
-    "rules": dict[str, LintRule],
-    "scaling/*": dict[str, ScalingLaw],
-    "sources": dict[str, Text],
-    "utilisation": dict[str, dict[str, Utilisation]],
+    "data/energy": dict[str, EnergyConvention],
+    "data/formats/*": dict[str, NumberFormat],
+    "data/hardware/*": dict[str, Accelerator],
+    "data/hf/*": ConfigKeys,
+    "data/mixtures": dict[str, Mixture],
+    "data/optimizers": dict[str, Optimizer],
+    "data/results": dict[str, dict[str, ResultKey]],
+    "data/rules": dict[str, LintRule],
+    "data/scaling/*": dict[str, ScalingLaw],
+    "data/sources": dict[str, Text],
+    "data/utilisation": dict[str, dict[str, Utilisation]],
+    "*/families": dict[str, Reader],
 }
 
 
-def check_data_file(file: Path, folder: Path) -> None:
-    """Validate a file of the data folder.
+def check_data_file(file: Path, package: Path) -> None:
+    """Validate a data file of the package.
 
     Raises:
         InputError: invalid YAML, an unknown or missing key, or an invalid value, with its line.
     """
-    name = file.relative_to(folder).with_suffix("").as_posix()
+    name = file.relative_to(package).with_suffix("").as_posix()
     expected = next((model for pattern, model in TABLES.items() if fnmatch(name, pattern)), None)
     if expected is None:
         raise DescriptionError("no model describes this file; add one to TABLES in schema/models/data.py", where=name)

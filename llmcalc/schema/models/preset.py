@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -11,7 +11,9 @@ from ..facts import STATUSES, TRAINING_UNITS
 from .validation import PERCENTAGE, Model
 
 if TYPE_CHECKING:
-    Status = Measured = Described = str
+    Status: TypeAlias = str
+    Measured: TypeAlias = str
+    Described: TypeAlias = str
 else:
     Status = Literal[STATUSES]
     Measured = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if unit)]
