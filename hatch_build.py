@@ -69,6 +69,7 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _data_files(root: Path) -> Iterator[tuple[Path, str]]:
+    """Every YAML file of the package with its folder in it."""
     package = root / "llmcalc"
-    for file in sorted([*(package / "data").rglob("*.yaml"), *(package / "zoo").glob("*/families.yaml")]):
+    for file in sorted(package.rglob("*.yaml")):
         yield file, file.parent.relative_to(package).as_posix()
