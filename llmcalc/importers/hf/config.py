@@ -194,6 +194,13 @@ class Config:
             raise DescriptionError(f"{key} must be a list of integers, not {short_repr(value)}", where=self.where)
         return value
 
+    def sizes(self, key: str) -> list[int]:
+        """A list of positive integers, with at least one."""
+        values = self.layer_indices(key)
+        if not values:
+            raise SizeError(f"{key} is {short_repr(self.get(key))}; it must be a list of sizes", where=self.where)
+        return [self.integer(value, key, 1) for value in values]
+
     def activation(self, key: str = "hidden_act") -> str:
         """The activation function at a key, by llmcalc's name."""
         return self.activation_name(self.string(key), key)

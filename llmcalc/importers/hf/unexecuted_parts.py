@@ -1,64 +1,213 @@
-"""Parts beside a language model that text does not run: their tensors, under the names that their modules have."""
+"""Modules that a text-only forward pass never executes, such as an audio codec: only their tensors are declared.
+
+One YAML file per ``model_type`` lists them, in ``zoo/<room>/unexecuted_parts/``:
+
+    keys          config keys by type (``sizes``, ``flags``, ...); a key is read when an expression first uses it
+    choices       config keys that must have one of some words; expressions refer to the words by name
+    words         further words that expressions refer to by name
+    ignored       config keys that change no shape
+    functions     expressions with parameters, such as ``is_wide(level)``
+    values        names for expressions over keys and other values (core/expression.py, with ``FUNCTIONS``)
+    checks        ``require``: an expression that must be true, and ``error``: the message if it is not
+    include       another file, whose keys, values and modules are added
+    modules       named groups of tensors with parameters, such as ``block(width)``
+    parts         stacks of the architecture, named by the prefix of their tensors
+
+In a part or a module, ``name: linear(width, 4 * width)`` declares a tensor, or several if it calls a module;
+``name: {...}`` adds a prefix; ``for i in count:``, ``for i, item in list:`` and ``if value:`` repeat and select;
+``{i}`` in a name is replaced by its value. The name ``""`` adds no prefix.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+import re
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import cache, partial
+from typing import Any
 
 from ...core.architecture import Named, Stack
+from ...core.errors import InputError, SizeError, UnsupportedError, short_repr
+from ...core.expression import evaluate
+from ...core.layer import MOST_LAYERS
+from ...core.search_path import find_table
+from ...data import read_table
 from ...layers.stored import Stored
+from .config import Config
 
-Tensors = Iterator[Named]
+AUDIO_CODEC_NOTE = "its audio codec is stored, and not counted as work"
+IMAGE_TOKENIZER_NOTE = "its image tokenizer is stored, and not counted as work"
+_ARITHMETIC = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
 
-
-def part(name: str, tensors: Iterable[Named]) -> Stack:
-    """A part of a model, by the name that its tensors stand under in a checkpoint."""
-    found = tuple(tensors)
-    widths = (layer.d_out for _, layer in found if isinstance(layer, Stored))
-    return Stack(name, next(widths, 1), (), (), found, "tower", unused=True)
-
-
-def under(place: str, *groups: Iterable[Named]) -> Tensors:
-    """Tensors within a module of this name."""
-    return (Named(f"{place}.{name}", layer) for group in groups for name, layer in group)
-
-
-def linear(name: str, d_in: int, d_out: int, bias: bool = True) -> Tensors:
-    """A matrix ``[d_out, d_in]``."""
-    yield Named(name, Stored(d_out, d_in, bias=bias))
-
-
-def table(name: str, rows: int, width: int) -> Tensors:
-    """A table of vectors."""
-    yield Named(name, Stored(rows, width))
-
-
-def norm(name: str, width: int, bias: bool = True) -> Tensors:
-    """A norm's factors and offsets."""
-    yield Named(name, Stored(width, bias=bias))
-
-
-def batch_norm(name: str, width: int) -> Tensors:
-    """A norm over a batch, whose means and variances are stored too."""
-    yield Named(name, Stored(width, bias=True, statistics=True))
-
-
-def image_conv(name: str, d_in: int, d_out: int, side: int, bias: bool = True) -> Tensors:
-    """A convolution over an image."""
-    yield Named(name, Stored(d_out, d_in, side=side, bias=bias))
-
-
-def film_conv(name: str, d_in: int, d_out: int, frames: int, side: int) -> Tensors:
-    """A convolution over frames of an image."""
-    yield Named(name, Stored(d_out, d_in, side=side, frames=frames, bias=True))
-
-
-def wave_conv(
-    name: str, d_in: int, d_out: int, taps: int, bias: bool = True, transposed: bool = False, normed: bool = False
-) -> Tensors:
-    """A convolution along time; ``transposed``: one that makes more of less; ``normed``: by weight normalisation."""
-    yield Named(name, Stored(d_out, d_in, taps, bias=bias, transposed=transposed, normed=normed))
+TENSORS: dict[str, Callable[..., Stored]] = {
+    "linear": lambda d_in, d_out, bias=True: Stored(d_out, d_in, bias=bool(bias)),
+    "table": lambda rows, width: Stored(rows, width),
+    "norm": lambda width, bias=True: Stored(width, bias=bool(bias)),
+    "batch_norm": lambda width: Stored(width, bias=True, statistics=True),
+    "conv1d": lambda d_in, d_out, taps, bias=True: Stored(d_out, d_in, taps, bias=bool(bias)),
+    "conv_transpose1d": lambda d_in, d_out, taps, bias=True: Stored(
+        d_out, d_in, taps, bias=bool(bias), transposed=True
+    ),
+    "weight_norm_conv1d": lambda d_in, d_out, taps: Stored(d_out, d_in, taps, bias=True, normed=True),
+    "weight_norm_conv_transpose1d": lambda d_in, d_out, taps: Stored(
+        d_out, d_in, taps, bias=True, transposed=True, normed=True
+    ),
+    "conv2d": lambda d_in, d_out, side: Stored(d_out, d_in, side=side, bias=True),
+    "conv3d": lambda d_in, d_out, frames, side: Stored(d_out, d_in, side=side, frames=frames, bias=True),
+    "parameter": lambda d_out, d_in=None, taps=None: Stored(d_out, d_in, taps, lone=True),
+    "buffer": lambda d_out, d_in=None: Stored(d_out, d_in, lone=True, buffer=True),
+}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "floor": lambda value, divisor: int(value // divisor),
+    "ceil": lambda value, divisor: -(-value // divisor),
+    "quotient": lambda value, divisor: value / divisor,
+    "whole": int,
+    "power": pow,
+    "log2": math.log2,
+    "bits": lambda count: math.ceil(math.log2(count)),
+    "product": math.prod,
+    "len": len,
+    "list": lambda *values: list(values),
+    "item": lambda values, index: values[index],
+    "last": lambda values: values[-1],
+    "reversed": lambda values: values[::-1],
+    "scaled": lambda values, factor: [factor * value for value in values],
+    "prepend": lambda value, values: [value, *values],
+    "contains": lambda values, value: value in values,
+    "default": lambda value, otherwise: value or otherwise,
+    "equal": lambda left, right: left == right,
+    "both": lambda left, right: bool(left and right),
+    "negated": lambda value: not value,
+    "max": max,
+    "select": lambda condition, value, otherwise: value if condition else otherwise,
+}
 
 
-def lone(name: str, d_out: int, d_in: int | None = None, taps: int | None = None, buffer: bool = False) -> Tensors:
-    """A tensor with a name of its own."""
-    yield Named(name, Stored(d_out, d_in, taps, lone=True, buffer=buffer))
+def read_parts(config: Config, prefix: str) -> list[Stack]:
+    """The parts listed for the config's ``model_type``, whose tensors begin with ``prefix``.
+
+    Raises:
+        UnsupportedError: no file lists the tensors of this ``model_type``.
+        UnknownNameError: an unknown config key.
+    """
+    stacks = list_parts(config, prefix, config.model_type)
+    config.check_all_read()
+    return stacks
+
+
+def list_parts(config: Config, prefix: str, name: str, **values: int) -> list[Stack]:
+    """The parts of the file ``name``, which may refer to ``values`` from elsewhere."""
+    if find_table("unexecuted_parts", name) is None:
+        raise UnsupportedError(f"parts of type {short_repr(name)} are not supported", where=config.where)
+    try:
+        parts = _PartReader(config, name, values).parts()
+        return [_stack(f"{prefix}{part}", tensors) for part, tensors in parts]
+    except InputError as error:
+        raise error.at(config.where) from None
+    except _ARITHMETIC as error:
+        message = f"the sizes of {name} are inconsistent ({short_repr(str(error))})"
+        raise SizeError(message, where=config.where) from error
+
+
+def _stack(name: str, tensors: list[Named]) -> Stack:
+    widths = (layer.d_out for _, layer in tensors if isinstance(layer, Stored))
+    return Stack(name, next(widths, 1), (), (), tuple(tensors), "tower", unused=True)
+
+
+@cache
+def _file(name: str) -> dict[str, Any]:
+    file = find_table("unexecuted_parts", name)
+    assert file is not None, f"no file of unexecuted parts is called {name}"
+    return read_table(file)
+
+
+class _Values(dict[str, Any]):
+    """Values by name; a config key is read, and an expression evaluated, when it is first used."""
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if isinstance(value, partial):
+            value = self[name] = value()
+        return value
+
+
+class _PartReader:
+    """The tensors of one file, for one config."""
+
+    def __init__(self, config: Config, name: str, values: Mapping[str, int]) -> None:
+        self.config, self.data, self.values = config, _file(name), _Values(no_bias=False)
+        self.functions: dict[str, Callable[..., Any]] = {**FUNCTIONS, **TENSORS}
+        self._add(self.data)
+        self.values |= values
+
+    def _add(self, data: Mapping[str, Any]) -> None:
+        config = self.config
+        readers: dict[str, Callable[[str], Any]] = {
+            "sizes": config.size,
+            "optional_sizes": config.optional_size,
+            "counts": config.count,
+            "flags": config.flag,
+            "numbers": config.number,
+            "size_lists": config.sizes,
+            "count_lists": config.layer_indices,
+            "unchecked": config.get,
+        }
+        if "include" in data:
+            self._add(_file(data["include"]))
+        self.values |= {word: word for word in data.get("words", "").split()}
+        for key, words in data.get("choices", {}).items():
+            self.values |= {word: word for word in words} | {key: partial(config.one_of, key, *words)}
+        for kind, keys in data.get("keys", {}).items():
+            self.values |= {key: partial(readers[kind], key) for key in keys.split()}
+        for name, text in data.get("values", {}).items():
+            self.values[name] = partial(self._value, str(text), self.values)
+        for signature, body in {**data.get("functions", {}), **data.get("modules", {})}.items():
+            name, _, parameters = signature.rstrip(")").partition("(")
+            self.functions[name] = partial(self._call, body, parameters.split(", "))
+        config.ignore(data.get("ignored", ""))
+
+    def parts(self) -> Iterator[tuple[str, list[Named]]]:
+        """The name of each part, and its tensors."""
+        for check in self.data.get("checks", []):
+            if not self._value(check["require"], self.values):
+                raise SizeError(self._fill(check["error"], self.values))
+        for name, body in self.data["parts"].items():
+            yield name, list(self._tensors({"": body}, ChainMap({}, self.values)))
+
+    def _call(self, body: Any, parameters: list[str], *arguments: Any) -> Any:
+        names = ChainMap(dict(zip(parameters, arguments, strict=True)), self.values)
+        return self._value(body, names) if isinstance(body, str) else list(self._tensors(body, names))
+
+    def _tensors(self, body: Mapping[str, Any], names: ChainMap[str, Any]) -> Iterator[Named]:
+        for key, content in body.items():
+            word, _, rest = key.partition(" ")
+            if word == "for":
+                variables, _, text = rest.partition(" in ")
+                for values in self._items(self._value(text, names)):
+                    inner = names.new_child(dict(zip(variables.split(", "), values, strict=True)))
+                    yield from self._tensors(content, inner)
+            elif word == "if":
+                if self._value(rest, names):
+                    yield from self._tensors(content, names)
+            else:
+                name = self._fill(key, names)
+                found = self._value(content, names) if isinstance(content, str) else self._tensors(content, names)
+                if isinstance(found, Stored):
+                    yield Named(name, found)
+                else:
+                    prefix = f"{name}." if name else ""
+                    yield from (Named(f"{prefix}{part}", layer) for part, layer in found)
+
+    def _items(self, values: Any) -> Iterator[tuple[Any, ...]]:
+        count = values if isinstance(values, int) else len(values)
+        if count > MOST_LAYERS:
+            raise SizeError(f"{count:,} repeated modules are more than the limit of {MOST_LAYERS:,}")
+        yield from ((index,) for index in range(values)) if isinstance(values, int) else enumerate(values)
+
+    def _value(self, text: str, names: MutableMapping[str, Any]) -> Any:
+        return evaluate(text, names, self.functions)
+
+    def _fill(self, text: str, names: MutableMapping[str, Any]) -> str:
+        """``text`` with ``{expression}`` replaced by its value."""
+        return re.sub(r"\{(.+?)\}", lambda match: str(self._value(match[1], names)), text)

@@ -20,7 +20,7 @@ from ..rules import (
     rope_attention,
     sliding_window,
 )
-from . import codecs, vq
+from ..unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
 
 
 def molmo2(config: Config) -> Architecture:
@@ -63,8 +63,8 @@ def kyutai(config: Config) -> Architecture:
     found = decoder(config, attention=attention, mlp=mlp, head=head)
     config.add_unmodelled("a token is one of text and one of each codebook")
     found, sound = _with_table(found, rows), {"model_type": "mimi", **given(config, "codec_config")}
-    codec = codecs.codec(config.nested("codec_config", sound, str(sound["model_type"])), "codec_model")
-    return found if bare else _noted(replace(found, stacks=(*found.stacks, *codec)), codecs.NOTE)
+    codec = read_parts(config.nested("codec_config", sound, str(sound["model_type"])), "codec_model")
+    return found if bare else _noted(replace(found, stacks=(*found.stacks, *codec)), AUDIO_CODEC_NOTE)
 
 
 def _noted(found: Architecture, note: str) -> Architecture:
@@ -94,9 +94,8 @@ def chameleon(config: Config) -> Architecture:
     place, head = "post" if config.flag("swin_norm") else "pre", lm_head(config, **_image_tokens(config))
     found = decoder(config, attention=attention, mlp=mlp, place=place, head=head)
     codes = config.nested("vq_config", given(config, "vq_config"), "chameleon_vqgan")
-    stack = vq.chameleon(codes)
-    codes.check_all_read()
-    return _noted(replace(found, stacks=(*found.stacks, stack)), vq.NOTE)
+    stacks = (*found.stacks, *read_parts(codes, "vqmodel"))
+    return _noted(replace(found, stacks=stacks), IMAGE_TOKENIZER_NOTE)
 
 
 def _image_tokens(config: Config) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families import text_towers
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import default_layernorm, layernorm, prenorm_block, repeat_block
-from ....importers.hf.unexecuted_parts import Tensors, linear, lone, norm, part, table, under, wave_conv
+from ....importers.hf.unexecuted_parts import list_parts
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -62,11 +62,10 @@ def whole(config: Config) -> Architecture:
     encoders = [_idle(text_towers.clvp(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
     for inner in sides.values():
         inner.check_all_read()
-    voice = part("conditioning_encoder", _voice(said, sides[SIDES[0]].size("vocab_size")))
-    scale = part("comparison", lone("logit_scale", 1))
+    parts = list_parts(said, "", "clvp_decoder", text_vocab_size=sides[SIDES[0]].size("vocab_size"))
     said.check_all_read()
     config.ignore("projection_dim logit_scale_init_value initializer_factor is_encoder_decoder tie_word_embeddings")
-    return replace(found, stacks=(*found.stacks, *encoders, voice, scale), notes=(*found.notes, NOTE))
+    return replace(found, stacks=(*found.stacks, *encoders, *parts), notes=(*found.notes, NOTE))
 
 
 def _idle(stack: Stack, name: str) -> Stack:
@@ -76,18 +75,3 @@ def _idle(stack: Stack, name: str) -> Stack:
         for entry in stack.inputs
     )
     return replace(stack, name=name, role="tower", unused=True, inputs=tuple(inputs))
-
-
-def _voice(config: Config, rows: int) -> Tensors:
-    """A text's tokens, and blocks of attention over a spectrogram of the voice, each behind a norm of groups."""
-    width, bias = config.size("hidden_size"), config.flag("use_attention_bias", True)
-    yield from table("text_token_embedding", rows, width)
-    yield from table("text_position_embedding", config.size("max_text_tokens"), width)
-    yield from wave_conv("mel_conv", config.size("feature_size"), width, 1)
-    for number in range(config.count("num_mel_attn_blocks")):
-        yield from norm(f"group_norms.{number}", width)
-        yield from under(
-            f"mel_attn_blocks.{number}",
-            *(linear(f"{name}_proj", width, width, bias) for name in "kvq"),
-            linear("out_proj", width, width),
-        )

@@ -9,8 +9,8 @@ from ....core.errors import SizeError, UnsupportedError, shown
 from ....core.layer import Layer
 from ....importers.hf.composite_models import given
 from ....importers.hf.config import Config
-from ....importers.hf.families import codecs
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
+from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, read_parts
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -50,8 +50,8 @@ def musicgen(config: Config) -> Architecture:
         encoder = replace(encoder, outputs=(*encoder.outputs, projection))
     config.unmodelled += part.unmodelled
     sound = {"model_type": "encodec", **given(config, "audio_encoder")}
-    codec = codecs.codec(config.nested("audio_encoder", sound, str(sound["model_type"])), "audio_encoder")
-    return Architecture(config.model_type, (encoder, found, *codec), notes=(codecs.NOTE,))
+    codec = read_parts(config.nested("audio_encoder", sound, str(sound["model_type"])), "audio_encoder")
+    return Architecture(config.model_type, (encoder, found, *codec), notes=(AUDIO_CODEC_NOTE,))
 
 
 def _text_encoder(config: Config, data: dict[str, object]) -> Stack:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from ....core.architecture import Architecture
 from ....importers.hf.composite_models import OUTER, given, qwen_tower, text_part
 from ....importers.hf.config import Config
-from ....importers.hf.families import sounding, talkers
 from ....importers.hf.vision_encoders import clip as towers
 from ..audio_encoders import whisper as ears
+from . import speech_decoders
 
 _OUTER = f"""{OUTER}
     image_token_index video_token_index audio_token_index position_id_per_seconds seconds_per_chunk
@@ -53,7 +53,7 @@ def omni(config: Config) -> Architecture:
     if not config.flag("enable_audio_output", True):
         config.ignore("talker_config token2wav_config code2wav_config")
         return found
-    speaks = [*talkers.qwen2_5(config), sounding.token2wav(config)] if older else [
-        *talkers.qwen3(config), sounding.code2wav(config),
+    speaks = [*speech_decoders.qwen2_5(config), speech_decoders.token2wav(config)] if older else [
+        *speech_decoders.qwen3(config), *speech_decoders.code2wav(config),
     ]  # fmt: skip
     return replace(found, stacks=(*found.stacks, *speaks), notes=(*found.notes, NOTE))

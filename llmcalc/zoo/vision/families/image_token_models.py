@@ -7,9 +7,9 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import OUTER, given, text_part
 from ....importers.hf.config import Config
-from ....importers.hf.families import vq
 from ....importers.hf.families.seeing import text_config
 from ....importers.hf.projectors import named
+from ....importers.hf.unexecuted_parts import read_parts
 from ....importers.hf.vision_encoders import clip as towers
 from ....importers.hf.vision_encoders import vit as vits
 from ....layers.embedding import Embedding
@@ -25,14 +25,13 @@ def janus(config: Config) -> Architecture:
     tower = vits.read(part)
     seen = _aligner("aligner", tower.d_model, part.size("projection_dim"), part.size("depth"), part.activation())
     codes = config.nested("vq_config", given(config, "vq_config"), "janus_vqgan")
-    made, coded = _made(codes), vq.janus(codes)
-    for read in (part, codes):
-        towers.checked(read)
+    made, coded = _made(codes), read_parts(codes, "vqmodel")
+    towers.checked(part)
     config.ignore(OUTER)
     tower = replace(tower, outputs=(*tower.outputs, *seen))
     stack = Stack("generation", codes.size("projection_dim"), (), (), tuple(made), "tower", unused=True)
     notes = (*text.notes, NOTE)
-    return replace(text, stacks=(*text.stacks, tower, stack, coded), layout=f"janus>{text.layout}", notes=notes)
+    return replace(text, stacks=(*text.stacks, tower, stack, *coded), layout=f"janus>{text.layout}", notes=notes)
 
 
 def _made(config: Config) -> list[Named]:

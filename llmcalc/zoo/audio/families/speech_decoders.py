@@ -1,4 +1,4 @@
-"""What speaks of Qwen-Omni: a decoder of codes of sound that reads what the thinker thought; a text does not run it."""
+"""Qwen-Omni's talker, which decodes audio codes, and its vocoder. Neither runs for text."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.layer import Layer
+from ....importers.hf.composite_models import given
+from ....importers.hf.config import Config
+from ....importers.hf.decoder import block
+from ....importers.hf.families import llama
+from ....importers.hf.projectors import named
+from ....importers.hf.rules import causal_lm, experts, repeat_block, rmsnorm, rope_attention
+from ....importers.hf.unexecuted_parts import read_parts
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
-from ..composite_models import given
-from ..config import Config
-from ..decoder import block
-from ..projectors import named
-from ..rules import causal_lm, experts, repeat_block, rmsnorm, rope_attention
-from . import llama
 
-_SAID = """
+_IGNORED = """
     tts_text_start_token_id tts_text_end_token_id tts_text_pad_token_id tts_codec_start_token_id tts_codec_end_token_id
     tts_codec_pad_token_id tts_codec_mask_token_id audio_token_index image_token_index video_token_index
     vision_start_token_id vision_end_token_id position_id_per_seconds seconds_per_chunk audio_start_token_id
@@ -29,24 +30,24 @@ _SAID = """
 
 
 def qwen2_5(config: Config) -> list[Stack]:
-    """Qwen2.5-Omni's [xu2025]: Qwen2's blocks behind a matrix, for a table may be wider than they are."""
+    """Qwen2.5-Omni's talker [xu2025]: Qwen2's blocks, after a projection from a wider embedding."""
     part = config.nested("talker_config", given(config, "talker_config"), "qwen2_5_omni_talker")
-    part.ignore(_SAID)
+    part.ignore(_IGNORED)
     part.override("tie_word_embeddings", False)
     part.override("architectures", None)
     width, wide, vocab = part.size("hidden_size"), part.size("embedding_size"), part.size("vocab_size")
     found = llama.qwen2(part)
     part.check_all_read()
     inputs = named(codes=Embedding(vocab, wide, table="other"), thought=Linear(wide, width))
-    return [_idle(found, "talker", inputs, named(codec_head=Head(vocab, width)))]
+    return [_unexecuted(found, "talker", inputs, named(codec_head=Head(vocab, width)))]
 
 
 def qwen3(config: Config) -> list[Stack]:
-    """Qwen3-Omni's [xu2025qwen3]: a mixture of experts, and a small decoder for the further codes of each frame."""
+    """Qwen3-Omni's talker [xu2025qwen3]: a mixture of experts, and a small decoder for a frame's other codes."""
     part = config.nested("talker_config", given(config, "talker_config"), "qwen3_omni_moe_talker")
     text = part.nested("text_config", given(part, "text_config"), "qwen3_omni_moe_talker_text")
     codes = part.nested("code_predictor_config", given(part, "code_predictor_config"), _PREDICTOR)
-    part.ignore(f"{_SAID} num_code_groups")
+    part.ignore(f"{_IGNORED} num_code_groups")
     stacks = [_mixture(text, part.size("thinker_hidden_size")), _predictor(codes)]
     for each in (text, codes, part):
         each.check_all_read()
@@ -57,7 +58,7 @@ _PREDICTOR = "qwen3_omni_moe_talker_code_predictor"
 
 
 def _mixture(config: Config, thought: int) -> Stack:
-    config.ignore(f"{_SAID} decoder_sparse_step mlp_only_layers sliding_window router_aux_loss_coef")
+    config.ignore(f"{_IGNORED} decoder_sparse_step mlp_only_layers sliding_window router_aux_loss_coef")
     config.ignore("use_sliding_window max_window_layers")
     config.override("architectures", None)
     config.override("tie_word_embeddings", False)
@@ -71,12 +72,12 @@ def _mixture(config: Config, thought: int) -> Stack:
     for name in ("text", "hidden"):
         between = {f"{name}_in": Linear(thought, inner, activation=act), f"{name}_out": Linear(inner, width)}
         inputs += named(**between)
-    return _idle(found, "talker", inputs, named(codec_head=Head(vocab, width)))
+    return _unexecuted(found, "talker", inputs, named(codec_head=Head(vocab, width)))
 
 
 def _predictor(config: Config) -> Stack:
-    """A table and a head for each code of a frame but the first."""
-    config.ignore(_SAID)
+    """The code predictor, with a table and a head for each code of a frame except the first."""
+    config.ignore(_IGNORED)
     config.override("architectures", None)
     config.override("tie_word_embeddings", False)
     further = config.size("num_code_groups") - 1
@@ -84,7 +85,24 @@ def _predictor(config: Config) -> Stack:
     found = llama.qwen3(config)
     tables: dict[str, Layer] = {f"codes{n}": Embedding(vocab, width, table="other") for n in range(further)}
     heads: Mapping[str, Layer] = {f"code_head{n}": Head(vocab, width) for n in range(further)}
-    return _idle(found, "code_predictor", named(**tables), named(**heads))
+    return _unexecuted(found, "code_predictor", named(**tables), named(**heads))
+
+
+def token2wav(config: Config) -> Stack:
+    """Qwen2.5-Omni's vocoder: a diffusion transformer of spectrograms, and BigVGAN."""
+    vocoder = config.nested("token2wav_config", given(config, "token2wav_config"), "qwen2_5_omni_token2wav")
+    vocoder.ignore("is_encoder_decoder tie_word_embeddings")
+    parts = []
+    for key, model_type in (("dit_config", "qwen2_5_omni_dit"), ("bigvgan_config", "qwen2_5_omni_bigvgan")):
+        parts += read_parts(vocoder.nested(key, given(vocoder, key), model_type), "token2wav")
+    vocoder.check_all_read()
+    return replace(parts[0], outputs=tuple(entry for part in parts for entry in part.outputs))
+
+
+def code2wav(config: Config) -> list[Stack]:
+    """Qwen3-Omni's vocoder."""
+    part = config.nested("code2wav_config", given(config, "code2wav_config"), "qwen3_omni_moe_code2wav")
+    return read_parts(part, "code2wav")
 
 
 def _lm(config: Config, repeats: Block) -> Architecture:
@@ -93,8 +111,8 @@ def _lm(config: Config, repeats: Block) -> Architecture:
     )
 
 
-def _idle(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
-    """A decoder's blocks and norm, with other tables and heads, as a part that is stored beside the thinker."""
+def _unexecuted(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
+    """A decoder as an unexecuted part, with its blocks and norm but other tables and heads."""
     main = found.main
     norms = [entry for entry in main.outputs if not isinstance(entry.layer, Head)]
     fields: dict[str, Any] = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}
