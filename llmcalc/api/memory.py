@@ -8,12 +8,11 @@ from typing import Any
 
 from ..calc.kv_cache import state
 from ..calc.memory.inference import InferenceMemory, inference_memory
-from ..calc.memory.model_states import Recipe
 from ..calc.memory.number_formats import BITS_A_BYTE
-from ..calc.memory.optimizer import Adapters, StateRule
+from ..calc.memory.optimizer import Adapters, Recipe, StateRule
 from ..calc.memory.pipeline import ParallelMemory, parallel_memory
-from ..calc.memory.recompute import Policy
-from ..calc.memory.weight_formats import Weights
+from ..calc.memory.saved_tensors import ActivationPolicy
+from ..calc.memory.weight_formats import RequestedFormats
 from ..calc.sharding import Mesh
 from ..checkpoint.published_weights import Published
 from ..core.architecture import Architecture
@@ -118,14 +117,14 @@ def memory(
         raise InputError("weights that are trained are not quantised", where="--weights", hint="give --lora-rank too")
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
     recipe = _recipe(width, optimizer, gradients or dtype, master and not adapters, convention)
-    recipe = replace(recipe, adapters=adapters, frozen=frozen, buffered=gradient_buffer)
-    policy = Policy(attention, recompute, dropout, width, recipe.gradients, convention, adapters, loss)
+    recipe = replace(recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=gradient_buffer)
+    policy = ActivationPolicy(attention, recompute, dropout, width, recipe.gradient_bytes, convention, adapters, loss)
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 
 
 def _weights(
     architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
-) -> Weights | Published:
+) -> RequestedFormats | Published:
     """How weights are stored: as asked for, else as a quantised checkpoint says, else in ``dtype``."""
     told = architecture.inputs
     if weights != CHECKPOINT and (weights or not (told.get("types") or told.get("quantization"))):

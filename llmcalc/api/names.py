@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ..calc.memory.number_formats import Format, read_format
-from ..calc.memory.weight_formats import KEPT, TABLES, Rule, Weights
+from ..calc.memory.weight_formats import TABLES, UNQUANTISED, FormatRule, RequestedFormats
 from ..core.errors import InputError, UnknownNameError
 from ..data import table, tables
 from ..estimate.hardware import Accelerator, read_accelerators
@@ -66,7 +66,7 @@ def _read(name: str) -> Format:
     return read_format(name, entry, fallback)
 
 
-def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> Weights:
+def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> RequestedFormats:
     """How weights are stored: in a format, or in a mixture by the name of its file type.
 
     Args:
@@ -86,13 +86,13 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
             f"{both[0]!r} is asked for and kept", where="--keep", hint="name it in one of --only and --keep"
         )
     mixture = next((entry for key, entry in table("mixtures").items() if plain(key) == plain(name)), None)
-    usual: tuple[str, ...] = KEPT if mixture is None else MIXTURE_KEPT
+    usual: tuple[str, ...] = UNQUANTISED if mixture is None else MIXTURE_KEPT
     left = tuple(part for part in usual if part not in chosen)
     stays = (*left, *(part for part in kept if part not in left))
     if mixture is None:
-        return Weights(name.lower(), number_format(name, "--weights"), base, chosen, stays)
+        return RequestedFormats(name.lower(), number_format(name, "--weights"), base, chosen, stays)
     rules = tuple(_rule(entry) for entry in mixture.get("rules", ()))
-    return Weights(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
+    return RequestedFormats(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
 
 
 def published_weights(architecture: Architecture) -> Published:
@@ -127,8 +127,8 @@ def _ggml(kind: str) -> str:
     return name if name in tables("formats") and name not in GENERAL else f"gguf-{name}"
 
 
-def _rule(entry: Mapping[str, Any]) -> Rule:
-    return Rule(entry["of"], number_format(entry["format"]), entry.get("layers", "all"), entry.get("when", ""))
+def _rule(entry: Mapping[str, Any]) -> FormatRule:
+    return FormatRule(entry["of"], number_format(entry["format"]), entry.get("layers", "all"), entry.get("when", ""))
 
 
 def _component(name: str) -> str:

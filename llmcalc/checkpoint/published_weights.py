@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ..calc.memory.number_formats import BITS_A_BYTE, Format
-from ..calc.memory.weight_formats import TABLES, Stored
+from ..calc.memory.weight_formats import TABLES, StoredTensors
 from ..calc.params import component, params
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -94,7 +94,7 @@ class Published:
         """Keys of the config of its quantisation that nobody read."""
         return self.quantisation.unread if self.quantisation else ()
 
-    def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[Stored]:
+    def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Every tensor as it is stored, those of one component and format together; what one rank holds of them.
 
         Raises:
@@ -112,7 +112,7 @@ class Published:
             place = (component(tensor.rows[0]), used)
             elements, total = sums.get(place, (0, 0))
             sums[place] = (elements + own, total + (-(-bits * own // size) if size else 0))
-        return [Stored(part, used, elements, bits) for (part, used), (elements, bits) in sums.items()]
+        return [StoredTensors(part, used, elements, bits) for (part, used), (elements, bits) in sums.items()]
 
     def _format(self, name: str) -> Format:
         if self.formats is None:

@@ -197,12 +197,18 @@ def _training(architecture: Architecture, result: ParallelMemory) -> Document:
 
 def _training_parts(result: ParallelMemory) -> list[tuple[str, str]]:
     recipe = result.worst.recipe
-    parts = ["states"] + ([f"a master copy of {recipe.master} bytes per parameter"] if recipe.master else [])
+    parts = ["states"] + (
+        [f"a master copy of {recipe.master_weight_bytes} bytes per parameter"] if recipe.master_weight_bytes else []
+    )
     trained = f"of rank-{recipe.adapters.rank} adapters only" if recipe.adapters else ""
-    weights = f"in {recipe.frozen.name}, and adapters" if recipe.frozen else f"{recipe.weights} bytes per parameter"
+    weights = (
+        f"in {recipe.frozen_weights.name}, and adapters"
+        if recipe.frozen_weights
+        else f"{recipe.weight_bytes} bytes per parameter"
+    )
     return [
         ("weights", weights),
-        ("gradients", trained or f"{recipe.gradients} bytes per parameter"),
+        ("gradients", trained or f"{recipe.gradient_bytes} bytes per parameter"),
         ("optimizer", " and ".join(parts)),
         ("activations", "saved by the forward pass"),
     ]

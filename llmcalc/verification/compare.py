@@ -10,8 +10,8 @@ import numpy as np
 
 from ..calc.flops import flops
 from ..calc.kv_cache import state
-from ..calc.memory.recompute import SINGLE, Policy
-from ..calc.memory.training import kept_tensors
+from ..calc.memory.saved_tensors import FP32_BYTES, ActivationPolicy
+from ..calc.memory.training import saved_tensors
 from ..calc.params import params
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, declare
@@ -169,9 +169,9 @@ def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Che
 
 def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Check:
     """Activations kept for the backward pass: attention is not fused, and nothing is computed again but scans."""
-    policy = Policy(attention="eager", bytes=SINGLE, scan="fused")
+    policy = ActivationPolicy(attention="eager", bytes=FP32_BYTES, scan="fused")
     workload = Workload(mode="train", **texts.sizes)
-    kept = [(name, size // SINGLE) for name, size in kept_tensors(small, workload, policy, Mesh())]
+    kept = [(name, size // FP32_BYTES) for name, size in saved_tensors(small, workload, policy, Mesh())]
     declared = sum(size for _, size in kept)
     left, alone = Counter(observed), []
     for name, size in kept:  # tensors of one size are each other's partners

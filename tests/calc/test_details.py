@@ -11,7 +11,7 @@ from llmcalc.api.names import accelerators
 from llmcalc.api.scale import laws
 from llmcalc.calc.active_experts import Experts, experts
 from llmcalc.calc.flop_conventions import Sizes, chinchilla
-from llmcalc.calc.memory.recompute import Policy
+from llmcalc.calc.memory.saved_tensors import ActivationPolicy
 from llmcalc.calc.params import params
 from llmcalc.core.errors import InputError, nearest
 from llmcalc.core.ledger import entries
@@ -75,7 +75,7 @@ def test_a_layer_of_the_chinchilla_convention_is_twelve_squares() -> None:
 
 
 def test_training_is_in_half_precision_unless_told() -> None:
-    assert (Policy().bytes, Policy().gradient_bytes) == (2, 2)
+    assert (ActivationPolicy().bytes, ActivationPolicy().gradient_bytes) == (2, 2)
 
 
 def test_results_as_plain_data_have_the_names_of_their_attributes() -> None:

@@ -90,7 +90,7 @@ def test_contradictions_and_unknown_names() -> None:
     model = llmcalc.load("llama3-8b")
     with pytest.raises(InputError, match="asked for and kept"):
         llmcalc.memory(model, weights="nf4", only=["mlp"], keep=["mlp"])
-    with pytest.raises(UnknownNameError, match=r"it has: .*attention"):
+    with pytest.raises(UnknownNameError, match=r"known components: .*attention"):
         llmcalc.memory(model, weights="nf4", keep=["attn"])
     with pytest.raises(UnknownNameError, match="q4_k"):
         llmcalc.memory(model, weights="q4_k_n")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from llmcalc.calc.memory.model_states import Recipe
-from llmcalc.calc.memory.recompute import SINGLE, Policy
-from llmcalc.calc.memory.training import kept_tensors, training_memory
+from llmcalc.calc.memory.optimizer import Recipe
+from llmcalc.calc.memory.saved_tensors import FP32_BYTES, ActivationPolicy
+from llmcalc.calc.memory.training import saved_tensors, training_memory
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.layer import Layer
@@ -48,9 +48,9 @@ def kept(*stacks: Stack, **policy: Any) -> Counter[int]:
     workload = Workload(
         batch=B, seq=N if len(stacks) > 1 else Q, target_seq=Q if len(stacks) > 1 else None, mode="train"
     )
-    rule = Policy(**{"attention": "eager", "bytes": SINGLE, "scan": "fused", **policy})
-    found = kept_tensors(Architecture("small", stacks), workload, rule, Mesh())
-    return Counter(size // SINGLE for _, size in found)
+    rule = ActivationPolicy(**{"attention": "eager", "bytes": FP32_BYTES, "scan": "fused", **policy})
+    found = saved_tensors(Architecture("small", stacks), workload, rule, Mesh())
+    return Counter(size // FP32_BYTES for _, size in found)
 
 
 def test_a_gated_layer_keeps_its_input_and_four_hidden_tensors() -> None:
@@ -164,20 +164,20 @@ def test_a_block_that_is_computed_again_keeps_all_of_its_streams() -> None:
     stack = decoder(Mlp(D, F))
     (part,) = stack.runs[0].block.sublayers
     four = replace(stack.runs[0], block=Block("block", (replace(part, pre=HyperConnection(D, 4)),)))
-    workload, policy = Workload(batch=B, seq=Q, mode="train"), Policy(recompute="full", bytes=SINGLE)
+    workload, policy = Workload(batch=B, seq=Q, mode="train"), ActivationPolicy(recompute="full", bytes=FP32_BYTES)
     one, many = (
         training_memory(
             Architecture("small", (each,)), workload, policy, Recipe("plain", 4, 4, 0, ()), Mesh()
         ).activations
         for each in (stack, replace(stack, runs=(four,)))
     )
-    assert many - one == 3 * 3 * STREAM * SINGLE
+    assert many - one == 3 * 3 * STREAM * FP32_BYTES
 
 
 def test_dropout_keeps_masks_of_a_byte() -> None:
     workload, mesh = Workload(batch=B, seq=Q, mode="train"), Mesh()
     sizes = [
-        sum(size for _, size in kept_tensors(Architecture("small", (decoder(Mlp(D, F)),)), workload, policy, mesh))
-        for policy in (Policy(), Policy(dropout=True))
+        sum(size for _, size in saved_tensors(Architecture("small", (decoder(Mlp(D, F)),)), workload, policy, mesh))
+        for policy in (ActivationPolicy(), ActivationPolicy(dropout=True))
     ]
     assert sizes[1] - sizes[0] == 3 * STREAM  # of the residual branches

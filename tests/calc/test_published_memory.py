@@ -3,7 +3,7 @@
 import pytest
 
 import llmcalc
-from llmcalc.calc.memory.training import _segments
+from llmcalc.calc.memory.training import segments_and_loss
 from llmcalc.calc.sharding import Mesh
 
 GIB, GB = 2**30, 10**9
@@ -28,8 +28,8 @@ def train(model, mesh, recompute, batch=1, **more):
 
 def block_bytes(memory):
     stage = memory.stages[0]
-    segments, _ = _segments(stage.architecture, stage.workload, stage.policy, stage.mesh)
-    return list(segments.values())[1].kept
+    segments, _ = segments_and_loss(stage.architecture, stage.workload, stage.policy, stage.mesh)
+    return list(segments.values())[1].saved
 
 
 # [korthikanti2022, Table 2]: bytes of a layer over s·b·h, from t ranks and attention's share 5·a·s/h
@@ -98,8 +98,8 @@ def test_korthikanti_figure_1(row):
         stage = memory.stages[0]
         # the figure shows the blocks of the first stage; the rest of a single stage holds the loss too
         blocks = sum(
-            segment.kept * segment.count
-            for segment in _segments(stage.architecture, stage.workload, stage.policy, stage.mesh)[0].values()
+            segment.saved * segment.count
+            for segment in segments_and_loss(stage.architecture, stage.workload, stage.policy, stage.mesh)[0].values()
             if segment.count > 1
         )
         share = stage.activations if int(stages) > 1 else blocks

@@ -1,4 +1,4 @@
-"""Inference memory: weights in their number formats, the cache or state, and the transient buffers of one step."""
+"""Inference memory: weights in their number formats, the KV cache or recurrent state, and transient buffers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from ...core.record import record
 from ...core.workload import Workload, symbols
 from ..kv_cache import StateSize
 from ..sharding import Mesh
-from .liveness import Trace
+from .liveness import STREAM, Trace, peak_live_bytes
 from .number_formats import BITS_A_BYTE
-from .recompute import Policy
-from .weight_formats import Stored, WeightFormats
+from .saved_tensors import ActivationPolicy
+from .weight_formats import StoredTensors, WeightFormats
 
 
 @record
 class InferenceMemory(NotebookDisplay):
-    """Memory of serving on one rank, in bytes: ``peak`` is weights, state and transient buffers of the prefill.
-    ``published``: the weights are stored as a checkpoint says; ``unread``: keys of its config that nobody read.
+    """Memory of serving on one rank, in bytes; ``peak`` is weights, state and the transient buffers of the prefill.
+
+    ``published``: whether weights are in the formats of a published checkpoint. ``unread``: keys of its quantisation
+    config that were not interpreted.
     """
 
     architecture: Architecture
     workload: Workload
-    stored: tuple[Stored, ...]
+    stored: tuple[StoredTensors, ...]
     state_size: StateSize
     transient: int
     mesh: Mesh
@@ -44,7 +46,7 @@ class InferenceMemory(NotebookDisplay):
 
     @cached_property
     def weights_by_component(self) -> dict[str, int]:
-        """Bytes of the weights of each component, each rounded up."""
+        """Bytes of weights by component, each rounded up."""
         bits: dict[str, int] = {}
         for entry in self.stored:
             bits[entry.component] = bits.get(entry.component, 0) + entry.bits
@@ -52,26 +54,26 @@ class InferenceMemory(NotebookDisplay):
 
     @property
     def state(self) -> int:
-        """Bytes of keys, values, latents and recurrent states."""
+        """Bytes of the KV cache and of recurrent states."""
         return self.state_size.bytes
 
     @property
     def activations(self) -> int:
-        """Transient buffers: the largest set of tensors alive at once, logits included."""
+        """Bytes of transient buffers: the largest set of activations alive at once, logits included."""
         return self.transient
 
     @cached_property
     def peak(self) -> int:
-        """All of it."""
+        """Sum of weights, state and activations."""
         return self.weights + self.state + self.transient
 
     @property
     def phase(self) -> str:
-        """The moment of the peak."""
+        """Phase in which the peak occurs."""
         return "inference step"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         return {
             "peak": self.peak,
             "weights": self.weights,
@@ -94,32 +96,36 @@ def inference_memory(
     prefill: int | None = None,
     convention: str | None = None,
 ) -> InferenceMemory:
-    """The memory of a prefill of ``workload.seq`` tokens whose cache is kept, on one rank of a mesh.
+    """Return the memory of a prefill of ``workload.seq`` tokens and of their cache on one rank.
 
-    ``prefill`` is how many tokens of a sequence are computed at once (None: all). Beams come after the prefill, but in
-    transformers (``convention="torch"``) before it.
+    ``prefill`` is the number of tokens per sequence that are computed at once (None: all). Beams are expanded after the
+    prefill, but before it in transformers (``convention="torch"``).
     """
-    ranks, policy = mesh or Mesh(), Policy("flash", bytes=width)
-    found = tuple(weights.stored(architecture, ranks))
-    steps = list(_steps(workload.values(architecture), prefill, state_size.beams, convention))
-    transient = max(_transient(architecture, workload.logits, policy, ranks, values) for values in steps)
+    mesh, policy = mesh or Mesh(), ActivationPolicy("flash", bytes=width)
+    stored = tuple(weights.stored(architecture, mesh))
+    steps = _largest_steps(workload.values(architecture), prefill, state_size.beams, convention)
+    transient = max(_transient_bytes(architecture, workload.logits, policy, mesh, values) for values in steps)
     return InferenceMemory(
-        architecture, workload, found, state_size, transient, ranks, prefill, weights.published, weights.unread
+        architecture, workload, stored, state_size, transient, mesh, prefill, weights.published, weights.unread
     )
 
 
-def _steps(values: dict[str, int], prefill: int | None, beams: int, convention: str | None) -> Iterator[dict[str, int]]:
-    """The workloads that can need most: the prefill, and a step of all beams."""
-    several = {**values, "b": values["b"] * beams}
-    first = several if convention == "torch" else values
+def _largest_steps(
+    values: dict[str, int], prefill: int | None, beams: int, convention: str | None
+) -> Iterator[dict[str, int]]:
+    """Yield the steps that can need most: the prefill, and a decode step of all beams."""
+    all_beams = {**values, "b": values["b"] * beams}
+    first = all_beams if convention == "torch" else values
     most = prefill or max(values["q"], values["n"])
     yield {**first, "q": min(values["q"], most), "n": min(values["n"], most)}
     if beams > 1:
-        yield {**several, "q": 1, "n": 0}
+        yield {**all_beams, "q": 1, "n": 0}
 
 
-def _transient(architecture: Architecture, logits: str, policy: Policy, mesh: Mesh, values: dict[str, int]) -> int:
-    """The largest set of tensors alive at once, of a block or of the head, with fused attention."""
+def _transient_bytes(
+    architecture: Architecture, logits: str, policy: ActivationPolicy, mesh: Mesh, values: dict[str, int]
+) -> int:
+    """Bytes of the largest set of activations alive at once in a block or a head."""
     single_stack, largest = not architecture.is_encoder_decoder, 0
     for stack in architecture.stacks:
         if stack.unused:
@@ -127,27 +133,11 @@ def _transient(architecture: Architecture, logits: str, policy: Policy, mesh: Me
         names = symbols(stack, single_stack, logits, policy.convention)
         for run in stack.runs:
             trace = Trace(policy, names, values, mesh)
-            trace.block(run.block, "stream#in")
+            trace.block(run.block, STREAM)
             stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)
-            largest = max(largest, stream + alive(trace))
-        trace = Trace(policy, names, values, mesh)
-        stream_name = "stream#in"
+            largest = max(largest, stream + peak_live_bytes(trace))
+        trace, name = Trace(policy, names, values, mesh), STREAM
         for _, layer in stack.outputs:
-            stream_name = trace.layer(layer, stream_name)
-        largest = max(largest, alive(trace))
-    return largest
-
-
-def alive(trace: Trace) -> int:
-    """The largest number of bytes alive at once while the steps run, each tensor freed after its last use."""
-    last = {name: number for number, step in enumerate(trace.steps) for name, _ in step.operands}
-    live: dict[str, int] = {}
-    largest = 0
-    for number, step in enumerate(trace.steps):
-        for name, size in step.operands:
-            live.setdefault(name, size)
-        live[step.out] = step.out_bytes
-        largest = max(largest, sum(live.values()))
-        for name in [name for name in live if last.get(name, -1) <= number and name != step.out]:
-            del live[name]
+            name = trace.layer(layer, name)
+        largest = max(largest, peak_live_bytes(trace))
     return largest

@@ -1,7 +1,6 @@
-"""What a step keeps in memory: the equations of a block walked in order, tensors followed by identity.
+"""Which activations are live: walks the equations of a block in order and follows tensors by version.
 
-Each equation says what its derivative needs (core/functions.py; a contraction needs both of its operands). A tensor
-that several equations need is kept once. The walk of the same equations backwards gives the transient gradients.
+The forward walk records saved tensors; walking the same steps backwards gives the transient gradients.
 """
 
 from __future__ import annotations
@@ -10,127 +9,119 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.architecture import Block, Stack, Sublayer, declare
-from ...core.declaration import Declaration, Tensor
+from ...core.declaration import Declaration
 from ...core.equation import Equation, read
 from ...core.layer import Layer
-from ...core.ledger import elements
 from ..sharding import Mesh
-from ..work import Conventions, extent, runs
-from .recompute import BYTE, Kept, Policy, Step
-from .saved_tensors import Scope
+from ..work import Conventions, runs
+from .saved_tensors import MASK_BYTES, ActivationPolicy, Recorder, Scope
 
 SOURCE = "src"  # the encoder's output
-STREAM = "stream#in"  # what a segment gets
+STREAM = "stream#in"  # the input of a segment
 
 
-class Trace:
-    """Walks layers and collects what is kept. Sizes are evaluated for one workload and one rank of a mesh."""
+class Trace(Recorder):
+    """Walks blocks and layers, and records what they save."""
 
-    def __init__(self, policy: Policy, symbols: Mapping[str, Any], values: Mapping[str, int], mesh: Mesh) -> None:
-        self.policy, self.symbols, self.values, self.mesh = policy, symbols, values, mesh
+    def __init__(
+        self, policy: ActivationPolicy, symbols: Mapping[str, Any], values: Mapping[str, int], mesh: Mesh
+    ) -> None:
+        super().__init__(policy, symbols, values, mesh)
         self.conventions = Conventions("prefill", "dense", policy.convention)
-        self.kept: dict[str, Kept] = {}
-        self.steps: list[Step] = []
-        self.ends: set[str] = set()  # results that get their gradient from outside: of sub-layers, of the head
-        self.streams: set[str] = set()  # those whose gradient is that of the residual stream
+        self.outputs: set[str] = set()  # results whose gradient comes from outside: of sub-layers, of the head
+        self.stream_outputs: set[str] = set()  # those whose gradient is the gradient of the residual stream
         self.stream_bytes = 0
-        self.fresh = 0
-
-    # ------------------------------------------------------------------ blocks
+        self.n_names = 0
 
     def block(self, block: Block, stream: str) -> str:
-        """Walk a block whose input is the tensor ``stream``; the name of its output."""
+        """Walk a block whose input is the tensor ``stream``; return the name of its output."""
         stream = self.sublayers(block, stream)
-        self.kept.pop(SOURCE, None)  # one tensor for all blocks, see ``source``
+        self.saved.pop(SOURCE, None)  # one tensor for all blocks, see ``save_source``
         return stream
 
     def sublayers(self, block: Block, stream: str) -> str:
-        """Walk the sub-layers of a block; one that is never run is left out."""
-        before: dict[str, str] = {}
-        joining: set[str] = set()
+        """Walk the sub-layers of a block, except those that are never executed."""
+        inputs: dict[str, str] = {}
+        joins: set[str] = set()
         for sublayer in block.sublayers:
-            before[sublayer.name] = stream
+            inputs[sublayer.name] = stream
             if all(getattr(branch.layer, "unused", False) for branch in sublayer.branches):
                 continue
-            stream = self.sublayer(sublayer, before[sublayer.input_from or sublayer.name])
-            joining |= {branch.joins for branch in sublayer.branches}
-            if sublayer.name in joining:
-                stream = self.name("stream")
+            stream = self.sublayer(sublayer, inputs[sublayer.input_from or sublayer.name])
+            joins |= {branch.joins for branch in sublayer.branches}
+            if sublayer.name in joins:
+                stream = self.new_name("stream")
         return stream
 
-    def source(self, stack: Stack) -> None:
-        """Keep what all cross-attention of a stack reads, the encoder's output, once."""
+    def save_source(self, stack: Stack) -> None:
+        """Save the encoder's output, which all cross-attention layers of a stack read, once."""
         for run in stack.runs:
             trace = Trace(self.policy, self.symbols, self.values, self.mesh)
             trace.sublayers(run.block, STREAM)
-            if SOURCE in trace.kept:
-                self.keep(SOURCE, trace.kept[SOURCE].bytes)
+            if SOURCE in trace.saved:
+                self.save(SOURCE, trace.saved[SOURCE].bytes)
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
         """Walk a sub-layer: norms, parallel branches, the residual sum."""
-        stream = self.name("beside") if sublayer.concat_input else stream
-        given = self.layer(sublayer.pre, stream) if sublayer.pre else stream
+        stream = self.new_name("concatenated") if sublayer.concat_input else stream
+        normed = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
         for branch in sublayer.branches:
-            inner = self.layer(branch.pre, given) if branch.pre else given
-            own = self.layer(branch.layer, inner, given)
-            own = self.layer(branch.post, own) if branch.post else own
-            self.end(own, stream=True)
-            out = out if branch.joins else own
+            inner = self.layer(branch.pre, normed) if branch.pre else normed
+            result = self.layer(branch.layer, inner, normed)
+            result = self.layer(branch.post, result) if branch.post else result
+            self.mark_output(result, stream=True)
+            out = out if branch.joins else result
         if sublayer.post:
             out = self.layer(sublayer.post, out)
-            self.end(out, stream=True)
+            self.mark_output(out, stream=True)
         if sublayer.residual:
             if self.policy.dropout:
-                self.keep(self.name("residual_mask"), self.size(("b", "q", "d"), {"d": self.width(sublayer)}, BYTE))
-            out = self.name("stream")
+                axes = declare(sublayer.branches[0].layer).axes
+                width = axes["d"] if isinstance(axes.get("d"), int) else 0
+                self.save(self.new_name("residual_mask"), self.size(("b", "q", "d"), {"d": int(width)}, MASK_BYTES))
+            out = self.new_name("stream")
         if sublayer.after:
             out = self.layer(sublayer.after, out)
-            self.end(out, stream=True)
+            self.mark_output(out, stream=True)
         return out
 
-    def end(self, name: str, stream: bool) -> None:
-        """Mark a result whose gradient comes from outside of what is walked."""
-        self.ends.add(name)
+    def mark_output(self, name: str, stream: bool) -> None:
+        """Mark a result whose gradient comes from outside the walked part."""
+        self.outputs.add(name)
         if stream:
-            self.streams.add(name)
+            self.stream_outputs.add(name)
 
-    def width(self, sublayer: Sublayer) -> int:
-        """The width of the residual stream at a sub-layer."""
-        axes = declare(sublayer.branches[0].layer).axes
-        return int(axes["d"]) if isinstance(axes.get("d"), int) else 0
+    def layer(self, layer: Layer, x: str, unnormed: str = "") -> str:
+        """Walk a layer with the input ``x``, the norm of ``unnormed``; return the name of its output."""
+        self.n_names += 1
+        return self.declaration(declare(layer), x, f"{layer.kind()}#{self.n_names}", unnormed or x)
 
-    # ------------------------------------------------------------------ layers
-
-    def layer(self, layer: Layer, given: str, unnormed: str = "") -> str:
-        """Walk one layer whose input ``x`` is the tensor ``given``, a norm of ``unnormed``; the name of its output."""
-        self.fresh += 1
-        return self.declaration(declare(layer), given, f"{layer.kind()}#{self.fresh}", unnormed or given)
-
-    def declaration(self, declaration: Declaration, given: str, place: str, unnormed: str) -> str:
+    def declaration(self, declaration: Declaration, x: str, place: str, unnormed: str) -> str:
         """Walk a declaration and its parts."""
         weights = {tensor.name: tensor for tensor in declaration.tensors}
-        scope = Scope(self, declaration, place, weights, {"x": given, "unnormed": unnormed, "first": STREAM})
-        self.parts(scope, behind=False)
+        scope = Scope(self, declaration, place, weights, {"x": x, "unnormed": unnormed, "first": STREAM})
+        self.parts(scope, after_equations=False)
         for line in declaration.lines:
             equation = read(line)
-            if self.takes_part(equation):
+            if self.is_executed(equation):
                 scope.equation(equation)
-        self.parts(scope, behind=True)
+        self.parts(scope, after_equations=True)
         return scope.last
 
-    def parts(self, scope: Scope, *, behind: bool) -> None:
-        """Walk those inner layers of a declaration that stand in front of its equations, or behind them."""
+    def parts(self, scope: Scope, *, after_equations: bool) -> None:
+        """Walk the inner layers of a declaration that run before or after its equations."""
         for name, part in scope.declaration.parts:
-            of, gives = scope.declaration.links.get(name, ("x", ""))
-            if behind != (of != "x"):
+            source, result_name = scope.declaration.links.get(name, ("x", ""))
+            if after_equations != (source != "x"):
                 continue
-            result = self.declaration(part, scope.identity[of], f"{scope.place}.{name}", scope.identity["unnormed"])
-            if gives:
-                scope.identity[gives] = scope.last = result
+            place = f"{scope.place}.{name}"
+            result = self.declaration(part, scope.versions[source], place, scope.versions["unnormed"])
+            if result_name:
+                scope.versions[result_name] = scope.last = result
 
-    def takes_part(self, equation: Equation) -> bool:
-        """Whether an equation runs, and stores, under the policy."""
+    def is_executed(self, equation: Equation) -> bool:
+        """Whether the policy executes an equation."""
         tags = equation.tags
         if "dropout" in tags and not self.policy.dropout:
             return False
@@ -139,34 +130,22 @@ class Trace:
             return False
         return runs(tags - {"flash", "dropout"}, self.conventions)
 
-    # ------------------------------------------------------------------ sizes
+    def new_name(self, stem: str) -> str:
+        """Return a name that no tensor has yet."""
+        self.n_names += 1
+        return f"{stem}#{self.n_names}"
 
-    def size(self, axes: tuple[str, ...], declaration: Declaration | Mapping[str, int], width: int) -> int:
-        """Bytes of a tensor on one rank: its axes' lengths, those that the mesh divides divided."""
-        if not isinstance(declaration, Declaration):
-            declaration = Declaration(dict(declaration))
-        count = 1
-        for axis in axes:
-            length = extent(axis, declaration, self.symbols, self.policy.convention)
-            count *= length if isinstance(length, int) else int(length(**self.values))
-        return self.mesh.share_of_activation(axes, declaration, count) * width
 
-    def weight_bytes(self, tensor: Tensor, declaration: Declaration) -> int:
-        """Bytes of a weight's gradient on one rank."""
-        return (
-            self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration)) * self.policy.gradient_bytes
-        )
-
-    def keep(self, name: str, size: int, *, whole: bool = True) -> None:
-        """Keep a tensor, once; if it may be read in parts, as much of it as is needed by what needs most."""
-        if not size:
-            return
-        if name not in self.kept:
-            self.kept[name] = Kept(name, size, len(self.steps))
-        elif not whole and size > self.kept[name].bytes:
-            self.kept[name] = self.kept[name]._replace(bytes=size)
-
-    def name(self, stem: str) -> str:
-        """A new identity."""
-        self.fresh += 1
-        return f"{stem}#{self.fresh}"
+def peak_live_bytes(trace: Trace) -> int:
+    """The largest number of bytes alive at once in a forward pass that frees each tensor after its last use."""
+    last = {name: number for number, step in enumerate(trace.steps) for name, _ in step.operands}
+    live: dict[str, int] = {}
+    largest = 0
+    for number, step in enumerate(trace.steps):
+        for name, size in step.operands:
+            live.setdefault(name, size)
+        live[step.out] = step.out_bytes
+        largest = max(largest, sum(live.values()))
+        for name in [name for name in live if last.get(name, -1) <= number and name != step.out]:
+            del live[name]
+    return largest

@@ -1,4 +1,4 @@
-"""What an optimizer keeps for a tensor, and which parameters are trained at all."""
+"""What training stores per parameter: weights, gradients, a master copy and optimizer states; low-rank adapters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import NamedTuple
 from ...core.ledger import Row
 from ...core.record import record
 from .number_formats import shape
+from .weight_formats import RequestedFormats
 
-SCALE_BYTES = 4  # one fp32 maximum for each block of quantised states
+SCALE_BYTES = 4  # one fp32 maximum per block of quantised states
 
 
 @record
@@ -16,10 +17,10 @@ class StateRule:
     """One state of an optimizer.
 
     Attributes:
-        bytes: bytes of a number.
-        of: ``all`` tensors, ``matrices`` (what contracts its input), or the ``others``.
-        factored: a matrix keeps its rows' and columns' sums instead of every element (Adafactor).
-        block: elements that share a maximum (8-bit states); 0: none do.
+        bytes: bytes per element.
+        of: ``all`` tensors, ``matrices`` (weights that are multiplied with an input) or ``others``.
+        factored: whether a matrix stores row and column sums instead of every element (Adafactor).
+        block: elements that share a maximum (8-bit states), or 0.
     """
 
     bytes: int
@@ -28,20 +29,20 @@ class StateRule:
     block: int = 0
 
     def bytes_of(self, row: Row, elements: int) -> int:
-        """Bytes for one copy of a tensor of which a rank holds ``elements``."""
+        """Bytes for one copy of a tensor, of which a rank holds ``elements``."""
         if (self.of == "matrices" and not row.tensor.linear) or (self.of == "others" and row.tensor.linear):
             return 0
         if self.factored and len(row.tensor.groups) > 1:
             copies, rows, columns = shape(row)
-            whole = copies * rows * columns
-            return -(-copies * (rows + columns) * elements * self.bytes // whole)
+            total = copies * rows * columns
+            return -(-copies * (rows + columns) * elements * self.bytes // total)
         scales = -(-elements // self.block) * SCALE_BYTES if self.block else 0
         return elements * self.bytes + scales
 
 
 @record
 class Adapters:
-    """Low-rank adapters [hu2021]: the named matrices get ``x a b``, of ``rank``; all else is frozen.
+    """Low-rank adapters [hu2021]: the target matrices get a product ``x a b``, everything else is frozen.
 
     Attributes:
         rank: inner width of an adapter.
@@ -51,32 +52,60 @@ class Adapters:
     rank: int
     targets: tuple[str, ...]
 
-    def has(self, row: Row) -> bool:
-        """Whether a tensor gets an adapter."""
+    def is_target(self, row: Row) -> bool:
+        """Whether a tensor has an adapter."""
         return row.tensor.linear and row.tensor.name in self.targets and not row.tensor.active
 
     def elements(self, row: Row) -> int:
         """Elements of a tensor's adapter: ``rank · (in + out)``."""
-        if not self.has(row):
+        if not self.is_target(row):
             return 0
         copies, rows, columns = shape(row)
         return copies * self.rank * (rows + columns)
 
 
-class Trained(NamedTuple):
-    """What of one copy of a tensor is trained on one rank: elements, and the optimizer's bytes for them."""
+@record
+class Recipe:
+    """Number formats and optimizer of a training run.
+
+    Attributes:
+        name: name of the optimizer.
+        weight_bytes: bytes of a weight in the forward pass.
+        gradient_bytes: bytes of an accumulated gradient.
+        master_weight_bytes: bytes of the higher-precision copy that the optimizer updates, or 0.
+        states: the optimizer's states.
+        n_temporaries: copies of the largest tensor that an optimizer step allocates.
+        contiguous_gradient_buffer: whether one buffer holds all gradients throughout the step (Megatron-LM's
+            distributed data parallel), instead of allocating them in the backward pass (PyTorch).
+        adapters: low-rank adapters that are trained instead of the weights.
+        frozen_weights: formats of the weights under adapters (None: ``weight_bytes`` each).
+    """
+
+    name: str
+    weight_bytes: int
+    gradient_bytes: int
+    master_weight_bytes: int
+    states: tuple[StateRule, ...]
+    n_temporaries: int = 0
+    contiguous_gradient_buffer: bool = False
+    adapters: Adapters | None = None
+    frozen_weights: RequestedFormats | None = None
+
+
+class Trainable(NamedTuple):
+    """The trainable part of one copy of a tensor on one rank: elements, and bytes of their optimizer states."""
 
     elements: int
-    states: int
+    state_bytes: int
 
 
-def trained(row: Row, own: int, states: tuple[StateRule, ...], adapters: Adapters | None) -> Trained:
-    """A tensor is trained as a whole, by its adapter alone, or, in a frozen stack, not at all. Adapters are not divided
-    by tensor parallelism.
+def trainable(row: Row, own: int, recipe: Recipe) -> Trainable:
+    """Return what is trained of a tensor of which a rank holds ``own`` elements: all of it, only its adapter, or
+    nothing in a frozen stack. Tensor parallelism does not shard adapters.
     """
     if row.entry.stack.frozen:
-        return Trained(0, 0)
-    if adapters is None:
-        return Trained(own, sum(rule.bytes_of(row, own) for rule in states))
-    elements = adapters.elements(row)
-    return Trained(elements, sum(rule.bytes * elements for rule in states))
+        return Trainable(0, 0)
+    if recipe.adapters is None:
+        return Trainable(own, sum(rule.bytes_of(row, own) for rule in recipe.states))
+    elements = recipe.adapters.elements(row)
+    return Trainable(elements, sum(rule.bytes * elements for rule in recipe.states))

@@ -1,4 +1,4 @@
-"""A training step spread over ranks: pipeline stages, each with its layers and its micro-batches in flight."""
+"""Pipeline parallelism: the layers of each stage, the 1F1B schedule, and the training memory of every stage."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
 from ...core.workload import Workload
 from ..sharding import Mesh
-from .model_states import Recipe
-from .recompute import Policy
+from .optimizer import Recipe
+from .saved_tensors import ActivationPolicy
 from .training import TrainingMemory, training_memory
 
 
 @record
 class ParallelMemory(NotebookDisplay):
-    """The training memory of each pipeline stage; the figures are those of the rank with the largest peak."""
+    """The training memory of each pipeline stage; its attributes are those of the stage with the largest peak."""
 
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]
 
     @cached_property
     def worst(self) -> TrainingMemory:
-        """The stage whose ranks need most."""
+        """The stage with the largest peak."""
         return max(self.stages, key=lambda stage: stage.peak)
 
     def __getattr__(self, name: str) -> Any:
-        """Figures of the worst stage: ``peak``, ``phase``, ``weights``, ``activations`` ..."""
+        """Return an attribute of the worst stage, such as ``peak``, ``phase`` or ``weights``."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.worst, name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: the worst stage's figures, and every stage's peak."""
+        """Return plain data: the figures of the worst stage, and the peak of every stage."""
         return {
             **self.worst.to_dict(),
             "worst_stage": self.stages.index(self.worst),
@@ -44,21 +44,21 @@ class ParallelMemory(NotebookDisplay):
 
 
 def parallel_memory(
-    architecture: Architecture, workload: Workload, policy: Policy, recipe: Recipe, mesh: Mesh
+    architecture: Architecture, workload: Workload, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh
 ) -> ParallelMemory:
-    """The memory of every stage of a mesh.
+    """Return the memory of every pipeline stage.
 
     Raises:
-        SizeError: ranks that do not divide what they share.
-        InputError: a pipeline through an encoder-decoder model.
+        SizeError: the number of ranks does not divide an axis or the layers.
+        InputError: a pipeline through more than one stack.
     """
     if mesh.pp == 1:
         return ParallelMemory(mesh, (training_memory(architecture, workload, policy, recipe, mesh),))
     if len(architecture.stacks) > 1:
-        raise InputError("a pipeline through more than one stack is not modelled", where="--pp")
+        raise InputError("pipeline parallelism is not modelled for more than one stack", where="--pp")
     stack = architecture.stacks[0]
     found = []
-    for stage, runs in enumerate(_split(stack, mesh.pp)):
+    for stage, runs in enumerate(_split_into_stages(stack, mesh.pp)):
         part = Stack(
             stack.name,
             stack.d_model,
@@ -67,42 +67,42 @@ def parallel_memory(
             stack.outputs if stage == mesh.pp - 1 else (),
             stack.role,
         )
-        slice_ = Architecture(architecture.name, (part,), layout=architecture.layout)
-        found.append(training_memory(slice_, workload, policy, recipe, mesh, in_flight(mesh, stage, mesh.batches)))
+        model = Architecture(architecture.name, (part,), layout=architecture.layout)
+        in_flight = one_f_one_b_in_flight(mesh, stage)
+        found.append(training_memory(model, workload, policy, recipe, mesh, in_flight))
     return ParallelMemory(mesh, tuple(found))
 
 
-def in_flight(mesh: Mesh, stage: int, batches: int) -> tuple[int, int]:
-    """Micro-batches whose activations a stage of a 1F1B schedule holds at once, as a fraction.
+def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:
+    """Number of micro-batches whose activations a stage of a 1F1B schedule holds at once, as a fraction.
 
-    The first of p stages holds p of them, the last one; interleaving multiplies the first stage's by
-    ``1 + (p - 1) / (p · chunks)`` [korthikanti2022, Section 4.2.3].
+    Each stage warms up with one forward pass per later stage, then alternates one forward and one backward pass, so
+    that stage i of p holds p - i micro-batches. Interleaving multiplies those of the first stage by
+    ``1 + (p - 1) / (p · virtual_stages)`` [korthikanti2022, Section 4.2.3].
     """
     stages = mesh.pp
-    held = min(stages - stage, batches)
+    held = min(stages - stage, mesh.batches)
     if mesh.virtual_stages == 1:
         return held, 1
-    return held * stages * mesh.virtual_stages + (stages - 1 if stage == 0 else 0) * held, stages * mesh.virtual_stages
+    extra = (stages - 1) * held if stage == 0 else 0
+    return held * stages * mesh.virtual_stages + extra, stages * mesh.virtual_stages
 
 
-def _split(stack: Stack, stages: int) -> list[tuple[Run, ...]]:
-    """The blocks of a stack in equal shares, in their order."""
+def _split_into_stages(stack: Stack, stages: int) -> list[tuple[Run, ...]]:
+    """Split the blocks of a stack into equal consecutive stages."""
     blocks = [run for run in stack.runs for _ in range(run.count)]
     if stages > len(blocks):
-        raise SizeError(f"pp ({stages}) is more than the {len(blocks)} layers", where="--pp")
+        raise SizeError(f"pp ({stages}) exceeds the number of layers ({len(blocks)})", where="--pp")
     if len(blocks) % stages:
-        raise SizeError(
-            f"pp ({stages}) does not divide the {len(blocks)} layers", where="--pp", hint="stages are equal"
-        )
+        hint = "all stages have the same number of layers"
+        raise SizeError(f"pp ({stages}) does not divide the {len(blocks)} layers", where="--pp", hint=hint)
     size = len(blocks) // stages
-    return [_grouped(blocks[start : start + size]) for start in range(0, len(blocks), size)]
+    return [_merge_equal_blocks(blocks[start : start + size]) for start in range(0, len(blocks), size)]
 
 
-def _grouped(blocks: list[Run]) -> tuple[Run, ...]:
+def _merge_equal_blocks(blocks: list[Run]) -> tuple[Run, ...]:
     found: list[Run] = []
     for run in blocks:
-        if found and found[-1].block is run.block:
-            found[-1] = Run(run.block, found[-1].count + 1, run.shared)
-        else:
-            found.append(Run(run.block, 1, run.shared))
+        count = found.pop().count if found and found[-1].block is run.block else 0
+        found.append(Run(run.block, count + 1, run.shared))
     return tuple(found)

@@ -1,174 +1,271 @@
-"""One declaration while it is walked: which tensor each name means at the moment, and what each equation keeps."""
+"""The tensors that autograd saves for the backward pass, found by walking the equations of a layer.
+
+Each equation says what its derivative needs (``core/functions.py``; a contraction needs both of its operands). A tensor
+that several equations need is saved once.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from ...core.declaration import Declaration, Tensor
 from ...core.equation import Equation, Operand
 from ...core.functions import FUNCTIONS
-from .recompute import BYTE, SINGLE, Step
+from ...core.ledger import elements
+from ...core.record import record
+from ..sharding import Mesh
+from ..work import extent
+from .optimizer import Adapters
 
-if TYPE_CHECKING:
-    from .liveness import Trace
+MASK_BYTES, BF16_BYTES, FP32_BYTES = 1, 2, 4
+EARLIER_LAYER = "elsewhere"  # prefix of tensors that an earlier layer has saved
 
-ELSEWHERE = "elsewhere"  # where tensors stand that an earlier layer keeps
+
+@record
+class ActivationPolicy:
+    """Settings that decide which activations are saved.
+
+    Attributes:
+        attention: ``flash`` (a fused kernel) or ``eager`` (scores and probabilities are stored).
+        recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute whole blocks).
+        dropout: whether dropout is active, so that its masks are saved.
+        bytes: bytes per element of the activations.
+        gradient_bytes: bytes per element of the weight gradients.
+        convention: None, or ``torch``.
+        adapters: low-rank adapters; a contraction with a frozen weight saves nothing for that weight.
+        loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits and
+            overwrites them with their gradient).
+        scan: ``eager`` (intermediate results of chunked recurrences are stored) or ``fused`` (only their inputs are).
+    """
+
+    attention: str = "flash"
+    recompute: str = "none"
+    dropout: bool = False
+    bytes: int = BF16_BYTES
+    gradient_bytes: int = BF16_BYTES
+    convention: str | None = None
+    adapters: Adapters | None = None
+    loss: str = "eager"
+    scan: str = "eager"
+
+
+class SavedTensor(NamedTuple):
+    """A tensor saved for the backward pass, and the index of the step that first needs it."""
+
+    name: str
+    bytes: int
+    step: int
+
+
+class Step(NamedTuple):
+    """The backward pass of one equation: bytes of the gradients of its result, its operands and its weights."""
+
+    label: str
+    out: str
+    out_bytes: int
+    operands: tuple[tuple[str, int], ...]
+    weight_bytes: int
+    has_gradient: bool
+
+
+class Recorder:
+    """Collects saved tensors and backward steps; sizes are bytes on one rank of a mesh for one workload."""
+
+    def __init__(
+        self, policy: ActivationPolicy, symbols: Mapping[str, Any], values: Mapping[str, int], mesh: Mesh
+    ) -> None:
+        self.policy, self.symbols, self.values, self.mesh = policy, symbols, values, mesh
+        self.saved: dict[str, SavedTensor] = {}
+        self.steps: list[Step] = []
+
+    def size(self, axes: tuple[str, ...], declaration: Declaration | Mapping[str, int], width: int) -> int:
+        """Bytes of an activation with ``width`` bytes per element."""
+        if not isinstance(declaration, Declaration):
+            declaration = Declaration(dict(declaration))
+        count = 1
+        for axis in axes:
+            length = extent(axis, declaration, self.symbols, self.policy.convention)
+            count *= length if isinstance(length, int) else int(length(**self.values))
+        return self.mesh.share_of_activation(axes, declaration, count) * width
+
+    def weight_gradient(self, tensor: Tensor, declaration: Declaration) -> int:
+        """Bytes of the gradient of a weight."""
+        count = self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration))
+        return count * self.policy.gradient_bytes
+
+    def save(self, name: str, size: int, *, fixed_size: bool = True) -> None:
+        """Save a tensor once. Unless it has a ``fixed_size``, the largest size that an equation needs counts."""
+        if not size:
+            return
+        if name not in self.saved:
+            self.saved[name] = SavedTensor(name, size, len(self.steps))
+        elif not fixed_size and size > self.saved[name].bytes:
+            self.saved[name] = self.saved[name]._replace(bytes=size)
 
 
 class Scope:
-    """The names of one declaration while it is walked: versions of tensors and their axes."""
+    """Resolves tensor names to versions while walking a declaration, and records what autograd saves."""
 
     def __init__(
-        self, trace: Trace, declaration: Declaration, place: str, weights: dict[str, Tensor], known: dict[str, str]
+        self,
+        recorder: Recorder,
+        declaration: Declaration,
+        place: str,
+        weights: dict[str, Tensor],
+        versions: dict[str, str],
     ) -> None:
-        self.trace, self.declaration, self.place, self.weights = trace, declaration, place, weights
-        self.identity = known | {name: f"{ELSEWHERE}.{name}" for name in declaration.elsewhere}
+        self.recorder, self.declaration, self.place, self.weights = recorder, declaration, place, weights
+        self.versions = versions | {name: f"{EARLIER_LAYER}.{name}" for name in declaration.elsewhere}
         self.axes: dict[str, tuple[str, ...]] = {"x": ("b", "q", "d")}
-        self.inside: set[str] = set()
-        self.of_weights: set[str] = set()  # results that are made of weights element by element
-        self.single: set[str] = set()  # tensors whose gradient is in fp32
-        self.last = known["x"]
+        self.fused: set[str] = set()  # tensors that a fused kernel makes and never stores
+        self.from_weights: set[str] = set()  # elementwise functions of weights
+        self.fp32_gradients: set[str] = set()
+        self.last = versions["x"]
 
     def equation(self, equation: Equation) -> None:
-        """Keep what the equation needs, then give its result a new identity."""
-        policy = self.trace.policy
+        """Save what the backward pass of an equation needs, then give its result a new version."""
+        policy = self.recorder.policy
         core = "core" in equation.tags
         fused = core and (policy.attention == "flash" or policy.recompute == "selective")
         if "scan" in equation.tags and policy.scan == "fused":
             fused = True
-            self.inside |= {state.name for state in self.declaration.states} - self.identity.keys()  # zeros at first
-        out = f"{self.place}.{equation.out.name}@{len(self.trace.steps)}"
-        if equation.function and all(self.is_of_weights(operand, equation) for operand in equation.operands):
-            self.of_weights.add(equation.out.name)  # can be had again from what is there anyway
+            initial = {state.name for state in self.declaration.states} - self.versions.keys()  # zeros
+            self.fused |= initial
+        out = f"{self.place}.{equation.out.name}@{len(self.recorder.steps)}"
+        if equation.function and all(self.is_from_weights(operand, equation) for operand in equation.operands):
+            self.from_weights.add(equation.out.name)  # cheap to recompute from the weights
         elif "nograd" not in equation.tags:
             self.save(equation, out, fused)
-        self.trace.steps.append(self.step(equation, out, fused))
-        if equation.function == "cast" and policy.bytes == SINGLE:
-            out = self.identity.get(equation.operands[0].name, out)
-        if self.copies(equation):
-            out = self.identity[equation.operands[0].name]
-        self.identity[equation.out.name] = out
+        self.recorder.steps.append(self.step(equation, out, fused))
+        if equation.function == "cast" and policy.bytes == FP32_BYTES:
+            out = self.versions.get(equation.operands[0].name, out)
+        if self.is_alias(equation):
+            out = self.versions[equation.operands[0].name]
+        self.versions[equation.out.name] = out
         self.axes[equation.out.name] = equation.out.axes or self.axes.get(equation.out.name, ())
         if core or "scan" in equation.tags:
-            self.inside.add(equation.out.name)
+            self.fused.add(equation.out.name)
         self.last = out
 
-    def is_of_weights(self, operand: Operand, equation: Equation | None = None) -> bool:
-        """Whether an operand is a weight, or made of weights element by element; or, in an equation that has one, a
-        constant.
-        """
-        if operand.name in self.weights or operand.name in self.of_weights:
+    def is_from_weights(self, operand: Operand, equation: Equation | None = None) -> bool:
+        """Whether an operand is a weight, an elementwise function of weights, or the constant of ``equation``."""
+        if operand.name in self.weights or operand.name in self.from_weights:
             return True
-        return equation is not None and "constant" in equation.tags and operand.name not in self.identity
+        return equation is not None and "constant" in equation.tags and operand.name not in self.versions
 
-    def copies(self, equation: Equation) -> bool:
-        """Whether an equation gives a known tensor another name, and makes it no larger."""
-        (given, *others), trace = equation.operands, self.trace
-        axes = given.axes or self.axes.get(given.name, ())
-        if equation.function != "copy" or others or given.name not in self.identity or not axes:
+    def is_alias(self, equation: Equation) -> bool:
+        """Whether an equation only gives a tensor another name, without enlarging it."""
+        (source, *others), recorder = equation.operands, self.recorder
+        axes = source.axes or self.axes.get(source.name, ())
+        if equation.function != "copy" or others or source.name not in self.versions or not axes:
             return False
-        return trace.size(equation.out.axes, self.declaration, BYTE) == trace.size(axes, self.declaration, BYTE)
+        out = recorder.size(equation.out.axes, self.declaration, 1)
+        return out == recorder.size(axes, self.declaration, 1)
 
     def save(self, equation: Equation, out: str, fused: bool) -> None:
-        """Keep what the derivative of an equation needs; a fused kernel keeps nothing between its ends."""
+        """Save what the derivative of an equation needs; a fused kernel saves only its own inputs and outputs."""
         if equation.function is None:
-            if not (self.frozen(equation) or self.by_table(equation)):
+            if not (self.is_frozen(equation) or self.is_position_product(equation)):
                 for operand in equation.operands:
-                    if not (fused and operand.name in self.inside):
+                    if not (fused and operand.name in self.fused):
                         self.save_operand(operand, equation)
             return
         function = FUNCTIONS[equation.function]
-        if fused:  # what goes in, if the derivative needs it, or its result, which is computed again
+        if fused:  # the inputs, from which the kernel recomputes everything else
             for operand in equation.operands if function.saves != "nothing" else ():
-                if operand.name not in self.inside:
+                if operand.name not in self.fused:
                     self.save_operand(operand, equation)
             return
-        torch = self.trace.policy.convention == "torch"
+        torch = self.recorder.policy.convention == "torch"
         words = (function.torch if torch and function.torch is not None else function.saves).split()
         for number, word in enumerate(words):
             self.save_word(word, number, equation, out)
 
-    def by_table(self, equation: Equation) -> bool:
-        """Whether a contraction is with a table of positions, which is all that its derivative needs."""
-        made = self.identity.keys() | self.weights.keys() | self.of_weights
-        return "constant" in equation.tags and any(operand.name not in made for operand in equation.operands)
+    def is_position_product(self, equation: Equation) -> bool:
+        """Whether a contraction is with a constant table of positions, which is all that its derivative needs."""
+        known = self.versions.keys() | self.weights.keys() | self.from_weights
+        return "constant" in equation.tags and any(operand.name not in known for operand in equation.operands)
 
-    def frozen(self, equation: Equation) -> bool:
-        """Whether a contraction is with a weight that is not trained; an adapter keeps its input and inner vector."""
-        adapters = self.trace.policy.adapters
+    def is_frozen(self, equation: Equation) -> bool:
+        """Whether a contraction is with a frozen weight. An adapter saves its input and its inner vector."""
+        adapters = self.recorder.policy.adapters
         weights = [operand.name for operand in equation.operands if operand.name in self.weights]
         if adapters is None or not weights:
             return False
         if not any(name in adapters.targets for name in weights):
             return True
         rows = tuple(axis for axis in equation.out.axes if axis in ("b", "q", "n", "s", "k", "o"))
-        inner = self.trace.size(rows, self.declaration, self.trace.policy.bytes) * adapters.rank
-        self.trace.keep(f"{self.place}.{weights[0]}.adapter", inner)
+        inner = self.recorder.size(rows, self.declaration, self.recorder.policy.bytes) * adapters.rank
+        self.recorder.save(f"{self.place}.{weights[0]}.adapter", inner)
         return False
 
     def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
-        """Keep what one word of a function's ``saves`` names."""
-        trace, axes, width = self.trace, equation.out.axes, self.trace.policy.bytes
+        """Save what one word of a function's ``saves`` names."""
+        recorder, axes, width = self.recorder, equation.out.axes, self.recorder.policy.bytes
         first = equation.operands[0] if equation.operands else equation.out
         if word == "inputs":
             for operand in equation.operands:
                 self.save_operand(operand, equation)
-        elif word == "input" or (word == "input32" and width == SINGLE):
+        elif word == "input" or (word == "input32" and width == FP32_BYTES):
             self.save_operand(first, equation, axes)
         elif word == "input32":
-            trace.keep(f"{out}:input32", trace.size(axes, self.declaration, SINGLE))
+            recorder.save(f"{out}:input32", recorder.size(axes, self.declaration, FP32_BYTES))
         elif word == "output":
-            trace.keep(out, trace.size(axes, self.declaration, width))
+            recorder.save(out, recorder.size(axes, self.declaration, width))
         elif word == "output32":
-            trace.keep(out if width == SINGLE else f"{out}:32", trace.size(axes, self.declaration, SINGLE))
+            name = out if width == FP32_BYTES else f"{out}:32"
+            recorder.save(name, recorder.size(axes, self.declaration, FP32_BYTES))
         elif word == "hidden":
-            trace.keep(f"{out}:{number}", trace.size(axes, self.declaration, width))
+            recorder.save(f"{out}:{number}", recorder.size(axes, self.declaration, width))
         elif word == "row":
-            trace.keep(f"{out}:{number}", trace.size(equation.rows, self.declaration, SINGLE))
+            recorder.save(f"{out}:{number}", recorder.size(equation.rows, self.declaration, FP32_BYTES))
         elif word == "mask":
-            trace.keep(f"{out}:mask", trace.size(axes, self.declaration, BYTE))
+            recorder.save(f"{out}:mask", recorder.size(axes, self.declaration, MASK_BYTES))
 
-    def save_operand(self, operand: Operand, equation: Equation, like: tuple[str, ...] = ()) -> None:
-        """Keep an operand, unless it is a weight. ``like`` gives the axes of one that is read without any."""
-        if self.is_of_weights(operand):
+    def save_operand(self, operand: Operand, equation: Equation, default_axes: tuple[str, ...] = ()) -> None:
+        """Save an operand, unless it is a weight; ``default_axes`` are those of one written without axes."""
+        if self.is_from_weights(operand):
             return
-        axes = operand.axes or self.axes.get(operand.name) or like
-        constant = "constant" in equation.tags and operand.name not in self.identity  # a table of positions
+        axes = operand.axes or self.axes.get(operand.name) or default_axes
+        constant = "constant" in equation.tags and operand.name not in self.versions  # a table of positions
         if not axes or constant:
             return
         new = operand.name if operand.name == "src" else f"{self.place}.{operand.name}"
-        name = self.identity.setdefault(operand.name, new)
+        name = self.versions.setdefault(operand.name, new)
+        recorder = self.recorder
         for inner, outer in equation.select:
-            if inner in axes and self.trace.policy.convention == "torch":  # repeated for the heads that share it
+            if inner in axes and recorder.policy.convention == "torch":  # key/value heads repeated for query heads
                 repeated = tuple(outer if axis == inner else axis for axis in axes)
-                if self.trace.size(repeated, self.declaration, BYTE) >= self.trace.size(axes, self.declaration, BYTE):
+                if recorder.size(repeated, self.declaration, 1) >= recorder.size(axes, self.declaration, 1):
                     name, axes = f"{name}:repeated", repeated
-        if name in (f"{ELSEWHERE}.{of}" for of in self.declaration.elsewhere):
+        if name in (f"{EARLIER_LAYER}.{other}" for other in self.declaration.elsewhere):
             return
-        made = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read it piece by piece
-        sizes = (self.trace.size(each, self.declaration, self.trace.policy.bytes) for each in (axes, made))
-        self.trace.keep(name, max(sizes), whole=operand.name != "x")  # of several streams, one may be read first
+        full = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read slices of it
+        sizes = (recorder.size(each, self.declaration, recorder.policy.bytes) for each in (axes, full))
+        # the first equation may read only one of several residual streams
+        recorder.save(name, max(sizes), fixed_size=operand.name != "x")
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
-        """Note the sizes of an equation's gradients."""
+        """Return the sizes of an equation's gradients."""
         operands = []
         for operand in equation.operands:
             axes = operand.axes or self.axes.get(operand.name, ())
-            if axes and operand.name not in self.weights and operand.name in self.identity:
-                identity = self.identity[operand.name]
-                operands.append((identity, self.gradient(axes, fused, equation, identity)))
-        weights = [operand.name for operand in equation.operands if operand.name in self.weights]
-        untrained = self.trace.policy.adapters is not None  # gradients of adapters are too small to time
-        size = 0 if untrained else sum(self.trace.weight_bytes(self.weights[n], self.declaration) for n in weights)
-        flows = "nograd" not in equation.tags
+            if axes and operand.name not in self.weights and operand.name in self.versions:
+                version = self.versions[operand.name]
+                operands.append((version, self.gradient(axes, fused, equation, version)))
+        weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
+        if self.recorder.policy.adapters is not None:  # gradients of adapters are too small to matter here
+            weights = []
+        size = sum(self.recorder.weight_gradient(tensor, self.declaration) for tensor in weights)
         gradient = self.gradient(equation.out.axes, fused, equation, out)
-        return Step(equation.text, out, gradient, tuple(operands), size, flows)
+        return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 
-    def gradient(self, axes: tuple[str, ...], fused: bool, equation: Equation, identity: str) -> int:
-        """Bytes of a tensor's gradient; a fused kernel never stores that of scores and probabilities."""
+    def gradient(self, axes: tuple[str, ...], fused: bool, equation: Equation, version: str) -> int:
+        """Bytes of a tensor's gradient; a fused kernel never stores that of attention scores and probabilities."""
         if fused and {"q"} < set(axes) and set(axes) & {"k", "s"}:
             return 0
         if equation.function == "softmax_fp32":
-            self.single.add(identity)
-        width = SINGLE if identity in self.single else self.trace.policy.bytes
-        return self.trace.size(axes, self.declaration, width)
+            self.fp32_gradients.add(version)
+        width = FP32_BYTES if version in self.fp32_gradients else self.recorder.policy.bytes
+        return self.recorder.size(axes, self.declaration, width)

@@ -1,13 +1,13 @@
-"""The moments of a training step and what is in memory at each: the peak is the largest moment, never a sum of maxima.
+"""The moments of a training step and the memory of each; the peak is the largest moment, never a sum of maxima.
 
-forward -> loss -> backward, block by block (recomputed where the policy says so) -> tables -> optimizer step
+forward -> loss -> backward, block by block (recomputed if the policy says so) -> tied table -> optimizer step
 
-What ZeRO divides is whole for a while. Modelled is PyTorch's ``fully_shard``, called on every block and then on the
-model [zhao2023]: a block is one group, all that stands outside of the blocks another. The weights of the latter are
-gathered from the forward to the end of the backward pass, where its gradients are reduced. While a block is computed
-backwards, the one before it is gathered, and the gradients of the one behind it are reduced. In a pipeline all weights
-of a stage stay gathered, and its gradients whole, until the last micro-batch, as in torchtitan: to gather and reduce
-them for each micro-batch would be slow.
+ZeRO-3 is modelled after PyTorch's ``fully_shard`` applied to every block and then to the model [zhao2023]: each block
+is one group, the layers outside the blocks are another. The weights of the latter stay gathered from the forward pass
+to the end of the backward pass, where their gradients are reduced. During the backward pass of a block, the previous
+block is prefetched and the gradients of the next one are reduced. In a pipeline, a stage keeps all its weights gathered
+and its gradients unsharded until the last micro-batch, as torchtitan does: communicating them per micro-batch would be
+slow.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from .liveness import Trace
 
 
 class Moment(NamedTuple):
-    """Bytes in memory at one moment. ``gathered`` are weights that are whole beside their shares (ZeRO-3);
-    ``transient`` lives only around the moment: gradients of activations, temporaries.
+    """Bytes in memory at one moment.
+
+    ``gathered`` counts full weights next to their shards (ZeRO-3), ``transient`` gradients of activations and
+    temporary buffers.
     """
 
     phase: str
@@ -33,113 +35,131 @@ class Moment(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Sum of all parts."""
         return sum(self[1:])
 
 
 class Segment(NamedTuple):
-    """A part of the model between two checkpoints: ``count`` equal blocks, or what stands outside of them.
+    """The part of a model between two checkpoints: ``count`` equal blocks, or the layers outside the blocks.
 
-    ``kept`` is what each holds after the forward pass, ``inner`` what it holds once it is recomputed; ``gradients``
-    what remains of its weights' gradients. ``gathered`` are its weights and ``whole`` its gradients before they are
-    divided (0: they are not). ``outside``: it is no block; ``shared``: its blocks have the same weights.
+    Attributes:
+        label: name of the block, ``inputs`` or ``outputs``.
+        count: number of blocks.
+        saved: bytes that each block saves in the forward pass.
+        saved_in_backward: bytes that a block holds during its backward pass, recomputed tensors included.
+        trace: its equations.
+        gradients: bytes of weight gradients that remain after its backward pass.
+        gathered_weights: bytes of its full weights under ZeRO-3, else 0.
+        full_gradients: bytes of its gradients before ZeRO shards them, else 0.
+        is_outside: whether it is not a block.
+        shared: whether its blocks share their weights.
     """
 
     label: str
-    count: int  # type: ignore[assignment]  # tuple.count, which nobody needs of a segment
-    kept: int
-    inner: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
+    saved: int
+    saved_in_backward: int
     trace: Trace
     gradients: int
-    gathered: int = 0
-    whole: int = 0
-    outside: bool = False
+    gathered_weights: int = 0
+    full_gradients: int = 0
+    is_outside: bool = False
     shared: bool = False
 
 
 class Loss(NamedTuple):
-    """What the loss keeps, and the temporaries of its backward pass."""
+    """Bytes that the loss saves, and temporary bytes of its backward pass."""
 
-    kept: int
+    saved: int
     transient: int
 
 
-class Fixed(NamedTuple):
-    """What does not change during the step, the temporaries of the optimizer and of tied tables, and the activations of
-    other micro-batches that wait for their backward pass. ``first`` are gradients that are there from the start: in a
-    buffer, or of earlier micro-batches; ``gathered`` weights that are whole throughout.
+class StepBytes(NamedTuple):
+    """Bytes that do not belong to a segment.
+
+    Attributes:
+        weights: weights throughout the step.
+        optimizer: optimizer states throughout the step.
+        gradients: all gradients at the end of the step.
+        optimizer_transient: temporaries of the optimizer step.
+        table_transient: temporaries of the gradient of a tied token table.
+        in_flight: activations of other micro-batches in the pipeline.
+        resident_gradients: gradients in memory when the step begins.
+        gathered_weights: weights that stay gathered throughout the step.
     """
 
     weights: int
     optimizer: int
-    all_gradients: int
+    gradients: int
     optimizer_transient: int
     table_transient: int
-    waiting: int = 0
-    first: int = 0
-    gathered: int = 0
+    in_flight: int = 0
+    resident_gradients: int = 0
+    gathered_weights: int = 0
 
 
-def moments(segments: list[Segment], loss: Loss, fixed: Fixed) -> Iterator[Moment]:
-    """Every moment that can be the largest, in the order of time."""
-    held = sum(segment.kept * segment.count for segment in segments) + loss.kept + fixed.waiting
-    first = fixed.first
-    outside = fixed.gathered + sum(segment.gathered for segment in segments if segment.outside)
-    blocks = [segment for segment in segments if not segment.outside]
-    last = blocks[-1].gathered if blocks else 0
-    yield Moment("forward", fixed.weights, outside + last, first, fixed.optimizer, held, 0)
-    yield Moment("loss", fixed.weights, outside, first, fixed.optimizer, held, loss.transient)
-    held -= loss.kept
-    gradients, waiting, reduced = first, 0, 0  # divided; whole until the end; whole for as long as they are reduced
+def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Moment]:
+    """Yield every moment that can be the largest, in chronological order."""
+    saved = sum(segment.saved * segment.count for segment in segments) + loss.saved + step.in_flight
+    resident = step.resident_gradients
+    outside = step.gathered_weights + sum(segment.gathered_weights for segment in segments if segment.is_outside)
+    blocks = [segment for segment in segments if not segment.is_outside]
+    last = blocks[-1].gathered_weights if blocks else 0
+    yield Moment("forward", step.weights, outside + last, resident, step.optimizer, saved, 0)
+    yield Moment("loss", step.weights, outside, resident, step.optimizer, saved, loss.transient)
+    saved -= loss.saved
+    # gradients that are sharded, that stay full until the end, and that are full while they are reduced
+    gradients, full, reducing = resident, 0, 0
     for segment in reversed(segments):
-        if not segment.outside:
+        if not segment.is_outside:
             blocks.pop()
-        peaks = list(_backward(segment))
+        peaks = list(_backward_pass(segment))
         for number in range(segment.count):
-            held -= segment.kept
-            gathered = outside + _gathered(segment, blocks[-1:], first=number == segment.count - 1)
-            for kept, transient, done in peaks:
-                total = gradients + waiting + reduced + (done if segment.whole or not first else 0)
+            saved -= segment.saved
+            gathered = outside + _gathered_in_backward(segment, blocks[-1:], is_first=number == segment.count - 1)
+            for held, transient, computed in peaks:
+                total = gradients + full + reducing + (computed if segment.full_gradients or not resident else 0)
                 label = f"backward of {segment.label}"
-                yield Moment(label, fixed.weights, gathered, total, fixed.optimizer, held + kept, transient)
-            if segment.whole and segment.outside:
-                waiting += segment.whole
+                yield Moment(label, step.weights, gathered, total, step.optimizer, saved + held, transient)
+            if segment.full_gradients and segment.is_outside:
+                full += segment.full_gradients
             else:
-                gradients, reduced = gradients + (0 if first else segment.gradients), segment.whole
-    if fixed.table_transient:
-        tables = gradients + waiting + reduced if waiting else first or fixed.all_gradients
-        label, transient = "gradient of the token table", fixed.table_transient
-        yield Moment(label, fixed.weights, outside, tables, fixed.optimizer, 0, transient)
-    transient = fixed.optimizer_transient
-    yield Moment("optimizer step", fixed.weights, 0, fixed.all_gradients, fixed.optimizer, 0, transient)
+                gradients += 0 if resident else segment.gradients
+                reducing = segment.full_gradients
+    if step.table_transient:
+        total = gradients + full + reducing if full else resident or step.gradients
+        label, transient = "gradient of the token table", step.table_transient
+        yield Moment(label, step.weights, outside, total, step.optimizer, 0, transient)
+    transient = step.optimizer_transient
+    yield Moment("optimizer step", step.weights, 0, step.gradients, step.optimizer, 0, transient)
 
 
-def _gathered(segment: Segment, before: list[Segment], first: bool) -> int:
-    """Weights of a block that is computed backwards and of the one before it, which is gathered meanwhile."""
-    if segment.outside:
-        return before[0].gathered if before else 0
-    if not first:
-        return segment.gathered if segment.shared else 2 * segment.gathered
-    return segment.gathered + (before[0].gathered if before else 0)
+def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: bool) -> int:
+    """Bytes of gathered weights of a block in its backward pass, and of the previous block, which is prefetched."""
+    if segment.is_outside:
+        return previous[0].gathered_weights if previous else 0
+    if not is_first:
+        return segment.gathered_weights if segment.shared else 2 * segment.gathered_weights
+    return segment.gathered_weights + (previous[0].gathered_weights if previous else 0)
 
 
-def _backward(segment: Segment) -> Iterator[tuple[int, int, int]]:
-    """(activations, transient gradients, gradients of weights) at each equation's backward pass, in reverse.
+def _backward_pass(segment: Segment) -> Iterator[tuple[int, int, int]]:
+    """Yield (activations, transient gradients, weight gradients) for each equation in reverse.
 
-    The gradient of the residual stream lives throughout; it is the gradient of every sub-layer's output as well.
+    The gradient of the residual stream lives throughout; it is also the gradient of every sub-layer's output.
     """
     trace = segment.trace
     freed: dict[int, int] = {}
-    for kept in trace.kept.values():
-        freed[kept.step] = freed.get(kept.step, 0) + kept.bytes
-    held, done = segment.inner, 0
+    for tensor in trace.saved.values():
+        freed[tensor.step] = freed.get(tensor.step, 0) + tensor.bytes
+    held, computed = segment.saved_in_backward, 0
     live: dict[str, int] = {}
     for number in range(len(trace.steps) - 1, -1, -1):
         step = trace.steps[number]
-        if step.flows and (step.out in live or step.out in trace.ends):
-            own = live.pop(step.out, 0 if step.out in trace.streams else step.out_bytes)
-            fresh = {name: size for name, size in step.operands if name not in live}
-            yield held, trace.stream_bytes + own + sum(live.values()) + sum(fresh.values()), done
-            live |= fresh
-            done += step.weight_bytes
+        if step.has_gradient and (step.out in live or step.out in trace.outputs):
+            own = live.pop(step.out, 0 if step.out in trace.stream_outputs else step.out_bytes)
+            new = {name: size for name, size in step.operands if name not in live}
+            yield held, trace.stream_bytes + own + sum(live.values()) + sum(new.values()), computed
+            live |= new
+            computed += step.weight_bytes
         held -= freed.get(number, 0)

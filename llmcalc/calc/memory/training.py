@@ -1,4 +1,4 @@
-"""Training memory: weights, gradients, optimizer states, kept activations, and the largest moment of the step."""
+"""Training memory: weights, gradients, optimizer states, saved activations, and the peak of one step."""
 
 from __future__ import annotations
 
@@ -13,25 +13,33 @@ from ...core.workload import Workload, symbols
 from ..params import params
 from ..sharding import Mesh
 from .liveness import STREAM, Trace
-from .model_states import Recipe
-from .recompute import SINGLE, Policy
-from .timeline import Fixed, Loss, Moment, Segment, moments
-from .zero import Part, Place, Sizes, parts, sizes
-
-DIVIDED_OPTIMIZER, DIVIDED_GRADIENTS, DIVIDED_WEIGHTS = 1, 2, 3  # from which ZeRO stage on
+from .optimizer import Recipe
+from .saved_tensors import FP32_BYTES, ActivationPolicy
+from .timeline import Loss, Moment, Segment, StepBytes, moments
+from .zero import (
+    SHARDS_GRADIENTS,
+    SHARDS_OPTIMIZER,
+    SHARDS_WEIGHTS,
+    SegmentKey,
+    SegmentStates,
+    gathered_weights,
+    model_states,
+    resident_gradients,
+    segment_states,
+)
 
 
 @record
 class TrainingMemory:
     """Memory of a training step on one rank, in bytes.
 
-    ``weights``, ``gradients`` and ``optimizer`` (with a master copy, if there is one) are what the step needs in full;
-    ``activations`` what is kept after the forward pass; ``peak`` is the largest moment, ``phase`` says which.
+    ``weights``, ``gradients`` and ``optimizer`` (master weights included) are totals of the step, ``activations`` what
+    the forward pass saves. ``peak`` is the largest moment, in the phase ``phase``.
     """
 
     architecture: Architecture
     workload: Workload
-    policy: Policy
+    policy: ActivationPolicy
     recipe: Recipe
     mesh: Mesh
     timeline: tuple[Moment, ...]
@@ -42,7 +50,7 @@ class TrainingMemory:
 
     @cached_property
     def largest(self) -> Moment:
-        """The largest moment with its parts."""
+        """The moment of the peak, with its parts."""
         return max(self.timeline, key=lambda moment: moment.total)
 
     @property
@@ -52,16 +60,16 @@ class TrainingMemory:
 
     @property
     def phase(self) -> str:
-        """Which moment is the largest."""
+        """Phase of the step in which the peak occurs."""
         return self.largest.phase
 
     @property
     def state(self) -> int:
-        """Training keeps no state across steps of decoding."""
+        """Bytes of the KV cache, which training does not have."""
         return 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         parts = self.largest._asdict()
         names = ("peak", "phase", "weights", "gradients", "optimizer", "activations", "state")
         return {**{name: getattr(self, name) for name in names}, "at_peak": parts}
@@ -70,166 +78,171 @@ class TrainingMemory:
 def training_memory(
     architecture: Architecture,
     workload: Workload,
-    policy: Policy,
+    policy: ActivationPolicy,
     recipe: Recipe,
     mesh: Mesh,
     in_flight: tuple[int, int] = (1, 1),
 ) -> TrainingMemory:
-    """The memory of one training step on one rank.
+    """Return the memory of one training step on one rank.
 
-    ``in_flight`` is the number, as a fraction, of micro-batches whose activations are held at once.
+    ``in_flight`` is the number of micro-batches whose activations are held at once, as a fraction.
     """
-    held = sizes(architecture, recipe, mesh)
+    states = model_states(architecture, recipe, mesh)
     if policy.convention == "torch" and architecture.layout:  # the optimizer steps over tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))
-        held = held._replace(largest=max(map(prod, shapes)))
-    weights = held.weights.on(mesh, mesh.zero >= DIVIDED_WEIGHTS)
-    gradients = held.gradients.on(mesh, mesh.zero >= DIVIDED_GRADIENTS)
-    optimizer = held.optimizer.on(mesh, mesh.zero >= DIVIDED_OPTIMIZER)
-    places, loss = _segments(architecture, workload, policy, mesh)
-    segments = (
-        _divided(places, parts(architecture, recipe, mesh), recipe, mesh)
-        if mesh.zero >= DIVIDED_GRADIENTS
-        else list(places.values())
+        states = states._replace(largest_tensor=max(map(prod, shapes)))
+    weights, gradients, optimizer = (
+        part.sharded(mesh) if mesh.zero >= stage else part.unsharded
+        for part, stage in (
+            (states.weights, SHARDS_WEIGHTS), (states.gradients, SHARDS_GRADIENTS), (states.optimizer, SHARDS_OPTIMIZER)
+        )
+    )  # fmt: skip
+    by_key, loss = segments_and_loss(architecture, workload, policy, mesh)
+    segments = list(by_key.values())
+    if mesh.zero >= SHARDS_GRADIENTS:
+        segments = _sharded_segments(by_key, segment_states(architecture, recipe, mesh), recipe, mesh)
+    blocks = sum(segment.saved * segment.count for segment in segments)
+    others = max(-(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1]), 0)
+    step = StepBytes(
+        weights,
+        optimizer,
+        gradients,
+        recipe.n_temporaries * states.largest_tensor * recipe.weight_bytes,
+        2 * states.tied_table * recipe.gradient_bytes,
+        others,
+        resident_gradients(states.gradients, recipe, mesh),
+        gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
     )
-    table = held.table * recipe.gradients
-    blocks = sum(segment.kept * segment.count for segment in segments)
-    waiting = max(-(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1]), 0)
-    temporaries = recipe.temporaries * held.largest * recipe.weights
-    first, gathered = _there(held, recipe, mesh, gradients)
-    fixed = Fixed(weights, optimizer, gradients, temporaries, 2 * table, waiting, first, gathered)
-    timeline = tuple(moments(segments, loss, fixed))
-    kept = blocks + waiting + loss.kept
-    return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, kept)
+    timeline = tuple(moments(segments, loss, step))
+    saved = blocks + others + loss.saved
+    return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, saved)
 
 
-def kept_tensors(
-    architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh
+def saved_tensors(
+    architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
 ) -> Iterator[tuple[str, int]]:
-    """(name, bytes) of every tensor kept after the forward pass, without recomputation; that of the loss last."""
-    segments, loss = _segments(architecture, workload, policy, mesh)
+    """Yield (name, bytes) of every tensor saved in a forward pass without recomputation; that of the loss last."""
+    segments, loss = segments_and_loss(architecture, workload, policy, mesh)
     for segment in segments.values():
         for _ in range(segment.count):
-            yield from ((f"{segment.label}.{kept.name}", kept.bytes) for kept in segment.trace.kept.values())
-    if loss.kept:
-        yield "loss", loss.kept
+            yield from ((f"{segment.label}.{tensor.name}", tensor.bytes) for tensor in segment.trace.saved.values())
+    if loss.saved:
+        yield "loss", loss.saved
 
 
-def _there(held: Sizes, recipe: Recipe, mesh: Mesh, gradients: int) -> tuple[int, int]:
-    """Gradients that are there when a micro-batch begins, and weights that are gathered throughout."""
-    piped = mesh.pp > 1
-    gathered = held.weights.whole(mesh) if piped and mesh.zero >= DIVIDED_WEIGHTS else 0
-    if recipe.buffered or (mesh.batches > 1 and not piped):
-        return gradients, gathered
-    return held.gradients.on(mesh, divided=False) if mesh.batches > 1 else 0, gathered
-
-
-def _divided(places: dict[Place, Segment], held: dict[Place, Part], recipe: Recipe, mesh: Mesh) -> list[Segment]:
-    """Segments whose gradients (and weights) are whole only while they are computed."""
+def _sharded_segments(
+    segments: dict[SegmentKey, Segment], states: dict[SegmentKey, SegmentStates], recipe: Recipe, mesh: Mesh
+) -> list[Segment]:
+    """Segments under ZeRO-2 or ZeRO-3: gradients, and weights, are full only while a segment is computed."""
     found = []
-    for place, segment in places.items():
-        part = held.get(place, Part())
-        whole = 0 if recipe.buffered or mesh.pp > 1 else part.made.whole(mesh)
-        if whole and not segment.outside:
-            own = part.gradients.on(mesh, divided=True)
-            segment = segment._replace(gradients=-(-own // segment.count) if segment.shared else own)
-        gathered = part.weights.whole(mesh) if mesh.zero >= DIVIDED_WEIGHTS and mesh.pp == 1 else 0
-        found.append(segment._replace(gathered=gathered, whole=whole))
+    for key, segment in segments.items():
+        own = states.get(key, SegmentStates())
+        full = 0 if recipe.contiguous_gradient_buffer or mesh.pp > 1 else own.gradients.gathered(mesh)
+        if full and not segment.is_outside:
+            shard = own.new_gradients.sharded(mesh)
+            segment = segment._replace(gradients=-(-shard // segment.count) if segment.shared else shard)
+        gathered = gathered_weights(own.weights, mesh) if mesh.pp == 1 else 0
+        found.append(segment._replace(gathered_weights=gathered, full_gradients=full))
     return found
 
 
-def _segments(
-    architecture: Architecture, workload: Workload, policy: Policy, mesh: Mesh
-) -> tuple[dict[Place, Segment], Loss]:
-    """What stands between checkpoints, by place and in the order of the forward pass."""
+def segments_and_loss(
+    architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
+) -> tuple[dict[SegmentKey, Segment], Loss]:
+    """Return the segments of the trained stacks in the order of the forward pass, and the loss."""
     single_stack, values = not architecture.is_encoder_decoder, workload.values(architecture)
-    found: dict[Place, Segment] = {}
+    found: dict[SegmentKey, Segment] = {}
     loss = Loss(0, 0)
-    end: Place | None = None  # of the last stack of tokens
+    end: SegmentKey | None = None  # the last segment of the previous text stack
     for stack in architecture.stacks:
-        if stack.unused or stack.frozen:  # no gradient is asked for, so nothing is kept
+        if stack.unused or stack.frozen:  # no gradient flows, so nothing is saved
             continue
         names = symbols(stack, single_stack, convention=policy.convention)
 
         def new() -> Trace:
-            trace = Trace(policy, names, values, mesh)  # noqa: B023 (used within this turn of the loop)
-            wide = {"hs": streams_of(stack), "d": stack.d_model}  # noqa: B023
-            trace.stream_bytes = trace.size(("b", "q", *wide), wide, policy.bytes)
+            trace = Trace(policy, names, values, mesh)  # noqa: B023 (used within this iteration)
+            axes = {"hs": n_residual_streams(stack), "d": stack.d_model}  # noqa: B023
+            trace.stream_bytes = trace.size(("b", "q", *axes), axes, policy.bytes)
             return trace
 
-        found[stack.name, "inputs"] = _outside(stack, "inputs", new())
+        found[stack.name, "inputs"] = _segment_outside(stack, "inputs", new())
         for number, run in enumerate(stack.runs):
             trace = new()
             trace.block(run.block, STREAM)
             if number == 0:
-                found[stack.name, "inputs"] = _handed_on(found[stack.name, "inputs"], trace)
-            held = sum(kept.bytes for kept in trace.kept.values())
-            checkpointed = policy.recompute == "full"
-            kept = trace.stream_bytes if checkpointed else held
-            inner = held + kept if checkpointed else held
+                found[stack.name, "inputs"] = _without_duplicate_block_input(found[stack.name, "inputs"], trace)
+            saved = sum(tensor.bytes for tensor in trace.saved.values())
+            saved_in_backward = saved
+            if policy.recompute == "full":  # only the block's input is saved
+                saved, saved_in_backward = trace.stream_bytes, saved + trace.stream_bytes
             gradients = sum(step.weight_bytes for step in trace.steps)
-            shared = -(-gradients // run.count) if run.shared else gradients
-            segment = Segment(run.block.name, run.count, kept, inner, trace, shared, shared=run.shared)
-            found[stack.name, number] = segment
-        found[stack.name, "outputs"] = outputs = _outside(stack, "outputs", new())
+            gradients = -(-gradients // run.count) if run.shared else gradients
+            found[stack.name, number] = Segment(
+                run.block.name, run.count, saved, saved_in_backward, trace, gradients, shared=run.shared
+            )
+        found[stack.name, "outputs"] = outputs = _segment_outside(stack, "outputs", new())
         if end and not stack.inputs and stack.runs and policy.recompute != "full":
-            found[end] = _goes_on(found[end], found[stack.name, 0].trace)
+            found[end] = _without_duplicate_stack_output(found[end], found[stack.name, 0].trace)
         if not stack.patch:
             end = stack.name, "outputs" if stack.outputs else len(stack.runs) - 1
         loss = _loss(stack, outputs.trace, policy) or loss
     return found, loss
 
 
-def streams_of(stack: Stack) -> int:
-    """Residual streams side by side, which a block gets and gives."""
+def n_residual_streams(stack: Stack) -> int:
+    """Number of parallel residual streams between the blocks of a stack."""
     layers = (part.pre or part.branches[0].layer for run in stack.runs for part in run.block.sublayers)
     return max((int(declare(layer).axes.get("hs", 1)) for layer in layers), default=1)
 
 
-def _handed_on(inputs: Segment, block: Trace) -> Segment:
-    """What stands in front of the blocks, without the stream that it hands on and that the first block keeps too."""
-    if STREAM in block.kept:
-        for name in inputs.trace.ends & inputs.trace.kept.keys():
-            size = inputs.trace.kept[name].bytes
-            if size != block.kept[STREAM].bytes:  # several streams, of which that is the first
-                continue
-            del inputs.trace.kept[name]
-            inputs = inputs._replace(kept=inputs.kept - size, inner=inputs.inner - size)
+def _without_duplicate_block_input(inputs: Segment, block: Trace) -> Segment:
+    """The segment before the blocks, without its output if the first block saves the same tensor."""
+    if STREAM in block.saved:
+        for name in inputs.trace.outputs & inputs.trace.saved.keys():
+            size = inputs.trace.saved[name].bytes
+            if size == block.saved[STREAM].bytes:  # it differs if the block reads several residual streams
+                inputs = _without(inputs, name)
     return inputs
 
 
-def _goes_on(last: Segment, block: Trace) -> Segment:
-    """The end of a stack whose stream goes on in another one, without the stream that a first block there keeps too."""
-    streams = [name for name in last.trace.kept if name.startswith("stream")]
-    if STREAM not in block.kept or not streams or last.count > 1:
+def _without_duplicate_stack_output(last: Segment, block: Trace) -> Segment:
+    """The last segment of a stack, without its output if the first block of the next stack saves the same tensor."""
+    streams = [name for name in last.trace.saved if name.startswith("stream")]
+    if STREAM not in block.saved or not streams or last.count > 1:
         return last
-    size = last.trace.kept.pop(streams[-1]).bytes
-    return last._replace(kept=last.kept - size, inner=last.inner - size)
+    return _without(last, streams[-1])
 
 
-def _outside(stack: Stack, section: str, trace: Trace) -> Segment:
+def _without(segment: Segment, name: str) -> Segment:
+    size = segment.trace.saved.pop(name).bytes
+    return segment._replace(saved=segment.saved - size, saved_in_backward=segment.saved_in_backward - size)
+
+
+def _segment_outside(stack: Stack, section: str, trace: Trace) -> Segment:
+    """The segment of a stack's inputs or outputs."""
     stream = STREAM
     for _, layer in getattr(stack, section):
         stream = trace.layer(layer, stream)
-    trace.end(stream, stream=section == "inputs")
+    trace.mark_output(stream, stream=section == "inputs")
     if section == "inputs":
-        trace.source(stack)
-    held = sum(kept.bytes for kept in trace.kept.values())
+        trace.save_source(stack)
+    saved = sum(tensor.bytes for tensor in trace.saved.values())
     gradients = sum(step.weight_bytes for step in trace.steps)
-    return Segment(section, 1, held, held, trace, gradients, outside=True)
+    return Segment(section, 1, saved, saved, trace, gradients, is_outside=True)
 
 
-def _loss(stack: Stack, trace: Trace, policy: Policy) -> Loss | None:
-    """Cross-entropy keeps the log-probabilities; its backward pass makes two tensors as large. A fused kernel keeps the
-    logits as they are, and makes none.
+def _loss(stack: Stack, trace: Trace, policy: ActivationPolicy) -> Loss | None:
+    """Cross-entropy saves log-probabilities, and its backward pass allocates two tensors of their size.
+
+    A fused kernel saves the logits and allocates none.
     """
     head = next((layer for _, layer in stack.outputs if layer.kind() == "head"), None)
     if head is None:
         return None
-    width = SINGLE if getattr(head, "loss_in_fp32", True) else policy.bytes
+    width = FP32_BYTES if getattr(head, "loss_in_fp32", True) else policy.bytes
     fused = policy.loss == "fused"
     declaration = declare(head)
-    rows = "o" if isinstance(declaration.axes.get("o"), int) else "q"  # logits of a fixed number of positions
+    rows = "o" if isinstance(declaration.axes.get("o"), int) else "q"  # some heads have a fixed number of positions
     axes = ("b", rows, *("nc" for axis in declaration.axes if axis == "nc"), "V")
     size = trace.size(axes, declaration, policy.bytes if fused else width)
     return Loss(size, 0 if fused else 2 * size)

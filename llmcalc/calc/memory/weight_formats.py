@@ -1,7 +1,7 @@
-"""Which tensor is stored in which number format, as real checkpoints do it, and how many bits that takes.
+"""The number format of each weight, and the bits that it takes.
 
-A quantised checkpoint is never in one format: tables, the head, norms and routers stay as they were; a mixture such as
-Q4_K_M gives some matrices of some layers more bits.
+A quantised checkpoint has several formats: embeddings, the head, norms and routers are usually not quantised, and a
+mixture such as Q4_K_M gives more bits to some matrices of some layers.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ..sharding import Mesh
 from .number_formats import BITS_A_BYTE, Format, shape, tensor_bits
 
 TABLES = ("token embedding", "position embedding", "segment embedding", "other embedding")
-KEPT = (*TABLES, "head", "norm", "router")
-GROUPED = 4  # query heads for each key head, from which on llama.cpp spends more bits on values
+UNQUANTISED = (*TABLES, "head", "norm", "router")
+GROUPED = 4  # query heads per key head from which llama.cpp gives value projections more bits
 
 
 class WeightFormats(Protocol):
-    """How the weights of a model are stored: in formats that were asked for, or as a checkpoint was published.
+    """The number formats of a model's weights: requested ones, or those of a published checkpoint.
 
     Attributes:
-        published: whether they are stored as a published checkpoint stores them.
+        published: whether they are those of a published checkpoint.
         unread: keys of the checkpoint's quantisation config that were not interpreted.
     """
 
@@ -36,21 +36,21 @@ class WeightFormats(Protocol):
     @property
     def unread(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[Stored]:
-        """Bits of the tensors that one rank of a mesh stores, equal formats of a component together."""
+    def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
+        """Return elements and bits by component and format on one rank of a mesh."""
         ...
 
 
 @record
-class Rule:
+class FormatRule:
     """A format for some tensors of some layers.
 
     Attributes:
         of: a component (``head``) or the name of a tensor in the equations (``wv``).
-        format: the format they get.
-        layers: which of n layers: ``all``, ``more`` (the first and the last eighth, every third between), ``middle``
-            (all but the first and the last eighth), ``first 4`` or ``first 1/8``.
-        when: a further condition: ``grouped``, ``8 experts``, ``80 layers``.
+        format: their format.
+        layers: which layers: ``all``, ``more`` (the first and last eighth, and every third in between), ``middle``
+            (all but the first and last eighth), ``first 4`` or ``first 1/8``.
+        when: condition on the model: ``grouped``, ``8 experts``, ``80 layers``.
     """
 
     of: str
@@ -60,69 +60,69 @@ class Rule:
 
 
 @record
-class Weights:
-    """How weights are stored.
+class RequestedFormats:
+    """Number formats that the user requested.
 
     Attributes:
-        name: what the choice is called.
-        main: the format of the matrices.
-        base: the format of all else.
-        only: components whose matrices are in ``main``; empty: all but those in ``kept``.
-        kept: components that stay in ``base``.
-        rules: exceptions of a mixture; the first that fits decides.
+        name: name of the format or mixture.
+        main: format of the matrices.
+        base: format of everything else.
+        only: components whose matrices are in ``main``; empty: all but those in ``unquantised``.
+        unquantised: components that stay in ``base``.
+        rules: exceptions of a mixture; the first match applies.
     """
 
     name: str
     main: Format
     base: Format
     only: tuple[str, ...] = ()
-    kept: tuple[str, ...] = KEPT
-    rules: tuple[Rule, ...] = ()
+    unquantised: tuple[str, ...] = UNQUANTISED
+    rules: tuple[FormatRule, ...] = ()
 
     @property
     def published(self) -> bool:
-        """False: the formats were asked for."""
+        """Whether the formats are those of a published checkpoint: False."""
         return False
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """Empty: there is no config."""
+        """Keys of a quantisation config that were not interpreted: none."""
         return ()
 
-    def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[Stored]:
-        """Every tensor in its format, tensors of equal size and format together, as one rank of a mesh stores them.
+    def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
+        """Return elements and bits of every tensor by format, on one rank of a mesh.
 
         Raises:
-            UnknownNameError: ``only`` or ``kept`` names a component that the model does not have.
-            InputError: a component that is both quantised and kept.
+            UnknownNameError: ``only`` or ``unquantised`` names a component that the model does not have.
+            InputError: a component is in both.
         """
-        model = Model(architecture)
+        model = ModelTensors(architecture)
         self.check(model)
-        return [found for row in model.rows for found in stored_row(row, self, model, mesh)]
+        return [stored for row in model.rows for stored in stored_row(row, self, model, mesh)]
 
-    def check(self, model: Model) -> None:
-        """See that the components are the model's.
+    def check(self, model: ModelTensors) -> None:
+        """Check the names of components.
 
         Raises:
-            UnknownNameError: a component that the model has not.
-            InputError: a component that is asked to be both quantised and kept.
+            UnknownNameError: ``only`` or ``unquantised`` names a component that the model does not have.
+            InputError: a component is in both.
         """
-        for flag, names in (("--only", self.only), ("--keep", tuple(set(self.kept) - set(KEPT)))):
+        for flag, names in (("--only", self.only), ("--keep", tuple(set(self.unquantised) - set(UNQUANTISED)))):
             for name in names:
                 if name not in model.components:
-                    hint = f"it has: {', '.join(model.components)}"
+                    hint = f"known components: {', '.join(model.components)}"
                     raise UnknownNameError("component", name, model.components, where=flag, hint=hint)
         for name in self.only:
-            if name in self.kept:
-                raise InputError(f"{name!r} is to be quantised and kept", where="--only", hint="drop it from --keep")
+            if name in self.unquantised:
+                raise InputError(f"{name!r} is also in --keep", where="--only", hint="remove it from one of them")
 
-    def formats(self, row: Row, part: str, model: Model) -> Iterator[tuple[Format, int]]:
-        """(format, copies) of a tensor of the component ``part``."""
+    def formats(self, row: Row, part: str, model: ModelTensors) -> Iterator[tuple[Format, int]]:
+        """Yield (format, copies) of a tensor of the component ``part``."""
         if self.main.plain and not self.only and self.main.bits >= max(self.base.bits, 2 * BITS_A_BYTE):
-            yield self.main, row.copies  # a plain 16- or 32-bit format holds everything
+            yield self.main, row.copies  # a plain 16- or 32-bit format applies to everything
             return
-        table = part in TABLES and part not in self.kept
-        if not (row.tensor.linear or table or part == "head") or part in self.kept:
+        table = part in TABLES and part not in self.unquantised
+        if not (row.tensor.linear or table or part == "head") or part in self.unquantised:
             yield self.base, row.copies
             return
         if self.only and part not in self.only:
@@ -131,7 +131,7 @@ class Weights:
         for layer in model.layers(row):
             yield self._of_layer(row, part, model, layer), 1
 
-    def _of_layer(self, row: Row, part: str, model: Model, layer: int) -> Format:
+    def _of_layer(self, row: Row, part: str, model: ModelTensors, layer: int) -> Format:
         names = {row.tensor.name, "head" if part == TABLES[0] and model.tied else part}
         n_layers = row.entry.stack.n_layers
         for rule in self.rules:
@@ -141,8 +141,8 @@ class Weights:
         return self.main
 
 
-class Model:
-    """What rules ask about an architecture."""
+class ModelTensors:
+    """The tensors of an architecture, and the properties that format rules depend on."""
 
     def __init__(self, architecture: Architecture) -> None:
         self.rows = rows(architecture.stacks)
@@ -152,14 +152,14 @@ class Model:
         self.components = tuple(dict.fromkeys(component(row) for row in self.rows if row.copies))
 
     def layers(self, row: Row) -> range:
-        """The numbers of the blocks that store a tensor of their own."""
+        """Return the indices of the blocks that store their own copy of a tensor."""
         if row.entry.run is None:
             return range(row.copies)
         first = sum(run.count for run in row.entry.stack.runs[: row.entry.run])
         return range(first, first + row.copies)
 
     def meets(self, condition: str, row: Row) -> bool:
-        """Whether a rule's condition holds for the layer of a tensor."""
+        """Whether a rule's condition holds for a tensor's layer."""
         if condition == "grouped":
             layer = row.entry.layer
             heads, shared = getattr(layer, "n_heads", 0), getattr(layer, "n_kv_heads", None)
@@ -168,8 +168,8 @@ class Model:
         return int(number) in (self.experts if what == "experts" else {row.entry.stack.n_layers})
 
 
-class Stored(NamedTuple):
-    """Tensors of one row in one format: a component, elements and bits."""
+class StoredTensors(NamedTuple):
+    """Elements and bits of tensors of one component in one format."""
 
     component: str
     format: Format
@@ -177,8 +177,10 @@ class Stored(NamedTuple):
     bits: int
 
 
-def stored_row(row: Row, weights: Weights, model: Model, mesh: Mesh | None = None) -> Iterator[Stored]:
-    """A tensor in its formats, the copies of each together; nothing if it was stored before."""
+def stored_row(
+    row: Row, weights: RequestedFormats, model: ModelTensors, mesh: Mesh | None = None
+) -> Iterator[StoredTensors]:
+    """Yield elements and bits of a tensor by format; nothing for a tied tensor that is already counted."""
     part, counts = component(row), dict[Format, int]()
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
     for chosen, copies in weights.formats(row, part, model) if row.copies else ():
@@ -186,11 +188,11 @@ def stored_row(row: Row, weights: Weights, model: Model, mesh: Mesh | None = Non
         counts[used] = counts.get(used, 0) + copies
     for used, copies in counts.items():
         bits = -(-tensor_bits(row, used) * own // row.size) if row.size else 0
-        yield Stored(part, used, own * copies, bits * copies)
+        yield StoredTensors(part, used, own * copies, bits * copies)
 
 
 def selected(layers: str, layer: int, n_layers: int) -> bool:
-    """Whether a rule's ``layers`` name a layer.
+    """Whether a rule's ``layers`` selects a layer.
 
     >>> [layer for layer in range(16) if selected("more", layer, 16)]
     [0, 1, 4, 7, 10, 13, 14, 15]
