@@ -126,8 +126,8 @@ def test_every_kind_of_model_can_be_trained(name: str) -> None:
         (float("nan"), {}, "number of tokens"),
         (float("inf"), {}, "number of tokens"),
         ("15T", {}, "number of tokens"),
-        (1023, {}, "fewer than a sequence"),
-        (10**6, {"batch_tokens": 2 * 10**6}, "fewer than a step"),
+        (1023, {}, "fewer than one sequence"),
+        (10**6, {"batch_tokens": 2 * 10**6}, "fewer than one step"),
     ],
 )
 def test_too_little_to_train_on(tokens: int, words: dict[str, int], message: str) -> None:

@@ -48,8 +48,8 @@ def fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int 
     if mesh == Mesh() and count > 1:
         mesh = usual_mesh(count, arguments.get("mode", "inference"))
     if mesh.ranks != count:
-        hint = "the product of --dp, --tp, --pp and --cp is the number of GPUs"
-        raise SizeError(f"{mesh.ranks} ranks are not {count} GPUs", where="--gpu", hint=hint)
+        hint = "the product of {dp}, {tp}, {pp} and {cp} must be the number of GPUs"
+        raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
     result = memory(architecture, mesh=mesh, **arguments)
     return Fit(memory_bytes, reserve, result.peak, count, result)
 

@@ -61,22 +61,26 @@ def load_each(
     """The architectures of several sources, each with overrides of its own."""
     found = [_load(source, Reading(overrides, as_, allow_unknown)) for source, overrides in sources]
     if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
-        flag = "--as" if as_ else "--allow-unknown"
-        raise InputError(f"says how a config.json is read, and {found[0].name} is none", where=flag)
+        message = f"applies only to a config.json, and {found[0].name} is not read from one"
+        raise InputError(message, parameter="as_" if as_ else "allow_unknown", hint="omit it")
     return found
 
 
 def _load(source: Any, reading: Reading) -> Architecture:
     if isinstance(source, Architecture):
         if reading.overrides:
-            raise DescriptionError("a loaded architecture takes no overrides", hint="give them to the first load()")
+            raise DescriptionError(
+                "overrides cannot be applied to a loaded architecture",
+                parameter="overrides",
+                hint="pass them to the first load()",
+            )
         return source
     if isinstance(source, Mapping):
         return _from_data(dict(source), "the given mapping", reading)
     if isinstance(source, os.PathLike):
         return _from_path(Path(source), reading)
     if not isinstance(source, str):
-        raise DescriptionError(f"{shown(source)} is no model name, path or description")
+        raise DescriptionError(f"{shown(source)} is not a model name, path or description")
     if source == "-":
         return _from_stdin(reading)
     if source.startswith("hf:"):
@@ -101,11 +105,9 @@ def _from_path(path: Path, reading: Reading) -> Architecture:
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:  # a name too long, or with a NUL
-        raise DescriptionError(f"no path: {error}", where=shown(str(path))) from None
+        raise DescriptionError(f"invalid path: {error}", where=shown(str(path))) from None
     if not exists:
-        raise DescriptionError(
-            "there is no such file", where=str(path) if str(path).isprintable() else shown(str(path))
-        )
+        raise DescriptionError("file not found", where=str(path) if str(path).isprintable() else shown(str(path)))
     if folder or path.suffix in WEIGHTS:
         from ..importers.weights import describe
 
@@ -128,7 +130,7 @@ def _from_stdin(reading: Reading) -> Architecture:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise DescriptionError("is no UTF-8 text", where="<stdin>") from None
+        raise DescriptionError("not valid UTF-8", where="<stdin>") from None
     if not text.strip():
         raise DescriptionError("is empty", where="<stdin>")
     if text.lstrip().startswith("{"):
@@ -151,7 +153,8 @@ def _from_data(data: Mapping[str, Any], where: str, reading: Reading) -> Archite
             return build_preset(data, None, reading.overrides, None)
         except InputError as error:
             keys = ".".join(map(str, error.path or ()))
-            error.where = error.where if error.where.startswith("-") else f"{where}: {keys}" if keys else where
+            if not error.parameter:
+                error.where = f"{where}: {keys}" if keys else where
             raise
     from ..importers.hf import load_config
 

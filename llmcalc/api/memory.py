@@ -101,7 +101,7 @@ def memory(
         workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
         kept = state(
             architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
-            cache=number_format(cache, "--cache") if cache else None, page=page, extend=extend, mesh=mesh,
+            cache=number_format(cache, "cache") if cache else None, page=page, extend=extend, mesh=mesh,
             beams=beams,
         )  # fmt: skip
         width = plain.bits // BITS_A_BYTE
@@ -114,7 +114,7 @@ def memory(
     width = number_format(dtype).bits // BITS_A_BYTE
     adapters = _adapters(architecture, lora_rank, lora_targets)
     if weights and adapters is None:
-        raise InputError("weights that are trained are not quantised", where="--weights", hint="give --lora-rank too")
+        raise InputError("trained weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
     recipe = _recipe(width, optimizer, gradients or dtype, master and not adapters, convention)
     recipe = replace(recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=gradient_buffer)
@@ -130,7 +130,7 @@ def _weights(
     if weights != CHECKPOINT and (weights or not (told.get("types") or told.get("quantization"))):
         return weight_formats(weights or dtype, number_format(dtype), only, keep)
     if tuple(only) or tuple(keep):
-        raise InputError("has no meaning for weights as they were published", where="--only", hint="leave it out")
+        raise InputError("has no effect on weights stored as published", parameter="only", hint="omit it")
     return published_weights(architecture)
 
 
@@ -150,15 +150,15 @@ def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[st
     if rank is None:
         return None
     if type(rank) is not int or rank < 1:
-        raise SizeError(f"rank is {shown(rank)}; it is a positive integer", where="--lora-rank")
+        raise SizeError(f"must be a positive integer, not {shown(rank)}", parameter="lora_rank")
     matrices = {row.tensor.name for row in rows(architecture.stacks) if row.tensor.linear and not row.tensor.active}
     for name in (chosen := tuple(targets)):
         if name not in matrices:
             hint = f"matrices of {architecture.name}: {', '.join(sorted(matrices))}"
-            raise UnknownNameError("matrix", name, matrices, where="--lora-target", hint=hint)
+            raise UnknownNameError("matrix", name, matrices, parameter="lora_targets", hint=hint)
     return Adapters(rank, chosen)
 
 
 def _known(what: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise UnknownNameError(what, value, choices, where=f"--{what}", hint=f"one of {', '.join(choices)}")
+        raise UnknownNameError(what, value, choices, parameter=what, hint=f"one of {', '.join(choices)}")

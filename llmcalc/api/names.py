@@ -44,7 +44,7 @@ def _format_names() -> dict[str, str]:
     return found
 
 
-def number_format(name: str, where: str = "") -> Format:
+def number_format(name: str, parameter: str = "") -> Format:
     """A number format by name.
 
     Raises:
@@ -53,9 +53,11 @@ def number_format(name: str, where: str = "") -> Format:
     entries = tables("formats")
     own = _format_names().get(plain(name))
     if own is None:
-        known = [*table("mixtures")] if where == "--weights" else []
+        known = [*table("mixtures")] if parameter == "weights" else []
         known += [alias for key, entry in entries.items() for alias in (key, *entry.get("aliases", ()))]
-        raise UnknownNameError("number format", name, known, where=where, hint="(llmcalc formats list shows all)")
+        raise UnknownNameError(
+            "number format", name, known, parameter=parameter, hint="(llmcalc formats list shows all)"
+        )
     return _read(own)
 
 
@@ -83,14 +85,14 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
     both = [part for part in chosen if part in kept]
     if both:
         raise InputError(
-            f"{both[0]!r} is asked for and kept", where="--keep", hint="name it in one of --only and --keep"
+            f"{both[0]!r} is both quantised and kept", parameter="keep", hint="name it in one of {only} and {keep}"
         )
     mixture = next((entry for key, entry in table("mixtures").items() if plain(key) == plain(name)), None)
     usual: tuple[str, ...] = UNQUANTISED if mixture is None else MIXTURE_KEPT
     left = tuple(part for part in usual if part not in chosen)
     stays = (*left, *(part for part in kept if part not in left))
     if mixture is None:
-        return RequestedFormats(name.lower(), number_format(name, "--weights"), base, chosen, stays)
+        return RequestedFormats(name.lower(), number_format(name, "weights"), base, chosen, stays)
     rules = tuple(_rule(entry) for entry in mixture.get("rules", ()))
     return RequestedFormats(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
 
@@ -113,8 +115,8 @@ def published_weights(architecture: Architecture) -> Published:
         layout += "+" if any(name.endswith(old) for name in formats) else ""
         return Published(None, "F32", number_format("fp32"), layout, formats)
     if "dtype" not in told and "quantization" not in told:
-        hint = "give a checkpoint or its config.json, or --weights FORMAT"
-        raise InputError("nothing says how the weights are stored", where="--weights checkpoint", hint=hint)
+        hint = "load a checkpoint or its config.json, or use {weights=FORMAT}"
+        raise InputError("the format of the published weights is unknown", parameter="weights", hint=hint)
     dtype = float_type(told.get("dtype"))
     method = told.get("quantization")
     quantisation = read_quantisation(method, dtype, bool(told.get("quantization_within"))) if method else None
@@ -175,9 +177,9 @@ def accelerator(name: str) -> Accelerator:
             *tables("hardware"),
             *(alias for entry in tables("hardware").values() for alias in entry.get("aliases", ())),
         ]
-        raise UnknownNameError("accelerator", name, known, where="--gpu", hint="(llmcalc hardware list shows all)")
+        raise UnknownNameError("accelerator", name, known, parameter="gpu", hint="(llmcalc hardware list shows all)")
     if len(candidates) > 1:
-        raise InputError(f"{name!r} may be {', '.join(candidates)}", where="--gpu", hint="name one of them")
+        raise InputError(f"{name!r} is ambiguous", parameter="gpu", hint=f"use one of {', '.join(candidates)}")
     return accelerators()[candidates[0]]
 
 

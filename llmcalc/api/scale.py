@@ -31,7 +31,7 @@ def laws() -> dict[str, Law]:
     return {name: read_law(name, entry) for name, entry in tables("scaling").items()}
 
 
-def law(name: str, where: str = "") -> Law:
+def law(name: str, parameter: str = "") -> Law:
     """A scaling law by name.
 
     Raises:
@@ -39,7 +39,7 @@ def law(name: str, where: str = "") -> Law:
     """
     known = laws()
     if name.lower() not in known:
-        raise UnknownNameError("scaling law", name, known, where=where, hint="(llmcalc laws list shows all)")
+        raise UnknownNameError("scaling law", name, known, parameter=parameter, hint="(llmcalc laws list shows all)")
     return known[name.lower()]
 
 
@@ -48,7 +48,7 @@ def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
     asked = list(names)
     if asked == [ALL]:
         return [one for one in laws().values() if setting.experts or one.form not in EXPERT_FORMS]
-    return [law(name, "--law") for name in asked or (EXPERT_LAWS if setting.experts else USUAL_LAWS)]
+    return [law(name, "laws") for name in asked or (EXPERT_LAWS if setting.experts else USUAL_LAWS)]
 
 
 def routed(model: Architecture) -> float | None:
@@ -99,7 +99,7 @@ def scale(
     experts = routed(model) if model is not None and experts is None else experts
     for name, value in (("experts", experts), ("granularity", granularity), ("unique", unique)):
         if value is not None:
-            positive(value, f"--{name}", least=1)
+            positive(value, name, least=1)
     setting = Setting(experts, granularity, unique)
     if model is not None:
         counted: Mapping[str, float] | None = counts(model, seq)

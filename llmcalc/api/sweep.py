@@ -93,14 +93,14 @@ def read_axis(text: str) -> Axis:
     name, equals, given = text.partition("=")
     name = name.strip().replace("-", "_")
     if name not in AXES:
-        hint = "the model itself is changed by --set"
+        hint = "{overrides} changes the model itself"
         raise UnknownNameError(
-            "size to sweep over", name, AXES, where="--over", hint=f"one of {', '.join(AXES)}; {hint}"
+            "size to sweep over", name, AXES, parameter="over", hint=f"one of {', '.join(AXES)}; {hint}"
         )
     values = _values(given.strip()) if equals else ()
     if not values:
-        hint = "such as seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64"
-        raise InputError(f"{text!r} is no list and no range", where="--over", hint=hint)
+        hint = "use seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64"
+        raise InputError(f"invalid range {text!r}", parameter="over", hint=hint)
     return Axis(name, values)
 
 
@@ -142,7 +142,7 @@ def sweep(
     names = [axis.name for axis in axes]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"{name} varies twice", where="--over", hint="put all its values into one list")
+            raise InputError(f"{name} is given twice", parameter="over", hint="give all its values in one list")
     for quantity in quantities:
         if quantity not in QUANTITIES:
             hint = f"(swept are: {', '.join(QUANTITIES)})"
@@ -231,7 +231,7 @@ def _state(architecture: Architecture, workload: Workload, memory: dict[str, Any
         seq=workload.seq,
         target_seq=workload.target_seq,
         dtype=memory.get("dtype", "bf16"),
-        cache=number_format(cache, "--cache") if cache else None,
+        cache=number_format(cache, "cache") if cache else None,
         page=memory.get("page"),
         beams=memory.get("beams", 1),
         convention=workload.convention,
@@ -255,7 +255,7 @@ def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], int]) -> 
     shape = tuple(len(axis.values) for axis in axes)
     if prod(shape) > MOST_POINTWISE:
         hint = f"peaks of memory are evaluated point by point, {MOST_POINTWISE:,} at most"
-        raise SizeError(f"{prod(shape):,} points are too many", where="--over", hint=hint)
+        raise SizeError(f"{prod(shape):,} points are too many", parameter="over", hint=hint)
     result = numpy.empty(shape)
     for place in numpy.ndindex(*shape):
         sizes: dict[str, int] = {axis.name: axis.values[int(at)] for axis, at in zip(axes, place, strict=True)}

@@ -35,14 +35,16 @@ def machine(name: str, count: int = 1, mfu: float | None = None, precision: str 
     """
     found = accelerator(name)
     if type(count) is not int or count < 1:
-        raise SizeError(f"{shown(count)} is no number of accelerators", where="--gpu", hint="give a positive integer")
+        raise SizeError(f"the number of GPUs must be a positive integer, not {shown(count)}", parameter="gpu")
     chosen = number_format_of(found, precision)
     if mfu is None:
         span, source = utilisation(found, chosen, table("utilisation"))
     elif 0 < mfu <= 1:
         span, source = Span(mfu, mfu, mfu), AS_GIVEN
     else:
-        raise InputError(f"a utilisation of {mfu:g}", where="--mfu", hint="give more than 0 and at most 1, or percent")
+        raise InputError(
+            f"utilisation {mfu:g} is out of range", parameter="mfu", hint="must be more than 0 and at most 1 (100%)"
+        )
     return Machine(found, count, chosen, span, source)
 
 
@@ -79,9 +81,9 @@ def budget(
     asked = [(name, value) for name, value in (("compute", compute), ("days", days), ("gpu-hours", hours)) if value]
     asked += [("dollars", dollars)] if dollars else []
     if len(asked) != 1:
-        what = "is no budget by itself" if not asked else f"{asked[0][0]} and {asked[1][0]} are two budgets"
-        hint = "give one of --compute, --days, --gpu-hours and --dollars"
-        raise InputError(what, where="" if asked else "--gpu", hint=hint)
+        what = f"{asked[0][0]} and {asked[1][0]} are both given" if asked else "a GPU alone is not a budget"
+        hint = "give one of {compute}, {days}, {hours} and {dollars}"
+        raise InputError(what, parameter="" if asked else "gpu", hint=hint)
     (name, amount), on = asked[0], f"{of.count} × {of.accelerator.name}"
     cost = price_of(of.accelerator, price)
     if name == "compute":
@@ -93,8 +95,8 @@ def budget(
         said, worked = f"{about(amount)} accelerator-hours of {of.accelerator.name}", amount
     elif price is None:
         listed = f" (quoted: {of.accelerator.price})" if of.accelerator.price else ""
-        hint = f"give the price of an hour: --price 2.50{listed}"
-        raise InputError("money buys accelerator-hours at a price", where="--dollars", hint=hint)
+        hint = f"give the price of an accelerator-hour, such as {{price=2.50}}{listed}"
+        raise InputError("dollars requires a price", parameter="dollars", hint=hint)
     else:
         said, worked = f"{about(amount)} US dollars of {of.accelerator.name}", amount / price
     return Budget(said, of, Span(worked, worked, worked), of.flops(worked), cost)
@@ -152,12 +154,14 @@ def train(
     if isinstance(tokens, float) and tokens.is_integer():
         tokens = int(tokens)  # 15e12
     if type(tokens) is not int or tokens < 1:
-        raise SizeError(f"{shown(tokens)} is no number of tokens", where="--tokens", hint="such as 15T")
+        raise SizeError(
+            f"invalid number of tokens {shown(tokens)}", parameter="tokens", hint="must be a positive whole number"
+        )
     one = flops(architecture, seq=seq, target_seq=target_seq, mode="train", attention=attention, extend=extend)
-    for name, least in (("a sequence", one.tokens), ("a step", batch_tokens or 0)):
+    for name, least in (("one sequence", one.tokens), ("one step", batch_tokens or 0)):
         if tokens < least:
-            message = f"{tokens:,} tokens are fewer than {name} has, which is {least:,}"
-            raise SizeError(message, where="--tokens", hint="give more tokens, or shorten it")
+            message = f"{tokens:,} tokens are fewer than {name} ({least:,} tokens)"
+            raise SizeError(message, parameter="tokens", hint="use more tokens, or shorten it")
     step = flops(
         architecture, batch=-(-tokens // one.tokens), seq=seq, target_seq=target_seq, mode="train",
         attention=attention, extend=extend,

@@ -45,7 +45,7 @@ def sizes(architecture: Architecture) -> Sizes:
     if attention is None or attention.d_head is None or head is None or len(architecture.stacks) > 1:
         raise UnsupportedError(
             f"{architecture.name} is no stack of attention blocks with a head",
-            where="--convention",
+            parameter="convention",
             hint="these published conventions speak of such models alone; use the exact count",
         )
     counted = params(architecture)

@@ -74,7 +74,7 @@ class StateSize(NotebookDisplay):
             if self.cache and role in CACHED:
                 cache = self.cache
                 if cache.flat or cache.rows > 1 or cache.column_bits:
-                    raise UnsupportedError(f"a cache in {cache.name} has no closed form", where="--cache")
+                    raise UnsupportedError(f"a cache in {cache.name} has no closed form", parameter="cache")
                 each = cache.bits_of(1, kept.columns) - cache.tensor_bits
                 rows = Form({atoms: factor // kept.columns for atoms, factor in kept.elements.terms.items()})
                 total = total + (rows * each + cache.tensor_bits) * tensors
@@ -133,10 +133,10 @@ def state(
     (transformers repeats that as well).
 
     Raises:
-        SizeError: no positive number of beams.
+        SizeError: ``beams`` is not a positive integer.
     """
     if type(beams) is not int or beams < 1:
-        raise SizeError(f"beams is {short_repr(beams)}; it is a whole number from 1 on", where="--beams")
+        raise SizeError(f"must be a positive integer, not {short_repr(beams)}", parameter="beams")
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
     conventions = Conventions("prefill", "dense", convention)
     single_stack = not architecture.is_encoder_decoder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.aliases import accepts_old_names
 from ..core.axes import name_of
 from ..core.declaration import Declaration, Tensor
 from ..core.errors import SizeError, short_repr
@@ -13,24 +14,29 @@ TENSOR_AXES = frozenset(("h", "f", "V", "g", "H", "i", "vh", "kh", "G"))
 REPLICATED_AXES = frozenset(("g", "kh", "G"))
 EXPERT_AXIS, IDLE_AXIS, VOCABULARY_AXIS = "x", "xz", "V"  # experts; with those that compute nothing; vocabulary
 
+_COUNTS = ("dp", "tp", "pp", "ep", "cp", "etp", "micro_batches", "virtual_stages", "vocabulary_multiple")
 
+
+@accepts_old_names
 @record
 class Mesh:
-    """How many ranks share the work, and how.
+    """The number of ranks of each kind of parallelism.
+
+    >>> Mesh(dp=8, tp=2, zero=1).ranks
+    16
 
     Attributes:
-        dp: replicas that see different sequences (data parallelism).
-        tp: ranks that share heads, hidden widths and the vocabulary.
-        pp: stages that share the layers.
-        ep: ranks that share the routed experts; they are part of the data-parallel ranks.
-        cp: ranks that share each sequence.
-        etp: ranks that share the hidden width of each expert (default: as ``tensor``).
-        sp: what tensor parallelism leaves whole is divided along the sequence [korthikanti2022].
-        zero: ZeRO stage [rajbhandari2019]: 1 divides optimizer states over the replicas, 2 also gradients, 3 also
-            weights.
-        micro_batches: micro-batches of a step (default: as many as stages).
-        virtual_stages: model chunks of a stage in an interleaved pipeline.
-        vocabulary_multiple: the vocabulary is padded to a multiple of this times ``tensor`` (128 in Megatron-LM).
+        dp: data-parallel ranks.
+        tp: tensor-parallel ranks; they shard heads, hidden widths and the vocabulary.
+        pp: pipeline stages.
+        ep: expert-parallel ranks, a subset of the data-parallel ranks.
+        cp: context-parallel ranks; they shard each sequence.
+        etp: tensor-parallel ranks of each expert (default: ``tp``).
+        sp: sequence parallelism: activations that ``tp`` replicates are sharded by position [korthikanti2022].
+        zero: ZeRO stage [rajbhandari2019]: 1 shards optimizer states, 2 also gradients, 3 also weights.
+        micro_batches: micro-batches per step (default: ``pp``).
+        virtual_stages: model chunks per stage of an interleaved pipeline.
+        vocabulary_multiple: the vocabulary is padded to a multiple of this times ``tp`` (Megatron-LM: 128).
     """
 
     dp: int = 1
@@ -46,23 +52,24 @@ class Mesh:
     vocabulary_multiple: int = 128
 
     def __post_init__(self) -> None:
-        flags = {"dp": self.dp, "tp": self.tp, "pp": self.pp, "ep": self.ep, "cp": self.cp}
-        optional = {"etp": self.etp, "micro-batches": self.micro_batches}
-        flags |= {"vocabulary-multiple": self.vocabulary_multiple, "chunks": self.virtual_stages}
-        flags |= {**{flag: size for flag, size in optional.items() if size is not None}}
-        for flag, size in flags.items():
+        for name in _COUNTS:
+            size = getattr(self, name)
+            if size is None and name in ("etp", "micro_batches"):
+                continue
             if type(size) is not int or size < 1:
-                raise SizeError(f"{flag} is {short_repr(size)}; it is a whole number from 1 on", where=f"--{flag}")
+                raise SizeError(f"must be a positive integer, not {short_repr(size)}", parameter=name)
         if self.zero not in (0, 1, 2, 3):
-            raise SizeError(f"{short_repr(self.zero)} is no ZeRO stage", where="--zero", hint="0, 1, 2 or 3")
+            raise SizeError(f"invalid ZeRO stage {short_repr(self.zero)}", parameter="zero", hint="use 0, 1, 2 or 3")
         if self.dp * self.tp % (self.ep * (self.etp or self.tp)):
-            hint = "experts are spread over the data-parallel ranks"
+            hint = "expert-parallel ranks are a subset of the data-parallel ranks"
             if self.etp is None:
-                raise SizeError(f"ep ({self.ep}) does not divide dp ({self.dp})", where="--ep", hint=hint)
+                raise SizeError(f"ep ({self.ep}) does not divide dp ({self.dp})", parameter="ep", hint=hint)
             ranks = f"ep · etp ({self.ep * self.etp})"
-            raise SizeError(f"{ranks} does not divide dp · tp ({self.dp * self.tp})", where="--etp", hint=hint)
+            raise SizeError(f"{ranks} does not divide dp · tp ({self.dp * self.tp})", parameter="etp", hint=hint)
         if self.virtual_stages > 1 and self.pp == 1:
-            raise SizeError("an interleaved pipeline has at least two stages", where="--chunks")
+            raise SizeError(
+                "an interleaved pipeline needs at least two stages", parameter="virtual_stages", hint="add {pp=N}"
+            )
 
     @property
     def ranks(self) -> int:
@@ -139,8 +146,8 @@ class Mesh:
         return count // (divided * experts)
 
 
-def _dividing(flag: str, ranks: int, axis: str, length: int) -> int:
+def _dividing(name: str, ranks: int, axis: str, length: int) -> int:
     if length % ranks:
-        hint = f"give a number that divides {length}"
-        raise SizeError(f"{flag} ({ranks}) does not divide {name_of(axis)} ({length})", where=f"--{flag}", hint=hint)
+        hint = f"use a divisor of {length}"
+        raise SizeError(f"{name} ({ranks}) does not divide {name_of(axis)} ({length})", parameter=name, hint=hint)
     return ranks

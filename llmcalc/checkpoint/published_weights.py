@@ -118,7 +118,7 @@ class Published:
         if self.formats is None:
             return self.plain
         if name not in self.formats:
-            hint = "llmcalc verify FILE says what differs; --weights FORMAT takes another format"
+            hint = "llmcalc verify FILE says what differs; {weights=FORMAT} overrides the format"
             raise InputError(f"the file holds no tensor {name}, which is declared", hint=hint)
         return self.formats[name]
 

@@ -41,10 +41,10 @@ def machine(given: dict[str, Any]) -> Machine | None:
     if given["gpu"] is None:
         for option in MACHINE[1:]:
             if given[option.name] is not None:
-                raise InputError("speaks of an accelerator", where=option.flag, hint=ADD_GPU)
+                raise InputError("speaks of an accelerator", parameter=option.name, hint=ADD_GPU)
         return None
     name, count = (given["gpu"], None) if lookup.is_accelerator(given["gpu"]) else split(given["gpu"])
-    share = read_share(given["mfu"], "--mfu") if given["mfu"] is not None else None
+    share = read_share(given["mfu"], "mfu") if given["mfu"] is not None else None
     return working(name, 1 if count is None else count, share, given["precision"])
 
 
@@ -52,4 +52,4 @@ def price(given: dict[str, Any]) -> float | None:
     """US dollars an hour, as given."""
     from ..estimate.amounts import read_amount
 
-    return None if given["price"] is None else read_amount(given["price"], "--price", "2.50")
+    return None if given["price"] is None else read_amount(given["price"], "price", "2.50")

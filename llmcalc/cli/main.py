@@ -33,6 +33,41 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    from ..core.spelling import SPELLING
+
+    words = _current(words)
+    token = SPELLING.set(lambda name, value: _spell(words, name, value))
+    try:
+        return _run(words)
+    finally:
+        SPELLING.reset(token)
+
+
+def _spell(words: list[str], name: str, value: str) -> str:
+    """A parameter as the command at hand calls it; read only when a message refers to one."""
+    from ..core.spelling import as_keyword
+    from .commands import load
+    from .table import split
+
+    command, _ = split(words)
+    return load(command).spell(name, value) if command else as_keyword(name, value)
+
+
+def _current(words: list[str]) -> list[str]:
+    """The words with old names of options replaced; each gets a warning."""
+    from ..core.aliases import OPTIONS
+
+    found = []
+    for word in words:
+        flag, equals, value = word.partition("=")
+        new = OPTIONS.get(flag)
+        if new:
+            print(f"warning: {flag} is now called {new}", file=sys.stderr)
+        found.append(f"{new}{equals}{value}" if new else word)
+    return found
+
+
+def _run(words: list[str]) -> int:
     if words == ["--version"]:
         from .. import __version__
 

@@ -83,7 +83,10 @@ MESH = (
         "--vocabulary-multiple", "vocabulary_multiple", "Pad the vocabulary to a multiple of this times --tp (default: "
         "128, as Megatron-LM does).", kind=int, metavar="N",
     ),
-    Option("--chunks", "chunks", "Training: model chunks of a stage, interleaved.", kind=int, metavar="N"),
+    Option(
+        "--virtual-stages", "virtual_stages", "Training: model chunks per pipeline stage (interleaved).",
+        kind=int, metavar="N",
+    ),
 )  # fmt: skip
 STORED = (WEIGHTS, ONLY, KEEP)
 SERVING = (CACHE, PAGED, PREFILL, BEAMS)
@@ -130,7 +133,7 @@ def refuse_others(meant: Iterable[Option], given: dict[str, Any], what: str) -> 
     """
     for option in (*SIZES, *COMPUTED, *ALL):
         if option not in meant and is_given(option, given):
-            raise InputError(f"{what} does not depend on it", where=option.flag, hint="leave it out")
+            raise InputError(f"{what} does not depend on it", parameter=option.name, hint="leave it out")
 
 
 def arguments(given: dict[str, Any]) -> dict[str, Any]:
@@ -143,17 +146,21 @@ def arguments(given: dict[str, Any]) -> dict[str, Any]:
     for option in SERVING if training else _ONLY_TRAINING:
         if is_given(option, given):
             here, there = ("a training step", "leave it out") if training else ("serving", "add --training")
-            raise InputError(f"has no meaning in {here}", where=option.flag, hint=there)
+            raise InputError(f"has no meaning in {here}", parameter=option.name, hint=there)
     for option, one in ((PAGED, "one token"), (PREFILL, "one token"), (BEAMS, "1")):
         if given[option.name] is not None and given[option.name] < 1:
-            raise InputError(f"give at least {one}", where=option.flag)
+            raise InputError(f"give at least {one}", parameter=option.name)
     if given["lora_targets"] and given["lora_rank"] is None:
-        raise InputError("says where adapters are, but not how large", where="--lora-target", hint="add --lora-rank N")
+        raise InputError(
+            "says where adapters are, but not how large", parameter="lora_targets", hint="add --lora-rank N"
+        )
     if (given["only"] or given["keep"]) and not given["weights"]:
-        flag = "--only" if given["only"] else "--keep"
-        raise InputError("says which weights are quantised, but not to what", where=flag, hint="add --weights FORMAT")
+        flag = "only" if given["only"] else "keep"
+        raise InputError(
+            "says which weights are quantised, but not to what", parameter=flag, hint="add --weights FORMAT"
+        )
     if given["sp"] and (given["tp"] or 1) == 1:
-        raise InputError("sequence parallelism goes with tensor parallelism", where="--sp", hint="add --tp N")
+        raise InputError("sequence parallelism goes with tensor parallelism", parameter="sp", hint="add --tp N")
     words: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": given["dtype"]}
     serving = tuple(option.name for option in SERVING)
     step = ("optimizer", "attention", "recompute", "loss", "gradients", "lora_rank", "lora_targets")
@@ -169,8 +176,4 @@ def mesh(given: dict[str, Any]) -> Mesh:
     """The mesh that was asked for."""
     from ..calc.sharding import Mesh
 
-    names = ("dp", "tp", "pp", "ep", "etp", "cp", "zero", "micro_batches", "vocabulary_multiple")
-    found = {name: given[name] for name in names if given[name] is not None}
-    if given["chunks"] is not None:
-        found["virtual_stages"] = given["chunks"]
-    return Mesh(**found, sp=given["sp"])
+    return Mesh(**{option.name: given[option.name] for option in MESH if given[option.name] is not None})

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.record import record
+from ..core.spelling import as_keyword
 
 
 @record
@@ -47,6 +48,7 @@ class Option:
         repeatable: it may be given several times, and arrives as a list.
         metavar: what stands for its value in the help.
         complete: the source of its completion in ``cli/completion.py``.
+        also: further parameters of the Python function that it sets.
         short: a second way to type it, such as ``-o``.
     """
 
@@ -59,6 +61,7 @@ class Option:
     repeatable: bool = False
     metavar: str = ""
     complete: str = ""
+    also: tuple[str, ...] = ()
     short: str = ""
 
 
@@ -85,3 +88,12 @@ class Command:
         """The options by flag, long and short."""
         found = [parameter for parameter in self.parameters if isinstance(parameter, Option)]
         return {flag: option for option in found for flag in (option.flag, option.short) if flag}
+
+    def spell(self, name: str, value: str) -> str:
+        """A parameter as it is typed here: ``seq`` is ``--seq``; what is not an option keeps its name."""
+        known = [parameter for parameter in self.parameters if isinstance(parameter, Option)]
+        for option in known:
+            if name == option.name or name in option.also:
+                return f"{option.flag} {value}" if value and option.kind is not bool else option.flag
+        switch = next((option for option in known if option.kind is bool and option.name == value), None)
+        return switch.flag if switch else as_keyword(name, value)

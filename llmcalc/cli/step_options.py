@@ -31,7 +31,7 @@ def check_step(mode: str, context: int | None) -> None:
     """
     if mode == "decode" and context is None:
         hint = "give their number: --context"
-        raise InputError("a decode step follows cached tokens", where="--mode decode", hint=hint)
+        raise InputError("a decode step follows cached tokens", parameter="mode", hint=hint)
 
 
 def step(given: dict[str, Any], varied: Sequence[str] = ()) -> dict[str, Any]:

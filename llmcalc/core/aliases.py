@@ -1,15 +1,21 @@
-"""Old names that descriptions may still use: each table maps an old name to today's."""
+"""Old names that users may still type: each table maps an old name to the current one.
+
+An old parameter works as before, and a ``DeprecationWarning`` names its replacement once per process.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+Class = TypeVar("Class", bound=type)
 
 STACK_KEYS = {"spare_patches": "extra_patches", "in_text": "replaces_placeholder_tokens"}
 STACK_ROLES = {"side": "auxiliary"}
 SUBLAYER_KEYS = {"by_depth": "depth_scaled", "reads": "input_from", "beside_first": "concat_input"}
 LAYER_FIELDS: dict[str, dict[str, str]] = {"patch_attention": {"spare_patches": "extra_patches"}}  # by layer kind
-JSON_KEYS = {  # by class; what --json prints keeps the old names
+OPTIONS = {"--chunks": "--virtual-stages"}  # of the command line
+JSON_KEYS = {  # by class; JSON output keeps the old names, and so do keyword arguments
     "Mesh": {
         "data": "dp", "tensor": "tp", "pipeline": "pp", "expert": "ep", "context": "cp", "expert_tensor": "etp",
         "sequence": "sp", "chunks": "virtual_stages",
@@ -31,3 +37,32 @@ def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, An
 def old_names(aliases: Mapping[str, str]) -> dict[str, str]:
     """The first name of each renamed key."""
     return {new: old for old, new in reversed(list(aliases.items()))}
+
+
+def accepts_old_names(cls: Class) -> Class:
+    """Let a record be made, and read, by the old names of its fields."""
+    scope, make = cls.__name__, cls.__init__  # type: ignore[misc]
+    aliases, noticed = JSON_KEYS[scope], set[str]()
+
+    def current(name: str) -> str:
+        if name in aliases and name not in noticed:
+            import warnings  # slow to import, and needed only here
+
+            noticed.add(name)
+            warnings.warn(f"{scope}: {name} is now called {aliases[name]}", DeprecationWarning, stacklevel=3)
+        return aliases.get(name, name)
+
+    def init(self: Any, *values: Any, **named: Any) -> None:
+        found = {current(name): value for name, value in named.items()}
+        if len(found) < len(named):
+            raise TypeError(f"{scope}: a field is given under its old name and its new one")
+        make(self, *values, **found)
+
+    def attribute(self: Any, name: str) -> Any:
+        if name in aliases:
+            return getattr(self, current(name))
+        raise AttributeError(f"{scope} has no attribute {name!r}")
+
+    cls.__init__ = init  # type: ignore[misc]
+    cls.__getattr__ = attribute  # type: ignore[attr-defined]
+    return cls

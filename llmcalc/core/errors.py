@@ -14,60 +14,69 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .spelling import parameter_name, spelled
+
 
 class LlmcalcError(Exception):
     """Base of every error that llmcalc raises on purpose."""
 
 
 class InputError(LlmcalcError):
-    """The input is wrong: ``where`` it is (if known) and a ``hint`` what to do.
+    """Invalid input: the ``parameter`` or place (``where``) it concerns, and a ``hint`` that says how to fix it.
 
-    >>> print(InputError("batch is 0", where="--batch", hint="give a positive number"))
-    --batch: batch is 0
-      give a positive number
+    A hint refers to other parameters as ``{name}`` or ``{name=value}``; the command line shows them as options.
+
+    >>> print(InputError("0 sequences", parameter="batch", hint="must be at least 1; see also {seq}"))
+    batch: 0 sequences
+      must be at least 1; see also seq
     """
 
-    def __init__(self, message: str, *, where: str = "", hint: str = "", excerpt: str = "") -> None:
+    def __init__(
+        self, message: str, *, parameter: str = "", where: str = "", hint: str = "", excerpt: str = ""
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.parameter = parameter
         self.where = where
         self.hint = hint
         self.excerpt = excerpt
         self.path: tuple[object, ...] | None = None
 
     def __str__(self) -> str:
-        lines = [f"{self.where}: {self.message}" if self.where else self.message]
+        place = " ".join(filter(None, (parameter_name(self.parameter) if self.parameter else "", self.where)))
+        lines = [f"{place}: {self.message}" if place else self.message]
         if self.excerpt:
             lines.append(self.excerpt)
         if self.hint:
-            lines.append(f"  {self.hint}")
+            lines.append(f"  {spelled(self.hint)}")
         return "\n".join(lines)
 
     def under(self, path: tuple[object, ...]) -> InputError:
-        """The same error with the path of keys that it is about, if it had none; a reader knows the line of it."""
+        """The same error with the path of keys it concerns, unless it has one."""
         if self.path is None:
             self.path = path
         return self
 
-    def at(self, where: str, excerpt: str = "") -> InputError:
-        """The same error with its place filled in, if it had none."""
-        if not self.where:
-            self.where = where
+    def at(self, where: str, excerpt: str = "", parameter: str = "") -> InputError:
+        """The same error with its place filled in, unless it has one."""
+        if not self.where and not self.parameter:
+            self.where, self.parameter = where, parameter
         if not self.excerpt:
             self.excerpt = excerpt
         return self
 
 
 class UnknownNameError(InputError):
-    """``name`` is no known ``what``; the nearest of ``known`` are suggested."""
+    """``name`` is not a known ``what``; the nearest of ``known`` are suggested."""
 
-    def __init__(self, what: str, name: object, known: Iterable[str], *, where: str = "", hint: str = "") -> None:
+    def __init__(
+        self, what: str, name: object, known: Iterable[str], *, parameter: str = "", where: str = "", hint: str = ""
+    ) -> None:
         self.name = name
         self.suggestions = nearest(str(name), known)
         suggestion = f"did you mean {' or '.join(self.suggestions)}?" if self.suggestions else ""
-        super().__init__(
-            f"unknown {what} {short_repr(name)}", where=where, hint=" ".join(filter(None, (suggestion, hint)))
-        )
+        hint = " ".join(filter(None, (suggestion, hint)))
+        super().__init__(f"unknown {what} {short_repr(name)}", parameter=parameter, where=where, hint=hint)
 
 
 class SizeError(InputError):

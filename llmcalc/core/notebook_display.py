@@ -13,7 +13,7 @@ class NotebookDisplay:
     """Base of results that a notebook can show."""
 
     def _repr_html_(self) -> str:
-        """The answer as the command line's ``--format html`` prints it."""
+        """The result as HTML, as the command line prints it in the format ``html``."""
         from importlib import import_module
 
         text: str = import_module(_REPORT).html(self)

@@ -56,17 +56,16 @@ class Workload:
             if value is None and name in ("target_seq", "source"):
                 continue
             if type(value) is not int or value < least:
-                flag = f"--{name.replace('_', '-')}"
-                raise SizeError(f"{name} is {short_repr(value)}; it is a whole number from {least} on", where=flag)
+                raise SizeError(f"must be an integer of at least {least}, not {short_repr(value)}", parameter=name)
         choices = {"mode": MODES, "attention": ATTENTION, "logits": LOGITS}
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 hint = f"one of {', '.join(known)}"
-                raise UnknownNameError(name, getattr(self, name), known, where=f"--{name}", hint=hint)
+                raise UnknownNameError(name, getattr(self, name), known, parameter=name, hint=hint)
         if self.convention is not None and self.convention not in CONVENTIONS:
-            raise UnknownNameError("convention", self.convention, CONVENTIONS, where="--convention")
+            raise UnknownNameError("convention", self.convention, CONVENTIONS, parameter="convention")
         if self.mode != "decode" and self.context:
-            raise InputError(f"a {self.mode} pass has no cached tokens", where="--context", hint="use mode decode")
+            raise InputError(f"a {self.mode} pass has no cached tokens", parameter="context", hint="use mode decode")
 
     @property
     def phase(self) -> str:
@@ -82,7 +81,7 @@ class Workload:
         """
         if self.target_seq is not None and not architecture.is_encoder_decoder:
             hint = "only an encoder-decoder model has two lengths"
-            raise InputError(f"{architecture.name} has one stack of tokens", where="--target-seq", hint=hint)
+            raise InputError(f"{architecture.name} has one stack of tokens", parameter="target_seq", hint=hint)
         self._check_towers(architecture)
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}
         found = symbol_values(architecture.is_encoder_decoder and self.mode != "decode", **sizes)
@@ -93,10 +92,10 @@ class Workload:
 
     def _check_towers(self, architecture: Architecture) -> None:
         towers = [stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused]
-        given = (("patches", self.patches, "sees", False), ("frames", self.frames, "hears", True))
-        for name, count, verb, hears in given:
+        given = (("patches", self.patches, False), ("frames", self.frames, True))
+        for name, count, hears in given:
             if count and not any(stack.hears is hears for stack in towers):
-                raise InputError(f"{architecture.name} has no tower that {verb}", where=f"--{name}")
+                raise InputError(f"{architecture.name} has no encoder that takes {name}", parameter=name)
 
     def _check_frames(self, architecture: Architecture) -> None:
         for stack in architecture.stacks:
@@ -104,17 +103,19 @@ class Workload:
             heard = int(evaluate(stack.tokens, {"a": self.frames}, FUNCTIONS)) if limit is not None else 0
             if limit is not None and heard > limit:
                 message = f"{self.frames} frames are {heard} tokens, beyond the {limit} positions that {stack.name} has"
-                raise InputError(message, where="--frames", hint="--extend counts them as if the table were longer")
+                raise InputError(
+                    message, parameter="frames", hint="{extend=True} counts them as if the table were longer"
+                )
 
     def _check_positions(self, architecture: Architecture, keys: int, fresh: int) -> None:
         for stack in _of_tokens(architecture):
             beside = stack.role == "encoder" and architecture.is_encoder_decoder
             tokens, limit = fresh if beside else keys, stack_positions(stack)
             if limit is not None and tokens > limit:
-                flag = "--context" if self.mode == "decode" and self.context else "--seq"
-                flag = "--target-seq" if self.target_seq and not beside else flag
+                name = "context" if self.mode == "decode" and self.context else "seq"
+                name = "target_seq" if self.target_seq and not beside else name
                 message = f"{tokens} tokens are beyond the {limit} positions that {architecture.name} has learned"
-                raise InputError(message, where=flag, hint="--extend counts them as if the table were longer")
+                raise InputError(message, parameter=name, hint="{extend=True} counts them as if the table were longer")
 
 
 def symbol_values(

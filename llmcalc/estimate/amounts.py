@@ -17,59 +17,65 @@ _PF_DAYS = re.compile(rf"{_NUMBER}\s*(?:pf-?days?|pfd|petaflop/?s-?days?)", re.I
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
 
 
-def read_amount(text: str, where: str, example: str = "15T") -> float:
+def read_amount(text: str, parameter: str, example: str = "15T") -> float:
     """A positive number with a decimal scale: k, M, B (or G), T, P.
 
-    >>> read_amount("15T", "--tokens"), read_amount("1.4e12", "--tokens"), read_amount("70 B", "--params")
+    >>> read_amount("15T", "tokens"), read_amount("1.4e12", "tokens"), read_amount("70 B", "parameters")
     (15000000000000.0, 1400000000000.0, 70000000000.0)
 
     Raises:
-        InputError: none, or not positive.
+        InputError: an invalid amount, or one that is not positive.
     """
     match = _AMOUNT.fullmatch(text.strip()) if len(text) <= LONGEST else None
-    return _value(match, SCALES[match[3].lower()] if match else 1, text, where, f"such as {example}")
+    return _value(match, SCALES[match[3].lower()] if match else 1, text, parameter, f"use a number such as {example}")
 
 
-def read_compute(text: str, where: str = "--compute") -> float:
+def read_compute(text: str, parameter: str = "compute") -> float:
     """FLOPs, or PF-days.
 
     >>> read_compute("5.76e23"), read_compute("3640PF-days")
     (5.76e+23, 3.14496e+23)
 
     Raises:
-        InputError: none, or not positive.
+        InputError: an invalid amount, or one that is not positive.
     """
     plain = re.sub(r"\s*flops?$", "", text.strip(), flags=re.IGNORECASE | re.ASCII) if len(text) <= LONGEST else ""
     match = _PF_DAYS.fullmatch(plain)
     if match:
-        return _value(match, PF_DAY, text, where, "")
+        return _value(match, PF_DAY, text, parameter, "")
     match = _AMOUNT.fullmatch(plain)
     scale = SCALES[match[3].lower()] if match else 1
-    return _value(match, scale, text, where, "such as 1e24 (FLOPs) or 3640PF-days")
+    return _value(match, scale, text, parameter, "use a number such as 1e24 (FLOPs) or 3640PF-days")
 
 
-def read_share(text: str, where: str) -> float:
+def read_share(text: str, parameter: str) -> float:
     """A share of 1: ``40%`` or ``0.4``.
 
-    >>> read_share("40%", "--mfu"), read_share("0.4", "--mfu")
+    >>> read_share("40%", "mfu"), read_share("0.4", "mfu")
     (0.4, 0.4)
 
     Raises:
-        InputError: none, or not between 0 and 1.
+        InputError: an invalid share, or one outside 0 to 1.
     """
     percent = _PERCENT.fullmatch(text.strip()) if len(text) <= LONGEST else None
-    value = float(percent[1]) / 100 if percent else read_amount(text, where, "40%")
+    value = float(percent[1]) / 100 if percent else read_amount(text, parameter, "40%")
     if not 0 < value <= 1:
-        raise InputError(f"{text.strip()} is no share", where=where, hint="give more than 0 and at most 100%")
+        raise InputError(
+            f"invalid share {short_repr(text.strip())}",
+            parameter=parameter,
+            hint="must be more than 0 and at most 100%",
+        )
     return value
 
 
-def _value(match: re.Match[str] | None, scale: int, text: str, where: str, hint: str) -> float:
+def _value(match: re.Match[str] | None, scale: int, text: str, parameter: str, hint: str) -> float:
     if match is None:
         if text.strip().startswith("-"):
-            raise InputError(f"{text.strip()[:LONGEST]} is negative", where=where, hint="give a positive amount")
-        raise InputError(f"{short_repr(text)} is no amount", where=where, hint=hint)
+            raise InputError(f"{text.strip()[:LONGEST]} is negative", parameter=parameter, hint="must be positive")
+        raise InputError(f"invalid amount {short_repr(text)}", parameter=parameter, hint=hint)
     value = float(f"{match[1]}e{match[2] or 0}") * scale
     if not 0 < value < LARGEST:
-        raise InputError(f"{text.strip()} is no size", where=where, hint="give a positive amount of bounded size")
+        raise InputError(
+            f"amount {text.strip()} is out of range", parameter=parameter, hint="must be positive and finite"
+        )
     return value

@@ -82,7 +82,7 @@ def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
             return name
     known = ", ".join(accelerator.peak) or "none"
     raise InputError(
-        f"no peak of {accelerator.title} in {wanted or '16 bits'} is confirmed", where="--precision",
+        f"no peak of {accelerator.title} in {wanted or '16 bits'} is confirmed", parameter="precision",
         hint=f"known are: {known}",
     )  # fmt: skip
 
@@ -97,8 +97,8 @@ def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[
     entry = measured[keys[-1]].get(number_format) if keys else None
     if entry is None:
         raise InputError(
-            f"no published utilisation of {accelerator.title} in {number_format} is known", where="--mfu",
-            hint="state the model FLOPs utilisation that you expect: --mfu 40%",
+            f"no published utilisation of {accelerator.title} in {number_format} is known", parameter="mfu",
+            hint="give the model FLOPs utilisation you expect, such as {mfu=40%}",
         )  # fmt: skip
     mid = entry["mid"]
     return Span(entry.get("low", mid), mid, entry.get("high", mid)), f"{entry['source']}: {entry['of']}"

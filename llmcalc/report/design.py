@@ -6,6 +6,7 @@ from typing import Any
 
 from ..api.design import Candidate, Design
 from ..core.record import fields
+from ..core.spelling import spelled
 from ..lint import lint
 from .document import Cell, Column, Document, Fact, Table
 from .json_envelope import envelope
@@ -45,7 +46,7 @@ def design_document(result: Design, quantity: str, unit: str) -> Document:
 
 
 def _words(candidate: Candidate) -> str:
-    return " ".join(f"--set {word}" for word in candidate.overrides)
+    return " ".join(spelled(f"{{overrides={word}}}") for word in candidate.overrides)
 
 
 def _candidates(result: Design, unit: str) -> Table:

@@ -43,7 +43,7 @@ def explain_document(
     roots = tuple(_selected(tree, select)) if select else (replace(tree, label=f"{architecture.name} {quantity}"),)
     if not roots:
         labels = [node.label for _, node in tree.walk()]
-        raise UnknownNameError("part", select, labels, where="--select")
+        raise UnknownNameError("part", select, labels, parameter="select")
     shown = tuple(_cut(root, depth) for root in roots)
     symbols = _symbols(shown)
     tables = [Table("symbols", (Column("symbol", "name"), Column("meaning")), symbols)] if symbols else []

@@ -9,6 +9,7 @@ from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.record import record
+from ..core.spelling import spelled
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
 from .document import Column, Document, Fact, Table
@@ -26,7 +27,7 @@ ASKED = {
 
 @record
 class Solution:
-    """The answer to ``--solve``: what was asked for, its value (None: nothing fits) and the candidates."""
+    """The answer to ``solve``: what was asked for, its value (None: nothing fits) and the candidates."""
 
     asked: str
     value: int | str | None
@@ -50,7 +51,7 @@ def fit_document(
     facts += [
         Fact("needed", fit.needed, BYTES, f"per accelerator, at the peak: {worst.phase}"),
         Fact("memory", fit.memory, BYTES, accelerator.memory_text if accelerator and not given else "as given"),
-        Fact("reserve", fit.reserve, BYTES, f"assumed for the runtime: --reserve {reserve}"),
+        Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
         Fact("headroom", fit.headroom, BYTES),
     ]
     tables = [_parts(fit)] + ([_candidates(solution)] if solution and solution.candidates else [])
@@ -122,7 +123,7 @@ def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[st
     limit = positions(architecture)
     if solution is None or solution.asked != "seq" or limit is None or solution.value != limit:
         return []
-    return [f"{architecture.name} has learned {limit} positions; --extend looks beyond them"]
+    return [spelled(f"{architecture.name} has {limit} learned positions; {{extend=True}} searches beyond them")]
 
 
 def _notes(fit: Fit) -> Sequence[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.record import record
+from ..core.spelling import spelled
 from ..lint import Finding, Rule, rule
 from .document import Cell, Column, Document, Fact, Table
 from .json_envelope import envelope, model_inputs
@@ -66,7 +67,7 @@ def check_document(found: Sequence[Checked]) -> Document:
     heads = (*named, Column("limit", "name"), Column("ours", "name"), Column("at most", "name"), Column("verdict"))
     tables = [Table("", columns, findings)] if findings else []
     tables += [Table("limits", heads, limits)] if limits else []
-    why = "why a rule is there, and who says so: llmcalc rule CODE; --ignore CODE leaves it out"
+    why = spelled("reason and source of a rule: llmcalc rule CODE; {ignore=CODE} leaves it out")
     return Document(
         ", ".join(checked.architecture.name for checked in found),
         lambda: _record(found),

@@ -12,6 +12,7 @@ from ..calc.memory.pipeline import ParallelMemory
 from ..core.aliases import JSON_KEYS, old_names
 from ..core.architecture import Architecture
 from ..core.record import fields, is_record
+from ..core.spelling import spelled
 from ..core.workload import Workload
 from .document import Column, Document, Fact, Table
 from .json_envelope import envelope, model_inputs
@@ -19,7 +20,7 @@ from .model import passed_over, structure, title, warnings
 from .workload import formula_note, workload_inputs, workload_line
 
 BYTES = "bytes"
-PUBLISHED = "weights as the checkpoint stores them; --weights FORMAT takes another format"
+PUBLISHED = "weights as the checkpoint stores them; {weights=FORMAT} overrides the format"
 PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transient")
 SAID = ("batch", "seq")
 ROLES = {
@@ -59,7 +60,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         formats.append(size.cache)
     tables = [_weights(result), _state(result, ideal), _experts(result)]
     notes = (formula_note("elements of the state", size.form), *unchecked(formats))
-    notes += (PUBLISHED,) if result.published else ()
+    notes += (spelled(PUBLISHED),) if result.published else ()
     notes += (passed_over(result.unread),) if result.unread else ()
     return Document(
         title(architecture),

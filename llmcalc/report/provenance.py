@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.spelling import spelled
 from ..estimate.cost import Machine, Span
 from ..estimate.training_run import Price
 from .document import Fact
@@ -42,7 +43,7 @@ def shortly(value: float) -> str:
 def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
     """The cost, or how to set a price."""
     if cost is None or price is None:
-        return Fact("cost", "not known", "", "give the price of an accelerator-hour: --price 2.50")
+        return Fact("cost", "not known", "", spelled("give the price of an accelerator-hour, such as {price=2.50}"))
     low, high = cost
     if price.low == price.high and round(low) == round(high):
         return Fact("cost", shortly(low), DOLLARS, f"at {price.low:,.2f} per hour")

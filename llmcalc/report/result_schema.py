@@ -1,4 +1,4 @@
-"""The JSON Schema of ``--json`` output: the common envelope, and the result keys of each command."""
+"""The JSON Schema of JSON output: the common envelope, and the result keys of each command."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def sweep_document(result: Sweep) -> Document:
     """
     if result.points > MOST_ROWS:
         hint = f"{MOST_ROWS:,} are printed at most; llmcalc.api.sweep.sweep gives arrays"
-        raise SizeError(f"{result.points:,} points are too many to print", where="--over", hint=hint)
+        raise SizeError(f"{result.points:,} points are too many to print", parameter="over", hint=hint)
     architecture = result.architecture
     varied = ", ".join(f"{axis.name.replace('_', '-')} ({len(axis.values)})" for axis in result.axes)
     notes = [formula_note(name, form) for name, form in result.forms.items() if form.symbols()]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..calc.params import Params, params
 from ..core.architecture import Architecture, TrainingFact
 from ..core.record import record
+from ..core.spelling import spelled
 from ..schema.preset import load_file
 from .document import Cell, Column, Document, Fact, Table
 from .flops import TRAIN_RULE
@@ -104,7 +105,9 @@ def timeline_document(found: Sequence[Point], everything: bool) -> Document:
     """One row per model, ordered by year and size."""
     ordered = sorted(found, key=lambda point: (point.year, point.total, point.name))
     years = f"{ordered[0].year} to {ordered[-1].year}" if ordered else "no model matches"
-    which = "every size" if everything else "the largest size of each family (--all shows every one)"
+    which = (
+        "every size" if everything else spelled("the largest size of each family ({everything=True} shows every one)")
+    )
     guessed = [point.name for point in ordered if point.status != "published"]
     return Document(
         f"{len(ordered)} models, {years}",

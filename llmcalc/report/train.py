@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.spelling import spelled
 from ..core.workload import Workload
 from ..estimate.training_run import Training
 from .document import Column, Document, Fact, Table
@@ -97,15 +98,17 @@ def _notes(run: Training) -> list[str]:
         notes.append("6·N·D counts every token in both stacks, although each passes through one; 3·N·D is closer")
     workload: Workload = run.step.workload
     if run.machine and workload.attention == "causal":
-        notes.append("utilisation is measured with all pairs of query and key counted; --attention dense does so too")
+        notes.append(spelled("published utilisation counts all query-key pairs, as {attention=dense} does"))
     if run.machine:
         notes.append("hours cover computation only; restarts, evaluation and trial runs are extra")
     given = run.machine.accelerator.power if run.machine else None
     notes += [f"{one.title}: {one.note}" for one in run.emissions if one.note]
     if run.machine and given is None:
-        notes.append(f"no power of {run.machine.accelerator.title} is confirmed: give --watts, --pue and --carbon")
+        notes.append(
+            spelled(f"no confirmed power of {run.machine.accelerator.title}: give {{watts}}, {{pue}} and {{carbon}}")
+        )
     if run.machine and not run.fit:
-        notes.append("memory on each: give a mesh, such as --dp 64 --tp 8 --zero 1 (llmcalc fit says more)")
+        notes.append(spelled("for the memory per GPU give a mesh, such as {dp=64} {tp=8} {zero=1} (see llmcalc fit)"))
     return notes
 
 

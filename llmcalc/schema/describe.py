@@ -1,4 +1,4 @@
-"""An architecture back in the language of presets, with nothing left to refer to (``presets show --resolved``).
+"""An architecture back in the language of presets, with nothing left to refer to (``presets show``).
 
 Reading the description again gives an equal architecture.
 """

@@ -26,7 +26,7 @@ def located_in(error: InputError, documents: Sequence[Document]) -> InputError:
     path = error.path
     best = max(documents, key=lambda document: document.depth(path))
     # a layer's own `where`, its kind, says less than a line does, unless it is a flag of the command line
-    if not error.where.startswith("-"):
+    if not error.parameter:
         error.where = best.where(path)
     return error.at(best.where(path), best.excerpt(path))
 

@@ -1,4 +1,4 @@
-"""``--set path=value``: change a variable of a preset, or any key of its architecture."""
+"""Overrides ``path=value``: change a variable of a preset, or any key of its architecture."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def split_override(text: str) -> tuple[str, Any]:
     """
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
-        raise DescriptionError(f"{shown(text)} should read path=value, such as n_layers=12", where="--set")
+        raise DescriptionError(f"{shown(text)} should read path=value, such as n_layers=12", parameter="overrides")
     try:
         return path.strip(), read_scalar(value.strip())
     except DescriptionError as error:
-        raise error.at(f"--set {path.strip()}") from None
+        raise error.at(path.strip(), parameter="overrides") from None
 
 
 def apply_overrides(
@@ -40,7 +40,9 @@ def apply_overrides(
         elif "." in path:
             _set_at(changed, path, value)
         else:
-            raise UnknownNameError("variable", path, values, where="--set", hint=f"variables: {', '.join(values)}")
+            raise UnknownNameError(
+                "variable", path, values, parameter="overrides", hint=f"variables: {', '.join(values)}"
+            )
     return changed, values
 
 
@@ -57,7 +59,9 @@ def check_type(path: str, old: Any, new: Any) -> None:
         return
     same = type(old) is type(new) or (type(old) is float and type(new) is int)
     if old is not None and new is not None and not same and not isinstance(old, (dict, list)):
-        raise DescriptionError(f"{path} is {_TYPES.get(type(old), 'something else')}, not {shown(new)}", where="--set")
+        raise DescriptionError(
+            f"{path} is {_TYPES.get(type(old), 'something else')}, not {shown(new)}", parameter="overrides"
+        )
 
 
 def _set_at(data: Any, path: str, value: Any) -> None:
@@ -67,7 +71,7 @@ def _set_at(data: Any, path: str, value: Any) -> None:
         data = data[_key_in(data, key, above, path)]
         above = f"{above}.{key}" if above else key
         if not isinstance(data, dict | list):
-            raise DescriptionError(f"{above} has no parts", where=f"--set {path}")
+            raise DescriptionError(f"{above} has no parts", parameter="overrides", where=path)
     if isinstance(data, list):
         data[_key_in(data, last, above, path)] = value
         return
@@ -87,4 +91,4 @@ def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -
     else:
         keys = list(data)
     hint = f"below {above or 'the architecture'}: {', '.join(keys[:_MOST_SHOWN])}"
-    raise UnknownNameError("key", key, keys, where=f"--set {path}", hint=hint)
+    raise UnknownNameError("key", key, keys, parameter="overrides", where=path, hint=hint)

@@ -1,4 +1,4 @@
-"""Plain data of YAML files and of ``--set``, without a YAML parser: limits on its size, and the values of scalars.
+"""Plain data of YAML files and of overrides, without a YAML parser: limits on its size, and the values of scalars.
 
 Scalars follow YAML 1.2's core schema: ``no`` and ``yes`` are strings, ``1e-5`` is a number, ``0o7`` is 7. There is one
 extension: ``1_000`` is 1000, as in Python.

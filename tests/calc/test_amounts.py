@@ -45,8 +45,8 @@ def test_shares(text: str) -> None:
 @pytest.mark.parametrize("reader", READERS)
 def test_what_is_no_amount(text: str, reader: Callable[[str, str], float]) -> None:
     with pytest.raises(InputError) as caught:
-        reader(text, "--x")
-    assert caught.value.where == "--x"
+        reader(text, "x")
+    assert caught.value.parameter == "x"
     assert caught.value.hint
 
 
@@ -54,7 +54,7 @@ def test_what_is_no_amount(text: str, reader: Callable[[str, str], float]) -> No
 def test_any_text_is_an_amount_or_an_error(text: str) -> None:
     for reader in READERS:
         try:
-            value = reader(text, "--x")
+            value = reader(text, "x")
         except InputError:
             continue
         assert isfinite(value)

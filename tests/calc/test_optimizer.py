@@ -71,17 +71,17 @@ def test_quantised_weights_stand_beside_adapters():
 
 
 @pytest.mark.parametrize(
-    ("settings", "where"),
+    ("settings", "parameter"),
     [
-        ({"optimizer": "adam"}, "--optimizer"),
-        ({"lora_rank": 0}, "--lora-rank"),
-        ({"lora_rank": 4, "lora_targets": ("q_proj",)}, "--lora-target"),
-        ({"weights": "nf4"}, "--weights"),
-        ({"recompute": "some"}, "--recompute"),
-        ({"dtype": "int4"}, "--dtype"),
+        ({"optimizer": "adam"}, "optimizer"),
+        ({"lora_rank": 0}, "lora_rank"),
+        ({"lora_rank": 4, "lora_targets": ("q_proj",)}, "lora_targets"),
+        ({"weights": "nf4"}, "weights"),
+        ({"recompute": "some"}, "recompute"),
+        ({"dtype": "int4"}, "dtype"),
     ],
 )
-def test_bad_settings_are_refused(settings, where):
+def test_bad_settings_are_refused(settings, parameter):
     with pytest.raises(llmcalc.InputError) as caught:
         llmcalc.memory(MODEL, mode="training", seq=64, **settings)
-    assert caught.value.where == where
+    assert caught.value.parameter == parameter

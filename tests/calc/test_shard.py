@@ -72,30 +72,30 @@ def test_sequence_parallel_ranks_share_every_activation(tensor, batch, seq):
 
 
 @pytest.mark.parametrize(
-    ("mesh", "flag"),
+    ("mesh", "parameter"),
     [
-        ({"tp": 5}, "--tp"),
-        ({"tp": 0}, "--tp"),
-        ({"pp": 13}, "--pp"),
-        ({"pp": 5}, "--pp"),
-        ({"zero": 4}, "--zero"),
-        ({"ep": 3, "dp": 2}, "--ep"),
-        ({"virtual_stages": 2}, "--chunks"),
-        ({"dp": -1}, "--dp"),
-        ({"cp": 1.5}, "--cp"),
-        ({"vocabulary_multiple": 0}, "--vocabulary-multiple"),
+        ({"tp": 5}, "tp"),
+        ({"tp": 0}, "tp"),
+        ({"pp": 13}, "pp"),
+        ({"pp": 5}, "pp"),
+        ({"zero": 4}, "zero"),
+        ({"ep": 3, "dp": 2}, "ep"),
+        ({"virtual_stages": 2}, "virtual_stages"),
+        ({"dp": -1}, "dp"),
+        ({"cp": 1.5}, "cp"),
+        ({"vocabulary_multiple": 0}, "vocabulary_multiple"),
     ],
 )
-def test_ranks_that_do_not_divide_are_refused(mesh, flag):
+def test_ranks_that_do_not_divide_are_refused(mesh, parameter):
     with pytest.raises(llmcalc.InputError) as caught:
         llmcalc.memory(llmcalc.load("gpt2-small"), mode="training", seq=64, mesh=Mesh(**mesh))
-    assert caught.value.where == flag
+    assert caught.value.parameter == parameter
 
 
 def test_experts_that_ranks_do_not_divide_are_refused():
     with pytest.raises(llmcalc.SizeError) as caught:
         llmcalc.memory(llmcalc.load("mixtral-8x7b"), mode="training", seq=64, mesh=Mesh(dp=3, ep=3))
-    assert caught.value.where == "--ep"
+    assert caught.value.parameter == "ep"
     assert "n_experts (8)" in str(caught.value)
 
 

@@ -49,7 +49,7 @@ BAD = {
     "params gpt3 --set n_layers=-1": "-1",
     "params gpt3 --set n_layers": "path=value",
     "params gpt3 --json --format csv": "contradict",
-    "params nosuch.yaml": "no such file",
+    "params nosuch.yaml": "file not found",
     "compare gpt3": "at least 2",
     "compare gpt3 nosuchmodel gpt2": "'nosuchmodel'",
     "explain gpt3 parms": "did you mean params?",

@@ -21,7 +21,7 @@ def test_a_learned_table_is_a_limit(name: str, limit: int | None) -> None:
         return
     assert llmcalc.flops(model, seq=limit).total > 0
     for answer in (llmcalc.flops, llmcalc.state, llmcalc.memory):
-        with pytest.raises(InputError, match=f"{limit + 1} tokens are beyond the {limit} positions.*\n.*--extend"):
+        with pytest.raises(InputError, match=f"{limit + 1} tokens are beyond the {limit} positions.*\n.*extend=True"):
             _ = answer(model, seq=limit + 1).to_dict()
         assert answer(model, seq=limit + 1, extend=True).to_dict()
 
@@ -29,7 +29,7 @@ def test_a_learned_table_is_a_limit(name: str, limit: int | None) -> None:
 def test_cached_tokens_have_positions_too() -> None:
     model = llmcalc.load("gpt3")
     assert llmcalc.flops(model, mode="decode", seq=1, context=2047).total
-    with pytest.raises(InputError, match="--context: 2049 tokens"):
+    with pytest.raises(InputError, match="context: 2049 tokens"):
         _ = llmcalc.flops(model, mode="decode", seq=1, context=2048).total
 
 

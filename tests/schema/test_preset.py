@@ -205,7 +205,7 @@ def content(data: bytes) -> Any:
 
 
 FILES: dict[str, tuple[Any, str]] = {
-    "missing": (lambda folder: folder / "no.yaml", "no such file"),
+    "missing": (lambda folder: folder / "no.yaml", "file not found"),
     "folder": (lambda folder: folder, "config.json"),
     "empty": (content(b""), "is empty"),
     "blank": (content(b" \n\n"), "is empty"),

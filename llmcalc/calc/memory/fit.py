@@ -75,21 +75,20 @@ def smallest(fits: Callable[[int], bool], limit: int) -> int | None:
     return found if found <= limit else None
 
 
-def read_size(text: str, where: str, whole: int | None = None) -> int:
+def read_size(text: str, parameter: str, whole: int | None = None) -> int:
     """Bytes of ``1GiB``, ``800 MB`` or, of ``whole``, ``5%``.
 
-    >>> read_size("1.5GiB", "--reserve"), read_size("5%", "--reserve", 80 * 10**9)
+    >>> read_size("1.5GiB", "reserve"), read_size("5%", "reserve", 80 * 10**9)
     (1610612736, 4000000000)
 
     Raises:
-        InputError: no such size.
+        InputError: an invalid size.
     """
     if whole is not None and (match := re.fullmatch(r"(\d{1,2}(?:\.\d+)?)\s*%", text.strip())):
         return round(whole * float(match[1]) / 100)
     size = _SIZE.fullmatch(text.strip())
     if not size:
-        share = " or a share such as 5%" if whole is not None else ""
-        raise InputError(
-            f"{text!r} is no size", where=where, hint=f"give it with its unit, such as 1GiB or 800MB{share}"
-        )
+        share = ", or a percentage such as 5%" if whole is not None else ""
+        hint = f"use a number with its unit, such as 1GiB or 800MB{share}"
+        raise InputError(f"invalid size {text!r}", parameter=parameter, hint=hint)
     return round(float(size[1]) * _UNITS[size[2].lower()])

@@ -55,7 +55,7 @@ def parallel_memory(
     if mesh.pp == 1:
         return ParallelMemory(mesh, (training_memory(architecture, workload, policy, recipe, mesh),))
     if len(architecture.stacks) > 1:
-        raise InputError("pipeline parallelism is not modelled for more than one stack", where="--pp")
+        raise InputError("pipeline parallelism is not modelled for more than one stack", parameter="pp")
     stack = architecture.stacks[0]
     found = []
     for stage, runs in enumerate(_split_into_stages(stack, mesh.pp)):
@@ -92,10 +92,10 @@ def _split_into_stages(stack: Stack, stages: int) -> list[tuple[Run, ...]]:
     """Split the blocks of a stack into equal consecutive stages."""
     blocks = [run for run in stack.runs for _ in range(run.count)]
     if stages > len(blocks):
-        raise SizeError(f"pp ({stages}) exceeds the number of layers ({len(blocks)})", where="--pp")
+        raise SizeError(f"pp ({stages}) exceeds the number of layers ({len(blocks)})", parameter="pp")
     if len(blocks) % stages:
         hint = "all stages have the same number of layers"
-        raise SizeError(f"pp ({stages}) does not divide the {len(blocks)} layers", where="--pp", hint=hint)
+        raise SizeError(f"pp ({stages}) does not divide the {len(blocks)} layers", parameter="pp", hint=hint)
     size = len(blocks) // stages
     return [_merge_equal_blocks(blocks[start : start + size]) for start in range(0, len(blocks), size)]
 

@@ -107,14 +107,16 @@ class RequestedFormats:
             UnknownNameError: ``only`` or ``unquantised`` names a component that the model does not have.
             InputError: a component is in both.
         """
-        for flag, names in (("--only", self.only), ("--keep", tuple(set(self.unquantised) - set(UNQUANTISED)))):
+        for parameter, names in (("only", self.only), ("keep", tuple(set(self.unquantised) - set(UNQUANTISED)))):
             for name in names:
                 if name not in model.components:
                     hint = f"known components: {', '.join(model.components)}"
-                    raise UnknownNameError("component", name, model.components, where=flag, hint=hint)
+                    raise UnknownNameError("component", name, model.components, parameter=parameter, hint=hint)
         for name in self.only:
             if name in self.unquantised:
-                raise InputError(f"{name!r} is also in --keep", where="--only", hint="remove it from one of them")
+                raise InputError(
+                    f"{name!r} is both quantised and kept", parameter="only", hint="name it in one of {only} and {keep}"
+                )
 
     def formats(self, row: Row, part: str, model: ModelTensors) -> Iterator[tuple[Format, int]]:
         """Yield (format, copies) of a tensor of the component ``part``."""

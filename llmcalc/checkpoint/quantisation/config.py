@@ -65,7 +65,7 @@ def readings(data: Mapping[str, Any], dtype: str, language: bool = False) -> lis
         method = "bitsandbytes"
     reader = METHODS.get(method) if isinstance(method, str) else None
     if reader is None:
-        hint = f"understood: {', '.join(METHODS)}; --weights FORMAT says what to take instead"
+        hint = f"understood: {', '.join(METHODS)}; {{weights=FORMAT}} overrides the method"
         raise UnknownNameError("quant_method", method, METHODS, where=WHERE, hint=hint)
     if isinstance(inner, dict):  # as ModelOpt's own file has it
         data = {**{key: value for key, value in data.items() if key != "quantization"}, **inner}

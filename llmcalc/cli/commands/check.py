@@ -69,9 +69,9 @@ def run(
 
 
 def _mesh(kind: Any, tp: int | None, pp: int | None, ep: int | None) -> Any:
-    for flag, ranks in (("--tp", tp), ("--pp", pp), ("--ep", ep)):
+    for flag, ranks in (("tp", tp), ("pp", pp), ("ep", ep)):
         if ranks is not None and ranks < 1:
-            raise InputError(f"{ranks} ranks are none", where=flag, hint="give 1 or more")
+            raise InputError(f"{ranks} ranks are none", parameter=flag, hint="give 1 or more")
     return kind(tp=tp or 1, pp=pp or 1, dp=ep or 1, ep=ep or 1)
 
 
@@ -83,14 +83,14 @@ def _limits(architecture: Architecture, given: dict[str, Any]) -> Iterator[Limit
     count = params(architecture)
     for flag, name, ours in (("max_params", "parameters", count.total), ("max_active", "active", count.active)):
         if given[flag] is not None:
-            yield Limit(name, ours, int(read_amount(given[flag], f"--{flag.replace('_', '-')}", "8B")), "parameters")
+            yield Limit(name, ours, int(read_amount(given[flag], flag, "8B")), "parameters")
     if given["max_memory"] is not None:
         yield _memory(architecture, given)
     if (given["budget"] is None) != (given["tokens"] is None):
-        missing = "--tokens" if given["tokens"] is None else "--budget"
-        raise InputError("--budget and --tokens go together", where=missing, hint="give both")
+        missing = "tokens" if given["tokens"] is None else "budget"
+        raise InputError("--budget and --tokens go together", parameter=missing, hint="give both")
     if given["budget"] is not None:
-        yield Limit("training", _training(architecture, given), int(read_compute(given["budget"], "--budget")), "FLOPs")
+        yield Limit("training", _training(architecture, given), int(read_compute(given["budget"], "budget")), "FLOPs")
 
 
 def _memory(architecture: Architecture, given: dict[str, Any]) -> Limit:
@@ -101,7 +101,7 @@ def _memory(architecture: Architecture, given: dict[str, Any]) -> Limit:
 
     length = given["seq"] if given["seq"] is not None else usual_seq(architecture)
     held = memory(architecture, batch=given["batch"], seq=length)
-    return Limit("memory", held.peak, read_size(given["max_memory"], "--max-memory"), "bytes")
+    return Limit("memory", held.peak, read_size(given["max_memory"], "max_memory"), "bytes")
 
 
 def _training(architecture: Architecture, given: dict[str, Any]) -> int:
@@ -111,7 +111,7 @@ def _training(architecture: Architecture, given: dict[str, Any]) -> int:
     from ...report.workload import usual_seq
 
     length = given["seq"] if given["seq"] is not None else usual_seq(architecture)
-    tokens = int(read_amount(given["tokens"], "--tokens"))
+    tokens = int(read_amount(given["tokens"], "tokens"))
     counted = flops(architecture, seq=length, mode="train")
     return -(-counted.total * tokens // counted.tokens)
 

@@ -37,7 +37,7 @@ def run(models: list[str], form: str | None, as_json: bool, **given: Any) -> int
 def _step(given: dict[str, Any]) -> dict[str, Any]:
     """What is computed: a training step where the memory of one is asked for."""
     if given["training"] and given["mode"] == "decode":
-        raise InputError("a decode step and a training step contradict each other", where="--mode", hint="drop one")
+        raise InputError("a decode step and a training step contradict each other", parameter="mode", hint="drop one")
     return {**step(given), **({"mode": "train"} if given["training"] else {})}
 
 

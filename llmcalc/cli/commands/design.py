@@ -49,11 +49,11 @@ def run(
     if len(given) != 1:
         flags = ", ".join(option.flag for option in TARGETS)
         raise InputError("design needs one target", where="design", hint=f"give one of {flags}")
-    for flag, number in (("--multiple", multiple), ("--tp", tp), ("--batch", batch), ("--seq", seq)):
+    for flag, number in (("multiple", multiple), ("tp", tp), ("batch", batch), ("seq", seq)):
         if number < 1:
-            raise InputError(f"{number} is too small", where=flag, hint="give 1 or more")
+            raise InputError(f"{number} is too small", parameter=flag, hint="give 1 or more")
     ((quantity, text),) = given.items()
-    rules = Rules(multiple, tp, read_share(within, "--within"))
+    rules = Rules(multiple, tp, read_share(within, "within"))
     result = design(family, _target(quantity, text), _measure(quantity, batch, seq), rules)
     write(design_document(result, NAMES[quantity], UNITS[quantity]), chosen)
     return 0
@@ -64,11 +64,11 @@ def _target(quantity: str, text: str) -> int:
     from ...estimate.amounts import read_amount
 
     if quantity == "memory":
-        size = read_size(text, "--memory")
+        size = read_size(text, "memory")
         if size < 1:
-            raise InputError("nothing fits into no memory", where="--memory", hint="such as 24GiB")
+            raise InputError("nothing fits into no memory", parameter="memory", hint="such as 24GiB")
         return size
-    return max(1, int(read_amount(text, f"--{quantity}", "13B")))
+    return max(1, int(read_amount(text, quantity, "13B")))
 
 
 def _measure(quantity: str, batch: int, seq: int) -> Callable[[Architecture], int]:

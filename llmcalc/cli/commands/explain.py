@@ -46,7 +46,7 @@ def run(
     meant = (SEQ, TARGET_SEQ, EXTEND, PAIRS) if quantity == "train" else MEANT[quantity]
     refuse_others([option for option in meant if option not in of_bytes], given, quantity)
     if quantity != "train" and is_given(TOKENS, given):
-        raise InputError(f"{quantity} does not depend on it", where=TOKENS.flag, hint="leave it out")
+        raise InputError(f"{quantity} does not depend on it", parameter=TOKENS.name, hint="leave it out")
     chosen = chosen_format(form, as_json)
     architecture = load(model, **reading(given))
     tree, workload = derive(architecture, quantity, given)
@@ -73,7 +73,7 @@ def derive(architecture: Architecture, quantity: str, given: dict[str, Any]) -> 
         from .train import published_tokens, whole
 
         asked = given["tokens"]
-        tokens = whole(asked, "--tokens") if asked is not None else published_tokens(architecture)
+        tokens = whole(asked, "tokens") if asked is not None else published_tokens(architecture)
         of_run = {name: sizes[name] for name in ("seq", "target_seq", "extend")}
         run = train(architecture, tokens, **of_run, attention=given["pairs"])
         return trees.flops_tree(run.step), run.step.workload

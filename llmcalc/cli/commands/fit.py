@@ -55,18 +55,18 @@ def run(
     chosen = chosen_format(given["form"], given["as_json"])
     for option in (BATCH, SEQ):
         if option.name == solve and is_given(option, given):
-            raise InputError(f"--solve {solve} finds it", where=option.flag, hint="leave it out")
+            raise InputError(f"--solve {solve} finds it", parameter=option.name, hint="leave it out")
     architecture, words = asked(model, given)
     if gpu is None and gpu_memory is None:
-        raise InputError("fit needs an accelerator", where="--gpu", hint="such as --gpu h100 or --gpu-memory 24GiB")
+        raise InputError("fit needs an accelerator", parameter="gpu", hint="such as --gpu h100 or --gpu-memory 24GiB")
     name, count = (gpu, None) if gpu is None or lookup.is_accelerator(gpu) else split(gpu)
     count = _count(count, times, words["mesh"].ranks, solve)
     accelerator = lookup.accelerator(name) if name else None
     vendors = accelerator.memory_bytes if accelerator else 0
-    held = read_size(gpu_memory, "--gpu-memory") if gpu_memory else vendors
-    kept = read_size(reserve, "--reserve", held)
+    held = read_size(gpu_memory, "gpu_memory") if gpu_memory else vendors
+    kept = read_size(reserve, "reserve", held)
     if kept >= held:
-        raise InputError("the reserve takes all the memory", where="--reserve", hint="give less")
+        raise InputError("the reserve takes all the memory", parameter="reserve", hint="give less")
     budget = {"memory_bytes": held, "reserve": kept, "count": count}
     fit, solution = answer(architecture, budget, words, solve)
     write(fit_document(architecture, accelerator, fit, reserve, solution, gpu_memory), chosen)
@@ -92,12 +92,12 @@ def _count(named: int | None, times: str | None, ranks: int, solve: str | None) 
         if not match:
             raise InputError(f"{times!r} is no number of accelerators", where="fit", hint="such as x8")
         if named is not None and named != int(match[1]):
-            raise InputError(f"{named} and {match[1]} accelerators contradict each other", where="--gpu")
+            raise InputError(f"{named} and {match[1]} accelerators contradict each other", parameter="gpu")
         named = int(match[1])
     if named == 0:
-        raise InputError("0 accelerators hold nothing", where="--gpu", hint="give 1 or more")
+        raise InputError("0 accelerators hold nothing", parameter="gpu", hint="give 1 or more")
     if solve == "gpus" and named is not None:
-        raise InputError("--solve gpus finds the number of accelerators", where="--gpu", hint="leave the number out")
+        raise InputError("--solve gpus finds the number of accelerators", parameter="gpu", hint="leave the number out")
     return named if named is not None else ranks
 
 
@@ -117,7 +117,7 @@ def answer(
     if solve == "quant":
         if words["mode"] == "training" or words.get("weights"):
             hint = "leave --weights and --training out"
-            raise InputError("the format of the weights is what is looked for", where="--solve quant", hint=hint)
+            raise InputError("the format of the weights is what is looked for", parameter="solve", hint=hint)
         tried = capacity.solve_quant(architecture, budget, words)
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))

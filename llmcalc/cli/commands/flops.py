@@ -53,7 +53,7 @@ def run(
     chosen = chosen_format(form, as_json)
     check_step(mode, context)
     if recompute != "none" and mode != "train":
-        raise InputError("only a training step computes anything again", where="--recompute", hint="add --mode train")
+        raise InputError("only a training step computes anything again", parameter="recompute", hint="add --mode train")
     architecture = load(model, **reading)
     length = seq if seq is not None else 1 if mode == "decode" else usual_seq(architecture)
     result = flops(

@@ -40,9 +40,9 @@ def run(
     from ..output import write_text
 
     if output is None:
-        raise InputError("a report is a file", where="--output", hint="such as -o report.html")
+        raise InputError("a report is a file", parameter="output", hint="such as -o report.html")
     if batch < 1:
-        raise InputError(f"{batch} sequences are none", where="--batch", hint="give 1 or more")
+        raise InputError(f"{batch} sequences are none", parameter="batch", hint="give 1 or more")
     lengths = sorted(set(_lengths(context)))
     architectures = load_all(models, **reading)
     text = report_page(architectures, lengths, batch, min(map(usual_seq, architectures)), _card(gpu))
@@ -61,7 +61,7 @@ def _lengths(text: str) -> tuple[int, ...]:
         return read_axis(f"seq={text}").values
     except InputError:
         hint = "such as 1k..128k:x2 or 1k,8k,64k"
-        raise InputError(f"{text!r} is no list and no range of lengths", where="--context", hint=hint) from None
+        raise InputError(f"{text!r} is no list and no range of lengths", parameter="context", hint=hint) from None
 
 
 def _card(gpu: str | None) -> tuple[str, int] | None:

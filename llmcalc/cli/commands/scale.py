@@ -72,14 +72,16 @@ def run(
 
     chosen = chosen_format(form, as_json)
     asked = [option for option in AMOUNTS if given[option.name] is not None]
-    words = {option.name: read_amount(given[option.name], option.flag, AMOUNTS[option]) for option in asked}
+    words = {option.name: read_amount(given[option.name], option.name, AMOUNTS[option]) for option in asked}
     for option in READING:
         if model is None and given[option.name]:
-            raise InputError("concerns a model, and there is none", where=option.flag, hint="name the model first")
+            raise InputError("concerns a model, and there is none", parameter=option.name, hint="name the model first")
     if model is not None and "parameters" in words:
-        raise InputError("a model has its own parameters", where="--params", hint="leave the model or --params out")
+        raise InputError(
+            "a model has its own parameters", parameter="parameters", hint="leave the model or --params out"
+        )
     if seq < 1:
-        raise InputError(f"seq is {seq}", where="--seq", hint="give a positive number")
+        raise InputError(f"seq is {seq}", parameter="seq", hint="give a positive number")
     compute, spent = spend(given)
     architecture = load(model, **reading(given)) if model is not None else None
     found = scaling.scale(architecture, compute=compute, laws=laws, seq=seq, **words)
@@ -105,10 +107,10 @@ def spend(given: dict[str, Any]) -> tuple[float | None, Budget | None]:
         raise InputError(f"{asked[0].flag} and {asked[1].flag} are two budgets", hint="give one of them")
     working, dollars = machine(given), price(given)
     if working is None and asked and asked[0] is not COMPUTE:
-        raise InputError("is a budget on accelerators", where=asked[0].flag, hint=ADD_GPU)
+        raise InputError("is a budget on accelerators", parameter=asked[0].name, hint=ADD_GPU)
     amounts = {
         option.name: read_compute(given[option.name]) if option is COMPUTE
-        else read_amount(given[option.name], option.flag, "30")
+        else read_amount(given[option.name], option.name, "30")
         for option in asked
     }  # fmt: skip
     if working is None:

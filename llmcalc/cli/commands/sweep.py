@@ -32,7 +32,7 @@ def run(
 
     chosen = chosen_format(given["form"], given["as_json"])
     if not over:
-        raise InputError("sweep needs something that varies", where="--over", hint="such as --over seq=1k..32k:x2")
+        raise InputError("sweep needs something that varies", parameter="over", hint="such as --over seq=1k..32k:x2")
     axes = [read_axis(text) for text in over]
     _check(quantities, [axis.name for axis in axes], given)
     architecture, words = asked(model, given)
@@ -53,7 +53,7 @@ def _check(quantities: list[str], varied: list[str], given: dict[str, Any]) -> N
         refuse_others(meant, given, " or ".join(quantities))
     for option in (*SIZES, *STEP):
         if option.name in varied and is_given(option, given):
-            raise InputError("varies, and is given as well", where=option.flag, hint="drop it, or its --over")
+            raise InputError("varies, and is given as well", parameter=option.name, hint="drop it, or its --over")
 
 
 COMMAND = Command(

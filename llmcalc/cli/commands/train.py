@@ -56,17 +56,17 @@ def run(
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
-    asked = whole(tokens, "--tokens") if tokens is not None else None
-    step = whole(batch_tokens, "--batch-tokens") if batch_tokens is not None else None
+    asked = whole(tokens, "tokens") if tokens is not None else None
+    step = whole(batch_tokens, "batch_tokens") if batch_tokens is not None else None
     working = machine(given)
     stated = [option for option in ENERGY if given[option.name] is not None]
-    extra: dict[str, Any] = {option.name: read_amount(given[option.name], option.flag, "1.1") for option in stated}
+    extra: dict[str, Any] = {option.name: read_amount(given[option.name], option.name, "1.1") for option in stated}
     if working is None and (extra or _shares(given)):
-        flag = next((f"--{name}" for name in extra), "--dp")
-        raise InputError("speaks of an accelerator", where=flag, hint=ADD_GPU)
+        flag = next(iter(extra), "dp")
+        raise InputError("speaks of an accelerator", parameter=flag, hint=ADD_GPU)
     if "pue" in extra and extra["pue"] < 1:
         message = f"{extra['pue']:g} is less than the computers themselves take"
-        raise InputError(message, where="--pue", hint="give 1 or more")
+        raise InputError(message, parameter="pue", hint="give 1 or more")
     architecture = load(model, **reading(given))
     seen = asked if asked is not None else published_tokens(architecture)
     length = seq if seq is not None else usual_seq(architecture)
@@ -91,7 +91,7 @@ def published_tokens(architecture: Architecture) -> int:
     fact = published(architecture, "training_tokens")
     if fact is None:
         message = f"how many tokens {architecture.name} was trained on is not known"
-        raise InputError(message, where="--tokens", hint="say how many, such as --tokens 15T")
+        raise InputError(message, parameter="tokens", hint="say how many, such as --tokens 15T")
     return round(float(fact.value))
 
 
@@ -105,7 +105,7 @@ def whole(text: str, flag: str) -> int:
 
     value = read_amount(text, flag)
     if not 1 <= value <= LARGEST_WHOLE:
-        raise InputError(f"{text.strip()} is no number of tokens", where=flag, hint="such as 15T")
+        raise InputError(f"{text.strip()} is no number of tokens", parameter=flag, hint="such as 15T")
     return round(value)
 
 

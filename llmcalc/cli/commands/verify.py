@@ -30,7 +30,9 @@ def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
     if model == EVERY:
         for option in READING:
             if reading[option.name]:
-                raise InputError("concerns one model", where=option.flag, hint=f"{EVERY} verifies presets as they are")
+                raise InputError(
+                    "concerns one model", parameter=option.name, hint=f"{EVERY} verifies presets as they are"
+                )
         found = _everything()
         write(all_document(found), chosen)
         return 0 if all(each.ok for each in found) else 1

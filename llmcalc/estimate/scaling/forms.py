@@ -99,7 +99,7 @@ class Surface(Form):
             least = self.e + (self.a / n**self.alpha) ** self.outer
             raise InputError(
                 f"{n:.4g} parameters stay above a loss of {least:.4g}, however long they are trained",
-                where="--loss", hint="give a higher loss or more parameters",
+                parameter="loss", hint="give a higher loss or more parameters",
             )  # fmt: skip
         return self._d(rest)
 
@@ -130,7 +130,7 @@ class Surface(Form):
         if loss <= self.e:
             hint = "no compute reaches it; give a higher loss"
             raise InputError(
-                f"a loss of {loss:g} is not above {self.e:.4g}, which is irreducible", where="--loss", hint=hint
+                f"a loss of {loss:g} is not above {self.e:.4g}, which is irreducible", parameter="loss", hint=hint
             )
         return float((loss - self.e) ** (1 / self.outer))
 
@@ -229,7 +229,7 @@ class Repeated(Surface):
             reached = self.loss(n, high)
             raise InputError(
                 f"{n:.4g} parameters on {self.unique:.4g} unique tokens stay above a loss of {reached:.4g}",
-                where="--loss", hint="give a higher loss, more parameters or more data",
+                parameter="loss", hint="give a higher loss, more parameters or more data",
             )  # fmt: skip
         for _ in range(STEPS):
             middle = (low * high) ** 0.5
@@ -242,7 +242,7 @@ class Repeated(Surface):
         if self.loss(*self.optimum(high)) >= loss:
             hint = "give a higher loss or more data"
             raise InputError(
-                f"no compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens", where="--loss", hint=hint
+                f"no compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens", parameter="loss", hint=hint
             )
         for _ in range(STEPS // 2):
             middle = (low * high) ** 0.5

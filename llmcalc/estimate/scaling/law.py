@@ -111,8 +111,8 @@ class Law:
         """
         held = self.constants
         if self.form in EXPERT_FORMS and setting.experts is None:
-            hint = "give their number: --experts 8"
-            raise UnsupportedError("speaks of experts", where="--experts", hint=hint)
+            hint = "give the number of experts, such as {experts=8}"
+            raise UnsupportedError("is a law for mixtures of experts", parameter="experts", hint=hint)
         experts = setting.experts or 1.0
         if self.form == "additive":
             return Surface(**held)
@@ -188,13 +188,13 @@ def _path(law: Law) -> Path:
     return Path(**held, unit=law.unit, over=over)
 
 
-def positive(value: float, where: str, least: float = 0.0) -> float:
+def positive(value: float, parameter: str, least: float = 0.0) -> float:
     """The value, if it is a positive number of bounded size, and not below ``least``.
 
     Raises:
         InputError: it is not.
     """
     if not (0 < value < LARGEST and value >= least):
-        hint = f"give {least:g} or more" if value > 0 and least else "give a positive number"
-        raise InputError(f"{value:g} is no size", where=where, hint=hint)
+        hint = f"must be at least {least:g}" if value > 0 and least else "must be positive"
+        raise InputError(f"{value:g} is out of range", parameter=parameter, hint=hint)
     return float(value)

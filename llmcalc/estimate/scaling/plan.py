@@ -39,10 +39,10 @@ def _worst(failures: list[tuple[str, InputError]]) -> InputError:
     """Why no law answers: what is impossible says more than what a law does not speak of."""
     ranked = sorted(failures, key=lambda failure: _out_of_scope(failure[1]))
     if not ranked:
-        return InputError("no law is asked", where="--law")
+        return InputError("no law is asked", parameter="laws")
     name, error = ranked[0]
     if _out_of_scope(error):
-        return UnsupportedError(f"{name} {error.message}", where=error.where or "--law", hint=error.hint)
+        return UnsupportedError(f"{name} {error.message}", parameter=error.parameter or "laws", hint=error.hint)
     return error
 
 
@@ -85,7 +85,7 @@ def _counted(law: Law, query: Query) -> float | None:
         return None
     value = query.parameters.get(law.counts)
     if value is None:
-        raise InputError(f"means {COUNTS[law.counts]}, which is not known here", where="--params")
+        raise InputError(f"means {COUNTS[law.counts]}, which is not known here", parameter="parameters")
     return value
 
 

@@ -40,12 +40,12 @@ class Query:
             raise InputError(f"{said} it open what to look for", hint=hint)
         for name in ("loss", "inference_cost"):
             if getattr(self, name) is not None:
-                positive(getattr(self, name), f"--{name.replace('_', '-')}")
+                positive(getattr(self, name), name)
         for name in ("compute", "tokens", "inference"):
             if getattr(self, name) is not None:
-                positive(getattr(self, name), f"--{name}", least=1)
+                positive(getattr(self, name), name, least=1)
         for value in (self.parameters or {}).values():
-            positive(value, "--params", least=1)
+            positive(value, "parameters", least=1)
 
     @property
     def free(self) -> bool:

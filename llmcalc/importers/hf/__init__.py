@@ -45,14 +45,14 @@ def load_config(
     """
     model_type = data.get("model_type", as_ or _original_type(data))
     if not isinstance(model_type, str):
-        hint = "Add a model_type to the config, or name one with --as TYPE."
+        hint = "Add a model_type to the config, or name one with {as_=TYPE}."
         raise DescriptionError("has no model_type", where=where, hint=hint)
     entry = families.find(model_type)
     inner = language_model(data)
     if as_ and (inner is None or is_composite(as_)):
         data, entry = {**data, "model_type": as_}, families.find(as_)
         if entry is None:
-            raise UnknownNameError("model_type", as_, families.names(), where="--as")
+            raise UnknownNameError("model_type", as_, families.names(), parameter="as_")
     if entry is None and inner:
         return _language_part(data, inner, where, overrides, as_, allow_unknown)
     if entry is None and model_type in USUAL:
@@ -182,12 +182,13 @@ def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: st
         if key not in changed:
             known = Config(data, str(data["model_type"]), where).known_keys()
             if key not in known:
-                raise UnknownNameError("config key", key, known, where="--set")
+                raise UnknownNameError("config key", key, known, parameter="overrides")
         elif not isinstance(changed[key], (dict, list)):
             check_type(key, changed[key], value)
         else:
             raise DescriptionError(
-                f"{key} is a nested value ({short_repr(changed[key])}), which --set cannot change", where="--set"
+                f"{key} is a nested value ({short_repr(changed[key])}), which cannot be overridden",
+                parameter="overrides",
             )
         changed[key] = value
     return changed

@@ -274,7 +274,7 @@ class Config:
                 continue
             hint = (
                 f"{self.model_type or 'These'} configs have no such key (its value is {short_repr(value)}). "
-                f"Use --allow-unknown {key} to ignore it."
+                f"Use {{allow_unknown={key}}} to ignore it."
             )
             known = (self.read | set(self.defaults)) - {key}
             raise UnknownNameError("config key", key, known, where=self.where, hint=hint)

@@ -28,7 +28,7 @@ def advice(data: Mapping[str, Any]) -> str:
             "To count the tensors of its checkpoint, use llmcalc params FILE.safetensors."
         )
     similar = most_similar(data)
-    return f"Its keys are most similar to those of {similar}. Use --as {similar} to read it by those rules."
+    return f"Its keys are most similar to those of {similar}. Use {{as_={similar}}} to read it by those rules."
 
 
 def modality(model_type: str) -> str | None:

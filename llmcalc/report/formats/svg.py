@@ -16,7 +16,7 @@ def render(document: Document) -> str:
     """
     pictures = pictures_of(document)
     if not pictures:
-        raise InputError("this result has no picture", where="--format", hint="use sweep, params, flops or memory")
+        raise InputError("this result has no picture", parameter="form", hint="use sweep, params, flops or memory")
     return draw(pictures[0])
 
 

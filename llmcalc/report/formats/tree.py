@@ -15,7 +15,7 @@ def render(document: Document) -> str:
         InputError: the document has no tree.
     """
     if not document.tree:
-        raise InputError("this result has no tree", where="--format", hint="use params or explain")
+        raise InputError("this result has no tree", parameter="form", hint="use params or explain")
     lines = [(guides, node) for root in document.tree for guides, _, node in outline(root)]
     width = max(len(exact(node.value)) for _, node in lines)
     named = max(len(guides + node.label) for guides, node in lines)

@@ -1,4 +1,4 @@
-"""Results as ``--json`` prints them: a model per command, made from its keys in ``data/results.yaml``."""
+"""Results as JSON: a model per command, made from its keys in ``data/results.yaml``."""
 
 from __future__ import annotations
 

@@ -50,7 +50,11 @@ def mistral_params(config: Config) -> Architecture:
 def _decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     if config.get("vocab_size") == -1:  # Meta's files leave it to the tokenizer
-        raise SizeError("vocab_size is -1: the tokenizer has it", where=config.where, hint="--set vocab_size=32000")
+        raise SizeError(
+            "vocab_size is -1: the tokenizer has it",
+            where=config.where,
+            hint="give it, such as {overrides=vocab_size=32000}",
+        )
     attention = Attention(
         width,
         heads,

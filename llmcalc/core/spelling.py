@@ -1,0 +1,37 @@
+"""How a message refers to a parameter: ``seq`` in Python, ``--seq`` on the command line.
+
+A message writes ``{seq}``, or ``{weights=FORMAT}`` to suggest a value. The command line sets ``SPELLING``.
+
+>>> spelled("add {lora_rank=N}, or drop {only}")
+'add lora_rank=N, or drop only'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+Spelling = Callable[[str, str], str]
+
+
+def as_keyword(name: str, value: str) -> str:
+    """A parameter as a keyword argument, with a value if there is one."""
+    return f"{name}={value}" if value else name
+
+
+SPELLING: ContextVar[Spelling] = ContextVar("SPELLING", default=as_keyword)
+
+
+def spelled(text: str) -> str:
+    """The text with every ``{parameter}`` as the user would type it."""
+    if "{" not in text:
+        return text
+    import re  # not needed by most commands
+
+    spelling = SPELLING.get()
+    return re.sub(r"\{([a-z]\w*)(?:=([^{}]*))?\}", lambda match: spelling(match[1], match[2] or ""), text)
+
+
+def parameter_name(name: str) -> str:
+    """The name of a parameter as the user would type it."""
+    return SPELLING.get()(name, "")
