@@ -93,7 +93,7 @@ def test_the_fewest_that_train_a_model() -> None:
 
 
 def test_ranks_are_accelerators() -> None:
-    with pytest.raises(SizeError, match="2 ranks are not 8 GPUs"):
+    with pytest.raises(SizeError, match="ranks, but there are 8 GPUs"):
         fit(llmcalc.load("gpt2"), **H100, count=8, mesh=Mesh(tp=2))
 
 

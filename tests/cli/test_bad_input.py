@@ -94,7 +94,7 @@ BAD = {
     "fit gpt3 --gpu a100": "a100-sxm-40gb",
     "fit gpt3 --gpu h100:0": "0 accelerators",
     "fit gpt3 8 --gpu h100:4": "contradict",
-    "fit gpt3 many --gpu h100": "no number of GPUs",
+    "fit gpt3 many --gpu h100": "invalid GPU count",
     "fit gpt3 --gpu h100:8 --tp 4": "4 ranks, but there are 8",
     "fit gpt3 --gpu h100 --reserve 80": "with its unit",
     "fit gpt3 --gpu h100 --reserve 99GiB": "takes all the memory",

@@ -215,7 +215,7 @@ FILES: dict[str, tuple[Any, str]] = {
     "utf-16": (content(GOOD.encode("utf-16")), "UTF-8"),
     "large": (content(b"#" * (LARGEST_FILE + 1)), "larger than"),
     "NUL in the name": (lambda folder: str(folder / "a\0b.yaml"), "no (path|such file)"),
-    "long name": (lambda folder: str(folder / ("x" * 5000 + ".yaml")), "no path"),
+    "long name": (lambda folder: str(folder / ("x" * 5000 + ".yaml")), "invalid path"),
     "endless": (lambda folder: "/dev/zero", "larger than"),
 }
 

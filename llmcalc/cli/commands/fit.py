@@ -90,7 +90,7 @@ def _count(named: int | None, times: str | None, ranks: int, solve: str | None) 
     if times is not None:
         match = _TIMES.fullmatch(times.strip().lower())
         if not match:
-            raise InputError(f"{times!r} is no number of accelerators", where="fit", hint="such as x8")
+            raise InputError(f"invalid GPU count {times!r}", where="fit", hint="use a count such as x8")
         if named is not None and named != int(match[1]):
             raise InputError(f"{named} and {match[1]} accelerators contradict each other", parameter="gpu")
         named = int(match[1])
