@@ -2,8 +2,8 @@
 
 A message writes ``{seq}``, or ``{weights=FORMAT}`` to suggest a value. The command line sets ``SPELLING``.
 
->>> spelled("add {lora_rank=N}, or drop {only}")
-'add lora_rank=N, or drop only'
+>>> spelled("add {lora_rank=N}, or drop {only}; {as_=llama}")
+'add lora_rank=N, or drop only; as_="llama"'
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 
+LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore")  # parameters that take several values
 Spelling = Callable[[str, str], str]
 
 
 def as_keyword(name: str, value: str) -> str:
     """A parameter as a keyword argument, with a value if there is one."""
-    return f"{name}={value}" if value else name
+    if not value:
+        return name
+    literal = value in ("True", "False", "None") or value.isupper() or value.replace(".", "").isdigit()
+    text = value if literal else f'"{value}"'
+    return f"{name}=[{text}]" if name in LISTS else f"{name}={text}"
 
 
 SPELLING: ContextVar[Spelling] = ContextVar("SPELLING", default=as_keyword)

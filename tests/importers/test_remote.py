@@ -272,7 +272,7 @@ def test_a_description_in_the_makers_own_format(name: str) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({**LLAMA3, "vocab_size": -1}, "--set vocab_size"),
+        ({**LLAMA3, "vocab_size": -1}, 'overrides=["vocab_size'),
         ({**LLAMA3, "n_gates": 3}, "n_gates"),
         ({**LLAMA3, "multiple_of": 0}, "multiple_of"),
         ({**LLAMA3, "ffn_dim_multiplier": 1e300}, "ffn_dim_multiplier"),
