@@ -13,7 +13,6 @@ Class = TypeVar("Class", bound=type)
 STACK_KEYS = {"spare_patches": "extra_patches", "in_text": "replaces_placeholder_tokens"}
 STACK_ROLES = {"side": "auxiliary"}
 SUBLAYER_KEYS = {"by_depth": "depth_scaled", "reads": "input_from", "beside_first": "concat_input"}
-LAYER_FIELDS: dict[str, dict[str, str]] = {"patch_attention": {"spare_patches": "extra_patches"}}  # by layer kind
 OPTIONS = {"--chunks": "--virtual-stages"}  # of the command line
 JSON_KEYS = {  # by class; JSON output keeps the old names, and so do keyword arguments
     "Mesh": {
@@ -23,6 +22,29 @@ JSON_KEYS = {  # by class; JSON output keeps the old names, and so do keyword ar
     "Recipe": {"weights": "weight_bytes", "gradients": "gradient_bytes", "master": "master_weight_bytes",
                "buffered": "contiguous_gradient_buffer", "temporaries": "n_temporaries", "frozen": "frozen_weights"},
 }  # fmt: skip
+LAYER_KINDS = {
+    "cca": "compressed_convolutional_attention",
+    "complementary_attention": "lilt_attention",
+    "page_attention": "layoutlm_attention",
+    "peer": "product_key_experts",
+    "profile_attention": "relative_profile_attention",
+    "span_attention": "convbert_attention",
+}
+LAYER_FIELDS: dict[str, dict[str, str]] = {  # by layer kind
+    "conv": {"rate": "upsample"},
+    "linear": {"anew": "recomputed_per_step", "back": "restores_stream", "rate": "upsample"},
+    "moe": {
+        "by_importance": "priority_by_score",
+        "n_skip": "n_null_experts",
+        "of_batch": "batch_capacity",
+        "router_memory": "router_residual",
+        "shares_scaled": "learned_gate_scale",
+    },
+    "patch_attention": {"spare_patches": "extra_patches"},
+}
+LAYER_CHOICES: dict[str, dict[str, dict[str, str]]] = {  # by layer kind and field
+    "embedding": {"use": {"beside": "side_tokens", "before": "prefix", "behind": "suffix", "instead": "replacement"}},
+}
 
 
 def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:

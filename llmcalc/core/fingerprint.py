@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from .aliases import LAYER_FIELDS, STACK_KEYS, STACK_ROLES, SUBLAYER_KEYS, old_names
+from .aliases import LAYER_CHOICES, LAYER_FIELDS, LAYER_KINDS, STACK_KEYS, STACK_ROLES, SUBLAYER_KEYS, old_names
 from .architecture import Architecture, Stack, Sublayer
 from .layer import Layer
 from .record import MISSING, fields, is_record
 
-# Renamed fields keep their first name in the text, so that stored fingerprints stay valid.
+# Renamed kinds, fields and choices keep their first name in the text, so that stored fingerprints stay valid.
 _STACK_KEYS, _SUBLAYER_KEYS = old_names(STACK_KEYS), old_names(SUBLAYER_KEYS)
 _LAYER_FIELDS = {kind: old_names(aliases) for kind, aliases in LAYER_FIELDS.items()}
-_ROLES = old_names(STACK_ROLES)
+_LAYER_KINDS = {kind: "".join(map(str.title, old.split("_"))) for kind, old in old_names(LAYER_KINDS).items()}
+_LAYER_CHOICES = {kind: {name: old_names(words) for name, words in of.items()} for kind, of in LAYER_CHOICES.items()}
+_STACK_CHOICES = {"role": old_names(STACK_ROLES)}
 
 
 def fingerprint(architecture: Architecture) -> str:
@@ -30,19 +32,24 @@ def canonical(value: object) -> str:
     """
     if is_record(value):
         own = [(entry.name, getattr(value, entry.name), entry.default) for entry in fields(value)]
-        first = _first_names(value)
+        kind, names, choices = _first_names(value)
         text = ",".join(
-            f"{first.get(name, name)}={canonical(_ROLES.get(item, item) if name == 'role' else item)}"
+            f"{names.get(name, name)}={canonical(choices[name].get(item, item) if name in choices else item)}"
             for name, item, usual in own
             if usual is MISSING or item != usual
         )
-        return f"{type(value).__name__}({text})"
+        return f"{kind}({text})"
     if isinstance(value, tuple):
         return f"({','.join(map(canonical, value))})"
     return repr(value)
 
 
-def _first_names(value: object) -> dict[str, str]:
+def _first_names(value: object) -> tuple[str, dict[str, str], dict[str, dict[str, str]]]:
+    """The first name of a record's class, and those of its renamed fields and choices."""
+    name = type(value).__name__
     if isinstance(value, Layer):
-        return _LAYER_FIELDS.get(value.kind(), {})
-    return _STACK_KEYS if isinstance(value, Stack) else _SUBLAYER_KEYS if isinstance(value, Sublayer) else {}
+        kind = value.kind()
+        return _LAYER_KINDS.get(kind, name), _LAYER_FIELDS.get(kind, {}), _LAYER_CHOICES.get(kind, {})
+    if isinstance(value, Stack):
+        return name, _STACK_KEYS, _STACK_CHOICES
+    return name, _SUBLAYER_KEYS if isinstance(value, Sublayer) else {}, {}

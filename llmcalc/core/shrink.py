@@ -244,7 +244,7 @@ class _Sizes:
             return self.size("width", value)
         if name == "chunk" and not (getattr(layer, "causal", True) or hasattr(layer, "n_hashes")):
             return shrink_tower.WINDOW
-        if name == "rate" and (hasattr(layer, "taps") or hasattr(layer, "neighbours")):
+        if name == "upsample":
             return value
         if name == "rope_learned":  # one for each pair
             return self.size("qk_rope_head_dim", 2 * value) // 2
@@ -254,8 +254,8 @@ class _Sizes:
             return self.size("vocab", value)
         if name in ("n_keys", "n_positions", "n_latents") or (name == "rows" and getattr(layer, "use", "") == "array"):
             return self.size("n_queries", value)
-        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "beside", "before", "behind"):
-            if layer.use != "beside":  # type: ignore[attr-defined]
+        if name == "rows" and getattr(layer, "use", "tokens") in ("copies", "side_tokens", "prefix", "suffix"):
+            if layer.use != "side_tokens":  # type: ignore[attr-defined]
                 return value
             return self.size("n_queries" if ("n_queries", value) in self.given else "n_global", value)
         if name == "rows":
@@ -343,7 +343,7 @@ def _factors(layer: Layer, changes: dict[str, Any]) -> dict[str, Any]:
 
 def _room(layer: Layer) -> dict[str, Any]:
     """Room for all tokens of a test in experts that take so many of a batch."""
-    if not getattr(layer, "of_batch", False):
+    if not getattr(layer, "batch_capacity", False):
         return {}
     share = layer.capacity_share  # type: ignore[attr-defined]
     return {"capacity": POOLS["capacity"][0]} if share is None else {"capacity_share": 1.0}

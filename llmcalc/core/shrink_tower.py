@@ -34,7 +34,7 @@ def inputs(layers: Iterable[Named], grid: tuple[int, int]) -> Iterator[Named]:
     before = 0
     for name, layer in layers:
         use, table = getattr(layer, "use", ""), getattr(layer, "table", "")
-        before += layer.rows if use == "before" else 0  # type: ignore[attr-defined]
+        before += layer.rows if use == "prefix" else 0  # type: ignore[attr-defined]
         if table == "position" and getattr(layer, "columns", None) and grid == SQUARE:
             yield Named(name, replace(layer, rows=grid[0] * grid[1], columns=grid[1]))  # type: ignore[type-var]
             continue

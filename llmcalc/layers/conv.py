@@ -22,7 +22,7 @@ class Conv(Layer):
         d_in: channels of the input.
         d_out: channels of the output.
         taps: width of the kernel.
-        rate: results for every token of the stack (2 before another convolution of stride 2).
+        upsample: results for every token of the stack (2 before another convolution of stride 2).
         stride: rows of its input from one result to the next.
         extra: results beyond these, which the taps of the convolutions behind it reach without padding.
         padded: zeros beyond the ends; otherwise there are as many rows as all taps of the last result reach.
@@ -44,7 +44,7 @@ class Conv(Layer):
     d_in: int
     d_out: int
     taps: int
-    rate: int = 1
+    upsample: int = 1
     stride: int = 1
     extra: int = 0
     padded: bool = True
@@ -72,8 +72,8 @@ class Conv(Layer):
             raise SizeError(f"d_out is {self.d_out}; gated, it is even", where="conv")
         if self.gated and self.normed:
             raise SizeError("gated and normed exclude each other", where="conv")
-        if self.span and (self.rate > 1 or self.stride > 1 or self.extra):
-            raise SizeError("span says what rate, stride and extra would say", where="conv")
+        if self.span and (self.upsample > 1 or self.stride > 1 or self.extra):
+            raise SizeError("span says what upsample, stride and extra would say", where="conv")
         if not self.padded and (self.span or self.rows):
             raise SizeError("without padding, it goes without span and rows", where="conv")
         if (self.chunk or self.reach) and not self.span:
@@ -92,7 +92,7 @@ class Conv(Layer):
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
         length = f"q * ms + {self.extra}" if self.extra else "q * ms"
         length = results(self.span, self.chunk, self.reach) if self.span else length
-        declaration = Declaration({**axes, "ms": self.rate, "qs": length})
+        declaration = Declaration({**axes, "ms": self.upsample, "qs": length})
         declaration.axes |= {"half": self.d_out // HALVES} if self.gated else {}
         if self.overrun:
             declaration.as_torch["qs"] = f"{length} + min(q, 1) * {self.overrun}"
@@ -102,7 +102,7 @@ class Conv(Layer):
         read, select = "qs", ""
         if self.stride > 1 or not self.padded:
             beyond = self.extra * self.stride + (0 if self.padded else self.taps - self.stride)
-            reached = f"q * {self.rate * self.stride}{f' + {beyond}' if beyond else ''}"
+            reached = f"q * {self.upsample * self.stride}{f' + {beyond}' if beyond else ''}"
             declaration.axes["rows"], read, select = reached, "rows", "rows:qs"
         declaration.weights(f"w[out; in;{kernel}{';' if kernel else ''} taps]", *(["b[out]"] if self.bias else []))
         declaration.weights(*(["norm[out]", "norm_b[out]"] if self.normed else []))

@@ -30,14 +30,14 @@ class Embedding(Layer):
         dropped_id: tokens of this id have no entry, and those of the others grow by as many (ESM); None: all have one.
         own_ids: name of the ids that its entries are looked up by, if they have ids of their own (ERNIE's tasks,
             RoCBert's shapes and pronunciations); those that are not given are 0.
-        use: what its rows are: one for each of the ``tokens``, added to what was looked up before, or ``joined`` to it
-            as a wider vector; what each further
-            one of several ``copies`` of all tokens begins with (ProphetNet); vectors ``beside`` the tokens (PEGASUS-X);
-            sines and cosines of the ``angles`` by which attention in this stack rotates (RoFormer); a single row that
-            is added ``everywhere``, as the state that a loop begins with; tokens that stand ``before`` all others (the
-            class token of a vision transformer) or ``behind`` them (VideoPrism); one row ``instead`` of what was looked
-            up for a token (T5Gemma 2's end of an image); an ``array`` of vectors that take the place of the stream when
-            attention has read it for them (Perceiver).
+        use: what the rows are. ``tokens``: one per token, added to the stream. ``joined``: concatenated to it.
+            ``copies``: the initial vector of each further copy of all tokens (ProphetNet). ``side_tokens``: a
+            separate sequence of vectors, such as global tokens (PEGASUS-X). ``angles``: sines and cosines of the
+            rotary angles of this stack's attention (RoFormer). ``everywhere``: one row added to every token, such as
+            the initial state of a loop. ``prefix``: tokens before all others, such as a class token. ``suffix``:
+            tokens after all others (VideoPrism). ``replacement``: one row in place of a token's own embedding
+            (T5Gemma 2's end of an image). ``array``: vectors that replace the stream once attention has read it for
+            them (Perceiver).
         codebooks: so many tables, one for each codebook; each has a token at every position, and their entries are
             added (MusicGen).
         token_id: the id of the token that has such a row of its own.
@@ -82,7 +82,18 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": ("tokens", "joined", "copies", "beside", "angles", "everywhere", "before", "behind", "instead", "array"),
+        "use": (
+            "tokens",
+            "joined",
+            "copies",
+            "side_tokens",
+            "angles",
+            "everywhere",
+            "prefix",
+            "suffix",
+            "replacement",
+            "array",
+        ),
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq", "cosines"),
     }
@@ -100,10 +111,10 @@ class Embedding(Layer):
             self.must_divide("columns", "rows")
         if self.blank is not None and self.blank >= self.rows:
             raise SizeError(f"blank ({self.blank}) is none of the rows ({self.rows})", where="embedding")
-        if (self.use == "instead") == (self.token_id is None):
-            raise SizeError("token_id goes with use: instead, and only with it", where="embedding")
-        if self.use == "instead" and self.rows != 1:
-            raise SizeError(f"use: instead goes with one row, not {self.rows}", where="embedding")
+        if (self.use == "replacement") == (self.token_id is None):
+            raise SizeError("token_id goes with use: replacement, and only with it", where="embedding")
+        if self.use == "replacement" and self.rows != 1:
+            raise SizeError(f"use: replacement goes with one row, not {self.rows}", where="embedding")
 
     def declare(self) -> Declaration:
         """Table ``[rows, d_model]``."""

@@ -30,7 +30,7 @@ class Linear(Layer):
         merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
         merge_whole: positions that are too few to become one are left out.
         span, chunk: it runs on one position for so many frames of sound, of chunks apart, see ``conv``.
-        rate: it runs on so many positions for every token of the stack, which a layer behind it makes fewer.
+        upsample: it runs on so many positions for every token of the stack, which a layer behind it makes fewer.
         merge_by_channel: of those side by side, each channel's values stand together.
         n_latents: it runs on this many learned vectors, if there is any token that they could see.
         prompt: this many learned tokens stand before the sequence.
@@ -39,8 +39,8 @@ class Linear(Layer):
         unused: stored, but never run.
         stream: number of the residual stream that it makes of the first one, brought to the magnitude of the first
             (Gemma 3n).
-        anew: it stands behind an encoder, and implementations compute it again in every step of the decoder.
-        back: it stands behind the blocks, and takes that stream back.
+        recomputed_per_step: implementations recompute this projection of the encoder's output in every decode step.
+        restores_stream: it runs after the blocks and projects that stream back.
         share: identity of the matrix; matrices that share one are stored once, also if one is the other's transpose.
     """
 
@@ -54,7 +54,7 @@ class Linear(Layer):
     neighbours: int = 1
     merge: int = 1
     merge_whole: bool = False
-    rate: int = 1
+    upsample: int = 1
     span: int | None = None
     chunk: int | None = None
     merge_by_channel: bool = False
@@ -64,8 +64,8 @@ class Linear(Layer):
     unused: bool = False
     share: str | None = None
     stream: int | None = None
-    anew: bool = False
-    back: bool = False
+    recomputed_per_step: bool = False
+    restores_stream: bool = False
 
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
@@ -82,8 +82,8 @@ class Linear(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("neighbours", "d_in")
-        if self.rate > 1 and (self.span or self.merge > 1 or self.positions != "all" or self.anew):
-            raise SizeError("rate goes with neither span nor merge, nor with fewer positions", where="linear")
+        if self.upsample > 1 and (self.span or self.merge > 1 or self.positions != "all" or self.recomputed_per_step):
+            raise SizeError("upsample goes with neither span nor merge, nor with fewer positions", where="linear")
 
     def declare(self) -> Declaration:
         """Weight ``[d_in, d_out]``."""
@@ -92,8 +92,8 @@ class Linear(Layer):
         if self.merge > 1 and self.positions == "all":
             left = self.merge - 1 if self.merge_whole else 0
             rows, axes["qg"] = "b qg", f"ceil(max(0, q - {left}), {self.merge})" if left else f"ceil(q, {self.merge})"
-        if self.rate > 1:
-            rows, axes["qs"] = "b qs", f"q * {self.rate}"
+        if self.upsample > 1:
+            rows, axes["qs"] = "b qs", f"q * {self.upsample}"
         if self.span:
             rows, axes["qs"] = "b qs", results(self.span, self.chunk)
         if self.prompt:
@@ -106,9 +106,9 @@ class Linear(Layer):
         if self.unused:
             return declaration
         tag = " | nograd" if self.dropped else ""
-        source = "own" if self.back else "x"
+        source = "own" if self.restores_stream else "x"
         declaration.equations(f"y[{rows} out] = {source}[{rows} in] w[in out]{tag}")
-        if self.anew:
+        if self.recomputed_per_step:
             declaration.equations(
                 "yd[b s out] = x[b s in] w[in out] | decode torch again",
                 *(["yd[b s out] = add(yd, b) | decode torch again"] if self.bias else []),
@@ -117,7 +117,7 @@ class Linear(Layer):
             declaration.equations(f"y[{rows} out] = add(y, b){tag}")
         if self.activation != "identity":
             declaration.equations(f"y[{rows} out] = {self.activation}(y){tag}")
-        if self.back:
+        if self.restores_stream:
             declaration.equations(f"y[{rows} out] = rescaled(y, first[{rows} out])")
         elif self.stream is not None:
             declaration.equations(

@@ -14,7 +14,7 @@ from ..core.record import record
 from .mlp import ACTIVATIONS, BOUNDED, Mlp, check_bounds
 
 # where shares are those of the chosen experts alone, or the router scores others beside them
-_OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_skip", "scaled_input")
+_OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_null_experts", "scaled_input")
 
 
 @record
@@ -71,15 +71,15 @@ class Moe(Layer):
             the first matrices hold unused rows for them.
         out_bias: a bias on the sum of the experts' outputs (JetMoE).
         d_router: the router is a network of this width: a projection, a norm, two layers and the scores (ZAYA).
-        router_memory: to the result of its projection that of the layer before is added, scaled.
-        n_skip: further classes that the router scores and that stand for no expert.
+        router_residual: to the result of its projection that of the layer before is added, scaled.
+        n_null_experts: further classes that the router scores and that stand for no expert.
         n_shared: shared experts, each as wide as a routed one, that the router scores too, and weighs among the chosen
             ones (Inkling).
-        shares_scaled: a learned factor on all shares.
+        learned_gate_scale: a learned factor on all shares.
         capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
-        of_batch: these are tokens of the whole batch, first choices before second ones (NLLB).
+        batch_capacity: these are tokens of the whole batch, first choices before second ones (NLLB).
         capacity_share: with it, instead, so large a share of the batch's tokens.
-        by_importance: with it, tokens whose best score is highest come first.
+        priority_by_score: with it, tokens whose best score is highest come first.
         renormalise_late: shares are those of the experts that are not full.
         unused: the layer is stored but never run (experts for images, while there is only text).
     """
@@ -134,18 +134,18 @@ class Moe(Layer):
     n_zero_experts: int = 0
     out_bias: bool = False
     capacity: int | None = None
-    of_batch: bool = False
+    batch_capacity: bool = False
     capacity_share: float | None = None
-    by_importance: bool = False
+    priority_by_score: bool = False
     renormalise_late: bool = False
     d_router: int | None = None
-    router_memory: bool = False
-    n_skip: int = 0
+    router_residual: bool = False
+    n_null_experts: int = 0
     n_shared: int | None = None
-    shares_scaled: bool = False
+    learned_gate_scale: bool = False
     unused: bool = False
 
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_skip"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_null_experts"})
 
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
@@ -173,12 +173,12 @@ class Moe(Layer):
             raise SizeError(f"shared_activation is left out where experts have {BOUNDED}", where="moe")
         if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
             raise SizeError("latent_norm goes with d_latent", where="moe")
-        if (self.capacity_share is not None or self.by_importance) and not self.of_batch:
-            raise SizeError("capacity_share and by_importance go with of_batch: true", where="moe")
+        if (self.capacity_share is not None or self.priority_by_score) and not self.batch_capacity:
+            raise SizeError("capacity_share and priority_by_score go with batch_capacity: true", where="moe")
         if self.capacity_share is not None and not 0 < self.capacity_share <= 1:
             raise SizeError(f"capacity_share is {self.capacity_share}; it is above 0, and 1 at most", where="moe")
-        if self.of_batch and (self.capacity is None) == (self.capacity_share is None):
-            raise SizeError("of_batch goes with capacity or with capacity_share", where="moe")
+        if self.batch_capacity and (self.capacity is None) == (self.capacity_share is None):
+            raise SizeError("batch_capacity goes with capacity or with capacity_share", where="moe")
         for name in _OTHER_SHARES if self.n_shared else ():
             if getattr(self, name):
                 raise SizeError(f"n_shared and {name} exclude each other", where="moe")
@@ -186,8 +186,8 @@ class Moe(Layer):
     def declare(self) -> Declaration:
         """Router, experts (of which a token uses ``top_k``), shared experts as a part with axes of its own."""
         axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
-        if self.n_zero_experts or self.n_skip or self.n_shared:
-            axes["xz"] = self.n_experts + self.n_zero_experts + self.n_skip + (self.n_shared or 0)
+        if self.n_zero_experts or self.n_null_experts or self.n_shared:
+            axes["xz"] = self.n_experts + self.n_zero_experts + self.n_null_experts + (self.n_shared or 0)
         if self.n_shared:
             axes |= {"m": self.n_shared, "jm": self.top_k + self.n_shared}
         declaration = Declaration(axes, as_torch={"j": self.top_k_run} if self.top_k_run else {})
@@ -236,7 +236,7 @@ class Moe(Layer):
         return declaration.only_stored() if self.unused else declaration
 
     def _route(self, declaration: Declaration) -> None:
-        scored = "xz" if self.n_zero_experts or self.n_skip or self.n_shared else "x"
+        scored = "xz" if self.n_zero_experts or self.n_null_experts or self.n_shared else "x"
         weighed = "jm" if self.n_shared else "j"
         if self.d_router:
             self._router_network(declaration)
@@ -272,16 +272,18 @@ class Moe(Layer):
         if self.router_scaled:
             declaration.equations("share[b q j] = mul(share, expert_scale)")
         declaration.equations(*([f"share[b q {weighed}] = scale(share)"] if self.routed_scale != 1.0 else []))
-        if self.shares_scaled:
+        if self.learned_gate_scale:
             declaration.axes["one"] = 1
             declaration.weights("factor[one]")
             declaration.equations(f"share[b q {weighed}] = mul(share, factor)")
 
     def _router_network(self, declaration: Declaration) -> None:
         declaration.axes |= {"F": self.d_router or 0, "Fo": self.d_router or 0}
-        declaration.weights("router_in[d | F]", "router_in_b[F]", *(["router_scale[F]"] if self.router_memory else []))
+        declaration.weights(
+            "router_in[d | F]", "router_in_b[F]", *(["router_scale[F]"] if self.router_residual else [])
+        )
         declaration.equations("rh[b q F] = x[b q d] router_in[d F]", "rh[b q F] = add(rh, router_in_b)")
-        if self.router_memory:
+        if self.router_residual:
             declaration.equations("before[b q F] = mul(router_before, router_scale)", "rh[b q F] = add(rh, before)")
         declaration.weights("router_norm[F]")
         declaration.equations("rh[b q F] = rmsnorm(rh, router_norm)")

@@ -62,10 +62,11 @@ ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 
 
 class Builder:
-    """Builds stacks from plain data; ``fail`` places an error at a path of keys."""
+    """Builds stacks from plain data; ``fail`` places an error at a path of keys, ``warnings`` lists old names."""
 
     def __init__(self, fail: Fail) -> None:
         self.fail = fail
+        self.warnings: dict[str, None] = {}  # an ordered set
 
     def stacks(self, data: Any, path: Path) -> tuple[Stack, ...]:
         """All stacks, in their order."""
@@ -83,7 +84,7 @@ class Builder:
                 f"d_model is {short_repr(width)}; a width is a positive integer", (*path, "d_model"), SizeError
             )
         role = data.get("role", ROLES.get(name, "decoder"))
-        role = aliases.STACK_ROLES.get(role, role) if isinstance(role, str) else role
+        role = self._current("role of a stack", role, aliases.STACK_ROLES) if isinstance(role, str) else role
         if role not in ROLE_NAMES:
             raise self.error(f"role is {short_repr(role)}; it is one of {', '.join(ROLE_NAMES)}", (*path, "role"))
         tokens = self.tokens(data.get("tokens", ""), role, (*path, "tokens"))
@@ -214,6 +215,7 @@ class Builder:
 
     def layer(self, kind: str, values: Any, width: int, path: Path) -> Layer:
         """A layer of a kind from its fields."""
+        kind = self._current("layer kind", kind, aliases.LAYER_KINDS)
         try:
             found, fixed = layers.find(kind)
         except InputError as error:
@@ -221,6 +223,9 @@ class Builder:
         known = [entry.name for entry in fields(found)]
         old = aliases.LAYER_FIELDS.get(found.kind(), {})
         given = self.mapping({} if values is None else values, path, f"the fields of {kind}", old=old)
+        for key, words in aliases.LAYER_CHOICES.get(found.kind(), {}).items():
+            if isinstance(given.get(key), str):
+                given = {**given, key: self._current(f"{key} of {kind}", given[key], words)}
         for key in given:
             if key not in known:
                 raise self.fail(UnknownNameError(f"field of {kind}", key, known), (*path, key))
@@ -234,12 +239,22 @@ class Builder:
             named = error.message.split(" ", 1)[0]
             raise self.fail(error, (*path, named) if named in given else path) from None
 
+    def _current(self, what: str, name: str, old: Mapping[str, str]) -> str:
+        """Today's spelling of a name; a former one is noted among the warnings."""
+        if name not in old:
+            return name
+        self.warnings[f"{what}: {name} is now called {old[name]}"] = None
+        return old[name]
+
     def mapping(
         self, data: Any, path: Path, what: str, keys: tuple[str, ...] = (), old: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """``data`` if it is a mapping with known keys; ``old`` maps former names of keys to today's."""
         if not isinstance(data, dict):
             raise self.error(f"{what} is a mapping, not {short_repr(data)}", path)
+        for key in old or ():
+            if key in data:
+                self._current(what, key, old or {})
         found: dict[str, Any] = aliases.renamed(data, old) if old else data
         for key in found:
             if keys and key not in keys:

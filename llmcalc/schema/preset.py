@@ -114,6 +114,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
         extras=extras,
         expect=() if overrides else expectations(data, size),
         notes=notes(data, size),
+        warnings=tuple(builder.warnings),
         inputs={"model": name, "file": str(file) if file else "-", "overrides": list(overrides)},
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),

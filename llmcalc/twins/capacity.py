@@ -13,7 +13,7 @@ FULL = -1  # in place of an expert
 
 def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
     """The chosen experts [b q j] of those tokens that they still take."""
-    if layer.of_batch:
+    if layer.batch_capacity:
         return _of_a_batch(layer, chosen, scores)
     capacity = layer.capacity
     if capacity is None and layer.capacity_factor is not None:
@@ -35,7 +35,7 @@ def _of_a_batch(layer: Any, chosen: Array, scores: Array) -> Array:
     b, q, choices = chosen.shape
     flat, tokens = chosen.reshape(b * q, choices), b * q
     order = np.arange(tokens)
-    if layer.by_importance:
+    if layer.priority_by_score:
         order = np.argsort(-np.max(np.asarray(scores).reshape(tokens, -1), axis=-1), kind="stable")
     in_turn = flat[order].T.reshape(1, -1, 1)  # first choices of all tokens, then second ones
     places = np.empty_like(flat)

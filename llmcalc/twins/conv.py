@@ -26,7 +26,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def data(layer: Any, tokens: int) -> Sizes:
     """What so many tokens of a stack are made of: frames of so many channels."""
-    return _read(layer, tokens * layer.rate + layer.extra), layer.d_in
+    return _read(layer, tokens * layer.upsample + layer.extra), layer.d_in
 
 
 def _read(layer: Any, rows: int) -> int:
@@ -40,7 +40,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     that are all there. Half of it gates the other half, or all of it is normalised together, if the layer says so.
     """
     step.must_be_whole(layer.kind())
-    rows = step.ids.shape[1] * layer.rate + layer.extra
+    rows = step.ids.shape[1] * layer.upsample + layer.extra
     if x.shape[1] != _read(layer, rows):
         raise UnsupportedError(f"{x.shape[1]} rows in, where {rows} come out", where="conv")
     y = ACTIVATIONS[layer.activation](plus(_convolved(x, w.w, layer), w.get("b")))

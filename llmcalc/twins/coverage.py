@@ -14,7 +14,15 @@ from ..core.record import MISSING, fields
 
 # How a library implements a layer, or how its gradient flows; the numbers are the same.
 NO_NUMBERS = frozenset(
-    {"implemented_cache", "anew", "softmax_in_fp32", "loss_in_fp32", "top_k_run", "padded_to", "padded_above"}
+    {
+        "implemented_cache",
+        "recomputed_per_step",
+        "softmax_in_fp32",
+        "loss_in_fp32",
+        "top_k_run",
+        "padded_to",
+        "padded_above",
+    }
 )
 # Sizes of a part that a layer may not have: derived all the same, they say nothing where the other field is empty.
 PARTS = {"index_dim": "index_heads"}

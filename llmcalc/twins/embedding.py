@@ -26,9 +26,9 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
 
     Rows that begin further copies of the tokens are put behind them, one copy after the other.
     """
-    if layer.use == "beside" and x is None and step.source is not None:  # what asks, in a stack of its own
+    if layer.use == "side_tokens" and x is None and step.source is not None:  # what asks, in a stack of its own
         return w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))]
-    if layer.use == "beside":
+    if layer.use == "side_tokens":
         if step.grid:
             raise UnsupportedError("learned tokens among the patches have no NumPy model", where="embedding")
         step.kept["beside"] = w.w[None] + (0.0 if x is None else 0.0 * x[:, :1])  # every text has its own soon
@@ -44,9 +44,9 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "array":
         step.arrays.append(w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))])
         return x
-    if layer.use == "before":
+    if layer.use == "prefix":
         return _before(x, w, step)
-    if layer.use == "behind":
+    if layer.use == "suffix":
         return _behind(layer, x, w, step)
     if layer.use == "everywhere":
         return x + w.w[0]
@@ -55,7 +55,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if step.grid and layer.rows != step.ids.shape[1]:
         text = f"a table of {layer.rows} positions for {step.ids.shape[1]} is interpolated, which is not modelled"
         raise UnsupportedError(text, where="embedding")
-    if layer.use == "instead":
+    if layer.use == "replacement":
         its = (step.ids == layer.token_id)[..., None]
         return w.w * its + x * ~its
     if layer.codebooks:

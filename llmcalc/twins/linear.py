@@ -26,7 +26,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``act(x w + b)``; a pooler sees one token alone."""
     if step.grid is None and (layer.merge > 1 or layer.prompt):
         raise UnsupportedError("positions that become one are those of patches on a grid", where="linear")
-    if layer.rate > 1:
+    if layer.upsample > 1:
         raise UnsupportedError("it runs on more positions than the stack has tokens", where="linear")
     x = entered(layer, x, layer.d_in, step)
     step.must_be_latents(getattr(layer, "n_latents", None), x, "linear")
@@ -66,8 +66,8 @@ def _projected(layer: Any, w: Weights, x: Array) -> Array:
 def _with_stream(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     """Streams [b q s d] with one more, made of the first one, or with one of them projected (AltUp)."""
     streams = x if len(x.shape) == 4 else x[:, :, None]
-    if layer.back != (layer.stream < streams.shape[2]):
+    if layer.restores_stream != (layer.stream < streams.shape[2]):
         raise UnsupportedError(f"there are {streams.shape[2]} residual streams, numbered from 0", where="linear")
-    first = step.kept.setdefault(f"first stream, back: {layer.back}", streams[:, :, 0])
-    y = rescaled(_projected(layer, w, streams[:, :, layer.stream] if layer.back else first), first)
+    first = step.kept.setdefault(f"first stream, back: {layer.restores_stream}", streams[:, :, 0])
+    y = rescaled(_projected(layer, w, streams[:, :, layer.stream] if layer.restores_stream else first), first)
     return np.concatenate([streams[:, :, : layer.stream], y[:, :, None], streams[:, :, layer.stream + 1 :]], axis=2)

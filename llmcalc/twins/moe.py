@@ -66,10 +66,10 @@ def weights(layer: Any) -> list[Weight]:
     names = ["wg", "wu"] if layer.gated else ["wu"]
     found = [vector("input_scale", d, mean=1.0), vector("expert_scale", x, mean=1.0)] if layer.router_scaled else []
     held = x + layer.n_zero_experts
-    scored = held + layer.n_skip
+    scored = held + layer.n_null_experts
     found += _network(layer) if layer.d_router else []
     found += [matrix("router", layer.d_router or d, scored + (layer.n_shared or 0))]
-    found += [vector("factor", 1, mean=1.0)] if layer.shares_scaled else []
+    found += [vector("factor", 1, mean=1.0)] if layer.learned_gate_scale else []
     found += [vector("router_b", scored)] if layer.router_bias else []
     if layer.correction_bias != "none":
         found.append(
@@ -99,7 +99,7 @@ def _network(layer: Any) -> list[Weight]:
     """Layers of a router that is a network, narrower than the stream."""
     width = layer.d_router
     found = [matrix("router_in", layer.d_model, width), vector("router_in_b", width)]
-    found += [vector("router_scale", width, mean=1.0)] if layer.router_memory else []
+    found += [vector("router_scale", width, mean=1.0)] if layer.router_residual else []
     found += [vector("router_norm", width, mean=1.0)]
     for name in ("router_1", "router_2"):
         found += [matrix(name, width, width), vector(f"{name}_b", width)]
@@ -139,7 +139,7 @@ def _scored_shared(layer: Any, w: Weights, x: Array, share: Array) -> Array:
 
 def stepwise(layer: Any) -> bool:
     """Whether tokens that come one by one go where they go together: not where others of a batch fill an expert."""
-    return not (layer.of_batch and (layer.capacity_share or 0) < 1)
+    return not (layer.batch_capacity and (layer.capacity_share or 0) < 1)
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
@@ -187,11 +187,11 @@ def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple
         share = shares(share, layer.renormalise_eps, layer.renormalise_power)
     if layer.router_scaled:
         share = _weighed(share, w.expert_scale, chosen)
-    if layer.n_skip:  # who skips the experts is sent to the first one, of which it takes nothing
+    if layer.n_null_experts:  # who skips the experts is sent to the first one, of which it takes nothing
         skipped = chosen >= layer.n_experts
         share, taken = np.where(skipped, 0.0, share), np.where(skipped, 0, taken)
     share = share * layer.routed_scale
-    return taken, share * w.factor if layer.shares_scaled else share
+    return taken, share * w.factor if layer.learned_gate_scale else share
 
 
 def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
@@ -212,7 +212,7 @@ def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
 def _through_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Array:
     """What the router sees of ``x`` [b q f]; it also hears that of the layer before (ZAYA)."""
     h = einsum("bqd,df->bqf", x, w.router_in) + w.router_in_b
-    if layer.router_memory and step is not None and step.router_before is not None:
+    if layer.router_residual and step is not None and step.router_before is not None:
         h = h + step.router_before * w.router_scale
     if step is not None:
         step.router_before = h

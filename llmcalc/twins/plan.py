@@ -100,7 +100,7 @@ class PlacedStack:
     def n_asking(self) -> int:
         """Learned vectors that a tower begins with, which look at what another one gives; 0: it begins otherwise."""
         first: Any = self.inputs[0].layer if self.inputs and self.stack.role == "tower" else None
-        if getattr(first, "use", "") != "beside" or not any(hasattr(part.layer, "sees") for part in self.layers()):
+        if getattr(first, "use", "") != "side_tokens" or not any(hasattr(part.layer, "sees") for part in self.layers()):
             return 0
         return int(first.rows)
 

@@ -262,19 +262,19 @@ NARROWER = {  # results of an addition or a product whose operands are of other 
     ("differential_attention", "pair"): "half of the heads",
     ("differential_attention", "second"): "half of the heads",
     ("rwkv_head_mix", "*"): "each of several mixes has a weight of its own",
-    ("cca", "*"): "a mean over the heads of a group",
+    ("compressed_convolutional_attention", "*"): "a mean over the heads of a group",
     ("gated_delta_net", "kb"): "a head of keys serves several of values",
     ("hashed_attention", "*"): "sums over buckets",
     ("hyena", "v"): "one of several projections",
     ("funnel_attention", "s"): "scores of distances, shifted to those of pairs",
     ("grid_attention", "s"): "scores of rows and columns",
     ("ngram_attention", "*"): "scores of distances, shifted to those of pairs",
-    ("profile_attention", "s"): "scores of distances, shifted to those of pairs",
+    ("relative_profile_attention", "s"): "scores of distances, shifted to those of pairs",
 }
 
 
 IN_BLOCKS = ("block_attention", "sparse_attention")  # blocks are of a fixed size, and some are read apart from others
-WIDENED = {("profile_attention", "taps"): "taps of each token, to which those of each channel are added"}
+WIDENED = {("relative_profile_attention", "taps"): "taps of each token, to which those of each channel are added"}
 PARTS = {  # copies of a part, or of something in two pieces
     ("character_pooling", "y"): "one more position",
     ("compressed_attention", "tgate"): "windows that overlap",
@@ -286,7 +286,7 @@ PARTS = {  # copies of a part, or of something in two pieces
     ("nystrom_attention", "inverse"): "the last of several steps",
     ("nystrom_attention", "kl"): "means over pieces of the text",
     ("nystrom_attention", "ql"): "means over pieces of the text",
-    ("peer", "best"): "the best of all pairs",
+    ("product_key_experts", "best"): "the best of all pairs",
     ("rwkv_head_mix", "o"): "summed over the state",
 }
 

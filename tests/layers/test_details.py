@@ -14,7 +14,7 @@ from llmcalc.layers.kda import Kda
 from llmcalc.layers.patch import Patch
 from llmcalc.zoo.document.layers.box_attention import BoxAttention
 from llmcalc.zoo.document.layers.box_embedding import BoxEmbedding
-from llmcalc.zoo.document.layers.page_attention import PageAttention
+from llmcalc.zoo.document.layers.layoutlm_attention import LayoutLmAttention
 from llmcalc.zoo.research.layers.character_attention import CharacterAttention
 from llmcalc.zoo.vision.layers.grid_attention import GridAttention
 
@@ -36,7 +36,7 @@ def test_values_are_rotated_with_keys_of_their_own_alone(fields: dict[str, Any])
         Attention(WIDTH, 3, v_rope=True, **fields)
 
 
-@pytest.mark.parametrize("kind", [PageAttention, BoxAttention])
+@pytest.mark.parametrize("kind", [LayoutLmAttention, BoxAttention])
 def test_attention_on_a_page_sees_both_ways(kind: type[Attention]) -> None:
     assert not kind(WIDTH, 3, causal=False).causal
     with pytest.raises(InputError):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.core.errors import InputError
+from llmcalc.core.fingerprint import canonical
 from llmcalc.schema.plain_data import LARGEST_FILE
 from llmcalc.schema.preset import check_file, load_text
 
@@ -323,3 +324,25 @@ def test_branches_by_name_with_norms_of_their_own() -> None:
 def test_branches_that_are_none(old: str, new: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         load_text(BRANCHES.replace(old, new), "forked.yaml")
+
+
+def test_former_names_of_layers_still_load_with_a_warning() -> None:
+    kinds = "mlp: {moe: {d_ff: 8, n_experts: 3, top_k: 1, n_skip: 1}}, more: {peer: {n_experts: 25, top_k: 3}}"
+    kinds += ", last: {linear: {d_in: 35, d_out: 35, anew: true}}, words: {embedding: {rows: 1, use: before}}"
+    text = GOOD.replace(
+        "          mlp: {swiglu: {d_ff: $d_ff}}", "          " + kinds.replace("}}, ", "}}\n          ")
+    )
+    architecture = load_text(text.replace("vocab: 101, d_ff: $4 * d_model", "vocab: 101"), "tiny.yaml")
+    assert architecture.warnings == (
+        "the fields of moe: n_skip is now called n_null_experts",
+        "layer kind: peer is now called product_key_experts",
+        "the fields of linear: anew is now called recomputed_per_step",
+        "use of embedding: before is now called prefix",
+    )
+    found = [branch.layer for part in architecture.main.runs[0].block.sublayers for branch in part.branches]
+    assert "n_null_experts=1" in repr(found[1])
+    assert "recomputed_per_step=True" in repr(found[3])
+    assert "use='prefix'" in repr(found[4])
+    assert canonical(found[1]).endswith(",n_skip=1)")
+    assert canonical(found[2]) == "Peer(d_model=35,n_experts=25,top_k=3)"
+    assert canonical(found[4]) == "Embedding(rows=1,d_model=35,use='before')"

@@ -53,12 +53,12 @@ from llmcalc.zoo.audio.layers.distance_attention import DistanceAttention
 from llmcalc.zoo.document.layers.box_attention import BoxAttention
 from llmcalc.zoo.document.layers.box_embedding import BoxEmbedding
 from llmcalc.zoo.document.layers.box_pairs import BoxPairs
-from llmcalc.zoo.document.layers.complementary_attention import ComplementaryAttention
-from llmcalc.zoo.document.layers.page_attention import PageAttention
+from llmcalc.zoo.document.layers.layoutlm_attention import LayoutLmAttention
+from llmcalc.zoo.document.layers.lilt_attention import LiltAttention
 from llmcalc.zoo.research.layers.affine import Affine
 from llmcalc.zoo.research.layers.axial_embedding import AxialEmbedding
-from llmcalc.zoo.research.layers.cca import Cca
 from llmcalc.zoo.research.layers.chunked_attention import ChunkedAttention
+from llmcalc.zoo.research.layers.compressed_convolutional_attention import CompressedConvolutionalAttention
 from llmcalc.zoo.research.layers.depth_attention import DepthAttention
 from llmcalc.zoo.research.layers.differential_attention import DifferentialAttention
 from llmcalc.zoo.research.layers.dynamic_attention import DynamicAttention
@@ -67,9 +67,9 @@ from llmcalc.zoo.research.layers.hashed_attention import HashedAttention
 from llmcalc.zoo.research.layers.latent_attention import LatentAttention
 from llmcalc.zoo.research.layers.merged_attention import MergedAttention
 from llmcalc.zoo.research.layers.nystrom_attention import NystromAttention
-from llmcalc.zoo.research.layers.peer import Peer
-from llmcalc.zoo.research.layers.profile_attention import ProfileAttention
+from llmcalc.zoo.research.layers.product_key_experts import ProductKeyExperts
 from llmcalc.zoo.research.layers.relative_attention import RelativeAttention
+from llmcalc.zoo.research.layers.relative_profile_attention import RelativeProfileAttention
 from llmcalc.zoo.research.layers.residual_conv import ResidualConv
 from llmcalc.zoo.research.layers.sparse_attention import SparseAttention
 from llmcalc.zoo.research.layers.sphere_attention import SphereAttention
@@ -93,12 +93,12 @@ BOTH_WAYS = frozenset(
         "hashed_attention",
         "local_attention",
         "nystrom_attention",
-        "span_attention",
+        "convbert_attention",
         "grouped_attention",
         "sparse_attention",
-        "page_attention",
+        "layoutlm_attention",
         "box_attention",
-        "complementary_attention",
+        "lilt_attention",
         "character_attention",
         "conv_module",
         "context_attention",
@@ -194,14 +194,14 @@ VARIANTS: dict[str, Layer] = {
     "differential in a window": DifferentialAttention(WIDTH, 4, window=4, q_bias=True, o_bias=True, sinks=True),
     "dynamic": DynamicAttention(**HEADS, positions="rope", qk_norm="head", keep_window=5),
     "dynamic, biased": DynamicAttention(**HEADS, v_bias=True, window=6),
-    "experts by product keys": Peer(WIDTH, 25, 3),
-    "experts by product keys, shared out": Peer(WIDTH, 29, 3, "gelu", renormalise=True),
-    "convolved": Cca(**HEADS, d_conv=3, d_conv_mix=4, window=4, rotary_dim=2),
-    "convolved, biased": Cca(WIDTH, 3, 1, 6, bias=True),
+    "experts by product keys": ProductKeyExperts(WIDTH, 25, 3),
+    "experts by product keys, shared out": ProductKeyExperts(WIDTH, 29, 3, "gelu", renormalise=True),
+    "convolved": CompressedConvolutionalAttention(**HEADS, d_conv=3, d_conv_mix=4, window=4, rotary_dim=2),
+    "convolved, biased": CompressedConvolutionalAttention(WIDTH, 3, 1, 6, bias=True),
     "blocks": SparseAttention(WIDTH, 3, block=2, n_random=1),
     "few blocks": SparseAttention(WIDTH, 3, block=4, n_random=1, bias=False, o_bias=False),
-    "page": PageAttention(WIDTH, 3, distance_buckets=8, distance_most=9, box_buckets=10, box_most=11),
-    "page, scaled": PageAttention(WIDTH, 3, box_buckets=8, bias_scaled=True, v_bias=True),
+    "page": LayoutLmAttention(WIDTH, 3, distance_buckets=8, distance_most=9, box_buckets=10, box_most=11),
+    "page, scaled": LayoutLmAttention(WIDTH, 3, box_buckets=8, bias_scaled=True, v_bias=True),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
     "mlp with a learned activation": Mlp(WIDTH, 7, "xielu", bias=True),
     "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
@@ -223,9 +223,11 @@ VARIANTS: dict[str, Layer] = {
     "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
     "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
     "mixture with room for a share of the batch": Moe(
-        **EXPERTS, renormalise=True, of_batch=True, capacity_share=0.3, by_importance=True
+        **EXPERTS, renormalise=True, batch_capacity=True, capacity_share=0.3, priority_by_score=True
     ),
-    "mixture behind a network": Moe(WIDTH, 7, 6, 1, d_router=5, router_memory=True, n_skip=1, correction_bias="buffer"),
+    "mixture behind a network": Moe(
+        WIDTH, 7, 6, 1, d_router=5, router_residual=True, n_null_experts=1, correction_bias="buffer"
+    ),
     "bounded mlp": Mlp(WIDTH, 17, "situ", gated=True, gate_softcap=1.5, up_softcap=2.5),
     "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", gate_softcap=1.5),
     "delta rule with a full gate": Kda(WIDTH, 3, 5, chunk=4, gate_rank=2, full_gate=True, decay_bound=-5.0),
@@ -240,19 +242,21 @@ VARIANTS: dict[str, Layer] = {
     ),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
     "mixture with weighed shared experts": Moe(
-        **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, shares_scaled=True, correction_bias="buffer"
+        **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, learned_gate_scale=True, correction_bias="buffer"
     ),
     "mixture whose results have a norm": Moe(
         **EXPERTS, d_latent=8, latent_in_norm=True, result_norm=True, router_gain=0.7, router="sigmoid"
     ),
     "norm on each head": Attention(**HEADS, gated=True, head_norm=True),
     "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, scaled=True),
-    "profiles": ProfileAttention(**HEADS, d_profile=5, reach=7, stretch=0.5, stretch_from=4, scale=0.3),
-    "profiles in a window": ProfileAttention(**HEADS, d_profile=5, reach=3, window=4),
-    "profiles of bounded vectors": ProfileAttention(
+    "profiles": RelativeProfileAttention(**HEADS, d_profile=5, reach=7, stretch=0.5, stretch_from=4, scale=0.3),
+    "profiles in a window": RelativeProfileAttention(**HEADS, d_profile=5, reach=3, window=4),
+    "profiles of bounded vectors": RelativeProfileAttention(
         **HEADS, d_profile=5, reach=7, norm="clip", clip=0.5, profile_clip=0.3, dynamic=True, gated=True, sinks=True
     ),
-    "profiles of inputs with norms": ProfileAttention(**HEADS, d_profile=5, reach=7, norm="clip", own_inputs=True),
+    "profiles of inputs with norms": RelativeProfileAttention(
+        **HEADS, d_profile=5, reach=7, norm="clip", own_inputs=True
+    ),
     "convolution beside the stream": ResidualConv(WIDTH, 3),
     "chunks": ChunkedAttention(WIDTH, 3, 5, 4, causal=True),
     "chunks on both sides": ChunkedAttention(WIDTH, 3, 5, 4, 1, 1),
@@ -359,7 +363,7 @@ def test_a_published_config_runs_as_declared(name: str) -> None:
 
 def comes_in_pieces(layer: Layer) -> bool:
     """Whether no token sees a later one, is sorted among later ones, or leaves an expert to others."""
-    alone = not (getattr(layer, "hashed", False) or getattr(layer, "of_batch", False))
+    alone = not (getattr(layer, "hashed", False) or getattr(layer, "batch_capacity", False))
     return layer.kind() not in BOTH_WAYS and getattr(layer, "causal", True) and alone
 
 
@@ -440,11 +444,11 @@ def alternating(updates: AltUp) -> Architecture:
     inputs += [Named(f"maker{number}", layer) for number, layer in enumerate(makers)]
     parts = (part("altup", updates), part("attention", VARIANTS["attention"], pre=NORM))
     parts += (part("own", PerLayerGate(WIDTH, 5), post=NORM),)
-    takers = tuple(Named(f"taker{number}", replace(layer, back=True)) for number, layer in enumerate(makers))
+    takers = tuple(Named(f"taker{number}", replace(layer, restores_stream=True)) for number, layer in enumerate(makers))
     return around(*inputs, parts=parts, outputs=takers)
 
 
-def reading_mixes(attention: ProfileAttention) -> Architecture:
+def reading_mixes(attention: RelativeProfileAttention) -> Architecture:
     """Two groups of layers, of which each part reads a mix of the groups before, and the last layer of both."""
     reads = 3 if attention.separate else 1
     blocks = []
@@ -505,7 +509,7 @@ def page(places: Layer, *kinds: Layer) -> Architecture:
 
 PAIRS = BoxPairs(2, 5)
 PLACES = BoxEmbedding(13, 2, 2, d_stream=9, n_places=37, offset=2, padding_id=1)
-PAIRED = ComplementaryAttention(WIDTH, 3, 9, 7)
+PAIRED = LiltAttention(WIDTH, 3, 9, 7)
 
 
 def seeing(patch: Patch, *parts: Sublayer, outputs: tuple[Named, ...] = (), behind: tuple[Stack, ...] = ()) -> Any:
@@ -520,7 +524,7 @@ def asking(width: int, *mixers: QueryAttention, prompt: int | None = None) -> Ar
     queries = mixers[0].n_queries
     norm, mlp = Norm(width, n_latents=queries), Mlp(width, 7, n_latents=queries)
     parts = tuple(part(f"mixer{number}", mixer, after=norm) for number, mixer in enumerate(mixers))
-    table = Embedding(queries, width, "other", use="beside")
+    table = Embedding(queries, width, "other", use="side_tokens")
     behind = Named("out", Linear(width, 5, n_latents=queries))
     run = Run(Block("block", (*parts, part("mlp", mlp, pre=norm))), 2)
     stack = Stack("queries", width, (Named("learned", table), Named("norm", norm)), (run,), (behind,), "tower")
@@ -528,7 +532,7 @@ def asking(width: int, *mixers: QueryAttention, prompt: int | None = None) -> Ar
     if not prompt:
         return seen
     text, tower, asks = seen.stacks
-    first = Named("first", Embedding(prompt, 10, "other", use="before"))
+    first = Named("first", Embedding(prompt, 10, "other", use="prefix"))
     runs = (Run(Block("block", (part("mixed", Mlp(10, 7, prompt=prompt)),)), 1),)
     return replace(seen, stacks=(text, replace(tower, inputs=(*tower.inputs, first), runs=runs), asks))
 
@@ -538,7 +542,7 @@ def beside_an_encoder(mixer: Layer) -> Architecture:
     mixers = {"encoder": Attention(**HEADS, causal=False, window=4, window_ahead=3, positions="rope"), "decoder": mixer}
     stacks = []
     for role, layer in mixers.items():
-        end = Embedding(1, WIDTH, "other", use="instead", token_id=5)
+        end = Embedding(1, WIDTH, "other", use="replacement", token_id=5)
         inputs = (Named("token", Embedding(VOCAB, WIDTH, "other")), Named("end", end))
         outputs = (Named("head", Head(VOCAB, WIDTH)),) if role == "decoder" else ()
         blocks = (Run(Block("block", (part("attention", layer, pre=NORM),)), 2),)
@@ -560,15 +564,15 @@ PLACED: dict[str, list[Architecture]] = {
     ],
     "altup": [alternating(AltUp(WIDTH, 3)), alternating(AltUp(WIDTH, 3, output_scaled=False, active=1))],
     "depth_attention": [
-        reading_mixes(ProfileAttention(**HEADS, d_profile=5, reach=7)),
-        reading_mixes(ProfileAttention(**HEADS, d_profile=5, reach=7, own_inputs=True, separate=True)),
+        reading_mixes(RelativeProfileAttention(**HEADS, d_profile=5, reach=7)),
+        reading_mixes(RelativeProfileAttention(**HEADS, d_profile=5, reach=7, own_inputs=True, separate=True)),
     ],
     "attention_residual": [looking_back(5), looking_back(4)],
     "latent_attention": [reading(residual) for residual in (True, False)],
     "per_layer_table": [OWN_INPUT],
     "per_layer_gate": [OWN_INPUT],
     "box_attention": [page(PAIRS, *[BoxAttention(WIDTH, 3, d_head=5, q_bias=True)] * 2)],
-    "complementary_attention": [page(PLACES, PAIRED, replace(PAIRED, dropped=True))],
+    "lilt_attention": [page(PLACES, PAIRED, replace(PAIRED, dropped=True))],
     "grid_attention": [
         seeing(
             Patch(3, 4, WIDTH),

@@ -137,7 +137,7 @@ def test_experts_that_random_tokens_overfill_run_what_they_take() -> None:
 
 def test_experts_take_tokens_of_a_batch_first_choices_first() -> None:
     """Both sequences choose experts 0 and 1, in this order: those of the first one come first at either."""
-    limits = {"of_batch": True, "capacity": SEQ + 2}
+    limits = {"batch_capacity": True, "capacity": SEQ + 2}
     _, model = steered(top_k=2, **limits)
     placed = next(layer for layer in model.stacks[0].layers() if layer.layer.kind() == "moe")
     rows = model.tensors["decoder.token.w"][ONE_SIDED]
@@ -154,7 +154,7 @@ def test_experts_take_tokens_of_a_batch_first_choices_first() -> None:
 
 
 def test_tokens_that_are_sure_come_first_and_shares_are_those_of_experts_with_room() -> None:
-    limits: Routing = {"of_batch": True, "capacity_share": 0.5, "by_importance": True}
+    limits: Routing = {"batch_capacity": True, "capacity_share": 0.5, "priority_by_score": True}
     shared: Routing = {"renormalise": True, "renormalise_late": True, "renormalise_eps": 1e-30}
     layer = Moe(EXPERTS, HIDDEN, EXPERTS, 2, **shared, **limits)
     x = np.zeros((1, 4, EXPERTS))

@@ -17,8 +17,8 @@ from llmcalc.layers.hyena import Hyena
 from llmcalc.twins import hyena
 from llmcalc.twins.step import Step
 from llmcalc.twins.weights import Weights
-from llmcalc.zoo.research.layers.peer import Peer
-from llmcalc.zoo.research.twins import peer
+from llmcalc.zoo.research.layers.product_key_experts import ProductKeyExperts
+from llmcalc.zoo.research.twins import product_key_experts
 
 TEXTS, TOKENS, WIDTH = 2, 11, 5
 ACTIVATIONS = {"silu": lambda u: u / (1 + math.exp(-u)), "relu": lambda u: max(u, 0.0)}
@@ -76,9 +76,9 @@ def test_hyena_is_gates_and_sums_over_the_past(order: int) -> None:
 
 @pytest.mark.parametrize(("experts", "top_k", "activation"), [(25, 3, "silu"), (49, 7, "relu"), (53, 2, "silu")])
 def test_product_keys_are_found_in_two_steps(experts: int, top_k: int, activation: str) -> None:
-    layer = Peer(WIDTH, experts, top_k, activation)
-    w, x, keys = drawn(peer, layer), text(), math.isqrt(experts)
-    found = peer.forward(layer, w, x, Step(np.zeros((TEXTS, TOKENS), int)), None)
+    layer = ProductKeyExperts(WIDTH, experts, top_k, activation)
+    w, x, keys = drawn(product_key_experts, layer), text(), math.isqrt(experts)
+    found = product_key_experts.forward(layer, w, x, Step(np.zeros((TEXTS, TOKENS), int)), None)
     for b, q in np.ndindex(TEXTS, TOKENS):
         rows, columns = np.split(x[b, q] @ w.router, 2)
         best = [sorted(range(keys), key=lambda key: -scores[key])[:top_k] for scores in (rows, columns)]

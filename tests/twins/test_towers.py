@@ -161,7 +161,7 @@ def test_windows_come_back_where_they_were() -> None:
 
 
 def test_learned_tokens_stand_before_the_patches_until_they_are_dropped() -> None:
-    before = Named("class", Embedding(2, WIDTH, table="other", use="before"))
+    before = Named("class", Embedding(2, WIDTH, table="other", use="prefix"))
     model = tower(inputs=(before,))
     (found,) = model.see(patches(2, 2))
     assert found.shape == (2, 6, WIDTH)

@@ -5,13 +5,13 @@ from .bert import ENCODER
 from .electra import HEAD, PROJECTION
 
 SPANS = """
-{m}.encoder.layer.{i}.attention.self.key_conv_attn_layer.depthwise.weight <- span_attention.span
-{m}.encoder.layer.{i}.attention.self.key_conv_attn_layer.pointwise.weight <- span_attention.wspan | column
-{m}.encoder.layer.{i}.attention.self.key_conv_attn_layer.bias <- span_attention.bspan | column
-{m}.encoder.layer.{i}.attention.self.conv_kernel_layer.weight <- span_attention.wf
-{m}.encoder.layer.{i}.attention.self.conv_kernel_layer.bias <- span_attention.bf
-{m}.encoder.layer.{i}.attention.self.conv_out_layer.weight <- span_attention.wc
-{m}.encoder.layer.{i}.attention.self.conv_out_layer.bias <- span_attention.bc
+{m}.encoder.layer.{i}.attention.self.key_conv_attn_layer.depthwise.weight <- convbert_attention.span
+{m}.encoder.layer.{i}.attention.self.key_conv_attn_layer.pointwise.weight <- convbert_attention.wspan | column
+{m}.encoder.layer.{i}.attention.self.key_conv_attn_layer.bias <- convbert_attention.bspan | column
+{m}.encoder.layer.{i}.attention.self.conv_kernel_layer.weight <- convbert_attention.wf
+{m}.encoder.layer.{i}.attention.self.conv_kernel_layer.bias <- convbert_attention.bf
+{m}.encoder.layer.{i}.attention.self.conv_out_layer.weight <- convbert_attention.wc
+{m}.encoder.layer.{i}.attention.self.conv_out_layer.bias <- convbert_attention.bc
 {m}.encoder.layer.{i}.intermediate.dense.weight <- grouped_mlp.up.w | transposed
 {m}.encoder.layer.{i}.intermediate.dense.bias <- grouped_mlp.up.b
 {m}.encoder.layer.{i}.output.dense.weight <- grouped_mlp.down.w | transposed
@@ -20,4 +20,4 @@ SPANS = """
 {m}.encoder.layer.{i}.output.LayerNorm.bias <- grouped_mlp.norm.b
 """
 PREFIX = "convbert."
-TEXT = (SPANS + attention("span_attention") + ENCODER + PROJECTION).replace("{m}.", PREFIX) + HEAD
+TEXT = (SPANS + attention("convbert_attention") + ENCODER + PROJECTION).replace("{m}.", PREFIX) + HEAD

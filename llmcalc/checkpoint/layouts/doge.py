@@ -12,8 +12,8 @@ model.layers.{i}.self_attn.dt_proj.weight <- dynamic_attention.wdt
 model.layers.{i}.self_attn.dt_proj.bias <- dynamic_attention.bdt
 model.layers.{i}.input_residual <- attention/scale.w
 model.layers.{i}.post_attention_residual <- mlp/scale.w
-model.layers.{i}.mlp.router_gate.weight <- peer.router
-model.layers.{i}.mlp.down_embed.weight <- peer.down
-model.layers.{i}.mlp.up_embed.weight <- peer.up
+model.layers.{i}.mlp.router_gate.weight <- product_key_experts.router
+model.layers.{i}.mlp.down_embed.weight <- product_key_experts.down
+model.layers.{i}.mlp.up_embed.weight <- product_key_experts.up
 """
 )

@@ -3,9 +3,9 @@
 from .layoutlmv3 import BLOCKS, PAGE
 
 FAST = """
-{m}.encoder.layer.{i}.attention.self.qkv_linear.weight <- page_attention.wq page_attention.wk page_attention.wv
-{m}.encoder.layer.{i}.attention.self.q_bias <- page_attention.bq | row row
-{m}.encoder.layer.{i}.attention.self.v_bias <- page_attention.bv | row row
+{m}.encoder.layer.{i}.attention.self.qkv_linear.weight <- layoutlm_attention.wq layoutlm_attention.wk layoutlm_attention.wv
+{m}.encoder.layer.{i}.attention.self.q_bias <- layoutlm_attention.bq | row row
+{m}.encoder.layer.{i}.attention.self.v_bias <- layoutlm_attention.bv | row row
 """
 IMAGE = """
 {m}.visual_proj.weight <- image_projection.w

@@ -7,9 +7,9 @@ PAGE = """
 {m}.embeddings.y_position_embeddings.weight <- box.down
 {m}.embeddings.h_position_embeddings.weight <- box.heights
 {m}.embeddings.w_position_embeddings.weight <- box.widths
-{m}.encoder.rel_pos_bias.weight <- page_attention.distance_bias
-{m}.encoder.rel_pos_x_bias.weight <- page_attention.across_bias
-{m}.encoder.rel_pos_y_bias.weight <- page_attention.down_bias
+{m}.encoder.rel_pos_bias.weight <- layoutlm_attention.distance_bias
+{m}.encoder.rel_pos_x_bias.weight <- layoutlm_attention.across_bias
+{m}.encoder.rel_pos_y_bias.weight <- layoutlm_attention.down_bias
 """
 IMAGE = """
 {m}.encoder.rel_pos_x_bias.weight <- idle_across.w
@@ -23,6 +23,6 @@ IMAGE = """
 {m}.LayerNorm.weight <- joint_norm.w
 {m}.LayerNorm.bias <- joint_norm.b
 """
-BLOCKS = ENCODER.replace("<- attention.", "<- page_attention.")
+BLOCKS = ENCODER.replace("<- attention.", "<- layoutlm_attention.")
 PREFIX = "layoutlmv3."
 TEXT = (BLOCKS + PAGE + IMAGE).replace("{m}.", PREFIX)

@@ -6,8 +6,8 @@ from .t5 import TEXT as T5
 PLACES = """
 encoder.cell_2d_embedding.x_position_embeddings.weight <- across.w
 encoder.cell_2d_embedding.y_position_embeddings.weight <- down.w
-encoder.relative_bias.biases.1.relative_attention_bias.weight <- page_attention.across_bias | transposed
-encoder.relative_bias.biases.2.relative_attention_bias.weight <- page_attention.down_bias | transposed
+encoder.relative_bias.biases.1.relative_attention_bias.weight <- layoutlm_attention.across_bias | transposed
+encoder.relative_bias.biases.2.relative_attention_bias.weight <- layoutlm_attention.down_bias | transposed
 decoder.relative_bias.biases.1.relative_attention_bias.weight <- idle_across.w
 decoder.relative_bias.biases.2.relative_attention_bias.weight <- idle_down.w
 patch_embed.proj.weight <- patch.w | encoder
@@ -16,5 +16,5 @@ decoder.embed_patches.proj.weight <- patch.w | decoder
 decoder.embed_patches.proj.bias <- patch.b | decoder
 """
 FIRST = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-STACKS = T5 + ATTENTION.replace("<- attention.", "<- page_attention.") + PLACES
-TEXT = f"{STACKS}{FIRST} <- page_attention.distance_bias | transposed"
+STACKS = T5 + ATTENTION.replace("<- attention.", "<- layoutlm_attention.") + PLACES
+TEXT = f"{STACKS}{FIRST} <- layoutlm_attention.distance_bias | transposed"

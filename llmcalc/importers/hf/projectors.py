@@ -278,4 +278,4 @@ def _way(name: str, width: int, out: int, factor: int, taps: int, unused: bool) 
 
 
 def _vector(width: int) -> Embedding:
-    return Embedding(1, width, table="other", use="beside")
+    return Embedding(1, width, table="other", use="side_tokens")

@@ -24,7 +24,7 @@ def pegasus_x(config: Config) -> Architecture:
     kind = class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("d_model")
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
-    globals_ = Embedding(config.size("num_global_tokens"), width, table="other", use="beside")
+    globals_ = Embedding(config.size("num_global_tokens"), width, table="other", use="side_tokens")
     waves = Named("position", Sinusoids(width, "fairseq"))
     inputs = [*tokens["encoder"], waves, Named("global", globals_)]
     encoder = stack(config, style, "encoder", inputs, [], blocks=_staggered(config, style))

@@ -14,9 +14,9 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....zoo.research.layers.affine import Affine
+from ....zoo.research.layers.convbert_attention import ConvBertAttention
 from ....zoo.research.layers.grouped_attention import GroupedAttention
 from ....zoo.research.layers.grouped_mlp import GroupedMlp
-from ....zoo.research.layers.span_attention import SpanAttention
 from ..config import Config
 from ..rules import divide_by_heads, layernorm, repeat_block, sublayer
 from .bert import (
@@ -133,7 +133,7 @@ def convbert(config: Config) -> Architecture:
     if config.flag("add_cross_attention"):
         raise DescriptionError("add_cross_attention is not understood", where=config.where)
     heads = max(config.size("num_attention_heads") // config.size("head_ratio"), 1)
-    attention = SpanAttention(width, heads, config.size("conv_kernel_size"))
+    attention = ConvBertAttention(width, heads, config.size("conv_kernel_size"))
     groups, d_ff = config.size("num_groups"), config.size("intermediate_size")
     mlp = GroupedMlp(width, d_ff, config.activation(), groups, groups) if groups > 1 else None
     stack = encoder(config, attention=attention, mlp=mlp, narrow=narrow)

@@ -28,7 +28,7 @@ def encoder_decoder(config: Config) -> Architecture:
     tokens, source = encoder.main, decoder.main
     outputs = tokens.outputs
     if tokens.d_model != source.d_model and not _inner(config, "decoder").get("cross_attention_hidden_size"):
-        outputs = (*outputs, Named("enc_to_dec_proj", Linear(tokens.d_model, source.d_model, anew=True)))
+        outputs = (*outputs, Named("enc_to_dec_proj", Linear(tokens.d_model, source.d_model, recomputed_per_step=True)))
     tokens = _changed(replace(tokens, name="encoder", role="encoder", outputs=outputs), _as_encoder)
     source = _changed(replace(source, name="decoder", role="decoder"), _as_decoder)
     return Architecture(config.model_type, (tokens, source), layout=f"{first}.bare+{second}")

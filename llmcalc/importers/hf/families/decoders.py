@@ -52,7 +52,7 @@ def whisper(config: Config) -> Architecture:
     decoder = replace(decoder, inputs=tuple(map(unscaled, decoder.inputs)))  # whatever scale_embedding says
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))
-    first = Conv(config.size("num_mel_bins"), width, TAPS, rate=2, activation="gelu", of_data=True)
+    first = Conv(config.size("num_mel_bins"), width, TAPS, upsample=2, activation="gelu", of_data=True)
     front = [Named("conv1", first), Named("conv2", Conv(width, width, TAPS, stride=2, activation="gelu"))]
     audio = style._replace(positions="max_source_positions")
     return Architecture(config.model_type, (stack(config, audio, "encoder", front, []), decoder))

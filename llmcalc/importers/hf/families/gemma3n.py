@@ -55,7 +55,10 @@ def gemma3n(config: Config) -> Architecture:
     head = Head(config.size("vocab_size"), width, share=share, softcap=config.number("final_logit_softcapping"))
     found = causal_lm(config, group_runs(order), norm, head=head, inputs=tuple(inputs), embedding_scale=width**0.5)
     stack = found.main
-    outputs = [Named(f"altup_unembed{number}", replace(layer, back=True)) for number, layer in enumerate(projections)]
+    outputs = [
+        Named(f"altup_unembed{number}", replace(layer, restores_stream=True))
+        for number, layer in enumerate(projections)
+    ]
     return replace(found, stacks=(replace(stack, outputs=(*outputs, *stack.outputs)),))
 
 

@@ -13,7 +13,7 @@ from ....layers.mlp import Mlp
 from ....layers.scale import Scale
 from ....zoo.research.layers.differential_attention import DifferentialAttention
 from ....zoo.research.layers.dynamic_attention import DynamicAttention
-from ....zoo.research.layers.peer import Peer
+from ....zoo.research.layers.product_key_experts import ProductKeyExperts
 from ..config import Config
 from ..decoder import decoder
 from ..rules import (
@@ -51,7 +51,9 @@ def doge(config: Config) -> Architecture:
     if config.flag("is_moe"):
         n_experts, top_k = config.size("num_experts"), config.size("num_experts_per_tok")
         renormalise = config.flag("norm_topk_prob")
-        feeds.append(Branch("peer", Peer(width, n_experts, top_k, config.activation(), renormalise, together=True)))
+        feeds.append(
+            Branch("peer", ProductKeyExperts(width, n_experts, top_k, config.activation(), renormalise, together=True))
+        )
     config.ignore("num_experts num_experts_per_tok norm_topk_prob")
     parts = (sublayer("attention", attention, pre=norm, after=scale), Sublayer("mlp", tuple(feeds), norm, after=scale))
     return causal_lm(config, repeat_block(Block("block", parts), config.size("num_hidden_layers")), norm)

@@ -154,7 +154,7 @@ def _seeing(
     if tower.prompt is None and config.get("vision_feature_select_strategy") == "default":
         config.add_unmodelled("it leaves out the first patch, as if it were a class token")
     if newline:
-        extra = Named("newline", Embedding(1, width, table="other", use="beside"))
+        extra = Named("newline", Embedding(1, width, table="other", use="side_tokens"))
         stack = replace(stack, outputs=(*stack.outputs, extra))
     return replace(text, stacks=(*text.stacks, stack), layout=f"{tower.layout}>{text.layout}")
 

@@ -88,7 +88,7 @@ def _stack(config: Config, side: str, table: str, share: str | None, end: int | 
     """One side: tokens, the row of the end of an image, blocks, norm."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     tokens = Embedding(config.size("vocab_size"), width, table, share, scale=width**0.5)
-    row: dict[str, Any] = {"use": "instead", "token_id": end} if end is not None else {"unused": True}
+    row: dict[str, Any] = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
     inputs = (
         Named("token", tokens),
         Named(END_OF_IMAGE, Embedding(1, width, table, END_OF_IMAGE if share else None, **row)),

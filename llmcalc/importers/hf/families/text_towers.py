@@ -96,7 +96,7 @@ def videoprism(config: Config) -> Architecture:
     norm = Norm(width, "layernorm", bias=True, eps=eps, unit_offset=True, prompt=1)
     block = prenorm_block("block", norm, attention=attention, mlp=replace(bert_mlp(config), prompt=1))
     scale = width**0.5
-    last = Embedding(1, width, table="other", use="behind", scale=scale)
+    last = Embedding(1, width, table="other", use="suffix", scale=scale)
     inputs = (_token(config, scale), _waves(config, "halves"), Named("class", last))
     runs = repeat_block(block, config.size("num_hidden_layers"))
     return finish(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])

@@ -37,7 +37,7 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
     late = not config.flag("normalize_router_prob_before_dropping")
     limits: dict[str, Any] = {"renormalise_late": late, "renormalise_eps": EPS if late else 0.0}
     if share < 1:  # with 1, an expert takes all tokens of a batch, if they are sent to it
-        limits |= {"of_batch": True, "by_importance": first}
+        limits |= {"batch_capacity": True, "priority_by_score": first}
         limits |= {"capacity_share": share} if share > 0 else {"capacity": number}
     return "sparse", Moe(
         plain.d_model,

@@ -171,7 +171,7 @@ def llama4(config: Config) -> Stack:
     pixels = config.size("num_channels", CHANNELS) * config.size("patch_size") ** 2
     inputs = (
         Named("patch", Linear(pixels, width, bias=False)),
-        Named("class", Embedding(CLASS_TOKEN, width, table="other", use="before")),
+        Named("class", Embedding(CLASS_TOKEN, width, table="other", use="prefix")),
         Named("position", Embedding(grid(config) + CLASS_TOKEN, width, table="position")),
         Named("pre_norm", norm),
     )
@@ -305,7 +305,7 @@ def _patches(config: Config, *, bias: bool, prompt: int | None = None, rows: int
         raise DescriptionError("patches are not square", where=config.where)
     patch = Patch(config.size("num_channels", CHANNELS), side, width, bias=bias)
     found = [Named("patch", patch)]
-    found += [Named("class", Embedding(prompt, width, table="other", use="before"))] if prompt else []
+    found += [Named("class", Embedding(prompt, width, table="other", use="prefix"))] if prompt else []
     found += [Named("position", Embedding(rows, width, table="position"))] if rows else []
     return tuple(found)
 

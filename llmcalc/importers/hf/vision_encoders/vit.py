@@ -89,7 +89,7 @@ def read(config: Config, merge: int = 1) -> Stack:
     norm = norm_of(config, vit, width)
     inputs = [
         *([Named("patch", _patch(config, vit, width))] if vit.patches else []),
-        *([Named("class", Embedding(vit.prompt, width, table="other", use="before"))] if vit.prompt else []),
+        *([Named("class", Embedding(vit.prompt, width, table="other", use="prefix"))] if vit.prompt else []),
         *([Named("pre_norm", norm)] if vit.first == "patches" else []),
         *([Named("position", Embedding(vit.rows(config), width, table="position"))] if vit.rows else []),
         *([Named("pre_norm", norm)] if vit.first is True else []),

@@ -91,7 +91,7 @@ def qformer(config: Config, queries: int, window: int, out: int) -> Stack:
             parts += [sublayer("cross", ContextAttention(width, heads, queries, **fields), after=norm)]
         parts += [sublayer("mlp", mlp, after=norm)]
         order.append(known.setdefault((first, looks), Block("first" if first else "block", tuple(parts))))
-    inputs = (Named("queries", Embedding(queries, width, table="other", use="beside")), Named("norm", norm))
+    inputs = (Named("queries", Embedding(queries, width, table="other", use="side_tokens")), Named("norm", norm))
     outputs = (Named("projector", Linear(width, out)),)
     return Stack("projector", width, inputs, group_runs(order), outputs, "tower", f"{queries} * ceil(a, {window})")
 

@@ -34,7 +34,7 @@ def front(config: Config, tower: bool) -> tuple[Named, ...]:
     found = list[Named]()
     for number in range(max(count, 1)):
         span, first, rows = STRIDE ** (number + 1), number == 0, -(-rows // STRIDE)
-        rate = {"span": span} if tower else {"rate": STRIDE ** (count - 1 - number)}
+        rate = {"span": span} if tower else {"upsample": STRIDE ** (count - 1 - number)}
         over = Conv(1 if first else channels, channels, side, groups=1 if first else channels, rows=rows,
                     of_data=first, activation="relu" if first else "identity", **rate)  # fmt: skip
         found.append(Named(f"plane{0 if first else PART * number - 1}", over))

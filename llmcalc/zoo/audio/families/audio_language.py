@@ -131,7 +131,7 @@ def phi4_multimodal(config: Config) -> Architecture:
     seen = towers.siglip(vision)
     vision.ignore("crop_size image_token_id feature_layer")
     towers.checked(vision)
-    out, ends = text.main.d_model, Embedding(1, seen.d_model, table="other", use="beside")
+    out, ends = text.main.d_model, Embedding(1, seen.d_model, table="other", use="side_tokens")
     between = (
         Named("whole", ends),
         Named("part", ends),

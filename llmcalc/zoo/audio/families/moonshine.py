@@ -35,7 +35,7 @@ def streaming(config: Config) -> Architecture:
     encoder = _encoder(part)
     part.check_all_read()
     rows = Named("heard_position", Embedding(config.size("max_position_embeddings"), encoder.d_model, table="position"))
-    brought = Named("proj", Linear(encoder.d_model, width, bias=False, anew=True))
+    brought = Named("proj", Linear(encoder.d_model, width, bias=False, recomputed_per_step=True))
     moved = (rows, brought) if encoder.d_model != width else (rows,)
     encoder = replace(encoder, outputs=(*encoder.outputs, *moved))
     biased = config.flag("attention_bias")
@@ -73,8 +73,8 @@ def _encoder(config: Config) -> Stack:
         known.setdefault((behind, ahead), prenorm_block(f"sees_{behind}_{ahead}", norm, **layers))
     inputs = (
         Named("compressed", Scale(FRAMES * values, lone=True)),
-        Named("frame", Linear(values, width, bias=False, activation="silu", rate=FRAMES)),
-        Named("conv1", Conv(width, 2 * width, TAPS, rate=HALVED, activation="silu")),
+        Named("frame", Linear(values, width, bias=False, activation="silu", upsample=FRAMES)),
+        Named("conv1", Conv(width, 2 * width, TAPS, upsample=HALVED, activation="silu")),
         Named("conv2", Conv(2 * width, width, TAPS)),
     )
     runs = group_runs(known[window] for window in order)

@@ -46,7 +46,7 @@ def musicgen(config: Config) -> Architecture:
         if part.get("cross_attention_hidden_size") is not None:
             said = f"{found.d_model} wide, the decoder cannot look at an encoder {encoder.d_model} wide"
             raise SizeError(f"{said} as cross_attention_hidden_size leaves it unprojected", where=config.where)
-        projection = Named("enc_to_dec_proj", Linear(encoder.d_model, found.d_model, anew=True))
+        projection = Named("enc_to_dec_proj", Linear(encoder.d_model, found.d_model, recomputed_per_step=True))
         encoder = replace(encoder, outputs=(*encoder.outputs, projection))
     config.unmodelled += part.unmodelled
     sound = {"model_type": "encodec", **given(config, "audio_encoder")}

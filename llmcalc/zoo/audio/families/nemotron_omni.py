@@ -89,7 +89,7 @@ def radio(config: Config) -> Stack:
     inputs += named(film=Linear(frames * pixels, width, bias=False, unused=True)) if frames else []
     inputs += named(
         position=Embedding(side * side, width, table="position"),
-        prefix=Embedding(prompt, width, table="other", use="before"),
+        prefix=Embedding(prompt, width, table="other", use="prefix"),
     )
     return Stack("vision", width, tuple(inputs), repeat_block(block, config.size("num_hidden_layers")), (), "tower")
 

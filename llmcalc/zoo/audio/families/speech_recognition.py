@@ -110,7 +110,7 @@ def cohere_asr(config: Config) -> Architecture:
     """Cohere's transcriber: a decoder of learned positions, which a projection brings the encoder's output to."""
     width = config.size("hidden_size")
     encoder = _fast_conformer(config, config.defaults["encoder_config"])
-    brought = Named("proj", Linear(encoder.d_model, width, anew=True))
+    brought = Named("proj", Linear(encoder.d_model, width, recomputed_per_step=True))
     rows = Embedding(config.size("max_position_embeddings"), width, "position")
     return _transcriber(config, config, rows, replace(encoder, outputs=(brought,)))
 

@@ -18,8 +18,8 @@ from ....layers.patch import Patch
 from ..layers.box_attention import BoxAttention
 from ..layers.box_embedding import BoxEmbedding
 from ..layers.box_pairs import COORDINATES, BoxPairs
-from ..layers.complementary_attention import ComplementaryAttention
-from ..layers.page_attention import PageAttention
+from ..layers.layoutlm_attention import LayoutLmAttention
+from ..layers.lilt_attention import LiltAttention
 from ..layers.path_embedding import PathEmbedding
 
 INNER = 4  # times the width: that of the layer within the embedding of a path
@@ -110,13 +110,13 @@ def _box(config: Config) -> Named:
     return Named("box", BoxEmbedding(config.size("max_2d_position_embeddings"), edge, size))
 
 
-def _on_page(config: Config, *, scaled: bool, boxes: bool = True, **fields: Any) -> PageAttention:
+def _on_page(config: Config, *, scaled: bool, boxes: bool = True, **fields: Any) -> LayoutLmAttention:
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     if config.flag("has_relative_attention_bias"):
         fields |= {"distance_buckets": config.size("rel_pos_bins"), "distance_most": config.size("max_rel_pos")}
     if boxes and config.flag("has_spatial_attention_bias"):
         fields |= {"box_buckets": config.size("rel_2d_pos_bins"), "box_most": config.size("max_rel_2d_pos")}
-    return PageAttention(width, heads, causal=False, bias_scaled=scaled, **fields)
+    return LayoutLmAttention(width, heads, causal=False, bias_scaled=scaled, **fields)
 
 
 def lilt(config: Config) -> Architecture:
@@ -130,9 +130,7 @@ def lilt(config: Config) -> Architecture:
     eps = config.number("layer_norm_eps") or 1e-12
     places = BoxEmbedding(config.size("max_2d_position_embeddings"), edge, edge, narrow, eps=eps, **positions)
     d_ff = config.size("intermediate_size") // ratio
-    attention = ComplementaryAttention(
-        width, config.size("num_attention_heads"), narrow, d_ff, config.activation(), eps
-    )
+    attention = LiltAttention(width, config.size("num_attention_heads"), narrow, d_ff, config.activation(), eps)
     stack = behind_padding(config, encoder(config, attention=attention))
     last = block(config, replace(attention, dropped=True), bert_mlp(config))
     stack = replace(stack, inputs=(*stack.inputs, Named("box", places)), runs=_last(stack, last))

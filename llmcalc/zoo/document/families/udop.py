@@ -13,7 +13,7 @@ from ....importers.hf.vision_encoders.clip import sides
 from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
 from ....layers.patch import Patch
-from ..layers.page_attention import PageAttention
+from ..layers.layoutlm_attention import LayoutLmAttention
 
 BUCKETS, FARTHEST = 32, 100  # of the biases by places, whatever the config says
 BIASES = ["1d", "horizontal", "vertical"]
@@ -32,7 +32,7 @@ def udop(config: Config) -> Architecture:
     bare, own = config.head_kind() == "none", config.size("relative_attention_num_buckets")
     bare = bare and not config.class_name().endswith("EncoderModel")
     distances = BUCKETS if bare else own  # a class with a head shares the table of the first block
-    attention = PageAttention(
+    attention = LayoutLmAttention(
         width,
         heads,
         d_head=config.size("d_kv"),

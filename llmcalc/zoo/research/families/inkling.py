@@ -13,7 +13,7 @@ from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
 from ..layers.depth_attention import DepthAttention
-from ..layers.profile_attention import ProfileAttention
+from ..layers.relative_profile_attention import RelativeProfileAttention
 from ..layers.residual_conv import ResidualConv
 
 PERIOD = 6  # of layers without a window, and with the first Inkling of nothing else
@@ -32,7 +32,7 @@ def inkling(config: Config) -> Architecture:
     shared = config.size("n_shared_experts")
     feeds = {
         "dense": Mlp(width, wide, config.activation(), gated=True, scaled=True),
-        "sparse": experts_of(config, hidden, n_shared=shared, shares_scaled=True, activation=config.activation()),
+        "sparse": experts_of(config, hidden, n_shared=shared, learned_gate_scale=True, activation=config.activation()),
     }
     dense = config.count("dense_mlp_idx")
     usual = ["dense" if index < dense else "sparse" for index in range(layers)]
@@ -77,7 +77,7 @@ def kinds_of(config: Config, layers: int) -> list[str]:
     return found
 
 
-def attention_of(config: Config, kind: str, **changes: Any) -> ProfileAttention:
+def attention_of(config: Config, kind: str, **changes: Any) -> RelativeProfileAttention:
     """Attention of one kind of layer, which has sizes of its own."""
     prefix, span = ("swa_", config.size("sliding_window_size")) if kind == LOCAL else ("", None)
     head = config.size(f"{prefix}head_dim")
@@ -95,7 +95,7 @@ def attention_of(config: Config, kind: str, **changes: Any) -> ProfileAttention:
     if kind == FULL and start:
         fields |= {"stretch": strength, "stretch_from": start}
     heads = (config.size(f"{prefix}num_attention_heads"), config.size(f"{prefix}num_key_value_heads"))
-    return ProfileAttention(config.size("hidden_size"), *heads, **{**fields, **changes})
+    return RelativeProfileAttention(config.size("hidden_size"), *heads, **{**fields, **changes})
 
 
 def experts_of(config: Config, hidden: int, **changes: Any) -> Moe:

@@ -11,7 +11,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.rules import group_runs, rmsnorm
 from ....layers.head import Head
 from ..layers.depth_attention import DepthAttention
-from ..layers.profile_attention import ProfileAttention
+from ..layers.relative_profile_attention import RelativeProfileAttention
 from ..layers.residual_conv import ResidualConv
 from .inkling import FULL, LOCAL, attention_of, experts_of, kinds_of, text_model
 
@@ -98,7 +98,7 @@ def _deep(
     return text_model(config, group_runs(order), before, head, -(-layers // group) + 1)
 
 
-def _gated(config: Config, kind: str) -> ProfileAttention:
+def _gated(config: Config, kind: str) -> RelativeProfileAttention:
     """Attention with gates, sinks and bounds; in layers without a window, with taps of each token's own."""
     bounds = {
         "clip": config.positive_number("qk_l2_clip_threshold"),
@@ -109,7 +109,7 @@ def _gated(config: Config, kind: str) -> ProfileAttention:
 
 
 def _block(
-    config: Config, place: Place, kind: str, attention: dict[str, ProfileAttention], messages: Sublayer | None
+    config: Config, place: Place, kind: str, attention: dict[str, RelativeProfileAttention], messages: Sublayer | None
 ) -> Block:
     """One layer: attention and experts, each behind attention over depth and in front of a convolution."""
     parts = list(_sublayers(config, place, attention[kind]))
@@ -118,7 +118,7 @@ def _block(
     return Block("global" if kind == FULL else "local", tuple(parts))
 
 
-def _sublayers(config: Config, place: Place, attention: ProfileAttention) -> Iterator[Sublayer]:
+def _sublayers(config: Config, place: Place, attention: RelativeProfileAttention) -> Iterator[Sublayer]:
     from dataclasses import replace  # slow to import, and needed by few
 
     width, full = config.size("hidden_size"), attention.own_inputs

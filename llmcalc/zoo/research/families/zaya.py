@@ -19,7 +19,7 @@ from ....importers.hf.rules import (
 )
 from ....layers.head import Head
 from ..layers.affine import Affine
-from ..layers.cca import Cca
+from ..layers.compressed_convolutional_attention import CompressedConvolutionalAttention
 
 _BASES = {"hybrid": 5_000_000.0, "hybrid_sliding": 10_000.0}
 
@@ -52,7 +52,7 @@ def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
     values = config.size("num_key_value_heads") * config.size("head_dim")
     if values % 2:
         raise SizeError(f"num_key_value_heads · head_dim is {values}; it is halved", where=config.where)
-    attention = Cca(
+    attention = CompressedConvolutionalAttention(
         width,
         config.size("num_attention_heads"),
         config.size("num_key_value_heads"),
@@ -68,8 +68,8 @@ def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
     routed = experts(
         config,
         d_router=config.size("router_hidden_size"),
-        router_memory=hears,
-        n_skip=1,
+        router_residual=hears,
+        n_null_experts=1,
         correction_bias="buffer",
         renormalise=False,
         router_eps=norm.eps,

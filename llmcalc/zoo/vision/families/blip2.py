@@ -63,7 +63,7 @@ def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
         feeds = (sublayer("told", replace(mlp, n_latents=None, unused=True), after=unused), *feeds)
     kinds = {True: Block("seeing", (own, seen, *feeds)), False: Block("block", (own, *feeds))}
     period, count = config.size("cross_attention_frequency"), config.size("num_hidden_layers")
-    inputs = named(queries=Embedding(queries, width, table="other", use="beside"))
+    inputs = named(queries=Embedding(queries, width, table="other", use="side_tokens"))
     if tables:
         rows = config.size("max_position_embeddings")
         inputs += named(

@@ -43,9 +43,9 @@ def florence2(config: Config) -> Architecture:
             f"projection_dim ({out}) is not the width of the language model ({main.d_model})", where=part.where
         )
     between = named(
-        rows=Embedding(rows, wide // 2, table="other", use="beside"),
-        columns=Embedding(rows, wide - wide // 2, table="other", use="beside"),
-        times=Embedding(part.size("max_temporal_embeddings"), wide, "position", learned=False, use="beside"),
+        rows=Embedding(rows, wide // 2, table="other", use="side_tokens"),
+        columns=Embedding(rows, wide - wide // 2, table="other", use="side_tokens"),
+        times=Embedding(part.size("max_temporal_embeddings"), wide, "position", learned=False, use="side_tokens"),
         projector=Linear(wide, out, bias=False, prompt=WHOLE),
         projector_norm=replace(default_layernorm(out), prompt=WHOLE),
     )

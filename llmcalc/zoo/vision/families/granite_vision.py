@@ -40,7 +40,7 @@ def granite4_vision(config: Config) -> Architecture:
     towers.checked(inner)
     config.ignore(f"{OUTER} image_token_index image_grid_pinpoints vision_feature_select_strategy vision_feature_layer")
     config.ignore("spatial_vision_layer spatial_target_layers projector_dropout")
-    newline = Named("newline", Embedding(1, out, table="other", use="beside"))
+    newline = Named("newline", Embedding(1, out, table="other", use="side_tokens"))
     stack = replace(stack, outputs=(*stack.outputs, newline))
     stacks = (*text.stacks, stack, *projectors)
     return replace(text, stacks=stacks, layout=f"granite4_vision>{text.layout}", notes=(*text.notes, NOTE))

@@ -60,7 +60,7 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
     )
     mlp = Mlp(width, WIDER * width, config.activation(), gated=True, n_latents=queries)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("resampler_mlp", mlp, pre=norm)))
-    inputs = named(latents=Embedding(queries, width, table="other", use="beside"))
+    inputs = named(latents=Embedding(queries, width, table="other", use="side_tokens"))
     runs = repeat_block(block, config.size("resampler_depth"))
     towers.checked(config)
     return Stack("resampler", width, tuple(inputs), runs, tuple(named(resampled_norm=norm)), "tower")
@@ -75,7 +75,7 @@ def aria(config: Config) -> Architecture:
     queries = config.size("max_value_projector_patch_to_query_dict", _most_queries(config))
     norm = replace(layernorm(width), n_latents=queries)
     behind = named(
-        queries=Embedding(queries, width, table="other", use="beside"),
+        queries=Embedding(queries, width, table="other", use="side_tokens"),
         query_norm=norm,
         source_norm=layernorm(width),
         query=Linear(width, width, bias=False, n_latents=queries),

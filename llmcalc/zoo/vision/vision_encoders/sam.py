@@ -97,7 +97,7 @@ def deepseek_ocr2(config: Config) -> Architecture:
     merged, width = HALVED * HALVED, text.main.d_model
     stack, encoder, _ = _two(config, "deepseek_ocr2_sam_vision_model", "deepseek_ocr2_encoder", merged // 2)
     tables = {
-        f"queries{side}": Embedding(rows, encoder.d_model, table="other", use="beside")
+        f"queries{side}": Embedding(rows, encoder.d_model, table="other", use="side_tokens")
         for side, rows in QUERIES.items()
     }
     projector = named(projector=Linear(encoder.d_model, width, merge=merged), separator=_vector(width))
@@ -151,7 +151,7 @@ def _pair(config: Config, key: str) -> tuple[int, int]:
 
 
 def _vector(width: int) -> Embedding:
-    return Embedding(1, width, table="other", use="beside")
+    return Embedding(1, width, table="other", use="side_tokens")
 
 
 def _whole(config: Config, text: Architecture, layout: str, *stacks: Stack) -> Architecture:

@@ -13,7 +13,7 @@ _TABLES |= dict.fromkeys(("across_bias[ub | h]", "down_bias[ub | h]"), "box_buck
 
 @with_its_fields
 @record
-class PageAttention(Attention):
+class LayoutLmAttention(Attention):
     """``y = softmax(q kᵀ / sqrt(d_head) + bias) v · wo``; all layers of a stack share the tables of biases.
 
     Attributes:

@@ -10,7 +10,7 @@ from ....layers._heads import project
 
 
 @record
-class SpanAttention(Layer):
+class ConvBertAttention(Layer):
     """``y = [attention(q, k, v), conv(x wc, softmax((span(x) ⊙ q) wf))] wo``; no causal mask.
 
     Attributes:
@@ -27,7 +27,7 @@ class SpanAttention(Layer):
         self.check()
         self.must_divide("n_heads", "d_model")
         if self.d_model % (2 * self.n_heads):
-            raise SizeError(f"d_model is {self.d_model}; half of it goes to n_heads heads", where="span_attention")
+            raise SizeError(f"d_model is {self.d_model}; half of it goes to n_heads heads", where="convbert_attention")
 
     def declare(self) -> Declaration:
         """Projections, separable convolution, kernels, both halves, output projection."""

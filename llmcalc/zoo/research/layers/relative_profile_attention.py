@@ -11,7 +11,7 @@ from ....core.record import record
 
 
 @record
-class ProfileAttention(Layer):
+class RelativeProfileAttention(Layer):
     """``y = softmax(q kᵀ · scale + (x wr · profiles)[distance]) v · wo``, keys and values behind short convolutions.
 
     Attributes:
@@ -70,7 +70,7 @@ class ProfileAttention(Layer):
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
         if self.separate and not self.own_inputs:
-            raise SizeError("separate goes with own_inputs", where="profile_attention")
+            raise SizeError("separate goes with own_inputs", where="relative_profile_attention")
 
     def declare(self) -> Declaration:
         """Projections, convolutions, profiles; scores and mix; gate and output projection."""

@@ -11,7 +11,7 @@ from ....layers._rope import ROPE_SCALINGS, check_factors
 
 
 @record
-class Cca(Layer):
+class CompressedConvolutionalAttention(Layer):
     """Grouped-query attention whose queries and keys pass two causal convolutions; half of each value comes from the
     token before.
 

@@ -13,7 +13,7 @@ from ....layers.mlp import ACTIVATIONS
 
 
 @record
-class Peer(Layer):
+class ProductKeyExperts(Layer):
     """``y = Σ_{i in top_k} p_i · act(x · down_i) up_i``; an expert's score is the sum of two keys' scores.
 
     Attributes:
@@ -38,11 +38,13 @@ class Peer(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.top_k > self.n_experts:
-            raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="peer")
+            raise SizeError(
+                f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="product_key_experts"
+            )
         named = isqrt(self.n_experts) ** 2
         if self.top_k > named:
             text = f"n_experts is {self.n_experts}; pairs of keys name {named} of them, fewer than top_k ({self.top_k})"
-            raise SizeError(text, where="peer")
+            raise SizeError(text, where="product_key_experts")
 
     def declare(self) -> Declaration:
         """The router over two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.

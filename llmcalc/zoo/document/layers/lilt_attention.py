@@ -12,7 +12,7 @@ from ....layers.mlp import ACTIVATIONS
 
 
 @record
-class ComplementaryAttention(Layer):
+class LiltAttention(Layer):
     """``y = softmax(s + s') v · wo``; a second stream, whose scores are s', gets ``softmax(s + s') v' · w'o``.
 
     What the second stream gets is added to it, with a norm; a feed-forward layer follows, with a norm. There are biases
