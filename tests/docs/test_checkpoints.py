@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmcalc.checkpoint.quantisation.config import METHODS
-from llmcalc.importers.gguf.table import names
+from llmcalc.importers.gguf import names
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "checkpoints.md").read_text("utf-8")
 
 
 def test_every_architecture_of_gguf_is_named() -> None:
-    listed = PAGE.partition("Understood: ")[2]
+    listed = PAGE.partition("Supported: ")[2]
     assert [part.strip().strip("`.") for part in listed.replace("\n", " ").split(",")] == names()
 
 

@@ -1,100 +1,134 @@
-"""GGUF metadata as the config of the Hugging Face class that it was converted from, whose family then reads it.
+"""GGUF metadata as the config of the Hugging Face class that the file was converted from.
 
-What llama.cpp calls ``llama.attention.head_count_kv`` is the config's ``num_key_value_heads``; ``table`` holds the
-names. What metadata does not say is read off the tensors: the vocabulary, biases, whether the head is tied. A key of
-the architecture that nobody reads is an error.
+llama.cpp's ``llama.attention.head_count_kv`` is the config's ``num_key_value_heads``. ``data/gguf.yaml`` maps such keys
+for each architecture, and ``architecture_rules`` covers the rest. Vocabulary size, biases and tied embeddings come from
+the tensors. An unknown key of the architecture is an error.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from ...checkpoint.headers import Headers
 from ...checkpoint.headers.gguf import Long
-from ...core.errors import DescriptionError, InputError, SizeError, UnknownNameError, shown
+from ...core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from ...core.layer import is_number
+from ...data import table
 from ..hf.config import Config
+from . import architecture_rules
 from .metadata import Metadata
-from .special import RULES
-from .table import Entry, find, names
 
 ARCHITECTURE = "general.architecture"
-_MISFITS = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
+_INVALID_VALUE_ERRORS = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
+
+
+class Architecture(NamedTuple):
+    """How the metadata of one GGUF architecture becomes a config; ``data/gguf.yaml`` describes the fields."""
+
+    model_type: str
+    keys: dict[str, str]
+    values: dict[str, Any]
+    tensors: dict[str, str]
+    rule: str
+
+
+def names() -> list[str]:
+    """All supported architectures."""
+    return sorted(table("gguf")["architectures"])
+
+
+@cache
+def find(name: str) -> Architecture | None:
+    """The architecture of this name, or None."""
+    data = table("gguf")
+    entry = data["architectures"].get(name)
+    if entry is None:
+        return None
+    keys = dict(data["common"])
+    for source in (*(data["groups"][group] for group in entry.get("include", [])), entry):
+        keys = {key: target for key, target in keys.items() if key not in source.get("without", [])}
+        keys |= source.get("keys", {})
+    values, tensors = entry.get("values", {}), entry.get("tensors", {})
+    return Architecture(entry["model_type"], keys, values, tensors, entry.get("rule", ""))
 
 
 def config_of(headers: Headers) -> dict[str, Any]:
-    """The config that GGUF headers describe, with the name of the model if they tell it.
+    """The config that GGUF headers describe, with the model's name if they have one.
 
     Raises:
-        UnknownNameError: an architecture, or a key of its metadata, that is not understood.
-        DescriptionError: a needed key is missing, or holds something else.
+        UnknownNameError: an unknown architecture, or an unknown key of its metadata.
+        DescriptionError: a required key is missing, or its value is invalid.
     """
-    arch = headers.metadata.get(ARCHITECTURE)
-    if not isinstance(arch, str):
-        raise DescriptionError(f"{ARCHITECTURE} is {shown(arch)}; it is a text", where=headers.where)
-    entry = find(arch)
-    if entry is None:
-        hint = f"understood: {', '.join(names())}"
-        raise UnknownNameError("GGUF architecture", arch, names(), where=headers.where, hint=hint)
-    metadata = Metadata(arch, headers)
+    name = headers.metadata.get(ARCHITECTURE)
+    if not isinstance(name, str):
+        raise DescriptionError(f"{ARCHITECTURE} is {short_repr(name)}; it must be a string", where=headers.where)
+    architecture = find(name)
+    if architecture is None:
+        hint = f"supported: {', '.join(names())}"
+        raise UnknownNameError("GGUF architecture", name, names(), where=headers.where, hint=hint)
+    metadata = Metadata(name, headers, table("gguf")["irrelevant"])
     try:
-        config = _config(entry, metadata)
+        config = _config(architecture, metadata)
         metadata.check_all_read()
     except InputError as error:
         raise error.at(headers.where) from None
-    except _MISFITS as error:  # a text where a number belongs, a list among numbers
-        hint = f"{type(error).__name__}: {shown(str(error), 120)}"
-        message = f"a value of the metadata is none that {arch} can have"
-        raise DescriptionError(message, where=headers.where, hint=hint) from error
-    name = headers.metadata.get("general.name")
-    return {**({"_name_or_path": name} if isinstance(name, str) and name.strip() else {}), **config}
+    except _INVALID_VALUE_ERRORS as error:  # such as a string where a number belongs
+        hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
+        raise DescriptionError(f"invalid value in the metadata of {name}", where=headers.where, hint=hint) from error
+    title = headers.metadata.get("general.name")
+    return {**({"_name_or_path": title} if isinstance(title, str) and title.strip() else {}), **config}
 
 
-def _config(entry: Entry, metadata: Metadata) -> dict[str, Any]:
-    arch = metadata.arch
-    config: dict[str, Any] = {"model_type": entry.model_type, **entry.fixed}
-    for key in entry.needed:
-        metadata.needed(key)
-    for key, target in entry.keys.items():
+def _config(architecture: Architecture, metadata: Metadata) -> dict[str, Any]:
+    config: dict[str, Any] = {"model_type": architecture.model_type, **architecture.values}
+    for key in table("gguf")["required"]:
+        if key in architecture.keys:
+            metadata.required(key)
+    for key, target in architecture.keys.items():
         value = metadata.get(key)
         if isinstance(value, list | Long):
-            raise DescriptionError(f"{arch}.{key} differs from layer to layer, which is not understood")
+            raise DescriptionError(f"{metadata.arch}.{key} differs between layers, which is not supported")
         if value is not None and not (is_number(value) or isinstance(value, bool)):
-            raise DescriptionError(f"{arch}.{key} is {shown(value)}; it is a finite number")
+            raise DescriptionError(f"{metadata.arch}.{key} is {short_repr(value)}; it must be a finite number")
         if value is not None:
             config[target] = value
     config["vocab_size"] = metadata.rows("token_embd.weight")
-    config |= {key: metadata.holds(tensor) for key, tensor in entry.present.items()}
+    config |= {key: metadata.has_tensor(tensor) for key, tensor in architecture.tensors.items()}
     if "tie_word_embeddings" not in config:
-        config["tie_word_embeddings"] = not metadata.holds("output.weight")
-    if entry.special:
-        RULES[entry.special](config, metadata)
-    _complete(config, metadata, entry)
+        config["tie_word_embeddings"] = not metadata.has_tensor("output.weight")
+    if architecture.rule:
+        getattr(architecture_rules, architecture.rule)(config, metadata)
+    _add_defaults(config, metadata, architecture)
     return config
 
 
-def _complete(config: dict[str, Any], metadata: Metadata, entry: Entry) -> None:
-    """What llama.cpp takes for keys that are not there, where the class would take something else."""
+def _add_defaults(config: dict[str, Any], metadata: Metadata, architecture: Architecture) -> None:
+    """Add llama.cpp's defaults for missing keys where the class has other defaults."""
     defaults = Config({}, config["model_type"], "").defaults
     heads = config.get("num_attention_heads")
-    if "attention.head_count_kv" in entry.keys and heads is not None:
-        config.setdefault(entry.keys["attention.head_count_kv"], heads)
-    if "attention.key_length" in entry.keys and "head_dim" in entry.keys.values():
-        _same_values(config, metadata)
+    if "attention.head_count_kv" in architecture.keys and heads is not None:
+        config.setdefault(architecture.keys["attention.head_count_kv"], heads)
+    if "attention.key_length" in architecture.keys and "head_dim" in architecture.keys.values():
+        _check_value_width(config, metadata)
         width = config.get("hidden_size")
         if "head_dim" not in config and defaults.get("head_dim") and type(width) is type(heads) is int and heads:
             config["head_dim"] = width // heads
-    elif "attention.key_length" not in entry.keys and heads is not None and "attention.key_length" in metadata.data:
-        _same_values(config, metadata)
+    elif (
+        "attention.key_length" not in architecture.keys
+        and heads is not None
+        and "attention.key_length" in metadata.data
+    ):
+        _check_value_width(config, metadata)
         width = metadata.size("attention.key_length")
         if type(heads) is int and width * heads != config.get("hidden_size") and "qk_nope_head_dim" not in config:
-            raise SizeError(f"{heads} heads of {width} are not embedding_length, which is not understood")
+            raise SizeError(f"{heads} heads of width {width} must add up to embedding_length")
     if "sliding_window" in defaults:
         config.setdefault("sliding_window", None)
 
 
-def _same_values(config: dict[str, Any], metadata: Metadata) -> None:
-    """Values as wide as keys, as all but latent attention has them."""
+def _check_value_width(config: dict[str, Any], metadata: Metadata) -> None:
+    """Check that values are as wide as keys, as everywhere except in latent attention."""
     keys, values = metadata.get("attention.key_length"), metadata.get("attention.value_length")
     if "qk_nope_head_dim" not in config and values is not None and keys != values:
-        raise SizeError(f"keys of {shown(keys)} and values of {shown(values)}, which is not understood")
+        raise SizeError(f"keys of width {short_repr(keys)} with values of width {short_repr(values)} are not supported")

@@ -1,0 +1,296 @@
+"""Rules of single GGUF architectures: patterns of layers, sizes taken from tensors, older keys.
+
+A rule completes the config that the table made. The table (``data/gguf.yaml``) names the rule of an architecture.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.errors import DescriptionError, SizeError
+from .metadata import Metadata
+
+Config = dict[str, Any]
+_SIGMOID = 2  # expert_gating_func: 1 is softmax
+
+
+def llama(config: Config, metadata: Metadata) -> None:
+    """LLaMA and Mistral; Mixtral if it has experts; Qwen2 if only queries, keys and values have biases."""
+    if metadata.count("expert_count"):
+        config |= {"model_type": "mixtral", "num_local_experts": metadata.size("expert_count")}
+        config |= {"num_experts_per_tok": metadata.size("expert_used_count"), "sliding_window": None}
+        metadata.get("expert_feed_forward_length")
+    elif metadata.has_tensor("attn_q.bias") and not config.get("attention_bias"):
+        config |= {"model_type": "qwen2", "use_sliding_window": False}
+    metadata.count("expert_used_count")
+    if config["model_type"] != "llama":
+        config.pop("attention_bias", None)
+        config.pop("mlp_bias", None)
+
+
+def qwen_moe(config: Config, metadata: Metadata) -> None:
+    """Expert widths, which older files do not state."""
+    if "moe_intermediate_size" not in config:
+        shape = metadata.tensor_shape(".ffn_up_exps.weight")
+        if len(shape) != 3:
+            raise DescriptionError(f"the metadata has no {metadata.arch}.expert_feed_forward_length")
+        config["moe_intermediate_size"] = shape[1]
+    if config["model_type"] == "qwen2_moe" and "shared_expert_intermediate_size" not in config:
+        config["shared_expert_intermediate_size"] = next(iter(metadata.tensor_shape(".ffn_up_shexp.weight")), 0)
+
+
+def delta_net(config: Config, metadata: Metadata) -> None:
+    """Gated delta nets, with full attention in every n-th layer."""
+    heads = metadata.size("ssm.time_step_rank")
+    config |= {
+        "linear_conv_kernel_dim": metadata.size("ssm.conv_kernel"),
+        "linear_key_head_dim": metadata.size("ssm.state_size"),
+        "linear_num_key_heads": metadata.size("ssm.group_count"),
+        "linear_num_value_heads": heads,
+        "linear_value_head_dim": _quotient(metadata, "ssm.inner_size", heads),
+    }
+    period = metadata.count("full_attention_interval", 4)
+    config["layer_types"] = _alternate(metadata, period, "full_attention", "linear_attention")
+
+
+def gemma(config: Config, metadata: Metadata) -> None:
+    """Sliding windows, except in every second (Gemma 2) or sixth (Gemma 3) layer."""
+    config["sliding_window"] = metadata.size("attention.sliding_window")
+    period = 2 if metadata.arch == "gemma2" else 6
+    config["layer_types"] = _layer_types(metadata, period)
+
+
+def cohere2(config: Config, metadata: Metadata) -> None:
+    """Sliding windows in three of four layers."""
+    config["layer_types"] = _layer_types(metadata, 4)
+
+
+def exaone4(config: Config, metadata: Metadata) -> None:
+    """Sliding windows in three of four layers, or in none."""
+    period = 4 if config.get("sliding_window") else 1
+    config["layer_types"] = _layer_types(metadata, period)
+
+
+def gpt_oss(config: Config, metadata: Metadata) -> None:
+    """Sliding windows in every second layer, starting with the first."""
+    config["intermediate_size"] = metadata.count("expert_feed_forward_length") or config["intermediate_size"]
+    config["sliding_window"] = metadata.size("attention.sliding_window")
+    config["layer_types"] = _layer_types(metadata, 2)
+
+
+def sliding_window(config: Config, metadata: Metadata) -> None:
+    """One sliding window for all layers, or none."""
+    config["sliding_window"] = metadata.count("attention.sliding_window") or None
+
+
+def phi(config: Config, metadata: Metadata) -> None:
+    """Partially rotated heads."""
+    rotated = metadata.count("rope.dimension_count")
+    if rotated:
+        config["partial_rotary_factor"] = rotated * config["num_attention_heads"] / config["hidden_size"]
+
+
+def phi3(config: Config, metadata: Metadata) -> None:
+    """Partially rotated heads and a sliding window."""
+    phi(config, metadata)
+    sliding_window(config, metadata)
+    config["original_max_position_embeddings"] = metadata.get("rope.scaling.original_context_length")
+
+
+def stablelm(config: Config, metadata: Metadata) -> None:
+    """The feed-forward layer is parallel to attention if it has no norm of its own."""
+    phi(config, metadata)
+    parallel = metadata.get("use_parallel_residual")
+    config["use_parallel_residual"] = not metadata.has_tensor("ffn_norm.weight") if parallel is None else bool(parallel)
+
+
+def multi_query(config: Config, metadata: Metadata) -> None:
+    """All query heads share one key-value head."""
+    if metadata.count("attention.head_count_kv", 1) != 1:
+        raise DescriptionError(f"{metadata.arch}.attention.head_count_kv must be 1")
+
+
+def falcon(config: Config, metadata: Metadata) -> None:
+    """One key-value head, or groups of them in the new decoder architecture."""
+    shared, heads = config.get("num_kv_heads", 1), config["num_attention_heads"]
+    if not config["new_decoder_architecture"] and shared not in (1, heads):
+        raise DescriptionError(
+            f"{shared} key-value heads for {heads} query heads are not supported without attn_norm_2"
+        )
+    config["multi_query"] = shared == 1
+
+
+def feed_forward_is_four_times_wider(config: Config, metadata: Metadata) -> None:
+    """The feed-forward layer is four times as wide as the model."""
+    if metadata.size("feed_forward_length") != 4 * config["hidden_size"]:
+        raise SizeError(f"{metadata.arch}.feed_forward_length must be four times embedding_length")
+
+
+def bert(config: Config, metadata: Metadata) -> None:
+    """Tables of positions and segments, with the sizes of their tensors."""
+    config["max_position_embeddings"] = metadata.rows("position_embd.weight")
+    config["type_vocab_size"] = metadata.rows("token_types.weight")
+
+
+def t5(config: Config, metadata: Metadata) -> None:
+    """Encoder and decoder blocks of one shape; a gate distinguishes T5 1.1 from the original T5."""
+    metadata.get("attention.value_length")
+    metadata.get("attention.head_count_kv")
+    gated = "enc.blk.0.ffn_gate.weight" in metadata.tensors
+    config["feed_forward_proj"] = "gated-gelu" if gated else "relu"
+
+
+def mamba(config: Config, metadata: Metadata) -> None:
+    """Mamba, or Falcon Mamba, which has further norms."""
+    _no_attention(metadata)
+    config["intermediate_size"] = metadata.size("ssm.inner_size")
+    if metadata.get("ssm.dt_b_c_rms"):
+        config["model_type"] = "falcon_mamba"
+
+
+def mamba2(config: Config, metadata: Metadata) -> None:
+    """Mamba-2, whose number of heads is the rank of the time step."""
+    _no_attention(metadata)
+    config["num_heads"] = metadata.size("ssm.time_step_rank")
+    config["head_dim"] = _quotient(metadata, "ssm.inner_size", config["num_heads"])
+    if metadata.size("ssm.inner_size") != 2 * config["hidden_size"]:
+        config["expand"] = metadata.size("ssm.inner_size") / config["hidden_size"]
+
+
+def _no_attention(metadata: Metadata) -> None:
+    for key in ("feed_forward_length", "attention.head_count", "attention.head_count_kv"):
+        if metadata.count(key):
+            raise DescriptionError(f"{metadata.arch}.{key} must be 0")
+
+
+def jamba(config: Config, metadata: Metadata) -> None:
+    """Attention in layers with key-value heads, experts in layers with a router; both at regular intervals."""
+    layers = metadata.n_layers()
+    shared = metadata.per_layer("attention.head_count_kv", layers)
+    config["num_key_value_heads"] = max(shared, default=0)
+    config["mamba_expand"] = _quotient(metadata, "ssm.inner_size", config["hidden_size"])
+    for name, indices in (
+        ("attn", [index for index, count in enumerate(shared) if count]),
+        ("expert", [index for index in range(layers) if f"blk.{index}.ffn_gate_inp.weight" in metadata.tensors]),
+    ):
+        config[f"{name}_layer_offset"], config[f"{name}_layer_period"] = _offset_and_period(indices, layers, name)
+
+
+def _offset_and_period(indices: list[int], layers: int, name: str) -> tuple[int, int]:
+    """(offset, period) of layers at regular intervals."""
+    offset = indices[0] if indices else layers
+    period = indices[1] - indices[0] if len(indices) > 1 else layers + 1
+    if indices != list(range(offset, layers, period)):
+        raise DescriptionError(f"the {name} layers {indices[:8]} are not at regular intervals")
+    return offset, period
+
+
+def deepseek(config: Config, metadata: Metadata) -> None:
+    """DeepSeek-V2 and V3: head sizes of latent attention, from current or older keys."""
+    rotary = metadata.size("rope.dimension_count")
+    suffix = "_mla" if metadata.get("attention.key_length_mla") is not None else ""
+    for key in (
+        "attention.key_length",
+        "attention.value_length",
+        "attention.head_count_kv",
+        "attention.value_length_mla",
+    ):
+        metadata.get(key)
+    d_key = metadata.size(f"attention.key_length{suffix}")
+    if d_key <= rotary:
+        raise SizeError(f"keys of width {d_key} must be wider than their rotated part ({rotary})")
+    config |= {
+        "qk_rope_head_dim": rotary,
+        "qk_nope_head_dim": d_key - rotary,
+        "v_head_dim": metadata.size(f"attention.value_length{suffix}"),
+    }
+    config.setdefault("q_lora_rank", None)
+    config.setdefault("first_k_dense_replace", 0)
+    config.setdefault("n_shared_experts", 0)
+    if metadata.count("expert_gating_func") != _SIGMOID and not metadata.has_tensor("exp_probs_b.bias"):
+        config["model_type"] = "deepseek_v2"
+        grouped = config.get("n_group", 1) > 1
+        config["topk_method"] = "group_limited_greedy" if grouped else "greedy"
+    else:
+        config.setdefault("n_group", 1)
+        config.setdefault("topk_group", 1)
+    _without_mtp_blocks(config, metadata)
+
+
+def glm(config: Config, metadata: Metadata) -> None:
+    """GLM-4.5 and related models, whose last blocks are for multi-token prediction."""
+    config.setdefault("n_group", 1)
+    config.setdefault("topk_group", 1)
+    _without_mtp_blocks(config, metadata)
+
+
+def _without_mtp_blocks(config: Config, metadata: Metadata) -> None:
+    """Subtract the blocks for multi-token prediction, which block_count includes."""
+    config["num_hidden_layers"] = metadata.n_layers() - metadata.count("nextn_predict_layers")
+
+
+def minimax(config: Config, metadata: Metadata) -> None:
+    """MiniMax-M2: every layer has experts, so theirs is the only feed-forward width."""
+    config["intermediate_size"] = metadata.count("expert_feed_forward_length") or config["intermediate_size"]
+    rotated = metadata.count("rope.dimension_count")
+    if rotated:
+        config["rotary_dim"] = rotated
+
+
+def ernie(config: Config, metadata: Metadata) -> None:
+    """ERNIE 4.5 MoE; files may state the width of the shared experts instead of their number."""
+    width = metadata.count("expert_shared_feed_forward_length")
+    expert = config.get("moe_intermediate_size")
+    if width and type(expert) is int and expert > 0 and "moe_num_shared_experts" not in config:
+        config["moe_num_shared_experts"] = _quotient(metadata, "expert_shared_feed_forward_length", expert)
+    config["moe_layer_interval"] = config.get("moe_layer_interval") or 1
+
+
+def hunyuan(config: Config, metadata: Metadata) -> None:
+    """Hunyuan-Large and A13B: routed and shared experts of one width."""
+    widths = {metadata.count(f"expert_{kind}feed_forward_length") for kind in ("", "shared_")}
+    different = (widths | {config.get("intermediate_size")}) - {0}
+    if len(different) > 1:
+        raise SizeError(f"experts of different widths ({', '.join(map(str, different))}) are not supported")
+
+
+def granite(config: Config, metadata: Metadata) -> None:
+    """Granite, with or without experts and a shared expert."""
+    shared = metadata.count("expert_shared_feed_forward_length")
+    if shared:
+        config |= {"model_type": "granitemoeshared", "shared_intermediate_size": shared}
+
+
+def lfm2(config: Config, metadata: Metadata) -> None:
+    """Attention in layers with key-value heads, short convolutions in the others."""
+    shared = metadata.per_layer("attention.head_count_kv", metadata.n_layers())
+    config["num_key_value_heads"] = max(shared, default=0)
+    config["layer_types"] = ["full_attention" if count else "conv" for count in shared]
+
+
+def _layer_types(metadata: Metadata, period: int) -> list[str]:
+    """The type of each layer: from a list in the metadata, or from a period (by default ``period``)."""
+    pattern = metadata.data.get("attention.sliding_window_pattern")
+    metadata.read.add("attention.sliding_window_pattern")
+    if isinstance(pattern, list):
+        layers = metadata.n_layers()
+        if len(pattern) != layers:
+            raise SizeError(f"attention.sliding_window_pattern has {len(pattern)} entries for {layers} layers")
+        return ["sliding_attention" if is_windowed else "full_attention" for is_windowed in pattern]
+    if type(pattern) is int and pattern > 0:
+        period = pattern
+    return _alternate(metadata, period, "full_attention", "sliding_attention")
+
+
+def _alternate(metadata: Metadata, period: int, last: str, other: str) -> list[str]:
+    """Layer types in periods that end with a layer of type ``last``."""
+    if period < 1:
+        raise SizeError(f"invalid period of layer types: {period}")
+    return [other if (index + 1) % period else last for index in range(metadata.n_layers())]
+
+
+def _quotient(metadata: Metadata, key: str, divisor: int) -> int:
+    value = metadata.size(key)
+    if value % divisor:
+        raise SizeError(f"{metadata.arch}.{key} ({value}) is not a multiple of {divisor}")
+    return value // divisor
