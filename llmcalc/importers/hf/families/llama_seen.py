@@ -64,11 +64,7 @@ def kyutai(config: Config) -> Architecture:
     config.add_unmodelled("a token is one of text and one of each codebook")
     found, sound = _with_table(found, rows), {"model_type": "mimi", **given(config, "codec_config")}
     codec = read_parts(config.nested("codec_config", sound, str(sound["model_type"])), "codec_model")
-    return found if bare else _noted(replace(found, stacks=(*found.stacks, *codec)), AUDIO_CODEC_NOTE)
-
-
-def _noted(found: Architecture, note: str) -> Architecture:
-    return replace(found, notes=(*found.notes, note)) if note else found
+    return found if bare else replace(found, stacks=(*found.stacks, *codec), notes=(*found.notes, AUDIO_CODEC_NOTE))
 
 
 def _with_table(found: Architecture, rows: int) -> Architecture:
@@ -95,7 +91,7 @@ def chameleon(config: Config) -> Architecture:
     found = decoder(config, attention=attention, mlp=mlp, place=place, head=head)
     codes = config.nested("vq_config", given(config, "vq_config"), "chameleon_vqgan")
     stacks = (*found.stacks, *read_parts(codes, "vqmodel"))
-    return _noted(replace(found, stacks=stacks), IMAGE_TOKENIZER_NOTE)
+    return replace(found, stacks=stacks, notes=(*found.notes, IMAGE_TOKENIZER_NOTE))
 
 
 def _image_tokens(config: Config) -> dict[str, Any]:

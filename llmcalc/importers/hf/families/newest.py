@@ -30,9 +30,9 @@ from ..rules import (
 )
 from .deepseek import mla, shared_experts
 from .dsa import indexers_of
+from .muse import PERIOD
 from .streams import streamed
 
-PERIOD = 4  # of layers of another kind, in all three
 
 
 def muse_spark(config: Config) -> Architecture:
@@ -114,7 +114,7 @@ def mistral_large4(config: Config) -> Architecture:
     """Mistral Large 4: an indexer of the input, learned growth of queries, layers that share a latent or a choice."""
     layers = config.size("num_hidden_layers")
     config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
-    period = config.size("no_rope_layer_interval", PERIOD)
+    period = config.size("no_rope_layer_interval", 4)
     turned = config.get("no_rope_layers") or [int((index + 1) % period != 0) for index in range(layers)]
     sources = config.get("kv_source_layers") or list(range(layers))
     for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
@@ -163,7 +163,7 @@ def glm5_next(config: Config) -> Architecture:
     config.ignore("router_aux_loss_coef head_dim qk_head_dim")
     if not config.flag("index_kpool_always_select_tail", True):
         config.add_unmodelled("tokens before the first whole group see nothing, which has no NumPy model")
-    usual = ["indexed_attention" if index % PERIOD == PERIOD - 1 else "linear_attention" for index in range(layers)]
+    usual = ["indexed_attention" if index % 4 == 3 else "linear_attention" for index in range(layers)]
     words = {"full_attention": "indexed_attention"}
     kinds = [words.get(kind, kind) for kind in config.strings("layer_types", layers) or usual]
     indexed = [

@@ -79,7 +79,7 @@ def qwen(config: Config) -> Architecture:
     heads, twice = config.size("num_attention_heads"), config.size("intermediate_size")
     if twice % 2:
         raise SizeError(f"intermediate_size ({twice}) is odd; gate and up share it", where=config.where)
-    theta = config.number("rotary_emb_base") or _THETA
+    theta = config.number("rotary_emb_base") or 10000.0
     attention = rope_attention(config, bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
     mlp = Mlp(config.size("hidden_size"), twice // 2, "silu", gated=True)
     return decoder(config, attention=attention, mlp=mlp, tied=config.flag("tie_word_embeddings"))
