@@ -1,29 +1,39 @@
-"""BART and the many families that differ from it in the places of norms and in positions."""
+"""BART and encoder-decoders in its keys: Pegasus, Marian, NLLB, FSMT, SeamlessM4T, Whisper, TrOCR."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
+from ....core.errors import UnsupportedError
+from ....core.layer import Layer
 from ....layers.attention import Attention
+from ....layers.conv import Conv
 from ....layers.embedding import Embedding
-from ....zoo.research.layers.prefix import Prefix
+from ....layers.moe import Moe
 from ..config import Config
 from ..rules import TOKENS
 from .gpt import BIASED
-from .seq2seq import SIDES, Style, class_kind, encoder_decoder, head, stack, tied_tokens, unscaled, untied_tokens
+from .seq2seq import Style, class_kind, dense, encoder_decoder, head, stack, tied_tokens, unscaled, untied_tokens
 
+POSITION_OFFSET = 2  # rows before the first position
 OFFSET = 2  # rows before the first position
+TAPS = 3  # of Whisper's two convolutions; the second has stride 2
+NO_KEY_BIAS = {**BIASED, "k_bias": False}
+PRE_NORM = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
+CHOSEN = 2  # experts a token
+EPS = 1e-30  # where both are full, nothing is divided by zero
 
 
 def bart(config: Config) -> Architecture:
     """BART [lewis2019] and PLBART: post-norm, learned positions behind two offset rows."""
-    return encoder_decoder(config, Style(offset=OFFSET))
+    return encoder_decoder(config, Style(offset=POSITION_OFFSET))
 
 
 def mbart(config: Config) -> Architecture:
     """Multilingual BART [liu2020]: BART with norms before the sub-layers and one behind the last."""
-    return encoder_decoder(config, Style(pre_norm=True, final_norm=True, offset=OFFSET))
+    return encoder_decoder(config, Style(pre_norm=True, final_norm=True, offset=POSITION_OFFSET))
 
 
 def pegasus(config: Config) -> Architecture:
@@ -43,13 +53,6 @@ def blenderbot_small(config: Config) -> Architecture:
     """Blenderbot Small: BART without offset rows."""
     built = encoder_decoder(config, Style())
     return replace(built, stacks=tuple(_norm_first(part) if part.role == "decoder" else part for part in built.stacks))
-
-
-def _norm_first(stack: Stack) -> Stack:
-    """A decoder whose norm stands behind the token table, before the positions; the class does not scale that table."""
-    inputs = {entry.name: unscaled(entry) for entry in stack.inputs}
-    order = [name for name in inputs if name not in ("position", "norm")] + ["norm", "position"]
-    return replace(stack, inputs=tuple(inputs[name] for name in order))
 
 
 def marian(config: Config) -> Architecture:
@@ -74,24 +77,116 @@ def marian(config: Config) -> Architecture:
     return Architecture(config.model_type, (encoder, decoder))
 
 
-def mvp(config: Config) -> Architecture:
-    """MVP [tang2022]: BART; ``use_prompt`` puts learned keys and values before those of every decoder layer.
+def _norm_first(stack: Stack) -> Stack:
+    """A decoder whose norm stands behind the token table, before the positions; the class does not scale that table."""
+    inputs = {entry.name: unscaled(entry) for entry in stack.inputs}
+    order = [name for name in inputs if name not in ("position", "norm")] + ["norm", "position"]
+    return replace(stack, inputs=tuple(inputs[name] for name in order))
 
-    The class builds no prompts for the encoder, nor for a decoder that stands alone.
-    """
-    style, kind = Style(offset=OFFSET), class_kind(config)
-    config.ignore("use_prompt prompt_length prompt_mid_dim")
-    if kind == "causal" or not config.flag("use_prompt"):
-        return encoder_decoder(config, style)
-    tied, length = config.flag("tie_word_embeddings", True), config.size("prompt_length")
-    vocab, width = config.size("vocab_size"), config.size("d_model")
-    tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
-    heads, layers = config.size("decoder_attention_heads"), config.size("decoder_layers")
-    prompt = Prefix(width, length, config.size("prompt_mid_dim"), layers)
-    own = Attention(width, heads, prefix=length, **BIASED)
-    cross = Attention(width, heads, prefix=length, causal=False, cross=True, **BIASED)
-    inputs = [*tokens["decoder"], Named("self", prompt), Named("cross", prompt)]
-    outputs = [head(vocab, width, tied, buffer_bias=True)] if kind == "seq2seq" else []
-    encoder = stack(config, style, SIDES[0], tokens["encoder"], [])
-    decoder = stack(config, style, SIDES[1], inputs, outputs, attention=own, cross=cross)
+
+def trocr(config: Config) -> Architecture:
+    """TrOCR's decoder [li2021trocr]: BART's, with computed positions and without the first norm where it says so."""
+    learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
+    config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
+    config.head_kind()
+    style = Style(embedding_norm=normed, offset=OFFSET if learned else 0, computed=not learned)
+    vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
+    tied, source = config.flag("tie_word_embeddings", True), config.optional_size("cross_attention_hidden_size")
+    table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
+    cross = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
+    outputs = [head(vocab, width, tied)]
+    return Architecture(config.model_type, (stack(config, style, "decoder", [table], outputs, cross=cross),))
+
+
+def whisper(config: Config) -> Architecture:
+    """Whisper [radford2022]: two convolutions before the encoder; its tokens are ``max_source_positions`` frames."""
+    config.ignore(
+        "use_weighted_layer_sum classifier_proj_size apply_spec_augment median_filter_width num_key_value_heads"
+    )
+    config.ignore("mask_time_prob mask_time_length mask_time_min_masks mask_feature_prob mask_feature_length")
+    config.ignore("mask_feature_min_masks num_mel_bins max_source_positions")
+    style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=NO_KEY_BIAS)
+    kind = class_kind(config)
+    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings", True)
+    text = style._replace(positions="max_target_positions")
+    table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
+    outputs = [] if kind == "none" else [head(vocab, width, tied)]
+    decoder = stack(config, text, "decoder", [table], outputs, unused_cross=kind == "causal")
+    decoder = replace(decoder, inputs=tuple(map(unscaled, decoder.inputs)))  # whatever scale_embedding says
+    if kind == "causal":
+        return Architecture(config.model_type, (decoder,))
+    first = Conv(config.size("num_mel_bins"), width, TAPS, upsample=2, activation="gelu", of_data=True)
+    front = [Named("conv1", first), Named("conv2", Conv(width, width, TAPS, stride=2, activation="gelu"))]
+    audio = style._replace(positions="max_source_positions")
+    return Architecture(config.model_type, (stack(config, audio, "encoder", front, []), decoder))
+
+
+def nllb_moe(config: Config) -> Architecture:
+    """NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer, masked in training, scaled otherwise."""
+    config.ignore("expert_capacity normalize_router_prob_before_dropping batch_prioritized_routing")
+    config.ignore("moe_eval_capacity_token_fraction num_sparse_encoder_layers num_sparse_decoder_layers")
+    if config.string("second_expert_policy", "all") != "all":
+        config.add_unmodelled("whether a token goes to its second expert is drawn")
+    return encoder_decoder(config, PRE_NORM._replace(feed=_dense_or_sparse))
+
+
+def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]:
+    step, plain = config.count(f"{side}_sparse_step"), dense(config, PRE_NORM, side)
+    n_experts, bias = config.size("num_experts"), config.flag("router_bias")
+    if step == 0 or (index + 1) % step:
+        return "dense", plain
+    share = config.number("moe_eval_capacity_token_fraction", 1.0) or 0.0
+    number, first = config.size("expert_capacity"), config.flag("batch_prioritized_routing")
+    late = not config.flag("normalize_router_prob_before_dropping")
+    limits: dict[str, Any] = {"renormalise_late": late, "renormalise_eps": EPS if late else 0.0}
+    if share < 1:  # with 1, an expert takes all tokens of a batch, if they are sent to it
+        limits |= {"batch_capacity": True, "priority_by_score": first}
+        limits |= {"capacity_share": share} if share > 0 else {"capacity": number}
+    return "sparse", Moe(
+        plain.d_model,
+        plain.d_ff,
+        n_experts,
+        CHOSEN,
+        plain.activation,
+        gated=False,
+        expert_bias=True,
+        router_bias=bias,
+        top_k_run=n_experts,
+        renormalise=True,
+        routed_scale=1 - (config.number("moe_token_dropout") or 0.0),
+        **limits,
+    )
+
+
+def fsmt(config: Config) -> Architecture:
+    """FSMT [ng2019]: post-norm, frozen sinusoids, a vocabulary for each language; one table only where tied."""
+    kind, width = class_kind(config), config.size("d_model")
+    source, target = config.size("src_vocab_size"), config.size("tgt_vocab_size")
+    config.ignore("langs decoder")
+    tied = config.flag("tie_word_embeddings")
+    style = Style(embedding_norm=False, offset=config.count("pad_token_id") + 1)  # positions count from the padding on
+    if tied:
+        tables = [Embedding(target, width, share=TOKENS)] * 2
+    else:
+        tables = [Embedding(source, width), Embedding(target, width, table="other")]
+    encoder = stack(config, style, "encoder", [Named("token", tables[0])], [])
+    # the bare model computes logits too
+    decoder = stack(config, style, "decoder", [Named("token", tables[1])], [head(target, width, tied)])
+    if kind == "causal":
+        return Architecture(config.model_type, (decoder,))
     return Architecture(config.model_type, (encoder, decoder))
+
+
+def seamless_text(config: Config) -> Architecture:
+    """SeamlessM4T's text encoder and decoder [barrault2023]; the speech parts are not in this class."""
+    if config.class_name() and not config.class_name().endswith("ForTextToText"):
+        raise UnsupportedError(f"{config.class_name()} has speech parts, which are not modelled", where=config.where)
+    speech = ("speech_", "t2u_", "vocoder_", "unit_", "adaptor_", "upsample_", "resblock_", "lang_", "spkr_", "char_")
+    config.ignore(" ".join(key for key in config.defaults if key.startswith(speech)))
+    config.ignore("add_adapter feature_projection_input_dim num_conv_pos_embeddings num_conv_pos_embedding_groups")
+    config.ignore("num_adapter_layers position_embeddings_type rotary_embedding_base max_source_positions")
+    config.ignore("conv_depthwise_kernel_size sampling_rate leaky_relu_slope variance_predictor_kernel_size")
+    config.ignore("var_pred_dropout max_new_tokens left_max_position_embeddings right_max_position_embeddings")
+    config.ignore("variance_pred_dropout")
+    config.discard("layer_norm_eps")  # the norms of these stacks keep to the default
+    return encoder_decoder(config, PRE_NORM._replace(width="hidden_size"))

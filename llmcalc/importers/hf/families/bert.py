@@ -1,4 +1,4 @@
-"""BERT's encoder and those that differ from it in a norm's place, a table or the head's name."""
+"""BERT, RoBERTa, ALBERT and other encoders in BERT's keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DeepSeek-V2 and V3 and their kin: multi-head latent attention, shared experts, dense first layers."""
+"""DeepSeek LLM, V2, V3 and V3.2: multi-head latent attention and a mixture with shared experts."""
 
 from __future__ import annotations
 
@@ -6,36 +6,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture, Block
+from ....core.architecture import Architecture
+from ....core.errors import DescriptionError
 from ....core.layer import Layer
+from ....layers.attention import Attention
 from ....layers.mla import Mla
 from ....layers.moe import Moe
 from ..config import Config
-from ..rope import query_temperature, rope_fields, scaling_parameters, yarn_attention_factor
-from ..rules import (
-    causal_lm,
-    divide_by_heads,
-    experts,
-    gated_mlp,
-    hybrid_runs,
-    lm_head,
-    mlp_types,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    sublayer,
-)
+from ..rope import rope_fields, scaling_parameters, yarn_attention_factor
+from ..rules import causal_lm, divide_by_heads, experts, gated_mlp, hybrid_runs, mlp_types, rmsnorm, rope_attention
+
+_ATTENTION = "full_attention"
 
 
 def deepseek_v3(config: Config) -> Architecture:
     """DeepSeek-V3 and R1, Kimi-K2 [deepseek2024v3]: sigmoid routing with a correction bias, which is a buffer."""
-    return _lm(config, mla(config), shared_experts(config), dense_first(config))
+    return latent_lm(config, mla(config), shared_experts(config), dense_first(config))
 
 
 def deepseek_v2(config: Config) -> Architecture:
     """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` goes to dense and shared layers."""
-    return _all_if_open(config, _lm(config, mla(config), softmax_experts(config), dense_first(config), _biased(config)))
+    return _all_if_open(
+        config, latent_lm(config, mla(config), softmax_experts(config), dense_first(config), _biased(config))
+    )
 
 
 def deepseek_ocr(config: Config) -> Architecture:
@@ -46,7 +39,7 @@ def deepseek_ocr(config: Config) -> Architecture:
     attention = rope_attention(
         config, d_head=divide_by_heads(config, config.size("hidden_size"), config.size("num_attention_heads"))
     )
-    built = _all_if_open(config, _lm(config, attention, softmax_experts(config), kinds, _biased(config)))
+    built = _all_if_open(config, latent_lm(config, attention, softmax_experts(config), kinds, _biased(config)))
     window = config.optional_size("sliding_window")
     if window is None:
         return built
@@ -54,81 +47,27 @@ def deepseek_ocr(config: Config) -> Architecture:
     return replace(built, notes=(*built.notes, note))
 
 
-def softmax_experts(config: Config) -> Moe:
-    """Routed and shared experts, routed as in DeepSeek-V2."""
-    greedy: dict[str, Any] = (
-        {"n_groups": 1, "top_groups": 1} if config.string("topk_method", "greedy") == "greedy" else {}
-    )
-    fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
-    chosen = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
-    return shared_experts(config, shared_bias=_biased(config), top_k=chosen, **fields)
+def deepseek(config: Config) -> Architecture:
+    """DeepSeekMoE [dai2024]: softmax routing and shared experts behind plain attention."""
+    if config.size("moe_layer_freq", 1) != 1:
+        raise DescriptionError("moe_layer_freq is not 1, which is not described", where=config.where)
+    routed = replace(softmax_experts(config), renormalise=config.flag("norm_topk_prob"))
+    return dense_first_lm(config, rope_attention(config), routed)
 
 
-def _biased(config: Config) -> bool:
-    return config.flag("mlp_bias")
+def dense_first_lm(config: Config, attention: Attention, routed: Moe) -> Architecture:
+    """Pre-norm blocks, the first with dense layers."""
+    norm, kinds = rmsnorm(config, config.size("hidden_size")), dense_first(config)
+    feeds = {"dense": gated_mlp(config), "sparse": routed}
+    order = ((_ATTENTION, kind) for kind in kinds)
+    return causal_lm(config, hybrid_runs(norm, {_ATTENTION: attention}, feeds, order), norm)
 
 
-def _all_if_open(config: Config, built: Architecture) -> Architecture:
-    """A note where nothing says how many experts a token uses."""
-    if config.optional_size("num_experts_per_tok"):
-        return built
-    return replace(built, notes=("num_experts_per_tok is not given: a token is taken to use all experts",))
-
-
-def mistral4(config: Config) -> Architecture:
-    """Mistral Small 4: DeepSeek-V3 with softmax routing and queries that are sharpened with their position."""
-    routed = shared_experts(config, router="softmax", correction_bias="none")
-    config.ignore("head_dim")
-    return _lm(config, mla(config, **query_temperature(config)), routed, dense_first(config))
-
-
-def glm4_moe_lite(config: Config) -> Architecture:
-    """GLM-4.7-Flash: DeepSeek-V3 with a list of dense and sparse layers."""
-    kinds = mlp_types(config, config.size("num_hidden_layers"), 1)
-    return _lm(config, mla(config), shared_experts(config), kinds)
-
-
-def youtu(config: Config) -> Architecture:
-    """Youtu-LLM: latent attention and dense layers."""
-    config.ignore("embedding_initializer_range")
-    config.ignore("n_shared_experts n_routed_experts moe_intermediate_size first_k_dense_replace num_experts_per_tok")
-    block = prenorm_block(
-        "block", _norm(config), attention=mla(config), mlp=gated_mlp(config, bias=config.flag("mlp_bias"))
-    )
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), _norm(config))
-
-
-def minicpm3(config: Config) -> Architecture:
-    """MiniCPM3: latent attention and dense layers, scaled embeddings and residuals."""
-    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
-    value = config.optional_size("v_head_dim") or config.size("hidden_size") // config.size("num_attention_heads")
-    attention = mla(config, v_head_dim=value, rope_interleaved=False)
-    depth = (config.number("scale_depth") or 1.0) / layers**0.5
-    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
-    parts = {"attention": attention, "mlp": mlp}.items()
-    block = Block("block", tuple(sublayer(name, layer, pre=_norm(config), scale=depth) for name, layer in parts))
-    head = lm_head(config, input_scale=(config.number("dim_model_base") or width) / width)
-    scale = config.number("scale_emb", 1.0)
-    return causal_lm(config, repeat_block(block, layers), _norm(config), head=head, embedding_scale=scale or 1.0)
-
-
-def glm4_moe(config: Config) -> Architecture:
-    """GLM-4.5: grouped-query attention with DeepSeek-V3's experts; half of a head is rotated."""
-    return _glm(config, 0.5)
-
-
-def sarvam_moe(config: Config) -> Architecture:
-    """Sarvam-30B: GLM-4.5 whose heads are rotated as a whole."""
-    return _glm(config, 1.0)
-
-
-def _glm(config: Config, rotated: float) -> Architecture:
-    norm = "head" if config.flag("use_qk_norm") else "none"
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    head = config.optional_size("head_dim") or max(1, width // heads)  # the class rounds down
-    rotary = max(1, int(head * config.partial_rotary(rotated)))
-    attention = rope_attention(config, o_bias=False, qk_norm=norm, d_head=head, rotary_dim=rotary)
-    return _lm(config, attention, shared_experts(config), dense_first(config))
+def deepseek_v32(config: Config) -> Architecture:
+    """DeepSeek-V3.2 [deepseek2025v32]: an indexer in every layer."""
+    layers = config.size("num_hidden_layers")
+    kinds = mlp_types(config, layers, config.count("first_k_dense_replace", 3))
+    return indexed_lm(config, {"full": indexed(config)}, ["full"] * layers, kinds)
 
 
 def mla(config: Config, **changes: Any) -> Mla:
@@ -184,11 +123,63 @@ def dense_first(config: Config) -> list[str]:
     return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(layers)]
 
 
-def _lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str], bias: bool = False) -> Architecture:
+def softmax_experts(config: Config) -> Moe:
+    """Routed and shared experts, routed as in DeepSeek-V2."""
+    greedy: dict[str, Any] = (
+        {"n_groups": 1, "top_groups": 1} if config.string("topk_method", "greedy") == "greedy" else {}
+    )
+    fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
+    chosen = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
+    return shared_experts(config, shared_bias=_biased(config), top_k=chosen, **fields)
+
+
+def indexed(config: Config, **changes: Any) -> Mla:
+    """Latent attention with an indexer."""
+    config.ignore("moe_layer_freq mlp_bias indexer_rope_interleave layer_types num_experts")
+    fields = {
+        "index_heads": config.size("index_n_heads"),
+        "index_dim": config.size("index_head_dim"),
+        "index_topk": config.size("index_topk"),
+    }
+    return mla(config, **fields, **changes)
+
+
+def indexers_of(config: Config, layers: int) -> list[str]:
+    """``full`` or ``shared`` for each layer: a list, letters F and S, or every n-th full from an offset on."""
+    pattern = config.get("index_topk_pattern")
+    period, offset = max(config.count("index_topk_freq", 1), 1), config.count("index_skip_topk_offset", 2)
+    types = config.strings("indexer_types", layers)
+    if types is None and isinstance(pattern, str):
+        types = [{"F": "full", "S": "shared"}.get(letter, letter) for letter in pattern]
+    elif types is None and pattern is not None:
+        types = config.strings("index_topk_pattern", layers)
+    return types or ["shared" if max(index - offset + 1, 0) % period else "full" for index in range(layers)]
+
+
+def _norm(config: Config) -> Layer:
+    return rmsnorm(config, config.size("hidden_size"))
+
+
+def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str], bias: bool = False) -> Architecture:
+    """A decoder of one attention layer and, by layer, a dense or a sparse feed-forward layer."""
     feeds: dict[str, Layer] = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
     order = (("attention", kind) for kind in kinds)
     return causal_lm(config, hybrid_runs(_norm(config), {"attention": attention}, feeds, order), _norm(config))
 
 
-def _norm(config: Config) -> Layer:
-    return rmsnorm(config, config.size("hidden_size"))
+def _all_if_open(config: Config, built: Architecture) -> Architecture:
+    """A note where nothing says how many experts a token uses."""
+    if config.optional_size("num_experts_per_tok"):
+        return built
+    return replace(built, notes=("num_experts_per_tok is not given: a token is taken to use all experts",))
+
+
+def _biased(config: Config) -> bool:
+    return config.flag("mlp_bias")
+
+
+def indexed_lm(config: Config, mixers: dict[str, Layer], types: Sequence[str], kinds: Sequence[str]) -> Architecture:
+    """A decoder whose attention and feed-forward layers both depend on the layer."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": shared_experts(config)}
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, zip(types, kinds, strict=True)), norm)

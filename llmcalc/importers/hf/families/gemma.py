@@ -1,27 +1,86 @@
-"""Gemma 1 to 3: norms with a unit offset, GEGLU, tied embeddings; from Gemma 2 on sandwich norms and windows."""
+"""Gemma 1 to 3, VaultGemma and RecurrentGemma."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import pack, unpack
 from typing import Any
 
 from ....core.architecture import Architecture, Block
+from ....core.errors import DescriptionError
+from ....core.layer import Layer
 from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ....layers.rg_lru import RgLru
 from ..config import Config
+from ..decoder import decoder, periodic_types, windowed_attention
 from ..rope import local_global_theta
 from ..rules import (
     TOKENS,
     causal_lm,
     gated_mlp,
     group_runs,
+    hybrid_runs,
     layer_types,
     prenorm_block,
     repeat_block,
     rmsnorm,
     rope_attention,
+    rotary_width,
     sliding_window,
     sublayer,
 )
+
+
+def vaultgemma(config: Config) -> Architecture:
+    """VaultGemma: Gemma 2 without the norms on what a sub-layer gives."""
+    width, vocab = config.size("hidden_size"), config.size("vocab_size")
+    norm = rmsnorm(config, width, unit_offset=True)
+    scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
+    fields = {"logit_softcap": config.number("attn_logit_softcapping"), "scale": scale}
+    attention, order = windowed_attention(config, periodic_types(config, 2, first=1), sliding_window(config), **fields)
+    share = TOKENS if config.flag("tie_word_embeddings", True) else None
+    head = Head(vocab, width, share=share, softcap=config.number("final_logit_softcapping"))
+    mlp, root = gated_mlp(config, activation="hidden_activation"), width**0.5
+    return decoder(config, norm=norm, attention=attention, order=order, mlp=mlp, head=head, embedding_scale=root)
+
+
+def recurrent_gemma(config: Config) -> Architecture:
+    """RecurrentGemma [botev2024]: Griffin's recurrent blocks, every third layer attention with a window."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm = rmsnorm(config, width, unit_offset=True)
+    config.ignore("w_init_variance_scale final_w_init_variance_scale")
+    activation = config.activation("hidden_activation")
+    lru = config.optional_size("lru_width") or width
+    biased, share = config.flag("attention_bias"), TOKENS if config.flag("tie_word_embeddings", True) else None
+    attention = rope_attention(
+        config,
+        bias=False,
+        q_bias=biased,
+        k_bias=biased,
+        v_bias=biased,
+        o_bias=True,
+        window=sliding_window(config, "attention_window_size"),
+        rotary_dim=rotary_width(config, 0.5),
+    )
+    mixers: dict[str, Layer] = {
+        "attention": attention,
+        "recurrent": RgLru(width, lru, config.size("num_attention_heads"), config.size("conv1d_width"), activation),
+    }
+    mlp = Mlp(width, config.size("intermediate_size") // 2, activation, gated=True, bias=True)
+    cycle = config.strings("block_types")
+    if not cycle:
+        raise DescriptionError("block_types is empty", where=config.where)
+    runs = hybrid_runs(norm, mixers, {"dense": mlp}, ((cycle[index % len(cycle)], "dense") for index in range(layers)))
+    head = Head(config.size("vocab_size"), width, share, softcap=config.number("logits_soft_cap"))
+    return causal_lm(config, runs, norm, head=head, embedding_scale=_bfloat16(width**0.5))
+
+
+def _bfloat16(value: float) -> float:
+    """A number as bfloat16 holds it, in which the class keeps this factor: the upper half of fp32, rounded to even."""
+    bits: int = unpack("<I", pack("<f", value))[0]
+    bits += 0x7FFF + (bits >> 16 & 1)
+    return float(unpack("<f", pack("<I", bits & 0xFFFF0000))[0])
 
 
 def gemma(config: Config) -> Architecture:

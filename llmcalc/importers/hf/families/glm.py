@@ -1,11 +1,45 @@
-"""GLM-4 as Hugging Face spells it: half of each head rotated, gate and up in one matrix."""
+"""GLM from ChatGLM to GLM-5."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ....core.architecture import Architecture
+from ....core.errors import DescriptionError
+from ....core.layer import Layer
+from ....layers.mlp import Mlp
 from ..config import Config
 from ..decoder import decoder
-from ..rules import rope_attention, rotary_width
+from ..rules import mlp_types, rope_attention, rotary_width
+from .deepseek import dense_first, indexed, indexed_lm, indexers_of, latent_lm, mla, shared_experts
+
+_THETA = 10000.0
+_CHATGLM = {"rmsnorm": True, "post_layer_norm": True, "apply_residual_connection_post_layernorm": False}
+_CHATGLM_ARITHMETIC = """
+    apply_query_key_layer_scaling attention_softmax_in_fp32 fp32_residual_connection bias_dropout_fusion original_rope
+    kv_channels pre_seq_len prefix_projection quantization_bit seq_length
+"""
+
+
+def chatglm(config: Config) -> Architecture:
+    """ChatGLM2, ChatGLM3 and GLM-4 [glm2024] in their own class: half of each head is rotated, in pairs."""
+    for key, usual in _CHATGLM.items():
+        if config.flag(key, usual) != usual:
+            raise DescriptionError(f"{key} is not {str(usual).lower()}, which is not described", where=config.where)
+    config.ignore(_CHATGLM_ARITHMETIC)
+    grouped, heads = config.flag("multi_query_attention"), config.size("num_attention_heads")
+    head, bias = config.size("head_dim"), config.flag("add_bias_linear")
+    attention = rope_attention(
+        config,
+        bias=bias or config.flag("add_qkv_bias"),
+        o_bias=bias,
+        n_kv_heads=config.size("multi_query_group_num") if grouped else heads,
+        rotary_dim=head // 2,
+        rope_theta=_THETA * (config.number("rope_ratio") or 1.0),
+        rope_interleaved=True,
+    )
+    mlp = Mlp(config.size("hidden_size"), config.size("intermediate_size"), "silu", gated=True, bias=bias)
+    return decoder(config, attention=attention, mlp=mlp, tied=config.flag("tie_word_embeddings"))
 
 
 def glm(config: Config) -> Architecture:
@@ -38,3 +72,37 @@ def glm_image(config: Config) -> Architecture:
     """GLM-Image's language model: GLM-4, whose own class has a head for images alone."""
     config.ignore("vision_vocab_size")
     return glm4(config)
+
+
+def glm4_moe(config: Config) -> Architecture:
+    """GLM-4.5: grouped-query attention with DeepSeek-V3's experts; half of a head is rotated."""
+    return _glm_moe(config, 0.5)
+
+
+def sarvam_moe(config: Config) -> Architecture:
+    """Sarvam-30B: GLM-4.5 whose heads are rotated as a whole."""
+    return _glm_moe(config, 1.0)
+
+
+def _glm_moe(config: Config, rotated: float) -> Architecture:
+    norm = "head" if config.flag("use_qk_norm") else "none"
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    head = config.optional_size("head_dim") or max(1, width // heads)  # the class rounds down
+    rotary = max(1, int(head * config.partial_rotary(rotated)))
+    attention = rope_attention(config, o_bias=False, qk_norm=norm, d_head=head, rotary_dim=rotary)
+    return latent_lm(config, attention, shared_experts(config), dense_first(config))
+
+
+def glm4_moe_lite(config: Config) -> Architecture:
+    """GLM-4.7-Flash: DeepSeek-V3 with a list of dense and sparse layers."""
+    kinds = mlp_types(config, config.size("num_hidden_layers"), 1)
+    return latent_lm(config, mla(config), shared_experts(config), kinds)
+
+
+def glm_moe_dsa(config: Config) -> Architecture:
+    """GLM-5: DeepSeek-V3.2; from 5.2 on, layers without an indexer use the choice of the layer before."""
+    layers = config.size("num_hidden_layers")
+    kinds = mlp_types(config, layers, config.count("first_k_dense_replace", 3))
+    full = indexed(config, index_interleaved=True)
+    mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
+    return indexed_lm(config, mixers, indexers_of(config, layers), kinds)

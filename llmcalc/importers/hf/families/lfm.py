@@ -1,4 +1,4 @@
-"""Liquid's LFM2 and LFM3: gated short convolutions with attention in some layers."""
+"""Liquid's LFM2 and LFM3: short convolutions and attention."""
 
 from __future__ import annotations
 

@@ -1,23 +1,40 @@
-"""LLaMA and those that differ from it in a bias, a norm or a window."""
+"""LLaMA 1 to 4, and configs in Meta's own format."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture
+from ....core.architecture import Architecture, Block, Named
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ....layers.scale import Scale
 from ..config import Config
-from ..rope import query_temperature
 from ..rules import (
+    TOKENS,
     causal_lm,
+    divide_by_heads,
+    experts,
     gated_mlp,
-    group_runs,
+    hybrid_runs,
     layer_types,
     prenorm_block,
     repeat_block,
     rmsnorm,
     rope_attention,
-    sliding_window,
+    runs_by_type,
+    sublayer,
 )
+
+_ROUTING: dict[str, Any] = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
+IMAGE_TOKENS = 8  # rows of Llama 3.2's table that its head lacks
+CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of its 11B model that look at images
+ORIGINAL_THETA = 10000.0
+RUNTIME_KEYS = "max_batch_size max_seq_len model_parallel_size"
 
 
 def llama(config: Config) -> Architecture:
@@ -28,40 +45,129 @@ def llama(config: Config) -> Architecture:
     return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
 
 
-def mistral(config: Config) -> Architecture:
-    """Mistral [jiang2023]: LLaMA with a sliding window and without biases; Ministral 3 with queries scaled by place."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, bias=False, window=sliding_window(config), **query_temperature(config))
-    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config))
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
-
-
-def qwen2(config: Config) -> Architecture:
-    """Qwen2 and Qwen2.5: biases on queries, keys and values alone; upper layers may have a window."""
-    return _windowed(config, bias=False, q_bias=True, k_bias=True, v_bias=True)
-
-
-def qwen3(config: Config) -> Architecture:
-    """Qwen3: a norm on each query and key head."""
-    return _windowed(config, qk_norm="head")
-
-
-def _windowed(config: Config, **changes: Any) -> Architecture:
-    norm = rmsnorm(config, config.size("hidden_size"))
-    layers = config.size("num_hidden_layers")
-    limit = sliding_window(config)
-    limit = limit if config.flag("use_sliding_window") else None
-    first = config.count("max_window_layers", layers)
-    default = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
-    kinds = {
-        "full_attention": prenorm_block(
-            "block", norm, attention=rope_attention(config, **changes), mlp=gated_mlp(config)
-        ),
-        "sliding_attention": prenorm_block(
-            "windowed",
-            norm,
-            attention=rope_attention(config, window=limit, **changes),
-            mlp=gated_mlp(config),
-        ),
+def llama4(config: Config) -> Architecture:
+    """Llama 4 [meta2025llama4]; the class runs every expert on every token."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    config.ignore("moe router_aux_loss_coef for_llm_compressor")
+    chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, layers)
+    pattern = ["chunked_attention" if turned and chunk else "full_attention" for turned in rotated]
+    types = layer_types(config, layers, pattern)
+    n_experts, width = config.size("num_local_experts"), config.size("intermediate_size")
+    routed = experts(
+        config, "num_local_experts", "intermediate_size", d_ff_shared=width, top_k_run=n_experts, **_ROUTING
+    )
+    feeds: dict[str, Layer] = {"sparse": routed, "dense": gated_mlp(config, key="intermediate_size_mlp")}
+    mixers = {
+        _name(kind, turned): _attention(config, chunk if kind == "chunked_attention" else None, turned)
+        for kind, turned in dict.fromkeys(zip(types, rotated, strict=True))
+        if kind in ("chunked_attention", "full_attention")
     }
-    return causal_lm(config, group_runs(kinds[kind] for kind in layer_types(config, layers, default)), norm)
+    sparse = _sparse_layers(config, layers)
+    order = (
+        (_name(kind, turned), "sparse" if index in sparse else "dense")
+        for index, (kind, turned) in enumerate(zip(types, rotated, strict=True))
+    )
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm)
+
+
+def _sparse_layers(config: Config, layers: int) -> set[int]:
+    step = config.size("interleave_moe_layer_step", 1)
+    given = config.get("moe_layers")
+    return set(config.layer_indices("moe_layers") if given is not None else range(step - 1, layers, step))
+
+
+def _rotated(config: Config, layers: int) -> list[bool]:
+    period, given = config.size("no_rope_layer_interval", 4), config.get("no_rope_layers")
+    if not given:
+        return [(index + 1) % period != 0 for index in range(layers)]
+    flags = config.layer_indices("no_rope_layers")
+    if len(flags) != layers:
+        raise SizeError(f"no_rope_layers has {len(flags)} entries for {layers} layers", where=config.where)
+    return [bool(flag) for flag in flags]
+
+
+def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
+    """A rotated layer may have a norm without weights on each query and key head."""
+    fields: dict[str, Any] = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
+    if rotated and config.flag("use_qk_norm"):
+        fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
+    if not rotated and _tuned(config):
+        fields |= {"temperature": config.number("attn_scale"), "temperature_length": config.size("floor_scale")}
+    config.ignore("attn_temperature_tuning attn_scale floor_scale")
+    return rope_attention(config, **fields)
+
+
+def _tuned(config: Config) -> bool:
+    """A flag, which published configs give as the number 4."""
+    value = config.get("attn_temperature_tuning", True)
+    if type(value) is int:
+        return config.integer(value, "attn_temperature_tuning", 0) > 0
+    return config.flag("attn_temperature_tuning", True)
+
+
+def _name(kind: str, rotated: bool) -> str:
+    return kind if rotated == (kind == "chunked_attention") else f"{kind}_{'rope' if rotated else 'nope'}"
+
+
+def mllama(config: Config) -> Architecture:
+    """Llama 3.2 Vision's language model: some layers look at an image, and are left out without one."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    config.ignore("pad_token_id")
+    crossed = (
+        CROSSED if config.get("cross_attention_layers") is None else config.layer_indices("cross_attention_layers")
+    )
+    norm, own, mlp = rmsnorm(config, width), rope_attention(config, bias=False), gated_mlp(config)
+    idle, gate = replace(norm, unused=True), Scale(width, lone=True, function="tanh", unused=True)
+    cross = Attention(
+        width, own.n_heads, own.n_kv_heads, own.d_head, qk_norm="head", causal=False, cross=True, unused=True
+    )
+    looking = [sublayer("cross_attention", cross, pre=idle, post=gate)]
+    looking += [sublayer("mlp", replace(mlp, unused=True), pre=idle, post=gate)]
+    blocks = {
+        "block": Block("block", (sublayer("attention", own, pre=norm), sublayer("mlp", mlp, pre=norm))),
+        "image": Block("image", tuple(looking)),
+    }
+    order = ["image" if index in crossed else "block" for index in range(layers)]
+    config.ignore("tie_word_embeddings")
+    vocab = config.size("vocab_size")
+    head = Head(vocab, width)
+    model = causal_lm(config, runs_by_type(blocks, order), norm, head=head, tied=False)
+    table = Named("token", Embedding(vocab + IMAGE_TOKENS, width, share=TOKENS))
+    note = "layers that look at an image are counted, but not run: the tokens are text alone"
+    return replace(model, stacks=(replace(model.main, inputs=(table,)),), notes=(*model.notes, note))
+
+
+def llama_params(config: Config) -> Architecture:
+    """LLaMA 1-3 as Meta released them [touvron2023a]: the hidden width is 2/3 of 4·dim, scaled and rounded up."""
+    config.ignore(RUNTIME_KEYS)
+    if config.flag("use_scaled_rope"):
+        config.add_unmodelled("use_scaled_rope stretches the angles by numbers that the file does not give")
+    width, step = config.size("hidden_size"), config.size("multiple_of")
+    factor = config.number("ffn_dim_multiplier")
+    hidden = 2 * 4 * width // 3
+    hidden = hidden if factor is None else int(factor * hidden)
+    mlp = Mlp(width, config.integer(-(-hidden // step) * step, "ffn_dim_multiplier", 1), "silu", gated=True)
+    return original_decoder(config, mlp, rope_interleaved=True)
+
+
+def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
+    """A decoder in the keys of Meta's and Mistral AI's own configs."""
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    if config.get("vocab_size") == -1:  # Meta's files leave it to the tokenizer
+        raise SizeError(
+            "vocab_size is -1: the tokenizer has it",
+            where=config.where,
+            hint="give it, such as {overrides=vocab_size=32000}",
+        )
+    attention = Attention(
+        width,
+        heads,
+        config.optional_size("num_key_value_heads") or heads,
+        config.optional_size("head_dim") or divide_by_heads(config, width, heads),
+        positions="rope",
+        rope_theta=config.number("rope_theta") or ORIGINAL_THETA,
+        **changes,
+    )
+    block = prenorm_block("block", rmsnorm(config, width, "norm_eps"), attention=attention, mlp=feed)
+    runs = repeat_block(block, config.size("num_hidden_layers"))
+    return causal_lm(config, runs, rmsnorm(config, width, "norm_eps"), tied=config.flag("tied_embeddings"))

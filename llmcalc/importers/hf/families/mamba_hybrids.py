@@ -1,4 +1,4 @@
-"""Hybrids of attention and Mamba-2 in the keys of Bamba: Bamba, Granite 4, Falcon-H1."""
+"""Hybrids of attention and Mamba: Jamba, Nemotron-H, Bamba, Granite 4, Falcon-H1."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
+from ....layers.mamba import Mamba
 from ....layers.mamba2 import Mamba2
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
@@ -16,16 +17,160 @@ from ..config import Config
 from ..rules import (
     causal_lm,
     gated_mlp,
+    group_runs,
     hybrid_runs,
     layer_types,
     lm_head,
+    prenorm_block,
     repeat_block,
     rmsnorm,
     rope_attention,
     rotary_width,
+    sublayer,
 )
-from .multipliers import multipliers
-from .ssm import time_step_limits
+from .llama_variants import multipliers
+from .state_space import time_step_limits
+
+_LETTERS = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
+_IGNORED_BY_NEMOTRON = (  # computed from others, for modules that the class never builds, or without effect in it
+    "num_hidden_layers sliding_window expand mamba_proj_bias n_shared_experts "
+    "num_nextn_predict_layers time_step_rank mtp_layers_block_type mtp_hybrid_override_pattern partial_rotary_factor "
+    "attention_head_dim mamba_ssm_cache_dtype "
+    "tie_word_embeddings"  # the class never ties
+)
+_OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
+
+
+def jamba(config: Config) -> Architecture:
+    """Jamba [lieber2024]: Mamba layers, attention every eighth, experts every second."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm = rmsnorm(config, width)
+    rank = config.get("mamba_dt_rank")
+    mixers: dict[str, Layer] = {
+        "attention": rope_attention(config, bias=False, positions="none"),
+        "mamba": Mamba(
+            width,
+            config.size("mamba_expand") * width,
+            config.size("mamba_d_state"),
+            config.size("mamba_d_conv"),
+            -(-width // 16) if rank == "auto" else config.size("mamba_dt_rank"),
+            bias=config.flag("mamba_proj_bias"),
+            conv_bias=config.flag("mamba_conv_bias"),
+            bcdt_norm="rmsnorm",
+            norm_eps=config.number("rms_norm_eps") or 1e-6,
+            activation=config.activation(),
+        ),
+    }
+    n_experts = config.size("num_experts")
+    experts = Moe(
+        width, config.size("intermediate_size"), n_experts, config.size("num_experts_per_tok"), config.activation()
+    )
+    feed: dict[bool, Layer] = {True: experts, False: gated_mlp(config)}
+    kinds = {
+        (mixer, sparse): prenorm_block(
+            f"{mixer}_moe" if sparse else mixer, norm, **{mixer: mixers[mixer], "mlp": feed[sparse]}
+        )
+        for mixer in mixers
+        for sparse in feed
+    }
+    attention_period, attention_offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
+    expert_period, expert_offset = config.size("expert_layer_period"), config.count("expert_layer_offset")
+    order = (
+        kinds[
+            "attention" if index % attention_period == attention_offset else "mamba",
+            n_experts > 1 and index % expert_period == expert_offset,
+        ]
+        for index in range(layers)
+    )
+    return causal_lm(config, group_runs(order), norm)
+
+
+def nemotron_h(config: Config) -> Architecture:
+    """Nemotron-H and Nemotron 3: one mixer or feed-forward layer a block."""
+    width = config.size("hidden_size")
+    norm = rmsnorm(config, width, "layer_norm_epsilon")
+    config.ignore(_IGNORED_BY_NEMOTRON)
+    latent = config.optional_size("moe_latent_size")
+    n_experts = config.size("n_routed_experts")
+    readers: dict[str, Any] = {
+        "linear_attention": ("mamba", lambda: _nemotron_mamba(config)),
+        "full_attention": ("attention", lambda: rope_attention(config, bias=_unused_flag(config), positions="none")),
+        "mlp": ("mlp", lambda: _plain_mlp(config)),
+        "moe": (
+            "moe",
+            lambda: Moe(
+                width,
+                config.size("moe_intermediate_size"),
+                n_experts,
+                config.size("num_experts_per_tok"),
+                config.activation("mlp_hidden_act"),
+                gated=False,
+                expert_bias=False,
+                router="sigmoid",
+                renormalise=config.flag("norm_topk_prob", True),
+                routed_scale=config.number("routed_scaling_factor") or 1.0,
+                correction_bias="buffer",
+                group_score="two",
+                n_groups=config.size("n_group", 1),
+                top_groups=config.size("topk_group", 1),
+                d_ff_shared=config.size("moe_shared_expert_intermediate_size"),
+                shared_bias=config.flag("mlp_bias"),
+                d_latent=latent,
+                latent_bias=config.flag("mlp_bias"),
+            ),
+        ),
+    }
+    kinds = {kind: Block(name, (sublayer(name, build(), pre=norm),)) for kind, (name, build) in readers.items()}
+    return causal_lm(config, group_runs(kinds[kind] for kind in _nemotron_order(config, kinds)), norm, tied=False)
+
+
+def _plain_mlp(config: Config) -> Mlp:
+    return Mlp(
+        config.size("hidden_size"),
+        config.size("intermediate_size"),
+        config.activation("mlp_hidden_act"),
+        bias=config.flag("mlp_bias"),
+    )
+
+
+def _nemotron_mamba(config: Config) -> Mamba2:
+    return Mamba2(
+        config.size("hidden_size"),
+        config.size("mamba_num_heads"),
+        config.size("mamba_head_dim"),
+        config.size("ssm_state_size"),
+        config.size("n_groups"),
+        config.size("conv_kernel"),
+        config.size("chunk_size"),
+        bias=config.flag("use_bias"),
+        conv_bias=config.flag("use_conv_bias"),
+        norm_eps=config.number("layer_norm_epsilon") or 1e-5,
+        dt_min=config.number("time_step_min") or 0.0,  # the class takes it as the bound; time_step_limit rests
+        activation=config.activation("mamba_hidden_act"),
+    )
+
+
+def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
+    types, pattern = config.strings("layers_block_type"), config.get("hybrid_override_pattern")
+    if types is None and pattern is None:
+        types = ["linear_attention", "moe", "full_attention", "mlp"]
+    if types is None:
+        if not isinstance(pattern, str):
+            raise DescriptionError(f"hybrid_override_pattern is {shown(pattern)}; it is a text", where=config.where)
+        unknown = next((letter for letter in pattern if letter not in _LETTERS), None)
+        if unknown:
+            raise UnknownNameError("letter of hybrid_override_pattern", unknown, _LETTERS, where=config.where)
+        types = [_LETTERS[letter] for letter in pattern]
+    types = [_OLD_NAMES.get(kind, kind) for kind in types]
+    wrong = next((kind for kind in types if kind not in kinds), None)
+    if wrong:
+        raise UnknownNameError("layer type", wrong, kinds, where=config.where)
+    return types
+
+
+def _unused_flag(config: Config) -> bool:
+    config.get("attention_bias")  # the class has the key and builds no bias
+    return False
 
 
 def bamba(config: Config) -> Architecture:

@@ -1,4 +1,4 @@
-"""MiniMax-M3: grouped attention that looks at chosen blocks, experts with clamped gates."""
+"""MiniMax M2 and M3: mixtures of experts, M3 with sparse attention."""
 
 from __future__ import annotations
 
@@ -10,9 +10,19 @@ from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.mlp import Mlp
 from ..config import Config
-from ..rules import causal_lm, experts, hybrid_runs, layer_types, rmsnorm, rope_attention, rotary_width
-from .moe import SWIGLU_ALPHA
+from ..rules import (
+    causal_lm,
+    experts,
+    hybrid_runs,
+    layer_types,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+)
 
+SWIGLU_ALPHA = 1.702  # of x · sigmoid(α x), as the quick form of gelu has it
 UP_OFFSET = 1.0
 _FLAT = {
     "index_n_heads": "sparse_num_index_heads",
@@ -20,6 +30,22 @@ _FLAT = {
     "index_block_size": "sparse_block_size",
     "index_topk_blocks": "sparse_topk_blocks",
 }
+
+
+def minimax_m2(config: Config) -> Architecture:
+    """MiniMax-M2: norms over the whole width of queries and keys, sigmoid routing."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    config.get("partial_rotary_factor")
+    config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
+    config.ignore("attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias")  # always so
+    attention = rope_attention(config, bias=False, qk_norm="projection", rotary_dim=_rotary_m2(config))
+    feed = experts(config, "num_local_experts", "intermediate_size", router="sigmoid", correction_bias="buffer")
+    block = prenorm_block("block", norm, attention=attention, mlp=feed)
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+
+
+def _rotary_m2(config: Config) -> int:
+    return config.optional_size("rotary_dim") or rotary_width(config)
 
 
 def minimax_m3(config: Config) -> Architecture:

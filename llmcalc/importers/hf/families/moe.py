@@ -1,97 +1,45 @@
-"""Decoders whose feed-forward layers are mixtures of experts."""
+"""Mixtures of experts without shared experts."""
 
 from __future__ import annotations
 
-from ....core.architecture import Architecture, Block
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Run
+from ....core.errors import DescriptionError, shown
+from ....core.layer import Layer
+from ....layers.attention import Attention
 from ....layers.head import Head
 from ....layers.moe import Moe
+from ....layers.norm import Norm
 from ..config import Config
-from ..rope import dynamic_alpha_fields
+from ..decoder import block, periodic_types, windowed_attention
+from ..rope import dynamic_alpha_fields, rope_fields
 from ..rules import (
     TOKENS,
     causal_lm,
+    divide_by_heads,
     experts,
     gated_mlp,
     group_runs,
     hybrid_runs,
     layer_types,
     layernorm,
-    local_global_attention,
+    mlp_types,
     prenorm_block,
     repeat_block,
     rmsnorm,
     rope_attention,
-    rotary_width,
     sliding_window,
     sublayer,
 )
-
-
-def mixtral(config: Config) -> Architecture:
-    """Mixtral [jiang2024]: eight SwiGLU experts, two a token."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, bias=False, window=sliding_window(config))
-    block = prenorm_block(
-        "block", norm, attention=attention, mlp=experts(config, "num_local_experts", "intermediate_size")
-    )
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
-
-
-def qwen3_moe(config: Config) -> Architecture:
-    """Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
-    layers = config.size("num_hidden_layers")
-    norm = rmsnorm(config, config.size("hidden_size"))
-    limit = sliding_window(config)
-    limit = limit if config.flag("use_sliding_window") else None
-    config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE, without effect here
-    rounded = max(1, config.size("hidden_size") // config.size("num_attention_heads"))
-    attention = rope_attention(config, d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
-    sparse = prenorm_block("sparse", norm, attention=attention, mlp=experts(config))
-    dense = prenorm_block("dense", norm, attention=attention, mlp=gated_mlp(config))
-    chosen = sparse_layers(config, layers)
-    return causal_lm(config, group_runs(sparse if index in chosen else dense for index in range(layers)), norm)
-
-
-def qwen2_moe(config: Config) -> Architecture:
-    """Qwen1.5-MoE, Qwen2-MoE: experts with a gated shared one; every second of the lower layers may have a window."""
-    layers = config.size("num_hidden_layers")
-    sliding = config.flag("use_sliding_window")
-    limit = sliding_window(config) if sliding else None
-    config.get("sliding_window")
-    first = config.count("max_window_layers", layers)
-    pattern = [
-        "sliding_attention" if sliding and index % 2 == 0 and index < first else "full_attention"
-        for index in range(layers)
-    ]
-    biased = config.flag("qkv_bias", True)
-    mixers = local_global_attention(config, limit, bias=False, q_bias=biased, k_bias=biased, v_bias=biased)
-    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    feeds = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True), "dense": gated_mlp(config)}
-    chosen = sparse_layers(config, layers)
-    kinds = ["sparse" if index in chosen else "dense" for index in range(layers)]
-    norm = rmsnorm(config, config.size("hidden_size"))
-    return causal_lm(
-        config, hybrid_runs(norm, mixers, feeds, zip(layer_types(config, layers, pattern), kinds, strict=True)), norm
-    )
-
-
-def minimax_m2(config: Config) -> Architecture:
-    """MiniMax-M2: norms over the whole width of queries and keys, sigmoid routing."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    config.get("partial_rotary_factor")
-    config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
-    config.ignore("attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias")  # always so
-    attention = rope_attention(config, bias=False, qk_norm="projection", rotary_dim=_rotary_m2(config))
-    feed = experts(config, "num_local_experts", "intermediate_size", router="sigmoid", correction_bias="buffer")
-    block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
-
-
-def _rotary_m2(config: Config) -> int:
-    return config.optional_size("rotary_dim") or rotary_width(config)
-
+from .llama_variants import by_base, multipliers
+from .minimax import SWIGLU_ALPHA
+from .moe_shared_experts import SIGMOID
+from .qwen import sparse_layers
 
 SPARSE_MIXER = 2  # experts that SparseMixer [liu2023] takes
+BEAM_STRETCH = 2048  # tokens, by which positions are measured
 
 
 def phimoe(config: Config) -> Architecture:
@@ -136,17 +84,6 @@ def hunyuan_v1_moe(config: Config) -> Architecture:
     return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
 
 
-def sparse_layers(config: Config, layers: int) -> set[int]:
-    """The layers with experts: every ``decoder_sparse_step``-th, but for ``mlp_only_layers``."""
-    step, dense = config.size("decoder_sparse_step", 1), set(config.layer_indices("mlp_only_layers"))
-    if config.get("num_experts") == 0:
-        return set()
-    return {index for index in range(layers) if (index + 1) % step == 0 and index not in dense}
-
-
-SWIGLU_ALPHA = 1.702  # of x · sigmoid(α x), as the quick form of gelu has it
-
-
 def gpt_oss(config: Config) -> Architecture:
     """gpt-oss: sinks, biases everywhere, clamped SwiGLU, alternating windows."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
@@ -174,3 +111,170 @@ def gpt_oss(config: Config) -> Architecture:
     }
     pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(layers)]
     return causal_lm(config, group_runs(kinds[kind] for kind in layer_types(config, layers, pattern)), norm)
+
+
+def granitemoe(config: Config) -> Architecture:
+    """Granite 3 MoE, with a shared expert or without one."""
+    return _granite(config, ["full_attention"] * config.size("num_hidden_layers"))
+
+
+def granitemoe_swa(config: Config) -> Architecture:
+    """Granite MoE with sinks, and windows in three of four layers."""
+    layers = config.size("num_hidden_layers")
+    pattern = ["sliding_attention" if index % 4 else "full_attention" for index in range(layers)]
+    return _granite(config, layer_types(config, layers, pattern), sinks=True)
+
+
+def _granite(config: Config, types: list[str], **changes: object) -> Architecture:
+    norm, scaled = rmsnorm(config, config.size("hidden_size")), multipliers(config)
+    shared = config.optional_size("shared_intermediate_size", zero_is_none=True)
+    routed = experts(config, "num_local_experts", "intermediate_size", d_ff_shared=shared, renormalise=True)
+    mixers, order = by_base(config, types, scale=config.number("attention_multiplier"), **changes)
+    runs = hybrid_runs(
+        norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order), scale=scaled.pop("scale")
+    )
+    return causal_lm(config, runs, norm, **scaled)
+
+
+def mellum(config: Config) -> Architecture:
+    """Mellum 2: Qwen3-MoE with windows and dense layers where the config names them."""
+    layers = config.size("num_hidden_layers")
+    config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # prediction modules are never built
+    attention, order = windowed_attention(config, ["full_attention"] * layers, sliding_window(config), qk_norm="head")
+    feeds: dict[str, Layer] = {"sparse": experts(config), "dense": gated_mlp(config)}
+    norm = rmsnorm(config, config.size("hidden_size"))
+    runs = hybrid_runs(norm, attention, feeds, zip(order, mlp_types(config, layers, dense=0), strict=True))
+    return causal_lm(config, runs, norm)
+
+
+def flint(config: Config) -> Architecture:
+    """Flint: sinks, rotation in the layers with a window alone, a shared expert; the first layers dense."""
+    layers = config.size("num_hidden_layers")
+    last = layers - 1
+    pattern = [
+        "full_attention" if index < 2 or index % 4 == 1 or index == last else "sliding_attention"
+        for index in range(layers)
+    ]
+    attention, order = windowed_attention(config, pattern, sliding_window(config), qk_norm="head", sinks=True)
+    kinds = dict(attention)
+    kinds["full_attention"] = rope_attention(config, qk_norm="head", sinks=True, positions="none")
+    feeds: dict[str, Layer] = {
+        "sparse": experts(
+            config,
+            router="sigmoid",
+            d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True),
+        ),
+        "dense": gated_mlp(config),
+    }
+    dense_first = config.get("mlp_only_layers") is None
+    chosen = sparse_layers(config, layers) - ({0, 1} if dense_first else set())
+    norm = rmsnorm(config, config.size("hidden_size"))
+    kind = ["sparse" if index in chosen else "dense" for index in range(layers)]
+    return causal_lm(config, hybrid_runs(norm, kinds, feeds, zip(order, kind, strict=True)), norm)
+
+
+def kolibri1(config: Config) -> Architecture:
+    """Kolibri 1: norms before and behind each sub-layer, a shared expert, one layer in five without a window."""
+    limit = sliding_window(config)
+    attention, order = windowed_attention(config, periodic_types(config, 5, first=4), limit, bias=False, qk_norm="head")
+    if "sliding_attention" in order and not limit:
+        raise DescriptionError("layers with a window need sliding_window", where=config.where)
+    kinds = dict(attention)
+    if limit:
+        kinds["full_attention"] = rope_attention(config, bias=False, qk_norm="head", positions="none")
+    feed = experts(
+        config,
+        router="sigmoid",
+        correction_bias="buffer",
+        d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True),
+    )
+    norm = rmsnorm(config, config.size("hidden_size"))
+    blocks = {kind: block(kind, norm, layer, feed, "sandwich") for kind, layer in kinds.items()}
+    runs: tuple[Run, ...] = group_runs(blocks[kind] for kind in order)
+    return causal_lm(config, runs, norm)
+
+
+def dbrx(config: Config) -> Architecture:
+    """DBRX [databricks2024]: LayerNorm without biases, clipped projections, experts folded into rows."""
+    width, heads = config.size("d_model"), config.size("n_heads")
+    attend, feed = _nested(config, "attn_config"), _nested(config, "ffn_config")
+    config.ignore("num_key_value_heads tie_word_embeddings")  # the class refuses to tie
+    attend.ignore("attn_pdrop rope_theta is_encoder_decoder")
+    feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps")
+    power = feed.get("moe_normalize_expert_weights", 1.0)  # of the norm that shares are divided by; None: they are not
+    norms: dict[str, Any] = {"renormalise": power is not None}
+    norms |= {} if power is None else {"renormalise_power": feed.finite_number(power, "moe_normalize_expert_weights")}
+    attention = Attention(
+        width,
+        heads,
+        attend.size("kv_n_heads", 1),
+        divide_by_heads(config, width, heads),
+        clip=attend.number("clip_qkv"),
+        positions="rope",
+        **rope_fields(config),
+        rope_theta=config.rope_theta(default=attend.number("rope_theta") or 10000.0),
+    )
+    act = feed.get("ffn_act_fn") or {"name": "silu"}
+    if not isinstance(act, dict) or set(act) != {"name"}:
+        raise DescriptionError(f"ffn_act_fn is {shown(act)}; it is a name alone", where=config.where)
+    n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
+    activation = config.activation_name(act["name"], "ffn_act_fn")
+    routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)
+    for part in (attend, feed):
+        part.check_all_read()
+    norm = Norm(width, "layernorm")
+    block = prenorm_block("block", norm, attention=attention, mlp=routed)
+    return causal_lm(config, repeat_block(block, config.size("n_layers")), norm, tied=False)
+
+
+def _nested(config: Config, key: str) -> Config:
+    value = config.get(key) or {}
+    if not isinstance(value, dict):
+        raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
+    return config.nested(key, {name: entry for name, entry in value.items() if name != "model_type"}, "")
+
+
+def beam(config: Config) -> Architecture:
+    """Beam: norms around every sub-layer, sums that weigh by depth, a gate on each value with a bias a head."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
+    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
+    mixers = {kind: rope_attention(config, window=spans[kind], **_beam_places(config, kind), **gate) for kind in spans}
+    pattern = [
+        "full_attention" if index == layers - 1 or (index + 1) % 6 == 0 else "sliding_attention"
+        for index in range(layers)
+    ]
+    groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
+    feeds: dict[str, Layer] = {
+        "dense": gated_mlp(config),
+        "sparse": experts(config, group_score="two", **groups, **SIGMOID),
+    }
+    types, kinds = layer_types(config, layers, pattern), mlp_types(config, layers, min(3, layers))
+    blocks = {
+        (kind, feed): Block(
+            f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
+            (
+                replace(sublayer("attention", mixers[kind], pre=norm, post=norm), depth_scaled=True),
+                replace(sublayer("mlp", feeds[feed], pre=norm, post=norm), depth_scaled=True),
+            ),
+        )
+        for kind in mixers
+        for feed in feeds
+    }
+    tied = config.flag("tie_word_embeddings", True)
+    cap = config.number("final_logit_softcapping")
+    head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, softcap=cap)
+    order = (blocks[kind] for kind in zip(types, kinds, strict=True))
+    return causal_lm(config, group_runs(order), norm, head=head)
+
+
+def _beam_places(config: Config, kind: str) -> dict[str, Any]:
+    """Rotary positions, or queries that grow with theirs where ``rope_parameters`` have none for a kind of layer."""
+    given = config.get("rope_parameters")
+    if given is None:
+        given = {"full_attention": None}
+    if not isinstance(given, dict):
+        raise DescriptionError(f"rope_parameters is {shown(given)}; it is an object", where=config.where)
+    if given.get(kind, given) is not None:
+        return {"layer_type": kind}
+    return {"positions": "none", "temperature": 0.1, "temperature_law": "power", "temperature_length": BEAM_STRETCH}

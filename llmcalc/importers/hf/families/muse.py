@@ -1,20 +1,26 @@
-"""Muse Glimmer: gated attention with and without rotary positions, norms around each sub-layer and on embeddings."""
+"""Muse Glimmer, dense, and Muse Spark, a mixture of experts."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
-from ....core.architecture import Architecture, Block, Named
-from ....core.errors import SizeError
+from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
+from ....core.errors import SizeError, UnknownNameError
+from ....core.layer import Layer
 from ....layers.attention import Attention
+from ....layers.moe import Moe
 from ....layers.norm import Norm
+from ....layers.scale import Scale
 from ..config import Config
 from ..rules import (
     causal_lm,
     gated_mlp,
+    group_runs,
     layer_types,
     lm_head,
+    mlp_types,
     rmsnorm,
     rope_attention,
     runs_by_type,
@@ -23,6 +29,82 @@ from ..rules import (
 )
 
 PERIOD = 4  # layers of which one has neither a window nor positions
+_PLACES = {"full_attention": "global", "sliding_attention": "local"}
+
+
+def muse_spark(config: Config) -> Architecture:
+    """Muse Spark: gated attention, experts in a space of their own, both sides of each sum with a learned weight."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    rare = [(layers - 1 - index) % PERIOD == 0 for index in range(layers)]
+    kinds = layer_types(config, layers, ["full_attention" if full else "sliding_attention" for full in rare])
+    bases = config.get("layer_rope_theta") or [0 if full else 1 for full in rare]
+    if not isinstance(bases, list) or len(bases) < layers:
+        raise SizeError(f"layer_rope_theta has no base for each of {layers} layers", where=config.where)
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _spark_experts(config)}
+    gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
+    gate |= {"head_norm": True}
+    factor = config.number("qk_scale_factor", 1.0) or 1.0
+    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
+    blocks: dict[tuple[str, bool, str], Block] = {}
+    order = []
+    for kind, base, feed in zip(kinds, bases, mlp_types(config, layers, 0), strict=False):
+        for word, known in ((kind, spans), (feed, feeds)):
+            if word not in known:
+                raise UnknownNameError("layer type", word, known, where=config.where)
+        key = kind, bool(base), feed
+        if key not in blocks:
+            places: dict[str, Any] = {"positions": "rope" if base else "none", "window": spans[kind]}
+            attention = rope_attention(config, **gate, **places)
+            attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
+            blocks[key] = _balanced(config, attention, feeds[feed], "_".join(map(str, key)))
+        order.append(blocks[key])
+    scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
+    head, norm = lm_head(config, input_scale=scale, softcap=cap), rmsnorm(config, width)
+    inputs = (Named("embedding_norm", Norm(width, scale=False, eps=norm.eps)),)
+    return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs)
+
+
+def _balanced(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
+    """Norms before and behind both parts, and sums of which both sides have a weight."""
+    width = config.size("hidden_size")
+    gain = 1 / config.positive_number("residual_gate_temperature")
+    norm, both = rmsnorm(config, width, unit_offset=True), Scale(width, of="both", gain=gain)
+    eps = config.number("post_norm_eps") or 1e-6
+    plain, weighed = Norm(width, scale=False, eps=eps), Norm(width, eps=eps, unit_offset=True, weighted_first=True)
+    return Block(
+        name,
+        (
+            Sublayer("attention", (Branch("attention", attention),), pre=norm, post=plain, after=both),
+            Sublayer("mlp", (Branch("mlp", feed),), pre=norm, post=weighed, after=both),
+        ),
+    )
+
+
+def _spark_experts(config: Config) -> Moe:
+    hidden, chosen = config.size("moe_intermediate_size"), config.size("num_experts_per_tok")
+    return Moe(
+        config.size("hidden_size"),
+        hidden,
+        config.size("num_local_experts"),
+        chosen,
+        config.activation(),
+        router="sigmoid",
+        renormalise=True,
+        correction_bias="buffer",
+        d_latent=config.size("moe_hidden_size"),
+        latent_in_norm=True,
+        latent_norm_eps=config.number("rms_norm_eps") or 1e-6,
+        result_norm=True,
+        result_norm_eps=config.number("post_norm_eps") or 1e-6,
+        renormalise_eps=1e-15,
+        routed_scale=_number(config, "routed_scaling_factor"),
+        router_gain=_number(config, "output_multiplier"),
+    )
+
+
+def _number(config: Config, key: str) -> float:
+    given = config.number(key)
+    return 1.0 if given is None else given
 
 
 def muse_glimmer(config: Config) -> Architecture:
@@ -47,9 +129,6 @@ def muse_glimmer(config: Config) -> Architecture:
         head=lm_head(config, input_scale=scale, softcap=cap),
         inputs=(Named("embedding_norm", Norm(width, "rmsnorm", scale=False, eps=norm.eps)),),
     )
-
-
-_PLACES = {"full_attention": "global", "sliding_attention": "local"}
 
 
 def _attention(config: Config) -> list[tuple[str, str, Attention]]:

@@ -1,4 +1,4 @@
-"""T5, mT5, UMT5, LongT5 and Switch Transformers: relative position biases, RMSNorm, no biases."""
+"""T5, mT5, UMT5, Switch Transformers, and Pix2Struct's decoder."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
-from ....zoo.research.layers.block_attention import BlockAttention
 from ..config import Config
 from ..rules import TOKENS, group_runs, rmsnorm, sublayer
 from .seq2seq import SIDES, tied_tokens, untied_tokens
@@ -38,16 +37,6 @@ def umt5(config: Config) -> Architecture:
     """UMT5 [chung2023]: every layer has a table of position biases of its own."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
-
-
-def _mlp(config: Config) -> Mlp:
-    gated, _, act = config.string("feed_forward_proj").rpartition("-")
-    if gated not in ("", "gated"):
-        raise DescriptionError(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}", where=config.where)
-    act = config.string("dense_act_fn", "gelu_new" if (gated, act) == ("gated", "gelu") else act)
-    config.ignore("tie_word_embeddings scale_decoder_outputs")
-    is_gated = config.flag("is_gated_act", bool(gated))
-    return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_name(act), gated=is_gated)
 
 
 def pop2piano(config: Config) -> Architecture:
@@ -81,29 +70,24 @@ def switch(config: Config) -> Architecture:
     return seq2seq(config, feed, tied=config.flag("tie_word_embeddings", True))
 
 
-def longt5(config: Config) -> Architecture:
-    """LongT5 [guo2021]: the encoder attends by blocks, with ``transient-global`` also to summaries of them."""
-    kinds = ("local", "transient-global")
-    kind = config.string("encoder_attention_type")
-    if kind not in kinds:
-        raise UnknownNameError("encoder_attention_type", kind, kinds, where=config.where)
-    summary = config.size("global_block_size")
-    encoder = BlockAttention(
-        config.size("d_model"),
-        config.size("num_heads"),
-        config.size("d_kv"),
-        config.size("local_radius") + 1,
-        reach="beside",
-        positions="relative",
-        n_buckets=config.size("relative_attention_num_buckets"),
-        summary=summary if kind == "transient-global" else None,
-        max_distance=config.size("relative_attention_max_distance", 128),
-        scale=1.0,
-        norm_eps=config.number("layer_norm_epsilon") or 1e-6,
-    )
-    mlp = _mlp(config)
-    name = "attention" if kind == "local" else "global_attention"
-    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={name: encoder})
+def pix2struct(config: Config) -> Architecture:
+    """Pix2Struct's text decoder: T5's, with a head in its bare class too."""
+    config.head_kind()
+    config.ignore("is_decoder is_encoder_decoder add_cross_attention")
+    config.override("d_model", config.size("hidden_size"))
+    if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
+        raise SizeError("num_heads · d_kv is not hidden_size, as the class needs it to be", where=config.where)
+    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings")
+    mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
+    mixers = {
+        name: replace(layer, unused=True) if isinstance(layer, Attention) and layer.cross else layer
+        for name, layer in _mixers(config, "decoder", True).items()
+    }
+    norm, share = rmsnorm(config, width, "layer_norm_epsilon"), TOKENS if tied else None
+    runs = _runs("decoder", config.size("num_layers"), mixers, lambda side, index: ("block", mlp), norm)
+    outputs = (Named("norm", norm), Named("head", Head(vocab, width, share)))
+    stack = Stack("decoder", width, (Named("token", Embedding(vocab, width, share=share)),), runs, outputs)
+    return Architecture(config.model_type, (stack,))
 
 
 def seq2seq(
@@ -132,12 +116,16 @@ def seq2seq(
     return Architecture(config.model_type, tuple(stacks))
 
 
-def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
-    """The head; T5 scales its input where the table is tied to the embedding, which is larger."""
-    vocab, width = config.size("vocab_size"), config.size("d_model")
-    if scaled is None:
-        scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))
-    return Named("head", Head(vocab, width, share=TOKENS if tied else None, input_scale=width**-0.5 if scaled else 1.0))
+def _runs(side: str, count: int, mixers: Mapping[str, Layer], feed: Feed, norm: Layer) -> tuple[Run, ...]:
+    known: dict[str, Block] = {}
+    order = []
+    for index in range(count):
+        name, layer = feed(side, index)
+        if name not in known:
+            parts = {**mixers, "mlp": layer}
+            known[name] = Block(name, tuple(sublayer(key, part, pre=norm) for key, part in parts.items()))
+        order.append(known[name])
+    return group_runs(order)
 
 
 def _kind(config: Config) -> str:
@@ -148,6 +136,14 @@ def _kind(config: Config) -> str:
     if kind not in ("seq2seq", "none"):
         raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
     return kind
+
+
+def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
+    """The head; T5 scales its input where the table is tied to the embedding, which is larger."""
+    vocab, width = config.size("vocab_size"), config.size("d_model")
+    if scaled is None:
+        scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))
+    return Named("head", Head(vocab, width, share=TOKENS if tied else None, input_scale=width**-0.5 if scaled else 1.0))
 
 
 def _mixers(config: Config, side: str, shared: bool) -> dict[str, Layer]:
@@ -172,33 +168,11 @@ def _mixers(config: Config, side: str, shared: bool) -> dict[str, Layer]:
     }
 
 
-def _runs(side: str, count: int, mixers: Mapping[str, Layer], feed: Feed, norm: Layer) -> tuple[Run, ...]:
-    known: dict[str, Block] = {}
-    order = []
-    for index in range(count):
-        name, layer = feed(side, index)
-        if name not in known:
-            parts = {**mixers, "mlp": layer}
-            known[name] = Block(name, tuple(sublayer(key, part, pre=norm) for key, part in parts.items()))
-        order.append(known[name])
-    return group_runs(order)
-
-
-def pix2struct(config: Config) -> Architecture:
-    """Pix2Struct's text decoder: T5's, with a head in its bare class too."""
-    config.head_kind()
-    config.ignore("is_decoder is_encoder_decoder add_cross_attention")
-    config.override("d_model", config.size("hidden_size"))
-    if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
-        raise SizeError("num_heads · d_kv is not hidden_size, as the class needs it to be", where=config.where)
-    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings")
-    mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
-    mixers = {
-        name: replace(layer, unused=True) if isinstance(layer, Attention) and layer.cross else layer
-        for name, layer in _mixers(config, "decoder", True).items()
-    }
-    norm, share = rmsnorm(config, width, "layer_norm_epsilon"), TOKENS if tied else None
-    runs = _runs("decoder", config.size("num_layers"), mixers, lambda side, index: ("block", mlp), norm)
-    outputs = (Named("norm", norm), Named("head", Head(vocab, width, share)))
-    stack = Stack("decoder", width, (Named("token", Embedding(vocab, width, share=share)),), runs, outputs)
-    return Architecture(config.model_type, (stack,))
+def _mlp(config: Config) -> Mlp:
+    gated, _, act = config.string("feed_forward_proj").rpartition("-")
+    if gated not in ("", "gated"):
+        raise DescriptionError(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}", where=config.where)
+    act = config.string("dense_act_fn", "gelu_new" if (gated, act) == ("gated", "gelu") else act)
+    config.ignore("tie_word_embeddings scale_decoder_outputs")
+    is_gated = config.flag("is_gated_act", bool(gated))
+    return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_name(act), gated=is_gated)

@@ -1,8 +1,4 @@
-"""Zamba and Zamba-2: Mamba layers, before some of which stands a transformer layer that they share.
-
-The shared layer reads the residual stream beside the token embeddings; what it gives is added to the input of the Mamba
-layer behind it, not to the stream.
-"""
+"""Zamba and Zamba2: Mamba layers with one shared attention block."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import given
 from ....importers.hf.config import Config
-from ....importers.hf.families import text_towers
+from ....importers.hf.families import text_encoders
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import default_layernorm, layernorm, prenorm_block, repeat_block
 from ....importers.hf.unexecuted_parts import list_parts
@@ -59,7 +59,7 @@ def whole(config: Config) -> Architecture:
     said = config.nested("decoder_config", given(config, "decoder_config"), "clvp_decoder")
     found = decoder(said)
     sides = {side: config.nested(f"{side}_config", given(config, f"{side}_config"), "clvp_encoder") for side in SIDES}
-    encoders = [_idle(text_towers.clvp(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
+    encoders = [_idle(text_encoders.clvp(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
     for inner in sides.values():
         inner.check_all_read()
     parts = list_parts(said, "", "clvp_decoder", text_vocab_size=sides[SIDES[0]].size("vocab_size"))

@@ -8,8 +8,8 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....importers.hf.composite_models import given, plain
 from ....importers.hf.config import Config
-from ....importers.hf.families import llama_seen
 from ....importers.hf.unexecuted_parts import list_parts, read_parts
+from . import moshi_text
 
 NOTE = "codes of sound, the decoder along codebooks and the audio codec are stored, and not counted as work"
 SPEAKERS = 2  # the model itself and who speaks to it
@@ -18,9 +18,9 @@ SPEAKERS = 2  # the model itself and who speaks to it
 def moshi(config: Config) -> Architecture:
     """The language model, whose class for text is read alone, or what stands beside it too."""
     if config.head_kind() != "seq2seq":
-        return llama_seen.moshi(config)
+        return moshi_text.moshi(config)
     config.override("architectures", None)
-    text = llama_seen.moshi(config)
+    text = moshi_text.moshi(config)
     sound = {"model_type": "mimi", **given(config, "audio_encoder_config")}
     codec = config.nested("audio_encoder_config", sound, str(sound["model_type"]))
     width, books = config.size("hidden_size"), config.size("num_codebooks")

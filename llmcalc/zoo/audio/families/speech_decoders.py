@@ -11,7 +11,7 @@ from ....core.layer import Layer
 from ....importers.hf.composite_models import given
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import block
-from ....importers.hf.families import llama
+from ....importers.hf.families import qwen
 from ....importers.hf.projectors import named
 from ....importers.hf.rules import causal_lm, experts, repeat_block, rmsnorm, rope_attention
 from ....importers.hf.unexecuted_parts import read_parts
@@ -36,7 +36,7 @@ def qwen2_5(config: Config) -> list[Stack]:
     part.override("tie_word_embeddings", False)
     part.override("architectures", None)
     width, wide, vocab = part.size("hidden_size"), part.size("embedding_size"), part.size("vocab_size")
-    found = llama.qwen2(part)
+    found = qwen.qwen2(part)
     part.check_all_read()
     inputs = named(codes=Embedding(vocab, wide, table="other"), thought=Linear(wide, width))
     return [_unexecuted(found, "talker", inputs, named(codec_head=Head(vocab, width)))]
@@ -82,7 +82,7 @@ def _predictor(config: Config) -> Stack:
     config.override("tie_word_embeddings", False)
     further = config.size("num_code_groups") - 1
     vocab, width = config.size("vocab_size"), config.size("hidden_size")
-    found = llama.qwen3(config)
+    found = qwen.qwen3(config)
     tables: dict[str, Layer] = {f"codes{n}": Embedding(vocab, width, table="other") for n in range(further)}
     heads: Mapping[str, Layer] = {f"code_head{n}": Head(vocab, width) for n in range(further)}
     return _unexecuted(found, "code_predictor", named(**tables), named(**heads))

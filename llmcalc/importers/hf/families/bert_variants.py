@@ -1,0 +1,338 @@
+"""Encoders that differ from BERT in positions, embeddings or heads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
+from ....core.errors import DescriptionError, shown
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....zoo.research.families.efficient_encoders import OFFSET, _unpooled
+from ..config import Config
+from ..rules import layernorm, repeat_block, sublayer
+from .bert import (
+    behind_padding,
+    bert_attention,
+    encoder,
+    finish,
+    normed,
+    pooler,
+    shared_table,
+    tied_head,
+    transform,
+    with_head,
+)
+from .gpt import BIASED
+
+ENDS = 2  # scores of a token as the first and the last one of a span
+DPR = {"DPRQuestionEncoder": "dpr", "DPRContextEncoder": "dpr_context", "DPRReader": "dpr_reader"}
+ENTITIES = "entity_embedding"
+ESM_KEPT = 1 - 0.15 * 0.8  # of the tokens it was trained on; the others were masked
+# what only its heads for questions read
+_TAPAS_HEADS = (
+    "positive_label", "num_aggregation", "aggregation_", "use_", "answer_loss", "huber_loss", "temperature",
+    "average_", "cell_selection", "max_num_", "select_one", "allow_empty", "init_cell", "disable_per", "no_aggregation",
+)  # fmt: skip
+
+
+def xmod(config: Config) -> Architecture:
+    """X-MOD [pfeiffer2022]: an adapter for each language behind the feed-forward layer; one of them runs."""
+    post = not config.flag("pre_norm")
+    config.ignore("default_language")
+    stack = behind_padding(config, encoder(config, post=post))
+    norm = layernorm(config, stack.d_model)
+    found = stack.runs[0].block
+    *mixers, mlp = found.sublayers
+    adapter = _adapter(config, norm, "" if post else f"{mlp.name}.pre_norm")
+    mlp = Sublayer(mlp.name, mlp.branches, pre=None if post else norm)
+    whole = Block(found.name, (*mixers, mlp, adapter))
+    return with_head(config, replace(stack, runs=(replace(stack.runs[0], block=whole),)), activation="gelu")
+
+
+def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
+    """The sub-layer of adapters; ``before_mlp`` is the norm that stands before the feed-forward layer, if one does."""
+    languages = config.get("languages")
+    if not isinstance(languages, list) or not languages or not all(isinstance(name, str) for name in languages):
+        raise DescriptionError("languages is a list of texts", where=config.where)
+    narrow = norm.d_model // config.size("adapter_reduction_factor")
+    first, *rest = dict.fromkeys(languages)
+    one = Mlp(norm.d_model, narrow, config.activation(), bias=True)
+    branches = (Branch(first, one), *(Branch(name, replace(one, unused=True)) for name in rest))
+    again = replace(norm, weights_of=before_mlp or "adapter.norm")  # applied once more
+    reused, kept = config.flag("adapter_reuse_layer_norm"), config.flag("ln_before_adapter")
+    before = norm if config.flag("adapter_layer_norm") else again if reused else None
+    after = None if before_mlp else norm
+    return Sublayer("adapter", branches, pre=before, after=after, residual_normed=kept and before is not None)
+
+
+def dpr(config: Config) -> Architecture:
+    """DPR [karpukhin2020]: BERT without a pooler, whose first token is compared; a reader scores spans and passages."""
+    name = config.class_name() or "DPRQuestionEncoder"
+    if name not in DPR:
+        raise DescriptionError(f"{shown(name)} is no class of DPR; they are {', '.join(DPR)}", where=config.where)
+    config.override("architectures", ["ForPreTraining"])  # each class has names of its own
+    if config.flag("is_decoder") or config.flag("add_cross_attention"):
+        raise DescriptionError("is_decoder and add_cross_attention are not understood", where=config.where)
+    stack, reads = encoder(config), name == "DPRReader"
+    out = config.count("projection_dim")
+    outputs = [Named("projection", Linear(stack.d_model, out, positions="one", dropped=reads))] if out else []
+    if reads:
+        if out not in (0, stack.d_model):
+            raise DescriptionError("projection_dim is not hidden_size, which the reader reads", where=config.where)
+        config.add_unmodelled("scores of passages stand beside those of spans")
+        outputs += [
+            Named("spans", Linear(stack.d_model, ENDS)),
+            Named("passage", Linear(stack.d_model, 1, positions="one")),
+        ]
+    return replace(finish(config, stack, outputs), layout=DPR[name])
+
+
+def with_causal_head(config: Config, stack: Stack) -> Architecture:
+    """The encoder with its language-model head, unless the class has none."""
+    kind = config.head_kind() or "causal"
+    if kind == "none":
+        return finish(config, stack, [])
+    if kind != "causal":
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+    return finish(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])
+
+
+def xlm(config: Config) -> Architecture:
+    """XLM [lample2019] and FlauBERT [le2019], which may put its norms before the sub-layers."""
+    adaptive = config.flag("asm") and config.head_kind() != "none"
+    if adaptive or not config.flag("is_encoder", True):
+        raise DescriptionError("an adaptive softmax (asm) and a decoder (is_encoder) are not read", where=config.where)
+    config.ignore("sinusoidal_embeddings embed_init_std unk_index mask_index bos_index eos_index pad_index lang_id")
+    config.ignore("mask_token_id start_n_top end_n_top lang2id id2lang asm_cutoffs asm_div_value max_vocab min_count")
+    width, vocab = config.size("emb_dim"), config.size("vocab_size")
+    norm = layernorm(config, width)
+    attention = Attention(width, config.size("n_heads"), causal=config.flag("causal"), **BIASED)
+    mlp = Mlp(width, 4 * width, "gelu" if config.flag("gelu_activation") else "relu", bias=True)
+    post = not config.flag("pre_norm")
+    parts = (normed("attention", attention, norm, post), normed("mlp", mlp, norm, post))
+    inputs = [
+        Named("token", Embedding(vocab, width, share=shared_table(config))),
+        Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),
+    ]
+    languages = config.size("n_langs")
+    if config.flag("use_lang_emb") and languages > 1:
+        inputs.append(Named("language", Embedding(languages, width, table="other")))
+    runs = repeat_block(Block("block", parts), config.size("n_layers"))
+    stack = Stack("encoder", width, (*inputs, Named("norm", norm)), runs, (), "encoder")
+    return with_causal_head(config, stack)
+
+
+def mra(config: Config) -> Architecture:
+    """MRA [zeng2022]: its approximation of attention from coarse to fine is not modelled; all pairs are counted."""
+    config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
+    attention = bert_attention(config)
+    config.add_unmodelled("its multi-resolution approximation of attention is not modelled")
+    note = "attention is counted over all pairs: its multi-resolution approximation is not modelled"
+    return replace(_unpooled(config, encoder(config, attention=attention, offset=OFFSET)), notes=(note,))
+
+
+def distilbert(config: Config) -> Architecture:
+    """DistilBERT [sanh2019]: no segments, no pooler; its head keeps one bias whether tied or not."""
+    activation = config.activation("activation")
+    config.override("layer_norm_eps", 1e-12)
+    config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table is a parameter still
+    mlp = Mlp(config.size("hidden_size"), config.size("hidden_dim"), activation, bias=True)
+    stack = encoder(config, segments=False, mlp=mlp)
+    return generator(config, stack, stack.d_model, activation)
+
+
+def electra(config: Config) -> Architecture:
+    """ELECTRA [clark2020]: narrow tables; a generator with a language-model head, or a discriminator of tokens."""
+    narrow = config.size("embedding_size")
+    config.ignore("summary_last_dropout")
+    stack = encoder(config, narrow=narrow)
+    if config.head_kind() == "pretraining":
+        dense = Linear(stack.d_model, stack.d_model, activation=config.activation())
+        return finish(
+            config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(stack.d_model, 1))]
+        )
+    return generator(config, stack, narrow, "gelu")
+
+
+def generator(config: Config, stack: Stack, width: int, activation: str = "gelu") -> Architecture:
+    """The stack with ELECTRA's language-model head, of one bias whether tied or not."""
+    if config.head_kind() == "none":
+        return finish(config, stack, [])
+    head = Named("head", tied_head(config, width, spare_bias=False))
+    return finish(config, stack, [*transform(config, stack.d_model, width, activation), head])
+
+
+def layoutlm(config: Config) -> Architecture:
+    """LayoutLM [xu2019]: tables of places on the page; the pooler is computed beside the head."""
+    rows, width = config.size("max_2d_position_embeddings"), config.size("hidden_size")
+    edges = {"x": "left_right", "y": "upper_lower", "h": "height", "w": "width"}
+    places = tuple(
+        Named(f"position_{axis}", Embedding(rows, width, table="position", edges=of)) for axis, of in edges.items()
+    )
+    return with_head(config, encoder(config, more=places), pooled=True)
+
+
+def roc_bert(config: Config) -> Architecture:
+    """RoCBert [su2022]: tables of pronunciations and shapes, joined to the token's by a projection."""
+    width = config.size("hidden_size")
+    joined = width
+    more = []
+    for name in ("shape", "pronunciation"):
+        rows, size = config.size(f"{name}_vocab_size"), config.size(f"{name}_embed_dim")
+        used = config.flag(f"enable_{name}") and config.flag("concat_input")  # otherwise they wait for ids of their own
+        fields: dict[str, Any] = {"own_ids": f"input_{name}_ids", "use": "joined"} if used else {"unused": True}
+        more.append(Named(name, Embedding(rows, size, table="other", **fields)))
+        joined += size if used else 0
+    if config.flag("concat_input"):
+        more.append(Named("join", Linear(joined, width)))
+    stack = encoder(config)
+    token, *rest = stack.inputs
+    stack = replace(stack, inputs=(token, *more, *rest))
+    if config.head_kind() == "pretraining":  # only an attack batch, for the contrastive loss, makes use of the pooler
+        head = Named("head", tied_head(config, width))
+        return finish(config, stack, [pooler(width, dropped=True), *transform(config, width), head])
+    return with_head(config, stack)
+
+
+def roformer(config: Config) -> Architecture:
+    """RoFormer [su2021]: rotary positions from a frozen table of sinusoids, narrow tables."""
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    narrow = config.optional_size("embedding_size") or width
+    rotary: dict[str, Any] = {"positions": "rope", "rope_interleaved": True, "v_rope": config.flag("rotary_value")}
+    stack = encoder(config, narrow=narrow, attention=bert_attention(config, **rotary), positions=False)
+    rows = config.size("max_position_embeddings")
+    angles = Named("position", Embedding(rows, width // heads, table="position", use="angles"))
+    stack = replace(stack, inputs=(*stack.inputs, angles))
+    return finish(config, stack, []) if config.head_kind() == "none" else with_head(config, stack, narrow)
+
+
+def rembert(config: Config) -> Architecture:
+    """RemBERT [chung2020]: narrow tables and a wide head, which are never tied."""
+    stack = encoder(config, narrow=config.size("input_embedding_size"))
+    out = config.size("output_embedding_size")
+    if config.head_kind() == "none":
+        return with_head(config, _untied(stack))
+    head = Named("head", Head(config.size("vocab_size"), out, bias=True))
+    return finish(config, _untied(stack), [*transform(config, stack.d_model, out), head])
+
+
+def _untied(stack: Stack) -> Stack:
+    first, *rest = stack.inputs
+    return replace(stack, inputs=(Named(first.name, replace(first.layer, share=None)), *rest))  # type: ignore[type-var]
+
+
+def ibert(config: Config) -> Architecture:
+    """I-BERT [kim2021]: RoBERTa in integers; what is counted does not change with ``quant_mode``."""
+    config.ignore("force_dequant")
+    config.unmodelled_unless("quant_mode", False)
+    return with_head(config, behind_padding(config, encoder(config)), activation="gelu")
+
+
+def mpnet(config: Config) -> Architecture:
+    """MPNet [song2020]: no segments, one table of relative biases for all layers."""
+    buckets = config.size("relative_attention_num_buckets")
+    attention = bert_attention(config, positions="relative", n_buckets=buckets)
+    stack = behind_padding(config, encoder(config, segments=False, attention=attention), 1)
+    return with_head(config, stack, activation="gelu")
+
+
+def esm(config: Config) -> Architecture:
+    """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, a head for contacts at rest."""
+    positions = config.string("position_embedding_type")
+    config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
+    attention = bert_attention(config, positions="rope" if positions == "rotary" else "none")
+    width = config.size("hidden_size")
+    stack = encoder(
+        config,
+        post=False,
+        table_norm=config.flag("emb_layer_norm_before"),
+        segments=False,
+        attention=attention,
+        mlp=Mlp(width, config.size("intermediate_size"), "gelu", bias=True),
+        positions=positions == "absolute",
+    )
+    if positions == "absolute":
+        stack = behind_padding(config, stack)
+    if config.flag("token_dropout", True):
+        (token, *rest), masked = stack.inputs, config.get("mask_token_id")
+        dropped = None if masked is None else config.integer(masked, "mask_token_id", 0)
+        kept = {"scale": ESM_KEPT, "dropped_id": dropped}
+        stack = replace(stack, inputs=(Named(token.name, replace(token.layer, **kept)), *rest))  # type: ignore[type-var]
+    maps = config.size("num_hidden_layers") * config.size("num_attention_heads")
+    stack = replace(stack, outputs=(*stack.outputs, Named("contacts", Linear(maps, 1, unused=True))))
+    return with_head(config, stack, activation="gelu", spare_bias=False)
+
+
+def luke(config: Config) -> Architecture:
+    """LUKE [yamada2020], read without entities: their table, queries and head are stored, but idle."""
+    width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
+    stack = _untied(behind_padding(config, encoder(config)))
+    if config.flag("use_entity_aware_attention"):
+        query = Linear(width, width, unused=True)
+        spare = tuple(Sublayer(f"{pair}_query", (Branch("query", query),)) for pair in ("w2e", "e2w", "e2e"))
+        whole = replace(stack.runs[0].block, sublayers=(*stack.runs[0].block.sublayers, *spare))
+        stack = replace(stack, runs=(replace(stack.runs[0], block=whole),))
+    share = ENTITIES if shared_table(config) else None
+    idle = [Named("entity", Embedding(entities, narrow, table="other", share=share, unused=True))]
+    if narrow != width:
+        idle.append(Named("entity_projection", Linear(narrow, width, bias=False, unused=True)))
+    for table, key in (("position", "max_position_embeddings"), ("segment", "type_vocab_size")):
+        idle.append(Named(f"entity_{table}", Embedding(config.size(key), width, table=table, unused=True)))
+    idle.append(Named("entity_norm", replace(layernorm(config, width), unused=True)))
+    stack = replace(stack, inputs=(*stack.inputs, *idle))
+    if config.head_kind() == "none":
+        return with_head(config, stack)
+    tied = config.flag("tie_word_embeddings", True)
+    head = Head(config.size("vocab_size"), width, bias=True, unused_biases=0 if tied else 1)
+    outputs = [pooler(width, dropped=True), *transform(config, width, activation="gelu"), Named("head", head)]
+    outputs.append(Named("entity_transform", Linear(width, narrow, unused=True)))
+    outputs.append(Named("entity_transform_norm", replace(layernorm(config, narrow), unused=True)))
+    return finish(
+        config, stack, [*outputs, Named("entity_head", Head(entities, narrow, share, bias=True, unused=True))]
+    )
+
+
+def tapas(config: Config) -> Architecture:
+    """TAPAS: BERT with a table for each of what a cell's place and value say."""
+    config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
+    anew = config.flag("reset_position_index_per_cell", True)
+    width, sizes = config.size("hidden_size"), config.layer_indices("type_vocab_sizes")
+    places = tuple(
+        Named(
+            f"segment{number}", Embedding(config.integer(rows, "type_vocab_sizes", 1), width, "segment", column=number)
+        )
+        for number, rows in enumerate(sizes)
+    )
+    stack = encoder(config, segments=False, more=places)
+    token, (name, position), *rest = stack.inputs
+    cells = Named(name, replace(position, by_cell=anew))  # type: ignore[type-var]
+    return with_head(config, replace(stack, inputs=(token, cells, *rest)))
+
+
+def text_tower(config: Config) -> Architecture:
+    """BERT that is compared with images; as a part of Chinese CLIP it has no pooler."""
+    part = config.head_kind() == "" and config.model_type == "chinese_clip_text_model"
+    config.override("architectures", ["Model"])
+    stack = encoder(config)
+    return finish(config, stack, [] if part else [pooler(stack.d_model)])
+
+
+def blip_text(config: Config) -> Architecture:
+    """BLIP's text decoder: BERT's blocks, each of which looks at the image; the class without a head sees both ways."""
+    config.ignore("encoder_hidden_size projection_dim label_smoothing")
+    bare, width = config.head_kind() == "none", config.size("hidden_size")
+    stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
+    stack = replace(stack, role="encoder", name="encoder") if bare else stack
+    cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
+    (run,) = stack.runs
+    own, mlp = run.block.sublayers
+    looking = sublayer("cross_attention", cross, after=layernorm(config, width))
+    run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
+    config.override("architectures", ["Model"] if bare else ["ForCausalLM"])
+    return with_head(config, replace(stack, runs=(run,)))

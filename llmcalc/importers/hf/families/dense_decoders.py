@@ -1,0 +1,269 @@
+"""Dense decoders that are not LLaMA's kind: Phi, StableLM, OLMo, EXAONE, Cohere, OPT and others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ..config import Config
+from ..decoder import decoder, periodic_types, plain_mlp, windowed_attention
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    default_layernorm,
+    layernorm,
+    lm_head,
+    prenorm_block,
+    qk_layernorm,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+    sliding_window,
+    sublayer,
+)
+from .gpt import BIASED
+
+SEGMENTS = 2
+ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # by kind of layer
+_OFFSET = 2  # rows before the first position
+
+
+def cpmant(config: Config) -> Architecture:
+    """CPM-Ant: learned tokens before every sequence, one bias of distances and segments for all layers, gated GELU."""
+    config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
+    width, vocab, length = config.size("hidden_size"), config.size("vocab_size"), config.size("prompt_length")
+    segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
+    norm = rmsnorm(config, width, "eps")
+    attention = Attention(
+        width,
+        config.size("num_attention_heads"),
+        d_head=config.size("dim_head"),
+        positions="relative",
+        n_buckets=distances + segments * segments,
+        max_distance=config.size("position_bias_max_distance"),
+        prompt=length,
+    )
+    mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, prompt=length)
+    block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
+    runs = repeat_block(block, config.size("num_hidden_layers"))
+    table = Embedding(vocab + config.size("prompt_types") * length, width)
+    inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))
+    model = causal_lm(config, runs, norm, head=Head(vocab, width), tied=False)
+    return replace(model, stacks=(replace(model.main, inputs=inputs),))
+
+
+def kosmos(config: Config) -> Architecture:
+    """KOSMOS-2 and 2.5 [peng2023kosmos]: norms within the sub-layers too, computed positions."""
+    width, vocab, heads = config.size("embed_dim"), config.size("vocab_size"), config.size("attention_heads")
+    norm, padding = layernorm(config, width), config.count("pad_token_id", 1)
+    inner: dict[str, Any] = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}
+    within = inner if config.model_type == "kosmos_2_text_model" else {}
+    layers: dict[str, Layer] = {"attention": Attention(width, heads, **within, **BIASED)}
+    if config.flag("add_cross_attention"):
+        layers["cross_attention"] = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
+    mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
+    layers["mlp"] = replace(mlp, inner_norm=True, inner_norm_function="layernorm", inner_norm_eps=norm.eps)
+    places: dict[str, Any] = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
+    rows = config.size("max_position_embeddings") + padding + 1
+    inputs: tuple[Named, ...] = (Named("position", Embedding(rows, width, "position", **places)),)
+    if not within:  # text or image
+        inputs = (*inputs, Named("segment", Embedding(SEGMENTS, width, "segment")))
+    config.override("hidden_size", width)
+    config.override("num_hidden_layers", config.size("layers"))
+    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("layers"))
+    scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
+    tied = config.flag("tie_word_embeddings", True)
+    head = Head(vocab, width, TOKENS if tied else None)
+    return causal_lm(config, blocks, norm, head=head, inputs=inputs, tied=tied, embedding_scale=scale)
+
+
+def phi(config: Config) -> Architecture:
+    """Phi-1 to Phi-2: attention and MLP side by side behind one norm, biases everywhere."""
+    width = config.size("hidden_size")
+    chosen = qk_layernorm(config, "head", bias=True) if config.flag("qk_layernorm") else {}
+    attention = rope_attention(config, bias=True, rotary_dim=rotary_width(config, 0.5), **chosen)
+    share = TOKENS if config.flag("tie_word_embeddings") else None
+    head = Head(config.size("vocab_size"), width, share=share, bias=True)
+    mlp = plain_mlp(config, bias=True)
+    return decoder(config, norm=layernorm(config, width), attention=attention, mlp=mlp, place="parallel", head=head)
+
+
+def phi3(config: Config) -> Architecture:
+    """Phi-3 [abdin2024] and Phi-4."""
+    attention = rope_attention(config, bias=False, rotary_dim=rotary_width(config), window=sliding_window(config))
+    return decoder(config, attention=attention)
+
+
+def starcoder2(config: Config) -> Architecture:
+    """StarCoder 2 [lozhkov2024]: LayerNorm, biases, a window in all layers."""
+    bias = config.flag("use_bias", True)
+    attention = rope_attention(config, bias=bias, window=sliding_window(config))
+    norm = layernorm(config, config.size("hidden_size"), "norm_epsilon")
+    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=bias))
+
+
+def stablelm(config: Config) -> Architecture:
+    """StableLM 2: LayerNorm, a quarter of each head rotated, a norm of its own for each head."""
+    norms = qk_layernorm(config) if config.flag("qk_layernorm") else {}
+    attention = rope_attention(
+        config, bias=config.flag("use_qkv_bias"), o_bias=False, rotary_dim=rotary_width(config, 0.25), **norms
+    )
+    place = "parallel" if config.flag("use_parallel_residual") else "pre"
+    return decoder(config, norm=layernorm(config, config.size("hidden_size")), attention=attention, place=place)
+
+
+def olmo(config: Config) -> Architecture:
+    """OLMo [groeneveld2024]: LayerNorm without weights, clipped queries, keys and values."""
+    norm = Norm(config.size("hidden_size"), "layernorm", scale=False)
+    return decoder(config, norm=norm, attention=rope_attention(config, clip=config.number("clip_qkv")))
+
+
+def olmo2(config: Config) -> Architecture:
+    """OLMo 2 [olmo2024]: norms behind the sub-layers and on all queries and keys together."""
+    return decoder(config, attention=rope_attention(config, qk_norm="projection"), place="post")
+
+
+def olmo3(config: Config) -> Architecture:
+    """OLMo 3: OLMo 2 with a window in three of four layers."""
+    pattern = periodic_types(config, 4, first=3)
+    attention, order = windowed_attention(config, pattern, sliding_window(config), qk_norm="projection")
+    return decoder(config, attention=attention, order=order, place="post")
+
+
+def exaone4(config: Config) -> Architecture:
+    """EXAONE 4.0: three layers with a window to one without, and without rotation."""
+    limit, pattern = sliding_window(config), config.get("layer_types")
+    count = config.count("sliding_window_pattern", 4)
+    if pattern is None:
+        if not limit or not count:
+            text = "layer_types is missing, and without sliding_window and its pattern it cannot be made up"
+            raise SizeError(text, where=config.where)
+        pattern = periodic_types(config, count, first=count - 1)
+    attention, order = windowed_attention(config, pattern, limit, bias=False, qk_norm="head")
+    kinds = dict(attention)
+    if limit:
+        kinds["full_attention"] = rope_attention(config, bias=False, qk_norm="head", positions="none")
+    return decoder(config, attention=kinds, order=order, place="post")
+
+
+def _norm(config: Config) -> Norm:
+    return layernorm(config, config.size("hidden_size"), bias=False)
+
+
+def _head(config: Config) -> Head:
+    return lm_head(config, input_scale=config.number("logit_scale", 1.0))
+
+
+def cohere(config: Config) -> Architecture:
+    """Command R: where asked for, a norm with weights of its own for each query and key head."""
+    norms = qk_layernorm(config) if config.flag("use_qk_norm") else {}
+    attention = rope_attention(config, rope_interleaved=True, **norms)
+    return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
+
+
+def cohere2(config: Config) -> Architecture:
+    """Command R7B and A: three layers with a window to one without, and without rotation."""
+    count = config.size("sliding_window_pattern", 4)
+    return _windowed(config, periodic_types(config, count, first=count - 1))
+
+
+def cohere_compass(config: Config) -> Architecture:
+    """Cohere Compass, the text model: Cohere 2 whose layers all see everything unless ``layer_types`` says else."""
+    config.ignore("pooling sliding_window_pattern")
+    given = config.get("rope_parameters") or {}
+    placed = {
+        kind: "none" if given.get(kind, "") is None else "rope" for kind in ("full_attention", "sliding_attention")
+    }
+    return _windowed(config, ["full_attention"] * config.size("num_hidden_layers"), placed, interleaved=False)
+
+
+def _placed(layer: Layer, positions: str) -> Layer:
+    return replace(layer, positions=positions) if isinstance(layer, Attention) else layer
+
+
+def _windowed(
+    config: Config, pattern: list[str], placed: Mapping[str, str] = ROTATED, interleaved: bool = True
+) -> Architecture:
+    attention, order = windowed_attention(config, pattern, sliding_window(config), rope_interleaved=interleaved)
+    kinds = {kind: _placed(layer, placed[kind]) for kind, layer in attention.items()}
+    return decoder(config, norm=_norm(config), attention=kinds, order=order, place="parallel", head=_head(config))
+
+
+def opt(config: Config) -> Architecture:
+    """OPT [zhang2022]; the 350M model is post-norm, and its token table narrower than the model."""
+    width, biased = config.size("hidden_size"), config.flag("enable_bias", True)
+    affine, before = config.flag("layer_norm_elementwise_affine", True), config.flag("do_layer_norm_before", True)
+    norm = replace(default_layernorm(width), scale=affine, bias=affine)
+    without_final = config.flag("_remove_final_layer_norm")
+    d_ff, activation = config.size("ffn_dim"), config.activation("activation_function")
+    found = decoder(
+        config,
+        norm=norm,
+        attention=Attention(width, config.size("num_attention_heads"), **dict.fromkeys(BIASED, biased)),  # type: ignore[arg-type]
+        mlp=Mlp(width, d_ff, activation, bias=biased),
+        place="pre" if before else "after",
+        inputs=(_positions(config, width),),
+        final=before and not without_final,
+    )
+    narrow = config.optional_size("word_embed_proj_dim") or width
+    return found if narrow == width else _narrow_table(config, found, narrow)
+
+
+def _narrow_table(config: Config, found: Architecture, narrow: int) -> Architecture:
+    """Put a narrower token table, and head, behind projections without a bias."""
+    stack = found.main
+    width, vocab = stack.d_model, config.size("vocab_size")
+    token = Named("token", Embedding(vocab, narrow, share=TOKENS))
+    inputs = (token, Named("project_in", Linear(narrow, width, bias=False)), *stack.inputs[1:])
+    outputs = [entry for entry in stack.outputs if entry.name != "head"]
+    outputs.append(Named("project_out", Linear(width, narrow, bias=False)))
+    if len(stack.outputs) == len(outputs):
+        share = TOKENS if config.flag("tie_word_embeddings", True) else None
+        outputs.append(Named("head", Head(vocab, narrow, share=share)))
+    return replace(found, stacks=(replace(stack, inputs=inputs, outputs=tuple(outputs)),))
+
+
+def biogpt(config: Config) -> Architecture:
+    """BioGPT [luo2022]."""
+    width = config.size("hidden_size")
+    return decoder(
+        config,
+        norm=default_layernorm(width),
+        embedding_scale=width**0.5 if config.flag("scale_embedding", True) else 1.0,
+        attention=Attention(width, config.size("num_attention_heads"), **BIASED),
+        mlp=Mlp(width, config.size("intermediate_size"), config.activation(), bias=True),
+        inputs=(_positions(config, width),),
+    )
+
+
+def xglm(config: Config) -> Architecture:
+    """XGLM [lin2021]: sinusoidal positions; with cross-attention where the config asks for it, never run."""
+    width, heads = config.size("d_model"), config.size("attention_heads")
+    norm = default_layernorm(width)
+    parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]
+    if config.flag("add_cross_attention"):
+        cross = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
+        parts.append(sublayer("cross_attention", cross, pre=norm))
+    mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
+    parts.append(sublayer("mlp", mlp, pre=norm))
+    blank = config.count("pad_token_id", 1)  # of the table's rows
+    inputs = (_positions(config, width, learned=False, sinusoids="fairseq", blank=blank if blank >= _OFFSET else None),)
+    runs = repeat_block(Block("block", tuple(parts)), config.size("num_layers"))
+    scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
+    return causal_lm(config, runs, norm, inputs=inputs, embedding_scale=scale)
+
+
+def _positions(config: Config, width: int, **fields: Any) -> Named:
+    rows = config.size("max_position_embeddings") + _OFFSET
+    return Named("position", Embedding(rows, width, table="position", offset=_OFFSET, **fields))

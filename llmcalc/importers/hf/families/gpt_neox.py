@@ -1,0 +1,133 @@
+"""GPT-NeoX and decoders of its time: Persimmon, BLOOM, Falcon and MPT."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named
+from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....layers.attention import Attention
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ..config import Config, is_irrelevant
+from ..decoder import decoder, plain_mlp
+from ..rope import rope_fields
+from ..rules import divide_by_heads, layernorm, qk_layernorm, rotary_width
+from .gpt import BIASED
+
+_MPT_ATTENTION = ("multihead_attention", "multiquery_attention")
+_MPT_KEYS = """
+    alibi alibi_bias_max attn_impl attn_pdrop attn_type attn_uses_sequence_id clip_qkv is_encoder_decoder prefix_lm
+    qk_ln softmax_scale
+"""
+_MPT_UNUSED = """
+    expansion_ratio embedding_fraction init_device learned_pos_emb logit_scale max_seq_len no_bias norm_type emb_pdrop
+"""
+
+
+def _attention(config: Config, bias: bool, **changes: object) -> Attention:
+    """Attention whose heads divide the width."""
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    biases = dict.fromkeys(BIASED, bias)
+    fields = {"d_head": divide_by_heads(config, width, heads), **biases, **changes}
+    return Attention(width, heads, **fields)  # type: ignore[arg-type]
+
+
+def _rotated(config: Config, share: float) -> dict[str, object]:
+    """Rotary positions, in the keys of GPT-NeoX or in today's."""
+    share = config.number("rotary_pct", share) or share
+    theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
+    placed = {"positions": "rope", "rotary_dim": rotary_width(config, share), "rope_theta": theta}
+    return {**placed, **rope_fields(config)}
+
+
+def gpt_neox(config: Config) -> Architecture:
+    """GPT-NeoX [black2022] and Pythia [biderman2023]: a quarter of each head rotated."""
+    attention = _attention(config, config.flag("attention_bias", True), **_rotated(config, 0.25))
+    place = "parallel_two" if config.flag("use_parallel_residual", True) else "pre"
+    norm = layernorm(config, config.size("hidden_size"))
+    config.ignore("is_decoder rotary_pct rotary_emb_base")
+    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=True), place=place)
+
+
+def gpt_neox_japanese(config: Config) -> Architecture:
+    """GPT-NeoX Japanese: no biases, but for one behind the attention of the last layer."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    config.ignore("is_decoder rotary_pct rotary_emb_base")
+    usual = _attention(config, bias=False, **_rotated(config, 1.0))
+    kinds = {"block": usual, "last": replace(usual, o_bias=True)}
+    mlp = Mlp(width, config.size("intermediate_multiple_size") * width, config.activation())
+    order = ["block"] * (layers - 1) + ["last"]
+    return decoder(config, norm=layernorm(config, width), attention=kinds, mlp=mlp, order=order)
+
+
+def persimmon(config: Config) -> Architecture:
+    """Persimmon: a LayerNorm on each query and key head, squared ReLU."""
+    chosen = qk_layernorm(config, "head", bias=True) if config.flag("qk_layernorm", True) else {}
+    attention = _attention(config, bias=True, **_rotated(config, 0.5), **chosen)
+    norm = layernorm(config, config.size("hidden_size"))
+    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=True))
+
+
+def bloom(config: Config) -> Architecture:
+    """BLOOM [scao2022]: ALiBi, a norm behind the token table."""
+    config.read_legacy("n_embed", "hidden_size")
+    config.ignore("slow_but_exact")
+    width = config.size("hidden_size")
+    norm = layernorm(config, width, "layer_norm_epsilon")
+    attention = _attention(config, bias=True, positions="alibi")
+    return decoder(
+        config,
+        norm=norm,
+        attention=attention,
+        mlp=Mlp(width, 4 * width, "gelu_tanh", bias=True),
+        place="pre_normed" if config.flag("apply_residual_connection_post_layernorm") else "pre",
+        inputs=(Named("table_norm", norm),),
+    )
+
+
+def falcon(config: Config) -> Architecture:
+    """Falcon [almazrouei2023]: one key/value head, or groups of them in the new architecture."""
+    config.read_legacy("n_embed", "hidden_size")
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    grouped, bias = config.flag("new_decoder_architecture"), config.flag("bias")
+    asked = config.optional_size("num_kv_heads") or heads
+    multi_query = config.flag("multi_query", True)
+    fields: dict[str, object] = {"n_kv_heads": asked if grouped else 1 if multi_query else heads}
+    if grouped:
+        fields["implemented_cache"] = "query_heads"
+    placed = {"positions": "alibi", "alibi_scale": divide_by_heads(config, width, heads) ** -0.5}
+    fields |= placed if config.flag("alibi") else _rotated(config, 1.0)
+    activation = config.activation_name(config.string("activation"), "activation")
+    mlp = Mlp(width, config.optional_size("ffn_hidden_size") or 4 * width, activation, bias=bias)
+    norm = layernorm(config, width, "layer_norm_epsilon")
+    return decoder(
+        config, norm=norm, attention=_attention(config, bias, **fields), mlp=mlp, place=_falcon_norms(config, grouped)
+    )
+
+
+def _falcon_norms(config: Config, grouped: bool) -> str:
+    count = config.optional_size("num_ln_in_parallel_attn") or (2 if grouped else 1)
+    if not config.flag("parallel_attn", True):
+        return "pre"
+    return "parallel_two" if count == 2 else "parallel"
+
+
+def mpt(config: Config) -> Architecture:
+    """MPT: ALiBi, no biases, LayerNorm without a bias; the class leaves most switches aside."""
+    width = config.size("hidden_size")
+    config.ignore(_MPT_UNUSED)
+    details = config.get("attn_config") or {}
+    if not isinstance(details, dict):
+        raise DescriptionError(f"attn_config is {shown(details)}; it is a group of keys", where=config.where)
+    unknown = next((key for key in details if not is_irrelevant(key) and key not in _MPT_KEYS.split()), None)
+    if unknown is not None:
+        raise UnknownNameError("key of attn_config", unknown, _MPT_KEYS.split(), where=config.where)
+    kind = details.get("attn_type", _MPT_ATTENTION[0])
+    if kind not in _MPT_ATTENTION:
+        raise UnknownNameError("attn_type", str(kind), _MPT_ATTENTION, where=config.where)
+    attention = _attention(
+        config, bias=False, positions="alibi", clip=details.get("clip_qkv"), scale=details.get("softmax_scale")
+    )
+    norm = Norm(width, "layernorm", eps=config.number("layer_norm_epsilon") or 1e-5)
+    return decoder(config, norm=norm, attention=attention, mlp=Mlp(width, 4 * width, "gelu"))

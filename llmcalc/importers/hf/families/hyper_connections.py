@@ -1,0 +1,292 @@
+"""Families whose residual stream is several streams: DeepSeek-V4, Hunyuan 4, Qwen4 and GLM-5-Next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
+from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.layer import Layer
+from ....layers.compressed_attention import CompressedAttention
+from ....layers.hyper_connection import HyperConnection
+from ....layers.kda import Kda
+from ..config import Config
+from ..rope import rope_fields
+from ..rules import (
+    causal_lm,
+    every_nth,
+    experts,
+    gated_mlp,
+    group_runs,
+    layer_types,
+    mlp_types,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+)
+from .deepseek import indexed, indexers_of, mla, shared_experts
+from .qwen import gated_delta_net
+
+_ROTATED = 64 / 512  # of a head, where the config says nothing
+_SCORES = {"sqrtsoftplus": "sqrt_softplus"}
+_BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "heavily_compressed_attention"}
+
+
+def glm5_next(config: Config) -> Architecture:
+    """GLM-5.3: KDA layers, latent attention without positions to groups of tokens, streams that are mixed."""
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    config.ignore("router_aux_loss_coef head_dim qk_head_dim")
+    if not config.flag("index_kpool_always_select_tail", True):
+        config.add_unmodelled("tokens before the first whole group see nothing, which has no NumPy model")
+    usual = ["indexed_attention" if index % 4 == 3 else "linear_attention" for index in range(layers)]
+    words = {"full_attention": "indexed_attention"}
+    kinds = [words.get(kind, kind) for kind in config.strings("layer_types", layers) or usual]
+    indexed = [
+        kind if part == "full" else f"shared_{kind}"
+        for kind, part in zip(kinds, indexers_of(config, layers), strict=True)
+    ]
+    order = [kind.removeprefix("shared_") if "linear" in kind else kind for kind in indexed]
+    limit = config.number("swiglu_limit")
+    full = mla(
+        config,
+        rope=False,
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+        index_heads=config.size("index_n_heads"),
+        index_dim=config.size("index_head_dim"),
+        index_topk=config.size("index_topk"),
+        index_compressed=config.size("index_kpool"),
+    )
+    mixers: dict[str, Layer] = {"linear_attention": _delta(config), "indexed_attention": full}
+    mixers["shared_indexed_attention"] = replace(full, index_heads=None)
+    feeds: dict[str, Layer] = {
+        "dense": replace(gated_mlp(config), clamp=limit),
+        # the class's routed experts keep to silu
+        "sparse": replace(
+            shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()
+        ),
+    }
+    hyper = HyperConnection(
+        width,
+        config.size("hc_mult"),
+        iterations=config.size("hc_sinkhorn_iters"),
+        eps=config.number("hc_eps", 1e-6) or 0.0,
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+    )
+    norm = rmsnorm(config, width)
+    runs = streamed(hyper, norm, mixers, feeds, zip(order, mlp_types(config, layers, min(3, layers)), strict=True))
+    return causal_lm(config, runs, norm)
+
+
+def _delta(config: Config) -> Kda:
+    """KDA, in keys of its own or in the object that older configs have."""
+    given = config.get("linear_attn_config")
+    names = {
+        "head_dim": "linear_head_dim",
+        "num_heads": "linear_num_heads",
+        "short_conv_kernel_size": "linear_conv_kernel_dim",
+        "gate_lower_bound": "linear_lower_bound",
+    }
+    if isinstance(given, dict):
+        for old, new in names.items():
+            if old in given:
+                config.override(new, given[old])
+    head = config.size("linear_head_dim")
+    return Kda(
+        config.size("hidden_size"),
+        config.size("linear_num_heads"),
+        head,
+        config.size("linear_conv_kernel_dim"),
+        gate_rank=head,
+        decay_bound=config.number("linear_lower_bound"),
+        activation=config.activation(),
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+    )
+
+
+def deepseek_v4(config: Config) -> Architecture:
+    """DeepSeek-V4 [deepseek2026v4]: compressed attention, mixed streams, first layers routed by a hash of the token."""
+    layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
+    config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
+    config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
+    config.ignore("norm_topk_prob")  # the class divides by the sum in any case
+    routed = experts(
+        config,
+        "n_routed_experts",
+        router=_SCORES.get(
+            config.string("scoring_func", "sqrtsoftplus"), config.string("scoring_func", "sqrtsoftplus")
+        ),
+        correction_bias="buffer",
+        d_ff_shared=config.size("moe_intermediate_size"),
+        shared_bias=config.flag("mlp_bias"),
+        clamp=config.number("swiglu_limit"),
+        renormalise=True,
+    )
+    table = config.size("vocab_size")
+    feeds: dict[str, Layer] = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=table)}
+    hashed = min(layers, config.count("num_hash_layers", 3))
+    kinds = (config.strings("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
+    norm, order = rmsnorm(config, width), zip(_compressed_layers(config, layers), kinds, strict=True)
+    hyper = HyperConnection(width, streams, iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
+    runs = streamed(hyper, norm, _compressed(config), feeds, order)
+    return _lm(config, runs, norm, replace(hyper, writes=False))
+
+
+def _eps(config: Config) -> dict[str, Any]:
+    return {"eps": config.number("hc_eps", 1e-6) or 0.0, "norm_eps": config.number("rms_norm_eps") or 1e-6}
+
+
+def _compressed_layers(config: Config, layers: int) -> list[str]:
+    """The kind of each layer; a published list of ratios may have one more, for a prediction module."""
+    ratios = config.layer_indices("compress_ratios")
+    strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
+    if strange is not None:
+        raise DescriptionError(f"compress_ratios has {shown(strange)}; known: 0, 4, 128", where=config.where)
+    heavy, sparse = _BY_RATIO[128], _BY_RATIO[4]
+    usual = [sparse if index >= 2 and index % 2 else heavy for index in range(layers)]
+    return (config.strings("layer_types") or [_BY_RATIO[ratio] for ratio in ratios] or usual)[:layers]
+
+
+def _compressed(config: Config) -> dict[str, Layer]:
+    rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
+    if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
+        raise DescriptionError(f"compress_rates is {shown(rates)}; it names two kinds of layers", where=config.where)
+    near = CompressedAttention(
+        config.size("hidden_size"),
+        config.size("num_attention_heads"),
+        config.size("head_dim"),
+        config.size("q_lora_rank"),
+        config.size("sliding_window"),
+        config.size("o_groups"),
+        config.size("o_lora_rank"),
+        rotary_dim=_rotated(config),
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+        **_rope(config, "main"),
+    )
+    indexer: dict[str, Any] = {
+        "index_heads": config.size("index_n_heads"),
+        "index_dim": config.size("index_head_dim"),
+        "index_topk": config.size("index_topk"),
+    }
+    sparse = config.optional_size("compress_rate_csa") or rates[_BY_RATIO[4]]
+    heavy = config.optional_size("compress_rate_hca") or rates[_BY_RATIO[128]]
+    far = replace(near, **_rope(config, "compress"))
+    return {
+        "sliding_attention": near,
+        "compressed_sparse_attention": replace(far, rate=sparse, overlap=True, **indexer),
+        "heavily_compressed_attention": replace(far, rate=heavy),
+    }
+
+
+def _rope(config: Config, label: str) -> dict[str, Any]:
+    """Base and scaling of the layers without summaries (``main``) or with them (``compress``), which alone are
+    stretched where the config does not tell the two apart.
+    """
+    parameters = config.get("rope_parameters") or config.get("rope_scaling")
+    if isinstance(parameters, dict) and isinstance(parameters.get(label), dict):
+        return {"rope_theta": config.rope_theta(label), **rope_fields(config, label)}
+    if label == "main":
+        return {"rope_theta": config.number("rope_theta", 10000.0)}
+    unsharpened = (
+        {"rope_attention": 1.0} if isinstance(parameters, dict) and not parameters.get("attention_factor") else {}
+    )
+    return {"rope_theta": config.number("compress_rope_theta", 160000.0), **rope_fields(config), **unsharpened}
+
+
+def _rotated(config: Config) -> int:
+    """The rotated width of a head: ``qk_rope_head_dim``, or a share of the head."""
+    head, given, parameters = (
+        config.size("head_dim"),
+        config.optional_size("qk_rope_head_dim"),
+        config.get("rope_parameters"),
+    )
+    main = parameters.get("main") if isinstance(parameters, dict) else None
+    share = main.get("partial_rotary_factor") if isinstance(main, dict) else None
+    share = share or config.number("partial_rotary_factor") or (given or _ROTATED * head) / head
+    return max(1, int(head * config.finite_number(share, "partial_rotary_factor")))
+
+
+def hy_v4(config: Config) -> Architecture:
+    """Hunyuan 4: latent attention, an indexer in one of four layers, sinks and a gate; streams that are not mixed."""
+    layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
+    config.ignore("learnable_sink_init")
+    full = indexed(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
+    mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
+    acts = {"activation": "silu", "shared_activation": config.activation()}
+    routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False, **acts)
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": routed}
+    usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
+    order = zip(config.strings("indexer_types", layers) or usual, mlp_types(config, layers, 1), strict=True)
+    norm = rmsnorm(config, width)
+    hyper = HyperConnection(
+        width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
+    )
+    runs = streamed(hyper, norm, mixers, feeds, order)
+    return _lm(config, runs, norm, replace(hyper, writes=False))
+
+
+def qwen4(config: Config) -> Architecture:
+    """Qwen4, experimental: delta nets and attention with an indexer, streams that are read channel by channel."""
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    config.ignore("indexer_kv_heads output_gate_type number_of_conv_states intermediate_size decoder_sparse_step")
+    config.ignore("ple_embed_dim ple_conv_kernel_size ngram_size heads_per_ngram ngram_vocab_size_base seed")
+    config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
+    if config.layer_indices("ple_layer_ids"):
+        raise DescriptionError("ple_layer_ids: layers with n-gram embeddings are not modelled", where=config.where)
+    attention: dict[str, Any] = {
+        "gated": True,
+        "qk_norm": "head",
+        "qk_norm_unit_offset": True,
+        "rotary_dim": rotary_width(config),
+    }
+    indexer: dict[str, Any] = {
+        "index_heads": config.size("indexer_n_heads"),
+        "index_dim": config.size("indexer_head_dim"),
+        "index_topk": config.size("indexer_budget"),
+        "index_block": config.size("indexer_compress_ratio"),
+        "index_pooled": True,
+        "index_unit_offset": True,
+    }
+    mixers: dict[str, Layer] = {
+        "indexed_attention": rope_attention(config, **attention, **indexer),
+        "linear_attention": gated_delta_net(config),
+    }
+    shared = config.size("shared_expert_intermediate_size")
+    feeds: dict[str, Layer] = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True)}
+    pattern = every_nth(config, "full_attention_interval", layers, "indexed_attention", "linear_attention", 4)
+    kinds = [kind.replace("full_", "indexed_") for kind in layer_types(config, layers, pattern)]
+    hyper = HyperConnection(
+        width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.number("rms_norm_eps") or 1e-6
+    )
+    runs = streamed(hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
+    return _lm(config, runs, None, replace(hyper, writes=False))
+
+
+def streamed(
+    hyper: Layer,
+    norm: Layer | None,
+    mixers: Mapping[str, Layer],
+    feeds: Mapping[str, Layer],
+    order: Iterable[tuple[str, str]],
+) -> tuple[Run, ...]:
+    """Blocks whose sub-layers read from several streams and write to them."""
+    kinds: dict[tuple[str, str], Block] = {}
+    found = []
+    for mixer, feed in order:
+        for name, known in ((mixer, mixers), (feed, feeds)):
+            if name not in known:
+                raise UnknownNameError("layer type", name, known)
+        if (mixer, feed) not in kinds:
+            parts = (("attention", mixers[mixer]), ("mlp", feeds[feed]))
+            block = tuple(Sublayer(place, (Branch(place, layer, pre=norm),), pre=hyper) for place, layer in parts)
+            kinds[mixer, feed] = Block("_".join([mixer, *([feed] if len(feeds) > 1 else [])]), block)
+        found.append(kinds[mixer, feed])
+    return group_runs(found)
+
+
+def _lm(config: Config, runs: tuple[Run, ...], norm: Layer | None, head: Layer) -> Architecture:
+    """The streams are read once more in front of the final norm."""
+    made = causal_lm(config, runs, norm)
+    stack = made.main
+    return replace(made, stacks=(replace(stack, outputs=(Named("streams", head), *stack.outputs)),))

@@ -1,0 +1,209 @@
+"""Other families with DeepSeek's multi-head latent attention."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Branch, Sublayer
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....core.layer import Layer
+from ....layers.mla import Mla
+from ..config import Config
+from ..rope import rope_fields
+from ..rules import (
+    causal_lm,
+    experts,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
+    lm_head,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    sliding_window,
+    sublayer,
+)
+from .deepseek import _norm, indexed, mla, shared_experts
+
+# keys of a layer's own config, and the fields of latent attention that they give
+_FIELDS = {
+    "num_attention_heads": "n_heads",
+    "q_lora_rank": "q_lora_rank",
+    "kv_lora_rank": "kv_lora_rank",
+    "qk_nope_head_dim": "qk_nope_head_dim",
+    "qk_rope_head_dim": "qk_rope_head_dim",
+    "v_head_dim": "v_head_dim",
+}
+_WITHOUT_EFFECT = {"num_key_value_heads", "head_dim"}
+# sizes of the layers with a window, where the config gives none
+_WINDOWED = {
+    "num_attention_heads": 64, "q_lora_rank": 1024, "kv_lora_rank": 1024,
+    "qk_nope_head_dim": 192, "v_head_dim": 128, "head_dim": 256,
+}
+WINDOW = 512
+
+
+def youtu(config: Config) -> Architecture:
+    """Youtu-LLM: latent attention and dense layers."""
+    config.ignore("embedding_initializer_range")
+    config.ignore("n_shared_experts n_routed_experts moe_intermediate_size first_k_dense_replace num_experts_per_tok")
+    block = prenorm_block(
+        "block", _norm(config), attention=mla(config), mlp=gated_mlp(config, bias=config.flag("mlp_bias"))
+    )
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), _norm(config))
+
+
+def minicpm3(config: Config) -> Architecture:
+    """MiniCPM3: latent attention and dense layers, scaled embeddings and residuals."""
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    value = config.optional_size("v_head_dim") or config.size("hidden_size") // config.size("num_attention_heads")
+    attention = mla(config, v_head_dim=value, rope_interleaved=False)
+    depth = (config.number("scale_depth") or 1.0) / layers**0.5
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
+    parts = {"attention": attention, "mlp": mlp}.items()
+    block = Block("block", tuple(sublayer(name, layer, pre=_norm(config), scale=depth) for name, layer in parts))
+    head = lm_head(config, input_scale=(config.number("dim_model_base") or width) / width)
+    scale = config.number("scale_emb", 1.0)
+    return causal_lm(config, repeat_block(block, layers), _norm(config), head=head, embedding_scale=scale or 1.0)
+
+
+def axk1(config: Config) -> Architecture:
+    """A.X K1: DeepSeek-V3 with one more norm behind the experts."""
+    norm, routed = rmsnorm(config, config.size("hidden_size")), shared_experts(config)
+    attention = sublayer("attention", mla(config), pre=norm)
+    blocks = {
+        "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config), pre=norm))),
+        "sparse": Block("sparse", (attention, sublayer("mlp", routed, pre=norm, post=norm))),
+    }
+    return causal_lm(config, group_runs(blocks[kind] for kind in _axk_feeds(config)), norm)
+
+
+def axk2(config: Config) -> Architecture:
+    """A.X K2: gated norms, an output gate, queries from the latent before and after its norm, an indexer."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    config.get("layer_types")
+    gated = replace(norm, gate_rank=config.size("gated_norm_rank"))
+    attention = sublayer("attention", indexed(config, gate="latent", double_latent=True), pre=gated)
+    blocks = {
+        "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config), pre=norm))),
+        "sparse": Block("sparse", (attention, sublayer("mlp", shared_experts(config), pre=gated))),
+    }
+    return causal_lm(config, group_runs(blocks[kind] for kind in _axk_feeds(config)), norm)
+
+
+def _axk_feeds(config: Config) -> list[str]:
+    layers = config.size("num_hidden_layers")
+    first, period = config.count("first_k_dense_replace", 1), config.size("moe_layer_freq", 1)
+    default = ["sparse" if index >= first and index % period == 0 else "dense" for index in range(layers)]
+    kinds = config.strings("mlp_layer_types", layers) or default
+    wrong = next((kind for kind in kinds if kind not in ("dense", "sparse")), None)
+    if wrong is not None:
+        raise UnknownNameError("layer type", wrong, ("dense", "sparse"))
+    return kinds
+
+
+def longcat_flash(config: Config) -> Architecture:
+    """LongCat-Flash [meituan2025]: two latent attentions and two dense layers a block, and experts that join last."""
+    layers, norm = config.size("num_layers"), rmsnorm(config, config.size("hidden_size"))
+    config.ignore("num_hidden_layers")  # twice num_layers
+    zero = config.count("zero_expert_num")
+    routed = experts(
+        config,
+        "n_routed_experts",
+        "expert_ffn_hidden_size",
+        n_zero_experts=zero,
+        renormalise=False,
+        correction_bias="buffer",
+        router_bias=config.flag("router_bias"),
+        router_bias_unused=config.flag("router_bias"),
+    )
+    nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
+    if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses what a file says
+        raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
+    attention, dense = mla(config, latent_scaled=True), gated_mlp(config, key="ffn_hidden_size")
+    parts = (
+        sublayer("attention0", attention, pre=norm),
+        Sublayer("mlp0", (Branch("mlp", dense), Branch("experts", routed, joins="mlp1")), pre=norm),
+        sublayer("attention1", attention, pre=norm),
+        sublayer("mlp1", dense, pre=norm),
+    )
+    built = causal_lm(config, repeat_block(Block("block", parts), layers), norm)
+    if not zero:
+        return built
+    return replace(built, notes=("a token may choose experts without work: FLOPs are counted as if it chose none",))
+
+
+def dots3_note(config: Config) -> Architecture:
+    """dots.note: a gate on each head, norms on the rotary key."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    types, own = _types(config, layers), _own_sizes(config)
+    span = sliding_window(config) or config.optional_size("sliding_window_size") or WINDOW
+    known: dict[tuple[str, str], str] = {}
+    mixers: dict[str, Layer] = {}
+    names = []
+    for index, kind in enumerate(types):
+        sizes = own(index, kind)
+        key = (kind, repr(sizes))
+        if key not in known:
+            known[key] = kind if kind not in mixers else f"{kind}_{len(mixers)}"
+            mixers[known[key]] = _attention(config, kind, span, sizes)
+        names.append(known[key])
+    width = config.count("n_shared_experts") * config.size(_shared_key(config))
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": shared_experts(config, d_ff_shared=width or None)}
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, zip(names, _feeds(config, layers), strict=True)), norm)
+
+
+def _attention(config: Config, kind: str, span: int, sizes: dict[str, Any]) -> Mla:
+    changes: dict[str, Any] = {_FIELDS[key]: value for key, value in sizes.items() if key in _FIELDS}
+    changes |= {"gate": "input", "gate_per_head": True, "key_norm": True}
+    changes |= {"norm_eps": config.number("rms_norm_eps") or 1e-6, "latent_scaled": True}
+    changes |= {"rope_theta": config.rope_theta(kind), **rope_fields(config, kind)}
+    if kind == "indexed_attention":
+        return indexed(config, index_interleaved=True, **changes)
+    if kind not in ("full_attention", "sliding_attention"):
+        raise UnknownNameError("layer type", kind, ("full_attention", "sliding_attention", "indexed_attention"))
+    return mla(config, window=span if kind == "sliding_attention" else None, **changes)
+
+
+def _own_sizes(config: Config) -> Any:
+    """A function from a layer's number and kind to the sizes in which it differs."""
+    given = config.get("per_layer_config")
+    windowed = {key: config.size(f"swa_{key}", usual) for key, usual in _WINDOWED.items()}
+    rest = config.optional_size("swa_qk_rope_head_dim")
+    windowed["qk_rope_head_dim"] = rest or windowed["head_dim"] - windowed["qk_nope_head_dim"]
+    config.ignore("swa_num_key_value_heads")
+    if given is None:
+        return lambda index, kind: windowed if kind == "sliding_attention" else {}
+    if not isinstance(given, dict) or not all(isinstance(value, dict) for value in given.values()):
+        raise DescriptionError(f"per_layer_config is {shown(given)}; it is an object of objects", where=config.where)
+    by_number = {int(key): value for key, value in given.items() if str(key).isdecimal()}
+    for key in (key for value in by_number.values() for key in value):
+        if key not in _FIELDS and key not in _WITHOUT_EFFECT:
+            raise UnknownNameError("key of per_layer_config", key, _FIELDS, where=config.where)
+    return lambda index, kind: by_number.get(index, {})
+
+
+def _feeds(config: Config, layers: int) -> list[str]:
+    first, period = config.count("first_k_dense_replace", 1), config.get("moe_layer_freq")
+    flags = config.layer_indices("moe_layer_freq") if isinstance(period, list) else None
+    if flags is not None and len(flags) != layers:
+        raise SizeError(f"moe_layer_freq has {len(flags)} entries for {layers} layers", where=config.where)
+    step = config.size("moe_layer_freq", 1) if flags is None else 1
+    sparse = [i >= first and (bool(flags[i]) if flags else i % step == 0) for i in range(layers)]
+    return config.strings("mlp_layer_types", layers) or ["sparse" if flag else "dense" for flag in sparse]
+
+
+def _types(config: Config, layers: int) -> list[str]:
+    sparse, windowed = config.get("use_dsa"), config.flag("use_sliding_window", True)
+    full = "full_attention" if sparse is False else "indexed_attention"
+    usual = [full if not windowed or i < 2 or i % 4 == 1 else "sliding_attention" for i in range(layers)]
+    types = config.strings("layer_types", layers) or usual
+    if sparse is None and "per_layer_config" in config.data:
+        return types
+    return [full if kind in ("full_attention", "indexed_attention") else kind for kind in types]
+
+
+def _shared_key(config: Config) -> str:
+    old = "moe_shared_expert_intermediate_size"
+    return old if old in config.data else "shared_experts_intermediate_size"

@@ -1,0 +1,158 @@
+"""Decoders whose layers differ in width, heads or experts: OpenELM and Step-3.5."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture
+from ....core.errors import DescriptionError, SizeError, shown
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.mlp import Mlp
+from ..config import Config
+from ..rules import (
+    causal_lm,
+    experts,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
+    layer_types,
+    mlp_types,
+    prenorm_block,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+    sliding_window,
+)
+
+STEP_DENSE = 3  # layers without experts, where nothing names the others
+
+
+def openelm(config: Config) -> Architecture:
+    """OpenELM [mehta2024]: heads and hidden widths grow from layer to layer."""
+    config.one_of("normalization_layer_name", "rms_norm")
+    if not config.flag("ffn_with_glu", True):
+        raise DescriptionError("ffn_with_glu is false, which is not described", where=config.where)
+    config.ignore("qkv_multipliers num_gqa_groups rope_max_length")
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    queries, keys = (_sizes(config, f"num_{name}_heads", layers) for name in ("query", "kv"))
+    norm, known = rmsnorm(config, width), {}
+    order = []
+    for place, shape in enumerate(zip(queries, keys, _hidden(config, layers, width), strict=True)):
+        if shape not in known:
+            known[shape] = _openelm_block(config, f"block{place}", norm, *shape)
+        order.append(known[shape])
+    return causal_lm(config, group_runs(order), norm, tied=config.flag("share_input_output_layers", True))
+
+
+def _hidden(config: Config, layers: int, width: int) -> list[int]:
+    """The hidden width of each layer: a multiple of ``ffn_dim_divisor`` near the width times its factor."""
+    value, step = config.get("ffn_multipliers"), config.size("ffn_dim_divisor")
+    factors = value if isinstance(value, list) else [value] * layers
+    if len(factors) != layers:
+        raise SizeError(f"ffn_multipliers has {len(factors)} entries for {layers} layers", where=config.where)
+    found = []
+    for factor in factors:
+        wanted = config.finite_number(factor, "ffn_multipliers") * width
+        near = max(step, int(wanted + step / 2) // step * step)
+        found.append(config.integer(near + step * (near < 0.9 * wanted), f"ffn_multipliers ({shown(factor)})", 1))
+    return found
+
+
+def _sizes(config: Config, key: str, layers: int) -> list[int]:
+    """A size for each layer, from a list or one number."""
+    value = config.get(key)
+    found = value if isinstance(value, list) else [value] * layers
+    if len(found) != layers:
+        raise SizeError(f"{key} has {len(found)} entries for {layers} layers", where=config.where)
+    return [config.integer(one, key, 1) for one in found]
+
+
+def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int, hidden: int) -> Any:
+    width = config.size("hidden_size")
+    attention = Attention(
+        width,
+        queries,
+        keys,
+        config.size("head_dim"),
+        qk_norm="head" if config.flag("normalize_qk_projections") else "none",
+        qk_norm_eps=norm.eps,
+        positions="rope",
+        rope_theta=config.number("rope_freq_constant") or 10000.0,
+    )
+    mlp = Mlp(width, hidden, config.activation("activation_fn_name"), gated=True)
+    return prenorm_block(name, norm, attention=attention, mlp=mlp)
+
+
+def step3p5(config: Config) -> Architecture:
+    """Step 3.5 and 3.7: windows with heads of their own number, a gate on each head, experts beside a shared one."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"), unit_offset=True)
+    config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
+    config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
+    types = layer_types(config, layers, ["full_attention"] * layers)
+    heads = config.size("num_attention_heads")
+    kinds = {
+        "full_attention": (heads, None),
+        "sliding_attention": (config.optional_size("num_sliding_attention_heads") or heads, sliding_window(config)),
+    }
+    mixers: dict[str, Layer] = {
+        kind: rope_attention(
+            config,
+            layer_type=kind,
+            n_heads=count,
+            window=span,
+            qk_norm="head",
+            qk_norm_unit_offset=True,
+            rotary_dim=rotary_width(config, 1.0, kind),
+            gated=True,
+            gate_per_head=True,
+            gate_bias="none",
+        )
+        for kind, (count, span) in kinds.items()
+    }
+    bias, scale = config.flag("mlp_bias"), config.number("moe_router_scaling_factor", 1.0)
+    routed = experts(
+        config,
+        "n_routed_experts",
+        clamp_late=True,
+        shared_clamped=False,
+        d_ff_shared=config.size("share_expert_dim"),
+        shared_bias=bias,
+        router="sigmoid",
+        correction_bias="buffer",
+        renormalise=True,
+        routed_scale=scale,
+    )
+    dense = replace(gated_mlp(config, bias=bias), clamp_late=True)
+    bounds = zip(_limits(config, "swiglu_limits", layers), _limits(config, "swiglu_limits_shared", layers), strict=True)
+    feeds: dict[str, Layer] = {}
+    order = []
+    for kind, feed, (own, shared) in zip(types, _sparse_or_dense(config, layers), bounds, strict=True):
+        bounds_of = (own, shared) if feed == "sparse" else (shared,)
+        name = "_".join([feed, *(f"{bound or 0:g}" for bound in bounds_of if any(bounds_of))])
+        if feed == "sparse":
+            feeds[name] = replace(routed, clamp=own, shared_clamp=shared)
+        else:
+            feeds[name] = replace(dense, clamp=shared)
+        order.append((kind, name))
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm)
+
+
+def _sparse_or_dense(config: Config, layers: int) -> list[str]:
+    """The kinds of feed-forward layers, which older files name by the numbers of those with experts, as one text."""
+    named = config.get("moe_layers_enum")
+    if not isinstance(named, str):
+        return mlp_types(config, layers, STEP_DENSE)
+    numbers = {int(number) for number in named.split(",")}
+    if not numbers <= set(range(layers)):
+        raise SizeError(f"moe_layers_enum is {shown(named)}; the layers are 0 to {layers - 1}", where=config.where)
+    return ["sparse" if index in numbers else "dense" for index in range(layers)]
+
+
+def _limits(config: Config, key: str, layers: int) -> list[float | None]:
+    """The bound on the gates of each layer; 0 or nothing: there is none."""
+    given = config.get(key) or [0] * layers
+    if not isinstance(given, list) or len(given) < layers:
+        raise SizeError(f"{key} is {shown(given)}; it has a number for each of {layers} layers", where=config.where)
+    return [config.finite_number(bound, key) or None for bound in given[:layers]]

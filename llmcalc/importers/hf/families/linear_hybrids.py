@@ -1,0 +1,239 @@
+"""Hybrids of softmax attention and linear attention: Kimi Linear, Ling 2.5, OLMo Hybrid and others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
+from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.layer import Layer, is_number
+from ....core.layer_history import counted
+from ....layers.attention_residual import AttentionResidual
+from ....layers.gated_delta_net import GatedDeltaNet
+from ....layers.kda import Kda
+from ....layers.mlp import Mlp
+from ....layers.moe import Moe
+from ..config import Config
+from ..rules import (
+    causal_lm,
+    experts,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
+    layer_types,
+    mlp_types,
+    rmsnorm,
+    rope_attention,
+    runs_by_type,
+    sliding_window,
+    sublayer,
+)
+from .deepseek import mla
+
+_FIXED_ROUTING = "moe_layer_freq moe_router_activation_func use_grouped_topk mla_use_nope num_nextn_predict_layers"
+_SIZES = ("head_dim", "num_heads", "short_conv_kernel_size")
+_LAYERS = ("full_attn_layers", "kda_layers")
+_GATES = ("use_full_rank_gate", "gate_lower_bound")  # Kimi K3
+EPS = 1e-6
+_LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "full_attention", "sliding_attention")
+
+
+def kimi_linear(config: Config) -> Architecture:
+    """Kimi Linear [kimi2025linear] and Kimi K3's language model [moonshot2026k3]; never tied."""
+    layers = config.size("num_hidden_layers")
+    config.ignore(_FIXED_ROUTING)
+    inner = _linear_config(config)
+    full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
+    if full and sorted(full) != list(range(1, layers + 1)):
+        raise DescriptionError("full_attn_layers and kda_layers do not cover all layers", where=config.where)
+    places = {index - 1 for index in inner["full_attn_layers"]} if full else set(range(4, layers, 4))
+    types = ["full_attention" if index in places else "linear_attention" for index in range(layers)]
+    gate = "input" if config.flag("mla_use_output_gate") else "none"
+    mixers = {"full_attention": mla(config, rope=False, gate=gate), "linear_attention": _kda(config, inner)}
+    activation, eps = _activation(config), config.number("rms_norm_eps") or EPS
+    mlp = Mlp(config.size("hidden_size"), config.size("intermediate_size"), gated=True, **activation)
+    latent: dict[str, Any] = {"d_latent": config.optional_size("routed_expert_hidden_size")}
+    if latent["d_latent"]:
+        latent |= {"latent_norm": config.flag("latent_moe_use_norm"), "latent_norm_eps": eps}
+    dense = config.count("first_k_dense_replace", 1)
+    built = sigmoid_lm(config, mixers, types, dense, mlp, **activation, **latent)
+    every = config.optional_size("attn_res_block_size")
+    return replace(built, stacks=(_looking_back(built.main, every, eps),)) if every else built
+
+
+def _kda(config: Config, inner: dict[str, Any]) -> Kda:
+    """The layer of linear attention, by the keys of published files or of the class."""
+    heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
+    head = inner.get("head_dim", head)
+    return Kda(
+        config.size("hidden_size"),
+        inner.get("num_heads", heads),
+        head,
+        inner.get("short_conv_kernel_size", taps),
+        gate_rank=head,
+        full_gate=inner.get("use_full_rank_gate", False),
+        decay_bound=inner.get("gate_lower_bound"),
+        norm_eps=config.number("rms_norm_eps") or EPS,
+        activation="silu" if config.string("hidden_act") == "situ" else config.activation(),
+    )
+
+
+def _activation(config: Config) -> dict[str, Any]:
+    """The activation of all feed-forward layers, with its bounds if it has any."""
+    if config.string("hidden_act") != "situ":
+        return {"activation": config.activation()}
+    bounds = {"gate_softcap": config.positive_number("activation_situ_beta")}
+    if config.get("activation_situ_linear_beta") is not None:
+        bounds["up_softcap"] = config.positive_number("activation_situ_linear_beta")
+    return {"activation": "situ", **bounds}
+
+
+def _linear_config(config: Config) -> dict[str, Any]:
+    """The inner object of published files, whose layers are counted from 1."""
+    found = config.get("linear_attn_config")
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise DescriptionError(f"linear_attn_config is {shown(found)}; it is an object", where=config.where)
+    for key, value in found.items():
+        if key not in (*_SIZES, *_LAYERS, *_GATES):
+            raise UnknownNameError("key of linear_attn_config", key, (*_SIZES, *_LAYERS, *_GATES), where=config.where)
+        if key == "use_full_rank_gate":
+            wanted, right = "it is true or false", type(value) is bool
+        elif key == "gate_lower_bound":
+            wanted, right = "it is a number", value is None or is_number(value)
+        else:
+            numbers = value if key in _LAYERS else [value]
+            wanted, right = "it holds whole numbers", isinstance(numbers, list)
+            right &= all(type(number) is int for number in numbers)
+        if not right:
+            raise DescriptionError(f"{key} is {shown(value)}; {wanted}", where=config.where)
+    return found
+
+
+def _looking_back(stack: Stack, every: int, eps: float) -> Stack:
+    """A decoder whose sub-layers look back at the sums of earlier blocks of ``every`` layers."""
+    known: dict[tuple[Block, bool], Block] = {}
+    blocks = [run.block for run in stack.runs for _ in range(run.count)]
+    order = []
+    for index, block in enumerate(blocks):
+        key = (block, index % every == 0)
+        if key not in known:
+            known[key] = _with_residuals(*key, stack.d_model, eps)
+        order.append(known[key])
+    last = Named("attention_residual", AttentionResidual(stack.d_model, norm_eps=eps))
+    return counted(replace(stack, runs=group_runs(order), outputs=(last, *stack.outputs)))
+
+
+def _with_residuals(block: Block, closes: bool, width: int, eps: float) -> Block:
+    """A block that looks back; if it closes an earlier block of layers, it starts the stream anew."""
+    mixer, feed = block.sublayers
+    first = _looking(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes)
+    second = _looking(feed, AttentionResidual(width, norm_eps=eps), residual=True)
+    return Block(f"{block.name}_first" if closes else block.name, (first, second))
+
+
+def _looking(part: Sublayer, back: AttentionResidual, residual: bool) -> Sublayer:
+    branches = tuple(replace(branch, pre=part.pre) for branch in part.branches)
+    return replace(part, branches=branches, pre=back, residual=residual)
+
+
+def bailing_hybrid(config: Config) -> Architecture:
+    """Ling 3: KDA layers with full-rank gates, gated latent attention in the last layer of each group; never tied."""
+    period = config.size("layer_group_size")
+    config.ignore("num_mtp_layers mtp_loss_scaling_factor")
+    count = config.size("num_hidden_layers")
+    types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(count)]
+    kda = Kda(
+        config.size("hidden_size"),
+        config.optional_size("linear_num_heads") or config.size("num_attention_heads"),
+        config.optional_size("linear_head_dim") or config.size("head_dim"),
+        config.optional_size("linear_conv_kernel_dim") or config.size("short_conv_kernel_size"),
+        decay_bound=config.number("kda_lower_bound") if config.flag("kda_safe_gate") else None,
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+        activation=config.activation(),
+    )
+    config.ignore("head_dim num_attention_heads short_conv_kernel_size kda_lower_bound")
+    mixers = {"full_attention": mla(config, gate="input", gate_per_head=True), "linear_attention": kda}
+    return sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace"))
+
+
+def sigmoid_lm(
+    config: Config, mixers: dict[str, Layer], types: list[str], dense: int, mlp: Mlp | None = None, **routed: Any
+) -> Architecture:
+    """Experts of DeepSeek-V3's kind behind some dense layers, a head of its own; ``routed``: what else experts are."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    config.ignore("tie_word_embeddings")
+    shared = config.size("moe_intermediate_size") * config.size("n_shared_experts")
+    sparse = experts(
+        config,
+        "num_local_experts",
+        router="sigmoid",
+        correction_bias="buffer",
+        n_groups=config.size("n_group"),
+        top_groups=config.size("topk_group"),
+        d_ff_shared=shared,
+        **routed,
+    )
+    feeds: dict[str, Layer] = {"dense": mlp or gated_mlp(config), "sparse": sparse}
+    order = zip(layer_types(config, len(types), types), mlp_types(config, len(types), dense), strict=True)
+    return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm, tied=False)
+
+
+def olmo_hybrid(config: Config) -> Architecture:
+    """OLMo Hybrid: pre-norm gated delta nets, every fourth layer attention with norms behind its sub-layers."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm, heads = rmsnorm(config, width), config.size("num_attention_heads")
+    config.ignore("linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor")
+    key_heads = config.optional_size("linear_num_key_heads") or heads
+    d_k = config.optional_size("linear_key_head_dim") or int(0.75 * width / key_heads)
+    delta = GatedDeltaNet(
+        width,
+        key_heads,
+        config.optional_size("linear_num_value_heads") or heads,
+        d_k,
+        config.optional_size("linear_value_head_dim") or 2 * d_k,
+        config.size("linear_conv_kernel_dim"),
+        norm_eps=1e-5,  # fixed in the class
+        activation=config.activation(),
+        negative_eigenvalues=config.flag("linear_allow_neg_eigval"),
+    )
+    rotated = config.get("rope_parameters")
+    positions = "rope" if isinstance(rotated, dict) and rotated.get("rope_theta") is not None else "none"
+    attention = rope_attention(config, positions=positions, qk_norm="projection")
+    mlp = gated_mlp(config)
+    kinds = {
+        "linear_attention": Block("linear", (sublayer("linear", delta, pre=norm), sublayer("mlp", mlp, pre=norm))),
+        "full_attention": Block(
+            "attention", (sublayer("attention", attention, post=norm), sublayer("mlp", mlp, post=norm))
+        ),
+    }
+    pattern = ["linear_attention" if index % 4 != 3 else "full_attention" for index in range(layers)]
+    if "full_attention" not in pattern:
+        pattern[-1] = "full_attention"
+    return causal_lm(config, runs_by_type(kinds, layer_types(config, layers, pattern)), norm)
+
+
+def lara_mini(config: Config) -> Architecture:
+    """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without; experts."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm = rmsnorm(config, width)
+    delta = GatedDeltaNet(
+        width,
+        config.size("linear_num_key_heads"),
+        config.size("linear_num_value_heads"),
+        config.size("linear_key_head_dim"),
+        config.size("linear_value_head_dim"),
+        config.size("linear_conv_kernel_dim"),
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+        activation=config.activation(),
+    )
+    mixers: dict[str, Layer] = {
+        "linear_attention": delta,
+        "sliding_attention": rope_attention(config, window=sliding_window(config), qk_norm="head"),
+        "full_attention": rope_attention(config, positions="none", qk_norm="head"),
+    }
+    routed: Moe = experts(config, d_ff_shared=config.size("shared_expert_intermediate_size"))
+    order = layer_types(config, layers, [_LARA_CYCLE[index % len(_LARA_CYCLE)] for index in range(layers)])
+    return causal_lm(config, hybrid_runs(norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order)), norm)

@@ -1,0 +1,321 @@
+"""Dense decoders that differ from LLaMA in a bias, a norm, an activation or the positions of some layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Sublayer
+from ....core.errors import DescriptionError, SizeError, shown
+from ....core.layer import Layer
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ..config import Config
+from ..decoder import decoder, periodic_types, plain_mlp, windowed_attention
+from ..rope import dynamic_alpha_fields
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    gated_mlp,
+    group_runs,
+    layer_types,
+    layernorm,
+    lm_head,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+    sliding_window,
+    sublayer,
+)
+from .llama import llama
+
+_NAS_MULTIPLE = 256
+_ROPE_WIDTH = 4096  # of the only Baichuan models with rotary positions; wider ones have ALiBi
+_NORMED_VOCAB = 125696  # of Baichuan 2, whose head scales its rows to length 1
+
+
+def arcee(config: Config) -> Architecture:
+    """Arcee AFM: squared ReLU without a gate."""
+    return decoder(config, mlp=plain_mlp(config, bias=config.flag("mlp_bias")))
+
+
+def nemotron(config: Config) -> Architecture:
+    """Nemotron-4 [parmar2024]: LayerNorm, squared ReLU, half of each head rotated."""
+    norm = replace(layernorm(config, config.size("hidden_size"), "norm_eps"), unit_offset=True)
+    attention = rope_attention(config, rotary_dim=rotary_width(config, 0.5))
+    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=config.flag("mlp_bias")))
+
+
+def jais2(config: Config) -> Architecture:
+    """Jais 2: LayerNorm, squared ReLU, biases everywhere."""
+    norm = layernorm(config, config.size("hidden_size"))
+    return decoder(config, norm=norm, mlp=plain_mlp(config, bias=config.flag("mlp_bias")))
+
+
+def seed_oss(config: Config) -> Architecture:
+    """Seed-OSS: a switch of its own for the output projection's bias."""
+    config.ignore("residual_dropout")
+    attention = rope_attention(config, o_bias=config.flag("attention_out_bias"))
+    return decoder(config, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
+
+
+def helium(config: Config) -> Architecture:
+    """Helium: no bias on the output projection, which the class gives d_model inputs whatever the heads are."""
+    attention = rope_attention(config, o_bias=False, rope_interleaved=True)
+    if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
+        heads = f"{attention.n_heads} heads of {attention.d_head}"
+        raise SizeError(f"{heads} do not make the hidden_size {attention.d_model}", where=config.where)
+    return decoder(config, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
+
+
+def ernie4_5(config: Config) -> Architecture:
+    """ERNIE 4.5, dense: one switch for all biases."""
+    return _ernie(config, interleaved=True)
+
+
+def paddleocr(config: Config) -> Architecture:
+    """PaddleOCR-VL's language model: ERNIE 4.5, whose heads rotate by halves."""
+    return _ernie(config, interleaved=False)
+
+
+def _ernie(config: Config, interleaved: bool) -> Architecture:
+    bias = config.flag("use_bias")
+    attention = rope_attention(config, bias=bias, rope_interleaved=interleaved)
+    return decoder(config, attention=attention, mlp=gated_mlp(config, bias=bias))
+
+
+def granite(config: Config) -> Architecture:
+    """Granite 3: LLaMA with constant multipliers."""
+    attention = rope_attention(config, scale=config.number("attention_multiplier"))
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
+    return decoder(config, attention=attention, mlp=mlp, **multipliers(config))
+
+
+def granite_swa(config: Config) -> Architecture:
+    """Granite with windows in three of four layers, and sinks."""
+    types = layer_types(config, config.size("num_hidden_layers"), periodic_types(config, 4, first=0))
+    attention, order = by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
+    return decoder(config, attention=attention, order=order, mlp=mlp, **multipliers(config))
+
+
+def multipliers(config: Config) -> dict[str, Any]:
+    """The fields of a decoder that hold them; logits are divided by ``logits_scaling``."""
+    divisor = config.number("logits_scaling", 1.0)
+    if not divisor:
+        raise DescriptionError("logits_scaling is 0; logits are divided by it", where=config.where)
+    return {
+        "embedding_scale": config.number("embedding_multiplier", 1.0),
+        "scale": config.number("residual_multiplier", 1.0),
+        "head": lm_head(config, input_scale=1 / divisor),
+    }
+
+
+def by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
+    """Attention for each kind and rotary base, and their order; a base of 0 or nothing: a layer without rotation."""
+    bases = config.get("layer_rope_theta")
+    if bases is None:
+        bases = [config.rope_theta()] * len(types)
+    if not isinstance(bases, list):
+        raise DescriptionError(f"layer_rope_theta is {shown(bases)}; it is a list of numbers", where=config.where)
+    if len(bases) != len(types):
+        raise SizeError(f"layer_rope_theta has {len(bases)} entries for {len(types)} layers", where=config.where)
+    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
+    bases = [None if base is None else config.finite_number(base, "layer_rope_theta") or None for base in bases]
+    seen = {base: index for index, base in enumerate(dict.fromkeys(bases))}
+    names = [f"{kind}_{seen[base]}" if seen[base] else kind for kind, base in zip(types, bases, strict=True)]
+    kinds: dict[str, Layer] = {}
+    for name, kind, base in zip(names, types, bases, strict=True):
+        if kind in spans and name not in kinds:
+            placed = {"positions": "none"} if base is None else {"rope_theta": base}
+            kinds[name] = rope_attention(config, **{"window": spans[kind], **placed, **changes})
+    return kinds, names
+
+
+def hyperclovax(config: Config) -> Architecture:
+    """HyperCLOVA X: Granite's multipliers, and a norm on what a sub-layer gives."""
+    place = "sandwich" if config.flag("use_post_norm", True) else "pre"
+    scaled = multipliers(config)
+    scaled["head"] = lm_head(config, input_scale=config.number("logits_scaling"))  # which multiplies here
+    attention = rope_attention(config, scale=config.number("attention_multiplier"))
+    return decoder(
+        config, attention=attention, place=place, mlp=gated_mlp(config, bias=config.flag("mlp_bias")), **scaled
+    )
+
+
+def smollm3(config: Config) -> Architecture:
+    """SmolLM3: every fourth layer without rotation, and these may have a window."""
+    layers, limit = config.size("num_hidden_layers"), sliding_window(config)
+    interval = config.size("no_rope_layer_interval", 4)
+    rotated = config.layer_indices("no_rope_layers") or [int((index + 1) % interval != 0) for index in range(layers)]
+    limited = limit if config.flag("use_sliding_window") else None
+    pattern = ["full_attention" if rope or not limited else "sliding_attention" for rope in rotated]
+    kinds: dict[str, Layer] = {
+        f"{kind} {positions}": rope_attention(config, window=span, positions=positions)
+        for kind, span in (("full_attention", None), ("sliding_attention", limit))
+        for positions in ("rope", "none")
+    }
+    types = zip(layer_types(config, layers, pattern), rotated, strict=False)
+    order = [f"{kind} {'rope' if rope else 'none'}" for kind, rope in types]
+    return decoder(config, attention=kinds, order=order, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
+
+
+def cwm(config: Config) -> Architecture:
+    """Code World Model: a window in three of four layers."""
+    attention, order = windowed_attention(
+        config, periodic_types(config, 4, first=0), sliding_window(config), bias=False
+    )
+    return decoder(config, attention=attention, order=order, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
+
+
+def hunyuan(config: Config) -> Architecture:
+    """Hunyuan, dense: a norm on each query and key head."""
+    config.ignore("eod_token_id")
+    return decoder(
+        config, attention=rope_attention(config, qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
+    )
+
+
+def apertus(config: Config) -> Architecture:
+    """Apertus: xIELU [huang2024] with two learned numbers a layer, a norm on each query and key head."""
+    return decoder(config, attention=rope_attention(config, qk_norm="head"), mlp=plain_mlp(config))
+
+
+def apertus_text(config: Config) -> Architecture:
+    """Apertus 1.5's language model: a head that may lack the rows of images and sounds."""
+    architecture, rows = apertus(config), config.optional_size("output_vocab_size")
+    vocab, width = config.size("vocab_size"), config.size("hidden_size")
+    if rows is None or rows == vocab or config.head_kind() == "none":
+        return architecture
+    if rows > vocab or config.flag("tie_word_embeddings"):
+        said = f"output_vocab_size ({rows}) goes with a head of its own, of at most {vocab} rows"
+        raise DescriptionError(said, where=config.where)
+    stack = architecture.main
+    outputs = (*stack.outputs[:-1], Named("head", Head(rows, width)))
+    return replace(architecture, stacks=(replace(stack, outputs=outputs),))
+
+
+def nanochat(config: Config) -> Architecture:
+    """nanochat: norms without weights, one more behind the token table, soft-capped logits."""
+    width, vocab = config.size("hidden_size"), config.size("vocab_size")
+    norm = Norm(width, "rmsnorm", scale=False, eps=config.number("rms_norm_eps") or 1e-6)
+    share = TOKENS if config.flag("tie_word_embeddings") else None
+    head = Head(vocab, width, share=share, softcap=config.number("final_logit_softcapping"))
+    attention = rope_attention(config, qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope_reversed=True)
+    inputs = (Named("table_norm", norm),)
+    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config), head=head, inputs=inputs)
+
+
+def bitnet(config: Config) -> Architecture:
+    """BitNet b1.58: norms before the last matrix of attention and feed-forward layer."""
+    attention = rope_attention(config, o_norm=True)
+    eps = config.number("rms_norm_eps") or 1e-6
+    return decoder(config, attention=attention, mlp=replace(gated_mlp(config), inner_norm=True, inner_norm_eps=eps))
+
+
+def nemotron_nas(config: Config) -> Architecture:
+    """Llama-Nemotron found by search: each layer has its own width, and may lack its attention or its MLP."""
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    norm = rmsnorm(config, width)
+    blocks = config.get("block_configs")
+    if not isinstance(blocks, list) or len(blocks) != config.size("num_hidden_layers"):
+        raise DescriptionError("block_configs is a list with one entry a layer", where=config.where)
+    known: dict[str, Block] = {}
+    order = []
+    for entry in blocks:
+        key = repr(entry)
+        if key not in known:
+            known[key] = Block(f"block{len(known)}", _nas_block(config, entry, norm, width, heads))
+        order.append(known[key])
+    return causal_lm(config, group_runs(order), norm)
+
+
+def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) -> tuple[Sublayer, ...]:
+    try:
+        attention, feed = dict(entry["attention"]), dict(entry["ffn"])
+    except (TypeError, KeyError, ValueError):
+        raise DescriptionError(f"{shown(entry)} is no entry of block_configs", where=config.where) from None
+    if attention.get("replace_with_linear") or feed.get("replace_with_linear"):
+        raise DescriptionError("replace_with_linear is not modelled", where=config.where)
+    found = []
+    if not attention.get("no_op"):
+        group = attention.get("n_heads_in_group")
+        if not isinstance(group, int) or group is True or group < 1 or heads % group:
+            raise DescriptionError(f"n_heads_in_group is {shown(group)}; it divides {heads}", where=config.where)
+        found.append(sublayer("attention", rope_attention(config, n_kv_heads=heads // group), pre=norm))
+    if not feed.get("no_op"):
+        factor = feed.get("ffn_mult")
+        if not isinstance(factor, (int, float)) or factor is True or factor <= 0:
+            raise DescriptionError(f"ffn_mult is {shown(factor)}; it is a positive number", where=config.where)
+        d_ff = -(-int(2 * factor * width / 3) // _NAS_MULTIPLE) * _NAS_MULTIPLE
+        found.append(
+            sublayer("mlp", Mlp(width, d_ff, config.activation(), gated=True, bias=config.flag("mlp_bias")), pre=norm)
+        )
+    return tuple(found)
+
+
+def mimo(config: Config) -> Architecture:
+    """MiMo [xiaomi2025]: Qwen2, and a module for multi-token prediction beside it."""
+    config.ignore("num_nextn_predict_layers use_sliding_window sliding_window max_window_layers")
+    biased = config.flag("attention_bias", True)
+    return decoder(config, attention=rope_attention(config, bias=biased, o_bias=False))
+
+
+def baichuan(config: Config) -> Architecture:
+    """Baichuan and Baichuan 2 [yang2023]: LLaMA; the 13B models have ALiBi in place of rotary positions."""
+    config.ignore("model_max_length z_loss_weight")
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    if config.size("vocab_size") == _NORMED_VOCAB:
+        config.add_unmodelled("its head scales the rows of its matrix to length 1, which the NumPy model does not")
+    changes: dict[str, Any] = {} if width == _ROPE_WIDTH else {"positions": "alibi"}
+    attention = rope_attention(config, bias=False, n_kv_heads=heads, **changes)
+    return decoder(config, attention=attention, tied=config.flag("tie_word_embeddings"))
+
+
+def internlm2(config: Config) -> Architecture:
+    """InternLM and InternLM 2 [cai2024internlm]: LLaMA with one flag for biases on all projections of attention."""
+    config.ignore("attn_implementation")
+    return llama(config)
+
+
+def minicpm(config: Config) -> Architecture:
+    """MiniCPM [hu2024]: LLaMA whose embeddings, residuals and logits are scaled."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    scale = (config.number("scale_depth") or 1.0) / layers**0.5
+    head = lm_head(config, input_scale=(config.number("dim_model_base") or width) / width)
+    embedding = config.number("scale_emb") or 1.0
+    return decoder(config, attention=rope_attention(config), head=head, scale=scale, embedding_scale=embedding)
+
+
+def orion(config: Config) -> Architecture:
+    """Orion-14B [chen2024orion]: LLaMA with LayerNorms."""
+    norm = layernorm(config, config.size("hidden_size"), "rms_norm_eps")
+    return decoder(config, norm=norm, attention=rope_attention(config), tied=config.flag("tie_word_embeddings"))
+
+
+def molmo2(config: Config) -> Architecture:
+    """Molmo 2's language model: Qwen3's or OLMo 2's norms, and rows of the token table that no head predicts."""
+    config.ignore("rope_scaling_layers")
+    bias, whole = config.flag("attention_bias"), config.one_of("qk_norm_type", "qwen3", "olmo") == "olmo"
+    attention = rope_attention(config, bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
+    place = "post" if config.flag("norm_after") else "pre"
+    vocab, width = config.size("vocab_size"), config.size("hidden_size")
+    head = Head(vocab, width, TOKENS if config.flag("tie_word_embeddings") else None)
+    found = decoder(config, attention=attention, place=place, head=head)
+    return with_token_rows(found, vocab + config.count("additional_vocab_size"))
+
+
+def with_token_rows(found: Architecture, rows: int) -> Architecture:
+    """A model whose token table has other rows than its head, and so is one of its own."""
+    main = found.main
+    own = any(layer.vocab != rows for _, layer in main.outputs if isinstance(layer, Head))
+
+    def changed(entry: Named) -> Named:
+        if entry.name != "token" or not isinstance(entry.layer, Embedding):
+            return entry
+        return Named(entry.name, replace(entry.layer, rows=rows, share=None if own else entry.layer.share))
+
+    return replace(found, stacks=(replace(main, inputs=tuple(map(changed, main.inputs))),))

@@ -1,0 +1,133 @@
+"""Mistral, Ministral, Mixtral, Mistral Large, and configs in Mistral AI's own format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....core.architecture import Architecture
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....core.layer import Layer
+from ....layers.mla import Mla
+from ....layers.mlp import Mlp
+from ....layers.moe import Moe
+from ..config import Config
+from ..decoder import decoder, windowed_attention
+from ..rope import query_temperature
+from ..rules import (
+    causal_lm,
+    experts,
+    gated_mlp,
+    hybrid_runs,
+    lm_head,
+    mlp_types,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    sliding_window,
+)
+from .deepseek import dense_first, indexers_of, latent_lm, mla, shared_experts
+from .llama import RUNTIME_KEYS, original_decoder
+
+
+def mistral(config: Config) -> Architecture:
+    """Mistral [jiang2023]: LLaMA with a sliding window and without biases; Ministral 3 with queries scaled by place."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    attention = rope_attention(config, bias=False, window=sliding_window(config), **query_temperature(config))
+    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config))
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+
+
+def ministral(config: Config) -> Architecture:
+    """Ministral: a window in all layers or in those that ``layer_types`` names."""
+    limit = sliding_window(config)
+    pattern = ["sliding_attention" if limit else "full_attention"] * config.size("num_hidden_layers")
+    attention, order = windowed_attention(config, pattern, limit, bias=False)
+    return decoder(config, attention=attention, order=order)
+
+
+def mixtral(config: Config) -> Architecture:
+    """Mixtral [jiang2024]: eight SwiGLU experts, two a token."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    attention = rope_attention(config, bias=False, window=sliding_window(config))
+    block = prenorm_block(
+        "block", norm, attention=attention, mlp=experts(config, "num_local_experts", "intermediate_size")
+    )
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+
+
+def mistral4(config: Config) -> Architecture:
+    """Mistral Small 4: DeepSeek-V3 with softmax routing and queries that are sharpened with their position."""
+    routed = shared_experts(config, router="softmax", correction_bias="none")
+    config.ignore("head_dim")
+    return latent_lm(config, mla(config, **query_temperature(config)), routed, dense_first(config))
+
+
+def mistral_large4(config: Config) -> Architecture:
+    """Mistral Large 4: an indexer of the input, learned growth of queries, layers that share a latent or a choice."""
+    layers = config.size("num_hidden_layers")
+    config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
+    period = config.size("no_rope_layer_interval", 4)
+    turned = config.get("no_rope_layers") or [int((index + 1) % period != 0) for index in range(layers)]
+    sources = config.get("kv_source_layers") or list(range(layers))
+    for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
+        if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
+            raise SizeError(f"{key} has no number for each of {layers} layers", where=config.where)
+    norm, feeds = rmsnorm(config, config.size("hidden_size")), mlp_types(config, layers, _dense(config, layers))
+    kinds, mixers, order = indexers_of(config, layers), dict[str, Layer](), []
+    parts: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _large_experts(config)}
+    for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
+        if indexer not in ("full", "shared"):
+            raise UnknownNameError("indexer type", indexer, ("full", "shared"), where=config.where)
+        lent = index in sources[index + 1 : layers]
+        name = "_".join(
+            (indexer, "rope" if turns else "nope", "lent" if lent else "own" if source == index else "reused")
+        )
+        mixers.setdefault(name, _growing(config, indexer == "full", bool(turns), source != index, lent))
+        order.append(name)
+    softcap = config.number("final_logit_softcapping")
+    runs = hybrid_runs(norm, mixers, parts, zip(order, feeds, strict=True))
+    return causal_lm(config, runs, norm, head=lm_head(config, softcap=softcap))
+
+
+def _growing(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
+    """Attention of one layer; without rotation, the whole head is without position."""
+    nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
+    places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
+    sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
+    chosen = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
+    learned: dict[str, Any] = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
+    learned |= {"index_interleaved": True}  # by pairs of neighbours, as the attention around it
+    learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.number("rms_norm_eps") or 1e-6}
+    return mla(config, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
+
+
+def _large_experts(config: Config) -> Moe:
+    return shared_experts(config, router="softmax", correction_bias="none", renormalise=True)
+
+
+def _dense(config: Config, layers: int) -> int:
+    return min(config.count("first_k_dense_replace"), layers)
+
+
+def mistral_params(config: Config) -> Architecture:
+    """Mistral [jiang2023] and Mixtral [jiang2024] as Mistral AI released them."""
+    config.ignore(f"{RUNTIME_KEYS} model_type")
+    width, hidden = config.size("hidden_size"), config.size("intermediate_size")
+    routed = key_group(config, "moe", ("num_experts", "num_experts_per_tok"))
+    feed: Layer = Mlp(width, hidden, "silu", gated=True)
+    if routed:
+        experts, chosen = (config.integer(routed.get(key), key, 1) for key in ("num_experts", "num_experts_per_tok"))
+        feed = Moe(width, hidden, experts, chosen, renormalise=True)
+    return original_decoder(config, feed, window=sliding_window(config), rope_interleaved=True)
+
+
+def key_group(config: Config, key: str, known: tuple[str, ...]) -> dict[str, Any]:
+    """A group of keys that all are known; nothing if it is left out."""
+    found = config.get(key) or {}
+    if not isinstance(found, dict):
+        raise DescriptionError(f"{key} is {shown(found)}; it is a group of keys", where=config.where)
+    unknown = next((name for name in found if name not in known), None)
+    if unknown is not None:
+        raise UnknownNameError(f"key of {key}", unknown, known, where=config.where)
+    return found

@@ -1,0 +1,220 @@
+"""Encoders with rotary positions: ModernBERT, EuroBERT, NomicBERT, GTE, ESM-C and others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack
+from ....core.errors import DescriptionError, shown
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ..config import Config
+from ..rules import (
+    gated_mlp,
+    group_runs,
+    layer_types,
+    layernorm,
+    postnorm_block,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    sublayer,
+)
+from .bert import pooler, shared_table, tables, tied_head, transform
+
+ESM3_LAYERS = 36  # for which what a sub-layer gives is added as it is
+KINDS = ("full_attention", "sliding_attention")
+
+
+def modernbert(config: Config) -> Architecture:
+    """ModernBERT [warner2024]: gated feed-forward layers, windows to both sides, no norm before the first attention."""
+    config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
+    half = config.size("local_attention") // 2
+    return _modernbert(config, _headed(config), causal=False, window=half + 1)
+
+
+def modernbert_decoder(config: Config) -> Architecture:
+    """Ettin [weller2025]: ModernBERT as a decoder, its windows half as long."""
+    kind = config.head_kind() or "causal"
+    if kind not in ("causal", "none"):
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+    half = config.count("local_attention") // 2
+    window = config.optional_size("sliding_window") or half or None
+    return _modernbert(config, kind == "causal", causal=True, window=window)
+
+
+def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | None) -> Architecture:
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm = layernorm(config, width, "norm_eps", bias=config.flag("norm_bias"))
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"), activation="hidden_activation")
+    config.ignore("global_rope_theta local_rope_theta reference_compile initializer_cutoff_factor mlp_dropout")
+    config.ignore("position_embedding_type repad_logits_with_grad")
+    period = config.size("global_attn_every_n_layers", 3)
+    default = [KINDS[bool(index % period)] for index in range(layers)]
+    kinds = {kind: _windowed(config, kind, window, causal) for kind in KINDS}
+    known: dict[tuple[str, bool], Block] = {}
+    order = []
+    for index, kind in enumerate(layer_types(config, layers, default)):
+        if (kind, not index) not in known:
+            block = prenorm_block("block", norm, attention=_of(kinds, kind, config), mlp=mlp)
+            known[kind, not index] = block if index else _without_first_norm(block)
+        order.append(known[kind, not index])
+    outputs = [Named("final_norm", norm)]
+    if headed:
+        activation, biased = config.activation("classifier_activation"), config.flag("classifier_bias")
+        dense = Linear(width, width, bias=biased, activation=activation, positions="logits")
+        head = Head(config.size("vocab_size"), width, shared_table(config), bias=config.flag("decoder_bias"))
+        outputs += [Named("transform", dense), Named("transform_norm", norm), Named("head", head)]
+    config.ignore("classifier_activation classifier_bias decoder_bias")
+    architecture = _encoder(config, (_token(config), Named("norm", norm)), group_runs(order), outputs)
+    if not causal:
+        return architecture
+    return replace(architecture, stacks=(replace(architecture.stacks[0], name="decoder", role="decoder"),))
+
+
+def _without_first_norm(block: Block) -> Block:
+    first, *rest = block.sublayers
+    bare = type(first)(first.name, first.branches)
+    return Block("first", (bare, *rest))
+
+
+def _windowed(config: Config, kind: str, window: int | None, causal: bool = False) -> Attention:
+    limit = window if kind == "sliding_attention" else None
+    return rope_attention(config, layer_type=kind, causal=causal, window=limit)
+
+
+def _of(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:
+    if kind not in kinds:
+        raise DescriptionError(f"layer_types has {shown(kind)}; it is one of {', '.join(kinds)}", where=config.where)
+    return kinds[kind]
+
+
+def _token(config: Config) -> Named:
+    return Named("token", Embedding(config.size("vocab_size"), config.size("hidden_size"), share=shared_table(config)))
+
+
+def _headed(config: Config) -> bool:
+    kind = config.head_kind() or "mlm"
+    if kind not in ("mlm", "none"):
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+    return kind == "mlm"
+
+
+def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], outputs: list[Named]) -> Architecture:
+    config.ignore("is_encoder_decoder max_position_embeddings tie_word_embeddings mask_token_id use_cache clf_pooling")
+    stack = Stack("encoder", config.size("hidden_size"), inputs, runs, tuple(outputs), "encoder")
+    return Architecture(config.model_type, (stack,))
+
+
+def eurobert(config: Config) -> Architecture:
+    """EuroBERT [boizard2025]: LLaMA's blocks without a causal mask; ``mlp_bias`` gives the head a bias too."""
+    norm, biased = rmsnorm(config, config.size("hidden_size")), config.flag("mlp_bias")
+    block = prenorm_block(
+        "block", norm, attention=rope_attention(config, causal=False), mlp=gated_mlp(config, bias=biased)
+    )
+    outputs = [Named("norm", norm)]
+    if _headed(config):
+        outputs.append(Named("head", Head(config.size("vocab_size"), norm.d_model, shared_table(config), bias=biased)))
+    config.ignore("classifier_pooling")
+    return _encoder(config, (_token(config),), repeat_block(block, config.size("num_hidden_layers")), outputs)
+
+
+def ultrabert(config: Config) -> Architecture:
+    """UltraBERT: EuroBERT's blocks, two of three with a window, and a head of two narrow matrices."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm, mlp = rmsnorm(config, width), gated_mlp(config, bias=config.flag("mlp_bias"))
+    default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(layers)]
+    order = layer_types(config, layers, default)
+    kinds = {kind: _windowed(config, kind, config.size("sliding_window") + 1) for kind in KINDS}
+    blocks = {kind: prenorm_block(kind, norm, attention=layer, mlp=mlp) for kind, layer in kinds.items()}
+    for kind in order:
+        _of(kinds, kind, config)
+    outputs = [Named("norm", norm)]
+    narrow = config.size("prediction_head_size")
+    if _headed(config):
+        for name, sizes in (("down", (width, narrow)), ("up", (narrow, width))):
+            dense = Linear(*sizes, bias=False, activation="gelu_tanh", positions="logits")
+            outputs.append(Named(name, dense))
+        outputs.append(Named("head", Head(config.size("vocab_size"), width, shared_table(config))))
+    config.ignore("classifier_pooling")
+    return _encoder(config, (_token(config),), group_runs(blocks[kind] for kind in order), outputs)
+
+
+def _older_ultrabert(config: Config) -> list[str]:
+    """The kinds of layers that ``attention_windows``, one a layer, stand for; ``rope_theta`` is then a list too."""
+    windows, bases = config.get("attention_windows"), config.get("rope_theta")
+    if windows is None:
+        return []
+    if not isinstance(windows, list) or not all(type(size) is int for size in windows):
+        raise DescriptionError("attention_windows is a list of whole numbers", where=config.where)
+    kinds = [KINDS[size > 0] for size in windows]
+    config.data["sliding_window"] = next((size for size in windows if size), config.get("sliding_window"))
+    if isinstance(bases, list) and "rope_parameters" not in config.data:
+        config.data["rope_parameters"] = {kind: {"rope_theta": base} for kind, base in zip(kinds, bases, strict=False)}
+    return kinds
+
+
+def nomic_bert(config: Config) -> Architecture:
+    """Nomic BERT [nussbaum2024]: post-norm, gated, without biases but those of the norms and the head."""
+    width = config.size("hidden_size")
+    mlp = gated_mlp(config)
+    outputs: list[Named] = []
+    if _headed(config):
+        outputs = [*transform(config, width), Named("head", tied_head(config, width))]
+    return _postnorm(config, rope_attention(config, bias=False, causal=False), mlp, outputs)
+
+
+def gte(config: Config) -> Architecture:
+    """GTE v1.5 [zhang2024]: post-norm, gated; all matrices but the gated pair have a bias."""
+    width = config.size("hidden_size")
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
+    outputs: list[Named] = []
+    if _headed(config):
+        head = Named("head", tied_head(config, width, spare_bias=False))
+        outputs = [*transform(config, width, activation="gelu"), head]
+    return _postnorm(config, rope_attention(config, bias=True, causal=False), mlp, outputs)
+
+
+def jina(config: Config) -> Architecture:
+    """Jina embeddings v3 [sturua2024] without its adapters: XLM-R with rotary positions."""
+    width = config.size("hidden_size")
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
+    outputs = [pooler(width)]
+    if _headed(config):
+        outputs = [*transform(config, width, activation="gelu"), Named("head", tied_head(config, width))]
+    return _postnorm(config, rope_attention(config, bias=True, causal=False), mlp, outputs)
+
+
+def _postnorm(config: Config, attention: Layer, mlp: Layer, outputs: list[Named]) -> Architecture:
+    width = config.size("hidden_size")
+    norm = layernorm(config, width)
+    block = postnorm_block("block", norm, attention=attention, mlp=mlp)
+    inputs = (*tables(config, config.size("vocab_size"), width, positions=False), Named("norm", norm))
+    return _encoder(config, inputs, repeat_block(block, config.size("num_hidden_layers")), outputs)
+
+
+def esmc(config: Config) -> Architecture:
+    """ESM Cambrian: norms over all queries and keys, LayerNorm with a bias inside and none at the end, no tying."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm = Norm(width, "layernorm", bias=True)
+    attention = rope_attention(
+        config, causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps
+    )
+    if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, width):
+        raise DescriptionError("heads of queries, keys and values fill hidden_size", where=config.where)
+    mlp, depth = gated_mlp(config, bias=config.flag("mlp_bias")), (layers / ESM3_LAYERS) ** -0.5
+    parts: dict[str, Layer] = {"attention": attention, "mlp": mlp}
+    block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))
+    outputs = [Named("final_norm", Norm(width, "layernorm"))]
+    if _headed(config):
+        dense = Linear(width, width, activation="gelu", positions="logits")
+        head = Named("head", Head(config.size("vocab_size"), width, bias=True))
+        outputs += [Named("transform", dense), Named("transform_norm", norm), head]
+    token = Named("token", Embedding(config.size("vocab_size"), width))
+    return _encoder(config, (token,), repeat_block(block, layers), outputs)

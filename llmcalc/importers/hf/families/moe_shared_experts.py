@@ -1,0 +1,357 @@
+"""Mixtures of experts with shared experts, or with dense layers before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Branch, Sublayer
+from ....core.errors import DescriptionError, SizeError, shown
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.head import Head
+from ....layers.norm import Norm
+from ..config import Config
+from ..rules import (
+    TOKENS,
+    causal_lm,
+    every_nth,
+    experts,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
+    layer_types,
+    layernorm,
+    lm_head,
+    local_global_attention,
+    mlp_types,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+    runs_by_type,
+    sliding_window,
+    sublayer,
+)
+from .deepseek import dense_first, dense_first_lm, shared_experts
+
+SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}
+
+
+def cohere2_moe(config: Config) -> Architecture:
+    """Command A with experts: one norm before attention and experts, which run side by side."""
+    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    norm: Norm = layernorm(config, width, "layer_norm_eps", bias=False)
+    if config.number("rms_norm_eps") is not None:
+        norm = rmsnorm(config, width)
+    dense, limit = config.count("first_k_dense_replace"), sliding_window(config)
+    prefix, rest = config.size("prefix_dense_sliding_window_pattern", 1), config.size("sliding_window_pattern", 4)
+    turned: dict[str, Any] = {"rope_interleaved": True}
+    mixers: dict[tuple[str, str], Layer] = {
+        ("full_attention", feed): rope_attention(
+            config, positions="rope" if feed == "dense" and prefix == 1 else "none", **turned
+        )
+        for feed in ("dense", "sparse")
+    }
+    mixers |= {
+        ("sliding_attention", feed): rope_attention(config, window=limit, **turned) for feed in ("dense", "sparse")
+    }
+    shared = config.count("num_shared_experts") * config.size("intermediate_size")
+    scoring = config.string("expert_selection_fn", "softmax")
+    weighed: dict[str, Any] = {"renormalise": True} if scoring == "softmax" else {}
+    if shared and config.string("shared_expert_combination_strategy", "average") == "average":
+        weighed |= {"routed_scale": 1 / 2, "shared_scale": 1 / 2}
+    config.ignore("shared_expert_combination_strategy")
+    routed = experts(config, width="intermediate_size", d_ff_shared=shared or None, router=scoring, **weighed)
+    key = "prefix_dense_intermediate_size" if config.get("prefix_dense_intermediate_size") else "intermediate_size"
+    feeds: dict[str, Layer] = {"dense": gated_mlp(config, key=key), "sparse": routed}
+    periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(layers - dense)]
+    pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index, period in periods]
+    kinds = zip(layer_types(config, layers, pattern), mlp_types(config, layers, dense), strict=True)
+    blocks = {
+        (kind, feed): Block(
+            f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
+            (Sublayer("parallel", (Branch("attention", mixers[kind, feed]), Branch("mlp", feeds[feed])), pre=norm),),
+        )
+        for kind, feed in mixers
+    }
+    head = lm_head(config, input_scale=config.number("logit_scale", 1.0))
+    return causal_lm(config, group_runs(blocks[kind] for kind in kinds), norm, head=head)
+
+
+def bailing_moe(config: Config) -> Architecture:
+    """Ling and Ring [ling2025]: softmax routing, one matrix for queries, keys and values."""
+    if config.flag("norm_head"):
+        config.add_unmodelled("its head scales the rows of its matrix to length 1, which the NumPy model does not")
+    config.ignore("embedding_dropout")
+    config.unmodelled_unless("norm_softmax", neutral=False)
+    width = config.size("moe_intermediate_size") * config.count("num_shared_experts")
+    return dense_first_lm(config, _bailing_attention(config), experts(config, d_ff_shared=width or None))
+
+
+def bailing_moe_v2(config: Config) -> Architecture:
+    """Ling 2.0 and Ring 2.0 [ling2025v2]: sigmoid routing by groups; normed heads, of which half is rotated."""
+    config.one_of("score_function", "sigmoid")
+    if not config.flag("use_rmsnorm", True) or not config.flag("moe_router_enable_expert_bias", True):
+        raise DescriptionError("LayerNorms and experts without a correction bias are not described", where=config.where)
+    config.ignore("num_nextn_predict_layers mtp_loss_scaling_factor embedding_dropout rotary_dim router_dtype")
+    width = config.size("moe_intermediate_size")
+    shared = config.optional_size("moe_shared_expert_intermediate_size") or width
+    routed = experts(
+        config,
+        router="sigmoid",
+        correction_bias="buffer",
+        group_score="two",
+        n_groups=config.size("n_group", 1),
+        top_groups=config.size("topk_group", 1),
+        d_ff_shared=shared * config.count("num_shared_experts") or None,
+    )
+    norm = "head" if config.flag("use_qk_norm") else "none"
+    return dense_first_lm(config, _bailing_attention(config, qk_norm=norm, rotary_dim=rotary_width(config)), routed)
+
+
+def _bailing_attention(config: Config, **changes: Any) -> Attention:
+    bias = config.flag("use_qkv_bias")
+    return rope_attention(config, bias=bias, o_bias=config.flag("use_bias"), **changes)
+
+
+def dots1(config: Config) -> Architecture:
+    """dots.llm1: DeepSeek-V3's experts; a norm on each query and key head; upper layers may have a window."""
+    layers, limit = config.size("num_hidden_layers"), sliding_window(config)
+    first = config.count("max_window_layers", layers)
+    pattern = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
+    mixers = local_global_attention(config, limit, qk_norm="head")
+    feeds = {"dense": gated_mlp(config), "sparse": shared_experts(config)}
+    return _lm(config, mixers, feeds, layer_types(config, layers, pattern), dense_first(config))
+
+
+def solar_open(config: Config) -> Architecture:
+    """Solar Open: DeepSeek-V3's experts in every layer."""
+    norm = rmsnorm(config, config.size("hidden_size"))
+    attention = rope_attention(config, o_bias=False, rotary_dim=rotary_width(config))
+    block = prenorm_block("block", norm, attention=attention, mlp=shared_experts(config))
+    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+
+
+def ernie4_5_moe(config: Config) -> Architecture:
+    """ERNIE 4.5: a correction bias that is a frozen parameter; one flag puts biases everywhere, in the head too."""
+    layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
+    width = config.size("moe_intermediate_size") * config.count("moe_num_shared_experts")
+    routed = experts(config, correction_bias="parameter", d_ff_shared=width or None, shared_bias=bias)
+    config.ignore("moe_norm_min")  # under the sum of the chosen shares, which never comes near it
+    feeds = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
+    first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
+    if type(last) is not int:
+        raise DescriptionError(f"moe_layer_end_index is {shown(last)}; it is the number of a layer", where=config.where)
+    end, period = layers - 1 if last == -1 else last, config.size("moe_layer_interval", 1)
+    kinds = ["sparse" if first <= index <= end and (index + 1) % period == 0 else "dense" for index in range(layers)]
+    tied = config.flag("tie_word_embeddings", True)
+    head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, bias=bias)
+    mixers = {"full_attention": rope_attention(config, bias=bias, rope_interleaved=True)}
+    return _lm(config, mixers, feeds, ["full_attention"] * layers, kinds, head)
+
+
+def ernie4_5_vl(config: Config) -> Architecture:
+    """ERNIE 4.5 VL: each layer has experts for text and, idle while there is none, narrower ones for images."""
+    layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
+    config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
+    widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # as the class has them
+    shared = widths[0] * config.count("moe_num_shared_experts")
+    fields: dict[str, Any] = {"correction_bias": "parameter"}
+    text = experts(config, d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
+    vision = experts(config, d_ff=widths[1], width="hidden_size", unused=True, **fields)
+    norm = rmsnorm(config, config.size("hidden_size"))
+    attention = sublayer("attention", rope_attention(config, bias=bias, rope_interleaved=True), pre=norm)
+    both = Sublayer("mlp", (Branch("text_moe", text), Branch("vision_moe", vision)), pre=norm)
+    kinds = {
+        "sparse": Block("sparse", (attention, both)),
+        "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config, bias=bias), pre=norm))),
+    }
+    return causal_lm(config, runs_by_type(kinds, mlp_types(config, layers, 1)), norm)
+
+
+def aria(config: Config) -> Architecture:
+    """Aria's language model: LLaMA with experts; ``mlp_bias`` goes to the shared one alone."""
+    width, top_k = config.size("intermediate_size"), config.size("moe_topk")
+    shared = width * config.count("moe_num_shared_experts")
+    fields: dict[str, Any] = {"d_ff_shared": shared or None, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
+    fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
+    feeds = {"sparse": experts(config, "moe_num_experts", "intermediate_size", **fields)}
+    layers, mixers = config.size("num_hidden_layers"), {"full_attention": rope_attention(config)}
+    return _lm(config, mixers, feeds, ["full_attention"] * layers, ["sparse"] * layers)
+
+
+def hy_v3(config: Config) -> Architecture:
+    """Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
+    layers, bias = config.size("num_hidden_layers"), config.flag("mlp_bias")
+    config.ignore("enable_moe_fp32_combine")
+    scale = config.number("router_scaling_factor", 1.0)
+    shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
+    routed = experts(config, d_ff_shared=shared or None, shared_bias=bias, routed_scale=scale, **SIGMOID)
+    feeds = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
+    mixers = {"full_attention": rope_attention(config, qk_norm="head")}
+    return _lm(config, mixers, feeds, ["full_attention"] * layers, mlp_types(config, layers, 1))
+
+
+def exaone_moe(config: Config) -> Architecture:
+    """EXAONE-MoE: windows in three of four layers, rotary positions in those alone; sigmoid routing."""
+    layers, limit = config.size("num_hidden_layers"), sliding_window(config)
+    shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
+    groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
+    routed = experts(config, d_ff_shared=shared or None, **SIGMOID, **groups)
+    mixers = local_global_attention(config, limit, qk_norm="head")
+    if limit:
+        mixers["full_attention"] = rope_attention(config, qk_norm="head", positions="none")
+    dense = config.count("first_k_dense_replace", 1)
+    kinds = mlp_types(config, layers, dense)
+    types = layer_types(config, layers, _exaone_pattern(config, layers, limit))
+    return _lm(config, mixers, {"dense": gated_mlp(config), "sparse": routed}, types, kinds)
+
+
+def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
+    """The default pattern: a period, or letters for windows (L) and full attention (G), the last layer always full."""
+    pattern = config.get("sliding_window_pattern")
+    if not limit:
+        return ["full_attention"] * layers
+    if isinstance(pattern, str) and pattern:
+        local = [pattern[index % len(pattern)] == "L" for index in range(layers)]
+    elif type(pattern) is int and pattern > 0:
+        local = [(index + 1) % pattern != 0 for index in range(layers)]
+    else:
+        local = [False] * layers
+    return ["sliding_attention" if at and index < layers - 1 else "full_attention" for index, at in enumerate(local)]
+
+
+def mimo_v2_flash(config: Config) -> Architecture:
+    """MiMo-V2-Flash: values narrower than keys; layers with a window have sinks and twice the key/value heads."""
+    layers, pairs = config.size("num_hidden_layers"), config.size("num_key_value_heads")
+    config.ignore("first_k_dense_replace n_shared_experts use_qk_norm")
+    factor = config.number("attention_value_scale", 1.0)
+    config.ignore("attention_chunk_size layernorm_epsilon add_swa_attention_sink_bias add_full_attention_sink_bias")
+    fields: dict[str, Any] = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "value_scale": factor}
+    turned = {kind: rotary_width(config, 0.334, kind) for kind in ("full_attention", "sliding_attention")}
+    span = sliding_window(config)
+    beyond = config.optional_size("sliding_window_size")  # as published: tokens behind the query
+    _as_in_class(config, pairs)
+    own_base: dict[str, Any] = (
+        {"rope_theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
+    )
+    mixers: dict[str, Layer] = {
+        "full_attention": rope_attention(
+            config, layer_type="full_attention", rotary_dim=turned["full_attention"], **fields
+        ),
+        "sliding_attention": rope_attention(
+            config,
+            layer_type="sliding_attention",
+            rotary_dim=turned["sliding_attention"],
+            n_kv_heads=2 * pairs,
+            sinks=True,
+            window=beyond + 1 if beyond else span,
+            **own_base,
+            **fields,
+        ),
+    }
+    full = {index for index in range(layers) if index == 0 or (index + 1) % 6 == 0}
+    pattern = ["full_attention" if index in full else "sliding_attention" for index in range(layers)]
+    pattern = _flagged(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
+    feeds = {"dense": gated_mlp(config), "sparse": shared_experts(config, d_ff_shared=None)}
+    kinds = _flagged(config, "moe_layer_freq", layers, "dense", "sparse") or mlp_types(config, layers, 1)
+    return _lm(config, mixers, feeds, layer_types(config, layers, pattern), kinds)
+
+
+def _flagged(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
+    """A list of 0 and 1 as the names of kinds."""
+    flags = config.layer_indices(key)
+    if flags and len(flags) != layers:
+        raise SizeError(f"{key} has {len(flags)} entries for {layers} layers", where=config.where)
+    return [one if flag else zero for flag in flags] or None
+
+
+def _as_in_class(config: Config, pairs: int) -> None:
+    """Published sizes of the layers with a window, which the class derives from the others."""
+    derived = {
+        "swa_num_attention_heads": config.size("num_attention_heads"),
+        "swa_num_key_value_heads": 2 * pairs,
+        "swa_head_dim": config.size("head_dim"),
+        "swa_v_head_dim": config.size("v_head_dim"),
+    }
+    for key, size in derived.items():
+        if (config.optional_size(key) or size) != size:
+            raise SizeError(f"{key} is {config.get(key)}, where the class has {size}", where=config.where)
+
+
+def laguna(config: Config) -> Architecture:
+    """Laguna: a soft-plus gate on the output of each head, heads by layer, a correction bias that is a parameter."""
+    layers, gating = config.size("num_hidden_layers"), config.get("gating", True)
+    scaled: dict[str, Any] = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
+    scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
+    config.unmodelled_unless("moe_apply_router_weight_on_input", False)
+    gate: dict[str, Any] = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
+    gate |= {"gate_per_head": gating is True or gating == "per-head"}
+    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
+    routed = experts(
+        config, d_ff_shared=shared, router="sigmoid", correction_bias="parameter", renormalise=True, **scaled
+    )
+    feeds = {"dense": gated_mlp(config), "sparse": routed}
+    counts = config.layer_indices("num_attention_heads_per_layer") or [config.size("num_attention_heads")] * layers
+    types = layer_types(config, layers, ["full_attention"] * layers)
+    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
+    mixers = {
+        f"{kind}_{heads}": rope_attention(
+            config,
+            layer_type=kind,
+            n_heads=heads,
+            window=spans[kind],
+            qk_norm="head",
+            rotary_dim=rotary_width(config, 1.0, kind),
+            **gate,
+        )
+        for kind, heads in dict.fromkeys(zip(types, counts, strict=True))
+        if kind in spans
+    }
+    names = [f"{kind}_{heads}" for kind, heads in zip(types, counts, strict=True)]
+    return _lm(config, mixers, feeds, names, mlp_types(config, layers, 1))
+
+
+def afmoe(config: Config) -> Architecture:
+    """Trinity: norms around every sub-layer, gated attention, rotary positions in layers with a window alone."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    scaled: dict[str, Any] = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
+    root = config.size("hidden_size") ** 0.5 if config.flag("mup_enabled") else 1.0
+    gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
+    mixers = {
+        "full_attention": rope_attention(config, positions="none", **gate),
+        "sliding_attention": rope_attention(config, window=sliding_window(config), **gate),
+    }
+    shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
+    routed = experts(config, d_ff_shared=shared or None, router="sigmoid", correction_bias="parameter", **scaled)
+    pattern = every_nth(config, "global_attn_every_n_layers", layers, "full_attention", "sliding_attention", 4)
+    types, dense = layer_types(config, layers, pattern), config.count("num_dense_layers", 1)
+    feeds: dict[bool, Layer] = {True: routed, False: gated_mlp(config)}
+    kinds = {
+        (kind, sparse): Block(
+            f"{'global' if kind == 'full_attention' else 'local'}_{'sparse' if sparse else 'dense'}",
+            (
+                sublayer("attention", mixers[kind], pre=norm, post=norm),
+                sublayer("mlp", feeds[sparse], pre=norm, post=norm),
+            ),
+        )
+        for kind in mixers
+        for sparse in feeds
+    }
+    runs = group_runs(kinds[kind, index >= dense] for index, kind in enumerate(types))
+    return causal_lm(config, runs, norm, embedding_scale=root)
+
+
+def _lm(
+    config: Config,
+    mixers: Mapping[str, Layer],
+    feeds: Mapping[str, Layer],
+    types: Sequence[str],
+    kinds: Sequence[str],
+    head: Layer | None = None,
+) -> Architecture:
+    norm = rmsnorm(config, config.size("hidden_size"))
+    runs = hybrid_runs(norm, mixers, feeds, zip(types, kinds, strict=True))
+    return causal_lm(config, runs, norm, head=head)

@@ -1,0 +1,206 @@
+"""Qwen 1 to 4, dense, mixture of experts and hybrid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....core.architecture import Architecture
+from ....core.errors import DescriptionError, SizeError
+from ....core.layer import Layer
+from ....layers.gated_delta_net import GatedDeltaNet
+from ....layers.mlp import Mlp
+from ....layers.moe import Moe
+from ..config import Config
+from ..decoder import decoder
+from ..rules import (
+    causal_lm,
+    every_nth,
+    experts,
+    gated_mlp,
+    group_runs,
+    hybrid_runs,
+    layer_types,
+    local_global_attention,
+    prenorm_block,
+    rmsnorm,
+    rope_attention,
+    rotary_width,
+    sliding_window,
+)
+
+_QWEN_RUNTIME = """
+    bf16 fp16 fp32 onnx_safe seq_length softmax_in_fp32 use_flash_attn use_cache_kernel use_cache_quantization
+    emb_dropout_prob attn_dropout_prob
+"""
+
+
+def qwen(config: Config) -> Architecture:
+    """The first Qwen [bai2023]: biases on queries, keys and values; ``intermediate_size`` is that of gate and up."""
+    if not config.flag("no_bias", True):
+        raise DescriptionError("no_bias is false, which is not described", where=config.where)
+    config.ignore(_QWEN_RUNTIME)
+    config.unmodelled_unless("use_dynamic_ntk use_logn_attn", neutral=False)
+    config.unmodelled_unless("rotary_pct", neutral=1.0)
+    heads, twice = config.size("num_attention_heads"), config.size("intermediate_size")
+    if twice % 2:
+        raise SizeError(f"intermediate_size ({twice}) is odd; gate and up share it", where=config.where)
+    theta = config.number("rotary_emb_base") or 10000.0
+    attention = rope_attention(config, bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
+    mlp = Mlp(config.size("hidden_size"), twice // 2, "silu", gated=True)
+    return decoder(config, attention=attention, mlp=mlp, tied=config.flag("tie_word_embeddings"))
+
+
+def qwen2(config: Config) -> Architecture:
+    """Qwen2 and Qwen2.5: biases on queries, keys and values alone; upper layers may have a window."""
+    return _windowed(config, bias=False, q_bias=True, k_bias=True, v_bias=True)
+
+
+def qwen3(config: Config) -> Architecture:
+    """Qwen3: a norm on each query and key head."""
+    return _windowed(config, qk_norm="head")
+
+
+def _windowed(config: Config, **changes: Any) -> Architecture:
+    norm = rmsnorm(config, config.size("hidden_size"))
+    layers = config.size("num_hidden_layers")
+    limit = sliding_window(config)
+    limit = limit if config.flag("use_sliding_window") else None
+    first = config.count("max_window_layers", layers)
+    default = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
+    kinds = {
+        "full_attention": prenorm_block(
+            "block", norm, attention=rope_attention(config, **changes), mlp=gated_mlp(config)
+        ),
+        "sliding_attention": prenorm_block(
+            "windowed",
+            norm,
+            attention=rope_attention(config, window=limit, **changes),
+            mlp=gated_mlp(config),
+        ),
+    }
+    return causal_lm(config, group_runs(kinds[kind] for kind in layer_types(config, layers, default)), norm)
+
+
+def qwen2_moe(config: Config) -> Architecture:
+    """Qwen1.5-MoE, Qwen2-MoE: experts with a gated shared one; every second of the lower layers may have a window."""
+    layers = config.size("num_hidden_layers")
+    sliding = config.flag("use_sliding_window")
+    limit = sliding_window(config) if sliding else None
+    config.get("sliding_window")
+    first = config.count("max_window_layers", layers)
+    pattern = [
+        "sliding_attention" if sliding and index % 2 == 0 and index < first else "full_attention"
+        for index in range(layers)
+    ]
+    biased = config.flag("qkv_bias", True)
+    mixers = local_global_attention(config, limit, bias=False, q_bias=biased, k_bias=biased, v_bias=biased)
+    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
+    feeds = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True), "dense": gated_mlp(config)}
+    chosen = sparse_layers(config, layers)
+    kinds = ["sparse" if index in chosen else "dense" for index in range(layers)]
+    norm = rmsnorm(config, config.size("hidden_size"))
+    return causal_lm(
+        config, hybrid_runs(norm, mixers, feeds, zip(layer_types(config, layers, pattern), kinds, strict=True)), norm
+    )
+
+
+def qwen3_moe(config: Config) -> Architecture:
+    """Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
+    layers = config.size("num_hidden_layers")
+    norm = rmsnorm(config, config.size("hidden_size"))
+    limit = sliding_window(config)
+    limit = limit if config.flag("use_sliding_window") else None
+    config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE, without effect here
+    rounded = max(1, config.size("hidden_size") // config.size("num_attention_heads"))
+    attention = rope_attention(config, d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
+    sparse = prenorm_block("sparse", norm, attention=attention, mlp=experts(config))
+    dense = prenorm_block("dense", norm, attention=attention, mlp=gated_mlp(config))
+    chosen = sparse_layers(config, layers)
+    return causal_lm(config, group_runs(sparse if index in chosen else dense for index in range(layers)), norm)
+
+
+def qwen3_next(config: Config) -> Architecture:
+    """Qwen3-Next: three gated delta nets to one gated attention; experts with a gated shared one."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    norm = rmsnorm(config, width, unit_offset=True)
+    head = config.optional_size("head_dim")
+    rotary = int((head or width // config.size("num_attention_heads")) * config.partial_rotary(0.25))
+    mixers: dict[str, Layer] = {
+        "full_attention": rope_attention(
+            config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary
+        ),
+        "linear_attention": gated_delta_net(config),
+    }
+    experts = Moe(
+        width,
+        config.size("moe_intermediate_size"),
+        config.size("num_experts"),
+        config.size("num_experts_per_tok"),
+        config.activation(),
+        renormalise=config.flag("norm_topk_prob", True),
+        d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True),
+        shared_gate=True,
+    )
+    chosen = sparse_layers(config, layers)
+    period = config.size("full_attention_interval", 4)
+    pattern = ["full_attention" if (index + 1) % period == 0 else "linear_attention" for index in range(layers)]
+    feed = {True: experts, False: gated_mlp(config)}
+    names = {"full_attention": "attention", "linear_attention": "linear"}
+    kinds = {
+        (kind, sparse): prenorm_block(
+            names[kind] + ("" if sparse else "_dense"), norm, **{names[kind]: mixer, "mlp": feed[sparse]}
+        )
+        for kind, mixer in mixers.items()
+        for sparse in (True, False)
+    }
+    order = (kinds[kind, index in chosen] for index, kind in enumerate(layer_types(config, layers, pattern)))
+    return causal_lm(config, group_runs(order), norm)
+
+
+def gated_delta_net(config: Config) -> GatedDeltaNet:
+    """The gated delta net in the keys of the Qwen configs."""
+    return GatedDeltaNet(
+        config.size("hidden_size"),
+        config.size("linear_num_key_heads"),
+        config.size("linear_num_value_heads"),
+        config.size("linear_key_head_dim"),
+        config.size("linear_value_head_dim"),
+        config.size("linear_conv_kernel_dim"),
+        norm_eps=config.number("rms_norm_eps") or 1e-6,
+        activation=config.activation(),
+    )
+
+
+def qwen3_5(config: Config) -> Architecture:
+    """Qwen3.5, dense."""
+    return _qwen3_5(config, gated_mlp(config))
+
+
+def qwen3_5_moe(config: Config) -> Architecture:
+    """Qwen3.5 with experts, of which a shared one has a gate."""
+    config.ignore("intermediate_size decoder_sparse_step")
+    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
+    return _qwen3_5(config, experts(config, d_ff_shared=shared, shared_gate=True))
+
+
+def _qwen3_5(config: Config, feed: Layer) -> Architecture:
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"), unit_offset=True)
+    config.ignore("mlp_only_layers")  # of other Qwens
+    config.ignore("mtp_num_hidden_layers mtp_use_dedicated_embeddings mamba_ssm_dtype attn_output_gate")
+    mixers: dict[str, Layer] = {
+        "full_attention": rope_attention(
+            config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary_width(config, 0.25)
+        ),
+        "linear_attention": gated_delta_net(config),
+    }
+    pattern = every_nth(config, "full_attention_interval", layers, "full_attention", "linear_attention", 4)
+    order = ((kind, "mlp") for kind in layer_types(config, layers, pattern))
+    return causal_lm(config, hybrid_runs(norm, mixers, {"mlp": feed}, order), norm)
+
+
+def sparse_layers(config: Config, layers: int) -> set[int]:
+    """The layers with experts: every ``decoder_sparse_step``-th, but for ``mlp_only_layers``."""
+    step, dense = config.size("decoder_sparse_step", 1), set(config.layer_indices("mlp_only_layers"))
+    if config.get("num_experts") == 0:
+        return set()
+    return {index for index in range(layers) if (index + 1) % step == 0 and index not in dense}

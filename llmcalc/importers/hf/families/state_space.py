@@ -1,0 +1,143 @@
+"""State-space and recurrent models without attention: Mamba, Mamba-2, RWKV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Named, Run
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....layers.mamba import Mamba
+from ....layers.mamba2 import Mamba2
+from ....layers.rwkv_channel_mix import RwkvChannelMix
+from ....layers.rwkv_time_mix import RwkvTimeMix
+from ..config import Config
+from ..rules import causal_lm, layernorm, prenorm_block, repeat_block, rmsnorm
+from .mistral import key_group
+
+_NORM_EPS = 1e-5
+_SSM = ("layer", "d_state", "d_conv", "expand", "headdim", "ngroups", "chunk_size", "dt_rank")
+_USUAL: dict[str, dict[str, Any]] = {  # as their classes have them
+    "Mamba1": {"d_state": 16, "d_conv": 4, "expand": 2, "dt_rank": "auto"},
+    "Mamba2": {"d_state": 128, "d_conv": 4, "expand": 2, "headdim": 64, "ngroups": 1, "chunk_size": 256},
+}
+
+
+def mamba_ssm(config: Config) -> Architecture:
+    """Mamba [gu2023] and Mamba-2 [dao2024] as their authors released them; the vocabulary is padded."""
+    config.ignore("residual_in_fp32 fused_add_norm")
+    if config.get("attn_layer_idx") or config.get("attn_cfg") or config.count("d_intermediate"):
+        raise DescriptionError("attention and feed-forward layers among Mamba's are not described", where=config.where)
+    if not config.flag("rms_norm", True):
+        raise DescriptionError("rms_norm is false, which is not described", where=config.where)
+    given = key_group(config, "ssm_cfg", _SSM)
+    step, vocab = config.size("pad_vocab_size_multiple", 8), config.size("vocab_size")
+    config.override("vocab_size", -(-vocab // step) * step)
+    norm = rmsnorm(config, config.size("hidden_size"), "norm_eps")
+    runs: tuple[Run, ...] = repeat_block(
+        prenorm_block("block", norm, mamba=_mixer(config, given)), config.size("num_hidden_layers")
+    )
+    built = causal_lm(config, runs, norm, tied=config.flag("tie_embeddings", True))
+    return replace(built, layout="mamba2") if given.get("layer") == "Mamba2" else built
+
+
+def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
+    width, kind = config.size("hidden_size"), given.get("layer", "Mamba1")
+    sizes = {**_USUAL.get(kind, {}), **{key: value for key, value in given.items() if key != "layer"}}
+    if kind not in _USUAL or not sizes.keys() <= _USUAL[kind].keys():
+        raise UnknownNameError("layer or key of ssm_cfg", shown(kind), _USUAL, where=config.where)
+    rank = sizes.pop("dt_rank", None)
+    size = {key: config.integer(value, key, 1) for key, value in sizes.items()}
+    inner = size["expand"] * width
+    if kind == "Mamba1":
+        low = -(-width // 16) if rank == "auto" else config.integer(rank, "dt_rank", 1)
+        return Mamba(width, inner, size["d_state"], size["d_conv"], low, conv_bias=True)
+    if inner % size["headdim"]:
+        raise SizeError(f"headdim ({size['headdim']}) does not divide {inner}", where=config.where)
+    heads = inner // size["headdim"]
+    rest = (size["d_state"], size["ngroups"], size["d_conv"], size["chunk_size"])
+    return Mamba2(width, heads, size["headdim"], *rest, conv_bias=True, norm_eps=_NORM_EPS)
+
+
+def mamba(config: Config) -> Architecture:
+    """Mamba [gu2023]."""
+    return _mamba(config, "none")
+
+
+def falcon_mamba(config: Config) -> Architecture:
+    """Falcon Mamba [zuo2024]: norms without weights on Δ, B and C."""
+    config.ignore("use_falcon_mambapy")
+    return _mamba(config, "plain", config.number("mixer_rms_eps") or 1e-6)
+
+
+def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architecture:
+    width = config.size("hidden_size")
+    norm = rmsnorm(config, width, "layer_norm_epsilon")
+    rank = config.get("time_step_rank")
+    expanded = int((config.number("expand") or 2) * width)
+    mixer = Mamba(
+        width,
+        config.optional_size("intermediate_size") or expanded,
+        config.size("state_size"),
+        config.size("conv_kernel"),
+        -(-width // 16) if rank == "auto" else config.size("time_step_rank"),
+        bias=config.flag("use_bias"),
+        conv_bias=config.flag("use_conv_bias"),
+        bcdt_norm=bcdt_norm,
+        norm_eps=norm_eps,
+        activation=config.activation(),
+    )
+    return causal_lm(
+        config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
+    )
+
+
+def time_step_limits(config: Config) -> dict[str, Any]:
+    """The bounds of Mamba-2's time step as its fields, of which the upper one may be infinite."""
+    limits = config.get("time_step_limit")
+    if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # a pair: lower, upper
+        return {}
+    low, high = limits
+    bounded = type(high) in (int, float) and high < float("inf")
+    return {"dt_min": float(low), "dt_max": float(high) if bounded else None}
+
+
+def mamba2(config: Config) -> Architecture:
+    """Mamba-2 [dao2024]."""
+    width = config.size("hidden_size")
+    norm = rmsnorm(config, width, "layer_norm_epsilon")
+    config.ignore("expand time_step_rank rms_norm")
+    mixer = Mamba2(
+        width,
+        config.size("num_heads"),
+        config.size("head_dim"),
+        config.size("state_size"),
+        config.size("n_groups"),
+        config.size("conv_kernel"),
+        config.size("chunk_size"),
+        bias=config.flag("use_bias"),
+        conv_bias=config.flag("use_conv_bias"),
+        norm_eps=config.number("layer_norm_epsilon") or 1e-5,
+        activation=config.activation(),
+        **time_step_limits(config),
+    )
+    return causal_lm(
+        config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
+    )
+
+
+def rwkv(config: Config) -> Architecture:
+    """RWKV-4 [peng2023]: time and channel mixing, one more norm behind the token table."""
+    width = config.size("hidden_size")
+    norm = layernorm(config, width, "layer_norm_epsilon")
+    config.ignore("context_length")
+    block = prenorm_block(
+        "block",
+        norm,
+        time_mix=RwkvTimeMix(width, config.optional_size("attention_hidden_size") or width),
+        channel_mix=RwkvChannelMix(width, config.optional_size("intermediate_size") or 4 * width),
+    )
+    final = replace(norm, eps=1e-5)  # whatever the config says
+    runs = repeat_block(block, config.size("num_hidden_layers"))
+    return causal_lm(config, runs, final, inputs=(Named("embedding_norm", norm),))

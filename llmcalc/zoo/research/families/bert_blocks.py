@@ -1,0 +1,141 @@
+"""Encoders with other blocks or outputs than BERT: MobileBERT, ConvBERT, SqueezeBERT, Splinter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
+from ....core.errors import DescriptionError, shown
+from ....core.layer import Layer
+from ....importers.hf.config import Config
+from ....importers.hf.families.bert import (
+    SEGMENTS_COMPARED,
+    encoder,
+    finish,
+    pooler,
+    tables,
+    tied_head,
+    transform,
+    with_head,
+)
+from ....importers.hf.families.bert_variants import generator
+from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.rules import divide_by_heads, layernorm, repeat_block, sublayer
+from ....layers.attention import Attention
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ..layers.affine import Affine
+from ..layers.convbert_attention import ConvBertAttention
+from ..layers.grouped_attention import GroupedAttention
+from ..layers.grouped_mlp import GroupedMlp
+from ..layers.span_selection import SpanSelection
+
+USUAL_EPS = 1e-5  # of the norms in MobileBERT that are not told layer_norm_eps
+BLOCK_EPS = 1e-12  # of the norms in SqueezeBERT's blocks, whatever layer_norm_eps says
+SPLINTER = ("SplinterModel", "SplinterForPreTraining", "SplinterForQuestionAnswering")
+
+
+def mobilebert(config: Config) -> Architecture:
+    """MobileBERT [sun2020]: bottlenecks around each block, several feed-forward layers in it, trigrams of tokens."""
+    width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
+    kind = config.string("normalization_type")
+    if kind not in ("no_norm", "layer_norm"):
+        raise DescriptionError(f"normalization_type is {shown(kind)}; it is no_norm or layer_norm", where=config.where)
+
+    def norm(size: int, eps: float | None = None) -> Layer:
+        plain = layernorm(config, size)
+        return Affine(size, scale_first=True) if kind == "no_norm" else replace(plain, eps=eps or plain.eps)
+
+    trigram = 3 if config.flag("trigram_input") else 1
+    unused = trigram == 1 and narrow == width
+    joined = Linear(trigram * narrow, width, neighbours=trigram, unused=unused)
+    token, *others = tables(config, vocab, width)
+    inputs = (Named("token", replace(token.layer, d_model=narrow)), Named("join", joined), *others)  # type: ignore[type-var]
+    layers = _bottlenecked(config, norm)
+    runs = repeat_block(Block("block", layers), config.size("num_hidden_layers"))
+    stack = Stack("encoder", width, (*inputs, Named("norm", norm(width, USUAL_EPS))), runs, (), "encoder")
+    head, pooled = config.head_kind() or "mlm", [pooler(width)] if config.flag("classifier_activation") else []
+    if head == "none":
+        return finish(config, stack, pooled)
+    table = replace(tied_head(config, narrow), d_rest=width - narrow if width > narrow else None)
+    outputs = [*(pooled if head == "pretraining" else []), *transform(config, width), Named("head", table)]
+    if head == "pretraining":
+        outputs.append(Named("next_sentence", Linear(width, SEGMENTS_COMPARED, positions="one")))
+    return finish(config, stack, outputs)
+
+
+def _bottlenecked(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
+    """A block: its input brought to a narrow stream, once more for queries and keys, and back to the wide one."""
+    width, within = config.size("hidden_size"), config.flag("use_bottleneck")
+    inner = config.size("intra_bottleneck_size") if within else width
+    config.ignore("intra_bottleneck_size true_hidden_size")
+    narrow_values, shared = config.flag("use_bottleneck_attention"), config.flag("key_query_shared_bottleneck")
+    enter, again, heads = "bottleneck_input", "bottleneck_attention", config.size("num_attention_heads")
+    first = Sublayer(enter, (Branch("linear", Linear(width, inner)),), post=norm(inner), residual=False)
+    second = Linear(width, inner, unused=narrow_values)
+    apart = within and shared and not narrow_values  # values are made of the wide stream
+    fields: dict[str, Any] = {"d_input_v": width, "values_of": enter} if apart else {}
+    attention = Attention(inner, heads, causal=False, **fields, **BIASED)
+    mixer = sublayer("attention", attention, after=norm(inner))
+    parts = [first] if within else []
+    if within and shared:
+        parts.append(replace(first, name=again, branches=(Branch("linear", second),), input_from=enter))
+    if apart:
+        mixer = replace(mixer, residual_from=again)
+    elif within and not narrow_values:
+        mixer = replace(mixer, input_from=enter)
+    mlp = Mlp(inner, config.size("intermediate_size"), config.activation(), bias=True)
+    parts.append(mixer)
+    for index in range(config.size("num_feedforward_networks") - 1):
+        parts.append(sublayer(f"ffn{index}", mlp, after=norm(inner)))
+    parts.append(sublayer("mlp", mlp, after=norm(inner, USUAL_EPS)))
+    if within:
+        behind = sublayer("bottleneck_output", Linear(inner, width), after=norm(width))
+        parts.append(replace(behind, residual_from=enter))
+    return tuple(parts)
+
+
+def convbert(config: Config) -> Architecture:
+    """ConvBERT [jiang2020]: half the heads convolve; the feed-forward layer may be block-diagonal."""
+    width, narrow = config.size("hidden_size"), config.size("embedding_size")
+    if config.flag("add_cross_attention"):
+        raise DescriptionError("add_cross_attention is not understood", where=config.where)
+    heads = max(config.size("num_attention_heads") // config.size("head_ratio"), 1)
+    attention = ConvBertAttention(width, heads, config.size("conv_kernel_size"))
+    groups, d_ff = config.size("num_groups"), config.size("intermediate_size")
+    mlp = GroupedMlp(width, d_ff, config.activation(), groups, groups) if groups > 1 else None
+    stack = encoder(config, attention=attention, mlp=mlp, narrow=narrow)
+    return generator(config, replace(stack, role="encoder"), narrow)
+
+
+def squeezebert(config: Config) -> Architecture:
+    """SqueezeBERT [iandola2020]: every projection of a block in groups; the pooler is computed beside the head."""
+    width = config.size("hidden_size")
+    if config.size("embedding_size") != width:
+        raise DescriptionError("embedding_size is not hidden_size", where=config.where)
+    keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
+    divide_by_heads(config, width, config.size("num_attention_heads"))
+    attention = GroupedAttention(width, config.size("num_attention_heads"), *(config.size(key) for key in keys))
+    groups = (config.size("intermediate_groups"), config.size("output_groups"))
+    mlp = GroupedMlp(width, config.size("intermediate_size"), config.activation(), *groups)
+    stack = encoder(config, attention=attention, mlp=mlp)
+    (run,) = stack.runs
+    norm = replace(layernorm(config, width), eps=BLOCK_EPS)
+    parts = tuple(replace(part, after=norm) for part in run.block.sublayers)
+    stack = replace(stack, runs=(replace(run, block=replace(run.block, sublayers=parts)),))
+    return with_head(config, stack, pooled=True)
+
+
+def splinter(config: Config) -> Architecture:
+    """Splinter [ram2021]: BERT, and a head that a question token asks for a span."""
+    name, asks = config.class_name() or SPLINTER[1], config.count("question_token_id")
+    if name not in SPLINTER:
+        known = ", ".join(SPLINTER)
+        raise DescriptionError(f"{shown(name)} is no class of Splinter; they are {known}", where=config.where)
+    config.override("architectures", [name if name == SPLINTER[0] else SPLINTER[1]])
+    stack = encoder(config)
+    if name == SPLINTER[0]:
+        return finish(config, stack, [])
+    return finish(config, stack, [Named("spans", SpanSelection(stack.d_model, asks))])

@@ -1,0 +1,170 @@
+"""Decoders with attention or experts of their own kind: DiffLLaMA, Doge, JetMoE, MiniMax-01, xLSTM."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Branch, Run, Sublayer
+from ....core.errors import DescriptionError, SizeError, shown
+from ....core.layer import Layer
+from ....importers.hf.config import Config
+from ....importers.hf.decoder import decoder
+from ....importers.hf.rope import rope_fields
+from ....importers.hf.rules import (
+    causal_lm,
+    experts,
+    extend_attention,
+    gated_mlp,
+    hybrid_runs,
+    layer_types,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    rope_attention,
+    sliding_window,
+    sublayer,
+)
+from ....layers.head import Head
+from ....layers.mlp import Mlp
+from ....layers.moe import Moe
+from ....layers.norm import Norm
+from ....layers.scale import Scale
+from ..layers.differential_attention import DifferentialAttention
+from ..layers.dynamic_attention import DynamicAttention
+from ..layers.lightning_attention import LightningAttention
+from ..layers.mlstm import Mlstm
+from ..layers.product_key_experts import ProductKeyExperts
+from ..layers.routed_attention import RoutedAttention
+
+_KERNELS = (
+    "chunkwise_kernel sequence_kernel step_kernel mode return_last_states autocast_kernel_dtype "
+    "inference_state_dtype norm_reduction_force_float32 max_inference_chunksize num_hidden_layers hidden_size "
+    "add_out_norm tie_word_embeddings"  # the class always has that norm, and never ties
+)
+
+
+def diffllama(config: Config) -> Architecture:
+    """DiffLLaMA: differential attention [ye2024]."""
+    config.ignore("lambda_std_dev")
+    eps = rmsnorm(config, config.size("hidden_size")).eps
+    return decoder(config, attention=extend_attention(DifferentialAttention, rope_attention(config), pair_norm_eps=eps))
+
+
+def doge(config: Config) -> Architecture:
+    """Doge: a mask that is computed from values, scaled residuals, and perhaps experts of one neuron each."""
+    width, bias = config.size("hidden_size"), config.flag("mlp_bias")
+    norm, scale = rmsnorm(config, width), Scale(width, "residual")
+    plain = rope_attention(config, qk_norm="head", window=sliding_window(config))
+    attention = extend_attention(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
+    feeds = [Branch("mlp", gated_mlp(config, bias=bias))]
+    if config.flag("is_moe"):
+        n_experts, top_k = config.size("num_experts"), config.size("num_experts_per_tok")
+        renormalise = config.flag("norm_topk_prob")
+        feeds.append(
+            Branch("peer", ProductKeyExperts(width, n_experts, top_k, config.activation(), renormalise, together=True))
+        )
+    config.ignore("num_experts num_experts_per_tok norm_topk_prob")
+    parts = (sublayer("attention", attention, pre=norm, after=scale), Sublayer("mlp", tuple(feeds), norm, after=scale))
+    return causal_lm(config, repeat_block(Block("block", parts), config.size("num_hidden_layers")), norm)
+
+
+def jetmoe(config: Config) -> Architecture:
+    """JetMoE [shen2024]: experts in attention and in feed-forward layers, a bias on the output of both."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    config.ignore("num_attention_heads")  # key/value heads times experts a token
+    n_experts, top_k = config.size("num_local_experts"), config.size("num_experts_per_tok")
+    attention = RoutedAttention(
+        width,
+        config.size("num_key_value_heads"),
+        config.size("kv_channels"),
+        n_experts,
+        top_k,
+        out_bias=True,
+        rope_theta=config.rope_theta(),
+        **rope_fields(config),
+    )
+    act = config.activation("activation_function")
+    feed = Moe(width, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
+    inner = Norm(width, "rmsnorm", eps=1e-6)  # whatever the config says
+    block = prenorm_block("block", inner, attention=attention, mlp=feed)
+    return causal_lm(config, repeat_block(block, layers), rmsnorm(config, width))
+
+
+def minimax(config: Config) -> Architecture:
+    """MiniMax-Text-01: lightning attention, softmax attention in some layers."""
+    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    config.get("sliding_window")  # its class masks, but keeps all tokens
+    softmax = rope_attention(config, bias=False)
+    mixers: dict[str, Layer] = {
+        "full_attention": softmax,
+        "linear_attention": LightningAttention(
+            config.size("hidden_size"),
+            softmax.n_heads,
+            softmax.d_head or 0,
+            config.size("block_size"),
+            activation=config.activation(),
+        ),
+    }
+    feeds: dict[str, Layer] = {"sparse": experts(config, "num_local_experts", "intermediate_size")}
+    pattern = ["linear_attention" if index % 2 else "full_attention" for index in range(layers)]
+    order = ((kind, "sparse") for kind in layer_types(config, layers, pattern))
+    return causal_lm(config, _weighed(config, hybrid_runs(norm, mixers, feeds, order)), norm)
+
+
+def _weighed(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
+    """The runs with MiniMax's sums: of what a sub-layer reads, behind its norm, and of its result, with two factors."""
+    factors = {
+        name: (config.number(f"{name}_alpha_factor", 1.0) or 0.0, config.number(f"{name}_beta_factor", 1.0) or 0.0)
+        for name in ("full_attn", "linear_attn", "mlp")
+    }
+
+    def weighed(part: Sublayer) -> Sublayer:
+        kind = part.branches[0].layer.kind()
+        kept, added = factors[{"attention": "full_attn", "lightning_attention": "linear_attn"}.get(kind, "mlp")]
+        return replace(part, residual_normed=True, residual_scale=kept, scale=added)
+
+    blocks = {run.block: Block(run.block.name, tuple(map(weighed, run.block.sublayers))) for run in runs}
+    return tuple(replace(run, block=blocks[run.block]) for run in runs)
+
+
+def minimax_text_01(config: Config) -> Architecture:
+    """MiniMax-Text-01 and M1 [minimax2025] as published, where numbers say which layers have softmax attention."""
+    kinds = config.layer_indices("attn_type_list")
+    if set(kinds) - {0, 1} or len(kinds) != config.size("num_hidden_layers"):
+        raise SizeError("attn_type_list has a 0 (linear) or a 1 (softmax) for each layer", where=config.where)
+    config.override("layer_types", ["full_attention" if kind else "linear_attention" for kind in kinds])
+    if config.count("shared_intermediate_size") or not config.flag("postnorm", True):
+        raise DescriptionError("shared experts, and sums of another kind, are not described", where=config.where)
+    config.ignore("shared_moe_mode layernorm_type rotary_dim")
+    config.add_unmodelled("of its heads a part is rotated, and its class has projections of another form")
+    return minimax(config)
+
+
+def xlstm(config: Config) -> Architecture:
+    """The large xLSTM [beck2025]: mLSTM layers, each with a SwiGLU behind it; matrices apart or in one."""
+    width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
+    config.ignore(_KERNELS)
+    if (config.optional_size("embedding_dim") or width) != width:
+        raise DescriptionError("embedding_dim is not hidden_size", where=config.where)
+    eps, fused = config.number("norm_eps") or 1e-6, config.string("weight_mode")
+    if fused not in ("single", "fused"):
+        raise DescriptionError(f"weight_mode is {shown(fused)}; it is single or fused", where=config.where)
+    mlstm = Mlstm(
+        width,
+        config.size("num_heads"),
+        int(width * (config.number("qk_dim_factor") or 0)),
+        int(width * (config.number("v_dim_factor") or 0)),
+        config.size("chunk_size"),
+        biased,
+        gate_softcap=config.number("gate_soft_cap"),
+        norm_eps=eps,
+        eps=config.number("eps") or 1e-6,
+    )
+    multiple = config.size("ffn_round_up_to_multiple_of")
+    d_ff = int((width * (config.number("ffn_proj_factor") or 0) + multiple - 1) // multiple * multiple)
+    mlp = Mlp(width, d_ff, "silu", gated=True, bias=biased)
+    block = prenorm_block("block", Norm(width, bias=biased, eps=eps), mlstm=mlstm, mlp=mlp)
+    layers = config.optional_size("num_blocks") or config.size("num_hidden_layers")
+    head = Head(config.size("vocab_size"), width, softcap=config.number("output_logit_soft_cap"))
+    found = causal_lm(config, repeat_block(block, layers), Norm(width, eps=eps), head=head, tied=False)
+    return replace(found, layout="xlstm_fused") if fused == "fused" else found

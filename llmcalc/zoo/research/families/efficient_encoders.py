@@ -1,0 +1,116 @@
+"""Encoders with cheaper attention: FNet, Nyströmformer, YOSO, Longformer, BigBird."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import DescriptionError, SizeError, shown
+from ....core.layer import Layer
+from ....importers.hf.config import Config
+from ....importers.hf.families.bert import (
+    behind_padding,
+    bert_attention,
+    bert_mlp,
+    block,
+    encoder,
+    finish,
+    is_decoder,
+    with_head,
+)
+from ....importers.hf.rules import group_runs
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ..layers.fourier_mixing import FourierMixing
+from ..layers.hashed_attention import HashedAttention
+from ..layers.local_attention import LocalAttention
+from ..layers.nystrom_attention import NystromAttention
+from ..layers.sparse_attention import SparseAttention
+
+OFFSET = 2  # rows before the first position
+
+
+def fnet(config: Config) -> Architecture:
+    """FNet [leethorp2021]: a Fourier transform instead of attention; a projection behind the tables."""
+    config.ignore("use_tpu_fourier_optimizations tpu_short_seq_length")
+    width = config.size("hidden_size")
+    stack = encoder(config, attention=FourierMixing(width))
+    stack = replace(stack, inputs=(*stack.inputs, Named("projection", Linear(width, width))))
+    return with_head(config, stack, pooled=True)
+
+
+def nystromformer(config: Config) -> Architecture:
+    """Nyströmformer [xiong2021]."""
+    if config.flag("inv_coeff_init_option"):
+        raise DescriptionError("inv_coeff_init_option is not understood", where=config.where)
+    landmarks, length = config.size("num_landmarks"), config.size("segment_means_seq_len")
+    if landmarks > length:
+        raise SizeError(f"num_landmarks ({landmarks}) is more than the {length} tokens", where=config.where)
+    attention = NystromAttention(
+        config.size("hidden_size"),
+        config.size("num_attention_heads"),
+        landmarks if landmarks < length else None,
+        config.optional_size("conv_kernel_size"),
+    )
+    return _unpooled(config, encoder(config, attention=attention, offset=OFFSET))
+
+
+def yoso(config: Config) -> Architecture:
+    """YOSO [zeng2021]."""
+    config.ignore("use_fast_hash lsh_backward")
+    attention = HashedAttention(
+        config.size("hidden_size"),
+        config.size("num_attention_heads"),
+        config.flag("use_expectation"),
+        config.size("num_hash"),
+        config.size("hash_code_len"),
+        config.optional_size("conv_window"),
+    )
+    return _unpooled(config, encoder(config, attention=attention, offset=OFFSET))
+
+
+def _unpooled(config: Config, stack: Stack) -> Architecture:
+    return finish(config, stack, []) if config.head_kind() == "none" else with_head(config, stack)
+
+
+def longformer(config: Config) -> Architecture:
+    """Longformer [beltagy2020]: a window on both sides; projections for global tokens rest as none is chosen."""
+    layers, width, heads = (config.size(key) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
+    config.ignore("onnx_export")
+    windows = config.get("attention_window", 512)
+    windows = windows if isinstance(windows, list) else [windows] * layers
+    if len(windows) != layers or not all(type(size) is int and size > 0 for size in windows):
+        raise SizeError("attention_window is a positive number, or one for each layer", where=config.where)
+    longest = max(windows)
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True, padded_to=longest)
+    known: dict[int, Block] = {}
+    for window in windows:
+        attention = LocalAttention(width, heads, window, longest)
+        known[window] = known.get(window) or block(config, attention, mlp)
+    stack = replace(encoder(config, mlp=mlp), runs=group_runs(known[window] for window in windows))
+    return with_head(config, behind_padding(config, stack), activation="gelu")
+
+
+def big_bird(config: Config) -> Architecture:
+    """BigBird [zaheer2020]: sparse attention of an encoder's long inputs; the pooler is computed beside the head."""
+    kind, biased = config.string("attention_type"), config.flag("use_bias")
+    if kind not in ("block_sparse", "original_full"):
+        raise DescriptionError(
+            f"attention_type is {shown(kind)}; it is block_sparse or original_full", where=config.where
+        )
+    config.ignore("block_size num_random_blocks")
+    attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
+    mlp = bert_mlp(config)
+    if kind == "block_sparse" and not (is_decoder(config) and config.head_kind() == "causal"):
+        width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+        length, n_random = config.size("block_size"), config.size("num_random_blocks")
+        attention = SparseAttention(width, heads, length, n_random, biased)
+        mlp = replace(mlp, padded_to=length, padded_above=attention.limit)
+    stack = encoder(config, attention=attention, mlp=mlp)
+    if config.flag("rescale_embeddings"):
+        token = stack.inputs[0]
+        scaled = replace(token.layer, scale=stack.d_model**0.5)  # type: ignore[type-var]
+        stack = replace(stack, inputs=(Named(token.name, scaled), *stack.inputs[1:]))
+    if config.flag("add_cross_attention") and not biased:  # its cross-attention follows use_bias too
+        raise DescriptionError("add_cross_attention without use_bias is not understood", where=config.where)
+    return with_head(config, stack, pooled=True)

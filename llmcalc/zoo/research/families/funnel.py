@@ -1,0 +1,99 @@
+"""Funnel Transformer: an encoder that shortens its sequence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Named, Run, Stack
+from ....core.errors import DescriptionError, SizeError, shown
+from ....importers.hf.config import Config
+from ....importers.hf.families.bert import finish, normed, shared_table, tied_head
+from ....importers.hf.rules import layernorm
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ..layers.funnel_attention import FunnelAttention
+
+HALVED = 2  # tokens become one position between two blocks
+BASE = "FunnelBaseModel"  # the encoder without the decoder
+
+
+def funnel(config: Config) -> Architecture:
+    """Funnel Transformer [dai2020]."""
+    config.ignore("num_hidden_layers num_blocks initializer_std")
+    width, vocab, kind = config.size("d_model"), config.size("vocab_size"), config.head_kind() or "mlm"
+    inputs = (
+        Named("token", Embedding(vocab, width, share=None if kind == "pretraining" else shared_table(config))),
+        Named("norm", layernorm(config, width)),
+    )
+    config.get("tie_word_embeddings")
+    runs = _blocks(config)
+    decoder = config.size("num_decoder_layers")
+    if config.class_name() != BASE:
+        times = HALVED ** (len(_counts(config, "block_sizes")) - 1)
+        layers = [
+            _layer(config, f"decoder.layers.{index}", restores=None if index else times) for index in range(decoder)
+        ]
+        runs += [Run(layer, 1) for layer in layers]
+    stack = Stack("encoder", width, inputs, tuple(runs), (), "encoder")
+    if kind == "none":
+        return finish(config, stack, [])
+    if kind == "pretraining":
+        dense = Linear(width, width, activation=config.activation())
+        return finish(config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(width, 1))])
+    if kind != "mlm":
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+    return finish(config, stack, [Named("head", tied_head(config, width, spare_bias=False))])
+
+
+def _blocks(config: Config) -> list[Run]:
+    sizes = _counts(config, "block_sizes")
+    repeats = _counts(config, "block_repeats") if config.get("block_repeats") is not None else [1] * len(sizes)
+    if len(repeats) != len(sizes):
+        raise SizeError(f"block_repeats has {len(repeats)} entries for {len(sizes)} blocks", where=config.where)
+    if any(count > 1 for count in repeats[1:]):
+        raise DescriptionError("block_repeats: a layer that pools cannot be repeated here", where=config.where)
+    config.check_layer_runs(sum(sizes))
+    runs = []
+    for number, (size, times) in enumerate(zip(sizes, repeats, strict=True)):
+        for layer in range(size):
+            pools = number > 0 and layer == 0
+            block = _layer(config, f"encoder.blocks.{number}.{layer}", HALVED**number, pools)
+            runs.append(Run(block, times, shared=True))
+    return runs
+
+
+def _counts(config: Config, key: str) -> list[int]:
+    value = config.get(key)
+    if not isinstance(value, list) or not value or not all(type(item) is int and item > 0 for item in value):
+        raise SizeError(f"{key} is a list of positive numbers", where=config.where)
+    return [config.integer(item, key, 1) for item in value]
+
+
+def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, restores: int | None = None) -> Block:
+    width, norm = config.size("d_model"), layernorm(config, config.size("d_model"))
+    kind = config.string("attention_type")
+    if kind not in ("relative_shift", "factorized"):
+        raise DescriptionError(
+            f"attention_type is {shown(kind)}; it is relative_shift or factorized", where=config.where
+        )
+    apart, pooling = config.flag("separate_cls"), config.string("pooling_type")
+    if pooling not in FunnelAttention.CHOICES["pooling"]:
+        raise DescriptionError(f"pooling_type is {shown(pooling)}; it is mean or max", where=config.where)
+    extra = not config.flag("truncate_seq") and apart
+    attention = FunnelAttention(
+        width,
+        config.size("n_head"),
+        config.size("d_head"),
+        merge,
+        pools,
+        not config.flag("pool_q_only"),
+        extra,
+        kind == "factorized",
+        apart,
+        pooling,
+        restores,
+    )
+    mlp = Mlp(width, config.size("d_inner"), config.activation(), bias=True, merge=merge, merge_extra=extra)
+    norm = replace(norm, merge=merge, merge_extra=extra)
+    return Block(name, (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True)))

@@ -1,0 +1,120 @@
+"""NeoMME: an encoder of text and images, patch by patch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
+from ....core.errors import DescriptionError, shown
+from ....importers.hf.config import Config
+from ....importers.hf.families.bert import shared_table
+from ....importers.hf.rules import group_runs, layer_types, rope_attention, sublayer
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ..layers.blend import Blend
+
+LONG_WINDOW = 1024  # of every other layer with a window
+COLOURS = 3  # of a pixel
+STEM = 2  # a patch is widened by this factor
+PROJECTION = "embedding_projection"
+ROTATED = {"full_attention": 0.25, "sliding_attention": 1.0}
+
+
+def neomme(config: Config) -> Architecture:
+    """NeoMME for text: its stem for patches of images is stored, but rests."""
+    width, vocab, rank = (config.size(key) for key in ("hidden_size", "vocab_size", "embedding_rank"))
+    config.ignore("is_encoder_decoder max_position_embeddings embedding_dim document_token_id image_token_id")
+    config.ignore("residual_multiplier norm_eps")
+    kind = config.head_kind() or "mlm"
+    if kind not in ("mlm", "none"):
+        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+    share = shared_table(config)
+    projection = PROJECTION if share else None
+    norm = Norm(width, scale=False)
+    attention = _attention(config, "full_attention", None)
+    values = attention.n_kv_heads * (attention.d_head or 0)  # type: ignore[operator]
+    inputs = (
+        Named("token", Embedding(vocab, rank, share=share)),
+        Named("projection", Linear(rank, width, bias=False, share=projection)),
+        *_stem(config, width),
+        Named("values", Embedding(vocab, values, table="other")),
+        Named("norm", norm),
+    )
+    outputs = [Named("final_norm", norm)]
+    if kind == "mlm":
+        unembed = Linear(width, rank, bias=False, positions="logits", share=projection)
+        outputs += [Named("unprojection", unembed), Named("head", Head(vocab, rank, share))]
+    stack = Stack("encoder", width, inputs, group_runs(_blocks(config, norm)), tuple(outputs), "encoder")
+    return Architecture(config.model_type, (stack,))
+
+
+def _stem(config: Config, width: int) -> tuple[Named, ...]:
+    patch = COLOURS * config.size("patch_size") ** 2
+    return (
+        Named("patch_norm", Norm(patch, "layernorm", bias=True, unused=True)),
+        Named("patch_up", Linear(patch, STEM * width, bias=False, unused=True)),
+        Named("patch_down", Linear(STEM * width, width, unused=True)),
+    )
+
+
+def _blocks(config: Config, norm: Norm) -> list[Block]:
+    layers, width = config.size("num_hidden_layers"), norm.d_model
+    default = [
+        "full_attention" if (index + 1) % 6 == 0 or index == layers - 1 else "sliding_attention"
+        for index in range(layers)
+    ]
+    order = layer_types(config, layers, default)
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=config.flag("mlp_bias"))
+    known: dict[tuple[str, int | None], Block] = {}
+    found = []
+    for kind, window in zip(order, _windows(config, order), strict=True):
+        if (kind, window) not in known:
+            parts = (
+                Sublayer("blend", (Branch("blend", Blend(width)),), residual=False),
+                sublayer("attention", _attention(config, kind, window), pre=norm),
+                sublayer("mlp", mlp, pre=norm),
+            )
+            known[kind, window] = Block(kind, parts)
+        found.append(known[kind, window])
+    return found
+
+
+def _windows(config: Config, order: list[str]) -> list[int | None]:
+    given = config.get("per_layer_config")
+    usual, sliding = config.optional_size("sliding_window"), 0
+    windows: list[int | None] = []
+    for index, kind in enumerate(order):
+        if kind not in ROTATED:
+            raise DescriptionError(
+                f"layer_types has {shown(kind)}; it is one of {', '.join(ROTATED)}", where=config.where
+            )
+        window = usual
+        if isinstance(given, dict):
+            own: Any = given.get(str(index), given.get(index))
+            window = own.get("sliding_window", usual) if isinstance(own, dict) else usual
+        elif kind == "sliding_attention":
+            window, sliding = (LONG_WINDOW if sliding % 2 else usual), sliding + 1
+        windows.append(window if kind == "sliding_attention" else None)
+    return windows
+
+
+def _attention(config: Config, kind: str, window: int | None) -> Attention:
+    parameters = config.get("rope_parameters")
+    own = parameters.get(kind) if isinstance(parameters, dict) else None
+    share = own.get("partial_rotary_factor", ROTATED[kind]) if isinstance(own, dict) else ROTATED[kind]
+    return rope_attention(
+        config,
+        layer_type=kind,
+        causal=False,
+        window=window + 1 if window else None,
+        qk_norm="head",
+        qk_norm_scale=False,
+        gated=True,
+        gate_bias="none",
+        exclusive=True,
+        rotary_dim=int(config.size("head_dim") * share),
+    )

@@ -1,0 +1,192 @@
+"""Decoders that run layers in loops: Dory and the Hierarchical Reasoning Model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+
+from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
+from ....core.errors import DescriptionError, SizeError, shown
+from ....core.layer import Layer
+from ....core.record import fields
+from ....importers.hf.config import Config
+from ....importers.hf.rules import TOKENS, causal_lm, gated_mlp, group_runs, rmsnorm, rope_attention, sliding_window
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ....layers.norm import Norm
+from ....layers.scale import Scale
+from ..layers.injection import Injection
+from ..layers.sphere_attention import SphereAttention
+
+SECTIONS = ("n_input_layers", "n_recurrent_layers", "n_output_layers")
+NAMES = {"full_attention": "global", "sliding_attention": "local"}
+START = "start"  # of a loop
+NORM_EPS = 1e-6
+FAR = 10_000_000.0  # base of the rotary frequencies in layers without a window
+
+
+def dory(config: Config) -> Architecture:
+    """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times from one beginning."""
+    config.ignore("layer_types")
+    width, before, again, after = config.size("hidden_size"), *_sections(config)
+    loops, mode = config.size("n_recurrent_loops"), config.string("recurrent_kv_cache_mode", "per_loop")
+    if mode not in ("per_loop", "last_loop"):
+        raise DescriptionError(
+            f"recurrent_kv_cache_mode is {shown(mode)}; it is per_loop or last_loop", where=config.where
+        )
+    if not again:
+        config.add_unmodelled("its loop has no layers, and norms alone run in it")
+    init = config.positive_number("initializer_range")
+    norm = Norm(width, "l2norm", scale=False, eps=NORM_EPS)
+    step = Scale(width, "step", function="abs", gain=config.positive_number("ngpt_alpha_init") / init)
+    mlp = replace(gated_mlp(config, bias=config.flag("mlp_bias")), on_sphere=True, sphere_gain=width**0.5)
+    kinds = _kinds(config, before + again + after)
+    mixers = {kind: _mixer(config, kind, init) for kind in kinds}
+    config.check_layer_runs(before + again * loops + after)
+
+    @cache
+    def block(kind: str, looped: int | None, keeps: bool, enters: str) -> Block:
+        mixer = mixers[kind] if keeps else replace(mixers[kind], implemented_cache="none")
+        layers: dict[str, Layer] = {"attention": mixer, "mlp": mlp}
+        parts = [
+            Sublayer(
+                name, (Branch(name, layer, post=norm),), norm, step, share=_share(name, looped), residual_normed=True
+            )
+            for name, layer in layers.items()
+        ]
+        if enters:
+            begin = Injection(width, START if enters == "first" else "", START)
+            parts.insert(0, Sublayer("begin", (Branch("begin", begin, norm),), residual=False))
+        return Block(NAMES[kind] if looped is None else f"layer{looped}", tuple(parts))
+
+    inner = range(before, before + again)
+    order = [*range(before), *(list(inner) * loops), *range(before + again, len(kinds))]
+    last = before + again * (loops - 1)  # from there on, no layer runs again
+    runs = group_runs(
+        block(
+            kinds[index],
+            index if index in inner and loops > 1 else None,
+            mode == "per_loop" or place >= last or place < before,
+            ("first" if place == before else "again") if index == before and index in inner else "",
+        )
+        for place, index in enumerate(order)
+    )
+    vocab, tied = config.size("vocab_size"), config.flag("tie_word_embeddings")
+    head = Head(vocab, width, share=TOKENS if tied else None, scaled=True, scale_gain=1.0 / init)
+    return causal_lm(config, runs, norm, head=head, tied=tied)
+
+
+def _share(name: str, looped: int | None) -> str:
+    """The identity of a sub-layer that runs several times."""
+    return "" if looped is None else f"layer{looped}.{name}"
+
+
+def _sections(config: Config) -> tuple[int, int, int]:
+    """Layers before, within and behind the loop; as published, a layer is two entries, attention and ``mlp``."""
+    half = 2 if "mlp" in (config.strings("layer_types") or []) else 1
+    layers = config.size("num_hidden_layers")
+    before, again, after = (config.get(key) for key in SECTIONS)
+    sizes = [
+        layers,
+        *(
+            config.integer(value, key, 0)
+            for key, value in zip(SECTIONS, (before, again, after), strict=True)
+            if value is not None
+        ),
+    ]
+    if any(size % half for size in sizes):
+        raise SizeError("an odd number of entries, of which two make a layer", where=config.where)
+    whole, first, *middle, last = (size // half for size in sizes)
+    inside = middle[0] if middle else whole - first - last
+    if inside < 0 or first + inside + last != whole:
+        raise SizeError(f"{first} + {inside} + {last} layers are not {whole}", where=config.where)
+    return first, inside, last
+
+
+def _kinds(config: Config, layers: int) -> list[str]:
+    given = config.strings("layer_types")
+    if given is None:
+        return ["sliding_attention" if (index + 1) % 4 else "full_attention" for index in range(layers)]
+    found = [kind for kind in given if kind != "mlp"]
+    if len(found) != layers:
+        raise SizeError(f"layer_types names {len(found)} layers, not {layers}", where=config.where)
+    unknown = next((kind for kind in found if kind not in ("sliding_attention", "full_attention")), None)
+    if unknown:
+        raise DescriptionError(f"layer_types has {shown(unknown)}", where=config.where)
+    return found
+
+
+def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
+    near = kind == "sliding_attention"
+    plain = rope_attention(
+        config,
+        layer_type=kind,
+        window=sliding_window(config) if near else None,
+        qk_norm="head",
+        qk_norm_function="l2norm",
+        qk_norm_scale=False,
+        gated=True,
+        gate_bias="none",
+    )
+    if not near and config.get("rope_parameters") is None:
+        plain = replace(plain, rope_theta=FAR)
+    gains = {"q_gain": plain.d_head**0.5 / init, "gate_gain": plain.d_model**0.25 / init}  # type: ignore[operator]
+    return SphereAttention(**{entry.name: getattr(plain, entry.name) for entry in fields(plain)}, **gains)
+
+
+def hrm_text(config: Config) -> Architecture:
+    """The hierarchical reasoning model for text: a low stack runs several times for each time that a high one does."""
+    config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
+    width, cycles, inner = config.size("hidden_size"), config.size("H_cycles"), config.size("L_cycles")
+    layers = config.optional_size("num_layers_per_stack") or config.size("num_hidden_layers")
+    config.ignore("num_hidden_layers")
+    norm = replace(rmsnorm(config, width), scale=False)
+    attention = rope_attention(config, n_kv_heads=config.size("num_attention_heads"), gated=True)
+    config.check_layer_runs(cycles * (inner + 1) * layers)
+    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
+    level = {name: _level(name, layers, norm, attention, mlp) for name in ("low", "high")}
+    order = [*(["low"] * inner), "high"] * cycles
+    runs = group_runs(block for name, begin in _handed(width, order) for block in _begun(level[name], begin))
+    states = (
+        Named("high_state", Injection(width, keeps="high")),
+        Named("low_state", Embedding(1, width, "other", use="everywhere")),
+    )
+    scale = config.number("embedding_scale") or 1.0 / (config.number("initializer_range") or 0.02)
+    model = causal_lm(config, runs, None, inputs=states, embedding_scale=scale)
+    note = "a training step counts all cycles' gradients; the published recipe stops them in all but the last ones"
+    return replace(model, notes=(*model.notes, note))
+
+
+def _handed(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | None]]:
+    """Each level as it runs, with what adds the state of the other one to the stream, the state of the last that ran.
+
+    The first time, the inputs have added both.
+    """
+    yield levels[0], None
+    for before, now in pairwise(levels):
+        turned = before != now
+        yield now, Injection(width, keeps=before if turned else "", adds=now if turned else "high")
+
+
+def _begun(blocks: list[Block], begin: Injection | None) -> list[Block]:
+    """The blocks of a level behind what is handed to it."""
+    if begin is None:
+        return blocks
+    part = Sublayer("begin", (Branch("begin", begin),), residual=False)
+    return [replace(blocks[0], sublayers=(part, *blocks[0].sublayers)), *blocks[1:]]
+
+
+def _level(name: str, layers: int, norm: Norm, attention: Layer, mlp: Layer) -> list[Block]:
+    """The blocks of one stack; its last ends with a norm."""
+    blocks = []
+    for index in range(layers):
+        parts = [
+            Sublayer(place, (Branch(place, layer),), norm, share=place)
+            for place, layer in ((f"{name}_attention{index}", attention), (f"{name}_mlp{index}", mlp))
+        ]
+        if index == layers - 1:
+            parts.append(Sublayer("final_norm", (Branch("final_norm", norm),), residual=False))
+        blocks.append(Block(f"{name}{index}", tuple(parts)))
+    return blocks

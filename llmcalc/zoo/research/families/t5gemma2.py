@@ -1,0 +1,138 @@
+"""T5Gemma 2: Gemma 3 as an encoder and a decoder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import DescriptionError, SizeError, shown
+from ....importers.hf.composite_models import plain
+from ....importers.hf.config import Config
+from ....importers.hf.families.seeing import pooled_tower
+from ....importers.hf.rope import local_global_theta
+from ....importers.hf.rules import (
+    TOKENS,
+    extend_attention,
+    gated_mlp,
+    layer_types,
+    rmsnorm,
+    rope_attention,
+    runs_by_type,
+    sliding_window,
+    sublayer,
+)
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.head import Head
+from ..layers.merged_attention import MergedAttention
+
+END_OF_IMAGE = "end_of_image"
+PERIOD = 6  # layers of which one has no window
+_USUAL_END = 256_000  # the id of the token that ends an image, where a text model does not say it
+
+
+def t5gemma2(config: Config) -> Architecture:
+    """Both stacks and the tower before the encoder; one table of tokens for all, if tied."""
+    config.ignore("is_encoder_decoder vocab_size dropout_rate classifier_dropout_rate image_token_index")
+    config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # those of the parts
+    kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
+    if kind not in ("seq2seq", "none"):
+        raise DescriptionError(f"the class {shown(config.class_name())} is not understood", where=config.where)
+    outer = config.nested("encoder", plain(config, "encoder"), "t5gemma2_encoder")
+    stacks, end = _encoder(outer, tied)
+    part = config.nested("decoder", plain(config, "decoder"), "t5gemma2_decoder")
+    vocab, width = part.size("vocab_size"), part.size("hidden_size")
+    for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _rows(stacks[0]))):
+        if found != wanted:
+            raise SizeError(f"{key} is {found} in the decoder and {wanted} in the encoder", where=config.where)
+    share = TOKENS if tied else None
+    cap = part.number("final_logit_softcapping")
+    outputs = [Named("head", Head(vocab, width, share, softcap=cap))] if kind == "seq2seq" else []
+    decoder = _stack(part, "decoder", "token" if tied else "other", share, end)
+    _checked(part)
+    decoder = replace(decoder, outputs=(*decoder.outputs, *outputs))
+    return Architecture(config.model_type, (stacks[0], decoder, *stacks[1:]))
+
+
+def encoder(config: Config) -> Architecture:
+    """The encoder alone, with its tower."""
+    config.get("architectures")
+    stacks, _ = _encoder(config, tied=False)
+    return Architecture(config.model_type, stacks)
+
+
+def text(config: Config) -> Architecture:
+    """The encoder's text model alone."""
+    config.get("architectures")
+    stack = _stack(config, "encoder", "token", None, _USUAL_END)
+    _ignore(config)
+    return Architecture(config.model_type, (stack,))
+
+
+def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]:
+    """The encoder's stack and its tower, and the id of the token that ends an image."""
+    config.ignore("text_config vision_config mm_tokens_per_image boi_token_index image_token_index tie_word_embeddings")
+    end = None if config.get("eoi_token_index") is None else config.count("eoi_token_index")
+    part = config.nested("text_config", plain(config, "text_config"), "t5gemma2_text")
+    found = _stack(part, "encoder", "token", TOKENS if tied else None, end)
+    _checked(part)
+    tower = pooled_tower(config, found.d_model)
+    config.check_all_read()
+    return (found, tower), end
+
+
+def _stack(config: Config, side: str, table: str, share: str | None, end: int | None) -> Stack:
+    """One side: tokens, the row of the end of an image, blocks, norm."""
+    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    tokens = Embedding(config.size("vocab_size"), width, table, share, scale=width**0.5)
+    row: dict[str, Any] = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
+    inputs = (
+        Named("token", tokens),
+        Named(END_OF_IMAGE, Embedding(1, width, table, END_OF_IMAGE if share else None, **row)),
+    )
+    period = config.count("sliding_window_pattern", PERIOD) or PERIOD
+    pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index in range(layers)]
+    kinds = {kind: _block(config, side, kind) for kind in ("sliding_attention", "full_attention")}
+    norm = Named("norm", rmsnorm(config, width, unit_offset=True))
+    return Stack(side, width, inputs, runs_by_type(kinds, layer_types(config, layers, pattern)), (norm,), side)
+
+
+def _block(config: Config, side: str, kind: str) -> Block:
+    """Gemma 3's block; what an encoder's query sees on either side differs by one where the window is even."""
+    span = sliding_window(config) if kind == "sliding_attention" else None
+    fields: dict[str, Any] = {
+        "layer_type": kind,
+        "rope_theta": local_global_theta(config, kind),
+        "qk_norm": "head",
+        "qk_norm_unit_offset": True,
+        "scale": config.positive_number("query_pre_attn_scalar") ** -0.5,
+        "window": span,
+    }
+    config.ignore("attn_logit_softcapping")  # the class has it, and does not cap
+    if side == "encoder":
+        fields |= {"causal": False}
+        fields |= {"window": (span + 1) // 2, "window_ahead": span // 2 + 1} if span else {}
+    attention: Attention = rope_attention(config, **fields)
+    if side == "decoder":
+        attention = extend_attention(MergedAttention, attention)
+    norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
+    layers = {"attention": attention, "mlp": gated_mlp(config, activation="hidden_activation")}
+    name = "local" if span else "global"
+    return Block(name, tuple(sublayer(key, layer, pre=norm, post=norm) for key, layer in layers.items()))
+
+
+def _rows(stack: Stack) -> int:
+    """Rows of the token table."""
+    table = stack.inputs[0].layer
+    return table.rows if isinstance(table, Embedding) else 0
+
+
+def _ignore(config: Config) -> None:
+    config.ignore("max_position_embeddings final_logit_softcapping tie_word_embeddings is_encoder_decoder dropout_rate")
+
+
+def _checked(config: Config) -> None:
+    """Fail on a key of a part that nobody read."""
+    _ignore(config)
+    config.check_all_read()

@@ -1,0 +1,42 @@
+"""XLNet: an encoder with relative positions."""
+
+from __future__ import annotations
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import DescriptionError, shown
+from ....importers.hf.config import Config
+from ....importers.hf.families.bert import normed, shared_table
+from ....importers.hf.families.bert_variants import with_causal_head
+from ....importers.hf.rules import layernorm, repeat_block
+from ....layers.embedding import Embedding
+from ....layers.mlp import Mlp
+from ..layers.relative_attention import RelativeAttention
+
+SEGMENT_PAIRS = 2  # within one segment, or between two
+
+
+def xlnet(config: Config) -> Architecture:
+    """XLNet [yang2019] with one stream, as it predicts; its vector for masked tokens rests."""
+    width, vocab, heads = config.size("d_model"), config.size("vocab_size"), config.size("n_head")
+    if (config.optional_size("d_head") or width // heads) * heads != width:
+        raise DescriptionError("d_head times n_head is not d_model", where=config.where)
+    kind = config.string("attn_type")
+    if kind not in ("bi", "uni"):
+        raise DescriptionError(f"attn_type is {shown(kind)}; it is bi or uni", where=config.where)
+    config.ignore("bi_data same_length reuse_len use_mems_eval use_mems_train untie_r start_n_top end_n_top")
+    config.ignore("summary_last_dropout")
+    memory = config.count("mem_len") or None
+    attention = RelativeAttention(width, heads, kind == "uni", memory, SEGMENT_PAIRS, _clamped(config))
+    mlp = Mlp(width, config.size("d_inner"), config.activation("ff_activation"), bias=True)
+    norm = layernorm(config, width)
+    parts = (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True))
+    token = Named("token", Embedding(vocab, width, share=shared_table(config)))
+    masked = Named("masked", Embedding(1, width, table="other", unused=True))
+    runs = repeat_block(Block("block", parts), config.size("n_layer"))
+    return with_causal_head(config, Stack("decoder", width, (token, masked), runs, ()))
+
+
+def _clamped(config: Config) -> int | None:
+    """Where distances end; nothing or a number that is not positive: nowhere."""
+    bound = config.get("clamp_len")
+    return bound if type(bound) is int and bound > 0 else None
