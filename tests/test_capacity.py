@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.api.fit import fit, solve_gpus, solve_quant, solve_size
-from llmcalc.calc.memory.fit import largest, read_size, smallest
+from llmcalc.calc.memory.fit import largest_fitting, read_size, smallest_fitting
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError, SizeError
 
@@ -21,8 +21,8 @@ H100 = {"memory_bytes": 80 * 10**9, "reserve": GIB}
 
 @given(st.integers(0, 5000), st.integers(1, 5000))
 def test_searches_are_exact(answer: int, limit: int) -> None:
-    assert largest(lambda number: number <= answer, limit) == (min(answer, limit) or None)
-    assert smallest(lambda number: number > answer, limit) == (answer + 1 if answer < limit else None)
+    assert largest_fitting(lambda number: number <= answer, limit) == (min(answer, limit) or None)
+    assert smallest_fitting(lambda number: number > answer, limit) == (answer + 1 if answer < limit else None)
 
 
 @pytest.mark.parametrize("name", ["seq", "batch"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..calc.memory.fit import LARGEST, Fit, largest, smallest
+from ..calc.memory.fit import LARGEST, Fit, largest_fitting, smallest_fitting
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
@@ -67,7 +67,7 @@ def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], ar
     limit = LARGEST
     if name == "seq" and not arguments.get("extend"):
         limit = positions(architecture) or LARGEST
-    return largest(lambda size: fit(architecture, **budget, **{**arguments, name: size}).fits, limit)
+    return largest_fitting(lambda size: fit(architecture, **budget, **{**arguments, name: size}).fits, limit)
 
 
 def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> list[Tried]:
@@ -98,7 +98,7 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
         mesh = Mesh(**{**words, "dp": given.dp * count, "zero": zero})
         return fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
 
-    found = smallest(lambda count: tried(count).fits, MOST_GPUS)
+    found = smallest_fitting(lambda count: tried(count).fits, MOST_GPUS)
     return None if found is None else (tried(found).count, tried(found))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ..calc.active_experts import experts as mixtures
+from ..calc.active_experts import expert_layers
 from ..calc.flops import flops
 from ..calc.params import params
 from ..core.architecture import Architecture
@@ -53,7 +53,7 @@ def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
 
 def routed(model: Architecture) -> float | None:
     """Experts for each that a token uses; None: a dense model, or one whose layers differ in it."""
-    ratios = {one.n_experts / one.top_k for one in mixtures(model) if one.top_k}
+    ratios = {one.n_experts / one.top_k for one in expert_layers(model) if one.top_k}
     return ratios.pop() if len(ratios) == 1 else None
 
 

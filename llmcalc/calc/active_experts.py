@@ -1,4 +1,4 @@
-"""How many routed experts a step touches: what has to be read, between one token's top_k and all of them."""
+"""Active experts: how many routed experts of a layer the tokens of a step use, from top_k to all of them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from ..core.architecture import Architecture
 from ..core.ledger import entries
 
 
-class Experts(NamedTuple):
-    """Layers with equal routed experts."""
+class ExpertLayers(NamedTuple):
+    """A number of layers with the same routed experts."""
 
     layers: int
     n_experts: int
     top_k: int
 
 
-def experts(architecture: Architecture) -> list[Experts]:
-    """The mixtures of an architecture; equal layers together."""
+def expert_layers(architecture: Architecture) -> list[ExpertLayers]:
+    """Return the mixture-of-experts layers of an architecture, equal ones together."""
     found: dict[tuple[int, int], int] = {}
     for entry in entries(architecture):
         if entry.layer.kind() == "moe":
             sizes = int(getattr(entry.layer, "n_experts", 0)), int(getattr(entry.layer, "top_k", 0))
             found[sizes] = found.get(sizes, 0) + entry.applied
-    return [Experts(layers, *sizes) for sizes, layers in found.items()]
+    return [ExpertLayers(layers, *sizes) for sizes, layers in found.items()]
 
 
-def touched(n_experts: int, top_k: int, tokens: int) -> float:
-    """Experts that ``tokens`` tokens touch on average if each goes to ``top_k`` of them at random:
-    ``E (1 - (1 - k / E)^T)``.
+def expected_active_experts(n_experts: int, top_k: int, tokens: int) -> float:
+    """Return the expected number of experts that ``tokens`` tokens use under uniform routing: ``E (1 - (1 - k/E)^T)``.
 
-    >>> touched(128, 4, 1), round(touched(128, 4, 64), 2)
+    >>> expected_active_experts(128, 4, 1), round(expected_active_experts(128, 4, 64), 2)
     (4.0, 111.22)
     """
     return float(n_experts * (1 - (1 - top_k / n_experts) ** tokens))

@@ -1,6 +1,6 @@
-"""Explanations: totals of FLOPs, state and memory as sums of parts, each part a product of named axes.
+"""Explanations: FLOPs, state and memory as trees of parts, each part a product of named axes.
 
-The factors are those that the calculators multiply; a tree adds names, and nothing else.
+The factors are those that the calculators multiply; the trees only add their names.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..core.ledger import Entry
 from ..core.tree import Node, total
 from ..core.workload import Workload, symbols
 from .flops import PASSES_OF_OTHER, Flops
-from .kv_cache import CACHED, StateSize
+from .kv_cache import CACHED, StateSize, cached_lengths
 from .memory.inference import InferenceMemory
 from .memory.number_formats import BITS_A_BYTE
 from .memory.pipeline import ParallelMemory
-from .work import PAIRS, STAGES, Conventions, Work, extent, factors
+from .work import PAIRS, STAGES, Conventions, Work, factors
 
 FLOPS, BYTES, ELEMENTS = "FLOPs", "bytes", "elements"
 # workload axes as words: (name, meaning)
@@ -30,16 +30,16 @@ WORKLOAD = {
     "o": "n_logits", "p": "n_patches", "a": "n_frames",
 }  # fmt: skip
 MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
-    PAIRS: "(query, key) pairs that the mask lets through",
-    STAGES: "stages of a transform",
-    "n_passes": "forward pass, and as many contractions again as the backward pass takes",
-    "n_beams": "continuations of each sequence that beam search keeps",
-    "elements_in_whole_blocks": "elements of the blocks that a paged cache holds",
+    PAIRS: "visible (query, key) pairs",
+    STAGES: "stages of a Fourier transform",
+    "n_passes": "contractions per forward contraction, forward and backward pass together",
+    "n_beams": "beams per sequence",
+    "elements_in_whole_blocks": "elements of a paged cache, in whole blocks",
 }
 
 
 class Leaf(NamedTuple):
-    """A part in its place; equal parts of several runs of blocks are one, applied as often as all of them."""
+    """A product of named factors and its place in the tree; equal parts of several runs of blocks are merged."""
 
     stack: str
     section: str
@@ -50,7 +50,7 @@ class Leaf(NamedTuple):
     note: str
 
     def node(self, applied: int, unit: str) -> Node:
-        """The product of the factors, with their names."""
+        """Return a tree node, multiplied by the number of applications."""
         named = [*([("n_blocks", applied)] if applied > 1 else []), *self.factors]
         formula, substituted = ("·".join(str(pair[side]) for pair in named) for side in (0, 1))
         value = prod(value for _, value in named)
@@ -58,36 +58,36 @@ class Leaf(NamedTuple):
 
 
 def flops_tree(result: Flops) -> Node:
-    """All FLOPs of a step by stack, block, layer and equation."""
+    """Return the FLOPs of a step by stack, block, layer and equation."""
     leaves: dict[Leaf, int] = {}
     for work in result.works:
-        leaf = _work(result, work)
+        leaf = _leaf(result, work)
         if all(value for _, value in leaf.factors):
             leaves[leaf] = leaves.get(leaf, 0) + work.entry.applied
-    return _outline(result.architecture, leaves, FLOPS)
+    return _tree(result.architecture, leaves, FLOPS)
 
 
 def state_tree(result: StateSize) -> Node:
-    """The elements of the state by stack, block, layer and tensor."""
+    """Return the elements of the state by stack, block, layer and tensor."""
     values = result.workload.values(result.architecture)
     leaves: dict[Leaf, int] = {}
-    for kept in result.kept:
+    for tensor in result.tensors:
         single_stack, convention = not result.architecture.is_encoder_decoder, result.workload.convention
-        names = symbols(kept.entry.stack, single_stack, convention=convention)
-        declaration = next(d for _, d in declare(kept.entry.layer).walk() if kept.state in d.states)
-        lengths = [extent(axis, declaration, names, convention) for axis in kept.state.axes]
-        factored = (("n_beams", kept.beams),) * (kept.beams > 1)
-        factored += _named(zip(kept.state.axes, lengths, strict=True), values)
-        held = int(kept.elements(**values))
-        if prod(value for _, value in factored) != held:  # whole blocks of a paged cache
-            factored = (("elements_in_whole_blocks", held),)
-        leaf = Leaf(*_place(kept.entry, ()), kept.state.name, factored, "")
-        leaves[leaf] = leaves.get(leaf, 0) + kept.entry.applied
-    return _outline(result.architecture, leaves, ELEMENTS)
+        names = symbols(tensor.entry.stack, single_stack, convention=convention)
+        declaration = next(d for _, d in declare(tensor.entry.layer).walk() if tensor.state in d.states)
+        lengths = cached_lengths(tensor.state, declaration, names, convention)
+        named = (("n_beams", tensor.beams),) * (tensor.beams > 1)
+        named += _named_factors(zip(tensor.state.axes, lengths, strict=True), values)
+        count = int(tensor.elements(**values))
+        if prod(value for _, value in named) != count:  # padded to whole pages
+            named = (("elements_in_whole_blocks", count),)
+        leaf = Leaf(*_place(tensor.entry, ()), tensor.state.name, named, "")
+        leaves[leaf] = leaves.get(leaf, 0) + tensor.entry.applied
+    return _tree(result.architecture, leaves, ELEMENTS)
 
 
 def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
-    """The bytes of serving, or of the largest moment of a training step."""
+    """Return the bytes of serving, or of the peak of a training step."""
     if isinstance(result, InferenceMemory):
         transient = Node("transient", result.activations, BYTES, note="modelled: buffers of a prefill")
         return total("memory", [_weights(result), _state_bytes(result.state_size), transient], BYTES)
@@ -97,7 +97,7 @@ def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
 
 
 def _weights(result: InferenceMemory) -> Node:
-    """Bytes by component and format; fractions of a byte are carried on, so that the sum is rounded once."""
+    """Bytes by component and format; fractions of bytes are carried over, so that the total is rounded once."""
     groups: dict[str, dict[str, list[int]]] = {}
     for entry in result.stored:
         sizes = groups.setdefault(entry.component, {}).setdefault(entry.format.name, [0, 0])
@@ -116,13 +116,13 @@ def _weights(result: InferenceMemory) -> Node:
 def _state_bytes(size: StateSize) -> Node:
     named = size.cache.name if size.cache else size.dtype
     leaves = [
-        Node(role, held, BYTES, note=f"in {named}" if role in CACHED else "")
-        for role, held in size.by_role.items()
+        Node(role, count, BYTES, note=f"in {named}" if role in CACHED else "")
+        for role, count in size.by_role.items()
     ]  # fmt: skip
     return total("state", leaves, BYTES)
 
 
-def _work(result: Flops, work: Work) -> Leaf:
+def _leaf(result: Flops, work: Work) -> Leaf:
     workload, equation = result.workload, work.equation
     single_stack = not result.architecture.is_encoder_decoder
     names = symbols(work.entry.stack, single_stack, workload.logits, workload.convention)
@@ -132,7 +132,7 @@ def _work(result: Flops, work: Work) -> Leaf:
         parts.insert(0, ("n_passes", _passes(work)))
     text = equation.text.replace(" = ", "=")
     note = text if work.matmul else f"{text}; modelled"
-    return Leaf(*_place(work.entry, work.part), equation.out.name, _named(parts, result.values), note)
+    return Leaf(*_place(work.entry, work.part), equation.out.name, _named_factors(parts, result.values), note)
 
 
 def _conventions(workload: Workload) -> Conventions:
@@ -149,8 +149,8 @@ def _passes(work: Work) -> int:
     return 1 if "nograd" in tags else 2 if "constant" in tags else 3
 
 
-def _named(parts: Iterable[tuple[str, Form | int]], values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
-    """Factors by their names: of axes those of the glossary, of constants their digits (1 is left out)."""
+def _named_factors(parts: Iterable[tuple[str, Form | int]], values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+    """Factors by name: axes have their glossary names, constants their digits; a factor 1 is left out."""
     found = []
     for axis, factor in parts:
         value = int(factor(**values)) if isinstance(factor, Form) else factor
@@ -163,8 +163,8 @@ def _place(entry: Entry, part: tuple[str, ...]) -> tuple[str, str, tuple[int, st
     return entry.stack.name, entry.section, (entry.number, entry.sublayer), ".".join((entry.name, *part))
 
 
-def _outline(architecture: Architecture, leaves: Mapping[Leaf, int], unit: str) -> Node:
-    """The leaves under their places: stack, block, sub-layer, layer."""
+def _tree(architecture: Architecture, leaves: Mapping[Leaf, int], unit: str) -> Node:
+    """Arrange leaves by stack, block, sub-layer and layer."""
     groups: dict[str, dict[str, dict[tuple[int, str], dict[str, list[Node]]]]] = {}
     for leaf, applied in leaves.items():
         layers = groups.setdefault(leaf.stack, {}).setdefault(leaf.section, {}).setdefault(leaf.sublayer, {})

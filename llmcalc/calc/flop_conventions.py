@@ -1,7 +1,6 @@
-"""FLOPs under the conventions that papers publish them in. These are models on top of totals, not folds.
+"""Published FLOP conventions: formulas for the training FLOPs per token, such as 6·N·D.
 
-Each takes an architecture's sizes and gives training FLOPs of one token, so that a published figure can be reproduced
-in its own terms. ``llmcalc.flops`` is what the architecture really computes.
+They reproduce published figures. ``llmcalc.flops`` counts what the architecture really computes.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from ..layers.attention import Attention
 from ..layers.head import Head
 from .params import params
 
-FORWARD_AND_BACKWARD = 3  # the backward pass is two forward passes
+FORWARD_AND_BACKWARD = 3  # in forward passes
 MAC = 2
 
 
 class Sizes(NamedTuple):
-    """What the formulas speak of: layers l, width h, attention width, vocabulary V, active parameters, and those
-    of them that stand in no table.
+    """Variables of the formulas: layers l, width h, attention width, vocabulary V, active parameters with and without
+    look-up tables.
     """
 
     layers: int
@@ -33,10 +32,10 @@ class Sizes(NamedTuple):
 
 
 def sizes(architecture: Architecture) -> Sizes:
-    """The sizes of a stack of equal attention blocks.
+    """Return the sizes of a single stack of attention blocks.
 
     Raises:
-        UnsupportedError: a model that the formulas do not speak of.
+        UnsupportedError: the formulas do not cover the model.
     """
     stack = architecture.main
     layers = [branch.layer for run in stack.runs for sub in run.block.sublayers for branch in sub.branches]
@@ -44,9 +43,9 @@ def sizes(architecture: Architecture) -> Sizes:
     head = next((layer for _, layer in stack.outputs if isinstance(layer, Head)), None)
     if attention is None or attention.d_head is None or head is None or len(architecture.stacks) > 1:
         raise UnsupportedError(
-            f"{architecture.name} is no stack of attention blocks with a head",
+            f"{architecture.name} is not a single stack of attention blocks with a head",
             parameter="convention",
-            hint="these published conventions speak of such models alone; use the exact count",
+            hint="published conventions cover only such models; leave it out for the exact count",
         )
     counted = params(architecture)
     width = attention.n_heads * attention.d_head
@@ -54,35 +53,37 @@ def sizes(architecture: Architecture) -> Sizes:
 
 
 def kaplan_6nd(of: Sizes, seq: int) -> float:
-    """6 FLOPs a parameter, embeddings left out [kaplan2020, Section 2.1]."""
+    """6 FLOPs per non-embedding parameter [kaplan2020, Section 2.1]."""
     return FORWARD_AND_BACKWARD * MAC * of.non_embedding
 
 
 def palm(of: Sizes, seq: int) -> float:
-    """``6 N + 12 l h_attention s``: all parameters, all pairs of query and key [chowdhery2022, Appendix B]."""
+    """``6 N + 12 l h_attention s``: all parameters, all (query, key) pairs [chowdhery2022, Appendix B]."""
     return FORWARD_AND_BACKWARD * MAC * (of.parameters + 2 * of.layers * of.attention * seq)
 
 
 def narayanan(of: Sizes, seq: int) -> float:
-    """``96 l h² (1 + s / 6h + V / 16 l h)``: one more forward pass recomputes everything but the logits
+    """``96 l h² (1 + s / 6h + V / 16 l h)``: with full recomputation, except of the logits
     [narayanan2021, Equation 3].
     """
     return 96 * of.layers * of.width**2 * (1 + seq / (6 * of.width) + of.vocabulary / (16 * of.layers * of.width))
 
 
 def korthikanti(of: Sizes, seq: int) -> float:
-    """``72 l h² (1 + s / 6h + V / 12 l h)``: the model's own FLOPs [korthikanti2022, Equation 7]."""
+    """``72 l h² (1 + s / 6h + V / 12 l h)``: without recomputation [korthikanti2022, Equation 7]."""
     return 72 * of.layers * of.width**2 * (1 + seq / (6 * of.width) + of.vocabulary / (12 * of.layers * of.width))
 
 
 def korthikanti_hardware(of: Sizes, seq: int) -> float:
-    """``72 l h² (1 + s / 3h + V / 12 l h)``: the core of attention computed again [korthikanti2022, Equation 8]."""
+    """``72 l h² (1 + s / 3h + V / 12 l h)``: with the attention core recomputed
+    [korthikanti2022, Equation 8].
+    """
     return 72 * of.layers * of.width**2 * (1 + seq / (3 * of.width) + of.vocabulary / (12 * of.layers * of.width))
 
 
 def chinchilla(of: Sizes, seq: int) -> float:
-    """Forward three times: projections, all pairs, softmax, logits, and the look-up as a product
-    [hoffmann2022, Appendix F], for a feed-forward width of 4 h.
+    """Three times the forward pass: projections, all (query, key) pairs, logits, and the embedding look-up as a matmul,
+    with a feed-forward width of 4 h [hoffmann2022, Appendix F].
     """
     per_layer = MAC * (4 * of.width * of.attention + 8 * of.width**2) + MAC * 2 * seq * of.attention
     return FORWARD_AND_BACKWARD * (of.layers * per_layer + 2 * MAC * of.vocabulary * of.width)
@@ -100,11 +101,11 @@ CONVENTIONS: dict[str, Callable[[Sizes, int], float]] = {
 
 
 def training_flops_per_token(architecture: Architecture, seq: int, convention: str) -> float:
-    """Training FLOPs of one token, forward and backward, as a publication counts them.
+    """Return the training FLOPs per token, forward and backward, under a published convention.
 
     Raises:
-        UnknownNameError: no such convention.
-        UnsupportedError: a model that the convention does not speak of.
+        UnknownNameError: unknown convention.
+        UnsupportedError: the convention does not cover the model.
     """
     if convention not in CONVENTIONS:
         raise UnknownNameError("convention", convention, CONVENTIONS, hint=f"one of {', '.join(CONVENTIONS)}")

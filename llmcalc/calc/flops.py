@@ -1,4 +1,4 @@
-"""FLOPs: 2 per multiply-accumulate, folded over the equations; exact integers for matrix products and convolutions."""
+"""FLOPs of a step: 2 per multiply-accumulate, summed over all equations; matmul FLOPs are exact integers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..core.record import record
 from ..core.workload import Workload
 from .work import Conventions, Work, works
 
-PASSES_OF_OTHER = 3  # elementwise work of a training step: forward, and twice that in the backward pass
+PASSES_OF_OTHER = 3  # elementwise work of a training step: 1 forward, 2 backward
 
 
 class Count(NamedTuple):
-    """FLOPs of some equations: contractions of the forward and the backward pass, and all other work of both."""
+    """FLOPs of a set of equations: contractions of each pass, and all other work of both passes."""
 
     forward: int
     backward: int
@@ -31,25 +31,22 @@ class Count(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Sum of matmul and other FLOPs."""
         return self.matmul + self.other
 
 
 class Layers(NamedTuple):
-    """Equal blocks, or what stands outside of them (``layers`` is 0), with their FLOPs together."""
+    """FLOPs of a number of equal blocks, or of the layers outside the blocks (``layers`` is 0)."""
 
     stack: str
     name: str
     layers: int
-    count: Count  # type: ignore[assignment]  # tuple.count, which nobody needs here
+    count: Count  # type: ignore[assignment]  # hides tuple.count
 
 
 @record
 class Flops(NotebookDisplay):
-    """The floating-point operations of one step, in total and by part.
-
-    ``matmul_form`` and ``other_form`` are the closed forms of the forward pass.
-    """
+    """The floating-point operations of one step, in total and by part."""
 
     architecture: Architecture
     workload: Workload
@@ -67,34 +64,34 @@ class Flops(NotebookDisplay):
 
     @cached_property
     def backward_form(self) -> Form:
-        """Contractions of the backward pass; 0 outside of training."""
+        """Contractions of the backward pass; 0 unless training."""
         return _backward(self.works) if self.workload.mode == "train" else lift(0)
 
     @cached_property
     def form(self) -> Form:
-        """All work of the mode, both passes in training."""
-        again = _other_again(self.works) if self.workload.mode == "train" else lift(0)
-        return self.matmul_form + self.backward_form + self.other_form + again
+        """All work of the step, both passes in training."""
+        backward_other = _other_backward(self.works) if self.workload.mode == "train" else lift(0)
+        return self.matmul_form + self.backward_form + self.other_form + backward_other
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """The workload's symbols."""
+        """Values of the workload symbols."""
         return self.workload.values(self.architecture)
 
     @cached_property
     def count(self) -> Count:
-        """Everything."""
+        """FLOPs of all equations."""
         return self.of(self.works)
 
     def of(self, chosen: Iterable[Work]) -> Count:
-        """The FLOPs of some of the equations."""
-        found = tuple(chosen)
+        """Return the FLOPs of a subset of the equations."""
+        works = tuple(chosen)
         train = self.workload.mode == "train"
-        forward = int(_sum(found, matmul=True)(**self.values))
-        backward = int(_backward(found)(**self.values)) if train else 0
-        other = int(_sum(found, matmul=False)(**self.values))
-        again = int(_other_again(found)(**self.values)) if train else 0
-        return Count(forward, backward, other + again)
+        forward = int(_sum(works, matmul=True)(**self.values))
+        backward = int(_backward(works)(**self.values)) if train else 0
+        other = int(_sum(works, matmul=False)(**self.values))
+        backward_other = int(_other_backward(works)(**self.values)) if train else 0
+        return Count(forward, backward, other + backward_other)
 
     @property
     def forward(self) -> int:
@@ -103,17 +100,17 @@ class Flops(NotebookDisplay):
 
     @property
     def backward(self) -> int:
-        """Contractions of the backward pass: two for each of the forward pass, where a gradient flows."""
+        """Contractions of the backward pass: two per forward contraction that has a gradient."""
         return self.count.backward
 
     @property
     def matmul(self) -> int:
-        """FLOPs of contractions and convolutions alone."""
+        """FLOPs of contractions and convolutions."""
         return self.count.matmul
 
     @property
     def other(self) -> int:
-        """Elementwise work, scans and transforms (twice more in a backward pass); modelled."""
+        """Elementwise work, scans and transforms, counted twice more for a backward pass; modelled."""
         return self.count.other
 
     @property
@@ -123,31 +120,31 @@ class Flops(NotebookDisplay):
 
     @property
     def tokens(self) -> int:
-        """Tokens that go in; in an encoder-decoder model those of both."""
+        """Number of input tokens, of encoder and decoder together."""
         return int(self.values["b"]) * int(self.values["q"] + self.values["n"])
 
     @cached_property
     def even_matmul(self) -> int:
-        """``matmul`` if every expert that a router can choose, those that compute nothing included, were chosen alike.
+        """``matmul`` under uniform routing to all experts, including null experts that compute nothing.
 
-        Where there are such experts, ``matmul`` is that of tokens that choose none of them: an upper bound.
+        ``matmul`` itself assumes that no token is routed to a null expert, so it is an upper bound.
         """
         saved = Fraction(0)
-        for (idle, scored), group in grouped(self.works, _idle).items():
+        for (idle, scored), group in group_by(self.works, _null_experts).items():
             saved += Fraction(self.of(group).matmul * idle, scored)
         return self.matmul - round(saved)
 
     @cached_property
     def by_component(self) -> dict[str, Count]:
-        """FLOPs by what they are for: ``attention``, ``attention core`` (scores and mix), ``mlp``, ``head`` ..."""
-        found = {name: self.of(group) for name, group in grouped(self.works, component).items()}
+        """FLOPs by component: ``attention``, ``attention core`` (scores and weighted sum), ``mlp``, ``head`` ..."""
+        found = {name: self.of(group) for name, group in group_by(self.works, component).items()}
         return {name: count for name, count in found.items() if count.total}
 
     @cached_property
     def by_layer(self) -> list[Layers]:
-        """FLOPs by kind of block, and of what stands before and after the blocks; equal blocks together."""
+        """FLOPs of each kind of block, and of the layers before and after the blocks."""
         found: dict[tuple[str, str, Count], list[Any]] = {}
-        for (stack, section, run), group in grouped(self.works, _place).items():
+        for (stack, section, run), group in group_by(self.works, _place).items():
             layers = 0 if run is None else group[0].entry.applied
             count = self.of(group)
             each = Count(*(part // max(layers, 1) for part in count))
@@ -160,20 +157,20 @@ class Flops(NotebookDisplay):
         ]
 
     def recomputed(self, recompute: str) -> int:
-        """Contractions that a backward pass computes again: the core of attention (``selective``) or all blocks
+        """Return the matmul FLOPs that the backward pass recomputes: the attention core (``selective``) or all blocks
         (``full``).
         """
         if recompute == "none":
             return 0
-        again = [
+        works = [
             work
             for work in self.works
             if work.entry.run is not None and (recompute == "full" or "core" in work.equation.tags)
         ]
-        return int(_sum(again, matmul=True)(**self.values))
+        return int(_sum(works, matmul=True)(**self.values))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         return {
             "total": self.total,
             "matmul": self.matmul,
@@ -192,7 +189,7 @@ class Flops(NotebookDisplay):
 
 
 def flops(architecture: Architecture, **workload: Any) -> Flops:
-    """The FLOPs of a workload; the keywords are the fields of ``Workload``.
+    """Count the FLOPs of a workload; the keywords are the fields of ``Workload``.
 
     >>> import llmcalc
     >>> print(llmcalc.flops(llmcalc.load("gpt3"), attention="dense").matmul_form)
@@ -205,7 +202,7 @@ def flops(architecture: Architecture, **workload: Any) -> Flops:
 
 
 def component(work: Work) -> str:
-    """What an equation's work is called in a breakdown: as parameters are, the core of attention apart."""
+    """Return the component of a breakdown that an equation belongs to."""
     kind, equation = work.entry.layer.kind(), work.equation
     if kind == "moe":
         names = {operand.name for operand in equation.operands}
@@ -218,16 +215,16 @@ def component(work: Work) -> str:
     return f"{name} core" if "core" in equation.tags else name
 
 
-def grouped(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, list[Work]]:
-    """Equations by a key, in the order in which the keys come up."""
+def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, list[Work]]:
+    """Group equations by a key, in order of first appearance."""
     groups: dict[Any, list[Work]] = {}
     for work in found:
         groups.setdefault(key(work), []).append(work)
     return groups
 
 
-def _idle(work: Work) -> tuple[int, int]:
-    """Of a routed expert's work: the experts that compute nothing, and all that the router chooses among."""
+def _null_experts(work: Work) -> tuple[int, int]:
+    """Null experts, and all experts that the router chooses from, for the work of routed experts."""
     layer = work.entry.layer
     idle = int(getattr(layer, "n_zero_experts", 0)) if component(work) == "routed experts" else 0
     return idle, idle + int(getattr(layer, "n_experts", 1))
@@ -238,13 +235,13 @@ def _place(work: Work) -> tuple[str, str, int | None]:
 
 
 def _backward(found: Iterable[Work]) -> Form:
-    """Two contractions for each of the forward pass; one where an operand is a constant; none without a gradient."""
+    """Two contractions per forward contraction; one if an operand is constant, none without a gradient."""
     flowing = [work for work in _trained(found) if "nograd" not in work.equation.tags]
     halved = [work for work in flowing if "constant" in work.equation.tags]
     return _sum(flowing, matmul=True) * 2 - _sum(halved, matmul=True)
 
 
-def _other_again(found: Iterable[Work]) -> Form:
+def _other_backward(found: Iterable[Work]) -> Form:
     """The elementwise work of the backward pass."""
     return _sum(_trained(found), matmul=False) * (PASSES_OF_OTHER - 1)
 

@@ -1,7 +1,8 @@
-"""State: what the next token needs of the tokens before it: keys and values, latents, recurrent states, conv tails."""
+"""The KV cache and other decode state: keys and values, latents, recurrent states, convolution tails."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,37 +19,49 @@ from .sharding import Mesh
 from .work import Conventions, extent, runs
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
-SOURCE_AXIS = "s"  # tokens of the encoder: what is kept of them is the same for every beam
-CACHED = ("kv", "index")  # what a quantised or paged cache holds
+SOURCE_AXIS = "s"  # encoder tokens, whose keys and values all beams share
+CACHED = ("kv", "index")  # roles that a quantised or paged cache stores
 ROLE_DTYPES = {"kv": None, "conv": None, "index": None, "recurrent": "fp32"}
 
 
-class Kept(NamedTuple):
-    """A state tensor of a layer: the closed form of its elements in one application, the length of its rows, and how
-    many ranks share it and how many beams have one each.
+class CachedTensor(NamedTuple):
+    """A state tensor of a layer.
+
+    Attributes:
+        entry: the layer.
+        state: the tensor.
+        elements: closed form of its elements in one application of the layer.
+        columns: length of its rows.
+        n_ranks: tensor-parallel ranks that divide it.
+        beams: beams that have a copy of their own.
     """
 
     entry: Entry
     state: State
     elements: Form
     columns: int = 1
-    share: int = 1
+    n_ranks: int = 1
     beams: int = 1
 
 
 @record
 class StateSize(NotebookDisplay):
-    """The state after ``seq`` tokens, in elements and bytes.
+    """The state after ``seq`` tokens; ``elements`` counts the whole model, ``bytes`` one rank.
 
-    ``cache`` is the number format of keys, values and latents, if it is not ``dtype``; ``page`` the tokens of a block
-    of which only whole ones are held; ``beams`` how many continuations of each sequence are kept. ``elements`` are
-    those of the model, ``bytes`` those of one rank.
+    Attributes:
+        architecture: the model.
+        workload: the cached tokens.
+        dtype: number format of activations.
+        tensors: the state tensors.
+        cache: number format of keys, values and latents (None: ``dtype``).
+        page: block size of a paged cache, in tokens.
+        beams: beams per sequence.
     """
 
     architecture: Architecture
     workload: Workload
     dtype: str
-    kept: tuple[Kept, ...]
+    tensors: tuple[CachedTensor, ...]
     cache: Format | None = None
     page: int | None = None
     beams: int = 1
@@ -57,39 +70,39 @@ class StateSize(NotebookDisplay):
     def form(self) -> Form:
         """Elements as a closed form of the workload."""
         total = lift(0)
-        for kept in self.kept:
-            total = total + kept.elements * kept.entry.applied
+        for tensor in self.tensors:
+            total = total + tensor.elements * tensor.entry.applied
         return total
 
     @cached_property
     def bits_form(self) -> Form:
-        """Bits as a closed form of the workload; every row of a quantised cache in whole blocks.
+        """Bits as a closed form of the workload; rows of a quantised cache are padded to whole blocks.
 
         Raises:
-            UnsupportedError: a cache in a format whose blocks do not follow the rows.
+            UnsupportedError: the blocks of the cache's format do not run along rows.
         """
         total = lift(0)
-        for kept in self.kept:
-            role, tensors = kept.state.role, kept.entry.applied
+        for tensor in self.tensors:
+            role, tensors = tensor.state.role, tensor.entry.applied
             if self.cache and role in CACHED:
                 cache = self.cache
                 if cache.flat or cache.rows > 1 or cache.column_bits:
-                    raise UnsupportedError(f"a cache in {cache.name} has no closed form", parameter="cache")
-                each = cache.bits_of(1, kept.columns) - cache.tensor_bits
-                rows = Form({atoms: factor // kept.columns for atoms, factor in kept.elements.terms.items()})
+                    raise UnsupportedError(f"the size of a cache in {cache.name} has no closed form", parameter="cache")
+                each = cache.bits_of(1, tensor.columns) - cache.tensor_bits
+                rows = Form({atoms: factor // tensor.columns for atoms, factor in tensor.elements.terms.items()})
                 total = total + (rows * each + cache.tensor_bits) * tensors
             else:
-                total = total + kept.elements * (BYTES[ROLE_DTYPES[role] or self.dtype] * BITS_A_BYTE * tensors)
+                total = total + tensor.elements * (BYTES[ROLE_DTYPES[role] or self.dtype] * BITS_A_BYTE * tensors)
         return total
 
     @cached_property
     def elements(self) -> int:
-        """Numbers kept."""
+        """Number of elements."""
         return int(self.form(**self.workload.values(self.architecture)))
 
     @cached_property
     def bytes(self) -> int:
-        """Bytes, each role in its own number format: recurrent states in fp32, the others in ``dtype``."""
+        """Bytes on one rank; recurrent states are in fp32, everything else in ``dtype`` or ``cache``."""
         return sum(self.by_role.values())
 
     @cached_property
@@ -97,17 +110,17 @@ class StateSize(NotebookDisplay):
         """Bytes by role: ``kv``, ``index``, ``recurrent``, ``conv``."""
         values = self.workload.values(self.architecture)
         found: dict[str, int] = {}
-        for kept in self.kept:
-            count, role = -(-int(kept.elements(**values)) // kept.share), kept.state.role
+        for tensor in self.tensors:
+            count, role = -(-int(tensor.elements(**values)) // tensor.n_ranks), tensor.state.role
             if self.cache and role in CACHED:
-                size = -(-self.cache.bits_of(count // kept.columns, kept.columns) // BITS_A_BYTE)
+                size = -(-self.cache.bits_of(count // tensor.columns, tensor.columns) // BITS_A_BYTE)
             else:
                 size = count * BYTES[ROLE_DTYPES[role] or self.dtype]
-            found[role] = found.get(role, 0) + size * kept.entry.applied
+            found[role] = found.get(role, 0) + size * tensor.entry.applied
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         return {"elements": self.elements, "bytes": self.bytes, "closed_form": str(self.form)}
 
 
@@ -125,12 +138,21 @@ def state(
     mesh: Mesh | None = None,
     beams: int = 1,
 ) -> StateSize:
-    """What the next token needs after ``seq`` tokens; a window of W keeps min(seq, W - 1) of them.
+    """Return the KV cache and other state after ``seq`` tokens; a window of W caches min(seq, W - 1) tokens.
 
-    ``convention="torch"``: what transformers' cache objects hold (a convolution keeps all its columns). ``cache`` is
-    the number format of keys and values, ``page`` the tokens of a block of a paged cache. ``beams`` continuations of a
-    sequence each keep a state of their own, but for the keys and values of its encoder, of which there is one set
-    (transformers repeats that as well).
+    Args:
+        architecture: the model.
+        batch: sequences.
+        seq: tokens per sequence.
+        target_seq: tokens of the decoder in an encoder-decoder model.
+        dtype: number format of activations.
+        convention: ``torch`` for the contents of transformers' cache objects (a convolution keeps all its columns).
+        cache: number format of keys, values and latents.
+        page: block size of a paged cache, in tokens.
+        extend: allow sequences beyond the learned positions.
+        mesh: ranks that divide the state.
+        beams: beams per sequence. Each has its own state; they share the encoder's keys and values (transformers
+            copies those as well).
 
     Raises:
         SizeError: ``beams`` is not a positive integer.
@@ -140,36 +162,47 @@ def state(
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
     conventions = Conventions("prefill", "dense", convention)
     single_stack = not architecture.is_encoder_decoder
-    kept = []
+    found: list[CachedTensor] = []
     for stack in architecture.stacks:
-        if stack.role == "encoder" or stack.unused:  # an encoder runs once and keeps nothing of its own
+        if stack.role == "encoder" or stack.unused:  # an encoder runs once and has no state of its own
             continue
         names = symbols(stack, single_stack, convention=convention)
         for entry in stack_entries(stack):
             for _, declaration in declare(entry.layer).walk():
                 for tensor in declaration.states:
                     if runs(tensor.tags, conventions):
-                        lengths = [extent(axis, declaration, names, convention) for axis in tensor.axes]
+                        lengths = cached_lengths(tensor, declaration, names, convention)
                         if page and tensor.role in CACHED:
-                            lengths = [_whole(length, page) for length in lengths]
+                            lengths = [_padded_to_pages(length, page) for length in lengths]
                         own = 1 if SOURCE_AXIS in tensor.axes and convention is None else beams
                         size = lift(own)
                         for length in lengths:
                             size = size * length
                         row = lengths[-1]
-                        share = _share(tensor, declaration, mesh) if mesh else 1
-                        kept.append(Kept(entry, tensor, size, row if isinstance(row, int) else 1, share, own))
-    return StateSize(architecture, workload, dtype, tuple(kept), cache, page, beams)
+                        n_ranks = _n_ranks(tensor, declaration, mesh) if mesh else 1
+                        found.append(
+                            CachedTensor(entry, tensor, size, row if isinstance(row, int) else 1, n_ranks, own)
+                        )
+    return StateSize(architecture, workload, dtype, tuple(found), cache, page, beams)
 
 
-def _share(tensor: State, declaration: Declaration, mesh: Mesh) -> int:
-    """The ranks that share a state: those that share its heads or channels."""
+def cached_lengths(
+    tensor: State, declaration: Declaration, names: Mapping[str, Form], convention: str | None
+) -> list[Form | int]:
+    """Return the axis lengths of a state tensor. The layer declares how many tokens it caches: all of them, the last
+    W - 1 of a window of W, or those of the current chunk.
+    """
+    return [extent(axis, declaration, names, convention) for axis in tensor.axes]
+
+
+def _n_ranks(tensor: State, declaration: Declaration, mesh: Mesh) -> int:
+    """Number of tensor-parallel ranks that divide the heads or channels of a state."""
     lengths = ((axis, declaration.axes.get(axis)) for axis in tensor.axes)
     return max((mesh.divisor(axis, length) for axis, length in lengths if isinstance(length, int)), default=1)
 
 
-def _whole(length: Form | int, page: int) -> Form | int:
-    """A number of tokens in whole blocks; sizes and the batch as they are."""
+def _padded_to_pages(length: Form | int, page: int) -> Form | int:
+    """A number of tokens, padded to whole pages; sizes and the batch are unchanged."""
     if isinstance(length, int) or length.symbols() <= {"b"}:
         return length
     return lift(ceil(length, page)) * page

@@ -1,4 +1,4 @@
-"""Parameters: the product of each tensor's axes, a shared tensor once, buffers never."""
+"""Parameter counts: the product of each tensor's axes; shared tensors count once, buffers never."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..core.tree import Node, total
 
 @record
 class Params(NotebookDisplay):
-    """The parameters of an architecture, in numbers of scalar elements.
+    """The parameters of an architecture; all counts are numbers of elements.
 
     >>> import llmcalc
     >>> llmcalc.params(llmcalc.load("gpt3")).total
@@ -27,12 +27,12 @@ class Params(NotebookDisplay):
 
     @cached_property
     def total(self) -> int:
-        """All parameters: a tied tensor once, frozen tables included, buffers not."""
+        """All parameters; tied tensors count once, frozen tables are included, buffers are not."""
         return sum(row.size * row.copies for row in self.rows if not row.tensor.buffer)
 
     @cached_property
     def active(self) -> int:
-        """Total minus the routed experts that a token does not use; embeddings included."""
+        """Total minus the routed experts that a token does not use; embeddings are included."""
         unused = (
             (row.size - active_elements(row.tensor, row.declaration)) * row.copies
             for row in self.rows
@@ -42,7 +42,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def embedding(self) -> int:
-        """The input token embedding alone."""
+        """The input token embedding."""
         return sum(row.size * row.copies for row in self.rows if row.tensor.table == "token" and not row.tensor.buffer)
 
     @cached_property
@@ -53,17 +53,17 @@ class Params(NotebookDisplay):
 
     @cached_property
     def active_non_embedding(self) -> int:
-        """Active parameters outside of look-up tables: the N of 6·N·D in kaplan2020, Section 2.1."""
+        """Active parameters outside look-up tables: the N of 6·N·D [kaplan2020, Section 2.1]."""
         return self.active - (self.total - self.non_embedding)
 
     @cached_property
     def buffers(self) -> int:
-        """Elements that a checkpoint stores but that are no parameters."""
+        """Stored elements that are not parameters."""
         return sum(row.size * row.copies for row in self.rows if row.tensor.buffer)
 
     @cached_property
     def by_layer(self) -> list[int]:
-        """Parameters block by block, first stack first; a shared tensor belongs to its first block."""
+        """Parameters of each block, first stack first; a shared tensor belongs to its first block."""
         layers: list[int] = []
         for stack in self.architecture.stacks:
             for index, run in enumerate(stack.runs):
@@ -76,8 +76,8 @@ class Params(NotebookDisplay):
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Parameters by what they do: ``attention``, ``mlp``, ``moe experts``, ``norm``, ``token embedding`` ..., or by
-        the name of a part that is stored, and not run.
+        """Parameters by component: ``attention``, ``mlp``, ``routed experts``, ``norm``, ``token embedding`` ...; those
+        of stacks that are never executed by the name of the stack.
         """
         groups: dict[str, int] = {}
         for row in self.rows:
@@ -88,7 +88,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def extras(self) -> list[tuple[Extra, int]]:
-        """What exists but is not counted, with its parameters (tensors shared with the model counted in neither)."""
+        """Parts that are not counted in ``total``, with their parameters, except shared tensors."""
         counted = self.architecture.stacks
         found = []
         for extra in self.architecture.extras:
@@ -98,7 +98,7 @@ class Params(NotebookDisplay):
         return found
 
     def tensors(self, layout: str | None = None) -> list[tuple[str, tuple[int, ...]]]:
-        """(name, shape) of every parameter once: logical, or as ``layout`` stores it.
+        """Return (name, shape) of every parameter once: logical, or as ``layout`` stores it.
 
         Raises:
             UnknownNameError: the architecture has no such layout.
@@ -109,16 +109,16 @@ class Params(NotebookDisplay):
 
     @cached_property
     def tree(self) -> Node:
-        """The total as the sum of stacks, sections, sub-layers and tensors, each with its formula."""
+        """``total`` as a tree of stacks, sections, sub-layers and tensors, each with its formula."""
         return _tree(self)
 
     @cached_property
     def active_tree(self) -> Node:
-        """The active parameters likewise: of routed experts, those that one token uses."""
+        """``active`` as a tree."""
         return _tree(self, active=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         return {
             "total": self.total,
             "active": self.active,
@@ -137,7 +137,7 @@ def params(architecture: Architecture) -> Params:
 
 
 def component(row: Row) -> str:
-    """What a tensor's parameters are called in a breakdown."""
+    """Return the component of a breakdown that a tensor belongs to."""
     kind = row.entry.layer.kind()
     if row.tensor.table:
         return f"{row.tensor.table} embedding"
@@ -167,7 +167,7 @@ def _tree(result: Params, active: bool = False) -> Node:
 
 
 def _section(label: str, count: int, chosen: list[Row], active: bool) -> Node:
-    """A section, or all blocks of one name wherever they stand in the stack."""
+    """A section, or all blocks of one name anywhere in the stack."""
     tensors: dict[tuple[str, str, str, int], list[Row]] = {}
     for row in chosen:
         layer = ".".join((row.entry.name, *row.part))
@@ -183,7 +183,7 @@ def _section(label: str, count: int, chosen: list[Row], active: bool) -> Node:
 
 
 def _leaf(same: list[Row], active: bool) -> Node:
-    """One tensor of all blocks of a name."""
+    """One tensor of all blocks of one name."""
     row, copies = same[0], sum(row.copies for row in same)
     axes = list(row.tensor.axes)
     size = row.size
@@ -195,12 +195,12 @@ def _leaf(same: list[Row], active: bool) -> Node:
     values = [str(row.declaration.axes[axis]) for axis in axes]
     note = ""
     if copies == 0:
-        note = f"shared ({(row.tensor.share or '').lstrip('.')}): counted at its first place"
+        note = f"shared ({(row.tensor.share or '').lstrip('.')}): counted where it first appears"
         names, values = ["0"], ["0"]
     elif copies > 1:
         names, values = ["n_blocks", *names], [str(copies), *values]
     elif row.entry.applied > 1:
-        note = f"one tensor, applied {row.entry.applied} times"
+        note = f"one tensor, used {row.entry.applied} times"
     if row.tensor.unused:
         note = "stored, but never used"
     return Node(row.tensor.name, size * copies, formula="·".join(names), substituted="·".join(values), note=note)

@@ -1,4 +1,4 @@
-"""Sharding: which axes a mesh divides, and what one rank holds of a tensor."""
+"""Sharding: which axes tensor, expert and context parallelism divide, and the share of a tensor on one rank."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ..core.declaration import Declaration, Tensor
 from ..core.errors import SizeError, short_repr
 from ..core.record import record
 
-# axes that tensor parallelism divides: heads, hidden widths, vocabulary, channels
+# axes of a matrix that tensor parallelism (--tp) divides: heads, hidden widths, vocabulary, channels
 TENSOR_AXES = frozenset(("h", "f", "V", "g", "H", "i", "vh", "kh", "G"))
-# of these, the ones that are replicated where there are fewer than ranks
+# those that are replicated if they are shorter than the number of ranks
 REPLICATED_AXES = frozenset(("g", "kh", "G"))
-EXPERT_AXIS, IDLE_AXIS, VOCABULARY_AXIS = "x", "xz", "V"  # experts; with those that compute nothing; vocabulary
+EXPERT_AXIS, ALL_EXPERTS_AXIS, VOCABULARY_AXIS = "x", "xz", "V"  # routed experts, without and with null experts
 
 _COUNTS = ("dp", "tp", "pp", "ep", "cp", "etp", "micro_batches", "virtual_stages", "vocabulary_multiple")
 
@@ -73,37 +73,37 @@ class Mesh:
 
     @property
     def ranks(self) -> int:
-        """All ranks."""
+        """Number of ranks."""
         return self.dp * self.tp * self.pp * self.cp
 
     @property
     def batches(self) -> int:
-        """Micro-batches of a step."""
+        """Micro-batches per step."""
         return self.micro_batches or self.pp
 
     @property
     def replicas(self) -> int:
-        """Ranks that hold the same tensors, those of experts aside."""
+        """Ranks that replicate the same tensors, routed experts excepted."""
         return self.dp * self.cp
 
     @property
     def expert_replicas(self) -> int:
-        """Ranks that hold the same experts."""
+        """Ranks that replicate the same routed experts."""
         return self.dp * self.tp // (self.ep * (self.etp or self.tp))
 
     def padded(self, length: int) -> int:
-        """The vocabulary as it is stored by tensor-parallel ranks."""
+        """Return the vocabulary size, padded for tensor parallelism."""
         multiple = self.vocabulary_multiple * self.tp
         return length if self.tp == 1 else -(-length // multiple) * multiple
 
     def divisor(self, axis: str, length: int, expert: bool = False) -> int:
-        """By how much the mesh divides an axis. Key/value heads fewer than the ranks are replicated.
+        """Return the number of parts that an axis is divided into. Key/value heads are replicated if there are too few.
 
         Raises:
-            SizeError: the ranks do not divide the axis.
+            SizeError: the number of ranks does not divide the axis.
         """
         if axis == EXPERT_AXIS:
-            return _dividing("ep", self.ep, axis, length)
+            return _check_divides("ep", self.ep, axis, length)
         ranks = (self.etp or self.tp) if expert else self.tp
         if axis not in TENSOR_AXES or ranks == 1:
             return 1
@@ -111,10 +111,10 @@ class Mesh:
             return ranks
         if axis in REPLICATED_AXES and ranks % length == 0:
             return length
-        return _dividing("tp", ranks, axis, length)
+        return _check_divides("tp", ranks, axis, length)
 
     def share_of_activation(self, axes: tuple[str, ...], declaration: Declaration, count: int) -> int:
-        """Elements of an activation on one rank."""
+        """Return the elements of an activation on one rank."""
         if self.tp == 1 and self.cp == 1:
             return count
         divided = 1
@@ -127,14 +127,14 @@ class Mesh:
         return -(-count // (divided * self.cp))
 
     def share_of_weight(self, tensor: Tensor, declaration: Declaration, count: int) -> int:
-        """Elements of a weight on one rank of the tensor- and expert-parallel groups."""
+        """Return the elements of a weight on one rank, before ZeRO."""
         divided = experts = 1
         for axis in tensor.axes:
             length = declaration.axes[axis]
             assert isinstance(length, int)
             if axis == EXPERT_AXIS and tensor.active:
                 experts = self.divisor(axis, length)
-            elif axis == IDLE_AXIS and tensor.active:  # rows of experts that compute nothing are on every rank
+            elif axis == ALL_EXPERTS_AXIS and tensor.active:  # every rank has the rows of null experts
                 computing = declaration.axes[EXPERT_AXIS]
                 assert isinstance(computing, int)
                 own = computing // self.divisor(EXPERT_AXIS, computing) + length - computing
@@ -146,7 +146,7 @@ class Mesh:
         return count // (divided * experts)
 
 
-def _dividing(name: str, ranks: int, axis: str, length: int) -> int:
+def _check_divides(name: str, ranks: int, axis: str, length: int) -> int:
     if length % ranks:
         hint = f"use a divisor of {length}"
         raise SizeError(f"{name} ({ranks}) does not divide {name_of(axis)} ({length})", parameter=name, hint=hint)

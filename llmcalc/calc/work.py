@@ -1,4 +1,4 @@
-"""Every equation of an architecture with the closed form of its work: the fold that FLOPs are read from."""
+"""FLOPs of every equation of an architecture as closed forms."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..core.ledger import Entry, stack_entries
 from ..core.workload import symbols
 
 MAC = 2  # FLOPs of one multiply-accumulate
-PAIRS, STAGES = "visible_pairs", "n_stages"  # what stands for (q, k) under a mask, and for log2 of a transform
+PAIRS, STAGES = "visible_pairs", "n_stages"  # factors in place of (q, k) under a mask, and of log2(n) of an FFT
 Extent = Form | int
 
 
 class Conventions(NamedTuple):
-    """What decides which equations run and how pairs are counted."""
+    """Settings that select equations and the way attention pairs are counted."""
 
     phase: str
     attention: str
@@ -32,7 +32,7 @@ class Conventions(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One equation in its place: FLOPs of one application, and whether they are those of a contraction."""
+    """An equation of a layer: FLOPs of one application, and whether it is a matmul."""
 
     entry: Entry
     part: tuple[str, ...]
@@ -43,19 +43,19 @@ class Work(NamedTuple):
 
 @lru_cache(maxsize=256)
 def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
-    """Every equation that runs under the conventions, once per layer of each run of equal blocks."""
+    """Return the work of every executed equation, once per layer of each run of equal blocks."""
     single_stack = not architecture.is_encoder_decoder
     found: list[Work] = []
     for stack in architecture.stacks:
         if stack.unused:
             continue
-        # an encoder ran once, before the first token
-        behind = stack.role == "encoder" and not single_stack and conventions.phase == "decode"
+        # in a decode step, the encoder has already run
+        is_done = stack.role == "encoder" and not single_stack and conventions.phase == "decode"
         names = symbols(stack, single_stack, conventions.logits, conventions.convention)
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
                 run = _layer_works(entry, part, declaration, names, conventions)
-                found.extend(work for work in run if not behind or "again" in work.equation.tags)
+                found.extend(work for work in run if not is_done or "again" in work.equation.tags)
     return tuple(found)
 
 
@@ -72,8 +72,8 @@ def _layer_works(
 
 
 def runs(tags: frozenset[str], conventions: Conventions) -> bool:
-    """Whether something with these tags takes part."""
-    if tags & {"flash", "dropout"}:  # what is stored, not what is computed
+    """Whether an equation or state with these tags exists under the conventions."""
+    if tags & {"flash", "dropout"}:  # these tags are about memory only
         return False
     phases, kinds = tags & {"prefill", "decode"}, tags & {"torch", "model"}
     return (not phases or conventions.phase in phases) and (not kinds or (conventions.convention or "model") in kinds)
@@ -82,7 +82,7 @@ def runs(tags: frozenset[str], conventions: Conventions) -> bool:
 def equation_flops(
     equation: Equation, declaration: Declaration, names: Mapping[str, Form], conventions: Conventions
 ) -> Form:
-    """The product of all factors of an equation's work."""
+    """Return the product of all factors of an equation's work."""
     size = lift(1)
     for _, factor in factors(equation, declaration, names, conventions):
         size = size * factor
@@ -92,13 +92,15 @@ def equation_flops(
 def factors(
     equation: Equation, declaration: Declaration, names: Mapping[str, Form], conventions: Conventions
 ) -> Iterator[tuple[str, Extent]]:
-    """(axis, factor) of an equation's work: 2 per multiply-accumulate of a contraction; of a function its cost per
-    element (and stage, for a transform), without an axis; then the length of every axis it runs over.
+    """Yield (axis, factor) of an equation's work.
+
+    The first factor has no axis: 2 FLOPs per multiply-accumulate of a contraction, or the FLOPs per element (for an
+    FFT, per point and stage) of a function. The others are the lengths of the axes.
     """
     yield "", MAC if equation.function is None else FUNCTIONS[equation.function].flops
     loops = list(equation.loops)
-    apart = declaration.mask.startswith("apart:")  # no mask: what is beyond is not computed
-    if ((conventions.attention == "causal" and declaration.mask) or apart) and {"q", "k"} <= set(loops):
+    separate = declaration.mask.startswith("apart:")  # other chunks are not computed at all, not even as masked pairs
+    if ((conventions.attention == "causal" and declaration.mask) or separate) and {"q", "k"} <= set(loops):
         loops = [axis for axis in loops if axis not in ("q", "k")]
         yield PAIRS, visible_pairs(declaration, names)
     for axis in loops:
@@ -108,7 +110,7 @@ def factors(
 
 
 def extent(axis: str, declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> Extent:
-    """The length of an axis: a size of the architecture, or a form of the workload."""
+    """Return the length of an axis: an integer, or a form of the workload."""
     length: int | str | None = declaration.as_torch.get(axis) if convention == "torch" else None
     if length is None:
         length = declaration.axes.get(axis)
@@ -128,7 +130,7 @@ def _lengths(declaration: Declaration, names: Mapping[str, Form], convention: st
 
 
 def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
-    """The (query, key) pairs that a layer's mask lets through."""
+    """Return the number of visible (query, key) pairs under a layer's mask."""
     kind, _, width = declaration.mask.partition(":")
     query, keys = names["q"], names["k"]
     if kind == "causal":
@@ -137,12 +139,12 @@ def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
         return lift(pairs(query, keys, int(width)))
     if kind == "chunk":
         return lift(chunk_pairs(query, keys, int(width)))
-    if kind in ("block", "apart"):  # all of the own block, whatever comes first
+    if kind in ("block", "apart"):  # every token of the same block, before or after
         rest = remainder(query, int(width))
         return lift((query - rest) * int(width) + rest * rest)
-    if kind == "patch":  # every new token and the vectors of its own patch
+    if kind == "patch":  # new tokens and the vectors of their own patch
         return query * int(width)
-    if kind == "local":  # both sides: looking back and looking ahead, the token itself counted once
-        behind, _, ahead = width.partition(":")
-        return lift(pairs(query, query, int(behind))) + lift(pairs(query, query, int(ahead or behind))) - query
-    raise UnsupportedError(f"the mask {declaration.mask!r} is not modelled")
+    if kind == "local":  # tokens before and after; the token itself counts once
+        back, _, ahead = width.partition(":")
+        return lift(pairs(query, query, int(back))) + lift(pairs(query, query, int(ahead or back))) - query
+    raise UnsupportedError(f"the mask {declaration.mask!r} is not supported")

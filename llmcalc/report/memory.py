@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..calc.active_experts import experts, touched
+from ..calc.active_experts import expected_active_experts, expert_layers
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
@@ -136,8 +136,8 @@ def _state(result: InferenceMemory, ideal: StateSize | None) -> Table:
 def _experts(result: InferenceMemory) -> Table:
     rows: list[tuple[Any, ...]] = []
     batch, tokens = result.workload.batch, result.workload.batch * result.workload.seq
-    for found in experts(result.architecture):
-        reached = [touched(found.n_experts, found.top_k, count) for count in (batch, tokens)]
+    for found in expert_layers(result.architecture):
+        reached = [expected_active_experts(found.n_experts, found.top_k, count) for count in (batch, tokens)]
         rows.append((found.layers, found.n_experts, found.top_k, *reached))
     columns = (
         Column("layers", "number"), Column("experts", "number"), Column("active", "number"),
@@ -166,12 +166,12 @@ def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[
         "experts": [
             {
                 **found._asdict(),
-                "touched_by_decode": touched(found.n_experts, found.top_k, result.workload.batch),
-                "touched_by_prefill": touched(
+                "touched_by_decode": expected_active_experts(found.n_experts, found.top_k, result.workload.batch),
+                "touched_by_prefill": expected_active_experts(
                     found.n_experts, found.top_k, result.workload.batch * result.workload.seq
                 ),
             }
-            for found in experts(architecture)
+            for found in expert_layers(architecture)
         ],
         "notes": [*unchecked(list(formats.values())), *architecture.notes],
     }

@@ -9,7 +9,7 @@ import pytest
 import llmcalc
 from llmcalc.api.names import accelerators
 from llmcalc.api.scale import laws
-from llmcalc.calc.active_experts import Experts, experts
+from llmcalc.calc.active_experts import ExpertLayers, expert_layers
 from llmcalc.calc.flop_conventions import Sizes, chinchilla
 from llmcalc.calc.memory.saved_tensors import ActivationPolicy
 from llmcalc.calc.params import params
@@ -19,8 +19,8 @@ from llmcalc.estimate.scaling.law import Setting
 
 
 def test_equal_mixtures_are_counted_together() -> None:
-    assert experts(llmcalc.load("deepseek-v3")) == [Experts(58, 256, 8)]
-    assert experts(llmcalc.load("gpt3")) == []
+    assert expert_layers(llmcalc.load("deepseek-v3")) == [ExpertLayers(58, 256, 8)]
+    assert expert_layers(llmcalc.load("gpt3")) == []
 
 
 def test_memory_is_read_as_the_vendor_prints_it() -> None:

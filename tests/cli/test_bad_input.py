@@ -32,7 +32,7 @@ EVERYWHERE = {
     ("mixtral-8x7b", "--ep 3 --dp 3"): ((*SERVING, *TRAINING), "--ep: ep (3) does not divide n_experts (8)"),
     ("mixtral-8x7b", "--ep 2"): ((*SERVING, *TRAINING), "--ep: ep (2) does not divide dp (1)"),
     ("mixtral-8x7b", "--etp 3 --tp 2"): (TRAINING, "--etp: ep · etp (3) does not divide dp · tp (2)"),
-    ("gpt3", "--pp 97"): (TRAINING, "--pp: pp (97) is more than the 96 layers"),
+    ("gpt3", "--pp 97"): (TRAINING, "--pp: pp (97) exceeds the number of layers (96)"),
     ("gpt3", "--pp 5"): (TRAINING, "--pp: pp (5) does not divide the 96 layers"),
     ("gpt3", "--micro-batches 0"): (TRAINING, "--micro-batches: must be a positive integer"),
     ("gpt3", "--zero 4"): (TRAINING, "--zero: invalid ZeRO stage 4"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.calc.active_experts import touched
+from llmcalc.calc.active_experts import expected_active_experts
 from llmcalc.cli.commands.fit import split
 from llmcalc.cli.main import main
 
@@ -98,7 +98,7 @@ def test_memory_says_what_the_library_says(capsys: Capture) -> None:
     assert found["state_without_blocks"] == llmcalc.state(model, batch=8, seq=100).bytes < found["state"]
     (experts,) = found["experts"]
     assert (experts["n_experts"], experts["top_k"]) == (128, 4)
-    assert experts["touched_by_decode"] == touched(128, 4, 8) == 128 * (1 - (1 - 4 / 128) ** 8)
+    assert experts["touched_by_decode"] == expected_active_experts(128, 4, 8) == 128 * (1 - (1 - 4 / 128) ** 8)
 
 
 def test_a_training_step_has_stages_and_a_timeline(capsys: Capture) -> None:

@@ -1,4 +1,4 @@
-"""Does it fit, and what is the most that does: a monotone search over exact integers."""
+"""Whether a model fits in memory, and searches for the largest size that does."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from ...core.errors import InputError
 from ...core.record import record
 
-LARGEST = 2**40  # no sequence and no batch is longer; beyond it a search ends
+LARGEST = 2**40  # upper limit of a search for a sequence length or batch size
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(GiB|MiB|KiB|GB|MB|KB|B)", re.IGNORECASE)
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
 @record
 class Fit:
-    """Memory that is needed beside memory that there is, on each of ``count`` accelerators, in bytes."""
+    """Required and available memory on each of ``count`` accelerators, in bytes."""
 
     memory: int
     reserve: int
@@ -26,31 +26,30 @@ class Fit:
 
     @property
     def usable(self) -> int:
-        """What the runtime leaves."""
+        """Memory minus the reserve for the runtime."""
         return self.memory - self.reserve
 
     @property
     def headroom(self) -> int:
-        """What remains; negative: by how much it exceeds."""
+        """Usable minus needed memory; negative if the model does not fit."""
         return self.usable - self.needed
 
     @property
     def fits(self) -> bool:
-        """Whether it does."""
+        """Whether the model fits."""
         return self.headroom >= 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         names = ("memory", "reserve", "usable", "needed", "headroom", "fits", "count")
         return {name: getattr(self, name) for name in names}
 
 
-def largest(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -> int | None:
-    """The largest number from ``first`` to ``limit`` for which ``fits`` holds, if it holds up to some number; None: for
-    none.
+def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -> int | None:
+    """Return the largest number from ``first`` to ``limit`` that fits, or None; all smaller numbers must fit too.
 
-    >>> largest(lambda n: n * n <= 1000), largest(lambda n: True, limit=7), largest(lambda n: False)
-    (31, 7, None)
+    >>> largest_fitting(lambda n: n * n <= 1000), largest_fitting(lambda n: False)
+    (31, None)
     """
     if limit < first or not fits(first):
         return None
@@ -64,19 +63,19 @@ def largest(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -
     return low
 
 
-def smallest(fits: Callable[[int], bool], limit: int) -> int | None:
-    """The smallest number from 1 to ``limit`` for which ``fits`` holds, if it holds from some number on; or None.
+def smallest_fitting(fits: Callable[[int], bool], limit: int) -> int | None:
+    """Return the smallest number from 1 to ``limit`` that fits, or None; all larger numbers must fit too.
 
-    >>> smallest(lambda n: n * n >= 1000, 100), smallest(lambda n: False, 9)
+    >>> smallest_fitting(lambda n: n * n >= 1000, 100), smallest_fitting(lambda n: False, 9)
     (32, None)
     """
-    none = largest(lambda n: not fits(n), limit)
+    none = largest_fitting(lambda n: not fits(n), limit)
     found = 1 if none is None else none + 1
     return found if found <= limit else None
 
 
-def read_size(text: str, parameter: str, whole: int | None = None) -> int:
-    """Bytes of ``1GiB``, ``800 MB`` or, of ``whole``, ``5%``.
+def read_size(text: str, parameter: str, total: int | None = None) -> int:
+    """Read a size in bytes, such as ``1GiB``, or a percentage of ``total``, such as ``5%``.
 
     >>> read_size("1.5GiB", "reserve"), read_size("5%", "reserve", 80 * 10**9)
     (1610612736, 4000000000)
@@ -84,11 +83,11 @@ def read_size(text: str, parameter: str, whole: int | None = None) -> int:
     Raises:
         InputError: an invalid size.
     """
-    if whole is not None and (match := re.fullmatch(r"(\d{1,2}(?:\.\d+)?)\s*%", text.strip())):
-        return round(whole * float(match[1]) / 100)
+    if total is not None and (match := re.fullmatch(r"(\d{1,2}(?:\.\d+)?)\s*%", text.strip())):
+        return round(total * float(match[1]) / 100)
     size = _SIZE.fullmatch(text.strip())
     if not size:
-        share = ", or a percentage such as 5%" if whole is not None else ""
+        share = ", or a percentage such as 5%" if total is not None else ""
         hint = f"use a number with its unit, such as 1GiB or 800MB{share}"
         raise InputError(f"invalid size {text!r}", parameter=parameter, hint=hint)
     return round(float(size[1]) * _UNITS[size[2].lower()])

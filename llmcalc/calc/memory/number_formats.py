@@ -1,4 +1,4 @@
-"""Number formats: how many bits a tensor takes, counted in whole blocks and divided by 8 last."""
+"""Number formats: bits of a tensor, in whole quantisation blocks."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class Format:
     """A number format.
 
     Attributes:
-        name: what it is called.
-        bits: bits of one block, scales and zeros included.
-        block: elements of a block along a row (what a matrix contracts with its input).
+        name: name of the format.
+        bits: bits of one block, including scales and zero points.
+        block: elements of a block along a row, which is the input dimension of a matrix.
         rows: rows that a block spans (128 for 128x128 tiles).
-        payload: bits of an element where the last, partly filled block stores no padding (0: blocks are stored whole).
-        flat: blocks run through the whole tensor, not along each row.
-        outer: blocks that share a further constant of ``outer_bits`` bits (0: none).
+        payload: bits of an element if a partly filled last block stores no padding (0: blocks are padded).
+        flat: whether blocks run through the whole tensor instead of along each row.
+        outer: blocks that share another constant of ``outer_bits`` bits (0: none).
         outer_bits: bits of that constant.
-        row_bits: further bits for each row, such as a scale per output channel.
-        column_bits: further bits for each column, such as a group index per input.
-        tensor_bits: further bits for each tensor.
-        fallback: the format of a matrix whose rows are no multiple of the block.
-        checked: whether the figures were read in their source.
-        source: where they come from.
+        row_bits: extra bits per row, such as a scale per output channel.
+        column_bits: extra bits per column, such as a group index per input channel.
+        tensor_bits: extra bits per tensor.
+        fallback: format of a matrix whose row length is not a multiple of the block.
+        checked: whether the figures are verified against their source.
+        source: citation.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Format:
     source: str = ""
 
     def bits_of(self, rows: int, columns: int) -> int:
-        """Bits of a matrix of ``rows`` x ``columns``; the last block of a row and the last row of blocks are whole.
+        """Return the bits of a matrix of ``rows`` x ``columns``, in whole blocks.
 
         >>> Format("mxfp4", 136, block=32, payload=4).bits_of(2, 48)  # 96 elements of 4 bits, 4 scales of 8
         416
@@ -64,24 +64,24 @@ class Format:
         return stored + outer + rows * self.row_bits + columns * self.column_bits + self.tensor_bits
 
     def used(self, columns: int) -> Format:
-        """The format of rows of ``columns`` elements: this one, or its fallback."""
+        """Return the format of rows of ``columns`` elements: this one, or its fallback."""
         return self.fallback.used(columns) if self.fallback and columns % self.block else self
 
     @property
     def plain(self) -> bool:
-        """Whether each element stands for itself, without scales."""
+        """Whether elements are stored without scales."""
         return self.block == 1 and not (self.row_bits or self.column_bits or self.tensor_bits)
 
     @property
     def bits_per_weight(self) -> float:
-        """Bits of an element in a large matrix, constants of rows and tensors left out."""
+        """Bits per element of a large matrix, without constants per row and tensor."""
         outer = self.outer_bits / self.outer if self.outer else 0
         return (self.bits + outer) / (self.block * self.rows)
 
 
 def shape(row: Row) -> tuple[int, int, int]:
-    """(copies, rows, columns) of a tensor as a format sees it: a matrix in rows as long as what it contracts, a table
-    in rows of its entries, a vector as one row.
+    """Return (copies, rows, columns) of a tensor for quantisation: the rows of a matrix are as long as its input, the
+    rows of a table are its entries, a vector is one row.
     """
     sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
     if row.tensor.linear:
@@ -92,12 +92,12 @@ def shape(row: Row) -> tuple[int, int, int]:
 
 
 def tensor_bits(row: Row, chosen: Format) -> int:
-    """Bits of one copy of a tensor."""
+    """Return the bits of one copy of a tensor."""
     copies, rows, columns = shape(row)
     return copies * chosen.bits_of(rows, columns)
 
 
 def read_format(name: str, data: Mapping[str, Any], fallback: Format | None = None) -> Format:
-    """A format from its entry in the data files."""
+    """Read a format from its entry in the data files."""
     keys = [key for key in Format.__match_args__ if key not in ("name", "fallback")]
     return Format(name, **{key: data[key] for key in keys if key in data}, fallback=fallback)

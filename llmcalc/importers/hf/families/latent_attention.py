@@ -38,8 +38,12 @@ _FIELDS = {
 _WITHOUT_EFFECT = {"num_key_value_heads", "head_dim"}
 # sizes of the layers with a window, where the config gives none
 _WINDOWED = {
-    "num_attention_heads": 64, "q_lora_rank": 1024, "kv_lora_rank": 1024,
-    "qk_nope_head_dim": 192, "v_head_dim": 128, "head_dim": 256,
+    "num_attention_heads": 64,
+    "q_lora_rank": 1024,
+    "kv_lora_rank": 1024,
+    "qk_nope_head_dim": 192,
+    "v_head_dim": 128,
+    "head_dim": 256,
 }
 WINDOW = 512
 
