@@ -1,1 +1,1 @@
-"""Descriptions in, architectures out: strict YAML, presets with sizes and inheritance, overrides, located errors."""
+"""Reads and writes presets: strict YAML, sizes, inheritance, overrides, located errors, and JSON Schemas."""

@@ -1,18 +1,18 @@
-"""From plain data to an Architecture: the one reader of the architecture language.
+"""Builds an architecture from plain data.
 
     stacks:
       decoder:
         d_model: 768
-        norms: {pre: {layernorm: {}}}                    # for each sub-layer that does not say otherwise
+        norms: {pre: {layernorm: {}}}                    # the default of every sub-layer
         inputs: {token: {embedding: {rows: 50257, share: token_embedding}}}
         blocks:
           block:
-            attention: {mha: {n_heads: 12}}              # sub-layer: its kinds; several run in parallel, or branches
+            attention: {mha: {n_heads: 12}}              # a sub-layer: one layer kind, or several in parallel
             mlp: {mlp: {d_ff: 3072}}
         order: [block * 12]
         outputs: {norm: {layernorm: {}}, head: {head: {vocab: 50257, share: token_embedding}}}
 
-A field named ``d_model`` takes the stack's width unless it is given.
+A layer's ``d_model`` defaults to the width of its stack.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import counted
 from ..core.record import MISSING, fields
-from .order import mentioned, read_order
+from .order import names_in_order, read_order
+from .plain_data import mapping_at
 
 Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
@@ -48,82 +49,82 @@ STACK_KEYS = (
     "order",
     "outputs",
 )
-SUMS = ("scale", "residual_scale")  # factors of what is added, and of what it is added to
+SUMS = ("scale", "residual_scale")  # factors on the output and on the residual
 FLAGS = {"residual": True, "residual_normed": False, "depth_scaled": False, "concat_input": False}
 TEXTS = ("share", "input_from", "residual_from")
 SUM_KEYS = (*FLAGS, *SUMS, *TEXTS)
-SUBLAYER_KEYS = ("norms", "branches", *SUM_KEYS)  # beside the kinds
+SUBLAYER_KEYS = ("norms", "branches", *SUM_KEYS)  # all other keys are layer kinds
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
 BRANCH_NORMS = ("pre", "post")
 BRANCH_KEYS = (*BRANCH_NORMS, "joins")
-_STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's
+_STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys from a stack's path to a sub-layer's
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
 ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 
 
 class Builder:
-    """Builds stacks from plain data; ``fail`` places an error at a path of keys, ``warnings`` lists old names."""
+    """Builds stacks from plain data. ``fail`` attaches a path of keys to an error; ``warnings`` lists former names."""
 
     def __init__(self, fail: Fail) -> None:
         self.fail = fail
         self.warnings: dict[str, None] = {}  # an ordered set
 
     def stacks(self, data: Any, path: Path) -> tuple[Stack, ...]:
-        """All stacks, in their order."""
+        """All stacks in execution order."""
         self.mapping(data, path, "stacks")
         if not data:
-            raise self.error("an architecture has at least one stack", path)
+            raise self.error("an architecture must have at least one stack", path)
         return tuple(self.stack(name, value, (*path, name)) for name, value in data.items())
 
     def stack(self, name: str, data: Any, path: Path) -> Stack:
         """One stack with its inputs, blocks and outputs."""
         data = self.mapping(data, path, "a stack", STACK_KEYS, aliases.STACK_KEYS)
-        width = self.need(data, "d_model", path)
+        width = self.require(data, "d_model", path)
         if type(width) is not int or width < 1:
             raise self.error(
-                f"d_model is {short_repr(width)}; a width is a positive integer", (*path, "d_model"), SizeError
+                f"d_model must be a positive integer, not {short_repr(width)}", (*path, "d_model"), SizeError
             )
         role = data.get("role", ROLES.get(name, "decoder"))
         role = self._current("role of a stack", role, aliases.STACK_ROLES) if isinstance(role, str) else role
         if role not in ROLE_NAMES:
-            raise self.error(f"role is {short_repr(role)}; it is one of {', '.join(ROLE_NAMES)}", (*path, "role"))
+            raise self.error(f"role must be one of {', '.join(ROLE_NAMES)}, not {short_repr(role)}", (*path, "role"))
         tokens = self.tokens(data.get("tokens", ""), role, (*path, "tokens"))
-        norms = self.part(data, "norms")
+        norms = mapping_at(data, "norms")
         blocks = {
             key: self.block(key, value, width, norms, (*path, "blocks", key))
-            for key, value in self.mapping(self.part(data, "blocks"), (*path, "blocks"), "blocks").items()
+            for key, value in self.mapping(mapping_at(data, "blocks"), (*path, "blocks"), "blocks").items()
             if value is not None
         }
         built = Stack(
             name,
             width,
-            self.named(self.part(data, "inputs"), width, (*path, "inputs")),
+            self.named_layers(mapping_at(data, "inputs"), width, (*path, "inputs")),
             self.runs([] if data.get("order") is None else data["order"], blocks, (*path, "order")),
-            self.named(self.part(data, "outputs"), width, (*path, "outputs")),
+            self.named_layers(mapping_at(data, "outputs"), width, (*path, "outputs")),
             role,
             tokens,
-            **self.traits(data, path),
+            **self.stack_options(data, path),
         )
         return counted(built)
 
-    def traits(self, data: Any, path: Path) -> dict[str, Any]:
-        """What a stack says of itself beside its layers: whether it is trained and run, and on patches of what size."""
+    def stack_options(self, data: Any, path: Path) -> dict[str, Any]:
+        """The patch sizes and flags of a stack."""
         found = {key: data[key] for key in (*STACK_NUMBERS, *STACK_FLAGS) if data.get(key) is not None}
         for key, value in found.items():
             least = STACK_NUMBERS.get(key)
             if least is None and type(value) is not bool:
-                raise self.error(f"{key} is {short_repr(value)}; it is true or false", (*path, key))
+                raise self.error(f"{key} must be true or false, not {short_repr(value)}", (*path, key))
             if least is not None and (type(value) is not int or not least <= value <= LARGEST_SIZE):
                 raise self.error(
-                    f"{key} is {short_repr(value)}; it is a whole number from {least} on", (*path, key), SizeError
+                    f"{key} must be an integer of at least {least}, not {short_repr(value)}", (*path, key), SizeError
                 )
         return found
 
     def tokens(self, text: Any, role: str, path: Path) -> str:
-        """What a tower makes of frames of sound or of patches: an expression of ``a`` or ``p``."""
+        """The tokens that an encoder produces, as an expression of ``a`` (audio frames) or ``p`` (patches)."""
         if not isinstance(text, str) or (text and role != "tower"):
             raise self.error(
-                f"tokens is {short_repr(text)}; it is an expression of a or p, a tower's frames or patches", path
+                f"tokens must be an expression of a or p, in a stack of role tower, not {short_repr(text)}", path
             )
         try:
             if text:
@@ -133,23 +134,25 @@ class Builder:
         return text
 
     def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:
-        """The order of blocks as runs of equal ones."""
+        """The order of blocks as runs of equal blocks."""
         try:
             order = read_order(data, blocks)
         except InputError as error:
             raise self.fail(error, path) from None
-        unused = set(blocks) - mentioned(data)
+        unused = set(blocks) - names_in_order(data)
         if unused:
-            raise self.error(f"the block {sorted(unused)[0]!r} stands nowhere in the order", path)
+            raise self.error(f"block {sorted(unused)[0]!r} does not occur in the order", path)
         if data and not order:
-            raise self.error("the order has 0 layers; a stack without blocks has no order", path, SizeError)
+            raise self.error("the order has 0 layers; omit it if the stack has no blocks", path, SizeError)
         return tuple(Run(blocks[name], count, shared) for name, count, shared in order)
 
-    def named(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
-        """Layers by name, each ``name: {kind: {fields}}``."""
-        self.mapping(data, path, "a list of layers")
+    def named_layers(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
+        """Layers by name: ``name: {kind: {fields}}``."""
+        self.mapping(data, path, "the layers")
         return tuple(
-            Named(name, self.one(value, width, (*path, name))) for name, value in data.items() if value is not None
+            Named(name, self.single_layer(value, width, (*path, name)))
+            for name, value in data.items()
+            if value is not None
         )
 
     def block(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Block:
@@ -163,19 +166,19 @@ class Builder:
             raise self.fail(error, path) from None
 
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
-        """A sub-layer: one kind or several in parallel, or branches by name, with norms around."""
+        """A sub-layer with its norms: one layer kind, several in parallel, or named branches."""
         data = self.mapping(data, path, "a sub-layer", old=aliases.SUBLAYER_KEYS)
         own = "norms" in data
         around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
         places = {
-            place: self.one(value, width, (*where, "norms", place))
+            place: self.single_layer(value, width, (*where, "norms", place))
             for place, value in self.mapping(around, (*where, "norms"), "norms", NORM_PLACES).items()
             if value is not None
         }
         kinds = {key: value for key, value in data.items() if key not in SUBLAYER_KEYS}
-        named = self.mapping(self.part(data, "branches"), (*path, "branches"), "branches")
+        named = self.mapping(mapping_at(data, "branches"), (*path, "branches"), "branches")
         if bool(kinds) == bool(named):
-            raise self.error("a sub-layer has at least one layer kind, or branches by name in their place", path)
+            raise self.error("a sub-layer must have either layer kinds or branches", path)
         single = len(kinds) == 1
         branches = tuple(
             Branch(
@@ -189,32 +192,34 @@ class Builder:
         flags = {key: data.get(key, usual) for key, usual in FLAGS.items()}
         for key, flag in flags.items():
             if type(flag) is not bool:
-                raise self.error(f"{key} is {short_repr(flag)}; it is true or false", (*path, key))
+                raise self.error(f"{key} must be true or false, not {short_repr(flag)}", (*path, key))
         factors = {key: data.get(key, 1.0) for key in SUMS}
         for key, factor in factors.items():
             if not is_number(factor):
-                raise self.error(f"{key} is {short_repr(factor)}; it is a finite number", (*path, key))
-        sums: dict[str, Any] = {key: self.text(data, key, path) for key in TEXTS}
+                raise self.error(f"{key} must be a finite number, not {short_repr(factor)}", (*path, key))
+        sums: dict[str, Any] = {key: self.string(data, key, path) for key in TEXTS}
         sums |= flags | {key: float(factor) for key, factor in factors.items()}
         return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), **sums)
 
     def branch(self, name: str, data: Any, width: int, path: Path) -> Branch:
-        """A branch by name: one layer kind, perhaps with ``pre`` and ``post`` norms of its own."""
+        """A named branch: one layer kind, optionally with its own ``pre`` and ``post`` norms."""
         self.mapping(data, path, "a branch")
-        norms = {key: self.one(data[key], width, (*path, key)) for key in BRANCH_NORMS if data.get(key) is not None}
-        layer = self.one({key: value for key, value in data.items() if key not in BRANCH_KEYS}, width, path)
-        return Branch(name, layer, norms.get("pre"), norms.get("post"), self.text(data, "joins", path))
+        norms = {
+            key: self.single_layer(data[key], width, (*path, key)) for key in BRANCH_NORMS if data.get(key) is not None
+        }
+        layer = self.single_layer({key: value for key, value in data.items() if key not in BRANCH_KEYS}, width, path)
+        return Branch(name, layer, norms.get("pre"), norms.get("post"), self.string(data, "joins", path))
 
-    def one(self, data: Any, width: int, path: Path) -> Layer:
-        """``{kind: {fields}}`` with exactly one kind."""
+    def single_layer(self, data: Any, width: int, path: Path) -> Layer:
+        """The layer of ``{kind: {fields}}``."""
         self.mapping(data, path, "a layer")
         if len(data) != 1:
-            raise self.error(f"one layer kind is wanted here, such as {{rmsnorm: {{}}}}; found {len(data)}", path)
+            raise self.error(f"expected one layer kind such as {{rmsnorm: {{}}}}, found {len(data)}", path)
         kind, values = next(iter(data.items()))
         return self.layer(kind, values, width, (*path, kind))
 
     def layer(self, kind: str, values: Any, width: int, path: Path) -> Layer:
-        """A layer of a kind from its fields."""
+        """The layer of a kind with these fields."""
         kind = self._current("layer kind", kind, aliases.LAYER_KINDS)
         try:
             found, fixed = layers.find(kind)
@@ -232,7 +237,7 @@ class Builder:
         everything = {**({"d_model": width} if "d_model" in known else {}), **fixed, **given}
         missing = [entry.name for entry in fields(found) if _required(entry) and entry.name not in everything]
         if missing:
-            raise self.error(f"{kind} lacks {' and '.join(missing)}", path)
+            raise self.error(f"{kind} needs {' and '.join(missing)}", path)
         try:
             return found(**everything)
         except InputError as error:
@@ -249,9 +254,9 @@ class Builder:
     def mapping(
         self, data: Any, path: Path, what: str, keys: tuple[str, ...] = (), old: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """``data`` if it is a mapping with known keys; ``old`` maps former names of keys to today's."""
+        """``data``, which must be a mapping with known keys; ``old`` maps former names of keys to current ones."""
         if not isinstance(data, dict):
-            raise self.error(f"{what} is a mapping, not {short_repr(data)}", path)
+            raise self.error(f"{what} must be a mapping, not {short_repr(data)}", path)
         for key in old or ():
             if key in data:
                 self._current(what, key, old or {})
@@ -261,25 +266,21 @@ class Builder:
                 raise self.fail(UnknownNameError(f"key of {what}", key, keys), (*path, key))
         return found
 
-    def text(self, data: Mapping[str, Any], key: str, path: Path) -> str:
-        """A text that may be left out."""
+    def string(self, data: Mapping[str, Any], key: str, path: Path) -> str:
+        """The string at a key, empty if the key is missing."""
         found = data.get(key, "")
         if not isinstance(found, str):
-            raise self.error(f"{key} is {short_repr(found)}; it is a text", (*path, key))
+            raise self.error(f"{key} must be a string, not {short_repr(found)}", (*path, key))
         return found
 
-    def part(self, data: Mapping[str, Any], key: str) -> Any:
-        """A key that may be left out, or be null: then an empty mapping."""
-        return {} if data.get(key) is None else data[key]
-
-    def need(self, data: Mapping[str, Any], key: str, path: Path) -> Any:
-        """A key that must be there."""
+    def require(self, data: Mapping[str, Any], key: str, path: Path) -> Any:
+        """The value of a required key."""
         if data.get(key) is None:
-            raise self.error(f"{path[-1] if path else 'the description'} lacks {key}", path)
+            raise self.error(f"{path[-1] if path else 'the description'} needs {key}", path)
         return data[key]
 
     def error(self, message: str, path: Path, kind: type[InputError] = DescriptionError) -> InputError:
-        """An error placed at a path."""
+        """An error at a path of keys."""
         return self.fail(kind(message), path)
 
 

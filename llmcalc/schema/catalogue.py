@@ -1,4 +1,4 @@
-"""Where presets live and which name means which: user folders first, then the presets that ship with the package."""
+"""Finds preset files by name: in user folders first, then among the presets of the package."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..core.errors import DescriptionError, InputError, UnknownNameError, shown
+from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
 from .plain_data import LARGEST_FILE
 
 SUFFIX = ".yaml"
 
 
 class PresetLocation(NamedTuple):
-    """A preset's file and the size that the name means (None: the file's default)."""
+    """The file and the size that a preset's name stands for (None: the file's default)."""
 
     file: Path
     size: str | None
 
 
 def installed_folder() -> Path:
-    """The presets inside the installed package, each compiled to JSON beside it; absent in a checkout."""
+    """The presets of an installed package, as YAML and as compiled JSON; missing in a checkout."""
     return Path(__file__).parent.parent / "presets"
 
 
 def shipped_folder() -> Path:
-    """The presets inside the installed package, or beside it in a checkout."""
+    """The presets of the installed package or of the checkout."""
     installed = installed_folder()
     return installed if installed.is_dir() else installed.parent.parent / "presets"
 
 
 def folders() -> list[Path]:
-    """All folders, the first one wins: ``$LLMCALC_PATH``, ``./.llmcalc``, the user's configuration, the package."""
+    """The folders with presets, by precedence: ``$LLMCALC_PATH``, ``./.llmcalc``, user configuration, package."""
     listed = [Path(part) for part in os.environ.get("LLMCALC_PATH", "").split(os.pathsep) if part]
     config = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
     return [*listed, Path(".llmcalc"), config / "llmcalc" / "presets", shipped_folder()]
 
 
 def files() -> dict[str, Path]:
-    """Every preset file by its family name; a file of an earlier folder hides one of a later."""
+    """Every preset file by family name; an earlier folder hides files of later ones."""
     found: dict[str, Path] = {}
     for folder in reversed(folders()):
         found |= files_in(folder)
@@ -48,7 +48,7 @@ def files() -> dict[str, Path]:
 
 
 def files_in(folder: Path) -> dict[str, Path]:
-    """The preset files of one folder by family name; none if it cannot be listed."""
+    """The preset files of a folder by family name; empty if it cannot be listed."""
     try:
         entries = sorted(os.listdir(folder))
     except OSError:
@@ -57,10 +57,10 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 
 def find(name: str) -> PresetLocation:
-    """The preset that ``name`` means: a family, ``family-size``, or an alias.
+    """The preset of a name: a family, ``family-size``, or an alias.
 
     Raises:
-        UnknownNameError: no such preset; near names are suggested.
+        UnknownNameError: no such preset; similar names are suggested.
     """
     wanted = name.strip().lower()
     known = files()
@@ -74,11 +74,11 @@ def find(name: str) -> PresetLocation:
     names = dict(_all_names(known))
     if wanted in names:
         return names[wanted]
-    raise UnknownNameError("model", name, names, hint="(llmcalc presets list shows all)")
+    raise UnknownNameError("model", name, names, hint="Run llmcalc presets list to see all.")
 
 
 def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:
-    """The names of a file's models, in lower case: family, family-size, aliases."""
+    """The names of a file's models in lower case: family, family-size, aliases."""
     yield stem, PresetLocation(file, None)
     sizes, aliases = data.get("sizes"), data.get("aliases")
     for size in sizes if isinstance(sizes, dict) else {}:
@@ -91,20 +91,20 @@ def _all_names(known: dict[str, Path]) -> Iterator[tuple[str, PresetLocation]]:
     for stem, file in known.items():
         try:
             data = read_preset(file)
-        except InputError:  # a broken file of the user's must not hide the others; it is reported when it is asked for
+        except InputError:  # an invalid file is reported only when it is loaded
             continue
         yield from _names_of(stem, file, data)
 
 
 def names() -> dict[str, PresetLocation]:
-    """Every name that ``load`` understands."""
+    """Every name that ``load`` accepts."""
     return dict(_all_names(files()))
 
 
 @lru_cache(maxsize=512)
 def _read_preset(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
     compiled = file.with_suffix(".json")
-    if file.parent == installed_folder() and compiled.is_file():  # elsewhere a .json may be anything
+    if file.parent == installed_folder() and compiled.is_file():  # elsewhere, a .json file is not a compiled preset
         import json
 
         data = json.loads(compiled.read_text("utf-8"))
@@ -113,12 +113,12 @@ def _read_preset(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
 
         data = read_yaml(read_text(file), str(file)).data
     if not isinstance(data, dict):
-        raise DescriptionError(f"a preset is a mapping, not {shown(data)}", where=str(file))
+        raise DescriptionError(f"a preset must be a mapping, not {short_repr(data)}", where=str(file))
     return data
 
 
 def read_preset(file: Path) -> dict[str, Any]:
-    """A preset file as plain data; those of a wheel were compiled to JSON when it was built. Not to be changed."""
+    """A preset file as plain data, which must not be modified; presets of a wheel are read from compiled JSON."""
     try:
         status = file.stat()
     except OSError as error:
@@ -127,10 +127,10 @@ def read_preset(file: Path) -> dict[str, Any]:
 
 
 def read_text(file: Path) -> str:
-    """A text file's content, bounded.
+    """The content of a text file of limited size.
 
     Raises:
-        DescriptionError: a folder, an unreadable, too large, binary or empty file.
+        DescriptionError: a folder, or a file that is unreadable, too large, binary or empty.
     """
     where = str(file)
     try:
@@ -141,11 +141,11 @@ def read_text(file: Path) -> str:
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=where) from None
     if len(content) > LARGEST_FILE:
-        raise DescriptionError(f"is larger than {LARGEST_FILE:,} bytes, which no description is", where=where)
+        raise DescriptionError(f"is larger than the limit of {LARGEST_FILE:,} bytes", where=where)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DescriptionError(f"is no UTF-8 text (byte {error.start})", where=where) from None
+        raise DescriptionError(f"is not UTF-8 text (byte {error.start})", where=where) from None
     if not text.strip():
         raise DescriptionError("is empty", where=where)
     return text

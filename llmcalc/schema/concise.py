@@ -1,6 +1,6 @@
-"""A description as a person would write it: the names that people use, and nothing that says itself.
+"""Shortens the output of ``describe`` to a preset as a person would write it: aliases, shared norms and variables.
 
-``describe`` writes an architecture out; ``concise`` makes it short again. Both read back as the same architecture.
+The short preset loads to the same architecture.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Place = tuple[dict[str, Any], str]
 
 
 def concise(data: dict[str, Any]) -> dict[str, Any]:
-    """The plain data of a preset, short: aliases, shared norms, patterns of blocks, variables for its sizes."""
+    """The data of a preset with aliases, shared norms, patterns of blocks and variables."""
     body = data["architecture"]
     stacks = {name: _stack(name, stack) for name, stack in body["stacks"].items()}
     extras = {name: {**extra, "stack": _stack(name, extra["stack"])} for name, extra in body.get("extras", {}).items()}
@@ -89,7 +89,7 @@ def _sublayer(data: dict[str, Any], width: int) -> dict[str, Any]:
     kinds = [key for key in data if key not in SUBLAYER_KEYS]
     if len(kinds) == 1:
         found = _short_layer({kinds[0]: data[kinds[0]]}, width)
-    else:  # the key is the branch's name
+    else:  # each kind names its branch
         found = {key: _fields(key, _layer(key, data[key], width), width) for key in kinds}
     if "branches" in data:
         found["branches"] = {name: _short_branch(branch, width) for name, branch in data["branches"].items()}
@@ -99,7 +99,7 @@ def _sublayer(data: dict[str, Any], width: int) -> dict[str, Any]:
 
 
 def _short_branch(branch: dict[str, Any], width: int) -> dict[str, Any]:
-    """A branch: its kind, and norms that stand beside it."""
+    """A branch: its layer kind and norms."""
     norms = {key: _short_layer(branch[key], width) for key in BRANCH_NORMS if key in branch}
     (kind,) = (key for key in branch if key not in BRANCH_KEYS)
     others = {key: branch[key] for key in BRANCH_KEYS if key in branch}
@@ -107,7 +107,7 @@ def _short_branch(branch: dict[str, Any], width: int) -> dict[str, Any]:
 
 
 def _common_norms(blocks: dict[str, Any]) -> dict[str, Any]:
-    """The norms that most sub-layers have, if that saves anything."""
+    """The norms of most sub-layers, if several share them."""
     found = [part.get("norms", {}) for block in blocks.values() for part in block.values()]
     if not found:
         return {}
@@ -116,7 +116,7 @@ def _common_norms(blocks: dict[str, Any]) -> dict[str, Any]:
 
 
 def _omit_norms(part: dict[str, Any], usual: dict[str, Any]) -> None:
-    """Leave the usual norms of a sub-layer out, and say where it has none."""
+    """Remove the norms of a sub-layer if they are the common ones."""
     own = part.pop("norms", {})
     if own != usual:
         part["norms"] = own
@@ -129,26 +129,26 @@ def _layer(kind: str, values: dict[str, Any], width: int) -> Layer:
 
 
 def _short_layer(data: dict[str, Any], width: int) -> dict[str, Any]:
-    """``{kind: fields}`` under the name that says most, with what is left to say."""
+    """``{kind: fields}`` under its most specific alias, without redundant fields."""
     ((kind, values),) = data.items()
-    name, said = name_and_fields(_layer(kind, values, width), width)
-    return {name: said}
+    name, explicit = name_and_fields(_layer(kind, values, width), width)
+    return {name: explicit}
 
 
 def name_and_fields(layer: Layer, width: int) -> tuple[str, dict[str, Any]]:
-    """What people call a layer, and the fields that have to be said in a stack of a width."""
+    """A layer's most specific alias, and the fields to write in a stack of this width."""
     kind = layer.kind()
     name = next((alias for alias in _ALIASES.get(kind, ()) if _has_alias(alias, layer)), kind)
     return name, _fields(name, layer, width)
 
 
 def explicit_fields(layer: Layer, width: int) -> dict[str, Any]:
-    """The fields of a layer that follow neither from its kind nor from the others, nor from the stack's width."""
+    """The fields of a layer that do not follow from its kind, its other fields and the stack's width."""
     return _fields(layer.kind(), layer, width)
 
 
 def _has_alias(alias: str, layer: Layer) -> bool:
-    """Whether people call a layer so."""
+    """Whether an alias describes a layer."""
     if layer.kind() == "norm":
         return getattr(layer, "function", "") == alias
     if alias == "mha" and getattr(layer, "n_kv_heads", 0) != getattr(layer, "n_heads", 0):
@@ -157,17 +157,17 @@ def _has_alias(alias: str, layer: Layer) -> bool:
 
 
 def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
-    """The fields that have to be said: neither the kind's own, nor what follows from the others."""
+    """The fields that neither are defaults nor follow from other fields."""
     found, fixed = layers.find(kind)
     usual = {entry.name: entry.default for entry in fields(found)} | {"d_model": width} | fixed
-    said = {entry.name: getattr(layer, entry.name) for entry in fields(found)}
-    said = {name: value for name, value in said.items() if usual[name] is not value and usual[name] != value}
+    explicit = {entry.name: getattr(layer, entry.name) for entry in fields(found)}
+    explicit = {name: value for name, value in explicit.items() if usual[name] is not value and usual[name] != value}
     for entry in fields(found):
-        if entry.name in said and entry.default is None:
-            rest = {name: value for name, value in said.items() if name != entry.name}
+        if entry.name in explicit and entry.default is None:
+            rest = {name: value for name, value in explicit.items() if name != entry.name}
             if _is_derived(kind, rest, width, layer):
-                said = rest
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+                explicit = rest
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in explicit.items()}
 
 
 def _is_derived(kind: str, values: dict[str, Any], width: int, layer: Layer) -> bool:
@@ -178,7 +178,7 @@ def _is_derived(kind: str, values: dict[str, Any], width: int, layer: Layer) -> 
 
 
 class _Size:
-    """A number that may become a variable: what it is called, in which stack and kind, and where it stands."""
+    """A number that may become a variable: its name, stack, layer kind and position."""
 
     def __init__(self, name: str, stack: str, kind: str, place: Place, before: int = 0) -> None:
         self.name, self.stack, self.kind, self.place, self.before = name, stack, kind, place, before
@@ -186,10 +186,10 @@ class _Size:
 
 
 def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
-    """Variables for the sizes of ``stacks``, in which they are put in place of the numbers.
+    """Replace sizes in ``stacks`` by variables, and return the variables.
 
-    A size is called by its field; where stacks, or kinds within one, disagree, the stack's or kind's name goes before,
-    but for the first stack's. What differs even within a kind stays a number.
+    A variable has the name of its field. If stacks or kinds disagree, the name of the stack or kind is prefixed, except
+    in the first stack. Sizes that differ within a kind stay numbers.
     """
     groups: dict[str, list[_Size]] = defaultdict(list)
     first = next((name for name, stack in stacks.items() if stack.get("role", ROLES.get(name)) == "decoder"), None)
@@ -210,7 +210,7 @@ def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
 
 
 def _group_by_variable(name: str, group: list[_Size]) -> dict[str, list[_Size]]:
-    """The sizes of one name by the name of their variable."""
+    """The sizes of one field by the name of their variable."""
     if len({size.value for size in group}) == 1:
         return {name: group}
     found: dict[str, list[_Size]] = defaultdict(list)
@@ -234,7 +234,7 @@ def _stack_sizes(name: str, stack: dict[str, Any]) -> Iterator[_Size]:
 
 
 def _lengths(name: str, order: Any) -> Iterator[_Size]:
-    """The number of layers, where an order ends with it; what stands before it is subtracted."""
+    """The number of layers if an order ends with it, less the blocks before."""
     items = order if isinstance(order, list) else [order]
     last = items[-1] if items else None
     if isinstance(last, dict) and not any(isinstance(item, dict) for item in items[:-1]):
@@ -245,7 +245,7 @@ def _lengths(name: str, order: Any) -> Iterator[_Size]:
 
 
 def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
-    """The whole numbers of all layers below, each ``{kind: {fields}}``; what joins the stream is as wide as it."""
+    """The integer fields of all layers in ``data``; inputs and outputs of the stream's width count as d_model."""
     for key, value in data.items():
         if not isinstance(value, dict):
             continue

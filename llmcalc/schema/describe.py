@@ -1,6 +1,6 @@
-"""An architecture back in the language of presets, with nothing left to refer to (``presets show``).
+"""Writes an architecture as the plain data of a preset, without variables and bases (``presets show``).
 
-Reading the description again gives an equal architecture.
+Reading the data again gives an equal architecture.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .build import FLAGS, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUMS, TEXTS
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
-    """The plain data of a preset file of one size; fields at their default are left out."""
+    """The plain data of a preset file of one size, without fields at their default."""
     about = {key: getattr(architecture, key) for key in ("name", "title", "family", "source", "status", "layout")}
     body: dict[str, Any] = {"stacks": {stack.name: _stack(stack) for stack in architecture.stacks}}
     if architecture.extras:
@@ -50,13 +50,13 @@ def _stack(built: Stack) -> dict[str, Any]:
 
 
 def block_order(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """The order of blocks, run by run."""
+    """The order of blocks as a list of runs."""
     names = _block_names([run.block for run in runs])
     return [{"shared" if run.shared else "block": _name(names, run.block), "times": run.count} for run in runs]
 
 
 def _block_names(blocks: Iterable[Block]) -> list[tuple[Block, str]]:
-    """Every different block with a name of its own."""
+    """Every distinct block with a unique name."""
     found: list[tuple[Block, str]] = []
     for block in blocks:
         if all(block != other for other, _ in found):
@@ -96,7 +96,7 @@ def _sublayer(sublayer: Sublayer, stack: Stack) -> dict[str, Any]:
 
 
 def _is_plain(sublayer: Sublayer) -> bool:
-    """Whether kinds alone say what the branches are: their names follow from them, and their norms are alike."""
+    """Whether layer kinds alone describe the branches, because names follow from kinds and all have the same norms."""
     first = sublayer.branches[0]
     if any(branch.name in SUBLAYER_KEYS or branch.layer.kind() in SUBLAYER_KEYS for branch in sublayer.branches):
         return False
@@ -117,7 +117,7 @@ def _branch(branch: Branch, stack: Stack) -> dict[str, Any]:
 
 
 def _names_kind(name: str, layer: Layer) -> bool:
-    """Whether a branch's name is a kind, or an alias, that a layer of this class is written as."""
+    """Whether a branch's name is the layer's kind or an alias of it."""
     try:
         return layers.find(name)[0] is type(layer)
     except UnknownNameError:

@@ -1,4 +1,4 @@
-"""An architecture as the text of a preset file that loads to the same architecture."""
+"""Writes an architecture as a preset file that loads to the same architecture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .facts import to_entry
 from .preset import load_text
 from .yaml_writer import write
 
-_OWN = ("name", "title", "notes", "warnings", "inputs")  # what a copy has of its own
+_OWN = ("name", "title", "notes", "warnings", "inputs")  # fields that differ between an architecture and its preset
 _ORDER = (
     "name",
     "title",
@@ -31,21 +31,21 @@ _ORDER = (
 
 
 def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] = ()) -> str:
-    """A preset of one model, called ``name``, with lines of comment at its head.
+    """The preset of one model, called ``name``, with comment lines at the top.
 
-    What warns of the model becomes notes of the preset; what is published of it goes with it.
+    Warnings become notes of the preset; published figures and facts are kept.
 
     Raises:
-        LlmcalcError: the text would not load to the same architecture; this is a bug.
+        LlmcalcError: the text does not load to the same architecture, which is a bug.
     """
     data = concise(describe(architecture))
     family = data.get("family")
-    told = [*architecture.warnings, *architecture.notes]
+    notes = [*architecture.warnings, *architecture.notes]
     data |= {
         "name": name,
         "title": architecture.title or architecture.name,
         "family": family if family != name else None,
-        "notes": {"all": told},
+        "notes": {"all": notes},
         "facts": {"all": [to_entry(fact) for fact in architecture.facts]},
     }
     if architecture.expect:
@@ -59,7 +59,7 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
 
 
 def _size(architecture: Architecture) -> str:
-    """What its preset calls the size of a model: its name without the file's."""
+    """The size of a model: its name without that of its preset."""
     stem = PurePath(str(architecture.inputs.get("file", ""))).stem
     return architecture.name.removeprefix(f"{stem}-")
 
@@ -69,4 +69,6 @@ def _check(wanted: Architecture, found: Architecture) -> None:
     values: list[tuple[Any, Any]] = [(getattr(wanted, name), getattr(found, name)) for name in compared]
     different = [name for name, (own, other) in zip(compared, values, strict=True) if own != other]
     if different:
-        raise LlmcalcError(f"a preset of {wanted.name} would differ in {' and '.join(different)}; please report this")
+        raise LlmcalcError(
+            f"the preset of {wanted.name} would differ in {' and '.join(different)}; please report this bug"
+        )

@@ -1,4 +1,4 @@
-"""Presets that stand on others: ``base: gpt2`` takes over what this file does not say, and a size its variables."""
+"""Inheritance between presets: ``base: gpt2`` supplies the keys that a preset does not set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INHERITED = ("family", "source", "status", "variables", "architecture", "layout
 
 
 class Family(NamedTuple):
-    """A preset's data with its bases filled in, what it says itself, and the files of its bases."""
+    """A preset's data including inherited keys, its own data, and the files of its bases."""
 
     data: dict[str, Any]
     own: dict[str, Any]
@@ -35,7 +35,7 @@ def inherit(data: Any, file: Path | None) -> Family:
         base = str(data["base"])
         if base in seen:
             circle = " -> ".join([*seen, base])
-            raise DescriptionError(f"the base {base!r} leads back to itself: {circle}").under(("base",))
+            raise DescriptionError(f"circular base: {circle}").under(("base",))
         base_file = _base_file(base, file)
         seen.append(base)
         bases.append(base_file)
@@ -67,7 +67,7 @@ def _base_file(base: str, file: Path | None) -> Path:
 
 
 def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """``own`` laid over ``base``, mapping by mapping; anything else is replaced, and null removes."""
+    """``base`` updated recursively with ``own``; null marks a key as removed."""
     merged = dict(base)
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(merged.get(key), dict):
@@ -78,7 +78,7 @@ def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
-    """The size that is meant: the given one, the default, or the only one; None if the preset has no sizes.
+    """The given size, else the default, else the only one; None if the preset has no sizes.
 
     Raises:
         UnknownNameError: no such size.
@@ -89,7 +89,7 @@ def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
         size = str(data["default"])
     if size is None and len(sizes) > 1:
         hint = f"add 'default:' with one of {', '.join(sizes)}"
-        raise DescriptionError(f"has {len(sizes)} sizes and no default", hint=hint).under(("sizes",))
+        raise DescriptionError(f"{len(sizes)} sizes and no default", hint=hint).under(("sizes",))
     if size is None:
         return next(iter(sizes), None)
     if size not in sizes:

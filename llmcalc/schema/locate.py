@@ -1,4 +1,4 @@
-"""From a path of keys to ``file:line:column`` with the offending line; read only when something is wrong."""
+"""Turns the path of keys of an error into ``file:line:column`` and the offending line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .yaml_reader import Document, read_yaml
 
 
 def located(error: InputError, file: Path) -> InputError:
-    """The error with its place in the file, or in the base that the offending key comes from."""
+    """The error with its position in the file, or in the base that contains the key."""
     if error.path is None:
         return error
     documents = [document for candidate in (file, *_bases(file)) if (document := _read(candidate))]
@@ -20,12 +20,12 @@ def located(error: InputError, file: Path) -> InputError:
 
 
 def located_in(error: InputError, documents: Sequence[Document]) -> InputError:
-    """The error with its place in whichever document knows its path best; the first one wins a tie."""
+    """The error with its position in the document that contains most of its path, the first one of several."""
     if error.path is None or not documents:
         return error
     path = error.path
     best = max(documents, key=lambda document: document.depth(path))
-    # a layer's own `where`, its kind, says less than a line does, unless it is a flag of the command line
+    # replace the kind of a layer by its line, but keep a parameter
     if not error.parameter:
         error.where = best.where(path)
     return error.at(best.where(path), best.excerpt(path))

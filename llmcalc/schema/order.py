@@ -1,13 +1,13 @@
-"""The order of blocks in a stack, in the spellings that papers use.
+"""The order of blocks in a stack, in the notations that papers use.
 
     [block * 12]                                     twelve equal blocks
-    [dense * 3, sparse * 58]                         first some of one kind, then of another
-    {cycle: [local * 5, global], length: 26}         a pattern, repeated and cut off
-    {block: block, times: $n_layers}                 where the number is a variable
+    [dense * 3, sparse * 58]                         blocks of one kind, then of another
+    {cycle: [local * 5, global], length: 26}         a pattern, repeated up to a length
+    {block: block, times: $n_layers}                 a count that is a variable
     {pattern: "M-M*", legend: {M: mamba, -: mlp, "*": attention}}
-    {shared: block, times: 12}                       one block, applied twelve times
+    {shared: block, times: 12}                       one block with shared parameters, applied twelve times
 
-A list may hold any of them.
+A list may contain any of these forms.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from ..core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ..core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ..core.layer import MOST_LAYERS
 
 Item = tuple[str, int, bool]
-_MOST_ITEMS = 8  # longer lists are spelled with letters
+_MOST_ITEMS = 8  # longer lists are written as a pattern of letters
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 Runs = list[tuple[str, int]]
 
 
 def read_order(data: Any, blocks: Iterable[str]) -> list[Item]:
-    """(block, count, shared), neighbours that are equal merged.
+    """(block, count, shared) for each run of equal blocks.
 
     Raises:
-        InputError: an unknown block, a count that is no positive integer, a form that is none of the above.
+        InputError: an unknown block, an invalid count, or an unknown form.
     """
     names = list(blocks)
     merged: list[Item] = []
@@ -49,12 +49,12 @@ def read_order(data: Any, blocks: Iterable[str]) -> list[Item]:
     return merged
 
 
-def mentioned(data: Any) -> set[str]:
-    """Every text of an order: the blocks that it names, those that a size applies zero times included."""
+def names_in_order(data: Any) -> set[str]:
+    """Every block named in an order, including blocks that a size applies zero times."""
     if isinstance(data, str):
         return {data.partition("*")[0].strip()}
     parts = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
-    return {name for part in parts for name in mentioned(part)}
+    return {name for part in parts for name in names_in_order(part)}
 
 
 def _read(data: Any, names: list[str]) -> list[Item]:
@@ -71,7 +71,7 @@ def _read(data: Any, names: list[str]) -> list[Item]:
     if isinstance(data, dict) and set(data) == {"shared", "times"}:
         return [(str(data["shared"]), _count(data["times"]), True)]
     forms = "a list, 'block * 12', {block, times}, {cycle, length}, {pattern, legend} or {shared, times}"
-    raise DescriptionError(f"{shown(data)} is no order of blocks; it is {forms}")
+    raise DescriptionError(f"invalid order {short_repr(data)}; use {forms}")
 
 
 def _read_item(text: str) -> Item:
@@ -79,7 +79,7 @@ def _read_item(text: str) -> Item:
     if not star:
         return name, 1, False
     if not count.isdigit() or len(count) > 9:
-        raise DescriptionError(f"{shown(text)} should read 'block * 12'")
+        raise DescriptionError(f"invalid item {short_repr(text)}; write it as 'block * 12'")
     return name, int(count), False
 
 
@@ -87,36 +87,36 @@ def _cycle(data: dict[str, Any], names: list[str]) -> list[Item]:
     items = _read(data["cycle"], names)
     length = _count(data["length"])
     if any(shared for _, _, shared in items):
-        raise DescriptionError("a cycle repeats blocks of their own, not a shared one")
+        raise DescriptionError("a cycle cannot contain a shared block")
     if sum(count for _, count, _ in items) > MOST_LAYERS:
         raise SizeError(f"more than {MOST_LAYERS:,} layers")
     pattern = [name for name, count, _ in items for _ in range(count)]
     if not pattern:
-        raise DescriptionError("a cycle of no blocks")
+        raise DescriptionError("a cycle must contain a block")
     return [(pattern[index % len(pattern)], 1, False) for index in range(length)]
 
 
 def _pattern(data: dict[str, Any]) -> list[Item]:
     text, legend = data["pattern"], data["legend"]
     if not isinstance(text, str) or not isinstance(legend, dict):
-        raise DescriptionError("a pattern is a text, and its legend maps each letter to a block")
+        raise DescriptionError("a pattern must be a string, and its legend a mapping from letters to blocks")
     unknown = next((letter for letter in text if letter not in legend), None)
     if unknown is not None:
-        raise UnknownNameError("letter of the pattern", unknown, legend)
+        raise UnknownNameError("letter in the pattern", unknown, legend)
     return [(str(legend[letter]), 1, False) for letter in text]
 
 
 def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= MOST_LAYERS:
-        raise SizeError(f"{shown(value)} is no number of layers from 0 to {MOST_LAYERS:,}")
+        raise SizeError(f"the number of layers must be an integer from 0 to {MOST_LAYERS:,}, not {short_repr(value)}")
     return value
 
 
 def shortest_order(order: list[dict[str, Any]]) -> Any:
-    """The order ``[{block: name, times: n} or {shared: name, times: n}, ...]``, short.
+    """The shortest notation of the order ``[{block: name, times: n} or {shared: name, times: n}, ...]``.
 
-    A pattern that repeats is a cycle, behind a first run of its own if it must be; a long order without a pattern is
-    spelled with letters; a block that stands alone keeps its number apart, so that it can become a variable.
+    A repeating pattern becomes a cycle, optionally after a first run; other long orders become a pattern of letters.
+    The count of a single block keeps a key of its own, so that it can become a variable.
     """
     if len(order) <= 1:
         return order[0] if order else []
@@ -142,7 +142,7 @@ def _run_text(run: tuple[str, int]) -> str:
 
 
 def _repeated_runs(runs: Runs) -> Runs | None:
-    """The runs that repeat from the first to the last one, which may be cut off; None: they don't."""
+    """The runs that repeat, the last time possibly cut off; None if there are none."""
     for period in range(2, len(runs) // 2 + 1):
         pattern = runs[:period]
         repeats = all(run == pattern[index % period] for index, run in enumerate(runs[:-1]))

@@ -1,26 +1,27 @@
-"""Overrides ``path=value``: change a variable of a preset, or any key of its architecture."""
+"""Overrides such as ``n_layers=12``, which change a variable or any key of an architecture."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.errors import DescriptionError, UnknownNameError, shown
+from ..core.errors import DescriptionError, UnknownNameError, short_repr
 from .plain_data import read_scalar
 
 _MOST_SHOWN = 20
-_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
 def split_override(text: str) -> tuple[str, Any]:
-    """``path=value`` in two.
+    """Split ``path=value``.
 
     Raises:
         DescriptionError: no ``=`` or an empty path.
     """
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
-        raise DescriptionError(f"{shown(text)} should read path=value, such as n_layers=12", parameter="overrides")
+        message = f"invalid override {short_repr(text)}; use path=value, such as n_layers=12"
+        raise DescriptionError(message, parameter="overrides")
     try:
         return path.strip(), read_scalar(value.strip())
     except DescriptionError as error:
@@ -30,7 +31,7 @@ def split_override(text: str) -> tuple[str, Any]:
 def apply_overrides(
     template: Mapping[str, Any], variables: Mapping[str, Any], overrides: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The architecture and its variables with every override applied."""
+    """The architecture and its variables with all overrides applied."""
     changed, values = (_copy(template) if overrides else dict(template)), dict(variables)
     for text in overrides:
         path, value = split_override(text)
@@ -47,20 +48,20 @@ def apply_overrides(
 
 
 def _copy(data: Any) -> Any:
-    """A deep copy in which nothing is shared any more, not even what a YAML alias repeats."""
+    """A deep copy that also separates values shared by YAML aliases."""
     if isinstance(data, Mapping):
         return {key: _copy(value) for key, value in data.items()}
     return [_copy(value) for value in data] if isinstance(data, list) else data
 
 
 def check_type(path: str, old: Any, new: Any) -> None:
-    """Raise unless ``new`` can stand where ``old`` stood; None and an expression stand for anything."""
+    """Raise unless ``new`` may replace ``old``; null and expressions may be replaced by anything."""
     if isinstance(old, str) and old.startswith("$"):
         return
     same = type(old) is type(new) or (type(old) is float and type(new) is int)
     if old is not None and new is not None and not same and not isinstance(old, (dict, list)):
         raise DescriptionError(
-            f"{path} is {_TYPES.get(type(old), 'something else')}, not {shown(new)}", parameter="overrides"
+            f"{path} must be {_TYPES.get(type(old), 'of another type')}, not {short_repr(new)}", parameter="overrides"
         )
 
 
@@ -71,17 +72,17 @@ def _set_at(data: Any, path: str, value: Any) -> None:
         data = data[_key_in(data, key, above, path)]
         above = f"{above}.{key}" if above else key
         if not isinstance(data, dict | list):
-            raise DescriptionError(f"{above} has no parts", parameter="overrides", where=path)
+            raise DescriptionError(f"{above} is not a mapping or a list", parameter="overrides", where=path)
     if isinstance(data, list):
         data[_key_in(data, last, above, path)] = value
         return
     if last in data:
         check_type(path, data[last], value)
-    data[last] = value  # a new key: whatever reads it knows whether there is such a field
+    data[last] = value  # a new key is checked when the architecture is built
 
 
 def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -> Any:
-    """The key, or the index in a list, if it is there."""
+    """The key, or the index of a list, if it exists."""
     if isinstance(data, list):
         if key.isdecimal() and int(key) < len(data):
             return int(key)
@@ -90,5 +91,5 @@ def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -
         return key
     else:
         keys = list(data)
-    hint = f"below {above or 'the architecture'}: {', '.join(keys[:_MOST_SHOWN])}"
+    hint = f"keys of {above or 'the architecture'}: {', '.join(keys[:_MOST_SHOWN])}"
     raise UnknownNameError("key", key, keys, parameter="overrides", where=path, hint=hint)

@@ -28,7 +28,7 @@ _BASED = {"0o": (re.compile(r"0o[0-7]+"), 8), "0x": (re.compile(r"0x[0-9a-fA-F]+
 
 
 def check_bounds(data: Any, where: str) -> None:
-    """Raise unless plain data is shallow and small; what YAML files are held to while they are read.
+    """Raise if plain data exceeds the limits that also apply to YAML files.
 
     Raises:
         DescriptionError: nested deeper than DEEPEST, or more than MOST_NODES values.
@@ -55,14 +55,14 @@ def read_scalar(text: str) -> Any:
     [12, 1e-05, True, 'no', 15, 'gelu']
 
     Raises:
-        DescriptionError: a number of more digits than any size has.
+        DescriptionError: a number with more than MOST_DIGITS digits.
     """
     if text in _WORDS:
         return _WORDS[text]
     pattern, base = _BASED.get(text[:2], (_DECIMAL, 10))
     if pattern.fullmatch(text):
         if len(text) > MOST_DIGITS:
-            raise DescriptionError(f"a number of {len(text):,} digits; {MOST_DIGITS} are the most")
+            raise DescriptionError(f"a number of {len(text):,} digits exceeds the limit of {MOST_DIGITS}")
         return int(text.replace("_", "").removeprefix(text[:2] if base != 10 else ""), base)
     return float(text) if _FLOAT.fullmatch(text) else text
 

@@ -1,8 +1,8 @@
-"""A preset file: one family, its sizes, and what is published about them.
+"""A preset file: one model family, its sizes, and published figures.
 
 name: gpt3
-base: gpt2                        another preset whose keys are taken over where this one says nothing
-default: 175b                     the size that the family's name means
+base: gpt2                        another preset that supplies missing keys
+default: 175b                     the size that the family name stands for
 variables: {vocab: 50257}         values that the architecture refers to as $vocab
 architecture: {stacks: ..., extras: ...}
 sizes: {175b: {n_layers: 96}}     variables of each size
@@ -35,7 +35,7 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
 
 
 def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:
-    """The architecture of a preset file; ``size`` None means its default."""
+    """The architecture of a preset file, of its default size unless ``size`` is given."""
     try:
         return build_preset(catalogue.read_preset(file), size, overrides, file)
     except InputError as error:
@@ -45,7 +45,7 @@ def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()
 
 
 def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architecture:
-    """The architecture that a preset text describes (standard input)."""
+    """The architecture of a preset given as text, such as standard input."""
     from .locate import located_in
     from .yaml_reader import read_yaml
 
@@ -79,7 +79,7 @@ def check_file(file: Path) -> None:
 
 
 def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Path | None) -> Architecture:
-    """A preset's plain data as an architecture."""
+    """The architecture of a preset given as plain data."""
     family = inherit(data, file)
     data = family.data
     size = choose_size(data, size)
@@ -91,7 +91,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
         template, variables = apply_overrides(template, variables, overrides)
 
     def fail(error: InputError, path: KeyPath) -> InputError:
-        """A wrong value is wrong where its variable got it; a wrong name where it stands."""
+        """Place an invalid value at the definition of its variable, and an unknown name where it is used."""
         name = "" if isinstance(error, UnknownNameError) else variable_at(template, path[1:])
         return error.under(_definition(name, size, chosen) if name in variables else path)
 
@@ -123,12 +123,12 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
 
 
 def _definition(name: str, size: str | None, chosen: Mapping[str, Any]) -> KeyPath:
-    """Where a variable got its value: in the size, or among the family's variables."""
+    """The path of a variable's value: in the size, or in the family's variables."""
     return ("sizes", size, name) if name in chosen else ("variables", name)
 
 
 def _check_used(family: Family, size: str | None, template: Any, variables: Mapping[str, Any]) -> None:
-    """A variable that nothing refers to is a misspelt one."""
+    """Reject unused variables, which are usually misspelt."""
     used = names_used(template) | names_used(dict(variables))
     for path in (("variables",), ("sizes", size or "")):
         given = family.own
@@ -136,7 +136,7 @@ def _check_used(family: Family, size: str | None, template: Any, variables: Mapp
             given = mapping_at(given, key)
         for name in given:
             if name not in used:
-                raise UnknownNameError("variable, used nowhere:", name, used).under((*path, name))
+                raise UnknownNameError("or unused variable", name, used).under((*path, name))
 
 
 def _extras(data: dict[str, Any], builder: Builder) -> tuple[Extra, ...]:
@@ -146,6 +146,6 @@ def _extras(data: dict[str, Any], builder: Builder) -> tuple[Extra, ...]:
             continue
         path = ("architecture", "extras", name)
         builder.mapping(value, path, "an extra", ("reason", "stack"))
-        stack = builder.stack(name, builder.need(value, "stack", path), (*path, "stack"))
+        stack = builder.stack(name, builder.require(value, "stack", path), (*path, "stack"))
         found.append(Extra(name.replace("_", " "), stack, str(value.get("reason") or "not counted")))
     return tuple(found)

@@ -1,8 +1,8 @@
-"""Variables of a preset: ``$d_model``, ``$4 * d_model`` and ``$n_layers - first_dense`` become values.
+"""Evaluates the variables of a preset: ``$d_model``, ``$4 * d_model``, ``$n_layers - first_dense``.
 
-A text that begins with ``$`` is an expression over the preset's variables (core/expression.py); a lone name may hold
-any value, a calculation gives an integer, or the square root of one. A variable may itself be such a text
-(``d_ff: $4 * d_model``): it then follows the others until a size or ``--set`` gives it a value of its own.
+A string that starts with ``$`` is an expression over the variables (``core/expression.py``). A single name may have any
+value; a calculation needs integers. A variable may itself be an expression (``d_ff: $4 * d_model``), which a size or
+``--set`` can replace by a value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.errors import DescriptionError, InputError, shown
+from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.expression import evaluate, parse
 
 Path = tuple[Any, ...]
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 
 def round_up(value: int, multiple: int) -> int:
-    """The least multiple of ``multiple`` that is not below ``value``."""
+    """``value`` rounded up to a multiple of ``multiple``."""
     return ceil(value, multiple) * multiple
 
 
@@ -30,7 +30,7 @@ def ceil(value: int, divisor: int) -> int:
 
 
 def rsqrt(value: int) -> float:
-    """1 over the square root."""
+    """The reciprocal of the square root."""
     return 1 / math.sqrt(value)
 
 
@@ -45,7 +45,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[InputError, Path], InputError]) -> Any:
-    """``value`` with every ``$`` expression replaced. ``fail`` places an error at a path of keys."""
+    """``value`` with every ``$`` expression evaluated; ``fail`` attaches a path of keys to an error."""
     if isinstance(value, dict):
         return {key: fill(item, variables, (*path, key), fail) for key, item in value.items()}
     if isinstance(value, list):
@@ -61,13 +61,13 @@ def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[I
 def resolve(
     variables: Mapping[str, Any], place: Callable[[InputError, str], InputError] | None = None
 ) -> dict[str, Any]:
-    """The variables with those that are expressions over others replaced by their values.
+    """The variables with all expressions evaluated.
 
     >>> resolve({"d_model": 3, "d_ff": "$4 * d_model"})
     {'d_model': 3, 'd_ff': 12}
 
     Raises:
-        DescriptionError: variables that depend on each other in a circle. ``place`` says where a variable stands.
+        DescriptionError: circular variables. ``place`` attaches the position of a variable to an error.
     """
     waiting = {name: value for name, value in variables.items() if _is_expression(value)}
     known = {name: value for name, value in variables.items() if name not in waiting}
@@ -77,7 +77,7 @@ def resolve(
             ready = [name for name, text in waiting.items() if not names_used(text) & waiting.keys()]
             if not ready:
                 name = next(iter(waiting))
-                raise DescriptionError(f"the variables {', '.join(waiting)} depend on each other in a circle")
+                raise DescriptionError(f"circular variables: {', '.join(waiting)}")
             for name in ready:
                 known[name] = expression(waiting.pop(name)[1:], known)
     except InputError as error:
@@ -86,7 +86,7 @@ def resolve(
 
 
 def names_used(value: Any) -> set[str]:
-    """Every name that the expressions in ``value`` refer to.
+    """Every name used in the expressions of ``value``.
 
     >>> sorted(names_used({"d_ff": "$4 * d_model", "order": ["$n_layers"]}))
     ['d_model', 'n_layers']
@@ -97,7 +97,7 @@ def names_used(value: Any) -> set[str]:
 
 
 def variable_at(value: Any, path: Path) -> str:
-    """The variable that stands alone (``$n_heads``) at a path of keys; empty if something else does."""
+    """The variable at a path of keys if its value is a single name such as ``$n_heads``, else an empty string."""
     for key in path:
         inside = (isinstance(value, dict) and key in value) or (isinstance(value, list) and key in range(len(value)))
         if not inside:
@@ -111,7 +111,7 @@ def _is_expression(value: Any) -> bool:
 
 
 def expression(text: str, variables: Mapping[str, Any]) -> Any:
-    """The value of one expression over the variables."""
+    """The value of an expression over the variables."""
     tree = parse(text)
     if tree[0] == "name" and tree[1] in variables:
         return variables[tree[1]]
@@ -122,8 +122,8 @@ def expression(text: str, variables: Mapping[str, Any]) -> Any:
         wrong = [name for name in _NAME.findall(text) if name in variables and name not in numbers]
         if wrong:
             raise DescriptionError(
-                f"{wrong[0]} is {shown(variables[wrong[0]])}, which cannot be calculated with"
+                f"{wrong[0]} must be an integer in a calculation, not {short_repr(variables[wrong[0]])}"
             ) from None
         raise error
     except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
-        raise DescriptionError(f"{shown(text)} cannot be evaluated: {error}") from None
+        raise DescriptionError(f"cannot evaluate {short_repr(text)}: {error}") from None

@@ -1,5 +1,6 @@
-"""YAML 1.2 (core schema), strictly: duplicate keys are errors, ``no`` is a text, ``1e-5`` a number, and every value
-remembers its line and column. Input is bounded in size, depth and expanded nodes before anything is built.
+"""Reads YAML 1.2 (core schema) strictly: duplicate keys are errors, ``no`` is a string and ``1e-5`` a number.
+
+The line and column of every value are recorded. File size, nesting depth and the number of values are limited.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ..core.errors import DescriptionError, shown
+from ..core.errors import DescriptionError, short_repr
 from .plain_data import DEEPEST, LARGEST_FILE, MOST_NODES, read_scalar
 
 Path = tuple[Any, ...]
@@ -19,7 +20,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Document(NamedTuple):
-    """Plain data and where each path of keys stands."""
+    """Plain data with the line and column of each path of keys."""
 
     data: Any
     marks: dict[Path, Mark]
@@ -27,12 +28,12 @@ class Document(NamedTuple):
     text: str
 
     def where(self, path: Path) -> str:
-        """``file:line:column`` of a path of keys, or of the nearest one above it."""
+        """``file:line:column`` of a path of keys, or of its nearest parent in the document."""
         line, column = self._mark(path)
         return f"{self.name}:{line}:{column}"
 
     def excerpt(self, path: Path) -> str:
-        """The line that a path stands on, with a caret below."""
+        """The line of a path, with a caret under its column."""
         line, column = self._mark(path)
         lines = self.text.splitlines()
         if not 1 <= line <= len(lines):
@@ -41,7 +42,7 @@ class Document(NamedTuple):
         return f"  {content[:120]}\n  {' ' * min(column - 1, 120)}^"
 
     def depth(self, path: Path) -> int:
-        """How many keys of ``path`` the document has."""
+        """How many leading keys of ``path`` the document contains."""
         while path and path not in self.marks:
             path = path[:-1]
         return len(path)
@@ -51,29 +52,29 @@ class Document(NamedTuple):
 
 
 def read_yaml(text: str, name: str) -> Document:
-    """The one document of ``text``.
+    """The single YAML document of ``text``.
 
     Raises:
-        DescriptionError: no valid YAML, a duplicate key, several documents, or beyond the bounds.
+        DescriptionError: invalid YAML, a duplicate key, several documents, or a limit exceeded.
     """
     if len(text) > LARGEST_FILE:
-        raise DescriptionError(f"a description of {len(text):,} characters is longer than {LARGEST_FILE:,}", where=name)
+        raise DescriptionError(f"{len(text):,} characters exceed the limit of {LARGEST_FILE:,}", where=name)
     marks: dict[Path, Mark] = {}
     try:
         data = _Builder(iter(yaml.parse(text, Loader=_LOADER)), marks, name, text).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise DescriptionError(f"no valid YAML: {error.problem}", where=where) from None
-    except yaml.YAMLError as error:  # a character that YAML does not allow
-        raise DescriptionError(f"no valid YAML: {error}", where=name) from None
-    except UnicodeEncodeError as error:  # half a surrogate pair, which no file holds but a text in memory may
-        raise DescriptionError(f"no valid YAML: half a character at {error.start}", where=name) from None
+        raise DescriptionError(f"invalid YAML: {error.problem}", where=where) from None
+    except yaml.YAMLError as error:  # a character that YAML forbids
+        raise DescriptionError(f"invalid YAML: {error}", where=name) from None
+    except UnicodeEncodeError as error:  # possible only in a string that was not decoded
+        raise DescriptionError(f"invalid YAML: unpaired surrogate at character {error.start}", where=name) from None
     return Document(data, marks, name, text)
 
 
 class _Builder:
-    """Plain data from a stream of events; recursion is bounded by DEEPEST."""
+    """Builds plain data from parser events; DEEPEST limits the recursion."""
 
     def __init__(self, events: Iterator[Any], marks: dict[Path, Mark], name: str, text: str) -> None:
         self.events, self.marks, self.name, self.text = events, marks, name, text
@@ -86,7 +87,7 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise self.error("a description is one YAML document, here is a second one", event)
+                    raise self.error("a file must contain one YAML document, but a second one starts here", event)
             elif isinstance(event, yaml.NodeEvent):
                 data = self.node(event, (), 0)
         return data
@@ -100,7 +101,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if event.tag not in (None, "!"):
-            raise self.error(f"the tag {shown(event.tag)} is not used in descriptions", event)
+            raise self.error(f"unsupported tag {short_repr(event.tag)}", event)
         if isinstance(event, yaml.ScalarEvent):
             value: Any = self.scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -113,7 +114,7 @@ class _Builder:
 
     def alias(self, event: Any) -> Any:
         if event.anchor not in self.anchors:
-            raise self.error(f"the alias *{event.anchor} has no anchor before it", event)
+            raise self.error(f"alias *{event.anchor} has no preceding anchor", event)
         value, size = self.anchors[event.anchor]
         self.count(size, event)
         return value
@@ -132,10 +133,10 @@ class _Builder:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             if not isinstance(event, yaml.ScalarEvent) or event.tag not in (None, "!"):
-                raise self.error("a key is a plain text", event)
+                raise self.error("a key must be a string", event)
             key = event.value
             if key in items:
-                raise self.error(f"the key {shown(key)} stands here a second time", event)
+                raise self.error(f"duplicate key {short_repr(key)}", event)
             here = (*path, key)
             self.marks[here] = _place(event)
             items[key] = self.node(next(self.events), here, depth + 1)
@@ -152,7 +153,7 @@ class _Builder:
     def count(self, size: int, event: Any) -> None:
         self.nodes += size
         if self.nodes > MOST_NODES:
-            raise self.error(f"more than {MOST_NODES:,} values, aliases expanded", event)
+            raise self.error(f"more than {MOST_NODES:,} values with aliases expanded", event)
 
     def error(self, message: str, event: Any) -> DescriptionError:
         line, column = _place(event)

@@ -1,4 +1,4 @@
-"""Plain data as the text of a preset: one line for what fits on one, a block of lines for the rest."""
+"""Writes plain data as YAML: values that fit on one line in flow style, others in block style."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from .plain_data import read_scalar
 
 WIDTH = 120
-_DEEPEST = 3  # braces within braces that are still read at a glance
+_DEEPEST = 3  # the deepest nesting on one line
 _STEP = "  "
-_PLAIN_NUMBERS = (1e-3, 1e4)  # beyond them an exponent is read more easily
+_PLAIN_NUMBERS = (1e-3, 1e4)  # numbers outside are written with an exponent
 _PLAIN = re.compile(r"[A-Za-z0-9_$(][^:#{}\[\],\"'\n\r\t&]*")
 
 
 def write(data: dict[str, Any], comment: tuple[str, ...] = ()) -> str:
-    """The text of a preset file, with lines of comment at its head."""
+    """The YAML text of ``data``, with comment lines at the top."""
     head = [f"# {' '.join(line.split())}" for line in comment]
     return "\n".join([*head, *(line for key, value in data.items() for line in _lines(str(key), value, ""))]) + "\n"
 
@@ -41,7 +41,7 @@ def _lines(key: str, value: Any, indent: str) -> Iterator[str]:
 
 
 def _wrapped(start: str, value: Any) -> Iterator[str]:
-    """A mapping of scalars over several lines, below its first entry, and so a long text; a list on one line."""
+    """A mapping of scalars or a long string, wrapped over several lines; a list on one line."""
     if not isinstance(value, dict) or not value:
         whole = f"{start}{_flow(value)}"
         yield from _folded(start, value) if isinstance(value, str) and len(whole) > WIDTH else [whole]
@@ -62,7 +62,7 @@ def _wrapped(start: str, value: Any) -> Iterator[str]:
 
 
 def _folded(start: str, text: str) -> list[str]:
-    """A long text in quotation marks, broken at single spaces, where the lines are joined again by a reader."""
+    """A long string in quotation marks, wrapped at single spaces."""
     quoted, hanging = _quoted(text), " " * (len(start) + 1)
     lines = wrap(quoted, WIDTH - len(hanging), break_long_words=False, break_on_hyphens=False)
     if not text.isprintable() or " ".join(lines) != quoted or "\\" in quoted:
@@ -79,7 +79,7 @@ def _flow(value: Any) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """A scalar that reads back as itself: plain where that is safe, else quoted as JSON, which YAML contains."""
+    """A scalar that reads back as itself: plain if that is safe, else quoted as in JSON."""
     if value is None or type(value) is bool:
         return {None: "null", True: "true", False: "false"}[value]
     if type(value) is float:
@@ -91,13 +91,13 @@ def _scalar(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text in quotation marks, with a number for each sign that does not print."""
+    """A string in quotation marks, with unprintable characters escaped."""
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)
 
 
 def _short(value: float) -> str:
-    """A number in the shortest of its spellings: 1.746e11, 0.02, 10000.0."""
+    """A number in its shortest notation: 1.746e11, 0.02, 10000.0."""
     if _PLAIN_NUMBERS[0] <= abs(value) < _PLAIN_NUMBERS[1] or not value:
         return repr(value)
     spellings = (

@@ -45,7 +45,7 @@ BAD = {
     "params gpt3 --layout": "--layout",
     "params gpt3 --layout nosuch": "nosuch",
     "params gpt3 --set n_layer=3": "did you mean n_layers",
-    "params gpt3 --set d_model=0": "d_model is 0",
+    "params gpt3 --set d_model=0": "d_model must be a positive integer, not 0",
     "params gpt3 --set n_layers=-1": "-1",
     "params gpt3 --set n_layers": "path=value",
     "params gpt3 --json --format csv": "contradict",

@@ -90,7 +90,7 @@ def test_a_broken_preset_of_the_users_hides_no_other(monkeypatch: pytest.MonkeyP
     (tmp_path / "odd.yaml").write_text("name: odd\nsizes: 7\naliases: [x]\n", "utf-8")
     monkeypatch.setenv("LLMCALC_PATH", str(tmp_path))
     assert llmcalc.load("gpt-3").name == "gpt3-175b"
-    with pytest.raises(DescriptionError, match="second time") as caught:
+    with pytest.raises(DescriptionError, match="duplicate key") as caught:
         llmcalc.load("broken")
     assert caught.value.where == f"{tmp_path / 'broken.yaml'}:2:1"
     with pytest.raises(DescriptionError, match="mapping"):

@@ -109,9 +109,9 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "unknown variable": ("rows: $vocab", "rows: $vocap", "rows: $vocap", "did you mean vocab"),
     "misspelt variable": ("s: {n_layers: 3,", "s: {n_layer: 4, n_layers: 3,", "n_layer: 4", "n_layers"),
     "misspelt and missing": ("s: {n_layers: 3,", "s: {n_layer: 3,", "times: $n_layers", "n_layer"),
-    "duplicate key": ("title: Tiny", "name: tiny", "name: tiny", "second time"),
+    "duplicate key": ("title: Tiny", "name: tiny", "name: tiny", "duplicate key"),
     "zero heads": ("n_heads: 5, n_kv", "n_heads: 0, n_kv", "n_heads: 0", "n_heads is 0"),
-    "negative width": ("d_model: 35", "d_model: -35", "d_model: -35", "d_model is -35"),
+    "negative width": ("d_model: 35", "d_model: -35", "d_model: -35", "positive integer, not -35"),
     "a text": ("n_heads: 5, n_kv", "n_heads: five, n_kv", "n_heads: five", "'five'"),
     "a fraction": ("n_heads: 5, n_kv", "n_heads: 2.5, n_kv", "n_heads: 2.5", "2.5"),
     "true": ("n_heads: 5, n_kv", "n_heads: true, n_kv", "n_heads: true", "True"),
@@ -131,7 +131,7 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "no name": ("name: tiny\n", "", "title: Tiny", "missing key 'name'"),
     "base a list": ("default: s", "default: s\nbase: [gpt2]", "base: [gpt2]", "base must be a string"),
     "missing base": ("default: s", "default: s\nbase: gtp2", "base: gtp2", "did you mean gpt2"),
-    "own base": ("default: s", "default: s\nbase: tiny", "base: tiny", "leads back to itself: tiny -> tiny"),
+    "own base": ("default: s", "default: s\nbase: tiny", "base: tiny", "circular base: tiny -> tiny"),
     "status": ("default: s", "default: s\nstatus: rumored", "status", "did you mean rumoured"),
     "layer a list": ("{embedding: {rows: $vocab, share: token_embedding}}", "[1]", "token: [1]", "mapping"),
     "two kinds": (
@@ -140,14 +140,14 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
         "norm: {rmsnorm: {}, l",
         "one layer kind",
     ),
-    "sub-layer a number": ("{swiglu: {d_ff: $d_ff}}", "7", "mlp: 7", "a sub-layer is a mapping"),
+    "sub-layer a number": ("{swiglu: {d_ff: $d_ff}}", "7", "mlp: 7", "a sub-layer must be a mapping"),
     "stack a number": (
         "      d_model: $d_model\n",
         "      d_model: 35\n      role: boss\n",
         "role: boss",
-        "role is 'boss'",
+        "not 'boss'",
     ),
-    "circle of variables": ("d_ff: $4 * d_model", "d_ff: $2 * d_ff", "d_ff: $2", "circle"),
+    "circle of variables": ("d_ff: $4 * d_model", "d_ff: $2 * d_ff", "d_ff: $2", "circular"),
     "expectation": ("quantity: params, ", "", "{value", "missing key 'quantity'"),
     "expectation's value": ("value: 1.0e4", "value: big", "value: big", "expect.m.0.value must be a number"),
     "expectation's size": ("  m: [{q", "  l: [{q", "l: [{q", "unknown size"),
@@ -214,10 +214,10 @@ FILES: dict[str, tuple[Any, str]] = {
     "list": (content(b"[1, 2]\n"), "mapping"),
     "binary": (content(bytes(range(256))), "UTF-8"),
     "utf-16": (content(GOOD.encode("utf-16")), "UTF-8"),
-    "large": (content(b"#" * (LARGEST_FILE + 1)), "larger than"),
+    "large": (content(b"#" * (LARGEST_FILE + 1)), "larger than the limit"),
     "NUL in the name": (lambda folder: str(folder / "a\0b.yaml"), "no (path|such file)"),
     "long name": (lambda folder: str(folder / ("x" * 5000 + ".yaml")), "invalid path"),
-    "endless": (lambda folder: "/dev/zero", "larger than"),
+    "endless": (lambda folder: "/dev/zero", "larger than the limit"),
 }
 
 
@@ -316,9 +316,9 @@ def test_branches_by_name_with_norms_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("both:", "both:\n            mlp: {d_ff: 3}", "branches by name in their place"),
-        ("{swiglu: {d_ff: 5}, post: {rmsnorm: {}}}", "{post: {rmsnorm: {}}}", "one layer kind is wanted"),
-        ("post: {rmsnorm: {}}", "after: {rmsnorm: {}}", "one layer kind is wanted"),
+        ("both:", "both:\n            mlp: {d_ff: 3}", "either layer kinds or branches"),
+        ("{swiglu: {d_ff: 5}, post: {rmsnorm: {}}}", "{post: {rmsnorm: {}}}", "expected one layer kind"),
+        ("post: {rmsnorm: {}}", "after: {rmsnorm: {}}", "expected one layer kind"),
     ],
 )
 def test_branches_that_are_none(old: str, new: str, said: str) -> None:

@@ -102,8 +102,8 @@ def bomb(levels: int = 30, width: int = 9) -> str:
 
 
 BAD = {
-    "duplicate": ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1", "'a' stands here a second time"),
-    "nested duplicate": ("a:\n  b: 1\n  b: 2\n", "f.yaml:3:3", "second time"),
+    "duplicate": ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1", "duplicate key 'a'"),
+    "nested duplicate": ("a:\n  b: 1\n  b: 2\n", "f.yaml:3:3", "duplicate key"),
     "two documents": ("a: 1\n---\nb: 2\n", "f.yaml:2:1", "second"),
     "tag": ("a: !!python/object:os.system x\n", "f.yaml:1:4", "tag"),
     "tag on a mapping": ("a: !x {b: 1}\n", "f.yaml:1:4", "tag"),
@@ -120,7 +120,7 @@ BAD = {
     "many digits": ("a: " + "9" * 5000, "f.yaml:1:4", "digits"),
     "wide": ("[" + "1," * (MOST_NODES + 5) + "]", "f.yaml:1", "values"),
     "bomb": (bomb(), "f.yaml:", "aliases expanded"),
-    "large": ("#" * (LARGEST_FILE + 1), "f.yaml", "longer"),
+    "large": ("#" * (LARGEST_FILE + 1), "f.yaml", "limit"),
     "one endless line": ("a: " + "x" * (LARGEST_FILE - 100) + ": :\n", "f.yaml", "YAML"),
 }
 

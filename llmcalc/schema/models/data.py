@@ -162,22 +162,59 @@ class ConfigKeys(Model):
     defaults: dict[str, Any]
 
 
+class ConfigKeyTables(Model):
+    """What is known about config.json keys of every ``model_type``."""
+
+    irrelevant: dict[str, list[Text]]
+    irrelevant_if_off: list[Text]
+    multi_token_prediction: list[Text]
+    original_formats: dict[str, list[Text]]
+    activations: dict[str, Text]
+    heads: dict[str, Text]
+
+
+class Modality(Model):
+    """Types of models that are not language models."""
+
+    models: list[Text] = Field([])
+    parts: list[Text] = Field([])
+    suffixes: list[Text] = Field([])
+
+
+class UnexecutedParts(Model):
+    """Tensors of modules that a text-only forward pass never executes."""
+
+    keys: dict[str, Text] = Field({})
+    choices: dict[str, list[Text]] = Field({})
+    words: Text | None = None
+    ignored: Text | None = None
+    functions: dict[str, Text] = Field({})
+    values: dict[str, Text | int] = Field({})
+    checks: list[dict[Literal["require", "error"], Text]] = Field([])
+    include: Text | None = None
+    modules: dict[str, dict[str, Any]] = Field({})
+    parts: dict[str, Text | dict[str, Any]] = Field({})
+
+
 ResultKey = Annotated[str, Field(pattern=ENTRY)]
 Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( \w+)?$")]  # module.function, and a layout
 
 TABLES: dict[str, Any] = {
+    "data/config_keys": ConfigKeyTables,
     "data/energy": dict[str, EnergyConvention],
     "data/formats/*": dict[str, NumberFormat],
     "data/hardware/*": dict[str, Accelerator],
     "data/hf/*": ConfigKeys,
     "data/mixtures": dict[str, Mixture],
     "data/optimizers": dict[str, Optimizer],
+    "data/other_models": dict[str, Modality],
     "data/results": dict[str, dict[str, ResultKey]],
     "data/rules": dict[str, LintRule],
     "data/scaling/*": dict[str, ScalingLaw],
     "data/sources": dict[str, Text],
     "data/utilisation": dict[str, dict[str, Utilisation]],
     "*/families": dict[str, Reader],
+    "zoo/*/unexecuted_parts/*": UnexecutedParts,
 }
 
 
