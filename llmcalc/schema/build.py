@@ -245,7 +245,7 @@ class Builder:
             raise self.fail(error, (*path, named) if named in given else path) from None
 
     def _current(self, what: str, name: str, old: Mapping[str, str]) -> str:
-        """Today's spelling of a name; a former one is noted among the warnings."""
+        """The current form of a name; a former one adds a warning."""
         if name not in old:
             return name
         self.warnings[f"{what}: {name} is now called {old[name]}"] = None

@@ -181,6 +181,33 @@ class Modality(Model):
     suffixes: list[Text] = Field([])
 
 
+class GgufGroup(Model):
+    """Metadata keys that several GGUF architectures add or lack."""
+
+    keys: dict[str, Text] = Field({})
+    without: list[Text] = Field([])
+
+
+class GgufArchitecture(GgufGroup):
+    """A GGUF architecture as a family of Hugging Face configs."""
+
+    model_type: Text
+    include: list[Text] = Field([])
+    values: dict[str, Any] = Field({})
+    tensors: dict[str, Text] = Field({})
+    rule: Text | None = None
+
+
+class GgufTable(Model):
+    """GGUF metadata as keys of Hugging Face configs."""
+
+    common: dict[str, Text]
+    required: list[Text]
+    groups: dict[str, GgufGroup]
+    architectures: dict[str, GgufArchitecture]
+    irrelevant: list[Text]
+
+
 class UnexecutedParts(Model):
     """Tensors of modules that a text-only forward pass never executes."""
 
@@ -203,6 +230,7 @@ TABLES: dict[str, Any] = {
     "data/config_keys": ConfigKeyTables,
     "data/energy": dict[str, EnergyConvention],
     "data/formats/*": dict[str, NumberFormat],
+    "data/gguf": GgufTable,
     "data/hardware/*": dict[str, Accelerator],
     "data/hf/*": ConfigKeys,
     "data/mixtures": dict[str, Mixture],
