@@ -14,7 +14,7 @@ from ..calc.memory.pipeline import ParallelMemory, parallel_memory
 from ..calc.memory.saved_tensors import ActivationPolicy
 from ..calc.memory.weight_formats import RequestedFormats
 from ..calc.sharding import Mesh
-from ..checkpoint.published_weights import Published
+from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, shown
 from ..core.ledger import rows
@@ -124,7 +124,7 @@ def memory(
 
 def _weights(
     architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
-) -> RequestedFormats | Published:
+) -> RequestedFormats | PublishedWeights:
     """How weights are stored: as asked for, else as a quantised checkpoint says, else in ``dtype``."""
     told = architecture.inputs
     if weights != CHECKPOINT and (weights or not (told.get("types") or told.get("quantization"))):

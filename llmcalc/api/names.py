@@ -17,7 +17,7 @@ from ..estimate.hardware import Accelerator, read_accelerators
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..checkpoint.published_weights import Published
+    from ..checkpoint.published_weights import PublishedWeights
     from ..core.architecture import Architecture
 
 VENDORS = ("nvidia", "geforce", "amd", "instinct", "google", "aws", "intel", "apple")
@@ -97,30 +97,30 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
     return RequestedFormats(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
 
 
-def published_weights(architecture: Architecture) -> Published:
+def published_weights(architecture: Architecture) -> PublishedWeights:
     """How the file or the config that an architecture was read from says that its weights are stored.
 
     Raises:
         InputError: neither says so.
         UnknownNameError: a method of quantisation that is not known.
     """
-    from ..checkpoint.published_weights import Published, rules_of
-    from ..checkpoint.quantisation.config import float_type, read_quantisation
+    from ..checkpoint.published_weights import PublishedWeights, layout_candidates
+    from ..checkpoint.quantisation.read import read_quantisation, safetensors_type
 
     told = architecture.inputs
-    layout = rules_of(architecture)[0]
+    layout = layout_candidates(architecture)[0]
     if told.get("types"):
         formats = {name: number_format(_ggml(kind)) for name, kind in told["types"].items()}
         old = ("attn_kv_b.weight", "ffn_up.0.weight")  # older names
         layout += "+" if any(name.endswith(old) for name in formats) else ""
-        return Published(None, "F32", number_format("fp32"), layout, formats)
+        return PublishedWeights(None, "F32", number_format("fp32"), layout, formats)
     if "dtype" not in told and "quantization" not in told:
         hint = "load a checkpoint or its config.json, or use {weights=FORMAT}"
         raise InputError("the format of the published weights is unknown", parameter="weights", hint=hint)
-    dtype = float_type(told.get("dtype"))
+    dtype = safetensors_type(told.get("dtype"))
     method = told.get("quantization")
     quantisation = read_quantisation(method, dtype, bool(told.get("quantization_within"))) if method else None
-    return Published(quantisation, dtype, number_format(PLAIN_NAMES[dtype]), layout)
+    return PublishedWeights(quantisation, dtype, number_format(PLAIN_NAMES[dtype]), layout)
 
 
 def _ggml(kind: str) -> str:

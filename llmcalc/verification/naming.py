@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..checkpoint.published_weights import rules_of
+from ..checkpoint.published_weights import layout_candidates
 from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 
@@ -25,7 +25,7 @@ _TOWER = ("vision_tower.vision_model.", "vision_tower.")
 
 def namings(architecture: Architecture) -> Iterator[Naming]:
     """The ways in which the tensors of a checkpoint may be named."""
-    rules = rules_of(architecture)
+    rules = layout_candidates(architecture)
     if not architecture.layout and not architecture.inputs.get("gguf"):
         hint = "the names of the stored tensors are not known for this architecture"
         raise UnknownNameError("layout", architecture.layout, [], hint=hint)

@@ -16,9 +16,10 @@ from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.params import Params, params
 from ..checkpoint.headers import Headers, Held
 from ..checkpoint.layouts import BUFFERS
-from ..checkpoint.packing import BITS
-from ..checkpoint.published_weights import Expected, expected
-from ..checkpoint.quantisation.config import Quantisation, float_type, readings
+from ..checkpoint.published_weights import ExpectedTensor, expected_tensors
+from ..checkpoint.quantisation.method import Quantisation
+from ..checkpoint.quantisation.packing import BITS
+from ..checkpoint.quantisation.read import quantisation_variants, safetensors_type
 from ..checkpoint.stored_tensors import aliases, declared
 from ..core.architecture import Architecture
 from ..core.errors import shown
@@ -140,9 +141,9 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
         UnsupportedError: a variant of that method that is not understood.
     """
     told, counted = architecture.inputs, params(architecture)
-    dtype = float_type(told["dtype"]) if "dtype" in told else ""
+    dtype = safetensors_type(told["dtype"]) if "dtype" in told else ""
     method, within = told.get("quantization"), bool(told.get("quantization_within"))
-    ways: list[Quantisation | None] = [*readings(method, dtype or "BF16", within)] if method else [None]
+    ways: list[Quantisation | None] = [*quantisation_variants(method, dtype or "BF16", within)] if method else [None]
     naming = _named(counted, headers, ways[0], dtype)
     if naming is None:  # of another model altogether; not worth a line for each
         least = sum(row.copies for row in counted.rows)
@@ -152,7 +153,7 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
     for way in ways:
         compared = _compared(counted, headers, naming, _wanted(counted, naming, way, dtype))
         if best is None or len(compared.differences) < len(best.differences):
-            best = compared if way is None else replace(compared, quantised=way.name, unread=way.unread)
+            best = compared if way is None else replace(compared, quantised=way.name, unread=way.unknown_keys)
         if not best.differences:
             break
     assert best is not None
@@ -175,16 +176,16 @@ def _named(counted: Params, headers: Headers, way: Quantisation | None, dtype: s
     return best[1] if best else None
 
 
-def _wanted(counted: Params, naming: Naming, way: Quantisation | None, dtype: str) -> list[Expected]:
+def _wanted(counted: Params, naming: Naming, way: Quantisation | None, dtype: str) -> list[ExpectedTensor]:
     """What a checkpoint holds whose tensors are named and quantised in these ways."""
     return [
         one._replace(name=naming.change(one.name))
-        for *_, held in expected(declared(counted, naming.rules, buffers=True), way, dtype)
+        for *_, held in expected_tensors(declared(counted, naming.rules, buffers=True), way, dtype)
         for one in held
     ]
 
 
-def _compared(counted: Params, headers: Headers, naming: Naming, wanted: list[Expected]) -> Comparison:
+def _compared(counted: Params, headers: Headers, naming: Naming, wanted: list[ExpectedTensor]) -> Comparison:
     others = {naming.change(name): naming.change(of) for name, of in aliases(counted, naming.rules).items()}
     reverse: dict[str, list[str]] = {}
     for other, of in others.items():
@@ -198,7 +199,7 @@ def _compared(counted: Params, headers: Headers, naming: Naming, wanted: list[Ex
             (headers.tensors[name] for name in (one.name, *reverse.get(one.name, ())) if name in headers.tensors), None
         )
         if held is None:
-            if not one.of.buffer and not one.name.endswith(BUFFERS):  # what is computed anew may be left out
+            if not one.declared.buffer and not one.name.endswith(BUFFERS):  # what is computed anew may be left out
                 expected_count += 1
                 differences.append(Difference(one.name, "missing", _said(one.type, one.shape), ""))
             continue
@@ -214,7 +215,7 @@ def _compared(counted: Params, headers: Headers, naming: Naming, wanted: list[Ex
     )
 
 
-def _difference(one: Expected, held: Held, gguf: bool) -> Difference | None:
+def _difference(one: ExpectedTensor, held: Held, gguf: bool) -> Difference | None:
     said, found = _said(one.type, one.shape), _said(held.type, held.shape)
     if one.shape is not None and not _same_shape(one.shape, held.shape, gguf):
         return Difference(held.name, "shape", said, found)

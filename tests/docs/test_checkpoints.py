@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmcalc.checkpoint.quantisation.config import METHODS
+from llmcalc.checkpoint.quantisation.read import METHODS
 from llmcalc.importers.gguf import names
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "checkpoints.md").read_text("utf-8")

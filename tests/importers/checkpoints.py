@@ -3,8 +3,8 @@
 import json
 
 import llmcalc
-from llmcalc.checkpoint.published_weights import expected, rules_of
-from llmcalc.checkpoint.quantisation.config import float_type, read_quantisation
+from llmcalc.checkpoint.published_weights import expected_tensors, layout_candidates
+from llmcalc.checkpoint.quantisation.read import read_quantisation, safetensors_type
 from llmcalc.checkpoint.stored_tensors import declared
 
 from .files import safetensors
@@ -29,13 +29,13 @@ BLOB = 113  # bytes of bitsandbytes' description of a tensor, which may be of an
 def holds(config, rules=0):
     """{name: (type, shape)} of all tensors that a config's checkpoint is expected to hold, by its first rules."""
     architecture = llmcalc.load(config)
-    dtype = float_type(config.get("dtype"))
+    dtype = safetensors_type(config.get("dtype"))
     method = config.get("quantization_config")
     quantisation = read_quantisation(method, dtype) if method else None
-    tensors = declared(llmcalc.params(architecture), rules_of(architecture)[rules])
+    tensors = declared(llmcalc.params(architecture), layout_candidates(architecture)[rules])
     return {
         one.name: (one.type, (BLOB,) if one.shape is None else one.shape)
-        for *_, parts in expected(tensors, quantisation, dtype)
+        for *_, parts in expected_tensors(tensors, quantisation, dtype)
         for one in parts
     }
 

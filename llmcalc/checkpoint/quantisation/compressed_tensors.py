@@ -1,4 +1,4 @@
-"""compressed-tensors: groups of modules, each with its bits, its strategy and its format."""
+"""compressed-tensors: groups of modules, each with its bits, strategy and format."""
 
 from __future__ import annotations
 
@@ -6,84 +6,102 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ...core.errors import DescriptionError, UnsupportedError, shown
-from .. import packing as packs
-from ..packing import Pack, Part, Shape
-from .method import Own, Quantisation, number, pair, scale_type, texts, width
-from .module_patterns import WHERE, matcher, within
+from ...core.errors import DescriptionError, UnsupportedError, short_repr
+from .method import ModuleOverride, Quantisation, bit_width, integer, integer_pair, scale_type, strings
+from .module_patterns import WHERE, in_modules, pattern_matcher
+from .packing import (
+    BITS,
+    PackedTensor,
+    Packing,
+    Shape,
+    ceil_div,
+    pack_bytes,
+    pack_integers,
+    pack_microscaled,
+    pack_nvfp4_compressed,
+)  # fmt: skip
 
-TILE = 128
+BLOCK = 128
 _CLASS, _EXPRESSION = "Linear", "re:"
-_BY_ELEMENT = ("float-quantized", "int-quantized", "naive-quantized")
+_BYTE_FORMATS = ("float-quantized", "int-quantized", "naive-quantized")
 _MICROSCALED = {"mxfp4-pack-quantized": 4, "mxfp6-pack-quantized": 6, "mxfp8-quantized": 8}
 _BITS = {"nvfp4-pack-quantized": 4, **_MICROSCALED}
 
 
-def compressed(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Every matrix of a class, or those that a group names; a name goes before an expression, that before a class."""
-    groups, sparse, form = data.get("config_groups"), data.get("sparsity_config") or {}, data.get("format")
+def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation:
+    """Every matrix of a class, or those that a group names. A name overrides an expression, which overrides a class."""
+    groups, sparse, default_format = data.get("config_groups"), data.get("sparsity_config") or {}, data.get("format")
     if not isinstance(sparse, dict) or sparse.get("format", "dense") != "dense":
-        raise UnsupportedError("sparse matrices of compressed-tensors are not understood", where=WHERE)
+        raise UnsupportedError("sparse matrices of compressed-tensors are not supported", where=WHERE)
     if not isinstance(groups, dict) or not groups:
-        raise UnsupportedError("compressed-tensors with no config_groups is not understood", where=WHERE)
-    named: list[Own] = []
-    described: list[Own] = []
-    whole: Pack | None = None
-    said: dict[str, None] = {}
+        raise UnsupportedError("compressed-tensors without config_groups is not supported", where=WHERE)
+    by_name: list[ModuleOverride] = []
+    by_expression: list[ModuleOverride] = []
+    by_class: Packing | None = None
+    titles: dict[str, None] = {}
     for group in groups.values():
         if not isinstance(group, dict) or not isinstance(group.get("weights"), dict):
-            raise DescriptionError("the group of compressed-tensors has no weights", where=WHERE)
-        pack, name = _pack(str(group.get("format") or form), group, scale_type(dtype))
-        said[name] = None
-        targets = texts(group, "targets") or [_CLASS]
-        expressions = [one for one in targets if one.startswith(_EXPRESSION)]
-        named.append(Own(within({one for one in targets if one != _CLASS}.difference(expressions)), pack))
-        described.append(Own(matcher(expressions), pack))
-        whole = pack if _CLASS in targets and whole is None else whole
-    left, own = matcher(texts(data, "ignore"), anywhere=True), (*named, *described)
-    return Quantisation(" + ".join(said), whole, left, own=own, head=True)
+            raise DescriptionError("a group of compressed-tensors has no weights", where=WHERE)
+        packing, title = _packing(str(group.get("format") or default_format), group, scale_type(dtype))
+        titles[title] = None
+        targets = strings(group, "targets") or [_CLASS]
+        expressions = [target for target in targets if target.startswith(_EXPRESSION)]
+        names = set(targets).difference(expressions, [_CLASS])
+        by_name.append(ModuleOverride(in_modules(names), packing))
+        by_expression.append(ModuleOverride(pattern_matcher(expressions), packing))
+        by_class = packing if _CLASS in targets and by_class is None else by_class
+    is_excluded = pattern_matcher(strings(data, "ignore"), anywhere=True)
+    overrides = (*by_name, *by_expression)
+    return Quantisation(" + ".join(titles), by_class, is_excluded, overrides, includes_head=True)
 
 
-def _pack(form: str, group: Mapping[str, Any], scale: str) -> tuple[Pack, str]:
+def _packing(form: str, group: Mapping[str, Any], scale: str) -> tuple[Packing, str]:
     weights, activations = group["weights"], group.get("input_activations")
-    bits, strategy = width(weights, "num_bits", 8), weights.get("strategy") or "tensor"
-    size = number(weights, "group_size", -1) if strategy == "group" else -1
-    symmetric, ordered = weights.get("symmetric", True) is True, weights.get("actorder") == "group"
+    bits, strategy = bit_width(weights, "num_bits", 8), weights.get("strategy") or "tensor"
+    size = integer(weights, "group_size", -1) if strategy == "group" else -1
     if bits != _BITS.get(form, bits):
-        raise UnsupportedError(f"compressed-tensors in {bits} bits as {shown(form)} is not understood", where=WHERE)
+        raise _unsupported(form, bits)
     if form == "pack-quantized":
-        name = f"compressed int{bits}{f' g{size}' if size > 0 else ' channel'}"
-        how = {"symmetric": symmetric, "ordered": ordered, "scale": scale}
-        return partial(packs.packed, bits=bits, group=size, **how), name
+        title = f"compressed int{bits}{f' g{size}' if size > 0 else ' channel'}"
+        symmetric, has_index = weights.get("symmetric", True) is True, weights.get("actorder") == "group"
+        settings = {"symmetric": symmetric, "has_group_index": has_index, "scale_type": scale}
+        return partial(pack_integers, bits=bits, group=size, **settings), title
     if form == "nvfp4-pack-quantized":
-        return partial(packs.nvfp4_compressed, static=activations is not None), "compressed nvfp4"
+        return partial(pack_nvfp4_compressed, input_scale=activations is not None), "compressed nvfp4"
     if form in _MICROSCALED:
-        held = ".weight" if bits == packs.BITS["U8"] else ".weight_packed"
-        return partial(packs.microscaled, bits=bits, name=held), f"compressed mxfp{bits}"
-    return _by_element(form, bits, strategy, group, scale)
+        name = ".weight" if bits == BITS["U8"] else ".weight_packed"
+        return partial(pack_microscaled, bits=bits, name=name), f"compressed mxfp{bits}"
+    return _byte_packing(form, bits, strategy, group, scale)
 
 
-def _by_element(form: str, bits: int, strategy: str, group: Mapping[str, Any], scale: str) -> tuple[Pack, str]:
-    """One byte an element, whatever its bits."""
+def _byte_packing(form: str, bits: int, strategy: str, group: Mapping[str, Any], scale: str) -> tuple[Packing, str]:
+    """One byte per element, whatever its bits."""
     weights, activations = group["weights"], group.get("input_activations")
-    static = isinstance(activations, dict) and not activations.get("dynamic", False)
-    floats = weights.get("type") == "float"
-    if form not in _BY_ELEMENT or bits > packs.BITS["I8"] or (floats and bits != packs.BITS["I8"]):
-        raise UnsupportedError(f"compressed-tensors in {bits} bits as {shown(form)} is not understood", where=WHERE)
-    kind, symmetric = "F8_E4M3" if floats else "I8", weights.get("symmetric", True) is True
-    tile = pair(weights.get("block_structure") or [TILE, TILE], "block_structure") if strategy == "block" else (1, 1)
-    size = number(weights, "group_size", -1)
+    input_scale = isinstance(activations, dict) and not activations.get("dynamic", False)
+    is_float = weights.get("type") == "float"
+    if form not in _BYTE_FORMATS or bits > BITS["I8"] or (is_float and bits != BITS["I8"]):
+        raise _unsupported(form, bits)
+    kind, symmetric = "F8_E4M3" if is_float else "I8", weights.get("symmetric", True) is True
+    is_block = strategy == "block"
+    block = integer_pair(weights.get("block_structure") or [BLOCK, BLOCK], "block_structure") if is_block else (1, 1)
+    size = integer(weights, "group_size", -1)
     if strategy not in ("tensor", "channel", "block", "group") or (strategy == "group" and size < 1):
-        raise UnsupportedError(f"the strategy {shown(strategy)} of compressed-tensors is not understood", where=WHERE)
+        message = f"compressed-tensors strategy {short_repr(strategy)} is not supported"
+        raise UnsupportedError(message, where=WHERE)
 
-    def pack(out: int, inputs: int) -> list[Part]:
-        shapes: dict[str, Shape] = {
+    def packing(out: int, inputs: int) -> list[PackedTensor]:
+        scales: dict[str, Shape] = {
             "tensor": (1,),
             "channel": (out, 1),
-            "group": (out, packs.over(inputs, max(1, size))),
-            "block": (packs.over(out, tile[0]), packs.over(inputs, tile[1])),
+            "group": (out, ceil_div(inputs, max(1, size))),
+            "block": (ceil_div(out, block[0]), ceil_div(inputs, block[1])),
         }
-        return packs.scaled(out, inputs, kind, shapes[strategy], scale, symmetric, static)
+        return pack_bytes(out, inputs, kind, scales[strategy], scale, symmetric, input_scale)
 
-    by = f"g{size}" if strategy == "group" else strategy
-    return pack, f"compressed {'fp8' if floats else f'int{bits}'} {by}"
+    granularity = f"g{size}" if strategy == "group" else strategy
+    return packing, f"compressed {'fp8' if is_float else f'int{bits}'} {granularity}"
+
+
+def _unsupported(form: str, bits: int) -> UnsupportedError:
+    message = f"compressed-tensors format {short_repr(form)} with {bits} bits is not supported"
+    return UnsupportedError(message, where=WHERE)

@@ -1,4 +1,4 @@
-"""Floats of 8 and 4 bits with scales beside them: FP8 by tile, output or matrix, MXFP4, torchao's."""
+"""FP8 with block, output or matrix scales, FP4 experts, and gpt-oss's MXFP4."""
 
 from __future__ import annotations
 
@@ -6,62 +6,66 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ...core.errors import UnsupportedError, shown
-from .. import packing as packs
-from ..packing import Part, Shape
-from .method import Quantisation, pair, rewritten, texts
-from .module_patterns import WHERE, matcher, named
+from ...core.errors import UnsupportedError, short_repr
+from .method import Quantisation, integer_pair, is_from_transformers_5, strings
+from .module_patterns import WHERE, is_listed, pattern_matcher
+from .packing import PackedTensor, Shape, pack_bytes, pack_fp4_experts, pack_fp8, pack_mxfp4_experts
 
-# How writers call the scale of a matrix and that of its input.
+# Suffixes of a matrix's scale and of its input's scale, which depend on the writer.
 _INVERSE, _PLAIN, _SHORT = (".weight_scale_inv", ".activation_scale"), (".weight_scale", ".input_scale"), (".scale", "")
 
 
-def fp8(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
-    """DeepSeek's tiles, and matrices with one scale. Writers differ in what they call scales, whether those that are
-    powers of two take one byte, and whether the head is quantised where a list does not name it.
+def read_fp8(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
+    """DeepSeek's block scales, or one scale per matrix.
+
+    Writers differ in the names of scales, in the type of power-of-two scales, and in whether the head is quantised
+    when no list excludes it.
     """
-    size, spelt = data.get("weight_block_size"), "weight_block_size" in data
-    tile = None if size is None else pair(size, "weight_block_size")
-    kept = data.get("modules_to_not_convert")
-    left = [*texts(data, "modules_to_not_convert"), *texts(data, "ignored_layers")]
+    size, has_block_size = data.get("weight_block_size"), "weight_block_size" in data
+    block = None if size is None else integer_pair(size, "weight_block_size")
+    listed = data.get("modules_to_not_convert")
+    excluded = [*strings(data, "modules_to_not_convert"), *strings(data, "ignored_layers")]
     if data.get("modules_to_convert"):
-        raise UnsupportedError("tables in 8 bits are not understood", where=WHERE)
+        raise UnsupportedError("embedding tables in FP8 (modules_to_convert) are not supported", where=WHERE)
     experts = data.get("expert_dtype")
     if experts not in (None, "fp8", "fp4"):
-        raise UnsupportedError(f"experts in {shown(experts)} are not understood; fp8 and fp4 are", where=WHERE)
-    name = f"fp8 {tile[0]}x{tile[1]}" if tile else "fp8"
-    static = data.get("activation_scheme") == "static"
-    plain = Quantisation(name, None, lambda module: named(module, left), head=kept is not None)
-    plain = plain._replace(pack_experts=packs.fp4_experts if experts == "fp4" else None)
-    small = data.get("scale_fmt") == "ue8m0"
-    ways = _ways(tile, spelt, small, rewritten(data))
-    found = [
-        plain._replace(pack=partial(packs.fp8, tile=tile, scale=scale, scale_type=kind, static=given if static else ""))
-        for (scale, given), kind in ways
-    ]
-    return [*found, *(one._replace(head=not one.head) for one in found)]
+        message = f"expert_dtype {short_repr(experts)} is not supported; use fp8 or fp4"
+        raise UnsupportedError(message, where=WHERE)
+    is_static, is_power_of_two = data.get("activation_scheme") == "static", data.get("scale_fmt") == "ue8m0"
+    method = Quantisation(
+        f"fp8 {block[0]}x{block[1]}" if block else "fp8", None, lambda module: is_listed(module, excluded),
+        includes_head=listed is not None, expert_packing=pack_fp4_experts if experts == "fp4" else None,
+    )  # fmt: skip
+    variants = []
+    for (scale, input_scale), kind in _scales(block, has_block_size, is_power_of_two, is_from_transformers_5(data)):
+        suffix = input_scale if is_static else ""
+        packing = partial(pack_fp8, block=block, scale=scale, scale_type=kind, input_scale=suffix)
+        variants.append(method._replace(packing=packing))
+    return [*variants, *(variant._replace(includes_head=not variant.includes_head) for variant in variants)]
 
 
-def _ways(tile: Shape | None, spelt: bool, small: bool, new: bool) -> list[tuple[tuple[str, str], str]]:
-    """Names of the scales and their type, as writers may have chosen, the likeliest first."""
-    if small:
-        ways = [(_SHORT, "F8_E8M0"), (_INVERSE, "F8_E8M0"), (_INVERSE, "F32")]
-        return ways[1:] + ways[:1] if new else ways
-    ways = [(_INVERSE, "F32"), (_PLAIN, "F32")]
-    return ways if tile or spelt else ways[::-1]
+def _scales(
+    block: Shape | None, has_block_size: bool, is_power_of_two: bool, is_new: bool
+) -> list[tuple[tuple[str, str], str]]:
+    """Suffixes and type of the scales, as different writers choose them, the most likely first."""
+    if is_power_of_two:
+        found = [(_SHORT, "F8_E8M0"), (_INVERSE, "F8_E8M0"), (_INVERSE, "F32")]
+        return found[1:] + found[:1] if is_new else found
+    found = [(_INVERSE, "F32"), (_PLAIN, "F32")]
+    return found if block or has_block_size else found[::-1]
 
 
-def fbgemm(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """A scale for each output."""
-    left = texts(data, "modules_to_not_convert")
+def read_fbgemm_fp8(data: Mapping[str, Any], dtype: str) -> Quantisation:
+    """FBGEMM's FP8: one scale per output."""
+    excluded = strings(data, "modules_to_not_convert")
 
-    def pack(out: int, inputs: int) -> list[Part]:
-        return packs.scaled(out, inputs, "F8_E4M3", (out, 1), "F32")
+    def packing(out: int, inputs: int) -> list[PackedTensor]:
+        return pack_bytes(out, inputs, "F8_E4M3", (out, 1), "F32")
 
-    return Quantisation("fp8 channel", pack, lambda name: named(name, left), compared=False)
+    return Quantisation("fp8 channel", packing, lambda name: is_listed(name, excluded), is_tested=False)
 
 
-def mxfp4(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Experts that are kept in one tensor, alone (gpt-oss)."""
-    left = matcher(texts(data, "modules_to_not_convert"))
-    return Quantisation("mxfp4", packs.mxfp4, left, experts_only=True, compared=False)
+def read_mxfp4(data: Mapping[str, Any], dtype: str) -> Quantisation:
+    """gpt-oss: stacked experts alone."""
+    is_excluded = pattern_matcher(strings(data, "modules_to_not_convert"))
+    return Quantisation("mxfp4", pack_mxfp4_experts, is_excluded, stacked_only=True, is_tested=False)

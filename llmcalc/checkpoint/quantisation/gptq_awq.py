@@ -1,4 +1,4 @@
-"""Small integers packed in words of 32 bits: GPTQ, AWQ, and what AutoRound writes."""
+"""GPTQ, AWQ and AutoRound: small integers packed into 32-bit words."""
 
 from __future__ import annotations
 
@@ -7,92 +7,88 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ...core.errors import DescriptionError, UnsupportedError, shown
-from .. import packing as packs
-from ..packing import Pack
-from .method import Own, Quantisation, mapping, number, only, scale_type, texts, width
-from .module_patterns import WHERE, expression, named
+from ...core.errors import DescriptionError, UnsupportedError, short_repr
+from .method import ModuleOverride, Quantisation, bit_width, check_known, integer, mapping, scale_type, strings
+from .module_patterns import WHERE, is_listed, safe_expression
+from .packing import BITS, Packing, pack_awq, pack_bytes, pack_gptq, pack_microscaled
 
-BITS, GROUP = 4, 128
-
-
-def gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Matrices of the blocks; ``dynamic`` leaves some out or gives them bits and groups of their own."""
-    bits, group = width(data, "bits", BITS), number(data, "group_size", GROUP)
-    only(data, "checkpoint_format", ("gptq", "gptq_v2", "gptq_p"))
-    only(data, "format", ("gptq", "gptq_v2", "gptq_p"))
-    only(data, "method", ("gptq",))
-    only(data, "data_type", ("int",))
-    only(data, "pack_dtype", ("int32",))
-    inside, left = _inside(data), texts(data, "modules_to_not_convert")
-    own = _dynamic(data.get("dynamic"), bits, group)
-
-    def stays(module: str) -> bool:
-        outside = bool(inside) and not any(module.endswith(name) for name in inside)
-        return outside or named(module, left)
-
-    pack = partial(packs.gptq, bits=bits, group=group)
-    return Quantisation(f"gptq int{bits} g{group}", pack, stays, own=own, head=data.get("lm_head") is True)
+DEFAULT_BITS, DEFAULT_GROUP = 4, 128
 
 
-def awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Matrices of the blocks, packed for products of matrices."""
-    bits, group = width(data, "bits", BITS), number(data, "group_size", GROUP)
+def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
+    """GPTQ: matrices of the blocks; ``dynamic`` excludes some or sets their bits and groups."""
+    bits, group = bit_width(data, "bits", DEFAULT_BITS), integer(data, "group_size", DEFAULT_GROUP)
+    check_known(data, "checkpoint_format", ("gptq", "gptq_v2", "gptq_p"))
+    check_known(data, "format", ("gptq", "gptq_v2", "gptq_p"))
+    check_known(data, "method", ("gptq",))
+    check_known(data, "data_type", ("int",))
+    check_known(data, "pack_dtype", ("int32",))
+    included, excluded = _included_modules(data), strings(data, "modules_to_not_convert")
+
+    def is_excluded(module: str) -> bool:
+        is_outside = bool(included) and not any(module.endswith(name) for name in included)
+        return is_outside or is_listed(module, excluded)
+
+    packing = partial(pack_gptq, bits=bits, group=group)
+    overrides, has_head = _dynamic(data.get("dynamic"), bits, group), data.get("lm_head") is True
+    return Quantisation(f"gptq int{bits} g{group}", packing, is_excluded, overrides, includes_head=has_head)
+
+
+def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
+    """AWQ: matrices of the blocks, in the GEMM version."""
+    bits, group = bit_width(data, "bits", DEFAULT_BITS), integer(data, "group_size", DEFAULT_GROUP)
     version = str(data.get("version") or "gemm").lower()
     if version != "gemm":
-        raise UnsupportedError(f"AWQ of the version {shown(version)} is not understood; gemm is", where=WHERE)
-    only(data, "format", ("gemm",))
-    only(data, "method", ("awq",))
-    only(data, "data_type", ("int",))
-    left = texts(data, "modules_to_not_convert")
-    pack = partial(packs.awq, bits=bits, group=group)
-    return Quantisation(f"awq int{bits} g{group}", pack, lambda name: named(name, left))
+        raise UnsupportedError(f"AWQ version {short_repr(version)} is not supported; use gemm", where=WHERE)
+    check_known(data, "format", ("gemm",))
+    check_known(data, "method", ("awq",))
+    check_known(data, "data_type", ("int",))
+    excluded = strings(data, "modules_to_not_convert")
+    packing = partial(pack_awq, bits=bits, group=group)
+    return Quantisation(f"awq int{bits} g{group}", packing, lambda name: is_listed(name, excluded))
 
 
-def auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """AutoRound's own way of naming other makers' packings."""
-    bits, group, kind = width(data, "bits", BITS), _group(data), data.get("data_type", "int")
+def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
+    """AutoRound, which writes the formats of other tools."""
+    bits, kind = bit_width(data, "bits", DEFAULT_BITS), data.get("data_type", "int")
+    group = -1 if data.get("group_size") == 0 else integer(data, "group_size", DEFAULT_GROUP)  # 0: one group
     form = str(data.get("packing_format") or "auto_round:auto_gptq").removeprefix("auto_round:")
     if data.get("extra_config"):
-        raise UnsupportedError("AutoRound with settings of their own for some modules is not understood", where=WHERE)
+        raise UnsupportedError("AutoRound's extra_config is not supported", where=WHERE)
     if kind == "int" and form in ("auto_gptq", "gptq"):
-        pack: Pack = partial(packs.gptq, bits=bits, group=group, ordered=False)
+        packing: Packing = partial(pack_gptq, bits=bits, group=group, has_group_index=False)
     elif kind == "int" and form in ("auto_awq", "awq"):
-        pack = partial(packs.awq, bits=bits, group=group)
+        packing = partial(pack_awq, bits=bits, group=group)
     elif kind == "mx_fp" and form == "llm_compressor" and bits in (4, 8):
-        pack = partial(packs.microscaled, bits=bits, name=".weight_packed" if bits == BITS else ".weight")
-    elif kind == "fp" and bits == packs.BITS["U8"] and group < 0:
-        pack = partial(packs.scaled, kind="F8_E4M3", shape=(1,), scale=scale_type(dtype))
+        packing = partial(pack_microscaled, bits=bits, name=".weight_packed" if bits == 4 else ".weight")
+    elif kind == "fp" and bits == BITS["U8"] and group < 0:
+        packing = partial(pack_bytes, kind="F8_E4M3", scales=(1,), scale_type=scale_type(dtype))
     else:
-        raise UnsupportedError(f"AutoRound's {shown(kind)} packed as {shown(form)} is not understood", where=WHERE)
-    return Quantisation(f"auto-round {kind}{bits} g{group}", pack)
+        message = f"AutoRound's {short_repr(kind)} in packing format {short_repr(form)} is not supported"
+        raise UnsupportedError(message, where=WHERE)
+    return Quantisation(f"auto-round {kind}{bits} g{group}", packing)
 
 
-def _group(data: Mapping[str, Any]) -> int:
-    """The size of a group; 0 stands for one group of all."""
-    return -1 if data.get("group_size") == 0 else number(data, "group_size", GROUP)
-
-
-def _dynamic(data: Any, bits: int, group: int) -> tuple[Own, ...]:
-    """GPTQModel's exceptions by expression: ``-:`` leaves modules out, anything else says how they are stored."""
+def _dynamic(data: Any, bits: int, group: int) -> tuple[ModuleOverride, ...]:
+    """GPTQModel's overrides by regular expression: ``-:`` excludes modules, others set their bits and groups."""
     if data is None or data is False:
         return ()
-    found = []
-    for key, settings in mapping(data, "dynamic").items():
-        pattern = re.compile(expression(key[2:] if key.startswith(("-:", "+:")) else key))
-        own = mapping(settings or {}, "dynamic")
-        pack = partial(packs.gptq, bits=width(own, "bits", bits), group=number(own, "group_size", group))
-        found.append(Own(pattern.match, None if key.startswith("-:") else pack))
-    return tuple(found)
+    overrides = []
+    for key, value in mapping(data, "dynamic").items():
+        pattern = re.compile(safe_expression(key[2:] if key.startswith(("-:", "+:")) else key))
+        settings = mapping(value or {}, "dynamic")
+        own_bits, own_group = bit_width(settings, "bits", bits), integer(settings, "group_size", group)
+        packing = partial(pack_gptq, bits=own_bits, group=own_group)
+        overrides.append(ModuleOverride(pattern.match, None if key.startswith("-:") else packing))
+    return tuple(overrides)
 
 
-def _inside(data: Mapping[str, Any]) -> list[str]:
-    """The modules of a block that are quantised, in one list or in one a step."""
+def _included_modules(data: Mapping[str, Any]) -> list[str]:
+    """The quantised modules of a block, from a list or a list of lists."""
     value = data.get("modules_in_block_to_quantize") or []
-    if not isinstance(value, list):
-        raise DescriptionError(f"modules_in_block_to_quantize is {shown(value)}; it is a list of texts", where=WHERE)
-    steps = [step if isinstance(step, list) else [step] for step in value]
-    flat = [name for step in steps for name in step]
-    if not all(isinstance(name, str) for name in flat):
-        raise DescriptionError(f"modules_in_block_to_quantize holds {shown(value)}", where=WHERE)
-    return flat
+    steps = [step if isinstance(step, list) else [step] for step in value] if isinstance(value, list) else [[value]]
+    names: list[Any] = [name for step in steps for name in step]
+    if isinstance(value, str) or not all(isinstance(name, str) for name in names):
+        message = f"modules_in_block_to_quantize is {short_repr(value)}; it must be a list of strings"
+        raise DescriptionError(message, where=WHERE)
+    return names

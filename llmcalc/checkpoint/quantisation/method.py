@@ -1,156 +1,166 @@
-"""A method of quantisation as it is read from a config, and how its keys are read."""
+"""A quantisation method, as read from a config, and typed access to the config's keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ...core.errors import DescriptionError, UnsupportedError, shown
-from ..packing import Part, Shape
+from ...core.errors import DescriptionError, UnsupportedError, short_repr
 from .module_patterns import WHERE
+from .packing import PackedTensor, Packing, Shape
 
-LARGEST, WIDEST = 1 << 20, 32
-Pack = Callable[..., list[Part]]
+LARGEST, MOST_BITS = 1 << 20, 32
 _FLOATS = ("BF16", "F16", "F32")
 
 
 class Matrix(NamedTuple):
-    """A stored matrix: the module it belongs to, its shape, and whether it is the head, all experts of a layer in one
-    (3-D), one of a routed expert, or of a tower beside the language model.
+    """A stored matrix: its module, its shape, and the part of the model that it belongs to.
+
+    Attributes:
+        module: the name of its module.
+        shape: [out, in], or [experts, out, in].
+        is_head: whether it is the output head.
+        is_stacked: whether it holds all experts of a layer.
+        is_routed: whether it belongs to routed experts.
+        in_tower: whether it belongs to an encoder of images or audio.
     """
 
     module: str
     shape: Shape
-    head: bool = False
-    experts: bool = False
-    routed: bool = False
-    tower: bool = False
+    is_head: bool = False
+    is_stacked: bool = False
+    is_routed: bool = False
+    in_tower: bool = False
 
 
-class Own(NamedTuple):
-    """Modules that are stored in a way of their own; without a ``pack``, as they were."""
+class ModuleOverride(NamedTuple):
+    """Modules with a packing of their own; None leaves them unquantised."""
 
-    holds: Callable[[str], object]
-    pack: Pack | None
+    matches: Callable[[str], object]
+    packing: Packing | None
 
 
-def nothing(_: str) -> bool:
-    """No module is named."""
+def no_module(_: str) -> bool:
+    """Match no module."""
     return False
 
 
 class Quantisation(NamedTuple):
-    """A method, as read from a config.
+    """A quantisation method, as read from a config.
 
     Attributes:
-        name: what the choice is called.
-        pack: the tensors that a matrix [out, in] becomes; None: only those are quantised that ``own`` names.
-        left: whether a module is named as one that stays.
-        own: modules with a way of their own; the first that holds counts.
-        head: whether the head is quantised unless it is named.
-        experts_only: of 3-D experts alone (MXFP4).
-        apart: the lists may name one expert of a layer and not another.
-        language: of the language model alone, whose config it stands in.
-        routed: whether experts that are stored one by one are quantised.
-        pack_experts: what a matrix of a routed expert becomes, if it is something else.
-        compared: whether its packing was compared with what the maker's tools write.
-        unread: keys of the config that nobody read, and that are not known to change nothing.
+        name: its name in results, such as ``gptq int4 g128``.
+        packing: the tensors that store a matrix [out, in]; None: only modules in ``overrides`` are quantised.
+        is_excluded: whether the config excludes a module.
+        overrides: modules with a packing of their own; the first match applies.
+        includes_head: whether the head is quantised unless excluded.
+        stacked_only: whether only stacked experts are quantised (MXFP4).
+        lists_experts: whether the config may list single experts of a layer.
+        text_only: whether only the language model is quantised, because its config has the method.
+        includes_routed: whether routed experts that are stored separately are quantised.
+        expert_packing: the packing of routed experts, if it differs.
+        is_tested: whether the packing was compared with the output of the tool that defines it.
+        unknown_keys: config keys that were not read and may change what is stored.
     """
 
     name: str
-    pack: Pack | None
-    left: Callable[[str], bool] = nothing
-    own: tuple[Own, ...] = ()
-    head: bool = False
-    experts_only: bool = False
-    apart: bool = False
-    language: bool = False
-    routed: bool = True
-    pack_experts: Pack | None = None
-    compared: bool = True
-    unread: tuple[str, ...] = ()
+    packing: Packing | None
+    is_excluded: Callable[[str], bool] = no_module
+    overrides: tuple[ModuleOverride, ...] = ()
+    includes_head: bool = False
+    stacked_only: bool = False
+    lists_experts: bool = False
+    text_only: bool = False
+    includes_routed: bool = True
+    expert_packing: Packing | None = None
+    is_tested: bool = True
+    unknown_keys: tuple[str, ...] = ()
 
-    def parts(self, matrix: Matrix) -> list[Part] | None:
-        """What a matrix is stored as; None: as it was."""
-        if self.left(matrix.module) or (matrix.head and not self.head) or self.experts_only != matrix.experts:
+    def tensors(self, matrix: Matrix) -> list[PackedTensor] | None:
+        """The tensors that store a matrix; None if it is not quantised."""
+        if self.is_excluded(matrix.module) or (matrix.is_head and not self.includes_head):
             return None
-        if (matrix.tower and self.language) or (matrix.routed and not self.routed):
+        if self.stacked_only != matrix.is_stacked or (matrix.in_tower and self.text_only):
             return None
-        pack = self.pack_experts if matrix.routed and self.pack_experts else self.pack
-        pack = next((own.pack for own in self.own if own.holds(matrix.module)), pack)
-        return None if pack is None else pack(*matrix.shape)
+        if matrix.is_routed and not self.includes_routed:
+            return None
+        packing = self.expert_packing if matrix.is_routed and self.expert_packing else self.packing
+        overrides = (override.packing for override in self.overrides if override.matches(matrix.module))
+        packing = next(overrides, packing)
+        return None if packing is None else packing(*matrix.shape)
 
 
-class Told(dict[str, Any]):
-    """The keys of a config, which remembers which of them were asked for."""
+class QuantizationConfig(dict[str, Any]):
+    """A ``quantization_config`` that records which keys were read."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         super().__init__(data)
         self.read = {"quant_method", "producer", "transformers_version"}
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key, which counts as read."""
+        """The value of a key, which is marked as read."""
         self.read.add(key)
         return super().get(key, default)
 
 
 def scale_type(dtype: str) -> str:
-    """The type of scales that follow the checkpoint's own."""
+    """The type of scales that have the checkpoint's dtype."""
     return dtype if dtype in _FLOATS else "BF16"
 
 
-def only(data: Mapping[str, Any], key: str, known: tuple[str, ...]) -> None:
-    """Refuse a value that is not among those whose meaning is known."""
+def check_known(data: Mapping[str, Any], key: str, known: tuple[str, ...]) -> None:
+    """Check that a key, if present, has one of the supported values."""
     value = data.get(key)
     if value is not None and value not in known:
-        raise UnsupportedError(f"{key} {shown(value)} is not understood; {' and '.join(known)} are", where=WHERE)
+        message = f"{key} {short_repr(value)} is not supported; use {' or '.join(known)}"
+        raise UnsupportedError(message, where=WHERE)
 
 
-def texts(data: Mapping[str, Any], key: str) -> list[str]:
-    """A list of texts; none if it is left out."""
+def strings(data: Mapping[str, Any], key: str) -> list[str]:
+    """A list of strings; empty if the key is missing."""
     value = data.get(key)
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise DescriptionError(f"{key} is {shown(value)}; it is a list of texts", where=WHERE)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise DescriptionError(f"{key} is {short_repr(value)}; it must be a list of strings", where=WHERE)
     return list(value)
 
 
-def number(data: Mapping[str, Any], key: str, default: int) -> int:
-    """A positive whole number, or -1."""
+def integer(data: Mapping[str, Any], key: str, default: int) -> int:
+    """A positive integer, or -1."""
     value = data.get(key)
     if value is None:
         return default
     if type(value) is not int or not (value == -1 or 1 <= value <= LARGEST):
-        raise DescriptionError(f"{key} is {shown(value)}; it is a positive whole number or -1", where=WHERE)
+        raise DescriptionError(f"{key} is {short_repr(value)}; it must be a positive integer or -1", where=WHERE)
     return value
 
 
-def width(data: Mapping[str, Any], key: str, default: int) -> int:
-    """The bits of a number."""
-    value = number(data, key, default)
-    if not 1 <= value <= WIDEST:
-        raise DescriptionError(f"{key} is {shown(value)}; it is from 1 to {WIDEST}", where=WHERE)
+def bit_width(data: Mapping[str, Any], key: str, default: int) -> int:
+    """Bits per element."""
+    value = integer(data, key, default)
+    if not 1 <= value <= MOST_BITS:
+        raise DescriptionError(f"{key} is {short_repr(value)}; it must be from 1 to {MOST_BITS}", where=WHERE)
     return value
 
 
-def pair(value: Any, key: str) -> tuple[int, int]:
-    """Two positive whole numbers."""
-    whole = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
-    if not whole or not all(0 < one <= LARGEST for one in value):
-        raise DescriptionError(f"{key} is {shown(value)}; it is two positive whole numbers", where=WHERE)
+def integer_pair(value: Any, key: str) -> tuple[int, int]:
+    """Two positive integers."""
+    is_pair = isinstance(value, list) and len(value) == 2 and all(type(item) is int for item in value)
+    if not is_pair or not all(0 < item <= LARGEST for item in value):
+        raise DescriptionError(f"{key} is {short_repr(value)}; it must be two positive integers", where=WHERE)
     return value[0], value[1]
 
 
 def mapping(value: Any, key: str) -> Mapping[str, Any]:
-    """A mapping whose keys are texts."""
-    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value):
-        raise DescriptionError(f"{key} is {shown(value)}; it maps names to settings", where=WHERE)
+    """A mapping from strings."""
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise DescriptionError(f"{key} is {short_repr(value)}; it must map names to settings", where=WHERE)
     return value
 
 
-def rewritten(data: Mapping[str, Any]) -> bool:
-    """Whether transformers 5 or later wrote the config, which keeps the experts of a layer in one tensor."""
+def is_from_transformers_5(data: Mapping[str, Any]) -> bool:
+    """Whether transformers 5 or later wrote the config; it stacks the experts of a layer."""
     version = data.get("transformers_version")
     major = version.partition(".")[0] if isinstance(version, str) else ""
     return major.isdecimal() and len(major) < 4 and int(major) >= 5

@@ -1,4 +1,4 @@
-"""NVIDIA ModelOpt: one algorithm for all matrices, or one for each layer that is named."""
+"""NVIDIA ModelOpt: one algorithm for all matrices, or one per listed layer."""
 
 from __future__ import annotations
 
@@ -6,78 +6,74 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ...core.errors import UnsupportedError, shown
-from .. import packing as packs
-from ..packing import NV_BLOCK, Pack
-from .method import Own, Quantisation, mapping, number, texts
-from .module_patterns import WHERE, matcher, within
+from ...core.errors import UnsupportedError, short_repr
+from .method import ModuleOverride, Quantisation, integer, mapping, strings
+from .module_patterns import WHERE, in_modules, pattern_matcher
+from .packing import NV_BLOCK, Packing, pack_bytes, pack_fp8, pack_int4_pairs, pack_microscaled, pack_nvfp4
 
-TILE = 128
+BLOCK = 128
 MIXED = "MIXED_PRECISION"
-_GROUPS = {"W4A16_AWQ": 128, "W4A8_AWQ": 128, "NVFP4": NV_BLOCK, "W4A16_NVFP4": NV_BLOCK, "NVFP4_AWQ": NV_BLOCK,
-           "W4A8_NVFP4_FP8": 32}  # fmt: skip
+_GROUP_SIZES = {
+    "W4A16_AWQ": 128, "W4A8_AWQ": 128, "NVFP4": NV_BLOCK, "W4A16_NVFP4": NV_BLOCK, "NVFP4_AWQ": NV_BLOCK,
+    "W4A8_NVFP4_FP8": 32,
+}  # fmt: skip
 _MICROSCALED = {"MXFP8": 8, "MXFP4": 4, "W4A8_MXFP4_FP8": 4}
 _PLAIN = ("FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO", "W8A16", "W8A8_SQ_PER_CHANNEL")
-ALGORITHMS = (*_PLAIN, *_MICROSCALED, *_GROUPS)
+ALGORITHMS = (*_PLAIN, *_MICROSCALED, *_GROUP_SIZES)
 
 
-def modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """What the lists do not leave out, the head too; or, where algorithms are mixed, what has one of its own."""
+def read_modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
+    """All matrices, the head included, except excluded ones; with mixed precision, only the listed layers."""
     algorithm = _algorithm(data)
-    left = matcher([*texts(data, "ignore"), *texts(data, "exclude_modules")], anywhere=True)
+    is_excluded = pattern_matcher([*strings(data, "ignore"), *strings(data, "exclude_modules")], anywhere=True)
     if algorithm == MIXED:
-        data.get("config_groups")  # the same, by algorithm
+        data.get("config_groups")  # repeats quantized_layers by algorithm
         return _mixed(mapping(data.get("quantized_layers"), "quantized_layers"))
-    pack = _pack(algorithm, _size(data, algorithm))
-    return Quantisation(f"modelopt {algorithm.lower()}", pack, left, head=True)
+    packing = _packing(algorithm, _group_size(data, algorithm))
+    return Quantisation(f"modelopt {algorithm.lower()}", packing, is_excluded, includes_head=True)
 
 
 def _mixed(layers: Mapping[str, Any]) -> Quantisation:
-    """Modules that are named, each with its algorithm."""
-    sets: dict[tuple[str, int], set[str]] = {}
+    modules: dict[tuple[str, int], set[str]] = {}
     for name, settings in layers.items():
         algorithm = _algorithm(mapping(settings, "quantized_layers"))
-        sets.setdefault((algorithm, _size(settings, algorithm)), set()).add(name)
-    own = tuple(Own(within(names), _pack(*how)) for how, names in sets.items())
-    said = " + ".join(dict.fromkeys(algorithm.lower() for algorithm, _ in sets))
-    return Quantisation(f"modelopt {said}", None, own=own, head=True)
+        modules.setdefault((algorithm, _group_size(settings, algorithm)), set()).add(name)
+    overrides = tuple(ModuleOverride(in_modules(names), _packing(*key)) for key, names in modules.items())
+    title = " + ".join(dict.fromkeys(algorithm.lower() for algorithm, _ in modules))
+    return Quantisation(f"modelopt {title}", None, overrides=overrides, includes_head=True)
 
 
 def _algorithm(data: Mapping[str, Any]) -> str:
-    told = data.get("quant_algo")
-    name = told.upper() if isinstance(told, str) else ""
+    value = data.get("quant_algo")
+    name = value.upper() if isinstance(value, str) else ""
     if name not in (*ALGORITHMS, MIXED):
-        known = ", ".join(ALGORITHMS)
-        raise UnsupportedError(f"ModelOpt's {shown(told)} is not understood; known: {known}, {MIXED}", where=WHERE)
+        supported = ", ".join((*ALGORITHMS, MIXED))
+        message = f"ModelOpt's quant_algo {short_repr(value)} is not supported; supported: {supported}"
+        raise UnsupportedError(message, where=WHERE)
     return name
 
 
-def _size(data: Mapping[str, Any], algorithm: str) -> int:
-    """Elements of a group, where an algorithm has groups of any size."""
-    usual = _GROUPS.get(algorithm, 1)
+def _group_size(data: Mapping[str, Any], algorithm: str) -> int:
+    """Elements per group; 1 for an algorithm without groups."""
+    default = _GROUP_SIZES.get(algorithm, 1)
     groups = data.get("config_groups")
-    if not isinstance(groups, dict) or not groups:
-        groups = {"": {"weights": data}}
-    sizes = {number(one["weights"], "group_size", usual) for one in groups.values() if _weighs(one)} or {usual}
+    groups = list(groups.values()) if isinstance(groups, dict) and groups else [{"weights": data}]
+    weights = [group["weights"] for group in groups if isinstance(group, dict) and "weights" in group]
+    sizes = {integer(each, "group_size", default) for each in weights if isinstance(each, Mapping)} or {default}
     if len(sizes) != 1 or min(sizes) < 1:
-        raise UnsupportedError(f"groups of {shown(sorted(sizes))} are not understood", where=WHERE)
+        raise UnsupportedError(f"ModelOpt group sizes {short_repr(sorted(sizes))} are not supported", where=WHERE)
     return sizes.pop()
 
 
-def _weighs(group: object) -> bool:
-    return isinstance(group, dict) and isinstance(group.get("weights"), Mapping)
-
-
-def _pack(algorithm: str, size: int) -> Pack:
-    """The tensors of a matrix; ``size`` elements are a group."""
+def _packing(algorithm: str, group: int) -> Packing:
     if algorithm.endswith("_AWQ") and algorithm.startswith("W4"):
-        return partial(packs.halves, group=size, static=algorithm == "W4A8_AWQ")
-    if algorithm in _GROUPS:
-        return partial(packs.nvfp4, group=size, static=algorithm != "W4A16_NVFP4")
+        return partial(pack_int4_pairs, group=group, fp8_inputs=algorithm == "W4A8_AWQ")
+    if algorithm in _GROUP_SIZES:
+        return partial(pack_nvfp4, group=group, input_scale=algorithm != "W4A16_NVFP4")
     if algorithm in _MICROSCALED:
-        return partial(packs.microscaled, bits=_MICROSCALED[algorithm])
+        return partial(pack_microscaled, bits=_MICROSCALED[algorithm])
     if algorithm in ("FP8", "FP8_PB_WO"):
-        tile, given = (None, ".input_scale") if algorithm == "FP8" else ((TILE, TILE), "")
-        return partial(packs.fp8, tile=tile, scale=".weight_scale", scale_type="F32", static=given)
-    kind = "F8_E4M3" if algorithm.startswith("FP8") else "I8"
-    return lambda out, inputs: packs.scaled(out, inputs, kind, (out,), "F32", static=algorithm.startswith("W8A8"))
+        block, input_scale = (None, ".input_scale") if algorithm == "FP8" else ((BLOCK, BLOCK), "")
+        return partial(pack_fp8, block=block, scale=".weight_scale", scale_type="F32", input_scale=input_scale)
+    kind, has_input_scale = "F8_E4M3" if algorithm.startswith("FP8") else "I8", algorithm.startswith("W8A8")
+    return lambda out, inputs: pack_bytes(out, inputs, kind, (out,), "F32", input_scale=has_input_scale)

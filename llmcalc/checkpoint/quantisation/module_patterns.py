@@ -1,4 +1,4 @@
-"""Which modules the lists of a ``quantization_config`` name: by whole or last names, patterns or expressions."""
+"""Modules that the lists of a ``quantization_config`` name, by full or last names, wildcards or regular expressions."""
 
 from __future__ import annotations
 
@@ -6,70 +6,72 @@ import re
 from collections.abc import Callable, Collection
 from fnmatch import translate
 
-from ...core.errors import DescriptionError, UnsupportedError, shown
+from ...core.errors import DescriptionError, UnsupportedError, short_repr
 
 WHERE = "quantization_config"
 LONGEST_PATTERN = 300
 MOST_PATTERNS = 20_000
+MOST_REPETITIONS = 4
 
 
-def named(module: str, names: list[str]) -> bool:
-    """Whether a module, or what it belongs to, is in a list of whole names or last parts of names."""
+def is_listed(module: str, names: list[str]) -> bool:
+    """Whether a list has a module or one of its parents, by its full name or by the last parts of it."""
     framed = f".{module}."
     return any(f".{name.strip('.')}." in framed for name in names if name)
 
 
-def within(names: Collection[str]) -> Callable[[str], bool]:
-    """Whether a module, or what it belongs to, is one of these, however many there are."""
+def in_modules(names: Collection[str]) -> Callable[[str], bool]:
+    """A function that tells whether a module or one of its parents is in ``names``, in constant time."""
     known = frozenset(names)
 
-    def holds(module: str) -> bool:
+    def matches(module: str) -> bool:
         while module:
             if module in known:
                 return True
             module = module.rpartition(".")[0]
         return False
 
-    return holds
+    return matches
 
 
-def matcher(patterns: list[str], anywhere: bool = False) -> Callable[[str], bool]:
-    """Whether a module is in a list of names, of patterns with ``*``, or of expressions behind ``re:``; so is what
-    belongs to it. With ``anywhere``, a name of one part (``lm_head``) is that of a module within a larger model too.
+def pattern_matcher(patterns: list[str], anywhere: bool = False) -> Callable[[str], bool]:
+    """A function that tells whether a module or one of its parents matches a name, a pattern with ``*``, or a regular
+    expression after ``re:``. With ``anywhere``, the last part of a module's name may match a name too (``lm_head``).
     """
     if len(patterns) > MOST_PATTERNS or any(len(pattern) > LONGEST_PATTERN for pattern in patterns):
-        raise DescriptionError("a list of modules longer than any model has", where=WHERE)
-    expressions = [expression(pattern[3:]) for pattern in patterns if pattern.startswith("re:")]
+        raise DescriptionError("a list of modules is too long", where=WHERE)
+    expressions = [safe_expression(pattern[3:]) for pattern in patterns if pattern.startswith("re:")]
     plain = {pattern for pattern in patterns if not pattern.startswith("re:")}
-    begins = {pattern[:-1] for pattern in plain if pattern.endswith("*") and "*" not in pattern[:-1]}
-    begins |= {f"{pattern}." for pattern in plain if "*" not in pattern}
-    whole = {pattern for pattern in plain if "*" not in pattern}
-    others = [pattern for pattern in plain if "*" in pattern[:-1]]
-    expressions += [translate(name) for pattern in others for name in (pattern, f"{pattern}.*")]
-    found = [re.compile(expression) for expression in expressions]
-    lengths = sorted({len(begin) for begin in begins})
+    prefixes = {pattern[:-1] for pattern in plain if pattern.endswith("*") and "*" not in pattern[:-1]}
+    prefixes |= {f"{pattern}." for pattern in plain if "*" not in pattern}
+    names = {pattern for pattern in plain if "*" not in pattern}
+    wildcards = [pattern for pattern in plain if "*" in pattern[:-1]]
+    expressions += [translate(name) for pattern in wildcards for name in (pattern, f"{pattern}.*")]
+    compiled = [re.compile(expression) for expression in expressions]
+    lengths = sorted({len(prefix) for prefix in prefixes})
 
-    def holds(module: str) -> bool:
-        if anywhere and module.rpartition(".")[2] in whole:
+    def matches(module: str) -> bool:
+        if anywhere and module.rpartition(".")[2] in names:
             return True
-        if module in whole or any(module[:length] in begins for length in lengths):
+        if module in names or any(module[:length] in prefixes for length in lengths):
             return True
-        return any(pattern.match(module) for pattern in found)
+        return any(pattern.match(module) for pattern in compiled)
 
-    return holds
-
-
-# An expression runs on names of some hundred letters; only what cannot take long on them is accepted.
-_HARMLESS = re.compile(r"[\w.^$|()\[\]\\*+?:-]+")
-_REPEATED = re.compile(r"\)[*+{]|[*+?][*+]|\{")
+    return matches
 
 
-def expression(text: str) -> str:
-    """A regular expression without repeated groups, whose running time is bounded."""
-    if not _HARMLESS.fullmatch(text) or _REPEATED.search(text) or text.count("*") + text.count("+") > 4:
-        raise UnsupportedError(f"the expression {shown(text)} is not understood", where=WHERE)
+# Expressions run on names of some hundred characters; those that could take long on them are rejected.
+_ALLOWED = re.compile(r"[\w.^$|()\[\]\\*+?:-]+")
+_REPEATED_GROUP = re.compile(r"\)[*+{]|[*+?][*+]|\{")
+
+
+def safe_expression(text: str) -> str:
+    """A regular expression whose running time is bounded, since it repeats no groups."""
+    repetitions = text.count("*") + text.count("+")
+    if not _ALLOWED.fullmatch(text) or _REPEATED_GROUP.search(text) or repetitions > MOST_REPETITIONS:
+        raise UnsupportedError(f"unsupported regular expression {short_repr(text)}", where=WHERE)
     try:
         re.compile(text)
     except re.error as error:
-        raise DescriptionError(f"{shown(text)} is no regular expression: {error}", where=WHERE) from None
+        raise DescriptionError(f"invalid regular expression {short_repr(text)}: {error}", where=WHERE) from None
     return text

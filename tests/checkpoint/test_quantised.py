@@ -1,10 +1,11 @@
-"""Which matrices a quantization_config leaves as they were, and what the others become."""
+"""Which matrices a quantization_config excludes, and the tensors that store the others."""
 
 import pytest
 
 import llmcalc
-from llmcalc.checkpoint import packing as packs
-from llmcalc.checkpoint.quantisation.config import Matrix, read_quantisation, readings
+from llmcalc.checkpoint.quantisation import packing as packs
+from llmcalc.checkpoint.quantisation.method import Matrix
+from llmcalc.checkpoint.quantisation.read import quantisation_variants, read_quantisation
 
 SHAPE = (384, 256)
 Q, GATE = "model.layers.7.self_attn.q_proj", "model.layers.7.mlp.gate_proj"
@@ -12,7 +13,7 @@ Q, GATE = "model.layers.7.self_attn.q_proj", "model.layers.7.mlp.gate_proj"
 
 def quantised(module, head=False, **config):
     """Whether a matrix is."""
-    return read_quantisation(config, "BF16").parts(Matrix(module, SHAPE, head)) is not None
+    return read_quantisation(config, "BF16").tensors(Matrix(module, SHAPE, head)) is not None
 
 
 FP8 = {"quant_method": "fp8", "weight_block_size": [128, 128]}
@@ -71,12 +72,12 @@ def bits(parts):
 def test_parts_of_a_matrix_take_what_the_formats_say():
     out, inputs = SHAPE
     size = out * inputs
-    assert bits(packs.gptq(out, inputs, 4, 128)) == size * 4 + out * 2 * 16 + out * 2 * 4 + inputs * 32
-    assert bits(packs.awq(out, inputs, 4, 64)) == size * 4 + out * 4 * 16 + out * 4 * 4
-    assert bits(packs.fp8(out, inputs, (128, 128), ".s", "F32")) == size * 8 + 3 * 2 * 32
-    assert bits(packs.mxfp4(1, out, inputs)) == size * 4 + size // 32 * 8
-    assert bits(packs.nvfp4(out, inputs)) == size * 4 + size // 16 * 8 + 2 * 32
-    assert bits(packs.bnb4(out, inputs, "nf4", False)) == size * 4 + size // 64 * 32 + 16 * 32
+    assert bits(packs.pack_gptq(out, inputs, 4, 128)) == size * 4 + out * 2 * 16 + out * 2 * 4 + inputs * 32
+    assert bits(packs.pack_awq(out, inputs, 4, 64)) == size * 4 + out * 4 * 16 + out * 4 * 4
+    assert bits(packs.pack_fp8(out, inputs, (128, 128), ".s", "F32")) == size * 8 + 3 * 2 * 32
+    assert bits(packs.pack_mxfp4_experts(1, out, inputs)) == size * 4 + size // 32 * 8
+    assert bits(packs.pack_nvfp4(out, inputs)) == size * 4 + size // 16 * 8 + 2 * 32
+    assert bits(packs.pack_bitsandbytes_4bit(out, inputs, "nf4", False)) == size * 4 + size // 64 * 32 + 16 * 32
 
 
 @pytest.mark.parametrize(
@@ -99,26 +100,26 @@ def test_parts_of_a_matrix_take_what_the_formats_say():
         ({"quant_method": "gptq", "modules_in_block_to_quantize": [["q_proj"], [7]]}, "modules_in_block_to_quantize"),
         ({"quant_method": "auto-round", "packing_format": "auto_round:exllamav2"}, "exllamav2"),
         ({"quant_method": "auto-round", "data_type": "nv_fp"}, "nv_fp"),
-        ({"quant_method": "auto-round", "extra_config": {"lm_head": {"bits": 8}}}, "settings of their own"),
+        ({"quant_method": "auto-round", "extra_config": {"lm_head": {"bits": 8}}}, "extra_config is not supported"),
         ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": [Q]}, "quantized_layers"),
         ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": {Q: {}}}, "None"),
         ({**FP8, "modules_to_convert": ["embed_tokens"]}, "tables"),
-        ({"quant_method": "bitsandbytes"}, "neither"),
+        ({"quant_method": "bitsandbytes"}, "load_in_8bit or load_in_4bit"),
         ({"quant_method": "fp8", "weight_block_size": [0, 128]}, "weight_block_size"),
-        ({"quant_method": "fp8", "modules_to_not_convert": "lm_head"}, "list of texts"),
+        ({"quant_method": "fp8", "modules_to_not_convert": "lm_head"}, "list of strings"),
         ({"quant_method": "modelopt", "quant_algo": "W4A8"}, "W4A8"),
         ({"quant_method": "compressed-tensors", "config_groups": {}}, "config_groups"),
         ({**PACKED, "format": "marlin-24"}, "marlin-24"),
-        ({**PACKED, "format": "mxfp8-quantized"}, "in 4 bits"),
+        ({**PACKED, "format": "mxfp8-quantized"}, "with 4 bits"),
         ({**PACKED, "sparsity_config": {"format": "sparse-24-bitmask"}}, "sparse"),
         ({**PACKED, "sparsity_config": 7}, "sparse"),
         ({**PACKED, "config_groups": {"g": PACKED["config_groups"]["g"], "h": {}}}, "no weights"),
-        ({**PACKED, "config_groups": [7]}, "no config_groups"),
+        ({**PACKED, "config_groups": [7]}, "without config_groups"),
         ({**PACKED, "config_groups": {"g": {"weights": None}}}, "no weights"),
         ({**PACKED, "format": "int-quantized", "config_groups": {"g": {"weights": {"strategy": "token"}}}}, "'token'"),
         ({**FP8, "expert_dtype": "int4"}, "'int4'"),
-        ({**NVFP4, "config_groups": {"g": {"weights": {"group_size": -1}}}}, "groups of"),
-        ({**NVFP4, "config_groups": {n: {"weights": {"group_size": n}} for n in (16, 32)}}, "groups of"),
+        ({**NVFP4, "config_groups": {"g": {"weights": {"group_size": -1}}}}, "group sizes"),
+        ({**NVFP4, "config_groups": {n: {"weights": {"group_size": n}} for n in (16, 32)}}, "group sizes"),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_storage": "complex64"}, "complex64"),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf5"}, "nf4"),
         ({"quant_method": "gptq", "checkpoint_format": "marlin"}, "marlin"),
@@ -129,7 +130,7 @@ def test_parts_of_a_matrix_take_what_the_formats_say():
 )  # fmt: skip
 def test_what_is_not_understood_is_an_error(config, word):
     with pytest.raises(llmcalc.InputError, match="quantization_config") as caught:
-        read_quantisation(config, "BF16").parts(Matrix(Q, SHAPE))
+        read_quantisation(config, "BF16").tensors(Matrix(Q, SHAPE))
     assert word in str(caught.value)
 
 
@@ -142,7 +143,7 @@ def test_memory_of_a_quantised_config_is_that_of_its_checkpoint_unless_told_othe
     published, plain = llmcalc.memory(model, seq=8), llmcalc.memory(model, seq=8, weights="bf16")
     assert published.weights < plain.weights
     assert {entry.format.name for entry in published.stored} == {"fp8 128x128", "fp16"}
-    with pytest.raises(llmcalc.InputError, match="nothing says"):
+    with pytest.raises(llmcalc.InputError, match="is unknown"):
         llmcalc.memory(llmcalc.load("gpt2"), weights="checkpoint")
     with pytest.raises(llmcalc.InputError, match="published"):
         llmcalc.memory(model, weights="checkpoint", keep=["attention"])
@@ -150,7 +151,7 @@ def test_memory_of_a_quantised_config_is_that_of_its_checkpoint_unless_told_othe
 
 def test_a_key_that_nobody_reads_is_passed_over_in_sight():
     config = {**FP8, "weight_twist": 3, "activation_scheme": "dynamic", "modules_to_not_convert": None}
-    assert read_quantisation(config, "BF16").unread == ("weight_twist",)
+    assert read_quantisation(config, "BF16").unknown_keys == ("weight_twist",)
 
 
 OUT, IN = 131, 67  # primes: what is rounded up shows
@@ -283,33 +284,33 @@ def test_a_matrix_becomes_the_tensors_of_its_format(config, name, parts):
     """Names, types and shapes as the makers' libraries save them."""
     found = read_quantisation(config, "BF16")
     assert found.name == name
-    stored = {part.suffix: (part.type, part.shape) for part in found.parts(Matrix(Q, (OUT, IN)))}
+    stored = {part.suffix: (part.type, part.shape) for part in found.tensors(Matrix(Q, (OUT, IN)))}
     assert stored == parts
-    assert found.unread == ()
+    assert found.unknown_keys == ()
 
 
 def test_experts_may_have_a_format_of_their_own():
     mxfp4 = read_quantisation({"quant_method": "mxfp4"}, "BF16")
-    assert mxfp4.parts(Matrix(Q, (OUT, IN))) is None
-    stored = mxfp4.parts(Matrix("model.layers.7.mlp.experts.gate_up_proj", (7, OUT, IN), experts=True))
+    assert mxfp4.tensors(Matrix(Q, (OUT, IN))) is None
+    stored = mxfp4.tensors(Matrix("model.layers.7.mlp.experts.gate_up_proj", (7, OUT, IN), is_stacked=True))
     assert {part.suffix: (part.type, part.shape) for part in stored} == {
         "_blocks": ("U8", (7, 131, 3, 16)), "_scales": ("U8", (7, 131, 3)),
     }  # fmt: skip
     fp4 = read_quantisation({**FP8, "scale_fmt": "ue8m0", "expert_dtype": "fp4"}, "BF16")
-    routed = {part.suffix: (part.type, part.shape) for part in fp4.parts(Matrix(GATE, (OUT, IN), routed=True))}
+    routed = {part.suffix: (part.type, part.shape) for part in fp4.tensors(Matrix(GATE, (OUT, IN), is_routed=True))}
     assert routed == {".weight": ("I8", (131, 34)), ".scale": ("F8_E8M0", (131, 3))}
-    assert {part.type for part in fp4.parts(Matrix(GATE, (OUT, IN)))} == {"F8_E4M3", "F8_E8M0"}
+    assert {part.type for part in fp4.tensors(Matrix(GATE, (OUT, IN)))} == {"F8_E4M3", "F8_E8M0"}
 
 
 def test_what_stands_beside_the_language_model_stays_if_the_config_is_its_own():
-    tower = Matrix("visual.blocks.3.attn.qkv", SHAPE, tower=True)
-    assert read_quantisation(FP8, "BF16").parts(tower) is not None
-    assert read_quantisation(FP8, "BF16", language=True).parts(tower) is None
+    tower = Matrix("visual.blocks.3.attn.qkv", SHAPE, in_tower=True)
+    assert read_quantisation(FP8, "BF16").tensors(tower) is not None
+    assert read_quantisation(FP8, "BF16", text_only=True).tensors(tower) is None
 
 
 @pytest.mark.parametrize(("dtype", "scale"), [("BF16", "BF16"), ("F16", "F16"), ("F32", "F32"), ("F8_E4M3", "BF16")])
 def test_scales_follow_the_checkpoint(dtype, scale):
-    parts = read_quantisation(compressed("pack-quantized", **INT4), dtype).parts(Matrix(Q, SHAPE))
+    parts = read_quantisation(compressed("pack-quantized", **INT4), dtype).tensors(Matrix(Q, SHAPE))
     assert {part.type for part in parts if part.suffix == ".weight_scale"} == {scale}
 
 
@@ -322,7 +323,7 @@ def test_targets_choose_modules_unless_they_are_a_class():
 
 
 def parts(module, **config):
-    found = read_quantisation(config, "BF16").parts(Matrix(module, (OUT, IN)))
+    found = read_quantisation(config, "BF16").tensors(Matrix(module, (OUT, IN)))
     return None if found is None else {part.suffix: (part.type, part.shape) for part in found}
 
 
@@ -358,29 +359,29 @@ def test_of_mixed_algorithms_only_what_is_named_is_quantised():
     assert parts(Q.replace("q_proj", "k_proj"), **config) is None
     assert parts("model.layers.70.mlp.gate_proj", **config) is None
     assert read_quantisation(config, "BF16").name == "modelopt fp8 + nvfp4"
-    assert read_quantisation({**config, "config_groups": {"g": {}}}, "BF16").unread == ()
+    assert read_quantisation({**config, "config_groups": {"g": {}}}, "BF16").unknown_keys == ()
 
 
 def test_a_name_of_one_part_is_that_of_a_module_within_a_larger_model():
-    matrix = Matrix("language_model.lm_head", SHAPE, head=True)
+    matrix = Matrix("language_model.lm_head", SHAPE, is_head=True)
     for config in (PACKED, NVFP4):
-        assert read_quantisation({**config, "ignore": ["lm_head"]}, "BF16").parts(matrix) is None
-        assert read_quantisation({**config, "ignore": ["head"]}, "BF16").parts(matrix) is not None
+        assert read_quantisation({**config, "ignore": ["lm_head"]}, "BF16").tensors(matrix) is None
+        assert read_quantisation({**config, "ignore": ["head"]}, "BF16").tensors(matrix) is not None
 
 
 @pytest.mark.parametrize(("version", "is_"), [("4.57.1", True), (None, True), ("5.0.0", False), ("10.1", False)])
 def test_experts_that_are_kept_in_one_tensor_are_left_by_bitsandbytes(version, is_):
-    expert = Matrix("model.layers.7.mlp.experts.3.up_proj", SHAPE, routed=True)
-    first, second = readings({**INT8, "transformers_version": version}, "BF16")
-    assert (first.parts(expert) is not None) == is_
-    assert (second.parts(expert) is not None) != is_
-    assert first.parts(Matrix(Q, SHAPE)) is not None
+    expert = Matrix("model.layers.7.mlp.experts.3.up_proj", SHAPE, is_routed=True)
+    first, second = quantisation_variants({**INT8, "transformers_version": version}, "BF16")
+    assert (first.tensors(expert) is not None) == is_
+    assert (second.tensors(expert) is not None) != is_
+    assert first.tensors(Matrix(Q, SHAPE)) is not None
 
 
 def test_writers_of_8_bit_floats_name_scales_in_several_ways():
     def scales(**config):
-        ways = readings({"quant_method": "fp8", "activation_scheme": "static", **config}, "BF16")
-        return [tuple(part.suffix for part in way.parts(Matrix(Q, SHAPE))[1:]) for way in ways]
+        ways = quantisation_variants({"quant_method": "fp8", "activation_scheme": "static", **config}, "BF16")
+        return [tuple(part.suffix for part in way.tensors(Matrix(Q, SHAPE))[1:]) for way in ways]
 
     named, inverse = (".weight_scale", ".input_scale"), (".weight_scale_inv", ".activation_scale")
     assert scales() == [named, inverse] * 2

@@ -1,0 +1,188 @@
+"""Stored tensors of a quantised matrix [out, in], by storage format.
+
+Each function returns the tensors that replace one matrix: the suffix after the module's name, the type (in safetensors'
+names) and the shape; None for a shape that is not known. Formats that tests compare with the output of their tools are
+listed in docs/checkpoints.md; the others follow the documentation of the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import NamedTuple
+
+Shape = tuple[int, ...]
+WORD_BITS = 32  # of the integers that hold several small ones
+NF4_BLOCK, NESTED_BLOCK, NF4_CODES, BYTE_CODES = 64, 256, 16, 256
+MX_BLOCK, NV_BLOCK = 32, 16
+BITS = {
+    "F64": 64, "I64": 64, "I32": 32, "F32": 32, "F16": 16, "BF16": 16, "I8": 8, "U8": 8,
+    "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
+}  # fmt: skip
+
+
+class PackedTensor(NamedTuple):
+    """One stored tensor of a quantised matrix."""
+
+    suffix: str
+    type: str
+    shape: Shape | None
+
+    @property
+    def bits(self) -> int:
+        """Bits of its elements; 0 if the shape is not known."""
+        return 0 if self.shape is None else BITS[self.type] * prod(self.shape)
+
+
+Packing = Callable[..., list[PackedTensor]]
+
+
+def ceil_div(length: int, divisor: int) -> int:
+    """The quotient, rounded up."""
+    return -(-length // divisor)
+
+
+def n_groups(length: int, group: int) -> int:
+    """Groups that cover a length; one if ``group`` is not positive."""
+    return ceil_div(length, group) if group > 0 else 1
+
+
+def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: bool = True) -> list[PackedTensor]:
+    """GPTQ: integers packed along the inputs, scales, packed zero points, and the group of each input."""
+    groups = n_groups(inputs, group)
+    tensors = [
+        PackedTensor(".qweight", "I32", (ceil_div(inputs * bits, WORD_BITS), out)),
+        PackedTensor(".qzeros", "I32", (groups, ceil_div(out * bits, WORD_BITS))),
+        PackedTensor(".scales", "F16", (groups, out)),
+    ]
+    return [*tensors, PackedTensor(".g_idx", "I32", (inputs,))] if has_group_index else tensors
+
+
+def pack_awq(out: int, inputs: int, bits: int, group: int) -> list[PackedTensor]:
+    """AWQ's GEMM version: integers packed along the outputs, scales and packed zero points."""
+    groups = n_groups(inputs, group)
+    return [
+        PackedTensor(".qweight", "I32", (inputs, ceil_div(out * bits, WORD_BITS))),
+        PackedTensor(".qzeros", "I32", (groups, ceil_div(out * bits, WORD_BITS))),
+        PackedTensor(".scales", "F16", (groups, out)),
+    ]
+
+
+def pack_bitsandbytes_4bit(
+    out: int, inputs: int, quant_type: str, double_quant: bool, storage: str = "U8"
+) -> list[PackedTensor]:
+    """Bitsandbytes in 4 bits: two elements per byte, bytes stored as type ``storage``, and one maximum per 64 elements,
+    which double quantisation quantises as well.
+    """
+    elements = out * inputs
+    blocks = ceil_div(elements, NF4_BLOCK)
+    tensors = [
+        PackedTensor(".weight", storage, (ceil_div(ceil_div(elements, 2) * BITS["U8"], BITS[storage]), 1)),
+        PackedTensor(".weight.absmax", "U8" if double_quant else "F32", (blocks,)),
+        PackedTensor(".weight.quant_map", "F32", (NF4_CODES,)),
+        PackedTensor(f".weight.quant_state.bitsandbytes__{quant_type}", "U8", None),
+    ]
+    if double_quant:
+        tensors.append(PackedTensor(".weight.nested_absmax", "F32", (ceil_div(blocks, NESTED_BLOCK),)))
+        tensors.append(PackedTensor(".weight.nested_quant_map", "F32", (BYTE_CODES,)))
+    return tensors
+
+
+def pack_bitsandbytes_8bit(out: int, inputs: int) -> list[PackedTensor]:
+    """Bitsandbytes in 8 bits: one maximum per output."""
+    return [
+        PackedTensor(".weight", "I8", (out, inputs)),
+        PackedTensor(".SCB", "F32", (out,)),
+        PackedTensor(".weight_format", "U8", ()),
+    ]
+
+
+def pack_fp8(
+    out: int, inputs: int, block: Shape | None, scale: str, scale_type: str, input_scale: str = ""
+) -> list[PackedTensor]:
+    """FP8 with one scale per block, or per matrix; ``scale`` and ``input_scale`` are suffixes."""
+    shape = (ceil_div(out, block[0]), ceil_div(inputs, block[1])) if block else ()
+    tensors = [PackedTensor(".weight", "F8_E4M3", (out, inputs)), PackedTensor(scale, scale_type, shape)]
+    return [*tensors, *([PackedTensor(input_scale, "F32", ())] if input_scale else [])]
+
+
+def pack_integers(
+    out: int, inputs: int, bits: int, group: int, symmetric: bool, has_group_index: bool, scale_type: str
+) -> list[PackedTensor]:
+    """compressed-tensors' ``pack-quantized``: integers packed along the inputs, one scale per group, and the shape."""
+    groups = n_groups(inputs, group)
+    tensors = [
+        PackedTensor(".weight_packed", "I32", (out, ceil_div(inputs * bits, WORD_BITS))),
+        PackedTensor(".weight_scale", scale_type, (out, groups)),
+        PackedTensor(".weight_shape", "I64", (2,)),
+    ]
+    if not symmetric:
+        tensors.append(PackedTensor(".weight_zero_point", "I32", (ceil_div(out * bits, WORD_BITS), groups)))
+    if has_group_index:
+        tensors.append(PackedTensor(".weight_g_idx", "I32", (inputs,)))
+    return tensors
+
+
+def pack_bytes(
+    out: int, inputs: int, kind: str, scales: Shape, scale_type: str, symmetric: bool = True, input_scale: bool = False
+) -> list[PackedTensor]:
+    """One byte per element, scales of shape ``scales``, and zero points unless symmetric."""
+    tensors = [PackedTensor(".weight", kind, (out, inputs)), PackedTensor(".weight_scale", scale_type, scales)]
+    tensors += [] if symmetric else [PackedTensor(".weight_zero_point", kind, scales)]
+    return [*tensors, *([PackedTensor(".input_scale", scale_type, (1,))] if input_scale else [])]
+
+
+def pack_nvfp4(out: int, inputs: int, group: int = NV_BLOCK, input_scale: bool = True) -> list[PackedTensor]:
+    """ModelOpt's NVFP4: two elements per byte, one FP8 scale per group, one scale per matrix."""
+    tensors = [
+        PackedTensor(".weight", "U8", (out, ceil_div(inputs, 2))),
+        PackedTensor(".weight_scale", "F8_E4M3", (out, ceil_div(inputs, group))),
+        PackedTensor(".weight_scale_2", "F32", ()),
+    ]
+    return [*tensors, *([PackedTensor(".input_scale", "F32", ())] if input_scale else [])]
+
+
+def pack_nvfp4_compressed(out: int, inputs: int, input_scale: bool) -> list[PackedTensor]:
+    """compressed-tensors' NVFP4."""
+    tensors = [
+        PackedTensor(".weight_packed", "U8", (out, ceil_div(inputs, 2))),
+        PackedTensor(".weight_scale", "F8_E4M3", (out, ceil_div(inputs, NV_BLOCK))),
+        PackedTensor(".weight_global_scale", "F32", (1,)),
+    ]
+    return [*tensors, *([PackedTensor(".input_global_scale", "F32", (1,))] if input_scale else [])]
+
+
+def pack_int4_pairs(out: int, inputs: int, group: int, fp8_inputs: bool) -> list[PackedTensor]:
+    """ModelOpt's INT4: two outputs per byte, one scale per group; with FP8 inputs, scales of matrix and input."""
+    tensors = [
+        PackedTensor(".weight", "U8", (ceil_div(out, 2), inputs)),
+        PackedTensor(".weight_scale", "F32", (out, ceil_div(inputs, group))),
+    ]
+    scales = ("weight_scale_2", "input_scale") if fp8_inputs else ()
+    return [*tensors, *(PackedTensor(f".{name}", "F32", ()) for name in scales)]
+
+
+def pack_microscaled(out: int, inputs: int, bits: int, name: str = ".weight") -> list[PackedTensor]:
+    """MXFP4, MXFP6 and MXFP8: elements packed into bytes, one 8-bit scale per 32."""
+    kind, length = ("F8_E4M3", inputs) if bits == BITS["U8"] else ("U8", ceil_div(inputs * bits, BITS["U8"]))
+    return [
+        PackedTensor(name, kind, (out, length)),
+        PackedTensor(".weight_scale", "U8", (out, ceil_div(inputs, MX_BLOCK))),
+    ]
+
+
+def pack_fp4_experts(out: int, inputs: int) -> list[PackedTensor]:
+    """DeepSeek-V4's experts: two FP4 elements per byte, one 8-bit scale per 32."""
+    return [
+        PackedTensor(".weight", "I8", (out, ceil_div(inputs, 2))),
+        PackedTensor(".scale", "F8_E8M0", (out, ceil_div(inputs, MX_BLOCK))),
+    ]
+
+
+def pack_mxfp4_experts(experts: int, out: int, inputs: int) -> list[PackedTensor]:
+    """gpt-oss's experts, stacked: blocks of 32 elements in 16 bytes, one 8-bit scale per block."""
+    blocks = ceil_div(inputs, MX_BLOCK)
+    return [
+        PackedTensor("_blocks", "U8", (experts, out, blocks, MX_BLOCK // 2)),
+        PackedTensor("_scales", "U8", (experts, out, blocks)),
+    ]
