@@ -39,15 +39,18 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
     """Each preset and compiled file with its path in the wheel.
 
     Raises:
-        InputError: an invalid data file, an invalid preset, or a preset with a size that cannot be built.
+        InputError: an invalid data file, layout or preset, or a preset with a size that cannot be built.
     """
     sys.path.insert(0, str(root))
     try:
+        from llmcalc.checkpoint.layouts.reader import rules_of, sections
         from llmcalc.schema.models.data import check_data_file
         from llmcalc.schema.preset import check_file
         from llmcalc.schema.yaml_reader import read_yaml
     finally:
         sys.path.remove(str(root))
+    for section, _ in sections():  # layouts are in the wheel as text
+        rules_of(section)
     presets = sorted((root / "presets").glob("*.yaml"))
     if not presets:
         raise RuntimeError(f"no presets in {root / 'presets'}")

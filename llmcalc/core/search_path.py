@@ -5,6 +5,7 @@ No import statement names the zoo. A layer kind, a NumPy model or a config reade
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -47,3 +48,11 @@ def module_names(folder: str) -> tuple[str, ...]:
     """The names of all modules of a folder, at home and in the zoo."""
     places = [PACKAGE / folder, *(PACKAGE / ZOO / room / folder for room in rooms())]
     return tuple(sorted({file.stem for place in places for file in place.glob("[a-z]*.py")}))
+
+
+@cache
+def data_files(folder: str, suffix: str, parent: str = "") -> tuple[Path, ...]:
+    """The files with a suffix in a folder: at home, then in the zoo. ``parent``: the path to ``folder`` at home."""
+    places = [PACKAGE / parent / folder, *(PACKAGE / ZOO / room / folder for room in rooms())]
+    listed = [(place, sorted(os.listdir(place))) for place in places if place.is_dir()]
+    return tuple(place / name for place, names in listed for name in names if name.endswith(suffix))

@@ -1,36 +1,41 @@
-"""How checkpoints store what the declarations describe: names, fused matrices, transposed ones. One file per layout.
+"""Names, fusion and orientation of the tensors in a checkpoint.
 
-A layout is a text of lines ``stored name <- logical tensors``; several logical tensors are stored as one, side by side.
+Layouts are data: ``.layout`` files here and in the zoo, in the format of ``reader``. A rule names a stored tensor and
+the logical tensors in it, which are concatenated if there are several::
 
     model.layers.{i}.self_attn.q_proj.weight <- attention.wq
     transformer.h.{i}.attn.c_attn.weight <- attention.wq attention.wk attention.wv | transposed
 
-``{i}`` is the number of the block, ``{x}`` that of an expert stored on its own, ``{side}`` the stack's name. A logical
-tensor is addressed by sub-layer, layer and tensor; the layer is left out where its name equals the sub-layer's. After
-``|``: ``transposed`` (stored as [in, out]), ``row`` (a vector stored as [1, length]; ``row row``: as [1, 1, length]; ``column``: as [length, 1]), ``flat`` (a table of one row stored as a vector), ``heads`` (the parts alternate head by
-head), ``quarters`` (in four parts) or ``entries`` (number by number) instead of lying side by side, ``folded`` (experts stored below each other in one
-matrix), and conditions: ``encoder`` or
-``decoder`` (that stack only), ``tied`` or ``untied``, ``gated`` or ``plain``, ``single`` or ``many`` (key and value heads: what the layer is), ``alone`` or ``beside``
-(another stack), ``spare`` (there are biases beside the one that is used). ``{s}`` is the number of the sub-layer, ``{t}`` the number that ends its name, ``{n}`` the name of the
-branch, ``{block}`` that of the block. ``{a}`` is the number of an adapter stored on its own: sub-layers ``shared0`` and ``shared1`` hold them in turn.
+A logical tensor is addressed by sub-layer, layer and tensor. The layer is omitted if its name is that of the sub-layer.
+Marks in a stored name are replaced by numbers and names:
 
-A layout called ``mixtral@mixtral`` is that of published checkpoints of a family (``published``); one called ``bert.bare`` is that of the bare model without a head, whose names lack the ``PREFIX`` of its file (by
-default what stands before the blocks).
+- ``{i}`` the number of the block, ``{s}`` of the sub-layer, ``{t}`` the number at the end of the sub-layer's name;
+- ``{x}`` the number of an expert stored separately, ``{a}`` of an adapter of a shared layer;
+- ``{side}`` the name of the stack, ``{block}`` of the block, ``{n}`` of the branch.
+
+Words after ``|`` describe how a tensor is stored: ``transposed`` ([in, out]); ``row`` (a leading dimension of length
+1) and ``column`` (a trailing one); ``flat`` (a table with one row, as a vector); ``folded`` (experts stacked in one
+matrix); ``heads``, ``quarters``, ``entries`` (the parts alternate by head, quarter or entry). Other words are
+conditions: the role or the name of a stack; ``tied`` or ``untied``; ``gated`` or ``plain``; ``single`` or ``many``
+(KV heads); ``alone`` or ``beside`` (the only stack, or one of several); ``spare`` (unused biases).
+
+A layout has these settings. ``prefix`` is removed from names in the bare model (default: the first component of a
+block's names). Encoders of multimodal models place the language model: ``text_prefix`` precedes its names (default:
+``model.language_model.``), and ``text_model`` selects what it precedes: ``body`` (default: all but the head),
+``whole``, or ``headless`` (the head is absent). ``rename`` changes the beginning of the other names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib import import_module
-from types import ModuleType
 from typing import NamedTuple
 
 from ...core.architecture import Architecture
 from ...core.errors import UnknownNameError
-from .published import published
+from .reader import Include, find_section, rules_of, tidy
 
-# What libraries store beside the weights and compute anew: tables of positions, masks.
+# Tensors that libraries store in addition to weights, and recompute: position tables, masks.
 BUFFERS = (
     "position_ids",
     "token_type_ids",
@@ -41,23 +46,16 @@ BUFFERS = (
     "attn.masked_bias",
     "embed_scale",
     "embed_positions.weight",
-    "slope_rate",  # of lightning attention, as are those below
-    "query_decay",
-    "key_decay",
-    "diagonal_decay",
+    *("slope_rate", "query_decay", "key_decay", "diagonal_decay"),  # lightning attention
     "summary_idxs",
-    "upsample.filter",  # of an activation that is sampled more densely
-    "downsample.filter",
-    "num_batches_tracked",  # of norms over a batch
+    *("upsample.filter", "downsample.filter"),  # activations computed at a higher sampling rate
+    "num_batches_tracked",  # batch norms
     "act_fn.beta",
     "act_fn.eps",
-    "_scaling_factor",  # I-BERT's, as are those below
-    "_integer",
-    "x_min",
-    "x_max",
-    "ln.shift",
-    "LayerNorm.shift",
+    *("_scaling_factor", "_integer", "x_min", "x_max", "ln.shift", "LayerNorm.shift"),  # I-BERT
 )
+_ALTERNATING = ("heads", "quarters", "entries")
+_STORAGE = frozenset((*_ALTERNATING, "transposed", "row", "column", "folded", "flat"))
 
 
 class Rule(NamedTuple):
@@ -80,30 +78,60 @@ class Layout(NamedTuple):
     rules: Mapping[str, tuple[Rule, ...]]
 
     def rule(self, keys: Iterable[str], holds: frozenset[str]) -> Rule | None:
-        """The rule that places a logical tensor: of the first of its keys that has one whose conditions all hold."""
+        """The first rule for any of a logical tensor's keys, in their order, whose conditions all hold."""
         found = (rule for key in keys for rule in self.rules.get(key, ()))
         return next((rule for rule in found if rule.conditions <= holds), None)
 
 
-def read_layout(text: str) -> Layout:
-    """The layout that a text describes."""
+def published_name(architecture: Architecture) -> str:
+    """The layout of an architecture's published checkpoints.
+
+    The family is the ``model_type`` of a config. A preset uses its layout, because its ``family`` is a display name.
+    """
+    file = architecture.layout.partition(".")[0]
+    return f"{architecture.layout}@{architecture.family if 'model_type' in architecture.inputs else file}"
+
+
+@cache
+def find_layout(name: str) -> Layout:
+    """A layout by name.
+
+    The name has one of these forms:
+
+    - ``bert``: a section of the layout files; ``bert.bare``: the model without its head;
+    - ``bert.bare+gpt2``: an encoder and a decoder;
+    - ``clip>llama``: a vision or audio encoder, and its language model;
+    - ``mixtral@mixtral``: the published checkpoints of a family;
+    - ``gguf:llama``: GGUF files; ``gguf:llama+``: older GGUF files.
+
+    Raises:
+        UnknownNameError: no such layout.
+    """
+    if name.startswith("gguf:"):
+        arch = name.removesuffix("+")
+        rules = rules_of(arch, name.endswith("+")) or rules_of("gguf", name.endswith("+"))
+        return _layout(rules or ())
+    name, _, family = name.partition("@")
+    encoder, joined, decoder = name.partition("+")
+    if joined:
+        return _layout([*_within("encoder", _rules(encoder)), *_within("decoder", _rules(decoder))])
+    return _layout(_published(_rules(name), family) if family else _rules(name))
+
+
+def _layout(texts: Iterable[str]) -> Layout:
     rules: dict[str, tuple[Rule, ...]] = {}
-    for line in filter(None, map(str.strip, text.splitlines())):
-        stored, _, rest = line.partition("<-")
+    for text in texts:
+        stored, _, rest = text.partition(" <- ")
         parts, _, notes = rest.partition("|")
-        words = set(notes.split())
-        conditions = frozenset(
-            words - {"transposed", "row", "column", "heads", "quarters", "entries", "folded", "flat"}
-        )
-        alternate = next(iter(words & {"heads", "quarters", "entries"}), "")
+        words = notes.split()
         rule = Rule(
-            stored.strip(),
+            stored,
             tuple(parts.split()),
             "transposed" in words,
-            notes.split().count("row"),
-            notes.split().count("column"),
-            conditions,
-            alternate,
+            words.count("row"),
+            words.count("column"),
+            frozenset(words) - _STORAGE,
+            next((word for word in words if word in _ALTERNATING), ""),
             "folded" in words,
             "flat" in words,
         )
@@ -112,94 +140,90 @@ def read_layout(text: str) -> Layout:
     return Layout(rules)
 
 
-def published_name(architecture: Architecture) -> str:
-    """The name of the layout of an architecture's published checkpoints, by its ``model_type`` if it is of a config; a
-    preset's ``family`` is a name of its maker's.
-    """
-    file = architecture.layout.partition(".")[0]
-    return f"{architecture.layout}@{architecture.family if 'model_type' in architecture.inputs else file}"
-
-
-@cache
-def find_layout(name: str) -> Layout:
-    """A layout by its name, which is that of its file; ``bert.bare+gpt2`` composes an encoder's and a decoder's,
-    ``clip>llama`` a tower's and that of the language model behind it, ``mixtral@mixtral`` has the names of the checkpoints of a family, ``gguf:llama`` those of GGUF files (``gguf:llama+``:
-    of older ones).
-
-    Raises:
-        UnknownNameError: no such layout.
-    """
-    if name.startswith("gguf:"):
-        from .gguf import text
-
-        return read_layout(text(name[5:].removesuffix("+"), name.endswith("+")))
-    name, _, family = name.partition("@")
-    sides = name.split("+")
-    if len(sides) == 1:
-        return read_layout(published(_text(name), family) if family else _text(name))
-    return read_layout("\n".join(map(_within, ("encoder", "decoder"), map(_text, sides))))
-
-
-def _within(side: str, text: str) -> str:
-    """The rules of a model that is one side of a larger one."""
-    lines = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        rule, _, notes = line.partition("|")
-        words = [word for word in notes.split() if word != "alone"]  # beside another one, but with tables of its own
-        lines += [] if "beside" in words else [f"{side}.{rule} | {' '.join([*words, side])}"]
-    lines += (
-        []
-        if side == "decoder"
-        else ["enc_to_dec_proj.weight <- enc_to_dec_proj.w", "enc_to_dec_proj.bias <- enc_to_dec_proj.b"]
-    )
-    return "\n".join(lines)
-
-
-def _text(name: str) -> str:
-    tower, behind, language = name.partition(">")
-    if behind:
-        return _behind(tower, language)
-    file, _, bare = name.partition(".")
-    try:
-        module = import_module(f".{file.replace('-', '_') or 'none'}", __name__)
-    except ModuleNotFoundError:
+def _rules(name: str) -> list[str]:
+    encoder, multimodal, language = name.partition(">")
+    if multimodal:
+        return _multimodal(encoder, language)
+    name, _, bare = name.partition(".")
+    section = name.replace("-", "_")
+    rules = rules_of(section) if section else None
+    if rules is None:
         hint = "the names of the stored tensors are not known for this architecture"
-        raise UnknownNameError("layout", name, [], hint=hint) from None
-    text: str = module.TEXT
-    prefix: str = getattr(module, "PREFIX", _block_prefix(text))
-    if bare and prefix:
-        text = "\n".join(line.removeprefix(prefix) for line in text.splitlines())
-    return text
+        raise UnknownNameError("layout", name, [], hint=hint)
+    prefix = _setting(section, "prefix", _block_prefix(rules))
+    return [rule.removeprefix(prefix) for rule in rules] if bare else list(rules)
 
 
-def _behind(tower: str, language: str) -> str:
-    """The rules of a language model behind a tower, each part under a name of its own in the bare model of both.
-
-    ``BEHIND`` in the tower's file is that of the language model, or, with ``ALL``, of its class with the head, which
-    ``WITHOUT_HEAD`` leaves out; ``RENAMED`` are beginnings of names beside it, old and new.
-    """
-    module = import_module(f".{tower}", __name__)
-    place: str = getattr(module, "BEHIND", "model.language_model.")
-    name, _, dotted = language.partition(".")
-    whole, alone = (_lines(_text(form)) for form in (name, f"{name}.bare"))
-    if getattr(module, "ALL", False):
-        inner = alone if dotted or getattr(module, "WITHOUT_HEAD", False) else whole
-        return "\n".join((module.TEXT, *(place + line for line in inner)))
-    moved = (_renamed(bare, module) if line == bare else place + bare for line, bare in zip(whole, alone, strict=True))
-    text = "\n".join((*_lines(module.TEXT), *moved))
-    return "\n".join(line.removeprefix("model.") for line in _lines(text)) if dotted else text
+def _setting(section: str, key: str, default: str) -> str:
+    found = find_section(section)
+    return (found.settings.get(key) or (default,))[0] if found else default
 
 
-def _renamed(line: str, module: ModuleType) -> str:
-    pairs: tuple[tuple[str, str], ...] = getattr(module, "RENAMED", ())
-    return next((new + line.removeprefix(old) for old, new in pairs if line.startswith(old)), line)
-
-
-def _lines(text: str) -> list[str]:
-    return [line for line in map(str.strip, text.splitlines()) if line]
-
-
-def _block_prefix(text: str) -> str:
-    """The attribute under which a class with a head keeps its blocks, such as ``model.``."""
-    first = next((line for line in text.splitlines() if "{i}" in line), "").partition(".")[0]
+def _block_prefix(rules: Iterable[str]) -> str:
+    """The attribute that holds the blocks in a class with a head, such as ``model.``."""
+    first = next((rule for rule in rules if "{i}" in rule), "").partition(".")[0]
     return f"{first}." if first and "{" not in first else ""
+
+
+def _within(side: str, rules: Iterable[str]) -> list[str]:
+    """The rules of a model that is the encoder or the decoder of a larger one."""
+    placed = []
+    for rule in rules:
+        names, _, conditions = rule.partition(" | ")
+        words = [word for word in conditions.split() if word != "alone"]  # each model has tables of its own
+        placed += [] if "beside" in words else [tidy(f"{side}.{names}", " ".join((*words, side)))]
+    joining = [f"enc_to_dec_proj.{stored} <- enc_to_dec_proj.{stored[0]}" for stored in ("weight", "bias")]
+    return placed + (joining if side == "encoder" else [])
+
+
+def _multimodal(encoder: str, language: str) -> list[str]:
+    """The rules of an encoder and of its language model, as the encoder's settings place them."""
+    own = _rules(encoder)
+    place = _setting(encoder, "text_prefix", "model.language_model.")
+    moved = _setting(encoder, "text_model", "body")
+    name, _, bare = language.partition(".")
+    whole, body = _rules(name), _rules(f"{name}.bare")
+    if moved != "body":
+        return own + [place + rule for rule in (body if bare or moved == "headless" else whole)]
+    section = find_section(encoder)
+    pairs = [pair.split(" => ") for pair in (section.settings.get("rename", ()) if section else ())]
+    for rule, inner in zip(whole, body, strict=True):
+        old, new = next((pair for pair in pairs if rule.startswith(pair[0])), ("", ""))
+        own.append(place + inner if rule != inner else new + rule.removeprefix(old))
+    return [rule.removeprefix("model.") for rule in own] if bare else own
+
+
+def _published(rules: list[str], family: str) -> list[str]:
+    """The rules of a layout with the names in published checkpoints of a family."""
+    section = find_section(f"@{family}")
+    if section is None:
+        return rules
+    for old, new in _replacements(f"@{family}"):
+        rules = [changed for rule in rules for changed in _renamed(rule, old, new.split(", "))]
+    first = next((rule for rule in rules if "layers.{i}" in rule or "layer.{i}" in rule), "")
+    root = first[: max(first.find("encoder.layer"), 0) or max(first.find("layers.{i}"), 0)]
+    return [rule.replace("{root}", root) for rule in rules_of(f"@{family}") or ()] + rules
+
+
+def _replacements(name: str) -> Iterator[tuple[str, str]]:
+    """The replacements of published names in a section, and in those that it includes."""
+    section = find_section(name)
+    for line in section.lines if section else ():
+        if isinstance(line, Include):
+            yield from _replacements(line.section)
+        elif not isinstance(line, str):
+            yield line
+
+
+def _renamed(rule: str, old: str, new: list[str]) -> list[str]:
+    """A rule with another stored name; with several new names, one rule for each of its logical tensors."""
+    stored, _, rest = rule.partition(" <- ")
+    parts, bar, words = rest.partition(" | ")
+    names = parts.split()
+    if old not in stored or ("{x}" in new[0] and "{x}" in stored):
+        return [rule]
+    if len(new) == 1:
+        return [f"{stored.replace(old, new[0])} <- {rest}"]
+    if len(names) != len(new):
+        return [rule]
+    return [f"{stored.replace(old, one)} <- {name}{bar}{words}" for one, name in zip(new, names, strict=True)]

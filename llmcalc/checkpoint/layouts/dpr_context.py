@@ -1,6 +1,0 @@
-"""DPR's encoder of passages."""
-
-from .dpr import within
-
-PREFIX = "ctx_encoder."
-TEXT = within(PREFIX)

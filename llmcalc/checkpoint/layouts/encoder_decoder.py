@@ -1,3 +1,0 @@
-"""An encoder and a decoder of any families: each under the names that it has alone."""
-
-TEXT = ""

@@ -1,5 +1,0 @@
-"""Qianfan-OCR: InternVL, whose blocks stand elsewhere."""
-
-from .internvl import TEXT as INTERNVL
-
-TEXT = INTERNVL.replace(".encoder.layer.", ".layers.")

@@ -1,0 +1,200 @@
+"""Reads layouts, which are text files of renaming rules in sections that include each other.
+
+::
+
+    [llama.norms]                             # a section: a layout, or with a dot a part of one
+    model.layers.{i}:                         # the indented lines below continue this name
+      input_layernorm.{weight,bias} <- sublayer0.pre_norm.{w,b}
+    [moshi]
+    prefix model.                             # a setting
+    + llama.norms                             # the rules of another section
+    + llama.attention | encoder               # ...with a condition added and texts replaced
+      _proj.weight => _proj.linear.weight
+
+Words in braces make one rule each: groups of the same length are matched, others are combined. ``{0..3}`` means
+``{0,1,2,3}``. Replacements follow their include after two spaces, or indented on the lines below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from ...core.errors import DescriptionError
+from ...core.search_path import data_files
+
+SETTINGS = ("prefix", "text_prefix", "text_model", "rename")
+_GROUP = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
+
+
+class Include(NamedTuple):
+    """The rules of another section: ``prefix`` precedes their names, ``conditions`` are added, texts are replaced."""
+
+    section: str
+    prefix: str
+    conditions: str
+    replacements: tuple[tuple[str, str], ...]
+    where: str
+
+
+class Section(NamedTuple):
+    """Rules, includes and (among published names) replacements in order, and settings."""
+
+    lines: tuple[str | Include | tuple[str, str], ...]
+    settings: dict[str, tuple[str, ...]]
+
+
+def sections() -> Iterator[tuple[str, Path]]:
+    """The name of every section, and its file."""
+    for file in data_files("layouts", ".layout", parent="checkpoint"):
+        yield from ((name, file) for name in _texts(file))
+
+
+@cache
+def find_section(name: str) -> Section | None:
+    """A section at home or in the zoo: a layout, a part of one, ``@family`` (published names) or ``gguf:llama``."""
+    stem = "published" if name.startswith("@") else "gguf" if name.startswith("gguf") else ""
+    for file in data_files("layouts", ".layout", parent="checkpoint"):
+        if (file.stem == stem if stem else file.stem not in ("published", "gguf")) and name in _texts(file):
+            return _section(file.stem, *_texts(file)[name])
+    return None
+
+
+@cache
+def _texts(file: Path) -> dict[str, tuple[int, str]]:
+    """The number of the first line, and the text, of each section of a file."""
+    texts: dict[str, tuple[int, str]] = {}
+    comment, *parts = f"\n{file.read_text('utf-8')}".split("\n[")
+    number = comment.count("\n") + 1
+    for part in parts:
+        names, _, text = part.partition("]")
+        for name in names.split():
+            if name in texts:
+                raise DescriptionError(f"section [{name}] is defined twice", where=f"{file.stem}:{number}")
+            texts[name] = number + names.count("\n"), text
+        number += part.count("\n") + 1
+    return texts
+
+
+def _section(file: str, first: int, text: str) -> Section:
+    lines: list[str | Include | tuple[str, str]] = []
+    settings: dict[str, tuple[str, ...]] = {}
+    heading = ""
+    for number, line, is_indented in _joined(text, first):
+        where = f"{file}:{number}"
+        heading = heading if is_indented else ""
+        key, _, value = line.partition(" ")
+        if key == "+":
+            lines += [_include(one, heading, where) for one in expand(value, where)]
+        elif key in SETTINGS:
+            settings[key] = (*settings.get(key, ()), value.strip())
+        elif " =>" in line and file == "published":
+            lines.append(_pair(line))
+        elif "<-" in line and " =>" not in line:
+            lines += [heading + rule for rule in expand(line, where)]
+        elif line.endswith(":"):
+            heading = f"{line[:-1]}."
+        else:
+            hint = f"Write a rule, an include, an indented replacement, or one of: {', '.join(SETTINGS)}."
+            raise DescriptionError(f"cannot read '{line}'", where=where, hint=hint)
+    return Section(tuple(lines), settings)
+
+
+def _joined(text: str, first: int) -> list[tuple[int, str, bool]]:
+    """(number, text, is indented) of each line without comments. Replacements are joined to their include."""
+    found: list[tuple[int, str, bool]] = []
+    for number, raw in enumerate(text.split("\n"), first):
+        line = raw.partition("#")[0].rstrip()
+        if line.startswith(" ") and " =>" in line and "+ " not in line and found and found[-1][1].startswith("+ "):
+            found[-1] = (found[-1][0], f"{found[-1][1]}  {line.strip()}", found[-1][2])
+        elif line:
+            found.append((number, line.strip(), line.startswith(" ")))
+    return found
+
+
+def expand(line: str, where: str = "") -> list[str]:
+    """One line for each word in braces.
+
+    >>> expand("{q,k}_proj.{weight,bias,scale} <- {w,b,s}{q,k}")[:3]
+    ['q_proj.weight <- wq', 'q_proj.bias <- bq', 'q_proj.scale <- sq']
+    """
+    groups = [_words(group) for group in _GROUP.findall(line)]
+    sizes = list(dict.fromkeys(map(len, groups)))
+    stored, _, logical = line.partition("<-")
+    sides = [{len(_words(group)) for group in _GROUP.findall(side)} for side in (stored, logical or stored)]
+    if (sides[0] != sides[1] and " =>" not in line) or (len(sizes) > 1 and " =>" in line):
+        raise DescriptionError(f"groups in braces differ in length: '{line}'", where=where)
+    found = []
+    for choice in product(*map(range, sizes)):
+        words = [group[choice[sizes.index(len(group))]] for group in groups]
+        found.append(_GROUP.sub("%s", line.replace("%", "%%")) % tuple(words))
+    return found
+
+
+def _words(group: str) -> list[str]:
+    first, dots, last = group.partition("..")
+    return [str(number) for number in range(int(first), int(last) + 1)] if dots else group.split(",")
+
+
+def _include(text: str, prefix: str, where: str) -> Include:
+    head, *pairs = filter(None, text.split("  "))
+    section, _, conditions = head.partition("|")
+    return Include(section.strip(), prefix, conditions.strip(), tuple(map(_pair, pairs)), where)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    old, _, new = text.partition("=>")
+    return old.strip(), new.strip()
+
+
+@cache
+def rules_of(name: str, older: bool = False, within: tuple[str, ...] = ()) -> tuple[str, ...] | None:
+    """The rules of a section with those that it includes, or None if there is no such section.
+
+    Args:
+        name: the section.
+        older: read ``gguf.older`` in place of ``gguf.newer``.
+        within: the sections that include this one.
+
+    Raises:
+        DescriptionError: an include of an unknown section or a cycle, or a replacement that has no effect.
+    """
+    section = find_section("gguf.older" if older and name == "gguf.newer" else name)
+    if section is None:
+        return None
+    rules: list[str] = []
+    for line in section.lines:
+        if isinstance(line, str):
+            rules.append(tidy(line))
+        elif isinstance(line, Include):
+            rules += _included(line, older, (*within, name))
+    return tuple(rules)
+
+
+def _included(include: Include, older: bool, within: tuple[str, ...]) -> list[str]:
+    found = None if include.section in within else rules_of(include.section, older, within)
+    if found is None:
+        problem = "includes itself" if include.section in within else "is not defined"
+        raise DescriptionError(f"included section [{include.section}] {problem}", where=include.where)
+    rules = list(found)
+    for old, new in include.replacements:
+        changed = [rule.replace(old, new) for rule in rules]
+        if changed == rules:
+            raise DescriptionError(f"no rule of [{include.section}] contains '{old}'", where=include.where)
+        rules = changed
+    return [tidy(f"{include.prefix}{rule}", include.conditions) for rule in rules]
+
+
+def tidy(rule: str, conditions: str = "") -> str:
+    """A rule with single spaces and with further conditions.
+
+    >>> tidy("a  <- x y|tied", "encoder")
+    'a <- x y | tied encoder'
+    """
+    names, _, words = rule.partition("|")
+    words = " ".join([*words.replace("|", " ").split(), *conditions.split()])
+    return " ".join(names.split()) + (f" | {words}" if words else "")
