@@ -1,4 +1,4 @@
-"""Tensors as a checkpoint stores them: renamed, fused, split and transposed, through a layout."""
+"""The tensors of a checkpoint: names and shapes after a layout has renamed, fused, split and transposed them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ _DIGITS = "0123456789"
 
 
 class Declared(NamedTuple):
-    """A stored tensor that is declared: the rows that lie in it, the first of which says what it is. It may stand for
-    ``copies`` of its kind, the experts of a layer.
-    """
+    """A stored tensor and the rows that it contains. With ``copies`` it represents several, the experts of a layer."""
 
     name: str
     shape: Shape
@@ -34,17 +32,20 @@ class Declared(NamedTuple):
 
     @property
     def buffer(self) -> bool:
-        """Whether it is stored, but no parameter."""
+        """Whether it is a buffer: stored, but not a parameter."""
         return self.rows[0].tensor.buffer
 
 
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
-    """(name, shape) of every parameter once. ``layout`` None: logical names; ``transformers``: as that library keeps
-    them in memory, the experts of a layer in one tensor; ``checkpoint``: as they were published, the experts one by
-    one. A tensor that no rule places keeps its logical name.
+    """The name and shape of every parameter, once. A tensor without a rule keeps its logical name.
+
+    Args:
+        result: the counted parameters.
+        layout: ``transformers`` (names in memory, the experts of a layer in one tensor), ``checkpoint`` (names as
+            published, experts one by one), or None for logical names.
 
     Raises:
-        UnknownNameError: a layout of another name, or none known for this architecture.
+        UnknownNameError: another layout, or an architecture without one.
     """
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
@@ -54,16 +55,21 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
 
 
 def layout_name(architecture: Architecture, layout: str) -> str:
-    """The name of the rules that give a layout of an architecture."""
+    """The name to find an architecture's layout by."""
     return published_name(architecture) if layout == "checkpoint" else architecture.layout
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
-    """Every stored tensor once, by the rules called ``name``; with ``each`` False the experts of a layer, where they
-    are stored one by one, as copies of the first.
+    """Every stored tensor of the layout ``name``, once.
+
+    Args:
+        result: the counted parameters.
+        name: the layout.
+        buffers: include buffers.
+        each: yield every expert that is stored separately; otherwise the first, with the number of copies.
 
     Raises:
-        UnknownNameError: no such rules.
+        UnknownNameError: no such layout.
     """
     for rule, group, number in _grouped(result, name, buffers):
         stored = _store(rule, group, number)
@@ -75,7 +81,7 @@ def declared(result: Params, name: str, buffers: bool = False, each: bool = True
 
 
 def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | None]]:
-    """Every stored parameter with the number of its block (None outside the blocks), in the order of the model."""
+    """Every stored parameter in model order, with the number of its block (None outside the blocks)."""
     for stack in result.architecture.stacks:
         own = [row for row in result.rows if row.entry.stack is stack and row.copies]
         own = own if buffers else [row for row in own if not row.tensor.buffer]
@@ -83,7 +89,7 @@ def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | N
         first = 0
         for index in range(len(stack.runs)):
             rows = [row for row in own if row.entry.run == index]
-            stored = max((row.copies for row in rows), default=0)  # none of blocks that are stored elsewhere
+            stored = max((row.copies for row in rows), default=0)  # 0 for blocks that are stored elsewhere
             for number in range(first, first + stored):
                 yield from ((row, number) for row in rows if number == first or row.copies > 1)
             first += stored
@@ -91,7 +97,7 @@ def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | N
 
 
 def logical_name(row: Row, number: int | None) -> str:
-    """Stack, block, sub-layer, layer and tensor; a layer's name that equals its sub-layer's is said once."""
+    """Stack, block, sub-layer, layer and tensor; the layer is omitted if its name is that of the sub-layer."""
     entry = row.entry
     block = [] if number is None else ["blocks", str(number), entry.sublayer]
     name = [] if entry.name == entry.sublayer else [entry.name]
@@ -99,16 +105,19 @@ def logical_name(row: Row, number: int | None) -> str:
 
 
 def logical_shape(row: Row) -> Shape:
-    """The lengths of a tensor's axes."""
+    """The shape of a tensor as declared."""
     return tuple(int(row.declaration.axes[axis]) for axis in row.tensor.axes)
 
 
 def layout_keys(row: Row) -> list[str]:
-    """How a layout may address a tensor: by kind and tensor (``attention.wq``, ``moe.shared.wu``), a norm of a block by
-    the kind or the number of its sub-layer (``mlp.pre_norm.w``, ``sublayer1.pre_norm.w``), a layer outside the blocks
-    by its name (``token.w``), without the number that may end it, or by its section and kind (``outputs/stored.w``).
-    Where kinds recur within a block, the sub-layer's
-    name without its number goes first (``adapter/mlp.wu``, ``adapter/pre_norm.w``).
+    """The names by which a layout can address a tensor, most specific first.
+
+    - a layer: kind and tensor (``attention.wq``, ``moe.shared.wu``);
+    - a norm in a block: the kind or the number of its sub-layer (``mlp.pre_norm.w``, ``sublayer1.pre_norm.w``);
+    - a layer outside the blocks: its name, with or without its final number (``token.w``), or its section and kind
+      (``outputs/stored.w``).
+
+    If a kind occurs several times in a block, the name of the sub-layer precedes it (``adapter/mlp.wu``).
     """
     entry = row.entry
     sublayer = entry.sublayer.rstrip(_DIGITS)
@@ -128,7 +137,7 @@ def _place(layer: Layer) -> str:
 
 
 def _conditions(row: Row, alone: bool) -> frozenset[str]:
-    """What holds of a tensor's stack and layer, for the conditions of a layout's rules."""
+    """The conditions of rules that a tensor's stack and layer satisfy."""
     layer = row.entry.layer
     tied = "tied" if getattr(layer, "share", None) else "untied"
     gated = "gated" if getattr(layer, "gated", False) else "plain"
@@ -139,7 +148,7 @@ def _conditions(row: Row, alone: bool) -> frozenset[str]:
 
 
 def _grouped(result: Params, name: str, buffers: bool) -> Iterator[tuple[Rule | None, list[Row], int | None]]:
-    """Tensors that are stored as one, together, with the rule that places them."""
+    """Groups of tensors that are stored as one, with their rule and block number."""
     layout = find_layout(name)
     groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
     for row, number in placed(result, buffers):
@@ -169,7 +178,7 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
 
 
 def _turn(entry: Entry) -> tuple[int, int]:
-    """Which of the shared sub-layers that take turns this one is, by the number that ends its name, and of how many."""
+    """The position of a sub-layer among the shared sub-layers that alternate, and their number."""
     stem = entry.sublayer.rstrip(_DIGITS)
     blocks = (run.block for run in entry.stack.runs)
     names = {sublayer.name for block in blocks for sublayer in block.sublayers if sublayer.name.rstrip(_DIGITS) == stem}
@@ -177,7 +186,7 @@ def _turn(entry: Entry) -> tuple[int, int]:
 
 
 def _name(rule: Rule, row: Row, number: int | None) -> str:
-    """The stored name, its numbers and names filled in."""
+    """The stored name with its marks replaced."""
     entry = row.entry
     values = {"{i}": str(number), "{s}": str(entry.number), "{side}": entry.stack.name, "{n}": entry.name}
     values["{block}"] = entry.section
@@ -190,8 +199,8 @@ def _name(rule: Rule, row: Row, number: int | None) -> str:
 
 
 def _stored_shape(row: Row, rule: Rule) -> Shape:
-    """Each group of axes as one dimension; of a matrix [out, in] (or [in, out] if transposed), of a convolution
-    [channels, 1, taps].
+    """One dimension per group of axes: [out, in] of a matrix ([in, out] if transposed), [channels, 1, taps] of a
+    convolution.
     """
     axes = row.declaration.axes
     sizes = [prod(int(axes[axis]) for axis in group) for group in row.tensor.groups]
@@ -204,7 +213,7 @@ def _stored_shape(row: Row, rule: Rule) -> Shape:
 
 
 def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
-    """Shapes side by side along what a matrix gives, or along the first dimension behind the experts'."""
+    """Concatenated shapes: along the outputs of a matrix, or the first dimension after that of the experts."""
     shape = list(shapes[0])
     if row.tensor.linear:
         along = len(shape) - 1 if rule.transposed else len(shape) - 2
@@ -215,7 +224,7 @@ def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
 
 
 def aliases(result: Params, name: str) -> dict[str, str]:
-    """Other names that a stored tensor may go by: those of tensors tied to it, and those of further rules."""
+    """Other names of a stored tensor: from tensors tied to it, and from further rules."""
     layout, alone = find_layout(name), len(result.architecture.stacks) == 1
     primary: dict[object, str] = {}
     found: dict[str, str] = {}
@@ -234,7 +243,7 @@ def aliases(result: Params, name: str) -> dict[str, str]:
 
 
 def _everywhere(result: Params) -> Iterator[tuple[Row, int | None]]:
-    """Every parameter outside the blocks, and the tied ones within them, at each of their places."""
+    """Every parameter outside the blocks, and the tied ones inside, once per occurrence."""
     for stack in result.architecture.stacks:
         first, own = 0, [row for row in result.rows if row.entry.stack is stack]
         yield from ((row, None) for row in own if row.entry.run is None)

@@ -1,4 +1,4 @@
-"""Weights by the names that a checkpoint uses, brought into the twin's shapes: split, transposed, stacked."""
+"""Loads a checkpoint's weights into the shapes of a twin: split, transposed and stacked."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from .plan import Placed, PlacedStack, left_out
 from .weights import Array, Sizes, Weight
 
 REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
-WHOLE = "iu"  # whole numbers, of a table of choices
-# what a rule may ask of a layer; anything else that it asks for is the role or the name of a stack
+WHOLE = "iu"  # integers, for tables of choices
+# conditions about a layer; the other conditions of a rule are roles and names of stacks
 STATES = frozenset(["tied", "untied", "gated", "plain", "single", "many", "spare", "lone", "alone", "beside"])
-QUARTERS = 4  # in which CodeGen stores queries, values and keys, as it was trained on four cores
+QUARTERS = 4  # CodeGen stores queries, values and keys in four groups, one per core of its training hardware
 
 
 class _Part(NamedTuple):
-    """A weight as part of a stored tensor."""
+    """A weight in a stored tensor."""
 
     name: str
     weight: Weight
     stored: Sizes
     turns: int = 1
-    place: int = 0  # among those of the stored tensor
+    place: int = 0  # index in the stored tensor
 
 
 Groups = dict[str, tuple[Rule | None, list[_Part]]]
 
 
 def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]) -> dict[str, Array]:
-    """The model's tensors by their logical names.
+    """The model's tensors by logical name.
 
     Raises:
-        InputError: a missing or unexpected tensor, one of another type, or one with a number that is not finite.
-        SizeError: a tensor of another shape.
+        InputError: a missing, unexpected or mistyped tensor, or one with numbers that are not finite.
+        SizeError: a tensor of the wrong shape.
     """
     groups, aliases = _as_named(architecture, stacks, given)
     found: dict[str, Array] = {}
@@ -56,14 +56,14 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         _check_choices(present[0], array, choices)
         for alias in present[1:]:
             if not np.array_equal(array, _checked(alias, given[alias], array.shape)):
-                raise InputError(f"{alias} differs from {present[0]}, but the two are tied", where=alias)
+                raise InputError(f"{alias} and {present[0]} are tied, but their values differ", where=alias)
         _split(array, parts, rule, found)
     known = {*groups, *aliases, *_of_towers(architecture, stacks)}
     for name in given:
         if name not in known and not name.endswith(BUFFERS):
             shape = tuple(np.shape(given[name]))
             raise UnknownNameError(
-                f"tensor of shape {shape}", name, known, hint=f"{architecture.name} has none of this name"
+                f"tensor of shape {shape}", name, known, hint=f"{architecture.name} has no tensor of this name."
             )
     return _joined_experts(found)
 
@@ -71,7 +71,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
 def _as_named(
     architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]
 ) -> tuple[Groups, dict[str, str]]:
-    """The stored tensors by the names of today's library, or else by those that checkpoints were published under."""
+    """The stored tensors by the names in transformers or in published checkpoints, whichever match better."""
     alone = len(architecture.stacks) == 1
     today = _stored(stacks, find_layout(architecture.layout), alone)
     if today[0].keys() <= given.keys():
@@ -81,7 +81,7 @@ def _as_named(
 
 
 def _of_towers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[str]:
-    """The stored tensors of towers that are not run, by today's names and by those of published checkpoints."""
+    """The names of stored tensors of encoders that the twin does not run."""
     towers = list(left_out(architecture, stacks))
     for layout in map(find_layout, (architecture.layout, published_name(architecture)) if towers else ()):
         for placed in towers:
@@ -100,29 +100,29 @@ def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[
 
 
 def _checked(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array:
-    """The tensor as float64, if it has the shape and every number in it is finite."""
+    """The tensor as float64, checked for its shape, its type and finite numbers."""
     found = np.asarray(array)
     if found.shape != shape:
-        raise SizeError(f"{name} has the shape {tuple(found.shape)}, but the model has {shape}", where=name)
+        raise SizeError(f"{name} has shape {tuple(found.shape)}; the model expects {shape}", where=name)
     if found.dtype.kind not in kinds:
         raise InputError(
-            f"{name} has numbers of type {found.dtype}, but weights are floating-point numbers", where=name,
-            hint="load the weights before they were quantised" if found.dtype.kind in "iu" else "",
+            f"{name} has type {found.dtype}; weights must be floating-point numbers", where=name,
+            hint="Load the weights before quantisation." if found.dtype.kind in "iu" else "",
         )  # fmt: skip
     found = found.astype(np.float64)
     if not np.isfinite(found).all():
-        raise InputError(f"{name} holds {int((~np.isfinite(found)).sum())} numbers that are not finite", where=name)
+        raise InputError(f"{name} contains {int((~np.isfinite(found)).sum())} numbers that are not finite", where=name)
     return found
 
 
 def _check_choices(name: str, array: Array, below: int) -> None:
-    """Raise an InputError unless a table of choices, all below a number, holds nothing else; 0: it is no such table."""
+    """Raise an InputError if a table of choices has numbers outside 0 to ``below - 1``; 0: it is not such a table."""
     if below and not (np.isin(array, np.arange(below))).all():
-        raise InputError(f"{name} chooses among {below}, but it holds other numbers than 0 to {below - 1}", where=name)
+        raise InputError(f"{name} contains numbers outside 0 to {below - 1}", where=name)
 
 
 def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Groups, dict[str, str]]:
-    """The stored tensors with the weights in each, and the other names that tied ones go by."""
+    """The stored tensors with their weights, and the aliases of tied ones."""
     groups: Groups = {}
     aliases: dict[str, str] = {}
     places: dict[str, list[str]] = {}
@@ -135,7 +135,7 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
             names = list(_names(rule, placed, weight, name))
             placing = (other for key in keys for other in layout.rules.get(key, ()) if other is not rule)
             others = [other for other in placing if other.conditions - STATES <= holds]
-            if name in places:  # a shared tensor, seen before
+            if name in places:  # a shared tensor that occurred before
                 aliases |= {other: of for other, of in zip(names, places[name], strict=True) if other != of}
             else:
                 places[name] = names
@@ -167,7 +167,7 @@ def _conditions(placed: Placed, alone: bool) -> frozenset[str]:
 
 
 def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iterator[str]:
-    """What a weight is stored as; experts, and adapters of a shared layer's places, may be stored each on its own."""
+    """The stored names of a weight: several if experts, or the adapters of a shared layer, are stored separately."""
     if rule is None:
         yield name
         return
@@ -179,7 +179,7 @@ def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iter
 
 
 def _turn(placed: Placed) -> tuple[int, int]:
-    """Which of the shared sub-layers that take turns this one is, by the number that ends its name, and of how many."""
+    """The position of a sub-layer among the shared sub-layers that alternate, and their number."""
     stem = placed.sublayer_name.rstrip("0123456789")
     blocks = (run.block for run in placed.stack.runs)
     names = {part.name for block in blocks for part in block.sublayers if part.name.rstrip("0123456789") == stem}
@@ -197,7 +197,7 @@ def _filled(text: str, placed: Placed) -> str:
 
 
 def _as_stored(weight: Weight, rule: Rule | None) -> Sizes:
-    """A weight's stored shape: each group one dimension, of a matrix [out, in], of a kernel [channels, 1, taps]."""
+    """The stored shape of a weight: one dimension per group, [out, in] of a matrix, [channels, 1, taps] of a kernel."""
     if rule is None:
         return weight.shape
     sizes = tuple(prod(group) for group in weight.groups)
@@ -212,7 +212,7 @@ def _is_kernel(weight: Weight) -> bool:
 
 
 def _along(part: _Part, rule: Rule | None) -> int:
-    """The dimension along which weights lie side by side in one stored tensor."""
+    """The dimension along which a stored tensor concatenates its weights."""
     if part.weight.matrix:
         return len(part.stored) - (1 if rule and rule.transposed else 2)
     return 1 if part.weight.per_expert and len(part.stored) > 1 else 0
@@ -226,10 +226,10 @@ def _shape(parts: list[_Part], rule: Rule | None) -> Sizes:
 
 
 def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str, Array]) -> None:
-    """Take a stored tensor apart and turn each piece into the twin's shape."""
+    """Split a stored tensor and give each part the twin's shape."""
     array = array.reshape(array.shape[rule.row : array.ndim - rule.column]) if rule else array
     for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
-        if rule and rule.folded:  # matrices below each other
+        if rule and rule.folded:  # experts stacked in one matrix
             piece = piece.reshape(*(prod(group) for group in part.weight.groups[:-2]), -1, piece.shape[-1])
         if part.weight.matrix and rule and not rule.transposed:
             piece = np.swapaxes(piece, -1, -2)
@@ -237,7 +237,7 @@ def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str,
 
 
 def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
-    """The weights in a stored tensor: side by side along one dimension, or alternating along it."""
+    """The weights in a stored tensor, concatenated or alternating along one dimension."""
     along = _along(parts[0], rule)
     lengths = [part.stored[along] for part in parts]
     if len(parts) == 1:
@@ -252,13 +252,13 @@ def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
 
 
 def _turns(placed: Placed, weight: Weight) -> int:
-    """How often weights that alternate by head take turns: the heads of which each serves several others, if any."""
+    """The number of groups of weights that alternate by head: the number of key heads, if heads share them."""
     heads = weight.groups[-1][0] if weight.groups[-1] else 1
     return int(getattr(placed.layer, "n_k_heads", heads))
 
 
 def _joined_experts(found: dict[str, Array]) -> dict[str, Array]:
-    """Experts that were stored each on its own, as one tensor."""
+    """Stack the experts that were stored separately."""
     whole: dict[str, Array] = {}
     experts: dict[str, list[Array]] = defaultdict(list)
     for name, array in found.items():
