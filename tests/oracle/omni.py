@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..importers.sighted import sections
+from ..importers.vision_language_cases import sections
 
 TEXT: dict[str, Any] = {
     "hidden_size": 32, "intermediate_size": 44, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 101,

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import llmcalc
 
-from ..importers.sighted import CASES, PATCH, PATCHES, ROWS, SIDE, SIZES, config
+from ..importers.vision_language_cases import CASES, PATCH, PATCHES, ROWS, SIDE, SIZES, config
 from . import exact, reference
 
 pytestmark = pytest.mark.filterwarnings("ignore")

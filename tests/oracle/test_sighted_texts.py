@@ -11,7 +11,7 @@ import torch
 import llmcalc
 from llmcalc.core.errors import InputError, UnsupportedError
 
-from ..importers import sighted
+from ..importers import vision_language_cases
 from . import exact, reference, test_sighted, test_towers
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -24,9 +24,9 @@ LARGE = ("llava", "vipllava", "internvl", "mistral3", "idefics3", "smolvlm")
 def built(model_type: str) -> tuple[Any, Any, dict[str, Any], Any]:
     """A class, an image as patches and as it takes it, and the twin."""
     if model_type in SMALL:
-        changes = sighted.config(model_type)
+        changes = vision_language_cases.config(model_type)
         del changes["model_type"]
-        patches, given = test_sighted._image(sighted.CASES[model_type][-1])
+        patches, given = test_sighted._image(vision_language_cases.CASES[model_type][-1])
     else:
         changes, (patches, given) = test_towers._changes(model_type), test_towers._image(model_type)
     class_name = reference.classes(model_type)[0]

@@ -18,7 +18,6 @@ from . import families
 from .block_names import with_numbered_names
 from .composite_configs import ENCODED, NESTED, USUAL, language_model, towers
 from .config import Config
-from .in_text import marked
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
@@ -64,7 +63,7 @@ def load_config(
         raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=advice(data))
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     try:
-        architecture = marked(with_numbered_names(entry.read(config)), entry.model_type)
+        architecture = with_numbered_names(entry.read(config))
         config.check_all_read()
     except InputError as error:
         raise error.at(where) from None

@@ -1,282 +1,240 @@
-"""Models that see: a language model of its own family, and a tower whose output stands among its tokens."""
+"""Composite models: a language model with vision or audio encoders and the projectors between them.
+
+A ``CompositeModel`` is one row of a table: the language model, its encoders (``encoders.py``) with their projectors
+(``projectors.py``), and what is special about the type. ``read_composite`` reads any row.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from ...core.architecture import Architecture, Block, Named, Stack
-from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
-from ...layers.attention import Attention
-from ...layers.embedding import Embedding
+from ...core.architecture import Architecture, Named, Stack
+from ...core.errors import DescriptionError, UnknownNameError, short_repr
+from ...core.layer import MOST_LAYERS
 from ...layers.features import Features
-from ...layers.linear import Linear
-from ...layers.mlp import Mlp
-from ...layers.norm import Norm
-from ...layers.patch import Patch
-from ...zoo.audio.audio_encoders import conformers
+from .composite_configs import flat
 from .config import Config
-from .rules import repeat_block, sublayer
+from .encoders import check_encoder, find_encoder
+from .families import find, names
+from .projectors import Link, Projector
 
-OUTER = (
-    "tie_word_embeddings text_config vision_config audio_config image_token_id video_token_id vision_start_token_id "
-    "vision_end_token_id use_unified_vision_chunk video_placeholder media_placeholder_token_id ignore_index "
-    "audio_token_id boa_token_id boi_token_id eoa_token_id eoa_token_index eoi_token_id vision_soft_tokens_per_image "
-    "image_seq_length video_seq_length"
-)
-LAYERNORM_EPS = 1e-6
-MOONVIT_EPS = 2.0**-7  # the least step of a bfloat16, as torch takes it where none is given
-CHANNELS = 3  # red, green, blue
-
-
-def qwen3_vl(config: Config) -> Architecture:
-    """Qwen3-VL, Qwen3.5 and their mixtures of experts: a tower that merges patches by fours."""
-    return _seeing(config, qwen_tower, f"{config.model_type}_text")
-
-
-def kimi_k25(config: Config) -> Architecture:
-    """Kimi K2.5: Kimi K2 behind a MoonViT tower."""
-    merger = config.optional_size("projection_hidden_size")
-    config.ignore("projection_layer_norm_eps")  # of the tower, which is not run
-    return _seeing(config, partial(kimi_tower, merger=merger), "deepseek_v3")
+TIE = "tie_word_embeddings"
+# keys of composite configs that change neither sizes nor what is computed
+IGNORED = f"""
+    {TIE} text_config spatial_pool_mode spatial_pool_stride vision_config audio_config ignore_index
+    initializer_range pad_token_id use_cache image_token_id image_token_index image_start_token_id
+    image_end_token_id image_seq_length image_seq_len image_grid_pinpoints video_token_id video_token_index
+    video_start_token_id video_end_token_id video_seq_length video_placeholder vision_token_id vision_start_token_id
+    vision_end_token_id vision_soft_tokens_per_image vision_feature_select_strategy vision_aspect_ratio
+    use_image_newline_parameter use_unified_vision_chunk media_placeholder_token_id visual_indicator_token_ids
+    merged_hidden_size mm_tokens_per_image boi_token_id boi_token_index eoi_token_id eoi_token_index audio_token_id
+    audio_token_index audio_bos_token_id audio_eos_token_id boa_token_id eoa_token_id eoa_token_index
+    timestamp_token_id audio_frame_step audio_length_per_tok audio_chunk_size default_num_delay_tokens
+    token_classification_bias scale_embedding _pad_token_id hidden_size vocab_size projection_dim
+"""
 
 
-def kimi_k3(config: Config) -> Architecture:
-    """Kimi K3 [moonshot2026k3] behind MoonViT-V2."""
-    return _seeing(config, kimi_k3_tower, "kimi_linear")
+class Part(NamedTuple):
+    """An encoder of a composite model.
 
-
-def gemma4(config: Config) -> Architecture:
-    """Gemma 4 behind its towers."""
-    found = _seeing(config, gemma_tower, "gemma4_text", optional=True)
-    if config.get("audio_config") is None:
-        return found
-    audio = config.nested("audio_config", plain(config, "audio_config"), "gemma4_audio")
-    stack = conformers.gemma4(audio, found.main.d_model)
-    conformers.checked(audio)
-    return replace(found, stacks=(*found.stacks, stack))
-
-
-def _seeing(
-    config: Config, tower: Callable[[Config, int], Stack], text_type: str, optional: bool = False
-) -> Architecture:
-    """Both parts; ``optional``: without a ``vision_config`` there is no tower, not the usual one."""
-    language = text_part(config, text_type)
-    config.ignore(OUTER)
-    if config.get("audio_config") and config.model_type != "gemma4":
-        raise DescriptionError("an audio tower is not modelled", where=config.where)
-    if optional and config.get("vision_config") is None:
-        return language
-    vision = config.nested("vision_config", plain(config, "vision_config"), f"{config.model_type}_vision")
-    stack = tower(vision, language.main.d_model)
-    vision.ignore(f"{OUTER} is_encoder_decoder")
-    vision.check_all_read()
-    return replace(language, stacks=(*language.stacks, stack))
-
-
-# whose tables are tied if either config says so: the first files say it in that of the language model
-TIED_BY_EITHER = (
-    "llava",
-    "llava_next_video",
-    "llava_onevision",
-    "minimax_m3_vl",
-    "qwen2_vl",
-    "qwen2_5_vl",
-    "shieldgemma2",
-    "video_llama_3",
-)
-
-
-def text_part(config: Config, usual: str, part: dict[str, Any] | None = None, own_tie: bool = False) -> Architecture:
-    """The language model of ``text_config``, tied as the outer config says; ``usual``: its type if it names none.
-
-    ``part``: that config, where it was found elsewhere. Where a class ties by default and a file says nothing, the
-    language model's own config decides, as it does for published checkpoints, which store both tables; with
-    ``own_tie`` it always does.
+    Attributes:
+        key: key of its config.
+        encoder: its ``model_type``, if the config does not name a known one.
+        projector: layers between it and the language model; None: the encoder itself projects.
+        optional: whether a config without the key has no such encoder.
     """
-    from .families import find, names
 
-    data = dict(plain(config, "text_config") if part is None else part)
-    model_type = data.get("model_type", usual)
+    key: str
+    encoder: str
+    projector: Projector | None = None
+    optional: bool = False
+
+
+class CompositeModel(NamedTuple):
+    """A row of a table of composite models.
+
+    Attributes:
+        text: ``model_type`` of the language model, if the config does not name one.
+        parts: its encoders, in the order of their stacks.
+        layout: layout of the encoders' tensors; empty: the model's type; None: the family's covers the whole model.
+        tie: which config decides whether the embeddings are tied, see ``text_model``.
+        any_encoder: the class takes encoders of any type. The encoder's layout applies, the config may select the
+            blocks whose results are used, and an unknown encoder is named and not counted.
+        in_place: each output vector replaces a placeholder token of the text.
+        note: what no count includes.
+        ignored: config keys without effect.
+        dropped: keys of the language model's config without effect.
+        text_defaults: keys missing in the language model's config have the values of the outer class.
+        adjust: changes the language model.
+    """
+
+    text: str
+    parts: tuple[Part, ...]
+    layout: str | None = ""
+    tie: str = ""
+    any_encoder: bool = False
+    in_place: bool = False
+    note: str = ""
+    ignored: str = ""
+    dropped: str = ""
+    text_defaults: bool = False
+    adjust: Callable[[Config, Architecture], Architecture] | None = None
+
+
+def vision_language(text: str, encoder: str, projector: Projector | None = None, **fields: Any) -> CompositeModel:
+    """A row with one vision encoder."""
+    return CompositeModel(text, (Part("vision_config", encoder, projector),), **fields)
+
+
+def audio_language(text: str, encoder: str, projector: Projector | None = None, **fields: Any) -> CompositeModel:
+    """A row with one audio encoder."""
+    return CompositeModel(text, (Part("audio_config", encoder, projector),), **fields)
+
+
+def read_composite(config: Config, row: CompositeModel) -> Architecture:
+    """The language model, its encoders and projectors. Every key of every part must be known."""
+    text = text_model(config, row.text, row.tie, _text_data(config, row))
+    text = row.adjust(config, text) if row.adjust else text
+    config.ignore(f"{IGNORED} {row.ignored}")
+    notes = [*text.notes, *([row.note] if row.note else [])]
+    stacks, layout = list(text.stacks), row.layout
+    for part in row.parts:
+        if part.optional and config.get(part.key) is None:
+            continue
+        if row.any_encoder:
+            kind = str(config_at(config, part.key).get("model_type", part.encoder))
+            encoder = find_encoder(kind)
+            if encoder is None:
+                config.ignore(" ".join(config.defaults))
+                domain = part.key.removesuffix("_config")
+                notes.append(f"unknown encoder {short_repr(kind)}; not counted: {domain}")
+                return replace(text, notes=tuple(notes))
+            layout = encoder.layout
+        stacks += encoder_stacks(config, part, text.main.d_model, notes, row.any_encoder)
+    if row.in_place and stacks[-1].role == "tower":
+        stacks[-1] = replace(stacks[-1], replaces_placeholder_tokens=True)
+    joined = "" if layout is None else f"{layout or config.model_type}>{text.layout}"
+    return replace(text, stacks=tuple(stacks), layout=joined, notes=tuple(notes))
+
+
+def encoder_stacks(
+    config: Config, part: Part, d_model: int, notes: list[str] | None = None, any_encoder: bool = False
+) -> list[Stack]:
+    """The stacks of an encoder and its projector in front of a language model of width ``d_model``."""
+    data = config_at(config, part.key)
+    kind = str(data.get("model_type"))
+    kind = kind if find_encoder(kind) else part.encoder
+    encoder = find_encoder(kind)
+    assert encoder is not None, f"no encoder {kind}"
+    inner = config.nested(part.key, data, encoder.model_type)
+    *stacks, last = encoder.read(inner)
+    link = Link(config, inner, last.d_model, d_model, encoder.prefix, [] if notes is None else notes)
+    behind = part.projector(link) if part.projector else ()
+    last = _select_features(config, last, encoder.prefix) if any_encoder else last
+    outputs = (entry for entry in behind if isinstance(entry, Named))
+    stacks.append(replace(last, outputs=(*last.outputs, *outputs)))
+    check_encoder(inner)
+    config.unmodelled += inner.unmodelled
+    return [*stacks, *(entry for entry in behind if isinstance(entry, Stack))]
+
+
+def _select_features(config: Config, stack: Stack, prefix: int | None) -> Stack:
+    """The encoder with the blocks that ``vision_feature_layer`` selects, whose results skip the final norm."""
+    if prefix is None and config.get("vision_feature_select_strategy") == "default":
+        config.add_unmodelled("vision_feature_select_strategy drops the first patch, as if it were a class token")
+    given = config.get("vision_feature_layer")
+    if given is None or (given == -1 and config.model_type == "internvl"):
+        return stack
+    blocks = [
+        config.integer(one, "vision_feature_layer", -MOST_LAYERS) for one in (given if type(given) is list else [given])
+    ]
+    if any(not -stack.n_layers - 1 <= number <= stack.n_layers for number in blocks):
+        said = f"vision_feature_layer is {short_repr(given)}, but the encoder has {stack.n_layers} layers"
+        config.add_unmodelled(said)
+    unused = tuple(Named(name, replace(layer, unused=True)) for name, layer in stack.outputs)  # type: ignore[type-var]
+    selected = Named("features", Features(stack.d_model, " ".join(map(str, blocks))))
+    return replace(stack, outputs=(*unused, selected))
+
+
+def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any] | None = None) -> Architecture:
+    """The language model of a composite model.
+
+    Args:
+        config: config of the whole model.
+        usual: ``model_type`` of the language model, if its config does not name one.
+        tie: which config decides whether its embeddings are tied: ``""``: the outer one, or the inner one where the
+            class ties by default and the file does not say; ``outer``; ``inner``; ``either``: both can tie;
+            ``unless_denied``: tied unless both say no; ``if_stated``: tied only if the outer file says so; ``never``;
+            ``by_default``: tied unless the outer one says no.
+        data: the inner config, where it is not ``text_config``.
+    """
+    part = dict(text_config(config) if data is None else data)
+    model_type = part.get("model_type", usual)
     entry = find(model_type) if isinstance(model_type, str) else None
     if entry is None:
         raise UnknownNameError("model_type of text_config", str(model_type), names(), where=config.where)
-    usual_tie = bool(config.defaults.get("tie_word_embeddings", False))
-    own_tie |= usual_tie and "tie_word_embeddings" not in config.data and bool(config.data.get("text_config"))
-    if config.model_type in TIED_BY_EITHER and not config.flag("tie_word_embeddings", False):
-        own_tie = True
-        if entry.model_type in ("qwen2_vl_text", "qwen2_5_vl_text"):  # whose classes tie nothing unless asked
-            data.setdefault("tie_word_embeddings", False)
-    if not (part and own_tie):
-        data["tie_word_embeddings"] = config.flag("tie_word_embeddings", bool(data.get("tie_word_embeddings", False)))
-    data["architectures"] = ["Model"] if config.head_kind() == "none" else None
-    inner = config.nested("text_config", data, entry.model_type)
-    language = entry.read(inner)
+    _set_tie(config, part, tie, entry.model_type)
+    part["architectures"] = ["Model"] if config.head_kind() == "none" else None
+    inner = config.nested("text_config", part, entry.model_type)
+    found = entry.read(inner)
     inner.check_all_read()
     config.unmodelled += inner.unmodelled
-    return replace(language, layout=language.layout or entry.layout) if part is not None else language
+    return replace(found, layout=found.layout or entry.layout)
 
 
-def given(config: Config, key: str) -> dict[str, Any]:
-    """The config at a key, or that of a class whose file leaves it out."""
+# text models whose class ties, although composite files that do not say so store a head
+_UNTIED_UNLESS_STATED = ("qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm4v_moe_text", "glm_ocr_text")
+
+
+def _set_tie(config: Config, part: dict[str, Any], tie: str, model_type: str) -> None:
+    """Set in the inner config whether the language model ties its embeddings."""
+    if tie == "unless_denied" and part.get(TIE, True) is True:
+        config.override(TIE, True)
+    elif tie == "if_stated" and TIE not in config.data:
+        config.override(TIE, False)
+    elif tie == "never":
+        part[TIE] = False
+    elif tie == "by_default":
+        part[TIE] = config.flag(TIE, True)
+    ties = bool(config.defaults.get(TIE)) and TIE not in config.data and bool(config.data.get("text_config"))
+    inner_decides = tie in ("inner", "never", "by_default") or (ties and tie != "outer")
+    if tie == "either" and not config.flag(TIE):
+        inner_decides = True
+        if model_type in _UNTIED_UNLESS_STATED:
+            part.setdefault(TIE, False)
+    if not (part and inner_decides):
+        part[TIE] = config.flag(TIE, bool(part.get(TIE, False)))
+
+
+def _text_data(config: Config, row: CompositeModel) -> dict[str, Any]:
+    defaults = config.defaults.get("text_config") if row.text_defaults else None
+    return {**(defaults or {}), **text_config(config, row.dropped)}
+
+
+def text_config(config: Config, dropped: str = "") -> dict[str, Any]:
+    """The language model's config: ``text_config``, or its keys among those of the whole model."""
+    found = flat(config.data) if config.data.get("text_config") is None else None
+    if found:
+        config.ignore(" ".join(found))
+    part = found or config_at(config, "text_config")
+    return {key: value for key, value in part.items() if key not in dropped.split()}
+
+
+def config_at(config: Config, key: str) -> dict[str, Any]:
+    """The config at a key, or the class's default one; its ``model_type`` is that of the default if it names none."""
     usual = config.defaults.get(key) or {}
-    found = plain(config, key) or usual
+    found = object_at(config, key) or usual
     kind = found.get("model_type", usual.get("model_type"))
     return {**found, "model_type": kind} if kind else found
 
 
-def plain(config: Config, key: str) -> dict[str, Any]:
-    """The object at a key; left out, the part is as its class says."""
+def object_at(config: Config, key: str) -> dict[str, Any]:
+    """The object at a key; empty if it is missing."""
     value = config.get(key)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
+        raise DescriptionError(f"{key} must be an object, not {short_repr(value)}", where=config.where)
     return value
-
-
-def qwen_tower(config: Config, d_text: int) -> Stack:
-    """LayerNorm blocks with biases, a learned table of positions; merged fours go to the language model."""
-    width, merged = config.size("hidden_size"), config.size("spatial_merge_size") ** 2
-    out = config.size("out_hidden_size", d_text)
-    patch = Patch(
-        config.size("in_channels", CHANNELS), config.size("patch_size"), width, config.size("temporal_patch_size")
-    )
-    norm = Norm(width, "layernorm", bias=True, eps=LAYERNORM_EPS)
-    block = _vision_block(config, norm, config.size("num_heads"), config.size("intermediate_size"), grid="halves")
-    inputs = (
-        Named("patch", patch),
-        Named("position", Embedding(config.size("num_position_embeddings"), width, table="position")),
-    )
-    outputs = [Named("merger_norm", norm), *_merger("merger", width, merged, out)]
-    for number, block_number in enumerate(config.layer_indices("deepstack_visual_indexes")):
-        deeper = Features(width, str(block_number + 1), apart=True)
-        outputs.append(Named(f"deepstack{number}_features", deeper))
-        outputs.append(Named(f"deepstack{number}_norm", replace(norm, d_model=merged * width, merge=merged)))
-        outputs += _merger(f"deepstack{number}", width, merged, out)
-    return Stack("vision", width, inputs, repeat_block(block, config.size("depth")), tuple(outputs), "tower")
-
-
-def kimi_tower(config: Config, d_text: int, merger: int | None = None) -> Stack:
-    """MoonViT [moonshot2025]: LayerNorm blocks with biases; merged patches go through a projector of two layers."""
-    old = "vt_hidden_size" in config.data  # as published; the class has shorter names
-    prefix, initial = ("vt_", "init_") if old else ("", "")
-    width, merged = config.size(f"{prefix}hidden_size"), _merged(config)
-    config.ignore(
-        "init_pos_emb_time pos_emb_time pos_emb_type video_attn_type merge_type mm_projector_type projector_hidden_act"
-    )
-    config.ignore("projector_ln_eps projection_layer_norm_eps mm_hidden_size text_hidden_size _attn_implementation")
-    norm = Norm(width, "layernorm", bias=True)
-    block = _vision_block(
-        config, norm, config.size(f"{prefix}num_attention_heads"), config.size(f"{prefix}intermediate_size")
-    )
-    rows, columns = config.size(f"{initial}pos_emb_height"), config.size(f"{initial}pos_emb_width")
-    inputs = (
-        Named("patch", Patch(CHANNELS, config.size("patch_size"), width)),
-        Named("position", Embedding(rows * columns, width, table="position", columns=columns)),
-    )
-    merging = Norm(width if old else merger or width, "layernorm", bias=True)
-    outputs = (Named("norm", norm), Named("projector_norm", merging), *_merger("projector", width, merged, d_text))
-    return Stack(
-        "vision", width, inputs, repeat_block(block, config.size(f"{prefix}num_hidden_layers")), outputs, "tower"
-    )
-
-
-# what a MoonViT-V2 has in the published config; its positions in time are computed, and its patches pooled over time
-_MOONVIT_V2 = {
-    "norm_type": "rmsnorm", "mlp_type": "mlp2", "merge_type": "sd2_tpool", "mm_projector_type": "patchmergerv2",
-    "pos_emb_type": "divided_fixed", "video_attn_type": "spatial_temporal", "activation_func": "gelu_pytorch_tanh",
-    "projector_hidden_act": "gelu", "pos_emb_interpolation_mode": "bilinear",
-}  # fmt: skip
-
-
-def kimi_k3_tower(config: Config, d_text: int) -> Stack:
-    """MoonViT-V2 [moonshot2026k3]: RMSNorms, heads wider together than the stream, no biases, one norm at the end."""
-    for key, usual in _MOONVIT_V2.items():
-        config.one_of(key, usual)
-    if config.flag("attn_bias") or config.flag("linear_bias") or config.flag("patch_embed_proj_bias"):
-        raise DescriptionError("biases of the tower are not described", where=config.where)
-    config.ignore("init_pos_emb_time projector_ln_eps text_hidden_size _attn_implementation")
-    width, heads = config.size("vt_hidden_size"), config.size("vt_num_attention_heads")
-    if config.size("mm_hidden_size", width) != width:
-        raise SizeError(f"mm_hidden_size is not vt_hidden_size ({width})", where=config.where)
-    merged, norm = _merged(config), Norm(width, eps=MOONVIT_EPS)
-    projected = config.size("qkv_hidden_size")
-    if projected % heads:
-        text = f"qkv_hidden_size ({projected}) is no multiple of vt_num_attention_heads ({heads})"
-        raise SizeError(text, where=config.where)
-    attention = Attention(width, heads, d_head=projected // heads, causal=False, positions="rope")
-    mlp = Mlp(width, config.size("vt_intermediate_size"), "gelu_tanh")
-    block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
-    rows, columns = config.size("init_pos_emb_height"), config.size("init_pos_emb_width")
-    inputs = (
-        Named("patch", Patch(CHANNELS, config.size("patch_size"), width, bias=False)),
-        Named("position", Embedding(rows * columns, width, table="position", columns=columns)),
-    )
-    wide = merged * width
-    outputs = (
-        Named("norm", norm),
-        Named("projector_in", Linear(wide, wide, bias=False, activation="gelu", merge=merged)),
-        Named("projector_out", Linear(wide, d_text, bias=False, merge=merged)),
-        Named("projector_norm", Norm(d_text, merge=merged)),
-    )
-    return Stack("vision", width, inputs, repeat_block(block, config.size("vt_num_hidden_layers")), outputs, "tower")
-
-
-def _merged(config: Config) -> int:
-    """Patches that become one token."""
-    return math.prod(config.layer_indices("merge_kernel_size") or [2, 2])
-
-
-def _merger(name: str, width: int, merged: int, out: int) -> list[Named]:
-    wide = merged * width
-    first = Named(f"{name}_in", Linear(wide, wide, activation="gelu", merge=merged))
-    return [first, Named(f"{name}_out", Linear(wide, out, merge=merged))]
-
-
-def _vision_block(config: Config, norm: Norm, heads: int, d_ff: int, grid: str = "other") -> Block:
-    biases: dict[str, Any] = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
-    attention = Attention(norm.d_model, heads, causal=False, positions="rope", rope_grid=grid, **biases)
-    act = config.activation() if config.get("hidden_act") else "gelu_tanh"
-    mlp = Mlp(norm.d_model, d_ff, act, bias=True)
-    return Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
-
-
-AXES_OF_AN_IMAGE = 2  # tables of positions: rows and columns
-
-
-def gemma_tower(config: Config, d_text: int) -> Stack:
-    """Gemma 4's tower: sandwich norms, gated layers, norms on heads, pooled patches projected to the language model."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    config.ignore("default_output_length standardize use_clipped_linears global_head_dim max_position_embeddings")
-    config.ignore("pooling_kernel_size")
-    norm = Norm(width, eps=config.number("rms_norm_eps") or LAYERNORM_EPS)
-    bias = config.flag("attention_bias")
-    attention = Attention(
-        width,
-        heads,
-        config.optional_size("num_key_value_heads") or heads,
-        config.optional_size("head_dim") or width // heads,
-        causal=False,
-        positions="rope",
-        rope_grid="other",
-        qk_norm="head",
-        q_bias=bias,
-        k_bias=bias,
-        v_bias=bias,
-        o_bias=bias,
-    )
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation("hidden_activation"), gated=True)
-    parts = (sublayer("attention", attention, pre=norm, post=norm), sublayer("mlp", mlp, pre=norm, post=norm))
-    rows = AXES_OF_AN_IMAGE * config.size("position_embedding_size")
-    inputs = (
-        Named("patch", Linear(CHANNELS * config.size("patch_size") ** 2, width, bias=False)),
-        Named("position", Embedding(rows, width, table="position")),
-    )
-    pooled = config.size("pooling_kernel_size") ** 2
-    outputs = (Named("projector", Linear(width, d_text, bias=False, merge=pooled)),)
-    runs = repeat_block(Block("block", parts), config.size("num_hidden_layers"))
-    return Stack("vision", width, inputs, runs, outputs, "tower")

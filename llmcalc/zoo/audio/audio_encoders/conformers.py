@@ -1,4 +1,4 @@
-"""Conformers [gulati2020] before a language model: those of Granite Speech, Phi-4-multimodal and Gemma."""
+"""Conformers [gulati2020]: the audio encoders of Granite Speech, Phi-4-multimodal, Gemma 3n and Gemma 4."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import Any
 from ....core.architecture import Block, Branch, Named, Stack, Sublayer
 from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
+from ....importers.hf.encoders import check_encoder
 from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
+from ....importers.hf.vision_encoders.parts import named
 from ....layers.attention import Attention
 from ....layers.conv import Conv
 from ....layers.embedding import Embedding
@@ -21,17 +25,16 @@ from ....layers.norm import Norm
 from ..layers.context_attention import ContextAttention
 from ..layers.conv_module import ConvModule
 
-HALF = 0.5  # of each feed-forward layer is added
-GROWTH = 4  # of a hidden layer in Gemma's
-KERNEL, STRIDE = 3, 2  # of convolutions before the blocks, along time and frequency
-ALONE = 500  # tokens beyond which Phi-4's see only others of their own chunk
-_LEFT = "is_encoder_decoder tie_word_embeddings _attn_implementation vocab_size"
+HALF = 0.5  # factor on each of a block's two feed-forward layers
+GROWTH = 4  # hidden width of Gemma's feed-forward layers, in widths of the stream
+KERNEL, STRIDE = 3, 2  # of the convolutions over time and frequency before the blocks
+PHI4_CHUNK = 500  # tokens; longer inputs of Phi-4's encoder are split into chunks
 
 
 def block(
     norm: Layer, mlp: Layer, attention: Layer, conv: Layer, scale: float = HALF, post: Layer | None = None
 ) -> Block:
-    """Half a feed-forward layer, attention, a convolution, the other half, a norm; ``post``: norms behind, too."""
+    """A feed-forward layer, attention, a convolution, a feed-forward layer, a norm; ``post``: norm of each result."""
     last = Sublayer("end", (Branch("end", mlp),), norm, post, norm, scale=scale)
     parts = (
         sublayer("start", mlp, pre=norm, post=post, scale=scale),
@@ -43,7 +46,7 @@ def block(
 
 
 def granite(config: Config) -> Stack:
-    """Granite Speech's: attention within blocks, distances by a table; a guess of the letters flows back half-way."""
+    """Granite Speech: attention within blocks, relative positions by a table, a CTC guess fed back halfway."""
     width, heads = config.size("hidden_dim"), config.size("num_heads")
     head = config.optional_size("dim_head") or max(1, width // heads)
     chunk, reach, layers = config.size("context_size"), config.size("max_pos_emb"), config.size("num_layers")
@@ -71,12 +74,18 @@ def granite(config: Config) -> Stack:
     return Stack("audio", width, (Named("in", Linear(config.size("input_dim"), width)),), runs, outputs, "tower", "a")
 
 
-def qformer(config: Config, queries: int, window: int, out: int) -> Stack:
-    """Granite Speech's projector: learned queries look at a window of frames each through a Q-Former."""
+def granite_projector(link: Link) -> list[Stack]:
+    """Granite Speech: a Q-Former, whose learned queries attend to one window of frames each."""
+    model, out = link.model, link.d_model
+    window, rate = model.size("window_size"), model.size("downsample_rate")
+    if rate > window:
+        raise SizeError(f"downsample_rate ({rate}) is more than window_size ({window})", where=model.where)
+    queries = window // rate
+    config = model.nested("projector_config", config_at(model, "projector_config"), "blip_2_qformer")
     width, heads, source = (config.size(key) for key in ("hidden_size", "num_attention_heads", "encoder_hidden_size"))
     config.ignore("vocab_size max_position_embeddings hidden_dropout_prob attention_probs_dropout_prob pad_token_id")
     if config.flag("use_qformer_text_input"):
-        raise DescriptionError("a Q-Former that reads text is not modelled", where=config.where)
+        raise DescriptionError("a Q-Former that reads text is not supported", where=config.where)
     norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or 1e-12)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     every = config.size("cross_attention_frequency")
@@ -92,25 +101,24 @@ def qformer(config: Config, queries: int, window: int, out: int) -> Stack:
         parts += [sublayer("mlp", mlp, after=norm)]
         order.append(known.setdefault((first, looks), Block("first" if first else "block", tuple(parts))))
     inputs = (Named("queries", Embedding(queries, width, table="other", use="side_tokens")), Named("norm", norm))
-    outputs = (Named("projector", Linear(width, out)),)
-    return Stack("projector", width, inputs, group_runs(order), outputs, "tower", f"{queries} * ceil(a, {window})")
+    check_encoder(config)
+    outputs, tokens = (Named("projector", Linear(width, out)),), f"{queries} * ceil(a, {window})"
+    return [Stack("projector", width, inputs, group_runs(order), outputs, "tower", tokens)]
 
 
-def phi4(config: Config, out: int) -> Stack:
-    """Phi-4-multimodal's: gated layers, a bias for each distance, convolutions of stride 2 over the spectrogram."""
+def phi4(config: Config) -> Stack:
+    """Phi-4-multimodal: gated layers, one bias per distance, convolutions of stride 2 over the spectrogram."""
     width, heads, taps = (config.size(key) for key in ("hidden_size", "num_attention_heads", "kernel_size"))
     for key in ("ext_pw_out_channel", "depthwise_separable_out_channel"):
         if config.size(key) != width:
-            raise SizeError(f"{key} is {config.size(key)}, where the stream is {width} wide", where=config.where)
+            raise SizeError(f"{key} is {config.size(key)}, but the residual stream is {width} wide", where=config.where)
     for key in ("depthwise_multiplier", "downsample_rate"):
         if config.size(key) != 1:
-            raise DescriptionError(
-                f"{key} is {shown(config.get(key))}; other than 1 is not modelled", where=config.where
-            )
+            raise DescriptionError(f"{key} is {shown(config.get(key))}; only 1 is supported", where=config.where)
     config.ignore("chunk_size left_chunk dropout_rate audio_token_id feature_layer")
     norm, span = default_layernorm(width), config.size("time_reduction")
     distances = config.size("bias_max_distance") * (1 if config.flag("bias_symmetric") else 2)
-    fields: dict[str, Any] = {"positions": "relative", "n_buckets": distances, "chunk": ALONE, **BIASED}
+    fields: dict[str, Any] = {"positions": "relative", "n_buckets": distances, "chunk": PHI4_CHUNK, **BIASED}
     attention = Attention(width, heads, causal=False, **fields)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation("activation"), gated=True, bias=True)
     gates: dict[str, Any] = {
@@ -118,27 +126,33 @@ def phi4(config: Config, out: int) -> Stack:
         "activation": config.activation("conv_activation"),
     }
     flags: dict[str, Any] = dict.fromkeys(("bias", "conv_bias", "gate_bias", "separable", "kernels", "overrun"), True)
-    conv = ConvModule(width, taps, chunk=ALONE, causal=True, **gates, **flags)
+    conv = ConvModule(width, taps, chunk=PHI4_CHUNK, causal=True, **gates, **flags)
     inputs = _nemo(config, width, span)
-    outputs = []
-    for name, unused in (("speech", False), ("vision_speech", True)):
-        up = Linear(width, out, activation="gelu", span=span, unused=unused)
-        outputs += [Named(f"{name}_up", up), Named(f"{name}_down", Linear(out, out, span=span, unused=unused))]
-    heard = f"ceil(a, {span})"
-    more = f"min(1, max(0, {heard} - {ALONE})) * (ceil({heard}, {ALONE}) * {ALONE} - {heard})"
+    tokens = f"ceil(a, {span})"
+    padding = f"min(1, max(0, {tokens} - {PHI4_CHUNK})) * (ceil({tokens}, {PHI4_CHUNK}) * {PHI4_CHUNK} - {tokens})"
     runs = repeat_block(block(norm, mlp, attention, conv), config.size("num_blocks"))
-    return Stack("audio", width, inputs, runs, tuple(outputs), "tower", f"{heard} + {more}")
+    return Stack("audio", width, inputs, runs, (), "tower", f"{tokens} + {padding}")
+
+
+def phi4_projector(link: Link) -> list[Named]:
+    """Phi-4-multimodal: two layers for speech, and two that only speech with images uses."""
+    span, found = link.encoder.size("time_reduction"), list[Named]()
+    for name, unused in (("speech", False), ("vision_speech", True)):
+        up = Linear(link.d_encoder, link.d_model, activation="gelu", span=span, unused=unused)
+        down = Linear(link.d_model, link.d_model, span=span, unused=unused)
+        found += named(**{f"{name}_up": up, f"{name}_down": down})
+    return found
 
 
 def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
-    """Convolutions of stride 2, all but the first over each channel, with one that mixes them behind."""
+    """Convolutions of stride 2; each but the first is depthwise and followed by a pointwise one."""
     channels, act, rows = (
         config.size("nemo_conv_channels"),
         config.activation("nemo_activation"),
         config.size("input_size"),
     )
     if span & (span - 1) or span < 2:
-        raise SizeError(f"time_reduction is {span}; it is a power of 2", where=config.where)
+        raise SizeError(f"time_reduction must be a power of 2, not {span}", where=config.where)
     found, reached = list[Named](), 1
     while reached < span:
         reached, rows, first = 2 * reached, -(-rows // 2), not found
@@ -150,12 +164,12 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
         if not first:
             mixed = Conv(channels, channels, 1, span=reached, rows=rows, activation=act)
             found.append(Named(f"plane{place + 1}", mixed))
-    config.ignore("nemo_final_size")  # computed anew
+    config.ignore("nemo_final_size")  # computed by the class
     return (*found, Named("plane_out", Linear(channels * rows, width, span=span)))
 
 
-def gemma4(config: Config, out: int) -> Stack:
-    """Gemma 4's: sandwich norms, blocks that look back, distances by projected sinusoids."""
+def gemma4(config: Config) -> Stack:
+    """Gemma 4: sandwich norms, attention to earlier chunks, relative positions by projected sinusoids."""
     width, heads, channels = (
         config.size("hidden_size"),
         config.size("num_attention_heads"),
@@ -171,12 +185,12 @@ def gemma4(config: Config, out: int) -> Stack:
     last, scale = config.size("output_proj_dims"), config.number("residual_weight", HALF) or HALF
     found = _gemma(config, width, sizes, sees, scale, config.number("attention_logit_cap"), config.activation())
     runs = repeat_block(found, config.size("num_hidden_layers"))
-    outputs = (Named("audio_out", Linear(width, last)), Named("audio_projector", Linear(last, out, bias=False)))
+    outputs = (Named("audio_out", Linear(width, last)),)
     return Stack("audio", width, inputs, runs, outputs, "tower", "ceil(a, 4)")
 
 
-def gemma3n(config: Config, out: int) -> Stack:
-    """Gemma 3n's: the same, of which every few tokens one is kept; a table of tokens of sound beside it."""
+def gemma3n(config: Config) -> Stack:
+    """Gemma 3n: as Gemma 4, with a table of audio tokens that is stored and not used."""
     width, heads, rows = (config.size(key) for key in ("hidden_size", "conf_num_attention_heads", "input_feat_size"))
     config.ignore("gradient_clipping vocab_offset sscp_conv_group_norm_eps conf_positional_bias_size")
     keys = ("context_left", "context_right", "chunk_size")
@@ -184,24 +198,30 @@ def gemma3n(config: Config, out: int) -> Stack:
     channels = _two(config, config.layer_indices("sscp_conv_channel_size"), "sscp_conv_channel_size")
     for key, usual in (("sscp_conv_kernel_size", KERNEL), ("sscp_conv_stride_size", STRIDE)):
         if config.get(key) not in ([[usual, usual]] * len(channels), None):
-            raise DescriptionError(
-                f"{key} is {shown(config.get(key))}; other than {usual} is not modelled", where=config.where
-            )
+            raise DescriptionError(f"{key} is {shown(config.get(key))}; only {usual} is supported", where=config.where)
     inputs = _planes(config, width, channels, ((KERNEL, KERNEL), (KERNEL, KERNEL)), rows)
     past = max(0, left - 1)
     sizes = (heads, chunk, past, right, past + right + 1)
     scale = config.number("conf_residual_weight", HALF) or HALF
     sees = {"behind": past, "ahead": right, "n_ahead": right}
     found = _gemma(config, width, sizes, sees, scale, config.number("conf_attention_logit_cap"), "silu")
-    norm, kept = Norm(width, eps=config.number("rms_norm_eps") or 1e-6), config.size("conf_reduction_factor")
+    norm = Norm(width, eps=config.number("rms_norm_eps") or 1e-6)
     outputs = (
         Named("audio_table", Embedding(config.size("vocab_size"), width, table="other", unused=True)),
         Named("audio_hard_norm", replace(norm, unused=True)),
         Named("audio_soft_norm", norm),
-        Named("audio_projector", Linear(width, out, bias=False, merge=kept)),
     )
     runs = repeat_block(found, config.size("conf_num_hidden_layers"))
     return Stack("audio", width, inputs, runs, outputs, "tower", "ceil(a, 4)")
+
+
+def gemma3n_projector(link: Link) -> list[Named]:
+    """Gemma 3n: one layer on every n-th token."""
+    link.notes.append(
+        "not counted: the projections that the class also applies to text tokens, as if to images or audio"
+    )
+    merge = link.encoder.size("conf_reduction_factor")
+    return named(audio_projector=Linear(link.d_encoder, link.d_model, bias=False, merge=merge))
 
 
 def _gemma(
@@ -236,11 +256,5 @@ def _planes(config: Config, width: int, channels: tuple[int, int], kernels: Any,
 
 def _two(config: Config, values: list[int], key: str) -> tuple[int, int]:
     if len(values) != 2:
-        raise DescriptionError(f"{key} is {shown(values)}; it is two numbers", where=config.where)
+        raise DescriptionError(f"{key} is {shown(values)}; it must be two numbers", where=config.where)
     return config.integer(values[0], key, 1), config.integer(values[1], key, 1)
-
-
-def checked(config: Config) -> None:
-    """Fail on a key of a Conformer that nobody read."""
-    config.ignore(_LEFT)
-    config.check_all_read()

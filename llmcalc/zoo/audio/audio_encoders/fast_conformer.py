@@ -1,10 +1,10 @@
-"""FastConformers [rekesh2023]: convolutions over the spectrogram, then Conformer blocks that see all distances."""
+"""FastConformers [rekesh2023]: convolutions over the spectrogram, then Conformer blocks with relative positions."""
 
 from __future__ import annotations
 
 from math import log2
 
-from ....core.architecture import Named, Run
+from ....core.architecture import Named, Run, Stack
 from ....core.errors import SizeError
 from ....importers.hf.config import Config
 from ....importers.hf.rules import default_layernorm, repeat_block
@@ -16,19 +16,20 @@ from ..layers.conv_module import ConvModule
 from ..layers.distance_attention import DistanceAttention
 from .conformers import STRIDE, block
 
-_LEFT = """
+PART = 3  # modules of a later convolution: depthwise, pointwise, activation
+_IGNORED = """
     dropout dropout_positions layerdrop activation_dropout attention_dropout max_position_embeddings scale_input
-    initializer_range num_key_value_heads
+    initializer_range num_key_value_heads sampling_rate is_encoder_decoder tie_word_embeddings
 """
 
 
 def front(config: Config, tower: bool) -> tuple[Named, ...]:
-    """Convolutions that halve time and frequency, and a matrix; ``tower``: counted by frames, or by what is left."""
+    """Convolutions that halve time and frequency, and a matrix. ``tower``: count frames of the input, not tokens."""
     width, channels, rows = (config.size(key) for key in ("hidden_size", "subsampling_conv_channels", "num_mel_bins"))
     side, factor = config.size("subsampling_conv_kernel_size"), config.size("subsampling_factor")
     count = int(log2(factor))
     if config.size("subsampling_conv_stride") != STRIDE or not side % 2:
-        said = "subsampling convolutions are of stride 2, and as far to either side"
+        said = "subsampling convolutions must have stride 2 and an odd kernel size"
         raise SizeError(said, where=config.where)
     left = rows // STRIDE**count
     found = list[Named]()
@@ -42,27 +43,27 @@ def front(config: Config, tower: bool) -> tuple[Named, ...]:
             mixed = Conv(channels, channels, 1, rows=rows, activation="relu", **rate)
             found.append(Named(f"plane{PART * number}", mixed))
     if left != rows:
-        said = f"{config.size('num_mel_bins')} frequencies are {rows} behind the convolutions, but {left} are expected"
+        said = (
+            f"{config.size('num_mel_bins')} frequencies become {rows} in the convolutions, but the class expects {left}"
+        )
         config.add_unmodelled(said)
     ends = {"span": STRIDE ** max(count, 1)} if tower else {}
     return (*found, Named("plane_out", Linear(channels * left, width, **ends)))
 
 
-PART = 3  # modules of a later convolution: over each channel, over all of them, an activation
-
-
 def blocks(config: Config) -> tuple[Run, ...]:
-    """Halves of feed-forward layers around attention and a convolution."""
+    """Conformer blocks."""
     width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
     act, norm, conv_bias = config.activation(), default_layernorm(width), config.flag("convolution_bias")
     attention = DistanceAttention(width, heads, config.optional_size("head_dim"), bias)
     mlp = Mlp(width, config.size("intermediate_size"), act, bias=bias)
     conv = ConvModule(width, config.size("conv_kernel_size"), norm="batchnorm", activation=act, bias=conv_bias,
                       conv_bias=conv_bias, kernels=True)  # fmt: skip
-    config.ignore(_LEFT)
+    config.ignore(_IGNORED)
     return repeat_block(block(norm, mlp, attention, conv), config.size("num_hidden_layers"))
 
 
-def tokens(config: Config) -> str:
-    """How many of them there are for so many frames."""
-    return results(config.size("subsampling_factor"))
+def read(config: Config) -> Stack:
+    """The encoder in front of a language model."""
+    width, tokens = config.size("hidden_size"), results(config.size("subsampling_factor"))
+    return Stack("audio", width, front(config, tower=True), blocks(config), (), "tower", tokens)

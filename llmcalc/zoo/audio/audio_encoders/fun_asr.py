@@ -1,4 +1,4 @@
-"""Fun-ASR-Nano: an encoder whose attention has a memory of neighbouring frames beside it, and an adaptor of blocks."""
+"""Fun-ASR-Nano: an encoder with a convolutional memory parallel to attention, and an adaptor of further blocks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 from ....core.architecture import Block, Branch, Named, Stack, Sublayer
 from ....core.errors import SizeError
 from ....core.layer import Layer
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
+from ....importers.hf.encoders import check_encoder
 from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.projectors import Link
 from ....importers.hf.rules import group_runs, layernorm, repeat_block, sublayer
 from ....layers.attention import Attention
 from ....layers.conv import Conv
@@ -16,8 +19,8 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 
 
-def encoder(config: Config) -> Stack:
-    """SAN-M [gao2020]: what a convolution makes of the values is added to what attention does."""
+def read(config: Config) -> Stack:
+    """SAN-M [gao2020]: a convolution over neighbouring frames (the memory) is added to the result of attention."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     given, late = (
         config.size("num_mel_bins") * config.size("num_stacked_frames"),
@@ -25,7 +28,7 @@ def encoder(config: Config) -> Stack:
     )
     config.ignore("max_position_embeddings hidden_dropout attention_dropout is_encoder_decoder tie_word_embeddings")
     if late >= layers:
-        raise SizeError(f"num_timestamp_prediction_layers ({late}) leaves none of {layers}", where=config.where)
+        raise SizeError(f"num_timestamp_prediction_layers ({late}) leaves no layer of {layers}", where=config.where)
     taps = config.size("fsmn_kernel_size")
     memory = Conv(width, width, taps, groups=width, bias=False)
     known: dict[tuple[bool, bool], Block] = {}
@@ -37,14 +40,28 @@ def encoder(config: Config) -> Stack:
     return Stack("audio", width, (), group_runs(order), (), "tower", "a")
 
 
-def adaptor(config: Config, width: int) -> Stack:
-    """Two layers and blocks without that memory."""
-    out, inner = config.size("hidden_size"), config.size("projector_hidden_size")
-    config.ignore("hidden_dropout attention_dropout is_encoder_decoder tie_word_embeddings")
+ADAPTOR = {  # defaults of the adaptor's config, which has no type
+    "hidden_size": 1024,
+    "num_attention_heads": 8,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "layer_norm_eps": 1e-5,
+    "hidden_act": "relu",
+    "projector_hidden_act": "relu",
+    "projector_hidden_size": 2048,
+}
+
+
+def adaptor(link: Link) -> list[Stack]:
+    """Two layers, then blocks without a memory."""
+    config = link.model.nested("adaptor_config", {**ADAPTOR, **config_at(link.model, "adaptor_config")}, "")
+    width, out, inner = link.d_encoder, config.size("hidden_size"), config.size("projector_hidden_size")
+    config.ignore("hidden_dropout attention_dropout")
     first = Linear(width, inner, activation=config.activation("projector_hidden_act"))
     inputs = (Named("projector_in", first), Named("projector_out", Linear(inner, out)))
     runs = repeat_block(_block(config, out, None, None), config.size("num_hidden_layers"))
-    return Stack("adaptor", out, inputs, runs, (), "tower", "a")
+    check_encoder(config)
+    return [Stack("adaptor", out, inputs, runs, (), "tower", "a")]
 
 
 def _block(config: Config, given: int, memory: Layer | None, last: Layer | None) -> Block:

@@ -1,11 +1,11 @@
-"""TorToiSe's decoder of codes of speech [betker2023], and CLVP, which ranks what it says, around it."""
+"""TorToiSe's decoder of speech codes [betker2023], alone or in CLVP, which ranks its results."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import given
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families import text_encoders
 from ....importers.hf.families.gpt import BIASED
@@ -16,24 +16,24 @@ from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
 
-GROWTH = 4  # of the hidden layer
-NOTE = "what ranks the results and what a voice is given by are stored, and not counted as work"
-_LEFT = """
+GROWTH = 4  # default hidden width of the feed-forward layers, in widths of the stream
+NOTE = "not counted as work: the encoders that rank results and the conditioning encoder, which are stored"
+_IGNORED = """
     max_text_tokens num_mel_attn_blocks feature_size summary_type summary_use_proj summary_activation
     summary_proj_to_labels summary_first_dropout decoder_fixing_codes initializer_factor initializer_range
     is_encoder_decoder is_decoder add_cross_attention tie_word_embeddings
 """
 SIDES = ("text", "speech")
-ALONE = "ClvpDecoder"  # a class whose tensors stand under no name
+BARE_DECODER = "ClvpDecoder"  # a class whose tensor names have no prefix
 
 
 def decoder(config: Config) -> Architecture:
-    """The decoder: GPT-2's blocks, a second norm before the head, tables that are never tied."""
-    alone = config.class_name() == ALONE
+    """The decoder: GPT-2's blocks and a second norm before the head; its embeddings are never tied."""
+    alone = config.class_name() == BARE_DECODER
     if alone:
         config.override("architectures", ["Model"])
     bare = config.head_kind() == "none"
-    config.ignore(_LEFT)
+    config.ignore(_IGNORED)
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     own, biases = layernorm(config, width, "layer_norm_epsilon"), config.flag("use_attention_bias", True)
     attention = Attention(width, config.size("num_attention_heads"), **{**BIASED, **dict.fromkeys(_QKV, biases)})
@@ -54,11 +54,13 @@ _QKV = ("q_bias", "k_bias", "v_bias")
 
 
 def whole(config: Config) -> Architecture:
-    """The decoder, what it is given of a voice, and encoders of a text and of what was said, which are compared."""
+    """The decoder, its conditioning encoder, and the text and speech encoders whose results are compared."""
     config.override("architectures", None)
-    said = config.nested("decoder_config", given(config, "decoder_config"), "clvp_decoder")
+    said = config.nested("decoder_config", config_at(config, "decoder_config"), "clvp_decoder")
     found = decoder(said)
-    sides = {side: config.nested(f"{side}_config", given(config, f"{side}_config"), "clvp_encoder") for side in SIDES}
+    sides = {
+        side: config.nested(f"{side}_config", config_at(config, f"{side}_config"), "clvp_encoder") for side in SIDES
+    }
     encoders = [_idle(text_encoders.clvp(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
     for inner in sides.values():
         inner.check_all_read()
@@ -69,7 +71,7 @@ def whole(config: Config) -> Architecture:
 
 
 def _idle(stack: Stack, name: str) -> Stack:
-    """An encoder that is stored beside the decoder."""
+    """An encoder that is stored and not run."""
     inputs = (
         Named(entry.name, replace(entry.layer, table="other")) if isinstance(entry.layer, Embedding) else entry
         for entry in stack.inputs

@@ -1,19 +1,18 @@
-"""dots3.note: a language model that sees through mixtures of ever more experts, and hears through gated blocks."""
+"""dots3.note: a language model with a vision encoder of mixtures of experts and an audio encoder of gated blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
-from ....importers.hf.composite_models import OUTER, given, text_part
+from ....importers.hf.composite_models import CompositeModel, Part, read_composite
 from ....importers.hf.config import Config
-from ....importers.hf.families.seeing import text_config
+from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
-from ....importers.hf.vision_encoders import clip as towers
+from ....importers.hf.vision_encoders.parts import two_linears
 from ....layers._heard import results
 from ....layers.attention import Attention
 from ....layers.conv import Conv
@@ -23,13 +22,13 @@ from ....layers.moe import Moe
 from ....layers.norm import Norm
 from ....layers.patch import Patch
 
-USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # experts of each layer; -1: it is dense
-PLANES, KERNEL = 3, 3  # convolutions of stride 2 over time and frequency, and their taps
+USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # experts per layer; -1: the layer is dense
+PLANES, KERNEL = 3, 3  # convolutions of stride 2 over time and frequency, and their kernel size
 EPS, MERGER_EPS = 1e-6, 1e-6
-ROTATED = 0.5  # share of a head that turns in time
-_OLD_SEEING = "embed_dim:hidden_size num_heads:num_attention_heads use_bias:attention_bias"
-_OLD_SEEING += " capacity_factor:num_experts_per_tok router_scale:router_scaling_factor"
-_OLD_WHISPER = {
+ROTATED = 0.5  # share of a head with rotary positions
+_OLD_VISION_KEYS = "embed_dim:hidden_size num_heads:num_attention_heads use_bias:attention_bias"
+_OLD_VISION_KEYS += " capacity_factor:num_experts_per_tok router_scale:router_scaling_factor"
+_OLD_WHISPER_KEYS = {
     "d_model": "hidden_size",
     "encoder_attention_heads": "num_attention_heads",
     "encoder_layers": "num_hidden_layers",
@@ -40,23 +39,31 @@ _OLD_WHISPER = {
 
 
 def dots3_note(config: Config) -> Architecture:
-    """The language model, and both towers, each of which ends in an adapter."""
-    text = text_part(config, "dots3_note_text", text_config(config), own_tie=False)
-    seeing = config.nested("vision_config", given(config, "vision_config"), "dots3_note_vision_encoder")
-    hearing = config.nested("audio_config", given(config, "audio_config"), "dots3_note_audio_encoder")
-    stacks = (*text.stacks, _seen(seeing), _heard(hearing))
-    for part in (seeing, hearing):
-        out = part.size("adapter_out_dim")
-        if out != text.main.d_model:
-            said = f"adapter_out_dim is {out}, but the language model is {text.main.d_model} wide"
-            raise SizeError(said, where=part.where)
-        towers.checked(part)
-    config.ignore(OUTER)
-    return replace(text, stacks=stacks, layout=f"dots3_note>{text.layout}")
+    """The language model and both encoders, each of which ends in an adapter."""
+    return read_composite(config, MODEL)
 
 
-def _seen(config: Config) -> Stack:
-    for pair in _OLD_SEEING.split():
+def _check_width(link: Link) -> list[Named]:
+    """No layers: the encoder's adapter gives the width of the language model."""
+    out = link.encoder.size("adapter_out_dim")
+    if out != link.d_model:
+        said = f"adapter_out_dim is {out}, but the language model is {link.d_model} wide"
+        raise SizeError(said, where=link.encoder.where)
+    return []
+
+
+MODEL = CompositeModel(
+    "dots3_note_text",
+    (
+        Part("vision_config", "dots3_note_vision_encoder", _check_width),
+        Part("audio_config", "dots3_note_audio_encoder", _check_width),
+    ),
+)
+
+
+def vision_encoder(config: Config) -> Stack:
+    """The vision encoder: mixtures of ever more experts."""
+    for pair in _OLD_VISION_KEYS.split():
         config.read_legacy(*pair.split(":"))
     width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
     eps = config.number("rms_norm_eps") or 1e-5
@@ -80,12 +87,9 @@ def _seen(config: Config) -> Stack:
         known.setdefault((count, top_k), Block(name, (sublayer("attention", attention, pre=norm), part)))
     merged = config.size("spatial_merge_size") ** 2
     wide = width * merged
-    outputs = (
-        Named("norm", norm),
-        Named("merger_norm", Norm(width, "layernorm", bias=True, eps=MERGER_EPS)),
-        Named("merger_in", Linear(wide, wide, activation="gelu", merge=merged)),
-        Named("merger_out", Linear(wide, config.size("adapter_out_dim"), merge=merged)),
-    )
+    merger_norm = Norm(width, "layernorm", bias=True, eps=MERGER_EPS)
+    merger = two_linears("merger", wide, wide, config.size("adapter_out_dim"), merge=merged)
+    outputs = (Named("norm", norm), Named("merger_norm", merger_norm), *merger)
     patch = Patch(config.size("num_channels"), config.size("patch_size"), width)
     return Stack(
         "vision",
@@ -98,26 +102,28 @@ def _seen(config: Config) -> Stack:
 
 
 def _experts(config: Config) -> list[tuple[int, int]]:
-    """Of each layer, how many experts there are, and how many a patch uses; 0: it is dense."""
+    """The number of experts per layer, and of active ones per patch; 0: the layer is dense."""
     layers, usual = config.size("num_hidden_layers"), config.size("num_experts_per_tok", 2)
     kinds, counts = config.strings("mlp_layer_types", layers), config.get("pyramid_num_routed")
     if counts is None and kinds is None:
         counts = USUAL
     if counts is not None:
         if not isinstance(counts, list) or len(counts) < layers:
-            raise SizeError(f"pyramid_num_routed is {shown(counts)}, of {layers} layers", where=config.where)
+            raise SizeError(f"pyramid_num_routed is {shown(counts)}, but there are {layers} layers", where=config.where)
         found = [max(0, config.integer(count, "pyramid_num_routed", -1)) for count in counts[:layers]]
         return [(count, min(usual, count)) for count in found]
     special = config.get("per_layer_config") or {}
     if not isinstance(special, Mapping):
-        raise DescriptionError(f"per_layer_config is {shown(special)}; it is an object", where=config.where)
+        raise DescriptionError(f"per_layer_config must be an object, not {shown(special)}", where=config.where)
     return [_of_layer(config, special.get(str(at), {}), kind, usual) for at, kind in enumerate(kinds or [])]
 
 
 def _of_layer(config: Config, own: Mapping[str, Any], kind: str, usual: int) -> tuple[int, int]:
     strange = set(own) - {"num_local_experts", "num_experts_per_tok"}
     if strange:
-        raise DescriptionError(f"per_layer_config has {shown(min(strange))}, which is not known", where=config.where)
+        raise DescriptionError(
+            f"per_layer_config has {shown(min(strange))}, which is not supported", where=config.where
+        )
     if kind != "sparse":
         return 0, 0
     count = own.get("num_local_experts", config.size("num_local_experts"))
@@ -134,9 +140,10 @@ def _feed(config: Config, count: int, top_k: int) -> Layer:
     return Moe(width, config.size("moe_intermediate_size"), count, top_k, routed_scale=scale, **fields)
 
 
-def _heard(config: Config) -> Stack:
+def audio_encoder(config: Config) -> Stack:
+    """The audio encoder: convolutions, then gated blocks with rotary positions."""
     older = config.get("whisper_config") or {}
-    for old, new in _OLD_WHISPER.items():
+    for old, new in _OLD_WHISPER_KEYS.items():
         if old in older:
             config.override(new, older[old])
     config.read_legacy("adapter_output_size", "adapter_out_dim")
@@ -162,8 +169,7 @@ def _heard(config: Config) -> Stack:
     outputs = (
         Named("norm", norm),
         Named("adapter_norm", default_layernorm(width)),
-        Named("adapter_in", Linear(width, out, activation="gelu")),
-        Named("adapter_out", Linear(out, out)),
+        *two_linears("adapter", width, out, out),
     )
     runs = repeat_block(block, config.size("num_hidden_layers"))
     return Stack("audio", width, tuple(inputs), runs, outputs, "tower", results(2**PLANES))

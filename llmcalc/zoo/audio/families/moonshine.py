@@ -1,4 +1,4 @@
-"""Moonshine that hears as it goes: frames of the wave itself, windows, and no positions in the encoder."""
+"""Moonshine, and Moonshine Streaming, whose encoder attends within windows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import SizeError, shown
 from ....core.layer import Layer
-from ....importers.hf.composite_models import given
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families.seq2seq import head
 from ....importers.hf.rules import TOKENS, group_runs, prenorm_block, repeat_block, rope_attention, rotary_width
@@ -20,40 +20,76 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.scale import Scale
 
-FRAMES, HALVED, TAPS = 4, 2, 5  # that become a token, by two convolutions of stride 2 with so many taps
+FRAMES, HALVED, TAPS = 4, 2, 5  # frames per token, after two convolutions of stride 2 with 5 taps
 MILLISECONDS = 1000.0
-ROTATED = 0.8  # share of a head
-PADDED = "its class fills heads up with zeros before it compares them; that work is not counted"
+ROTATED, STREAMING_ROTATED = 0.9, 0.8  # share of a head with rotary positions
+PADDED = "not counted: the zeros with which the class pads each head"
+
+
+def moonshine(config: Config) -> Architecture:
+    """Moonshine [jeffries2024]: three convolutions of the waveform, rotary positions, a gated decoder."""
+    width = config.size("hidden_size")
+    config.ignore("is_encoder_decoder max_position_embeddings num_attention_heads num_key_value_heads head_dim")
+    config.ignore("decoder_num_attention_heads decoder_num_key_value_heads")  # the class takes the encoder's
+    heads = config.size("encoder_num_attention_heads")
+    config.override("num_attention_heads", heads)
+    own = _attention(config, ROTATED, config.optional_size("encoder_num_key_value_heads") or heads)
+    norm = Norm(width, "layernorm", eps=1e-5)
+    d_ff, act = config.size("intermediate_size"), config.activation("encoder_hidden_act")
+    mlp = Mlp(width, d_ff, act, bias=True)
+    block = prenorm_block("block", norm, attention=replace(own, causal=False), mlp=mlp)
+    runs = repeat_block(block, config.size("encoder_num_hidden_layers"))
+    encoder = Stack("encoder", width, _convolutions(width), runs, (Named("norm", norm),), "encoder")
+    gated = Mlp(width, d_ff, config.activation("decoder_hidden_act"), gated=True, bias=True)
+    tied = config.flag("tie_word_embeddings", True)
+    return _with_decoder(config, encoder, own, gated, config.size("decoder_num_hidden_layers"), tied)
 
 
 def streaming(config: Config) -> Architecture:
-    """The encoder, learned positions on what it gives, and Moonshine's decoder."""
-    kind, width, vocab = config.head_kind() or "seq2seq", config.size("hidden_size"), config.size("vocab_size")
-    tied = config.flag("tie_word_embeddings")
+    """Moonshine Streaming: the encoder, learned positions on its result, and Moonshine's decoder."""
+    width, tied = config.size("hidden_size"), config.flag("tie_word_embeddings")
     config.ignore("is_encoder_decoder")
-    part = config.nested("encoder_config", given(config, "encoder_config"), "moonshine_streaming_encoder")
+    part = config.nested("encoder_config", config_at(config, "encoder_config"), "moonshine_streaming_encoder")
     encoder = _encoder(part)
     part.check_all_read()
-    rows = Named("heard_position", Embedding(config.size("max_position_embeddings"), encoder.d_model, table="position"))
-    brought = Named("proj", Linear(encoder.d_model, width, bias=False, recomputed_per_step=True))
-    moved = (rows, brought) if encoder.d_model != width else (rows,)
-    encoder = replace(encoder, outputs=(*encoder.outputs, *moved))
+    rows = config.size("max_position_embeddings")
+    position = Named("heard_position", Embedding(rows, encoder.d_model, table="position"))
+    projection = Named("proj", Linear(encoder.d_model, width, bias=False, recomputed_per_step=True))
+    added = (position, projection) if encoder.d_model != width else (position,)
+    encoder = replace(encoder, outputs=(*encoder.outputs, *added))
+    own = _attention(config, STREAMING_ROTATED, config.size("num_key_value_heads"))
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
+    return _with_decoder(config, encoder, own, mlp, config.size("num_hidden_layers"), tied)
+
+
+def _attention(config: Config, share: float, n_kv_heads: int) -> Attention:
     biased = config.flag("attention_bias")
-    keys = config.size("num_key_value_heads")
-    fields: dict[str, Any] = {"o_bias": False, "rope_interleaved": True, "rotary_dim": rotary_width(config, ROTATED)}
-    own = rope_attention(config, bias=biased, n_kv_heads=keys, **fields)
-    norm = Norm(width, "layernorm", eps=1e-5)
-    layers: dict[str, Layer] = {
-        "attention": own,
-        "cross_attention": replace(own, causal=False, cross=True, positions="none"),
-        "mlp": Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, bias=True),
-    }
-    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
+    fields: dict[str, Any] = {"o_bias": False, "rope_interleaved": True, "rotary_dim": rotary_width(config, share)}
+    heads = config.size("num_attention_heads")
+    return rope_attention(config, bias=biased, n_heads=heads, n_kv_heads=n_kv_heads, **fields)
+
+
+def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, layers: int, tied: bool) -> Architecture:
+    """The decoder, whose cross-attention has no positions."""
+    width, vocab, norm = own.d_model, config.size("vocab_size"), Norm(own.d_model, "layernorm", eps=1e-5)
+    cross = replace(own, causal=False, cross=True, positions="none")
+    blocks = repeat_block(prenorm_block("block", norm, attention=own, cross_attention=cross, mlp=mlp), layers)
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
-    outputs = [Named("norm", norm), *([head(vocab, width, tied)] if kind == "seq2seq" else [])]
+    has_head = (config.head_kind() or "seq2seq") == "seq2seq"
+    outputs = [Named("norm", norm), *([head(vocab, width, tied)] if has_head else [])]
     decoder = Stack("decoder", width, (table,), blocks, tuple(outputs))
     notes = (PADDED,) if config.optional_size("pad_head_dim_to_multiple_of") else ()
     return Architecture(config.model_type, (encoder, decoder), notes=notes)
+
+
+def _convolutions(width: int) -> tuple[Named, ...]:
+    """Convolutions of strides 64, 3 and 2 without padding; each reaches as far as the kernel of the next."""
+    sound = Conv(1, width, 127, 6, 64, 7, padded=False, bias=False, activation="tanh", normed=True, of_data=True)
+    return (
+        Named("conv1", sound),
+        Named("conv2", Conv(width, 2 * width, 7, 2, 3, 1, padded=False, activation="gelu")),
+        Named("conv3", Conv(2 * width, width, 3, 1, 2, padded=False, activation="gelu")),
+    )
 
 
 def _encoder(config: Config) -> Stack:
@@ -82,14 +118,16 @@ def _encoder(config: Config) -> Stack:
 
 
 def _windows(config: Config) -> list[tuple[int, int]]:
-    """Of each layer, how many tokens it sees on either side, each time with the token itself."""
+    """Per layer, the number of tokens it attends to on either side, each including the token itself."""
     layers, windows = config.size("num_hidden_layers"), config.get("sliding_windows")
     if not isinstance(windows, list) or len(windows) < layers:
-        raise SizeError(f"sliding_windows is {shown(windows)}; it has two numbers for each layer", where=config.where)
+        raise SizeError(f"sliding_windows must have two numbers per layer, not {shown(windows)}", where=config.where)
     found = []
     for window in windows[:layers]:
         if not isinstance(window, list) or len(window) != HALVED:
-            raise SizeError(f"sliding_windows has {shown(window)}; each is two numbers", where=config.where)
+            raise SizeError(
+                f"each entry of sliding_windows must be two numbers, not {shown(window)}", where=config.where
+            )
         behind, ahead = (config.integer(side, "sliding_windows", 0) for side in window)
         found.append((max(1, behind), max(1, ahead)))
     return found

@@ -1,4 +1,4 @@
-"""Moshi [defossez2024] as a whole: tables of codes, the decoder along the codebooks of a frame, and the codec."""
+"""Moshi [defossez2024]: the language model, tables of codes, the depth decoder and the audio codec."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....importers.hf.composite_models import given, plain
+from ....importers.hf.composite_models import config_at, object_at
 from ....importers.hf.config import Config
 from ....importers.hf.unexecuted_parts import list_parts, read_parts
 from . import moshi_text
 
-NOTE = "codes of sound, the decoder along codebooks and the audio codec are stored, and not counted as work"
-SPEAKERS = 2  # the model itself and who speaks to it
+NOTE = "not counted as work: audio codes, the depth decoder and the audio codec, which are stored"
+SPEAKERS = 2  # the model and the user
 
 
 def moshi(config: Config) -> Architecture:
-    """The language model, whose class for text is read alone, or what stands beside it too."""
+    """The language model, and for the class of the whole model, its other parts."""
     if config.head_kind() != "seq2seq":
         return moshi_text.moshi(config)
     config.override("architectures", None)
     text = moshi_text.moshi(config)
-    sound = {"model_type": "mimi", **given(config, "audio_encoder_config")}
+    sound = {"model_type": "mimi", **config_at(config, "audio_encoder_config")}
     codec = config.nested("audio_encoder_config", sound, str(sound["model_type"]))
     width, books = config.size("hidden_size"), config.size("num_codebooks")
     codes = config.optional_size("audio_vocab_size") or codec.size("codebook_size")
-    own: dict[str, Any] = plain(config, "depth_decoder_config")
+    own: dict[str, Any] = object_at(config, "depth_decoder_config")
     sizes = {"audio_vocab_size": codes, "input_size": width, "vocab_size": config.size("vocab_size")}
     own = {**own, **sizes, "num_codebooks": books} if own else {}
     depth = config.nested("depth_decoder_config", own, "moshi_depth")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture
 from ....core.errors import SizeError
-from ....importers.hf.composite_models import given
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
 from ....importers.hf.families.llama_variants import with_token_rows
@@ -43,6 +43,6 @@ def kyutai(config: Config) -> Architecture:
     head = Head(rows, width, TOKENS) if config.flag("tie_word_embeddings") else Head(vocab, width)
     found = decoder(config, attention=attention, mlp=mlp, head=head)
     config.add_unmodelled("a token is one of text and one of each codebook")
-    found, sound = with_token_rows(found, rows), {"model_type": "mimi", **given(config, "codec_config")}
+    found, sound = with_token_rows(found, rows), {"model_type": "mimi", **config_at(config, "codec_config")}
     codec = read_parts(config.nested("codec_config", sound, str(sound["model_type"])), "codec_model")
     return found if bare else replace(found, stacks=(*found.stacks, *codec), notes=(*found.notes, AUDIO_CODEC_NOTE))

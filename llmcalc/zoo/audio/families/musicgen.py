@@ -1,4 +1,4 @@
-"""MusicGen [copet2023]: a decoder of the tokens of several codebooks, alone or behind T5's encoder."""
+"""MusicGen [copet2023]: a decoder of tokens from several codebooks, alone or with T5's encoder."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import SizeError, UnsupportedError, shown
 from ....core.layer import Layer
-from ....importers.hf.composite_models import given
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
+from ....importers.hf.families import find
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, read_parts
 from ....layers.attention import Attention
@@ -22,41 +23,39 @@ TEXT_ENCODERS = ("t5", "mt5", "umt5")
 
 def decoder(config: Config) -> Architecture:
     """MusicGen's decoder alone, whose cross-attention is stored and not run."""
-    return Architecture(config.model_type, (_stack(config, replace(_crossed(config), unused=True)),))
+    return Architecture(config.model_type, (_stack(config, replace(_cross_attention(config), unused=True)),))
 
 
 def melody_decoder(config: Config) -> Architecture:
-    """MusicGen Melody's decoder: it has no cross-attention; a text stands among its tokens."""
+    """MusicGen Melody's decoder: no cross-attention; the text is a prefix of its tokens."""
     return Architecture(config.model_type, (_stack(config, None),))
 
 
 def musicgen(config: Config) -> Architecture:
-    """The text encoder and the decoder; what comes out of the one is projected where the other is wider."""
+    """The text encoder and the decoder, with a projection between different widths."""
     config.get("architectures")
     config.ignore("is_encoder_decoder tie_word_embeddings")
-    text = {"model_type": TEXT_ENCODERS[0], **given(config, "text_encoder")}
+    text = {"model_type": TEXT_ENCODERS[0], **config_at(config, "text_encoder")}
     if text["model_type"] not in TEXT_ENCODERS:
-        said = f"a text_encoder of type {shown(text['model_type'])} is not modelled before MusicGen's decoder"
+        said = f"a text_encoder of type {shown(text['model_type'])} is not supported in MusicGen"
         raise UnsupportedError(said, where=config.where)
     encoder = _text_encoder(config, text)
-    part = config.nested("decoder", given(config, "decoder"), "musicgen_decoder")
-    found = _stack(part, _crossed(part), table="other")
+    part = config.nested("decoder", config_at(config, "decoder"), "musicgen_decoder")
+    found = _stack(part, _cross_attention(part), table="other")
     part.check_all_read()
     if encoder.d_model != found.d_model:
         if part.get("cross_attention_hidden_size") is not None:
-            said = f"{found.d_model} wide, the decoder cannot look at an encoder {encoder.d_model} wide"
-            raise SizeError(f"{said} as cross_attention_hidden_size leaves it unprojected", where=config.where)
+            said = f"the decoder is {found.d_model} wide, but its encoder is {encoder.d_model} wide"
+            raise SizeError(f"{said}, and cross_attention_hidden_size disables the projection", where=config.where)
         projection = Named("enc_to_dec_proj", Linear(encoder.d_model, found.d_model, recomputed_per_step=True))
         encoder = replace(encoder, outputs=(*encoder.outputs, projection))
     config.unmodelled += part.unmodelled
-    sound = {"model_type": "encodec", **given(config, "audio_encoder")}
+    sound = {"model_type": "encodec", **config_at(config, "audio_encoder")}
     codec = read_parts(config.nested("audio_encoder", sound, str(sound["model_type"])), "audio_encoder")
     return Architecture(config.model_type, (encoder, found, *codec), notes=(AUDIO_CODEC_NOTE,))
 
 
 def _text_encoder(config: Config, data: dict[str, object]) -> Stack:
-    from ....importers.hf.families import find
-
     entry = find(str(data["model_type"]))
     assert entry is not None
     inner = config.nested("text_encoder", {**data, "architectures": ["EncoderModel"]}, entry.model_type)
@@ -66,20 +65,20 @@ def _text_encoder(config: Config, data: dict[str, object]) -> Stack:
     return stack
 
 
-def _crossed(config: Config) -> Attention:
-    """Attention to a text."""
+def _cross_attention(config: Config) -> Attention:
+    """Attention to the text."""
     return Attention(config.size("hidden_size"), config.size("num_attention_heads"), causal=False, cross=True)
 
 
-def _stack(config: Config, crossed: Attention | None, table: str = "token") -> Stack:
+def _stack(config: Config, cross: Attention | None, table: str = "token") -> Stack:
     """The decoder, with cross-attention or without."""
     config.ignore("scale_embedding audio_channels is_decoder add_cross_attention cross_attention_hidden_size")
-    config.ignore("tie_word_embeddings max_position_embeddings")  # never tied; positions are computed as they come
+    config.ignore("tie_word_embeddings max_position_embeddings")  # never tied; positions are computed
     width, heads, vocab = config.size("hidden_size"), config.size("num_attention_heads"), config.size("vocab_size")
     codebooks, rows = config.size("num_codebooks"), config.size("max_position_embeddings")
     layers: dict[str, Layer] = {"attention": Attention(width, heads)}
-    if crossed is not None:
-        layers["cross_attention"] = crossed
+    if cross is not None:
+        layers["cross_attention"] = cross
     layers["mlp"] = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"))
     norm = default_layernorm(width)
     inputs = (

@@ -1,26 +1,24 @@
-"""Nemotron 3 Nano Omni: Nemotron-H behind RADIO's vision transformer and, in some files, a FastConformer."""
+"""Nemotron 3 Nano Omni: Nemotron-H with RADIO and, in some files, a FastConformer."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture, Block, Named, Stack
-from ....importers.hf.composite_models import OUTER, given, text_part
+from ....core.architecture import Architecture, Named, Stack
+from ....importers.hf.composite_models import CompositeModel, Part, config_at, read_composite
 from ....importers.hf.config import Config
 from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.projectors import named
-from ....importers.hf.rules import repeat_block, sublayer
-from ....importers.hf.vision_encoders import clip as towers
+from ....importers.hf.projectors import Link
+from ....importers.hf.rules import repeat_block
+from ....importers.hf.vision_encoders.parts import attention_mlp, layernorm, named, two_linears
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.scale import Scale
-from ..audio_encoders import fast_conformer as parakeet
 
-SOUND = {"attention_bias": False, "scale_input": False}  # of a FastConformer whose file does not say it
+AUDIO_DEFAULTS = {"attention_bias": False, "scale_input": False}  # of the FastConformer
 OLDER = {
     "img_context_token_id": "image_token_id",
     "video_context_token_id": "video_token_id",
@@ -29,38 +27,55 @@ OLDER = {
     "sound_config": "audio_config",
     "vit_hidden_size": "vision_hidden_size",
 }
-_LEFT = f"{OUTER} force_image_size video_pruning_rate video_temporal_patch_size"
 EPS = 1e-5
-SWIGLU, STEP = (2, 3), 8  # share of the hidden layer that a gated one keeps, in steps
+SWIGLU, STEP = (2, 3), 8  # a gated layer has 2/3 of the hidden width, rounded up to a multiple of 8
 
 
 def nemotron_h_omni(config: Config) -> Architecture:
-    """The language model, the tower, and what hears, each with two layers between."""
+    """The language model and its encoders, each with a projector of two layers."""
     for old, new in OLDER.items():
         if config.get(old) is not None and config.get(new) == config.defaults.get(new):
             config.override(new, config.get(old))
     config.override("architectures", None)
-    text = text_part(config, "nemotron_h", given(config, "text_config"), own_tie=True)
-    out, wide = text.main.d_model, config.size("vision_hidden_size")
-    part = config.nested("vision_config", given(config, "vision_config"), "radio")
-    seen = radio(part)
-    towers.checked(part)
-    predicting = given(config, "text_config").get("num_nextn_predict_layers", 0)
-    eps = part.number("layer_norm_eps") or EPS
-    norm = named(vision_norm=Norm(wide, "layernorm", bias=True, eps=eps)) if predicting else []
-    merged = int(1 / config.positive_number("downsample_ratio")) ** 2
-    seen = replace(
-        seen, outputs=(*norm, *_projector("vision", wide * merged, config.size("projector_hidden_size"), out, merged))
-    )
-    stacks = [*text.stacks, seen]
-    if config.get("audio_config") is not None:
-        stacks.append(_heard(config, out))
-    config.ignore(_LEFT)
-    return replace(text, stacks=tuple(stacks), layout=f"nemotron_h_omni>{text.layout}")
+    audio = config.get("audio_config")
+    if isinstance(audio, dict):
+        config.override("audio_config", {**AUDIO_DEFAULTS, **audio, "model_type": "parakeet_encoder"})
+    return read_composite(config, MODEL)
+
+
+def _project_vision(link: Link) -> list[Named]:
+    model, wide = link.model, link.model.size("vision_hidden_size")
+    predicts = config_at(model, "text_config").get("num_nextn_predict_layers", 0)
+    eps = link.encoder.number("layer_norm_eps") or EPS
+    norm = named(vision_norm=Norm(wide, "layernorm", bias=True, eps=eps)) if predicts else []
+    merge = int(1 / model.positive_number("downsample_ratio")) ** 2
+    return [*norm, *_projector("vision", wide * merge, model.size("projector_hidden_size"), link.d_model, merge)]
+
+
+def _project_audio(link: Link) -> list[Named]:
+    hidden, bias = link.encoder.size("projection_hidden_size"), link.encoder.flag("projection_bias")
+    return _projector("audio", link.d_encoder, hidden, link.d_model, 1, bias)
+
+
+def _projector(name: str, wide: int, hidden: int, out: int, merge: int, bias: bool = False) -> list[Named]:
+    """RMSNorm and two layers around a squared ReLU."""
+    norm = Named(f"{name}_projector_norm", Norm(wide, eps=EPS, merge=merge))
+    return [norm, *two_linears(f"{name}_projector", wide, hidden, out, activation="relu2", bias=bias, merge=merge)]
+
+
+MODEL = CompositeModel(
+    "nemotron_h",
+    (
+        Part("vision_config", "radio", _project_vision),
+        Part("audio_config", "parakeet_encoder", _project_audio, optional=True),
+    ),
+    tie="inner",
+    ignored="force_image_size video_pruning_rate video_temporal_patch_size",
+)
 
 
 def radio(config: Config) -> Stack:
-    """RADIO's [ranzinger2023]: class tokens and registers before the patches, positions of a large image."""
+    """RADIO [ranzinger2023]: class tokens and registers before the patches, positions for a large image."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     prompt = config.size("num_cls_tokens") + config.size("num_registers")
     side = config.size("max_img_size") // config.size("patch_size")
@@ -69,7 +84,7 @@ def radio(config: Config) -> Stack:
         "image_size patch_dim video_patch_dim summary_idxs norm_mean norm_std layerscale_value drop_path_rate"
     )
     config.ignore("hidden_dropout_prob attention_probs_dropout_prob initializer_range")
-    norm = replace(towers.layernorm(config), prompt=prompt)
+    norm = layernorm(config, prompt)
     bias = config.flag("qkv_bias", True)
     fields: dict[str, Any] = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}
     attention = Attention(width, heads, causal=False, prompt=prompt, **fields)
@@ -82,8 +97,7 @@ def radio(config: Config) -> Stack:
         d_ff, act = -(-(d_ff * SWIGLU[0] // SWIGLU[1]) // STEP) * STEP, "silu"
     mlp = Mlp(width, d_ff, act, gated, bias=True, prompt=prompt)
     scale = Scale(width, prompt=prompt)
-    block = Block("block", (sublayer("attention", attention, pre=norm, post=scale),
-                            sublayer("mlp", mlp, pre=norm, post=scale)))  # fmt: skip
+    block = attention_mlp(attention, mlp, norm, scale)
     inputs = [Named("patch", Linear(pixels, width, bias=False))]
     frames = config.optional_size("video_temporal_patch_size")
     inputs += named(film=Linear(frames * pixels, width, bias=False, unused=True)) if frames else []
@@ -92,26 +106,3 @@ def radio(config: Config) -> Stack:
         prefix=Embedding(prompt, width, table="other", use="prefix"),
     )
     return Stack("vision", width, tuple(inputs), repeat_block(block, config.size("num_hidden_layers")), (), "tower")
-
-
-def _heard(config: Config, out: int) -> Stack:
-    data = {**SOUND, **given(config, "audio_config")}
-    data.pop("model_type", None)
-    part = config.nested("audio_config", data, "parakeet_encoder")
-    inputs, runs, width = parakeet.front(part, tower=True), parakeet.blocks(part), part.size("hidden_size")
-    tokens = parakeet.tokens(part)
-    hidden, bias = part.size("projection_hidden_size"), part.flag("projection_bias")
-    part.ignore("is_encoder_decoder tie_word_embeddings sampling_rate")
-    part.check_all_read()
-    config.unmodelled += part.unmodelled
-    return Stack("audio", width, inputs, runs, tuple(_projector("audio", width, hidden, out, 1, bias)), "tower", tokens)
-
-
-def _projector(name: str, wide: int, hidden: int, out: int, merged: int, bias: bool = False) -> list[Named]:
-    """RMSNorm and two layers around a squared relu."""
-    layers = {
-        "projector_norm": Norm(wide, eps=EPS, merge=merged),
-        "projector_in": Linear(wide, hidden, bias, "relu2", merge=merged),
-        "projector_out": Linear(hidden, out, bias, merge=merged),
-    }
-    return [Named(f"{name}_{place}", layer) for place, layer in layers.items()]

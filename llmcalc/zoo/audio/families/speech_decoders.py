@@ -8,13 +8,13 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.layer import Layer
-from ....importers.hf.composite_models import given
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import block
 from ....importers.hf.families import qwen
-from ....importers.hf.projectors import named
 from ....importers.hf.rules import causal_lm, experts, repeat_block, rmsnorm, rope_attention
 from ....importers.hf.unexecuted_parts import read_parts
+from ....importers.hf.vision_encoders.parts import named
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
@@ -31,7 +31,7 @@ _IGNORED = """
 
 def qwen2_5(config: Config) -> list[Stack]:
     """Qwen2.5-Omni's talker [xu2025]: Qwen2's blocks, after a projection from a wider embedding."""
-    part = config.nested("talker_config", given(config, "talker_config"), "qwen2_5_omni_talker")
+    part = config.nested("talker_config", config_at(config, "talker_config"), "qwen2_5_omni_talker")
     part.ignore(_IGNORED)
     part.override("tie_word_embeddings", False)
     part.override("architectures", None)
@@ -44,9 +44,9 @@ def qwen2_5(config: Config) -> list[Stack]:
 
 def qwen3(config: Config) -> list[Stack]:
     """Qwen3-Omni's talker [xu2025qwen3]: a mixture of experts, and a small decoder for a frame's other codes."""
-    part = config.nested("talker_config", given(config, "talker_config"), "qwen3_omni_moe_talker")
-    text = part.nested("text_config", given(part, "text_config"), "qwen3_omni_moe_talker_text")
-    codes = part.nested("code_predictor_config", given(part, "code_predictor_config"), _PREDICTOR)
+    part = config.nested("talker_config", config_at(config, "talker_config"), "qwen3_omni_moe_talker")
+    text = part.nested("text_config", config_at(part, "text_config"), "qwen3_omni_moe_talker_text")
+    codes = part.nested("code_predictor_config", config_at(part, "code_predictor_config"), _PREDICTOR)
     part.ignore(f"{_IGNORED} num_code_groups")
     stacks = [_mixture(text, part.size("thinker_hidden_size")), _predictor(codes)]
     for each in (text, codes, part):
@@ -90,18 +90,18 @@ def _predictor(config: Config) -> Stack:
 
 def token2wav(config: Config) -> Stack:
     """Qwen2.5-Omni's vocoder: a diffusion transformer of spectrograms, and BigVGAN."""
-    vocoder = config.nested("token2wav_config", given(config, "token2wav_config"), "qwen2_5_omni_token2wav")
+    vocoder = config.nested("token2wav_config", config_at(config, "token2wav_config"), "qwen2_5_omni_token2wav")
     vocoder.ignore("is_encoder_decoder tie_word_embeddings")
     parts = []
     for key, model_type in (("dit_config", "qwen2_5_omni_dit"), ("bigvgan_config", "qwen2_5_omni_bigvgan")):
-        parts += read_parts(vocoder.nested(key, given(vocoder, key), model_type), "token2wav")
+        parts += read_parts(vocoder.nested(key, config_at(vocoder, key), model_type), "token2wav")
     vocoder.check_all_read()
     return replace(parts[0], outputs=tuple(entry for part in parts for entry in part.outputs))
 
 
 def code2wav(config: Config) -> list[Stack]:
     """Qwen3-Omni's vocoder."""
-    part = config.nested("code2wav_config", given(config, "code2wav_config"), "qwen3_omni_moe_code2wav")
+    part = config.nested("code2wav_config", config_at(config, "code2wav_config"), "qwen3_omni_moe_code2wav")
     return read_parts(part, "code2wav")
 
 

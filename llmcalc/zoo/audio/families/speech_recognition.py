@@ -1,4 +1,4 @@
-"""Speech and formula recognition: a decoder of text behind an encoder of sound or of an image."""
+"""Speech recognition: Speech2Text, Canary and Cohere's transcriber, decoders of text with an audio encoder."""
 
 from __future__ import annotations
 
@@ -9,29 +9,24 @@ from typing import Any
 from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import DescriptionError, SizeError, shown
 from ....core.layer import Layer
-from ....importers.hf.composite_models import given, plain
+from ....importers.hf.composite_models import config_at, object_at
 from ....importers.hf.config import Config
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.families.seq2seq import Style, class_kind, head, stack
-from ....importers.hf.rules import TOKENS, default_layernorm, prenorm_block, repeat_block, rope_attention, rotary_width
-from ....layers.attention import Attention
+from ....importers.hf.rules import TOKENS, default_layernorm, prenorm_block, repeat_block, rope_attention
 from ....layers.conv import Conv
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
-from ....layers.norm import Norm
 from ....layers.scale import Scale
-from ..audio_encoders import fast_conformer as parakeet
+from ..audio_encoders import fast_conformer
 
 NOTHING: Mapping[str, Any] = {}
-OFFSET = 2  # rows before the first position
 STRIDE = 2  # of every convolution of Speech2Text
-ROTATED = 0.9  # share of a head, of Moonshine
 
 
 def speech_to_text(config: Config) -> Architecture:
-    """Speech2Text [wang2020s2t]: gated convolutions of stride 2 before the encoder; computed positions."""
+    """Speech2Text [wang2020s2t]: gated convolutions of stride 2, computed positions."""
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
     kind = class_kind(config)
     config.ignore("num_conv_layers")
@@ -62,52 +57,8 @@ def speech_to_text(config: Config) -> Architecture:
     return Architecture(config.model_type, (encoder, decoder))
 
 
-def moonshine(config: Config) -> Architecture:
-    """Moonshine [jeffries2024]: three convolutions of the sound itself, rotated positions, a gated decoder."""
-    kind, width = config.head_kind() or "seq2seq", config.size("hidden_size")
-    config.ignore("is_encoder_decoder max_position_embeddings num_attention_heads num_key_value_heads head_dim")
-    config.ignore("decoder_num_attention_heads decoder_num_key_value_heads")  # the class takes the encoder's
-    heads = config.size("encoder_num_attention_heads")
-    config.override("num_attention_heads", heads)
-    biased = config.flag("attention_bias")
-    fields = {"n_heads": heads, "n_kv_heads": config.optional_size("encoder_num_key_value_heads") or heads}
-    fields |= {"o_bias": False, "rope_interleaved": True, "rotary_dim": rotary_width(config, ROTATED)}
-    own = rope_attention(config, bias=biased, **fields)  # type: ignore[arg-type]
-    norm, tied, vocab = (
-        Norm(width, "layernorm", eps=1e-5),
-        config.flag("tie_word_embeddings", True),
-        config.size("vocab_size"),
-    )
-    d_ff, act = config.size("intermediate_size"), config.activation("encoder_hidden_act")
-    seeing: dict[str, Layer] = {"attention": replace(own, causal=False), "mlp": Mlp(width, d_ff, act, bias=True)}
-    blocks = repeat_block(prenorm_block("block", norm, **seeing), config.size("encoder_num_hidden_layers"))
-    encoder = Stack("encoder", width, _waves(width), blocks, (Named("norm", norm),), "encoder")
-    gated = Mlp(width, d_ff, config.activation("decoder_hidden_act"), gated=True, bias=True)
-    cross = replace(own, causal=False, cross=True, positions="none")
-    telling: dict[str, Layer] = {"attention": own, "cross_attention": cross, "mlp": gated}
-    blocks = repeat_block(prenorm_block("block", norm, **telling), config.size("decoder_num_hidden_layers"))
-    table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
-    outputs = [Named("norm", norm), *([head(vocab, width, tied)] if kind == "seq2seq" else [])]
-    decoder = Stack("decoder", width, (table,), blocks, tuple(outputs))
-    notes = (_PADDED,) if config.optional_size("pad_head_dim_to_multiple_of") else ()
-    return Architecture(config.model_type, (encoder, decoder), notes=notes)
-
-
-_PADDED = "its class fills heads up with zeros before it compares them; that work is not counted"
-
-
-def _waves(width: int) -> tuple[Named, ...]:
-    """Convolutions of strides 64, 3 and 2 without padding: each must reach as far as the taps of the next do."""
-    sound = Conv(1, width, 127, 6, 64, 7, padded=False, bias=False, activation="tanh", normed=True, of_data=True)
-    return (
-        Named("conv1", sound),
-        Named("conv2", Conv(width, 2 * width, 7, 2, 3, 1, padded=False, activation="gelu")),
-        Named("conv3", Conv(2 * width, width, 3, 1, 2, padded=False, activation="gelu")),
-    )
-
-
 def cohere_asr(config: Config) -> Architecture:
-    """Cohere's transcriber: a decoder of learned positions, which a projection brings the encoder's output to."""
+    """Cohere's transcriber: a FastConformer, a projection and a decoder with learned positions."""
     width = config.size("hidden_size")
     encoder = _fast_conformer(config, config.defaults["encoder_config"])
     brought = Named("proj", Linear(encoder.d_model, width, recomputed_per_step=True))
@@ -116,13 +67,13 @@ def cohere_asr(config: Config) -> Architecture:
 
 
 def canary(config: Config) -> Architecture:
-    """Canary: a decoder of computed positions behind a FastConformer."""
+    """Canary: a FastConformer and a decoder with computed positions."""
     config.ignore("vocab_size")
-    part = config.nested("decoder_config", plain(config, "decoder_config"), "canary_decoder")
+    part = config.nested("decoder_config", object_at(config, "decoder_config"), "canary_decoder")
     rows, width = part.size("max_position_embeddings"), part.size("hidden_size")
     encoder = _fast_conformer(config)
     if encoder.d_model != width:
-        said = f"{width} wide, the decoder cannot look at an encoder {encoder.d_model} wide"
+        said = f"the decoder is {width} wide, but its encoder is {encoder.d_model} wide"
         raise SizeError(said, where=config.where)
     found = _transcriber(config, part, Embedding(rows, width, "position", learned=False, sinusoids="halves"), encoder)
     part.check_all_read()
@@ -130,10 +81,10 @@ def canary(config: Config) -> Architecture:
 
 
 def _fast_conformer(whole: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
-    """The encoder, whose tokens are what its convolutions leave of the frames; ``usual``: what a class fills in."""
-    data = {**usual, **given(whole, "encoder_config")}
+    """The encoder. Its convolutions reduce the frames to tokens; ``usual``: the class's defaults."""
+    data = {**usual, **config_at(whole, "encoder_config")}
     config = whole.nested("encoder_config", data, "parakeet_encoder")
-    inputs, runs = parakeet.front(config, tower=False), parakeet.blocks(config)
+    inputs, runs = fast_conformer.front(config, tower=False), fast_conformer.blocks(config)
     config.ignore("is_encoder_decoder tie_word_embeddings")
     config.check_all_read()
     whole.unmodelled += config.unmodelled
@@ -141,12 +92,12 @@ def _fast_conformer(whole: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
 
 
 def _transcriber(whole: Config, config: Config, positions: Embedding, encoder: Stack) -> Architecture:
-    """A pre-norm decoder behind a FastConformer."""
+    """A pre-norm decoder with cross-attention to a FastConformer."""
     whole.ignore("is_encoder_decoder")
     config.ignore("is_encoder_decoder tie_word_embeddings")
     kind, tied = whole.head_kind() or "seq2seq", whole.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=whole.where)
+        raise DescriptionError(f"a head of kind {shown(kind)} is not supported", where=whole.where)
     width, vocab, norm = (
         config.size("hidden_size"),
         config.size("vocab_size"),
@@ -164,15 +115,3 @@ def _transcriber(whole: Config, config: Config, positions: Embedding, encoder: S
     outputs = (Named("norm", norm), *((output,) if kind == "seq2seq" else ()))
     blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
     return Architecture(whole.model_type, (encoder, Stack("decoder", width, inputs, blocks, outputs)))
-
-
-def pp_formulanet(config: Config) -> Architecture:
-    """PP-FormulaNet's decoder [liu2025formula]: mBART's; its head is never tied."""
-    kind = "" if config.get("architectures") is None else config.head_kind()
-    config.ignore("is_encoder_decoder encoder_layers encoder_attention_heads tie_word_embeddings")
-    vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
-    cross = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
-    style = Style(pre_norm=True, final_norm=True, offset=OFFSET)
-    table = Named("token", Embedding(vocab, width))
-    outputs = [] if kind == "none" else [head(vocab, width, tied=False)]
-    return Architecture(config.model_type, (stack(config, style, "decoder", [table], outputs, cross=cross),))

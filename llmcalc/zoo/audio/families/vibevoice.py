@@ -1,5 +1,74 @@
-"""VibeVoice-ASR."""
+"""VibeVoice-ASR: two encoders of one waveform, whose stages of convolutions lower the rate, and a language model."""
 
-from ..audio_encoders.vibevoice import vibevoice_asr
+from __future__ import annotations
 
-__all__ = ["vibevoice_asr"]
+from dataclasses import replace
+from math import prod
+
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import SizeError
+from ....importers.hf.composite_models import IGNORED, config_at, text_model
+from ....importers.hf.config import Config
+from ....importers.hf.encoders import check_encoder
+from ....importers.hf.rules import repeat_block, rmsnorm, sublayer
+from ....importers.hf.vision_encoders.parts import named
+from ....layers._heard import results
+from ....layers.conv import Conv
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....layers.scale import Scale
+
+ENCODERS = ("acoustic", "semantic")
+TAPS_PER_STRIDE = 2
+
+
+def vibevoice_asr(config: Config) -> Architecture:
+    """The language model, and two encoders whose projected results are added."""
+    text = text_model(config, "qwen2", "never")
+    config.ignore(f"{IGNORED} acoustic_tokenizer_chunk_size")
+    stacks, width = list(text.stacks), text.main.d_model
+    for part in ENCODERS:
+        key = f"{part}_tokenizer_encoder_config"
+        inner = config.nested(key, config_at(config, key), "vibevoice_acoustic_tokenizer_encoder")
+        *stages, last = _encoder(inner, f"{part}_tokenizer_encoder")
+        inner.ignore("vae_std layer_scale_init_value")
+        check_encoder(inner)
+        layers = {"in": Linear(last.d_model, width), "norm": Norm(width), "out": Linear(width, width)}
+        outputs = named(**{f"{part}_{name}": layer for name, layer in layers.items()})
+        stacks += [*stages, replace(last, outputs=tuple(outputs))]
+    return replace(text, stacks=tuple(stacks), layout=f"vibevoice_asr>{text.layout}")
+
+
+def _encoder(config: Config, name: str) -> list[Stack]:
+    """One stack per stage, then the convolution to latents; ``name``: prefix of the tensors."""
+    filters, taps, depths = config.size("num_filters"), config.size("kernel_size"), config.layer_indices("depths")
+    steps, before = [1, *config.layer_indices("downsampling_ratios")], config.size("channels")
+    if len(depths) != len(steps):
+        raise SizeError(f"depths has {len(depths)} entries for {len(steps)} stages", where=config.where)
+    found = list[Stack]()
+    for number, (step, depth) in enumerate(zip(steps, depths, strict=True)):
+        span, width = (
+            prod(config.integer(each, "downsampling_ratios", 1) for each in steps[: number + 1]),
+            filters * 2**number,
+        )
+        down = Conv(
+            before, width, TAPS_PER_STRIDE * step if number else taps, span=span, reach=span, of_data=number == 0
+        )
+        runs = repeat_block(_block(config, width, taps), config.integer(depth, "depths", 0))
+        place = f"conv_layers.{number - 1}" if number else "stem"
+        found.append(
+            Stack(f"{name}.{place}", width, (Named("down", down),), runs, (), "tower", results(span, reach=span))
+        )
+        before = width
+    latent = Named("latent", Conv(before, config.size("hidden_size"), taps))
+    return [*found, Stack(f"{name}.head", config.size("hidden_size"), (latent,), (), (), "tower", found[-1].tokens)]
+
+
+def _block(config: Config, width: int, taps: int) -> Block:
+    """A depthwise convolution and a feed-forward layer, with one factor per channel on each result."""
+    norm, factor = rmsnorm(config, width), Scale(width)
+    mlp = Mlp(width, config.size("ffn_expansion") * width, config.activation(), bias=True)
+    mixer = Conv(width, width, taps, groups=width)
+    parts = (sublayer("mixer", mixer, pre=norm, post=factor), sublayer("mlp", mlp, pre=norm, post=factor))
+    return Block("block", parts)

@@ -1,5 +1,243 @@
-"""Models for optical character recognition behind SAM."""
+"""Models that read pages and formulas: GOT-OCR, Unlimited-OCR, DeepSeek-OCR 2, PaddleOCR-VL, GLM-OCR and more."""
 
-from ...vision.vision_encoders.sam import deepseek_ocr2, deepseek_vl_hybrid, got_ocr2, unlimited_ocr
+from __future__ import annotations
 
-__all__ = ["deepseek_ocr2", "deepseek_vl_hybrid", "got_ocr2", "unlimited_ocr"]
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....importers.hf.composite_models import (
+    IGNORED,
+    CompositeModel,
+    config_at,
+    read_composite,
+    text_model,
+    vision_language,
+)
+from ....importers.hf.config import Config
+from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.families.seq2seq import Style, head, stack
+from ....importers.hf.projectors import Link, gated_merger, layernorm, merged, vector
+from ....importers.hf.rules import repeat_block
+from ....importers.hf.vision_encoders.parts import attention_mlp, merger, named, two_linears
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....layers.patch import Patch
+from ...vision.vision_encoders.sam import HALVED, KERNEL, MERGED, downsample_channels, halving
+
+OFFSET = 2  # rows of the position table before the first position
+DOCLING_LAYERS = [3, 7, 10]  # default of deepstack_visual_indexes
+NOTE = "not counted as work: the cross-attention of the text to the image, which is stored"
+
+
+def read(config: Config) -> Architecture:
+    """A model of the table."""
+    return read_composite(config, MODELS[config.model_type])
+
+
+def pix2struct(config: Config) -> Architecture:
+    """Pix2Struct [lee2022]: an encoder of patches with positions by row and column, and T5's decoder."""
+    config.head_kind()
+    part = config.nested("vision_config", config_at(config, "vision_config"), "pix2struct_vision_model")
+    tied = config.flag("tie_word_embeddings")
+    own = {**config_at(config, "text_config"), "tie_word_embeddings": tied}
+    text = text_model(config, "pix2struct_text_model", "inner", own)
+    config.ignore(f"{IGNORED} is_vqa is_encoder_decoder initializer_factor")
+    encoder = _pix2struct_encoder(part)
+    part.check_all_read()
+    main = text.main
+    if encoder.d_model != main.d_model:
+        said = f"the decoder is {main.d_model} wide, but its encoder is {encoder.d_model} wide"
+        raise SizeError(said, where=config.where)
+    decoder = replace(main, runs=tuple(replace(run, block=_with_cross_attention(run.block)) for run in main.runs))
+    return replace(text, stacks=(encoder, decoder), layout="pix2struct")
+
+
+def _with_cross_attention(block: Block) -> Block:
+    """A block that runs its attention to an encoder."""
+
+    def run(part: Sublayer) -> Sublayer:
+        (branch,) = part.branches
+        if not (isinstance(branch.layer, Attention) and branch.layer.cross):
+            return part
+        return replace(part, branches=(replace(branch, layer=replace(branch.layer, unused=False)),))
+
+    return Block(block.name, tuple(map(run, block.sublayers)))
+
+
+def _pix2struct_encoder(config: Config) -> Stack:
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    config.ignore("dropout_rate attention_dropout initializer_range initializer_factor relative_attention_num_buckets")
+    config.ignore("relative_attention_max_distance is_encoder_decoder tie_word_embeddings")
+    norm = Norm(width, eps=config.number("layer_norm_eps") or 1e-6)
+    attention = Attention(width, heads, d_head=config.size("d_kv"), scale=1.0, causal=False)
+    mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
+    block = attention_mlp(attention, mlp, norm)
+    table = Embedding(config.size("seq_len"), width, table="other")
+    inputs = (
+        Named("patch", Linear(config.size("patch_embed_hidden_size"), width)),
+        Named("row", table),
+        Named("column", table),
+    )
+    runs = repeat_block(block, config.size("num_hidden_layers"))
+    return Stack("encoder", width, inputs, runs, (Named("norm", norm),), "encoder")
+
+
+def pp_formulanet(config: Config) -> Architecture:
+    """PP-FormulaNet [liu2025formula]: SAM, two convolutions and two layers, and mBART's decoder."""
+    bare = config.head_kind() == "none"
+    config.override("architectures", ["Model"] if bare else None)
+    config.ignore("is_encoder_decoder")
+    found = read_composite(config, FORMULANET)
+    return replace(found, layout="pp_formulanet.bare" if bare else "pp_formulanet")
+
+
+def _formulanet(link: Link) -> list[Named]:
+    config = link.encoder
+    keys = ("post_conv_in_channels", "post_conv_mid_channels", "post_conv_out_channels", "decoder_hidden_size")
+    entering, middle, leaving, out = (config.size(key) for key in keys)
+    for size, expected, key in ((entering, config.size("output_channels"), keys[0]), (out, link.d_model, keys[-1])):
+        if size != expected:
+            raise SizeError(f"{key} must be {expected}, not {size}", where=config.where)
+    return [
+        Named("downsample_in", Patch(entering, KERNEL, middle, bias=False, merge=HALVED)),
+        Named("downsample_out", Patch(middle, KERNEL, leaving, bias=False, merge=MERGED)),
+        *two_linears("projector", leaving, leaving, out, activation="identity", merge=MERGED),
+    ]
+
+
+FORMULANET = vision_language("pp_formulanet_text", "pp_formulanet_vision", _formulanet, tie="inner", note=NOTE)
+
+
+def pp_formulanet_text(config: Config) -> Architecture:
+    """PP-FormulaNet's decoder [liu2025formula]: mBART's; its head is never tied."""
+    kind = "" if config.get("architectures") is None else config.head_kind()
+    config.ignore("is_encoder_decoder encoder_layers encoder_attention_heads tie_word_embeddings")
+    vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
+    cross = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
+    style = Style(pre_norm=True, final_norm=True, offset=OFFSET)
+    table = Named("token", Embedding(vocab, width))
+    outputs = [] if kind == "none" else [head(vocab, width, tied=False)]
+    return Architecture(config.model_type, (stack(config, style, "decoder", [table], outputs, cross=cross),))
+
+
+def _got_ocr2(link: Link) -> list[Named]:
+    """GOT-OCR 2.0 [wei2024]: two convolutions and one layer after SAM."""
+    width, out = link.encoder.size("output_channels"), link.d_model
+    return [*halving(width, 2 * width, out), *named(projector=Linear(out, out, merge=MERGED))]
+
+
+def _unlimited_ocr(link: Link) -> list[Named]:
+    """Unlimited-OCR: one layer on the concatenated results of SAM and CLIP."""
+    sam = link.encoder.nested("sam_config", config_at(link.encoder, "sam_config"), "unlimited_ocr_sam_vision_model")
+    wide = downsample_channels(sam)[1] + link.d_encoder
+    projector = Linear(wide, link.d_model, merge=MERGED)
+    return named(projector=projector, newline=vector(link.d_model), separator=vector(link.d_model))
+
+
+def _deepseek_ocr2(link: Link) -> list[Named]:
+    """DeepSeek-OCR 2: one layer."""
+    return named(projector=Linear(link.d_encoder, link.d_model, merge=MERGED), separator=vector(link.d_model))
+
+
+def _glm_ocr(link: Link) -> list[Named]:
+    """GLM-OCR: GLM-4V's projector, of another width."""
+    return gated_merger(link, link.encoder.size("out_hidden_size") * link.encoder.size("in_channels"))
+
+
+def _paddleocr_vl(link: Link) -> list[Named]:
+    """PaddleOCR-VL: LayerNorm, then two layers on merged patches."""
+    norm = Named("projector_norm", layernorm(link.d_encoder))
+    return [norm, *merger("projector", link.d_encoder, merged(link.encoder), link.d_model)]
+
+
+def _hunyuan(link: Link) -> list[Named]:
+    """HunyuanOCR: two convolutions, one layer, and learned vectors at the ends of rows and around the image."""
+    vision, width = link.encoder, link.d_encoder
+    side, text = vision.size("spatial_merge_size"), link.d_model
+    merged, eps = side * side, vision.number("rms_norm_eps") or 1e-5
+    layers: dict[str, Layer] = {
+        "merger_norm": Norm(width, eps=eps),
+        "merger_conv": Patch(width, side, 2 * width, merge=merged, stride=side),
+        "merger_out": Patch(2 * width, 1, 4 * width, merge=merged, stride=1),
+        "merger": Linear(4 * width, text, merge=merged),
+        "newline": vector(4 * width),
+        "begin": vector(text),
+        "end": vector(text),
+        "separator": vector(text),
+        "after_norm": Norm(text, eps=eps, merge=merged),
+    }
+    return named(**layers)
+
+
+def _hy_v4(link: Link) -> list[Named]:
+    """Hunyuan 4 VL: two convolutions and a learned vector at the end of each row."""
+    vision, width = link.encoder, link.d_encoder
+    side, out = vision.size("spatial_merge_size"), vision.size("out_hidden_size")
+    merged = side * side
+    return named(
+        merger_norm=Norm(width, eps=vision.number("rms_norm_eps") or 1e-5),
+        merger_conv=Patch(width, side, merged * width, merge=merged, stride=side),
+        merger_out=Patch(merged * width, 1, out, merge=merged, stride=1),
+        newline=vector(out),
+    )
+
+
+def _docling(link: Link) -> list[Named]:
+    """Granite Docling: one matrix on merged patches, two layers for earlier encoder layers, and a finer route."""
+    vision, model = link.encoder, link.model
+    factor, out = vision.size("scale_factor"), vision.size("out_hidden_size")
+    given = vision.get("deepstack_visual_indexes")
+    taps = len(given if isinstance(given, list) else DOCLING_LAYERS)
+    found = named(
+        connector_norm=layernorm(link.d_encoder), **_route("coarse", link.d_encoder, out, factor, taps, False)
+    )
+    if vision.flag("use_fine_route", True):
+        found += named(**_route("fine", link.d_encoder, out, factor // 2, taps, True))
+    merged = factor * factor
+    found += named(
+        mixing_norm=layernorm(out, merged),
+        mixing=Linear(out, out, bias=False, merge=merged),
+        mixed_norm=layernorm(out, merged),
+    )
+    model.ignore("density_router_threshold density_router_loss_weight")
+    inner = model.optional_size("density_router_hidden_size")
+    if inner:
+        found += named(
+            density=Linear(link.d_encoder, 1),
+            density_norm=layernorm(link.d_encoder),
+            density_in=Linear(link.d_encoder, inner, activation="gelu", positions="one"),
+            density_out=Linear(inner, 1, positions="one"),
+        )
+    return found
+
+
+def _route(name: str, width: int, out: int, factor: int, taps: int, unused: bool) -> dict[str, Layer]:
+    merged = factor * factor
+    layers: dict[str, Layer] = {name: Linear(width * merged, out, bias=False, merge=merged, unused=unused)}
+    for number in range(taps):
+        layers[f"{name}_norm{number}"] = replace(layernorm(width * merged, merged), unused=unused)
+        first = Linear(width * merged, out, activation="gelu", merge=merged, unused=unused)
+        layers[f"{name}_in{number}"] = first
+        layers[f"{name}_out{number}"] = Linear(out, out, merge=merged, unused=unused)
+    return layers
+
+
+_ROWS = "not counted as a token: the vector at the end of each row of an image"
+_COARSE = "an image takes the coarse route; the fine one, with four times as many tokens, is stored and not counted"
+_GOT = vision_language("qwen2", "got_ocr2_vision", _got_ocr2, layout="got_ocr2")
+MODELS: dict[str, CompositeModel] = {
+    "got_ocr2": _GOT._replace(in_place=True),
+    "pp_chart2table": _GOT,
+    "unlimited_ocr": vision_language("unlimited_ocr_text", "unlimited_ocr_vision", _unlimited_ocr),
+    "deepseek_ocr2": vision_language("deepseek_ocr2_text", "deepseek_ocr2_vision", _deepseek_ocr2),
+    "glm_ocr": vision_language("glm_ocr_text", "glm_ocr_vision", _glm_ocr, layout="glm4v", tie="either"),
+    "paddleocr_vl": vision_language("paddleocr_vl_text", "paddleocr_vl_vision", _paddleocr_vl, tie="unless_denied"),
+    "hunyuan_vl": vision_language("hunyuan_vl_text", "hunyuan_vl_vision", _hunyuan, tie="unless_denied", note=_ROWS),
+    "hy_v4_vl": vision_language("hy_v4_vl_text", "hy_v4_vl_vision", _hy_v4, layout="hunyuan_vl", note=_ROWS),
+    "granite_docling": vision_language("granite_docling_text", "granite_docling_vision", _docling, note=_COARSE),
+}

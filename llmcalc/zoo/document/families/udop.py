@@ -9,7 +9,7 @@ from ....core.errors import DescriptionError, shown
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.t5 import seq2seq
-from ....importers.hf.vision_encoders.clip import sides
+from ....importers.hf.vision_encoders.parts import square_side
 from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
 from ....layers.patch import Patch
@@ -70,10 +70,7 @@ def _places(config: Config, width: int) -> dict[str, Layer]:
 
 def _patch(config: Config, width: int) -> Patch:
     config.ignore("image_size")
-    side, other = sides(config, "patch_size")
-    if side != other:
-        raise DescriptionError("patches are not square", where=config.where)
-    return Patch(config.size("num_channels"), side, width, unused=True)
+    return Patch(config.size("num_channels"), square_side(config), width, unused=True)
 
 
 def _mlp(config: Config) -> Mlp:

@@ -1,4 +1,4 @@
-"""Evolla [zhou2025]: blocks as LLaMA's, some with layers that look at a protein, and what reads the protein."""
+"""Evolla [zhou2025]: LLaMA with a protein encoder and adapters that attend to the protein."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture
 from ....core.errors import DescriptionError
-from ....importers.hf.composite_models import given
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families import llama
 from ....importers.hf.unexecuted_parts import list_parts, read_parts
 
-NOTE = "what reads a protein, and the layers that look at it, are stored, and not counted as work"
+NOTE = "not counted as work: the protein encoder and the adapters that attend to it, which are stored"
 BARE = "EvollaModel"
 
 
 def evolla(config: Config) -> Architecture:
-    """The language model, SaProt [su2023] with a resampler, and a layer of attention behind every few blocks."""
+    """The language model, SaProt [su2023] with a resampler, and an adapter after every few blocks."""
     bare = config.class_name() == BARE
     config.override("architectures", ["Model"] if bare else None)
     config.override("tie_word_embeddings", False)  # the class never ties
     config.ignore("is_decoder add_cross_attention aligner_attention_probs_dropout_prob is_encoder_decoder")
     found = llama.llama(config)
-    inner = config.nested("protein_encoder_config", given(config, "protein_encoder_config"), "saprot")
+    inner = config.nested("protein_encoder_config", config_at(config, "protein_encoder_config"), "saprot")
     if inner.flag("add_cross_attention") or inner.flag("is_decoder"):
         raise DescriptionError("SaProt as a decoder is not supported", where=inner.where)
     (encoder,) = read_parts(inner, "")

@@ -1,134 +1,83 @@
-"""Decoders of text that look at an image through a transformer of its patches: BLIP, Pix2Struct and PP-FormulaNet."""
+"""Image captioning: BLIP and GIT, BERT's blocks as a decoder of text."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import SizeError, shown
-from ....importers.hf.composite_models import OUTER, given, text_part
+from ....core.architecture import Architecture, Named
+from ....core.errors import short_repr
+from ....importers.hf.composite_models import IGNORED, TIE, Part, config_at, encoder_stacks, text_model
 from ....importers.hf.config import Config
-from ....importers.hf.projectors import named
-from ....importers.hf.rules import repeat_block, sublayer
-from ....importers.hf.vision_encoders import clip as towers
-from ....importers.hf.vision_encoders import vit as vits
+from ....importers.hf.families import bert
+from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.projectors import Link
+from ....importers.hf.rules import TOKENS
+from ....importers.hf.vision_encoders.parts import CLASS_TOKEN
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
+from ....layers.head import Head
 from ....layers.linear import Linear
-from ....layers.mlp import Mlp
 from ....layers.norm import Norm
-from ....layers.patch import Patch
 from ....layers.stored import Stored
-from ..vision_encoders import sam
 
-_LEFT = f"""{OUTER} image_text_hidden_size label_smoothing initializer_factor initializer_range logit_scale_init_value
-    projection_dim
-"""
-LOOKING = "how the text looks at the image is stored, and not counted as work"
-CAPTIONS = ("", "BlipForConditionalGeneration")
+NOTE = "not counted as work: the cross-attention of the text to the image, which is stored"
+CAPTIONS = ("", "BlipForConditionalGeneration", "BlipModel")
 
 
 def blip(config: Config) -> Architecture:
-    """BLIP [li2022blip]: BERT's blocks behind a vision transformer; the bare class compares a text with an image."""
+    """BLIP [li2022blip]: BERT with a vision transformer. The bare class compares a text with an image."""
     name = config.class_name()
     bare = name == "BlipModel"
     if not bare:
         config.override("architectures", None)
-    part = config.nested("vision_config", given(config, "vision_config"), "blip_vision_model")
-    own = {**given(config, "text_config"), "encoder_hidden_size": part.size("hidden_size")}
-    own["tie_word_embeddings"] = config.flag("tie_word_embeddings", True) or own.get("tie_word_embeddings", True)
-    text = text_part(config, "blip_text_model", own, own_tie=True)
-    config.ignore(_LEFT)
-    if name not in (*CAPTIONS, "BlipModel"):
-        note = f"the tower and the further heads of {shown(name)} are not described; not counted: vision"
+    part = config.nested("vision_config", config_at(config, "vision_config"), "blip_vision_model")
+    own = {**config_at(config, "text_config"), "encoder_hidden_size": part.size("hidden_size")}
+    own[TIE] = config.flag(TIE, True) or own.get(TIE, True)
+    text = text_model(config, "blip_text_model", "inner", own)
+    config.ignore(f"{IGNORED} image_text_hidden_size label_smoothing initializer_factor logit_scale_init_value")
+    if name not in CAPTIONS:
+        note = f"the heads of {short_repr(name)} are not supported; not counted: vision"
         return replace(text, notes=(*text.notes, note))
-    tower = vits.read(part)
-    part.ignore("projection_dim")
-    if bare:
-        joint = config.size("projection_dim")
-        compared = (
-            Named("visual_projection", Stored(joint, tower.d_model)),
-            Named("text_projection", Stored(joint, text.main.d_model)),
-            Named("logit_scale", Stored(1, lone=True)),
-        )
-        tower = replace(tower, outputs=(*tower.outputs, *compared))
-    towers.checked(part)
+    encoder = Part("vision_config", "blip_vision_model", _compare if bare else None)
+    stacks = encoder_stacks(config, encoder, text.main.d_model)
     layout = f"blip_model>{text.layout}" if bare else f"blip>{text.layout}"
-    return replace(text, stacks=(*text.stacks, tower), layout=layout, notes=(*text.notes, LOOKING))
+    return replace(text, stacks=(*text.stacks, *stacks), layout=layout, notes=(*text.notes, NOTE))
 
 
-def pix2struct(config: Config) -> Architecture:
-    """Pix2Struct [lee2022]: an encoder of patches, each of which knows its row and its column, and T5's decoder."""
-    config.head_kind()
-    part = config.nested("vision_config", given(config, "vision_config"), "pix2struct_vision_model")
-    tied = config.flag("tie_word_embeddings")
-    own = {**given(config, "text_config"), "tie_word_embeddings": tied}
-    text = text_part(config, "pix2struct_text_model", own, own_tie=True)
-    config.ignore(f"{OUTER} is_vqa is_encoder_decoder initializer_factor initializer_range")
-    encoder = _patches(part)
-    part.check_all_read()
-    main = text.main
-    if encoder.d_model != main.d_model:
-        said = f"{main.d_model} wide, the decoder cannot look at an encoder {encoder.d_model} wide"
-        raise SizeError(said, where=config.where)
-    looking = replace(main, runs=tuple(replace(run, block=_looking(run.block)) for run in main.runs))
-    return replace(text, stacks=(encoder, looking), layout="pix2struct")
+def _compare(link: Link) -> list[Named]:
+    joint = link.model.size("projection_dim")
+    return [
+        Named("visual_projection", Stored(joint, link.d_encoder)),
+        Named("text_projection", Stored(joint, link.d_model)),
+        Named("logit_scale", Stored(1, lone=True)),
+    ]
 
 
-def _looking(block: Block) -> Block:
-    """A block whose attention to an encoder is used."""
-
-    def used(part: Sublayer) -> Sublayer:
-        (branch,) = part.branches
-        if not (isinstance(branch.layer, Attention) and branch.layer.cross):
-            return part
-        return replace(part, branches=(replace(branch, layer=replace(branch.layer, unused=False)),))
-
-    return Block(block.name, tuple(map(used, block.sublayers)))
-
-
-def _patches(config: Config) -> Stack:
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    config.ignore("dropout_rate attention_dropout initializer_range initializer_factor relative_attention_num_buckets")
-    config.ignore("relative_attention_max_distance is_encoder_decoder tie_word_embeddings")
-    norm = Norm(width, eps=config.number("layer_norm_eps") or 1e-6)
-    attention = Attention(width, heads, d_head=config.size("d_kv"), scale=1.0, causal=False)
-    mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
-    block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
-    table = Embedding(config.size("seq_len"), width, table="other")
-    inputs = (
-        Named("patch", Linear(config.size("patch_embed_hidden_size"), width)),
-        Named("row", table),
-        Named("column", table),
-    )
-    runs: tuple[Run, ...] = repeat_block(block, config.size("num_hidden_layers"))
-    return Stack("encoder", width, inputs, runs, (Named("norm", norm),), "encoder")
+def git(config: Config) -> Architecture:
+    """GIT: BERT's blocks as a decoder, with CLIP's patches as a prefix of the text."""
+    kind, tied, width = config.head_kind() or "causal", config.flag(TIE), config.size("hidden_size")
+    attention = Attention(width, config.size("num_attention_heads"), **BIASED)
+    stack = bert.encoder(config, segments=False, attention=attention)
+    tables = tuple(_token_table(entry, tied and kind == "causal") for entry in stack.inputs)
+    share = TOKENS if tied else None
+    head = [Named("head", Head(config.size("vocab_size"), width, share, bias=True))] if kind == "causal" else []
+    stack = replace(stack, name="decoder", role="decoder", inputs=tables, outputs=tuple(head))
+    encoder = encoder_stacks(config, Part("vision_config", "git_vision_model", _project_git), width)
+    return Architecture(config.model_type, (stack, *encoder))
 
 
-def pp_formulanet(config: Config) -> Architecture:
-    """PP-FormulaNet [liu2025formula]: SAM's blocks, two convolutions and two layers before mBART's decoder."""
-    bare = config.head_kind() == "none"
-    config.override("architectures", ["Model"] if bare else None)
-    text = text_part(config, "pp_formulanet_text", given(config, "text_config"), own_tie=True)
-    part = config.nested("vision_config", given(config, "vision_config"), "pp_formulanet_vision")
-    seen = sam.sam(part)
-    between = ("post_conv_in_channels", "post_conv_mid_channels", "post_conv_out_channels")
-    entering, middle, leaving = (part.size(key) for key in between)
-    out, merged = part.size("decoder_hidden_size"), sam.HALVED * sam.HALVED
-    for wanted, given_size, key in (
-        (part.size("output_channels"), entering, between[0]),
-        (text.main.d_model, out, "decoder_hidden_size"),
-    ):
-        if wanted != given_size:
-            raise SizeError(f"{key} is {given_size}, where {wanted} is given", where=part.where)
-    layers = named(
-        downsample_in=Patch(entering, sam.KERNEL, middle, bias=False, merge=sam.HALVED),
-        downsample_out=Patch(middle, sam.KERNEL, leaving, bias=False, merge=merged),
-        projector_in=Linear(leaving, leaving, merge=merged),
-        projector_out=Linear(leaving, out, merge=merged),
-    )
-    towers.checked(part)
-    config.ignore(f"{OUTER} is_encoder_decoder")
-    seen = replace(seen, outputs=(*seen.outputs, *layers))
-    layout = "pp_formulanet.bare" if bare else "pp_formulanet"
-    return replace(text, stacks=(*text.stacks, seen), layout=layout, notes=(*text.notes, LOOKING))
+def _project_git(link: Link) -> list[Named]:
+    norm = Norm(link.d_model, "layernorm", bias=True, eps=link.encoder.number("layer_norm_eps") or 1e-5)
+    frame = Embedding(1, link.d_encoder, table="other", unused=True)
+    return [
+        Named("projector", Linear(link.d_encoder, link.d_model, prompt=CLASS_TOKEN)),
+        Named("projector_norm", norm),
+        *(Named(f"frame{number}", frame) for number in range(link.model.count("num_image_with_embedding"))),
+    ]
+
+
+def _token_table(entry: Named, tied: bool) -> Named:
+    """An input; the token table is shared with the head if ``tied``."""
+    if entry.name == "token" and isinstance(entry.layer, Embedding):
+        return Named(entry.name, replace(entry.layer, share=TOKENS if tied else None))
+    return entry

@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import DescriptionError
-from ....importers.hf.composite_models import given
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
 from ....importers.hf.rules import gated_mlp, lm_head, rope_attention
@@ -25,7 +25,7 @@ def chameleon(config: Config) -> Architecture:
     attention, mlp = rope_attention(config, **norms), gated_mlp(config, bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
     place, head = "post" if config.flag("swin_norm") else "pre", lm_head(config, **_image_tokens(config))
     found = decoder(config, attention=attention, mlp=mlp, place=place, head=head)
-    codes = config.nested("vq_config", given(config, "vq_config"), "chameleon_vqgan")
+    codes = config.nested("vq_config", config_at(config, "vq_config"), "chameleon_vqgan")
     stacks = (*found.stacks, *read_parts(codes, "vqmodel"))
     return replace(found, stacks=stacks, notes=(*found.notes, IMAGE_TOKENIZER_NOTE))
 

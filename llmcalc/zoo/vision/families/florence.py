@@ -1,4 +1,4 @@
-"""Florence-2 [xiao2023]: DaViT [ding2022] before BART, whose encoder gets what the tower saw among its tokens."""
+"""Florence-2 [xiao2023]: DaViT [ding2022], and BART, whose encoder receives image tokens with the text."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import SizeError, shown
 from ....core.layer import Layer
-from ....importers.hf.composite_models import OUTER, given, text_part
+from ....importers.hf.composite_models import IGNORED, TIE, config_at, text_model
 from ....importers.hf.config import Config
 from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.projectors import named
 from ....importers.hf.rules import TOKENS, default_layernorm, repeat_block, sublayer
+from ....importers.hf.vision_encoders.parts import named
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -22,20 +22,20 @@ from ....layers.mlp import Mlp
 from ....layers.patch import Patch
 from ..layers.channel_attention import ChannelAttention
 
-NEAR = 3  # side of a convolution over each channel
-WHOLE = 1  # the mean of all patches stands before them
+NEAR = 3  # kernel size of a depthwise convolution
+WHOLE = 1  # one token before the patches: their mean
 NOTE = "patches are those of the first stage; windows are counted as whole ones"
 _LISTS = "depths patch_size patch_stride patch_prenorm embed_dim num_heads num_groups"
 
 
 def florence2(config: Config) -> Architecture:
-    """The language model, a stack for each stage of the tower, and a matrix between."""
-    bare, own = config.head_kind() == "none", dict(given(config, "text_config"))
-    text = text_part(config, "bart", {**own, "tie_word_embeddings": own.get("tie_word_embeddings", True)}, own_tie=True)
-    text = _with_own_tie(text, config.flag("tie_word_embeddings", True))
+    """The language model, one stack per stage of the encoder, and a projector."""
+    bare, own = config.head_kind() == "none", dict(config_at(config, "text_config"))
+    text = text_model(config, "bart", "inner", {**own, TIE: own.get(TIE, True)})
+    text = _with_own_tie(text, config.flag(TIE, True))
     main = text.main
-    config.ignore(f"{OUTER} is_encoder_decoder")
-    part = config.nested("vision_config", given(config, "vision_config"), "florence_vision")
+    config.ignore(f"{IGNORED} is_encoder_decoder")
+    part = config.nested("vision_config", config_at(config, "vision_config"), "florence_vision")
     stages = _stages(part)
     wide, out, rows = stages[-1].d_model, part.size("projection_dim"), part.size("max_position_embeddings")
     if out != main.d_model:
@@ -57,13 +57,11 @@ def florence2(config: Config) -> Architecture:
     return replace(text, stacks=(*text.stacks, *stages), layout=layout, notes=(*text.notes, NOTE))
 
 
-SHARED = "shared_table"  # that no stack looks up, where the tables of both are their own
+SHARED = "shared_table"  # a stored table that no stack uses, where both have their own
 
 
 def _with_own_tie(text: Architecture, tied: bool) -> Architecture:
-    """BART with a head that is tied by itself: to the one table, or to the one that is stored beside two others. It
-    has no bias.
-    """
+    """BART with a head without a bias, tied to the token table, or to the unused table where each stack has its own."""
     apart = any(isinstance(layer, Embedding) and layer.unused for stack in text.stacks for _, layer in stack.inputs)
     share = (SHARED if apart else TOKENS) if tied else None
 
@@ -83,16 +81,16 @@ def _with_own_tie(text: Architecture, tied: bool) -> Architecture:
 
 
 def _stages(config: Config) -> list[Stack]:
-    """A stack for each stage, of fewer and wider tokens than the one before."""
+    """One stack per stage, each of fewer and wider tokens."""
     lists: dict[str, list[Any]] = {}
     for key in _LISTS.split():
         values = config.get(key)
         if not isinstance(values, list) or not values:
-            raise SizeError(f"{key} is {shown(values)}; it is a list with an entry for each stage", where=config.where)
+            raise SizeError(f"{key} must be a list with one entry per stage, not {shown(values)}", where=config.where)
         lists[key] = values
     count = len(lists["embed_dim"])
     if any(len(values) < count for values in lists.values()):
-        raise SizeError(f"there are {count} stages, but not as many entries in each of {_LISTS}", where=config.where)
+        raise SizeError(f"each of {_LISTS} must have {count} entries, one per stage", where=config.where)
     found = list[Stack]()
     widths = [config.integer(width, "embed_dim", 1) for width in lists["embed_dim"]]
     strides = [config.integer(stride, "patch_stride", 1) for stride in lists["patch_stride"]]
@@ -119,7 +117,7 @@ def _stages(config: Config) -> list[Stack]:
 
 
 def _block(config: Config, width: int, heads: int, groups: int) -> Block:
-    """Attention within windows, then of channels to each other; convolutions over each channel before every part."""
+    """Window attention, then channel attention, with a depthwise convolution before every part."""
     norm, near, bias = default_layernorm(width), Patch(1, NEAR, width), config.flag("qkv_bias", True)
     d_ff, act = int(width * config.positive_number("mlp_ratio")), config.activation("activation_function")
     mlp = Mlp(width, d_ff, act, bias=True)

@@ -1,56 +1,60 @@
-"""Granite 4 Vision: several layers of a tower, each through a Q-Former over windows into a layer of its own."""
+"""Granite 4 Vision: several encoder layers, each projected by a Q-Former over windows into its own decoder layer."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
-from ....core.architecture import Architecture, Named
-from ....core.errors import DescriptionError, shown
-from ....importers.hf.composite_models import OUTER, given, text_part
+from ....core.architecture import Architecture, Named, Stack
+from ....core.errors import DescriptionError, short_repr
+from ....importers.hf.composite_models import config_at, read_composite, vision_language
 from ....importers.hf.config import Config
-from ....importers.hf.families.seeing import text_config
+from ....importers.hf.encoders import check_encoder, find_encoder
+from ....importers.hf.projectors import Link, vector
 from ....importers.hf.unexecuted_parts import list_parts
-from ....importers.hf.vision_encoders import clip as towers
-from ....layers.embedding import Embedding
 
-OFFSETS = 4  # corners from which a layer of the tower is sampled
+OFFSETS = 4  # corners from which an encoder layer is sampled
 PAIR = 2
-NOTE = "Q-Formers over windows of patches stand between; they are stored, and not counted as work"
+NOTE = "not counted as work: the Q-Formers over windows of patches, which are stored"
 
 
 def granite4_vision(config: Config) -> Architecture:
-    """The language model, the tower, and a projector for each layer that is given what the tower saw."""
-    text = text_part(config, "granite4_vision_text", text_config(config), own_tie=False)
-    seen = given(config, "vision_config")
-    kind = str(seen.get("model_type", "clip_vision_model"))
-    if kind not in towers.TOWERS:
-        raise DescriptionError(f"a tower of type {shown(kind)} is not modelled before Granite", where=config.where)
-    stack = towers.read(config.nested("vision_config", seen, kind))
-    width, out = stack.d_model, text.main.d_model
-    inner = config.nested("qformer_config", given(config, "qformer_config"), "blip_2_qformer")
-    layers = config.get("deepstack_layer_map")
+    """The language model, the encoder, and a projector for each decoder layer that receives image features."""
+    kind = str(config_at(config, "vision_config").get("model_type", "clip_vision_model"))
+    if find_encoder(kind) is None:
+        raise DescriptionError(f"unknown vision encoder {short_repr(kind)}", where=config.where)
+    return read_composite(config, MODEL)
+
+
+def _project(link: Link) -> Sequence[Named | Stack]:
+    model = link.model
+    inner = model.nested("qformer_config", config_at(model, "qformer_config"), "blip_2_qformer")
+    layers = model.get("deepstack_layer_map")
     if not isinstance(layers, list) or not all(
         isinstance(pair, (list, tuple)) and len(pair) == PAIR for pair in layers
     ):
-        said = f"deepstack_layer_map is {shown(layers)}; it is a list of pairs of layers"
-        raise DescriptionError(said, where=config.where)
-    n_queries, n_patches = (side**2 for side in _sides(config))
+        said = f"deepstack_layer_map must be a list of pairs of layers, not {short_repr(layers)}"
+        raise DescriptionError(said, where=model.where)
+    n_queries, n_patches = (side**2 for side in _sides(model))
     sizes = {"n_layers": len(layers), "n_offsets": OFFSETS, "n_queries": n_queries, "n_patches": n_patches}
-    projectors = list_parts(inner, "", "granite4_vision_projectors", width=width, d_text=out, **sizes)
-    towers.checked(inner)
-    config.ignore(f"{OUTER} image_token_index image_grid_pinpoints vision_feature_select_strategy vision_feature_layer")
-    config.ignore("spatial_vision_layer spatial_target_layers projector_dropout")
-    newline = Named("newline", Embedding(1, out, table="other", use="side_tokens"))
-    stack = replace(stack, outputs=(*stack.outputs, newline))
-    stacks = (*text.stacks, stack, *projectors)
-    return replace(text, stacks=stacks, layout=f"granite4_vision>{text.layout}", notes=(*text.notes, NOTE))
+    found = list_parts(inner, "", "granite4_vision_projectors", width=link.d_encoder, d_text=link.d_model, **sizes)
+    check_encoder(inner)
+    return [Named("newline", vector(link.d_model)), *found]
 
 
 def _sides(config: Config) -> tuple[int, int]:
     """Queries and patches along a side of a window."""
-    given_rate = config.string("downsample_rate", "")
-    parts = given_rate.split("/")
+    rate = config.string("downsample_rate", "")
+    parts = rate.split("/")
     if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):
-        said = f"downsample_rate is {shown(given_rate)}; it is two sides of a window, such as 1/4"
+        said = f"downsample_rate must be two sides of a window, such as 1/4, not {short_repr(rate)}"
         raise DescriptionError(said, where=config.where)
     return int(parts[0]), int(parts[1])
+
+
+MODEL = vision_language(
+    "granite4_vision_text",
+    "clip_vision_model",
+    _project,
+    note=NOTE,
+    ignored="vision_feature_layer spatial_vision_layer spatial_target_layers projector_dropout",
+)

@@ -1,4 +1,4 @@
-"""IDEFICS [laurencon2023]: LLaMA's blocks, and gated layers between them that look at images, as in Flamingo."""
+"""IDEFICS [laurencon2023]: LLaMA with gated cross-attention to images between its blocks, as in Flamingo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import plain
+from ....importers.hf.composite_models import Part, encoder_stacks, object_at
 from ....importers.hf.config import Config
 from ....importers.hf.rules import (
     causal_lm,
@@ -18,7 +18,6 @@ from ....importers.hf.rules import (
     rope_attention,
     sublayer,
 )
-from ....importers.hf.vision_encoders import clip as towers
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -26,8 +25,8 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.scale import Scale
 
-WIDER = 4  # times the width of the tower is the hidden width behind the resampler's attention
-_IDLE = "layers that look at an image, and a resampler before them, are counted, but not run: the tokens are text alone"
+WIDER = 4  # hidden width of the resampler's feed-forward layers, in widths of the encoder
+_IDLE = "not counted as work: the cross-attention to images and the resampler, as the tokens are text"
 _FROZEN = """
     alpha_initializer alphas_initializer_range freeze_text_layers freeze_text_module_exceptions freeze_lm_head
     freeze_vision_layers freeze_vision_module_exceptions use_resampler perceiver_config vision_config
@@ -35,7 +34,7 @@ _FROZEN = """
 
 
 def idefics(config: Config) -> Architecture:
-    """The language model, its gated layers, the resampler if there is one, and CLIP's tower."""
+    """The language model, its gated layers, the resampler if there is one, and CLIP."""
     config.ignore(_FROZEN)
     bare = config.class_name().endswith("Model")
     config.override("architectures", ["Model"] if bare else None)
@@ -44,9 +43,8 @@ def idefics(config: Config) -> Architecture:
     own, mlp = rope_attention(config, bias=False), gated_mlp(config)
     text = causal_lm(config, repeat_block(prenorm_block("block", norm, attention=own, mlp=mlp), layers), norm)
     text = replace(text, stacks=(_with_more_tokens(config, text.main, bare),))
-    part = config.nested("vision_config", plain(config, "vision_config"), "idefics_vision")
-    tower = towers.clip(part)
-    towers.checked(part)
+    config.override("vision_config", {**object_at(config, "vision_config"), "model_type": "idefics_vision"})
+    (tower,) = encoder_stacks(config, Part("vision_config", "idefics_vision"), width)
     count = layers // config.size("cross_layer_interval")
     gated = repeat_block(_gated(config, norm, own.n_heads, mlp, tower.d_model), count)
     stacks = [text.main, Stack("gated_cross_attn", width, (), gated, (), "tower")]
@@ -67,7 +65,7 @@ def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
 
 
 def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any:
-    """A block that looks at an image; what its sub-layers give passes gates that begin closed."""
+    """A block with cross-attention to an image, and a gate on each result that is closed at first."""
     lone, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
     idle, gate = replace(norm, unused=True), Scale(width, lone=lone, function="tanh", unused=True)
     normed = "head" if config.flag("qk_layer_norms") else "none"
@@ -79,8 +77,8 @@ def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any
 
 
 def _resampler(config: Config, width: int) -> Stack:
-    """A few learned vectors that look at the tower's output instead of the language model."""
-    part = config.nested("perceiver_config", plain(config, "perceiver_config"), "idefics_perciever")
+    """Learned vectors that attend to the encoder's output; the language model attends to them."""
+    part = config.nested("perceiver_config", object_at(config, "perceiver_config"), "idefics_perciever")
     part.ignore("use_resampler")
     heads, head = part.size("resampler_n_heads"), part.size("resampler_head_dim")
     norms: dict[str, Any] = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}
@@ -89,7 +87,7 @@ def _resampler(config: Config, width: int) -> Stack:
     attention = Attention(width, heads, d_head=head, causal=False, cross=True, unused=True, **fields)
     mlp = Mlp(width, WIDER * width, "relu", unused=True)
     parts = (
-        sublayer("attention", attention, pre=norm, post=norm),  # the second norm is that of what is looked at
+        sublayer("attention", attention, pre=norm, post=norm),  # the second norm is of the source
         sublayer("resampled", mlp, pre=norm),
     )
     block = replace(prenorm_block("block", norm), sublayers=parts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import DescriptionError
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import (
     bare,
@@ -19,7 +18,7 @@ from ....importers.hf.families.bert import (
     with_head,
 )
 from ....importers.hf.rules import sublayer
-from ....importers.hf.vision_encoders.clip import sides
+from ....importers.hf.vision_encoders.parts import sides, square_side
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 from ....layers.norm import Norm
@@ -75,9 +74,7 @@ def vilt(config: Config) -> Architecture:
 
 
 def _patches(config: Config, width: int) -> tuple[Named, ...]:
-    (tall, wide), (side, other) = sides(config, "image_size"), sides(config, "patch_size")
-    if side != other:
-        raise DescriptionError("patches are not square", where=config.where)
+    (tall, wide), side = sides(config, "image_size"), square_side(config)
     rows = (tall // side) * (wide // side) + 1
     return (
         Named("patch", Patch(config.size("num_channels"), side, width, unused=True)),

@@ -1,56 +1,76 @@
-"""Janus [wu2024]: a tower for images that are seen, and tables and layers for those that are made."""
+"""Models with image and audio tokens from their own tokenizers: Janus, Emu3, Apertus 1.5."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import OUTER, given, text_part
+from ....importers.hf.composite_models import IGNORED, config_at, read_composite, text_model, vision_language
 from ....importers.hf.config import Config
-from ....importers.hf.families.seeing import text_config
-from ....importers.hf.projectors import named
-from ....importers.hf.unexecuted_parts import read_parts
-from ....importers.hf.vision_encoders import clip as towers
-from ....importers.hf.vision_encoders import vit as vits
+from ....importers.hf.projectors import Link
+from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
+from ....importers.hf.vision_encoders.parts import named
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
 
-NOTE = "what makes images is stored and not counted as work"
+NOTE = "not counted as work: the parts that generate images, which are stored"
 
 
 def janus(config: Config) -> Architecture:
-    """The language model, the tower with its aligner, and the layers around the tokens of images that are made."""
-    text = text_part(config, "llama", text_config(config))
-    part = config.nested("vision_config", given(config, "vision_config"), "janus_vision_model")
-    tower = vits.read(part)
-    seen = _aligner("aligner", tower.d_model, part.size("projection_dim"), part.size("depth"), part.activation())
-    codes = config.nested("vq_config", given(config, "vq_config"), "janus_vqgan")
-    made, coded = _made(codes), read_parts(codes, "vqmodel")
-    towers.checked(part)
-    config.ignore(OUTER)
-    tower = replace(tower, outputs=(*tower.outputs, *seen))
-    stack = Stack("generation", codes.size("projection_dim"), (), (), tuple(made), "tower", unused=True)
-    notes = (*text.notes, NOTE)
-    return replace(text, stacks=(*text.stacks, tower, stack, *coded), layout=f"janus>{text.layout}", notes=notes)
+    """Janus [wu2024]: a vision encoder with an aligner, and the tables and layers that generate images."""
+    return read_composite(config, JANUS)
 
 
-def _made(config: Config) -> list[Named]:
-    """A table of the codes of an image, what leads from it to the language model, and a head over it."""
+def _project_janus(link: Link) -> list[Named | Stack]:
+    encoder = link.encoder
+    aligner = _aligner("aligner", link.d_encoder, encoder.size("projection_dim"), encoder.size("depth"),
+        encoder.activation())  # fmt: skip
+    codes = link.model.nested("vq_config", config_at(link.model, "vq_config"), "janus_vqgan")
+    width, generation = codes.size("projection_dim"), _generation(codes)
+    stack = Stack("generation", width, (), (), tuple(generation), "tower", unused=True)
+    return [*aligner, stack, *read_parts(codes, "vqmodel")]
+
+
+JANUS = vision_language("llama", "janus_vision_model", _project_janus, note=NOTE)
+
+
+def _generation(config: Config) -> list[Named]:
+    """A table of image codes, an aligner to the language model, and a head over the codes."""
     rows, width, out = (config.size(key) for key in ("num_embeddings", "embed_dim", "projection_dim"))
     layers = _aligner("made", width, out, config.size("num_hidden_layers"), config.activation(), unused=True)
     head = named(
         code_head_in=Linear(config.size("image_token_embed_dim"), out, unused=True),
         code_head=Linear(out, rows, unused=True),
     )
-    table = named(codes=Embedding(rows, width, table="other", unused=True))
-    return [*table, *layers, *head]
+    return [*named(codes=Embedding(rows, width, table="other", unused=True)), *layers, *head]
 
 
 def _aligner(name: str, width: int, out: int, count: int, act: str, unused: bool = False) -> list[Named]:
-    """A layer, and further ones behind an activation."""
+    """``count`` layers with activations between them."""
     first = Named(f"{name}_in", Linear(width, out, activation=act if count > 1 else "identity", unused=unused))
-    behind = [
+    others = [
         Named(f"{name}{index}", Linear(out, out, activation=act if index < count - 2 else "identity", unused=unused))
         for index in range(count - 1)
     ]
-    return [first, *behind]
+    return [first, *others]
+
+
+def emu3(config: Config) -> Architecture:
+    """Emu3 [wang2024emu3]: LLaMA's blocks, and a tokenizer of images and videos."""
+    codes = config.nested("vq_config", config_at(config, "vq_config"), "emu3_vqgan")
+    return _with_tokenizers(config, text_model(config, "emu3_text_model"), read_parts(codes, "vqmodel"), "emu3")
+
+
+def apertus(config: Config) -> Architecture:
+    """Apertus 1.5: the language model, an image tokenizer, and WavTokenizer for audio."""
+    text = text_model(config, "apertus1p5_text")
+    image = config.nested("vision_config", config_at(config, "vision_config"), "apertus1p5_vision_tokenizer")
+    audio = config.nested("audio_config", config_at(config, "audio_config"), "wavtokenizer_encoder")
+    parts = [*read_parts(image, "vision_tokenizer"), *read_parts(audio, "audio_tokenizer")]
+    return _with_tokenizers(config, text, parts, "apertus1p5")
+
+
+def _with_tokenizers(config: Config, text: Architecture, parts: list[Stack], layout: str) -> Architecture:
+    config.ignore(f"{IGNORED} vocabulary_map image_token_offset audio_token_offset")
+    notes = (*text.notes, IMAGE_TOKENIZER_NOTE, *([AUDIO_CODEC_NOTE] if len(parts) > 1 else []))
+    return replace(text, stacks=(*text.stacks, *parts), layout=f"{layout}>{text.layout}", notes=notes)

@@ -1,4 +1,7 @@
-"""Q-Formers [li2023blip2, Section 3.1]: blocks of BERT in which learned queries look at an image, every second time."""
+"""Q-Formers [li2023blip2, Section 3.1]: BLIP-2 and InstructBLIP, and their Q-Formers alone.
+
+A Q-Former is BERT with learned queries, which attend to an image in every other block.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,110 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.layer import Layer
+from ....importers.hf.composite_models import Part, config_at, read_composite, vision_language
 from ....importers.hf.config import Config
+from ....importers.hf.encoders import check_encoder
 from ....importers.hf.families.bert import bare, bert_attention, bert_mlp, finish, normed
 from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.projectors import Link
 from ....importers.hf.rules import group_runs, layernorm, sublayer
+from ....importers.hf.vision_encoders.parts import CLASS_TOKEN, named
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
 from ....layers.norm import Norm
+from ..layers.query_attention import QueryAttention
+
+EPS = 1e-12
 
 
 def blip2(config: Config) -> Architecture:
-    """BLIP-2's: a token is a query; how it looks at the image is stored, and not counted as work."""
+    """BLIP-2 and InstructBLIP: a Q-Former and one layer between an encoder and a language model."""
+    if config.model_type == "blip-2":  # whose bare class has a language model with its head
+        config.override("architectures", None)
+    return read_composite(config, MODELS[config.model_type])
+
+
+def _project(link: Link) -> list[Stack]:
+    stem = link.model.model_type.replace("-", "_")
+    queries = link.model.size("num_query_tokens")
+    inner = link.model.nested("qformer_config", config_at(link.model, "qformer_config"), f"{stem}_qformer")
+    stack = _qformer(inner, link.d_encoder, queries, tables=stem != "blip_2")
+    check_encoder(inner)
+    if stem != "blip_2":
+        link.notes.append("not counted: the Q-Former's work on the instruction that it reads with its queries")
+    projector = Linear(stack.d_model, link.d_model, n_latents=queries)
+    return [replace(stack, outputs=tuple(named(projector=projector)))]
+
+
+_BLIP2 = vision_language("opt", "blip_2_vision_model", _project, layout="blip_2", tie="inner", in_place=True,
+    ignored="initializer_factor image_text_hidden_size use_decoder_only_language_model")  # fmt: skip
+_VIDEO = vision_language("opt", "instructblipvideo_vision_model", _project)
+MODELS = {
+    "blip-2": _BLIP2,
+    "instructblip": _BLIP2._replace(
+        parts=(Part("vision_config", "instructblip_vision_model", _project),), layout="instructblip"
+    ),
+    "instructblipvideo": _BLIP2._replace(parts=_VIDEO.parts, layout="instructblipvideo", in_place=False),
+}
+
+
+def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    d_ff, act = config.size("intermediate_size"), config.activation()
+    norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, n_latents=queries)
+    config.ignore("pad_token_id encoder_hidden_size initializer_range position_embedding_type")
+    instructed = config.flag("use_qformer_text_input", tables)
+    own = sublayer("own", QueryAttention(width, heads, queries, sees="themselves", bias=True), after=norm)
+    seen = sublayer(
+        "seen", QueryAttention(width, heads, queries, prompt=CLASS_TOKEN, d_source=source, bias=True), after=norm
+    )
+    mlp = Mlp(width, d_ff, act, bias=True, n_latents=queries)
+    feeds: tuple[Sublayer, ...] = (sublayer("asked", mlp, after=norm),)
+    if instructed:  # layers for an instruction
+        unused = replace(norm, unused=True)
+        feeds = (sublayer("told", replace(mlp, n_latents=None, unused=True), after=unused), *feeds)
+    kinds = {True: Block("seeing", (own, seen, *feeds)), False: Block("block", (own, *feeds))}
+    period, count = config.size("cross_attention_frequency"), config.size("num_hidden_layers")
+    inputs = named(queries=Embedding(queries, width, table="other", use="side_tokens"))
+    if tables:
+        rows = config.size("max_position_embeddings")
+        inputs += named(
+            instruction=Embedding(config.size("vocab_size"), width, table="other", unused=True),
+            instruction_position=Embedding(rows, width, table="other", unused=True),
+        )
+    else:
+        config.ignore("vocab_size max_position_embeddings")
+    inputs += named(query_norm=norm)
+    runs = group_runs(kinds[index % period == 0] for index in range(count))
+    return Stack("qformer", width, tuple(inputs), runs, (), "tower")
+
+
+def blip2_qformer(config: Config) -> Architecture:
+    """BLIP-2's Q-Former, whose tokens are queries; cross-attention to the image is not counted as work."""
     bare(config)
-    config.add_unmodelled("its input is learned queries and an image")
+    config.add_unmodelled("its inputs are learned queries and an image")
     config.ignore("vocab_size max_position_embeddings")
     found = _stack(config, (), text=config.flag("use_qformer_text_input"), asks=True)
-    note = "a token is a query; how it looks at the image is not counted as work"
+    note = "a token is a query; cross-attention to the image is not counted as work"
     return replace(finish(config, found, []), notes=(note,))
 
 
-def instructblip(config: Config) -> Architecture:
-    """InstructBLIP's [dai2023], read with an instruction alone: what its queries do is idle."""
+def instructblip_qformer(config: Config) -> Architecture:
+    """InstructBLIP's Q-Former [dai2023] on an instruction alone; the layers of its queries are stored and not run."""
     bare(config)
     width = config.size("hidden_size")
     tables = (
         Named("token", Embedding(config.size("vocab_size"), width)),
         Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),
     )
-    note = "a token is one of the instruction; what queries do beside it is not counted as work"
+    note = "a token is one of the instruction; the work of the queries is not counted"
     return replace(finish(config, _stack(config, tables, text=True, asks=False), []), notes=(note,))
 
 
 def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool) -> Stack:
-    """Blocks of attention and of feed-forward layers for queries and for a text; ``asks``: those of queries run."""
+    """Blocks with feed-forward layers for queries and for a text; ``asks``: those of queries run."""
     width, norm = config.size("hidden_size"), layernorm(config, config.size("hidden_size"))
     heads, source = config.size("num_attention_heads"), config.size("encoder_hidden_size")
     across = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
@@ -58,5 +132,5 @@ _NAMES = {True: "looking", False: "block"}
 
 
 def _idle(name: str, layer: Layer, norm: Norm) -> Sublayer:
-    """A sub-layer that is stored, and not run."""
+    """A sub-layer that is stored and not run."""
     return sublayer(name, layer, after=replace(norm, unused=True))

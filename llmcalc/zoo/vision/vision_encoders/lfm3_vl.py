@@ -1,25 +1,24 @@
-"""LFM3-VL's tower: short convolutions over the grid of patches, and attention in some blocks."""
+"""LFM3-VL's vision encoder: short convolutions over the grid of patches, and attention in some blocks."""
 
 from __future__ import annotations
 
 from ....core.architecture import Block, Stack
 from ....core.layer import Layer
 from ....importers.hf.config import Config
-from ....importers.hf.projectors import named
 from ....importers.hf.rules import runs_by_type, sublayer
-from ....importers.hf.vision_encoders.clip import CHANNELS
+from ....importers.hf.vision_encoders.parts import CHANNELS, named
 from ....layers.attention import Attention
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....layers.short_conv import ShortConv
 
-PERIOD = 2  # blocks, behind the first, of which one has attention, if the config names no kinds
+PERIOD = 2  # without layer_types, every second block after the first has attention
 CONVOLUTION, ATTENTION = "conv", "full_attention"
 
 
-def vision(config: Config) -> Stack:
-    """The tower without its projector."""
+def read(config: Config) -> Stack:
+    """The encoder without its projector."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     count, eps = config.size("num_hidden_layers"), config.number("norm_eps") or 1e-5
     config.ignore("rope_parameters rope_theta initializer_range")

@@ -1,38 +1,38 @@
-"""SAM's vision transformer before a language model [kirillov2023], alone or beside another one."""
+"""SAM's vision transformer [kirillov2023], alone or with a second transformer behind it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.architecture import Block, Named, Stack
 from ....core.errors import SizeError
-from ....importers.hf.composite_models import OUTER, given, text_part
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
-from ....importers.hf.families.seeing import text_config
-from ....importers.hf.projectors import layernorm, named
+from ....importers.hf.encoders import check_encoder
+from ....importers.hf.projectors import layernorm as projector_layernorm
 from ....importers.hf.rules import runs_by_type, sublayer
-from ....importers.hf.vision_encoders import clip as towers
-from ....importers.hf.vision_encoders import vit as vits
+from ....importers.hf.vision_encoders import transformer
+from ....importers.hf.vision_encoders.parts import layernorm, named
 from ....layers.embedding import Embedding
-from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ....layers.patch import Patch
-from ....layers.scale import Scale
 from ..layers.grid_attention import GridAttention
 
-KERNEL, HALVED = 3, 4  # side of a convolution; patches that one becomes of which every second row and column is taken
+KERNEL, HALVED = 3, 4  # kernel size of a convolution; patches per token after one of stride 2
+MERGED = HALVED * HALVED  # after two of them
 NECK_EPS = 1e-6
-PAIR = ("first", "second")  # convolutions behind a tower
+N_CONVOLUTIONS = 2
+QUERIES = {768: 144, 1024: 256}  # of DeepSeek-OCR 2, by pixels along a side of the image
 
 
 def sam(config: Config) -> Stack:
-    """Windows in all blocks but some, biases of distances; two convolutions narrow what comes out."""
+    """Window attention in most blocks, biases of relative positions, and a neck of two convolutions."""
     width, heads, out = config.size("hidden_size"), config.size("num_attention_heads"), config.size("output_channels")
     side = config.size("image_size") // config.size("patch_size")
     config.ignore("initializer_range num_pos_feats mlp_ratio scale")
     window, full = config.count("window_size"), set(config.layer_indices("global_attn_indexes"))
     fields = {"bias": config.flag("qkv_bias", True), "relative": config.flag("use_rel_pos", True)}
-    norm, act = towers.layernorm(config), config.activation()
+    norm, act = layernorm(config), config.activation()
     d_ff = config.optional_size("mlp_dim") or int(width * (config.number("mlp_ratio") or 4.0))
     mlp = sublayer("sam_mlp", Mlp(width, d_ff, act, bias=True), pre=norm)
 
@@ -49,8 +49,8 @@ def sam(config: Config) -> Stack:
 
 
 def neck(name: str, width: int, out: int) -> list[Named]:
-    """Two convolutions, each with a norm behind it."""
-    norm = layernorm(out, eps=NECK_EPS)
+    """Two convolutions, each followed by a norm."""
+    norm = projector_layernorm(out, eps=NECK_EPS)
     layers = (
         Patch(width, 1, out, bias=False, stride=1),
         norm,
@@ -63,97 +63,45 @@ def neck(name: str, width: int, out: int) -> list[Named]:
 
 
 def halving(width: int, inner: int, out: int) -> list[Named]:
-    """Two convolutions, each of which halves the grid."""
+    """Two convolutions of stride 2."""
     return named(
         downsample_in=Patch(width, KERNEL, inner, bias=False, merge=HALVED, stride=2),
-        downsample_out=Patch(inner, KERNEL, out, bias=False, merge=HALVED * HALVED, stride=2),
+        downsample_out=Patch(inner, KERNEL, out, bias=False, merge=MERGED, stride=2),
     )
 
 
-def got_ocr2(config: Config) -> Architecture:
-    """GOT-OCR 2.0 [wei2024]: SAM, two convolutions and a matrix before Qwen 2."""
-    text = text_part(config, "qwen2", text_config(config))
-    part = config.nested("vision_config", given(config, "vision_config"), "got_ocr2_vision")
-    stack, width = sam(part), part.size("output_channels")
-    towers.checked(part)
-    out = text.main.d_model
-    behind = [*halving(width, 2 * width, out), *named(projector=Linear(out, out, merge=HALVED * HALVED))]
-    return _whole(config, text, "got_ocr2", replace(stack, outputs=(*stack.outputs, *behind)))
+def sam_and_clip(config: Config) -> tuple[Stack, Stack]:
+    """Unlimited-OCR: SAM, two convolutions and CLIP's blocks."""
+    return _two_stages(config, MERGED)
 
 
-def unlimited_ocr(config: Config) -> Architecture:
-    """Unlimited-OCR: SAM, and CLIP's blocks on what comes out of it; both stand side by side before one matrix."""
-    text = text_part(config, "unlimited_ocr_text", text_config(config))
-    merged, width = HALVED * HALVED, text.main.d_model
-    stack, encoder, seen = _two(config, "unlimited_ocr_sam_vision_model", "unlimited_ocr_vision_encoder", merged)
-    words = {name: _vector(width) for name in ("newline", "separator")}
-    projector = named(projector=Linear(seen + encoder.d_model, width, merge=merged), **words)
-    return _whole(config, text, "unlimited_ocr", stack, replace(encoder, outputs=(*encoder.outputs, *projector)))
-
-
-def deepseek_ocr2(config: Config) -> Architecture:
-    """DeepSeek-OCR 2: SAM, and a language model's blocks on what comes out of it and on as many queries behind it."""
-    text = text_part(config, "deepseek_ocr2_text", text_config(config))
-    merged, width = HALVED * HALVED, text.main.d_model
-    stack, encoder, _ = _two(config, "deepseek_ocr2_sam_vision_model", "deepseek_ocr2_encoder", merged // 2)
+def sam_and_language_model(config: Config) -> tuple[Stack, Stack]:
+    """DeepSeek-OCR 2: SAM, two convolutions and a language model's blocks on the result and as many queries."""
+    first, second = _two_stages(config, MERGED // 2)
     tables = {
-        f"queries{side}": Embedding(rows, encoder.d_model, table="other", use="side_tokens")
+        f"queries{side}": Embedding(rows, second.d_model, table="other", use="side_tokens")
         for side, rows in QUERIES.items()
     }
-    projector = named(projector=Linear(encoder.d_model, width, merge=merged), separator=_vector(width))
-    encoder = replace(encoder, inputs=tuple(named(**tables)), outputs=(*encoder.outputs, *projector))
-    return _whole(config, text, "deepseek_ocr2", stack, encoder)
+    return first, replace(second, inputs=tuple(named(**tables)))
 
 
-QUERIES = {768: 144, 1024: 256}  # by pixels along a side of the image
+def _two_stages(config: Config, merge: int) -> tuple[Stack, Stack]:
+    """``merge``: patches per token of the second transformer."""
+    stem = config.model_type.removesuffix("_vision")
+    first = config.nested("sam_config", config_at(config, "sam_config"), f"{stem}_sam_vision_model")
+    kind = "deepseek_ocr2_encoder" if stem == "deepseek_ocr2" else "unlimited_ocr_vision_encoder"
+    second = config.nested("encoder_config", config_at(config, "encoder_config"), kind)
+    inner, out = downsample_channels(first)
+    stacks = sam(first), transformer.read(second, merge)
+    for part in (first, second):
+        check_encoder(part)
+    behind = halving(first.size("output_channels"), inner, out)
+    return replace(stacks[0], outputs=(*stacks[0].outputs, *behind)), stacks[1]
 
 
-def _two(config: Config, usual: str, behind: str, merged: int) -> tuple[Stack, Stack, int]:
-    """SAM, a transformer behind it, and the width between them; ``merged``: patches that are a token of the latter."""
-    vision = config.nested("vision_config", given(config, "vision_config"), f"{config.model_type}_vision")
-    first = vision.nested("sam_config", given(vision, "sam_config"), usual)
-    second = vision.nested("encoder_config", given(vision, "encoder_config"), behind)
-    inner, out = _pair(first, "downsample_channels")
-    stack, encoder = sam(first), vits.read(second, merged)
-    stack = replace(stack, outputs=(*stack.outputs, *halving(first.size("output_channels"), inner, out)))
-    for part in (first, second, vision):
-        towers.checked(part)
-    return stack, encoder, out
-
-
-def deepseek_vl_hybrid(config: Config) -> Architecture:
-    """DeepSeek-VL 7B [lu2024]: SigLIP beside SAM, which sees the image larger."""
-    text = text_part(config, "llama", text_config(config))
-    small = config.nested("vision_config", given(config, "vision_config"), "siglip_vision_model")
-    large = config.nested("high_res_vision_config", given(config, "high_res_vision_config"), "sam_vision_model")
-    low, high = towers.siglip(small), sam(large)
-    width, out, half = large.size("output_channels"), text.main.d_model, text.main.d_model // 2
-    merged = HALVED * HALVED
-    behind = [
-        *neck("second_neck", large.size("hidden_size"), width),
-        *halving(width, 2 * width, 4 * width),
-        *named(alpha=Scale(width, lone=True), high_projector=Linear(4 * width, half, merge=merged)),
-    ]
-    aligner = named(low_projector=Linear(low.d_model, half), projector=Linear(out, out))
-    for part in (small, large):
-        towers.checked(part)
-    stacks = (replace(high, outputs=(*high.outputs, *behind)), replace(low, outputs=(*low.outputs, *aligner)))
-    found = _whole(config, text, "deepseek_vl_hybrid", *stacks)
-    note = "both towers are counted for the same number of patches; SAM's are those of a larger image, of one size"
-    return replace(found, notes=(*found.notes, note))
-
-
-def _pair(config: Config, key: str) -> tuple[int, int]:
-    given = config.layer_indices(key)
-    if len(given) != len(PAIR):
-        raise SizeError(f"{key} has {len(given)} entries; it has {len(PAIR)}", where=config.where)
-    return config.integer(given[0], key, 1), config.integer(given[1], key, 1)
-
-
-def _vector(width: int) -> Embedding:
-    return Embedding(1, width, table="other", use="side_tokens")
-
-
-def _whole(config: Config, text: Architecture, layout: str, *stacks: Stack) -> Architecture:
-    config.ignore(f"{OUTER} image_token_index")
-    return replace(text, stacks=(*text.stacks, *stacks), layout=f"{layout}>{text.layout}")
+def downsample_channels(config: Config) -> tuple[int, int]:
+    """The channels of the two convolutions behind SAM."""
+    given = config.layer_indices("downsample_channels")
+    if len(given) != N_CONVOLUTIONS:
+        raise SizeError(f"downsample_channels must have 2 entries, not {len(given)}", where=config.where)
+    return config.integer(given[0], "downsample_channels", 1), config.integer(given[1], "downsample_channels", 1)

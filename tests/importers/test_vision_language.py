@@ -1,4 +1,4 @@
-"""Models that see through a tower of a table's row: parameters that their classes have, and what they refuse."""
+"""Vision-language models: parameters and stored names of small configs, and invalid configs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 import llmcalc
 
-from .sighted import CASES, PATCHES, config
+from .vision_language_cases import CASES, PATCHES, config
 
 # counted from transformers' classes of these small configs
 TOTALS = {
@@ -41,7 +41,7 @@ def test_every_tensor_has_a_stored_name(model_type: str) -> None:
 
 
 @pytest.mark.parametrize("model_type", CASES)
-def test_without_an_image_a_tower_costs_nothing(model_type: str) -> None:
+def test_an_encoder_costs_nothing_without_an_image(model_type: str) -> None:
     architecture = llmcalc.load(config(model_type))
     blind, seen = (llmcalc.flops(architecture, seq=8, patches=patches).total for patches in (0, PATCHES))
     language = tuple(stack for stack in architecture.stacks if stack.role != "tower")
@@ -51,23 +51,23 @@ def test_without_an_image_a_tower_costs_nothing(model_type: str) -> None:
 WRONG = [
     ({"model_type": "glm4v", "vision_config": {"depth": 0}}, "num_hidden_layers must be .*, not 0"),
     ({"model_type": "minicpmv4_6", "downsample_mode": "8x"}, "downsample_mode must be .*, not '8x'"),
-    ({"model_type": "minicpmv4_6", "merge_kernel_size": [2]}, "merge_kernel_size has 1 entries"),
+    ({"model_type": "minicpmv4_6", "merge_kernel_size": [2]}, "merge_kernel_size must have 2 entries, not 1"),
     ({"model_type": "got_ocr2", "vision_config": {"patch_size": 14, "n_gates": 3}}, "unknown config key 'n_gates'"),
     ({"model_type": "got_ocr2", "vision_config": {"window_size": 90}}, "window \\(90\\) is more than grid"),
-    ({"model_type": "unlimited_ocr", "vision_config": {"sam_config": {"downsample_channels": [3]}}}, "has 1 entries"),
-    ({"model_type": "aria", "projector_patch_to_query_dict": [3]}, "projector_patch_to_query_dict is no object"),
+    ({"model_type": "unlimited_ocr", "vision_config": {"sam_config": {"downsample_channels": [3]}}}, "have 2 entries"),
+    ({"model_type": "aria", "projector_patch_to_query_dict": [3]}, "projector_patch_to_query_dict must be an object"),
     ({"model_type": "muse_glimmer", "vision_config": {"layer_types": ["window_attention"]}}, "must have one entry"),
     ({"model_type": "blip-2", "qformer_config": {"cross_attention_frequency": 0}}, "cross_attention_frequency must be"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("data", "message"), WRONG)
-def test_what_no_tower_can_have_is_an_error(data: dict[str, Any], message: str) -> None:
+def test_invalid_configs_are_errors(data: dict[str, Any], message: str) -> None:
     with pytest.raises(llmcalc.InputError, match=message):
         llmcalc.load({"text_config": {}, "vision_config": {}, **data})
 
 
-def test_an_older_key_of_a_tower_is_that_of_today() -> None:
+def test_older_keys_of_an_encoder() -> None:
     today = {"model_type": "step3p7", "text_config": {}}
     old = llmcalc.load({**today, "vision_config": {"width": 48, "layers": 3, "heads": 4, "ls_init_value": 0.1}})
     new = llmcalc.load(
@@ -76,8 +76,8 @@ def test_an_older_key_of_a_tower_is_that_of_today() -> None:
     assert old == new
 
 
-def test_a_file_that_says_more_layers_than_its_checkpoint_has() -> None:
-    """Molmo 2's first files call the tower's config otherwise, and count layers behind the last one that is seen."""
+def test_a_file_with_more_layers_than_its_checkpoint() -> None:
+    """Molmo 2's first files have another key for the encoder, and count layers after the last one that is used."""
     parts: dict[str, Any] = {"model_type": "molmo2", "text_config": {}}
     old = {**parts, "vit_config": {"num_hidden_layers": 27}, "adapter_config": {"vit_layers": [-3, -9]}}
     adapter = {"vision_feature_layer": [24, 18]}

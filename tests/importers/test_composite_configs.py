@@ -1,4 +1,4 @@
-"""Models that see or hear: their language model is found, however deep, and what is left out has a name."""
+"""Composite configs: the language model is found at any depth, and other parts are named."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def test_every_usual_language_model_is_a_family() -> None:
 
 
 @pytest.mark.parametrize("key", ["text_config", "llm_config", "language_config", "thinker_config"])
-def test_the_config_within(key: str) -> None:
+def test_nested_config(key: str) -> None:
     whole = {"model_type": "no_such_whole", key: {"model_type": "qwen3", **SIZES}, "audio_config": VISION}
     found = llmcalc.load(whole)
     assert found.stacks == llmcalc.load({"model_type": "qwen3", **SIZES}).stacks
     assert found.notes[-1].endswith("only its language model (qwen3) is counted; not counted: audio")
 
 
-def test_a_part_in_a_part() -> None:
+def test_language_model_within_a_part() -> None:
     thinker = {"text_config": {"model_type": "qwen3", **SIZES}, "vision_config": VISION, "audio_config": VISION}
     whole = {"model_type": "omni", "thinker_config": thinker, "talker_config": VISION, "quantization_config": {"a": 1}}
     assert (language_model(whole) or {})["model_type"] == "qwen3"
     assert towers(whole) == ["talker", "vision", "audio"]
 
 
-def test_a_part_without_a_type_has_that_of_its_class() -> None:
+def test_a_part_without_a_type_has_its_class_default() -> None:
     found = llmcalc.load({"model_type": "perception_lm", "text_config": SIZES})
     assert found.family == "llama"
 
 
-def test_keys_beside_those_of_the_whole() -> None:
+def test_language_model_keys_at_the_top_level() -> None:
     whole = {"model_type": "fast_vlm", **SIZES, "vision_config": VISION, "vision_start_token_id": 3}
     found = llmcalc.load(whole)
     assert found.stacks == llmcalc.load({"model_type": "qwen2", **SIZES}).stacks
@@ -50,14 +50,14 @@ def test_keys_beside_those_of_the_whole() -> None:
 
 
 @pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen2_5_vl"])
-def test_such_keys_beside_a_tower_that_is_counted(model_type: str) -> None:
+def test_language_model_keys_at_the_top_level_with_an_encoder(model_type: str) -> None:
     whole = {"model_type": model_type, **SIZES, "vision_config": {"depth": 3}, "vision_start_token_id": 3}
     found = llmcalc.load(whole)
     assert found.main == llmcalc.load({"model_type": f"{model_type}_text", **SIZES, "tie_word_embeddings": False}).main
     assert [stack.name for stack in found.stacks] == ["decoder", "vision"]
 
 
-def test_a_tower_of_an_unknown_type_is_named() -> None:
+def test_unknown_encoders_are_named() -> None:
     parts = {"text_config": {"model_type": "llama", **SIZES}, "vision_config": {"model_type": "eva", **VISION}}
     found = llmcalc.load({"model_type": "llava", **parts})
     assert found.stacks == llmcalc.load({"model_type": "llama", **SIZES, "tie_word_embeddings": False}).stacks
@@ -65,13 +65,13 @@ def test_a_tower_of_an_unknown_type_is_named() -> None:
     assert found.notes[-1].endswith("not counted: vision")
 
 
-def test_such_keys_are_read_as_strictly() -> None:
+def test_top_level_keys_are_read_strictly() -> None:
     with pytest.raises(llmcalc.InputError, match="unknown config key 'n_gates'"):
         llmcalc.load({"model_type": "qwen2_vl", **SIZES, "n_gates": 3})
 
 
 @pytest.mark.parametrize("whole", [{"model_type": "vibevoice"}, {"model_type": "vibevoice", "text_config": None}])
-def test_a_whole_that_says_nothing_of_its_language_model(whole: dict[str, Any]) -> None:
+def test_a_missing_language_model_is_an_error(whole: dict[str, Any]) -> None:
     with pytest.raises(llmcalc.InputError, match="a vibevoice config must have a text_config"):
         llmcalc.load(whole)
 

@@ -1,4 +1,4 @@
-"""Published configs of models that see, with the parameters that their checkpoints have."""
+"""Published configs of vision-language models, and the parameters of their checkpoints."""
 
 from __future__ import annotations
 
@@ -168,12 +168,12 @@ WRONG = [
 ]  # fmt: skip
 
 
-ALONE = ("step3p5", "molmo2_text")  # language models without towers
+ALONE = ("step3p5", "molmo2_text")  # language models without encoders
 
 
 @pytest.mark.parametrize(("config", "message"), WRONG)
-def test_what_no_model_can_have_is_an_error(config: dict[str, Any], message: str) -> None:
-    """Each was once passed over for a usual value."""
+def test_invalid_configs_are_errors(config: dict[str, Any], message: str) -> None:
+    """Each was once replaced silently by a default."""
     parts: dict[str, Any] = {} if config["model_type"] in ALONE else {"text_config": {}, "vision_config": {}}
     with pytest.raises(llmcalc.InputError, match=message):
         llmcalc.load({**parts, **config})

@@ -1,4 +1,4 @@
-"""Small configs of models that see through a tower of a table's row: text, tower, the whole, and what an image is."""
+"""Small configs of vision-language models: language model, encoder, whole model, and form of the image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def sections(*widths: int) -> dict[str, Any]:
-    """Rotary positions along several axes, each of which turns its share of a head."""
+    """Rotary positions along several axes, each for its share of a head."""
     return {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": list(widths)}
 
 
@@ -28,7 +28,7 @@ HEADLESS = {**IMAGE, "vision_use_head": False}
 GLM = {**FILM, "out_hidden_size": 40, "image_size": SIDE}
 DEEP = {**FILM, "out_hidden_size": 40, "num_position_embeddings": 64}
 HUNYUAN = {**VIT, "max_image_size": SIDE, "out_hidden_size": 40, "text_hidden_size": 40}
-# of each: what its language model, its tower and the whole need, and how it takes an image
+# per type: keys of the language model, of the encoder and of the whole model, and the form of an image
 Case = tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]
 CASES: dict[str, Case] = {
     "glm4v": ({**ROTATED, "head_dim": 10}, GLM, {}, "film"),

@@ -1,4 +1,4 @@
-"""Audio encoders before a language model: what is known of published ones, and what no encoder can have."""
+"""Audio encoders: sizes of published ones, numbers of tokens, and invalid configs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXT = {
     "hidden_size": 44, "num_hidden_layers": 2, "intermediate_size": 53, "num_attention_heads": 4, "vocab_size": 101,
     "num_key_value_heads": 2,
 }  # fmt: skip
-ENCODER_OF_WHISPER = 636_968_960  # Whisper large-v3's, without what follows it
+ENCODER_OF_WHISPER = 636_968_960  # of Whisper large-v3, without a projector
 PARTS = ("conv1", "conv2", "position", "post_norm")
 
 
@@ -25,7 +25,7 @@ def _audio(config: dict[str, Any]) -> Stack:
 
 @pytest.mark.parametrize("model_type", ["qwen2_audio", "audioflamingo3", "voxtral"])
 def test_the_encoder_of_whisper_large(model_type: str) -> None:
-    """Their classes' defaults are the sizes of Whisper large-v3."""
+    """The classes' defaults are the sizes of Whisper large-v3."""
     found = rows((_audio({"model_type": model_type, "text_config": TEXT}),))
     own = [row for row in found if row.entry.run is not None or row.entry.name in PARTS]
     assert sum(row.size * row.copies for row in own) == ENCODER_OF_WHISPER
@@ -44,40 +44,40 @@ def test_the_encoder_of_whisper_large(model_type: str) -> None:
     ],
 )
 def test_tokens_of_frames(model_type: str, frames: int, tokens: int) -> None:
-    """Behind convolutions with padding, without, and of chunks apart from each other."""
+    """After convolutions with padding, without it, and over separate chunks."""
     assert symbols(_audio({"model_type": model_type}), single_stack=True)["q"](a=frames) == tokens
 
 
 WRONG = [
-    ({"model_type": "voxtral", "audio_config": {"intermediate_size": 5000}}, "is no multiple of hidden_size"),
+    ({"model_type": "voxtral", "audio_config": {"intermediate_size": 5000}}, "is not a multiple of hidden_size"),
     ({"model_type": "qwen3_asr", "audio_config": {"n_window_infer": 50}}, "is less than twice n_window"),
     ({"model_type": "omniasr", "audio_config": {"conv_stride": [5, 2]}}, "have different lengths"),
-    ({"model_type": "omniasr", "audio_config": {"num_conv_pos_embeddings": 7}}, "an odd number gives too few"),
+    ({"model_type": "omniasr", "audio_config": {"num_conv_pos_embeddings": 7}}, "must be even, not 7"),
     ({"model_type": "granite_speech", "encoder_config": {"context_size": 600}}, "is more than max_pos_emb"),
     ({"model_type": "granite_speech", "window_size": 4}, r"downsample_rate \(5\) is more than window_size \(4\)"),
     ({"model_type": "granite_speech", "projector_config": {"use_qformer_text_input": True}}, "reads text"),
-    ({"model_type": "phi4_multimodal", "audio_config": {"time_reduction": 6}}, "it is a power of 2"),
-    ({"model_type": "phi4_multimodal", "audio_config": {"ext_pw_out_channel": 512}}, "the stream is 1024 wide"),
-    ({"model_type": "fun_asr_nano", "audio_config": {"num_timestamp_prediction_layers": 70}}, "leaves none of 70"),
-    ({"model_type": "gemma3n", "audio_config": {"sscp_conv_stride_size": [[1, 1], [2, 2]]}}, "other than 2"),
+    ({"model_type": "phi4_multimodal", "audio_config": {"time_reduction": 6}}, "must be a power of 2, not 6"),
+    ({"model_type": "phi4_multimodal", "audio_config": {"ext_pw_out_channel": 512}}, "stream is 1024 wide"),
+    ({"model_type": "fun_asr_nano", "audio_config": {"num_timestamp_prediction_layers": 70}}, "leaves no layer of 70"),
+    ({"model_type": "gemma3n", "audio_config": {"sscp_conv_stride_size": [[1, 1], [2, 2]]}}, "only 2 is supported"),
     ({"model_type": "qwen2_audio", "audio_config": {"n_gates": 3}}, "unknown config key 'n_gates'"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("config", "message"), WRONG)
-def test_what_no_encoder_can_have_is_an_error(config: dict[str, Any], message: str) -> None:
+def test_invalid_configs_are_errors(config: dict[str, Any], message: str) -> None:
     with pytest.raises(llmcalc.InputError, match=message):
         llmcalc.load(config)
 
 
-def test_an_encoder_of_an_unknown_type_is_named_and_not_counted() -> None:
+def test_unknown_encoders_are_named_and_not_counted() -> None:
     found = llmcalc.load({"model_type": "qwen2_audio", "text_config": TEXT, "audio_config": {"model_type": "other"}})
     assert [stack.name for stack in found.stacks] == ["decoder"]
     assert found.notes[-1].endswith("not counted: audio")
 
 
-def test_what_speaks_is_stored_and_not_run() -> None:
+def test_speech_generation_is_stored_and_not_run() -> None:
     found = llmcalc.load({"model_type": "qwen2_5_omni"})
     assert [stack.name for stack in found.stacks if not stack.unused] == ["decoder", "audio", "vision"]
     assert [stack.name for stack in found.stacks if stack.unused] == ["talker", "token2wav"]
-    assert found.notes[-1] == "what speaks is stored, and not counted as work"
+    assert found.notes[-1] == "not counted as work: the parts that generate speech, which are stored"

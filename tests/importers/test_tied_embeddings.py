@@ -1,4 +1,4 @@
-"""Models that see, whose tables are tied if their own config says so or that of their language model."""
+"""Vision-language models whose embeddings are tied if the outer or the inner config says so."""
 
 from __future__ import annotations
 

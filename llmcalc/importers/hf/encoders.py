@@ -1,0 +1,84 @@
+"""Encoders by ``model_type``: the function that reads each, at home or in the zoo, and its layout.
+
+The table is ``data/encoders.yaml``, with ``zoo/<room>/encoders.yaml`` for encoders of the zoo. Vision transformers
+that differ only in fields have their fields there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from ...core.architecture import Stack
+from ...core.search_path import PACKAGE, ZOO, find_module
+from ...data import read_table, table
+from .config import Config
+
+NO_FIELDS: Mapping[str, Any] = {}
+TRANSFORMER = "vision_encoders.transformer.read"
+# keys of encoder configs that change neither sizes nor what is computed
+_IGNORED = """
+    projection_dim vocab_size num_image_tokens _attn_implementation is_encoder_decoder tie_word_embeddings
+    projector_hidden_act vision_feature_layer max_image_size size use_base_siglip image_token_id video_token_id
+    vision_start_token_id vision_end_token_id image_seq_length video_seq_length scale_embedding
+    max_position_embeddings
+"""
+
+
+class Encoder(NamedTuple):
+    """An encoder.
+
+    Attributes:
+        model_type: its type.
+        place: folder, module and function that read its config.
+        layout: layout of its tensors.
+        prefix: learned tokens before the patches.
+        fields: fields of a vision transformer.
+    """
+
+    model_type: str
+    place: str
+    layout: str = ""
+    prefix: int | None = None
+    fields: Mapping[str, Any] = NO_FIELDS
+
+    def read(self, config: Config) -> tuple[Stack, ...]:
+        """The stacks of a config, without the projector behind them."""
+        folder, name, function = self.place.split(".")
+        module = find_module(folder, name, parent="importers/hf")
+        assert module is not None, f"no module {name} for {self.model_type}"
+        read: Callable[[Config], Stack | tuple[Stack, ...]] = getattr(import_module(module), function)
+        found = read(config)
+        return (found,) if isinstance(found, Stack) else found
+
+
+@cache
+def find_encoder(model_type: str) -> Encoder | None:
+    """The encoder of a ``model_type``, or None."""
+    entry = _row(model_type)
+    if entry is None:
+        return None
+    if isinstance(entry, str):
+        return find_encoder(entry)
+    while "like" in entry:
+        entry = {**_row(entry["like"]), **{key: value for key, value in entry.items() if key != "like"}}
+    fields = {key: value for key, value in entry.items() if key not in ("read", "layout")}
+    return Encoder(model_type, entry.get("read", TRANSFORMER), entry.get("layout", ""), entry.get("prefix"), fields)
+
+
+def _row(model_type: str) -> Any:
+    return table("encoders").get(model_type) or _zoo().get(model_type)
+
+
+@cache
+def _zoo() -> dict[str, Any]:
+    files = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob("*/encoders.*")})
+    return {name: row for file in files for name, row in read_table(file).items()}
+
+
+def check_encoder(config: Config) -> None:
+    """Fail on a key of an encoder's config that was not read."""
+    config.ignore(_IGNORED)
+    config.check_all_read()

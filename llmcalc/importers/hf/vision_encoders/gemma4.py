@@ -1,0 +1,43 @@
+"""Gemma 4's vision encoder."""
+
+from __future__ import annotations
+
+from ....core.architecture import Stack
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ..config import Config
+from ..rules import repeat_block
+from .parts import CHANNELS, EPS, attention_mlp, named
+
+AXES = 2  # of an image: one table of positions for rows, one for columns
+
+
+def gemma4(config: Config) -> Stack:
+    """Sandwich norms, gated feed-forward layers, per-head QK norm, learned positions for rows and columns."""
+    width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
+    config.ignore("default_output_length standardize use_clipped_linears global_head_dim max_position_embeddings")
+    norm = Norm(width, eps=config.number("rms_norm_eps") or EPS)
+    attention = Attention(
+        width,
+        heads,
+        config.optional_size("num_key_value_heads") or heads,
+        config.optional_size("head_dim") or width // heads,
+        causal=False,
+        positions="rope",
+        rope_grid="other",
+        qk_norm="head",
+        q_bias=bias,
+        k_bias=bias,
+        v_bias=bias,
+        o_bias=bias,
+    )
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation("hidden_activation"), gated=True)
+    inputs = named(
+        patch=Linear(CHANNELS * config.size("patch_size") ** 2, width, bias=False),
+        position=Embedding(AXES * config.size("position_embedding_size"), width, table="position"),
+    )
+    runs = repeat_block(attention_mlp(attention, mlp, norm, norm), config.size("num_hidden_layers"))
+    return Stack("vision", width, tuple(inputs), runs, (), "tower")

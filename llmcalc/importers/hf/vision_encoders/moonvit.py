@@ -1,0 +1,100 @@
+"""MoonViT and MoonViT-V2: the vision encoders of Kimi K2.5 and Kimi K3."""
+
+from __future__ import annotations
+
+import math
+
+from ....core.architecture import Named, Stack
+from ....core.errors import DescriptionError, SizeError
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....layers.patch import Patch
+from ..config import Config
+from ..families.gpt import BIASED
+from ..projectors import Link
+from ..rules import repeat_block
+from .parts import CHANNELS, attention_mlp, merger, named
+
+V2_EPS = 2.0**-7  # torch's default: the machine epsilon of bfloat16
+
+
+def moonvit(config: Config) -> Stack:
+    """MoonViT [moonshot2025]: LayerNorm blocks with biases, learned and rotary positions."""
+    published = "vt_hidden_size" in config.data  # the class has shorter names
+    prefix, initial = ("vt_", "init_") if published else ("", "")
+    width = config.size(f"{prefix}hidden_size")
+    config.ignore("init_pos_emb_time pos_emb_time pos_emb_type video_attn_type merge_type mm_projector_type")
+    config.ignore("projector_hidden_act projector_ln_eps projection_layer_norm_eps mm_hidden_size text_hidden_size")
+    norm = Norm(width, "layernorm", bias=True)
+    heads, d_ff = config.size(f"{prefix}num_attention_heads"), config.size(f"{prefix}intermediate_size")
+    attention = Attention(width, heads, causal=False, positions="rope", rope_grid="other", **BIASED)
+    act = config.activation() if config.get("hidden_act") else "gelu_tanh"
+    block = attention_mlp(attention, Mlp(width, d_ff, act, bias=True), norm)
+    rows, columns = config.size(f"{initial}pos_emb_height"), config.size(f"{initial}pos_emb_width")
+    inputs = named(
+        patch=Patch(CHANNELS, config.size("patch_size"), width),
+        position=Embedding(rows * columns, width, table="position", columns=columns),
+    )
+    runs = repeat_block(block, config.size(f"{prefix}num_hidden_layers"))
+    return Stack("vision", width, tuple(inputs), runs, (Named("norm", norm),), "tower")
+
+
+def project_moonvit(link: Link) -> list[Named]:
+    """Kimi K2.5's projector: a norm and two layers on merged patches."""
+    width = link.model.optional_size("projection_hidden_size")
+    link.model.ignore("projection_layer_norm_eps")  # of the encoder, which is not run
+    normed = link.d_encoder if "vt_hidden_size" in link.encoder.data else width or link.d_encoder
+    norm = Norm(normed, "layernorm", bias=True)
+    return [Named("projector_norm", norm), *merger("projector", link.d_encoder, _merge(link.encoder), link.d_model)]
+
+
+# the published config of a MoonViT-V2; its positions in time are computed, and its patches are pooled over time
+_V2 = {
+    "norm_type": "rmsnorm", "mlp_type": "mlp2", "merge_type": "sd2_tpool", "mm_projector_type": "patchmergerv2",
+    "pos_emb_type": "divided_fixed", "video_attn_type": "spatial_temporal", "activation_func": "gelu_pytorch_tanh",
+    "projector_hidden_act": "gelu", "pos_emb_interpolation_mode": "bilinear",
+}  # fmt: skip
+
+
+def moonvit_v2(config: Config) -> Stack:
+    """MoonViT-V2 [moonshot2026k3]: RMSNorm, heads wider in total than the residual stream, no biases."""
+    for key, value in _V2.items():
+        config.one_of(key, value)
+    if config.flag("attn_bias") or config.flag("linear_bias") or config.flag("patch_embed_proj_bias"):
+        raise DescriptionError("biases in a MoonViT-V2 are not supported", where=config.where)
+    config.ignore("init_pos_emb_time projector_ln_eps text_hidden_size")
+    width, heads = config.size("vt_hidden_size"), config.size("vt_num_attention_heads")
+    if config.size("mm_hidden_size", width) != width:
+        raise SizeError(f"mm_hidden_size must equal vt_hidden_size ({width})", where=config.where)
+    norm, projected = Norm(width, eps=V2_EPS), config.size("qkv_hidden_size")
+    if projected % heads:
+        text = f"qkv_hidden_size ({projected}) is not a multiple of vt_num_attention_heads ({heads})"
+        raise SizeError(text, where=config.where)
+    attention = Attention(width, heads, d_head=projected // heads, causal=False, positions="rope")
+    block = attention_mlp(attention, Mlp(width, config.size("vt_intermediate_size"), "gelu_tanh"), norm)
+    rows, columns = config.size("init_pos_emb_height"), config.size("init_pos_emb_width")
+    inputs = named(
+        patch=Patch(CHANNELS, config.size("patch_size"), width, bias=False),
+        position=Embedding(rows * columns, width, table="position", columns=columns),
+    )
+    runs = repeat_block(block, config.size("vt_num_hidden_layers"))
+    return Stack("vision", width, tuple(inputs), runs, (Named("norm", norm),), "tower")
+
+
+def project_moonvit_v2(link: Link) -> list[Named]:
+    """Kimi K3's projector: two layers on merged patches, then RMSNorm."""
+    merge = _merge(link.encoder)
+    wide = merge * link.d_encoder
+    return named(
+        projector_in=Linear(wide, wide, bias=False, activation="gelu", merge=merge),
+        projector_out=Linear(wide, link.d_model, bias=False, merge=merge),
+        projector_norm=Norm(link.d_model, merge=merge),
+    )
+
+
+def _merge(config: Config) -> int:
+    """Number of patches that become one token."""
+    return math.prod(config.layer_indices("merge_kernel_size") or [2, 2])

@@ -1,0 +1,140 @@
+"""Parts of vision encoders: patches, class tokens, positions, blocks and pooling heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....core.architecture import Block, Named, Stack
+from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.layer import Layer
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....layers.patch import Patch
+from ....layers.scale import Scale
+from ..config import Config
+from ..families.gpt import BIASED
+from ..rules import repeat_block, sublayer
+
+CHANNELS = 3  # red, green, blue
+CLASS_TOKEN = 1  # learned tokens before the patches
+EPS = 1e-6
+THETA = 10_000.0
+
+
+def named(**layers: Layer) -> list[Named]:
+    """Layers by name, in order."""
+    return [Named(name, layer) for name, layer in layers.items()]
+
+
+def layernorm(config: Config, prefix: int | None = None) -> Norm:
+    """LayerNorm over the encoder's width."""
+    eps = config.number("layer_norm_eps") or EPS
+    return Norm(config.size("hidden_size"), "layernorm", bias=True, eps=eps, prompt=prefix)
+
+
+def rope_theta(config: Config) -> float:
+    """The base of the rotary frequencies, without scaling."""
+    given = config.get("rope_parameters")
+    plain = given if isinstance(given, dict) else {}
+    if plain.get("rope_type", "default") not in ("default", "axial"):
+        said = f"rope_parameters is {short_repr(plain)}; scaled frequencies are not supported in a vision encoder"
+        raise DescriptionError(said, where=config.where)
+    return config.number("rope_theta") or float(plain.get("rope_theta", THETA))
+
+
+def grid(config: Config) -> int:
+    """Number of patches of a square image."""
+    image, patch = config.size("image_size"), config.size("patch_size")
+    if image < patch:
+        raise SizeError(f"image_size ({image}) is less than patch_size ({patch})", where=config.where)
+    return int((image // patch) ** 2)
+
+
+def rectangle(config: Config, image: str, patch: str) -> int:
+    """Number of patches of an image; each key holds one side or two."""
+    images, patches = (sides(config, key) for key in (image, patch))
+    return (images[0] // patches[0]) * (images[1] // patches[1])
+
+
+def sides(config: Config, key: str) -> tuple[int, int]:
+    """Both sides of a rectangle that is given as one number or two."""
+    given = config.get(key)
+    pair = given if isinstance(given, list) else [given, given]
+    if len(pair) != 2:
+        raise DescriptionError(f"{key} must be one number or two, not {short_repr(given)}", where=config.where)
+    return config.integer(pair[0], key, 1), config.integer(pair[1], key, 1)
+
+
+def square_side(config: Config, key: str = "patch_size") -> int:
+    """The side of a patch, which must be square."""
+    side, other = sides(config, key)
+    if side != other:
+        raise DescriptionError(f"{key} must be square, not {side} x {other}", where=config.where)
+    return side
+
+
+def patches(config: Config, *, bias: bool, prefix: int | None = None, rows: int | None = None) -> tuple[Named, ...]:
+    """Patch embedding, class tokens and a table of ``rows`` learned positions."""
+    width = config.size("hidden_size")
+    patch = Patch(config.size("num_channels", CHANNELS), square_side(config), width, bias=bias)
+    found = [Named("patch", patch)]
+    found += [Named("class", Embedding(prefix, width, table="other", use="prefix"))] if prefix else []
+    found += [Named("position", Embedding(rows, width, table="position"))] if rows else []
+    return tuple(found)
+
+
+def attention_mlp(attention: Layer, mlp: Layer, norm: Layer, post: Layer | None = None, name: str = "block") -> Block:
+    """A pre-norm block; ``post``: a norm or a scale on each result."""
+    layers = {"attention": attention, "mlp": mlp}
+    return Block(name, tuple(sublayer(key, layer, pre=norm, post=post) for key, layer in layers.items()))
+
+
+def plain_block(
+    config: Config, norm: Layer, act: str, prefix: int | None, *, layer_scale: bool = False, **fields: Any
+) -> Block:
+    """A pre-norm block of attention and a two-matrix feed-forward layer; ``layer_scale``: one factor per channel."""
+    width = config.size("hidden_size")
+    attention = Attention(width, config.size("num_attention_heads"), causal=False, prompt=prefix, **fields)
+    mlp = Mlp(width, config.size("intermediate_size"), act, bias=True, prompt=prefix)
+    return attention_mlp(attention, mlp, norm, Scale(width, prompt=prefix) if layer_scale else None)
+
+
+def encoder_stack(config: Config, inputs: tuple[Named, ...], block: Block, norm: Layer | None) -> Stack:
+    """Equal blocks between the inputs and a final norm."""
+    outputs = (Named("post_norm", norm),) if norm else ()
+    runs = repeat_block(block, config.size("num_hidden_layers"))
+    return Stack("vision", config.size("hidden_size"), inputs, runs, outputs, "tower")
+
+
+def pooling_head(config: Config) -> list[Named]:
+    """An attention-pooling head with a learned probe. It is stored, and no language model uses it."""
+    width = config.size("hidden_size")
+    attention = Attention(width, config.size("num_attention_heads"), causal=False, cross=True, unused=True, **BIASED)
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True, unused=True)
+    norm = Norm(width, "layernorm", bias=True, eps=layernorm(config).eps, unused=True)
+    probe = Embedding(1, width, table="other", unused=True)
+    return named(probe=probe, pooling=attention, pooling_norm=norm, pooling_mlp=mlp)
+
+
+def two_linears(
+    name: str,
+    d_in: int,
+    d_hidden: int,
+    d_out: int,
+    *,
+    activation: str = "gelu",
+    bias: bool = True,
+    merge: int = 1,
+    prefix: int | None = None,
+) -> list[Named]:
+    """Two linear layers with an activation between them; ``merge``: patches per input token."""
+    first = Linear(d_in, d_hidden, bias, activation, merge=merge, prompt=prefix)
+    return named(**{f"{name}_in": first, f"{name}_out": Linear(d_hidden, d_out, bias, merge=merge, prompt=prefix)})
+
+
+def merger(name: str, width: int, merge: int, out: int) -> list[Named]:
+    """Two layers on ``merge`` concatenated neighbours."""
+    return two_linears(name, merge * width, merge * width, out, merge=merge)

@@ -1,0 +1,179 @@
+"""Vision transformers that differ only in fields: each type is a row of ``data/encoders.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ....core.architecture import Block, Named, Run, Stack
+from ....core.errors import DescriptionError
+from ....layers.attention import Attention
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+from ....layers.mlp import Mlp
+from ....layers.norm import Norm
+from ....layers.patch import Patch
+from ....layers.scale import Scale
+from ..config import Config
+from ..encoders import find_encoder
+from ..rules import repeat_block, runs_by_type
+from .parts import CHANNELS, EPS, attention_mlp, grid, pooling_head, rectangle
+
+FULL, WINDOWED = "full_attention", "window_attention"
+PERIOD = 4  # without layer_types, every fourth layer and the last one have full attention
+
+
+class Transformer(NamedTuple):
+    """The fields of a vision transformer. Where a boolean is a string, it is the config key that holds it.
+
+    Attributes:
+        patches: patch embedding: ``image`` (a convolution), ``film`` (over pairs of frames), ``flat`` (one matrix) or
+            empty: the inputs are tokens already.
+        patch_bias: whether the patch embedding has a bias.
+        prefix: learned tokens before the patches.
+        rows: name of the function in ``COUNTS`` for the rows of learned positions; empty: there are none.
+        norm: function of all norms; LayerNorm has a bias.
+        eps: key of their epsilon.
+        first: a norm before the blocks, before or after ``positions`` are added: ``patches`` or ``positions``.
+        last: whether there is a norm after the blocks.
+        bias: of queries, keys and values, and of their output if ``o_bias`` is None.
+        mlp_bias: of the feed-forward layers.
+        gated: whether the feed-forward layers are gated.
+        d_ff: key of their width.
+        qk_norm: as the field of attention.
+        qk_layernorm: key for LayerNorm on whole queries and keys; empty: there is none.
+        grouped: whether the config has the number of key-value heads and the head width.
+        rope: ``rope_grid`` of attention for rotary positions (``none``: along the sequence); empty: there are none.
+        window: name of the function in ``COUNTS`` for the patches of a window; empty: attention is always full.
+        layer_scale: one factor per channel on the result of each sub-layer.
+        pooling: key for a pooling head, which no language model uses; empty: there is none.
+        older: pairs ``old:new`` of keys.
+        ignored: keys without effect on sizes and computation.
+    """
+
+    patches: str = "image"
+    patch_bias: bool = True
+    prefix: int | None = None
+    rows: str = ""
+    norm: str = "layernorm"
+    eps: str = "layer_norm_eps"
+    first: str = ""
+    last: bool = True
+    bias: bool | str = True
+    o_bias: bool | None = None
+    mlp_bias: bool | str = True
+    gated: bool = False
+    d_ff: str = "intermediate_size"
+    qk_norm: str = "none"
+    qk_layernorm: str = ""
+    grouped: bool = False
+    rope: str = ""
+    window: str = ""
+    layer_scale: bool = False
+    pooling: str = ""
+    older: str = ""
+    ignored: str = ""
+
+
+def read(config: Config, merge: int = 1) -> Stack:
+    """The transformer of a config; ``merge``: patches per token, behind an encoder that merges them."""
+    fields = _fields(config)
+    for pair in fields.older.split():
+        config.read_legacy(*pair.split(":"))
+    width = config.size("hidden_size")
+    config.ignore(f"{fields.ignored} rope_parameters rope_theta initializer_range")
+    norm, prefix = _norm(config, fields), fields.prefix
+    inputs = [Named("patch", _patch(config, fields, width))] if fields.patches else []
+    inputs += [Named("class", Embedding(prefix, width, table="other", use="prefix"))] if prefix else []
+    inputs += [Named("pre_norm", norm)] if fields.first == "patches" else []
+    if fields.rows:
+        rows = COUNTS[fields.rows](config) + (prefix or 0)
+        inputs += [Named("position", Embedding(rows, width, table="position"))]
+    inputs += [Named("pre_norm", norm)] if fields.first == "positions" else []
+    outputs = [Named("post_norm", norm)] if fields.last else []
+    outputs += pooling_head(config) if fields.pooling and config.flag(fields.pooling) else []
+    return Stack("vision", width, tuple(inputs), _runs(config, fields, merge), tuple(outputs), "tower")
+
+
+def _fields(config: Config) -> Transformer:
+    found = find_encoder(config.model_type)
+    assert found is not None, f"no encoder {config.model_type}"
+    return Transformer(**found.fields)
+
+
+def _runs(config: Config, fields: Transformer, merge: int) -> tuple[Run, ...]:
+    count = depth(config)
+    if not fields.window:
+        return repeat_block(block(config, merge), count)
+    windowed = block(config, window=COUNTS[fields.window](config))
+    usual = [WINDOWED if (index + 1) % PERIOD and index < count - 1 else FULL for index in range(count)]
+    return runs_by_type({FULL: block(config), WINDOWED: windowed}, config.strings("layer_types", count) or usual)
+
+
+def depth(config: Config) -> int:
+    """The number of blocks."""
+    return config.size(_known_key(config, "num_hidden_layers", "depth"))
+
+
+def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
+    """A block; ``merge``: patches merged into one token before it; ``window``: patches that attend to each other."""
+    fields = _fields(config)
+    width, heads = config.size("hidden_size"), config.size(_known_key(config, "num_attention_heads", "num_heads"))
+    norm = replace(_norm(config, fields), merge=merge)
+    bias, mlp_bias = (_flag(config, value) for value in (fields.bias, fields.mlp_bias))
+    options: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
+    options |= {"o_bias": bias if fields.o_bias is None else fields.o_bias, "qk_norm": fields.qk_norm}
+    options |= {"qk_norm_eps": norm.eps} if fields.qk_norm != "none" else {}
+    options |= {"positions": "rope", "rope_grid": fields.rope} if fields.rope else {}
+    if fields.qk_layernorm and config.flag(fields.qk_layernorm):
+        options |= {"qk_norm": "projection", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
+    if fields.grouped:
+        options["n_kv_heads"] = config.optional_size("num_key_value_heads")
+        options["d_head"] = config.optional_size("head_dim")
+    attention = Attention(width, heads, causal=False, merge=merge, chunk=window, prompt=fields.prefix, **options)
+    by_ratio = fields.d_ff == "mlp_ratio"
+    d_ff = int(width * config.positive_number(fields.d_ff)) if by_ratio else config.size(fields.d_ff)
+    act = config.activation()
+    mlp = Mlp(width, d_ff, act, gated=fields.gated, bias=mlp_bias, merge=merge, prompt=fields.prefix)
+    post = Scale(width) if fields.layer_scale else None
+    return attention_mlp(attention, mlp, norm, post, "merged" if merge > 1 else "windowed" if window else "block")
+
+
+def _norm(config: Config, fields: Transformer) -> Norm:
+    eps, bias = config.number(fields.eps) or EPS, fields.norm == "layernorm"
+    return Norm(config.size("hidden_size"), fields.norm, bias=bias, eps=eps, prompt=fields.prefix)
+
+
+def _patch(config: Config, fields: Transformer, width: int) -> Linear | Patch:
+    known, side = config.known_keys(), config.size("patch_size")
+    channels = next((config.size(key) for key in ("num_channels", "in_channels") if key in known), CHANNELS)
+    if fields.patches == "flat":
+        frames = config.size("patch_temporal") if "patch_temporal" in known else 1
+        return Linear(frames * channels * side * side, width, fields.patch_bias)
+    span = config.size("temporal_patch_size") if fields.patches == "film" else None
+    return Patch(channels, side, width, span, fields.patch_bias)
+
+
+def _flag(config: Config, value: bool | str) -> bool:
+    return config.flag(value) if isinstance(value, str) else value
+
+
+def _known_key(config: Config, *keys: str) -> str:
+    """The first of these keys that the class has."""
+    found = [key for key in keys if key in config.known_keys()]
+    if not found:
+        raise DescriptionError(f"{keys[0]} is missing", where=config.where)
+    return found[0]
+
+
+COUNTS: dict[str, Callable[[Config], int]] = {
+    "grid": grid,
+    "num_patches": lambda config: config.size("num_patches"),
+    "position_cells": lambda config: config.size("pos_emb_height") * config.size("pos_emb_width"),
+    "positions": lambda config: (
+        config.optional_size("num_position_embeddings") or rectangle(config, "image_size", "patch_size")
+    ),
+    # the largest image, and an unused row before it
+    "largest_grid": lambda config: (config.size("max_image_size") // config.size("patch_size")) ** 2 + 1,
+}
