@@ -154,7 +154,7 @@ WRONG = {
     "mis-shaped": (QUERY, "(7, 5)", "(12, 12)"),
     "not finite": (QUERY, "12 numbers that are not finite"),
     "infinite": (QUERY, "12 numbers that are not finite"),
-    "whole numbers": (QUERY, "has type int64; weights must be floating-point numbers"),
+    "whole numbers": (QUERY, "int8", "floating-point", "quantisation"),
     "complex": (QUERY, "complex128", "floating-point"),
     "words": (QUERY, "<U3", "floating-point"),
     "objects": (QUERY, "object", "floating-point"),
