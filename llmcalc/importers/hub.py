@@ -1,7 +1,7 @@
-"""``hf:org/name@revision``: configs and headers from the Hugging Face Hub, never the weights behind them.
+"""Configs and tensor headers from the Hugging Face Hub (``hf:org/name@revision``); weights are never downloaded.
 
-Through ``huggingface_hub``, an optional extra, whose cache, token, offline mode and endpoint (``HF_ENDPOINT`` ...) hold
-here too. Headers are read by range, or from files that are in the cache already.
+Uses ``huggingface_hub``, an optional extra, with its cache, token, offline mode and endpoint (``HF_ENDPOINT`` ...).
+Headers are read by range requests, or from files that are already in the cache.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any, NamedTuple
 
 from ..checkpoint.headers import GGUF, Headers, gguf, limits, safetensors
 from ..checkpoint.headers.checkpoint import CONFIG, INDEX, check_index, join, read_headers, read_index
-from ..core.errors import DescriptionError, shown
+from ..core.errors import DescriptionError, short_repr
 
 SCHEME = "hf:"
 INSTALL = "pip install huggingface_hub"
 SINGLE = "model.safetensors"
 FIRST_READ, LONGEST_READ = 1 << 16, 64 << 20  # bytes
-SECONDS = 30  # until a server has answered
-PARTIAL = 206  # the HTTP status of a range
+SECONDS = 30  # timeout of a request
+PARTIAL = 206  # HTTP status of a range response
 _SOURCE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+|[\w.-]+)(@(?P<revision>[\w./-]+?))?(/(?P<file>[^/@]+\.gguf))?")
 
 
 class Place(NamedTuple):
-    """A repository at a revision, and the GGUF file in it that is meant, if one is."""
+    """A repository, its revision, and the GGUF file in it, if one is named."""
 
     repo: str
     revision: str | None
@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How it was written."""
+        """The source as the user writes it."""
         return (
             f"{SCHEME}{self.repo}{f'@{self.revision}' if self.revision else ''}{f'/{self.file}' if self.file else ''}"
         )
@@ -44,12 +44,12 @@ def read_place(source: str) -> Place:
     """A source such as ``hf:org/name@revision`` or ``hf:org/name/file.gguf``.
 
     Raises:
-        DescriptionError: another spelling.
+        DescriptionError: not such a source.
     """
     match = _SOURCE.fullmatch(source.removeprefix(SCHEME))
     if match is None or ".." in source or len(source) > limits.LONGEST_NAME:
-        hint = "write hf:org/name, hf:org/name@revision or hf:org/name/file.gguf"
-        raise DescriptionError("names no repository of the Hub", where=shown(source), hint=hint)
+        hint = "Use hf:org/name, hf:org/name@revision or hf:org/name/file.gguf."
+        raise DescriptionError("not a repository on the Hugging Face Hub", where=short_repr(source), hint=hint)
     return Place(match["repo"], match["revision"], match["file"] or "")
 
 
@@ -57,7 +57,7 @@ def config(source: str) -> Path:
     """The path of a repository's ``config.json`` in the Hub's cache.
 
     Raises:
-        DescriptionError: no such repository or file, none that can be reached, or no ``huggingface_hub``.
+        DescriptionError: the repository or file does not exist or cannot be reached, or ``huggingface_hub`` is missing.
     """
     place = read_place(source)
     with _explained(place, CONFIG):
@@ -65,10 +65,10 @@ def config(source: str) -> Path:
 
 
 def headers(source: str) -> Headers:
-    """The headers of a repository's safetensors, or of the GGUF that is named.
+    """The headers of a repository's safetensors files, or of the named GGUF file.
 
     Raises:
-        DescriptionError: as ``config``, or headers that are none.
+        DescriptionError: as for ``config``, or invalid headers.
     """
     place = read_place(source)
     if place.file:
@@ -82,7 +82,9 @@ def headers(source: str) -> Headers:
         index = _index(place)
     names = list(dict.fromkeys(index.values())) if index else [SINGLE]
     if len(names) > limits.MOST_FILES:
-        raise DescriptionError(f"{len(names):,} files; no more than {limits.MOST_FILES:,} are read", where=source)
+        raise DescriptionError(
+            f"the repository has {len(names):,} weight files; the limit is {limits.MOST_FILES:,}", where=source
+        )
     files = []
     for name in names:
         with _explained(place, name):
@@ -110,7 +112,7 @@ def _gguf(place: Place) -> Headers:
             return Headers(place.name, GGUF[1:], (found,))
         except gguf.ShortReadError:
             if length >= min(size, LONGEST_READ):
-                message = f"its head is longer than {LONGEST_READ:,} bytes"
+                message = f"the header is longer than {LONGEST_READ:,} bytes"
                 raise DescriptionError(message, where=place.name) from None
             length *= 4
 
@@ -121,7 +123,7 @@ def _index(place: Place) -> dict[str, str] | None:
 
     try:
         file = _download(place, INDEX)
-    except LocalEntryNotFoundError:  # offline, and not in the cache: there is one file, or nothing
+    except LocalEntryNotFoundError:  # offline and not in the cache: either a single file or nothing
         if _cached(place, SINGLE):
             return None
         raise
@@ -135,12 +137,12 @@ def _library() -> Any:
     try:
         import huggingface_hub
     except ImportError:
-        raise DescriptionError("hf: needs the package huggingface_hub", where=SCHEME, hint=INSTALL) from None
+        raise DescriptionError("hf: sources require the package huggingface_hub", where=SCHEME, hint=INSTALL) from None
     return huggingface_hub
 
 
 def _download(place: Place, name: str) -> Path:
-    """A small file, in the cache."""
+    """A small file, from the cache or downloaded into it."""
     return Path(_library().hf_hub_download(place.repo, name, revision=place.revision))
 
 
@@ -150,12 +152,12 @@ def _cached(place: Place, name: str) -> Path | None:
 
 
 def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
-    """A reader of ranges of a file on the Hub, and the file's size."""
+    """A function that reads a range of a remote file, and the file's size."""
     library = _library()
     from huggingface_hub import constants
 
     if constants.is_offline_mode() if hasattr(constants, "is_offline_mode") else constants.HF_HUB_OFFLINE:
-        raise DescriptionError(f"{name} is not in the cache, and the Hub is offline", where=place.name)
+        raise DescriptionError(f"{name} is not in the cache, and offline mode is on", where=place.name)
     url = library.hf_hub_url(place.repo, name, revision=place.revision)
     found = library.get_hf_file_metadata(url)
     size = int(found.size or 0)
@@ -167,7 +169,7 @@ def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
 
 
 def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
-    """Bytes of a file, asked for by range; a server that sends more is not listened to."""
+    """A range of bytes of a remote file; anything the server sends beyond it is not read."""
     if length <= 0:
         return b""
     from huggingface_hub import utils
@@ -180,7 +182,7 @@ def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
         streamed = session.get(url, headers=asked, timeout=SECONDS, stream=True)
     with streamed as answer:
         if answer.status_code != PARTIAL:
-            message = f"the server answers a range of {name} with status {answer.status_code}"
+            message = f"the server answered a range request for {name} with status {answer.status_code}"
             raise DescriptionError(message, where=place.name)
         chunks, got = [], 0
         for chunk in answer.iter_bytes() if hasattr(answer, "iter_bytes") else answer.iter_content(FIRST_READ):
@@ -193,28 +195,30 @@ def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
 
 @contextmanager
 def _explained(place: Place, name: str) -> Iterator[None]:
-    """Say in one line what the Hub's library says in many."""
+    """Turns exceptions of the Hub's library into one-line errors."""
     _library()
     from huggingface_hub import errors
 
     try:
         yield
     except errors.GatedRepoError:
-        hint = "accept its conditions on the Hub, and log in (hf auth login)"
-        raise DescriptionError("is gated", where=place.name, hint=hint) from None
+        hint = "Accept its terms on the Hub and log in (hf auth login)."
+        raise DescriptionError("the repository is gated", where=place.name, hint=hint) from None
     except errors.RepositoryNotFoundError:
-        raise DescriptionError("there is no such repository, or it is private", where=place.name) from None
+        raise DescriptionError("the repository does not exist or is private", where=place.name) from None
     except errors.RevisionNotFoundError:
-        raise DescriptionError(f"there is no revision {shown(place.revision)}", where=place.name) from None
+        raise DescriptionError(f"unknown revision {short_repr(place.revision)}", where=place.name) from None
     except errors.LocalEntryNotFoundError:
         message = f"{name} is not in the cache, and the Hub cannot be reached"
-        raise DescriptionError(message, where=place.name, hint="offline, or a wrong HF_ENDPOINT?") from None
+        raise DescriptionError(
+            message, where=place.name, hint="Check the network connection and HF_ENDPOINT."
+        ) from None
     except errors.EntryNotFoundError:
-        hint = "a GGUF is named: hf:org/name/file.gguf" if name == CONFIG else ""
-        raise DescriptionError(f"has no file {name}", where=place.name, hint=hint) from None
+        hint = "For a GGUF file, use hf:org/name/file.gguf." if name == CONFIG else ""
+        raise DescriptionError(f"the repository has no file {name}", where=place.name, hint=hint) from None
     except errors.HFValidationError as error:
-        raise DescriptionError(f"names no repository: {str(error)[:200]}", where=place.name) from None
-    except (OSError, ValueError) as error:  # no answer, or one that the library does not understand
+        raise DescriptionError(f"invalid repository name: {str(error)[:200]}", where=place.name) from None
+    except (OSError, ValueError) as error:  # no response, or an invalid one
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise DescriptionError(f"{name} cannot be read from the Hub: {reason}", where=place.name) from None
     except DescriptionError:

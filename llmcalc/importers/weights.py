@@ -1,7 +1,7 @@
-"""An architecture from files of weights: the ``config.json`` beside safetensors, or the metadata of a GGUF.
+"""An architecture from weight files: a ``config.json`` next to safetensors, or the metadata of a GGUF file.
 
-What is known of how the weights are stored goes with the architecture (``inputs``): ``checkpoint``, the path whose
-headers ``verify`` compares, and for a GGUF the type of each tensor.
+The architecture's ``inputs`` say how the weights are stored: ``checkpoint`` is the path whose headers ``verify``
+compares; a GGUF file adds the type of each tensor.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ..core.errors import DescriptionError
 from ..core.ledger import rows
 
 Reader = Callable[[Mapping[str, Any], str], Architecture]
-# Tensors of a GGUF that are computed from the config, or are none of the model's.
+# Tensors of a GGUF file that are computed from the config and are not parameters.
 COMPUTED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 
 
 def describe(path: Path, read: Reader) -> Architecture:
-    """The architecture of a folder or a file of weights; ``read(config, where)`` is how a config is read.
+    """The architecture of a folder or a file of weights; ``read(config, where)`` reads a config.
 
     Raises:
-        DescriptionError: nothing there describes an architecture.
+        DescriptionError: nothing at this path describes an architecture.
     """
     if path.is_dir() and not (path / CONFIG).exists():
         names = weights_in(path)
@@ -35,20 +35,20 @@ def describe(path: Path, read: Reader) -> Architecture:
         if names:
             raise _no_config(path / names[0])
         if not pickled_in(path):
-            raise DescriptionError("is a folder without a config.json", where=limits.printable(path))
+            raise DescriptionError("the folder has no config.json", where=limits.printable(path))
         raise nothing_to_read(path)
     if path.suffix == GGUF:
         return _of_gguf(read_headers(path), read)
     if path.name.endswith(PICKLED):
-        hint = "unpickling runs what a file says; give the config.json beside it, or convert it to safetensors"
-        raise DescriptionError("holds pickled weights, which are never opened", where=limits.printable(path), hint=hint)
+        hint = "Unpickling can run arbitrary code. Pass the config.json instead, or convert the weights to safetensors."
+        raise DescriptionError("pickled weights are never opened", where=limits.printable(path), hint=hint)
     from ..schema.catalogue import read_text
     from .plain_json import read_json
 
     file = path if path.name == CONFIG else (path if path.is_dir() else path.parent) / CONFIG
     if not file.exists():
         raise _no_config(path)
-    if file != path:  # a pipe that is named may well be read, but one that lies about would be waited for
+    if file != path:  # reading a named pipe would block, unless it was passed explicitly
         limits.regular_file(file)
     found = read(read_json(read_text(file), str(file)), str(file))
     weighty = is_weights(path) or (path.is_dir() and bool(weights_in(path)))
@@ -56,10 +56,10 @@ def describe(path: Path, read: Reader) -> Architecture:
 
 
 def describe_remote(source: str, read: Reader) -> Architecture:
-    """The architecture of a repository of the Hub.
+    """The architecture of a repository on the Hub.
 
     Raises:
-        DescriptionError: there is none, or it cannot be reached.
+        DescriptionError: it does not exist or cannot be reached.
     """
     from . import hub
 
@@ -70,7 +70,7 @@ def describe_remote(source: str, read: Reader) -> Architecture:
 
 
 def headers_of(architecture: Architecture) -> Headers | None:
-    """The headers of the weights that an architecture was read beside, or None."""
+    """The tensor headers of the checkpoint that an architecture was read from, or None."""
     source = architecture.inputs.get("checkpoint")
     if not source:
         return None
@@ -82,8 +82,8 @@ def headers_of(architecture: Architecture) -> Headers | None:
 
 
 def _no_config(path: Path) -> DescriptionError:
-    hint = "put it there; llmcalc params FILE and verify FILE count the tensors alone"
-    message = "has no config.json beside it: a header tells shapes, but not heads, experts per token or positions"
+    hint = "Add the config.json. Without it, llmcalc params FILE and verify FILE only count tensors."
+    message = "no config.json next to it: tensor shapes do not give heads, experts per token or positions"
     return DescriptionError(message, where=limits.printable(path), hint=hint)
 
 
@@ -99,7 +99,7 @@ def _of_gguf(headers: Headers, read: Reader) -> Architecture:
 
 
 def _without_pooler(architecture: Architecture, headers: Headers) -> Architecture:
-    """Encoders are converted without the layer that pools for a classifier."""
+    """The architecture without the pooler, which GGUF conversion drops from encoders."""
     if "cls.weight" in headers.tensors or not any(named.name == "pooler" for named in architecture.main.outputs):
         return architecture
     kept = tuple(named for named in architecture.main.outputs if named.name != "pooler")
@@ -110,18 +110,18 @@ def _without_pooler(architecture: Architecture, headers: Headers) -> Architectur
 
 
 def _differences(architecture: Architecture, headers: Headers) -> list[str]:
-    """A visible line if the tensors do not add up to what the architecture declares."""
+    """A note if the number of stored elements differs from what the architecture declares."""
     blocks = architecture.main.n_layers
     held = sum(one.elements for one in headers if one.name not in COMPUTED and not _beyond(one.name, blocks))
     declared = sum(row.size * row.copies for row in rows(architecture.stacks))
     if held == declared:
         return []
-    hint = f"llmcalc verify {headers.where} says where"
-    return [f"its tensors hold {held:,} elements, but {declared:,} are declared; {hint}"]
+    hint = f"llmcalc verify {headers.where} shows where"
+    return [f"the file holds {held:,} elements, but the architecture declares {declared:,}; {hint}"]
 
 
 def _beyond(name: str, blocks: int) -> bool:
-    """Whether a tensor belongs to a block behind the last, which predicts further tokens."""
+    """Whether a tensor belongs to a block after the last one, used for multi-token prediction."""
     first, _, rest = name.partition(".")
     number = rest.partition(".")[0]
     return first == "blk" and number.isdigit() and int(number) >= blocks

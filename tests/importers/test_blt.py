@@ -66,8 +66,8 @@ def test_each_length_and_each_function_has_a_table() -> None:
 
 def test_widths_that_do_not_fit_are_counted_and_said() -> None:
     odd = {**PUBLISHED, "encoder_config": {**PUBLISHED["encoder_config"], "hidden_size": 26}}
-    assert any("do not fit together" in note for note in llmcalc.load(odd).notes)
-    assert not any("do not fit together" in note for note in llmcalc.load(PUBLISHED).notes)
+    assert any("are inconsistent" in note for note in llmcalc.load(odd).notes)
+    assert not any("are inconsistent" in note for note in llmcalc.load(PUBLISHED).notes)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_width_that_the_class_computes_is_warned_of_where_a_file_says_another(
 
 
 def test_a_width_that_the_class_takes_from_the_file_may_not_contradict_others() -> None:
-    assert "qk_head_dim is not qk_nope" in refusal({"model_type": "longcat_flash", "qk_head_dim": 23})
+    assert "qk_head_dim must be qk_nope" in refusal({"model_type": "longcat_flash", "qk_head_dim": 23})
 
 
 def test_parts_of_a_config_are_as_strict() -> None:

@@ -162,7 +162,7 @@ WRONG = [
     ({"model_type": "internvl", "vision_config": {"norm_type": "batch_norm"}}, "must be one of .*, not 'batch_norm'"),
     ({"model_type": "llava", "vision_feature_select_strategy": "most"}, "must be one of default, full, not 'most'"),
     ({"model_type": "qwen2_vl", "vision_config": {"mlp_ratio": -1}}, "mlp_ratio must be positive, not -1.0"),
-    ({"model_type": "step3p5", "num_hidden_layers": 5, "moe_layers_enum": "3,7"}, "the layers are 0 to 4"),
+    ({"model_type": "step3p5", "num_hidden_layers": 5, "moe_layers_enum": "3,7"}, "must list layers from 0 to 4"),
     ({"model_type": "molmo2_text", "qk_norm_type": "other"}, "qk_norm_type must be one of qwen3, olmo, not 'other'"),
     ({"model_type": "llama4", "vision_config": {"pixel_shuffle_ratio": 0}}, "pixel_shuffle_ratio must be positive"),
 ]  # fmt: skip

@@ -223,7 +223,7 @@ def test_mimo_is_qwen2_beside_a_module_for_prediction() -> None:
     [
         ("THUDM/chatglm3-6b", {"rmsnorm": False}, "rmsnorm"),
         ("THUDM/chatglm3-6b", {"num_layers": None}, "num_hidden_layers"),
-        ("Qwen/Qwen-7B", {"intermediate_size": 22017}, "odd"),
+        ("Qwen/Qwen-7B", {"intermediate_size": 22017}, "must be even"),
         ("Qwen/Qwen-7B", {"no_bias": False}, "no_bias"),
         ("deepseek-ai/deepseek-moe-16b-base", {"moe_layer_freq": 2}, "moe_layer_freq"),
         ("inclusionAI/Ling-mini-2.0", {"score_function": "softmax"}, "score_function"),
@@ -272,7 +272,7 @@ def test_a_description_in_the_makers_own_format(name: str) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({**LLAMA3, "vocab_size": -1}, 'overrides=["vocab_size'),
+        ({**LLAMA3, "vocab_size": -1}, r'overrides=\["vocab_size'),
         ({**LLAMA3, "n_gates": 3}, "n_gates"),
         ({**LLAMA3, "multiple_of": 0}, "multiple_of"),
         ({**LLAMA3, "ffn_dim_multiplier": 1e300}, "ffn_dim_multiplier"),

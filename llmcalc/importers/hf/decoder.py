@@ -1,4 +1,4 @@
-"""The dense decoder that most families are: one kind of block, or one for each kind of attention."""
+"""The dense decoder that most families are: one kind of block, or one per attention type."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _NAMES = {"full_attention": "global", "sliding_attention": "local"}
 def plain_mlp(
     config: Config, *, key: str = "intermediate_size", bias: bool = False, activation: str = "hidden_act"
 ) -> Mlp:
-    """A feed-forward layer of two matrices."""
+    """A feed-forward layer of two matrices, without a gate."""
     return Mlp(config.size("hidden_size"), config.size(key), config.activation(activation), bias=bias)
 
 
 def block(name: str, norm: Layer, attention: Layer, mlp: Layer, place: str = "pre", scale: float = 1.0) -> Block:
-    """Attention and a feed-forward layer, with norms at a place.
+    """Attention and a feed-forward layer; ``place`` says where the norms are.
 
-    ``pre``: before each; ``pre_normed``: so that the result is added to what they give (BLOOM's option); ``post``:
-    on the result of each (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the sum (post-norm); ``parallel``: one
-    norm before both, which run side by side; ``parallel_two``: a norm before each.
-    ``scale``: a factor on what each sub-layer gives.
+    ``pre``: before each; ``pre_normed``: before each, and the residual is the normalised input (an option of BLOOM);
+    ``post``: on each output (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the residual sum (post-norm);
+    ``parallel``: one norm before both, which run in parallel; ``parallel_two``: a norm before each, in parallel.
+    ``scale`` multiplies the output of each sub-layer.
     """
     layers = {"attention": attention, "mlp": mlp}
     if place == "parallel":
@@ -60,10 +60,10 @@ def decoder(
     scale: float = 1.0,
     embedding_scale: float = 1.0,
 ) -> Architecture:
-    """A decoder of dense blocks: LLaMA, but for what is given.
+    """A decoder of dense blocks: LLaMA with the given changes.
 
-    ``final_norm``: that behind the last block, where it is another one. ``attention`` is one layer or one for each of
-    the kinds that ``order`` names, block by block.
+    ``final_norm``: the norm after the last block, if it differs from ``norm``. ``attention``: one layer, or one per
+    attention type, with ``order`` giving the type of each block.
     """
     norm = norm or rmsnorm(config, config.size("hidden_size"))
     mlp = mlp or gated_mlp(config)
@@ -84,7 +84,7 @@ def decoder(
 def windowed_attention(
     config: Config, pattern: Sequence[str], limit: int | None, **changes: object
 ) -> tuple[Mapping[str, Layer], list[str]]:
-    """Attention with and without a window, and their order: ``layer_types``, or else the family's ``pattern``."""
+    """Attention with and without a window, and the type of each layer (``layer_types``, or else ``pattern``)."""
     kinds = {
         kind: rope_attention(config, **{"layer_type": kind, "window": span, **changes})  # type: ignore[arg-type]
         for kind, span in (("full_attention", None), ("sliding_attention", limit))
@@ -95,6 +95,6 @@ def windowed_attention(
 def periodic_types(
     config: Config, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"
 ) -> list[str]:
-    """The pattern of all layers in which every ``count``-th, starting with ``first``, is ``rare``."""
+    """Layer types in which every ``count``-th layer, starting with layer ``first``, is ``rare``."""
     layers = range(config.size("num_hidden_layers"))
     return [rare if index % count == first else usual for index in layers]

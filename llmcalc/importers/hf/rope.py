@@ -1,17 +1,17 @@
-"""Rotary positions in the keys of all versions: ``rope_parameters``, ``rope_scaling`` beside ``rope_theta``."""
+"""Rotary positions in configs of all versions: ``rope_parameters``, or ``rope_theta`` and ``rope_scaling``."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from ...core.errors import DescriptionError, shown
+from ...core.errors import DescriptionError, short_repr
 from .config import Config
 
 _KINDS = {"default": "none"} | {
     kind: kind for kind in ("linear", "dynamic", "llama3", "yarn", "longrope", "proportional")
 }
-_KINDS["su"] = "longrope"  # as Phi-3's first configs call it
+_KINDS["su"] = "longrope"  # the name in the first Phi-3 configs
 _FIELDS = {
     "low_freq_factor": "rope_low_factor",
     "high_freq_factor": "rope_high_factor",
@@ -21,7 +21,7 @@ _FIELDS = {
 
 
 def scaling_parameters(config: Config, layer_type: str | None = None) -> dict[str, Any]:
-    """The parameters of how a longer context is reached, of one kind of layer if they differ by kind."""
+    """The parameters of context extension, for one layer type if they differ by type."""
     found: dict[str, Any] = {}
     for key in ("rope_scaling", "rope_parameters"):
         given = config.get(key)
@@ -32,7 +32,7 @@ def scaling_parameters(config: Config, layer_type: str | None = None) -> dict[st
 
 
 def rope_fields(config: Config, layer_type: str | None = None) -> dict[str, Any]:
-    """The fields of a layer with rotary positions that say how the angles are scaled."""
+    """Layer fields that describe how rotary angles are scaled."""
     given = scaling_parameters(config, layer_type)
     kind = _KINDS.get(str(given.get("rope_type") or given.get("type") or "default"), "other")
     if kind == "none":
@@ -55,7 +55,7 @@ def rope_fields(config: Config, layer_type: str | None = None) -> dict[str, Any]
 
 
 def _of_pairs(config: Config, given: dict[str, Any], longest: Any) -> dict[str, Any]:
-    """LongRoPE's factors [ding2024]: those of each pair, and one on sines and cosines."""
+    """The factors of LongRoPE [ding2024]: one per frequency, and one on sines and cosines."""
     original = (
         config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings") or longest
     )
@@ -64,13 +64,13 @@ def _of_pairs(config: Config, given: dict[str, Any], longest: Any) -> dict[str, 
     for key in ("short_factor", "long_factor"):
         values = given.get(key)
         if not isinstance(values, list):
-            raise DescriptionError(f"{key} is {shown(values)}; it is a list of numbers", where=config.where)
+            raise DescriptionError(f"{key} must be a list of numbers, not {short_repr(values)}", where=config.where)
         lists.append(" ".join(str(config.finite_number(value, key)) for value in values))
     factor = config.finite_number(given.get("factor") or longest / trained, "factor")
     usual = math.sqrt(1 + math.log(factor) / math.log(trained)) if factor > 1 else 1.0
     attention, short, long = (given.get(key) for key in ("attention_factor", "short_mscale", "long_mscale"))
     if short != long:
-        config.add_unmodelled("sines and cosines have another factor in long texts than in short ones")
+        config.add_unmodelled("the factor on sines and cosines differs between short and long contexts")
     attention = attention if short is None else short
     return {
         "rope_length": trained,
@@ -84,7 +84,7 @@ _TWO_BASES = {"full_attention": ("rope_theta", 1_000_000.0), "sliding_attention"
 
 
 def local_global_theta(config: Config, layer_type: str) -> float:
-    """The base of one kind of layer, where each has its own: Gemma 3's, in the keys of this or an older version."""
+    """The rotary base of one layer type, in the keys of current or older Gemma 3 configs."""
     parameters = config.get("rope_parameters")
     own = parameters.get(layer_type) if isinstance(parameters, dict) else None
     if isinstance(own, dict) and own.get("rope_theta") is not None:
@@ -94,7 +94,7 @@ def local_global_theta(config: Config, layer_type: str) -> float:
 
 
 def dynamic_alpha_fields(config: Config) -> dict[str, Any]:
-    """Hunyuan's fields for a ``dynamic`` scaling with a fixed ``alpha``, which only stretches the base."""
+    """Fields for Hunyuan's ``dynamic`` scaling with a fixed ``alpha``, which only increases the base."""
     given = scaling_parameters(config)
     alpha = given.get("alpha")
     if not alpha or (given.get("rope_type") or given.get("type")) != "dynamic":
@@ -105,7 +105,7 @@ def dynamic_alpha_fields(config: Config) -> dict[str, Any]:
 
 
 def query_temperature(config: Config) -> dict[str, Any]:
-    """Attention's fields for queries that grow with their position beyond the context of the first training."""
+    """Attention fields for queries that are scaled up beyond the original context length."""
     given = scaling_parameters(config)
     factor = given.get("llama_4_scaling_beta")
     if not factor:
@@ -131,5 +131,5 @@ def _attention(given: dict[str, Any], factor: float) -> float:
 
 
 def yarn_attention_factor(factor: float, weight: float = 1.0) -> float:
-    """By how much attention is sharpened when the context is ``factor`` times as long."""
+    """YaRN's attention temperature for a context that is ``factor`` times as long."""
     return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0

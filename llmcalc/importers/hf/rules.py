@@ -1,4 +1,4 @@
-"""Rules that families share: sub-layers, runs, embeddings, heads."""
+"""Building blocks shared by families: norms, attention, MLPs, experts, blocks, runs, and the whole decoder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
-from ...core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ...core.layer import Layer
 from ...core.record import fields
 from ...layers.attention import Attention
@@ -23,7 +23,7 @@ Extended = TypeVar("Extended", bound=Attention)
 
 
 def qk_layernorm(config: Config, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
-    """The fields of attention for a LayerNorm on queries and keys, of ``layer_norm_eps``."""
+    """Attention fields for a LayerNorm on queries and keys, with ``layer_norm_eps``."""
     eps = config.number("layer_norm_eps") or 1e-5
     return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
 
@@ -39,7 +39,7 @@ def layernorm(config: Config, width: int, key: str = "layer_norm_eps", bias: boo
 
 
 def default_layernorm(width: int) -> Norm:
-    """LayerNorm as torch has it, whatever the config says."""
+    """LayerNorm with PyTorch's defaults, whatever the config says."""
     return Norm(width, "layernorm", bias=True, eps=1e-5)
 
 
@@ -52,7 +52,7 @@ def sublayer(
     after: Layer | None = None,
     scale: float = 1.0,
 ) -> Sublayer:
-    """A sub-layer of one layer."""
+    """A sub-layer with a single branch."""
     return Sublayer(name, (Branch(name, layer),), pre, post, after, scale=scale)
 
 
@@ -67,7 +67,7 @@ def postnorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
 
 
 def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
-    """Blocks in their order as runs of equal neighbours."""
+    """Blocks in order, with equal neighbours merged into runs."""
     runs: list[Run] = []
     for block in blocks:
         if runs and runs[-1].block is block:
@@ -78,7 +78,7 @@ def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
 
 
 def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
-    """``count`` equal blocks."""
+    """A run of ``count`` equal blocks; empty if ``count`` is 0."""
     return (Run(block, count),) if count else ()
 
 
@@ -87,7 +87,7 @@ def rope_attention(
 ) -> Attention:
     """Grouped-query attention with rotary positions, in the keys that most families use.
 
-    ``bias`` None reads ``attention_bias`` for all four projections.
+    ``bias`` None means that ``attention_bias`` applies to all four projections.
     """
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     biased = config.flag("attention_bias") if bias is None else bias
@@ -114,15 +114,16 @@ def rope_attention(
 
 
 def extend_attention(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
-    """An attention layer as one of a kind that adds to attention, with ``more`` fields of that kind."""
+    """An attention layer converted to ``kind``, a subclass of Attention with ``more`` fields."""
     return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
 
 
 def divide_by_heads(config: Config, whole: int, parts: int) -> int:
-    """``whole / parts``, which must leave no remainder."""
+    """``whole / parts``; raises if there is a remainder."""
     if whole % parts:
         raise SizeError(
-            f"hidden_size ({whole}) is no multiple of the heads ({parts}) and head_dim is not given", where=config.where
+            f"hidden_size ({whole}) is not a multiple of the number of heads ({parts}), and head_dim is not set",
+            where=config.where,
         )
     return whole // parts
 
@@ -137,7 +138,7 @@ def gated_mlp(
 def experts(
     config: Config, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: object
 ) -> Moe:
-    """A mixture of experts; ``n_experts`` and ``width`` are the keys of their number and of their hidden width."""
+    """A mixture of experts; ``n_experts`` and ``width`` are the keys of the number of experts and their width."""
     fields: dict[str, object] = {
         "d_model": config.size("hidden_size"),
         "d_ff": config.size(width),
@@ -158,9 +159,9 @@ def hybrid_runs(
     *,
     scale: float = 1.0,
 ) -> tuple[Run, ...]:
-    """Pre-norm blocks, each with the mixer and the feed-forward layer that ``order`` names for it.
+    """Pre-norm blocks; ``order`` names the mixer and the feed-forward layer of each.
 
-    ``scale``: a factor on what each sub-layer gives.
+    ``scale`` multiplies the output of each sub-layer.
     """
     kinds: dict[tuple[str, str], Block] = {}
     found = []
@@ -183,33 +184,33 @@ _SHORT = {"sliding_attention": "local", "full_attention": "global", "linear_atte
 
 
 def _block_name(mixer: str, feed: str, mixers: Mapping[str, Layer], feeds: Mapping[str, Layer]) -> str:
-    """What tells a block from the others of its model."""
+    """A name that distinguishes a block from the other blocks of its model."""
     parts = [_SHORT.get(mixer, mixer)] * (len(mixers) > 1) + [feed] * (len(feeds) > 1)
     return "_".join(parts) or "block"
 
 
 def mlp_types(config: Config, count: int, dense: int) -> list[str]:
-    """``dense`` or ``sparse`` for each layer, from ``mlp_layer_types``, or with ``dense`` dense layers at first."""
+    """``dense`` or ``sparse`` per layer, from ``mlp_layer_types``; otherwise the first ``dense`` layers are dense."""
     return config.strings("mlp_layer_types", count) or [
         "dense" if index < dense else "sparse" for index in range(count)
     ]
 
 
 def every_nth(config: Config, key: str, count: int, rare: str, usual: str, default: int) -> list[str]:
-    """A pattern of which every n-th layer is ``rare``, for the period n in ``key``."""
+    """Layer types in which every n-th layer is ``rare``; n is the value of ``key``."""
     period = config.size(key, default)
     return [usual if (index + 1) % period else rare for index in range(count)]
 
 
 def rotary_width(config: Config, share: float = 1.0, layer_type: str | None = None) -> int:
-    """The rotated width of a head, of one kind of layer if they differ by kind."""
+    """The number of rotated channels per head, for one layer type if it differs by type."""
     heads = config.size("num_attention_heads")
     head = config.optional_size("head_dim") or divide_by_heads(config, config.size("hidden_size"), heads)
     return max(1, int(head * config.partial_rotary(share, layer_type)))
 
 
 def local_global_attention(config: Config, limit: int | None, **changes: object) -> dict[str, Layer]:
-    """Attention with a window and without one, by layer type."""
+    """Attention with a sliding window and without, by layer type."""
     return {
         "full_attention": rope_attention(config, **changes),  # type: ignore[arg-type]
         "sliding_attention": rope_attention(config, **{**changes, "window": limit}),  # type: ignore[arg-type]
@@ -217,7 +218,7 @@ def local_global_attention(config: Config, limit: int | None, **changes: object)
 
 
 def layer_types(config: Config, count: int, default: Sequence[str], key: str = "layer_types") -> list[str]:
-    """The kind of each layer, from ``layer_types`` (older words renewed) or the family's default pattern."""
+    """The type of each layer, from ``layer_types`` (older names are converted) or the family's default pattern."""
     return [_OLD_WORDS.get(kind, kind) for kind in config.strings(key, count) or default]
 
 
@@ -225,7 +226,7 @@ _OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 def runs_by_type(kinds: Mapping[str, Block], order: Iterable[str]) -> tuple[Run, ...]:
-    """The block that ``order`` names for each layer."""
+    """The blocks of all layers, each selected by its layer type."""
     found = []
     for kind in order:
         if kind not in kinds:
@@ -235,12 +236,12 @@ def runs_by_type(kinds: Mapping[str, Block], order: Iterable[str]) -> tuple[Run,
 
 
 def sliding_window(config: Config, key: str = "sliding_window") -> int | None:
-    """The sliding window, or None."""
+    """The size of the sliding window, or None."""
     return config.optional_size(key, zero_is_none=True)
 
 
 def lm_head(config: Config, *, tied: bool | None = None, **fields: Any) -> Head:
-    """The head over ``hidden_size``; ``tied`` None: as the config says."""
+    """The language-model head; ``tied`` None means as the config says."""
     tied = config.flag("tie_word_embeddings", True) if tied is None else tied
     return Head(config.size("vocab_size"), config.size("hidden_size"), share=TOKENS if tied else None, **fields)
 
@@ -255,13 +256,13 @@ def causal_lm(
     tied: bool | None = None,
     embedding_scale: float = 1.0,
 ) -> Architecture:
-    """A decoder-only language model: token table, blocks, final norm, head. ``tied`` None: as the config says."""
+    """A decoder-only language model: embedding, blocks, final norm, head. ``tied`` None means as the config says."""
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     config.ignore("max_position_embeddings tie_word_embeddings")
     kind = config.head_kind() or "causal"
     if kind not in ("causal", "none"):
         raise DescriptionError(
-            f"a {config.model_type} model with a head of kind {shown(kind)} is not understood", where=config.where
+            f"{config.model_type} models with a head of kind {short_repr(kind)} are not supported", where=config.where
         )
     outputs = [Named("norm", norm)] if norm else []
     if kind == "causal":

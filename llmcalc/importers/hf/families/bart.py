@@ -19,20 +19,20 @@ from .seq2seq import Style, class_kind, dense, encoder_decoder, head, stack, tie
 
 POSITION_OFFSET = 2  # rows before the first position
 OFFSET = 2  # rows before the first position
-TAPS = 3  # of Whisper's two convolutions; the second has stride 2
+TAPS = 3  # kernel of Whisper's two convolutions; the second has stride 2
 NO_KEY_BIAS = {**BIASED, "k_bias": False}
 PRE_NORM = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
-CHOSEN = 2  # experts a token
-EPS = 1e-30  # where both are full, nothing is divided by zero
+CHOSEN = 2  # experts per token
+EPS = 1e-30  # avoids a division by zero if both experts are full
 
 
 def bart(config: Config) -> Architecture:
-    """BART [lewis2019] and PLBART: post-norm, learned positions behind two offset rows."""
+    """BART [lewis2019] and PLBART: post-norm, learned positions after two offset rows."""
     return encoder_decoder(config, Style(offset=POSITION_OFFSET))
 
 
 def mbart(config: Config) -> Architecture:
-    """Multilingual BART [liu2020]: BART with norms before the sub-layers and one behind the last."""
+    """Multilingual BART [liu2020]: BART with norms before the sub-layers and after the last."""
     return encoder_decoder(config, Style(pre_norm=True, final_norm=True, offset=POSITION_OFFSET))
 
 
@@ -43,7 +43,7 @@ def pegasus(config: Config) -> Architecture:
 
 
 def m2m_100(config: Config) -> Architecture:
-    """M2M-100 [fan2020] and NLLB: pre-norm, positions computed."""
+    """M2M-100 [fan2020] and NLLB: pre-norm, computed positions."""
     return encoder_decoder(
         config, Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
     )
@@ -56,7 +56,7 @@ def blenderbot_small(config: Config) -> Architecture:
 
 
 def marian(config: Config) -> Architecture:
-    """Marian [junczys2018]: post-norm, frozen sinusoids; a table for each language where they are not shared."""
+    """Marian [junczys2018]: post-norm, frozen sinusoids; a token embedding per language if they are not shared."""
     style, kind = Style(embedding_norm=False), class_kind(config)
     tied, together = config.flag("tie_word_embeddings", True), config.flag("share_encoder_decoder_embeddings", True)
     vocab, width = config.size("vocab_size"), config.size("d_model")
@@ -78,14 +78,14 @@ def marian(config: Config) -> Architecture:
 
 
 def _norm_first(stack: Stack) -> Stack:
-    """A decoder whose norm stands behind the token table, before the positions; the class does not scale that table."""
+    """A decoder with the norm after the unscaled token embedding, before positions are added."""
     inputs = {entry.name: unscaled(entry) for entry in stack.inputs}
     order = [name for name in inputs if name not in ("position", "norm")] + ["norm", "position"]
     return replace(stack, inputs=tuple(inputs[name] for name in order))
 
 
 def trocr(config: Config) -> Architecture:
-    """TrOCR's decoder [li2021trocr]: BART's, with computed positions and without the first norm where it says so."""
+    """TrOCR's decoder [li2021trocr]: BART's, optionally with computed positions or without the first norm."""
     learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
     config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
     config.head_kind()
@@ -112,7 +112,7 @@ def whisper(config: Config) -> Architecture:
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     outputs = [] if kind == "none" else [head(vocab, width, tied)]
     decoder = stack(config, text, "decoder", [table], outputs, unused_cross=kind == "causal")
-    decoder = replace(decoder, inputs=tuple(map(unscaled, decoder.inputs)))  # whatever scale_embedding says
+    decoder = replace(decoder, inputs=tuple(map(unscaled, decoder.inputs)))  # scale_embedding has no effect
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))
     first = Conv(config.size("num_mel_bins"), width, TAPS, upsample=2, activation="gelu", of_data=True)
@@ -122,11 +122,11 @@ def whisper(config: Config) -> Architecture:
 
 
 def nllb_moe(config: Config) -> Architecture:
-    """NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer, masked in training, scaled otherwise."""
+    """NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer."""
     config.ignore("expert_capacity normalize_router_prob_before_dropping batch_prioritized_routing")
     config.ignore("moe_eval_capacity_token_fraction num_sparse_encoder_layers num_sparse_decoder_layers")
     if config.string("second_expert_policy", "all") != "all":
-        config.add_unmodelled("whether a token goes to its second expert is drawn")
+        config.add_unmodelled("routing to the second expert is random")
     return encoder_decoder(config, PRE_NORM._replace(feed=_dense_or_sparse))
 
 
@@ -139,7 +139,7 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
     number, first = config.size("expert_capacity"), config.flag("batch_prioritized_routing")
     late = not config.flag("normalize_router_prob_before_dropping")
     limits: dict[str, Any] = {"renormalise_late": late, "renormalise_eps": EPS if late else 0.0}
-    if share < 1:  # with 1, an expert takes all tokens of a batch, if they are sent to it
+    if share < 1:  # with 1, an expert accepts all tokens of a batch
         limits |= {"batch_capacity": True, "priority_by_score": first}
         limits |= {"capacity_share": share} if share > 0 else {"capacity": number}
     return "sparse", Moe(
@@ -159,18 +159,18 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
 
 
 def fsmt(config: Config) -> Architecture:
-    """FSMT [ng2019]: post-norm, frozen sinusoids, a vocabulary for each language; one table only where tied."""
+    """FSMT [ng2019]: post-norm, frozen sinusoids, a vocabulary per language; one table only if tied."""
     kind, width = class_kind(config), config.size("d_model")
     source, target = config.size("src_vocab_size"), config.size("tgt_vocab_size")
     config.ignore("langs decoder")
     tied = config.flag("tie_word_embeddings")
-    style = Style(embedding_norm=False, offset=config.count("pad_token_id") + 1)  # positions count from the padding on
+    style = Style(embedding_norm=False, offset=config.count("pad_token_id") + 1)  # positions start after the padding id
     if tied:
         tables = [Embedding(target, width, share=TOKENS)] * 2
     else:
         tables = [Embedding(source, width), Embedding(target, width, table="other")]
     encoder = stack(config, style, "encoder", [Named("token", tables[0])], [])
-    # the bare model computes logits too
+    # the base class computes logits too
     decoder = stack(config, style, "decoder", [Named("token", tables[1])], [head(target, width, tied)])
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))
@@ -178,9 +178,9 @@ def fsmt(config: Config) -> Architecture:
 
 
 def seamless_text(config: Config) -> Architecture:
-    """SeamlessM4T's text encoder and decoder [barrault2023]; the speech parts are not in this class."""
+    """SeamlessM4T's text encoder and decoder [barrault2023]; this class has no speech parts."""
     if config.class_name() and not config.class_name().endswith("ForTextToText"):
-        raise UnsupportedError(f"{config.class_name()} has speech parts, which are not modelled", where=config.where)
+        raise UnsupportedError(f"{config.class_name()} has speech parts, which are not supported", where=config.where)
     speech = ("speech_", "t2u_", "vocoder_", "unit_", "adaptor_", "upsample_", "resblock_", "lang_", "spkr_", "char_")
     config.ignore(" ".join(key for key in config.defaults if key.startswith(speech)))
     config.ignore("add_adapter feature_projection_input_dim num_conv_pos_embeddings num_conv_pos_embedding_groups")
@@ -188,5 +188,5 @@ def seamless_text(config: Config) -> Architecture:
     config.ignore("conv_depthwise_kernel_size sampling_rate leaky_relu_slope variance_predictor_kernel_size")
     config.ignore("var_pred_dropout max_new_tokens left_max_position_embeddings right_max_position_embeddings")
     config.ignore("variance_pred_dropout")
-    config.discard("layer_norm_eps")  # the norms of these stacks keep to the default
+    config.discard("layer_norm_eps")  # the norms of these stacks use the default epsilon
     return encoder_decoder(config, PRE_NORM._replace(width="hidden_size"))

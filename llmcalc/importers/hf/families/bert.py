@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -20,22 +20,22 @@ OLDER = """
     directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
     down_scale_factor gap_size net_structure_type num_memory_blocks layers_to_keep tie_weights_ padding_idx
     attention_mode ignore_attention_mask
-"""  # keys of published configs that no version of these classes uses
+"""  # keys of published configs that no class reads
 SEGMENTS_COMPARED = 2  # classes of next-sentence and sentence-order prediction
 
 
 def bert(config: Config) -> Architecture:
-    """BERT [devlin2018] and, under names of their own, RoBERTa [liu2019], CamemBERT, XLM-R and data2vec."""
+    """BERT [devlin2018]."""
     return with_head(config, encoder(config))
 
 
 def roberta(config: Config) -> Architecture:
-    """RoBERTa [liu2019] and its kin, whose positions begin behind the padding token's id, and skip padding."""
+    """RoBERTa [liu2019], CamemBERT, XLM-R, data2vec: positions start after the padding token's id, skipping padding."""
     return with_head(config, behind_padding(config, encoder(config)), activation="gelu")
 
 
 def behind_padding(config: Config, stack: Stack, padding: int | None = None) -> Stack:
-    """A stack whose positions begin behind the padding token's id, and skip padding."""
+    """The stack with positions that start after the padding token's id and skip padding."""
     first = config.count("pad_token_id", 1) if padding is None else padding
 
     def placed(name: str, layer: Layer) -> Layer:
@@ -63,7 +63,7 @@ def prenorm(config: Config) -> Architecture:
 
 
 def bare_prenorm(config: Config) -> Architecture:
-    """Megatron-BERT [shoeybi2019]: pre-norm, no norm behind the tables."""
+    """Megatron-BERT [shoeybi2019]: pre-norm, without a norm after the embeddings."""
     return with_head(config, encoder(config, post=False, table_norm=False))
 
 
@@ -94,9 +94,9 @@ def encoder(
     offset: int = 0,
     narrow: int | None = None,
 ) -> Stack:
-    """BERT's stack without a head: tables, ``more`` of them, blocks, and the final norm of a pre-norm stack.
+    """BERT's stack without a head: embeddings (and ``more``), blocks, and a final norm if pre-norm.
 
-    Tables of another width, ``narrow``, are projected behind their norm.
+    Embeddings of another width, ``narrow``, are projected after their norm.
     """
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     config.get("position_embedding_type")
@@ -112,7 +112,7 @@ def encoder(
 
 
 def is_decoder(config: Config) -> bool:
-    """Whether the class can be a decoder, and is one."""
+    """Whether the config describes a decoder, in classes that support it."""
     return config.flag("is_decoder") and "is_decoder" in config.defaults
 
 
@@ -123,17 +123,17 @@ def bert_attention(config: Config, **changes: object) -> Attention:
 
 
 def bert_mlp(config: Config) -> Mlp:
-    """The plain feed-forward layer with biases."""
+    """The feed-forward layer, with biases."""
     return Mlp(config.size("hidden_size"), config.size("intermediate_size"), config.activation(), bias=True)
 
 
 def block(config: Config, attention: Layer | None = None, mlp: Layer | None = None, *, post: bool = True) -> Block:
-    """Attention, cross-attention if asked for, and the feed-forward layer; BERT's, unless given."""
+    """Attention, cross-attention if configured, and the feed-forward layer."""
     width = config.size("hidden_size")
     layers: dict[str, Layer] = {"attention": attention or bert_attention(config)}
     if config.flag("add_cross_attention") and "is_decoder" in config.defaults:
         if not is_decoder(config):
-            raise DescriptionError("add_cross_attention goes with is_decoder, and only with it", where=config.where)
+            raise DescriptionError("add_cross_attention requires is_decoder", where=config.where)
         layers["cross_attention"] = bert_attention(config, cross=True, causal=False, unused=True)
     layers["mlp"] = mlp or bert_mlp(config)
     return Block("block", tuple(normed(name, layer, layernorm(config, width), post) for name, layer in layers.items()))
@@ -147,7 +147,7 @@ def normed(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
 def tables(
     config: Config, vocab: int, width: int, *, segments: bool = True, positions: bool = True, offset: int = 0
 ) -> tuple[Named, ...]:
-    """Tables of tokens, positions (behind ``offset`` rows) and segments, of one width."""
+    """Embeddings of tokens, positions (from row ``offset``) and segments, of one width."""
     found = [Named("token", Embedding(vocab, width, share=shared_table(config)))]
     if positions:
         rows = config.size("max_position_embeddings") + offset
@@ -157,15 +157,15 @@ def tables(
 
 
 def shared_table(config: Config) -> str | None:
-    """The identity of the token table, if a head has it too."""
+    """The share name of the token embedding, if the head is tied to it."""
     return TOKENS if config.flag("tie_word_embeddings", True) and config.head_kind() != "none" else None
 
 
 def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
-    """BERT's head; an untied class keeps the bias that the tied head would use beside the decoder's own."""
+    """BERT's head; an untied class also stores the bias that a tied head would use."""
     share = shared_table(config)
     spare = 1 if spare_bias and not share else 0
-    in_fp32 = config.head_kind() == "causal"  # the loss of masked tokens is computed in the format of the logits
+    in_fp32 = config.head_kind() == "causal"  # the masked-LM loss is computed in the number format of the logits
     return Head(config.size("vocab_size"), width, share, bias=True, unused_biases=spare, loss_in_fp32=in_fp32)
 
 
@@ -177,7 +177,7 @@ def transform(config: Config, width: int, narrow: int | None = None, activation:
 
 
 def pooler(width: int, *, dropped: bool = False) -> Named:
-    """A dense layer on the first position."""
+    """The dense layer applied to the first position."""
     return Named("pooler", Linear(width, width, activation="tanh", positions="one", dropped=dropped))
 
 
@@ -190,10 +190,10 @@ def with_head(
     activation: str | None = None,
     spare_bias: bool = True,
 ) -> Architecture:
-    """The stack with what its class adds; ``pooled``: the language-model classes keep an idle pooler too."""
+    """The stack with the class's head; ``pooled``: language-model classes also have an idle pooler."""
     kind, width = config.head_kind() or "mlm", stack.d_model
     if kind not in ("causal", "mlm", "pretraining", "none"):
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
     if kind != "none":
         outputs += transform(config, width, narrow, activation)
@@ -204,27 +204,27 @@ def with_head(
 
 
 def only(config: Config, *kinds: str) -> str:
-    """What the class adds, if it is one of ``kinds``; nothing is said where a model is part of another."""
+    """The head of the class, which must be one of ``kinds``; empty for a part of another model."""
     kind = config.head_kind()
     if kind and kind not in kinds:
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     return kind
 
 
 def bare(config: Config) -> None:
-    """Read a family of which only the class without a head is understood."""
+    """Read a family that is supported only without a head."""
     only(config, "none")
     config.override("architectures", ["Model"])
 
 
 def finish(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
-    """An architecture of one stack, with these outputs behind its own."""
+    """An architecture of one stack with additional outputs."""
     config.ignore("is_encoder_decoder" + OLDER)
     return Architecture(config.model_type, (replace(stack, outputs=(*stack.outputs, *outputs)),))
 
 
 def albert(config: Config) -> Architecture:
-    """ALBERT [lan2019]: narrow tables, and groups of layers that are applied again and again."""
+    """ALBERT [lan2019]: narrow embeddings, and groups of layers that are applied repeatedly."""
     width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
     norm = layernorm(config, width)
     attention = Attention(width, config.size("num_attention_heads"), causal=False, **BIASED)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, short_repr
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -30,11 +30,11 @@ from .bert import (
 )
 from .gpt import BIASED
 
-ENDS = 2  # scores of a token as the first and the last one of a span
+ENDS = 2  # scores of a token as start and end of a span
 DPR = {"DPRQuestionEncoder": "dpr", "DPRContextEncoder": "dpr_context", "DPRReader": "dpr_reader"}
 ENTITIES = "entity_embedding"
-ESM_KEPT = 1 - 0.15 * 0.8  # of the tokens it was trained on; the others were masked
-# what only its heads for questions read
+ESM_KEPT = 1 - 0.15 * 0.8  # fraction of tokens that were not masked in training
+# read only by its question-answering heads
 _TAPAS_HEADS = (
     "positive_label", "num_aggregation", "aggregation_", "use_", "answer_loss", "huber_loss", "temperature",
     "average_", "cell_selection", "max_num_", "select_one", "allow_empty", "init_cell", "disable_per", "no_aggregation",
@@ -42,7 +42,7 @@ _TAPAS_HEADS = (
 
 
 def xmod(config: Config) -> Architecture:
-    """X-MOD [pfeiffer2022]: an adapter for each language behind the feed-forward layer; one of them runs."""
+    """X-MOD [pfeiffer2022]: a language adapter after the feed-forward layer; only one of them runs."""
     post = not config.flag("pre_norm")
     config.ignore("default_language")
     stack = behind_padding(config, encoder(config, post=post))
@@ -56,10 +56,10 @@ def xmod(config: Config) -> Architecture:
 
 
 def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
-    """The sub-layer of adapters; ``before_mlp`` is the norm that stands before the feed-forward layer, if one does."""
+    """The adapter sub-layer; ``before_mlp`` is the norm before the feed-forward layer, if any."""
     languages = config.get("languages")
     if not isinstance(languages, list) or not languages or not all(isinstance(name, str) for name in languages):
-        raise DescriptionError("languages is a list of texts", where=config.where)
+        raise DescriptionError("languages must be a list of strings", where=config.where)
     narrow = norm.d_model // config.size("adapter_reduction_factor")
     first, *rest = dict.fromkeys(languages)
     one = Mlp(norm.d_model, narrow, config.activation(), bias=True)
@@ -72,20 +72,20 @@ def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
 
 
 def dpr(config: Config) -> Architecture:
-    """DPR [karpukhin2020]: BERT without a pooler, whose first token is compared; a reader scores spans and passages."""
+    """DPR [karpukhin2020]: BERT without a pooler that embeds the first token; the reader scores spans and passages."""
     name = config.class_name() or "DPRQuestionEncoder"
     if name not in DPR:
-        raise DescriptionError(f"{shown(name)} is no class of DPR; they are {', '.join(DPR)}", where=config.where)
-    config.override("architectures", ["ForPreTraining"])  # each class has names of its own
+        raise DescriptionError(f"unknown DPR class {short_repr(name)}; known: {', '.join(DPR)}", where=config.where)
+    config.override("architectures", ["ForPreTraining"])  # tensor names differ by class
     if config.flag("is_decoder") or config.flag("add_cross_attention"):
-        raise DescriptionError("is_decoder and add_cross_attention are not understood", where=config.where)
+        raise DescriptionError("is_decoder and add_cross_attention are not supported", where=config.where)
     stack, reads = encoder(config), name == "DPRReader"
     out = config.count("projection_dim")
     outputs = [Named("projection", Linear(stack.d_model, out, positions="one", dropped=reads))] if out else []
     if reads:
         if out not in (0, stack.d_model):
-            raise DescriptionError("projection_dim is not hidden_size, which the reader reads", where=config.where)
-        config.add_unmodelled("scores of passages stand beside those of spans")
+            raise DescriptionError("projection_dim must equal hidden_size for the reader", where=config.where)
+        config.add_unmodelled("the reader returns passage scores as well as span scores")
         outputs += [
             Named("spans", Linear(stack.d_model, ENDS)),
             Named("passage", Linear(stack.d_model, 1, positions="one")),
@@ -94,20 +94,22 @@ def dpr(config: Config) -> Architecture:
 
 
 def with_causal_head(config: Config, stack: Stack) -> Architecture:
-    """The encoder with its language-model head, unless the class has none."""
+    """The stack with its language-model head, unless the class has none."""
     kind = config.head_kind() or "causal"
     if kind == "none":
         return finish(config, stack, [])
     if kind != "causal":
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     return finish(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])
 
 
 def xlm(config: Config) -> Architecture:
-    """XLM [lample2019] and FlauBERT [le2019], which may put its norms before the sub-layers."""
+    """XLM [lample2019] and FlauBERT [le2019], whose norms may come before the sub-layers."""
     adaptive = config.flag("asm") and config.head_kind() != "none"
     if adaptive or not config.flag("is_encoder", True):
-        raise DescriptionError("an adaptive softmax (asm) and a decoder (is_encoder) are not read", where=config.where)
+        raise DescriptionError(
+            "adaptive softmax (asm) and decoders (is_encoder: false) are not supported", where=config.where
+        )
     config.ignore("sinusoidal_embeddings embed_init_std unk_index mask_index bos_index eos_index pad_index lang_id")
     config.ignore("mask_token_id start_n_top end_n_top lang2id id2lang asm_cutoffs asm_div_value max_vocab min_count")
     width, vocab = config.size("emb_dim"), config.size("vocab_size")
@@ -129,7 +131,7 @@ def xlm(config: Config) -> Architecture:
 
 
 def mra(config: Config) -> Architecture:
-    """MRA [zeng2022]: its approximation of attention from coarse to fine is not modelled; all pairs are counted."""
+    """MRA [zeng2022]: its multi-resolution approximation of attention is not modelled; all pairs are counted."""
     config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
     attention = bert_attention(config)
     config.add_unmodelled("its multi-resolution approximation of attention is not modelled")
@@ -138,17 +140,17 @@ def mra(config: Config) -> Architecture:
 
 
 def distilbert(config: Config) -> Architecture:
-    """DistilBERT [sanh2019]: no segments, no pooler; its head keeps one bias whether tied or not."""
+    """DistilBERT [sanh2019]: no segments, no pooler; the head has one bias, tied or not."""
     activation = config.activation("activation")
     config.override("layer_norm_eps", 1e-12)
-    config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table is a parameter still
+    config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table still counts as a parameter
     mlp = Mlp(config.size("hidden_size"), config.size("hidden_dim"), activation, bias=True)
     stack = encoder(config, segments=False, mlp=mlp)
     return generator(config, stack, stack.d_model, activation)
 
 
 def electra(config: Config) -> Architecture:
-    """ELECTRA [clark2020]: narrow tables; a generator with a language-model head, or a discriminator of tokens."""
+    """ELECTRA [clark2020]: narrow embeddings; a generator with a language-model head, or a token discriminator."""
     narrow = config.size("embedding_size")
     config.ignore("summary_last_dropout")
     stack = encoder(config, narrow=narrow)
@@ -161,7 +163,7 @@ def electra(config: Config) -> Architecture:
 
 
 def generator(config: Config, stack: Stack, width: int, activation: str = "gelu") -> Architecture:
-    """The stack with ELECTRA's language-model head, of one bias whether tied or not."""
+    """The stack with ELECTRA's language-model head, which has one bias, tied or not."""
     if config.head_kind() == "none":
         return finish(config, stack, [])
     head = Named("head", tied_head(config, width, spare_bias=False))
@@ -169,7 +171,7 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
 
 
 def layoutlm(config: Config) -> Architecture:
-    """LayoutLM [xu2019]: tables of places on the page; the pooler is computed beside the head."""
+    """LayoutLM [xu2019]: embeddings of positions on the page; the pooler runs alongside the head."""
     rows, width = config.size("max_2d_position_embeddings"), config.size("hidden_size")
     edges = {"x": "left_right", "y": "upper_lower", "h": "height", "w": "width"}
     places = tuple(
@@ -179,13 +181,13 @@ def layoutlm(config: Config) -> Architecture:
 
 
 def roc_bert(config: Config) -> Architecture:
-    """RoCBert [su2022]: tables of pronunciations and shapes, joined to the token's by a projection."""
+    """RoCBert [su2022]: embeddings of pronunciations and glyph shapes, merged with the token's by a projection."""
     width = config.size("hidden_size")
     joined = width
     more = []
     for name in ("shape", "pronunciation"):
         rows, size = config.size(f"{name}_vocab_size"), config.size(f"{name}_embed_dim")
-        used = config.flag(f"enable_{name}") and config.flag("concat_input")  # otherwise they wait for ids of their own
+        used = config.flag(f"enable_{name}") and config.flag("concat_input")  # otherwise they are separate inputs
         fields: dict[str, Any] = {"own_ids": f"input_{name}_ids", "use": "joined"} if used else {"unused": True}
         more.append(Named(name, Embedding(rows, size, table="other", **fields)))
         joined += size if used else 0
@@ -194,14 +196,14 @@ def roc_bert(config: Config) -> Architecture:
     stack = encoder(config)
     token, *rest = stack.inputs
     stack = replace(stack, inputs=(token, *more, *rest))
-    if config.head_kind() == "pretraining":  # only an attack batch, for the contrastive loss, makes use of the pooler
+    if config.head_kind() == "pretraining":  # only the contrastive loss uses the pooler
         head = Named("head", tied_head(config, width))
         return finish(config, stack, [pooler(width, dropped=True), *transform(config, width), head])
     return with_head(config, stack)
 
 
 def roformer(config: Config) -> Architecture:
-    """RoFormer [su2021]: rotary positions from a frozen table of sinusoids, narrow tables."""
+    """RoFormer [su2021]: rotary positions from a frozen table of sinusoids, narrow embeddings."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     narrow = config.optional_size("embedding_size") or width
     rotary: dict[str, Any] = {"positions": "rope", "rope_interleaved": True, "v_rope": config.flag("rotary_value")}
@@ -213,7 +215,7 @@ def roformer(config: Config) -> Architecture:
 
 
 def rembert(config: Config) -> Architecture:
-    """RemBERT [chung2020]: narrow tables and a wide head, which are never tied."""
+    """RemBERT [chung2020]: a narrow input embedding and a wide output embedding, never tied."""
     stack = encoder(config, narrow=config.size("input_embedding_size"))
     out = config.size("output_embedding_size")
     if config.head_kind() == "none":
@@ -228,14 +230,14 @@ def _untied(stack: Stack) -> Stack:
 
 
 def ibert(config: Config) -> Architecture:
-    """I-BERT [kim2021]: RoBERTa in integers; what is counted does not change with ``quant_mode``."""
+    """I-BERT [kim2021]: RoBERTa in integer arithmetic; ``quant_mode`` does not change the counts."""
     config.ignore("force_dequant")
     config.unmodelled_unless("quant_mode", False)
     return with_head(config, behind_padding(config, encoder(config)), activation="gelu")
 
 
 def mpnet(config: Config) -> Architecture:
-    """MPNet [song2020]: no segments, one table of relative biases for all layers."""
+    """MPNet [song2020]: no segments, one table of relative position biases for all layers."""
     buckets = config.size("relative_attention_num_buckets")
     attention = bert_attention(config, positions="relative", n_buckets=buckets)
     stack = behind_padding(config, encoder(config, segments=False, attention=attention), 1)
@@ -243,7 +245,7 @@ def mpnet(config: Config) -> Architecture:
 
 
 def esm(config: Config) -> Architecture:
-    """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, a head for contacts at rest."""
+    """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, an idle contact head."""
     positions = config.string("position_embedding_type")
     config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
     attention = bert_attention(config, positions="rope" if positions == "rotary" else "none")
@@ -270,7 +272,7 @@ def esm(config: Config) -> Architecture:
 
 
 def luke(config: Config) -> Architecture:
-    """LUKE [yamada2020], read without entities: their table, queries and head are stored, but idle."""
+    """LUKE [yamada2020] on text without entities: the entity embeddings, queries and head are stored but idle."""
     width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
     stack = _untied(behind_padding(config, encoder(config)))
     if config.flag("use_entity_aware_attention"):
@@ -299,7 +301,7 @@ def luke(config: Config) -> Architecture:
 
 
 def tapas(config: Config) -> Architecture:
-    """TAPAS: BERT with a table for each of what a cell's place and value say."""
+    """TAPAS: BERT with an embedding per property of a table cell."""
     config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
     anew = config.flag("reset_position_index_per_cell", True)
     width, sizes = config.size("hidden_size"), config.layer_indices("type_vocab_sizes")
@@ -316,7 +318,7 @@ def tapas(config: Config) -> Architecture:
 
 
 def text_tower(config: Config) -> Architecture:
-    """BERT that is compared with images; as a part of Chinese CLIP it has no pooler."""
+    """BERT as the text encoder of an image-text model; in Chinese CLIP it has no pooler."""
     part = config.head_kind() == "" and config.model_type == "chinese_clip_text_model"
     config.override("architectures", ["Model"])
     stack = encoder(config)
@@ -324,7 +326,7 @@ def text_tower(config: Config) -> Architecture:
 
 
 def blip_text(config: Config) -> Architecture:
-    """BLIP's text decoder: BERT's blocks, each of which looks at the image; the class without a head sees both ways."""
+    """BLIP's text decoder: BERT blocks that cross-attend to the image; bidirectional without a head."""
     config.ignore("encoder_hidden_size projection_dim label_smoothing")
     bare, width = config.head_kind() == "none", config.size("hidden_size")
     stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))

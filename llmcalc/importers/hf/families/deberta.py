@@ -1,11 +1,11 @@
-"""DeBERTa and DeBERTa-v2/v3: disentangled attention, and in some a convolution beside the first layer."""
+"""DeBERTa and DeBERTa-v2/v3: disentangled attention, and in some models a convolution after the first layer."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, short_repr
 from ....layers.conv import Conv
 from ....layers.disentangled_attention import DisentangledAttention
 from ....layers.embedding import Embedding
@@ -19,16 +19,16 @@ from .bert import block, finish, tables, tied_head, transform
 def deberta(config: Config) -> Architecture:
     """DeBERTa [he2020]."""
     if config.flag("talking_head"):
-        raise DescriptionError("talking_head is not understood", where=config.where)
+        raise DescriptionError("talking_head is not supported", where=config.where)
     return _deberta(config, k_bias=False, position_k_bias=False, distances_grow=True)
 
 
 def deberta_v2(config: Config) -> Architecture:
-    """DeBERTa-v2 and v3 [he2021]: distances in buckets, projections shared with the contents', a norm on the table."""
+    """DeBERTa-v2 and v3 [he2021]: bucketed distances, projections shared with content, a norm on the distance table."""
     width = config.size("hidden_size")
     head = config.optional_size("attention_head_size")
     if head and head * config.size("num_attention_heads") != width:
-        raise DescriptionError("attention_head_size: the heads do not fill hidden_size", where=config.where)
+        raise DescriptionError("attention_head_size: the heads must add up to hidden_size", where=config.where)
     relative, normed = config.flag("relative_attention"), "layer_norm" in _words(config, "norm_rel_ebd")
     buckets = config.get("position_buckets", -1)
     rows = 2 * buckets if type(buckets) is int and buckets > 0 else None
@@ -36,7 +36,7 @@ def deberta_v2(config: Config) -> Architecture:
     changes = {"shared_projections": shared, "table_norm": normed and relative}
     architecture = _deberta(config, rows=rows, conv=_conv(config, width), **changes)
     (stack,) = architecture.stacks
-    if normed and not relative:  # stored, though there is no table
+    if normed and not relative:  # stored even without a table
         stack = replace(stack, inputs=(*stack.inputs, Named("relative_norm", layernorm(config, width))))
     return replace(architecture, stacks=(stack,))
 
@@ -91,13 +91,13 @@ def _attention(config: Config, rows: int | None, changes: dict[str, bool]) -> Di
 
 
 def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Named]]:
-    """The head over BERT's names, or the newer one, which always reads the token table itself."""
+    """The head under BERT's names, or the newer head, which is always tied to the token embedding."""
     kind, width, legacy = config.head_kind() or "mlm", stack.d_model, config.flag("legacy", True)
     config.get("tie_word_embeddings")
     if kind == "none":
         return stack, []
     if kind != "mlm":
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     if legacy:
         return stack, [*transform(config, width, narrow), Named("head", tied_head(config, narrow))]
     token = Named("token", Embedding(config.size("vocab_size"), narrow, share=TOKENS))

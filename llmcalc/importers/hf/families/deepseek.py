@@ -1,4 +1,4 @@
-"""DeepSeek LLM, V2, V3 and V3.2: multi-head latent attention and a mixture with shared experts."""
+"""DeepSeek LLM, V2, V3 and V3.2: multi-head latent attention, and experts with shared experts."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _ATTENTION = "full_attention"
 
 
 def deepseek_v3(config: Config) -> Architecture:
-    """DeepSeek-V3 and R1, Kimi-K2 [deepseek2024v3]: sigmoid routing with a correction bias, which is a buffer."""
+    """DeepSeek-V3 and R1, and Kimi K2 [deepseek2024v3]: sigmoid routing with a correction bias, stored as a buffer."""
     return latent_lm(config, mla(config), shared_experts(config), dense_first(config))
 
 
 def deepseek_v2(config: Config) -> Architecture:
-    """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` goes to dense and shared layers."""
+    """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` applies to dense and shared layers."""
     return _all_if_open(
         config, latent_lm(config, mla(config), softmax_experts(config), dense_first(config), _biased(config))
     )
 
 
 def deepseek_ocr(config: Config) -> Architecture:
-    """DeepSeek-OCR 2 and Unlimited-OCR: DeepSeek-V2's experts behind grouped-query attention."""
+    """DeepSeek-OCR 2 and Unlimited-OCR: DeepSeek-V2's experts with grouped-query attention."""
     kinds = mlp_types(config, config.size("num_hidden_layers"), config.count("first_k_dense_replace", 1))
-    config.ignore("head_dim")  # the class divides hidden_size by the heads
+    config.ignore("head_dim")  # the class divides hidden_size by the number of heads
     config.ignore("layer_types")
     attention = rope_attention(
         config, d_head=divide_by_heads(config, config.size("hidden_size"), config.size("num_attention_heads"))
@@ -43,20 +43,20 @@ def deepseek_ocr(config: Config) -> Architecture:
     window = config.optional_size("sliding_window")
     if window is None:
         return built
-    note = f"a generated token sees the prompt and {window} generated ones: here a text is all prompt, and seen whole"
+    note = f"generated tokens attend to the prompt and {window} generated tokens; here all tokens count as prompt"
     return replace(built, notes=(*built.notes, note))
 
 
 def deepseek(config: Config) -> Architecture:
-    """DeepSeekMoE [dai2024]: softmax routing and shared experts behind plain attention."""
+    """DeepSeekMoE [dai2024]: softmax routing, shared experts and ordinary attention."""
     if config.size("moe_layer_freq", 1) != 1:
-        raise DescriptionError("moe_layer_freq is not 1, which is not described", where=config.where)
+        raise DescriptionError("moe_layer_freq must be 1; other values are not supported", where=config.where)
     routed = replace(softmax_experts(config), renormalise=config.flag("norm_topk_prob"))
     return dense_first_lm(config, rope_attention(config), routed)
 
 
 def dense_first_lm(config: Config, attention: Attention, routed: Moe) -> Architecture:
-    """Pre-norm blocks, the first with dense layers."""
+    """A decoder whose first layers are dense and the others sparse."""
     norm, kinds = rmsnorm(config, config.size("hidden_size")), dense_first(config)
     feeds = {"dense": gated_mlp(config), "sparse": routed}
     order = ((_ATTENTION, kind) for kind in kinds)
@@ -71,7 +71,7 @@ def deepseek_v32(config: Config) -> Architecture:
 
 
 def mla(config: Config, **changes: Any) -> Mla:
-    """Latent attention in the keys of the DeepSeek configs."""
+    """Multi-head latent attention in the keys of DeepSeek configs."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rope)
@@ -93,7 +93,7 @@ def mla(config: Config, **changes: Any) -> Mla:
 
 
 def _scale(config: Config, width: int) -> float | None:
-    """The factor on scores, sharpened where YaRN stretches the context; None: the usual one."""
+    """The scale of attention scores, adjusted if YaRN extends the context; None means the default."""
     given = scaling_parameters(config)
     if not given.get("mscale_all_dim") or rope_fields(config).get("rope_scaling") != "yarn":
         return None
@@ -101,8 +101,8 @@ def _scale(config: Config, width: int) -> float | None:
 
 
 def shared_experts(config: Config, **changes: Any) -> Moe:
-    """Routed and shared experts in the keys of the DeepSeek configs, routed as in DeepSeek-V3."""
-    # modules for multi-token prediction are never built by the classes
+    """Routed and shared experts in the keys of DeepSeek configs, with the routing of DeepSeek-V3."""
+    # the classes never build modules for multi-token prediction
     config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
     shared = config.count("n_shared_experts") * config.size("moe_intermediate_size")
     fields: dict[str, Any] = {
@@ -117,14 +117,14 @@ def shared_experts(config: Config, **changes: Any) -> Moe:
 
 
 def dense_first(config: Config) -> list[str]:
-    """Dense layers up to ``first_k_dense_replace``, then experts in every ``moe_layer_freq``-th."""
+    """Layer types: dense before ``first_k_dense_replace``, then sparse in every ``moe_layer_freq``-th layer."""
     first, period = config.count("first_k_dense_replace"), config.size("moe_layer_freq", 1)
     layers = config.size("num_hidden_layers")
     return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(layers)]
 
 
 def softmax_experts(config: Config) -> Moe:
-    """Routed and shared experts, routed as in DeepSeek-V2."""
+    """Routed and shared experts with the routing of DeepSeek-V2."""
     greedy: dict[str, Any] = (
         {"n_groups": 1, "top_groups": 1} if config.string("topk_method", "greedy") == "greedy" else {}
     )
@@ -134,7 +134,7 @@ def softmax_experts(config: Config) -> Moe:
 
 
 def indexed(config: Config, **changes: Any) -> Mla:
-    """Latent attention with an indexer."""
+    """Multi-head latent attention with an indexer."""
     config.ignore("moe_layer_freq mlp_bias indexer_rope_interleave layer_types num_experts")
     fields = {
         "index_heads": config.size("index_n_heads"),
@@ -145,7 +145,7 @@ def indexed(config: Config, **changes: Any) -> Mla:
 
 
 def indexers_of(config: Config, layers: int) -> list[str]:
-    """``full`` or ``shared`` for each layer: a list, letters F and S, or every n-th full from an offset on."""
+    """``full`` or ``shared`` per layer: a list, a string of F and S, or every n-th layer full from an offset on."""
     pattern = config.get("index_topk_pattern")
     period, offset = max(config.count("index_topk_freq", 1), 1), config.count("index_skip_topk_offset", 2)
     types = config.strings("indexer_types", layers)
@@ -168,10 +168,10 @@ def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str
 
 
 def _all_if_open(config: Config, built: Architecture) -> Architecture:
-    """A note where nothing says how many experts a token uses."""
+    """The architecture with a note if the config does not say how many experts a token uses."""
     if config.optional_size("num_experts_per_tok"):
         return built
-    return replace(built, notes=("num_experts_per_tok is not given: a token is taken to use all experts",))
+    return replace(built, notes=("num_experts_per_tok is not set: every token is assumed to use all experts",))
 
 
 def _biased(config: Config) -> bool:

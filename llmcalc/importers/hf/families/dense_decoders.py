@@ -1,4 +1,4 @@
-"""Dense decoders that are not LLaMA's kind: Phi, StableLM, OLMo, EXAONE, Cohere, OPT and others."""
+"""Dense decoders that are not variants of LLaMA: Phi, StableLM, OLMo, EXAONE 4, Cohere, OPT and others."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from ..rules import (
 from .gpt import BIASED
 
 SEGMENTS = 2
-ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # by kind of layer
+ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # by layer type
 _OFFSET = 2  # rows before the first position
 
 
 def cpmant(config: Config) -> Architecture:
-    """CPM-Ant: learned tokens before every sequence, one bias of distances and segments for all layers, gated GELU."""
+    """CPM-Ant: learned prompt tokens, one bias for distances and segments in all layers, gated GELU."""
     config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
     width, vocab, length = config.size("hidden_size"), config.size("vocab_size"), config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
@@ -64,7 +64,7 @@ def cpmant(config: Config) -> Architecture:
 
 
 def kosmos(config: Config) -> Architecture:
-    """KOSMOS-2 and 2.5 [peng2023kosmos]: norms within the sub-layers too, computed positions."""
+    """KOSMOS-2 and 2.5 [peng2023kosmos]: additional norms inside sub-layers, computed positions."""
     width, vocab, heads = config.size("embed_dim"), config.size("vocab_size"), config.size("attention_heads")
     norm, padding = layernorm(config, width), config.count("pad_token_id", 1)
     inner: dict[str, Any] = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}
@@ -89,7 +89,7 @@ def kosmos(config: Config) -> Architecture:
 
 
 def phi(config: Config) -> Architecture:
-    """Phi-1 to Phi-2: attention and MLP side by side behind one norm, biases everywhere."""
+    """Phi-1 to Phi-2: attention and MLP in parallel after one norm, biases everywhere."""
     width = config.size("hidden_size")
     chosen = qk_layernorm(config, "head", bias=True) if config.flag("qk_layernorm") else {}
     attention = rope_attention(config, bias=True, rotary_dim=rotary_width(config, 0.5), **chosen)
@@ -114,7 +114,7 @@ def starcoder2(config: Config) -> Architecture:
 
 
 def stablelm(config: Config) -> Architecture:
-    """StableLM 2: LayerNorm, a quarter of each head rotated, a norm of its own for each head."""
+    """StableLM 2: LayerNorm, a quarter of each head rotated, a separate norm per head."""
     norms = qk_layernorm(config) if config.flag("qk_layernorm") else {}
     attention = rope_attention(
         config, bias=config.flag("use_qkv_bias"), o_bias=False, rotary_dim=rotary_width(config, 0.25), **norms
@@ -130,7 +130,7 @@ def olmo(config: Config) -> Architecture:
 
 
 def olmo2(config: Config) -> Architecture:
-    """OLMo 2 [olmo2024]: norms behind the sub-layers and on all queries and keys together."""
+    """OLMo 2 [olmo2024]: norms after the sub-layers, and over the whole width of queries and keys."""
     return decoder(config, attention=rope_attention(config, qk_norm="projection"), place="post")
 
 
@@ -142,12 +142,12 @@ def olmo3(config: Config) -> Architecture:
 
 
 def exaone4(config: Config) -> Architecture:
-    """EXAONE 4.0: three layers with a window to one without, and without rotation."""
+    """EXAONE 4.0: three layers with a window per layer without one; the latter have no rotation."""
     limit, pattern = sliding_window(config), config.get("layer_types")
     count = config.count("sliding_window_pattern", 4)
     if pattern is None:
         if not limit or not count:
-            text = "layer_types is missing, and without sliding_window and its pattern it cannot be made up"
+            text = "layer_types is missing and cannot be derived without sliding_window and sliding_window_pattern"
             raise SizeError(text, where=config.where)
         pattern = periodic_types(config, count, first=count - 1)
     attention, order = windowed_attention(config, pattern, limit, bias=False, qk_norm="head")
@@ -166,20 +166,20 @@ def _head(config: Config) -> Head:
 
 
 def cohere(config: Config) -> Architecture:
-    """Command R: where asked for, a norm with weights of its own for each query and key head."""
+    """Command R; optionally with a norm on each query and key head, with separate weights per head."""
     norms = qk_layernorm(config) if config.flag("use_qk_norm") else {}
     attention = rope_attention(config, rope_interleaved=True, **norms)
     return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
 
 
 def cohere2(config: Config) -> Architecture:
-    """Command R7B and A: three layers with a window to one without, and without rotation."""
+    """Command R7B and Command A: three layers with a window per layer without one; the latter have no rotation."""
     count = config.size("sliding_window_pattern", 4)
     return _windowed(config, periodic_types(config, count, first=count - 1))
 
 
 def cohere_compass(config: Config) -> Architecture:
-    """Cohere Compass, the text model: Cohere 2 whose layers all see everything unless ``layer_types`` says else."""
+    """Text model of Cohere Compass: Cohere 2 without windows unless ``layer_types`` says otherwise."""
     config.ignore("pooling sliding_window_pattern")
     given = config.get("rope_parameters") or {}
     placed = {
@@ -201,7 +201,7 @@ def _windowed(
 
 
 def opt(config: Config) -> Architecture:
-    """OPT [zhang2022]; the 350M model is post-norm, and its token table narrower than the model."""
+    """OPT [zhang2022]; the 350M model is post-norm, with an embedding narrower than the model."""
     width, biased = config.size("hidden_size"), config.flag("enable_bias", True)
     affine, before = config.flag("layer_norm_elementwise_affine", True), config.flag("do_layer_norm_before", True)
     norm = replace(default_layernorm(width), scale=affine, bias=affine)
@@ -221,7 +221,7 @@ def opt(config: Config) -> Architecture:
 
 
 def _narrow_table(config: Config, found: Architecture, narrow: int) -> Architecture:
-    """Put a narrower token table, and head, behind projections without a bias."""
+    """The model with a narrower embedding and head, connected by projections without biases."""
     stack = found.main
     width, vocab = stack.d_model, config.size("vocab_size")
     token = Named("token", Embedding(vocab, narrow, share=TOKENS))
@@ -248,7 +248,7 @@ def biogpt(config: Config) -> Architecture:
 
 
 def xglm(config: Config) -> Architecture:
-    """XGLM [lin2021]: sinusoidal positions; with cross-attention where the config asks for it, never run."""
+    """XGLM [lin2021]: sinusoidal positions; cross-attention, if the config sets it, is never run."""
     width, heads = config.size("d_model"), config.size("attention_heads")
     norm = default_layernorm(width)
     parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]
@@ -257,7 +257,7 @@ def xglm(config: Config) -> Architecture:
         parts.append(sublayer("cross_attention", cross, pre=norm))
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     parts.append(sublayer("mlp", mlp, pre=norm))
-    blank = config.count("pad_token_id", 1)  # of the table's rows
+    blank = config.count("pad_token_id", 1)  # a row of the position table
     inputs = (_positions(config, width, learned=False, sinusoids="fairseq", blank=blank if blank >= _OFFSET else None),)
     runs = repeat_block(Block("block", tuple(parts)), config.size("num_layers"))
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0

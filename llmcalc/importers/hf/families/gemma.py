@@ -33,7 +33,7 @@ from ..rules import (
 
 
 def vaultgemma(config: Config) -> Architecture:
-    """VaultGemma: Gemma 2 without the norms on what a sub-layer gives."""
+    """VaultGemma: Gemma 2 without norms on the output of sub-layers."""
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     norm = rmsnorm(config, width, unit_offset=True)
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
@@ -46,7 +46,7 @@ def vaultgemma(config: Config) -> Architecture:
 
 
 def recurrent_gemma(config: Config) -> Architecture:
-    """RecurrentGemma [botev2024]: Griffin's recurrent blocks, every third layer attention with a window."""
+    """RecurrentGemma [botev2024]: Griffin's recurrent blocks; every third layer is windowed attention."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width, unit_offset=True)
     config.ignore("w_init_variance_scale final_w_init_variance_scale")
@@ -77,7 +77,7 @@ def recurrent_gemma(config: Config) -> Architecture:
 
 
 def _bfloat16(value: float) -> float:
-    """A number as bfloat16 holds it, in which the class keeps this factor: the upper half of fp32, rounded to even."""
+    """A number rounded to bfloat16, the format in which the class stores this factor."""
     bits: int = unpack("<I", pack("<f", value))[0]
     bits += 0x7FFF + (bits >> 16 & 1)
     return float(unpack("<f", pack("<I", bits & 0xFFFF0000))[0])
@@ -101,24 +101,24 @@ def gemma2(config: Config) -> Architecture:
 
 
 def gemma3(config: Config) -> Architecture:
-    """Gemma 3: five layers with a window to one without; norms on query and key heads."""
+    """Gemma 3: five layers with a window per layer without one; norms on query and key heads."""
     layers = config.size("num_hidden_layers")
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = ["full_attention" if (index + 1) % period == 0 else "sliding_attention" for index in range(layers)]
-    config.ignore("attn_logit_softcapping")  # the class has it, and does not cap
+    config.ignore("attn_logit_softcapping")  # a key of the class without effect
     return _sandwich(config, pattern, local_global_theta, qk_norm="head", logit_softcap=None)
 
 
 def _sandwich(
     config: Config, pattern: list[str], base: Callable[[Config, str], float] = Config.rope_theta, **changes: object
 ) -> Architecture:
-    """Blocks with norms before and behind each sub-layer; ``base``: that of the angles, by the kind of layer."""
+    """Blocks with norms before and after each sub-layer; ``base`` gives the rotary base of a layer type."""
     norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
     limit, softcap = sliding_window(config), config.number("attn_logit_softcapping")
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     causal = not config.flag("use_bidirectional_attention")
     if not causal and limit:
-        limit = limit // 2 + 1  # the class turns the width into one side, itself included
+        limit = limit // 2 + 1  # the class halves the window on each side, counting the token itself
 
     def block(name: str, kind: str, span: int | None) -> Block:
         fields: dict[str, Any] = {

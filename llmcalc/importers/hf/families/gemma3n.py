@@ -1,4 +1,4 @@
-"""Gemma 3n: four residual streams, low-rank residuals, per-layer inputs, layers that reuse keys and values."""
+"""Gemma 3n: four residual streams, low-rank residuals, per-layer inputs, and layers that reuse keys and values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....layers.altup import AltUp
 from ....layers.head import Head
 from ....layers.laurel import Laurel
@@ -21,13 +21,13 @@ from ..decoder import periodic_types
 from ..rules import TOKENS, causal_lm, group_runs, layer_types, rmsnorm, rope_attention, sliding_window, sublayer
 from .gemma4 import reused_layers
 
-HALF_THE_POWER = 0.5**0.5  # of the sum of two streams
+HALF_THE_POWER = 0.5**0.5  # scale of the sum of two streams
 _PERIOD = 5
 _SPARSE_LAYERS, _SPARSITY = 10, 0.95
 
 
 class Kind(NamedTuple):
-    """What tells a layer from others."""
+    """Properties that distinguish the layers of the model."""
 
     layer_type: str
     d_ff: int
@@ -74,16 +74,18 @@ def _kinds(config: Config, layers: int) -> list[Kind]:
 
 
 def _each(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> list[Any] | None:
-    """A list of one number a layer; None where the key holds no list."""
+    """A list of one number per layer, or a single number for all; None if the key is not set."""
     value = config.get(key)
     if not isinstance(value, list):
         if value is not None and type(value) not in kinds:
-            raise DescriptionError(f"{key} is {shown(value)}; it is a number or a list of them", where=config.where)
+            raise DescriptionError(
+                f"{key} must be a number or a list of numbers, not {short_repr(value)}", where=config.where
+            )
         return [value] * layers if value is not None else None
     if len(value) != layers:
-        raise SizeError(f"{key} has {len(value)} entries for {layers} layers", where=config.where)
+        raise SizeError(f"{key} must have one entry per layer ({layers}), not {len(value)}", where=config.where)
     if any(type(item) not in kinds for item in value):
-        raise DescriptionError(f"{key} is {shown(value)}; it is a list of numbers", where=config.where)
+        raise DescriptionError(f"{key} must be a list of numbers, not {short_repr(value)}", where=config.where)
     return value
 
 

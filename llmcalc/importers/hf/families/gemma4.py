@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
@@ -35,7 +35,7 @@ _PERIOD = 6
 
 
 class Kind(NamedTuple):
-    """What tells a layer from others: its type, its heads, and whether it reuses keys and values."""
+    """Properties that distinguish layers: the type, the heads, and whether keys and values are reused."""
 
     layer_type: str
     d_head: int
@@ -64,13 +64,11 @@ def gemma4(config: Config) -> Architecture:
 
 
 def diffusion_gemma(config: Config) -> Architecture:
-    """Diffusion Gemma's language model: Gemma 4 with experts in every layer, and keys for values without a window."""
+    """Language model of DiffusionGemma: Gemma 4 with experts in every layer, and keys as values in global layers."""
     config.override("attention_k_eq_v", True)
     config.override("enable_moe_block", True)
     if config.head_kind() != "none":
-        config.add_unmodelled(
-            "it is a denoiser, whose prompt and canvas are read apart: there are no logits of a text alone"
-        )
+        config.add_unmodelled("it denoises a canvas given a prompt, so there are no logits for plain text")
     return gemma4(config)
 
 
@@ -84,18 +82,18 @@ def layer_kinds(config: Config, layers: int) -> list[Kind]:
 
 
 def reused_layers(config: Config, types: list[str], all_allowed: bool = True) -> int:
-    """How many layers, the last ones, reuse keys and values: those of the last layer of their type that makes any."""
+    """The number of final layers that reuse the keys and values of an earlier layer of the same type."""
     reused, layers = config.count("num_kv_shared_layers"), len(types)
     if reused == layers and all_allowed:
         return reused
     if reused > layers or set(types[: layers - reused]) != set(types):
-        text = f"num_kv_shared_layers is {reused}: a layer would reuse keys and values of which there are none"
+        text = f"num_kv_shared_layers ({reused}) leaves a layer type without a layer that computes keys and values"
         raise SizeError(text, where=config.where)
     return reused
 
 
 def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
-    """Width and number of the key/value heads of each layer: ``per_layer_config``, or those of its type."""
+    """Width and number of key/value heads per layer, from ``per_layer_config`` or from the layer's type."""
     usual = (config.size("head_dim"), config.size("num_key_value_heads"))
     wide = config.size("global_head_dim", _GLOBAL_HEAD)
     count = config.optional_size("num_global_key_value_heads") if config.flag("attention_k_eq_v") else None
@@ -104,11 +102,13 @@ def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
     if given is None:
         return [special.get(kind, usual) for kind in types]
     if not isinstance(given, dict) or not all(str(key).isdecimal() and isinstance(given[key], dict) for key in given):
-        raise DescriptionError("per_layer_config maps the number of a layer to its keys", where=config.where)
+        raise DescriptionError("per_layer_config must map layer numbers to objects", where=config.where)
     layers = {int(key): value for key, value in given.items()}
     outside = next((index for index in layers if index >= len(types)), None)
     if outside is not None:
-        raise SizeError(f"per_layer_config has a layer {outside} of {len(types)}", where=config.where)
+        raise SizeError(
+            f"per_layer_config has layer {outside}, but the model has {len(types)} layers", where=config.where
+        )
     return [_own_heads(config, layers.get(index, {}), usual) for index in range(len(types))]
 
 
@@ -120,13 +120,13 @@ def _own_heads(config: Config, keys: dict[str, Any], usual: tuple[int, int]) -> 
     for key, value in keys.items():
         if type(value) is not int or value < 1:
             raise SizeError(
-                f"{key} of per_layer_config is {shown(value)}; it is a positive integer", where=config.where
+                f"{key} in per_layer_config must be a positive integer, not {short_repr(value)}", where=config.where
             )
     return keys.get(known[0], usual[0]), keys.get(known[1], usual[1])
 
 
 def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
-    """Attention, MLP (beside it, where there are any, experts) and the layer's own input, all between norms."""
+    """Attention, an MLP (with experts in parallel, if any) and the per-layer input, with norms around each."""
     activation = config.activation("hidden_activation")
     mlp = gated_mlp(config, activation="hidden_activation")
     if config.flag("use_double_wide_mlp") and kind.reuses:
@@ -140,13 +140,13 @@ def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
 
 
 def _attention(config: Config, kind: Kind) -> Any:
-    config.ignore("is_causal")  # set by the class
+    config.ignore("is_causal")  # fixed by the class
     both = config.get("use_bidirectional_attention")
     if both not in (None, "all", "vision"):
         raise UnknownNameError("use_bidirectional_attention", str(both), ("all", "vision"), where=config.where)
     limit = sliding_window(config)
     if both == "all" and limit:
-        limit = limit // 2 + 1  # the class turns the width into one side, itself included
+        limit = limit // 2 + 1  # the class halves the window on each side, counting the token itself
     everywhere = kind.layer_type == "full_attention"
     fields: dict[str, Any] = {
         "d_head": kind.d_head,
@@ -176,7 +176,7 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
 
 
 def assistant(config: Config) -> Architecture:
-    """Layers that all reuse keys and values, between projections from and to the width of the large model."""
+    """Layers that all reuse keys and values, between projections from and to the width of the target model."""
     width = config.size("backbone_hidden_size")
     text = _text(config)
     stack = gemma4(text).main
@@ -185,7 +185,7 @@ def assistant(config: Config) -> Architecture:
     vocab, hidden = text.size("vocab_size"), stack.d_model
     if any(entry.name == "per_layer" for entry in stack.inputs):
         raise DescriptionError(
-            "hidden_size_per_layer_input is not 0: there are no token ids to look up", where=text.where
+            "hidden_size_per_layer_input must be 0, because the assistant has no token ids to look up", where=text.where
         )
     tied = config.flag("tie_word_embeddings", True)
     token = Named("token", Embedding(vocab, hidden, share=TOKENS, unused=True))
@@ -194,10 +194,10 @@ def assistant(config: Config) -> Architecture:
     scored, clusters = None, config.size("num_centroids")
     if config.flag("use_ordered_embeddings"):
         if clusters > vocab:
-            raise SizeError(f"num_centroids ({clusters}) is more than vocab_size ({vocab})", where=config.where)
+            raise SizeError(f"num_centroids ({clusters}) must be at most vocab_size ({vocab})", where=config.where)
         scored = min(config.size("centroid_intermediate_top_k"), clusters) * (
             vocab // clusters
-        )  # rounded down there too
+        )  # the class rounds down too
         outputs.append(Named("centroids", Linear(hidden, clusters, bias=False, positions="logits")))
     config.ignore("centroid_intermediate_top_k")
     if config.head_kind() != "none":
@@ -206,14 +206,14 @@ def assistant(config: Config) -> Architecture:
 
 
 def _text(config: Config) -> Config:
-    """The keys of ``text_config``, in which all layers reuse keys and values unless it says how many."""
+    """The config under ``text_config``, in which all layers reuse keys and values unless it says otherwise."""
     given = config.get("text_config") or {}
     if not isinstance(given, dict):
-        raise DescriptionError(f"text_config is {shown(given)}; it is an object", where=config.where)
+        raise DescriptionError(f"text_config must be an object, not {short_repr(given)}", where=config.where)
     data: dict[str, Any] = {key: value for key, value in given.items() if key != "architectures"}
     model_type = config.model_type.replace("assistant", "text")
     if data.setdefault("model_type", model_type) != model_type:
-        text = f"model_type of text_config is {shown(data['model_type'])}; it is {model_type}"
+        text = f"model_type in text_config must be {model_type}, not {short_repr(data['model_type'])}"
         raise DescriptionError(text, where=config.where)
     text_config = config.nested("text_config", data, model_type)
     if not data.get("num_kv_shared_layers"):

@@ -22,10 +22,12 @@ _CHATGLM_ARITHMETIC = """
 
 
 def chatglm(config: Config) -> Architecture:
-    """ChatGLM2, ChatGLM3 and GLM-4 [glm2024] in their own class: half of each head is rotated, in pairs."""
+    """ChatGLM2, ChatGLM3 and GLM-4 [glm2024] in their original class: half of each head is rotated, in pairs."""
     for key, usual in _CHATGLM.items():
         if config.flag(key, usual) != usual:
-            raise DescriptionError(f"{key} is not {str(usual).lower()}, which is not described", where=config.where)
+            raise DescriptionError(
+                f"{key} must be {str(usual).lower()}; other values are not supported", where=config.where
+            )
     config.ignore(_CHATGLM_ARITHMETIC)
     grouped, heads = config.flag("multi_query_attention"), config.size("num_attention_heads")
     head, bias = config.size("head_dim"), config.flag("add_bias_linear")
@@ -48,12 +50,12 @@ def glm(config: Config) -> Architecture:
 
 
 def glm4(config: Config) -> Architecture:
-    """GLM-4-0414: norms before and behind each sub-layer."""
+    """GLM-4-0414: norms before and after each sub-layer."""
     return _glm(config, "sandwich")
 
 
 def glm_ocr(config: Config) -> Architecture:
-    """GLM-OCR's language model: GLM-4-0414 without biases, whose heads rotate whole."""
+    """Language model of GLM-OCR: GLM-4-0414 without biases, with whole heads rotated."""
     return _glm(config, "sandwich", bias=False, rotated=1.0)
 
 
@@ -69,18 +71,18 @@ def _glm(config: Config, place: str, bias: bool | None = None, rotated: float = 
 
 
 def glm_image(config: Config) -> Architecture:
-    """GLM-Image's language model: GLM-4, whose own class has a head for images alone."""
+    """Language model of GLM-Image: GLM-4; the class's own head predicts only image tokens."""
     config.ignore("vision_vocab_size")
     return glm4(config)
 
 
 def glm4_moe(config: Config) -> Architecture:
-    """GLM-4.5: grouped-query attention with DeepSeek-V3's experts; half of a head is rotated."""
+    """GLM-4.5: grouped-query attention and DeepSeek-V3's experts; half of each head is rotated."""
     return _glm_moe(config, 0.5)
 
 
 def sarvam_moe(config: Config) -> Architecture:
-    """Sarvam-30B: GLM-4.5 whose heads are rotated as a whole."""
+    """Sarvam-30B: GLM-4.5 with whole heads rotated."""
     return _glm_moe(config, 1.0)
 
 
@@ -100,7 +102,7 @@ def glm4_moe_lite(config: Config) -> Architecture:
 
 
 def glm_moe_dsa(config: Config) -> Architecture:
-    """GLM-5: DeepSeek-V3.2; from 5.2 on, layers without an indexer use the choice of the layer before."""
+    """GLM-5: DeepSeek-V3.2. Since 5.2, layers without an indexer reuse the selection of the previous layer."""
     layers = config.size("num_hidden_layers")
     kinds = mlp_types(config, layers, config.count("first_k_dense_replace", 3))
     full = indexed(config, index_interleaved=True)

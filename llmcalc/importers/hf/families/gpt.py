@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -20,7 +20,7 @@ BIASED: dict[str, Any] = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bia
 
 
 def gpt2(config: Config) -> Architecture:
-    """GPT-2 [radford2019], pre-norm; with cross-attention where the config asks for it."""
+    """GPT-2 [radford2019], pre-norm; with cross-attention if the config sets it."""
     width = config.size("n_embd")
     norm = layernorm(config, width, "layer_norm_epsilon")
     mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, config.activation("activation_function"), bias=True)
@@ -35,13 +35,13 @@ def gpt2(config: Config) -> Architecture:
 
 
 def _unused_cross_attention(config: Config, width: int, norm: object) -> Sublayer:
-    """Cross-attention that is stored but, without an encoder, never run."""
+    """Cross-attention that is stored but never run, because there is no encoder."""
     cross = Attention(width, config.size("n_head"), cross=True, causal=False, unused=True, **BIASED)
     return sublayer("cross_attention", cross, pre=norm)  # type: ignore[arg-type]
 
 
 def _scaled_blocks(config: Config, width: int, block: Callable[[str, float | None], Block]) -> list[Block]:
-    """The blocks; with ``scale_attn_by_inverse_layer_idx`` each divides its scores by its number."""
+    """The blocks; ``scale_attn_by_inverse_layer_idx`` divides the scores of each by its layer number."""
     layers = config.size("n_layer")
     usual = None if config.flag("scale_attn_weights", True) else 1.0
     if not config.flag("scale_attn_by_inverse_layer_idx"):
@@ -70,7 +70,7 @@ def _positions(config: Config, width: int) -> Named:
 
 
 def gpt_neo(config: Config) -> Architecture:
-    """GPT-Neo [black2021]: a window in every other layer, which the class keeps whole in its cache; unscaled scores."""
+    """GPT-Neo [black2021]: a window in every other layer, whose cache the class does not shorten; unscaled scores."""
     width, heads = config.size("hidden_size"), config.size("num_heads")
     fields: dict[str, Any] = {"o_bias": True, "scale": 1.0, "implemented_cache": "all_tokens"}
     kinds = {
@@ -89,7 +89,7 @@ def gpt_neo(config: Config) -> Architecture:
 
 
 def _attention_layers(config: Config) -> list[str]:
-    """The kind of each layer: ``attention_layers``, or the repetitions in ``attention_types``."""
+    """The type of each layer, from ``attention_layers`` or the repetitions in ``attention_types``."""
     types, count = config.get("attention_types"), config.size("num_layers")
     given = config.strings("attention_layers")
     found: list[str] = given or []
@@ -99,10 +99,10 @@ def _attention_layers(config: Config) -> list[str]:
                 case [[*names], int(times)] if 0 <= times <= count and all(isinstance(name, str) for name in names):
                     found += [str(name) for name in names] * times
                 case _:
-                    text = f"{shown(entry)} in attention_types is no pair of layer kinds and how often they come"
+                    text = f"attention_types must hold pairs of layer types and a repeat count, not {short_repr(entry)}"
                     raise DescriptionError(text, where=config.where)
     if len(found) != count:
-        raise SizeError(f"attention_types describes {len(found)} layers of {count}", where=config.where)
+        raise SizeError(f"attention_types describes {len(found)} layers, but num_layers is {count}", where=config.where)
     return found
 
 
@@ -118,7 +118,7 @@ def gpt_bigcode(config: Config) -> Architecture:
     parts = [sublayer("attention", own, pre=norm)]
     if config.flag("add_cross_attention"):
         if multi_query:
-            raise DescriptionError("add_cross_attention does not go with multi_query", where=config.where)
+            raise DescriptionError("add_cross_attention cannot be combined with multi_query", where=config.where)
         cross = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
         parts.append(sublayer("cross_attention", cross, pre=norm))
     parts.append(sublayer("mlp", Mlp(width, d_ff, config.activation("activation_function"), bias=True), pre=norm))
@@ -128,7 +128,7 @@ def gpt_bigcode(config: Config) -> Architecture:
 
 
 def gptj(config: Config) -> Architecture:
-    """GPT-J [wang2021] and CodeGen [nijkamp2022]: attention and MLP side by side behind one norm."""
+    """GPT-J [wang2021] and CodeGen [nijkamp2022]: attention and MLP in parallel after one norm."""
     width = config.size("n_embd")
     heads = config.size("n_head")
     head = divide_by_heads(config, width, heads)

@@ -1,11 +1,11 @@
-"""GPT-NeoX and decoders of its time: Persimmon, BLOOM, Falcon and MPT."""
+"""GPT-NeoX, Persimmon, BLOOM, Falcon and MPT."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.errors import DescriptionError, UnknownNameError, short_repr
 from ....layers.attention import Attention
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
@@ -26,7 +26,7 @@ _MPT_UNUSED = """
 
 
 def _attention(config: Config, bias: bool, **changes: object) -> Attention:
-    """Attention whose heads divide the width."""
+    """Multi-head attention whose heads must divide the width."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     biases = dict.fromkeys(BIASED, bias)
     fields = {"d_head": divide_by_heads(config, width, heads), **biases, **changes}
@@ -34,7 +34,7 @@ def _attention(config: Config, bias: bool, **changes: object) -> Attention:
 
 
 def _rotated(config: Config, share: float) -> dict[str, object]:
-    """Rotary positions, in the keys of GPT-NeoX or in today's."""
+    """Fields for rotary positions, in the keys of GPT-NeoX or of current configs."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
     placed = {"positions": "rope", "rotary_dim": rotary_width(config, share), "rope_theta": theta}
@@ -51,7 +51,7 @@ def gpt_neox(config: Config) -> Architecture:
 
 
 def gpt_neox_japanese(config: Config) -> Architecture:
-    """GPT-NeoX Japanese: no biases, but for one behind the attention of the last layer."""
+    """GPT-NeoX Japanese: no biases except after the attention of the last layer."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     config.ignore("is_decoder rotary_pct rotary_emb_base")
     usual = _attention(config, bias=False, **_rotated(config, 1.0))
@@ -70,7 +70,7 @@ def persimmon(config: Config) -> Architecture:
 
 
 def bloom(config: Config) -> Architecture:
-    """BLOOM [scao2022]: ALiBi, a norm behind the token table."""
+    """BLOOM [scao2022]: ALiBi, and a norm after the embedding."""
     config.read_legacy("n_embed", "hidden_size")
     config.ignore("slow_but_exact")
     width = config.size("hidden_size")
@@ -87,7 +87,7 @@ def bloom(config: Config) -> Architecture:
 
 
 def falcon(config: Config) -> Architecture:
-    """Falcon [almazrouei2023]: one key/value head, or groups of them in the new architecture."""
+    """Falcon [almazrouei2023]: one key/value head, or grouped heads in the new architecture."""
     config.read_legacy("n_embed", "hidden_size")
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     grouped, bias = config.flag("new_decoder_architecture"), config.flag("bias")
@@ -114,12 +114,12 @@ def _falcon_norms(config: Config, grouped: bool) -> str:
 
 
 def mpt(config: Config) -> Architecture:
-    """MPT: ALiBi, no biases, LayerNorm without a bias; the class leaves most switches aside."""
+    """MPT: ALiBi, no biases, LayerNorm without a bias; the class ignores most flags."""
     width = config.size("hidden_size")
     config.ignore(_MPT_UNUSED)
     details = config.get("attn_config") or {}
     if not isinstance(details, dict):
-        raise DescriptionError(f"attn_config is {shown(details)}; it is a group of keys", where=config.where)
+        raise DescriptionError(f"attn_config must be an object, not {short_repr(details)}", where=config.where)
     unknown = next((key for key in details if not is_irrelevant(key) and key not in _MPT_KEYS.split()), None)
     if unknown is not None:
         raise UnknownNameError("key of attn_config", unknown, _MPT_KEYS.split(), where=config.where)

@@ -1,4 +1,4 @@
-"""Families whose residual stream is several streams: DeepSeek-V4, Hunyuan 4, Qwen4 and GLM-5-Next."""
+"""Families with several residual streams (hyper-connections): DeepSeek-V4, Hunyuan 4, Qwen4 and GLM-5.3."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
-from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.errors import DescriptionError, UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers.compressed_attention import CompressedAttention
 from ....layers.hyper_connection import HyperConnection
@@ -29,17 +29,19 @@ from ..rules import (
 from .deepseek import indexed, indexers_of, mla, shared_experts
 from .qwen import gated_delta_net
 
-_ROTATED = 64 / 512  # of a head, where the config says nothing
+_ROTATED = 64 / 512  # default fraction of a head that is rotated
 _SCORES = {"sqrtsoftplus": "sqrt_softplus"}
 _BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "heavily_compressed_attention"}
 
 
 def glm5_next(config: Config) -> Architecture:
-    """GLM-5.3: KDA layers, latent attention without positions to groups of tokens, streams that are mixed."""
+    """GLM-5.3: KDA layers, latent attention to token groups without positions, and mixed residual streams."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     config.ignore("router_aux_loss_coef head_dim qk_head_dim")
     if not config.flag("index_kpool_always_select_tail", True):
-        config.add_unmodelled("tokens before the first whole group see nothing, which has no NumPy model")
+        config.add_unmodelled(
+            "tokens before the first complete group attend to nothing, which the NumPy model does not support"
+        )
     usual = ["indexed_attention" if index % 4 == 3 else "linear_attention" for index in range(layers)]
     words = {"full_attention": "indexed_attention"}
     kinds = [words.get(kind, kind) for kind in config.strings("layer_types", layers) or usual]
@@ -62,7 +64,7 @@ def glm5_next(config: Config) -> Architecture:
     mixers["shared_indexed_attention"] = replace(full, index_heads=None)
     feeds: dict[str, Layer] = {
         "dense": replace(gated_mlp(config), clamp=limit),
-        # the class's routed experts keep to silu
+        # routed experts use silu whatever the config says
         "sparse": replace(
             shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()
         ),
@@ -80,7 +82,7 @@ def glm5_next(config: Config) -> Architecture:
 
 
 def _delta(config: Config) -> Kda:
-    """KDA, in keys of its own or in the object that older configs have."""
+    """KDA, from top-level keys or from the nested object of older configs."""
     given = config.get("linear_attn_config")
     names = {
         "head_dim": "linear_head_dim",
@@ -106,11 +108,11 @@ def _delta(config: Config) -> Kda:
 
 
 def deepseek_v4(config: Config) -> Architecture:
-    """DeepSeek-V4 [deepseek2026v4]: compressed attention, mixed streams, first layers routed by a hash of the token."""
+    """DeepSeek-V4 [deepseek2026v4]: compressed attention, hyper-connections, first layers routed by a token hash."""
     layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
     config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
-    config.ignore("norm_topk_prob")  # the class divides by the sum in any case
+    config.ignore("norm_topk_prob")  # the class always normalises by the sum
     routed = experts(
         config,
         "n_routed_experts",
@@ -138,11 +140,11 @@ def _eps(config: Config) -> dict[str, Any]:
 
 
 def _compressed_layers(config: Config, layers: int) -> list[str]:
-    """The kind of each layer; a published list of ratios may have one more, for a prediction module."""
+    """The type of each layer; published lists of ratios may include one more entry, for a prediction module."""
     ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:
-        raise DescriptionError(f"compress_ratios has {shown(strange)}; known: 0, 4, 128", where=config.where)
+        raise DescriptionError(f"compress_ratios must be 0, 4 or 128, not {short_repr(strange)}", where=config.where)
     heavy, sparse = _BY_RATIO[128], _BY_RATIO[4]
     usual = [sparse if index >= 2 and index % 2 else heavy for index in range(layers)]
     return (config.strings("layer_types") or [_BY_RATIO[ratio] for ratio in ratios] or usual)[:layers]
@@ -151,7 +153,7 @@ def _compressed_layers(config: Config, layers: int) -> list[str]:
 def _compressed(config: Config) -> dict[str, Layer]:
     rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
-        raise DescriptionError(f"compress_rates is {shown(rates)}; it names two kinds of layers", where=config.where)
+        raise DescriptionError(f"compress_rates must name two layer types, not {short_repr(rates)}", where=config.where)
     near = CompressedAttention(
         config.size("hidden_size"),
         config.size("num_attention_heads"),
@@ -180,8 +182,9 @@ def _compressed(config: Config) -> dict[str, Layer]:
 
 
 def _rope(config: Config, label: str) -> dict[str, Any]:
-    """Base and scaling of the layers without summaries (``main``) or with them (``compress``), which alone are
-    stretched where the config does not tell the two apart.
+    """Rotary base and scaling of layers with compression (``compress``) or without (``main``).
+
+    If the config does not distinguish them, only layers with compression are scaled.
     """
     parameters = config.get("rope_parameters") or config.get("rope_scaling")
     if isinstance(parameters, dict) and isinstance(parameters.get(label), dict):
@@ -195,7 +198,7 @@ def _rope(config: Config, label: str) -> dict[str, Any]:
 
 
 def _rotated(config: Config) -> int:
-    """The rotated width of a head: ``qk_rope_head_dim``, or a share of the head."""
+    """The number of rotated channels per head: ``qk_rope_head_dim``, or a fraction of the head."""
     head, given, parameters = (
         config.size("head_dim"),
         config.optional_size("qk_rope_head_dim"),
@@ -208,7 +211,7 @@ def _rotated(config: Config) -> int:
 
 
 def hy_v4(config: Config) -> Architecture:
-    """Hunyuan 4: latent attention, an indexer in one of four layers, sinks and a gate; streams that are not mixed."""
+    """Hunyuan 4: latent attention with sinks and a gate, an indexer in every fourth layer, unmixed residual streams."""
     layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
     config.ignore("learnable_sink_init")
     full = indexed(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
@@ -227,13 +230,13 @@ def hy_v4(config: Config) -> Architecture:
 
 
 def qwen4(config: Config) -> Architecture:
-    """Qwen4, experimental: delta nets and attention with an indexer, streams that are read channel by channel."""
+    """Qwen4 (experimental): delta nets, attention with an indexer, and streams that are read per channel."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     config.ignore("indexer_kv_heads output_gate_type number_of_conv_states intermediate_size decoder_sparse_step")
     config.ignore("ple_embed_dim ple_conv_kernel_size ngram_size heads_per_ngram ngram_vocab_size_base seed")
     config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
     if config.layer_indices("ple_layer_ids"):
-        raise DescriptionError("ple_layer_ids: layers with n-gram embeddings are not modelled", where=config.where)
+        raise DescriptionError("ple_layer_ids: layers with n-gram embeddings are not supported", where=config.where)
     attention: dict[str, Any] = {
         "gated": True,
         "qk_norm": "head",
@@ -270,7 +273,7 @@ def streamed(
     feeds: Mapping[str, Layer],
     order: Iterable[tuple[str, str]],
 ) -> tuple[Run, ...]:
-    """Blocks whose sub-layers read from several streams and write to them."""
+    """Blocks whose sub-layers read from and write to several residual streams."""
     kinds: dict[tuple[str, str], Block] = {}
     found = []
     for mixer, feed in order:
@@ -286,7 +289,7 @@ def streamed(
 
 
 def _lm(config: Config, runs: tuple[Run, ...], norm: Layer | None, head: Layer) -> Architecture:
-    """The streams are read once more in front of the final norm."""
+    """A decoder that reads its residual streams once more before the final norm."""
     made = causal_lm(config, runs, norm)
     stack = made.main
     return replace(made, stacks=(replace(stack, outputs=(Named("streams", head), *stack.outputs)),))

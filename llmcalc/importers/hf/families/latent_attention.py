@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers.mla import Mla
 from ..config import Config
@@ -26,7 +26,7 @@ from ..rules import (
 )
 from .deepseek import _norm, indexed, mla, shared_experts
 
-# keys of a layer's own config, and the fields of latent attention that they give
+# keys of a layer's own config, and the fields of latent attention that they set
 _FIELDS = {
     "num_attention_heads": "n_heads",
     "q_lora_rank": "q_lora_rank",
@@ -36,7 +36,7 @@ _FIELDS = {
     "v_head_dim": "v_head_dim",
 }
 _WITHOUT_EFFECT = {"num_key_value_heads", "head_dim"}
-# sizes of the layers with a window, where the config gives none
+# default sizes of the layers with a window
 _WINDOWED = {
     "num_attention_heads": 64,
     "q_lora_rank": 1024,
@@ -59,7 +59,7 @@ def youtu(config: Config) -> Architecture:
 
 
 def minicpm3(config: Config) -> Architecture:
-    """MiniCPM3: latent attention and dense layers, scaled embeddings and residuals."""
+    """MiniCPM3: latent attention, dense layers, scaled embeddings and residuals."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     value = config.optional_size("v_head_dim") or config.size("hidden_size") // config.size("num_attention_heads")
     attention = mla(config, v_head_dim=value, rope_interleaved=False)
@@ -73,7 +73,7 @@ def minicpm3(config: Config) -> Architecture:
 
 
 def axk1(config: Config) -> Architecture:
-    """A.X K1: DeepSeek-V3 with one more norm behind the experts."""
+    """A.X K1: DeepSeek-V3 with an additional norm after the experts."""
     norm, routed = rmsnorm(config, config.size("hidden_size")), shared_experts(config)
     attention = sublayer("attention", mla(config), pre=norm)
     blocks = {
@@ -84,7 +84,7 @@ def axk1(config: Config) -> Architecture:
 
 
 def axk2(config: Config) -> Architecture:
-    """A.X K2: gated norms, an output gate, queries from the latent before and after its norm, an indexer."""
+    """A.X K2: gated norms, an output gate, an indexer, and queries from the latent before and after its norm."""
     norm = rmsnorm(config, config.size("hidden_size"))
     config.get("layer_types")
     gated = replace(norm, gate_rank=config.size("gated_norm_rank"))
@@ -108,7 +108,7 @@ def _axk_feeds(config: Config) -> list[str]:
 
 
 def longcat_flash(config: Config) -> Architecture:
-    """LongCat-Flash [meituan2025]: two latent attentions and two dense layers a block, and experts that join last."""
+    """LongCat-Flash [meituan2025]: per block two latent attentions, two dense layers, and experts added at the end."""
     layers, norm = config.size("num_layers"), rmsnorm(config, config.size("hidden_size"))
     config.ignore("num_hidden_layers")  # twice num_layers
     zero = config.count("zero_expert_num")
@@ -123,8 +123,10 @@ def longcat_flash(config: Config) -> Architecture:
         router_bias_unused=config.flag("router_bias"),
     )
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
-    if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses what a file says
-        raise SizeError(f"qk_head_dim is not qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where)
+    if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses the value in the file
+        raise SizeError(
+            f"qk_head_dim must be qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where
+        )
     attention, dense = mla(config, latent_scaled=True), gated_mlp(config, key="ffn_hidden_size")
     parts = (
         sublayer("attention0", attention, pre=norm),
@@ -135,11 +137,11 @@ def longcat_flash(config: Config) -> Architecture:
     built = causal_lm(config, repeat_block(Block("block", parts), layers), norm)
     if not zero:
         return built
-    return replace(built, notes=("a token may choose experts without work: FLOPs are counted as if it chose none",))
+    return replace(built, notes=("tokens may be routed to zero-computation experts; FLOPs assume that none are",))
 
 
 def dots3_note(config: Config) -> Architecture:
-    """dots.note: a gate on each head, norms on the rotary key."""
+    """Language model of dots.note: a gate per head and a norm on the rotary key."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     types, own = _types(config, layers), _own_sizes(config)
     span = sliding_window(config) or config.optional_size("sliding_window_size") or WINDOW
@@ -171,7 +173,7 @@ def _attention(config: Config, kind: str, span: int, sizes: dict[str, Any]) -> M
 
 
 def _own_sizes(config: Config) -> Any:
-    """A function from a layer's number and kind to the sizes in which it differs."""
+    """A function from a layer's number and type to the sizes that differ in it."""
     given = config.get("per_layer_config")
     windowed = {key: config.size(f"swa_{key}", usual) for key, usual in _WINDOWED.items()}
     rest = config.optional_size("swa_qk_rope_head_dim")
@@ -180,7 +182,9 @@ def _own_sizes(config: Config) -> Any:
     if given is None:
         return lambda index, kind: windowed if kind == "sliding_attention" else {}
     if not isinstance(given, dict) or not all(isinstance(value, dict) for value in given.values()):
-        raise DescriptionError(f"per_layer_config is {shown(given)}; it is an object of objects", where=config.where)
+        raise DescriptionError(
+            f"per_layer_config must be an object of objects, not {short_repr(given)}", where=config.where
+        )
     by_number = {int(key): value for key, value in given.items() if str(key).isdecimal()}
     for key in (key for value in by_number.values() for key in value):
         if key not in _FIELDS and key not in _WITHOUT_EFFECT:
@@ -192,7 +196,9 @@ def _feeds(config: Config, layers: int) -> list[str]:
     first, period = config.count("first_k_dense_replace", 1), config.get("moe_layer_freq")
     flags = config.layer_indices("moe_layer_freq") if isinstance(period, list) else None
     if flags is not None and len(flags) != layers:
-        raise SizeError(f"moe_layer_freq has {len(flags)} entries for {layers} layers", where=config.where)
+        raise SizeError(
+            f"moe_layer_freq must have one entry per layer ({layers}), not {len(flags)}", where=config.where
+        )
     step = config.size("moe_layer_freq", 1) if flags is None else 1
     sparse = [i >= first and (bool(flags[i]) if flags else i % step == 0) for i in range(layers)]
     return config.strings("mlp_layer_types", layers) or ["sparse" if flag else "dense" for flag in sparse]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.mlp import Mlp
@@ -26,14 +26,14 @@ from ..rules import (
     sliding_window,
 )
 
-STEP_DENSE = 3  # layers without experts, where nothing names the others
+STEP_DENSE = 3  # default number of layers without experts
 
 
 def openelm(config: Config) -> Architecture:
-    """OpenELM [mehta2024]: heads and hidden widths grow from layer to layer."""
+    """OpenELM [mehta2024]: the number of heads and the MLP width grow from layer to layer."""
     config.one_of("normalization_layer_name", "rms_norm")
     if not config.flag("ffn_with_glu", True):
-        raise DescriptionError("ffn_with_glu is false, which is not described", where=config.where)
+        raise DescriptionError("ffn_with_glu must be true; other values are not supported", where=config.where)
     config.ignore("qkv_multipliers num_gqa_groups rope_max_length")
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     queries, keys = (_sizes(config, f"num_{name}_heads", layers) for name in ("query", "kv"))
@@ -47,25 +47,27 @@ def openelm(config: Config) -> Architecture:
 
 
 def _hidden(config: Config, layers: int, width: int) -> list[int]:
-    """The hidden width of each layer: a multiple of ``ffn_dim_divisor`` near the width times its factor."""
+    """The MLP width of each layer: a multiple of ``ffn_dim_divisor`` close to the width times its factor."""
     value, step = config.get("ffn_multipliers"), config.size("ffn_dim_divisor")
     factors = value if isinstance(value, list) else [value] * layers
     if len(factors) != layers:
-        raise SizeError(f"ffn_multipliers has {len(factors)} entries for {layers} layers", where=config.where)
+        raise SizeError(
+            f"ffn_multipliers must have one entry per layer ({layers}), not {len(factors)}", where=config.where
+        )
     found = []
     for factor in factors:
         wanted = config.finite_number(factor, "ffn_multipliers") * width
         near = max(step, int(wanted + step / 2) // step * step)
-        found.append(config.integer(near + step * (near < 0.9 * wanted), f"ffn_multipliers ({shown(factor)})", 1))
+        found.append(config.integer(near + step * (near < 0.9 * wanted), f"ffn_multipliers ({short_repr(factor)})", 1))
     return found
 
 
 def _sizes(config: Config, key: str, layers: int) -> list[int]:
-    """A size for each layer, from a list or one number."""
+    """One size per layer, from a list or a single number."""
     value = config.get(key)
     found = value if isinstance(value, list) else [value] * layers
     if len(found) != layers:
-        raise SizeError(f"{key} has {len(found)} entries for {layers} layers", where=config.where)
+        raise SizeError(f"{key} must have one entry per layer ({layers}), not {len(found)}", where=config.where)
     return [config.integer(one, key, 1) for one in found]
 
 
@@ -86,7 +88,7 @@ def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int
 
 
 def step3p5(config: Config) -> Architecture:
-    """Step 3.5 and 3.7: windows with heads of their own number, a gate on each head, experts beside a shared one."""
+    """Step 3.5 and 3.7: windowed layers with their own number of heads, a gate per head, a shared expert."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"), unit_offset=True)
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
     config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
@@ -140,19 +142,23 @@ def step3p5(config: Config) -> Architecture:
 
 
 def _sparse_or_dense(config: Config, layers: int) -> list[str]:
-    """The kinds of feed-forward layers, which older files name by the numbers of those with experts, as one text."""
+    """The type of each feed-forward layer; older files list the numbers of sparse layers in one string."""
     named = config.get("moe_layers_enum")
     if not isinstance(named, str):
         return mlp_types(config, layers, STEP_DENSE)
     numbers = {int(number) for number in named.split(",")}
     if not numbers <= set(range(layers)):
-        raise SizeError(f"moe_layers_enum is {shown(named)}; the layers are 0 to {layers - 1}", where=config.where)
+        raise SizeError(
+            f"moe_layers_enum must list layers from 0 to {layers - 1}, not {short_repr(named)}", where=config.where
+        )
     return ["sparse" if index in numbers else "dense" for index in range(layers)]
 
 
 def _limits(config: Config, key: str, layers: int) -> list[float | None]:
-    """The bound on the gates of each layer; 0 or nothing: there is none."""
+    """The clamp of the gates of each layer, or 0 for none."""
     given = config.get(key) or [0] * layers
     if not isinstance(given, list) or len(given) < layers:
-        raise SizeError(f"{key} is {shown(given)}; it has a number for each of {layers} layers", where=config.where)
+        raise SizeError(
+            f"{key} must be a list of {layers} numbers, one per layer, not {short_repr(given)}", where=config.where
+        )
     return [config.finite_number(bound, key) or None for bound in given[:layers]]

@@ -27,7 +27,7 @@ _ROPE_BASE = 1000000.0
 
 
 def lfm2(config: Config) -> Architecture:
-    """LFM2: the feed-forward width is two thirds of ``intermediate_size``, rounded up to a multiple."""
+    """LFM2: the MLP width is two thirds of ``intermediate_size``, rounded up to a multiple."""
     layers = config.size("num_hidden_layers")
     chosen = config.get("full_attn_idxs")
     attention = set(range(layers) if chosen is None else config.layer_indices("full_attn_idxs"))
@@ -43,7 +43,7 @@ def lfm2_moe(config: Config) -> Architecture:
     types = config.strings("layer_types", layers)
     if types is None:
         raise DescriptionError(
-            "layer_types is missing", where=config.where, hint="this family has no pattern of its own"
+            "layer_types is missing", where=config.where, hint="Add layer_types: this family has no default."
         )
     balance = "buffer" if config.flag("use_expert_bias") else "none"
     width = config.size("hidden_size")
@@ -67,7 +67,7 @@ def lfm2_moe(config: Config) -> Architecture:
 
 
 def lfm3(config: Config) -> Architecture:
-    """LFM3: longer convolutions, windows in some attention layers, a gate per head, norms behind each sub-layer."""
+    """LFM3: longer convolutions, windows in some attention layers, a gate per head, norms after each sub-layer."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width, "norm_eps")
     gated = config.flag("use_attention_gate")
@@ -115,7 +115,7 @@ def _short_conv(config: Config) -> ShortConv:
 
 
 def _adjusted(config: Config) -> int:
-    """The feed-forward width that the class makes of ``intermediate_size`` (``block_ff_dim`` in older files)."""
+    """The MLP width that the class derives from ``intermediate_size`` (``block_ff_dim`` in older files)."""
     written = config.optional_size("block_ff_dim") or config.size("intermediate_size")
     factor, multiple = config.number("block_ffn_dim_multiplier"), config.size("block_multiple_of")
     if not config.flag("block_auto_adjust_ff_dim"):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
-from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.errors import DescriptionError, UnknownNameError, short_repr
 from ....core.layer import Layer, is_number
 from ....core.layer_history import counted
 from ....layers.attention_residual import AttentionResidual
@@ -40,13 +40,13 @@ _LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "ful
 
 
 def kimi_linear(config: Config) -> Architecture:
-    """Kimi Linear [kimi2025linear] and Kimi K3's language model [moonshot2026k3]; never tied."""
+    """Kimi Linear [kimi2025linear] and the language model of Kimi K3 [moonshot2026k3]; never tied."""
     layers = config.size("num_hidden_layers")
     config.ignore(_FIXED_ROUTING)
     inner = _linear_config(config)
     full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
     if full and sorted(full) != list(range(1, layers + 1)):
-        raise DescriptionError("full_attn_layers and kda_layers do not cover all layers", where=config.where)
+        raise DescriptionError("full_attn_layers and kda_layers must cover all layers", where=config.where)
     places = {index - 1 for index in inner["full_attn_layers"]} if full else set(range(4, layers, 4))
     types = ["full_attention" if index in places else "linear_attention" for index in range(layers)]
     gate = "input" if config.flag("mla_use_output_gate") else "none"
@@ -63,7 +63,7 @@ def kimi_linear(config: Config) -> Architecture:
 
 
 def _kda(config: Config, inner: dict[str, Any]) -> Kda:
-    """The layer of linear attention, by the keys of published files or of the class."""
+    """The linear-attention layer, in the keys of published files or of the class."""
     heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
     head = inner.get("head_dim", head)
     return Kda(
@@ -80,7 +80,7 @@ def _kda(config: Config, inner: dict[str, Any]) -> Kda:
 
 
 def _activation(config: Config) -> dict[str, Any]:
-    """The activation of all feed-forward layers, with its bounds if it has any."""
+    """Fields for the activation of all feed-forward layers, with its bounds if any."""
     if config.string("hidden_act") != "situ":
         return {"activation": config.activation()}
     bounds = {"gate_softcap": config.positive_number("activation_situ_beta")}
@@ -90,30 +90,30 @@ def _activation(config: Config) -> dict[str, Any]:
 
 
 def _linear_config(config: Config) -> dict[str, Any]:
-    """The inner object of published files, whose layers are counted from 1."""
+    """The nested config of published files, which counts layers from 1."""
     found = config.get("linear_attn_config")
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise DescriptionError(f"linear_attn_config is {shown(found)}; it is an object", where=config.where)
+        raise DescriptionError(f"linear_attn_config must be an object, not {short_repr(found)}", where=config.where)
     for key, value in found.items():
         if key not in (*_SIZES, *_LAYERS, *_GATES):
             raise UnknownNameError("key of linear_attn_config", key, (*_SIZES, *_LAYERS, *_GATES), where=config.where)
         if key == "use_full_rank_gate":
-            wanted, right = "it is true or false", type(value) is bool
+            wanted, right = "must be true or false", type(value) is bool
         elif key == "gate_lower_bound":
-            wanted, right = "it is a number", value is None or is_number(value)
+            wanted, right = "must be a number", value is None or is_number(value)
         else:
             numbers = value if key in _LAYERS else [value]
-            wanted, right = "it holds whole numbers", isinstance(numbers, list)
+            wanted, right = "must hold integers", isinstance(numbers, list)
             right &= all(type(number) is int for number in numbers)
         if not right:
-            raise DescriptionError(f"{key} is {shown(value)}; {wanted}", where=config.where)
+            raise DescriptionError(f"{key} {wanted}, not {short_repr(value)}", where=config.where)
     return found
 
 
 def _looking_back(stack: Stack, every: int, eps: float) -> Stack:
-    """A decoder whose sub-layers look back at the sums of earlier blocks of ``every`` layers."""
+    """A decoder whose sub-layers attend to the outputs of earlier groups of ``every`` layers."""
     known: dict[tuple[Block, bool], Block] = {}
     blocks = [run.block for run in stack.runs for _ in range(run.count)]
     order = []
@@ -127,7 +127,7 @@ def _looking_back(stack: Stack, every: int, eps: float) -> Stack:
 
 
 def _with_residuals(block: Block, closes: bool, width: int, eps: float) -> Block:
-    """A block that looks back; if it closes an earlier block of layers, it starts the stream anew."""
+    """A block with attention residuals; the last block of a group restarts the residual stream."""
     mixer, feed = block.sublayers
     first = _looking(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes)
     second = _looking(feed, AttentionResidual(width, norm_eps=eps), residual=True)
@@ -140,7 +140,7 @@ def _looking(part: Sublayer, back: AttentionResidual, residual: bool) -> Sublaye
 
 
 def bailing_hybrid(config: Config) -> Architecture:
-    """Ling 3: KDA layers with full-rank gates, gated latent attention in the last layer of each group; never tied."""
+    """Ling 3: KDA layers with full-rank gates; the last layer of each group is gated latent attention; never tied."""
     period = config.size("layer_group_size")
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
     count = config.size("num_hidden_layers")
@@ -162,7 +162,7 @@ def bailing_hybrid(config: Config) -> Architecture:
 def sigmoid_lm(
     config: Config, mixers: dict[str, Layer], types: list[str], dense: int, mlp: Mlp | None = None, **routed: Any
 ) -> Architecture:
-    """Experts of DeepSeek-V3's kind behind some dense layers, a head of its own; ``routed``: what else experts are."""
+    """A decoder with DeepSeek-V3's experts after some dense layers and an untied head; ``routed``: expert fields."""
     norm = rmsnorm(config, config.size("hidden_size"))
     config.ignore("tie_word_embeddings")
     shared = config.size("moe_intermediate_size") * config.size("n_shared_experts")
@@ -182,7 +182,7 @@ def sigmoid_lm(
 
 
 def olmo_hybrid(config: Config) -> Architecture:
-    """OLMo Hybrid: pre-norm gated delta nets, every fourth layer attention with norms behind its sub-layers."""
+    """OLMo Hybrid: pre-norm gated delta nets; every fourth layer is attention with norms after its sub-layers."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm, heads = rmsnorm(config, width), config.size("num_attention_heads")
     config.ignore("linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor")
@@ -195,7 +195,7 @@ def olmo_hybrid(config: Config) -> Architecture:
         d_k,
         config.optional_size("linear_value_head_dim") or 2 * d_k,
         config.size("linear_conv_kernel_dim"),
-        norm_eps=1e-5,  # fixed in the class
+        norm_eps=1e-5,  # fixed by the class
         activation=config.activation(),
         negative_eigenvalues=config.flag("linear_allow_neg_eigval"),
     )

@@ -31,8 +31,8 @@ from ..rules import (
 )
 
 _ROUTING: dict[str, Any] = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
-IMAGE_TOKENS = 8  # rows of Llama 3.2's table that its head lacks
-CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of its 11B model that look at images
+IMAGE_TOKENS = 8  # rows of Llama 3.2's embedding that its head does not have
+CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of its 11B model that attend to images
 ORIGINAL_THETA = 10000.0
 RUNTIME_KEYS = "max_batch_size max_seq_len model_parallel_size"
 
@@ -82,12 +82,14 @@ def _rotated(config: Config, layers: int) -> list[bool]:
         return [(index + 1) % period != 0 for index in range(layers)]
     flags = config.layer_indices("no_rope_layers")
     if len(flags) != layers:
-        raise SizeError(f"no_rope_layers has {len(flags)} entries for {layers} layers", where=config.where)
+        raise SizeError(
+            f"no_rope_layers must have one entry per layer ({layers}), not {len(flags)}", where=config.where
+        )
     return [bool(flag) for flag in flags]
 
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
-    """A rotated layer may have a norm without weights on each query and key head."""
+    """Attention of one layer type; rotated layers may normalise queries and keys per head, without weights."""
     fields: dict[str, Any] = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
     if rotated and config.flag("use_qk_norm"):
         fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
@@ -98,7 +100,7 @@ def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
 
 
 def _tuned(config: Config) -> bool:
-    """A flag, which published configs give as the number 4."""
+    """Whether temperature tuning is on; published configs say 4 for true."""
     value = config.get("attn_temperature_tuning", True)
     if type(value) is int:
         return config.integer(value, "attn_temperature_tuning", 0) > 0
@@ -110,7 +112,7 @@ def _name(kind: str, rotated: bool) -> str:
 
 
 def mllama(config: Config) -> Architecture:
-    """Llama 3.2 Vision's language model: some layers look at an image, and are left out without one."""
+    """Language model of Llama 3.2 Vision: some layers attend to an image and are skipped without one."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     config.ignore("pad_token_id")
     crossed = (
@@ -133,15 +135,15 @@ def mllama(config: Config) -> Architecture:
     head = Head(vocab, width)
     model = causal_lm(config, runs_by_type(blocks, order), norm, head=head, tied=False)
     table = Named("token", Embedding(vocab + IMAGE_TOKENS, width, share=TOKENS))
-    note = "layers that look at an image are counted, but not run: the tokens are text alone"
+    note = "layers that attend to an image are counted but not run, because the input is text only"
     return replace(model, stacks=(replace(model.main, inputs=(table,)),), notes=(*model.notes, note))
 
 
 def llama_params(config: Config) -> Architecture:
-    """LLaMA 1-3 as Meta released them [touvron2023a]: the hidden width is 2/3 of 4·dim, scaled and rounded up."""
+    """LLaMA 1-3 as Meta released them [touvron2023a]: the MLP width is 2/3 of 4·dim, scaled and rounded up."""
     config.ignore(RUNTIME_KEYS)
     if config.flag("use_scaled_rope"):
-        config.add_unmodelled("use_scaled_rope stretches the angles by numbers that the file does not give")
+        config.add_unmodelled("use_scaled_rope scales rotary angles by factors that the file does not contain")
     width, step = config.size("hidden_size"), config.size("multiple_of")
     factor = config.number("ffn_dim_multiplier")
     hidden = 2 * 4 * width // 3
@@ -153,11 +155,11 @@ def llama_params(config: Config) -> Architecture:
 def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
     """A decoder in the keys of Meta's and Mistral AI's own configs."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    if config.get("vocab_size") == -1:  # Meta's files leave it to the tokenizer
+    if config.get("vocab_size") == -1:  # Meta's files leave the size to the tokenizer
         raise SizeError(
-            "vocab_size is -1: the tokenizer has it",
+            "vocab_size is -1, which means that only the tokenizer knows it",
             where=config.where,
-            hint="give it, such as {overrides=vocab_size=32000}",
+            hint="Set it, such as {overrides=vocab_size=32000}",
         )
     attention = Attention(
         width,

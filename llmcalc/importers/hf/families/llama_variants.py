@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....core.layer import Layer
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -33,8 +33,8 @@ from ..rules import (
 from .llama import llama
 
 _NAS_MULTIPLE = 256
-_ROPE_WIDTH = 4096  # of the only Baichuan models with rotary positions; wider ones have ALiBi
-_NORMED_VOCAB = 125696  # of Baichuan 2, whose head scales its rows to length 1
+_ROPE_WIDTH = 4096  # width of the Baichuan models with rotary positions; wider models use ALiBi
+_NORMED_VOCAB = 125696  # vocabulary of Baichuan 2, whose head normalises its rows
 
 
 def arcee(config: Config) -> Architecture:
@@ -56,28 +56,28 @@ def jais2(config: Config) -> Architecture:
 
 
 def seed_oss(config: Config) -> Architecture:
-    """Seed-OSS: a switch of its own for the output projection's bias."""
+    """Seed-OSS: a separate flag for the bias of the output projection."""
     config.ignore("residual_dropout")
     attention = rope_attention(config, o_bias=config.flag("attention_out_bias"))
     return decoder(config, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
 
 
 def helium(config: Config) -> Architecture:
-    """Helium: no bias on the output projection, which the class gives d_model inputs whatever the heads are."""
+    """Helium: no bias on the output projection, whose input width is d_model whatever the heads are."""
     attention = rope_attention(config, o_bias=False, rope_interleaved=True)
     if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
         heads = f"{attention.n_heads} heads of {attention.d_head}"
-        raise SizeError(f"{heads} do not make the hidden_size {attention.d_model}", where=config.where)
+        raise SizeError(f"{heads} do not add up to hidden_size ({attention.d_model})", where=config.where)
     return decoder(config, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
 
 
 def ernie4_5(config: Config) -> Architecture:
-    """ERNIE 4.5, dense: one switch for all biases."""
+    """ERNIE 4.5, dense: one flag for all biases."""
     return _ernie(config, interleaved=True)
 
 
 def paddleocr(config: Config) -> Architecture:
-    """PaddleOCR-VL's language model: ERNIE 4.5, whose heads rotate by halves."""
+    """Language model of PaddleOCR-VL: ERNIE 4.5 with rotation by halves."""
     return _ernie(config, interleaved=False)
 
 
@@ -95,7 +95,7 @@ def granite(config: Config) -> Architecture:
 
 
 def granite_swa(config: Config) -> Architecture:
-    """Granite with windows in three of four layers, and sinks."""
+    """Granite with attention sinks, and windows in three of four layers."""
     types = layer_types(config, config.size("num_hidden_layers"), periodic_types(config, 4, first=0))
     attention, order = by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
     mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
@@ -103,10 +103,10 @@ def granite_swa(config: Config) -> Architecture:
 
 
 def multipliers(config: Config) -> dict[str, Any]:
-    """The fields of a decoder that hold them; logits are divided by ``logits_scaling``."""
+    """Decoder fields for Granite's constant multipliers; logits are divided by ``logits_scaling``."""
     divisor = config.number("logits_scaling", 1.0)
     if not divisor:
-        raise DescriptionError("logits_scaling is 0; logits are divided by it", where=config.where)
+        raise DescriptionError("logits_scaling must not be 0, because logits are divided by it", where=config.where)
     return {
         "embedding_scale": config.number("embedding_multiplier", 1.0),
         "scale": config.number("residual_multiplier", 1.0),
@@ -115,14 +115,18 @@ def multipliers(config: Config) -> dict[str, Any]:
 
 
 def by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
-    """Attention for each kind and rotary base, and their order; a base of 0 or nothing: a layer without rotation."""
+    """Attention per layer type and rotary base, and the order of layers; a base of 0 means no rotation."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         bases = [config.rope_theta()] * len(types)
     if not isinstance(bases, list):
-        raise DescriptionError(f"layer_rope_theta is {shown(bases)}; it is a list of numbers", where=config.where)
+        raise DescriptionError(
+            f"layer_rope_theta must be a list of numbers, not {short_repr(bases)}", where=config.where
+        )
     if len(bases) != len(types):
-        raise SizeError(f"layer_rope_theta has {len(bases)} entries for {len(types)} layers", where=config.where)
+        raise SizeError(
+            f"layer_rope_theta must have one entry per layer ({len(types)}), not {len(bases)}", where=config.where
+        )
     spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
     bases = [None if base is None else config.finite_number(base, "layer_rope_theta") or None for base in bases]
     seen = {base: index for index, base in enumerate(dict.fromkeys(bases))}
@@ -136,10 +140,10 @@ def by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mappi
 
 
 def hyperclovax(config: Config) -> Architecture:
-    """HyperCLOVA X: Granite's multipliers, and a norm on what a sub-layer gives."""
+    """HyperCLOVA X: Granite's multipliers, and a norm on the output of each sub-layer."""
     place = "sandwich" if config.flag("use_post_norm", True) else "pre"
     scaled = multipliers(config)
-    scaled["head"] = lm_head(config, input_scale=config.number("logits_scaling"))  # which multiplies here
+    scaled["head"] = lm_head(config, input_scale=config.number("logits_scaling"))  # a factor here, not a divisor
     attention = rope_attention(config, scale=config.number("attention_multiplier"))
     return decoder(
         config, attention=attention, place=place, mlp=gated_mlp(config, bias=config.flag("mlp_bias")), **scaled
@@ -147,7 +151,7 @@ def hyperclovax(config: Config) -> Architecture:
 
 
 def smollm3(config: Config) -> Architecture:
-    """SmolLM3: every fourth layer without rotation, and these may have a window."""
+    """SmolLM3: every fourth layer has no rotary positions; those layers may have a window."""
     layers, limit = config.size("num_hidden_layers"), sliding_window(config)
     interval = config.size("no_rope_layer_interval", 4)
     rotated = config.layer_indices("no_rope_layers") or [int((index + 1) % interval != 0) for index in range(layers)]
@@ -180,18 +184,18 @@ def hunyuan(config: Config) -> Architecture:
 
 
 def apertus(config: Config) -> Architecture:
-    """Apertus: xIELU [huang2024] with two learned numbers a layer, a norm on each query and key head."""
+    """Apertus: xIELU [huang2024] with two learned scalars per layer, and a norm on each query and key head."""
     return decoder(config, attention=rope_attention(config, qk_norm="head"), mlp=plain_mlp(config))
 
 
 def apertus_text(config: Config) -> Architecture:
-    """Apertus 1.5's language model: a head that may lack the rows of images and sounds."""
+    """Language model of Apertus 1.5: the head may lack the rows of image and audio tokens."""
     architecture, rows = apertus(config), config.optional_size("output_vocab_size")
     vocab, width = config.size("vocab_size"), config.size("hidden_size")
     if rows is None or rows == vocab or config.head_kind() == "none":
         return architecture
     if rows > vocab or config.flag("tie_word_embeddings"):
-        said = f"output_vocab_size ({rows}) goes with a head of its own, of at most {vocab} rows"
+        said = f"output_vocab_size ({rows}) requires an untied head and must be at most vocab_size ({vocab})"
         raise DescriptionError(said, where=config.where)
     stack = architecture.main
     outputs = (*stack.outputs[:-1], Named("head", Head(rows, width)))
@@ -199,7 +203,7 @@ def apertus_text(config: Config) -> Architecture:
 
 
 def nanochat(config: Config) -> Architecture:
-    """nanochat: norms without weights, one more behind the token table, soft-capped logits."""
+    """nanochat: norms without weights, an additional norm after the embedding, soft-capped logits."""
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     norm = Norm(width, "rmsnorm", scale=False, eps=config.number("rms_norm_eps") or 1e-6)
     share = TOKENS if config.flag("tie_word_embeddings") else None
@@ -210,19 +214,19 @@ def nanochat(config: Config) -> Architecture:
 
 
 def bitnet(config: Config) -> Architecture:
-    """BitNet b1.58: norms before the last matrix of attention and feed-forward layer."""
+    """BitNet b1.58: norms before the last matrix of attention and of the MLP."""
     attention = rope_attention(config, o_norm=True)
     eps = config.number("rms_norm_eps") or 1e-6
     return decoder(config, attention=attention, mlp=replace(gated_mlp(config), inner_norm=True, inner_norm_eps=eps))
 
 
 def nemotron_nas(config: Config) -> Architecture:
-    """Llama-Nemotron found by search: each layer has its own width, and may lack its attention or its MLP."""
+    """Llama-Nemotron, found by architecture search: layers differ in width and may lack attention or an MLP."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     norm = rmsnorm(config, width)
     blocks = config.get("block_configs")
     if not isinstance(blocks, list) or len(blocks) != config.size("num_hidden_layers"):
-        raise DescriptionError("block_configs is a list with one entry a layer", where=config.where)
+        raise DescriptionError("block_configs must be a list with one entry per layer", where=config.where)
     known: dict[str, Block] = {}
     order = []
     for entry in blocks:
@@ -237,19 +241,21 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
     try:
         attention, feed = dict(entry["attention"]), dict(entry["ffn"])
     except (TypeError, KeyError, ValueError):
-        raise DescriptionError(f"{shown(entry)} is no entry of block_configs", where=config.where) from None
+        raise DescriptionError(f"invalid entry of block_configs: {short_repr(entry)}", where=config.where) from None
     if attention.get("replace_with_linear") or feed.get("replace_with_linear"):
-        raise DescriptionError("replace_with_linear is not modelled", where=config.where)
+        raise DescriptionError("replace_with_linear is not supported", where=config.where)
     found = []
     if not attention.get("no_op"):
         group = attention.get("n_heads_in_group")
         if not isinstance(group, int) or group is True or group < 1 or heads % group:
-            raise DescriptionError(f"n_heads_in_group is {shown(group)}; it divides {heads}", where=config.where)
+            raise DescriptionError(
+                f"n_heads_in_group must divide {heads}, not be {short_repr(group)}", where=config.where
+            )
         found.append(sublayer("attention", rope_attention(config, n_kv_heads=heads // group), pre=norm))
     if not feed.get("no_op"):
         factor = feed.get("ffn_mult")
         if not isinstance(factor, (int, float)) or factor is True or factor <= 0:
-            raise DescriptionError(f"ffn_mult is {shown(factor)}; it is a positive number", where=config.where)
+            raise DescriptionError(f"ffn_mult must be positive, not {short_repr(factor)}", where=config.where)
         d_ff = -(-int(2 * factor * width / 3) // _NAS_MULTIPLE) * _NAS_MULTIPLE
         found.append(
             sublayer("mlp", Mlp(width, d_ff, config.activation(), gated=True, bias=config.flag("mlp_bias")), pre=norm)
@@ -258,31 +264,31 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
 
 
 def mimo(config: Config) -> Architecture:
-    """MiMo [xiaomi2025]: Qwen2, and a module for multi-token prediction beside it."""
+    """MiMo [xiaomi2025]: Qwen2 with a module for multi-token prediction, which is not counted."""
     config.ignore("num_nextn_predict_layers use_sliding_window sliding_window max_window_layers")
     biased = config.flag("attention_bias", True)
     return decoder(config, attention=rope_attention(config, bias=biased, o_bias=False))
 
 
 def baichuan(config: Config) -> Architecture:
-    """Baichuan and Baichuan 2 [yang2023]: LLaMA; the 13B models have ALiBi in place of rotary positions."""
+    """Baichuan and Baichuan 2 [yang2023]: LLaMA; the 13B models use ALiBi instead of rotary positions."""
     config.ignore("model_max_length z_loss_weight")
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     if config.size("vocab_size") == _NORMED_VOCAB:
-        config.add_unmodelled("its head scales the rows of its matrix to length 1, which the NumPy model does not")
+        config.add_unmodelled("the head normalises the rows of its matrix, which the NumPy model does not support")
     changes: dict[str, Any] = {} if width == _ROPE_WIDTH else {"positions": "alibi"}
     attention = rope_attention(config, bias=False, n_kv_heads=heads, **changes)
     return decoder(config, attention=attention, tied=config.flag("tie_word_embeddings"))
 
 
 def internlm2(config: Config) -> Architecture:
-    """InternLM and InternLM 2 [cai2024internlm]: LLaMA with one flag for biases on all projections of attention."""
+    """InternLM and InternLM 2 [cai2024internlm]: LLaMA with one flag for the biases of all attention projections."""
     config.ignore("attn_implementation")
     return llama(config)
 
 
 def minicpm(config: Config) -> Architecture:
-    """MiniCPM [hu2024]: LLaMA whose embeddings, residuals and logits are scaled."""
+    """MiniCPM [hu2024]: LLaMA with scaled embeddings, residuals and logits."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     scale = (config.number("scale_depth") or 1.0) / layers**0.5
     head = lm_head(config, input_scale=(config.number("dim_model_base") or width) / width)
@@ -297,7 +303,7 @@ def orion(config: Config) -> Architecture:
 
 
 def molmo2(config: Config) -> Architecture:
-    """Molmo 2's language model: Qwen3's or OLMo 2's norms, and rows of the token table that no head predicts."""
+    """Language model of Molmo 2: norms as in Qwen3 or OLMo 2; the head lacks some rows of the embedding."""
     config.ignore("rope_scaling_layers")
     bias, whole = config.flag("attention_bias"), config.one_of("qk_norm_type", "qwen3", "olmo") == "olmo"
     attention = rope_attention(config, bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
@@ -309,7 +315,7 @@ def molmo2(config: Config) -> Architecture:
 
 
 def with_token_rows(found: Architecture, rows: int) -> Architecture:
-    """A model whose token table has other rows than its head, and so is one of its own."""
+    """The model with ``rows`` rows in its token embedding, which is untied if the head has another number."""
     main = found.main
     own = any(layer.vocab != rows for _, layer in main.outputs if isinstance(layer, Head))
 

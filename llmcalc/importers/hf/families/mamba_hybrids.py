@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.mamba import Mamba
@@ -32,17 +32,17 @@ from .llama_variants import multipliers
 from .state_space import time_step_limits
 
 _LETTERS = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
-_IGNORED_BY_NEMOTRON = (  # computed from others, for modules that the class never builds, or without effect in it
+_IGNORED_BY_NEMOTRON = (  # computed from other keys, for modules that the class never builds, or unused
     "num_hidden_layers sliding_window expand mamba_proj_bias n_shared_experts "
     "num_nextn_predict_layers time_step_rank mtp_layers_block_type mtp_hybrid_override_pattern partial_rotary_factor "
     "attention_head_dim mamba_ssm_cache_dtype "
-    "tie_word_embeddings"  # the class never ties
+    "tie_word_embeddings"  # the class never ties embeddings
 )
 _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 def jamba(config: Config) -> Architecture:
-    """Jamba [lieber2024]: Mamba layers, attention every eighth, experts every second."""
+    """Jamba [lieber2024]: Mamba layers, with attention in every eighth and experts in every second."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
     rank = config.get("mamba_dt_rank")
@@ -86,7 +86,7 @@ def jamba(config: Config) -> Architecture:
 
 
 def nemotron_h(config: Config) -> Architecture:
-    """Nemotron-H and Nemotron 3: one mixer or feed-forward layer a block."""
+    """Nemotron-H and Nemotron 3: each block is one mixer or one feed-forward layer."""
     width = config.size("hidden_size")
     norm = rmsnorm(config, width, "layer_norm_epsilon")
     config.ignore(_IGNORED_BY_NEMOTRON)
@@ -145,7 +145,7 @@ def _nemotron_mamba(config: Config) -> Mamba2:
         bias=config.flag("use_bias"),
         conv_bias=config.flag("use_conv_bias"),
         norm_eps=config.number("layer_norm_epsilon") or 1e-5,
-        dt_min=config.number("time_step_min") or 0.0,  # the class takes it as the bound; time_step_limit rests
+        dt_min=config.number("time_step_min") or 0.0,  # the class uses this bound and ignores time_step_limit
         activation=config.activation("mamba_hidden_act"),
     )
 
@@ -156,7 +156,9 @@ def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
         types = ["linear_attention", "moe", "full_attention", "mlp"]
     if types is None:
         if not isinstance(pattern, str):
-            raise DescriptionError(f"hybrid_override_pattern is {shown(pattern)}; it is a text", where=config.where)
+            raise DescriptionError(
+                f"hybrid_override_pattern must be a string, not {short_repr(pattern)}", where=config.where
+            )
         unknown = next((letter for letter in pattern if letter not in _LETTERS), None)
         if unknown:
             raise UnknownNameError("letter of hybrid_override_pattern", unknown, _LETTERS, where=config.where)
@@ -169,12 +171,12 @@ def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
 
 
 def _unused_flag(config: Config) -> bool:
-    config.get("attention_bias")  # the class has the key and builds no bias
+    config.get("attention_bias")  # a key without effect: the class has no bias
     return False
 
 
 def bamba(config: Config) -> Architecture:
-    """Bamba: Mamba-2 layers, attention at the given places, a dense layer behind each."""
+    """Bamba: Mamba-2 layers, attention at the listed layers, an MLP after each."""
     norm = rmsnorm(config, config.size("hidden_size"))
     config.ignore("z_loss_coefficient")
     mixers: dict[str, Layer] = {
@@ -188,12 +190,12 @@ def bamba(config: Config) -> Architecture:
 
 
 def granitemoehybrid(config: Config) -> Architecture:
-    """Granite 4: Mamba-2 layers and few of attention, experts beside a shared layer, or that layer alone."""
+    """Granite 4: Mamba-2 layers and a few attention layers; experts with a shared MLP, or only that MLP."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
     scaled = multipliers(config)
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
-        raise DescriptionError("normalization_function is not rmsnorm", where=config.where)
+        raise DescriptionError("normalization_function must be rmsnorm", where=config.where)
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
     mixers: dict[str, Layer] = {
         "full_attention": rope_attention(config, positions=positions, scale=config.number("attention_multiplier")),
@@ -217,7 +219,7 @@ def _shared_or_sparse(config: Config) -> Layer:
 
 
 def falcon_h1(config: Config) -> Architecture:
-    """Falcon-H1 [zuo2025]: attention and Mamba-2 side by side in every layer; their outputs are added."""
+    """Falcon-H1 [zuo2025]: attention and Mamba-2 in parallel in every layer; their outputs are added."""
     width = config.size("hidden_size")
     norm = rmsnorm(config, width)
     inner = config.optional_size("mamba_d_ssm") or config.size("mamba_expand") * width
@@ -236,7 +238,7 @@ def falcon_h1(config: Config) -> Architecture:
 
 
 def _scaled_attention(config: Config) -> Attention:
-    """Attention with factors on what it takes, on its keys and on what it gives."""
+    """Attention with factors on its input, keys and output."""
     plain = rope_attention(config)
     scale = (config.number("key_multiplier", 1.0) or 1.0) * float(plain.d_head or 1) ** -0.5
     around: dict[str, Any] = {
@@ -247,7 +249,7 @@ def _scaled_attention(config: Config) -> Attention:
 
 
 def _ssm_scales(config: Config) -> dict[str, Any]:
-    """The factors of a Mamba-2 layer: on its input, on each of its five projections, and on its output."""
+    """The factors of a Mamba-2 layer: on its input, its five projections and its output."""
     names = ("z_scale", "x_scale", "B_scale", "C_scale", "dt_scale")
     found = dict(zip(names, _numbers(config, "ssm_multipliers", len(names)), strict=True))
     for name, key in (("in_scale", "ssm_in_multiplier"), ("out_scale", "ssm_out_multiplier")):
@@ -256,22 +258,22 @@ def _ssm_scales(config: Config) -> dict[str, Any]:
 
 
 def _numbers(config: Config, key: str, count: int) -> list[float]:
-    """A list of so many numbers; nothing stands for ones."""
+    """A list of ``count`` numbers; all 1 if the key is not set."""
     given = config.get(key) or [1.0] * count
     if not isinstance(given, list) or len(given) != count:
-        raise DescriptionError(f"{key} is {shown(given)}; it is a list of {count} numbers", where=config.where)
+        raise DescriptionError(f"{key} must be a list of {count} numbers, not {short_repr(given)}", where=config.where)
     return [config.finite_number(value, key) for value in given]
 
 
 def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool = True, **changes: Any) -> Mamba2:
-    """The Mamba-2 layer in these configs' keys; the width of a head is ``auto`` or must agree with the inner width."""
+    """The Mamba-2 layer in these configs' keys; the head width is ``auto`` or must match the inner width."""
     heads = config.size("mamba_n_heads")
     if inner % heads:
-        raise SizeError(f"mamba_n_heads ({heads}) does not divide the inner width {inner}", where=config.where)
+        raise SizeError(f"mamba_n_heads ({heads}) must divide the inner width ({inner})", where=config.where)
     head = inner // heads if config.get("mamba_d_head") == "auto" else config.size("mamba_d_head")
     if head * heads != inner:
         raise SizeError(
-            f"mamba_d_head · mamba_n_heads is {head * heads}, not the inner width {inner}", where=config.where
+            f"mamba_d_head · mamba_n_heads must be the inner width ({inner}), not {head * heads}", where=config.where
         )
     return Mamba2(
         config.size("hidden_size"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....core.layer import Layer
 from ....layers.mlp import Mlp
 from ..config import Config
@@ -22,7 +22,7 @@ from ..rules import (
     rotary_width,
 )
 
-SWIGLU_ALPHA = 1.702  # of x · sigmoid(α x), as the quick form of gelu has it
+SWIGLU_ALPHA = 1.702  # α in x · sigmoid(α x), as in quick GELU
 UP_OFFSET = 1.0
 _FLAT = {
     "index_n_heads": "sparse_num_index_heads",
@@ -37,7 +37,9 @@ def minimax_m2(config: Config) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"))
     config.get("partial_rotary_factor")
     config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
-    config.ignore("attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias")  # always so
+    config.ignore(
+        "attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias"
+    )  # always the case in the class
     attention = rope_attention(config, bias=False, qk_norm="projection", rotary_dim=_rotary_m2(config))
     feed = experts(config, "num_local_experts", "intermediate_size", router="sigmoid", correction_bias="buffer")
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
@@ -49,7 +51,7 @@ def _rotary_m2(config: Config) -> int:
 
 
 def minimax_m3(config: Config) -> Architecture:
-    """MiniMax-M3: norms with a unit offset, a norm on each query and key head, an indexer in the sparse layers."""
+    """MiniMax-M3: unit-offset norms, a norm on each query and key head, an indexer in sparse-attention layers."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     _known(config)
     sparse = _sparse(config)
@@ -60,7 +62,7 @@ def minimax_m3(config: Config) -> Architecture:
         config,
         "num_local_experts",
         "intermediate_size",
-        activation="quick_gelu",  # x · sigmoid(1.702 x), which the class writes out whatever hidden_act says
+        activation="quick_gelu",  # x · sigmoid(1.702 x), whatever hidden_act says
         clamp=clamp,
         up_offset=UP_OFFSET,
         router="sigmoid",
@@ -92,42 +94,44 @@ def minimax_m3(config: Config) -> Architecture:
 
 
 def _noted(config: Config, built: Architecture) -> Architecture:
-    """A note where ``rotary_dim`` is another width than the rotated one."""
+    """A note if ``rotary_dim`` differs from the rotated width."""
     found, written = rotary_width(config), config.optional_size("rotary_dim")
     if written in (None, found):
         return built
-    note = f"{found} numbers of a head are rotated: the class does not read rotary_dim, which is {written}"
+    note = f"{found} channels per head are rotated; the class ignores rotary_dim ({written})"
     return replace(built, notes=(*built.notes, note))
 
 
 def _known(config: Config) -> None:
-    """Keys that the class derives or has so in any case."""
+    """Keys that the class derives or never reads."""
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     config.ignore("hidden_act first_k_dense_replace n_shared_experts use_gemma_norm")
     config.ignore("moe_intermediate_size num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
-    config.ignore("use_routing_bias rotary_dim")  # the class rotates a share of each head, whatever rotary_dim says
+    config.ignore("use_routing_bias rotary_dim")  # the class rotates a fraction of each head, whatever rotary_dim says
     if config.flag("attention_output_gate"):
-        raise DescriptionError("attention_output_gate is not modelled", where=config.where)
+        raise DescriptionError("attention_output_gate is not supported", where=config.where)
 
 
 def _sparse(config: Config) -> Any:
-    """A function that reads a size of the indexer, by its flat name or from ``sparse_attention_config``."""
+    """A function that reads a size of the indexer, from the top level or from ``sparse_attention_config``."""
     given = config.get("sparse_attention_config") or {}
     if not isinstance(given, dict):
-        raise DescriptionError(f"sparse_attention_config is {shown(given)}; it is an object", where=config.where)
+        raise DescriptionError(
+            f"sparse_attention_config must be an object, not {short_repr(given)}", where=config.where
+        )
 
     def size(key: str) -> int:
         flat = config.size(key)
         value = given.get(_FLAT[key], flat)
         if type(value) is not int or value < 1:
-            raise SizeError(f"{_FLAT[key]} is {shown(value)}; a size is a positive integer", where=config.where)
+            raise SizeError(f"{_FLAT[key]} must be a positive integer, not {short_repr(value)}", where=config.where)
         return value
 
     return size
 
 
 def _local_blocks(config: Config) -> int:
-    """Blocks that every query sees, by the flat name or from ``sparse_attention_config``."""
+    """The number of blocks that every query attends to, from the top level or ``sparse_attention_config``."""
     given, flat = config.get("sparse_attention_config") or {}, config.count("index_local_blocks", 1)
     return config.integer(given.get("sparse_local_block", flat), "sparse_local_block", 0)
 
@@ -136,5 +140,5 @@ def _by_flags(config: Config, flags: object, layers: int, zero: str, one: str) -
     if flags is None:
         return None
     if not isinstance(flags, list) or len(flags) != layers or not set(map(repr, flags)) <= {"0", "1"}:
-        raise SizeError(f"{shown(flags)} is no list of {layers} zeros and ones", where=config.where)
+        raise SizeError(f"{short_repr(flags)} must be a list of {layers} zeros and ones", where=config.where)
     return [one if flag else zero for flag in flags]

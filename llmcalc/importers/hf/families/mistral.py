@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers.mla import Mla
 from ....layers.mlp import Mlp
@@ -31,7 +31,7 @@ from .llama import RUNTIME_KEYS, original_decoder
 
 
 def mistral(config: Config) -> Architecture:
-    """Mistral [jiang2023]: LLaMA with a sliding window and without biases; Ministral 3 with queries scaled by place."""
+    """Mistral [jiang2023]: LLaMA with a sliding window and without biases. Ministral 3 scales queries by position."""
     norm = rmsnorm(config, config.size("hidden_size"))
     attention = rope_attention(config, bias=False, window=sliding_window(config), **query_temperature(config))
     block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config))
@@ -39,7 +39,7 @@ def mistral(config: Config) -> Architecture:
 
 
 def ministral(config: Config) -> Architecture:
-    """Ministral: a window in all layers or in those that ``layer_types`` names."""
+    """Ministral: a window in all layers, or in the layers that ``layer_types`` names."""
     limit = sliding_window(config)
     pattern = ["sliding_attention" if limit else "full_attention"] * config.size("num_hidden_layers")
     attention, order = windowed_attention(config, pattern, limit, bias=False)
@@ -47,7 +47,7 @@ def ministral(config: Config) -> Architecture:
 
 
 def mixtral(config: Config) -> Architecture:
-    """Mixtral [jiang2024]: eight SwiGLU experts, two a token."""
+    """Mixtral [jiang2024]: eight SwiGLU experts, two per token."""
     norm = rmsnorm(config, config.size("hidden_size"))
     attention = rope_attention(config, bias=False, window=sliding_window(config))
     block = prenorm_block(
@@ -57,14 +57,14 @@ def mixtral(config: Config) -> Architecture:
 
 
 def mistral4(config: Config) -> Architecture:
-    """Mistral Small 4: DeepSeek-V3 with softmax routing and queries that are sharpened with their position."""
+    """Mistral Small 4: DeepSeek-V3 with softmax routing, and queries scaled by position."""
     routed = shared_experts(config, router="softmax", correction_bias="none")
     config.ignore("head_dim")
     return latent_lm(config, mla(config, **query_temperature(config)), routed, dense_first(config))
 
 
 def mistral_large4(config: Config) -> Architecture:
-    """Mistral Large 4: an indexer of the input, learned growth of queries, layers that share a latent or a choice."""
+    """Mistral Large 4: an indexer, learned scaling of queries, and layers that share a latent or an index selection."""
     layers = config.size("num_hidden_layers")
     config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
     period = config.size("no_rope_layer_interval", 4)
@@ -72,7 +72,7 @@ def mistral_large4(config: Config) -> Architecture:
     sources = config.get("kv_source_layers") or list(range(layers))
     for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
         if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
-            raise SizeError(f"{key} has no number for each of {layers} layers", where=config.where)
+            raise SizeError(f"{key} must be a list of {layers} numbers, one per layer", where=config.where)
     norm, feeds = rmsnorm(config, config.size("hidden_size")), mlp_types(config, layers, _dense(config, layers))
     kinds, mixers, order = indexers_of(config, layers), dict[str, Layer](), []
     parts: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _large_experts(config)}
@@ -91,13 +91,13 @@ def mistral_large4(config: Config) -> Architecture:
 
 
 def _growing(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
-    """Attention of one layer; without rotation, the whole head is without position."""
+    """Attention of one layer; layers without rotation have no positional part of the head."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
     sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
     chosen = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
     learned: dict[str, Any] = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
-    learned |= {"index_interleaved": True}  # by pairs of neighbours, as the attention around it
+    learned |= {"index_interleaved": True}  # interleaved, as in the attention itself
     learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.number("rms_norm_eps") or 1e-6}
     return mla(config, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
 
@@ -111,7 +111,7 @@ def _dense(config: Config, layers: int) -> int:
 
 
 def mistral_params(config: Config) -> Architecture:
-    """Mistral [jiang2023] and Mixtral [jiang2024] as Mistral AI released them."""
+    """Mistral [jiang2023] and Mixtral [jiang2024] in Mistral AI's own config format."""
     config.ignore(f"{RUNTIME_KEYS} model_type")
     width, hidden = config.size("hidden_size"), config.size("intermediate_size")
     routed = key_group(config, "moe", ("num_experts", "num_experts_per_tok"))
@@ -123,10 +123,10 @@ def mistral_params(config: Config) -> Architecture:
 
 
 def key_group(config: Config, key: str, known: tuple[str, ...]) -> dict[str, Any]:
-    """A group of keys that all are known; nothing if it is left out."""
+    """A nested group of keys, all of which must be known; empty if it is missing."""
     found = config.get(key) or {}
     if not isinstance(found, dict):
-        raise DescriptionError(f"{key} is {shown(found)}; it is a group of keys", where=config.where)
+        raise DescriptionError(f"{key} must be an object, not {short_repr(found)}", where=config.where)
     unknown = next((name for name in found if name not in known), None)
     if unknown is not None:
         raise UnknownNameError(f"key of {key}", unknown, known, where=config.where)

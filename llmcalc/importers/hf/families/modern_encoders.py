@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -28,22 +28,22 @@ from ..rules import (
 )
 from .bert import pooler, shared_table, tables, tied_head, transform
 
-ESM3_LAYERS = 36  # for which what a sub-layer gives is added as it is
+ESM3_LAYERS = 36  # kinds whose sub-layer outputs are added unchanged
 KINDS = ("full_attention", "sliding_attention")
 
 
 def modernbert(config: Config) -> Architecture:
-    """ModernBERT [warner2024]: gated feed-forward layers, windows to both sides, no norm before the first attention."""
+    """ModernBERT [warner2024]: gated MLPs, bidirectional windows, no norm before the first attention."""
     config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
     half = config.size("local_attention") // 2
     return _modernbert(config, _headed(config), causal=False, window=half + 1)
 
 
 def modernbert_decoder(config: Config) -> Architecture:
-    """Ettin [weller2025]: ModernBERT as a decoder, its windows half as long."""
+    """Ettin [weller2025]: ModernBERT as a decoder, with windows half as long."""
     kind = config.head_kind() or "causal"
     if kind not in ("causal", "none"):
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     half = config.count("local_attention") // 2
     window = config.optional_size("sliding_window") or half or None
     return _modernbert(config, kind == "causal", causal=True, window=window)
@@ -91,7 +91,9 @@ def _windowed(config: Config, kind: str, window: int | None, causal: bool = Fals
 
 def _of(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:
     if kind not in kinds:
-        raise DescriptionError(f"layer_types has {shown(kind)}; it is one of {', '.join(kinds)}", where=config.where)
+        raise DescriptionError(
+            f"layer_types must be one of {', '.join(kinds)}, not {short_repr(kind)}", where=config.where
+        )
     return kinds[kind]
 
 
@@ -102,7 +104,7 @@ def _token(config: Config) -> Named:
 def _headed(config: Config) -> bool:
     kind = config.head_kind() or "mlm"
     if kind not in ("mlm", "none"):
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     return kind == "mlm"
 
 
@@ -113,7 +115,7 @@ def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], o
 
 
 def eurobert(config: Config) -> Architecture:
-    """EuroBERT [boizard2025]: LLaMA's blocks without a causal mask; ``mlp_bias`` gives the head a bias too."""
+    """EuroBERT [boizard2025]: LLaMA's blocks without a causal mask; ``mlp_bias`` also applies to the head."""
     norm, biased = rmsnorm(config, config.size("hidden_size")), config.flag("mlp_bias")
     block = prenorm_block(
         "block", norm, attention=rope_attention(config, causal=False), mlp=gated_mlp(config, bias=biased)
@@ -126,7 +128,7 @@ def eurobert(config: Config) -> Architecture:
 
 
 def ultrabert(config: Config) -> Architecture:
-    """UltraBERT: EuroBERT's blocks, two of three with a window, and a head of two narrow matrices."""
+    """UltraBERT: EuroBERT's blocks, two of three with a window, and a low-rank head."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm, mlp = rmsnorm(config, width), gated_mlp(config, bias=config.flag("mlp_bias"))
     default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(layers)]
@@ -147,12 +149,12 @@ def ultrabert(config: Config) -> Architecture:
 
 
 def _older_ultrabert(config: Config) -> list[str]:
-    """The kinds of layers that ``attention_windows``, one a layer, stand for; ``rope_theta`` is then a list too."""
+    """Translate the older ``attention_windows`` (one per layer) to layer types; ``rope_theta`` is then a list too."""
     windows, bases = config.get("attention_windows"), config.get("rope_theta")
     if windows is None:
         return []
     if not isinstance(windows, list) or not all(type(size) is int for size in windows):
-        raise DescriptionError("attention_windows is a list of whole numbers", where=config.where)
+        raise DescriptionError("attention_windows must be a list of integers", where=config.where)
     kinds = [KINDS[size > 0] for size in windows]
     config.data["sliding_window"] = next((size for size in windows if size), config.get("sliding_window"))
     if isinstance(bases, list) and "rope_parameters" not in config.data:
@@ -161,7 +163,7 @@ def _older_ultrabert(config: Config) -> list[str]:
 
 
 def nomic_bert(config: Config) -> Architecture:
-    """Nomic BERT [nussbaum2024]: post-norm, gated, without biases but those of the norms and the head."""
+    """Nomic BERT [nussbaum2024]: post-norm, gated; only the norms and the head have biases."""
     width = config.size("hidden_size")
     mlp = gated_mlp(config)
     outputs: list[Named] = []
@@ -171,7 +173,7 @@ def nomic_bert(config: Config) -> Architecture:
 
 
 def gte(config: Config) -> Architecture:
-    """GTE v1.5 [zhang2024]: post-norm, gated; all matrices but the gated pair have a bias."""
+    """GTE v1.5 [zhang2024]: post-norm, gated; all matrices except gate and up have a bias."""
     width = config.size("hidden_size")
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
     outputs: list[Named] = []
@@ -200,14 +202,14 @@ def _postnorm(config: Config, attention: Layer, mlp: Layer, outputs: list[Named]
 
 
 def esmc(config: Config) -> Architecture:
-    """ESM Cambrian: norms over all queries and keys, LayerNorm with a bias inside and none at the end, no tying."""
+    """ESM Cambrian: norms over the whole width of queries and keys, a final LayerNorm without bias, never tied."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = Norm(width, "layernorm", bias=True)
     attention = rope_attention(
         config, causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps
     )
     if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, width):
-        raise DescriptionError("heads of queries, keys and values fill hidden_size", where=config.where)
+        raise DescriptionError("the heads of queries, keys and values must add up to hidden_size", where=config.where)
     mlp, depth = gated_mlp(config, bias=config.flag("mlp_bias")), (layers / ESM3_LAYERS) ** -0.5
     parts: dict[str, Layer] = {"attention": attention, "mlp": mlp}
     block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))

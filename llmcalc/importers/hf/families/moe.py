@@ -1,4 +1,4 @@
-"""Mixtures of experts without shared experts."""
+"""Mixture-of-experts decoders, most of them without shared experts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Run
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.head import Head
@@ -38,21 +38,21 @@ from .minimax import SWIGLU_ALPHA
 from .moe_shared_experts import SIGMOID
 from .qwen import sparse_layers
 
-SPARSE_MIXER = 2  # experts that SparseMixer [liu2023] takes
-BEAM_STRETCH = 2048  # tokens, by which positions are measured
+SPARSE_MIXER = 2  # experts per token in SparseMixer [liu2023]
+BEAM_STRETCH = 2048  # tokens: the unit of positions
 
 
 def phimoe(config: Config) -> Architecture:
-    """Phi-3.5-MoE: LayerNorm, biases on request, a head with a bias on request."""
+    """Phi-3.5-MoE: LayerNorm; optional biases in attention and the head."""
     width = config.size("hidden_size")
     norm = layernorm(config, width, "rms_norm_eps")
-    config.ignore("input_jitter_noise")  # of training
+    config.ignore("input_jitter_noise")  # used only in training
     attention = rope_attention(config, window=sliding_window(config))
-    # the class's sampler takes two experts whatever the config says
+    # the class always selects two experts
     tolerance = config.number("router_jitter_noise", 0.0)
     feed = experts(config, "num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER, mixer_tolerance=tolerance)
     if feed.top_k != SPARSE_MIXER:
-        config.add_unmodelled(f"num_experts_per_tok is {feed.top_k}, where the class takes {SPARSE_MIXER}")
+        config.add_unmodelled(f"num_experts_per_tok must be {SPARSE_MIXER}, as in the class, not {feed.top_k}")
     tied = config.flag("tie_word_embeddings", True)
     head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
@@ -68,7 +68,7 @@ def olmoe(config: Config) -> Architecture:
 
 
 def flex_olmo(config: Config) -> Architecture:
-    """FlexOlmo: OLMoE with its norms behind attention and experts instead of before them."""
+    """FlexOlmo: OLMoE with norms after attention and experts instead of before."""
     norm = rmsnorm(config, config.size("hidden_size"))
     attention = sublayer("attention", rope_attention(config, qk_norm="projection"), post=norm)
     block = Block("block", (attention, sublayer("mlp", experts(config, width="intermediate_size"), post=norm)))
@@ -76,7 +76,7 @@ def flex_olmo(config: Config) -> Architecture:
 
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
-    """Hunyuan-Large and A13B: one shared expert of the routed ones' width, a norm on each query and key head."""
+    """Hunyuan-Large and A13B: one shared expert as wide as the routed ones, a norm on each query and key head."""
     norm, width = rmsnorm(config, config.size("hidden_size")), config.size("intermediate_size")
     attention = rope_attention(config, qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
     feed = experts(config, width="intermediate_size", d_ff_shared=width)
@@ -85,7 +85,7 @@ def hunyuan_v1_moe(config: Config) -> Architecture:
 
 
 def gpt_oss(config: Config) -> Architecture:
-    """gpt-oss: sinks, biases everywhere, clamped SwiGLU, alternating windows."""
+    """gpt-oss: attention sinks, biases everywhere, clamped SwiGLU, windows in every other layer."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width)
     config.ignore("hidden_act experts_per_token initial_context_length")
@@ -95,7 +95,7 @@ def gpt_oss(config: Config) -> Architecture:
         config.size("intermediate_size"),
         config.size("num_local_experts"),
         config.size("num_experts_per_tok"),
-        "quick_gelu",  # x · sigmoid(1.702 x), which the class writes out whatever hidden_act says
+        "quick_gelu",  # x · sigmoid(1.702 x), whatever hidden_act says
         clamp=config.number("swiglu_limit"),
         up_offset=1.0,
         expert_bias=True,
@@ -114,12 +114,12 @@ def gpt_oss(config: Config) -> Architecture:
 
 
 def granitemoe(config: Config) -> Architecture:
-    """Granite 3 MoE, with a shared expert or without one."""
+    """Granite 3 MoE, with or without a shared expert."""
     return _granite(config, ["full_attention"] * config.size("num_hidden_layers"))
 
 
 def granitemoe_swa(config: Config) -> Architecture:
-    """Granite MoE with sinks, and windows in three of four layers."""
+    """Granite MoE with attention sinks, and windows in three of four layers."""
     layers = config.size("num_hidden_layers")
     pattern = ["sliding_attention" if index % 4 else "full_attention" for index in range(layers)]
     return _granite(config, layer_types(config, layers, pattern), sinks=True)
@@ -137,9 +137,9 @@ def _granite(config: Config, types: list[str], **changes: object) -> Architectur
 
 
 def mellum(config: Config) -> Architecture:
-    """Mellum 2: Qwen3-MoE with windows and dense layers where the config names them."""
+    """Mellum 2: Qwen3-MoE with windows and dense layers as listed in the config."""
     layers = config.size("num_hidden_layers")
-    config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # prediction modules are never built
+    config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # the class never builds prediction modules
     attention, order = windowed_attention(config, ["full_attention"] * layers, sliding_window(config), qk_norm="head")
     feeds: dict[str, Layer] = {"sparse": experts(config), "dense": gated_mlp(config)}
     norm = rmsnorm(config, config.size("hidden_size"))
@@ -148,7 +148,7 @@ def mellum(config: Config) -> Architecture:
 
 
 def flint(config: Config) -> Architecture:
-    """Flint: sinks, rotation in the layers with a window alone, a shared expert; the first layers dense."""
+    """Flint: sinks, rotary positions only in layers with a window, a shared expert; the first layers are dense."""
     layers = config.size("num_hidden_layers")
     last = layers - 1
     pattern = [
@@ -174,11 +174,11 @@ def flint(config: Config) -> Architecture:
 
 
 def kolibri1(config: Config) -> Architecture:
-    """Kolibri 1: norms before and behind each sub-layer, a shared expert, one layer in five without a window."""
+    """Kolibri 1: norms before and after each sub-layer, a shared expert, one layer in five without a window."""
     limit = sliding_window(config)
     attention, order = windowed_attention(config, periodic_types(config, 5, first=4), limit, bias=False, qk_norm="head")
     if "sliding_attention" in order and not limit:
-        raise DescriptionError("layers with a window need sliding_window", where=config.where)
+        raise DescriptionError("layers with a window require sliding_window", where=config.where)
     kinds = dict(attention)
     if limit:
         kinds["full_attention"] = rope_attention(config, bias=False, qk_norm="head", positions="none")
@@ -195,13 +195,15 @@ def kolibri1(config: Config) -> Architecture:
 
 
 def dbrx(config: Config) -> Architecture:
-    """DBRX [databricks2024]: LayerNorm without biases, clipped projections, experts folded into rows."""
+    """DBRX [databricks2024]: LayerNorm without biases, clipped projections, all experts in one matrix."""
     width, heads = config.size("d_model"), config.size("n_heads")
     attend, feed = _nested(config, "attn_config"), _nested(config, "ffn_config")
-    config.ignore("num_key_value_heads tie_word_embeddings")  # the class refuses to tie
+    config.ignore("num_key_value_heads tie_word_embeddings")  # the class never ties embeddings
     attend.ignore("attn_pdrop rope_theta is_encoder_decoder")
     feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps")
-    power = feed.get("moe_normalize_expert_weights", 1.0)  # of the norm that shares are divided by; None: they are not
+    power = feed.get(
+        "moe_normalize_expert_weights", 1.0
+    )  # order of the norm that gate values are divided by; None means no division
     norms: dict[str, Any] = {"renormalise": power is not None}
     norms |= {} if power is None else {"renormalise_power": feed.finite_number(power, "moe_normalize_expert_weights")}
     attention = Attention(
@@ -216,7 +218,7 @@ def dbrx(config: Config) -> Architecture:
     )
     act = feed.get("ffn_act_fn") or {"name": "silu"}
     if not isinstance(act, dict) or set(act) != {"name"}:
-        raise DescriptionError(f"ffn_act_fn is {shown(act)}; it is a name alone", where=config.where)
+        raise DescriptionError(f"ffn_act_fn must only have a name, not {short_repr(act)}", where=config.where)
     n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
     activation = config.activation_name(act["name"], "ffn_act_fn")
     routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)
@@ -230,12 +232,12 @@ def dbrx(config: Config) -> Architecture:
 def _nested(config: Config, key: str) -> Config:
     value = config.get(key) or {}
     if not isinstance(value, dict):
-        raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
+        raise DescriptionError(f"{key} must be an object, not {short_repr(value)}", where=config.where)
     return config.nested(key, {name: entry for name, entry in value.items() if name != "model_type"}, "")
 
 
 def beam(config: Config) -> Architecture:
-    """Beam: norms around every sub-layer, sums that weigh by depth, a gate on each value with a bias a head."""
+    """Beam: norms around every sub-layer, depth-weighted residual sums, gated values with a bias per head."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
     spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
@@ -269,12 +271,12 @@ def beam(config: Config) -> Architecture:
 
 
 def _beam_places(config: Config, kind: str) -> dict[str, Any]:
-    """Rotary positions, or queries that grow with theirs where ``rope_parameters`` have none for a kind of layer."""
+    """Fields for rotary positions, or for scaled queries in layer types without ``rope_parameters``."""
     given = config.get("rope_parameters")
     if given is None:
         given = {"full_attention": None}
     if not isinstance(given, dict):
-        raise DescriptionError(f"rope_parameters is {shown(given)}; it is an object", where=config.where)
+        raise DescriptionError(f"rope_parameters must be an object, not {short_repr(given)}", where=config.where)
     if given.get(kind, given) is not None:
         return {"layer_type": kind}
     return {"positions": "none", "temperature": 0.1, "temperature_law": "power", "temperature_length": BEAM_STRETCH}

@@ -1,4 +1,4 @@
-"""Mixtures of experts with shared experts, or with dense layers before them."""
+"""Mixture-of-experts decoders with shared experts, or with dense layers before the sparse ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.head import Head
@@ -40,7 +40,7 @@ SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}
 
 
 def cohere2_moe(config: Config) -> Architecture:
-    """Command A with experts: one norm before attention and experts, which run side by side."""
+    """Command A with experts: one norm before attention and experts, which run in parallel."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     norm: Norm = layernorm(config, width, "layer_norm_eps", bias=False)
     if config.number("rms_norm_eps") is not None:
@@ -83,7 +83,7 @@ def cohere2_moe(config: Config) -> Architecture:
 def bailing_moe(config: Config) -> Architecture:
     """Ling and Ring [ling2025]: softmax routing, one matrix for queries, keys and values."""
     if config.flag("norm_head"):
-        config.add_unmodelled("its head scales the rows of its matrix to length 1, which the NumPy model does not")
+        config.add_unmodelled("the head normalises the rows of its matrix, which the NumPy model does not support")
     config.ignore("embedding_dropout")
     config.unmodelled_unless("norm_softmax", neutral=False)
     width = config.size("moe_intermediate_size") * config.count("num_shared_experts")
@@ -91,10 +91,10 @@ def bailing_moe(config: Config) -> Architecture:
 
 
 def bailing_moe_v2(config: Config) -> Architecture:
-    """Ling 2.0 and Ring 2.0 [ling2025v2]: sigmoid routing by groups; normed heads, of which half is rotated."""
+    """Ling 2.0 and Ring 2.0 [ling2025v2]: sigmoid routing by groups; normalised heads, half of each rotated."""
     config.one_of("score_function", "sigmoid")
     if not config.flag("use_rmsnorm", True) or not config.flag("moe_router_enable_expert_bias", True):
-        raise DescriptionError("LayerNorms and experts without a correction bias are not described", where=config.where)
+        raise DescriptionError("LayerNorm and experts without a correction bias are not supported", where=config.where)
     config.ignore("num_nextn_predict_layers mtp_loss_scaling_factor embedding_dropout rotary_dim router_dtype")
     width = config.size("moe_intermediate_size")
     shared = config.optional_size("moe_shared_expert_intermediate_size") or width
@@ -117,7 +117,7 @@ def _bailing_attention(config: Config, **changes: Any) -> Attention:
 
 
 def dots1(config: Config) -> Architecture:
-    """dots.llm1: DeepSeek-V3's experts; a norm on each query and key head; upper layers may have a window."""
+    """dots.llm1: DeepSeek-V3's experts, a norm on each query and key head; upper layers may have a window."""
     layers, limit = config.size("num_hidden_layers"), sliding_window(config)
     first = config.count("max_window_layers", layers)
     pattern = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
@@ -135,15 +135,17 @@ def solar_open(config: Config) -> Architecture:
 
 
 def ernie4_5_moe(config: Config) -> Architecture:
-    """ERNIE 4.5: a correction bias that is a frozen parameter; one flag puts biases everywhere, in the head too."""
+    """ERNIE 4.5: the correction bias is a frozen parameter; one flag sets all biases, including the head's."""
     layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
     width = config.size("moe_intermediate_size") * config.count("moe_num_shared_experts")
     routed = experts(config, correction_bias="parameter", d_ff_shared=width or None, shared_bias=bias)
-    config.ignore("moe_norm_min")  # under the sum of the chosen shares, which never comes near it
+    config.ignore("moe_norm_min")  # lower bound of the sum of gate values, which is never reached
     feeds = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
     first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
     if type(last) is not int:
-        raise DescriptionError(f"moe_layer_end_index is {shown(last)}; it is the number of a layer", where=config.where)
+        raise DescriptionError(
+            f"moe_layer_end_index must be a layer number, not {short_repr(last)}", where=config.where
+        )
     end, period = layers - 1 if last == -1 else last, config.size("moe_layer_interval", 1)
     kinds = ["sparse" if first <= index <= end and (index + 1) % period == 0 else "dense" for index in range(layers)]
     tied = config.flag("tie_word_embeddings", True)
@@ -153,10 +155,10 @@ def ernie4_5_moe(config: Config) -> Architecture:
 
 
 def ernie4_5_vl(config: Config) -> Architecture:
-    """ERNIE 4.5 VL: each layer has experts for text and, idle while there is none, narrower ones for images."""
+    """ERNIE 4.5 VL: text experts and narrower image experts per layer; the latter are idle without images."""
     layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
     config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
-    widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # as the class has them
+    widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # the class's defaults
     shared = widths[0] * config.count("moe_num_shared_experts")
     fields: dict[str, Any] = {"correction_bias": "parameter"}
     text = experts(config, d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
@@ -172,7 +174,7 @@ def ernie4_5_vl(config: Config) -> Architecture:
 
 
 def aria(config: Config) -> Architecture:
-    """Aria's language model: LLaMA with experts; ``mlp_bias`` goes to the shared one alone."""
+    """Language model of Aria: LLaMA with experts; ``mlp_bias`` applies only to the shared expert."""
     width, top_k = config.size("intermediate_size"), config.size("moe_topk")
     shared = width * config.count("moe_num_shared_experts")
     fields: dict[str, Any] = {"d_ff_shared": shared or None, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
@@ -195,7 +197,7 @@ def hy_v3(config: Config) -> Architecture:
 
 
 def exaone_moe(config: Config) -> Architecture:
-    """EXAONE-MoE: windows in three of four layers, rotary positions in those alone; sigmoid routing."""
+    """EXAONE-MoE: windows and rotary positions in three of four layers; sigmoid routing."""
     layers, limit = config.size("num_hidden_layers"), sliding_window(config)
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
     groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
@@ -210,7 +212,7 @@ def exaone_moe(config: Config) -> Architecture:
 
 
 def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
-    """The default pattern: a period, or letters for windows (L) and full attention (G), the last layer always full."""
+    """The default layer types: a period, or letters for windows (L) and full attention (G); the last layer is full."""
     pattern = config.get("sliding_window_pattern")
     if not limit:
         return ["full_attention"] * layers
@@ -232,7 +234,7 @@ def mimo_v2_flash(config: Config) -> Architecture:
     fields: dict[str, Any] = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "value_scale": factor}
     turned = {kind: rotary_width(config, 0.334, kind) for kind in ("full_attention", "sliding_attention")}
     span = sliding_window(config)
-    beyond = config.optional_size("sliding_window_size")  # as published: tokens behind the query
+    beyond = config.optional_size("sliding_window_size")  # published meaning: tokens before the query
     _as_in_class(config, pairs)
     own_base: dict[str, Any] = (
         {"rope_theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
@@ -261,15 +263,15 @@ def mimo_v2_flash(config: Config) -> Architecture:
 
 
 def _flagged(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
-    """A list of 0 and 1 as the names of kinds."""
+    """A list of 0 and 1, converted to layer types."""
     flags = config.layer_indices(key)
     if flags and len(flags) != layers:
-        raise SizeError(f"{key} has {len(flags)} entries for {layers} layers", where=config.where)
+        raise SizeError(f"{key} must have one entry per layer ({layers}), not {len(flags)}", where=config.where)
     return [one if flag else zero for flag in flags] or None
 
 
 def _as_in_class(config: Config, pairs: int) -> None:
-    """Published sizes of the layers with a window, which the class derives from the others."""
+    """Check published sizes of layers with a window, which the class derives from the others."""
     derived = {
         "swa_num_attention_heads": config.size("num_attention_heads"),
         "swa_num_key_value_heads": 2 * pairs,
@@ -278,11 +280,11 @@ def _as_in_class(config: Config, pairs: int) -> None:
     }
     for key, size in derived.items():
         if (config.optional_size(key) or size) != size:
-            raise SizeError(f"{key} is {config.get(key)}, where the class has {size}", where=config.where)
+            raise SizeError(f"{key} must be {size}, as in the class, not {config.get(key)}", where=config.where)
 
 
 def laguna(config: Config) -> Architecture:
-    """Laguna: a soft-plus gate on the output of each head, heads by layer, a correction bias that is a parameter."""
+    """Laguna: a softplus gate on each head's output, heads that differ by layer, a trained correction bias."""
     layers, gating = config.size("num_hidden_layers"), config.get("gating", True)
     scaled: dict[str, Any] = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
     scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
@@ -315,7 +317,7 @@ def laguna(config: Config) -> Architecture:
 
 
 def afmoe(config: Config) -> Architecture:
-    """Trinity: norms around every sub-layer, gated attention, rotary positions in layers with a window alone."""
+    """Trinity: norms around every sub-layer, gated attention, rotary positions only in layers with a window."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     scaled: dict[str, Any] = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
     root = config.size("hidden_size") ** 0.5 if config.flag("mup_enabled") else 1.0

@@ -28,18 +28,18 @@ from ..rules import (
     sublayer,
 )
 
-PERIOD = 4  # layers of which one has neither a window nor positions
+PERIOD = 4  # one layer in this many has neither a window nor positions
 _PLACES = {"full_attention": "global", "sliding_attention": "local"}
 
 
 def muse_spark(config: Config) -> Architecture:
-    """Muse Spark: gated attention, experts in a space of their own, both sides of each sum with a learned weight."""
+    """Muse Spark: gated attention, experts in a space of their own width, and weighted residual sums."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     rare = [(layers - 1 - index) % PERIOD == 0 for index in range(layers)]
     kinds = layer_types(config, layers, ["full_attention" if full else "sliding_attention" for full in rare])
     bases = config.get("layer_rope_theta") or [0 if full else 1 for full in rare]
     if not isinstance(bases, list) or len(bases) < layers:
-        raise SizeError(f"layer_rope_theta has no base for each of {layers} layers", where=config.where)
+        raise SizeError(f"layer_rope_theta must have one entry per layer ({layers})", where=config.where)
     feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _spark_experts(config)}
     gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
     gate |= {"head_norm": True}
@@ -65,7 +65,7 @@ def muse_spark(config: Config) -> Architecture:
 
 
 def _balanced(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
-    """Norms before and behind both parts, and sums of which both sides have a weight."""
+    """Norms before and after both sub-layers, and residual sums with a learned weight on each side."""
     width = config.size("hidden_size")
     gain = 1 / config.positive_number("residual_gate_temperature")
     norm, both = rmsnorm(config, width, unit_offset=True), Scale(width, of="both", gain=gain)
@@ -108,7 +108,7 @@ def _number(config: Config, key: str) -> float:
 
 
 def muse_glimmer(config: Config) -> Architecture:
-    """Muse Glimmer's language model."""
+    """Language model of Muse Glimmer."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     before, behind = (rmsnorm(config, width, key, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
     mlp = sublayer("mlp", gated_mlp(config, activation="hidden_activation"), pre=before, post=behind)
@@ -132,7 +132,7 @@ def muse_glimmer(config: Config) -> Architecture:
 
 
 def _attention(config: Config) -> list[tuple[str, str, Attention]]:
-    """Attention with a window and without, with rotary positions and without."""
+    """Attention with and without a window, and with and without rotary positions."""
     rotated = rope_attention(config, gated=True, gate_bias="none", qk_norm="head", qk_norm_scale=False)
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [
@@ -143,10 +143,10 @@ def _attention(config: Config) -> list[tuple[str, str, Attention]]:
 
 
 def _rotated(config: Config, layers: int) -> list[str]:
-    """What of each layer's name says whether it has positions: those of base 0 in ``layer_rope_theta`` have none."""
+    """The suffix of each layer's type: layers with base 0 in ``layer_rope_theta`` have no positions."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         return ["" if (layers - 1 - index) % PERIOD else "_unplaced" for index in range(layers)]
     if not isinstance(bases, list) or len(bases) != layers:
-        raise SizeError(f"layer_rope_theta has no entry for each of the {layers} layers", where=config.where)
+        raise SizeError(f"layer_rope_theta must have one entry per layer ({layers})", where=config.where)
     return ["" if config.finite_number(base, "layer_rope_theta") else "_unplaced" for base in bases]

@@ -1,4 +1,4 @@
-"""Qwen 1 to 4, dense, mixture of experts and hybrid."""
+"""Qwen 1 to 3.5: dense, mixture-of-experts and hybrid models."""
 
 from __future__ import annotations
 
@@ -35,15 +35,17 @@ _QWEN_RUNTIME = """
 
 
 def qwen(config: Config) -> Architecture:
-    """The first Qwen [bai2023]: biases on queries, keys and values; ``intermediate_size`` is that of gate and up."""
+    """The first Qwen [bai2023]: biases on queries, keys and values; ``intermediate_size`` includes gate and up."""
     if not config.flag("no_bias", True):
-        raise DescriptionError("no_bias is false, which is not described", where=config.where)
+        raise DescriptionError("no_bias must be true; other values are not supported", where=config.where)
     config.ignore(_QWEN_RUNTIME)
     config.unmodelled_unless("use_dynamic_ntk use_logn_attn", neutral=False)
     config.unmodelled_unless("rotary_pct", neutral=1.0)
     heads, twice = config.size("num_attention_heads"), config.size("intermediate_size")
     if twice % 2:
-        raise SizeError(f"intermediate_size ({twice}) is odd; gate and up share it", where=config.where)
+        raise SizeError(
+            f"intermediate_size must be even, because gate and up share it, not {twice}", where=config.where
+        )
     theta = config.number("rotary_emb_base") or 10000.0
     attention = rope_attention(config, bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
     mlp = Mlp(config.size("hidden_size"), twice // 2, "silu", gated=True)
@@ -51,7 +53,7 @@ def qwen(config: Config) -> Architecture:
 
 
 def qwen2(config: Config) -> Architecture:
-    """Qwen2 and Qwen2.5: biases on queries, keys and values alone; upper layers may have a window."""
+    """Qwen2 and Qwen2.5: biases only on queries, keys and values; upper layers may have a window."""
     return _windowed(config, bias=False, q_bias=True, k_bias=True, v_bias=True)
 
 
@@ -72,17 +74,14 @@ def _windowed(config: Config, **changes: Any) -> Architecture:
             "block", norm, attention=rope_attention(config, **changes), mlp=gated_mlp(config)
         ),
         "sliding_attention": prenorm_block(
-            "windowed",
-            norm,
-            attention=rope_attention(config, window=limit, **changes),
-            mlp=gated_mlp(config),
+            "windowed", norm, attention=rope_attention(config, window=limit, **changes), mlp=gated_mlp(config)
         ),
     }
     return causal_lm(config, group_runs(kinds[kind] for kind in layer_types(config, layers, default)), norm)
 
 
 def qwen2_moe(config: Config) -> Architecture:
-    """Qwen1.5-MoE, Qwen2-MoE: experts with a gated shared one; every second of the lower layers may have a window."""
+    """Qwen1.5-MoE and Qwen2-MoE: a gated shared expert; lower layers may alternate with and without a window."""
     layers = config.size("num_hidden_layers")
     sliding = config.flag("use_sliding_window")
     limit = sliding_window(config) if sliding else None
@@ -110,7 +109,7 @@ def qwen3_moe(config: Config) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"))
     limit = sliding_window(config)
     limit = limit if config.flag("use_sliding_window") else None
-    config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE, without effect here
+    config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE without effect here
     rounded = max(1, config.size("hidden_size") // config.size("num_attention_heads"))
     attention = rope_attention(config, d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
     sparse = prenorm_block("sparse", norm, attention=attention, mlp=experts(config))
@@ -120,7 +119,7 @@ def qwen3_moe(config: Config) -> Architecture:
 
 
 def qwen3_next(config: Config) -> Architecture:
-    """Qwen3-Next: three gated delta nets to one gated attention; experts with a gated shared one."""
+    """Qwen3-Next: three gated delta nets per gated attention layer; experts with a gated shared expert."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     norm = rmsnorm(config, width, unit_offset=True)
     head = config.optional_size("head_dim")
@@ -158,7 +157,7 @@ def qwen3_next(config: Config) -> Architecture:
 
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
-    """The gated delta net in the keys of the Qwen configs."""
+    """The gated delta net in the keys of Qwen configs."""
     return GatedDeltaNet(
         config.size("hidden_size"),
         config.size("linear_num_key_heads"),
@@ -177,7 +176,7 @@ def qwen3_5(config: Config) -> Architecture:
 
 
 def qwen3_5_moe(config: Config) -> Architecture:
-    """Qwen3.5 with experts, of which a shared one has a gate."""
+    """Qwen3.5 with experts, including a gated shared expert."""
     config.ignore("intermediate_size decoder_sparse_step")
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     return _qwen3_5(config, experts(config, d_ff_shared=shared, shared_gate=True))
@@ -185,7 +184,7 @@ def qwen3_5_moe(config: Config) -> Architecture:
 
 def _qwen3_5(config: Config, feed: Layer) -> Architecture:
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"), unit_offset=True)
-    config.ignore("mlp_only_layers")  # of other Qwens
+    config.ignore("mlp_only_layers")  # keys of other Qwen models
     config.ignore("mtp_num_hidden_layers mtp_use_dedicated_embeddings mamba_ssm_dtype attn_output_gate")
     mixers: dict[str, Layer] = {
         "full_attention": rope_attention(
@@ -199,7 +198,7 @@ def _qwen3_5(config: Config, feed: Layer) -> Architecture:
 
 
 def sparse_layers(config: Config, layers: int) -> set[int]:
-    """The layers with experts: every ``decoder_sparse_step``-th, but for ``mlp_only_layers``."""
+    """The layers with experts: every ``decoder_sparse_step``-th, except ``mlp_only_layers``."""
     step, dense = config.size("decoder_sparse_step", 1), set(config.layer_indices("mlp_only_layers"))
     if config.get("num_experts") == 0:
         return set()

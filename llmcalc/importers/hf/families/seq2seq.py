@@ -1,4 +1,4 @@
-"""Encoder-decoder models: what families in BART's keys share, and models composed of two others."""
+"""Encoder-decoder models: the common ground of families in BART's keys, and models composed of two others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
-from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.errors import DescriptionError, UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -34,7 +34,7 @@ SIDES = ("encoder", "decoder")
 
 
 def composed(config: Config) -> Architecture:
-    """Any encoder before any decoder that has cross-attention [rothe2019]."""
+    """Any encoder with any decoder that has cross-attention [rothe2019]."""
     config.ignore("is_encoder_decoder tie_word_embeddings")
     encoder, first = _side(config, "encoder", bare=True)
     decoder, second = _side(config, "decoder", bare=False)
@@ -51,16 +51,16 @@ class Style(NamedTuple):
     """How a family differs from BART.
 
     Attributes:
-        pre_norm: norms stand before the sub-layers.
+        pre_norm: norms come before the sub-layers.
         embedding_norm: a norm on the summed embeddings.
-        final_norm: a norm behind the last block.
-        positions: the key of the length of the table of positions.
-        offset: rows of that table before the first position.
-        computed: the table is computed, as in fairseq, and skips padding.
-        biases: of all attention.
+        final_norm: a norm after the last block.
+        positions: the key of the number of positions.
+        offset: rows of the position table before the first position.
+        computed: positions are computed, as in fairseq, and skip padding.
+        biases: the biases of all attention layers.
         width, layers, heads: the keys of these sizes.
         buffer_bias: the class keeps a bias on the logits as a buffer.
-        feed: what a block is called and its feed-forward part, by config, side and number of the block.
+        feed: the name and the feed-forward layer of a block, from the config, the side and the block's number.
     """
 
     pre_norm: bool = False
@@ -79,19 +79,19 @@ class Style(NamedTuple):
 
 
 def class_kind(config: Config) -> str:
-    """``seq2seq``, ``causal`` (the decoder alone), ``encoder`` (that alone) or ``none`` (both without a head)."""
+    """``seq2seq``, ``causal`` (only the decoder), ``encoder`` (only the encoder) or ``none`` (both, without a head)."""
     if config.class_name().endswith("EncoderModel"):
         return "encoder"
     kind = config.head_kind() or "seq2seq"
     if kind not in ("seq2seq", "causal", "none"):
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
     config.ignore("encoder_layers encoder_attention_heads encoder_ffn_dim max_position_embeddings")
     return kind
 
 
 def encoder_decoder(config: Config, style: Style) -> Architecture:
-    """The model, or its decoder alone with cross-attention that is stored but never run."""
+    """The whole model, or only its decoder with cross-attention that is stored but never run."""
     kind = class_kind(config)
     tied = config.flag("tie_word_embeddings", True)
     vocab, width = config.size("vocab_size"), config.size(style.width)
@@ -106,17 +106,17 @@ def encoder_decoder(config: Config, style: Style) -> Architecture:
 
 
 def head(vocab: int, width: int, tied: bool, table: str = TOKENS, **fields: Any) -> Named:
-    """The language-model head, tied to ``table`` or with one of its own."""
+    """The language-model head, tied to ``table`` or untied."""
     return Named("head", Head(vocab, width, share=table if tied else None, **fields))
 
 
 def tied_tokens(vocab: int, width: int) -> dict[str, list[Named]]:
-    """One table for both stacks."""
+    """One token embedding for both stacks."""
     return {side: [Named("token", Embedding(vocab, width, share=TOKENS))] for side in SIDES}
 
 
 def untied_tokens(vocab: int, width: int, decoder_vocab: int | None = None) -> dict[str, list[Named]]:
-    """Untied, the class keeps the table that would be shared, unused, beside one for each stack."""
+    """A token embedding per stack; the class also stores the unused table that would be shared."""
     shared = Named("unused", Embedding(vocab, width, unused=True))
     encoder = Named("token", Embedding(vocab, width, table="other"))
     return {
@@ -137,7 +137,7 @@ def stack(
     unused_cross: bool = False,
     blocks: Sequence[Block] | None = None,
 ) -> Stack:
-    """One side: tables, blocks, norm and ``outputs``. ``attention``, ``cross``, ``blocks``: others than usual."""
+    """One side: embeddings, blocks, norm and ``outputs``; ``attention``, ``cross``, ``blocks`` replace defaults."""
     width = config.size(style.width)
     norm = layernorm(config, width)
     inputs = [_scaled(entry, width) if config.flag("scale_embedding") else entry for entry in tokens]
@@ -163,14 +163,14 @@ def _positions(config: Config, style: Style, width: int) -> Embedding:
 
 
 def _scaled(entry: Named, width: int) -> Named:
-    """A token table whose entries are multiplied by the root of their width."""
+    """A token embedding whose output is multiplied by the square root of its width."""
     if entry.name not in ("token", "target") or not isinstance(entry.layer, Embedding):
         return entry
     return Named(entry.name, replace(entry.layer, scale=width**0.5))
 
 
 def unscaled(entry: Named) -> Named:
-    """A table whose entries are taken as they are, where a class does not scale them."""
+    """A token embedding without scaling."""
     return Named(entry.name, replace(entry.layer, scale=1.0)) if isinstance(entry.layer, Embedding) else entry
 
 
@@ -220,7 +220,9 @@ def _side(config: Config, key: str, bare: bool) -> tuple[Architecture, str]:
     part.ignore("cross_attention_hidden_size")
     part.check_all_read()
     if len(architecture.stacks) > 1:
-        raise DescriptionError(f"the {key} is a model of {len(architecture.stacks)} stacks", where=config.where)
+        raise DescriptionError(
+            f"the {key} must be a model of one stack, not {len(architecture.stacks)}", where=config.where
+        )
     return architecture, architecture.layout or entry.layout
 
 
@@ -230,26 +232,26 @@ def _inner(config: Config, key: str) -> dict[str, Any]:
         value = {"model_type": "bert"}
         value |= {"is_decoder": True, "add_cross_attention": True} if key == "decoder" else {}
     if not isinstance(value, dict):
-        raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
+        raise DescriptionError(f"{key} must be an object, not {short_repr(value)}", where=config.where)
     return value
 
 
 def _as_encoder(layer: Layer) -> Layer:
-    """Tables of its own, and a pooler whose result nobody asks for."""
+    """The stack with its own embeddings and, if it has a pooler, an idle one."""
     if isinstance(layer, (Embedding, Head)) and layer.share:
         return replace(layer, share=f"encoder_{layer.share}")
     return replace(layer, dropped=True) if isinstance(layer, Linear) and layer.positions == "one" else layer
 
 
 def _as_decoder(layer: Layer) -> Layer:
-    """Cross-attention that runs, and a token table that is not the model's input."""
+    """The stack with cross-attention that runs, and its own token embedding."""
     if isinstance(layer, Embedding) and layer.table == "token":
         return replace(layer, table="other")
     return replace(layer, unused=False) if isinstance(layer, Attention) and layer.cross else layer
 
 
 def _changed(stack: Stack, change: Change) -> Stack:
-    """A stack with every layer changed."""
+    """The stack with every layer changed."""
 
     def named(entries: tuple[Named, ...]) -> tuple[Named, ...]:
         return tuple(Named(name, change(layer)) for name, layer in entries)
@@ -270,7 +272,7 @@ def t5gemma(config: Config) -> Architecture:
     config.ignore("is_encoder_decoder vocab_size initializer_range")
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none") or config.class_name().endswith("EncoderModel"):
-        raise DescriptionError(f"the class {shown(config.class_name())} is not understood", where=config.where)
+        raise DescriptionError(f"the class {short_repr(config.class_name())} is not supported", where=config.where)
     sides = {key: config.nested(key, _plain(config, key), "t5_gemma_module") for key in ("encoder", "decoder")}
     stacks = []
     for side, part in sides.items():
@@ -298,12 +300,12 @@ def t5gemma(config: Config) -> Architecture:
 def _plain(config: Config, key: str) -> dict[str, Any]:
     value = config.get(key)
     if not isinstance(value, dict | None):
-        raise DescriptionError(f"{key} is {shown(value)}; it is an object", where=config.where)
+        raise DescriptionError(f"{key} must be an object, not {short_repr(value)}", where=config.where)
     return value or {}
 
 
 def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
-    """Gemma 2's blocks; ``source`` is the width of the encoder, in a decoder."""
+    """Gemma 2's blocks; in a decoder, ``source`` is the width of the encoder."""
     norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
     fields: dict[str, Any] = {
         "logit_softcap": config.number("attn_logit_softcapping"),

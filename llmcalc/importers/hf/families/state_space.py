@@ -1,4 +1,4 @@
-"""State-space and recurrent models without attention: Mamba, Mamba-2, RWKV."""
+"""State-space and recurrent models without attention: Mamba, Falcon Mamba, Mamba-2 and RWKV-4."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Run
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, shown
+from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ....layers.mamba import Mamba
 from ....layers.mamba2 import Mamba2
 from ....layers.rwkv_channel_mix import RwkvChannelMix
@@ -18,19 +18,21 @@ from .mistral import key_group
 
 _NORM_EPS = 1e-5
 _SSM = ("layer", "d_state", "d_conv", "expand", "headdim", "ngroups", "chunk_size", "dt_rank")
-_USUAL: dict[str, dict[str, Any]] = {  # as their classes have them
+_USUAL: dict[str, dict[str, Any]] = {  # the classes' defaults
     "Mamba1": {"d_state": 16, "d_conv": 4, "expand": 2, "dt_rank": "auto"},
     "Mamba2": {"d_state": 128, "d_conv": 4, "expand": 2, "headdim": 64, "ngroups": 1, "chunk_size": 256},
 }
 
 
 def mamba_ssm(config: Config) -> Architecture:
-    """Mamba [gu2023] and Mamba-2 [dao2024] as their authors released them; the vocabulary is padded."""
+    """Mamba [gu2023] and Mamba-2 [dao2024] in their authors' config format; the vocabulary is padded."""
     config.ignore("residual_in_fp32 fused_add_norm")
     if config.get("attn_layer_idx") or config.get("attn_cfg") or config.count("d_intermediate"):
-        raise DescriptionError("attention and feed-forward layers among Mamba's are not described", where=config.where)
+        raise DescriptionError(
+            "attention and feed-forward layers between Mamba layers are not supported", where=config.where
+        )
     if not config.flag("rms_norm", True):
-        raise DescriptionError("rms_norm is false, which is not described", where=config.where)
+        raise DescriptionError("rms_norm must be true; other values are not supported", where=config.where)
     given = key_group(config, "ssm_cfg", _SSM)
     step, vocab = config.size("pad_vocab_size_multiple", 8), config.size("vocab_size")
     config.override("vocab_size", -(-vocab // step) * step)
@@ -46,7 +48,7 @@ def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
     width, kind = config.size("hidden_size"), given.get("layer", "Mamba1")
     sizes = {**_USUAL.get(kind, {}), **{key: value for key, value in given.items() if key != "layer"}}
     if kind not in _USUAL or not sizes.keys() <= _USUAL[kind].keys():
-        raise UnknownNameError("layer or key of ssm_cfg", shown(kind), _USUAL, where=config.where)
+        raise UnknownNameError("layer or key of ssm_cfg", short_repr(kind), _USUAL, where=config.where)
     rank = sizes.pop("dt_rank", None)
     size = {key: config.integer(value, key, 1) for key, value in sizes.items()}
     inner = size["expand"] * width
@@ -54,7 +56,7 @@ def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
         low = -(-width // 16) if rank == "auto" else config.integer(rank, "dt_rank", 1)
         return Mamba(width, inner, size["d_state"], size["d_conv"], low, conv_bias=True)
     if inner % size["headdim"]:
-        raise SizeError(f"headdim ({size['headdim']}) does not divide {inner}", where=config.where)
+        raise SizeError(f"headdim ({size['headdim']}) must divide the inner width ({inner})", where=config.where)
     heads = inner // size["headdim"]
     rest = (size["d_state"], size["ngroups"], size["d_conv"], size["chunk_size"])
     return Mamba2(width, heads, size["headdim"], *rest, conv_bias=True, norm_eps=_NORM_EPS)
@@ -94,7 +96,7 @@ def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architectu
 
 
 def time_step_limits(config: Config) -> dict[str, Any]:
-    """The bounds of Mamba-2's time step as its fields, of which the upper one may be infinite."""
+    """Fields for the bounds of Mamba-2's time step; the upper one may be infinite."""
     limits = config.get("time_step_limit")
     if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # a pair: lower, upper
         return {}
@@ -128,7 +130,7 @@ def mamba2(config: Config) -> Architecture:
 
 
 def rwkv(config: Config) -> Architecture:
-    """RWKV-4 [peng2023]: time and channel mixing, one more norm behind the token table."""
+    """RWKV-4 [peng2023]: time mixing and channel mixing, with an additional norm after the embedding."""
     width = config.size("hidden_size")
     norm = layernorm(config, width, "layer_norm_epsilon")
     config.ignore("context_length")

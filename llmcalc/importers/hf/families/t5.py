@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -22,25 +22,25 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 
 
 def t5(config: Config) -> Architecture:
-    """T5, T5 v1.1 [raffel2019]. The class ties the head whatever ``tie_word_embeddings`` says."""
+    """T5 and T5 v1.1 [raffel2019]. The class ties the head whatever ``tie_word_embeddings`` says."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True)
 
 
 def mt5(config: Config) -> Architecture:
-    """mT5 [xue2020]: T5 v1.1, whose head takes its input unscaled whatever the config says."""
+    """mT5 [xue2020]: T5 v1.1 with an unscaled head input whatever the config says."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
 
 
 def umt5(config: Config) -> Architecture:
-    """UMT5 [chung2023]: every layer has a table of position biases of its own."""
+    """UMT5 [chung2023]: a table of position biases in every layer."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
 
 
 def pop2piano(config: Config) -> Architecture:
-    """Pop2Piano [choi2022]: T5 v1.1 with a head of its own; a composer's row stands before the spectrum it hears."""
+    """Pop2Piano [choi2022]: T5 v1.1 with an untied head; a composer embedding precedes the input spectrogram."""
     mlp = _mlp(config)
     built = seq2seq(config, lambda side, index: ("block", mlp), tied=True, head_tied=False)
     composers = Embedding(config.size("composer_vocab_size"), config.size("d_model"), table="other", unused=True)
@@ -49,7 +49,7 @@ def pop2piano(config: Config) -> Architecture:
 
 
 def switch(config: Config) -> Architecture:
-    """Switch Transformers [fedus2021]: every n-th layer has experts, one a token."""
+    """Switch Transformers [fedus2021]: experts in every n-th layer, one per token."""
     width, d_ff = config.size("d_model"), config.size("d_ff")
     activation = config.activation("dense_act_fn")
     dense = Mlp(width, d_ff, activation)
@@ -71,12 +71,12 @@ def switch(config: Config) -> Architecture:
 
 
 def pix2struct(config: Config) -> Architecture:
-    """Pix2Struct's text decoder: T5's, with a head in its bare class too."""
+    """Pix2Struct's text decoder: T5's, with a head even in its base class."""
     config.head_kind()
     config.ignore("is_decoder is_encoder_decoder add_cross_attention")
     config.override("d_model", config.size("hidden_size"))
     if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
-        raise SizeError("num_heads · d_kv is not hidden_size, as the class needs it to be", where=config.where)
+        raise SizeError("num_heads · d_kv must be hidden_size", where=config.where)
     vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings")
     mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
     mixers = {
@@ -100,7 +100,7 @@ def seq2seq(
     scaled: bool | None = None,
     head_tied: bool | None = None,
 ) -> Architecture:
-    """Both stacks; ``feed`` gives a layer's feed-forward part and what to call its block, ``encoder`` its attention."""
+    """Both stacks; ``feed`` gives a layer's block name and feed-forward layer, ``encoder`` the encoder's attention."""
     vocab, width, kind = config.size("vocab_size"), config.size("d_model"), _kind(config)
     norm = Named("norm", rmsnorm(config, width, "layer_norm_epsilon"))
     tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
@@ -134,12 +134,12 @@ def _kind(config: Config) -> str:
         return "encoder"
     kind = config.head_kind() or "seq2seq"
     if kind not in ("seq2seq", "none"):
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     return kind
 
 
 def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
-    """The head; T5 scales its input where the table is tied to the embedding, which is larger."""
+    """The head; T5 scales its input if it is tied to the embedding."""
     vocab, width = config.size("vocab_size"), config.size("d_model")
     if scaled is None:
         scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))
@@ -171,7 +171,9 @@ def _mixers(config: Config, side: str, shared: bool) -> dict[str, Layer]:
 def _mlp(config: Config) -> Mlp:
     gated, _, act = config.string("feed_forward_proj").rpartition("-")
     if gated not in ("", "gated"):
-        raise DescriptionError(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}", where=config.where)
+        raise DescriptionError(
+            f"unknown feed_forward_proj {short_repr(config.get('feed_forward_proj'))}", where=config.where
+        )
     act = config.string("dense_act_fn", "gelu_new" if (gated, act) == ("gated", "gelu") else act)
     config.ignore("tie_word_embeddings scale_decoder_outputs")
     is_gated = config.flag("is_gated_act", bool(gated))

@@ -16,17 +16,17 @@ from ..rules import gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
 from .bert import behind_padding, bert_attention, bert_mlp, encoder, finish, only, pooler
 from .gpt import BIASED
 
-OLD_END = 2  # the id in CLIP's first configs, which is wrong: the end of a text has the highest of all ids
-CLVP_LEAST = 32  # channels of a head that turn, at least
+OLD_END = 2  # wrong id in the first CLIP configs, whose end-of-text token has the highest id
+CLVP_LEAST = 32  # minimum number of rotated channels per head
 
 
 def clip(config: Config) -> Architecture:
-    """CLIP's: causal; a projection of the token that ends the text where the class has it."""
+    """CLIP's text encoder: causal; the class may project the end-of-text token."""
     return _clip(config, "highest" if config.count("eos_token_id") == OLD_END else "of_id")
 
 
 def metaclip_2(config: Config) -> Architecture:
-    """MetaCLIP 2's: CLIP's, in which the end of a text has always had its right id."""
+    """MetaCLIP 2's text encoder: CLIP's, with the right end-of-text id in all configs."""
     return _clip(config, "of_id")
 
 
@@ -38,7 +38,7 @@ def _clip(config: Config, pooled: str) -> Architecture:
 
 
 def siglip(config: Config) -> Architecture:
-    """SigLIP's: all tokens see each other; a head on the last one."""
+    """SigLIP's text encoder: bidirectional, with a head on the last token."""
     width = config.size("hidden_size")
     out = config.optional_size("projection_size") or width
     head = Linear(width, out, positions="one", pooled="last")
@@ -63,7 +63,7 @@ def _text_tower(config: Config, *, causal: bool, head: tuple[str, Linear], alway
 
 
 def flava(config: Config) -> Architecture:
-    """FLAVA's [singh2021]: BERT with norms before the sub-layers, and a pooler."""
+    """FLAVA's text encoder [singh2021]: pre-norm BERT with a pooler."""
     only(config, "none")
     biased = config.flag("qkv_bias", True)
     attention = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
@@ -72,7 +72,7 @@ def flava(config: Config) -> Architecture:
 
 
 def altclip(config: Config) -> Architecture:
-    """AltCLIP's [chen2022]: XLM-R, a norm and a projection of every token."""
+    """AltCLIP's text encoder [chen2022]: XLM-R, then a norm and a projection of every token."""
     only(config, "none")
     stack = behind_padding(config, encoder(config))
     width = stack.d_model
@@ -81,7 +81,7 @@ def altclip(config: Config) -> Architecture:
 
 
 def clap(config: Config) -> Architecture:
-    """CLAP's [wu2022]: RoBERTa with its pooler, and a projection of two layers where the class has it."""
+    """CLAP's text encoder [wu2022]: RoBERTa with its pooler; the class may add a two-layer projection."""
     stack = behind_padding(config, encoder(config))
     outputs = [pooler(stack.d_model)]
     if only(config, "none", "projection") == "projection":
@@ -93,14 +93,14 @@ def clap(config: Config) -> Architecture:
 
 
 def bridgetower(config: Config) -> Architecture:
-    """BridgeTower's [xu2022]: RoBERTa with its pooler."""
+    """BridgeTower's text encoder [xu2022]: RoBERTa with its pooler."""
     only(config, "none")
     stack = behind_padding(config, encoder(config))
     return finish(config, stack, [pooler(stack.d_model)])
 
 
 def aimv2(config: Config) -> Architecture:
-    """AIMv2's [fini2024]: causal, RMSNorm, gated layers, learned positions."""
+    """AIMv2's text encoder [fini2024]: causal, RMSNorm, gated layers, learned positions."""
     only(config, "none")
     width, bias = config.size("hidden_size"), config.flag("qkv_bias")
     biases: dict[str, Any] = dict.fromkeys(BIASED, bias)
@@ -115,10 +115,10 @@ def aimv2(config: Config) -> Architecture:
 
 
 def tipsv2(config: Config) -> Architecture:
-    """TIPSv2's: scaled tokens, positions that are computed, all tokens seen."""
+    """TIPSv2's text encoder: scaled tokens, computed positions, bidirectional."""
     only(config, "none")
     width = config.size("hidden_size")
-    config.ignore("pooling_epsilon")  # of a mean over all tokens
+    config.ignore("pooling_epsilon")  # mean pooling over all tokens
     scale = width**0.5 if config.flag("scale_sqrt_depth", True) else 1.0
     attention, norm = bert_attention(config), layernorm(config, width)
     block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
@@ -128,7 +128,7 @@ def tipsv2(config: Config) -> Architecture:
 
 
 def videoprism(config: Config) -> Architecture:
-    """VideoPrism's [zhao2024]: scaled tokens, computed positions, capped scores, a learned token at the end."""
+    """VideoPrism's text encoder [zhao2024]: scaled tokens, computed positions, capped scores, a learned last token."""
     only(config, "none")
     config.ignore("apply_l2norm")
     width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
@@ -150,18 +150,18 @@ def _token(config: Config, scale: float = 1.0) -> Named:
 
 
 def _waves(config: Config, kind: str) -> Named:
-    """A table of sines and cosines, which is no parameter."""
+    """A table of sines and cosines, which is not a parameter."""
     rows, width = config.size("max_position_embeddings"), config.size("hidden_size")
     return Named("position", Embedding(rows, width, table="position", learned=False, sinusoids=kind))
 
 
 def clvp(config: Config) -> Architecture:
-    """CLVP's [betker2023], of texts and of speech: values turn as queries and keys do; the mean is projected."""
-    config.override("architectures", ["Model"])  # one class, whose name is its own
-    config.add_unmodelled("what is projected is the mean of all tokens")
+    """CLVP's encoders [betker2023], for text and for speech: values are rotated too; the mean is projected."""
+    config.override("architectures", ["Model"])  # the only class
+    config.add_unmodelled("the projection is applied to the mean of all tokens")
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
     if config.one_of("summary_type", "mean", "first", "last") != "mean":
-        raise DescriptionError("summary_type is not mean", where=config.where)
+        raise DescriptionError("summary_type must be mean", where=config.where)
     turns: dict[str, Any] = {}
     if config.flag("use_rotary_embedding", True):
         turns = {"positions": "rope", "v_rope": True, "rotary_dim": max(out // (2 * heads), CLVP_LEAST)}

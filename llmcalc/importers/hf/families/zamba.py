@@ -21,11 +21,11 @@ from ..rules import causal_lm, layer_types, rmsnorm, runs_by_type, sublayer
 Adapted = TypeVar("Adapted", Attention, Mlp)
 _PUBLISHED = (
     "linear " + "linear*5 hybrid " * 7 + "linear*4 hybrid linear*3 hybrid linear*2"
-)  # the pattern of Zamba2-2.7B
+)  # layer types of Zamba2-2.7B
 
 
 def zamba(config: Config) -> Architecture:
-    """Zamba [glorioso2024a]: one shared layer; Mamba layers with several heads."""
+    """Zamba [glorioso2024a]: one shared attention block; multi-head Mamba layers."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
     rank = config.get("mamba_dt_rank")
@@ -49,7 +49,7 @@ def zamba(config: Config) -> Architecture:
 
 
 def zamba2(config: Config) -> Architecture:
-    """Zamba-2 [glorioso2024b]: shared layers in turn, each place with low-rank corrections of its own; Mamba-2."""
+    """Zamba2 [glorioso2024b]: alternating shared blocks with low-rank adapters per use; Mamba-2 layers."""
     width, heads = config.size("hidden_size"), config.size("n_mamba_heads")
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
     config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups hybrid_layer_ids")
@@ -72,7 +72,7 @@ def zamba2(config: Config) -> Architecture:
     if config.flag("use_shared_attention_adapter"):
         for name in ("n_heads", "n_kv_heads"):
             if getattr(attention, name) * (attention.d_head or 0) != wide:
-                text = f"use_shared_attention_adapter wants {name} ({getattr(attention, name)}) · d_head = {wide}"
+                text = f"use_shared_attention_adapter requires {name} ({getattr(attention, name)}) · d_head = {wide}"
                 raise SizeError(text, where=config.where)
         attention = replace(attention, adapter_rank=rank)
     d_ff = config.optional_size("intermediate_size", zero_is_none=True) or 4 * width
@@ -81,8 +81,9 @@ def zamba2(config: Config) -> Architecture:
 
 
 def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention, mlp: Mlp, turns: int) -> Architecture:
-    """Blocks of both types; hybrid ones take the ``turns`` shared layers in turn. A class whose head is not tied does
-    not share its layers either.
+    """Blocks of both types; hybrid blocks use the ``turns`` shared layers in turn.
+
+    A class whose head is not tied does not share those layers either.
     """
     norm = rmsnorm(config, config.size("hidden_size"))
     wide = rmsnorm(config, attention.d_input or attention.d_model)
@@ -91,7 +92,7 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
     hybrids = types.count("hybrid")
     kinds = {"linear_attention": Block("mamba", (plain,))}
     for turn in range(turns):
-        places = len(range(turn, hybrids, turns))  # with corrections of their own, all kept in the shared layer
+        places = len(range(turn, hybrids, turns))  # with adapters per use, all stored in the shared layer
         if not places:
             continue
         own = _with_adapters(attention, places), _with_adapters(mlp, places)
@@ -134,12 +135,12 @@ def _attention(config: Config, wide: int, positions: str) -> Attention:
 
 def _split(config: Config, whole: int, parts: int) -> int:
     if whole % parts:
-        raise SizeError(f"{whole} channels are not divided by {parts} heads", where=config.where)
+        raise SizeError(f"the number of heads ({parts}) must divide {whole} channels", where=config.where)
     return whole // parts
 
 
 def _types(config: Config, usual: list[str]) -> list[str]:
-    """The layers' types; there are as many layers as types, whatever ``num_hidden_layers`` says."""
+    """The type of each layer; its length is the number of layers, whatever ``num_hidden_layers`` says."""
     given = config.strings("layers_block_type") or usual
     return layer_types(config, len(given), usual, "layers_block_type")
 

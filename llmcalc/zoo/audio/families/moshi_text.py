@@ -1,4 +1,4 @@
-"""Language models that read audio codes: Moshi's and Kyutai's speech-to-text."""
+"""Text models of speech systems by Kyutai: Moshi and speech-to-text."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ....layers.mlp import Mlp
 
 
 def moshi(config: Config) -> Architecture:
-    """Moshi's language model, as its class for text has it: a token before all others, gate and up in one matrix."""
+    """Moshi's language model as its text class has it: an additional start token; gate and up in one matrix."""
     width, d_ff = config.size("hidden_size"), config.size("ffn_dim")
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
     if d_ff % 2:
-        raise SizeError(f"ffn_dim is {d_ff}; it is even", where=config.where)
+        raise SizeError(f"ffn_dim must be even, not {d_ff}", where=config.where)
     mlp = Mlp(width, d_ff // 2, config.activation(), gated=True)
     attention = rope_attention(config, bias=False, window=sliding_window(config))
     vocab = config.size("vocab_size")
@@ -30,19 +30,19 @@ def moshi(config: Config) -> Architecture:
 
 
 def kyutai(config: Config) -> Architecture:
-    """Kyutai's speech to text: Moshi's blocks behind one table of text and of all codebooks, whose rows are added."""
+    """Kyutai's speech-to-text: Moshi's blocks; the embeddings of text and of all codebooks are added."""
     width, d_ff, vocab = config.size("hidden_size"), config.size("ffn_dim"), config.size("vocab_size")
     config.ignore("audio_bos_token_id audio_pad_token_id frame_size")
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
     if d_ff % 2:
-        raise SizeError(f"ffn_dim is {d_ff}; it is even", where=config.where)
+        raise SizeError(f"ffn_dim must be even, not {d_ff}", where=config.where)
     attention = rope_attention(config, bias=False, window=sliding_window(config))
     mlp = Mlp(width, d_ff // 2, config.activation(), gated=True)
     rows = vocab + config.size("num_codebooks") * config.size("codebook_vocab_size") + 1
     head = Head(rows, width, TOKENS) if config.flag("tie_word_embeddings") else Head(vocab, width)
     found = decoder(config, attention=attention, mlp=mlp, head=head)
-    config.add_unmodelled("a token is one of text and one of each codebook")
+    config.add_unmodelled("each position has a text token and a code from every codebook")
     found, sound = with_token_rows(found, rows), {"model_type": "mimi", **config_at(config, "codec_config")}
     codec = read_parts(config.nested("codec_config", sound, str(sound["model_type"])), "codec_model")
     return found if bare else replace(found, stacks=(*found.stacks, *codec), notes=(*found.notes, AUDIO_CODEC_NOTE))

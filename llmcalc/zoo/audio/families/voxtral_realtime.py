@@ -7,12 +7,12 @@ from ....importers.hf.config import Config
 from ....importers.hf.rules import causal_lm, gated_mlp, repeat_block, rmsnorm, rope_attention, sliding_window, sublayer
 from ..layers.modulation import Modulation
 
-MODULATED = 32  # hidden width of the network behind Voxtral's time
+MODULATED = 32  # hidden width of the network that embeds the delay
 
 
 def voxtral_realtime(config: Config) -> Architecture:
-    """Voxtral Realtime's: Mistral's blocks, with factors before each feed-forward layer that its delay makes."""
-    config.add_unmodelled("the delay that its factors are made of stands in the config of the whole")
+    """Mistral's blocks with delay-dependent factors before each feed-forward layer."""
+    config.add_unmodelled("the delay that determines its factors is only in the config of the whole model")
     width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
     attention = rope_attention(config, bias=False, window=sliding_window(config))
     branch = Branch("mlp", gated_mlp(config), pre=Modulation(width, MODULATED))

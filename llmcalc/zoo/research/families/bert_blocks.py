@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import (
@@ -32,17 +32,19 @@ from ..layers.grouped_attention import GroupedAttention
 from ..layers.grouped_mlp import GroupedMlp
 from ..layers.span_selection import SpanSelection
 
-USUAL_EPS = 1e-5  # of the norms in MobileBERT that are not told layer_norm_eps
-BLOCK_EPS = 1e-12  # of the norms in SqueezeBERT's blocks, whatever layer_norm_eps says
+USUAL_EPS = 1e-5  # epsilon of MobileBERT's norms that ignore layer_norm_eps
+BLOCK_EPS = 1e-12  # epsilon of the norms in SqueezeBERT's blocks, whatever layer_norm_eps says
 SPLINTER = ("SplinterModel", "SplinterForPreTraining", "SplinterForQuestionAnswering")
 
 
 def mobilebert(config: Config) -> Architecture:
-    """MobileBERT [sun2020]: bottlenecks around each block, several feed-forward layers in it, trigrams of tokens."""
+    """MobileBERT [sun2020]: bottleneck blocks with several feed-forward layers each; token trigrams."""
     width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
     kind = config.string("normalization_type")
     if kind not in ("no_norm", "layer_norm"):
-        raise DescriptionError(f"normalization_type is {shown(kind)}; it is no_norm or layer_norm", where=config.where)
+        raise DescriptionError(
+            f"normalization_type must be no_norm or layer_norm, not {short_repr(kind)}", where=config.where
+        )
 
     def norm(size: int, eps: float | None = None) -> Layer:
         plain = layernorm(config, size)
@@ -67,7 +69,7 @@ def mobilebert(config: Config) -> Architecture:
 
 
 def _bottlenecked(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
-    """A block: its input brought to a narrow stream, once more for queries and keys, and back to the wide one."""
+    """A block: the input is narrowed, once more for queries and keys, and widened at the end."""
     width, within = config.size("hidden_size"), config.flag("use_bottleneck")
     inner = config.size("intra_bottleneck_size") if within else width
     config.ignore("intra_bottleneck_size true_hidden_size")
@@ -75,7 +77,7 @@ def _bottlenecked(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer,
     enter, again, heads = "bottleneck_input", "bottleneck_attention", config.size("num_attention_heads")
     first = Sublayer(enter, (Branch("linear", Linear(width, inner)),), post=norm(inner), residual=False)
     second = Linear(width, inner, unused=narrow_values)
-    apart = within and shared and not narrow_values  # values are made of the wide stream
+    apart = within and shared and not narrow_values  # values are computed from the wide stream
     fields: dict[str, Any] = {"d_input_v": width, "values_of": enter} if apart else {}
     attention = Attention(inner, heads, causal=False, **fields, **BIASED)
     mixer = sublayer("attention", attention, after=norm(inner))
@@ -98,10 +100,10 @@ def _bottlenecked(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer,
 
 
 def convbert(config: Config) -> Architecture:
-    """ConvBERT [jiang2020]: half the heads convolve; the feed-forward layer may be block-diagonal."""
+    """ConvBERT [jiang2020]: convolutions in place of half the heads; the feed-forward layer may be block-diagonal."""
     width, narrow = config.size("hidden_size"), config.size("embedding_size")
     if config.flag("add_cross_attention"):
-        raise DescriptionError("add_cross_attention is not understood", where=config.where)
+        raise DescriptionError("add_cross_attention is not supported", where=config.where)
     heads = max(config.size("num_attention_heads") // config.size("head_ratio"), 1)
     attention = ConvBertAttention(width, heads, config.size("conv_kernel_size"))
     groups, d_ff = config.size("num_groups"), config.size("intermediate_size")
@@ -111,10 +113,10 @@ def convbert(config: Config) -> Architecture:
 
 
 def squeezebert(config: Config) -> Architecture:
-    """SqueezeBERT [iandola2020]: every projection of a block in groups; the pooler is computed beside the head."""
+    """SqueezeBERT [iandola2020]: grouped projections in every block; the pooler runs alongside the head."""
     width = config.size("hidden_size")
     if config.size("embedding_size") != width:
-        raise DescriptionError("embedding_size is not hidden_size", where=config.where)
+        raise DescriptionError("embedding_size must equal hidden_size", where=config.where)
     keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
     divide_by_heads(config, width, config.size("num_attention_heads"))
     attention = GroupedAttention(width, config.size("num_attention_heads"), *(config.size(key) for key in keys))
@@ -129,11 +131,11 @@ def squeezebert(config: Config) -> Architecture:
 
 
 def splinter(config: Config) -> Architecture:
-    """Splinter [ram2021]: BERT, and a head that a question token asks for a span."""
+    """Splinter [ram2021]: BERT with a head in which question tokens select a span."""
     name, asks = config.class_name() or SPLINTER[1], config.count("question_token_id")
     if name not in SPLINTER:
         known = ", ".join(SPLINTER)
-        raise DescriptionError(f"{shown(name)} is no class of Splinter; they are {known}", where=config.where)
+        raise DescriptionError(f"unknown Splinter class {short_repr(name)}; known: {known}", where=config.where)
     config.override("architectures", [name if name == SPLINTER[0] else SPLINTER[1]])
     stack = encoder(config)
     if name == SPLINTER[0]:

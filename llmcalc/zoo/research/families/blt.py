@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.rules import TOKENS, repeat_block, rmsnorm, rope_attention, sliding_window, sublayer
 from ....layers.embedding import Embedding
@@ -16,13 +16,13 @@ from ..layers.hash_embedding import HashEmbedding
 from ..layers.patch_attention import PatchAttention
 
 PARTS = ("patcher", "local_encoder", "local_decoder", "global_transformer")
-N_GRAMS = (3, 4, 5, 6, 7, 8)  # of the hash embedding, where a config says nothing
+N_GRAMS = (3, 4, 5, 6, 7, 8)  # default n-gram lengths of the hash embedding
 THETA, PATCHER_THETA = 500000.0, 10000.0
-UNTOLD = "the class fails when it is asked for a cache: decode steps and states are those of the published model"
+UNTOLD = "the class cannot use a cache; decode steps and states are those of the published model"
 
 
 def blt(config: Config) -> Architecture:
-    """Byte Latent Transformer [pagnoni2024]; its patches are as long as the config says, or one byte."""
+    """Byte Latent Transformer [pagnoni2024]; patches are as long as the config says, or one byte."""
     patcher, encoder, decoder, inner = (_part(config, name) for name in PARTS)
     patches, notes = _patches(config)
     bytes_in, bytes_out, wide = (part.size("hidden_size") for part in (encoder, decoder, inner))
@@ -35,52 +35,52 @@ def blt(config: Config) -> Architecture:
     asks = _patcher(patcher, unused=config.string("patching_mode") != "entropy")
     if config.flag("patch_in_forward", True):
         stacks.insert(0, asks)
-    encoder.ignore("sliding_window")  # that of the whole takes its place
+    encoder.ignore("sliding_window")  # the value of the whole model is used instead
     for part in (patcher, encoder, decoder, inner):
         part.ignore("max_position_embeddings tie_word_embeddings hidden_size_global cross_attn_k vocab_size")
-        part.ignore("pm_size attn_impl attn_bias_type")  # of published configs, and without effect in the class
+        part.ignore("pm_size attn_impl attn_bias_type")  # keys of published configs without effect in the class
         part.check_all_read()
     config.ignore("vocab_size max_position_embeddings patching_batch_size patching_threshold patching_threshold_add")
     config.ignore("realtime_patching patching_device monotonicity pm_size")
     vectors = {part.size("cross_attn_k") for part in (config, encoder, decoder)}
     if bytes_in != bytes_out or decoder.size("hidden_size_global") != wide or len(vectors) > 1:
-        notes += ("the widths of its parts do not fit together: it is counted, but the class cannot run it",)
+        notes += ("the widths of its parts are inconsistent, so the class cannot run it",)
     return Architecture(config.model_type, tuple(stacks), notes=(*notes, UNTOLD))
 
 
 def _part(config: Config, name: str) -> Config:
-    """The config of a part, whose heads divide its width whatever a file says of them."""
+    """The config of a part; its heads divide its width whatever the file says."""
     key = f"{name.removeprefix('local_').partition('_')[0]}_config"
     given = config.get(key)
     if not isinstance(given, dict | None):
-        raise DescriptionError(f"{key} is {shown(given)}; it is an object", where=config.where)
+        raise DescriptionError(f"{key} must be an object, not {short_repr(given)}", where=config.where)
     data: dict[str, Any] = {name: value for name, value in (given or {}).items() if name != "architectures"}
     data["model_type"] = f"blt_{name}"
     part = config.nested(key, data, data["model_type"])
     part.discard("encoder_cross_output_size" + (" hidden_act" if name == "patcher" else ""))
     head, width = part.optional_size("head_dim"), part.size("hidden_size") // part.size("num_attention_heads")
     if head not in (None, width):
-        raise SizeError(f"head_dim is {head}; the class has heads of {width}", where=part.where)
+        raise SizeError(f"head_dim must be {width}, as in the class, not {head}", where=part.where)
     return part
 
 
 def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """How long patches are, and how many more there are as implemented; what that depends on."""
+    """The length of patches, the number of additional patches in the implementation, and notes on both."""
     length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
     asked = config.flag("patch_in_forward", True) and config.string("patching_mode") == "entropy"
     if not asked or length is None:
-        note = "every byte is a patch of its own: no entropies are asked where patches begin"
+        note = "every byte is a patch: no entropies are computed to find patch boundaries"
         return {"patch": 1, "extra_patches": int(not asked)}, (note,)
     length = min(length, longest or length)
     note = (
-        f"where patches begin depends on the bytes: counted are patches of {length} bytes (patch_size), and under the "
-        "convention torch one for every byte, the most there can be"
+        f"patch boundaries depend on the data: patches of {length} bytes (patch_size) are counted, and under the "
+        "torch convention one per byte, which is the maximum"
     )
     return {"patch": length, "extra_patches": int(longest is None)}, (note,)
 
 
 def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sublayer]:
-    """Attention and a gated feed-forward layer, pre-norm."""
+    """Pre-norm attention and a gated feed-forward layer."""
     width, heads = part.size("hidden_size"), part.size("num_attention_heads")
     norm = rmsnorm(part, width)
     changes: dict[str, Any] = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
@@ -92,14 +92,11 @@ def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sub
 
 
 def _patcher(part: Config, unused: bool) -> Stack:
-    """A small language model, which is not trained with the rest; the entropies of its predictions make patches."""
+    """A small, separately trained language model; the entropies of its predictions define patch boundaries."""
     vocab, width = part.size("vocab_size"), part.size("hidden_size")
     block = Block("patcher", _layers(part, PATCHER_THETA, sliding_window(part)))
     inputs = (Named("patcher_token", Embedding(vocab, width, table="other")),)
-    outputs = (
-        Named("patcher_norm", rmsnorm(part, width)),
-        Named("patcher_head", Linear(width, vocab, bias=False)),
-    )
+    outputs = (Named("patcher_norm", rmsnorm(part, width)), Named("patcher_head", Linear(width, vocab, bias=False)))
     runs = repeat_block(block, part.size("num_hidden_layers"))
     return Stack("patcher", width, inputs, runs, outputs, "auxiliary", frozen=True, unused=unused)
 
@@ -119,21 +116,21 @@ def _between(part: Config, asks: str, patches: dict[str, Any], vectors: int) -> 
 
 
 def _alone(layer: PatchAttention) -> Sublayer:
-    """Attention that adds what asks by itself."""
+    """A sub-layer that adds the query to the attention output itself."""
     return Sublayer("patches", (Branch("patches", layer),), residual=False)
 
 
 def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple[int, int] | None) -> Stack:
-    """Bytes and their n-grams, and vectors of patches made of them in the last layer or, one after another, in all.
+    """Bytes and their n-grams; patch vectors are computed from them in the last layer, or step by step in all layers.
 
-    ``table``: rows and width of the token table, if it is the head's.
+    ``table``: rows and width of the token embedding, if the head is tied to it.
     """
     from dataclasses import replace
 
     width, layers = part.size("hidden_size"), part.size("num_hidden_layers")
     lengths = config.get("encoder_hash_byte_group_size") or list(N_GRAMS)
     if not isinstance(lengths, list) or not all(type(length) is int and length > 0 for length in lengths):
-        text = f"encoder_hash_byte_group_size is {shown(lengths)}; it is a list of whole numbers from 1 on"
+        text = f"encoder_hash_byte_group_size must be a list of positive integers, not {short_repr(lengths)}"
         raise DescriptionError(text, where=config.where)
     functions = config.size("encoder_hash_byte_group_nb_functions")
     rows, own = config.size("encoder_hash_byte_group_vocab"), table or (part.size("vocab_size"), width)
@@ -165,7 +162,7 @@ def _global(config: Config, part: Config, given: int, decoder: Config, patches: 
 
 
 def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, causal: bool) -> Stack:
-    """The encoder's bytes, which look at the vectors of their patches before the first layer or before all."""
+    """The encoder's bytes, which attend to the vectors of their patches before the first layer or before all layers."""
     width, layers = part.size("hidden_size"), part.size("num_hidden_layers")
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
     between = _alone(_between(part, "tokens", patches, part.size("cross_attn_k")))

@@ -1,4 +1,4 @@
-"""CANINE [clark2021]: characters without a vocabulary; a deep encoder of groups of them between two shallow ones."""
+"""CANINE [clark2021]: characters without a vocabulary; a deep encoder of character groups between two shallow ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..layers.character_pooling import CharacterPooling
 
 
 def canine(config: Config) -> Architecture:
-    """The class without a head, whose positions have as many entries as a hash has."""
+    """The model without a head; positions have as many buckets as a hash function."""
     bare(config)
     config.ignore("max_position_embeddings")
     width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))
@@ -44,15 +44,15 @@ def canine(config: Config) -> Architecture:
         Named("segment", Embedding(config.size("type_vocab_size"), width, table="segment")),
         Named("norm", norm),
     )
-    # pools the groups; its result stands beside the characters'
+    # pools the groups, in parallel to the characters
     return finish(config, Stack("encoder", width, inputs, runs, (), "encoder"), [pooler(width, dropped=True)])
 
 
 def _block(name: str, attention: Layer, mlp: Layer, norm: Layer) -> Block:
-    """A post-norm block that is stored under a name of its own."""
+    """A post-norm block stored under its own name."""
     return Block(name, (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True)))
 
 
 def _only(name: str, layer: Layer) -> Sublayer:
-    """A sub-layer to whose result nothing is added."""
+    """A sub-layer without a residual connection."""
     return replace(sublayer(name, layer), residual=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Run, Sublayer
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
@@ -39,7 +39,7 @@ from ..layers.routed_attention import RoutedAttention
 _KERNELS = (
     "chunkwise_kernel sequence_kernel step_kernel mode return_last_states autocast_kernel_dtype "
     "inference_state_dtype norm_reduction_force_float32 max_inference_chunksize num_hidden_layers hidden_size "
-    "add_out_norm tie_word_embeddings"  # the class always has that norm, and never ties
+    "add_out_norm tie_word_embeddings"  # the class always has this norm, and never ties embeddings
 )
 
 
@@ -51,7 +51,7 @@ def diffllama(config: Config) -> Architecture:
 
 
 def doge(config: Config) -> Architecture:
-    """Doge: a mask that is computed from values, scaled residuals, and perhaps experts of one neuron each."""
+    """Doge: a mask computed from values, scaled residuals, and optionally experts of one neuron each."""
     width, bias = config.size("hidden_size"), config.flag("mlp_bias")
     norm, scale = rmsnorm(config, width), Scale(width, "residual")
     plain = rope_attention(config, qk_norm="head", window=sliding_window(config))
@@ -69,9 +69,9 @@ def doge(config: Config) -> Architecture:
 
 
 def jetmoe(config: Config) -> Architecture:
-    """JetMoE [shen2024]: experts in attention and in feed-forward layers, a bias on the output of both."""
+    """JetMoE [shen2024]: experts in attention and feed-forward layers, with a bias on the output of both."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    config.ignore("num_attention_heads")  # key/value heads times experts a token
+    config.ignore("num_attention_heads")  # key/value heads times experts per token
     n_experts, top_k = config.size("num_local_experts"), config.size("num_experts_per_tok")
     attention = RoutedAttention(
         width,
@@ -91,9 +91,9 @@ def jetmoe(config: Config) -> Architecture:
 
 
 def minimax(config: Config) -> Architecture:
-    """MiniMax-Text-01: lightning attention, softmax attention in some layers."""
+    """MiniMax-Text-01: lightning attention, with softmax attention in some layers."""
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
-    config.get("sliding_window")  # its class masks, but keeps all tokens
+    config.get("sliding_window")  # the class masks tokens but caches all of them
     softmax = rope_attention(config, bias=False)
     mixers: dict[str, Layer] = {
         "full_attention": softmax,
@@ -112,7 +112,7 @@ def minimax(config: Config) -> Architecture:
 
 
 def _weighed(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
-    """The runs with MiniMax's sums: of what a sub-layer reads, behind its norm, and of its result, with two factors."""
+    """Runs with MiniMax's residual sums: the normalised input and the output, each with a factor."""
     factors = {
         name: (config.number(f"{name}_alpha_factor", 1.0) or 0.0, config.number(f"{name}_beta_factor", 1.0) or 0.0)
         for name in ("full_attn", "linear_attn", "mlp")
@@ -128,27 +128,27 @@ def _weighed(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
 
 
 def minimax_text_01(config: Config) -> Architecture:
-    """MiniMax-Text-01 and M1 [minimax2025] as published, where numbers say which layers have softmax attention."""
+    """MiniMax-Text-01 and M1 [minimax2025] as published, with a list of 0 and 1 for the attention type per layer."""
     kinds = config.layer_indices("attn_type_list")
     if set(kinds) - {0, 1} or len(kinds) != config.size("num_hidden_layers"):
-        raise SizeError("attn_type_list has a 0 (linear) or a 1 (softmax) for each layer", where=config.where)
+        raise SizeError("attn_type_list must have a 0 (linear) or a 1 (softmax) per layer", where=config.where)
     config.override("layer_types", ["full_attention" if kind else "linear_attention" for kind in kinds])
     if config.count("shared_intermediate_size") or not config.flag("postnorm", True):
-        raise DescriptionError("shared experts, and sums of another kind, are not described", where=config.where)
+        raise DescriptionError("shared experts and other residual sums are not supported", where=config.where)
     config.ignore("shared_moe_mode layernorm_type rotary_dim")
-    config.add_unmodelled("of its heads a part is rotated, and its class has projections of another form")
+    config.add_unmodelled("heads are partly rotated, and the class has projections of another form")
     return minimax(config)
 
 
 def xlstm(config: Config) -> Architecture:
-    """The large xLSTM [beck2025]: mLSTM layers, each with a SwiGLU behind it; matrices apart or in one."""
+    """The large xLSTM [beck2025]: mLSTM layers, each followed by a SwiGLU; matrices separate or fused."""
     width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
     config.ignore(_KERNELS)
     if (config.optional_size("embedding_dim") or width) != width:
-        raise DescriptionError("embedding_dim is not hidden_size", where=config.where)
+        raise DescriptionError("embedding_dim must equal hidden_size", where=config.where)
     eps, fused = config.number("norm_eps") or 1e-6, config.string("weight_mode")
     if fused not in ("single", "fused"):
-        raise DescriptionError(f"weight_mode is {shown(fused)}; it is single or fused", where=config.where)
+        raise DescriptionError(f"weight_mode must be single or fused, not {short_repr(fused)}", where=config.where)
     mlstm = Mlstm(
         width,
         config.size("num_heads"),

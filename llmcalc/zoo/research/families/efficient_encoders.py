@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import (
@@ -31,7 +31,7 @@ OFFSET = 2  # rows before the first position
 
 
 def fnet(config: Config) -> Architecture:
-    """FNet [leethorp2021]: a Fourier transform instead of attention; a projection behind the tables."""
+    """FNet [leethorp2021]: a Fourier transform instead of attention; a projection after the embeddings."""
     config.ignore("use_tpu_fourier_optimizations tpu_short_seq_length")
     width = config.size("hidden_size")
     stack = encoder(config, attention=FourierMixing(width))
@@ -42,10 +42,12 @@ def fnet(config: Config) -> Architecture:
 def nystromformer(config: Config) -> Architecture:
     """Nyströmformer [xiong2021]."""
     if config.flag("inv_coeff_init_option"):
-        raise DescriptionError("inv_coeff_init_option is not understood", where=config.where)
+        raise DescriptionError("inv_coeff_init_option is not supported", where=config.where)
     landmarks, length = config.size("num_landmarks"), config.size("segment_means_seq_len")
     if landmarks > length:
-        raise SizeError(f"num_landmarks ({landmarks}) is more than the {length} tokens", where=config.where)
+        raise SizeError(
+            f"num_landmarks ({landmarks}) must be at most the number of tokens ({length})", where=config.where
+        )
     attention = NystromAttention(
         config.size("hidden_size"),
         config.size("num_attention_heads"),
@@ -74,13 +76,13 @@ def _unpooled(config: Config, stack: Stack) -> Architecture:
 
 
 def longformer(config: Config) -> Architecture:
-    """Longformer [beltagy2020]: a window on both sides; projections for global tokens rest as none is chosen."""
+    """Longformer [beltagy2020]: windows on both sides; projections for global tokens are idle without any."""
     layers, width, heads = (config.size(key) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
     config.ignore("onnx_export")
     windows = config.get("attention_window", 512)
     windows = windows if isinstance(windows, list) else [windows] * layers
     if len(windows) != layers or not all(type(size) is int and size > 0 for size in windows):
-        raise SizeError("attention_window is a positive number, or one for each layer", where=config.where)
+        raise SizeError("attention_window must be a positive integer, or a list of one per layer", where=config.where)
     longest = max(windows)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True, padded_to=longest)
     known: dict[int, Block] = {}
@@ -92,11 +94,11 @@ def longformer(config: Config) -> Architecture:
 
 
 def big_bird(config: Config) -> Architecture:
-    """BigBird [zaheer2020]: sparse attention of an encoder's long inputs; the pooler is computed beside the head."""
+    """BigBird [zaheer2020]: sparse attention over long inputs; the pooler runs alongside the head."""
     kind, biased = config.string("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
         raise DescriptionError(
-            f"attention_type is {shown(kind)}; it is block_sparse or original_full", where=config.where
+            f"attention_type must be block_sparse or original_full, not {short_repr(kind)}", where=config.where
         )
     config.ignore("block_size num_random_blocks")
     attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
@@ -111,6 +113,6 @@ def big_bird(config: Config) -> Architecture:
         token = stack.inputs[0]
         scaled = replace(token.layer, scale=stack.d_model**0.5)  # type: ignore[type-var]
         stack = replace(stack, inputs=(Named(token.name, scaled), *stack.inputs[1:]))
-    if config.flag("add_cross_attention") and not biased:  # its cross-attention follows use_bias too
-        raise DescriptionError("add_cross_attention without use_bias is not understood", where=config.where)
+    if config.flag("add_cross_attention") and not biased:  # use_bias also applies to cross-attention
+        raise DescriptionError("add_cross_attention without use_bias is not supported", where=config.where)
     return with_head(config, stack, pooled=True)

@@ -1,4 +1,4 @@
-"""Encoder-decoders with attention of their own kind: LED, BigBird-Pegasus, PEGASUS-X, LongT5, ProphetNet, MVP."""
+"""Encoder-decoders with their own kinds of attention: LED, BigBird-Pegasus, PEGASUS-X, LongT5, ProphetNet, MVP."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ UNBIASED = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), False)
 
 
 def longt5(config: Config) -> Architecture:
-    """LongT5 [guo2021]: the encoder attends by blocks, with ``transient-global`` also to summaries of them."""
+    """LongT5 [guo2021]: block-local attention in the encoder; ``transient-global`` adds block summaries."""
     kinds = ("local", "transient-global")
     kind = config.string("encoder_attention_type")
     if kind not in kinds:
@@ -64,7 +64,7 @@ def longt5(config: Config) -> Architecture:
 
 
 def prophetnet(config: Config) -> Architecture:
-    """ProphetNet [qi2020]: a post-norm decoder that predicts the next n tokens, each by a stream of its own."""
+    """ProphetNet [qi2020]: a post-norm decoder that predicts the next n tokens, with a stream for each."""
     config.ignore("disable_ngram_loss eps num_encoder_layers num_encoder_attention_heads")
     crossed, kind = config.flag("add_cross_attention", True), class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("hidden_size")
@@ -110,7 +110,7 @@ def _streamed(found: Stack, streams: int) -> Stack:
 
 
 def _behind_padding(config: Config, found: Stack) -> Stack:
-    """The stack with positions that begin behind the padding token's id; the table has no more rows for that."""
+    """The stack with positions that start after the padding token's id, in a table of unchanged size."""
     offset = config.count("pad_token_id") + 1
     inputs = (
         Named(name, replace(layer, offset=offset))
@@ -122,9 +122,9 @@ def _behind_padding(config: Config, found: Stack) -> Stack:
 
 
 def mvp(config: Config) -> Architecture:
-    """MVP [tang2022]: BART; ``use_prompt`` puts learned keys and values before those of every decoder layer.
+    """MVP [tang2022]: BART; ``use_prompt`` adds learned keys and values before those of every decoder layer.
 
-    The class builds no prompts for the encoder, nor for a decoder that stands alone.
+    The class builds no prompts for the encoder, nor for a stand-alone decoder.
     """
     style, kind = Style(offset=POSITION_OFFSET), class_kind(config)
     config.ignore("use_prompt prompt_length prompt_mid_dim")
@@ -160,14 +160,16 @@ def pegasus_x(config: Config) -> Architecture:
 
 
 def led(config: Config) -> Architecture:
-    """LED [beltagy2020]: BART whose encoder attends as Longformer does."""
+    """LED [beltagy2020]: BART with Longformer's attention in the encoder."""
     style, kind = Style(positions="max_decoder_position_embeddings"), class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("d_model")
     layers, heads = config.size("encoder_layers"), config.size("encoder_attention_heads")
     windows = config.get("attention_window")
     windows = windows if isinstance(windows, list) else [windows] * layers
     if len(windows) != layers:
-        raise SizeError(f"attention_window has {len(windows)} entries for {layers} layers", where=config.where)
+        raise SizeError(
+            f"attention_window must have one entry per layer ({layers}), not {len(windows)}", where=config.where
+        )
     known: dict[int, Block] = {}
     for window in windows:
         attention = LocalAttention(width, heads, window, max(windows))
@@ -181,7 +183,7 @@ def led(config: Config) -> Architecture:
 
 
 def bigbird_pegasus(config: Config) -> Architecture:
-    """BigBird-PEGASUS [zaheer2020]: pre-norm, sparse attention in the encoder; a lone decoder is never tied."""
+    """BigBird-PEGASUS [zaheer2020]: pre-norm, sparse attention in the encoder; a stand-alone decoder is never tied."""
     biased, kind = config.flag("use_bias"), class_kind(config)
     biases = dict.fromkeys(UNBIASED, biased)
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=biases)
@@ -209,7 +211,7 @@ def bigbird_pegasus(config: Config) -> Architecture:
 def _staggered(config: Config, style: Style) -> list[Block]:
     width, heads, length = config.size("d_model"), config.size("encoder_attention_heads"), config.size("block_size")
     if width % heads:
-        raise SizeError(f"d_model ({width}) is no multiple of encoder_attention_heads ({heads})", where=config.where)
+        raise SizeError(f"d_model ({width}) is not a multiple of encoder_attention_heads ({heads})", where=config.where)
     n_global, layers = config.size("num_global_tokens"), config.size("encoder_layers")
     shift = config.flag("stagger_local_blocks")
     known: dict[tuple[bool, bool], Block] = {}
@@ -218,13 +220,7 @@ def _staggered(config: Config, style: Style) -> list[Block]:
         staggered, last = shift and index % 2 == 1, index == layers - 1
         if (staggered, last) not in known:
             attention = BlockAttention(
-                width,
-                heads,
-                width // heads,
-                length,
-                n_global=n_global,
-                staggered=staggered,
-                globals_dropped=last,
+                width, heads, width // heads, length, n_global=n_global, staggered=staggered, globals_dropped=last
             )
             mlp = dense(config, style, "encoder", n_global=n_global, globals_dropped=last, padded_to=length)
             name = "staggered" if staggered else "block"

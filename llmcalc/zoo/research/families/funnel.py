@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import finish, normed, shared_table, tied_head
 from ....importers.hf.rules import layernorm
@@ -14,8 +14,8 @@ from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 from ..layers.funnel_attention import FunnelAttention
 
-HALVED = 2  # tokens become one position between two blocks
-BASE = "FunnelBaseModel"  # the encoder without the decoder
+HALVED = 2  # tokens that are pooled into one between blocks
+BASE = "FunnelBaseModel"  # the class without the decoder
 
 
 def funnel(config: Config) -> Architecture:
@@ -42,7 +42,7 @@ def funnel(config: Config) -> Architecture:
         dense = Linear(width, width, activation=config.activation())
         return finish(config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(width, 1))])
     if kind != "mlm":
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     return finish(config, stack, [Named("head", tied_head(config, width, spare_bias=False))])
 
 
@@ -50,9 +50,11 @@ def _blocks(config: Config) -> list[Run]:
     sizes = _counts(config, "block_sizes")
     repeats = _counts(config, "block_repeats") if config.get("block_repeats") is not None else [1] * len(sizes)
     if len(repeats) != len(sizes):
-        raise SizeError(f"block_repeats has {len(repeats)} entries for {len(sizes)} blocks", where=config.where)
+        raise SizeError(
+            f"block_repeats must have one entry per block ({len(sizes)}), not {len(repeats)}", where=config.where
+        )
     if any(count > 1 for count in repeats[1:]):
-        raise DescriptionError("block_repeats: a layer that pools cannot be repeated here", where=config.where)
+        raise DescriptionError("block_repeats: repeating a layer that pools is not supported", where=config.where)
     config.check_layer_runs(sum(sizes))
     runs = []
     for number, (size, times) in enumerate(zip(sizes, repeats, strict=True)):
@@ -66,7 +68,7 @@ def _blocks(config: Config) -> list[Run]:
 def _counts(config: Config, key: str) -> list[int]:
     value = config.get(key)
     if not isinstance(value, list) or not value or not all(type(item) is int and item > 0 for item in value):
-        raise SizeError(f"{key} is a list of positive numbers", where=config.where)
+        raise SizeError(f"{key} must be a list of positive integers", where=config.where)
     return [config.integer(item, key, 1) for item in value]
 
 
@@ -75,11 +77,11 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, resto
     kind = config.string("attention_type")
     if kind not in ("relative_shift", "factorized"):
         raise DescriptionError(
-            f"attention_type is {shown(kind)}; it is relative_shift or factorized", where=config.where
+            f"attention_type must be relative_shift or factorized, not {short_repr(kind)}", where=config.where
         )
     apart, pooling = config.flag("separate_cls"), config.string("pooling_type")
     if pooling not in FunnelAttention.CHOICES["pooling"]:
-        raise DescriptionError(f"pooling_type is {shown(pooling)}; it is mean or max", where=config.where)
+        raise DescriptionError(f"pooling_type must be mean or max, not {short_repr(pooling)}", where=config.where)
     extra = not config.flag("truncate_seq") and apart
     attention = FunnelAttention(
         width,

@@ -1,4 +1,4 @@
-"""Inkling: attention with a bias of learned profiles, convolutions behind each part, weighed shared experts."""
+"""Inkling: attention with learned distance profiles, convolutions after each sub-layer, weighted shared experts."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
 from ..layers.residual_conv import ResidualConv
 
-PERIOD = 6  # of layers without a window, and with the first Inkling of nothing else
+PERIOD = 6  # type of layers without a window
 FULL, LOCAL = "hybrid", "hybrid_sliding"
-BEHIND = "mtp_hidden_states_first mtp_local_layer_ids num_mtp_layers chain_hidden_post_norm"  # it is never built
+BEHIND = "mtp_hidden_states_first mtp_local_layer_ids num_mtp_layers chain_hidden_post_norm"  # never built
 
 
 def inkling(config: Config) -> Architecture:
-    """Inkling [tml2026]: a convolution behind attention and experts, of which the shared ones are weighed too."""
+    """Inkling [tml2026]: a convolution after attention and after the experts, with weighted shared experts."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     config.ignore(f"{BEHIND} shared_expert_sink rms_norm_eps_moe_gate number_of_conv_states")
     attention = {kind: attention_of(config, kind, norm="rmsnorm") for kind in (FULL, LOCAL)}
     hidden, wide = config.size("moe_intermediate_size"), config.size("intermediate_size")
-    if config.optional_size("dense_intermediate_size"):  # in checkpoints the other one is that of the experts
+    if config.optional_size("dense_intermediate_size"):  # checkpoints use the other one for the experts
         hidden, wide = wide, config.size("dense_intermediate_size")
     shared = config.size("n_shared_experts")
     feeds = {
@@ -41,14 +41,14 @@ def inkling(config: Config) -> Architecture:
     divisor = config.positive_number("logits_mup_width_multiplier")
     vocab, real = config.size("vocab_size"), config.optional_size("unpadded_vocab_size")
     if real is not None and real < vocab:
-        config.add_unmodelled(f"the class drops the logits behind the first {real}")
+        config.add_unmodelled(f"the class drops all logits after the first {real}")
     return text_model(config, runs, (), Head(vocab, width, input_scale=1 / divisor))
 
 
 def text_model(
     config: Config, runs: tuple[Run, ...], before: tuple[Named, ...], head: Head, depth: int = 0
 ) -> Architecture:
-    """A table whose entries have a norm, blocks, and what is behind them; the head has a table of its own."""
+    """A normalised token embedding, blocks, and an untied head."""
     width = config.size("hidden_size")
     config.ignore("tie_word_embeddings max_position_embeddings")
     token = Embedding(config.size("vocab_size"), width, normed=True, norm_eps=config.number("rms_norm_eps") or 1e-6)
@@ -57,13 +57,13 @@ def text_model(
     if (config.head_kind() or "causal") == "causal":
         outputs.append(Named("head", head))
     elif config.head_kind() != "none":
-        raise DescriptionError("only the language model and its bare form are understood", where=config.where)
+        raise DescriptionError("only the language model, with or without its head, is supported", where=config.where)
     stack = Stack("decoder", width, (Named("token", token), *before), runs, tuple(outputs))
     return Architecture(config.model_type, (stack,))
 
 
 def kinds_of(config: Config, layers: int) -> list[str]:
-    """Which layers have a window."""
+    """The type of each layer, with or without a window."""
     local = config.get("local_layer_ids")
     chosen = set(config.layer_indices("local_layer_ids")) if local is not None else None
     usual = [
@@ -78,7 +78,7 @@ def kinds_of(config: Config, layers: int) -> list[str]:
 
 
 def attention_of(config: Config, kind: str, **changes: Any) -> RelativeProfileAttention:
-    """Attention of one kind of layer, which has sizes of its own."""
+    """Attention of one layer type, with that type's sizes."""
     prefix, span = ("swa_", config.size("sliding_window_size")) if kind == LOCAL else ("", None)
     head = config.size(f"{prefix}head_dim")
     fields: dict[str, Any] = {
@@ -99,7 +99,7 @@ def attention_of(config: Config, kind: str, **changes: Any) -> RelativeProfileAt
 
 
 def experts_of(config: Config, hidden: int, **changes: Any) -> Moe:
-    """Experts that a sigmoid scores, with offsets that only decide which are chosen."""
+    """Experts with sigmoid scores; offsets only affect which are selected."""
     sizes = (config.size("hidden_size"), hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
     scale = config.number("route_scale")
     fields: dict[str, Any] = {"routed_scale": 1.0 if scale is None else scale, **changes}
@@ -107,7 +107,7 @@ def experts_of(config: Config, hidden: int, **changes: Any) -> Moe:
 
 
 def _convolved(run: Run, width: int, config: Config) -> Run:
-    """A run whose sub-layers give their results to a convolution first."""
+    """A run whose sub-layers end with a convolution."""
     from dataclasses import replace
 
     conv = ResidualConv(width, config.size("conv_kernel_size"))

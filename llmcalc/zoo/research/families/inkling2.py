@@ -1,4 +1,4 @@
-"""Inkling 2: what each part of a layer reads is a mix of what groups of earlier layers gave; and its loop."""
+"""Inkling 2: each sub-layer reads a mix of the outputs of earlier layer groups; layers may run in a loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .inkling import FULL, LOCAL, attention_of, experts_of, kinds_of, text_model
 
 
 class Place(NamedTuple):
-    """A layer of Inkling 2 where it is applied: its number, how many layers make a group, and the loop around it."""
+    """An application of a layer: its number, the group size, and the loop around it."""
 
     number: int
     group: int
@@ -26,24 +26,24 @@ class Place(NamedTuple):
 
     @property
     def opens(self) -> bool:
-        """Whether it is the first of a group: the stream before it is one that later layers look back at."""
+        """Whether it is the first layer of a group; later layers can attend to the stream before it."""
         return self.number % self.group == 0
 
     @property
     def before(self) -> int:
-        """The groups before it, its own included once it has begun."""
+        """The number of groups before it, including its own once that has begun."""
         return -(-self.number // self.group)
 
 
 def inkling2(config: Config) -> Architecture:
-    """Inkling 2 [tml2026]: what attention and experts read is a mix of what groups of earlier layers gave."""
+    """Inkling 2 [tml2026]: attention and experts read a mix of the outputs of earlier layer groups."""
     layers, group = config.size("num_hidden_layers"), config.size("n_layers_per_attn_res_block")
     places = [Place(number, group) for number in range(layers)]
     return _deep(config, places, ())
 
 
 def inkling2_loop(config: Config) -> Architecture:
-    """Inkling 2 with a loop: some layers are passed several times, and hear what the pass before has found."""
+    """Inkling 2 with a loop: some layers run several times and receive results of the previous pass."""
     layers, group = config.size("num_hidden_layers"), config.size("n_layers_per_attn_res_block")
     given = config.get("loop_config")
     if isinstance(given, dict):
@@ -58,7 +58,7 @@ def inkling2_loop(config: Config) -> Architecture:
                 config.override(f"loop_{'layer_' if 'index' in new else ''}{new}", given[old])
     first, end = config.size("loop_layer_index_start"), config.size("loop_layer_index_end")
     if first % group or end % group or end <= first:
-        text = f"the loop goes from layer {first} to {end}; both are multiples of n_layers_per_attn_res_block ({group})"
+        text = f"loop bounds {first} and {end} must be multiples of n_layers_per_attn_res_block ({group})"
         raise SizeError(text, where=config.where)
     passes, last = config.size("loop_num_passes"), min(end, layers)
     config.check_layer_runs(layers + max(0, last - first) * (passes - 1))
@@ -70,7 +70,7 @@ def inkling2_loop(config: Config) -> Architecture:
         *again,
         *(Place(number, group) for number in range(last, layers)),
     ]
-    config.add_unmodelled("a loop hands messages from pass to pass, which has no NumPy model")
+    config.add_unmodelled("loops pass messages between iterations, which the NumPy model does not support")
     width, groups = config.size("hidden_size"), max(1, -(-(last - first) // group))
     asked = DepthAttention(width, groups, len(("q", "k", "v", "mlp")), n_layers=end - first)
     stored = DepthAttention(width, groups, asked.n_reads, n_layers=end - first, unused=True)
@@ -81,13 +81,13 @@ def inkling2_loop(config: Config) -> Architecture:
 def _deep(
     config: Config, places: list[Place], before: tuple[Named, ...], messages: Sublayer | None = None
 ) -> Architecture:
-    """Layers in the order in which they are applied, and the parts around them."""
+    """The layers in the order of their application, and the stack around them."""
     config.ignore("hidden_act number_of_conv_states")
     if config.string("scoring_func") != "sigmoid":
-        config.add_unmodelled("scoring_func is another than sigmoid")
+        config.add_unmodelled("scoring_func must be sigmoid")
     layers = config.size("num_hidden_layers")
     kinds, attention = kinds_of(config, layers), {kind: _gated(config, kind) for kind in (FULL, LOCAL)}
-    known: dict[Block, Block] = {}  # equal ones are one, so that neighbours make a run
+    known: dict[Block, Block] = {}  # equal blocks are shared, so that neighbours form a run
     order = []
     for place in places:
         block = _block(config, place, kinds[place.number], attention, messages)
@@ -99,7 +99,7 @@ def _deep(
 
 
 def _gated(config: Config, kind: str) -> RelativeProfileAttention:
-    """Attention with gates, sinks and bounds; in layers without a window, with taps of each token's own."""
+    """Attention with gates, sinks and bounds; layers without a window compute filter taps per token."""
     bounds = {
         "clip": config.positive_number("qk_l2_clip_threshold"),
         "profile_clip": config.positive_number("rel_l2_clip_threshold"),
@@ -111,7 +111,7 @@ def _gated(config: Config, kind: str) -> RelativeProfileAttention:
 def _block(
     config: Config, place: Place, kind: str, attention: dict[str, RelativeProfileAttention], messages: Sublayer | None
 ) -> Block:
-    """One layer: attention and experts, each behind attention over depth and in front of a convolution."""
+    """One layer: attention and experts, each between attention over depth and a convolution."""
     parts = list(_sublayers(config, place, attention[kind]))
     if messages and place.again:
         parts.insert(0, messages)
@@ -119,7 +119,7 @@ def _block(
 
 
 def _sublayers(config: Config, place: Place, attention: RelativeProfileAttention) -> Iterator[Sublayer]:
-    from dataclasses import replace  # slow to import, and needed by few
+    from dataclasses import replace  # imported here because it is slow to import
 
     width, full = config.size("hidden_size"), attention.own_inputs
     norm, conv = rmsnorm(config, width), ResidualConv(width, config.size("conv_kernel_size"), scaled=True)

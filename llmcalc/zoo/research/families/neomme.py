@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import shared_table
 from ....importers.hf.rules import group_runs, layer_types, rope_attention, sublayer
@@ -17,21 +17,21 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ..layers.blend import Blend
 
-LONG_WINDOW = 1024  # of every other layer with a window
-COLOURS = 3  # of a pixel
-STEM = 2  # a patch is widened by this factor
+LONG_WINDOW = 1024  # window of every other layer
+COLOURS = 3  # channels per pixel
+STEM = 2  # factor between the stem's width and its input
 PROJECTION = "embedding_projection"
 ROTATED = {"full_attention": 0.25, "sliding_attention": 1.0}
 
 
 def neomme(config: Config) -> Architecture:
-    """NeoMME for text: its stem for patches of images is stored, but rests."""
+    """NeoMME on text: its stem for image patches is stored but idle."""
     width, vocab, rank = (config.size(key) for key in ("hidden_size", "vocab_size", "embedding_rank"))
     config.ignore("is_encoder_decoder max_position_embeddings embedding_dim document_token_id image_token_id")
     config.ignore("residual_multiplier norm_eps")
     kind = config.head_kind() or "mlm"
     if kind not in ("mlm", "none"):
-        raise DescriptionError(f"a head of kind {shown(kind)} is not understood", where=config.where)
+        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
     share = shared_table(config)
     projection = PROJECTION if share else None
     norm = Norm(width, scale=False)
@@ -90,7 +90,7 @@ def _windows(config: Config, order: list[str]) -> list[int | None]:
     for index, kind in enumerate(order):
         if kind not in ROTATED:
             raise DescriptionError(
-                f"layer_types has {shown(kind)}; it is one of {', '.join(ROTATED)}", where=config.where
+                f"layer_types must be one of {', '.join(ROTATED)}, not {short_repr(kind)}", where=config.where
             )
         window = usual
         if isinstance(given, dict):

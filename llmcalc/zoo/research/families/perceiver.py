@@ -1,11 +1,11 @@
-"""Perceiver IO for text: an array of latent vectors reads the tokens, attends to itself, and is read again."""
+"""Perceiver IO for text: latent vectors attend to the tokens and to each other, and are decoded."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import DescriptionError, UnsupportedError, shown
+from ....core.errors import DescriptionError, UnsupportedError, short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.rules import TOKENS, sublayer
 from ....layers.embedding import Embedding
@@ -14,7 +14,7 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ..layers.latent_attention import LatentAttention
 
-DECODER_HEADS, DECODER_HEAD = 8, 32  # of the language model, whatever the config says
+DECODER_HEADS, DECODER_HEAD = 8, 32  # fixed for the language model
 ELSEWHERE = """
     image_size train_size num_frames audio_samples_per_frame samples_per_patch output_shape output_num_channels
     _label_trainable_num_channels is_encoder_decoder tie_word_embeddings
@@ -22,14 +22,14 @@ ELSEWHERE = """
 
 
 def perceiver(config: Config) -> Architecture:
-    """Perceiver IO [jaegle2021b]; its logits are those of all positions of the table, however many tokens there are."""
+    """Perceiver IO [jaegle2021b]; logits are computed for all positions, whatever the number of tokens."""
     if (config.head_kind() or "mlm") != "mlm":
-        raise UnsupportedError("only the masked language model is modelled", where=config.where)
+        raise UnsupportedError("only the masked language model is supported", where=config.where)
     config.ignore(ELSEWHERE)
     width, latent, count = config.size("d_model"), config.size("d_latents"), config.size("num_latents")
     rows, vocab = config.size("max_position_embeddings"), config.size("vocab_size")
     inputs = (
-        Named("token", Embedding(vocab, width, table="other", share=TOKENS)),  # the class's input is the latents
+        Named("token", Embedding(vocab, width, table="other", share=TOKENS)),  # in the class, the input is the latents
         Named("position", Embedding(rows, width, table="position")),
         Named("latents", Embedding(count, latent, table="other", use="array")),
         Named("output_position", Embedding(rows, width, table="position", use="array")),
@@ -37,7 +37,7 @@ def perceiver(config: Config) -> Architecture:
     shape = config.string("cross_attention_shape_for_attention")
     if shape not in ("q", "kv"):
         raise DescriptionError(
-            f"cross_attention_shape_for_attention is {shown(shape)}; it is q or kv", where=config.where
+            f"cross_attention_shape_for_attention must be q or kv, not {short_repr(shape)}", where=config.where
         )
     read_qk = config.optional_size("qk_channels") or (latent if shape == "q" else width)
     heads = config.size("num_cross_attention_heads")

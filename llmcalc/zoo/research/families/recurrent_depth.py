@@ -8,7 +8,7 @@ from functools import cache
 from itertools import pairwise
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....core.layer import Layer
 from ....core.record import fields
 from ....importers.hf.config import Config
@@ -22,22 +22,22 @@ from ..layers.sphere_attention import SphereAttention
 
 SECTIONS = ("n_input_layers", "n_recurrent_layers", "n_output_layers")
 NAMES = {"full_attention": "global", "sliding_attention": "local"}
-START = "start"  # of a loop
+START = "start"  # norm epsilon of the loop
 NORM_EPS = 1e-6
-FAR = 10_000_000.0  # base of the rotary frequencies in layers without a window
+FAR = 10_000_000.0  # rotary base of layers without a window
 
 
 def dory(config: Config) -> Architecture:
-    """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times from one beginning."""
+    """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times."""
     config.ignore("layer_types")
     width, before, again, after = config.size("hidden_size"), *_sections(config)
     loops, mode = config.size("n_recurrent_loops"), config.string("recurrent_kv_cache_mode", "per_loop")
     if mode not in ("per_loop", "last_loop"):
         raise DescriptionError(
-            f"recurrent_kv_cache_mode is {shown(mode)}; it is per_loop or last_loop", where=config.where
+            f"recurrent_kv_cache_mode must be per_loop or last_loop, not {short_repr(mode)}", where=config.where
         )
     if not again:
-        config.add_unmodelled("its loop has no layers, and norms alone run in it")
+        config.add_unmodelled("the loop has no layers, only norms")
     init = config.positive_number("initializer_range")
     norm = Norm(width, "l2norm", scale=False, eps=NORM_EPS)
     step = Scale(width, "step", function="abs", gain=config.positive_number("ngpt_alpha_init") / init)
@@ -63,7 +63,7 @@ def dory(config: Config) -> Architecture:
 
     inner = range(before, before + again)
     order = [*range(before), *(list(inner) * loops), *range(before + again, len(kinds))]
-    last = before + again * (loops - 1)  # from there on, no layer runs again
+    last = before + again * (loops - 1)  # layers after the loop run once
     runs = group_runs(
         block(
             kinds[index],
@@ -79,12 +79,12 @@ def dory(config: Config) -> Architecture:
 
 
 def _share(name: str, looped: int | None) -> str:
-    """The identity of a sub-layer that runs several times."""
+    """The share name of a sub-layer that runs several times."""
     return "" if looped is None else f"layer{looped}.{name}"
 
 
 def _sections(config: Config) -> tuple[int, int, int]:
-    """Layers before, within and behind the loop; as published, a layer is two entries, attention and ``mlp``."""
+    """Layers before, in and after the loop; published configs count two entries per layer, attention and ``mlp``."""
     half = 2 if "mlp" in (config.strings("layer_types") or []) else 1
     layers = config.size("num_hidden_layers")
     before, again, after = (config.get(key) for key in SECTIONS)
@@ -97,11 +97,11 @@ def _sections(config: Config) -> tuple[int, int, int]:
         ),
     ]
     if any(size % half for size in sizes):
-        raise SizeError("an odd number of entries, of which two make a layer", where=config.where)
+        raise SizeError("the number of entries must be even (two per layer)", where=config.where)
     whole, first, *middle, last = (size // half for size in sizes)
     inside = middle[0] if middle else whole - first - last
     if inside < 0 or first + inside + last != whole:
-        raise SizeError(f"{first} + {inside} + {last} layers are not {whole}", where=config.where)
+        raise SizeError(f"{first} + {inside} + {last} layers must add up to {whole}", where=config.where)
     return first, inside, last
 
 
@@ -111,10 +111,10 @@ def _kinds(config: Config, layers: int) -> list[str]:
         return ["sliding_attention" if (index + 1) % 4 else "full_attention" for index in range(layers)]
     found = [kind for kind in given if kind != "mlp"]
     if len(found) != layers:
-        raise SizeError(f"layer_types names {len(found)} layers, not {layers}", where=config.where)
+        raise SizeError(f"layer_types must have one entry per layer ({layers}), not {len(found)}", where=config.where)
     unknown = next((kind for kind in found if kind not in ("sliding_attention", "full_attention")), None)
     if unknown:
-        raise DescriptionError(f"layer_types has {shown(unknown)}", where=config.where)
+        raise DescriptionError(f"unknown layer type {short_repr(unknown)} in layer_types", where=config.where)
     return found
 
 
@@ -137,7 +137,7 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
 
 
 def hrm_text(config: Config) -> Architecture:
-    """The hierarchical reasoning model for text: a low stack runs several times for each time that a high one does."""
+    """The Hierarchical Reasoning Model for text: a low-level stack runs several times per run of a high-level stack."""
     config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
     width, cycles, inner = config.size("hidden_size"), config.size("H_cycles"), config.size("L_cycles")
     layers = config.optional_size("num_layers_per_stack") or config.size("num_hidden_layers")
@@ -155,14 +155,14 @@ def hrm_text(config: Config) -> Architecture:
     )
     scale = config.number("embedding_scale") or 1.0 / (config.number("initializer_range") or 0.02)
     model = causal_lm(config, runs, None, inputs=states, embedding_scale=scale)
-    note = "a training step counts all cycles' gradients; the published recipe stops them in all but the last ones"
+    note = "training counts the gradients of all cycles; the published recipe only backpropagates through the last ones"
     return replace(model, notes=(*model.notes, note))
 
 
 def _handed(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | None]]:
-    """Each level as it runs, with what adds the state of the other one to the stream, the state of the last that ran.
+    """Each run of a level, preceded by adding the state of the other level.
 
-    The first time, the inputs have added both.
+    On the first run, the input embeddings are added too.
     """
     yield levels[0], None
     for before, now in pairwise(levels):
@@ -171,7 +171,7 @@ def _handed(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | No
 
 
 def _begun(blocks: list[Block], begin: Injection | None) -> list[Block]:
-    """The blocks of a level behind what is handed to it."""
+    """The blocks of a level after its input has been added."""
     if begin is None:
         return blocks
     part = Sublayer("begin", (Branch("begin", begin),), residual=False)
@@ -179,7 +179,7 @@ def _begun(blocks: list[Block], begin: Injection | None) -> list[Block]:
 
 
 def _level(name: str, layers: int, norm: Norm, attention: Layer, mlp: Layer) -> list[Block]:
-    """The blocks of one stack; its last ends with a norm."""
+    """The blocks of one stack; the last ends with a norm."""
     blocks = []
     for index in range(layers):
         parts = [

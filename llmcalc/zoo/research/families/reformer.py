@@ -1,11 +1,11 @@
-"""Reformer: reversible layers that attend in chunks, in order or by hashes; positions in two factors."""
+"""Reformer: reversible layers with chunked or hashed attention, and axial positions."""
 
 from __future__ import annotations
 
 from math import lcm
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.rules import group_runs, layernorm, sublayer
 from ....layers.embedding import Embedding
@@ -14,13 +14,13 @@ from ....layers.mlp import Mlp
 from ..layers.axial_embedding import AxialEmbedding
 from ..layers.chunked_attention import ChunkedAttention
 
-STREAMS = 2  # of the reversible residual: both reach the last norm and the head
+STREAMS = 2  # streams of the reversible residual; the last norm and the head use both
 KINDS = ("local", "lsh")
-AXES = 2  # that a table of positions is the sum over
+AXES = 2  # factors of the table of positions
 
 
 def reformer(config: Config) -> Architecture:
-    """Reformer [kitaev2020]; its head is never tied, and stores a bias beside the one it uses."""
+    """Reformer [kitaev2020]; the head is untied and stores an unused second bias."""
     kind, width, vocab = config.head_kind() or "causal", config.size("hidden_size"), config.size("vocab_size")
     config.ignore(
         "num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed"
@@ -28,10 +28,14 @@ def reformer(config: Config) -> Architecture:
     config.ignore("local_attention_probs_dropout_prob lsh_attention_probs_dropout_prob")
     causal = config.flag("is_decoder")
     if kind not in ("causal", "mlm", "none") or (kind == "causal") > causal:
-        raise DescriptionError(f"a head of kind {shown(kind)} needs is_decoder {not causal}", where=config.where)
+        raise DescriptionError(
+            f"a head of kind {short_repr(kind)} requires is_decoder {not causal}", where=config.where
+        )
     order = config.strings("attn_layers") or []
     if not order or not set(order) <= set(KINDS):
-        raise DescriptionError(f"attn_layers is {shown(order)}; it is a list of local and lsh", where=config.where)
+        raise DescriptionError(
+            f"attn_layers must be a list of local and lsh, not {short_repr(order)}", where=config.where
+        )
     blocks = {name: _block(config, name, order, causal) for name in dict.fromkeys(order)}
     inputs = (Named("token", Embedding(vocab, width)), *_positions(config, width))
     wide = STREAMS * width
@@ -51,7 +55,7 @@ def _positions(config: Config, width: int) -> list[Named]:
         return [Named("position", Embedding(rows, width, table="position"))]
     shape, widths = config.layer_indices("axial_pos_shape"), config.layer_indices("axial_pos_embds_dim")
     if len(shape) != len(widths) or len(shape) != AXES or sum(widths) != width:
-        raise SizeError("axial positions have two factors, together as wide as the model", where=config.where)
+        raise SizeError("axial positions must have two factors whose widths add up to the model's", where=config.where)
     return [Named("axial", AxialEmbedding(*shape, *widths))]
 
 
@@ -83,11 +87,11 @@ def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
 
 
 def _rotations(config: Config) -> tuple[int | None, str]:
-    """Random directions, and the numbers of buckets that are multiplied, if there are several."""
+    """The number of random projections per hash, and the factors of the number of buckets."""
     buckets = config.get("num_buckets")
     if buckets is None:
         return None, ""
     factors = buckets if isinstance(buckets, list) else [buckets]
     if not all(type(factor) is int and factor > 0 and factor % 2 == 0 for factor in factors):
-        raise SizeError("num_buckets is an even number, or a list of them", where=config.where)
+        raise SizeError("num_buckets must be an even integer or a list of even integers", where=config.where)
     return int(sum(factors)) // 2, " ".join(map(str, factors)) if len(factors) > 1 else ""

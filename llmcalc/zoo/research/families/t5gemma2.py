@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import DescriptionError, SizeError, short_repr
 from ....importers.hf.composite_models import Part, encoder_stacks, object_at
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import gemma3 as gemma3_projector
@@ -28,24 +28,24 @@ from ....layers.head import Head
 from ..layers.merged_attention import MergedAttention
 
 END_OF_IMAGE = "end_of_image"
-PERIOD = 6  # layers of which one has no window
-_USUAL_END = 256_000  # the id of the token that ends an image, where a text model does not say it
+PERIOD = 6  # one layer in this many has no window
+_USUAL_END = 256_000  # default id of the end-of-image token
 
 
 def t5gemma2(config: Config) -> Architecture:
-    """Both stacks and the tower before the encoder; one table of tokens for all, if tied."""
+    """Both stacks and the vision encoder; one token embedding for all if tied."""
     config.ignore("is_encoder_decoder vocab_size dropout_rate classifier_dropout_rate image_token_index")
-    config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # those of the parts
+    config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # the parts' values are used
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
-        raise DescriptionError(f"the class {shown(config.class_name())} is not understood", where=config.where)
+        raise DescriptionError(f"the class {short_repr(config.class_name())} is not supported", where=config.where)
     outer = config.nested("encoder", object_at(config, "encoder"), "t5gemma2_encoder")
     stacks, end = _encoder(outer, tied)
     part = config.nested("decoder", object_at(config, "decoder"), "t5gemma2_decoder")
     vocab, width = part.size("vocab_size"), part.size("hidden_size")
     for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _rows(stacks[0]))):
         if found != wanted:
-            raise SizeError(f"{key} is {found} in the decoder and {wanted} in the encoder", where=config.where)
+            raise SizeError(f"{key} must be equal in encoder ({wanted}) and decoder ({found})", where=config.where)
     share = TOKENS if tied else None
     cap = part.number("final_logit_softcapping")
     outputs = [Named("head", Head(vocab, width, share, softcap=cap))] if kind == "seq2seq" else []
@@ -56,14 +56,14 @@ def t5gemma2(config: Config) -> Architecture:
 
 
 def encoder(config: Config) -> Architecture:
-    """The encoder alone, with its tower."""
+    """Only the encoder, with its vision encoder."""
     config.get("architectures")
     stacks, _ = _encoder(config, tied=False)
     return Architecture(config.model_type, stacks)
 
 
 def text(config: Config) -> Architecture:
-    """The encoder's text model alone."""
+    """Only the encoder's text model."""
     config.get("architectures")
     stack = _stack(config, "encoder", "token", None, _USUAL_END)
     _ignore(config)
@@ -71,7 +71,7 @@ def text(config: Config) -> Architecture:
 
 
 def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]:
-    """The encoder's stack and its tower, and the id of the token that ends an image."""
+    """The encoder's stack, its vision encoder, and the id of the end-of-image token."""
     config.ignore("text_config vision_config mm_tokens_per_image boi_token_index image_token_index tie_word_embeddings")
     end = None if config.get("eoi_token_index") is None else config.count("eoi_token_index")
     part = config.nested("text_config", object_at(config, "text_config"), "t5gemma2_text")
@@ -84,7 +84,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
 
 
 def _stack(config: Config, side: str, table: str, share: str | None, end: int | None) -> Stack:
-    """One side: tokens, the row of the end of an image, blocks, norm."""
+    """One side: tokens, the row of the end-of-image token, blocks, norm."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     tokens = Embedding(config.size("vocab_size"), width, table, share, scale=width**0.5)
     row: dict[str, Any] = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
@@ -100,7 +100,7 @@ def _stack(config: Config, side: str, table: str, share: str | None, end: int | 
 
 
 def _block(config: Config, side: str, kind: str) -> Block:
-    """Gemma 3's block; what an encoder's query sees on either side differs by one where the window is even."""
+    """Gemma 3's block; in an encoder, an even window is one token longer on one side."""
     span = sliding_window(config) if kind == "sliding_attention" else None
     fields: dict[str, Any] = {
         "layer_type": kind,
@@ -110,7 +110,7 @@ def _block(config: Config, side: str, kind: str) -> Block:
         "scale": config.positive_number("query_pre_attn_scalar") ** -0.5,
         "window": span,
     }
-    config.ignore("attn_logit_softcapping")  # the class has it, and does not cap
+    config.ignore("attn_logit_softcapping")  # a key of the class without effect
     if side == "encoder":
         fields |= {"causal": False}
         fields |= {"window": (span + 1) // 2, "window_ahead": span // 2 + 1} if span else {}
@@ -124,7 +124,7 @@ def _block(config: Config, side: str, kind: str) -> Block:
 
 
 def _rows(stack: Stack) -> int:
-    """Rows of the token table."""
+    """The number of rows of the token embedding."""
     table = stack.inputs[0].layer
     return table.rows if isinstance(table, Embedding) else 0
 
@@ -134,6 +134,6 @@ def _ignore(config: Config) -> None:
 
 
 def _checked(config: Config) -> None:
-    """Fail on a key of a part that nobody read."""
+    """Raise on keys of a part that were not read."""
     _ignore(config)
     config.check_all_read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, shown
+from ....core.errors import DescriptionError, short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import normed, shared_table
 from ....importers.hf.families.bert_variants import with_causal_head
@@ -12,17 +12,17 @@ from ....layers.embedding import Embedding
 from ....layers.mlp import Mlp
 from ..layers.relative_attention import RelativeAttention
 
-SEGMENT_PAIRS = 2  # within one segment, or between two
+SEGMENT_PAIRS = 2  # same segment or different segments
 
 
 def xlnet(config: Config) -> Architecture:
-    """XLNet [yang2019] with one stream, as it predicts; its vector for masked tokens rests."""
+    """XLNet [yang2019] with the content stream only; its vector for masked tokens is idle."""
     width, vocab, heads = config.size("d_model"), config.size("vocab_size"), config.size("n_head")
     if (config.optional_size("d_head") or width // heads) * heads != width:
-        raise DescriptionError("d_head times n_head is not d_model", where=config.where)
+        raise DescriptionError("d_head · n_head must be d_model", where=config.where)
     kind = config.string("attn_type")
     if kind not in ("bi", "uni"):
-        raise DescriptionError(f"attn_type is {shown(kind)}; it is bi or uni", where=config.where)
+        raise DescriptionError(f"attn_type must be bi or uni, not {short_repr(kind)}", where=config.where)
     config.ignore("bi_data same_length reuse_len use_mems_eval use_mems_train untie_r start_n_top end_n_top")
     config.ignore("summary_last_dropout")
     memory = config.count("mem_len") or None
@@ -37,6 +37,6 @@ def xlnet(config: Config) -> Architecture:
 
 
 def _clamped(config: Config) -> int | None:
-    """Where distances end; nothing or a number that is not positive: nowhere."""
+    """The maximum relative distance, or None for no limit."""
     bound = config.get("clamp_len")
     return bound if type(bound) is int and bound > 0 else None

@@ -1,4 +1,4 @@
-"""ZAYA: attention in a compressed space and one expert a token, chosen by a small network."""
+"""ZAYA: attention in a compressed space, and one expert per token selected by a small network."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ _BASES = {"hybrid": 5_000_000.0, "hybrid_sliding": 10_000.0}
 
 
 def zaya(config: Config) -> Architecture:
-    """ZAYA-1: the router of each layer but the first also hears that of the layer before."""
+    """ZAYA-1: every router after the first also reads the previous layer's router state."""
     width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     types = layer_types(config, layers, ["hybrid"] * layers)
     limit = sliding_window(config)
     if limit is None and "hybrid_sliding" in types:
         raise DescriptionError("sliding_window is missing", where=config.where)
     if config.size("num_experts_per_tok") != 1:
-        raise DescriptionError("num_experts_per_tok is not 1, the one number that the class knows", where=config.where)
+        raise DescriptionError(
+            "num_experts_per_tok must be 1, the only value that the class supports", where=config.where
+        )
     known: dict[tuple[str, bool], Block] = {}
     order = []
     for index, kind in enumerate(types):
@@ -51,7 +53,7 @@ def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
     width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
     values = config.size("num_key_value_heads") * config.size("head_dim")
     if values % 2:
-        raise SizeError(f"num_key_value_heads · head_dim is {values}; it is halved", where=config.where)
+        raise SizeError(f"num_key_value_heads · head_dim must be even, not {values}", where=config.where)
     attention = CompressedConvolutionalAttention(
         width,
         config.size("num_attention_heads"),

@@ -1,4 +1,4 @@
-"""Chameleon: a decoder that reads image tokens."""
+"""Chameleon: a decoder that reads and writes image tokens."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ....importers.hf.decoder import decoder
 from ....importers.hf.rules import gated_mlp, lm_head, rope_attention
 from ....importers.hf.unexecuted_parts import IMAGE_TOKENIZER_NOTE, read_parts
 
-IMAGE = "IMGIMG"  # what the names of image tokens begin with
+IMAGE = "IMGIMG"  # prefix of the names of image tokens
 
 
 def chameleon(config: Config) -> Architecture:
-    """Chameleon's language model: a LayerNorm with weights of its own on each query and key head; codes of images."""
+    """Chameleon's language model and image tokenizer: a LayerNorm with its own weights on each query and key head."""
     config.ignore("model_parallel_size")
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
@@ -31,17 +31,17 @@ def chameleon(config: Config) -> Architecture:
 
 
 def _image_tokens(config: Config) -> dict[str, Any]:
-    """The head's fields for the tokens of images, which its class never predicts."""
+    """Head fields for image tokens, which the class never predicts."""
     names = config.get("vocabulary_map")
     if names is None:
         return {}
     if not isinstance(names, dict):
-        raise DescriptionError("vocabulary_map maps the name of a token to its number", where=config.where)
+        raise DescriptionError("vocabulary_map must map token names to ids", where=config.where)
     found = [config.integer(number, "vocabulary_map", 0) for name, number in names.items() if name.startswith(IMAGE)]
     if not found:
         return {}
     first, last = min(found), max(found)
     if last - first + 1 != len(set(found)):
-        config.add_unmodelled("its tokens of images, which are never predicted, do not follow one another")
+        config.add_unmodelled("its image tokens, which are never predicted, do not have consecutive ids")
         return {}
     return {"barred": len(set(found)), "barred_from": first}
