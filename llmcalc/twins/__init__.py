@@ -1,7 +1,7 @@
-"""The twins: every layer kind as a plain NumPy model, to be read like a textbook and run like the real thing.
+"""NumPy models of all layer kinds, independent of their declarations, for verification and reading.
 
-One file per kind, called like it. Each has ``weights(layer)``, what it allocates, and ``forward(layer, w, x, step,
-state)``, what it computes, and reads nothing of a layer but its plain fields. ``model.py`` puts them together.
+The file of each kind has ``weights(layer)``, its weights, and ``forward(layer, w, x, step, state)``, its output. They
+read only the plain fields of a layer. ``model.py`` combines them into a complete model.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from .model import Model
 
 
 def twin(architecture: Architecture, *, seed: int = 0) -> Model:
-    """The architecture as a NumPy model with random weights; ``load`` gives it those of a checkpoint.
+    """The architecture as a NumPy model with random weights; ``load`` reads those of a checkpoint.
 
-    A tower without a NumPy model is left out: the language model behind it reads a text alone.
+    A tower without a NumPy model is omitted, and the language model runs on text alone.
     """
     return Model(architecture, seed=seed)

@@ -1,4 +1,4 @@
-"""Attention [vaswani2017, Section 3.2]: multi-head, grouped, windowed, chunked, crossed, rotary or with biases."""
+"""Attention [vaswani2017, Section 3.2]: grouped, windowed, chunked or cross-attention, with rotations or biases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..core.errors import InputError, UnsupportedError
 from . import grid, indexer
 from .embedding import sinusoids
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax, times
-from .places import alibi_slopes, relative_buckets, temperature
+from .position_biases import alibi_slopes, relative_buckets, temperature
 from .rope import rotate, turn
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, table, under, vector
@@ -21,15 +21,13 @@ POSITIONS = ("none", "rope", "alibi", "relative", "projected")
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of queries, keys, values and output, with biases, gates, norms, sinks and biases by distance."""
+    """Projections of queries, keys, values and output, with biases, gate, norms, sinks and relative biases."""
     if layer.positions not in POSITIONS or layer.rope_grid == "other":
-        raise UnsupportedError(f"positions {layer.positions} of this kind have no NumPy model", where="attention")
+        raise UnsupportedError(f"the NumPy model does not implement positions: {layer.positions}", where="attention")
     if layer.d_input_v and not layer.values_of:
-        raise UnsupportedError("what values are made of is not described", where="attention")
+        raise UnsupportedError("d_input_v has a NumPy model only with values_of", where="attention")
     if layer.prompt and layer.causal:
-        raise UnsupportedError(
-            "learned tokens before a text that later tokens see have no NumPy model", where="attention"
-        )
+        raise UnsupportedError("a prompt has a NumPy model only without a causal mask", where="attention")
     d, h, g, e, v = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_head_v
     own = layer.d_input or d
     source = layer.d_source if layer.cross else own
@@ -86,7 +84,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def relative_table(layer: Any) -> Weight:
-    """A bias for each bucket of distances and each head; T5 keeps one for all layers of a stack."""
+    """A bias per bucket of distances and head; T5 shares one table between all layers of a stack."""
     return table(
         "relative_bias", layer.n_buckets or 1, layer.n_heads, share=".relative_bias" if layer.relative_shared else None
     )
@@ -94,117 +92,117 @@ def relative_table(layer: Any) -> Weight:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d]."""
-    x = entered(layer, x, step)
-    scores, v, q = scored(layer, w, x, step, state)
+    x = prepare_input(layer, x, step)
+    scores, v, q = attention_scores(layer, w, x, step, state)
     mixed = mix(layer, w, scores, v, q, step)
-    mixed = grid.out_of_windows(mixed, step, layer.chunk) if windows(layer) else mixed
-    return left(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
+    mixed = grid.join_windows(mixed, step, layer.chunk) if uses_windows(layer) else mixed
+    return project_output(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
 
 
-def windows(layer: Any) -> bool:
-    """Whether patches see those of a window alone, and windows are computed one by one."""
+def uses_windows(layer: Any) -> bool:
+    """Whether patches attend within windows that are computed separately."""
     return bool(layer.chunk) and not layer.causal
 
 
-def entered(layer: Any, x: Array, step: Step) -> Array:
-    """What of the stream the layer reads."""
+def prepare_input(layer: Any, x: Array, step: Step) -> Array:
+    """The scaled input, after checking that it has the expected form."""
     step.must_have_copies(layer.streams, layer.kind())
-    if step.grid and layer.merge != step.merged:
-        text = f"it runs where {layer.merge} patches are one, but {step.merged} are"
+    if step.grid and layer.merge != step.n_merged:
+        text = f"it needs {layer.merge} merged patches per position, not {step.n_merged}"
         raise UnsupportedError(text, where=layer.kind())
     return times(x, layer.in_scale)
 
 
-def left(layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None = None, unit: bool = False) -> Array:
-    """What the layer, whose heads found ``mixed`` [b q h v], gives to the stream; ``unit``: what all heads give is
-    brought to length 1.
-    """
+def project_output(
+    layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None = None, unit: bool = False
+) -> Array:
+    """Output for the heads' values ``mixed`` [b q h v]; ``unit``: all heads together are normalised to length 1."""
     return times(_output(layer, w, x, mixed, gate_scale, unit), layer.out_scale)
 
 
-def scored(
+def attention_scores(
     layer: Any, w: Weights, x: Array, step: Step, state: State | None, q_scale: Array | None = None
 ) -> tuple[Array, Array, Array]:
-    """Scores [b g r q k] behind all biases and masks, values [b k g v], and queries [b q g r e]."""
-    q = _prepared(layer, w, "q", projected(layer, w, "q", x, step), step)
+    """Biased and masked scores [b g r q k], values [b k g v], and queries [b q g r e]."""
+    q = normalise_and_rotate(layer, w, "q", project(layer, w, "q", x, step), step)
     q = q if q_scale is None else q * q_scale
     if layer.temperature:
         q = q * temperature(layer, step.positions)
     if layer.index_heads:
-        step.not_chosen = indexer.not_chosen(_indexer(layer), layer, w.part("indexer"), x, None, step, state)
+        step.unselected = indexer.not_chosen(_indexer(layer), layer, w.part("indexer"), x, None, step, state)
     k, v = _keys_and_values(layer, w, x, step, state)  # [b k g e], [b k g v]
-    if windows(layer):
-        q, k, v = (grid.in_windows(part, step, layer.chunk) for part in (q, k, v))
+    if uses_windows(layer):
+        q, k, v = (grid.split_windows(part, step, layer.chunk) for part in (q, k, v))
     b, new, h, e = q.shape
     g = k.shape[2]
     q = q.reshape(b, new, g, h // g, e)  # each key head serves h / g query heads
     scale = 1 / math.sqrt(e) if layer.scale is None else layer.scale
     scores = einsum("bqgre,bkge->bgrqk", q, k)
     if layer.positions == "projected":
-        scores = scores + _by_distance(layer, w, q, step, k.shape[1])
+        scores = scores + _distance_scores(layer, w, q, step, k.shape[1])
     scores = scores * scale
     if layer.logit_softcap:
         scores = softcap(scores, layer.logit_softcap)
-    return _masked(layer, w, scores, step), v, q
+    return _mask_scores(layer, w, scores, step), v, q
 
 
 def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
-    """Those of all tokens in sight: the cached ones, then the new ones; what the next step needs is kept."""
+    """Keys and values of the cached tokens, then the new ones; updates the cache."""
     shared = (layer.window, layer.chunk, layer.n_kv_heads, layer.d_head, layer.d_head_v)
     if layer.kv_reused:
-        if shared not in step.keys:
-            raise InputError("no earlier layer has keys and values that this one could use again", where="attention")
-        return step.keys[shared]
+        if shared not in step.shared_keys:
+            raise InputError("no earlier layer has keys and values that this layer could reuse", where="attention")
+        return step.shared_keys[shared]
     if layer.cross and state:
         return state["k"], state["v"]
     source = step.source if layer.cross else x
     if source is None:
         raise InputError("cross-attention needs an encoder's output", where="attention")
-    k = projected(layer, w, "k", source, step)
-    values = step.before[layer.values_of] if layer.values_of else source
-    v = k if layer.values_are_keys else projected(layer, w, "v", values, step)
+    k = project(layer, w, "k", source, step)
+    values = step.sublayer_inputs[layer.values_of] if layer.values_of else source
+    v = k if layer.values_are_keys else project(layer, w, "v", values, step)
     v = times(v, layer.value_scale)
     if layer.v_norm:
         v = rmsnorm(v, layer.qk_norm_eps)
-    k, v = _prepared(layer, w, "k", k, step), _clipped(layer, v)
-    v = _placed(layer, v, step) if layer.v_rope else v
+    k, v = normalise_and_rotate(layer, w, "k", k, step), _clip(layer, v)
+    v = apply_positions(layer, v, step) if layer.v_rope else v
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None and (layer.causal or layer.cross):
-        kept = k.shape[1] - _kept(layer, step, k.shape[1])
-        state["k"], state["v"] = k[:, kept:], v[:, kept:]
-    step.keys[shared] = k, v
+        first = k.shape[1] - _n_cached(layer, step, k.shape[1])
+        state["k"], state["v"] = k[:, first:], v[:, first:]
+    step.shared_keys[shared] = k, v
     return k, v
 
 
-def projected(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
-    """Queries, keys or values [b q heads e], with the low-rank correction of this place [glorioso2024b]."""
+def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
+    """Queries, keys or values [b q heads e], with this layer's LoRA adapter [glorioso2024b]."""
     y = plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
     if not layer.adapter_rank:
         return y
-    narrow = einsum("bqd,da->bqa", x, getattr(w, f"w{name}_a")[step.turn])
-    return y + einsum("bqa,ahe->bqhe", narrow, getattr(w, f"w{name}_b")[step.turn])
+    narrow = einsum("bqd,da->bqa", x, getattr(w, f"w{name}_a")[step.use_index])
+    return y + einsum("bqa,ahe->bqhe", narrow, getattr(w, f"w{name}_b")[step.use_index])
 
 
-def _kept(layer: Any, step: Step, keys: int) -> int:
-    """Keys that the next token still sees."""
+def _n_cached(layer: Any, step: Step, keys: int) -> int:
+    """Number of keys that the next token can see."""
     seen: int = step.cached + step.ids.shape[1]
     if layer.window and not layer.cross:
         return min(keys, int(layer.window) - 1)
     return seen % int(layer.chunk) if layer.chunk and not layer.cross else keys
 
 
-def _prepared(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
-    """Queries or keys [b q heads e] with their norm, within their bounds, in their places."""
+def normalise_and_rotate(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
+    """Queries or keys [b q heads e], normalised, clipped and rotated."""
     if not layer.qk_norm_late:
-        x = normalised(layer, w, name, x)
-    x = _clipped(layer, x)
-    x = x if layer.cross else _placed(layer, x, step)
-    return normalised(layer, w, name, x) if layer.qk_norm_late else x
+        x = normalise(layer, w, name, x)
+    x = _clip(layer, x)
+    x = x if layer.cross else apply_positions(layer, x, step)
+    return normalise(layer, w, name, x) if layer.qk_norm_late else x
 
 
-def normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """``x`` [b q heads e] with the norm on queries and keys, over each head or over all of them."""
+def normalise(layer: Any, w: Weights, name: str, x: Array) -> Array:
+    """``x`` [b q heads e] with the QK norm, over each head or over all heads."""
     if layer.qk_norm == "none":
         return x
     scale, bias = w.get(f"{name}_norm"), w.get(f"{name}_norm_b")
@@ -223,33 +221,34 @@ def normalised(layer: Any, w: Weights, name: str, x: Array) -> Array:
     return y.reshape(x.shape)
 
 
-def _clipped(layer: Any, x: Array) -> Array:
+def _clip(layer: Any, x: Array) -> Array:
     return np.clip(x, -layer.clip, layer.clip) if layer.clip else x
 
 
-def _placed(layer: Any, x: Array, step: Step) -> Array:
+def apply_positions(layer: Any, x: Array, step: Step) -> Array:
+    """Queries or keys [b q heads e] with their rotary positions, if the layer has these."""
     if layer.positions != "rope":
         return x
     if layer.rope_grid != "none":
-        return _on_grid(layer, x, step)
+        return _rotate_on_grid(layer, x, step)
     if step.angles is None:
         return rotate(layer, x, step.positions, layer.rotary_dim)
     if step.angles.shape[-1] != x.shape[-1]:
-        raise UnsupportedError("a table of angles is as wide as a head", where="attention")
+        raise UnsupportedError("a table of angles must be as wide as a head", where="attention")
     sin, cos = np.split(step.angles[:, None], 2, axis=-1)
     return turn(x, sin, cos, layer.rope_interleaved)
 
 
-def _on_grid(layer: Any, x: Array, step: Step) -> Array:
-    """Queries or keys turned by the rows and columns of their patches."""
+def _rotate_on_grid(layer: Any, x: Array, step: Step) -> Array:
+    """Queries or keys rotated by the rows and columns of their patches."""
     if layer.rope_scaling != "none" or layer.rotary_dim != x.shape[-1] or x.shape[-1] % 4:
-        raise UnsupportedError("positions on a grid are neither stretched nor those of a part of a head")
+        raise UnsupportedError("grid positions need a fully rotated head and no rope_scaling")
     turns = grid.angles(layer, step, x.shape[-1])[:, None]
     return turn(x, np.sin(turns), np.cos(turns), layer.rope_interleaved)
 
 
-def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
-    """Scores [b g r q k] with the bias of each distance, and -inf where a query may not look."""
+def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
+    """Scores [b g r q k] plus position biases, and -inf where a key is masked."""
     if layer.cross:
         return scores
     queries, keys = step.positions, np.arange(step.cached + step.ids.shape[1])[-scores.shape[-1] :]
@@ -269,32 +268,32 @@ def _masked(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
     if layer.chunk and layer.causal:
         hidden |= queries[:, None] // layer.chunk != keys // layer.chunk
     if layer.index_heads:
-        hidden = hidden | _for_groups(layer, step.not_chosen)
+        hidden = hidden | _align_groups(layer, step.unselected)
     return np.where(hidden, -np.inf, scores) if hidden.any() else scores
 
 
-def _for_groups(layer: Any, not_chosen: Array) -> Array:
-    """An indexer's choice [b q k], or one for each group of heads [b g q k], beside scores [b g r q k]."""
+def _align_groups(layer: Any, not_chosen: Array) -> Array:
+    """An indexer's mask [b q k] or [b g q k], broadcastable to scores [b g r q k]."""
     if not_chosen.ndim == 3:
         return not_chosen[:, None, None]
     if not_chosen.shape[1] not in (1, layer.n_kv_heads):
-        text = f"index_heads ({layer.index_heads}) choose for n_kv_heads ({layer.n_kv_heads}) groups of heads"
-        raise UnsupportedError(f"{text}; there is one for each, or one for all", where="attention")
+        text = f"index_heads ({layer.index_heads}) must be 1 or n_kv_heads ({layer.n_kv_heads})"
+        raise UnsupportedError(text, where="attention")
     return not_chosen[:, :, None]
 
 
-def _by_distance(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:
-    """Queries against a projection of each distance's sinusoids [b g r q k] [dai2019, Section 3.3]."""
+def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:
+    """Scores of queries and projected sinusoids of each distance [b g r q k] [dai2019, Section 3.3]."""
     places = einsum("kd,dhe->khe", sinusoids(keys, layer.d_model), w.wr)
     _, new, g, served, e = q.shape
     met = einsum("bqgre,kgre->bgrqk", q, places.reshape(keys, g, served, e))
     first = step.cached + new - keys
-    distance = np.maximum(step.positions[:, None] - first - np.arange(keys), 0)  # later keys are hidden anyway
+    distance = np.maximum(step.positions[:, None] - first - np.arange(keys), 0)  # later keys are masked anyway
     return met[:, :, :, np.arange(new)[:, None], distance]
 
 
 def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
-    """Values weighted by the softmax of the scores [b q g r v]; sinks and a prefix take their share of it."""
+    """Values weighted by the softmax of the scores [b q g r v], which includes sinks and a learned prefix."""
     keys = scores.shape[-1]
     if layer.prefix:
         mine = step.prefix[-1 if layer.cross else 0] if step.prefix else []
@@ -302,15 +301,15 @@ def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -
             raise UnsupportedError("the learned prefix does not fit this layer", where="attention")
         k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in mine.pop(0))
         scores = np.concatenate([scores, einsum("bqgre,kge->bgrqk", q, k0) / math.sqrt(layer.d_head)], axis=-1)
-    p = shares(layer, w, scores)
+    p = attention_weights(layer, w, scores)
     mixed = einsum("bgrqk,bkgv->bqgrv", p[..., :keys], v)
     if layer.prefix:
         mixed = mixed + einsum("bgrqk,kgv->bqgrv", p[..., -layer.prefix :], v0)
     return mixed
 
 
-def shares(layer: Any, w: Weights, scores: Array) -> Array:
-    """The softmax of scores [b g r q k]; a sink takes a share that no key gets."""
+def attention_weights(layer: Any, w: Weights, scores: Array) -> Array:
+    """The softmax of scores [b g r q k], with the sinks in the denominator."""
     if not layer.sinks:
         return softmax(scores)
     return softmax(scores, w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1))

@@ -1,4 +1,4 @@
-"""Attention residuals [moonshot2026k3, Section 2.2]: a layer looks back at what whole blocks of layers have added."""
+"""Attention residuals [moonshot2026k3, Section 2.2]: attention over the summed outputs of earlier blocks of layers."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A query, which is the same for all tokens, and a norm."""
+    """A query, the same for all tokens, and a norm."""
     return [vector("norm", layer.d_model, mean=1.0), matrix("w", layer.d_model, ())]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``Σ α_i v_i`` over the sums of earlier blocks and the stream; a block that ends here leaves its sum."""
-    if len(step.groups) != layer.n_sums:
-        text = f"n_sums is {layer.n_sums}, but {len(step.groups)} blocks have ended before it"
+    """``Σ α_i v_i`` over the sums of earlier blocks and the stream; at the end of a block, also stores its sum."""
+    if len(step.block_sums) != layer.n_sums:
+        text = f"n_sums is {layer.n_sums}, but {len(step.block_sums)} blocks end before this layer"
         raise UnsupportedError(text, where="attention_residual")
-    looked_at = [*step.groups, x]
+    values = [*step.block_sums, x]
     if layer.closes:
-        step.groups.append(x)
+        step.block_sums.append(x)
     if not layer.n_sums:
         return x
-    v = np.stack(looked_at, axis=2)
+    v = np.stack(values, axis=2)
     share = softmax(einsum("bqmd,d->bqm", rmsnorm(v, layer.norm_eps, w.norm), w.w))
     return einsum("bqm,bqmd->bqd", share, v)

@@ -12,7 +12,7 @@ import numpy as np
 from ..checkpoint.layouts import BUFFERS, Layout, Rule, find_layout, published_name
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
-from .plan import Placed, PlacedStack, left_out
+from .plan import PlacedLayer, PlacedStack, omitted_tower_layers
 from .weights import Array, Sizes, Weight
 
 REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
@@ -82,7 +82,7 @@ def _as_named(
 
 def _of_towers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[str]:
     """The names of stored tensors of encoders that the twin does not run."""
-    towers = list(left_out(architecture, stacks))
+    towers = list(omitted_tower_layers(architecture, stacks))
     for layout in map(find_layout, (architecture.layout, published_name(architecture)) if towers else ()):
         for placed in towers:
             holds = _conditions(placed, False)
@@ -157,7 +157,7 @@ def _place(rule: Rule | None, keys: list[str]) -> int:
     return next((rule.parts.index(key) for key in keys if key in rule.parts), 0) if rule else 0
 
 
-def _conditions(placed: Placed, alone: bool) -> frozenset[str]:
+def _conditions(placed: PlacedLayer, alone: bool) -> frozenset[str]:
     layer = placed.layer
     tied = "tied" if getattr(layer, "share", None) else "untied"
     gated = "gated" if getattr(layer, "gated", False) else "plain"
@@ -166,7 +166,7 @@ def _conditions(placed: Placed, alone: bool) -> frozenset[str]:
     return frozenset((placed.stack.role, placed.stack.name, tied, gated, heads, biases, "alone" if alone else "beside"))
 
 
-def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iterator[str]:
+def _names(rule: Rule | None, placed: PlacedLayer, weight: Weight, name: str) -> Iterator[str]:
     """The stored names of a weight: several if experts, or the adapters of a shared layer, are stored separately."""
     if rule is None:
         yield name
@@ -178,7 +178,7 @@ def _names(rule: Rule | None, placed: Placed, weight: Weight, name: str) -> Iter
         yield stored.replace("{x}", str(number)).replace("{a}", str(first + number * step))
 
 
-def _turn(placed: Placed) -> tuple[int, int]:
+def _turn(placed: PlacedLayer) -> tuple[int, int]:
     """The position of a sub-layer among the shared sub-layers that alternate, and their number."""
     stem = placed.sublayer_name.rstrip("0123456789")
     blocks = (run.block for run in placed.stack.runs)
@@ -186,7 +186,7 @@ def _turn(placed: Placed) -> tuple[int, int]:
     return int(placed.sublayer_name[len(stem) :] or 0), len(names)
 
 
-def _filled(text: str, placed: Placed) -> str:
+def _filled(text: str, placed: PlacedLayer) -> str:
     place = placed.sublayer_name or placed.keys[0]
     digits = place[len(place.rstrip("0123456789")) :] or "0"
     marks = {"i": placed.number, "s": placed.sublayer, "t": digits, "n": placed.branch, "side": placed.stack.name}
@@ -251,7 +251,7 @@ def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
     return [piece.reshape(*shape[:along], -1, *shape[along + 1 :]) for piece in pieces]
 
 
-def _turns(placed: Placed, weight: Weight) -> int:
+def _turns(placed: PlacedLayer, weight: Weight) -> int:
     """The number of groups of weights that alternate by head: the number of key heads, if heads share them."""
     heads = weight.groups[-1][0] if weight.groups[-1] else 1
     return int(getattr(placed.layer, "n_k_heads", heads))

@@ -1,6 +1,6 @@
-"""Compressed attention [deepseek2026v4, Section 2.3]: a query looks at a window of tokens and at summaries of all.
+"""Compressed attention [deepseek2026v4, Section 2.3]: a query attends to a window of tokens and to summaries of all.
 
-One key, which is also the value, serves all heads.
+One key, which is also the value, is shared by all heads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .weights import Array, Weight, Weights, constant, matrix, table, under, vec
 
 
 class Summaries(NamedTuple):
-    """What sums up every ``rate`` tokens, of the attention's key or of the smaller one of its indexer."""
+    """Summaries of every ``rate`` tokens, of the attention's keys or of its indexer's smaller keys."""
 
     d_model: int
     rate: int
@@ -26,14 +26,14 @@ class Summaries(NamedTuple):
     overlap: bool
 
     def weights(self) -> list[Weight]:
-        """Keys and gates of all tokens, a bias on each gate by its place, and a norm."""
+        """Projections to keys and gates, a position bias on the gates, and a norm."""
         wide = 2 * self.width if self.overlap else self.width
         found = [matrix("wckv", self.d_model, wide), matrix("wcgate", self.d_model, wide)]
         return [*found, table("position_bias", self.rate, wide), vector("c_norm", self.width, mean=1.0)]
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Queries through a latent, one key, sinks, an output projection of low rank by groups of heads; summaries."""
+    """Low-rank query projection, one key, sinks, grouped low-rank output projection, summaries."""
     d, heads, rank = layer.d_model, (layer.n_heads, layer.d_head), layer.q_lora_rank
     groups, low = layer.n_groups, layer.o_lora_rank
     found = [matrix("wqa", d, rank), vector("q_norm", rank, mean=1.0), matrix("wqb", rank, heads)]
@@ -58,7 +58,7 @@ def _index_weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, turned back by the query's place, through two projections."""
+    """``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, rotated back by the query's position, then projected."""
     latent = rmsnorm(einsum("bqd,dr->bqr", x, w.wqa), layer.norm_eps, w.q_norm)
     q = rmsnorm(einsum("bqr,rhe->bqhe", latent, w.wqb), layer.norm_eps)
     q = _turned(layer, q, step.positions)
@@ -78,12 +78,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _turned(layer: Any, x: Array, positions: Array) -> Array:
-    """``x`` [b q heads e] with the last numbers of each head rotated."""
+    """``x`` [b q heads e] with the end of each head rotated."""
     return rotate_end(layer, x, positions, layer.rotary_dim)
 
 
 def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """The keys of the tokens nearby [b k e]: cached ones, then the new ones."""
+    """The keys of the window [b k e]: the cached ones, then the new ones."""
     kv = rmsnorm(einsum("bqd,de->bqe", x, w.wkv), layer.norm_eps, w.kv_norm)
     kv = _turned(layer, kv[:, :, None], step.positions)[:, :, 0]
     if state and "kv" in state:
@@ -101,7 +101,7 @@ def _near_scores(layer: Any, q: Array, kv: Array, step: Step) -> Array:
 
 @operation
 def _met(q: Array, far: Array, chosen: Array | None) -> Array:
-    """Queries [b q h e] on summaries [b s e], all of them or those chosen for each [b q s]: scores [b h q s]."""
+    """Scores [b h q s] of queries [b q h e] and summaries [b s e], or the selected ones only [b q s]."""
     if chosen is None:
         return einsum("bqhe,bse->bhqs", q, far)
     return einsum("bqhe,bqse->bhqs", q, _gathered(far, chosen))
@@ -109,25 +109,25 @@ def _met(q: Array, far: Array, chosen: Array | None) -> Array:
 
 @operation
 def _mixed(p: Array, far: Array, chosen: Array | None) -> Array:
-    """Those summaries weighted by shares ``p`` [b h q s]."""
+    """Summaries weighted by probabilities ``p`` [b h q s]."""
     if chosen is None:
         return einsum("bhqs,bse->bqhe", p, far)
     return einsum("bhqs,bqse->bqhe", p, _gathered(far, chosen))
 
 
 def _gathered(far: Array, chosen: Array) -> Array:
-    """For each query what was chosen for it [b q s e], which a kernel reads where it stands and keeps no copy of."""
+    """The summaries selected for each query [b q s e]; a fused kernel would read them in place."""
     return far[np.arange(far.shape[0])[:, None, None], chosen]
 
 
 def _shares(layer: Any, w: Weights, scores: list[Array]) -> Array:
-    """One softmax over tokens, summaries and a sink [b h q k]."""
+    """A joint softmax over tokens, summaries and a sink [b h q k]."""
     joined = np.concatenate(scores, axis=-1) / math.sqrt(layer.d_head)
     return softmax(joined, w.sinks[:, None, None])
 
 
 def summed_up(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
-    """All summaries so far [b s e]; tokens that do not fill one yet wait in the state."""
+    """All summaries so far [b s e]; tokens of an incomplete group wait in the state."""
     kv, gate = einsum("bqd,dw->bqw", x, w.wckv), einsum("bqd,dw->bqw", x, w.wcgate)
     if state and f"{name}pending_kv" in state:
         kv = np.concatenate([state[f"{name}pending_kv"], kv], axis=1)
@@ -153,7 +153,7 @@ def summed_up(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, sta
 def _summed_up(
     part: Summaries, layer: Any, w: Weights, kv: Array, gate: Array, state: State | None, name: str
 ) -> Array:
-    """Weighted sums over ``kv`` and ``gate`` [b s R w], with overlap also over the tokens of the summary before."""
+    """Weighted sums over ``kv`` and ``gate`` [b s R w]; with overlap, also over the previous group's tokens."""
     gate = gate + w.position_bias
     if part.overlap:
         kv, gate = (
@@ -165,7 +165,7 @@ def _summed_up(
 
 
 def _overlapping(values: Array, part: Summaries, state: State | None, name: str, fill: float) -> Array:
-    """Each summary's own tokens, with their second half of channels, behind those of the one before, with the first."""
+    """Tokens of the previous group (first half of the channels), then of each group itself (second half)."""
     former, own = values[..., : part.width], values[..., part.width :]
     before = state[name][:, None] if state and name in state else 0.0 * former[:, :1] + fill
     if state is not None:
@@ -176,7 +176,7 @@ def _overlapping(values: Array, part: Summaries, state: State | None, name: str,
 def _in_sight(
     layer: Any, w: Weights, x: Array, latent: Array, far: Array, step: Step, state: State | None
 ) -> tuple[Array | None, Array]:
-    """Which summaries are chosen for each query (None: all), and which of them it does not see: those yet to come."""
+    """Indices of the summaries selected for each query (None: all), and a mask of those still in the future."""
     later = np.arange(far.shape[1]) >= (step.positions[:, None] + 1) // layer.rate  # [q s]
     if not layer.index_heads:
         return None, later
@@ -188,7 +188,7 @@ def _in_sight(
 
 
 def _index_scores(layer: Any, w: Weights, x: Array, latent: Array, step: Step, state: State | None) -> Array:
-    """``Σ_heads weight · relu(q k)`` of every summary [b q s]."""
+    """``Σ_heads weight · relu(q k)`` for every summary [b q s]."""
     k = summed_up(_index_summaries(layer), layer, w, x, step, state, "index_")
     q = _turned(layer, einsum("bqr,rie->bqie", latent, w.wq), step.positions)
     scores = np.maximum(einsum("bqie,bse->bqis", q, k), 0.0)

@@ -1,4 +1,4 @@
-"""A dense convolution along the tokens, in groups of channels that do not mix: the front end of an audio encoder."""
+"""A convolution along the tokens, possibly grouped: the front end of an audio encoder."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from .functions import ACTIVATIONS, operation, plus, sigmoid
 from .step import State, Step
 from .weights import Array, Sizes, Weight, Weights, table, vector
 
-EPS = 1e-5  # of a norm over all results
-AS_GIVEN = frozenset({"of_data"})
+EPS = 1e-5  # of the group norm
+INPUT_FIELDS = frozenset({"of_data"})
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The taps from every channel of a group to every other, and a bias if the layer has one."""
+    """The kernel, an optional bias, and an optional norm."""
     taps = table("w", layer.d_out, layer.d_in // layer.groups, layer.taps)
     norm = [vector("norm", layer.d_out, mean=1.0), vector("norm_b", layer.d_out)] if layer.normed else []
     return [taps, *([vector("b", layer.d_out)] if layer.bias else []), *norm]
 
 
-def data(layer: Any, tokens: int) -> Sizes:
-    """What so many tokens of a stack are made of: frames of so many channels."""
+def input_shape(layer: Any, tokens: int) -> Sizes:
+    """Shape of the data for this many tokens: frames and channels."""
     return _read(layer, tokens * layer.upsample + layer.extra), layer.d_in
 
 
 def _read(layer: Any, rows: int) -> int:
-    """Rows of the input for so many results: those that the strides step over, or all that the taps reach."""
+    """Input rows for this many output rows."""
     stride, taps = int(layer.stride), int(layer.taps)
     return rows * stride if layer.padded else (rows - 1) * stride + taps
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``act(Σ_τ x_{t·stride+τ} w_τ + b)``, as many rows before t as behind it, zeros beyond the text, or rows from t on
-    that are all there. Half of it gates the other half, or all of it is normalised together, if the layer says so.
+    """``act(Σ_τ x_{t·stride+τ} w_τ + b)``, centred with zero padding, or without padding.
+
+    Optionally followed by a gated linear unit or a group norm.
     """
     step.must_be_whole(layer.kind())
     rows = step.ids.shape[1] * layer.upsample + layer.extra
     if x.shape[1] != _read(layer, rows):
-        raise UnsupportedError(f"{x.shape[1]} rows in, where {rows} come out", where="conv")
+        raise UnsupportedError(f"{x.shape[1]} input rows do not give {rows} output rows", where="conv")
     y = ACTIVATIONS[layer.activation](plus(_convolved(x, w.w, layer), w.get("b")))
     if layer.gated:
         half = layer.d_out // 2
@@ -52,7 +53,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _convolved(x: Array, taps: Array, layer: Any) -> Array:
-    """``x`` [b q i] under ``taps`` [o i/groups k]."""
+    """Convolve ``x`` [b q i] with ``taps`` [o i/groups k]."""
     whole = around(x, taps.shape[-1]) if layer.padded else inside(x, taps.shape[-1])
     windows = whole[:, :: layer.stride]
     b, rows, _, width = windows.shape
@@ -62,6 +63,6 @@ def _convolved(x: Array, taps: Array, layer: Any) -> Array:
 
 @operation
 def _of_all(x: Array, scale: Array, bias: Array) -> Array:
-    """``x`` [b q i] normalised over all tokens and channels of a text, with a factor and a bias per channel."""
-    apart = x - np.mean(x, axis=(1, 2), keepdims=True)
-    return apart / np.sqrt(np.mean(apart * apart, axis=(1, 2), keepdims=True) + EPS) * scale + bias
+    """``x`` [b q i] normalised over all tokens and channels of a sequence, with a scale and bias per channel."""
+    centred = x - np.mean(x, axis=(1, 2), keepdims=True)
+    return centred / np.sqrt(np.mean(centred * centred, axis=(1, 2), keepdims=True) + EPS) * scale + bias

@@ -1,4 +1,4 @@
-"""Short convolutions along the tokens: a causal one in front of a recurrence, and one to both sides."""
+"""Convolutions along the tokens, causal or centred."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .weights import Array
 
 
 def causal_convolution(u: Array, taps: Array, bias: Array | None, state: State | None, name: str) -> Array:
-    """``y_t = Σ_k taps_k u_{t-K+1+k}`` for ``u`` [b q ...] and ``taps`` [... K]; the last K - 1 tokens are kept."""
+    """``y_t = Σ_k taps_k u_{t-K+1+k}`` for ``u`` [b q ...] and ``taps`` [... K]."""
     b, q, *channels = u.shape
     past = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
     if state is not None:
@@ -21,7 +21,7 @@ def causal_convolution(u: Array, taps: Array, bias: Array | None, state: State |
 
 @operation
 def _slid(u: Array, taps: Array, past: Array) -> Array:
-    """The taps on each window of ``past`` and ``u``."""
+    """Convolve ``past`` and ``u``, without padding."""
     b, q = u.shape[:2]
     width = taps.shape[-1]
     padded = np.concatenate([past, u], axis=1)
@@ -32,13 +32,13 @@ def _slid(u: Array, taps: Array, past: Array) -> Array:
 
 @operation
 def filtered(x: Array, taps: Array) -> Array:
-    """Each head of ``x`` [b q h e] filtered along the tokens to both sides, by its own taps [h k]."""
+    """A centred convolution of ``x`` [b q h e] with one kernel per head [h k]."""
     return einsum("bqhek,hk->bqhe", around(x, taps.shape[-1]), taps)
 
 
 @operation
 def along(x: Array, taps: Array, before: int) -> Array:
-    """Each channel of ``x`` [b q i] filtered along the tokens by its own taps [i k], so many of them ``before`` one."""
+    """A depthwise convolution of ``x`` [b q i] with taps [i k], of which ``before`` precede each token."""
     width = taps.shape[-1]
     b, q, i = x.shape
     rims = (np.zeros((b, length, i)) for length in (before, width - 1 - before))
@@ -49,18 +49,18 @@ def along(x: Array, taps: Array, before: int) -> Array:
 
 @operation
 def mixed_around(x: Array, taps: Array) -> Array:
-    """Likewise, by taps that each token has of its own [b q h k]."""
+    """A centred convolution of ``x`` [b q h e] with one kernel per token and head [b q h k]."""
     return einsum("bqhek,bqhk->bqhe", around(x, taps.shape[-1]), taps)
 
 
 @operation
 def dense_around(x: Array, taps: Array) -> Array:
-    """``x`` [b q i] filtered along the tokens to both sides, all channels together, by taps [o i k]."""
+    """A centred dense convolution of ``x`` [b q i] with taps [o i k]."""
     return einsum("bqik,oik->bqo", around(x, taps.shape[-1]), taps)
 
 
 def around(x: Array, width: int) -> Array:
-    """The ``width`` tokens around each token of ``x`` [b q ...], itself in the middle [b q ... k]; zeros beyond."""
+    """Zero-padded windows of ``width`` tokens centred on each token of ``x`` [b q ...]: [b q ... k]."""
     b, q, *channels = x.shape
     before = (width - 1) // 2
     rims = (np.zeros((b, length, *channels)) for length in (before, width - 1 - before))
@@ -69,13 +69,13 @@ def around(x: Array, width: int) -> Array:
 
 
 def inside(x: Array, width: int) -> Array:
-    """``width`` tokens from each token of ``x`` [b q ...] on, where so many are left [b q-k+1 ... k]."""
+    """Windows of ``width`` tokens of ``x`` [b q ...], without padding: [b q-k+1 ... k]."""
     rows = x.shape[1] - width + 1
     return np.stack([x[:, first : first + rows] for first in range(width)], axis=-1)
 
 
 def mixed_behind(x: Array, taps: Array, state: State | None, name: str) -> Array:
-    """``y_t = Σ_n taps_tn x_{t-n}`` for ``x`` [b q ...] and each token's own ``taps`` [b q ... n]."""
+    """``y_t = Σ_n taps_tn x_{t-n}`` for ``x`` [b q ...], with ``taps`` per token [b q ... n]."""
     b, q, *channels = x.shape
     past = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
     if state is not None:
@@ -85,7 +85,7 @@ def mixed_behind(x: Array, taps: Array, state: State | None, name: str) -> Array
 
 @operation
 def _mixed_behind(x: Array, taps: Array, past: Array) -> Array:
-    """Each token's taps on itself and the tokens before it."""
+    """Convolve ``past`` and ``x`` with taps per token."""
     q, width = x.shape[1], taps.shape[-1]
     padded = np.concatenate([past, x], axis=1)
     windows = np.stack([padded[:, width - 1 - back : width - 1 - back + q] for back in range(width)], axis=-1)

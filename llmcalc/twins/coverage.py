@@ -1,4 +1,4 @@
-"""Nothing silent: a layer with a field that its twin does not know is not run as if the field were not there."""
+"""Reject layers with fields that their NumPy model does not implement, instead of ignoring the fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ..core.errors import UnsupportedError
 from ..core.record import MISSING, fields
 
-# How a library implements a layer, or how its gradient flows; the numbers are the same.
+# Fields about implementations and memory, which do not change results.
 NO_NUMBERS = frozenset(
     {
         "implemented_cache",
@@ -24,26 +24,26 @@ NO_NUMBERS = frozenset(
         "padded_above",
     }
 )
-# Sizes of a part that a layer may not have: derived all the same, they say nothing where the other field is empty.
+# Derived sizes of an optional part, and the field that says whether the layer has it.
 PARTS = {"index_dim": "index_heads"}
 
 
 def check_fields(layer: Any, module: ModuleType) -> None:
     """Raise an UnsupportedError for a field that differs from its default and that the module never mentions.
 
-    ``AS_GIVEN`` of a module are fields that show in its input alone.
+    ``INPUT_FIELDS`` of a module are fields that only change the shape of its input.
     """
-    known = mentioned(module.__name__) | NO_NUMBERS | getattr(module, "AS_GIVEN", frozenset())
+    known = mentioned(module.__name__) | NO_NUMBERS | getattr(module, "INPUT_FIELDS", frozenset())
     for name, _, usual in fields(layer):
         if name in PARTS and not getattr(layer, PARTS[name], None):
             continue
         if name not in known and usual is not MISSING and getattr(layer, name) != usual:
-            raise UnsupportedError(f"{name} has no counterpart in the NumPy model", where=layer.kind())
+            raise UnsupportedError(f"the NumPy model does not implement {name}", where=layer.kind())
 
 
 @cache
 def mentioned(module: str) -> frozenset[str]:
-    """Every attribute that the functions of a twin mention, and those of the twins' modules that they call."""
+    """Every attribute mentioned in a NumPy model and in the modules of the package that it imports."""
     package = __name__.rpartition(".")[0]
     twins = (f"{package}.", f"{package.partition('.')[0]}.zoo.")
     seen: set[str] = set()
@@ -64,7 +64,7 @@ def mentioned(module: str) -> frozenset[str]:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """The names in a function, and in the functions and expressions within it."""
+    """The names in a function and in its nested functions and expressions."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

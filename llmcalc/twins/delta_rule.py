@@ -1,7 +1,7 @@
-"""The delta rule [yang2024, Section 3]: a state that forgets, and in which a write replaces what its key held.
+"""The gated delta rule [yang2024, Section 3]: the state decays, and a write replaces the value stored at its key.
 
 Queries, keys and the logarithm of the decay α are [b q h k] (with one decay a head: [b q h 1]), values [b q h v],
-strengths β of the writes [b q h], the state S [b h k v].
+write strengths β [b q h], the state S [b h k v].
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Chunk = Callable[[Array, Array, Array, Array, Array, Array], tuple[Array, Array]
 
 
 def recurrence(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
-    """Token after token: ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q``; and the last state."""
+    """Token by token: ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q``; returns outputs and final state."""
     outputs = []
     for t in range(q.shape[1]):
         S = S * np.exp(decay[:, t])[..., None]
-        held = np.sum(S * k[:, t, :, :, None], axis=2)  # what the key reads
-        written = (v[:, t] - held) * beta[:, t, :, None]
+        stored = np.sum(S * k[:, t, :, :, None], axis=2)  # value stored at the key
+        written = (v[:, t] - stored) * beta[:, t, :, None]
         S = S + k[:, t, :, :, None] * written[:, :, None, :]
         outputs.append(np.sum(S * q[:, t, :, :, None], axis=2))
     return np.stack(outputs, axis=1), S
@@ -31,8 +31,8 @@ def recurrence(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array
 def in_chunks(
     chunk: Chunk, length: int, q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array
 ) -> tuple[Array, Array]:
-    """The same in chunks [yang2024, Section 3.3]; ``chunk`` gives the outputs of one and the state behind it."""
-    S = S + 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]  # so that a gradient reaches it, as behind a text
+    """The same in chunks [yang2024, Section 3.3]; ``chunk`` computes one chunk's outputs and final state."""
+    S = S + 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]  # gives the initial state a gradient, as after a context
     outputs = []
     for first in range(0, q.shape[1], length):
         here = slice(first, first + length)
@@ -42,9 +42,9 @@ def in_chunks(
 
 
 def inverse(earlier: Array) -> Array:
-    """``(1 + L)⁻¹`` for the part L of ``earlier`` [b h z z] below the diagonal, row after row.
+    """``(1 + L)⁻¹`` for the part L of ``earlier`` [b h z z] below the diagonal, row by row.
 
-    By it the writes of a chunk are solved for at once.
+    It solves for all writes of a chunk at once.
     """
     size = earlier.shape[-1]
     rows: list[Array] = []
@@ -57,5 +57,5 @@ def inverse(earlier: Array) -> Array:
 
 
 def start(k: Array, v: Array, state: State | None) -> Array:
-    """The state before the first token [b h k v]: zeros, if there is no text before it."""
+    """The initial state [b h k v]: zeros if there is no context."""
     return state["S"] if state and "S" in state else np.zeros((k.shape[0], v.shape[2], k.shape[3], v.shape[3]))

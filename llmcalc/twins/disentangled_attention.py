@@ -1,4 +1,4 @@
-"""Disentangled attention [he2020, Section 3.1]: what a token is and how far away it stands are scored apart."""
+"""Disentangled attention [he2020, Section 3.1]: separate scores of contents and relative positions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .heads import join, mix, output, project, projections, scores
 from .step import State, Step
 from .weights import Array, Weight, Weights, table
 
-TABLE, NORM, NORM_B = ".relative_table", ".relative_table_norm", ".relative_table_norm_b"  # one for all layers
+TABLE, NORM, NORM_B = ".relative_table", ".relative_table_norm", ".relative_table_norm_b"  # shared by all layers
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of contents; the table of distances, with a norm; projections of distances, if not the same."""
+    """Projections of contents; the table of distances and its norm; projections of distances, unless shared."""
     d, h = layer.d_model, layer.n_heads
     e = d // h
     found = [*projections("qkv", d, h, e, bias="qkv" if layer.k_bias else "qv"), *output(d, h, e)]
@@ -35,7 +35,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax((q kᵀ + q rkᵀ + k rqᵀ) · scale) v · wo``, where ``rk`` and ``rq`` belong to a distance."""
+    """``softmax((q kᵀ + q rkᵀ + k rqᵀ) · scale) v · wo``, where ``rk`` and ``rq`` are projections of the distance."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     met = scores(q, k)
@@ -50,13 +50,13 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _met_at_distance(x: Array, distances: Array, row: Array) -> Array:
-    """Queries or keys ``x`` [b n h e] with those of all distances [1 r h e], of which each pair takes its ``row``."""
+    """Scores of ``x`` [b n h e] and all distances [1 r h e], gathered by the ``row`` of each pair."""
     met = einsum("bnhe,rhe->bhnr", x, distances[0])
     return met[:, :, np.arange(x.shape[1])[:, None], row]
 
 
 def _distances(layer: Any, w: Weights, step: Step) -> tuple[Array, Array]:
-    """The rows of distances that are looked at [1 r d], and which of them belongs to a query and a key [q k]."""
+    """The rows of distances in use [1 r d], and the row of each pair of query and key [q k]."""
     rows, reach = w.table, layer.n_distances // 2
     if layer.table_norm:
         rows = layernorm(rows, layer.table_norm_eps, w.table_norm, w.table_norm_b)
@@ -70,7 +70,7 @@ def _distances(layer: Any, w: Weights, step: Step) -> tuple[Array, Array]:
 
 
 def _bucket(distance: Array, buckets: int, farthest: int) -> Array:
-    """Near distances as they are; from half of the buckets on, those to each side share by their logarithm."""
+    """Exact distances up to half of the buckets, then logarithmic buckets on each side."""
     near = buckets // 2
     size = np.abs(distance)
     share = np.log(np.maximum(size, 1) / near) / math.log((farthest - 1) / near)
@@ -79,7 +79,7 @@ def _bucket(distance: Array, buckets: int, farthest: int) -> Array:
 
 
 def _scale(layer: Any) -> float:
-    """One over the root of a head's width, times the kinds of scores that are added."""
+    """Scale of the scores: 1 / sqrt(number of score terms · d_head) by default."""
     kinds = 1 + layer.content_to_position + layer.position_to_content
     usual = 1 / math.sqrt(kinds * (layer.d_model // layer.n_heads))
     return usual if layer.scale is None else float(layer.scale)

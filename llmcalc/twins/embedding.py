@@ -1,4 +1,4 @@
-"""Look-up tables: tokens, absolute positions, segments."""
+"""Lookup tables for tokens, absolute positions and segments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .weights import Array, Weight, Weights, constant, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """One row an entry."""
+    """The table and an optional norm."""
     sizes = (layer.codebooks, layer.rows) if layer.codebooks else (layer.rows,)
     sizes = (layer.rows // layer.columns, layer.columns) if layer.columns else sizes
     found = table("w", *sizes, layer.d_model, share=layer.share, buffer=not layer.learned)
@@ -22,16 +22,18 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
-    """The rows of this step's tokens [b q d] (of its positions [q d]), added to what was looked up before.
+    """The rows of this step's tokens [b q d] or positions [q d], added to ``x``.
 
-    Rows that begin further copies of the tokens are put behind them, one copy after the other.
+    With ``use: copies``, the initial vectors of further copies of the tokens are appended instead.
     """
-    if layer.use == "side_tokens" and x is None and step.source is not None:  # what asks, in a stack of its own
+    if layer.use == "side_tokens" and x is None and step.source is not None:  # learned queries
         return w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))]
     if layer.use == "side_tokens":
         if step.grid:
-            raise UnsupportedError("learned tokens among the patches have no NumPy model", where="embedding")
-        step.kept["beside"] = w.w[None] + (0.0 if x is None else 0.0 * x[:, :1])  # every text has its own soon
+            raise UnsupportedError("learned tokens among patches have no NumPy model", where="embedding")
+        step.saved_streams["side_tokens"] = w.w[None] + (
+            0.0 if x is None else 0.0 * x[:, :1]
+        )  # broadcast over the batch later
         return x
     if layer.use == "copies":
         first = np.concatenate([w.w[-1:], w.w[:-1]])  # the last row is the first copy's, as published
@@ -42,7 +44,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
         step.angles = constant(_table(layer, w))[step.positions + layer.offset]
         return x
     if layer.use == "array":
-        step.arrays.append(w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))])
+        step.latent_arrays.append(w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))])
         return x
     if layer.use == "prefix":
         return _before(x, w, step)
@@ -53,45 +55,45 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.edges != "none":
         return _of_boxes(layer, w, x, step)
     if step.grid and layer.rows != step.ids.shape[1]:
-        text = f"a table of {layer.rows} positions for {step.ids.shape[1]} is interpolated, which is not modelled"
+        text = f"a table of {layer.rows} positions does not fit {step.ids.shape[1]}; interpolation is not implemented"
         raise UnsupportedError(text, where="embedding")
     if layer.use == "replacement":
-        its = (step.ids == layer.token_id)[..., None]
-        return w.w * its + x * ~its
+        mask = (step.ids == layer.token_id)[..., None]
+        return w.w * mask + x * ~mask
     if layer.codebooks:
         return _of_codebooks(layer, w, step)
     rows = _table(layer, w)[_entries(layer, step)] * layer.scale
     rows = rmsnorm(rows, layer.norm_eps, w.norm) if layer.normed else rows
     if layer.dropped_id is not None:
-        kept = (step.ids != layer.dropped_id)[..., None]
-        rows = rows * (kept / np.maximum(np.mean(kept, axis=1, keepdims=True), 1 / kept.shape[1]))
-    if step.seen is not None and layer.table == "token" and layer.use == "tokens":
-        rows = _with_image(rows, *step.seen)
+        mask = (step.ids != layer.dropped_id)[..., None]
+        rows = rows * (mask / np.maximum(np.mean(mask, axis=1, keepdims=True), 1 / mask.shape[1]))
+    if step.image_tokens is not None and layer.table == "token" and layer.use == "tokens":
+        rows = _with_image(rows, *step.image_tokens)
     if layer.use == "joined":
         return np.concatenate([x, rows], axis=-1)
     if x is not None and x.shape[-1] != layer.d_model:
-        raise UnsupportedError(f"a table of width {layer.d_model} beside one of {x.shape[-1]} is not modelled")
+        raise UnsupportedError(f"a table of width {layer.d_model} cannot be added to one of width {x.shape[-1]}")
     return rows if x is None else x + rows
 
 
 def _before(x: Array, w: Weights, step: Step) -> Array:
-    """The stream behind learned tokens, the same for all texts [b t+q d]."""
+    """Learned tokens, the same for all sequences, then the stream [b t+q d]."""
     step.prompt = w.w.shape[0]
     step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
     return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
 
 
 def _with_image(rows: Array, vectors: Array, marked: Array) -> Array:
-    """The rows of tokens [b q d], and one vector of an image after the other where a token is marked."""
+    """The rows of tokens [b q d], with the marked ones replaced by the image's vectors in order."""
     if vectors.shape[-1] != rows.shape[-1] or (marked.sum(axis=1) != vectors.shape[1]).any():
-        text = f"{vectors.shape[1]} vectors of width {vectors.shape[-1]} do not take the places of the marked tokens"
-        raise InputError(f"{text}, of which a text has {marked.sum(axis=1).tolist()}, {rows.shape[-1]} wide")
-    turn = np.maximum(np.cumsum(marked, axis=1) - 1, 0)
-    return np.where(marked[..., None], vectors[np.arange(len(marked))[:, None], turn], rows)
+        text = f"{vectors.shape[1]} image vectors of width {vectors.shape[-1]} do not fit the placeholder tokens"
+        raise InputError(f"{text}: {marked.sum(axis=1).tolist()} per sequence, of width {rows.shape[-1]}")
+    index = np.maximum(np.cumsum(marked, axis=1) - 1, 0)
+    return np.where(marked[..., None], vectors[np.arange(len(marked))[:, None], index], rows)
 
 
 def _behind(layer: Any, x: Array, w: Weights, step: Step) -> Array:
-    """Learned tokens behind the stream, the same for all texts [b q+t d]."""
+    """The stream, then learned tokens, the same for all sequences [b q+t d]."""
     step.must_be_whole("embedding")
     rows = w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))] * layer.scale
     step.ids = np.concatenate([step.ids, np.zeros((len(step.ids), layer.rows), int)], axis=1)
@@ -99,22 +101,22 @@ def _behind(layer: Any, x: Array, w: Weights, step: Step) -> Array:
 
 
 def _of_codebooks(layer: Any, w: Weights, step: Step) -> Array:
-    """The sum of the rows of a text's codebooks, whose ids come one sequence behind the other [b·n q]."""
+    """The sum of the rows of all codebooks; the ids of a sequence's codebooks are consecutive rows [b·n q]."""
     if len(step.ids) % layer.codebooks:
-        raise InputError(f"{len(step.ids)} sequences of ids are none of {layer.codebooks} codebooks each")
+        raise InputError(f"{len(step.ids)} sequences of ids must be a multiple of {layer.codebooks} codebooks")
     ids = step.ids.reshape(-1, layer.codebooks, step.ids.shape[1])
     found: Array = sum(w.w[number][ids[:, number]] for number in range(layer.codebooks))
     return found * layer.scale
 
 
 def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """The rows of the edges of each token's box [b q left upper right lower], or of its height or width [xu2019]."""
+    """``x`` plus the rows of the edges of each token's box [b q 4], or of its height or width [xu2019]."""
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
     edges = {"left_right": (left, right), "upper_lower": (upper, lower), "height": (lower - upper,)}
     for edge in edges.get(layer.edges, (right - left,)):
         if edge.min() < 0 or edge.max() >= layer.rows:
-            raise InputError(f"boxes on a page have edges from 0 to {layer.rows - 1}, left and upper ones first")
+            raise InputError(f"box edges must be from 0 to {layer.rows - 1}, with left <= right and upper <= lower")
         x = x + w.w[edge] * layer.scale
     return x
 
@@ -126,7 +128,7 @@ def _entries(layer: Any, step: Step) -> Array:
         return np.zeros_like(step.ids) if step.segments is None else _of_segments(layer, step.segments)
     if layer.table != "position":
         return step.ids
-    if step.copies > 1:  # the further ones stand one place further on
+    if step.copies > 1:  # further copies are one position later
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
     if layer.by_cell and step.segments is not None:
         return _within_cells(layer, step.segments, step.positions)
@@ -134,7 +136,7 @@ def _entries(layer: Any, step: Step) -> Array:
 
 
 def standing(layer: Any, step: Step) -> Array:
-    """The row of each token's position [q], or [b q] where padding does not count."""
+    """The row of each token's position [q], or [b q] if padding does not count."""
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
@@ -142,7 +144,7 @@ def standing(layer: Any, step: Step) -> Array:
 
 
 def _of_segments(layer: Any, segments: Array) -> Array:
-    """The segment ids [b q] that a table is for."""
+    """The segment ids [b q] that index a table."""
     if layer.column is None:
         _must_have(segments, 2, "one segment id")
         return _checked(layer, segments, "token_type_ids")
@@ -152,24 +154,24 @@ def _of_segments(layer: Any, segments: Array) -> Array:
 
 def _must_have(segments: Array, axes: int, what: str) -> None:
     if segments.ndim != axes:
-        raise InputError(f"a token has {what}, but token_type_ids have the shape {segments.shape}")
+        raise InputError(f"token_type_ids must have {what} per token, but their shape is {segments.shape}")
 
 
 def _checked(layer: Any, ids: Array, name: str) -> Array:
     if ids.min() < 0 or ids.max() >= layer.rows:
-        raise InputError(f"{name} has {ids.max()}, which is not one of the {layer.rows} in the table")
+        raise InputError(f"{name} contains {ids.max()}, but the table has {layer.rows} rows")
     return ids
 
 
 def _within_cells(layer: Any, segments: Array, positions: Array) -> Array:
-    """How far each token [b q] stands behind the first one of its cell, at most as far as there are positions."""
+    """Position of each token [b q] within its table cell, limited to the number of rows."""
     _must_have(segments, 3, "several segment ids")
     cells = segments[..., COLUMN_AND_ROW]
     same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
     return np.minimum(positions - np.argmax(same, axis=2), layer.rows - 1 - layer.offset) + layer.offset
 
 
-COLUMN_AND_ROW = slice(1, 3)  # of the segment ids of a token in a table
+COLUMN_AND_ROW = slice(1, 3)  # within the segment ids of a token in a table
 
 
 def _table(layer: Any, w: Weights) -> Array:
@@ -191,7 +193,7 @@ def _table(layer: Any, w: Weights) -> Array:
 
 
 def sinusoid_halves(rows: int, width: int, slower: bool) -> Array:
-    """All sines, then all cosines [rows width]; ``slower``: the last wave takes 10000 positions a radian."""
+    """All sines, then all cosines [rows width]; ``slower``: the last frequency is 1 / 10000 radians per position."""
     half = width // 2
     angles = np.arange(rows)[:, None] / 10000.0 ** (np.arange(half) / (half - slower))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((rows, width % 2))], axis=1)
@@ -209,7 +211,7 @@ def sinusoids(rows: int, width: int) -> Array:
 
 
 def interleaved(positions: Array, width: int) -> Array:
-    """Sines in the even columns, cosines in the odd ones, of positions that may be distances."""
+    """Sines in the even columns, cosines in the odd ones, of arbitrary positions or distances."""
     column = np.arange(width)
     angles = positions[:, None] / 10000.0 ** (2 * (column // 2) / width)
     return np.where(column % 2 == 0, np.sin(angles), np.cos(angles))

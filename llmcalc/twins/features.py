@@ -1,4 +1,4 @@
-"""What a language model takes of a tower: the stream behind some of its blocks, side by side."""
+"""Features of a vision or audio encoder: the concatenated outputs of some of its blocks."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``[x_i, x_j, ...]``, whatever the layers behind the blocks have made since."""
-    chosen = [int(number) for number in layer.blocks.split()]
+    """``[x_i, x_j, ...]``, the streams after the listed blocks."""
+    numbers = [int(number) for number in layer.blocks.split()]
     most = len(step.streams) - 1
-    if not all(-most - 1 <= number <= most for number in chosen):
-        raise InputError(f"there are {most} blocks, but features are taken behind {layer.blocks}", where="features")
+    if not all(-most - 1 <= number <= most for number in numbers):
+        raise InputError(f"the stack has {most} blocks; blocks is {layer.blocks}", where="features")
     if layer.apart:
-        step.results.append(x)
+        step.tower_results.append(x)
         step.restore_grid()
-    return np.concatenate([step.streams[number] for number in chosen], axis=-1)
+    return np.concatenate([step.streams[number] for number in numbers], axis=-1)

@@ -1,4 +1,4 @@
-"""The elementwise functions and norms that the layers are made of."""
+"""Elementwise functions and norms used by the layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .weights import Array
 
 
 def operation(function: Callable[..., Array]) -> Callable[..., Array]:
-    """One operation for a tape, whose derivative needs less than those of the steps that it is made of."""
+    """Make a function one operation of the tape, which saves less than its individual steps would."""
 
     @wraps(function)
     def one(*inputs: Any) -> Array:
@@ -23,7 +23,7 @@ def operation(function: Callable[..., Array]) -> Callable[..., Array]:
     return one
 
 
-erf_of = np.frompyfunc(math.erf, 1, 1)  # a ufunc like any other; NumPy itself has none
+erf_of = np.frompyfunc(math.erf, 1, 1)  # NumPy has no erf ufunc
 
 
 def erf(x: Array) -> Array:
@@ -34,7 +34,7 @@ def erf(x: Array) -> Array:
 
 @operation
 def sigmoid(x: Array) -> Array:
-    """``1 / (1 + exp(-x))``, by tanh, which does not overflow."""
+    """``1 / (1 + exp(-x))``, computed with tanh, which does not overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
@@ -52,7 +52,7 @@ def gelu(x: Array) -> Array:
 
 @operation
 def gelu_tanh(x: Array) -> Array:
-    """The approximation of gelu that GPT-2 uses [hendrycks2016]."""
+    """The tanh approximation of gelu [hendrycks2016], as in GPT-2."""
     return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
 
 
@@ -76,13 +76,13 @@ def relu2(x: Array) -> Array:
 
 @operation
 def quick_gelu(x: Array) -> Array:
-    """The approximation of gelu by one sigmoid [hendrycks2016]."""
+    """The sigmoid approximation of gelu [hendrycks2016]."""
     return x * sigmoid(1.702 * x)
 
 
 @operation
 def sqrt_softplus(x: Array) -> Array:
-    """The root of softplus."""
+    """``sqrt(softplus(x))``."""
     return np.sqrt(softplus(x))
 
 
@@ -103,7 +103,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 @operation
 def softmax(x: Array, sink: Array | None = None) -> Array:
-    """Over the last axis, its maximum taken off so that nothing overflows; a sink takes a share of its own."""
+    """Softmax over the last axis; a sink is a further logit in the denominator."""
     most = np.max(x, axis=-1, keepdims=True)
     most = most if sink is None else np.maximum(most, sink)
     e = np.exp(x - most)
@@ -112,8 +112,8 @@ def softmax(x: Array, sink: Array | None = None) -> Array:
 
 
 @operation
-def shares(x: Array, eps: float = 0.0, power: float = 1.0) -> Array:
-    """``x / (sum(x) + ε)``, over the last axis; or by the root of the sum of powers, of what is not negative."""
+def divide_by_sum(x: Array, eps: float = 0.0, power: float = 1.0) -> Array:
+    """``x / (sum(x) + eps)`` over the last axis, or ``x / sum(x^power)^(1/power)``."""
     if power != 1.0:
         return x / np.sum(x**power, axis=-1, keepdims=True) ** (1 / power)
     return x / (np.sum(x, axis=-1, keepdims=True) + eps)
@@ -149,21 +149,21 @@ def l2norm(x: Array, eps: float = 1e-6) -> Array:
 
 @operation
 def softcap(x: Array, bound: float) -> Array:
-    """``bound · tanh(x / bound)``: like x where it is small, never beyond the bound."""
+    """``bound · tanh(x / bound)``."""
     return bound * np.tanh(x / bound)
 
 
 @operation
 def collision(cosine: Array, bits: int) -> Array:
-    """``(1 - arccos(x) / π)^bits``: the chance that none of so many random planes parts two vectors [zeng2021]."""
+    """``(1 - arccos(x) / π)^bits``, the collision probability of two vectors under LSH [zeng2021]."""
     return (1.0 - np.arccos(cosine) / math.pi) ** bits
 
 
 def times(x: Array, factor: float) -> Array:
-    """``x · factor``, where that is another than 1."""
+    """``x · factor``; no operation if the factor is 1."""
     return x if factor == 1.0 else x * factor
 
 
 def plus(x: Array, bias: Array | None) -> Array:
-    """``x + bias``, where there is one."""
+    """``x + bias``; no operation if there is no bias."""
     return x if bias is None else x + bias

@@ -1,4 +1,4 @@
-"""The gated delta rule [yang2024, Section 3]: a linear attention that forgets, and that overwrites what a key held."""
+"""Gated DeltaNet [yang2024, Section 3]: linear attention with decay and the delta rule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Queries, keys, values, an output gate z, a write strength b and a decay a; convolutions; a gated norm."""
+    """Projections to queries, keys, values, output gate z, write strength b and decay a; convolutions; gated norm."""
     d, keys, values = layer.d_model, (layer.n_k_heads, layer.d_k), (layer.n_v_heads, layer.d_v)
     sizes = {"q": keys, "k": keys, "v": values}
     found = [matrix(f"w{name}", d, size) for name, size in {**sizes, "z": values}.items()]
@@ -49,7 +49,7 @@ def _convolved(layer: Any, w: Weights, name: str, u: Array, state: State | None)
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Token after token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v], from the state ``S``; and the last."""
+    """Token by token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v]; returns outputs and final state."""
     q, k, decay = _inputs(q, k, v, a, rate)
     return delta_rule.recurrence(q, k, v, beta, decay, S)
 
@@ -58,19 +58,19 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """The same in chunks [yang2024, Section 3.3]: the writes of a chunk are solved for at once."""
+    """The same in chunks [yang2024, Section 3.3]: solving for all writes of a chunk at once."""
     q, k, decay = _inputs(q, k, v, a, rate)
     return delta_rule.in_chunks(_chunk, chunk, q, k, v, beta, decay, S)
 
 
 def _inputs(q: Array, k: Array, v: Array, a: Array, rate: Array) -> tuple[Array, Array, Array]:
-    """Queries, scaled, and keys of each value head [b q h k], and the logarithm of the decay α."""
+    """Scaled queries and keys of each value head [b q h k], and the logarithm of the decay α."""
     served = v.shape[2] // k.shape[2]
     return np.repeat(q / math.sqrt(q.shape[-1]), served, axis=2), np.repeat(k, served, axis=2), (rate * a)[..., None]
 
 
 def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
-    """One chunk's outputs, and the state behind it."""
+    """One chunk's outputs and final state."""
     total = np.cumsum(decay[..., 0], axis=1)  # [b z h]
     by_head = np.transpose(total, (0, 2, 1))
     seen = np.tri(total.shape[1], dtype=bool)

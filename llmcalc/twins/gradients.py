@@ -1,4 +1,4 @@
-"""The derivative of every NumPy operation that the layers use: its result, and how a gradient flows back through it."""
+"""Results and vector-Jacobian products (VJPs) of the NumPy operations that layers use."""
 
 from __future__ import annotations
 
@@ -10,90 +10,90 @@ import numpy as np
 from .functions import erf_of
 from .weights import Array
 
-Vjp = Callable[[Array], Array]  # from the gradient of the result to that of an input
+Vjp = Callable[[Array], Array]  # from the gradient of the result to the gradient of an input
 
 
-class Way(NamedTuple):
-    """How a gradient flows back to one input, and the arrays that this needs until then."""
+class Pullback(NamedTuple):
+    """The VJP of one input, and the arrays saved for it until the backward pass."""
 
     vjp: Vjp
-    needs: tuple[Any, ...] = ()
+    residuals: tuple[Any, ...] = ()
 
 
 class Result(NamedTuple):
-    """An operation's result and the way back to each of its inputs.
+    """An operation's result, and the pullback to each of its inputs.
 
     Attributes:
-        same: the numbers of the first input, in another shape.
-        makes: the result is more than the inputs element by element: a contraction, rows that were looked up.
+        is_view: whether it has the elements of the first input, in another shape.
+        makes_activation: whether it is more than an elementwise function, such as a contraction or a lookup.
     """
 
     value: Array
-    ways: Sequence[Way]
-    same: bool = False
-    makes: bool = False
+    pullbacks: Sequence[Pullback]
+    is_view: bool = False
+    makes_activation: bool = False
 
 
 def fitted(gradient: Array, shape: tuple[int, ...]) -> Array:
-    """A gradient summed over the dimensions along which its input was repeated."""
+    """A gradient summed over the dimensions along which its input was broadcast."""
     extra = gradient.ndim - len(shape)
     gradient = np.sum(gradient, axis=tuple(range(extra))) if extra else gradient
     repeated = tuple(axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] != 1)
     return np.sum(gradient, axis=repeated, keepdims=True) if repeated else gradient
 
 
-def _both(value: Array, a: Array, b: Array, first: Way, second: Way) -> Result:
+def _both(value: Array, a: Array, b: Array, first: Pullback, second: Pullback) -> Result:
     shapes = np.shape(a), np.shape(b)
     return Result(
         value,
         [
-            Way(lambda g: fitted(first.vjp(g), shapes[0]), first.needs),
-            Way(lambda g: fitted(second.vjp(g), shapes[1]), second.needs),
+            Pullback(lambda g: fitted(first.vjp(g), shapes[0]), first.residuals),
+            Pullback(lambda g: fitted(second.vjp(g), shapes[1]), second.residuals),
         ],
     )
 
 
 def add(a: Array, b: Array) -> Result:
-    """The gradient goes to both."""
-    return _both(a + b, a, b, Way(lambda g: g), Way(lambda g: g))
+    """Both inputs receive the gradient."""
+    return _both(a + b, a, b, Pullback(lambda g: g), Pullback(lambda g: g))
 
 
 def subtract(a: Array, b: Array) -> Result:
-    """The gradient goes to both, with two signs."""
-    return _both(a - b, a, b, Way(lambda g: g), Way(lambda g: -g))
+    """Both inputs receive the gradient, the second one negated."""
+    return _both(a - b, a, b, Pullback(lambda g: g), Pullback(lambda g: -g))
 
 
 def multiply(a: Array, b: Array) -> Result:
-    """Each gets it times the other."""
-    return _both(a * b, a, b, Way(lambda g: g * np.conj(b), (b,)), Way(lambda g: g * np.conj(a), (a,)))
+    """Each input receives the gradient times the other input."""
+    return _both(a * b, a, b, Pullback(lambda g: g * np.conj(b), (b,)), Pullback(lambda g: g * np.conj(a), (a,)))
 
 
 def divide(a: Array, b: Array) -> Result:
     """By the quotient rule."""
-    return _both(a / b, a, b, Way(lambda g: g / b, (b,)), Way(lambda g: -g * a / (b * b), (a, b)))
+    return _both(a / b, a, b, Pullback(lambda g: g / b, (b,)), Pullback(lambda g: -g * a / (b * b), (a, b)))
 
 
 def power(a: Array, exponent: float) -> Result:
     """For a constant exponent."""
-    return Result(a**exponent, [Way(lambda g: g * exponent * a ** (exponent - 1), (a,)), Way(lambda g: g)])
+    return Result(a**exponent, [Pullback(lambda g: g * exponent * a ** (exponent - 1), (a,)), Pullback(lambda g: g)])
 
 
 def maximum(a: Array, b: Array) -> Result:
-    """The larger one gets it."""
+    """The larger input receives the gradient."""
     first, second = (lambda g: g * np.greater(a, b)), (lambda g: g * ~np.greater(a, b))
-    return _both(np.maximum(a, b), a, b, Way(first, (a, b)), Way(second, (a, b)))
+    return _both(np.maximum(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
 
 
 def minimum(a: Array, b: Array) -> Result:
-    """The smaller one gets it."""
+    """The smaller input receives the gradient."""
     first, second = (lambda g: g * np.less(a, b)), (lambda g: g * ~np.less(a, b))
-    return _both(np.minimum(a, b), a, b, Way(first, (a, b)), Way(second, (a, b)))
+    return _both(np.minimum(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
 
 
 def logaddexp(a: Array, b: Array) -> Result:
-    """Each gets its share of the sum of exponentials, which the difference of the two decides."""
+    """Each input receives its share of the sum of exponentials."""
     first, second = (lambda g: g * _share(a - b)), (lambda g: g * _share(b - a))
-    return _both(np.logaddexp(a, b), a, b, Way(first, (a, b)), Way(second, (a, b)))
+    return _both(np.logaddexp(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
 
 
 def _share(difference: Array) -> Array:
@@ -103,13 +103,13 @@ def _share(difference: Array) -> Array:
 def _of_output(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
     def rule(a: Array) -> Result:
         y = function(a)
-        return Result(y, [Way(lambda g: g * derivative(y), (y,))])
+        return Result(y, [Pullback(lambda g: g * derivative(y), (y,))])
 
     return rule
 
 
 def _of_input(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
-    return lambda a: Result(function(a), [Way(lambda g: g * derivative(a), (a,))])
+    return lambda a: Result(function(a), [Pullback(lambda g: g * derivative(a), (a,))])
 
 
 _UFUNCS: dict[Any, Callable[..., Result]] = {
@@ -121,7 +121,7 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
     np.maximum: maximum,
     np.minimum: minimum,
     np.logaddexp: logaddexp,
-    np.negative: lambda a: Result(-a, [Way(lambda g: -g)]),
+    np.negative: lambda a: Result(-a, [Pullback(lambda g: -g)]),
     np.absolute: _of_input(np.absolute, np.sign),
     np.exp: _of_output(np.exp, lambda y: y),
     np.tanh: _of_output(np.tanh, lambda y: 1 - y * y),
@@ -135,21 +135,21 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
 
 
 def einsum(spec: str, a: Array, b: Array) -> Result:
-    """Each factor gets the gradient contracted with the other."""
+    """Each factor receives the gradient contracted with the other factor."""
     left, output = spec.split("->")
     first, second = left.split(",")
     return Result(
         np.einsum(spec, a, b, order="C"),
         [
-            Way(lambda g: np.einsum(f"{output},{second}->{first}", g, b), (b,)),
-            Way(lambda g: np.einsum(f"{output},{first}->{second}", g, a), (a,)),
+            Pullback(lambda g: np.einsum(f"{output},{second}->{first}", g, b), (b,)),
+            Pullback(lambda g: np.einsum(f"{output},{first}->{second}", g, a), (a,)),
         ],
-        makes=True,
+        makes_activation=True,
     )
 
 
 def take(a: Array, index: Any) -> Result:
-    """What was taken more than once gets the sum."""
+    """Elements taken more than once receive the sum of the gradients."""
 
     def back(g: Array) -> Array:
         whole = np.zeros_like(g, shape=a.shape)
@@ -157,46 +157,46 @@ def take(a: Array, index: Any) -> Result:
         return whole
 
     parts = index if isinstance(index, tuple) else (index,)
-    return Result(a[index], [Way(back)], makes=any(isinstance(part, np.ndarray) for part in parts))
+    return Result(a[index], [Pullback(back)], makes_activation=any(isinstance(part, np.ndarray) for part in parts))
 
 
 def reshape(a: Array, shape: Any) -> Result:
-    """Back into the old shape."""
+    """The gradient returns to the old shape."""
     old = a.shape
-    return Result(a.reshape(*shape), [Way(lambda g: g.reshape(old))], same=True)
+    return Result(a.reshape(*shape), [Pullback(lambda g: g.reshape(old))], is_view=True)
 
 
 def astype(a: Array, dtype: Any) -> Result:
-    """As it is."""
-    return Result(a.astype(dtype), [Way(lambda g: g)], same=True)
+    """The gradient passes unchanged."""
+    return Result(a.astype(dtype), [Pullback(lambda g: g)], is_view=True)
 
 
 def transpose(a: Array, axes: Any) -> Result:
-    """The dimensions back in their old order."""
-    return Result(np.transpose(a, axes), [Way(lambda g: np.transpose(g, np.argsort(axes)))], same=True)
+    """The gradient returns to the old order of dimensions."""
+    return Result(np.transpose(a, axes), [Pullback(lambda g: np.transpose(g, np.argsort(axes)))], is_view=True)
 
 
 def total(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    """Every number gets the gradient of its sum."""
+    """Every element receives the gradient of its sum."""
     shape = a.shape
-    return Result(np.sum(a, axis=axis, keepdims=keepdims), [Way(lambda g: _spread(g, shape, axis, keepdims))])
+    return Result(np.sum(a, axis=axis, keepdims=keepdims), [Pullback(lambda g: _spread(g, shape, axis, keepdims))])
 
 
 def mean(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    """As a sum, shared out."""
+    """Every element receives the gradient of its mean, divided by the number of elements."""
     y, shape = np.mean(a, axis=axis, keepdims=keepdims), a.shape
     share = y.size / a.size
-    return Result(y, [Way(lambda g: _spread(g, shape, axis, keepdims) * share)])
+    return Result(y, [Pullback(lambda g: _spread(g, shape, axis, keepdims) * share)])
 
 
 def largest(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    """The largest number gets it; equal ones share."""
+    """The maximum receives the gradient; equal elements share it."""
 
     def back(g: Array) -> Array:
         chosen = a == np.max(a, axis=axis, keepdims=True)
         return _spread(g, a.shape, axis, keepdims) * chosen / np.sum(chosen, axis=axis, keepdims=True)
 
-    return Result(np.max(a, axis=axis, keepdims=keepdims), [Way(back, (a,))])
+    return Result(np.max(a, axis=axis, keepdims=keepdims), [Pullback(back, (a,))])
 
 
 def _spread(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Array:
@@ -206,50 +206,50 @@ def _spread(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Arra
 
 
 def cumsum(a: Array, axis: int) -> Result:
-    """A number is part of every later sum."""
-    return Result(np.cumsum(a, axis=axis), [Way(lambda g: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))])
+    """Every element receives the gradients of all later sums."""
+    return Result(np.cumsum(a, axis=axis), [Pullback(lambda g: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))])
 
 
 def where(condition: Array, a: Array, b: Array) -> Result:
-    """The chosen one gets it."""
+    """The selected input receives the gradient."""
     first, second = (lambda g: np.where(condition, g, 0.0)), (lambda g: np.where(condition, 0.0, g))
-    return _both(np.where(condition, a, b), a, b, Way(first), Way(second))
+    return _both(np.where(condition, a, b), a, b, Pullback(first), Pullback(second))
 
 
 def clip(a: Array, low: float, high: float | None) -> Result:
-    """What was not clipped gets it."""
+    """Elements that were not clipped receive the gradient."""
     most = np.inf if high is None else high
-    return Result(np.clip(a, low, high), [Way(lambda g: g * ((a >= low) & (a <= most)), (a,))])
+    return Result(np.clip(a, low, high), [Pullback(lambda g: g * ((a >= low) & (a <= most)), (a,))])
 
 
 def repeat(a: Array, times: int, axis: int) -> Result:
-    """The copies' gradients add up."""
+    """The gradients of the copies add up."""
     folded = (*a.shape[: axis + 1], times, *a.shape[axis + 1 :])
-    return Result(np.repeat(a, times, axis=axis), [Way(lambda g: np.sum(g.reshape(folded), axis=axis + 1))])
+    return Result(np.repeat(a, times, axis=axis), [Pullback(lambda g: np.sum(g.reshape(folded), axis=axis + 1))])
 
 
 def concatenate(parts: list[Array], axis: int = 0) -> Result:
-    """Each part gets its piece."""
+    """Each part receives its slice of the gradient."""
     ends = np.cumsum([part.shape[axis] for part in parts])
 
-    def piece(number: int) -> Way:
+    def piece(number: int) -> Pullback:
         start = 0 if number == 0 else int(ends[number - 1])
-        return Way(lambda g: g[(slice(None),) * (axis % g.ndim) + (slice(start, int(ends[number])),)])
+        return Pullback(lambda g: g[(slice(None),) * (axis % g.ndim) + (slice(start, int(ends[number])),)])
 
     return Result(np.concatenate(parts, axis=axis), [piece(number) for number in range(len(parts))])
 
 
 def stack(parts: list[Array], axis: int = 0) -> Result:
-    """Each part gets its layer."""
+    """Each part receives its index of the gradient."""
 
-    def layer(number: int) -> Way:
-        return Way(lambda g: g[(slice(None),) * (axis % g.ndim) + (number,)])
+    def layer(number: int) -> Pullback:
+        return Pullback(lambda g: g[(slice(None),) * (axis % g.ndim) + (number,)])
 
     return Result(np.stack(parts, axis=axis), [layer(number) for number in range(len(parts))])
 
 
 def fft(a: Array, n: int, axis: int) -> Result:
-    """The adjoint of a transform is its inverse without the factor 1/n."""
+    """The adjoint of a Fourier transform is its inverse without the factor 1/n."""
     length, is_real = a.shape[axis], not np.iscomplexobj(a)
 
     def back(g: Array) -> Array:
@@ -257,13 +257,13 @@ def fft(a: Array, n: int, axis: int) -> Result:
         piece = whole[(slice(None),) * axis + (slice(0, length),)]
         return np.real(piece) if is_real else piece
 
-    return Result(np.fft.fft(a, n, axis=axis), [Way(back)])
+    return Result(np.fft.fft(a, n, axis=axis), [Pullback(back)])
 
 
 def ifft(a: Array, axis: int) -> Result:
-    """Likewise."""
+    """The adjoint of the inverse transform is the transform divided by n."""
     n = a.shape[axis]
-    return Result(np.fft.ifft(a, axis=axis), [Way(lambda g: np.fft.fft(g, axis=axis) / n)])
+    return Result(np.fft.ifft(a, axis=axis), [Pullback(lambda g: np.fft.fft(g, axis=axis) / n)])
 
 
 _FUNCTIONS: dict[Any, Callable[..., Result]] = {
@@ -280,23 +280,23 @@ _FUNCTIONS: dict[Any, Callable[..., Result]] = {
     np.stack: stack,
     np.fft.fft: fft,
     np.fft.ifft: ifft,
-    np.real: lambda a: Result(np.real(a), [Way(lambda g: g)]),
+    np.real: lambda a: Result(np.real(a), [Pullback(lambda g: g)]),
 }
 OF_LISTS = frozenset({np.concatenate, np.stack})
-FIRST = {np.einsum: 1, np.where: 1}  # arguments before the first that has a gradient
+FIRST = {np.einsum: 1, np.where: 1}  # position of the first argument with a gradient
 
 
 def of_ufunc(ufunc: Any) -> Callable[..., Result]:
-    """The rule of an elementwise function."""
+    """The derivative rule of an elementwise function."""
     return _known(_UFUNCS, ufunc)
 
 
 def of_function(function: Any) -> Callable[..., Result]:
-    """The rule of a function of whole arrays."""
+    """The derivative rule of a function of whole arrays."""
     return _known(_FUNCTIONS, function)
 
 
 def _known(rules: dict[Any, Callable[..., Result]], operation: Any) -> Callable[..., Result]:
     if operation not in rules:
-        raise NotImplementedError(f"the tape does not know the derivative of {operation.__name__}")
+        raise NotImplementedError(f"the tape has no derivative of {operation.__name__}")
     return rules[operation]

@@ -11,13 +11,13 @@ from .functions import plus, softcap, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, vector
 
-AS_GIVEN = frozenset({"n_positions"})  # of the stream
+INPUT_FIELDS = frozenset({"n_positions"})
 
 LOWEST = float(np.finfo(float).min)
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The output table, often the input's; biases, of which libraries keep some that they never use."""
+    """The output table, often tied to the input's, and biases, some of them unused."""
     many = (layer.codebooks,) if layer.codebooks else ()
     found = [table("w", *many, layer.vocab, layer.d_model, share=layer.share)]
     found += [matrix("rest", layer.d_rest, layer.vocab)] if layer.d_rest else []
@@ -28,15 +28,15 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x`` [b q d] to logits [b q V]; of several copies of the tokens, those behind the first have logits.
+    """Logits [b q V] of ``x`` [b q d].
 
-    The first of these has the logits of the next token, which are given.
+    With several copies of the tokens, the first copy has no logits; the result is those of the next token.
     """
     if step.copies > 1:
         x = x[:, x.shape[1] // step.copies :]
     if layer.input_scale != 1.0:
         x = x * layer.input_scale
-    if layer.codebooks:  # those of a text's codebooks, one sequence behind the other
+    if layer.codebooks:  # codebooks of a sequence are consecutive rows
         each = einsum("bqd,nvd->bnqv", x, w.w)
         return each.reshape(-1, *each.shape[2:])
     rows = np.concatenate([w.w, np.transpose(w.rest, (1, 0))], axis=1) if layer.d_rest else w.w

@@ -1,4 +1,4 @@
-"""What attention over heads has in common, whatever its scores are: projections, the mix of values, the way back."""
+"""Parts shared by kinds of multi-head attention: projections, scores, weighted values, output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 def projections(
     names: Sequence[str], width: int, heads: int, d_head: int, *, bias: Sequence[str] | None = None
 ) -> list[Weight]:
-    """A matrix from the stream to heads for each of ``names`` (``qkv``), and a bias for those in ``bias`` (all)."""
+    """A matrix from the stream to heads for each of ``names``, and a bias for those in ``bias`` (default: all)."""
     found = [matrix(f"w{name}", width, (heads, d_head)) for name in names]
     return found + [vector(f"b{name}", heads, d_head) for name in (names if bias is None else bias)]
 
@@ -32,29 +32,29 @@ def project(w: Weights, name: str, x: Array) -> Array:
 
 
 def scores(q: Array, k: Array) -> Array:
-    """Every query with every key [b h q k]."""
+    """Dot products of queries and keys [b h q k]."""
     return einsum("bqhe,bkhe->bhqk", q, k)
 
 
 def mix(met: Array, v: Array, hidden: Array | None = None) -> Array:
-    """Values [b q h e] weighted by the softmax of scores [b h q k]; a query does not see what is ``hidden`` [q k]."""
+    """Values [b q h e] weighted by the softmax of scores [b h q k]; ``hidden`` [q k] masks keys."""
     if hidden is not None and hidden.any():
         met = np.where(hidden, -np.inf, met)
     return einsum("bhqk,bkhe->bqhe", softmax(met), v)
 
 
 def join(w: Weights, mixed: Array) -> Array:
-    """The heads' values [b q h e] back in the stream [b q d]."""
+    """Project the heads' values [b q h e] to the stream [b q d]."""
     return plus(einsum("bqhe,hed->bqd", mixed, w.wo), w.get("bo"))
 
 
 def filtering(layer: Any) -> list[Weight]:
-    """Projections of the stream and back, and a filter over the values for each head, if it has taps."""
+    """Projections, and an optional depthwise convolution over the values, one kernel per head."""
     d, h = layer.d_model, layer.n_heads
     found = [*projections("qkv", d, h, d // h), *output(d, h, d // h)]
     return found + ([kernel("conv", h, layer.d_conv)] if layer.d_conv else [])
 
 
 def plus_filtered(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:
-    """``mixed + conv(v)`` along the tokens, if there is such a filter."""
+    """``mixed + conv(v)`` along the tokens, if the layer has a convolution."""
     return mixed + filtered(v, w.conv) if layer.d_conv else mixed

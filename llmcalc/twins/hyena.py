@@ -1,4 +1,4 @@
-"""The Hyena operator [poli2023, Section 3]: gates, and convolutions as long as the text, whose taps a network makes."""
+"""The Hyena operator [poli2023, Section 3]: gates, and long convolutions whose filters a network generates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAST, SLOW, TARGET = (
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections to all streams and back, short convolutions, and the network that makes the long filters."""
+    """Input and output projections, short convolutions, and the network that generates the long filters."""
     d, f, streams, filters = layer.d_model, layer.d_filter, layer.order + 1, layer.order - 1
     found = [matrix("win", d, (streams, d)), vector("bin", streams, d), kernel("short", (streams, d), layer.d_conv)]
     found += [vector("short_b", streams, d), matrix("wo", d, d), vector("bo", d)]
@@ -32,7 +32,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``y = x_N · (h_N * ( ... x_1 · (h_1 * v)))``, the streams x_i and v all made from ``x`` [b q d]."""
+    """``y = x_N · (h_N * ( ... x_1 · (h_1 * v)))``, with streams x_i and v projected from ``x`` [b q d]."""
     u = einsum("bqd,dyi->bqyi", x, w.win) + w.bin
     u = causal_convolution(u, w.short, w.short_b, state, "short")
     *gates, v = (u[:, :, stream] for stream in range(layer.order + 1))
@@ -51,7 +51,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _filters(layer: Any, w: Weights, step: Step, state: State | None) -> Array:
-    """The taps of the long filters up to the newest token; those of earlier steps are remembered, being the same."""
+    """The taps of the long filters up to the newest token; those of earlier steps are cached."""
     here = slice(step.cached, step.cached + step.ids.shape[1])
     f = _wave(einsum("qk,kf->qf", w.position[here], w.f_in) + w.f_in_b, w.frequency)
     for number in range(layer.n_filter_layers):
@@ -71,9 +71,9 @@ def _wave(f: Array, frequency: Array) -> Array:
 
 
 def _window(layer: Any) -> Array:
-    """An exponential decay along the filter [t m i], from channel to channel by equal steps faster.
+    """An exponential decay along the filter [t m i], with linearly spaced rates over the channels.
 
-    As in the authors' code (safari, ``hyena.py``), where the filters of a channel are neighbours.
+    As in the authors' code (safari, ``hyena.py``), where the filters of a channel are adjacent.
     """
     filters = layer.order - 1
     rates = np.linspace(math.log(TARGET) / SLOW, math.log(TARGET) / FAST, layer.d_model * filters)
@@ -82,7 +82,7 @@ def _window(layer: Any) -> Array:
 
 
 def _long_convolution(v: Array, taps: Array) -> Array:
-    """``Σ_s taps_s v_{t-s}`` for ``v`` [b t i] and ``taps`` [t i], through padded transforms."""
+    """``Σ_s taps_s v_{t-s}`` for ``v`` [b t i] and ``taps`` [t i], through padded FFTs."""
     n = 2 * v.shape[1]
     product = np.fft.fft(v, n, axis=1) * np.fft.fft(taps, n, axis=0)
     return np.real(np.fft.ifft(product, axis=1))[:, : v.shape[1]]

@@ -1,4 +1,4 @@
-"""Hyper-connections [zhu2024; xie2025]: a residual of several streams, read and written with weights of their own."""
+"""Hyper-connections [zhu2024; xie2025]: several residual streams with learned read and write weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Writer = Callable[[Array], Array]
 
 
 def weights(layer: Any) -> list[Weight]:
-    """What makes the weights of reading, writing and mixing out of the streams themselves."""
+    """Projections from the streams to the read, write and mixing weights."""
     streams = (layer.n_streams, layer.d_model)
     if layer.rank:
         found = [vector("norm", *streams), matrix("down", streams, layer.rank), matrix("up", layer.rank, streams)]
@@ -27,29 +27,29 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _parts(layer: Any) -> list[int]:
-    """Numbers that read, that write, that mix."""
+    """Number of read, write and mixing weights."""
     n = layer.n_streams
     return [n, *([n] if layer.writes else []), *([n * n] if layer.writes and layer.mixed else [])]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """One vector out of the streams ``x`` [b q s d], where nothing is written back."""
+    """Read one vector from the streams ``x`` [b q s d], without writing back."""
     if layer.writes:
-        raise UnsupportedError("a hyper-connection that writes stands in front of a sub-layer", where=layer.kind())
+        raise UnsupportedError("a hyper-connection with writes must be the pre norm of a sub-layer", where=layer.kind())
     return connect(layer, w, x)[0]
 
 
 def connect(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
-    """What a sub-layer reads of the streams [b q d], and how its result is written to them.
+    """The sub-layer's input [b q d], and a function that writes its result to the streams.
 
-    ``x`` [b q s d]; in front of the first block a vector [b q d], of which every stream is a copy.
+    ``x`` [b q s d]; before the first block a vector [b q d], which is copied to every stream.
     """
     streams = x if len(x.shape) == 4 else np.repeat(x[:, :, None], layer.n_streams, axis=2)
     return (_by_channel if layer.rank else _by_stream)(layer, w, streams)
 
 
 def _by_stream(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
-    """One weight a stream: ``x_j = write_j · y + Σ_i mix_ij x_i`` for ``y = f(Σ_i read_i x_i)``."""
+    """One weight per stream: ``x_j = write_j · y + Σ_i mix_ij x_i`` for ``y = f(Σ_i read_i x_i)``."""
     sizes = _parts(layer)
     normed = rmsnorm(x.reshape(*x.shape[:2], -1), layer.norm_eps).reshape(x.shape)
     made = einsum("bqsd,sdr->bqr", normed, w.fn)
@@ -74,9 +74,9 @@ def _by_stream(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
 
 @operation
 def doubly_stochastic(logits: Array, iterations: int, eps: float) -> Array:
-    """Rows and columns that sum to 1 [b q s t], by dividing by the sums of both in turn.
+    """A matrix whose rows and columns sum to 1 [b q s t], by Sinkhorn iterations.
 
-    One operation: its rounds are run again in the backward pass, as by the kernel of [xie2025, Section 4.3].
+    One operation: the backward pass recomputes the iterations, as in [xie2025, Section 4.3].
     """
     mix = softmax(logits) + eps
     mix = mix / (np.sum(mix, axis=-2, keepdims=True) + eps)
@@ -87,7 +87,7 @@ def doubly_stochastic(logits: Array, iterations: int, eps: float) -> Array:
 
 
 def _by_channel(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
-    """One weight a channel, made through a narrow space (Qwen4); the streams keep what they have."""
+    """One weight per channel, through a low-rank projection (Qwen4); streams are not mixed."""
     normed = rmsnorm(x, layer.norm_eps, 1.0 + w.norm)
     narrow = silu(einsum("bqsd,sdr->bqr", normed, w.down) / layer.n_streams)
     read = sigmoid(einsum("bqr,rsd->bqsd", narrow, w.up))

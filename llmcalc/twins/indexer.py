@@ -1,7 +1,7 @@
-"""The indexer of sparse attention [deepseek2025v32, Section 2]: scores all tokens cheaply; attention sees the best.
+"""The indexer of sparse attention [deepseek2025v32, Section 2]: selects the tokens that attention sees.
 
-It stands within an attention layer. Only the order of the scores matters, so no factor common to all of them is
-applied, and no gradient flows through a choice.
+It is part of an attention layer. Only the order of the scores matters, so common factors are omitted, and no gradient
+flows through the selection.
 """
 
 from __future__ import annotations
@@ -12,30 +12,29 @@ import numpy as np
 from numpy import einsum
 
 from .functions import layernorm, rmsnorm, softmax
-from .places import growth
+from .position_biases import growth
 from .rope import rotate, rotate_end
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, table, vector
 
 
 class Indexer(NamedTuple):
-    """What the attention layer around it says of its indexer.
+    """The settings of an indexer, from the attention layer that contains it.
 
     Attributes:
-        top_k: tokens that are chosen.
-        rotary_dim: how much of a head is rotated.
-        d_query: width of the latent that queries are made of; None: they are made of the layer's input.
-        weighted: heads are weighed by a projection of the input, and choose together; otherwise each for itself.
-        interleaved: pairs that are rotated are neighbours.
-        rotates_end: the last numbers of a head are rotated, not the first.
+        top_k: selected tokens.
+        rotary_dim: rotated part of a head.
+        d_query: width of the query latent; None: queries are projected from the layer's input.
+        weighted: the heads' scores are summed with learned weights; otherwise each head selects separately.
+        interleaved: whether rotated pairs are adjacent.
+        rotates_end: the end of a head is rotated, not the start.
         unit_offset: scales of the norms are ``1 + w``.
-        block: so many tokens are chosen together, by the best of them.
-        local: blocks that are chosen in any case: that of the query, and those before it.
-        input_norm: a LayerNorm on what queries are made of.
-        position_scaled: queries grow with the logarithm of their position.
-        compressed: so many tokens are chosen together, by one key, a mean of theirs that a gate weighs; those that are
-            no whole group yet are seen in any case.
-        pooled: a block is chosen by the mean of its keys, by all heads together, if it is whole; the rest is seen.
+        block: tokens selected together, by the best of them.
+        local: blocks up to the query's own that are always selected.
+        input_norm: a LayerNorm on the input of the query projection.
+        position_scaled: queries are scaled by the logarithm of their position.
+        compressed: tokens selected together, by a gated mean of their keys; an incomplete last group is always seen.
+        pooled: complete blocks are selected by the mean of their keys and the sum over heads; the rest is always seen.
     """
 
     d_model: int
@@ -60,7 +59,7 @@ class Indexer(NamedTuple):
 
 
 def weights(layer: Indexer) -> list[Weight]:
-    """Queries, one key a token, the norm of the key, and what weighs the heads."""
+    """Projections to queries, one key and head weights, and norms."""
     d, heads, mean = layer.d_model, (layer.n_heads, layer.d_head), 0.0 if layer.unit_offset else 1.0
     found = [matrix("wq", layer.d_query or d, heads), matrix("wk", d, layer.d_head)]
     found += [vector("k_norm", layer.d_head, mean=mean)]
@@ -83,10 +82,10 @@ def not_chosen(
     state: State | None,
     factors: Array | None = None,
 ) -> Array:
-    """Which tokens a query does not look at [b q k], or [b i q k] where each head chooses for itself.
+    """A mask of the tokens that are not selected for each query [b q k], or for each head [b i q k].
 
-    ``x`` [b q d]; queries are made of ``latent`` [b q r], if there is one. ``around`` is the attention layer, whose
-    rotary angles these are, too, ``factors`` of their frequencies included.
+    ``x`` [b q d]; queries are projected from ``latent`` [b q r] if given. ``around`` is the attention layer, whose
+    rotary positions are used, scaled by ``factors``.
     """
     w, x, latent, factors = w.constant(), constant(x), constant(latent), constant(factors)
     asks = layernorm(x, layer.norm_eps, w.in_norm, w.in_norm_b) if layer.input_norm else x
@@ -110,7 +109,7 @@ def not_chosen(
 def _keys(
     layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None, factors: Array | None
 ) -> Array:
-    """One key of each token in sight [b k e]; those of pooled blocks are normalised and placed as one, later."""
+    """One key per token [b k e]; keys of pooled blocks are normalised and rotated after pooling."""
     k = einsum("bqd,de->bqe", x, w.wk)
     if not layer.pooled:
         k = _placed(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions, factors)[:, :, 0]
@@ -139,7 +138,7 @@ def _placed(layer: Indexer, around: Any, x: Array, places: Array, factors: Array
 
 
 def _best(layer: Indexer, scores: Array, step: Step) -> Array:
-    """The best tokens, or those of the best blocks, of ``scores`` [... q k]."""
+    """A mask of the best tokens, or of the tokens of the best blocks, by ``scores`` [... q k]."""
     keys, size = scores.shape[-1], layer.block
     missing = np.full((*scores.shape[:-1], -keys % size), -np.inf)
     blocks = np.concatenate([scores, missing], axis=-1).reshape(*scores.shape[:-1], -1, size).max(axis=-1)
@@ -149,7 +148,7 @@ def _best(layer: Indexer, scores: Array, step: Step) -> Array:
 
 
 def _leading(scores: Array, count: int) -> Array:
-    """Where the ``count`` largest numbers of the last axis stand."""
+    """A mask of the ``count`` largest elements along the last axis."""
     found = np.zeros(scores.shape, bool)
     ranked = np.argsort(-scores, axis=-1, kind="stable")
     np.put_along_axis(found, ranked[..., :count], True, axis=-1)
@@ -157,7 +156,7 @@ def _leading(scores: Array, count: int) -> Array:
 
 
 def _by_groups(layer: Indexer, around: Any, w: Weights, x: Array, q: Array, step: Step, state: State | None) -> Array:
-    """Whole groups of tokens, each scored by one key; what a query sees behind its last one is its tail."""
+    """Select complete groups of tokens, each scored by one key; the tail after the last one is always seen."""
     groups = _groups(layer, around, w, x, step, state)  # [b m e]
     size, count = layer.compressed or 1, groups.shape[1]
     met = np.maximum(einsum("bqie,bme->biqm", q, groups), 0.0)
@@ -173,7 +172,7 @@ def _by_groups(layer: Indexer, around: Any, w: Weights, x: Array, q: Array, step
 
 
 def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """One key of each whole group so far [b m e]; keys and gates of the tokens behind it wait."""
+    """One key per complete group so far [b m e]; keys and gates of later tokens wait in the state."""
     own = _normed_key(layer, w, einsum("bqd,de->bqe", x, w.wk))[:, :, None]
     key = _placed(layer, around, own, step.positions)[:, :, 0]
     packed = np.concatenate([key, einsum("bqd,de->bqe", x, w.gate)], axis=-1)
@@ -191,9 +190,9 @@ def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state
 
 
 def _by_means(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:
-    """Blocks chosen by the mean of their keys: a query scores whole ones, and sees what is left of the last."""
+    """Select complete blocks by the mean of their keys; the incomplete last block is always seen."""
     b, keys, size = k.shape[0], k.shape[1], layer.block
-    whole, full = keys // size, (step.positions + 1) // size  # blocks, and those that each query may score
+    whole, full = keys // size, (step.positions + 1) // size  # complete blocks, in all and for each query
     rows, blocks = np.nonzero(np.arange(whole) < full[:, None])
     scores = np.full((b, q.shape[1], whole), -np.inf)
     if len(rows):

@@ -16,7 +16,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Queries, keys and values with convolutions; decay and output gate, through a narrow space if there is a rank."""
+    """Queries, keys and values with convolutions; decay and output gate, low-rank if ``gate_rank`` is given."""
     d, heads = layer.d_model, (layer.n_heads, layer.d_head)
     found = [matrix(f"w{name}", d, heads) for name in "qkv"] + [kernel(f"conv_{n}", heads, layer.d_conv) for n in "qkv"]
     for name, rank in (("a", layer.gate_rank), ("z", None if layer.full_gate else layer.gate_rank)):
@@ -38,7 +38,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _decay(layer: Any, w: Weights, x: Array) -> tuple[Array, Any]:
-    """Two factors of the logarithm of α for each key channel: one of the token [b q h e], and a rate."""
+    """Two factors of the logarithm of α per key channel: one per token [b q h e], and a rate."""
     a, rate = _gate(w, "a", x) + w.dt_b, np.exp(w.A_log)[:, None]
     return (softplus(a), -rate) if layer.decay_bound is None else (sigmoid(rate * a), layer.decay_bound)
 
@@ -56,7 +56,7 @@ def _convolved(layer: Any, w: Weights, name: str, u: Array, state: State | None)
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Token after token, for ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h v], from the state ``S``; and the last."""
+    """Token by token, for ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h v]; returns outputs and final state."""
     return delta_rule.recurrence(q / math.sqrt(q.shape[-1]), k, v, beta, rate * a, S)
 
 
@@ -64,12 +64,12 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """The same in chunks: decays since the chunk's border go into queries and keys, so that products see them."""
+    """The same in chunks, with the decay since the start of the chunk multiplied into queries and keys."""
     return delta_rule.in_chunks(_chunk, chunk, q / math.sqrt(q.shape[-1]), k, v, beta, rate * a, S)
 
 
 def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
-    """One chunk's outputs, and the state behind it."""
+    """One chunk's outputs and final state."""
     total = np.cumsum(decay, axis=1)
     since, back = np.exp(total), np.exp(-total)
     seen = np.tri(total.shape[1])

@@ -1,4 +1,4 @@
-"""LAuReL [menghani2024]: a learned low-rank addition to the residual."""
+"""LAuReL [menghani2024]: a learned low-rank update of the residual."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Down, up, and a norm."""
+    """Down- and up-projection, and a norm."""
     d, rank = layer.d_model, layer.rank
     return [matrix("left", d, rank), matrix("right", rank, d), vector("norm", d, mean=1.0)]
 

@@ -1,4 +1,4 @@
-"""A dense projection: poolers, head transforms, narrow embeddings."""
+"""A dense projection: poolers, head transforms, embedding factorisation, projectors."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from numpy import einsum
 from ..core.errors import UnsupportedError
 from .convolution import around
 from .functions import ACTIVATIONS, operation, plus
-from .grid import entered
+from .grid import merge_patches
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
-LEAST = 1e-5  # of a stream's mean square
+LEAST = 1e-5  # lower bound of a stream's mean square
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A matrix, and a bias if the layer has one."""
+    """A matrix and an optional bias."""
     return [matrix("w", layer.d_in, layer.d_out), *([vector("b", layer.d_out)] if layer.bias else [])]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``act(x w + b)``; a pooler sees one token alone."""
+    """``act(x w + b)``, on all tokens or on one per sequence."""
     if step.grid is None and (layer.merge > 1 or layer.prompt):
-        raise UnsupportedError("positions that become one are those of patches on a grid", where="linear")
+        raise UnsupportedError("merge and prompt need patches on a grid", where="linear")
     if layer.upsample > 1:
-        raise UnsupportedError("it runs on more positions than the stack has tokens", where="linear")
-    x = entered(layer, x, layer.d_in, step)
+        raise UnsupportedError("upsample has no NumPy model", where="linear")
+    x = merge_patches(layer, x, layer.d_in, step)
     step.must_be_latents(getattr(layer, "n_latents", None), x, "linear")
     if layer.neighbours > 1:
         step.must_be_whole(layer.kind())
@@ -36,14 +36,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.stream is not None:
         return _with_stream(layer, w, x, step)
     if x.shape[-1] != layer.d_in:
-        raise UnsupportedError(f"a projection of width {layer.d_in} reads something else than the stream before it")
+        raise UnsupportedError(f"d_in is {layer.d_in}, but the input has width {x.shape[-1]}")
     if layer.positions == "one":
         x = _pooled(layer, x, step)
     return _projected(layer, w, x)
 
 
 def _pooled(layer: Any, x: Array, step: Step) -> Array:
-    """The one token of each text [b 1 d] that stands for all of it."""
+    """The token that represents each sequence [b 1 d]."""
     if layer.pooled == "first":
         return x[:, :1]
     if layer.pooled == "last":
@@ -54,7 +54,7 @@ def _pooled(layer: Any, x: Array, step: Step) -> Array:
 
 @operation
 def rescaled(y: Array, like: Array) -> Array:
-    """``y`` brought to the magnitude of another vector [b q d]."""
+    """``y`` [b q d] rescaled to the magnitude of ``like``."""
     magnitude = np.sqrt(np.mean(like * like, axis=-1, keepdims=True))
     return y * magnitude / np.sqrt(np.maximum(np.mean(y * y, axis=-1, keepdims=True), LEAST))
 
@@ -64,10 +64,12 @@ def _projected(layer: Any, w: Weights, x: Array) -> Array:
 
 
 def _with_stream(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Streams [b q s d] with one more, made of the first one, or with one of them projected (AltUp)."""
+    """Streams [b q s d] with one added as a projection of the first, or with one projected back (AltUp)."""
     streams = x if len(x.shape) == 4 else x[:, :, None]
     if layer.restores_stream != (layer.stream < streams.shape[2]):
-        raise UnsupportedError(f"there are {streams.shape[2]} residual streams, numbered from 0", where="linear")
-    first = step.kept.setdefault(f"first stream, back: {layer.restores_stream}", streams[:, :, 0])
+        raise UnsupportedError(
+            f"stream is {layer.stream}, but there are {streams.shape[2]} residual streams", where="linear"
+        )
+    first = step.saved_streams.setdefault(f"first stream, restored: {layer.restores_stream}", streams[:, :, 0])
     y = rescaled(_projected(layer, w, streams[:, :, layer.stream] if layer.restores_stream else first), first)
     return np.concatenate([streams[:, :, : layer.stream], y[:, :, None], streams[:, :, layer.stream + 1 :]], axis=2)

@@ -1,4 +1,4 @@
-"""Mamba's selective state-space layer, S6 [gu2023, Section 3]: a recurrence whose step depends on the token."""
+"""Mamba's selective state-space layer, S6 [gu2023, Section 3]: a recurrence with input-dependent step sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .weights import Array, Weight, Weights, adapters, kernel, matrix, table, ve
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections in and out, a short convolution, projections to Δ, B and C, and the recurrence's own A and D."""
+    """Input and output projections, a short convolution, projections to Δ, B and C, and A and D."""
     d, i, n, rank = layer.d_model, layer.d_inner, layer.d_state, layer.dt_rank
     found = [matrix("wx", d, i), matrix("wz", d, i), kernel("conv", i, layer.d_conv), matrix("wo", i, d)]
     if layer.n_heads is None:
@@ -30,7 +30,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _of_heads(heads: int, width: int, n: int, rank: int) -> list[Weight]:
-    """Each head's own projections and recurrence."""
+    """Projections and recurrence of each head."""
     found = [adapters(name, width, size, heads) for name, size in (("w_dt", rank), ("w_B", n), ("w_C", n))]
     found += [adapters("dt_up", rank, width, heads), table("dt_b", heads, width)]
     return [*found, table("A_log", heads, width, n), table("D", heads, width)]
@@ -42,7 +42,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     u = ACTIVATIONS[layer.activation](causal_convolution(u, w.conv, w.get("conv_b"), state, "conv"))
     whole = u.shape
     axes, up, mix = "bqi,ir->bqr", "bqr,ri->bqi", "bqin,bqn->bqi"
-    if layer.n_heads is not None:  # heads with Δ, B and C of their own [glorioso2024a]
+    if layer.n_heads is not None:  # heads with separate Δ, B and C [glorioso2024a]
         u = u.reshape(*whole[:2], layer.n_heads, -1)
         axes, up, mix = "bqhi,hir->bqhr", "bqhr,hri->bqhi", "bqhin,bqhn->bqhi"
     dt, B, C = (_normed(layer, w, name, einsum(axes, u, getattr(w, f"w_{name}"))) for name in ("dt", "B", "C"))
@@ -57,7 +57,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _scan(A: Array, delta: Array, B: Array, u: Array, h: Array) -> Array:
-    """The state after each token [b q i n], of several heads [b q h i n], from the one before the first."""
+    """The state after each token [b q i n], or [b q h i n] with heads, from the initial state ``h``."""
     all_h = []
     for t in range(u.shape[1]):
         decay = np.exp(delta[:, t, ..., None] * A)
@@ -67,5 +67,5 @@ def _scan(A: Array, delta: Array, B: Array, u: Array, h: Array) -> Array:
 
 
 def _normed(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """Δ, B or C, normalised where the layer does (Jamba, Falcon Mamba)."""
+    """Δ, B or C, optionally normalised (Jamba, Falcon Mamba)."""
     return x if layer.bcdt_norm == "none" else rmsnorm(x, layer.norm_eps, w.get(f"{name}_norm"))

@@ -1,4 +1,4 @@
-"""Mamba-2's state-space duality layer, SSD [dao2024]: a scalar decay a head, matrix products in chunks."""
+"""Mamba-2's state-space duality layer, SSD [dao2024]: a scalar decay per head, matrix products in chunks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """One projection each to z, x, B, C and Δ; convolutions over x, B and C; A and D per head; a gated norm."""
+    """Projections to z, x, B, C and Δ; convolutions over x, B and C; A and D per head; a gated norm."""
     d, K = layer.d_model, layer.d_conv
     heads, groups = (layer.n_ssm_heads, layer.d_ssm_head), (layer.n_groups, layer.d_state)
     found = [matrix("wz", d, heads), matrix("wx", d, heads), matrix("w_B", d, groups), matrix("w_C", d, groups)]
@@ -57,7 +57,7 @@ def _convolved(layer: Any, w: Weights, name: str, u: Array, state: State | None)
 
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
-    """Token after token, from the state ``h`` [b h p n]; the result for ``u`` [b q h p], and the last state."""
+    """Token by token, for ``u`` [b q h p] and the initial state ``h`` [b h p n]; returns outputs and final state."""
     ud, a, B, C = _inputs(u, dt, A, B, C)
     all_h = []
     for t in range(ud.shape[1]):
@@ -70,12 +70,14 @@ def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chun
 def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
     """The same in chunks [dao2024, Section 6]: within a chunk like attention, between chunks through the state."""
     ud, a, B, C = _inputs(u, dt, A, B, C)
-    h = h + 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]  # so that a gradient reaches it, as behind a text
+    h = h + 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]  # gives the initial state a gradient, as after a context
     outputs = []
     for first in range(0, ud.shape[1], chunk):
         here = slice(first, first + chunk)
         u, b, c = ud[:, here], B[:, here], C[:, here]
-        total = np.transpose(np.cumsum(a[:, here], axis=1), (0, 2, 1))  # [b h z], log of the decay since the border
+        total = np.transpose(
+            np.cumsum(a[:, here], axis=1), (0, 2, 1)
+        )  # [b h z], log of the decay since the start of the chunk
         between = total[..., :, None] - total[..., None, :]
         seen = np.tri(total.shape[-1], dtype=bool)
         decay = np.exp(np.where(seen, between, -np.inf))  # [b h q k]
@@ -95,7 +97,7 @@ def _inputs(u: Array, dt: Array, A: Array, B: Array, C: Array) -> tuple[Array, A
 
 
 def _output(layer: Any, w: Weights, y: Array, gate: Array) -> Array:
-    """The gate and the norm over each group's heads, then the output projection, of ``y`` [b q h p]."""
+    """Gate, norm over each group of heads, and output projection of ``y`` [b q h p]."""
     y = y * gate if layer.gate_first else y
     if layer.norm:
         grouped = y.reshape(*y.shape[:2], layer.n_groups, -1)

@@ -1,4 +1,4 @@
-"""Multi-head latent attention [deepseek2024v2, Section 2.1]: only a latent and one rotary key a token are kept."""
+"""Multi-head latent attention [deepseek2024v2, Section 2.1]: the cache is a latent and one rotary key per token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy import einsum
 from ..core.errors import InputError
 from . import indexer
 from .functions import plus, rmsnorm, sigmoid, softmax
-from .places import growth, temperature
+from .position_biases import growth, temperature
 from .rope import rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
@@ -61,13 +61,13 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Attention over keys and values that are expanded from the latent; in a decode step, over the latent itself."""
+    """Attention over keys and values expanded from the latent; in a decode step, over the latent itself."""
     source, compressed = _compressed(layer, w, x)
     factors = np.exp(w.alpha) if layer.rope_learned and layer.rope and layer.qk_rope_head_dim else None
     q_nope, q_rope = _queries(layer, w, source, step, factors)
     if layer.index_heads:
         latent, own = compressed if layer.q_lora_rank else None, w.part("indexer")
-        step.not_chosen = indexer.not_chosen(_indexer(layer), layer, own, x, latent, step, state, factors)
+        step.unselected = indexer.not_chosen(_indexer(layer), layer, own, x, latent, step, state, factors)
     latent, k_rope = _latent(layer, w, x, step, state, factors)  # [b k C], [b k rope]
     attend = _absorbed if step.decode else _expanded
     mixed = attend(layer, w, q_nope, q_rope, latent, k_rope, _hidden(layer, step, latent.shape[1]))
@@ -75,7 +75,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _compressed(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
-    """What queries are made of, and the latent of that [b q r] which is normalised."""
+    """The input of the query projection, and the normalised query latent [b q r]."""
     if not layer.q_lora_rank:
         return x, x
     raw = plus(einsum("bqd,dr->bqr", x, w.wqa), w.get("bqa"))
@@ -88,7 +88,7 @@ def _scaled(layer: Any, latent: Array) -> Array:
 
 
 def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array | None) -> tuple[Array, Array]:
-    """The parts of each query without and with a place [b q h nope], [b q h rope]."""
+    """The parts of each query without and with rotary positions: [b q h nope], [b q h rope]."""
     q = einsum("bqr,rhe->bqhe", source, w.wqb if layer.q_lora_rank else w.wq)
     q = q * temperature(layer, step.positions) if layer.temperature else q
     nope = layer.qk_nope_head_dim
@@ -102,12 +102,12 @@ def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array |
 def _latent(
     layer: Any, w: Weights, x: Array, step: Step, state: State | None, factors: Array | None
 ) -> tuple[Array, Array]:
-    """What is kept of each token in sight, by this layer or by an earlier one."""
+    """The cached latents and rotary keys, of this layer or an earlier one."""
     shared = ("latent", layer.kv_lora_rank, layer.qk_rope_head_dim)
     if layer.latent_reused:
-        if shared not in step.keys:
-            raise InputError("no earlier layer has a latent that this one could use again", where="mla")
-        return step.keys[shared]
+        if shared not in step.shared_keys:
+            raise InputError("no earlier layer has a latent that this layer could reuse", where="mla")
+        return step.shared_keys[shared]
     latent = rmsnorm(plus(einsum("bqd,dc->bqc", x, w.wkva), w.get("bkva")), layer.norm_eps, w.kv_norm)
     latent = _scaled(layer, latent)
     k_rope = _rotary_key(layer, w, x, step, factors) if layer.qk_rope_head_dim else latent[..., :0]
@@ -115,16 +115,15 @@ def _latent(
         latent = np.concatenate([state["ckv"], latent], axis=1)
         k_rope = np.concatenate([state["kr"], k_rope], axis=1)
     if state is not None:
-        kept = min(latent.shape[1], layer.window - 1) if layer.window else latent.shape[1]
-        start = latent.shape[1] - kept
+        start = max(0, latent.shape[1] - layer.window + 1) if layer.window else 0
         state["ckv"], state["kr"] = latent[:, start:], k_rope[:, start:]
     if layer.latent_lent:
-        step.keys[shared] = latent, k_rope
+        step.shared_keys[shared] = latent, k_rope
     return latent, k_rope
 
 
 def _rotary_key(layer: Any, w: Weights, x: Array, step: Step, factors: Array | None) -> Array:
-    """One key for all heads [b q rope]."""
+    """One rotary key for all heads [b q rope]."""
     key = plus(einsum("bqd,dr->bqr", x, w.wkr), w.get("bkr"))
     if layer.key_norm:
         key = rmsnorm(key, layer.norm_eps, w.kr_norm)
@@ -134,7 +133,7 @@ def _rotary_key(layer: Any, w: Weights, x: Array, step: Step, factors: Array | N
 def _expanded(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
-    """Every head gets its keys and values."""
+    """Attention with keys and values expanded for every head."""
     k, v = einsum("bkc,che->bkhe", latent, w.wkb), einsum("bkc,chv->bkhv", latent, w.wvb)
     q = q_nope
     if layer.qk_rope_head_dim:
@@ -149,7 +148,7 @@ def _expanded(
 def _absorbed(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
-    """The up-projections move into the query and behind the mix, so that the cache is used as it is."""
+    """Attention on the latents, with the up-projections absorbed into the query and the output."""
     in_latent = einsum("bqhe,che->bqhc", q_nope, w.wkb)
     scores = einsum("bqhc,bkc->bhqk", in_latent, latent)
     if layer.qk_rope_head_dim:
@@ -159,7 +158,7 @@ def _absorbed(
 
 
 def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
-    """The share of each key [b h q k]; sinks take theirs."""
+    """Attention weights [b h q k], with optional sinks."""
     usual = 1 / math.sqrt(layer.qk_nope_head_dim + layer.qk_rope_head_dim)
     scores = scores * (usual if layer.scale is None else layer.scale)
     scores = np.where(hidden, -np.inf, scores) if hidden.any() else scores
@@ -169,20 +168,20 @@ def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
 
 
 def _hidden(layer: Any, step: Step, keys: int) -> Array:
-    """Which keys a query does not see [q k], or of which an indexer has chosen others [b 1 q k]."""
+    """A mask of the keys that a query does not see [q k], or [b 1 q k] with an indexer."""
     distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-keys:]
     hidden = distance < 0 if layer.causal else np.zeros(distance.shape, bool)
     if layer.window:
         hidden |= np.abs(distance) >= layer.window
     if not layer.index_topk:
         return hidden
-    if step.not_chosen is None:
-        raise InputError("no layer before this one has an indexer whose choice it could use", where="mla")
-    return hidden | step.not_chosen[:, None, :, -keys:]
+    if step.unselected is None:
+        raise InputError("no earlier layer has an indexer whose selection this layer could use", where="mla")
+    return hidden | step.unselected[:, None, :, -keys:]
 
 
 def _gated(layer: Any, w: Weights, mixed: Array, x: Array, source: Array) -> Array:
-    """The heads' values [b q h v], times a sigmoid of the input or of what queries are made of."""
+    """The heads' values [b q h v], gated by a sigmoid of the input or of the query latent."""
     if layer.gate == "none":
         return mixed
     axes = "bqr,rh->bqh" if layer.gate_per_head else "bqr,rhv->bqhv"

@@ -24,15 +24,13 @@ from .functions import (
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, vector
 
-AS_GIVEN = frozenset(
-    {"merge", "merge_extra", "merge_whole", "globals_dropped", "prompt", "n_positions"}
-)  # of what it runs on, and what becomes of it
-LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with numbers of its own
-BOUNDED = "situ"  # one with a bound
+INPUT_FIELDS = frozenset({"merge", "merge_extra", "merge_whole", "globals_dropped", "prompt", "n_positions"})
+LEARNED, SLOPE_AT_0, JUST_BELOW_0 = "xielu", 0.5, -1e-6  # an activation with learned parameters
+BOUNDED = "situ"  # an activation with a bound
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Up and down, and a gate beside the up-projection if the layer is gated."""
+    """Up- and down-projection, and a gate projection if the layer is gated."""
     _known(layer, LEARNED)
     d, f = layer.d_model, layer.d_ff
     found = [*([matrix("wg", d, f)] if layer.gated else []), matrix("wu", d, f), matrix("wd", f, d)]
@@ -57,10 +55,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_latents(getattr(layer, "n_latents", None), x, "mlp")
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))
     gate = plus(einsum("bqd,df->bqf", x, w.wg), w.get("bg")) if layer.gated else None
-    if layer.adapter_rank:  # low-rank corrections, other ones at each place of a shared layer [glorioso2024b]
-        narrow = einsum("bqd,da->bqa", x, w.w_a[step.turn])
-        up = up + einsum("bqa,af->bqf", narrow, w.wu_b[step.turn])
-        gate = None if gate is None else gate + einsum("bqa,af->bqf", narrow, w.wg_b[step.turn])
+    if layer.adapter_rank:  # a LoRA adapter for each use of a shared layer [glorioso2024b]
+        narrow = einsum("bqd,da->bqa", x, w.w_a[step.use_index])
+        up = up + einsum("bqa,af->bqf", narrow, w.wu_b[step.use_index])
+        gate = None if gate is None else gate + einsum("bqa,af->bqf", narrow, w.wg_b[step.use_index])
     if layer.on_sphere:
         up = up * times(w.scale_u, layer.sphere_gain)
         gate = None if gate is None else gate * times(w.scale_g, layer.sphere_gain)
@@ -79,14 +77,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return y * w.factor if layer.scaled else y
 
 
-def beside(layer: Any) -> bool:
-    """Whether vectors beside the tokens go through it as the tokens do."""
+def runs_on_side_tokens(layer: Any) -> bool:
+    """Whether the layer also runs on the side tokens."""
     return bool(layer.n_global)
 
 
 @operation
 def xielu(x: Array, alpha_p: Array, alpha_n: Array) -> Array:
-    """A parabola above 0, and below it an exponential less a line, each with a learned factor [huang2024]."""
+    """A quadratic above 0 and an exponential minus a line below, each with a learned factor [huang2024]."""
     above = softplus(alpha_p) * x * x
     below = (np.exp(np.minimum(x, JUST_BELOW_0)) - 1.0 - x) * (SLOPE_AT_0 + softplus(alpha_n))
     return np.where(np.asarray(x) > 0, above, below) + SLOPE_AT_0 * x
@@ -113,18 +111,18 @@ def _activated(layer: Any, x: Array) -> Array:
 
 def _known(layer: Any, *more: str) -> None:
     if layer.activation not in (*ACTIVATIONS, BOUNDED, *more):
-        raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="mlp")
+        raise UnsupportedError(f"the NumPy model does not implement activation: {layer.activation}", where="mlp")
 
 
 @operation
 def situ(x: Array, bound: float) -> Array:
-    """A silu whose linear factor is squashed to a bound [moonshot2026k3]."""
+    """A silu whose linear factor is soft-capped [moonshot2026k3]."""
     return bound * np.tanh(x / bound) * sigmoid(x)
 
 
 @operation
 def _cut_off(gate: Array, share: float) -> Array:
-    """What is above the bound under which so large a share lies, were the values normally distributed (Gemma 3n)."""
+    """``max(gate - cutoff, 0)`` with the quantile ``share`` of a normal distribution as cutoff (Gemma 3n)."""
     mean = np.mean(gate, axis=-1, keepdims=True)
     spread = np.sqrt(np.mean((gate - mean) ** 2, axis=-1, keepdims=True))
     return np.maximum(gate - (mean + spread * NormalDist().inv_cdf(share)), 0.0)

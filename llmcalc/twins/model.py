@@ -1,4 +1,4 @@
-"""A whole model: weights by name, stacks that run one after the other, steps with and without a cache."""
+"""A complete NumPy model: weights by name, stacks in order, steps with and without a cache."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, UnsupportedError, shown
 from .grid import grid_of
-from .handed import Handed
+from .patch_handover import PatchHandover
 from .plan import PlacedStack, place
 from .stack import run_stack
 from .step import Cache, Step
 from .weights import Array
 
-SPREAD = 0.2  # of random weights: large enough that every part of the model shows in the logits
+SPREAD = 0.2  # standard deviation of random weights: large enough that every part affects the logits
 NO_IDS: Mapping[str, Array] = {}
 
 
@@ -40,12 +40,12 @@ class Model:
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """The weights that count as parameters: no buffers."""
+        """The weights without buffers."""
         buffers = {layer.names[weight.name] for layer in self._layers() for weight in layer.weights if weight.buffer}
         return {name: array for name, array in self.tensors.items() if name not in buffers}
 
     def load(self, weights: Mapping[str, Array]) -> None:
-        """Take the weights of a checkpoint, by the names that it uses.
+        """Load the weights of a checkpoint under the checkpoint's names.
 
         Raises:
             InputError: a missing, unexpected or mis-shaped tensor, or one that is not finite.
@@ -69,71 +69,73 @@ class Model:
     ) -> Array:
         """Logits [b q V] of ``ids`` [b q] (encoder-decoder: of ``decoder_input_ids``), without a cache.
 
-        ``ids`` of an encoder that hears are frames [b r channels]. ``token_type_ids`` [b q] are segments, of which
-        tables give a token several [b q n]; ``bbox`` [b q 4] are the edges of each token on the page: left, upper,
-        right, lower. Further tables have ``own_ids`` [b q], such as ``task_type_ids``. What the towers make of
-        ``pixels``, as of ``see``, takes the places of the tokens ``image_token_id``, one vector each.
+        For an audio encoder, ``ids`` are frames [b r channels]. ``token_type_ids`` are segment ids [b q], or several
+        per token [b q n]; ``bbox`` [b q 4] are the edges of each token on the page: left, upper, right, lower. Other
+        tables take ``own_ids`` [b q], such as ``task_type_ids``. The vision encoder's output for ``pixels`` (see
+        ``see``) replaces the embeddings of the tokens ``image_token_id``.
         """
         known = {str(getattr(layer.layer, "own_ids", "")) for layer in self._layers()} - {""}
         for name, given in own_ids.items():
             if name not in known:
                 raise UnknownNameError("input", name, [*known, "decoder_input_ids", "token_type_ids", "bbox"])
             if np.shape(given) != np.shape(ids):
-                raise InputError(f"{name} has the shape {np.shape(given)}, but token ids {np.shape(ids)}")
+                raise InputError(f"{name} has shape {np.shape(given)}, but the token ids have shape {np.shape(ids)}")
         seen = None if pixels is None else self._seen(ids, pixels, grid, image_token_id)
         return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox, own_ids, seen)
 
     def see(self, pixels: Array, grid: tuple[int, int] | None = None) -> tuple[Array, ...]:
-        """What the tower makes of an image's patches ``pixels`` [b p c (f) i j]: one array [b m d], or several.
+        """The vision encoder's output for an image's patches ``pixels`` [b p c (f) i j]: one array [b m d], or several.
 
-        Patches come row by row; ``grid`` is the number of their rows and columns (default: those of a square). Where
-        learned vectors look at what a tower gives, it is they that are given.
+        Patches are in row-major order; ``grid`` is their number of rows and columns (default: a square). If learned
+        queries attend to the encoder's output, the result is theirs.
         """
-        first, *asking = self._towers()
+        first, *resamplers = self._towers()
         step = self._step(pixels, first, None)
         step.grid = step.whole_grid = grid_of(step.ids.shape[1], grid)
-        last, results = run_stack(first, self.tensors, step, None, "all"), step.results
-        for tower in asking:
-            asks = Step(np.zeros((len(step.ids), tower.n_asking), int), source=last)
-            last = run_stack(tower, self.tensors, asks, None, "all")
+        last, results = run_stack(first, self.tensors, step, None, "all"), step.tower_results
+        for tower in resamplers:
+            queries = Step(np.zeros((len(step.ids), tower.n_learned_queries), int), source=last)
+            last = run_stack(tower, self.tensors, queries, None, "all")
         return (*results, last)
 
     def _seen(
         self, ids: Array, pixels: Array, grid: tuple[int, int] | None, image_token_id: int | None
     ) -> tuple[Array, Array]:
-        """The vectors of an image, and the tokens whose places they take.
+        """The vectors of an image, and a mask of the tokens that they replace.
 
         Raises:
-            UnsupportedError: the text does more with an image than that.
+            UnsupportedError: the text model uses an image in another way.
         """
         if not self._towers()[-1].stack.replaces_placeholder_tokens:
-            text = f"what {self.architecture.name} does with an image beside its text is not described"
-            raise UnsupportedError(text, hint="see() gives what its tower makes of the image")
+            text = f"the NumPy model does not implement how {self.architecture.name} combines images with text"
+            raise UnsupportedError(text, hint="call see() for the vision encoder's output")
         if image_token_id is None:
-            raise InputError("image_token_id is missing", hint="the id of the tokens whose places an image takes")
+            raise InputError(
+                "image_token_id is missing", hint="pass the id of the placeholder tokens that the image replaces"
+            )
         (vectors,) = self.see(pixels, grid)
         return vectors, np.asarray(ids) == image_token_id
 
     def _towers(self) -> list[PlacedStack]:
-        """The tower that reads pixels, and those that look at what the one before has given."""
+        """The tower that reads pixels, and the towers whose queries attend to the output of the one before."""
         towers = [stack for stack in self.stacks if stack.stack.role == "tower"]
         described = sum(stack.role == "tower" for stack in self.architecture.stacks)
-        if not towers or len(towers) < described or any(not tower.n_asking for tower in towers[1:]):
-            run = f"of {described} towers {len(towers)} have a NumPy model"
-            raise InputError(f"{self.architecture.name}: {run}; one is run, and others that look at what it gives")
+        if not towers or len(towers) < described or any(not tower.n_learned_queries for tower in towers[1:]):
+            text = f"{len(towers)} of {described} towers have a NumPy model"
+            raise InputError(f"{self.architecture.name}: {text}; only one tower, with resamplers after it, can run")
         return towers
 
     def prefill(
         self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all"
     ) -> tuple[Array, Cache]:
-        """The same, and the cache that the next step needs."""
+        """Logits as from ``forward``, and the cache for the next step."""
         cache = Cache()
         return self._run(ids, decoder_input_ids, None, cache, logits), cache
 
     def decode(self, ids: Array, cache: Cache) -> Array:
-        """Logits of further tokens ``ids`` [b q] behind those in the cache, which grows by them."""
+        """Logits of new tokens ``ids`` [b q] after those in the cache; the cache is extended."""
         if not cache.length:
-            raise InputError("there is nothing in the cache", hint="prefill first")
+            raise InputError("the cache is empty", hint="call prefill first")
         return self._run(ids, None, None, cache, "all")
 
     def _run(
@@ -151,53 +153,55 @@ class Model:
         if self.architecture.is_encoder_decoder and target is None and not (cache and cache.length):
             raise InputError("an encoder-decoder model needs decoder_input_ids")
         if target is not None and not self.architecture.is_encoder_decoder:
-            raise InputError(f"decoder_input_ids belong to an encoder-decoder; {self.architecture.name} is none")
+            raise InputError(f"{self.architecture.name} is not an encoder-decoder and takes no decoder_input_ids")
         source: Array | None = None
         result: Array | None = None
-        handed = Handed()
+        handover = PatchHandover()
         for stack in (stack for stack in self.stacks if stack.stack.role != "tower" and not stack.stack.unused):
             is_main = stack.stack is main
             if stack.stack.role == "encoder" and not is_main and cache is not None and cache.length:
-                continue  # what the decoder needs of the encoder is in its cache
+                continue  # the decoder has its keys and values cached
             own = target if is_main and target is not None else ids
-            if stack.is_handed:
-                step = handed.step(stack.stack.patch, stack.width_in, cache.length if cache else 0)
+            if stack.takes_handover:
+                step = handover.step(stack.stack.patch, stack.input_width, cache.length if cache else 0)
             else:
                 step = self._step(own, stack, cache)
                 step.source = source
             if not step.ids.shape[1]:  # no patch ends here
                 continue
-            step.segments, step.boxes, step.own_ids, step.seen = segments, boxes, own_ids, seen
+            step.segments, step.boxes, step.own_ids, step.image_tokens = segments, boxes, own_ids, seen
             result = run_stack(stack, self.tensors, step, cache, logits)
             source = result
-            handed.take(stack.stack.patch, step, result)
+            handover.store(stack.stack.patch, step, result)
         if cache is not None:
             cache.extend(ids if target is None else target)
         return result
 
     def _step(self, own: Array, stack: PlacedStack, cache: Cache | None) -> Step:
-        """A step of a stack on tokens, or on what it reads instead of them."""
+        """A step of a stack on tokens, or on the data that it reads instead."""
         cached = cache.length if cache else 0
-        if not stack.data(1):
+        if not stack.input_shape(1):
             new = self._checked(own, stack)
             return Step(new, cached, text=None if cache is None else cache.with_text(new))
         if len(getattr(own, "shape", ())) < 2:
-            raise InputError(f"{stack.stack.name} reads an array, not {shown(own)}")
+            raise InputError(f"the input of {stack.stack.name} must be an array, not {shown(own)}")
         b, rows, *inner = own.shape
-        one, two = (stack.data(tokens)[0] for tokens in (1, 2))  # type: ignore[index]
-        tokens = (rows - 2 * one + two) // (two - one)  # beyond what the first is made of, each takes as many rows
-        if not tokens or (rows, *inner) != stack.data(tokens):
-            wanted = ", ".join(map(str, stack.data(max(tokens, 1)) or ()))
-            raise InputError(f"{stack.stack.name} reads an array [batch, {wanted}], not {list(own.shape)}")
+        one, two = (stack.input_shape(tokens)[0] for tokens in (1, 2))  # type: ignore[index]
+        tokens = (rows - 2 * one + two) // (two - one)  # every token after the first takes as many rows
+        if not tokens or (rows, *inner) != stack.input_shape(tokens):
+            wanted = ", ".join(map(str, stack.input_shape(max(tokens, 1)) or ()))
+            raise InputError(
+                f"the input of {stack.stack.name} must have shape [batch, {wanted}], not {list(own.shape)}"
+            )
         return Step(np.zeros((b, tokens), int), cached, data=own)
 
     def _checked(self, ids: Any, stack: PlacedStack) -> Array:
-        """Token ids as an array [b q] of integers that the token table has."""
+        """Token ids as an integer array [b q], checked against the token table."""
         found = np.asarray(ids)
         if found.ndim != 2 or found.dtype.kind not in "iu" or found.size == 0:
-            raise InputError(f"token ids are integers [batch, tokens], not {shown(ids)}")
+            raise InputError(f"token ids must be integers of shape [batch, tokens], not {shown(ids)}")
         if found.min() < 0 or found.max() >= stack.vocab:
-            raise InputError(f"token id {found.max()} is not one of the {stack.vocab} in the table")
+            raise InputError(f"token id {found.max()} is outside the table of {stack.vocab} tokens")
         return found
 
     def _layers(self) -> list[Any]:

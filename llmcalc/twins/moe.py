@@ -11,8 +11,7 @@ from numpy import einsum
 
 from ..core.errors import InputError
 from . import mlp
-from .capacity import within_capacity
-from .functions import gelu, operation, plus, rmsnorm, shares, sigmoid, softcap, softmax, sqrt_softplus, times
+from .functions import divide_by_sum, gelu, operation, plus, rmsnorm, sigmoid, softcap, softmax, sqrt_softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, under, vector
 
@@ -21,10 +20,11 @@ SCORES: dict[str, Callable[[Array], Array]] = {
     "sigmoid": sigmoid,
     "sqrt_softplus": sqrt_softplus,
 }
+FULL = -1  # stands for an expert that is full
 
 
 class _Shared(NamedTuple):
-    """The shared experts, as one feed-forward layer."""
+    """The shared experts as one feed-forward layer."""
 
     d_model: int
     d_ff: int
@@ -60,7 +60,7 @@ def _shared(layer: Any) -> _Shared:
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The router, a feed-forward layer for each expert, the shared ones, and what is around them."""
+    """The router, the experts, the shared experts, and optional projections and norms."""
     d, f, x = layer.d_model, layer.d_ff, layer.n_experts
     width = layer.d_latent or d
     names = ["wg", "wu"] if layer.gated else ["wu"]
@@ -96,7 +96,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _network(layer: Any) -> list[Weight]:
-    """Layers of a router that is a network, narrower than the stream."""
+    """The layers of a router network."""
     width = layer.d_router
     found = [matrix("router_in", layer.d_model, width), vector("router_in_b", width)]
     found += [vector("router_scale", width, mean=1.0)] if layer.router_residual else []
@@ -107,7 +107,7 @@ def _network(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``Σ p_i expert_i(x)`` over the chosen experts, plus the shared ones."""
+    """``Σ p_i expert_i(x)`` over the selected experts, plus the shared experts."""
     chosen, share = weighed(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j m]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
     if layer.latent_in_norm:
@@ -130,28 +130,28 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _scored_shared(layer: Any, w: Weights, x: Array, share: Array) -> Array:
-    """What the shared experts give, each weighed by its ``share`` [b q m]."""
+    """The shared experts' outputs, weighted by ``share`` [b q m]."""
     up = einsum("bqd,mdf->bqmf", x, w.shared_wu)
     gate = einsum("bqd,mdf->bqmf", x, w.shared_wg) if layer.gated else None
     hidden = mlp.activate(layer, up, gate) * share[..., None]
     return np.sum(einsum("bqmf,mfd->bqmd", hidden, w.shared_wd), axis=2)
 
 
-def stepwise(layer: Any) -> bool:
-    """Whether tokens that come one by one go where they go together: not where others of a batch fill an expert."""
+def is_stepwise(layer: Any) -> bool:
+    """Whether routing token by token equals routing all together, which a capacity of the batch prevents."""
     return not (layer.batch_capacity and (layer.capacity_share or 0) < 1)
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """The experts of each token and their shares [b q j]; -1 stands for an expert that is full."""
+    """The experts of each token and their weights [b q j]; -1 stands for a full expert."""
     chosen, share = weighed(layer, w, x, step)
     return chosen, share[:, :, : chosen.shape[2]]
 
 
 def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """The experts of each token [b q j], and their shares; those of shared experts that are scored come last.
+    """The experts of each token [b q j] and their weights, followed by those of routed shared experts.
 
-    The step is needed where a table chooses by the token, or where the router hears the one before.
+    ``step`` is needed for hash routing and for ``router_residual``.
     """
     if layer.router_scaled:
         x = rmsnorm(x, layer.router_eps, w.input_scale) / math.sqrt(layer.d_model)
@@ -167,38 +167,38 @@ def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple
         return _mixed(layer, logits)
     scores = SCORES[layer.router](logits)
     routed = scores[:, :, : layer.n_experts] if layer.n_shared else scores
-    ranked = np.asarray(plus(routed, w.get("correction")))  # who is chosen has no gradient, only their shares
+    ranked = np.asarray(plus(routed, w.get("correction")))  # the selection has no gradient, only the weights
     if layer.n_groups > 1:
         ranked = _within_best_groups(layer, ranked)
     if layer.hash_rows:
         if step is None:
-            raise InputError("a table chooses the experts: it needs the tokens", where="moe")
+            raise InputError("hash routing needs the token ids", where="moe")
         chosen = np.asarray(w.hash[step.ids]).astype(int)
     else:
         chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
     taken = within_capacity(layer, chosen, scores)
-    if layer.renormalise_late:  # those that are full count for nothing
+    if layer.renormalise_late:  # full experts do not count
         share = share * (taken >= 0)
     if layer.n_shared:
         share = np.concatenate([share, scores[:, :, layer.n_experts :]], axis=2)
     if layer.renormalise:
-        share = shares(share, layer.renormalise_eps, layer.renormalise_power)
+        share = divide_by_sum(share, layer.renormalise_eps, layer.renormalise_power)
     if layer.router_scaled:
         share = _weighed(share, w.expert_scale, chosen)
-    if layer.n_null_experts:  # who skips the experts is sent to the first one, of which it takes nothing
-        skipped = chosen >= layer.n_experts
-        share, taken = np.where(skipped, 0.0, share), np.where(skipped, 0, taken)
+    if layer.n_null_experts:  # null experts: the first expert with weight 0
+        null = chosen >= layer.n_experts
+        share, taken = np.where(null, 0.0, share), np.where(null, 0, taken)
     share = share * layer.routed_scale
     return taken, share * w.factor if layer.learned_gate_scale else share
 
 
 def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
-    """Experts chosen one by one, each with its softmax among those near it that are left [liu2023]."""
+    """SparseMixer [liu2023]: experts selected one by one, each weighted by a softmax over the remaining near ones."""
     left, chosen, portions = logits, [], []
     for _ in range(layer.top_k):
-        plain = np.asarray(left)  # who is chosen, and who is near, has no gradient
+        plain = np.asarray(left)  # the selection has no gradient
         best = np.max(plain, axis=-1, keepdims=True)
         far = (best - plain) / np.maximum(np.abs(np.asarray(logits)), best) > 2 * layer.mixer_tolerance
         first = np.argmax(plain, axis=-1)
@@ -210,7 +210,7 @@ def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
 
 
 def _through_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Array:
-    """What the router sees of ``x`` [b q f]; it also hears that of the layer before (ZAYA)."""
+    """The router network's output [b q f], with the previous router's hidden state added (ZAYA)."""
     h = einsum("bqd,df->bqf", x, w.router_in) + w.router_in_b
     if layer.router_residual and step is not None and step.router_before is not None:
         h = h + step.router_before * w.router_scale
@@ -224,12 +224,12 @@ def _through_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Arr
 
 @operation
 def _weighed(share: Array, scale: Array, chosen: Array) -> Array:
-    """Each chosen expert's share times a number of its own."""
+    """The weights of selected experts times a learned scale per expert."""
     return share * scale[chosen]
 
 
 def _within_best_groups(layer: Any, ranked: Array) -> Array:
-    """The scores with all groups but the best ``top_groups`` put out of reach."""
+    """The scores with -inf outside the best ``top_groups`` groups."""
     groups = ranked.reshape(*ranked.shape[:2], layer.n_groups, -1)
     counted = 2 if layer.group_score == "two" else 1
     score = np.sort(groups, axis=-1)[..., -counted:].sum(axis=-1)
@@ -240,7 +240,7 @@ def _within_best_groups(layer: Any, ranked: Array) -> Array:
 
 
 def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | None = None) -> Array:
-    """What each token's experts make of it [b q j d], after its ``share`` if that is given: expert after expert."""
+    """The experts' outputs for each token [b q j d]; if given, ``share`` scales their inputs."""
     b, q, j = chosen.shape
     tokens, slots = x.reshape(b * q, -1), chosen.reshape(-1)
     places, results = [np.flatnonzero(slots < 0)], [np.zeros((int((slots < 0).sum()), x.shape[-1]))]
@@ -248,15 +248,15 @@ def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | Non
         mine = np.flatnonzero(slots == expert)
         places.append(mine)
         taken = tokens[mine // j] if share is None else tokens[mine // j] * share.reshape(-1)[mine, None]
-        idle = expert >= layer.n_experts  # an expert that returns its input [meituan2025]
-        results.append(taken if idle else _expert(layer, w, taken, int(expert)))
+        identity = expert >= layer.n_experts  # a zero-computation expert returns its input [meituan2025]
+        results.append(taken if identity else _expert(layer, w, taken, int(expert)))
     back = np.argsort(np.concatenate(places))
-    given = np.concatenate(results)[back].reshape(b, q, j, -1)
-    return rmsnorm(given * (1.0 + w.norm_out), layer.result_norm_eps) if layer.result_norm else given
+    outputs = np.concatenate(results)[back].reshape(b, q, j, -1)
+    return rmsnorm(outputs * (1.0 + w.norm_out), layer.result_norm_eps) if layer.result_norm else outputs
 
 
 def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
-    """One expert's feed-forward layer on its tokens [n d]."""
+    """One expert's output for its tokens [n d]."""
 
     def bias(name: str) -> Array | None:
         found = w.get(name)
@@ -265,3 +265,40 @@ def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
     up = plus(einsum("nd,df->nf", x, w.wu[expert]), bias("bu"))
     gate = plus(einsum("nd,df->nf", x, w.wg[expert]), bias("bg")) if layer.gated else None
     return plus(einsum("nf,fd->nd", mlp.activate(layer, up, gate), w.wd[expert]), bias("bd"))
+
+
+def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
+    """The selected experts [b q j], with FULL where an expert's capacity is exceeded."""
+    if layer.batch_capacity:
+        return _of_a_batch(layer, chosen, scores)
+    capacity = layer.capacity
+    if capacity is None and layer.capacity_factor is not None:
+        capacity = int(np.ceil(layer.capacity_factor * chosen.shape[1] * layer.top_k / layer.n_experts))
+    if capacity is None:
+        return chosen
+    return np.where(_places(chosen, layer.n_experts) < capacity, chosen, FULL)
+
+
+def _places(chosen: Array, experts: int) -> Array:
+    """Number of earlier tokens of the sequence at the same expert [b q j] [fedus2021, Section 2.2]."""
+    sent = chosen[..., None] == np.arange(experts)  # [b q j x]
+    before = np.cumsum(sent.reshape(chosen.shape[0], -1, experts), axis=1).reshape(sent.shape) - 1
+    return np.max(before * sent, axis=-1)
+
+
+def _of_a_batch(layer: Any, chosen: Array, scores: Array) -> Array:
+    """Capacity over the whole batch: first choices of all tokens come before second choices."""
+    b, q, choices = chosen.shape
+    flat, tokens = chosen.reshape(b * q, choices), b * q
+    order = np.arange(tokens)
+    if layer.priority_by_score:
+        order = np.argsort(-np.max(np.asarray(scores).reshape(tokens, -1), axis=-1), kind="stable")
+    in_order = flat[order].T.reshape(1, -1, 1)  # first choices of all tokens, then second ones
+    places = np.empty_like(flat)
+    places[order] = _places(in_order, layer.n_experts).reshape(choices, tokens).T
+    return np.where(places < _capacity(layer, tokens), flat, FULL).reshape(chosen.shape)
+
+
+def _capacity(layer: Any, tokens: int) -> int:
+    """Tokens per expert: a number, or a share of all."""
+    return int(layer.capacity if layer.capacity_share is None else np.ceil(layer.capacity_share * tokens))

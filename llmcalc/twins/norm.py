@@ -8,17 +8,15 @@ from numpy import einsum
 
 from ..core.errors import UnsupportedError
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, sigmoid, silu
-from .grid import entered
+from .grid import merge_patches
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
-AS_GIVEN = frozenset(
-    {"streams", "merge_extra", "merge_whole", "n_positions", "n_global", "globals_dropped"}
-)  # of the stream that it runs on
+INPUT_FIELDS = frozenset({"streams", "merge_extra", "merge_whole", "n_positions", "n_global", "globals_dropped"})
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A scale and a bias, each if the layer has one."""
+    """An optional scale and bias, and an optional low-rank gate."""
     found = [vector("w", layer.d_model, mean=0.0 if layer.unit_offset else 1.0)] if layer.scale else []
     found += [vector("b", layer.d_model)] if layer.bias else []
     if layer.gate_rank:
@@ -28,10 +26,10 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``x`` [b q d], normalised over d."""
-    x = entered(layer, x, layer.d_model, step)
+    x = merge_patches(layer, x, layer.d_model, step)
     step.must_be_latents(getattr(layer, "n_latents", None), x, "norm")
     if x.shape[-1] != layer.d_model:
-        raise UnsupportedError(f"a norm of width {layer.d_model} stands behind one of {x.shape[-1]}", where="norm")
+        raise UnsupportedError(f"d_model is {layer.d_model}, but the input has width {x.shape[-1]}", where="norm")
     scale = w.get("w")
     if layer.unit_offset and scale is not None:
         scale = 1.0 + scale

@@ -1,4 +1,4 @@
-"""What really executes: an array that counts the operations which NumPy runs on it.
+"""Count the operations that NumPy actually executes, with an array subclass.
 
 >>> import numpy as np
 >>> observer = Observer()
@@ -19,16 +19,16 @@ import numpy as np
 MAC = 2  # FLOPs of one multiply-accumulate
 MOVES = frozenset(
     {np.concatenate, np.stack, np.transpose, np.broadcast_to, np.repeat, np.swapaxes, np.reshape}
-)  # no work
+)  # no arithmetic
 
 
 class Observer:
-    """Counts what runs on the arrays that it watches, and on everything computed from them.
+    """Counts the operations on watched arrays and on everything computed from them.
 
     Attributes:
-        matmul_flops: 2 a multiply-accumulate of every contraction.
-        elementwise: results of all other operations, one by one.
-        bytes: of all operands and results.
+        matmul_flops: FLOPs of contractions, 2 per multiply-accumulate.
+        elementwise: result elements of all other operations.
+        bytes: bytes of all operands and results.
     """
 
     def __init__(self) -> None:
@@ -37,14 +37,14 @@ class Observer:
         self.bytes = 0
 
     def watch(self, array: Any) -> Observed:
-        """The array, watched."""
+        """A watched view of the array."""
         found = np.asarray(array).view(Observed)
         found.observer = self
         return found
 
     @contextmanager
     def weights_of(self, model: Any) -> Iterator[Observer]:
-        """Watch a model's weights, and so everything that it computes, for a while."""
+        """A context in which a model's weights, and so everything computed from them, are watched."""
         plain = dict(model.tensors)
         model.tensors.update({name: self.watch(array) for name, array in plain.items()})
         try:
@@ -56,7 +56,7 @@ class Observer:
         """Count one operation."""
         arrays = [array for array in (*inputs, output) if isinstance(array, np.ndarray)]
         self.bytes += sum(array.nbytes for array in arrays)
-        if what is np.einsum:  # a product with nothing to sum over is one whose sum has a single term
+        if what is np.einsum:  # without a summed axis, each sum has a single term
             self.matmul_flops += MAC * prod(axes_of(inputs).values())
         elif what is np.matmul:
             self.matmul_flops += MAC * output.size * inputs[0].shape[-1]
@@ -76,7 +76,7 @@ def axes_of(inputs: tuple[Any, ...]) -> dict[str, int]:
 
 
 class Observed(np.ndarray[Any, Any]):
-    """An array that reports every operation to its observer."""
+    """An array that reports every operation on it to an observer."""
 
     observer: Observer | None = None
 
@@ -109,7 +109,7 @@ def _plain(value: Any) -> Any:
 
 
 def _observer_of(inputs: Any) -> Observer:
-    """The observer of the first watched array among the inputs, or in a list of arrays among them."""
+    """The observer of the first watched array among the inputs, including those in lists."""
     for value in inputs:
         inner = _observer_of(value) if isinstance(value, (list, tuple)) else getattr(value, "observer", None)
         if inner is not None:

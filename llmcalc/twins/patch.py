@@ -1,4 +1,4 @@
-"""Patches of an image or a film become tokens: a matrix on all values of a patch; patches of tokens fewer tokens."""
+"""Patch embedding: project the values of a patch of an image or video, or of a patch of tokens, to one token."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .weights import Array, Sizes, Weight, Weights, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A kernel as large as a patch, and a bias if the layer has one."""
+    """A kernel of the patch size and an optional bias."""
     return [table("w", layer.d_out, *_patch(layer)), *([vector("b", layer.d_out)] if layer.bias else [])]
 
 
-def data(layer: Any, tokens: int) -> Sizes:
-    """What so many tokens of a stack are made of: the values of as many patches."""
+def input_shape(layer: Any, tokens: int) -> Sizes:
+    """Shape of the data for this many tokens: the values of as many patches."""
     return tokens, *_patch(layer)
 
 
@@ -32,7 +32,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _over_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
-    """A convolution over the tokens of a grid [b q d], of which it may leave fewer; zeros stand around these."""
+    """A zero-padded, strided convolution over the tokens of a grid [b q d]."""
     stride = layer.stride
     if (
         step.grid is None
@@ -41,18 +41,20 @@ def _over_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
         or x.shape[-1] != layer.channels
         or any(n % stride for n in step.grid)
     ):
-        raise UnsupportedError(f"patches of {layer.channels} channels are no part of this stream", where="patch")
+        raise UnsupportedError(
+            f"a stride of {stride} over {layer.channels} channels does not fit the stream", where="patch"
+        )
     if step.prompt:
         x, step.prompt = x[:, step.prompt :], 0
     (rows, columns), b = step.grid, x.shape[0]
     y = _convolved(x.reshape(b, rows, columns, -1), taps, stride)
-    step.grid, step.merged = (rows // stride, columns // stride), layer.merge
+    step.grid, step.n_merged = (rows // stride, columns // stride), layer.merge
     return y.reshape(b, -1, layer.d_out)
 
 
 @operation
 def _convolved(image: Array, taps: Array, stride: int) -> Array:
-    """``image`` [b y x c] under ``taps`` [o c i j], as many zeros before it as behind it, or one more [b y x o]."""
+    """Convolve ``image`` [b y x c] with ``taps`` [o c i j], zero-padded on all sides: [b y x o]."""
     side = taps.shape[-1]
     b, rows, columns, c = image.shape
     before = (side - stride + 1) // 2

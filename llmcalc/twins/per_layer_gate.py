@@ -1,4 +1,4 @@
-"""What a layer does with its per-layer embedding (Gemma 3n): the residual stream gates it, and a matrix widens it."""
+"""Gate of a per-layer embedding by the residual stream, and projection to the stream's width (Gemma 3n)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .weights import Array, Weight, Weights, matrix
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Into the width of the layer's own input, and out of it."""
+    """Projections to the width of the per-layer input and back."""
     return [matrix("gate", layer.d_model, layer.d_layer), matrix("out", layer.d_layer, layer.d_model)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``(act(x gate) · input) out``; each layer takes the next input."""
+    """``(act(x gate) · input) out``, with the next per-layer input."""
     if not step.layer_inputs:
-        raise UnsupportedError("no table has an input for this layer", where="per_layer_gate")
+        raise UnsupportedError("no per-layer table provides an input for this layer", where="per_layer_gate")
     gate = ACTIVATIONS[layer.activation](einsum("bqd,dl->bql", x, w.gate))
     return einsum("bql,ld->bqd", gate * step.layer_inputs.pop(0), w.out)

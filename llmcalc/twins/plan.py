@@ -1,4 +1,4 @@
-"""Where each layer of a model stands, and the logical names of its weights."""
+"""Place every layer of an architecture in a model, and name its weights."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .weights import Array, Sizes, Weight, Weights
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A layer in its place: the module that runs it, its weights, and each one's name in the model."""
+class PlacedLayer:
+    """A layer with its position in the model, the module that runs it, and the names of its weights."""
 
     layer: Any
     module: Any
@@ -32,17 +32,17 @@ class Placed:
     block: str
 
     def weights_in(self, tensors: Mapping[str, Array]) -> Weights:
-        """The layer's arrays, found among those of the model."""
+        """The layer's arrays among those of the model."""
         return Weights({name: tensors[full] for name, full in self.names.items()})
 
 
 @dataclass(frozen=True)
 class PlacedBranch:
-    """A branch of a sub-layer with the norms of its own."""
+    """A branch of a sub-layer with its own norms."""
 
-    pre: Placed | None
-    layer: Placed
-    post: Placed | None
+    pre: PlacedLayer | None
+    layer: PlacedLayer
+    post: PlacedLayer | None
     joins: str
 
 
@@ -51,10 +51,10 @@ class PlacedSublayer:
     """``x = after(x + scale · post(Σ branches(pre(x))))``."""
 
     name: str
-    pre: Placed | None
+    pre: PlacedLayer | None
     branches: tuple[PlacedBranch, ...]
-    post: Placed | None
-    after: Placed | None
+    post: PlacedLayer | None
+    after: PlacedLayer | None
     residual: bool
     scale: float
     residual_scale: float
@@ -64,123 +64,123 @@ class PlacedSublayer:
     residual_from: str
     concat_input: bool
 
-    def layers(self) -> Iterator[Placed]:
-        """All its layers, in the order in which they run."""
+    def layers(self) -> Iterator[PlacedLayer]:
+        """All its layers, in execution order."""
         inner = (part for branch in self.branches for part in (branch.pre, branch.layer, branch.post))
         yield from (layer for layer in (self.pre, *inner, self.post, self.after) if layer)
 
 
 @dataclass(frozen=True)
 class PlacedStack:
-    """A stack: its blocks as they are stored, and the order in which they are applied."""
+    """A stack: its stored blocks, and the order in which they are applied."""
 
     stack: Stack
-    inputs: tuple[Placed, ...]
+    inputs: tuple[PlacedLayer, ...]
     blocks: tuple[tuple[PlacedSublayer, ...], ...]
     order: tuple[int, ...]
-    outputs: tuple[Placed, ...]
+    outputs: tuple[PlacedLayer, ...]
 
-    def layers(self) -> Iterator[Placed]:
-        """All layers, each stored one once."""
+    def layers(self) -> Iterator[PlacedLayer]:
+        """Every stored layer once."""
         yield from self.inputs
         for block in self.blocks:
             for sublayer in block:
                 yield from sublayer.layers()
         yield from self.outputs
 
-    def data(self, tokens: int) -> Sizes | None:
-        """The shape of what so many of its tokens are made of; None: they are looked up in a table."""
+    def input_shape(self, tokens: int) -> Sizes | None:
+        """The shape of the data for this many tokens; None: tokens are looked up in a table."""
         first = self.inputs[0] if self.inputs else None
-        if first is None or not hasattr(first.module, "data"):
+        if first is None or not hasattr(first.module, "input_shape"):
             return None
-        found: Sizes | None = first.module.data(first.layer, tokens)
+        found: Sizes | None = first.module.input_shape(first.layer, tokens)
         return found
 
     @property
-    def n_asking(self) -> int:
-        """Learned vectors that a tower begins with, which look at what another one gives; 0: it begins otherwise."""
+    def n_learned_queries(self) -> int:
+        """Learned queries that a resampler starts from; 0: the stack is not a resampler."""
         first: Any = self.inputs[0].layer if self.inputs and self.stack.role == "tower" else None
         if getattr(first, "use", "") != "side_tokens" or not any(hasattr(part.layer, "sees") for part in self.layers()):
             return 0
         return int(first.rows)
 
     @property
-    def is_handed(self) -> bool:
-        """Whether it runs on what the stack before it has made of the text: on patches, or on bytes behind them."""
+    def takes_handover(self) -> bool:
+        """Whether it runs on the previous stack's patch or byte vectors (see ``patch_handover``)."""
         return bool(self.stack.patch) or (
             not self.inputs and any(hasattr(part.layer, "asks") for part in self.layers())
         )
 
     @property
-    def width_in(self) -> int:
-        """The width of what is handed to it."""
+    def input_width(self) -> int:
+        """Width of the vectors it receives."""
         first = self.inputs[0].layer if self.inputs else None
         return int(getattr(first, "d_in", self.stack.d_model))
 
     @property
     def vocab(self) -> int:
-        """Rows of the token table, or of the shortest of several."""
+        """Rows of the token table, or of the shortest one of several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
         looked_up = [table for table in tables if not table.unused and table.use == "tokens" and not table.own_ids]
         return int(min((table.rows for table in looked_up), default=0))
 
 
 def place(architecture: Architecture) -> list[PlacedStack]:
-    """Every layer of an architecture in its place; a shared tensor goes by the name of its first place.
+    """Place every layer of an architecture; a shared tensor is named for its first use.
 
-    A tower that has no NumPy model, or is stored alone, is left out: a text without images does without it.
+    Towers that have no NumPy model or are only stored are omitted, since text alone does not need them.
 
     Raises:
-        UnsupportedError: a stack of text that cannot be run, or that reads what only such a tower could give; one that
-            starts from neither tokens nor data; or what changes results is known not to be described.
+        UnsupportedError: a text stack cannot run, reads the output of an omitted tower, or starts from neither tokens
+            nor data; or the architecture lists unmodelled features.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
-        raise UnsupportedError(f"{architecture.name} is counted, but not run: {reasons}")
+        raise UnsupportedError(f"{architecture.name} can be counted, but not run: {reasons}")
     shared: dict[str, str] = {}
     texts = [stack for stack in architecture.stacks if stack.role != "tower"]
     stacks = []
     for stack in architecture.stacks:
         idle = stack.unused and stack.role == "tower"
-        placed = None if idle else _placed(stack, shared, left_out=bool(texts) and stack.role == "tower")
+        placed = None if idle else _place_stack(stack, shared, omittable=bool(texts) and stack.role == "tower")
         stacks += [placed] if placed else []
     if len(stacks) < len(architecture.stacks) and not architecture.is_encoder_decoder:
         _check_sources(stacks)
     return stacks
 
 
-def _placed(stack: Stack, shared: dict[str, str], left_out: bool) -> PlacedStack | None:
-    """A stack's layers in their places; None: it cannot be run, and may be left out."""
+def _place_stack(stack: Stack, shared: dict[str, str], omittable: bool) -> PlacedStack | None:
+    """Place a stack's layers; None: it cannot run and may be omitted."""
     known = dict(shared)
     try:
-        placed = _Placer(stack, known).placed()
-        if not (placed.vocab or placed.data(1) or placed.n_asking or placed.is_handed):
-            raise UnsupportedError(f"{stack.name} has no table of tokens, so there is nothing to run it on")
+        placed = _Placer(stack, known).place_stack()
+        if not (placed.vocab or placed.input_shape(1) or placed.n_learned_queries or placed.takes_handover):
+            raise UnsupportedError(f"{stack.name} has no token table and reads no data, so it cannot run")
     except UnsupportedError:
-        if left_out:
+        if omittable:
             return None
         raise
     shared.update(known)
     return placed
 
 
-def left_out(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[Placed]:
-    """Every layer of the towers that are not among ``stacks``, without what would run it and without weights."""
+def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[PlacedLayer]:
+    """Every layer of the towers that are not among ``stacks``, without modules and weights."""
     run = [placed.stack for placed in stacks]
     for stack in architecture.stacks:
         if stack not in run:
-            yield from _Outline(stack, {}).placed().layers()
+            yield from _Outline(stack, {}).place_stack().layers()
 
 
 def _check_sources(stacks: list[PlacedStack]) -> None:
-    """Raise an UnsupportedError if a layer reads what only a tower could give."""
+    """Raise an UnsupportedError if a layer reads a tower's output."""
     for layer in (placed.layer for stack in stacks for placed in stack.layers()):
         if getattr(layer, "cross", False) and not layer.unused:
-            raise UnsupportedError("it reads what a tower gives that has no NumPy model; it is not run")
+            raise UnsupportedError("it reads the output of a tower that has no NumPy model")
 
 
 class _Placer:
-    """Names the weights of one stack; ``shared`` maps the identity of a shared tensor to its name."""
+    """Places the layers of one stack; ``shared`` maps the identity of a shared tensor to its name."""
 
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
         self.stack, self.shared = stack, shared
@@ -188,37 +188,37 @@ class _Placer:
         self.number = 0
         self.block_name = self.shared_as = ""
 
-    def placed(self) -> PlacedStack:
-        inputs = tuple(self.outer("inputs", *named) for named in self.stack.inputs)
+    def place_stack(self) -> PlacedStack:
+        inputs = tuple(self.outer_layer("inputs", *named) for named in self.stack.inputs)
         blocks: list[tuple[PlacedSublayer, ...]] = []
         order: list[int] = []
         for run in self.stack.runs:
             stored = 1 if run.shared else run.count
             order += [len(blocks) + (0 if run.shared else index) for index in range(run.count)]
             blocks += [self.block(run.block) for _ in range(stored)]
-        outputs = tuple(self.outer("outputs", *named) for named in self.stack.outputs)
+        outputs = tuple(self.outer_layer("outputs", *named) for named in self.stack.outputs)
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
 
-    def outer(self, section: str, name: str, layer: Any) -> Placed:
+    def outer_layer(self, section: str, name: str, layer: Any) -> PlacedLayer:
         keys = (name, name.rstrip("0123456789"), f"{section}/{layer.kind()}")
         return self.layer(layer, name, keys=keys, branch=name)
 
     def block(self, block: Block) -> tuple[PlacedSublayer, ...]:
-        self.block_name, before = block.name, self.stored()
+        self.block_name, before = block.name, self.n_stored()
         placed = tuple(self.sublayer(part, self.number, index) for index, part in enumerate(block.sublayers))
-        _check_lenders([layer for part in placed for layer in part.layers()])
-        self.number += self.stored() > before
+        _check_weight_sources([layer for part in placed for layer in part.layers()])
+        self.number += self.n_stored() > before
         return placed
 
-    def stored(self) -> int:
-        """Weights that have a place so far; a block that adds none has no number of its own."""
+    def n_stored(self) -> int:
+        """Number of weights placed so far; a block that adds none does not get its own number."""
         return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
-        mixer, sort = _called(part.branches[0].layer), part.name.rstrip("0123456789")
+        mixer, sort = _layout_name(part.branches[0].layer), part.name.rstrip("0123456789")
         self.shared_as = part.share
 
-        def norm(layer: Any, name: str, branch: str = "") -> Placed | None:
+        def norm(layer: Any, name: str, branch: str = "") -> PlacedLayer | None:
             if layer is None:
                 return None
             own = () if layer.kind() == "norm" else (f"{sort}/{layer.kind()}", layer.kind())
@@ -226,7 +226,7 @@ class _Placer:
             return self.layer(layer, name, part.name, number, index, keys, branch)
 
         def inner(branch: Branch) -> PlacedBranch:
-            keys = (f"{sort}/{_called(branch.layer)}", _called(branch.layer))
+            keys = (f"{sort}/{_layout_name(branch.layer)}", _layout_name(branch.layer))
             layer = self.layer(branch.layer, branch.name, part.name, number, index, keys, branch.name)
             pre = norm(branch.pre, f"{branch.name}_pre_norm", branch.name)
             return PlacedBranch(pre, layer, norm(branch.post, f"{branch.name}_post_norm", branch.name), branch.joins)
@@ -249,30 +249,32 @@ class _Placer:
         index: int = 0,
         keys: tuple[str, ...] = (),
         branch: str = "",
-    ) -> Placed:
+    ) -> PlacedLayer:
         module = _module(layer.kind())
         check_fields(layer, module)
         weights = module.weights(layer)
-        if self.shared_as:  # all places of a shared sub-layer hold the same weights
+        if self.shared_as:  # all uses of a shared sub-layer have the same weights
             whole = f".{self.shared_as}.{name}"
             weights = [
                 weight if weight.share else weight._replace(share=f"{whole}.{weight.name}") for weight in weights
             ]
         block = ["blocks", str(number), sublayer] if sublayer else []
         path = [self.stack.name, *block, *([] if name == sublayer else [name])]
-        lender = _lender(layer)
-        if lender:  # whose weights they are places and stores them
-            names = {weight.name: ".".join([self.stack.name, *block[:2], lender, weight.name]) for weight in weights}
+        source = _weight_source(layer)
+        if source:  # that layer places and stores the weights
+            names = {weight.name: ".".join([self.stack.name, *block[:2], source, weight.name]) for weight in weights}
             weights = []
         else:
-            names = {weight.name: self.named(weight, ".".join([*path, weight.name])) for weight in weights}
-        return Placed(layer, module, weights, names, keys, number, index, sublayer, branch, self.stack, self.block_name)
+            names = {weight.name: self.weight_name(weight, ".".join([*path, weight.name])) for weight in weights}
+        return PlacedLayer(
+            layer, module, weights, names, keys, number, index, sublayer, branch, self.stack, self.block_name
+        )
 
-    def named(self, weight: Weight, name: str) -> str:
-        """The name that a weight goes by: that of its first place, if it is shared."""
+    def weight_name(self, weight: Weight, name: str) -> str:
+        """The name of a weight; a shared one is named for its first use."""
         if not weight.share:
             if name in self.taken:
-                raise DescriptionError(f"two weights are called {name}", hint="give one of the two layers another name")
+                raise DescriptionError(f"two weights are named {name}", hint="rename one of the two layers")
             self.taken.add(name)
             return name
         identity = self.stack.name + weight.share if weight.share.startswith(".") else weight.share
@@ -280,11 +282,11 @@ class _Placer:
 
 
 class _Outline(_Placer):
-    """Places the layers of a stack without their weights; each is one that is stored."""
+    """Places the layers of a stack without modules and weights."""
 
     n_layers = 0
 
-    def stored(self) -> int:
+    def n_stored(self) -> int:
         return self.n_layers
 
     def layer(
@@ -296,33 +298,33 @@ class _Outline(_Placer):
         index: int = 0,
         keys: tuple[str, ...] = (),
         branch: str = "",
-    ) -> Placed:
+    ) -> PlacedLayer:
         self.n_layers += 1
-        return Placed(layer, None, [], {}, keys, number, index, sublayer, branch, self.stack, self.block_name)
+        return PlacedLayer(layer, None, [], {}, keys, number, index, sublayer, branch, self.stack, self.block_name)
 
 
-def _lender(layer: Any) -> str:
-    """Where in the block the norm stands whose weights a layer uses; empty: it has its own."""
+def _weight_source(layer: Any) -> str:
+    """The norm of the block whose weights a layer uses; empty: it has its own."""
     return getattr(layer, "weights_of", "")
 
 
-def _check_lenders(block: list[Placed]) -> None:
-    """Raise a DescriptionError unless a block has the weights that its layers use of each other."""
+def _check_weight_sources(block: list[PlacedLayer]) -> None:
+    """Raise a DescriptionError unless the block has every norm named by ``weights_of``."""
     own = {layer.names[weight.name] for layer in block for weight in layer.weights}
     for layer in block:
-        if _lender(layer.layer) and not own.issuperset(layer.names.values()):
+        if _weight_source(layer.layer) and not own.issuperset(layer.names.values()):
             where = f"{layer.block}.{layer.sublayer_name}"
-            text = f"weights_of is {_lender(layer.layer)}, but the block has no such norm with the same weights"
+            text = f"weights_of is {_weight_source(layer.layer)}, but the block has no such norm with matching weights"
             raise DescriptionError(text, where=where)
 
 
 def _module(kind: str) -> ModuleType:
     place = find_module("twins", kind)
     if place is None:
-        raise UnsupportedError(f"the kind {kind} has no NumPy model, so this architecture cannot be run")
+        raise UnsupportedError(f"the kind {kind} has no NumPy model, so this architecture cannot run")
     return import_module(place)
 
 
-def _called(layer: Any) -> str:
-    """What layouts call a layer."""
+def _layout_name(layer: Any) -> str:
+    """The name of a layer in checkpoint layouts."""
     return "cross_attention" if getattr(layer, "cross", False) else str(layer.kind())

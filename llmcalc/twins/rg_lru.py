@@ -12,7 +12,7 @@ from .functions import ACTIVATIONS, operation, sigmoid, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, table, vector
 
-SHARPNESS = 8.0  # the constant c of the paper: how fast an open gate forgets
+SHARPNESS = 8.0  # the constant c of the paper
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -28,7 +28,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``h = a h + sqrt(1 - a²) (i · u); y = (h · act(x wy)) wo``."""
-    beside = ACTIVATIONS[layer.activation](einsum("bqd,di->bqi", x, w.wy) + w.by)
+    branch = ACTIVATIONS[layer.activation](einsum("bqd,di->bqi", x, w.wy) + w.by)
     u = causal_convolution(einsum("bqd,di->bqi", x, w.wx) + w.bx, w.conv, w.conv_b, state, "conv")
     blocks = u.reshape(*u.shape[:2], layer.n_blocks, -1)
     gates = (sigmoid(einsum("bqhp,hpo->bqho", blocks, getattr(w, f"w_{n}")) + getattr(w, f"b_{n}")) for n in GATES)
@@ -38,7 +38,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     h = _scan(decay, u * let_in, before, step.positions == 0)
     if state is not None:
         state["h"] = h[:, -1]
-    return einsum("bqi,id->bqd", h * beside, w.wo) + w.bo
+    return einsum("bqi,id->bqd", h * branch, w.wo) + w.bo
 
 
 GATES = ("input", "decay")
@@ -46,7 +46,7 @@ GATES = ("input", "decay")
 
 @operation
 def _scan(decay: Array, u: Array, h: Array, first: Array) -> Array:
-    """``h`` after each token [b q i], from the one before the first; a text's first has nothing to make room for."""
+    """``h`` after each token [b q i], from the initial state; the first token of a sequence is not scaled."""
     all_h = []
     for t in range(u.shape[1]):
         a = decay[:, t]

@@ -1,4 +1,4 @@
-"""Rotary positions [su2021]: a pair of numbers of a head turns by an angle that grows with the token's position."""
+"""Rotary positions [su2021]: pairs of a head's elements are rotated by angles proportional to the position."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def rotate(
     interleaved: bool | None = None,
     factors: Array | None = None,
 ) -> Array:
-    """``x`` [b q heads e] with its first ``width`` numbers turned in pairs; ``interleaved`` None: as the layer says.
+    """``x`` [b q heads e] with its first ``width`` elements rotated in pairs.
 
-    ``factors`` [e/2] make each pair faster or slower.
+    ``interleaved`` defaults to the layer's ``rope_interleaved``; ``factors`` [e/2] scale the frequencies.
     """
     interleaved = layer.rope_interleaved if interleaved is None else interleaved
     if layer.rope_scaling == "proportional":
-        width = x.shape[-1]  # of which only the first pairs turn
+        width = x.shape[-1]  # only the first pairs are rotated
     turned = _in_pairs(width)
     if turned > x.shape[-1]:
-        raise UnsupportedError(f"{width} numbers of a head do not turn in pairs, and there is no further one")
+        raise UnsupportedError(f"the rotated width {width} is odd and exceeds the head")
     angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
     angles = angles if factors is None else angles * factors
     angles = -angles if getattr(layer, "rope_reversed", False) else angles
@@ -38,12 +38,12 @@ def rotate(
 
 
 def _in_pairs(width: int) -> int:
-    """How many numbers turn: an odd one more than ``width``, by which their waves are measured all the same."""
+    """Number of rotated elements: ``width`` rounded up to even; frequencies still use ``width``."""
     return width + width % 2
 
 
 def turn(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
-    """``x`` [b q heads e] with each pair of its numbers turned by the angle of its sine and cosine [q 1 e/2]."""
+    """``x`` [b q heads e] with each pair rotated by the angle of the given sine and cosine [q 1 e/2]."""
     width = x.shape[-1]
     if interleaved:
         first, second = x[..., 0::2], x[..., 1::2]
@@ -61,22 +61,22 @@ def rotate_end(
     interleaved: bool | None = None,
     factors: Array | None = None,
 ) -> Array:
-    """``x`` [b q heads e] with its last ``width`` numbers turned in pairs."""
+    """``x`` [b q heads e] with its last ``width`` elements rotated in pairs."""
     still = x.shape[-1] - _in_pairs(width)
     turned = rotate(layer, x[..., still:], positions, width, interleaved, factors)
     return np.concatenate([x[..., :still], turned], axis=-1)
 
 
 def frequencies(layer: Any, width: int, length: int) -> Array:
-    """How fast each pair turns, in radians a token; ``length`` tokens are in sight.
+    """The frequency of each pair, in radians per token, for a sequence of ``length`` tokens.
 
     Raises:
-        UnsupportedError: a scaling that is not modelled.
-        InputError: a scaling without the length that it stretches.
+        UnsupportedError: a scaling without a NumPy model.
+        InputError: a scaling without ``rope_length``.
     """
     pair = np.arange(_in_pairs(width) // 2)
     base, kind, factor = layer.rope_theta, layer.rope_scaling, layer.rope_factor
-    if kind == "dynamic":  # the base grows, once the sequence is longer than the model was trained on
+    if kind == "dynamic":  # the base grows with sequences longer than the training context
         base *= (factor * max(length, trained(layer)) / trained(layer) - (factor - 1)) ** (width / (width - 2))
     plain = base ** (-2.0 * pair / width)
     if kind in ("none", "dynamic"):
@@ -93,26 +93,26 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
     elif kind == "yarn":
         stretched = _share_of_slow_pairs(layer, pair, width)
     else:
-        raise UnsupportedError(f"the rope scaling {kind!r} is not modelled, so the model cannot be run")
+        raise UnsupportedError(f"the NumPy model does not implement rope_scaling {kind!r}")
     return plain * (1 - stretched) + plain / factor * stretched
 
 
 def trained(layer: Any) -> int:
-    """Tokens of the context that is stretched."""
+    """Training context in tokens, before scaling."""
     if layer.rope_length is None:
         raise InputError(f"rope_scaling {layer.rope_scaling} needs rope_length", where=layer.kind())
     return int(layer.rope_length)
 
 
 def _share_of_long_waves(layer: Any, plain: Array) -> Array:
-    """Llama 3.1: how much of the stretch each pair takes, by how often its wave fits into the old context."""
+    """Llama 3.1: the share of the scaling applied to each pair, by its number of rotations in the training context."""
     fits = trained(layer) * plain / (2 * math.pi)
     low, high = layer.rope_low_factor, layer.rope_high_factor
     return 1 - np.clip((fits - low) / (high - low), 0.0, 1.0)
 
 
 def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
-    """YaRN [peng2023yarn, Section 3.2]: pairs that turn often within the old context are left alone."""
+    """YaRN [peng2023yarn, Section 3.2]: pairs with many rotations in the training context are not scaled."""
 
     def index(rotations: float) -> float:
         turns = trained(layer) / (rotations * 2 * math.pi)
@@ -123,5 +123,5 @@ def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
         first, last = math.floor(first), math.ceil(last)
     first, last = max(first, 0), min(last, width - 1)
     if first == last:
-        last += 0.001  # a ramp of no width divides by zero
+        last += 0.001  # avoid division by zero
     return np.clip((pair - first) / (last - first), 0.0, 1.0)

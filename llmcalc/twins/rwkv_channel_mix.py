@@ -13,7 +13,7 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Key and value as up- and down-projection, and the receptance."""
+    """Key (up-) and value (down-projection), receptance, and mixing vectors."""
     d, f = layer.d_model, layer.d_ff
     return [vector("mix_k", d), vector("mix_r", d), matrix("wk", d, f), matrix("wv", f, d), matrix("wr", d, d)]
 

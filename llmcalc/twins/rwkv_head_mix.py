@@ -1,4 +1,4 @@
-"""RWKV-5 and -6 time mixing [peng2024]: a matrix of state a head; in version 6 the token sets mixes and decay."""
+"""RWKV-5 and RWKV-6 time mixing [peng2024]: a matrix state per head; in RWKV-6, data-dependent mixes and decay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EPS = 1e-5  # of the norm on each head
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Five projections, what each of them mixes, a decay and a bonus for each key channel, a norm for each head."""
+    """Projections with mixing vectors, decay and bonus per key channel, norm per head."""
     d, heads, names = layer.d_model, (layer.n_heads, layer.d_model // layer.n_heads), _names(layer)
     found = [vector(f"mix_{name}", d) for name in names] + [matrix(f"w{name}", d, heads) for name in "rkvg"]
     if layer.mix_rank:
@@ -29,7 +29,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _names(layer: Any) -> str:
-    """What is made of a mix: receptance, key, value, gate, and the decay if it depends on the token."""
+    """Names of the mixes: receptance, key, value, gate, and a data-dependent decay."""
     return "rkvgw" if layer.mix_rank and layer.decay_rank else "rkvg"
 
 
@@ -47,10 +47,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
-    """Between this token and the one before, for each projection its own share."""
+    """A mix of each token and the previous one, per projection."""
     names = _names(layer)
     shares = {name: 1.0 - getattr(w, f"mix_{name}") for name in names}
-    if layer.mix_rank:  # version 6: the token corrects the shares, and they count from the other end
+    if layer.mix_rank:  # RWKV-6: data-dependent shares, of the previous token
         narrow = np.tanh(einsum("bqd,dnr->bqnr", toward(x, last, w.mix_x), w.mix_in))
         corrections = einsum("bqnr,nrd->bqnd", narrow, w.mix_out)
         shares = {name: getattr(w, f"mix_{name}") + corrections[:, :, n] for n, name in enumerate(names)}
@@ -58,7 +58,7 @@ def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
 
 
 def _fading(layer: Any, w: Weights, x: Array) -> Array:
-    """How fast each key channel fades at a token, or at every token alike."""
+    """Decay rate of each key channel, per token or constant."""
     fading = w.decay
     if layer.decay_rank:
         narrow = np.tanh(einsum("bqd,dr->bqr", x, w.decay_in))
@@ -68,7 +68,7 @@ def _fading(layer: Any, w: Weights, x: Array) -> Array:
 
 @operation
 def _recurrence(r: Array, k: Array, v: Array, fading: Array, first: Array, S: Array) -> tuple[Array, Array]:
-    """Token after token: what the receptance reads of the state, the newest token with a bonus; the last state."""
+    """Token by token: the receptance applied to the state, with a bonus on the newest token; and the final state."""
     decay = np.exp(-fading) + np.zeros(k.shape)
     outputs = []
     for t in range(k.shape[1]):

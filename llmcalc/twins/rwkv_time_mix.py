@@ -1,4 +1,4 @@
-"""RWKV-4's time mixing [peng2023, Section 3.1]: averages over the past, weighted by keys and a decay per channel."""
+"""RWKV-4's time mixing [peng2023, Section 3.1]: averages of past values, weighted by keys and a decay per channel."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Receptance, key, value and output; how much of the token before each takes; decay, and a bonus for the newest."""
+    """Receptance, key, value and output projections, mixing vectors, decay, and a bonus for the newest token."""
     d, i = layer.d_model, layer.d_inner
     found = [vector(f"mix_{name}", d) for name in "kvr"] + [vector("decay", i), vector("first", i)]
     return found + [matrix(f"w{name}", d, i) for name in "kvr"] + [matrix("wo", i, d)]
 
 
-RUNNING = ("numerator", "denominator", "maximum")  # what is kept of all tokens before
+RUNNING = ("numerator", "denominator", "maximum")  # state of the running average
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -37,7 +37,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def last_token(x: Array, state: State | None) -> Array:
-    """The token before the first of ``x`` [b q d]; the last of them is kept."""
+    """The token before the first one of ``x`` [b q d]; the state then holds the last one of ``x``."""
     last: Array = state["shift"] if state and "shift" in state else np.zeros((x.shape[0], x.shape[2]))
     if state is not None:
         state["shift"] = x[:, -1]
@@ -46,7 +46,7 @@ def last_token(x: Array, state: State | None) -> Array:
 
 @operation
 def toward(x: Array, last: Array, share: Array) -> Array:
-    """Each token of ``x`` [b q d], by a share replaced with the one before."""
+    """Each token of ``x`` [b q d], interpolated toward the previous one by ``share``."""
     before = np.concatenate([last[:, None], x[:, :-1]], axis=1)
     return x + (before - x) * share
 
@@ -55,7 +55,7 @@ def toward(x: Array, last: Array, share: Array) -> Array:
 def _wkv(
     k: Array, v: Array, decay: Array, first: Array, top: Array, below: Array, peak: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """A running average of v weighted by exp(k); its maximum exponent is taken out, so that nothing overflows."""
+    """A running average of v weighted by exp(k), with the maximum exponent factored out."""
     decay = -np.exp(decay)
     outputs = []
     for t in range(k.shape[1]):

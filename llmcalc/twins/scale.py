@@ -1,4 +1,4 @@
-"""A factor on a sub-layer's result, on the stream that it is added to, or on the step between them."""
+"""A factor on a sub-layer's output, on its residual, or on the difference of the two."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from .functions import sigmoid, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, vector
 
-LEAST = 1e-3  # of what the stream keeps, squared
-AS_GIVEN = frozenset({"prompt"})  # of the stream that it runs on
+LEAST = 1e-3  # lower bound of the squared factor on the residual
+INPUT_FIELDS = frozenset({"prompt"})
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The factor, unless it is a constant: one a channel, or one number."""
+    """The factor per channel or a single factor, unless it is a constant."""
     if layer.factor is not None:
         return []
     return [vector("w", 1 if layer.lone else layer.d_model, mean=1.0)._replace(buffer=layer.stored)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``g x``, or of the step ``g (x - r)``, to which the stream r is added."""
+    """``g x``, or with ``of: step``, ``g (x - r)`` for the residual r."""
     if layer.of == "output":
         return x * _factor(layer, w)
     if layer.of in ("residual", "both") or step.stream is None:
-        raise UnsupportedError(f"a factor of the {layer.of} stands around no sum here", where="scale")
+        raise UnsupportedError(f"of: {layer.of} needs a sub-layer with a residual", where="scale")
     return (x - step.stream) * _factor(layer, w)
 
 
-def adds(layer: Any) -> bool:
-    """Whether it is behind a sub-layer that adds the result to the stream, instead of the sub-layer."""
+def adds_residual(layer: Any) -> bool:
+    """Whether it adds the sub-layer's result to the stream itself."""
     return bool(layer.of != "output")
 
 
-def add(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """``y + g r`` or, of the step, ``r + g (y - r)``, with the residual stream r; or of both ``g y + h r``."""
+def add_to_residual(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
+    """``y + g r``, ``r + g (y - r)`` with ``of: step``, or ``g y + h r`` with ``of: both``, for the residual r."""
     if layer.of == "both":
         return _balanced(layer, w, y, residual)
     g = _factor(layer, w)
@@ -45,7 +45,7 @@ def add(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
 
 
 def _balanced(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """Two factors, a sigmoid and one that together with it leaves as much variance as there was."""
+    """Two factors: a sigmoid, and the one that preserves the variance together with it."""
     gate = times(w.w, layer.gain)
     own = sigmoid(gate)
     other = np.sqrt(np.maximum(sigmoid(-gate) * (1.0 + own), LEAST))

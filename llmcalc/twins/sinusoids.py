@@ -1,4 +1,4 @@
-"""Positions as waves: a sine and a cosine of each position are added, and nothing is stored."""
+"""Sinusoidal positions, computed and added to the stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Nothing."""
+    """No weights."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""What a layer is told about the step that it takes part in, and what it may keep for the next one."""
+"""The inputs of one step, shared between its layers, and the cache between steps."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from ..core.errors import UnsupportedError
 from .weights import Array
 
-# One layer's. Names that begin with an underscore are no state: they depend on no token, or are no more than hashes of
-# what is kept.
+# State of one layer. Names with a leading underscore do not count as state: they are independent of the tokens, or
+# hashes of other state.
 State = dict[str, Array]
 
 
@@ -20,42 +20,41 @@ class Step:
     """The tokens of one step, of one stack.
 
     Attributes:
-        ids: token ids [b q]; of a stack that reads data, as many zeros.
-        data: what such a stack reads instead: frames [b r i], or patches [b q c (f) i j].
-        cached: tokens of this stack that earlier steps have seen.
-        text: the ids of all tokens so far, those of this step included [b c+q]; None: there are no others.
-        segments: segment ids [b q], or several of each token [b q n]; None: all 0.
+        ids: token ids [b q]; zeros if the stack reads ``data``.
+        data: frames [b r i] or patches [b q c (f) i j], read instead of tokens.
+        cached: tokens of this stack in the cache.
+        text: ids of all tokens so far, including this step's [b c+q]; None: the same as ``ids``.
+        segments: segment ids [b q], or n per token [b q n]; None: all 0.
         boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
-        source: the encoder's output [b n d], for cross-attention; None in a decode step, which has its keys cached. Of
-            bytes the vectors of the patches that end in this step.
-        seen: vectors of an image [b m d], and the tokens whose places they take [b q]; None: there is no image.
-        vectors: those that a stack of bytes has made of these patches [b p·n d].
-        own_ids: ids [b q] of tables that have ids of their own, by the name of these.
-        grid: rows and columns of the patches, which come row by row; None: there are none.
-        prompt: learned tokens that stand before all others.
-        merged: patches that have become one position.
-        whole_grid: the grid before patches became one.
-        results: what a tower has given before its last result.
-        arrays: learned vectors that are still to take the place of the stream, in their order, each [b n d].
-        streams: what the stream was before the blocks, and behind each of them.
-        keys: keys, values and positions that later layers may use again, by what they are [Gemma 3n].
-        copies: of all tokens, one behind the other in the stream [ProphetNet].
-        kept: what the stream was at places that later layers come back to.
-        prefix: learned keys and values of the attention layers to come (prefix tuning): those of attention within the
-            stack, then those of cross-attention, each layer by layer.
-        first: what the first block gets [b q d].
-        before: what the stream was before each sub-layer of the block at work, by the sub-layer's name.
-        joining: results that join the stream behind a later sub-layer of the block, by that one's name.
-        groups: sums of what groups of earlier blocks gave, to which later ones look back.
-        turns: how often sub-layers of each name have run; ``turn`` how often the one at work had before.
-        angles: sines, then cosines, by which attention rotates [q e], if they come from a table.
-        n_added: terms of the stream so far, where they weigh by their number.
-        depth: number of the block at work, and how many there are.
-        layer_inputs: what per-layer embeddings have for the layers to come, each [b q l].
-        stream: what the result of the sub-layer at work is added to [b q d].
-        unnormed: what the branches of a sub-layer get, in front of norms of their own [b q d].
-        router_before: what the last router saw, if it is a network [b q f].
-        not_chosen: which tokens the last indexer has left out for each query [b q k]; None: there was none.
+        source: input of cross-attention [b n d]: the encoder's output (None in a decode step, which has its keys
+            cached), or the vectors of the patches that end in this step.
+        image_tokens: image vectors [b m d], and a mask of the tokens that they replace [b q]; None: no image.
+        vectors: patch vectors computed by a stack of bytes [b p·n d].
+        own_ids: ids [b q] of tables with separate ids, by name.
+        grid: rows and columns of the patches, in row-major order; None: no patches.
+        prompt: learned tokens before all others.
+        n_merged: patches merged into each position.
+        whole_grid: the grid before merging.
+        tower_results: earlier outputs of a tower with several.
+        latent_arrays: learned vectors that will replace the stream, in order, each [b n d].
+        streams: the residual stream before the first block and after each block.
+        shared_keys: keys and values that later layers reuse, by their sizes (Gemma 3n).
+        copies: copies of all tokens, concatenated in the stream (ProphetNet).
+        saved_streams: named streams that later layers read.
+        prefix: learned keys and values of prefix tuning, per self-attention layer, then per cross-attention layer.
+        first_input: input of the first block [b q d].
+        sublayer_inputs: the stream before each sub-layer of the current block, by the sub-layer's name.
+        deferred_results: results added to the stream after a later sub-layer, by that sub-layer's name.
+        block_sums: sums of the outputs of earlier groups of blocks.
+        use_counts: runs of each sub-layer so far, by name; ``use_index``: earlier runs of the current sub-layer.
+        angles: sines, then cosines, of the rotary angles [q e], if they come from a table.
+        n_added: terms in the residual stream so far.
+        depth: index of the current block, and number of blocks.
+        layer_inputs: per-layer embeddings of the remaining layers, each [b q l].
+        stream: the residual that the current sub-layer adds to [b q d].
+        unnormed: input of the branches, before their own norms [b q d].
+        router_before: hidden state of the previous router, if it is a network [b q f].
+        unselected: mask of the tokens that the last indexer did not select for each query [b q k]; None: no indexer.
     """
 
     ids: Array
@@ -65,92 +64,92 @@ class Step:
     boxes: Array | None = None
     source: Array | None = None
     vectors: Array | None = None
-    seen: tuple[Array, Array] | None = None
+    image_tokens: tuple[Array, Array] | None = None
     own_ids: Mapping[str, Array] = field(default_factory=dict)
     data: Array | None = None
     grid: tuple[int, int] | None = None
     prompt: int = 0
-    merged: int = 1
+    n_merged: int = 1
     whole_grid: tuple[int, int] | None = None
-    arrays: list[Array] = field(default_factory=list)
-    results: list[Array] = field(default_factory=list)
+    latent_arrays: list[Array] = field(default_factory=list)
+    tower_results: list[Array] = field(default_factory=list)
     streams: list[Array] = field(default_factory=list)
-    keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
+    shared_keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
     copies: int = 1
-    kept: dict[str, Array] = field(default_factory=dict)
+    saved_streams: dict[str, Array] = field(default_factory=dict)
     prefix: list[list[tuple[Array, Array]]] = field(default_factory=list)
-    first: Array | None = None
+    first_input: Array | None = None
     angles: Array | None = None
-    before: dict[str, Array] = field(default_factory=dict)
-    joining: dict[str, list[Array]] = field(default_factory=dict)
-    groups: list[Array] = field(default_factory=list)
-    turns: dict[str, int] = field(default_factory=dict)
-    turn: int = 0
+    sublayer_inputs: dict[str, Array] = field(default_factory=dict)
+    deferred_results: dict[str, list[Array]] = field(default_factory=dict)
+    block_sums: list[Array] = field(default_factory=list)
+    use_counts: dict[str, int] = field(default_factory=dict)
+    use_index: int = 0
     n_added: int = 1
     depth: tuple[int, int] = (0, 1)
     layer_inputs: list[Array] = field(default_factory=list)
     stream: Array | None = None
     unnormed: Array | None = None
     router_before: Array | None = None
-    not_chosen: Array | None = None
+    unselected: Array | None = None
 
     @property
     def decode(self) -> bool:
-        """Whether there are tokens before."""
+        """Whether the cache holds earlier tokens."""
         return self.cached > 0
 
     def restore_grid(self) -> None:
-        """All patches apart again."""
+        """Undo the merging of patches."""
         self.grid, self.merged = self.whole_grid, 1
 
     def must_be_whole(self, kind: str) -> None:
-        """Raise an UnsupportedError in a decode step: a layer of this kind sees both ways and keeps nothing."""
+        """Raise an UnsupportedError in a decode step, for kinds that see later tokens and have no cache."""
         if self.decode:
-            raise UnsupportedError("it sees later tokens, so tokens cannot come one by one", where=kind)
+            raise UnsupportedError("it sees later tokens and cannot run token by token", where=kind)
 
     def must_have_copies(self, copies: int, kind: str) -> None:
-        """Raise an UnsupportedError unless the stream holds so many copies of all tokens."""
+        """Raise an UnsupportedError unless the stream holds this many copies of the tokens."""
         if self.copies != copies:
-            raise UnsupportedError(f"it runs on {copies} copies of the tokens, but there are {self.copies}", where=kind)
+            raise UnsupportedError(f"it needs {copies} copies of the tokens, not {self.copies}", where=kind)
 
     def must_be_latents(self, wanted: int | None, x: Array, kind: str) -> None:
-        """Raise an UnsupportedError unless a layer that runs on so many learned vectors gets these."""
+        """Raise an UnsupportedError unless ``x`` is the ``wanted`` number of learned vectors."""
         if wanted and (x.shape[1] != wanted or self.grid):
-            raise UnsupportedError(f"it runs on {wanted} learned vectors, not on the tokens", where=kind)
+            raise UnsupportedError(f"it runs on {wanted} learned vectors, not on tokens", where=kind)
 
     @property
     def positions(self) -> Array:
-        """Where the new tokens stand [q]."""
+        """Positions of the new tokens [q]."""
         return np.arange(self.cached, self.cached + self.ids.shape[1])
 
 
 @dataclass
 class Cache:
-    """The state of a whole model between steps: that of each layer, and the text so far, of so many tokens."""
+    """The state of a model between steps: the state of each layer, the number of tokens, and their ids."""
 
     layers: dict[tuple[object, ...], State] = field(default_factory=dict)
     length: int = 0
     text: Array | None = None
 
     def with_text(self, ids: Array) -> Array:
-        """The text so far with new tokens [b c+q]."""
+        """The ids of all tokens so far and of the new ones [b c+q]."""
         return ids if self.text is None else np.concatenate([self.text, ids], axis=1)
 
     def extend(self, ids: Array) -> None:
-        """Take new tokens for seen."""
+        """Append new tokens."""
         self.text = self.with_text(ids)
         self.length += ids.shape[1]
 
     def arrays(self) -> list[Array]:
-        """What is kept of the tokens."""
+        """The arrays of all layer states."""
         return [array for state in self.layers.values() for name, array in state.items() if name[0] != "_"]
 
     @property
     def elements(self) -> int:
-        """Numbers kept."""
+        """Number of cached elements."""
         return sum(array.size for array in self.arrays())
 
     @property
     def bytes(self) -> int:
-        """Bytes kept, as the arrays have them."""
+        """Cached bytes, in the arrays' own data types."""
         return sum(array.size * array.dtype.itemsize for array in self.arrays())

@@ -1,8 +1,8 @@
-"""Reverse-mode differentiation: a tape that records what NumPy computes, and then runs it backwards.
+"""Reverse-mode automatic differentiation for NumPy: a tape records operations, then runs them backwards.
 
-A ``Variable`` stands for an array in a computation. NumPy asks it (through ``__array_ufunc__`` and
-``__array_function__``) to do the work, so the layers need not know of it. ``gradients.py`` has the derivative of each
-operation.
+A ``Variable`` stands for an array. NumPy hands its operations to the variable through ``__array_ufunc__`` and
+``__array_function__``, so layers need no changes. ``gradients.py`` and
+``function_gradients.py`` hold the derivatives.
 
 >>> import numpy as np
 >>> tape = Tape()
@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.lib.stride_tricks import as_strided
 
-from . import derivatives, gradients
-from .kept import Kept
+from . import function_gradients, gradients
 from .weights import Array
 
 
@@ -30,24 +30,25 @@ class Tape:
     """The operations of one forward pass, in order.
 
     Attributes:
-        copies: results that are another result's numbers in another shape.
+        nodes: results of the operations.
+        views: pairs of a reshaped result and the array that it shows.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Variable] = []
-        self.copies: list[tuple[Array, Array]] = []
+        self.views: list[tuple[Array, Array]] = []
 
     def variable(self, value: Array) -> Variable:
-        """A leaf: an array whose gradient is wanted."""
+        """A leaf that receives a gradient."""
         return Variable(value, self)
 
     def data(self, value: Array) -> Variable:
-        """A leaf that was made elsewhere, for this pass alone: no gradient flows to it, but others' may need it."""
-        return Variable(value, self, made=True, given=True)
+        """A leaf that receives no gradient, such as pixels; the gradients of others may need its values."""
+        return Variable(value, self, is_activation=True, is_constant=True)
 
     @contextmanager
     def parameters_of(self, model: Any) -> Iterator[dict[str, Variable]]:
-        """A model's parameters as variables, for a while."""
+        """A context in which a model's parameters are variables."""
         plain = dict(model.tensors)
         variables = {name: self.variable(array) for name, array in model.parameters.items()}
         model.tensors.update(variables)
@@ -57,125 +58,128 @@ class Tape:
             model.tensors.update(plain)
 
     def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
-        """The variable of an operation's result, with the way back to its inputs."""
+        """Add an operation's result to the tape, with the pullbacks to its inputs."""
         parents = [parent for parent in inputs if isinstance(parent, Variable)]
-        made, given = result.makes or any(parent.made for parent in parents), all(parent.given for parent in parents)
-        output = Variable(result.value, self, made, given)
-        pairs = zip(inputs, result.ways[: len(inputs)], strict=True)
-        ways = [pair for pair in pairs if isinstance(pair[0], Variable) and not pair[0].given]
-        output.back = [(parent, way.vjp) for parent, way in ways]
-        if output.made:
-            there = {id(_value(given)) for given in inputs if not (isinstance(given, Variable) and given.made)}
-            output.needs = [array for _, way in ways for array in way.needs if id(array) not in there]
-        if result.same:
-            self.copies.append((result.value, parents[0].value))
+        is_activation = result.makes_activation or any(parent.is_activation for parent in parents)
+        output = Variable(result.value, self, is_activation, all(parent.is_constant for parent in parents))
+        pairs = zip(inputs, result.pullbacks[: len(inputs)], strict=True)
+        pullbacks = [pair for pair in pairs if isinstance(pair[0], Variable) and not pair[0].is_constant]
+        output.pullbacks = [(parent, pullback.vjp) for parent, pullback in pullbacks]
+        if is_activation:
+            weights = {id(_value(item)) for item in inputs if not (isinstance(item, Variable) and item.is_activation)}
+            output.residuals = [
+                array for _, pullback in pullbacks for array in pullback.residuals if id(array) not in weights
+            ]
+        if result.is_view:
+            self.views.append((result.value, parents[0].value))
         self.nodes.append(output)
         return output
 
-    def kept_for(self, loss: Variable) -> Kept:
+    def saved_activations(self, loss: Variable) -> MemoryLedger:
         """The activations that the backward pass of ``loss`` needs.
 
-        Weights are there anyway, and so are constants, and what is made of them element by element.
+        Weights, constants and elementwise functions of weights alone do not count.
         """
-        kept, reached = Kept(), {id(loss)}
-        for copy, original in self.copies:
-            kept.same(copy, original)
+        saved, reached = MemoryLedger(), {id(loss)}
+        for view, original in self.views:
+            saved.alias(view, original)
         for node in reversed(self.nodes):
             if id(node) in reached:
-                reached |= {id(parent) for parent, _ in node.back}
-                for array in node.needs:
-                    kept.add(array)
-        return kept
+                reached |= {id(parent) for parent, _ in node.pullbacks}
+                for array in node.residuals:
+                    saved.add(array)
+        return saved
 
     def call(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
-        """One of the functions that have a derivative of their own, or that are computed again for it."""
-        rule = derivatives.RULES.get(function.__name__)
+        """Record a named function as one operation: by its own derivative, or recomputed in the backward pass."""
+        rule = function_gradients.RULES.get(function.__name__)
         values = tuple(map(_value, inputs))
         if rule is not None:
             return self.record(rule(*values), inputs)
         results = function(*values)
         if not isinstance(results, tuple):
-            return self.record(_computed_again(function, results, inputs), inputs)
-        together = self.record(_computed_again(_in_a_row(function), _row(results), inputs), inputs)
+            return self.record(_recomputed(function, results, inputs), inputs)
+
+        def flattened(*items: Any) -> Array:
+            return _flatten(function(*items))
+
+        together = self.record(_recomputed(flattened, _flatten(results), inputs), inputs)
         ends = np.cumsum([result.size for result in results])
         return tuple(
             together[end - result.size : end].reshape(result.shape) for end, result in zip(ends, results, strict=True)
         )
 
     def backward(self, loss: Variable, gradient: Array | None = None) -> None:
-        """Give every variable that ``loss`` depends on its ``gradient``; that of ``loss`` itself is 1 if not given."""
+        """Set ``gradient`` of every variable that ``loss`` depends on; that of ``loss`` itself is 1 by default."""
         loss.gradient = np.ones_like(loss.value) if gradient is None else gradient
         for node in reversed(self.nodes):
             if node.gradient is None:
                 continue
-            for parent, vjp in node.back:
-                flowing = vjp(node.gradient)
-                parent.gradient = flowing if parent.gradient is None else parent.gradient + flowing
+            for parent, vjp in node.pullbacks:
+                term = vjp(node.gradient)
+                parent.gradient = term if parent.gradient is None else parent.gradient + term
 
 
-def _in_a_row(function: Callable[..., tuple[Array, ...]]) -> Callable[..., Array]:
-    return lambda *inputs: _row(function(*inputs))
-
-
-def _row(results: tuple[Array, ...]) -> Array:
+def _flatten(results: tuple[Array, ...]) -> Array:
     """Several results as one vector."""
     return np.concatenate([result.reshape(-1) for result in results])
 
 
-def _computed_again(function: Callable[..., Array], value: Array, given: tuple[Any, ...]) -> gradients.Result:
-    """A function that keeps its inputs alone: the backward pass runs it once more, on a tape of its own."""
-    last: list[Any] = [None, ()]
+def _recomputed(function: Callable[..., Array], value: Array, inputs: tuple[Any, ...]) -> gradients.Result:
+    """A function that saves only its inputs: the backward pass runs it again, on a tape of its own."""
+    last: list[Any] = [None, ()]  # one run serves all inputs
 
-    def flowing(number: int) -> gradients.Vjp:
+    def gradient_of(number: int) -> gradients.Vjp:
         def back(g: Array) -> Array:
             if last[0] is not g:
                 tape = Tape()
-                inputs = [_again(tape, value) for value in given]
-                tape.backward(function(*inputs), g)
-                last[:] = [g, inputs]
+                leaves = [_leaf(tape, item) for item in inputs]
+                tape.backward(function(*leaves), g)
+                last[:] = [g, leaves]
             return last[1][number].gradient
 
         return back
 
-    values = tuple(map(_value, given))
-    return gradients.Result(value, [gradients.Way(flowing(number), values) for number in range(len(given))])
+    values = tuple(map(_value, inputs))
+    return gradients.Result(value, [gradients.Pullback(gradient_of(number), values) for number in range(len(inputs))])
 
 
-def _again(tape: Tape, value: Any) -> Any:
-    """An input of a function that is computed again, on another tape."""
+def _leaf(tape: Tape, value: Any) -> Any:
+    """An input of a recomputed function as a leaf of another tape."""
     if not isinstance(value, Variable):
         return value
-    return tape.data(np.asarray(value.value)) if value.given else tape.variable(np.asarray(value.value))
+    return tape.data(np.asarray(value.value)) if value.is_constant else tape.variable(np.asarray(value.value))
 
 
 class Variable(NDArrayOperatorsMixin):
-    """An array on a tape. It behaves like one wherever the layers use it.
+    """An array on a tape, usable wherever layers use arrays.
 
     Attributes:
-        made: it is no weight, and not made of weights element by element.
-        given: it is data, or made of data alone: no gradient flows to it.
-        needs: what its derivative needs of what was made.
+        is_activation: whether it depends on more than weights, or on weights through more than elementwise functions.
+        is_constant: whether it is data or computed from data alone, so that it receives no gradient.
+        residuals: activations that its derivative needs.
+        pullbacks: for each input, the variable and the function from this gradient to that one.
     """
 
-    def __init__(self, value: Array, tape: Tape, made: bool = False, given: bool = False) -> None:
-        self.value, self.tape, self.made, self.given = value, tape, made, given
-        self.needs: list[Array] = []
+    def __init__(self, value: Array, tape: Tape, is_activation: bool = False, is_constant: bool = False) -> None:
+        self.value, self.tape, self.is_activation, self.is_constant = value, tape, is_activation, is_constant
+        self.residuals: list[Array] = []
         self.gradient: Array | None = None
-        self.back: list[tuple[Variable, gradients.Vjp]] = []
+        self.pullbacks: list[tuple[Variable, gradients.Vjp]] = []
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of the dimensions."""
+        """Shape of the array."""
         return tuple(self.value.shape)
 
     @property
     def size(self) -> int:
-        """Numbers in it."""
+        """Number of elements."""
         return int(self.value.size)
 
     @property
     def dtype(self) -> Any:
-        """Number format."""
+        """Data type."""
         return self.value.dtype
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
@@ -185,16 +189,16 @@ class Variable(NDArrayOperatorsMixin):
         return self.tape.record(gradients.take(self.value, index), (self,))
 
     def reshape(self, *shape: Any) -> Variable:
-        """The same numbers in another shape."""
+        """The same elements in another shape."""
         return self.tape.record(gradients.reshape(self.value, shape), (self,))
 
     def astype(self, dtype: Any) -> Variable:
-        """The same numbers in another format."""
+        """The same elements in another data type."""
         return self.tape.record(gradients.astype(self.value, dtype), (self,))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Variable:
         if method != "__call__" or options:
-            raise NotImplementedError(f"the tape does not know {ufunc.__name__}.{method}")
+            raise NotImplementedError(f"the tape has no derivative of {ufunc.__name__}.{method}")
         return self.tape.record(gradients.of_ufunc(ufunc)(*map(_value, inputs)), inputs)
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Variable:
@@ -203,9 +207,62 @@ class Variable(NDArrayOperatorsMixin):
             parts = tuple(inputs[0])
             return self.tape.record(rule([_value(part) for part in parts], *inputs[1:], **options), parts)
         result = rule(*map(_value, inputs), **options)
-        differentiable = inputs[gradients.FIRST.get(function, 0) :][: len(result.ways)]
+        differentiable = inputs[gradients.FIRST.get(function, 0) :][: len(result.pullbacks)]
         return self.tape.record(result, tuple(differentiable))
 
 
-def _value(given: Any) -> Any:
-    return given.value if isinstance(given, Variable) else given
+def _value(item: Any) -> Any:
+    return item.value if isinstance(item, Variable) else item
+
+
+class MemoryLedger:
+    """Elements in use, each counted once however many views show it.
+
+    Attributes:
+        used: by the id of the array that owns the memory: that array, and a mask of its elements in use.
+        copies: by the id of a copy's owner: that owner, and the original with the same elements.
+
+    >>> x = np.arange(12.0).reshape(3, 4)
+    >>> ledger = MemoryLedger()
+    >>> ledger.add(x[:, :2])
+    >>> ledger.add(x[1])
+    >>> ledger.sizes()
+    (8,)
+    """
+
+    def __init__(self) -> None:
+        self.used: dict[int, tuple[Array, Array]] = {}
+        self.copies: dict[int, tuple[Array, Array]] = {}
+
+    def add(self, array: Array) -> None:
+        """Mark the elements of an array with at least one dimension as used."""
+        if np.ndim(array) == 0:
+            return
+        whole = owner(array)
+        if id(whole) in self.copies:
+            self.add(self.copies[id(whole)][1])
+            return
+        _, mask = self.used.setdefault(id(whole), (whole, np.zeros(whole.size, bool)))
+        first = (_address(array) - _address(whole)) // whole.itemsize
+        strides = [step // whole.itemsize for step in array.strides]
+        as_strided(mask[first:], array.shape, strides)[...] = True
+
+    def alias(self, copy: Array, original: Array) -> None:
+        """Count ``copy`` as ``original``, whether or not it has memory of its own."""
+        if owner(copy) is not owner(original):
+            self.copies[id(owner(copy))] = owner(copy), original
+
+    def sizes(self) -> tuple[int, ...]:
+        """Number of elements in use of each array, in the order in which they were added."""
+        return tuple(int(mask.sum()) for _, mask in self.used.values())
+
+
+def owner(array: Array) -> Array:
+    """The array that owns the memory of a view."""
+    while isinstance(getattr(array, "base", None), np.ndarray):
+        array = array.base
+    return array
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])

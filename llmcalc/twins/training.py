@@ -1,4 +1,4 @@
-"""One training step of a twin: loss, gradients, and what was kept between the two passes."""
+"""One training step of a NumPy model: loss, gradients, and sizes of the saved activations."""
 
 from __future__ import annotations
 
@@ -15,47 +15,45 @@ from .weights import Array
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A step's result: the loss, the gradient of each parameter that has one, and the sizes of the activations that
-    were kept for the backward pass.
-    """
+class TrainResult:
+    """Loss, gradients by parameter, and the size of each activation saved for the backward pass."""
 
     loss: float
     gradients: dict[str, Array]
-    kept: tuple[int, ...]
+    saved_sizes: tuple[int, ...]
 
 
-def train_step(model: Model, *inputs: Array, targets: Array | None) -> Trained:
+def train_step(model: Model, *inputs: Array, targets: Array | None) -> TrainResult:
     """Cross-entropy of the logits [b q V] against ``targets`` [b q], and its gradient.
 
-    Without targets, as for a model without a head, the loss is a weighted sum of what the model gives.
+    Without targets, as for a model without a head, the loss is a weighted sum of the output.
     """
 
     def text() -> Any:
         logits, cache = model.prefill(*inputs)
         loss = weighted_sum(logits) if targets is None else cross_entropy(logits, targets)
-        for state in cache.arrays():  # a text may go on: what is kept of it takes part, with no weight
+        for state in cache.arrays():  # include the cache in the graph, with weight 0
             loss = loss + 0.0 * np.sum(state)
         return loss
 
     tape = Tape()
     inputs = tuple(tape.data(given) if given.dtype.kind == "f" else given for given in inputs)
-    return _trained(tape, model, text)
+    return _train(tape, model, text)
 
 
-def tower_step(model: Model, pixels: Array, grid: tuple[int, int]) -> Trained:
-    """The same for the tower of a model that sees: the gradient of a weighted sum of what it gives."""
+def tower_step(model: Model, pixels: Array, grid: tuple[int, int]) -> TrainResult:
+    """The same for a vision encoder: the loss is a weighted sum of its outputs."""
     tape = Tape()
-    return _trained(tape, model, lambda: sum(map(weighted_sum, model.see(tape.data(pixels), grid))))
+    return _train(tape, model, lambda: sum(map(weighted_sum, model.see(tape.data(pixels), grid))))
 
 
-def _trained(tape: Tape, model: Model, loss_of: Callable[[], Any]) -> Trained:
+def _train(tape: Tape, model: Model, loss_of: Callable[[], Any]) -> TrainResult:
     with tape.parameters_of(model) as parameters:
         loss = loss_of()
-        kept = tape.kept_for(loss).sizes()
+        saved_sizes = tape.saved_activations(loss).sizes()
         tape.backward(loss)
     gradients = {name: variable.gradient for name, variable in parameters.items() if variable.gradient is not None}
-    return Trained(float(loss.value), gradients, kept)
+    return TrainResult(float(loss.value), gradients, saved_sizes)
 
 
 def cross_entropy(logits: Array, targets: Array) -> Any:
@@ -65,5 +63,5 @@ def cross_entropy(logits: Array, targets: Array) -> Any:
 
 
 def weighted_sum(given: Array) -> Any:
-    """A number on which each entry has an influence of its own."""
+    """A sum in which every entry has a different weight."""
     return np.sum(given * np.cos(np.arange(given.size)).reshape(given.shape))

@@ -1,7 +1,7 @@
-"""What a layer's weights look like, and how a layer reaches them.
+"""Shapes of a layer's weights, and access to its arrays by name.
 
-A weight's ``groups`` are its dimensions as a checkpoint keeps them: sizes that stand together, such as heads and their
-width, are stored as one dimension. In memory every size is a dimension of its own.
+A weight's ``groups`` are its dimensions in a checkpoint, where sizes such as heads and their width are stored as one
+dimension. In memory, every size is a separate dimension.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Sizes = tuple[int, ...]
 
 
 class Weight(NamedTuple):
-    """A weight of a layer; ``matrix`` ones end with what they contract with their input and what they give.
+    """A weight of a layer; the last two groups of a ``matrix`` are its input and output dimensions.
 
     Attributes:
-        computed: what it holds does not matter, for the layer computes it anew.
-        below: the weight is a table of whole numbers below this, different ones in each row; 0: of any numbers.
+        computed: the layer recomputes it, so its stored values do not matter.
+        below: the weight is a table of distinct integers below this number in each row; 0: any real numbers.
     """
 
     name: str
@@ -40,25 +40,25 @@ class Weight(NamedTuple):
         return tuple(size for group in self.groups for size in group)
 
     def random(self, rng: np.random.Generator, spread: float) -> Array:
-        """Numbers to begin with."""
+        """Random initial values."""
         if self.below:
             return np.argsort(rng.random((self.shape[0], self.below)), axis=1)[:, : self.shape[1]]
         return self.mean + spread * rng.standard_normal(self.shape)
 
     @property
     def size(self) -> int:
-        """Numbers in it."""
+        """Number of elements."""
         return prod(self.shape)
 
 
 def matrix(name: str, inputs: int | Sizes, outputs: int | Sizes, experts: int | None = None) -> Weight:
-    """``y = x w``, from ``inputs`` to ``outputs``; with ``experts`` one such matrix for each."""
+    """``y = x w``, from ``inputs`` to ``outputs``; with ``experts``, one matrix per expert."""
     lead = () if experts is None else ((experts,),)
     return Weight(name, (*lead, _sizes(inputs), _sizes(outputs)), matrix=True, per_expert=experts is not None)
 
 
 def adapters(name: str, inputs: int | Sizes, outputs: int | Sizes, places: int) -> Weight:
-    """A matrix for each of so many places that share a layer."""
+    """One matrix for each of the ``places`` that share a layer."""
     return matrix(name, inputs, outputs, experts=places)._replace(per_expert=False)
 
 
@@ -68,22 +68,22 @@ def vector(name: str, *sizes: int, mean: float = 0.0) -> Weight:
 
 
 def table(name: str, *sizes: int, share: str | None = None, buffer: bool = False) -> Weight:
-    """Each size a dimension: look-up tables, and matrices that are stored as they are used."""
+    """A weight stored with every size as a dimension: a lookup table, or an untransposed matrix."""
     return Weight(name, tuple((size,) for size in sizes), share=share, buffer=buffer)
 
 
 def kernel(name: str, channels: int | Sizes, taps: int) -> Weight:
-    """The taps of a convolution, for each channel its own."""
+    """Taps of a depthwise convolution."""
     return Weight(name, (_sizes(channels), (taps,)))
 
 
 def under(part: str, weights: list[Weight]) -> list[Weight]:
-    """The weights of an inner layer, such as the shared experts of a mixture."""
+    """The weights of an inner layer, such as shared experts, with prefixed names."""
     return [weight._replace(name=f"{part}.{weight.name}") for weight in weights]
 
 
 def constant(array: Array) -> Array:
-    """The numbers alone, through which no gradient flows."""
+    """The plain array, through which no gradient flows."""
     return getattr(array, "value", array)
 
 
@@ -92,7 +92,7 @@ def _sizes(size: int | Sizes) -> Sizes:
 
 
 class Weights:
-    """A layer's arrays by name: ``w.wq``; ``w.get("bq")`` is None where there is no such weight."""
+    """A layer's arrays by name: ``w.wq``; ``w.get("bq")`` is None if there is no such weight."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._arrays = arrays
@@ -108,7 +108,7 @@ class Weights:
         return self._arrays.get(name)
 
     def constant(self) -> Weights:
-        """The same, out of the reach of gradients."""
+        """The same weights without gradients."""
         return Weights({name: constant(array) for name, array in self._arrays.items()})
 
     def part(self, name: str) -> Weights:

@@ -50,8 +50,8 @@ def _can_be_run(towers: Architecture) -> bool:
     try:
         model = twin(towers.shrink())
         grid = grid_of(towers.stacks)
-        pixels = model.stacks[0].data(grid[0] * grid[1])
-        if pixels is None or any(stack.data(1) or not stack.n_asking for stack in model.stacks[1:]):
+        pixels = model.stacks[0].input_shape(grid[0] * grid[1])
+        if pixels is None or any(stack.input_shape(1) or not stack.n_learned_queries for stack in model.stacks[1:]):
             return False
         model.see(np.zeros((1, *pixels)), grid)
     except UnsupportedError:

@@ -83,8 +83,8 @@ def _send_to_experts(model: Model) -> None:
 
 def _inputs(small: Architecture, model: Model) -> _Inputs:
     rng = np.random.default_rng(0)
-    texts = (stack for stack in model.stacks if stack.stack.role != "tower" and not stack.is_handed)
-    vocab = min(stack.vocab for stack in texts if not stack.data(1))
+    texts = (stack for stack in model.stacks if stack.stack.role != "tower" and not stack.takes_handover)
+    vocab = min(stack.vocab for stack in texts if not stack.input_shape(1))
     if vocab <= FIRST_ID:
         raise UnsupportedError(f"a table of {vocab} rows serves no text", where=small.name)
     codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
@@ -95,7 +95,7 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
     found: dict[str, Array] = {"encoder": source if small.is_encoder_decoder else None}
     grid = grid_of(small.stacks)
     for stack in model.stacks:
-        if shape := stack.data(grid[0] * grid[1] if stack.stack.role == "tower" else SEQ):
+        if shape := stack.input_shape(grid[0] * grid[1] if stack.stack.role == "tower" else SEQ):
             found[stack.stack.role] = rng.standard_normal((BATCH, *shape))
     return _Inputs(main, found["encoder"], found.get("tower"), grid)
 
@@ -158,9 +158,9 @@ def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Che
     has_head = any(layer.kind() == "head" for _, layer in small.main.outputs)
     observer = Observer()
     with observer.weights_of(model):
-        kept = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None).kept
+        kept = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None).saved_sizes
         if texts.pixels is not None:
-            kept += tower_step(model, texts.pixels, texts.grid).kept
+            kept += tower_step(model, texts.pixels, texts.grid).saved_sizes
     declared = flops(small, mode="train", **texts.sizes)
     forward = flops(small, **texts.sizes).matmul
     yield Check("matmul FLOPs, backward", declared.matmul - forward, observer.matmul_flops - forward, "FLOPs")
@@ -210,7 +210,7 @@ def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
 def _stepwise(model: Model) -> bool:
     """Whether tokens that come one by one give what they give together."""
     layers = (placed for stack in model.stacks for placed in stack.layers())
-    return all(placed.module.stepwise(placed.layer) for placed in layers if hasattr(placed.module, "stepwise"))
+    return all(placed.module.is_stepwise(placed.layer) for placed in layers if hasattr(placed.module, "is_stepwise"))
 
 
 def _logits(quantity: str, expected: Array, found: Array) -> Check:

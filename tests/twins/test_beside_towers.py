@@ -61,10 +61,10 @@ def test_vectors_of_an_image_take_the_places_of_marked_tokens() -> None:
 
 def test_an_image_that_does_not_fit_into_its_text_is_an_error() -> None:
     whole = llmcalc.twin(llmcalc.load(WHOLE))
-    with pytest.raises(InputError, match="4 vectors of width 24 do not take the places"):
+    with pytest.raises(InputError, match="4 image vectors of width 24 do not fit"):
         whole.forward(SEEN[:, 1:4], pixels=PIXELS, image_token_id=IMAGE)
     with pytest.raises(InputError, match="image_token_id is missing"):
         whole.forward(SEEN, pixels=PIXELS)
     stacks = tuple(replace(stack, replaces_placeholder_tokens=False) for stack in llmcalc.load(WHOLE).stacks)
-    with pytest.raises(UnsupportedError, match="is not described"):
+    with pytest.raises(UnsupportedError, match="does not implement how"):
         llmcalc.twin(replace(llmcalc.load(WHOLE), stacks=stacks)).forward(SEEN, pixels=PIXELS, image_token_id=IMAGE)

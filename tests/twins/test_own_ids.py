@@ -44,9 +44,9 @@ def test_entries_are_joined_to_the_tokens() -> None:
 def test_ids_that_no_table_has_are_an_error() -> None:
     with pytest.raises(UnknownNameError, match="task_ids"):
         _model(TASK).forward(IDS, task_ids=TASKS)
-    with pytest.raises(InputError, match="one of the 5 in the table"):
+    with pytest.raises(InputError, match="the table has 5 rows"):
         _model(TASK).forward(IDS, task_type_ids=TASKS + 1)
-    with pytest.raises(InputError, match="has the shape"):
+    with pytest.raises(InputError, match="has shape"):
         _model(TASK).forward(IDS, task_type_ids=TASKS[:, :2])
 
 
@@ -74,7 +74,7 @@ def test_the_token_that_is_pooled(pooled: str, place: int) -> None:
 
 
 def test_ids_of_a_decoder_are_an_error_where_there_is_none() -> None:
-    with pytest.raises(InputError, match="text is none"):
+    with pytest.raises(InputError, match="text is not an encoder-decoder"):
         _model(TASK).forward(IDS, IDS)
     both = twin(llmcalc.load({"model_type": "t5", "num_layers": 2, "d_model": 6, "d_kv": 5, "d_ff": 7, "num_heads": 3}))
     with pytest.raises(InputError, match="needs decoder_input_ids"):

@@ -260,7 +260,7 @@ def test_a_convolution_over_a_grid_is_a_sum_over_taps(side: int, stride: int) ->
     w, x = drawn(patch, layer), stream(24)
     step = given(x, grid=(4, 6))
     found = patch.forward(layer, w, x, step, None).reshape(2, 4 // stride, 6 // stride, 5)
-    assert (step.grid, step.merged) == ((4 // stride, 6 // stride), stride**2)
+    assert (step.grid, step.n_merged) == ((4 // stride, 6 // stride), stride**2)
     image, before = x.reshape(2, 4, 6, WIDTH), {1: 0, 2: 0, 3: 1}[side]
     for row, column in ((0, 0), (4 // stride - 1, 6 // stride - 1)):
         wanted = w.b.copy()

@@ -78,7 +78,7 @@ def test_the_gradient_of_a_tower_against_finite_differences(model_type: str) -> 
     model, grid = llmcalc.twin(small), grid_of(small.stacks)
     rng = np.random.default_rng(0)
     towers = [stack for stack in model.stacks if stack.stack.role == "tower"]
-    pixels = rng.standard_normal((1, *(towers[0].data(grid[0] * grid[1]) or ())))
+    pixels = rng.standard_normal((1, *(towers[0].input_shape(grid[0] * grid[1]) or ())))
     trained = tower_step(model, pixels, grid)
     own = {name for name in model.parameters if name.startswith(tuple(f"{tower.stack.name}." for tower in towers))}
     unread = {name for name in own - trained.gradients.keys() if not name.startswith("vision.post_norm.")}
@@ -96,7 +96,7 @@ def test_the_gradient_of_a_tower_against_finite_differences(model_type: str) -> 
 def test_the_gradient_of_an_encoder_of_frames_against_finite_differences(model_type: str) -> None:
     model = llmcalc.twin(llmcalc.load({"model_type": model_type}).shrink())
     rng = np.random.default_rng(0)
-    frames = rng.standard_normal((1, *(model.stacks[0].data(SEQ) or ())))
+    frames = rng.standard_normal((1, *(model.stacks[0].input_shape(SEQ) or ())))
     ids = rng.integers(3, 90, (1, SEQ))
     trained = train_step(model, frames, ids, targets=None)
     assert trained.gradients.keys() == model.parameters.keys()
@@ -155,9 +155,9 @@ def test_what_is_merged_is_a_square() -> None:
 def test_windows_come_back_where_they_were() -> None:
     step = Step(np.zeros((2, 24), int), grid=(4, 6))
     x = np.random.default_rng(0).standard_normal((2, 24, 7))
-    windows = grid.in_windows(x, step, 4)
+    windows = grid.split_windows(x, step, 4)
     assert np.array_equal(windows[5], x[0, [16, 17, 22, 23]])
-    assert np.array_equal(grid.out_of_windows(windows, step, 4), x)
+    assert np.array_equal(grid.join_windows(windows, step, 4), x)
 
 
 def test_learned_tokens_stand_before_the_patches_until_they_are_dropped() -> None:
@@ -182,19 +182,19 @@ def test_results_apart_are_given_one_by_one() -> None:
 
 def test_what_cannot_be_seen_is_an_error() -> None:
     model = tower()
-    with pytest.raises(InputError, match="no square"):
+    with pytest.raises(InputError, match="do not form a square"):
         model.see(patches(2, 3))
     with pytest.raises(InputError, match="has no 6 patches"):
         model.see(patches(2, 3), (2, 2))
-    with pytest.raises(InputError, match=r"reads an array \[batch, 6, 3, 5, 5\]"):
+    with pytest.raises(InputError, match=r"must have shape \[batch, 6, 3, 5, 5\]"):
         model.see(patches(2, 3)[..., :4], (2, 3))
-    with pytest.raises(InputError, match="reads an array, not 3"):
+    with pytest.raises(InputError, match="must be an array, not 3"):
         model.see(3)
     with pytest.raises(InputError, match="of 0 towers"):
         llmcalc.twin(llmcalc.load("gpt2").shrink()).see(patches(2, 2))
     with pytest.raises(UnsupportedError, match="do not fill the grid"):
         tower(Named("merged", Linear(4 * WIDTH, 7, merge=4))).see(patches(3, 3))
-    with pytest.raises(UnsupportedError, match="interpolated"):
+    with pytest.raises(UnsupportedError, match="interpolation"):
         tower(inputs=(Named("position", Embedding(9, WIDTH, table="position")),)).see(patches(2, 2))
     with pytest.raises(InputError, match="0 blocks"):
         tower(Named("features", Features(WIDTH, "-2"))).see(patches(2, 2))

@@ -14,7 +14,7 @@ from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, kernel, matrix, table, vector
 
 EPS = 1e-5  # of batch and layer norms
-AS_GIVEN = frozenset({"overrun"})  # rows that are computed beyond the text, and left out
+INPUT_FIELDS = frozenset({"overrun"})  # rows that are computed beyond the text, and left out
 
 
 def weights(layer: Any) -> list[Weight]:

@@ -19,12 +19,12 @@ __all__ = ["forward", "weights"]
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``softmax((q kᵀ + q rᵀ) · scale) v · wo``."""
     step.must_be_whole(layer.kind())
-    pairs = step.kept.get("pairs")
+    pairs = step.saved_streams.get("pairs")
     if pairs is None or pairs.shape[-1] != layer.d_head or layer.logit_softcap:
         raise UnsupportedError(f"there are no pairs of boxes of width {layer.d_head}", where=layer.kind())
-    x = attention.entered(layer, x, step)
-    scores, v, q = attention.scored(layer, w, x, step, state)
+    x = attention.prepare_input(layer, x, step)
+    scores, v, q = attention.attention_scores(layer, w, x, step, state)
     scale = 1 / math.sqrt(layer.d_head) if layer.scale is None else layer.scale
     scores = scores + einsum("bqgre,bqke->bgrqk", q, pairs) * scale
     mixed = attention.mix(layer, w, scores, v, q, step)
-    return attention.left(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
+    return attention.project_output(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))

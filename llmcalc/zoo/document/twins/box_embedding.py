@@ -31,7 +31,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if not layer.d_stream:
         return x + entries
     made = einsum("bqd,dl->bql", entries, w.w) + w.b + w.positions[standing(layer, step)]
-    step.kept["layout"] = layernorm(made, layer.eps, w.norm, w.norm_b)
+    step.saved_streams["layout"] = layernorm(made, layer.eps, w.norm, w.norm_b)
     return x
 
 

@@ -26,5 +26,5 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     apart = corners[:, None] - corners[:, :, None]  # [b q k 8]
     angles = apart[..., None] / 10000.0 ** (np.arange(0, layer.d_wave, 2) / layer.d_wave)
     waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=-1).reshape(*apart.shape[:3], -1)
-    step.kept["pairs"] = einsum("bqki,ie->bqke", waves, w.w)
+    step.saved_streams["pairs"] = einsum("bqki,ie->bqke", waves, w.w)
     return x

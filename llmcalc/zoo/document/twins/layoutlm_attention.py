@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....twins import attention
-from ....twins.places import buckets
+from ....twins.position_biases import buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix
 
@@ -23,8 +23,8 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``softmax(q kᵀ · scale + bias) v · wo``; left edges tell how far apart across, lower ones how far down."""
     step.must_be_whole(layer.kind())
-    x = attention.entered(layer, x, step)
-    scores, v, q = attention.scored(layer, w, x, step, state)
+    x = attention.prepare_input(layer, x, step)
+    scores, v, q = attention.attention_scores(layer, w, x, step, state)
     factor = 1 / math.sqrt(layer.d_head) if layer.bias_scaled else 1.0
     places = {"distance_bias": np.broadcast_to(step.positions, step.ids.shape)}
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
@@ -34,7 +34,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         if rows is not None:
             scores = scores + factor * _bias(layer, rows, place, name).reshape(scores.shape)
     mixed = attention.mix(layer, w, scores, v, q, step)
-    return attention.left(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
+    return attention.project_output(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
 
 
 def _bias(layer: Any, rows: Array, place: Array, name: str) -> Array:

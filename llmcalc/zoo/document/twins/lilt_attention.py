@@ -28,13 +28,13 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """What the heads of the text find by the scores of both streams; the second stream goes on by itself."""
     step.must_be_whole(layer.kind())
-    beside = step.kept.get("layout")
+    beside = step.saved_streams.get("layout")
     if beside is None or beside.shape[-1] != layer.d_stream:
         raise UnsupportedError(f"there is no second stream of width {layer.d_stream}", where=layer.kind())
     (q, k, v), (ql, kl, vl) = ([project(w, name, of) for name in names] for names, of in _projected(x, beside))
     met = scores(q, k) / math.sqrt(q.shape[-1]) + scores(ql, kl) / math.sqrt(ql.shape[-1])
     p = softmax(met)
-    step.kept["layout"] = _gone_on(layer, w, einsum("bhqk,bkhe->bqhe", p, vl), beside)
+    step.saved_streams["layout"] = _gone_on(layer, w, einsum("bhqk,bkhe->bqhe", p, vl), beside)
     return join(w, einsum("bhqk,bkhe->bqhe", p, v))
 
 

@@ -20,11 +20,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return x * w.w + w.b if layer.scale_first else (x + w.b) * w.w
 
 
-def adds(layer: Any) -> bool:
+def adds_residual(layer: Any) -> bool:
     """Whether it adds a sub-layer's result to the stream, instead of the sub-layer."""
     return bool(layer.residual)
 
 
-def add(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
+def add_to_residual(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
     """``(y + b) w + (r + rb) rw``: what a sub-layer gives, and the residual stream that it is added to."""
     return (y + w.b) * w.w + (residual + w.rb) * w.rw

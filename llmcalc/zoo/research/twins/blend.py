@@ -17,4 +17,4 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``λ1 x + λ2 x0``, for the first input x0 of the blocks."""
-    return w.lambdas[0] * x + w.lambdas[1] * step.first
+    return w.lambdas[0] * x + w.lambdas[1] * step.first_input

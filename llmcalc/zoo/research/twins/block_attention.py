@@ -10,12 +10,12 @@ from numpy import einsum
 
 from ....twins.functions import layernorm, rmsnorm, softmax
 from ....twins.heads import join, project, projections, scores
-from ....twins.places import relative_buckets
+from ....twins.position_biases import relative_buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
-AS_GIVEN = frozenset({"globals_dropped"})  # nothing reads them behind the layer
-BESIDE = "beside"  # the stream of global tokens, which stand beside those of the text
+INPUT_FIELDS = frozenset({"globals_dropped"})  # nothing reads them behind the layer
+BESIDE = "side_tokens"  # key of the saved stream of global tokens
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -82,7 +82,7 @@ def _stretches(layer: Any, tokens: int) -> Array:
 
 def _global_tokens(layer: Any, w: Weights, step: Step) -> Array:
     """Those beside the text, normalised [b g d]."""
-    return layernorm(step.kept[BESIDE], layer.norm_eps, w.global_norm, w.global_norm_b)
+    return layernorm(step.saved_streams[BESIDE], layer.norm_eps, w.global_norm, w.global_norm_b)
 
 
 def _move_globals(
@@ -94,4 +94,4 @@ def _move_globals(
     p = softmax(np.concatenate([scores(q, k), scores(q, ks)], axis=-1))
     tokens = k.shape[1]
     mixed = einsum("bhqk,bkhe->bqhe", p[..., :tokens], v) + einsum("bhqk,bkhe->bqhe", p[..., tokens:], vs)
-    step.kept[BESIDE] = step.kept[BESIDE] + join(w, mixed)
+    step.saved_streams[BESIDE] = step.saved_streams[BESIDE] + join(w, mixed)

@@ -30,7 +30,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     b, q, d = x.shape
     if q < layer.merge:
         raise UnsupportedError(f"{q} tokens are fewer than a group", where=layer.kind())
-    step.kept["characters"] = x
+    step.saved_streams["characters"] = x
     groups = x[:, : q - q % layer.merge].reshape(b, -1, layer.merge, d)
     made = ACTIVATIONS[layer.activation](einsum("bgki,oik->bgo", groups, w.w) + w.b)
     return layernorm(np.concatenate([x[:, :1], made[:, :-1]], axis=1), layer.eps, w.norm, w.norm_b)
@@ -38,7 +38,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def _beside(layer: Any, x: Array, step: Step) -> Array:
     """What the tokens were, and the group of each, the last one for those without [b q 2d]."""
-    before = step.kept.get("characters")
+    before = step.saved_streams.get("characters")
     if before is None:
         raise UnsupportedError("there are no tokens that have become groups", where=layer.kind())
     spread = np.repeat(x[:, 1:], layer.merge, axis=1)

@@ -29,7 +29,7 @@ def weights(layer: Any) -> list[Weight]:
     return [*projections("qv" if layer.hashed else "qkv", d, h, e, bias=""), matrix("wo", (h, e), d)]
 
 
-def stepwise(layer: Any) -> bool:
+def is_stepwise(layer: Any) -> bool:
     """Whether tokens that come one by one see what they see together: a later one changes what stands in a chunk."""
     return not layer.hashed
 

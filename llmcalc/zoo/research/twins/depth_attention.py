@@ -23,12 +23,12 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Mixes [b q d], or [b q n d] of several queries, of the groups before and of ``x``, the sum of the one at work."""
     if layer.closes:
-        *_, last, _ = step.before.values()  # the stream before the sub-layer in front, and before this one
-        step.groups.append(last)
-    if len(step.groups) + 1 != layer.n_states:
-        text = f"it looks at {layer.n_states} sums of layers, but stands behind {len(step.groups)} groups"
+        *_, last, _ = step.sublayer_inputs.values()  # the stream before the sub-layer in front, and before this one
+        step.block_sums.append(last)
+    if len(step.block_sums) + 1 != layer.n_states:
+        text = f"it looks at {layer.n_states} sums of layers, but stands behind {len(step.block_sums)} groups"
         raise UnsupportedError(text, where="depth_attention")
-    z = rmsnorm(np.stack([*step.groups, x], axis=2), layer.norm_eps)
+    z = rmsnorm(np.stack([*step.block_sums, x], axis=2), layer.norm_eps)
     scale = 1 / math.sqrt(layer.d_model)
     if layer.n_reads == 1:
         return einsum("bqz,bqzd->bqd", softmax(einsum("bqzd,d->bqz", z, w.query) * scale), z)

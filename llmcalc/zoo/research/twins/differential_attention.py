@@ -27,16 +27,16 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``(1 - λ₀) norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) wo``, with λ₀ by the layer's depth."""
-    x = attention.entered(layer, x, step)
-    scores, v, _ = attention.scored(layer, w, x, step, state)
-    p = attention.shares(layer, w, scores)
+    x = attention.prepare_input(layer, x, step)
+    scores, v, _ = attention.attention_scores(layer, w, x, step, state)
+    p = attention.attention_weights(layer, w, scores)
     b, g, served, new, keys = p.shape
     p = p.reshape(b, 2, g // 2, served, new, keys)
     met = einsum("bzgrqk,bkpgv->bqzgrpv", p, v.reshape(b, keys, 2, g // 2, v.shape[3]))
     start = MOST - SPAN * math.exp(-RATE * step.depth[0])
     pairs = met[:, :, 0] - share(w, start) * met[:, :, 1]  # [b q g r 2 v]
     pairs = rmsnorm(pairs.reshape(b, new, layer.n_heads // 2, -1), layer.pair_norm_eps) * (1.0 - start)
-    return attention.left(layer, w, x, pairs.reshape(b, new, layer.n_heads, -1))
+    return attention.project_output(layer, w, x, pairs.reshape(b, new, layer.n_heads, -1))
 
 
 def share(w: Weights, start: float) -> Array:

@@ -22,8 +22,8 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``softmax(q kᵀ · scale + exp(A softplus(v wdt))) v · wo``."""
-    x = attention.entered(layer, x, step)
-    scores, v, q = attention.scored(layer, w, x, step, state)
+    x = attention.prepare_input(layer, x, step)
+    scores, v, q = attention.attention_scores(layer, w, x, step, state)
     number = np.exp(w.A * softplus(plus(einsum("bkgv,gvm->bkm", v, w.wdt), w.get("bdt"))))
     number = np.transpose(number, (0, 2, 1))[:, :, None, None]  # [b g 1 1 k]
     scores = scores + number
@@ -31,7 +31,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         hidden = beyond(layer.keep_window, constant(number)[:, :, 0], np.isfinite(constant(scores)[:, :, 0]))
         scores = np.where(hidden[:, :, None], -np.inf, scores)
     mixed = attention.mix(layer, w, scores, v, q, step)
-    return attention.left(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
+    return attention.project_output(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
 
 
 def beyond(most: int, number: Array, seen: Array) -> Array:

@@ -31,14 +31,14 @@ def weights(layer: Any) -> list[Weight]:
     return [*found, table("wr", d, h, e), table("segment", SEGMENT_PAIRS, h, e)]
 
 
-def enter(layer: Any, x: Array, step: Step) -> Array:
+def prepare_stream(layer: Any, x: Array, step: Step) -> Array:
     """The stream [b q d] as this layer and what follows find it: pooled, restored, or as it was."""
     if layer.pools:
-        step.kept["unpooled"] = x
-        step.kept.setdefault("all tokens", x)
+        step.saved_streams["unpooled"] = x
+        step.saved_streams.setdefault("all tokens", x)
         return _pooled(layer, x)
     if layer.restores:
-        return _restored(layer, x, step.ids.shape[1]) + step.kept.get("all tokens", x)
+        return _restored(layer, x, step.ids.shape[1]) + step.saved_streams.get("all tokens", x)
     return x
 
 
@@ -46,7 +46,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``softmax(((q + u) kᵀ + positions(q + w) + segments(q + z)) / sqrt(e)) v · wo``."""
     step.must_be_whole(layer.kind())
     wide = layer.pools and not layer.pooled_keys
-    source = step.kept["unpooled"] if wide else x
+    source = step.saved_streams["unpooled"] if wide else x
     q, k, v = project(w, "q", x), project(w, "k", source), project(w, "v", source)
     of_queries = _tokens(layer, step, layer.merge)
     of_keys = _tokens(layer, step, layer.merge // 2) if wide else of_queries

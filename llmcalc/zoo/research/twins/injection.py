@@ -17,9 +17,9 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``x + m``; ``x`` is kept before."""
     if layer.keeps:
-        step.kept[layer.keeps] = x
+        step.saved_streams[layer.keeps] = x
     if not layer.adds:
         return x
-    if layer.adds not in step.kept:
+    if layer.adds not in step.saved_streams:
         raise InputError(f"no earlier place keeps its stream as {layer.adds}", where="injection")
-    return x + step.kept[layer.adds]
+    return x + step.saved_streams[layer.adds]

@@ -12,7 +12,7 @@ from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, vector
 
 EPS = 1e-5  # of the norms
-AS_GIVEN = frozenset({"n_keys"})  # of the stream
+INPUT_FIELDS = frozenset({"n_keys"})  # of the stream
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -38,7 +38,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def _taken(layer: Any, step: Step) -> Array:
     """The next of the learned arrays [b n d]."""
-    if not step.arrays or step.arrays[0].shape[1:] != (layer.n_queries, layer.d_model):
+    if not step.latent_arrays or step.latent_arrays[0].shape[1:] != (layer.n_queries, layer.d_model):
         size = f"{layer.n_queries} learned vectors of width {layer.d_model}"
         raise UnsupportedError(f"no {size} stand ready to take the place of the stream", where=layer.kind())
-    return step.arrays.pop(0)
+    return step.latent_arrays.pop(0)

@@ -22,15 +22,15 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``softmax(q (k, c)ᵀ) (v, w) wo`` for the new tokens ``x`` [b q d]; the encoder's keys c have no places."""
-    x = attention.entered(layer, x, step)
-    scores, v, q = attention.scored(layer, w, x, step, state)  # [b g r q k], [b k g v], [b q g r e]
+    x = attention.prepare_input(layer, x, step)
+    scores, v, q = attention.attention_scores(layer, w, x, step, state)  # [b g r q k], [b k g v], [b q g r e]
     other_k, other_v = _of_the_encoder(layer, w, step, state)
     scale = 1 / math.sqrt(layer.d_head) if layer.scale is None else layer.scale
     other = einsum("bqgre,bsge->bgrqs", q, other_k) * scale
     other = softcap(other, layer.logit_softcap) if layer.logit_softcap else other
-    shares = attention.shares(layer, w, np.concatenate([scores, other], axis=-1))
+    shares = attention.attention_weights(layer, w, np.concatenate([scores, other], axis=-1))
     mixed = einsum("bgrqk,bkgv->bqgrv", shares, np.concatenate([v, other_v], axis=1))
-    return attention.left(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, layer.d_head_v))
+    return attention.project_output(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, layer.d_head_v))
 
 
 def _of_the_encoder(layer: Any, w: Weights, step: Step, state: State | None) -> tuple[Array, Array]:
@@ -39,8 +39,8 @@ def _of_the_encoder(layer: Any, w: Weights, step: Step, state: State | None) -> 
         return state["ck"], state["cv"]
     if step.source is None:
         raise UnsupportedError("there is no encoder whose tokens could be looked at", where="merged_attention")
-    k = attention.normalised(layer, w, "k", attention.projected(layer, w, "k", step.source, step))
-    v = attention.projected(layer, w, "v", step.source, step) * layer.value_scale
+    k = attention.normalise(layer, w, "k", attention.project(layer, w, "k", step.source, step))
+    v = attention.project(layer, w, "v", step.source, step) * layer.value_scale
     if state is not None:
         state["ck"], state["cv"] = k, v
     return k, v

@@ -13,7 +13,7 @@ from numpy import einsum
 
 from ....twins.functions import plus, softmax
 from ....twins.heads import join, mix, output, project, projections, scores
-from ....twins.places import relative_buckets
+from ....twins.position_biases import relative_buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
 

@@ -14,11 +14,11 @@ from numpy import einsum
 
 from ....core.errors import UnsupportedError
 from ....twins.functions import rmsnorm, softmax
-from ....twins.handed import complete
+from ....twins.patch_handover import patches_begun
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix, vector
 
-AS_GIVEN = frozenset({"extra_patches"})  # an implementation's
+INPUT_FIELDS = frozenset({"extra_patches"})  # an implementation's
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -30,7 +30,7 @@ def weights(layer: Any) -> list[Weight]:
     return [*found, matrix("wq", d, (h, e)), matrix("wk", d, (g, e)), matrix("wv", d, (g, e)), matrix("wo", (h, e), d)]
 
 
-def aside(layer: Any) -> bool:
+def bypasses_stream(layer: Any) -> bool:
     """Whether the result is kept beside the stream, which goes on as it is."""
     return bool(layer.asks == "patches")
 
@@ -47,7 +47,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def _of_patches(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """The vectors of the patches that end in this step [b p·n d], made of their bytes."""
-    first, last = (complete(tokens, layer.patch) for tokens in (step.cached, step.cached + x.shape[1]))
+    first, last = (patches_begun(tokens, layer.patch) for tokens in (step.cached, step.cached + x.shape[1]))
     k, v = _keys_and_values(layer, w, x, state)
     key = np.arange(step.cached + x.shape[1] - k.shape[1], step.cached + x.shape[1])
     patch = -(-key // layer.patch)  # that each byte stands in

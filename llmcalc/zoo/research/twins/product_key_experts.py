@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from ....twins.functions import ACTIVATIONS, operation, shares, softmax
+from ....twins.functions import ACTIVATIONS, divide_by_sum, operation, softmax
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix
 
@@ -37,10 +37,10 @@ def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
     scores = (rows[..., :, None] + columns[..., None, :]).reshape(*x.shape[:2], keys * keys)
     chosen = np.argsort(-constant(scores), axis=-1, kind="stable")[..., : layer.top_k]
     p = softmax(scores[np.arange(x.shape[0])[:, None, None], np.arange(x.shape[1])[:, None], chosen])
-    return np.asarray(chosen), shares(p) if layer.renormalise else p
+    return np.asarray(chosen), divide_by_sum(p) if layer.renormalise else p
 
 
-def stepwise(layer: Any) -> bool:
+def is_stepwise(layer: Any) -> bool:
     """Whether tokens that come one by one give what they give together."""
     return not layer.together
 

@@ -25,7 +25,7 @@ def weights(layer: Any) -> list[Weight]:
     return found
 
 
-def stepwise(layer: Any) -> bool:
+def is_stepwise(layer: Any) -> bool:
     """Whether step after step gives what one pass gives: not where a query sees later tokens, or memory is short."""
     return bool(layer.causal and not layer.memory)
 

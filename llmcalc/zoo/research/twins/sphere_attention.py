@@ -19,11 +19,11 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``l2norm(softmax(q kᵀ · scale) v · gate) wo``, the queries scaled by channel."""
-    x = attention.entered(layer, x, step)
-    scores, v, q = attention.scored(layer, w, x, step, state, _squared(w.q_scale, layer.q_gain))
+    x = attention.prepare_input(layer, x, step)
+    scores, v, q = attention.attention_scores(layer, w, x, step, state, _squared(w.q_scale, layer.q_gain))
     mixed = attention.mix(layer, w, scores, v, q, step).reshape(*x.shape[:2], layer.n_heads, v.shape[3])
     gates = _squared(w.gate_scale, layer.gate_gain) if layer.gated else None
-    return attention.left(layer, w, x, mixed, gates, unit=True)
+    return attention.project_output(layer, w, x, mixed, gates, unit=True)
 
 
 def _squared(scale: Array, gain: float) -> Array:

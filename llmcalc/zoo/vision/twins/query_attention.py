@@ -37,7 +37,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def _of_groups(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     """One vector for each square of patches, the mean of which asks them [b n/pooled o]."""
-    groups = grid.merged(x, step, layer.pooled)  # [b·n p d]
+    groups = grid.merge_squares(x, step, layer.pooled)  # [b·n p d]
     y = _attended(layer, w, np.mean(groups, axis=1, keepdims=True), groups)
     return y.reshape(x.shape[0], -1, layer.d_out)
 

@@ -1,4 +1,4 @@
-"""What places do to attention scores beside rotation: ALiBi [press2021], T5's buckets [raffel2019], a temperature."""
+"""Effects of positions on attention scores: ALiBi [press2021], T5's buckets [raffel2019], temperatures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .weights import Array
 
 
 def alibi_slopes(n_heads: int) -> Array:
-    """A geometric sequence from 2^(-8/n); for other than powers of two, every second one of the next is put in."""
+    """A geometric sequence from 2^(-8/n); if n is not a power of two, extended by slopes of the next power."""
     power = 2 ** math.floor(math.log2(n_heads))
     slopes = 2.0 ** (-8.0 / power * np.arange(1, power + 1))
     further = 2.0 ** (-4.0 / power * np.arange(1, 2 * (n_heads - power), 2))
@@ -19,7 +19,7 @@ def alibi_slopes(n_heads: int) -> Array:
 
 
 def temperature(layer: Any, positions: Array) -> Array:
-    """A factor on each query [q 1 1], which grows with the stretches of text before it [nakanishi2025]."""
+    """A factor per query [q 1 1] that grows with its position [nakanishi2025]."""
     stretches = (positions + layer.temperature_start) / layer.temperature_length
     if getattr(layer, "temperature_law", "log") == "power":
         found: Array = (1 + stretches) ** layer.temperature
@@ -29,19 +29,19 @@ def temperature(layer: Any, positions: Array) -> Array:
 
 
 def growth(scale: Array, shift: Array, positions: Array) -> Array:
-    """``scale · log(position + 1) + shift`` for each query and head [q h 1], by two learned numbers a head."""
+    """``scale · log(position + 1) + shift`` per query and head [q h 1], with two learned numbers per head."""
     return (np.log(positions + 1.0)[:, None] * scale + shift)[..., None]
 
 
 def relative_buckets(layer: Any, ahead: Array, *, causal: bool) -> Array:
-    """The bucket of each distance, of as many as the layer has."""
+    """The bucket of each distance, with the layer's number of buckets."""
     return buckets(layer.n_buckets, layer.max_distance, ahead, causal=causal)
 
 
 def buckets(count: int, most: int, ahead: Array, *, causal: bool) -> Array:
-    """The bucket of each distance: near ones have their own, farther ones share by the logarithm, up to ``most``.
+    """The bucket of each distance: exact for near keys, logarithmic up to ``most``.
 
-    ``ahead`` [q k]: by how much the key comes later. Where a query sees both sides, each has half of the buckets.
+    ``ahead`` [q k] is the key's position minus the query's. Without a causal mask, each side has half of the buckets.
     """
     start: Array = 0
     if causal:

@@ -1,4 +1,4 @@
-"""What is kept for the backward pass is what it reads: everything else may be lost, and nothing of it may."""
+"""The backward pass reads all saved activations, and nothing else that was computed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 
 import llmcalc
 from llmcalc.core.shrink import SEQ
-from llmcalc.twins.kept import Kept, owner
-from llmcalc.twins.tape import Tape, Variable
+from llmcalc.twins.tape import MemoryLedger, Tape, Variable, owner
 from llmcalc.twins.training import cross_entropy, weighted_sum
 
 MODELS = [
@@ -21,8 +20,8 @@ MODELS = [
 CONFIGS = ["diffllama", "dory", "mobilebert", "perceiver", "minimax", "squeezebert", "xlstm", "zaya"]
 
 
-class Step:
-    """A forward pass on a tape, and what is kept of it."""
+class ForwardPass:
+    """A forward pass on a tape, and its saved activations."""
 
     def __init__(self, small: Any) -> None:
         model, self.tape = llmcalc.twin(small), Tape()
@@ -33,23 +32,23 @@ class Step:
         has_head = any(layer.kind() == "head" for _, layer in small.main.outputs)
         targets = rng.integers(3, 90, logits.shape[:2])
         self.loss: Variable = cross_entropy(logits, targets) if has_head else weighted_sum(logits)
-        self.kept = self.tape.kept_for(self.loss)
+        self.saved = self.tape.saved_activations(self.loss)
 
-    def lose_all_else(self) -> int:
-        """Overwrite whatever was computed and is not kept; how many numbers that was."""
+    def overwrite_unsaved(self) -> int:
+        """Overwrite every computed element that is not saved; returns their number."""
         weights = {id(owner(variable.value)) for variable in self.parameters.values()}
-        copies = {id(copy) for copy, _ in self.kept.copied.values()}
-        done, lost = weights | copies, 0
-        for node in (node for node in self.tape.nodes if node.made and np.ndim(node.value)):
+        copies = {id(copy) for copy, _ in self.saved.copies.values()}
+        done, overwritten = weights | copies, 0
+        for node in (node for node in self.tape.nodes if node.is_activation and np.ndim(node.value)):
             whole = owner(node.value)
             if id(whole) not in done and whole.dtype.kind in "fc":
                 done.add(id(whole))
-                _, needed = self.kept.held.get(id(whole), (whole, np.zeros(whole.size, bool)))
+                _, mask = self.saved.used.get(id(whole), (whole, np.zeros(whole.size, bool)))
                 flat = whole.ravel("K")
                 assert np.shares_memory(flat, whole)
-                flat[~needed] = np.nan
-                lost += int((~needed).sum())
-        return lost
+                flat[~mask] = np.nan
+                overwritten += int((~mask).sum())
+        return overwritten
 
     def gradients(self) -> dict[str, Any]:
         self.tape.backward(self.loss)
@@ -57,11 +56,11 @@ class Step:
 
 
 @pytest.mark.parametrize("model", [*MODELS, *({"model_type": name} for name in CONFIGS)], ids=[*MODELS, *CONFIGS])
-def test_the_backward_pass_reads_nothing_that_is_not_kept(model: Any) -> None:
+def test_the_backward_pass_reads_only_saved_activations(model: Any) -> None:
     small = llmcalc.load(model).shrink()
-    expected = Step(small).gradients()
-    step = Step(small)
-    assert step.lose_all_else() > 0
+    expected = ForwardPass(small).gradients()
+    step = ForwardPass(small)
+    assert step.overwrite_unsaved() > 0
     found = step.gradients()
     assert found.keys() == expected.keys()
     for name in expected:
@@ -69,41 +68,41 @@ def test_the_backward_pass_reads_nothing_that_is_not_kept(model: Any) -> None:
 
 
 @pytest.mark.parametrize("model", ["gpt2", "llama3", "mixtral", "mamba"])
-def test_the_backward_pass_reads_whatever_is_kept(model: str) -> None:
+def test_the_backward_pass_reads_every_saved_activation(model: str) -> None:
     small = llmcalc.load(model).shrink()
-    for number in range(len(Step(small).kept.held)):
-        step = Step(small)
-        whole, needed = list(step.kept.held.values())[number]
-        whole.ravel("K")[needed] = np.nan
+    for number in range(len(ForwardPass(small).saved.used)):
+        step = ForwardPass(small)
+        whole, mask = list(step.saved.used.values())[number]
+        whole.ravel("K")[mask] = np.nan
         with np.errstate(invalid="ignore"):
             found = step.gradients()
         assert not all(np.isfinite(gradient).all() for gradient in found.values()), whole.shape
 
 
-def test_numbers_count_once_whatever_looks_at_them() -> None:
+def test_overlapping_views_and_copies_count_once() -> None:
     x = np.arange(3.0 * 5 * 7).reshape(3, 5, 7)
-    kept = Kept()
+    ledger = MemoryLedger()
     for view in (x[:, :2], x[:, 1:3], np.transpose(x[:, 0], (1, 0)), x[0, 0, 0]):
-        kept.add(view)
+        ledger.add(view)
     copy = np.transpose(x, (2, 0, 1)).reshape(-1)
     assert owner(copy) is not owner(x)
-    kept.same(copy, x)
-    assert kept.sizes() == (3 * 3 * 7,)
-    kept.add(copy)
-    assert kept.sizes() == (3 * 5 * 7,)
+    ledger.alias(copy, x)
+    assert ledger.sizes() == (3 * 3 * 7,)
+    ledger.add(copy)
+    assert ledger.sizes() == (3 * 5 * 7,)
 
 
-def test_weights_and_what_is_made_of_them_one_by_one_are_there_anyway() -> None:
+def test_elementwise_functions_of_weights_do_not_count() -> None:
     tape = Tape()
     w, table = tape.variable(np.ones(7)), tape.variable(np.ones((5, 7)))
     x = table[np.array([0, 3, 3])]
     y = x * (1.0 + w) * np.arange(7.0)
-    assert tape.kept_for(np.sum(y)).sizes() == (3 * 7,)  # x alone, for the gradient of w
+    assert tape.saved_activations(np.sum(y)).sizes() == (3 * 7,)  # x alone, for the gradient of w
 
 
-def test_what_the_loss_does_not_depend_on_is_not_kept() -> None:
+def test_activations_that_the_loss_does_not_depend_on_do_not_count() -> None:
     tape = Tape()
     table = tape.variable(np.ones((5, 7)))
     x = table[np.array([0, 3])]
     _ = np.exp(x) * x
-    assert tape.kept_for(np.sum(x)).sizes() == ()
+    assert tape.saved_activations(np.sum(x)).sizes() == ()

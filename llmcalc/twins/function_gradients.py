@@ -1,6 +1,6 @@
-"""The derivatives of the named functions, as textbooks have them: from the result alone, or from the input and a row.
+"""Derivatives of the named functions of ``functions.py`` that save less than their steps would.
 
-A function that is not listed keeps its inputs, and is computed again for its derivative (tape.py).
+A function without a rule here saves its inputs and is recomputed in the backward pass (``tape.py``).
 """
 
 from __future__ import annotations
@@ -10,64 +10,66 @@ from collections.abc import Callable
 import numpy as np
 
 from . import functions
-from .gradients import Result, Way, fitted
+from .gradients import Pullback, Result, fitted
 from .weights import Array
 
 
 def sigmoid(x: Array) -> Result:
-    """From the result."""
+    """Saves the result."""
     y = functions.sigmoid(x)
-    return Result(y, [Way(lambda g: g * y * (1.0 - y), (y,))])
+    return Result(y, [Pullback(lambda g: g * y * (1.0 - y), (y,))])
 
 
 def relu(x: Array) -> Result:
-    """From the result, which is 0 where nothing flows."""
+    """Saves the result, which is 0 where no gradient flows."""
     y = functions.relu(x)
-    return Result(y, [Way(lambda g: g * (y > 0), (y,))])
+    return Result(y, [Pullback(lambda g: g * (y > 0), (y,))])
 
 
 def softcap(x: Array, bound: float) -> Result:
-    """From the result."""
+    """Saves the result."""
     y = functions.softcap(x, bound)
-    return Result(y, [Way(lambda g: g * (1.0 - (y / bound) ** 2), (y,)), Way(lambda g: g)])
+    return Result(y, [Pullback(lambda g: g * (1.0 - (y / bound) ** 2), (y,)), Pullback(lambda g: g)])
 
 
 def softmax(x: Array, sink: Array | None = None) -> Result:
-    """From the result: a sink has what the others leave of 1; what was masked out has nothing."""
+    """Saves the result; a sink's probability is 1 minus the sum of the others."""
     y = functions.softmax(x, sink)
 
     def to_sink(g: Array) -> Array:
-        left = 1.0 - np.sum(y, axis=-1, keepdims=True)
-        return fitted(-left * np.sum(g * y, axis=-1, keepdims=True), _shape(sink))
+        sink_share = 1.0 - np.sum(y, axis=-1, keepdims=True)
+        return fitted(-sink_share * np.sum(g * y, axis=-1, keepdims=True), _shape(sink))
 
-    return Result(y, [Way(lambda g: y * (g - np.sum(g * y, axis=-1, keepdims=True)), (y,)), Way(to_sink, (y,))])
+    return Result(
+        y, [Pullback(lambda g: y * (g - np.sum(g * y, axis=-1, keepdims=True)), (y,)), Pullback(to_sink, (y,))]
+    )
 
 
 def collision(x: Array, bits: int) -> Result:
-    """From the result."""
+    """Saves the result."""
     y = functions.collision(x, bits)
 
     def back(g: Array) -> Array:
-        kept = y ** (1 / bits)  # that one plane does not part them
-        return g * bits * y / kept / (np.pi * np.sin(np.pi * (1 - kept)))
+        one = y ** (1 / bits)  # probability that one hyperplane does not separate them
+        return g * bits * y / one / (np.pi * np.sin(np.pi * (1 - one)))
 
-    return Result(y, [Way(back, (y,)), Way(lambda g: g)])
+    return Result(y, [Pullback(back, (y,)), Pullback(lambda g: g)])
 
 
 def log_softmax(x: Array) -> Result:
-    """From the result."""
+    """Saves the result."""
     y = functions.log_softmax(x)
-    return Result(y, [Way(lambda g: g - np.exp(y) * np.sum(g, axis=-1, keepdims=True), (y,))])
+    return Result(y, [Pullback(lambda g: g - np.exp(y) * np.sum(g, axis=-1, keepdims=True), (y,))])
 
 
 def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Result:
-    """From the input and the root of each row."""
+    """Saves the input and the reciprocal root mean square of each row."""
     root = 1.0 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
     return _normalised(functions.rmsnorm(x, eps, scale), x, None, root, scale)
 
 
 def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Result:
-    """From the input, the mean and the root of each row."""
+    """Saves the input, and the mean and reciprocal standard deviation of each row."""
     mean = np.mean(x, axis=-1, keepdims=True)
     root = 1.0 / np.sqrt(np.mean((x - mean) ** 2, axis=-1, keepdims=True) + eps)
     return _normalised(functions.layernorm(x, eps, scale, bias), x, mean, root, scale, bias)
@@ -88,9 +90,9 @@ def _normalised(
         return root * (h - h_mean - y * np.mean(h * y, axis=-1, keepdims=True))
 
     rows = (root,) if mean is None else (mean, root)
-    ways = [Way(to_x, (x, *rows, scale)), Way(lambda g: g)]
-    ways += [Way(lambda g: fitted(g * inner(), _shape(scale)), (x, *rows))]
-    return Result(value, [*ways, Way(lambda g: fitted(g, _shape(bias)))])
+    pullbacks = [Pullback(to_x, (x, *rows, scale)), Pullback(lambda g: g)]
+    pullbacks += [Pullback(lambda g: fitted(g * inner(), _shape(scale)), (x, *rows))]
+    return Result(value, [*pullbacks, Pullback(lambda g: fitted(g, _shape(bias)))])
 
 
 def _shape(array: Array) -> tuple[int, ...]:
