@@ -224,6 +224,7 @@ class UnexecutedParts(Model):
 
 
 ResultKey = Annotated[str, Field(pattern=ENTRY)]
+EncoderTraits = dict[str, str | int | float | bool | None]
 Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( \w+)?$")]  # module.function, and a layout
 
 TABLES: dict[str, Any] = {
@@ -241,6 +242,7 @@ TABLES: dict[str, Any] = {
     "data/scaling/*": dict[str, ScalingLaw],
     "data/sources": dict[str, Text],
     "data/utilisation": dict[str, dict[str, Utilisation]],
+    "*/encoders": dict[str, Text | EncoderTraits],
     "*/families": dict[str, Reader],
     "zoo/*/unexecuted_parts/*": UnexecutedParts,
 }
