@@ -136,5 +136,5 @@ def test_too_little_to_train_on(tokens: int, words: dict[str, int], message: str
 
 
 def test_a_sequence_beyond_the_learned_positions() -> None:
-    with pytest.raises(InputError, match="beyond the 1024 positions"):
+    with pytest.raises(InputError, match="exceed the 1024 learned positions"):
         llmcalc.train(llmcalc.load("gpt2"), 10**9, seq=2048)

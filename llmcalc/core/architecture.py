@@ -179,7 +179,7 @@ class Stack:
         return sum(run.count for run in self.runs)
 
     @property
-    def hears(self) -> bool:
+    def is_audio_tower(self) -> bool:
         """Whether the stack is an audio tower."""
         return "a" in _WORD.findall(self.tokens)
 

@@ -1,4 +1,4 @@
-"""What a layer declares: axes, tensors, equations and state. Every number is a fold over it."""
+"""Declarations of layers: axes, tensors, equations and state, from which every result is computed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ _TENSOR = re.compile(r"([A-Za-z_][\w.]*)\[([^\]]*)\]")
 
 @record
 class Tensor:
-    """A tensor that the checkpoint stores: a parameter, or a buffer (stored, but never counted as a parameter).
+    """A stored tensor: a parameter or a buffer.
 
-    ``groups`` are its dimensions: axes that stand together are stored as one (``bq[h e]`` is a vector), a semicolon
-    separates dimensions (``conv[i; K]``), and a bar separates what a matrix contracts with its input from what it
-    gives (``wq[d | h e]``; such a tensor is ``linear``, and its last two groups are input and output). ``share`` is
-    its identity: tensors that share one are one tensor. ``active`` names an axis of which a token uses only as many
-    entries as another axis says (``x``: experts, ``j``: top_k). ``table`` marks a look-up table: ``token``,
-    ``position``, ``segment`` or ``other``.
+    Attributes:
+        name: name in the equations.
+        groups: its dimensions. Axes written together are one dimension (``bq[h e]`` is a vector), a semicolon separates
+            dimensions (``conv[i; K]``), and a bar separates the input of a matrix from its output (``wq[d | h e]``).
+        linear: whether it is a matrix; its last two dimensions are input and output.
+        share: identity of a shared tensor; tensors with the same ``share`` are one tensor.
+        active: (axis, size axis): a token uses only as many entries of the first axis as the second is long, such as
+            ``("x", "j")`` for top_k of all experts.
+        table: kind of a look-up table: ``token``, ``position``, ``segment`` or ``other``.
+        buffer: whether it is stored, but not a parameter.
+        unused: whether it is stored, but not used by any equation.
     """
 
     name: str
@@ -41,8 +46,10 @@ class Tensor:
 
 @record
 class State:
-    """A tensor that lives across decode steps. ``role`` says in which number format it is kept by default: ``kv`` (the
-    cache format), ``recurrent`` (fp32 in most implementations), ``conv`` or ``index``. ``tags`` as in an equation.
+    """A tensor that is kept between decode steps.
+
+    ``role`` selects its number format: ``kv`` (the cache format), ``recurrent`` (usually fp32), ``conv`` or ``index``.
+    ``tags`` are those of equations.
     """
 
     name: str
@@ -52,14 +59,16 @@ class State:
 
 
 class Declaration:
-    """One layer in the language of the papers; built by a kind's ``declare()``.
+    """The mathematics of one layer, built by ``declare()`` of its kind.
 
-    ``axes`` maps an axis to its size: an integer, or an expression of the workload such as ``min(c, w - 1) + q``.
-    ``as_torch`` holds the lengths that differ in transformers' eager code. ``mask`` is how a causal layer limits the
-    (query, key) pairs: ``causal``, ``window:4096``, ``chunk:8192`` or empty. ``parts`` are inner layers with axes of
-    their own (the shared experts of a mixture); ``links`` are those that stand in the middle: which tensor of the
-    layer they get, and what the layer calls their result. ``elsewhere`` are tensors that an earlier layer has made, and
-    keeps for the backward pass.
+    Attributes:
+        axes: size of each axis: an integer, or an expression of the workload such as ``min(c, w - 1) + q``.
+        as_torch: sizes that differ in transformers' eager code.
+        mask: mask of a causal layer: ``causal``, ``window:4096``, ``chunk:8192`` or empty.
+        tensors, lines, states: what ``weights``, ``equations`` and ``state`` declare.
+        parts: inner layers with axes of their own, such as the shared experts of a mixture.
+        links: for inner layers between equations: the tensor they read, and the name of their result.
+        elsewhere: tensors that an earlier layer computes and saves for the backward pass.
 
     >>> d = Declaration({"d": 3, "f": 5})
     >>> d.weights("w1[d | f]", "b1[f]")
@@ -67,7 +76,7 @@ class Declaration:
     [('d', 'f'), ('f',)]
     """
 
-    __slots__ = ("__dict__", "sizes")  # sizes follow from the rest, and do not tell declarations apart
+    __slots__ = ("__dict__", "sizes")  # sizes is a cache, ignored in comparisons
 
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
         self.sizes: tuple[int, ...] | None = None
@@ -104,29 +113,29 @@ class Declaration:
             self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused))
 
     def equations(self, *lines: str) -> None:
-        """Declare equations, in the order in which they are computed."""
+        """Declare equations in execution order."""
         self.lines.extend(lines)
 
     def state(self, spec: str, role: str = "kv", *tags: str) -> None:
-        """Declare what is kept between decode steps, such as ``k[b t g e]``."""
+        """Declare a tensor that is kept between decode steps, such as ``k[b t g e]``."""
         name, groups, _ = _read_tensor(spec)
         self.states.append(State(name, groups[0], role, frozenset(tags)))
 
     def only_stored(self) -> Declaration:
-        """The tensors of this declaration without its equations: a layer that is never run."""
+        """Return the tensors of this declaration without its equations, for a layer that is never executed."""
         found = Declaration(self.axes, as_torch=self.as_torch)
         found.tensors = [Tensor(**{**vars(tensor), "unused": True}) for tensor in self.tensors]
         found.parts = [(name, part.only_stored()) for name, part in self.parts]
         return found
 
     def include(self, name: str, part: Declaration, *, of: str = "x", gives: str = "") -> None:
-        """Add an inner layer, with its own axes, under ``name``, of the layer's input or of what its lines made."""
+        """Add an inner layer that reads the tensor ``of`` and whose result is called ``gives``."""
         self.parts.append((name, part))
         if of != "x" or gives:
             self.links[name] = of, gives
 
     def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Declaration]]:
-        """The declaration itself and all its parts, with their paths."""
+        """Yield the declaration and all its parts, with their paths."""
         yield path, self
         for name, part in self.parts:
             yield from part.walk((*path, name))
@@ -136,7 +145,7 @@ class Declaration:
 def _read_tensor(spec: str) -> tuple[str, tuple[tuple[str, ...], ...], bool]:
     match = _TENSOR.fullmatch(spec)
     if not match:
-        raise DescriptionError(f"{short_repr(spec)} is no tensor such as wq[d | h e]")
+        raise DescriptionError(f"{short_repr(spec)} is not a tensor such as wq[d | h e]")
     linear = "|" in match[2]
     groups = tuple(tuple(group.split()) for group in match[2].replace("|", ";").split(";"))
     return match[1], groups, linear

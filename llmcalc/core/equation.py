@@ -1,19 +1,24 @@
-"""One line of an architecture's mathematics, and how it is read.
+"""The equations in which layers are declared, one per line.
 
-    q[b q h e] = x[b q d] wq[d h e]                      a contraction: every axis on the right, some kept on the left
-    s[b h q k] = q[b q h e] k[b k g e]  | g:h            ... where g is selected by h (grouped-query attention)
-    a[b q f]   = silu(g)                                 an elementwise function of core/functions.py
-    y[b q i]   = selective_scan(x[b q i], B[b q N])      a recurrence: work on every axis named, N included
-    U[b t i]   = fft(u) | over:t                         a transform along t
-    y[b q h e] = rmsnorm(y, w) | row:q                   a norm whose rows are those of q, not of h
+    q[b q h e] = x[b q d] wq[d h e]                      a contraction: sums over axes that are not on the left
+    s[b h q k] = q[b q h e] k[b k g e]  | g:h            ... where h selects g (grouped-query attention)
+    a[b q f]   = silu(g)                                 an elementwise function from core/functions.py
+    y[b q i]   = selective_scan(x[b q i], B[b q N])      a recurrence: work on every axis that appears
+    U[b t i]   = fft(u) | over:t                         a Fourier transform along t
+    y[b q h e] = rmsnorm(y, w) | row:q                   a norm with one row per q instead of one per h
 
-After ``|`` come selections (``g:h``) and tags: ``prefill`` or ``decode`` (only in that phase), ``torch`` or ``model``
-(only as implemented by torch, or only in the model itself), ``nograd`` (no gradient flows), ``constant`` (one operand
-is a constant: half of the backward pass), ``elementwise`` (a
-contraction that the implementation computes as a product and a sum, so no matmul), ``core`` (the part of attention
-that a fused kernel computes without storing what is between), ``scan`` (the same of a recurrence in chunks),
-``flash`` or ``eager`` (stored only so), ``dropout``
-(only where there is dropout), ``again`` (of an encoder's layer, computed in the steps of the decoder behind it too).
+After ``|`` come selections (``g:h``) and tags:
+
+    prefill, decode   only in that phase
+    torch, model      only as torch implements the layer, or only in the model itself
+    nograd            no gradient flows
+    constant          one operand is a constant, which halves the backward pass
+    elementwise       a contraction that is implemented as a product and a sum, not as a matmul
+    core              part of attention that a fused kernel computes without storing intermediate results
+    scan              the same for a chunked recurrence
+    flash, eager      only saved by that implementation of attention
+    dropout           only with dropout
+    again             of an encoder layer: also computed in decode steps
 """
 
 from __future__ import annotations
@@ -49,7 +54,7 @@ TAGS = frozenset(
 
 @record
 class Operand:
-    """A named tensor with the axes that it is read or written by."""
+    """A tensor and its axes in an equation."""
 
     name: str
     axes: tuple[str, ...]
@@ -57,7 +62,7 @@ class Operand:
 
 @record
 class Equation:
-    """``out = operands`` contracted (``function`` is None), or ``function`` applied elementwise."""
+    """A contraction of ``operands`` into ``out`` (``function`` is None), or a function applied to them."""
 
     text: str
     out: Operand
@@ -70,13 +75,13 @@ class Equation:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """The axes of which a norm has one row each: all but the last, unless ``row`` says otherwise.
+        """The axes that number the rows of a norm: all but the last, unless ``row`` is given.
 
         >>> read("y[b q h e] = rmsnorm(y, w)").rows
         ('b', 'q', 'h')
         >>> read("y[b q h e] = rmsnorm(y, w) | row:q").rows
         ('b', 'q')
-        >>> read("y[b q H P] = rmsnorm(y, w) | row:G").rows  # by groups of heads
+        >>> read("y[b q H P] = rmsnorm(y, w) | row:G").rows  # one row per group of heads
         ('b', 'q', 'G')
         """
         axes = self.out.axes
@@ -86,7 +91,7 @@ class Equation:
 
     @property
     def loops(self) -> tuple[str, ...]:
-        """The axes that the work runs over: each named axis once, selected ones dropped.
+        """The axes that the work runs over, without selected ones.
 
         >>> read("s[b h q k] = q[b q h e] k[b k g e] | g:h").loops
         ('b', 'h', 'q', 'k', 'e')
@@ -97,35 +102,35 @@ class Equation:
 
     @property
     def contracted(self) -> tuple[str, ...]:
-        """The axes summed over: on the right, not on the left."""
+        """The axes that are summed over."""
         return tuple(axis for axis in self.loops if axis not in self.out.axes)
 
 
 @lru_cache(maxsize=4096)
 def read(text: str) -> Equation:
-    """The equation that a line says.
+    """Parse a line.
 
     Raises:
-        DescriptionError: a line that is no equation, an unknown function or tag.
+        DescriptionError: the line is not an equation, or has an unknown function or tag.
     """
     body, _, notes = text.partition("|")
     left, equals, right = body.partition("=")
     out = _operand(left, text)
     if not equals or not right.strip():
-        raise DescriptionError(f"{short_repr(text)} is no equation: it needs a left side, '=' and a right side")
+        raise DescriptionError(f"{short_repr(text)} is not an equation: expected a left side, '=' and a right side")
     call = _CALL.fullmatch(right.strip())
     function = call[1] if call else None
     if function is not None and function not in FUNCTIONS:
-        raise DescriptionError(f"{short_repr(text)} uses the unknown function {function!r}")
+        raise DescriptionError(f"{short_repr(text)} has the unknown function {function!r}")
     operands = tuple(_operand(term, text) for term in (call[2].split(",") if call else _terms(right, text)))
     if function is None and not all(operand.axes for operand in operands):
         raise DescriptionError(f"{short_repr(text)} contracts a tensor without axes")
     select, tags, over, row = _notes(notes, text)
     named = {axis for operand in (out, *operands) for axis in operand.axes}
-    strange = {axis for pair in select for axis in pair} | ({over} if over else set())
-    if not strange <= named:
+    selected = {axis for pair in select for axis in pair} | ({over} if over else set())
+    if not selected <= named:
         raise DescriptionError(
-            f"{short_repr(text)} selects the axis {min(strange - named)!r}, which no tensor of it has"
+            f"{short_repr(text)} selects the axis {min(selected - named)!r}; no tensor has that axis"
         )
     return Equation(text.strip(), out, operands, function, select, tags, over, row)
 
@@ -133,18 +138,18 @@ def read(text: str) -> Equation:
 def _terms(text: str, line: str) -> list[str]:
     rest = _TERM.sub("", text).strip()
     if rest:
-        raise DescriptionError(f"{short_repr(rest)} in {short_repr(line)} is no tensor such as q[b q h e]")
+        raise DescriptionError(f"{short_repr(rest)} in {short_repr(line)} is not a tensor such as q[b q h e]")
     return [match.group() for match in _TERM.finditer(text)]
 
 
 def _operand(text: str, line: str) -> Operand:
     match = _TERM.fullmatch(text.strip())
     if not match:
-        raise DescriptionError(f"{short_repr(text)} in {short_repr(line)} is no tensor such as q[b q h e]")
+        raise DescriptionError(f"{short_repr(text)} in {short_repr(line)} is not a tensor such as q[b q h e]")
     axes = tuple((match[2] or "").split())
     wrong = next((axis for axis in axes if not _AXIS.fullmatch(axis)), None)
     if wrong is not None:
-        raise DescriptionError(f"{short_repr(wrong)} in {short_repr(line)} is no axis")
+        raise DescriptionError(f"{short_repr(wrong)} in {short_repr(line)} is not an axis")
     return Operand(match[1], axes)
 
 

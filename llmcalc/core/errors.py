@@ -1,13 +1,13 @@
-"""Everything that can go wrong, by who has to act.
+"""The errors that llmcalc raises.
 
     LlmcalcError
     └── InputError            the user's input is wrong (exit code 2)
-        ├── UnknownNameError  a preset, key, kind, option or axis that does not exist; suggests near ones
-        ├── SizeError         a size that is not positive, does not divide, or contradicts another
-        ├── DescriptionError  a file that cannot be read as an architecture; carries file, line and column
-        └── UnsupportedError  understood, but not modelled: said aloud rather than approximated
+        ├── UnknownNameError  an unknown preset, key, kind, option or axis; suggests similar names
+        ├── SizeError         a size that is invalid, does not divide another, or contradicts it
+        ├── DescriptionError  a file that does not describe an architecture; with file, line and column
+        └── UnsupportedError  a feature that is recognised, but not supported
 
-A message says what is wrong, where, and what to do about it.
+A message says what is wrong, where, and how to fix it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .spelling import parameter_name, spelled
 
 
 class LlmcalcError(Exception):
-    """Base of every error that llmcalc raises on purpose."""
+    """Base class of all errors that llmcalc raises."""
 
 
 class InputError(LlmcalcError):
@@ -52,13 +52,13 @@ class InputError(LlmcalcError):
         return "\n".join(lines)
 
     def under(self, path: tuple[object, ...]) -> InputError:
-        """The same error with the path of keys it concerns, unless it has one."""
+        """Set the path of keys that the error concerns, unless it has one; return the error."""
         if self.path is None:
             self.path = path
         return self
 
     def at(self, where: str, excerpt: str = "", parameter: str = "") -> InputError:
-        """The same error with its place filled in, unless it has one."""
+        """Set the place of the error, unless it has one; return the error."""
         if not self.where and not self.parameter:
             self.where, self.parameter = where, parameter
         if not self.excerpt:
@@ -67,7 +67,7 @@ class InputError(LlmcalcError):
 
 
 class UnknownNameError(InputError):
-    """``name`` is not a known ``what``; the nearest of ``known`` are suggested."""
+    """``name`` is not a known ``what``; similar names among ``known`` are suggested."""
 
     def __init__(
         self, what: str, name: object, known: Iterable[str], *, parameter: str = "", where: str = "", hint: str = ""
@@ -80,7 +80,7 @@ class UnknownNameError(InputError):
 
 
 class SizeError(InputError):
-    """A size is not a positive integer, does not divide another, or contradicts it."""
+    """A size is invalid, does not divide another size, or contradicts it."""
 
 
 class DescriptionError(InputError):
@@ -88,18 +88,18 @@ class DescriptionError(InputError):
 
 
 class UnsupportedError(InputError):
-    """A feature that is understood but not modelled."""
+    """A feature is recognised, but not supported."""
 
 
 def short_repr(value: object, limit: int = 60) -> str:
-    """``value`` as it stands in a message: quoted, printable, and never long.
+    """Return ``repr(value)`` for a message, at most ``limit`` characters long.
 
     >>> short_repr("x" * 100)[-6:]
     "xxxx…'"
     """
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # an int beyond the interpreter's digit limit, a value that contains itself
+    except (ValueError, RecursionError):  # an int above the digit limit, or a recursive value
         return f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[: limit - 2]}…{text[-1]}"
 
@@ -108,12 +108,12 @@ shown = short_repr  # the old name, until every caller uses the new one
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The ``count`` known names most like ``name``, best first.
+    """Return up to ``count`` known names similar to ``name``, the most similar first.
 
     >>> nearest("gpt33", ["bert", "gpt3", "palm"])
     ['gpt3']
     """
-    from difflib import get_close_matches  # slow to import, and needed only when something is wrong
+    from difflib import get_close_matches  # slow to import, and only needed for errors
 
     by_lower = {candidate.lower(): candidate for candidate in known}
     return [by_lower[match] for match in get_close_matches(name.lower()[:100], by_lower, n=count, cutoff=0.6)]

@@ -1,10 +1,10 @@
-"""Small arithmetic: the expressions of presets, of axis extents, and of printed formulas.
+"""Arithmetic expressions in presets, axis lengths and printed formulas.
 
-One grammar serves three readers: ``$d_model * 4`` in a preset, ``ceil(q, chunk)`` in a declaration, and
-``n_heads·d_head·d_model`` in an explanation, so that a printed formula can be evaluated again.
+The same grammar reads ``$d_model * 4`` in a preset, ``ceil(q, chunk)`` in a declaration and
+``n_heads·d_head·d_model`` in an explanation, so printed formulas can be evaluated.
 
     sum     := product (("+" | "-") product)*
-    product := factor (("*" | "·" | "/") factor)*      division must leave no remainder
+    product := factor (("*" | "·" | "/") factor)*      division must be exact
     factor  := integer | name | name "(" sum, ... ")" | "(" sum ")" | "-" factor
 """
 
@@ -24,24 +24,24 @@ Tree = tuple[Any, ...]
 
 
 def evaluate(text: str, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]] | None = None) -> Any:
-    """The value of ``text``; works on integers, closed forms and arrays alike.
+    """Evaluate ``text`` on integers, closed forms or arrays.
 
     >>> evaluate("4 * (d_model - 1)", {"d_model": 3})
     8
 
     Raises:
-        UnknownNameError: a name or function that is not given.
-        SizeError: a division that leaves a remainder.
-        InputError: text that is no expression.
+        UnknownNameError: unknown name or function.
+        SizeError: a division is not exact.
+        InputError: ``text`` is not an expression.
     """
     return _value(parse(text), names, functions or {}, text)
 
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Tree:
-    """The expression as a tree: ``("+", left, right)``, ``("int", n)``, ``("name", x)``, ``("call", f, args)``."""
+    """Return the syntax tree: ``("+", left, right)``, ``("int", n)``, ``("name", x)``, ``("call", f, args)``."""
     if len(text) > _LONGEST:
-        raise InputError(f"an expression of {len(text)} characters is longer than {_LONGEST}")
+        raise InputError(f"expression too long: {len(text)} characters, at most {_LONGEST} are allowed")
     tokens = [match.groups() for match in _TOKEN.finditer(text) if match.group().strip()]
     tree, rest = _sum(tokens, 0, text, 0)
     if rest != len(tokens):
@@ -51,7 +51,7 @@ def parse(text: str) -> Tree:
 
 def _sum(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
     if depth > _DEEPEST:
-        raise InputError(f"{short_repr(text)} nests deeper than {_DEEPEST} parentheses")
+        raise InputError(f"{short_repr(text)} has more than {_DEEPEST} nested parentheses")
     tree, at = _product(tokens, at, text, depth)
     while at < len(tokens) and tokens[at][2] in ("+", "-"):
         operator = tokens[at][2]
@@ -71,7 +71,7 @@ def _product(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, i
 
 def _factor(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
     if at >= len(tokens):
-        raise InputError(f"{short_repr(text)} ends where a number or a name is expected")
+        raise InputError(f"{short_repr(text)} is incomplete: expected a number or a name")
     number, name, sign = tokens[at]
     if number:
         return ("int", int(number)), at + 1
@@ -84,7 +84,7 @@ def _factor(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, in
         return tree, _expect(")", tokens, at, text)
     if sign == "-":
         if depth > _DEEPEST:
-            raise InputError(f"{short_repr(text)} nests deeper than {_DEEPEST} signs")
+            raise InputError(f"{short_repr(text)} has more than {_DEEPEST} nested signs")
         tree, at = _factor(tokens, at + 1, text, depth + 1)
         return ("-", ("int", 0), tree), at
     raise _unexpected(tokens, at, text)
@@ -104,13 +104,13 @@ def _call(name: str, tokens: list[Any], at: int, text: str, depth: int) -> tuple
 def _expect(sign: str, tokens: list[Any], at: int, text: str) -> int:
     if at < len(tokens) and tokens[at][2] == sign:
         return at + 1
-    hint = "between { and }, a text with a comma stands in quotation marks" if "," not in text else ""
-    raise InputError(f"{short_repr(text)} lacks a {sign!r}", hint=hint)
+    hint = "inside { and }, quote texts that contain a comma" if "," not in text else ""
+    raise InputError(f"{short_repr(text)} is missing a {sign!r}", hint=hint)
 
 
 def _unexpected(tokens: list[Any], at: int, text: str) -> InputError:
     found = next(filter(None, tokens[at]))
-    return InputError(f"{short_repr(text)} is no expression: {found!r} is not expected there")
+    return InputError(f"{short_repr(text)} is not an expression: unexpected {found!r}")
 
 
 def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], text: str) -> Any:

@@ -1,4 +1,4 @@
-"""A short identity of an architecture: equal for equal mathematics, whatever it is called and wherever it came from."""
+"""Fingerprints of architectures: equal for equal mathematics, regardless of name and source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STACK_CHOICES = {"role": old_names(STACK_ROLES)}
 
 
 def fingerprint(architecture: Architecture) -> str:
-    """``sha256:`` and the digest of the canonical text of stacks and extras; titles, notes and sources don't count."""
+    """Return ``sha256:`` and the digest of stacks and extras; titles, notes and sources are ignored."""
     from hashlib import sha256
 
     text = canonical((architecture.stacks, architecture.extras))
@@ -24,7 +24,7 @@ def fingerprint(architecture: Architecture) -> str:
 
 
 def canonical(value: object) -> str:
-    """A value as text. Fields at their default are left out, so that a new field changes no old fingerprint.
+    """Return a value as text. Fields with their default value are left out, so that new fields change no fingerprint.
 
     >>> from llmcalc.layers.norm import Norm
     >>> canonical((Norm(8), Norm(d_model=8, function="rmsnorm"), 2))

@@ -1,9 +1,8 @@
 """Closed forms: polynomials in the workload with exact integer coefficients.
 
-Folding an architecture's equations gives one ``Form``; GPT-3's forward pass is
-``349,127,467,008·b·q + 4,718,592·b·q·k``. The same object is evaluated for one workload, swept over an array, and
-printed as an explanation. What is no polynomial is an atom: ``ceil(a, b)``, ``min(a, b)``, ``pairs(q, k, w)``,
-``log2(n)``.
+The matmul FLOPs of GPT-3's forward pass are ``349,127,467,008·b·q + 4,718,592·b·q·k``. A form can be evaluated for one
+workload, swept over an array, and printed. Functions that are not polynomials are atoms: ``ceil(a, b)``,
+``min(a, b)``, ``pairs(q, k, w)``, ``log2(n)``.
 
 >>> form = 4 * symbol("q") * (symbol("q") + 3)
 >>> print(form)
@@ -21,7 +20,7 @@ from .errors import UnknownNameError
 
 
 class Call(NamedTuple):
-    """An atom that is no polynomial: a function of forms and integers."""
+    """An atom: a function of forms and integers."""
 
     function: str
     arguments: tuple[Any, ...]
@@ -41,10 +40,10 @@ def _order(atom: Atom) -> tuple[int, str]:
 
 
 class Form:
-    """An immutable sum of ``coefficient · atom · atom ...``; an integer is the form without atoms.
+    """An immutable sum of terms ``coefficient · atom · atom ...``.
 
-    ``+``, ``-`` and ``*`` take forms and integers. Calling it evaluates it: integers stay exact integers, arrays of
-    floats pass through Python's operators.
+    ``+``, ``-`` and ``*`` accept forms and integers. Calling a form evaluates it, exactly for integers, or elementwise
+    for arrays of floats.
     """
 
     __slots__ = ("terms",)
@@ -54,7 +53,7 @@ class Form:
         object.__setattr__(self, "terms", {monomial: factor for monomial, factor in terms.items() if factor})
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a Form does not change")
+        raise AttributeError("a Form is immutable")
 
     def __add__(self, other: Form | int) -> Form:
         total = dict(self.terms)
@@ -87,7 +86,7 @@ class Form:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, (Form, int)) and self.terms == lift(other).terms
 
-    def __hash__(self) -> int:  # a constant equals its integer, so it hashes like it
+    def __hash__(self) -> int:  # a constant form equals its integer
         constant = self.terms.keys() <= {()}
         return hash(self.terms.get((), 0)) if constant else hash(frozenset(self.terms.items()))
 
@@ -102,10 +101,10 @@ class Form:
         return f"Form({self})"
 
     def __call__(self, **workload: Any) -> Any:
-        """The value for a workload, such as ``form(b=1, q=2048, k=2048)``.
+        """Evaluate the form for a workload, such as ``form(b=1, q=2048, k=2048)``.
 
         Raises:
-            UnknownNameError: an atom of the form has no value in the workload.
+            UnknownNameError: a symbol has no value.
         """
         total: Any = 0
         for monomial, factor in self.terms.items():
@@ -116,7 +115,7 @@ class Form:
         return total
 
     def symbols(self) -> frozenset[str]:
-        """The workload symbols that the form depends on."""
+        """Return the workload symbols that the form depends on."""
         found: set[str] = set()
         for monomial in self.terms:
             for atom in monomial:
@@ -136,20 +135,20 @@ def _value(atom: Atom, workload: Mapping[str, Any]) -> Any:
 
 
 def lift(value: Form | int) -> Form:
-    """An integer as a form; a form as it is.
+    """Convert an integer to a form; return a form unchanged.
 
     Raises:
-        TypeError: anything else; a float would make exact numbers inexact.
+        TypeError: another type; floats are not exact.
     """
     if isinstance(value, Form):
         return value
     if not isinstance(value, int):
-        raise TypeError(f"a form has integer coefficients, not {value!r}")
+        raise TypeError(f"coefficients of a form must be integers, not {value!r}")
     return Form({(): value})
 
 
 def symbol(name: str) -> Form:
-    """The form that is one workload symbol."""
+    """Return the form of a workload symbol."""
     return Form({(name,): 1})
 
 
@@ -162,35 +161,35 @@ def _is_form(*values: Any) -> bool:
 
 
 def ceil(a: Any, b: Any) -> Any:
-    """``a / b`` rounded up: chunks of ``b`` that cover ``a``."""
+    """Return ``a / b`` rounded up, the number of chunks of ``b`` that cover ``a``."""
     if _is_form(a, b):
         return _atom("ceil", a, b)
     return -(-a // b)
 
 
 def minimum(a: Any, b: Any) -> Any:
-    """The smaller one, by arithmetic alone so that arrays pass through."""
+    """Return the smaller value, also elementwise."""
     if _is_form(a, b):
         return _atom("min", a, b)
     return _half(a + b - abs(a - b))
 
 
 def maximum(a: Any, b: Any) -> Any:
-    """The larger one."""
+    """Return the larger value, also elementwise."""
     if _is_form(a, b):
         return _atom("max", a, b)
     return _half(a + b + abs(a - b))
 
 
 def remainder(a: Any, b: Any) -> Any:
-    """What whole chunks of ``b`` leave of ``a``."""
+    """Return the remainder of ``a / b``."""
     if _is_form(a, b):
         return _atom("mod", a, b)
     return a % b
 
 
 def log2(n: Any) -> Any:
-    """``log2(n)`` rounded up to an integer: the stages of a radix-2 transform of n points."""
+    """Return ``log2(n)`` rounded up, the number of stages of a radix-2 FFT of n points."""
     if _is_form(n):
         return _atom("log2", n)
     if isinstance(n, int):
@@ -200,8 +199,9 @@ def log2(n: Any) -> Any:
 
 
 def pairs(q: Any, k: Any, w: Any = 0) -> Any:
-    """Visible (query, key) pairs: the last ``q`` of ``k`` tokens look back at ``w`` tokens at most (0: all), themselves
-    included.
+    """Return the number of visible (query, key) pairs of the last ``q`` of ``k`` tokens under a causal mask.
+
+    In a window, a query sees at most ``w`` tokens, itself included (0: no window).
 
     >>> pairs(3, 3), pairs(3, 3, 2), pairs(1, 100), pairs(1, 100, 8)
     (6, 5, 100, 8)
@@ -216,7 +216,7 @@ def pairs(q: Any, k: Any, w: Any = 0) -> Any:
 
 
 def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
-    """Visible pairs when a query sees its own chunk of ``z`` tokens up to itself.
+    """Return the number of visible pairs if a query sees the tokens up to itself in its chunk of ``z`` tokens.
 
     >>> chunk_pairs(5, 5, 2)
     7
@@ -233,7 +233,7 @@ def _chunked(n: Any, z: Any) -> Any:
 
 
 def _half(even: Any) -> Any:
-    """Half of an even number; arrays are divided, which is many times faster than rounding a quotient down."""
+    """Half of an even number. True division of arrays is much faster than floor division."""
     return even // 2 if isinstance(even, int) else even / 2
 
 

@@ -1,7 +1,7 @@
-"""What every layer kind is: a record that declares its equations.
+"""The base class of layer kinds: records that declare their equations.
 
-A kind lives in ``llmcalc/layers/<kind>.py`` and is found by that name. Its fields are the language of presets; its
-``declare()`` says what it is made of. Nothing else knows about a kind.
+A kind lives in ``llmcalc/layers/<kind>.py`` and is found by that name. Its fields are what presets write, and
+``declare()`` returns its mathematics.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ MOST_LAYERS = 5_000
 
 
 class Layer:
-    """Base of all kinds.
+    """Base class of all kinds; fields are checked at construction.
 
-    ``CHOICES`` lists the words that a text field may hold. Every integer field is a size and at least 1, unless
-    ``ZERO_ALLOWED`` names it. The check runs at construction, whoever constructs. ``GIVEN`` explains the names that an
-    equation may read beside the layer's tensors, its states and earlier results; a kind adds its own to them.
+    ``CHOICES`` lists the allowed words of text fields. Integer fields are sizes of at least 1, or 0 if in
+    ``ZERO_ALLOWED``. ``GIVEN`` explains names in equations that are neither tensors, states nor earlier results.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -29,23 +28,23 @@ class Layer:
     GIVEN: ClassVar[dict[str, str]] = {
         "x": "the layer's input",
         "src": "the encoder's output",
-        "cq": "the latent that queries are made of",
-        "ids": "what is looked up",
-        "shifted": "the input, one token later",
-        "earlier": "the stream before an earlier sub-layer of the block",
+        "cq": "the latent of the queries",
+        "ids": "the indices to look up",
+        "shifted": "the input, shifted by one token",
+        "earlier": "the residual stream before an earlier sub-layer of the block",
         "reused_k": "keys of an earlier layer",
         "reused_v": "values of an earlier layer",
-        "shared": "the result of the shared experts",
-        "mask": "which keys a query sees",
-        "prefix_k": "keys of learned tokens that stand before all others",
-        "prefix_v": "their values",
-        "sinusoids": "sines and cosines of distances",
-        "distances": "a row for the distance from each query to each key, of a table outside",
-        "position_bias": "a bias that is computed from positions (ALiBi)",
-        "decay": "products of decays, computed from dt",
+        "shared": "the output of the shared experts",
+        "mask": "the attention mask",
+        "prefix_k": "keys of a learned prefix",
+        "prefix_v": "values of a learned prefix",
+        "sinusoids": "sines and cosines of relative positions",
+        "distances": "a table row for the relative position of each query and key",
+        "position_bias": "a bias computed from positions (ALiBi)",
+        "decay": "cumulative decays, computed from dt",
         "window": "the decay of a long filter",
-        "v": "one of Hyena's streams u",
-        "qn": "the part of q without position",
+        "v": "one of the streams u of a Hyena operator",
+        "qn": "the non-rotary part of q",
         "qr": "the rotary part of q",
     }
 
@@ -56,8 +55,8 @@ class Layer:
         """Check every field against its type.
 
         Raises:
-            SizeError: a size that is no positive integer.
-            DescriptionError: another type, or a word that is no choice.
+            SizeError: a size is not a positive integer.
+            DescriptionError: another field has the wrong type, or an unknown word.
         """
         for name, base, optional in _plan(type(self)):
             value = getattr(self, name)
@@ -66,32 +65,32 @@ class Layer:
             if base == "int":
                 self._check_size(name, value)
             elif base == "bool" and type(value) is not bool:
-                raise DescriptionError(f"{name} is {short_repr(value)}; it is true or false", where=self.kind())
+                raise DescriptionError(f"{name} is {short_repr(value)}; it must be true or false", where=self.kind())
             elif base == "float" and not (is_number(value)):
-                raise DescriptionError(f"{name} is {short_repr(value)}; it is a finite number", where=self.kind())
+                raise DescriptionError(f"{name} is {short_repr(value)}; it must be a finite number", where=self.kind())
             elif base == "str":
                 choices = self.CHOICES.get(name)
                 if not isinstance(value, str) or (choices and value not in choices):
                     allowed = f"one of {', '.join(choices)}" if choices else "a text"
-                    raise DescriptionError(f"{name} is {short_repr(value)}; it is {allowed}", where=self.kind())
+                    raise DescriptionError(f"{name} is {short_repr(value)}; it must be {allowed}", where=self.kind())
 
     def _check_size(self, name: str, value: object) -> None:
         least = 0 if name in self.ZERO_ALLOWED else 1
         if type(value) is not int or not least <= value <= LARGEST_SIZE:
-            wanted = f"a whole number from {least} to {LARGEST_SIZE:.0e}"
-            raise SizeError(f"{name} is {short_repr(value)}; a size is {wanted}", where=self.kind())
+            wanted = f"an integer from {least} to {LARGEST_SIZE:.0e}"
+            raise SizeError(f"{name} is {short_repr(value)}; it must be {wanted}", where=self.kind())
 
     @classmethod
     def kind(cls) -> str:
-        """The kind's name: that of its file."""
+        """Return the name of the kind, which is the name of its file."""
         return cls.__module__.rpartition(".")[2]
 
     def declare(self) -> Declaration:
-        """The axes, tensors, equations and state of this layer."""
+        """Return the axes, tensors, equations and state of this layer."""
         raise NotImplementedError
 
     def derive(self, **values: Any) -> None:
-        """Fill in fields left out (``None``) from others, at construction."""
+        """Set fields that are ``None``; for use at construction."""
         for name, value in values.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -108,7 +107,7 @@ _PLANS: dict[type, list[tuple[str, str, bool]]] = {}
 
 
 def _plan(kind: type) -> list[tuple[str, str, bool]]:
-    """(field, type, may be None) of every field, read once per kind."""
+    """Return (field, type, whether None is allowed) of every field, read once per kind."""
     if kind not in _PLANS:
         _PLANS[kind] = [
             (entry.name, str(entry.type).removesuffix(" | None"), str(entry.type).endswith(" | None"))
@@ -118,7 +117,7 @@ def _plan(kind: type) -> list[tuple[str, str, bool]]:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a finite number that a float can hold."""
+    """Whether a value is a finite number."""
     if type(value) is int:
         return abs(value) <= LARGEST_SIZE
     return type(value) is float and abs(value) < float("inf")

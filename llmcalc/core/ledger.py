@@ -1,6 +1,6 @@
-"""The ledger: every layer of an architecture once, with where it stands and how often it is stored and applied.
+"""The layers and tensors of an architecture, with their position and how often they are stored and applied.
 
-All folds read the ledger, so that a run of 96 equal blocks costs as much as one.
+Equal blocks are listed once with their number, so that 96 of them cost as much as one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,19 @@ from .record import changed
 
 
 class Entry(NamedTuple):
-    """A layer in its place. ``run`` is the index of its run, or None outside the blocks; ``number`` that of its
-    sub-layer within the block. It is stored ``stored`` times and applied ``applied`` times; layers of one ``share`` and
-    name hold the same tensors.
+    """A layer and its position.
+
+    Attributes:
+        stack: its stack.
+        section: ``inputs``, ``outputs`` or the name of its block.
+        run: index of its run of blocks, or None outside the blocks.
+        sublayer: name of its sub-layer.
+        name: its name.
+        layer: the layer.
+        stored: number of copies of its tensors.
+        applied: number of times it is executed.
+        number: index of its sub-layer within the block.
+        share: layers with the same ``share`` and name use the same tensors.
     """
 
     stack: Stack
@@ -34,13 +44,13 @@ class Entry(NamedTuple):
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Where the layer stands: stack, section or block, sub-layer, name."""
+        """Stack, section or block, sub-layer, name."""
         block = [] if self.run is None else [f"{self.section}[{self.run}]"]
         return (self.stack.name, *block, *filter(None, [self.sublayer]), self.name)
 
 
 class Row(NamedTuple):
-    """A tensor in its place: ``size`` elements, stored ``copies`` times (0: it is a tensor counted before)."""
+    """A tensor and its position: ``size`` elements, stored ``copies`` times (0: counted where it first appears)."""
 
     entry: Entry
     part: tuple[str, ...]
@@ -51,13 +61,13 @@ class Row(NamedTuple):
 
 
 def entries(architecture: Architecture) -> Iterator[Entry]:
-    """Every layer of every stack, first stack first, in the order in which they run."""
+    """Yield every layer in execution order."""
     for stack in architecture.stacks:
         yield from stack_entries(stack)
 
 
 def stack_entries(stack: Stack) -> Iterator[Entry]:
-    """Every layer of one stack."""
+    """Yield every layer of one stack in execution order."""
     for name, layer in stack.inputs:
         yield Entry(stack, "inputs", None, "", name, layer, 1, 1)
     for index, run in enumerate(stack.runs):
@@ -71,10 +81,10 @@ def stack_entries(stack: Stack) -> Iterator[Entry]:
 
 
 def rows(stacks: tuple[Stack, ...]) -> list[Row]:
-    """Every tensor of the stacks. A shared tensor is stored at its first place alone.
+    """List every tensor of the stacks; only the first appearance of a shared tensor has copies.
 
     Raises:
-        SizeError: two tensors share an identity but not a size.
+        SizeError: tensors with one identity differ in size.
     """
     found: list[Row] = []
     sizes: dict[str, int] = {}
@@ -82,7 +92,7 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
                 for own, size in zip(declaration.tensors, _sizes(declaration), strict=True):
-                    tensor = _identified(own, entry, part) if entry.share else own
+                    tensor = _shared_tensor(own, entry, part) if entry.share else own
                     copies = entry.stored
                     if name := identity(stack, tensor):
                         copies = 0 if name in sizes else 1
@@ -90,33 +100,33 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
                             raise SizeError(
                                 f"{'.'.join(entry.path)}.{tensor.name} has {size} elements, but the tensor "
                                 f"{name!r} that it shares has {sizes[name]}",
-                                hint="shared tensors have one shape",
+                                hint="shared tensors must have the same shape",
                             )
                     found.append(Row(entry, part, declaration, tensor, size, copies))
     return found
 
 
 def _sizes(declaration: Declaration) -> tuple[int, ...]:
-    """The elements of each tensor, computed once for equal layers, whose declaration is one."""
+    """Elements of each tensor, computed once per declaration."""
     if declaration.sizes is None:
         declaration.sizes = tuple(elements(tensor, declaration) for tensor in declaration.tensors)
     return declaration.sizes
 
 
 def identity(stack: Stack, tensor: Tensor) -> str:
-    """What tensors that are one are called; a name that begins with a dot is the stack's own. Empty: it shares none."""
+    """Return the identity of a shared tensor, or an empty text; a name with a leading dot is local to the stack."""
     share = tensor.share or ""
     return stack.name + share if share.startswith(".") else share
 
 
-def _identified(tensor: Tensor, entry: Entry, part: tuple[str, ...]) -> Tensor:
-    """A tensor of a shared sub-layer, under the identity that its fellows have too."""
+def _shared_tensor(tensor: Tensor, entry: Entry, part: tuple[str, ...]) -> Tensor:
+    """A tensor of a shared sub-layer, with the identity that it has in all of them."""
     name = ".".join((entry.stack.name, entry.share, entry.name, *part, tensor.name))
     return changed(tensor, share=tensor.share or name)
 
 
 def elements(tensor: Tensor, declaration: Declaration) -> int:
-    """The product of a tensor's axes."""
+    """Return the number of elements of a tensor."""
     size = 1
     for axis in tensor.axes:
         length = declaration.axes[axis]
@@ -127,7 +137,7 @@ def elements(tensor: Tensor, declaration: Declaration) -> int:
 
 
 def active_elements(tensor: Tensor, declaration: Declaration) -> int:
-    """The elements that one token uses: of routed experts, ``top_k`` of ``n_experts``."""
+    """Return the number of elements that one token uses: of routed experts, ``top_k`` of ``n_experts``."""
     size = elements(tensor, declaration)
     if tensor.active is None:
         return size

@@ -1,7 +1,6 @@
-"""Results show themselves in notebooks.
+"""HTML display of results in notebooks.
 
-How a result looks is known to ``llmcalc.report`` alone, which nothing in the core may import. So this one thread
-outwards goes by name, and is drawn only when a notebook asks.
+``llmcalc.report`` renders results, but the core may not import it, so it is imported by name when a notebook asks.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ _REPORT = "llmcalc.report.notebook"
 
 
 class NotebookDisplay:
-    """Base of results that a notebook can show."""
+    """Base class of results that notebooks can display."""
 
     def _repr_html_(self) -> str:
         """The result as HTML, as the command line prints it in the format ``html``."""

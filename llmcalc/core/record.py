@@ -1,8 +1,8 @@
-"""Frozen dataclasses that cost nothing to make.
+"""Frozen dataclasses that are cheap to create.
 
-The standard ones compile half a dozen functions per class each time a program starts, and import ``inspect`` for it: a
-fifth of the time that a short command takes. ``@record`` reads annotations as ``dataclass(frozen=True)`` does, type
-checkers take it for that, and the functions of ``dataclasses`` (``fields``, ``replace`` ...) work on records.
+Standard dataclasses compile several functions per class at every program start and import ``inspect``, a fifth of
+the run time of a short command. ``@record`` reads annotations like ``dataclass(frozen=True)``, type checkers treat it
+as such, and the functions of ``dataclasses`` (``fields``, ``replace`` ...) work on records.
 
 >>> @record
 ... class Point:
@@ -23,7 +23,7 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 
 
 class Field(NamedTuple):
-    """A field of a record; ``default`` is MISSING where a value must be given, ``type`` the annotation's text."""
+    """A field of a record; ``default`` is MISSING if the field is required, ``type`` is the annotation as text."""
 
     name: str
     type: str
@@ -32,7 +32,7 @@ class Field(NamedTuple):
 
 @dataclass_transform(frozen_default=True)
 def record(cls: Class) -> Class:
-    """Make a class a record: its annotated names are its fields, after those of its bases; class variables are not."""
+    """Make a class a record whose fields are its annotated names, after those of its bases, except class variables."""
     found = {field.name: field for base in reversed(cls.__mro__) for field in vars(base).get("__fields__", ())}
     own = vars(cls)
     annotations: dict[str, str] = own.get("__annotations__", {})
@@ -53,7 +53,7 @@ def record(cls: Class) -> Class:
 
 
 def fields(of: Any) -> tuple[Field, ...]:
-    """The fields of a record or of its class; those of a standard dataclass likewise."""
+    """Return the fields of a record, a standard dataclass, or their class."""
     own = getattr(of, "__fields__", None)
     if own is None:
         import dataclasses
@@ -67,7 +67,7 @@ def fields(of: Any) -> tuple[Field, ...]:
 
 
 def changed(of: Record, **values: Any) -> Record:
-    """The same record with some other values; ``dataclasses.replace`` for those who do without that module.
+    """Return a copy with other values, like ``dataclasses.replace`` but without importing that module.
 
     >>> @record
     ... class Point:
@@ -86,37 +86,37 @@ def is_record(value: object) -> bool:
 
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
-    names, given = self.__match_args__, self.__dict__
-    given.update(self.__defaults__)
-    given.update(zip(names, values, strict=False))
-    given.update(named)
-    if len(given) != len(names) or len(values) > len(names) or (named and not _fit(names[len(values) :], named)):
-        _explain(self, values, named)
+    names, own = self.__match_args__, self.__dict__
+    own.update(self.__defaults__)
+    own.update(zip(names, values, strict=False))
+    own.update(named)
+    if len(own) != len(names) or len(values) > len(names) or (named and not _are_free(names[len(values) :], named)):
+        _raise_argument_error(self, values, named)
     finish = getattr(self, "__post_init__", None)
     if finish:
         finish()
 
 
-def _fit(free: tuple[str, ...], named: dict[str, Any]) -> bool:
-    """Whether the fields that are named are among those that no position has given."""
+def _are_free(free: tuple[str, ...], named: dict[str, Any]) -> bool:
+    """Whether all keyword arguments name fields without a positional argument."""
     return all(name in free for name in named)
 
 
-def _explain(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> NoReturn:
-    """What is wrong with the values that a record was given."""
+def _raise_argument_error(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> NoReturn:
+    """Raise the error for the arguments of a record."""
     own, kind = self.__fields__, type(self).__name__
     if len(values) > len(own):
-        raise TypeError(f"{kind} has {len(own)} fields, not {len(values)}")
+        raise TypeError(f"{kind} has {len(own)} fields, but {len(values)} values were given")
     free = own[len(values) :]
     for name, _, default in free:
         if default is MISSING and name not in named:
-            raise TypeError(f"{kind} lacks its field {name!r}")
+            raise TypeError(f"{kind} is missing the field {name!r}")
     wrong = next(name for name in named if name not in {field.name for field in free})
-    raise TypeError(f"{kind} has no field {wrong!r}, or it is given twice")
+    raise TypeError(f"{kind} has no field {wrong!r}, or got two values for it")
 
 
-def _unchangeable(self: Any, name: str, *value: object) -> NoReturn:
-    raise AttributeError(f"{name!r} of a {type(self).__name__} does not change")
+def _immutable(self: Any, name: str, *value: object) -> NoReturn:
+    raise AttributeError(f"cannot change {name!r} of a {type(self).__name__}")
 
 
 def _values(self: Any) -> tuple[Any, ...]:
@@ -131,23 +131,23 @@ def _hash(self: Any) -> int:
     return hash(_values(self))
 
 
-def _show(self: Any) -> str:
-    shown = ", ".join(f"{field.name}={self.__dict__[field.name]!r}" for field in self.__fields__)
-    return f"{type(self).__qualname__}({shown})"
+def _repr(self: Any) -> str:
+    text = ", ".join(f"{field.name}={self.__dict__[field.name]!r}" for field in self.__fields__)
+    return f"{type(self).__qualname__}({text})"
 
 
 _METHODS: dict[str, Any] = {
     "__init__": _init,
-    "__setattr__": _unchangeable,
-    "__delattr__": _unchangeable,
+    "__setattr__": _immutable,
+    "__delattr__": _immutable,
     "__eq__": _equal,
     "__hash__": _hash,
-    "__repr__": _show,
+    "__repr__": _repr,
 }
 
 
 class _Standard:
-    """What ``dataclasses`` looks for on a class, made when it looks."""
+    """The attribute that ``dataclasses`` reads from a class, created on first use."""
 
     def __get__(self, instance: object, owner: type) -> dict[str, Any]:
         from dataclasses import field, make_dataclass
@@ -156,8 +156,8 @@ class _Standard:
         for name, kind, default in fields(owner):
             if default is MISSING:
                 specs.append((name, kind))
-            elif type(default).__hash__ is None:  # the standard ones want a factory for what can change
-                specs.append((name, kind, field(default_factory=_returning(default))))
+            elif type(default).__hash__ is None:  # dataclasses require a factory for mutable defaults
+                specs.append((name, kind, field(default_factory=_factory(default))))
             else:
                 specs.append((name, kind, field(default=default)))
         made: dict[str, Any] = vars(make_dataclass(owner.__name__, specs))["__dataclass_fields__"]
@@ -165,5 +165,5 @@ class _Standard:
         return made
 
 
-def _returning(value: Any) -> Callable[[], Any]:
+def _factory(value: Any) -> Callable[[], Any]:
     return lambda: value

@@ -1,6 +1,6 @@
-"""Finds a module by its folder and name: first at home (``llmcalc/layers``), then in the rooms of the zoo.
+"""The search path of layer kinds, NumPy models and config readers: the package itself, then the rooms of its zoo.
 
-No import statement names the zoo. A layer kind, a NumPy model or a config reader that is not at home is found here.
+Modules of the zoo are imported only through this search, never by an import statement.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ ZOO = "zoo"
 
 @cache
 def rooms() -> tuple[str, ...]:
-    """The rooms of the zoo, such as ``vision``."""
+    """Return the rooms of the zoo, such as ``vision``."""
     return tuple(sorted(path.name for path in (PACKAGE / ZOO).glob("[a-z]*") if path.is_dir()))
 
 
 @cache
 def find_module(folder: str, name: str, parent: str = "") -> str | None:
-    """The dotted name of the module ``name`` in ``folder``, or None. ``parent``: the path to ``folder`` at home.
+    """Return the dotted name of the module ``name`` in ``folder``, or None. ``parent``: the path to ``folder`` at home.
 
     >>> find_module("layers", "attention"), find_module("layers", "hashed_attention")
     ('llmcalc.layers.attention', 'llmcalc.zoo.research.layers.hashed_attention')
@@ -45,7 +45,7 @@ def find_table(folder: str, name: str) -> Path | None:
 
 @cache
 def module_names(folder: str) -> tuple[str, ...]:
-    """The names of all modules of a folder, at home and in the zoo."""
+    """Return the names of all modules of a folder, in the package and in the zoo."""
     places = [PACKAGE / folder, *(PACKAGE / ZOO / room / folder for room in rooms())]
     return tuple(sorted({file.stem for place in places for file in place.glob("[a-z]*.py")}))
 

@@ -18,7 +18,7 @@ from . import shrink_tower
 from .architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from .errors import SizeError
 from .layer import Layer
-from .layer_history import counted
+from .layer_history import with_n_sums
 from .ledger import entries
 from .record import MISSING, fields
 
@@ -150,7 +150,7 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
     if stack.role == "tower":
         before = tuple(shrink_tower.inputs(before, shrink_tower.grid_of((stack,))))
         behind = tuple(shrink_tower.outputs(stack.outputs, stack.d_model, sizes.size, sizes.layer))
-    return counted(replace(stack, d_model=width, inputs=before, runs=runs, outputs=behind))
+    return with_n_sums(replace(stack, d_model=width, inputs=before, runs=runs, outputs=behind))
 
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:

@@ -1,4 +1,4 @@
-"""How a message refers to a parameter: ``seq`` in Python, ``--seq`` on the command line.
+"""Parameter names in messages: ``seq`` in Python, ``--seq`` on the command line.
 
 A message writes ``{seq}``, or ``{weights=FORMAT}`` to suggest a value. The command line sets ``SPELLING``.
 
@@ -16,7 +16,7 @@ Spelling = Callable[[str, str], str]
 
 
 def as_keyword(name: str, value: str) -> str:
-    """A parameter as a keyword argument, with a value if there is one."""
+    """Return a parameter as a keyword argument, with its value if there is one."""
     if not value:
         return name
     literal = value in ("True", "False", "None") or value.isupper() or value.replace(".", "").isdigit()
@@ -28,7 +28,7 @@ SPELLING: ContextVar[Spelling] = ContextVar("SPELLING", default=as_keyword)
 
 
 def spelled(text: str) -> str:
-    """The text with every ``{parameter}`` as the user would type it."""
+    """Replace every ``{parameter}`` in a text by what the user would type."""
     if "{" not in text:
         return text
     import re  # not needed by most commands
@@ -38,5 +38,5 @@ def spelled(text: str) -> str:
 
 
 def parameter_name(name: str) -> str:
-    """The name of a parameter as the user would type it."""
+    """Return the name of a parameter as the user would type it."""
     return SPELLING.get()(name, "")

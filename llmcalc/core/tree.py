@@ -1,4 +1,4 @@
-"""The explanation is the result: a tree of labelled numbers in which every total is the sum of its children."""
+"""Explanations as trees of labelled numbers, in which every total is the sum of its children."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .record import record
 
 @record
 class Node:
-    """A number with its derivation.
+    """A number and its derivation.
 
     Attributes:
-        label: what it is.
+        label: name of the part.
         value: the number, in ``unit``.
         unit: ``params``, ``FLOPs``, ``bytes``, ``elements`` ...
         formula: the symbols, such as ``n_heads·d_head·d_model``.
         substituted: the formula with its values, such as ``96·128·12288``.
-        meaning: which symbol stands for what, where it is not in the glossary.
-        source: a citation key or a sentence.
-        children: the parts; their values add up to ``value``.
+        source: citation key or sentence.
+        note: remark.
+        children: the parts, whose values add up to ``value``.
     """
 
     label: str
@@ -33,13 +33,13 @@ class Node:
     children: tuple[Node, ...] = ()
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Node]]:
-        """(depth, node) in reading order."""
+        """Yield (depth, node) in reading order."""
         yield depth, self
         for child in self.children:
             yield from child.walk(depth + 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; empty fields are left out."""
+        """Return plain data without empty fields."""
         data: dict[str, Any] = {"label": self.label, "value": self.value, "unit": self.unit}
         for name in ("formula", "substituted", "source", "note"):
             if getattr(self, name):
@@ -50,5 +50,5 @@ class Node:
 
 
 def total(label: str, children: list[Node], unit: str = "params", **rest: str) -> Node:
-    """A node whose value is the sum of its children's."""
+    """Return a node whose value is the sum of its children."""
     return Node(label, sum(child.value for child in children), unit, children=tuple(children), **rest)

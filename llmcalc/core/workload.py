@@ -1,4 +1,4 @@
-"""What is run: how many sequences, of how many tokens, after how many cached ones, under which conventions."""
+"""Workloads: batch, sequence lengths, mode and conventions of one step."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ LEAST = {"batch": 1, "seq": 1, "context": 0, "target_seq": 1, "source": 0, "patc
 
 @record
 class Workload:
-    """One step of work.
+    """One step: a forward pass, a training step or a decode step.
 
     Attributes:
-        batch: sequences.
-        seq: tokens of a sequence; in an encoder-decoder model those of the encoder; in ``decode`` the new tokens.
+        batch: number of sequences.
+        seq: tokens per sequence, of the encoder in an encoder-decoder model; in ``decode``, new tokens.
         mode: ``forward``, ``train`` (forward and backward) or ``decode`` (after ``context`` cached tokens).
-        attention: ``causal`` counts the visible pairs of query and key, ``dense`` all of them.
-        logits: logits of ``all`` positions or of the ``last`` one.
-        context: tokens already cached.
-        target_seq: the decoder's length in an encoder-decoder model (default: ``seq``).
-        source: encoder tokens behind a decode step (default: ``context``).
-        convention: None counts the model itself, ``torch`` what transformers' eager code executes.
-        patches: patches of one sequence that are fed to each tower that sees.
-        frames: frames of sound of one sequence that are fed to each tower that hears: columns of its spectrogram, or
-            samples of the wave where it starts from that.
-        extend: count sequences beyond a learned table of positions, as if it were longer.
+        attention: ``causal`` counts the visible (query, key) pairs, ``dense`` all of them.
+        logits: positions with logits: ``all`` or the ``last``.
+        context: cached tokens.
+        target_seq: tokens of the decoder in an encoder-decoder model (default: ``seq``).
+        source: encoder tokens in a decode step (default: ``context``).
+        convention: None for the model itself, ``torch`` for transformers' eager code.
+        patches: image patches per sequence, for each vision tower.
+        frames: audio frames per sequence, for each audio tower: columns of a spectrogram, or samples of a waveform.
+        extend: allow sequences longer than a learned table of positions.
     """
 
     batch: int = 1
@@ -69,19 +68,19 @@ class Workload:
 
     @property
     def phase(self) -> str:
-        """Which equations run: those of ``prefill`` or of ``decode``."""
+        """``prefill`` or ``decode``."""
         return "decode" if self.mode == "decode" else "prefill"
 
     def values(self, architecture: Architecture) -> dict[str, Any]:
-        """The value of every workload symbol.
+        """Return the value of every workload symbol.
 
         Raises:
-            InputError: two lengths for a model that has one; patches or frames for one without a tower for them; a
-                sequence beyond a learned table of positions.
+            InputError: two lengths for a model that has one, patches or frames without a tower that reads them, or a
+                sequence longer than a learned table of positions.
         """
         if self.target_seq is not None and not architecture.is_encoder_decoder:
             hint = "only an encoder-decoder model has two lengths"
-            raise InputError(f"{architecture.name} has one stack of tokens", parameter="target_seq", hint=hint)
+            raise InputError(f"{architecture.name} has one text stack", parameter="target_seq", hint=hint)
         self._check_towers(architecture)
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}
         found = symbol_values(architecture.is_encoder_decoder and self.mode != "decode", **sizes)
@@ -92,30 +91,28 @@ class Workload:
 
     def _check_towers(self, architecture: Architecture) -> None:
         towers = [stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused]
-        given = (("patches", self.patches, False), ("frames", self.frames, True))
-        for name, count, hears in given:
-            if count and not any(stack.hears is hears for stack in towers):
+        inputs = (("patches", self.patches, False), ("frames", self.frames, True))
+        for name, count, is_audio in inputs:
+            if count and not any(stack.is_audio_tower is is_audio for stack in towers):
                 raise InputError(f"{architecture.name} has no encoder that takes {name}", parameter=name)
 
     def _check_frames(self, architecture: Architecture) -> None:
         for stack in architecture.stacks:
-            limit = stack_positions(stack) if stack.hears else None
-            heard = int(evaluate(stack.tokens, {"a": self.frames}, FUNCTIONS)) if limit is not None else 0
-            if limit is not None and heard > limit:
-                message = f"{self.frames} frames are {heard} tokens, beyond the {limit} positions that {stack.name} has"
-                raise InputError(
-                    message, parameter="frames", hint="{extend=True} counts them as if the table were longer"
-                )
+            limit = stack_positions(stack) if stack.is_audio_tower else None
+            tokens = int(evaluate(stack.tokens, {"a": self.frames}, FUNCTIONS)) if limit is not None else 0
+            if limit is not None and tokens > limit:
+                message = f"{self.frames} frames make {tokens} tokens, but {stack.name} has {limit} positions"
+                raise InputError(message, parameter="frames", hint="use {extend=True} to allow more")
 
-    def _check_positions(self, architecture: Architecture, keys: int, fresh: int) -> None:
-        for stack in _of_tokens(architecture):
-            beside = stack.role == "encoder" and architecture.is_encoder_decoder
-            tokens, limit = fresh if beside else keys, stack_positions(stack)
+    def _check_positions(self, architecture: Architecture, keys: int, new_source: int) -> None:
+        for stack in _text_stacks(architecture):
+            is_source = stack.role == "encoder" and architecture.is_encoder_decoder
+            tokens, limit = new_source if is_source else keys, stack_positions(stack)
             if limit is not None and tokens > limit:
                 name = "context" if self.mode == "decode" and self.context else "seq"
-                name = "target_seq" if self.target_seq and not beside else name
-                message = f"{tokens} tokens are beyond the {limit} positions that {architecture.name} has learned"
-                raise InputError(message, parameter=name, hint="{extend=True} counts them as if the table were longer")
+                name = "target_seq" if self.target_seq and not is_source else name
+                message = f"{tokens} tokens exceed the {limit} learned positions of {architecture.name}"
+                raise InputError(message, parameter=name, hint="use {extend=True} to allow more")
 
 
 def symbol_values(
@@ -130,17 +127,20 @@ def symbol_values(
     frames: Any = 0,
     **_: Any,
 ) -> dict[str, Any]:
-    """The value of every workload symbol, for integers or arrays; ``two_lengths``: an encoder runs beside a decoder."""
+    """Return the values of all workload symbols, for integers or arrays.
+
+    ``two_lengths``: whether an encoder with a length of its own runs in the same step.
+    """
     if two_lengths:
-        new, source, fresh = seq if target_seq is None else target_seq, seq, seq
+        new, source, new_source = seq if target_seq is None else target_seq, seq, seq
     else:
-        new, source, fresh = seq, context if source is None else source, 0
-    found = {"b": batch, "q": new, "c": context, "k": context + new, "s": source, "n": fresh}
+        new, source, new_source = seq, context if source is None else source, 0
+    found = {"b": batch, "q": new, "c": context, "k": context + new, "s": source, "n": new_source}
     return {**found, "p": patches, "a": frames}
 
 
 def stack_positions(stack: Stack) -> int | None:
-    """The positions of a stack's learned table, offset rows left out; None: nothing limits its length."""
+    """Return the length of a stack's learned table of positions without offset rows, or None."""
     for _, layer in stack.inputs:
         declaration = declare(layer)
         for tensor in declaration.tensors:
@@ -150,25 +150,27 @@ def stack_positions(stack: Stack) -> int | None:
 
 
 def positions(architecture: Architecture) -> int | None:
-    """The longest sequence that all learned tables of positions allow; None: nothing limits it.
+    """Return the longest sequence that all learned tables of positions allow, or None.
 
     >>> import llmcalc
     >>> positions(llmcalc.load("gpt3")), positions(llmcalc.load("llama3-8b"))
     (2048, None)
     """
-    found = [limit for stack in _of_tokens(architecture) if (limit := stack_positions(stack)) is not None]
+    found = [limit for stack in _text_stacks(architecture) if (limit := stack_positions(stack)) is not None]
     return min(found, default=None)
 
 
-def _of_tokens(architecture: Architecture) -> list[Stack]:
-    """The stacks whose input is text: all but towers."""
+def _text_stacks(architecture: Architecture) -> list[Stack]:
+    """The stacks that read text: all except towers."""
     return [stack for stack in architecture.stacks if stack.role != "tower"]
 
 
 def symbols(stack: Stack, single_stack: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
-    """The form that each workload axis stands for in a stack. An encoder beside a decoder counts its own tokens; logits
-    are computed for all new tokens, or for the last one. A tower counts patches, or the tokens it makes of
-    frames; a stack that runs on patches of the text counts the ones that new tokens begin.
+    """Return the form of each workload axis in a stack.
+
+    Unless there is a ``single_stack``, an encoder has its own tokens. A tower has patches, or the tokens that it makes
+    of frames. A stack that runs on patches of the text has those that begin at new tokens. Logits are computed for all
+    new tokens, or for the last one.
     """
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
@@ -179,7 +181,7 @@ def symbols(stack: Stack, single_stack: bool, logits: str = "all", convention: s
     if stack.patch and convention == "torch":
         found |= {name: found[name] + stack.extra_patches for name in ("q", "k")}
     elif stack.patch and stack.patch > 1:
-        begun, before = (lift(ceil(symbol(name), stack.patch)) for name in ("k", "c"))
-        found |= {"q": begun - before, "k": begun, "c": before}
+        n_patches, n_cached = (lift(ceil(symbol(name), stack.patch)) for name in ("k", "c"))
+        found |= {"q": n_patches - n_cached, "k": n_patches, "c": n_cached}
     found["o"] = lift(1) if logits == "last" else found["q"]
     return found

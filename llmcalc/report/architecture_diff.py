@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ..core.layer import Layer
-from ..core.layer_history import uncounted
+from ..core.layer_history import without_n_sums
 from ..core.record import fields
 from ..schema.build import STACK_FLAGS, STACK_NUMBERS
 from ..schema.concise import explicit_fields, name_and_fields
@@ -70,7 +70,7 @@ def _stack(first: Stack | None, second: Stack | None) -> Found:
     if first is None or second is None:
         yield Difference("", "stack", _outline(first), _outline(second))
         return
-    first, second = uncounted(first), uncounted(second)
+    first, second = without_n_sums(first), without_n_sums(second)
     for what in ("role", "n_layers", "d_model", *_STACK):
         yield from _values("", what, getattr(first, what), getattr(second, what))
     yield from _layers(_by_name(first.inputs), _by_name(second.inputs), first, second)

@@ -27,7 +27,7 @@ from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameEr
 from ..core.expression import evaluate
 from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
-from ..core.layer_history import counted
+from ..core.layer_history import with_n_sums
 from ..core.record import MISSING, fields
 from .order import names_in_order, read_order
 from .plain_data import mapping_at
@@ -105,7 +105,7 @@ class Builder:
             tokens,
             **self.stack_options(data, path),
         )
-        return counted(built)
+        return with_n_sums(built)
 
     def stack_options(self, data: Any, path: Path) -> dict[str, Any]:
         """The patch sizes and flags of a stack."""

@@ -12,7 +12,7 @@ from .. import layers
 from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
-from ..core.layer_history import uncounted
+from ..core.layer_history import without_n_sums
 from ..core.record import MISSING, fields
 from .build import FLAGS, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUMS, TEXTS
 
@@ -35,7 +35,7 @@ def describe(architecture: Architecture) -> dict[str, Any]:
 
 
 def _stack(built: Stack) -> dict[str, Any]:
-    stack = uncounted(built)
+    stack = without_n_sums(built)
     names = _block_names([run.block for run in stack.runs])
     return {
         "d_model": stack.d_model,

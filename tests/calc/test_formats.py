@@ -88,7 +88,7 @@ def test_what_is_kept_and_what_is_not() -> None:
 
 def test_contradictions_and_unknown_names() -> None:
     model = llmcalc.load("llama3-8b")
-    with pytest.raises(InputError, match="asked for and kept"):
+    with pytest.raises(InputError, match="both quantised and kept"):
         llmcalc.memory(model, weights="nf4", only=["mlp"], keep=["mlp"])
     with pytest.raises(UnknownNameError, match=r"known components: .*attention"):
         llmcalc.memory(model, weights="nf4", keep=["attn"])

@@ -21,7 +21,9 @@ def test_a_learned_table_is_a_limit(name: str, limit: int | None) -> None:
         return
     assert llmcalc.flops(model, seq=limit).total > 0
     for answer in (llmcalc.flops, llmcalc.state, llmcalc.memory):
-        with pytest.raises(InputError, match=f"{limit + 1} tokens are beyond the {limit} positions.*\n.*extend=True"):
+        with pytest.raises(
+            InputError, match=f"{limit + 1} tokens exceed the {limit} learned positions.*\n.*extend=True"
+        ):
             _ = answer(model, seq=limit + 1).to_dict()
         assert answer(model, seq=limit + 1, extend=True).to_dict()
 

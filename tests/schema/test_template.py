@@ -55,8 +55,8 @@ def test_functions(text: str, value: int) -> None:
         ("sqrt(7 - d_model)", "cannot evaluate"),
         ("rsqrt(7 - 7)", "cannot evaluate"),
         ("open(d_model)", "function"),
-        ("d_model.__class__", "no expression"),
-        ("", "ends"),
+        ("d_model.__class__", "not an expression"),
+        ("", "incomplete"),
     ],
 )
 def test_what_cannot_be_evaluated_is_an_error_with_its_path(text: str, word: str) -> None:

@@ -17,7 +17,7 @@ from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, S
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
-from llmcalc.core.layer_history import counted
+from llmcalc.core.layer_history import with_n_sums
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
 from llmcalc.layers.altup import AltUp
@@ -479,7 +479,7 @@ def looking_back(layers: int) -> Architecture:
     first, second = block("first", closes=True), block("second", closes=False)
     stack = around(parts=(), outputs=(Named("back", AttentionResidual(WIDTH)),)).stacks[0]
     order = tuple(Run(second if number % 2 else first, 1) for number in range(layers))
-    return Architecture("test", (counted(replace(stack, runs=order)),))
+    return Architecture("test", (with_n_sums(replace(stack, runs=order)),))
 
 
 def reading(residual: bool) -> Architecture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...core.architecture import Architecture, Block, Run, Stack
-from ...core.layer_history import uncounted
+from ...core.layer_history import without_n_sums
 
 
 def with_numbered_names(architecture: Architecture) -> Architecture:
@@ -16,7 +16,7 @@ def with_numbered_names(architecture: Architecture) -> Architecture:
 
 
 def _with_numbered_names(stack: Stack) -> Stack:
-    plain = uncounted(stack)
+    plain = without_n_sums(stack)
     different = {id(run.block) for run in stack.runs} if plain is stack else {run.block for run in plain.runs}
     if len(different) == len({run.block.name for run in stack.runs}):
         return stack

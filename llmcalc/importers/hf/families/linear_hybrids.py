@@ -8,7 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.errors import DescriptionError, UnknownNameError, short_repr
 from ....core.layer import Layer, is_number
-from ....core.layer_history import counted
+from ....core.layer_history import with_n_sums
 from ....layers.attention_residual import AttentionResidual
 from ....layers.gated_delta_net import GatedDeltaNet
 from ....layers.kda import Kda
@@ -123,7 +123,7 @@ def _looking_back(stack: Stack, every: int, eps: float) -> Stack:
             known[key] = _with_residuals(*key, stack.d_model, eps)
         order.append(known[key])
     last = Named("attention_residual", AttentionResidual(stack.d_model, norm_eps=eps))
-    return counted(replace(stack, runs=group_runs(order), outputs=(last, *stack.outputs)))
+    return with_n_sums(replace(stack, runs=group_runs(order), outputs=(last, *stack.outputs)))
 
 
 def _with_residuals(block: Block, closes: bool, width: int, eps: float) -> Block:
