@@ -1,4 +1,4 @@
-"""BART and encoder-decoders in its keys: Pegasus, Marian, NLLB, FSMT, SeamlessM4T, Whisper, TrOCR."""
+"""BART and encoder-decoders in its keys: Pegasus, Blenderbot, Marian, M2M-100, NLLB, FSMT."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import UnsupportedError
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.conv import Conv
 from ....layers.embedding import Embedding
 from ....layers.moe import Moe
 from ..config import Config
@@ -84,43 +81,6 @@ def _norm_first(stack: Stack) -> Stack:
     return replace(stack, inputs=tuple(inputs[name] for name in order))
 
 
-def trocr(config: Config) -> Architecture:
-    """TrOCR's decoder [li2021trocr]: BART's, optionally with computed positions or without the first norm."""
-    learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
-    config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
-    config.head_kind()
-    style = Style(embedding_norm=normed, offset=OFFSET if learned else 0, computed=not learned)
-    vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
-    tied, source = config.flag("tie_word_embeddings", True), config.optional_size("cross_attention_hidden_size")
-    table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
-    cross = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
-    outputs = [head(vocab, width, tied)]
-    return Architecture(config.model_type, (stack(config, style, "decoder", [table], outputs, cross=cross),))
-
-
-def whisper(config: Config) -> Architecture:
-    """Whisper [radford2022]: two convolutions before the encoder; its tokens are ``max_source_positions`` frames."""
-    config.ignore(
-        "use_weighted_layer_sum classifier_proj_size apply_spec_augment median_filter_width num_key_value_heads"
-    )
-    config.ignore("mask_time_prob mask_time_length mask_time_min_masks mask_feature_prob mask_feature_length")
-    config.ignore("mask_feature_min_masks num_mel_bins max_source_positions")
-    style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=NO_KEY_BIAS)
-    kind = class_kind(config)
-    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings", True)
-    text = style._replace(positions="max_target_positions")
-    table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
-    outputs = [] if kind == "none" else [head(vocab, width, tied)]
-    decoder = stack(config, text, "decoder", [table], outputs, unused_cross=kind == "causal")
-    decoder = replace(decoder, inputs=tuple(map(unscaled, decoder.inputs)))  # scale_embedding has no effect
-    if kind == "causal":
-        return Architecture(config.model_type, (decoder,))
-    first = Conv(config.size("num_mel_bins"), width, TAPS, upsample=2, activation="gelu", of_data=True)
-    front = [Named("conv1", first), Named("conv2", Conv(width, width, TAPS, stride=2, activation="gelu"))]
-    audio = style._replace(positions="max_source_positions")
-    return Architecture(config.model_type, (stack(config, audio, "encoder", front, []), decoder))
-
-
 def nllb_moe(config: Config) -> Architecture:
     """NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer."""
     config.ignore("expert_capacity normalize_router_prob_before_dropping batch_prioritized_routing")
@@ -175,18 +135,3 @@ def fsmt(config: Config) -> Architecture:
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))
     return Architecture(config.model_type, (encoder, decoder))
-
-
-def seamless_text(config: Config) -> Architecture:
-    """SeamlessM4T's text encoder and decoder [barrault2023]; this class has no speech parts."""
-    if config.class_name() and not config.class_name().endswith("ForTextToText"):
-        raise UnsupportedError(f"{config.class_name()} has speech parts, which are not supported", where=config.where)
-    speech = ("speech_", "t2u_", "vocoder_", "unit_", "adaptor_", "upsample_", "resblock_", "lang_", "spkr_", "char_")
-    config.ignore(" ".join(key for key in config.defaults if key.startswith(speech)))
-    config.ignore("add_adapter feature_projection_input_dim num_conv_pos_embeddings num_conv_pos_embedding_groups")
-    config.ignore("num_adapter_layers position_embeddings_type rotary_embedding_base max_source_positions")
-    config.ignore("conv_depthwise_kernel_size sampling_rate leaky_relu_slope variance_predictor_kernel_size")
-    config.ignore("var_pred_dropout max_new_tokens left_max_position_embeddings right_max_position_embeddings")
-    config.ignore("variance_pred_dropout")
-    config.discard("layer_norm_eps")  # the norms of these stacks use the default epsilon
-    return encoder_decoder(config, PRE_NORM._replace(width="hidden_size"))

@@ -15,7 +15,7 @@ from ....layers.mlp import Mlp
 from ....layers.norm import Norm
 from ....zoo.research.families.efficient_encoders import OFFSET, _unpooled
 from ..config import Config
-from ..rules import layernorm, repeat_block, sublayer
+from ..rules import layernorm, repeat_block
 from .bert import (
     behind_padding,
     bert_attention,
@@ -170,16 +170,6 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
     return finish(config, stack, [*transform(config, stack.d_model, width, activation), head])
 
 
-def layoutlm(config: Config) -> Architecture:
-    """LayoutLM [xu2019]: embeddings of positions on the page; the pooler runs alongside the head."""
-    rows, width = config.size("max_2d_position_embeddings"), config.size("hidden_size")
-    edges = {"x": "left_right", "y": "upper_lower", "h": "height", "w": "width"}
-    places = tuple(
-        Named(f"position_{axis}", Embedding(rows, width, table="position", edges=of)) for axis, of in edges.items()
-    )
-    return with_head(config, encoder(config, more=places), pooled=True)
-
-
 def roc_bert(config: Config) -> Architecture:
     """RoCBert [su2022]: embeddings of pronunciations and glyph shapes, merged with the token's by a projection."""
     width = config.size("hidden_size")
@@ -244,33 +234,6 @@ def mpnet(config: Config) -> Architecture:
     return with_head(config, stack, activation="gelu")
 
 
-def esm(config: Config) -> Architecture:
-    """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, an idle contact head."""
-    positions = config.string("position_embedding_type")
-    config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
-    attention = bert_attention(config, positions="rope" if positions == "rotary" else "none")
-    width = config.size("hidden_size")
-    stack = encoder(
-        config,
-        post=False,
-        table_norm=config.flag("emb_layer_norm_before"),
-        segments=False,
-        attention=attention,
-        mlp=Mlp(width, config.size("intermediate_size"), "gelu", bias=True),
-        positions=positions == "absolute",
-    )
-    if positions == "absolute":
-        stack = behind_padding(config, stack)
-    if config.flag("token_dropout", True):
-        (token, *rest), masked = stack.inputs, config.get("mask_token_id")
-        dropped = None if masked is None else config.integer(masked, "mask_token_id", 0)
-        kept = {"scale": ESM_KEPT, "dropped_id": dropped}
-        stack = replace(stack, inputs=(Named(token.name, replace(token.layer, **kept)), *rest))  # type: ignore[type-var]
-    maps = config.size("num_hidden_layers") * config.size("num_attention_heads")
-    stack = replace(stack, outputs=(*stack.outputs, Named("contacts", Linear(maps, 1, unused=True))))
-    return with_head(config, stack, activation="gelu", spare_bias=False)
-
-
 def luke(config: Config) -> Architecture:
     """LUKE [yamada2020] on text without entities: the entity embeddings, queries and head are stored but idle."""
     width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
@@ -298,43 +261,3 @@ def luke(config: Config) -> Architecture:
     return finish(
         config, stack, [*outputs, Named("entity_head", Head(entities, narrow, share, bias=True, unused=True))]
     )
-
-
-def tapas(config: Config) -> Architecture:
-    """TAPAS: BERT with an embedding per property of a table cell."""
-    config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
-    anew = config.flag("reset_position_index_per_cell", True)
-    width, sizes = config.size("hidden_size"), config.layer_indices("type_vocab_sizes")
-    places = tuple(
-        Named(
-            f"segment{number}", Embedding(config.integer(rows, "type_vocab_sizes", 1), width, "segment", column=number)
-        )
-        for number, rows in enumerate(sizes)
-    )
-    stack = encoder(config, segments=False, more=places)
-    token, (name, position), *rest = stack.inputs
-    cells = Named(name, replace(position, by_cell=anew))  # type: ignore[type-var]
-    return with_head(config, replace(stack, inputs=(token, cells, *rest)))
-
-
-def text_tower(config: Config) -> Architecture:
-    """BERT as the text encoder of an image-text model; in Chinese CLIP it has no pooler."""
-    part = config.head_kind() == "" and config.model_type == "chinese_clip_text_model"
-    config.override("architectures", ["Model"])
-    stack = encoder(config)
-    return finish(config, stack, [] if part else [pooler(stack.d_model)])
-
-
-def blip_text(config: Config) -> Architecture:
-    """BLIP's text decoder: BERT blocks that cross-attend to the image; bidirectional without a head."""
-    config.ignore("encoder_hidden_size projection_dim label_smoothing")
-    bare, width = config.head_kind() == "none", config.size("hidden_size")
-    stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
-    stack = replace(stack, role="encoder", name="encoder") if bare else stack
-    cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
-    (run,) = stack.runs
-    own, mlp = run.block.sublayers
-    looking = sublayer("cross_attention", cross, after=layernorm(config, width))
-    run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
-    config.override("architectures", ["Model"] if bare else ["ForCausalLM"])
-    return with_head(config, replace(stack, runs=(run,)))

@@ -23,7 +23,6 @@ from ..rules import (
     default_layernorm,
     layernorm,
     lm_head,
-    prenorm_block,
     qk_layernorm,
     repeat_block,
     rmsnorm,
@@ -61,31 +60,6 @@ def cpmant(config: Config) -> Architecture:
     inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))
     model = causal_lm(config, runs, norm, head=Head(vocab, width), tied=False)
     return replace(model, stacks=(replace(model.main, inputs=inputs),))
-
-
-def kosmos(config: Config) -> Architecture:
-    """KOSMOS-2 and 2.5 [peng2023kosmos]: additional norms inside sub-layers, computed positions."""
-    width, vocab, heads = config.size("embed_dim"), config.size("vocab_size"), config.size("attention_heads")
-    norm, padding = layernorm(config, width), config.count("pad_token_id", 1)
-    inner: dict[str, Any] = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}
-    within = inner if config.model_type == "kosmos_2_text_model" else {}
-    layers: dict[str, Layer] = {"attention": Attention(width, heads, **within, **BIASED)}
-    if config.flag("add_cross_attention"):
-        layers["cross_attention"] = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
-    mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
-    layers["mlp"] = replace(mlp, inner_norm=True, inner_norm_function="layernorm", inner_norm_eps=norm.eps)
-    places: dict[str, Any] = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
-    rows = config.size("max_position_embeddings") + padding + 1
-    inputs: tuple[Named, ...] = (Named("position", Embedding(rows, width, "position", **places)),)
-    if not within:  # text or image
-        inputs = (*inputs, Named("segment", Embedding(SEGMENTS, width, "segment")))
-    config.override("hidden_size", width)
-    config.override("num_hidden_layers", config.size("layers"))
-    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("layers"))
-    scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
-    tied = config.flag("tie_word_embeddings", True)
-    head = Head(vocab, width, TOKENS if tied else None)
-    return causal_lm(config, blocks, norm, head=head, inputs=inputs, tied=tied, embedding_scale=scale)
 
 
 def phi(config: Config) -> Architecture:

@@ -1,4 +1,4 @@
-"""Encoders with rotary positions: ModernBERT, EuroBERT, NomicBERT, GTE, ESM-C and others."""
+"""Encoders with rotary positions: ModernBERT, EuroBERT, NomicBERT, GTE and others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
 from ....layers.mlp import Mlp
-from ....layers.norm import Norm
 from ..config import Config
 from ..rules import (
     gated_mlp,
@@ -24,7 +23,6 @@ from ..rules import (
     repeat_block,
     rmsnorm,
     rope_attention,
-    sublayer,
 )
 from .bert import pooler, shared_table, tables, tied_head, transform
 
@@ -199,24 +197,3 @@ def _postnorm(config: Config, attention: Layer, mlp: Layer, outputs: list[Named]
     block = postnorm_block("block", norm, attention=attention, mlp=mlp)
     inputs = (*tables(config, config.size("vocab_size"), width, positions=False), Named("norm", norm))
     return _encoder(config, inputs, repeat_block(block, config.size("num_hidden_layers")), outputs)
-
-
-def esmc(config: Config) -> Architecture:
-    """ESM Cambrian: norms over the whole width of queries and keys, a final LayerNorm without bias, never tied."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = Norm(width, "layernorm", bias=True)
-    attention = rope_attention(
-        config, causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps
-    )
-    if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, width):
-        raise DescriptionError("the heads of queries, keys and values must add up to hidden_size", where=config.where)
-    mlp, depth = gated_mlp(config, bias=config.flag("mlp_bias")), (layers / ESM3_LAYERS) ** -0.5
-    parts: dict[str, Layer] = {"attention": attention, "mlp": mlp}
-    block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))
-    outputs = [Named("final_norm", Norm(width, "layernorm"))]
-    if _headed(config):
-        dense = Linear(width, width, activation="gelu", positions="logits")
-        head = Named("head", Head(config.size("vocab_size"), width, bias=True))
-        outputs += [Named("transform", dense), Named("transform_norm", norm), head]
-    token = Named("token", Embedding(config.size("vocab_size"), width))
-    return _encoder(config, (token,), repeat_block(block, layers), outputs)

@@ -1,16 +1,14 @@
-"""T5, mT5, UMT5, Switch Transformers, and Pix2Struct's decoder."""
+"""T5, mT5, UMT5 and Switch Transformers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import DescriptionError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
-from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
@@ -39,15 +37,6 @@ def umt5(config: Config) -> Architecture:
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
 
 
-def pop2piano(config: Config) -> Architecture:
-    """Pop2Piano [choi2022]: T5 v1.1 with an untied head; a composer embedding precedes the input spectrogram."""
-    mlp = _mlp(config)
-    built = seq2seq(config, lambda side, index: ("block", mlp), tied=True, head_tied=False)
-    composers = Embedding(config.size("composer_vocab_size"), config.size("d_model"), table="other", unused=True)
-    encoder = replace(built.stacks[0], inputs=(*built.stacks[0].inputs, Named("composer", composers)))
-    return replace(built, stacks=(encoder, *built.stacks[1:]))
-
-
 def switch(config: Config) -> Architecture:
     """Switch Transformers [fedus2021]: experts in every n-th layer, one per token."""
     width, d_ff = config.size("d_model"), config.size("d_ff")
@@ -68,26 +57,6 @@ def switch(config: Config) -> Architecture:
         return ("sparse", experts) if step > 0 and (index % step == 1 or step == 1) else ("dense", dense)
 
     return seq2seq(config, feed, tied=config.flag("tie_word_embeddings", True))
-
-
-def pix2struct(config: Config) -> Architecture:
-    """Pix2Struct's text decoder: T5's, with a head even in its base class."""
-    config.head_kind()
-    config.ignore("is_decoder is_encoder_decoder add_cross_attention")
-    config.override("d_model", config.size("hidden_size"))
-    if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
-        raise SizeError("num_heads · d_kv must be hidden_size", where=config.where)
-    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings")
-    mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
-    mixers = {
-        name: replace(layer, unused=True) if isinstance(layer, Attention) and layer.cross else layer
-        for name, layer in _mixers(config, "decoder", True).items()
-    }
-    norm, share = rmsnorm(config, width, "layer_norm_epsilon"), TOKENS if tied else None
-    runs = _runs("decoder", config.size("num_layers"), mixers, lambda side, index: ("block", mlp), norm)
-    outputs = (Named("norm", norm), Named("head", Head(vocab, width, share)))
-    stack = Stack("decoder", width, (Named("token", Embedding(vocab, width, share=share)),), runs, outputs)
-    return Architecture(config.model_type, (stack,))
 
 
 def seq2seq(

@@ -1,21 +1,25 @@
-"""TorToiSe's decoder of speech codes [betker2023], alone or in CLVP, which ranks its results."""
+"""CLVP [betker2023]: compares text with speech; its encoders, its decoder and the whole model."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
+from ....core.errors import DescriptionError
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
-from ....importers.hf.families import text_encoders
+from ....importers.hf.families.bert import finish
 from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.rules import default_layernorm, layernorm, prenorm_block, repeat_block
+from ....importers.hf.rules import default_layernorm, gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
 from ....importers.hf.unexecuted_parts import list_parts
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
+from ....layers.linear import Linear
 from ....layers.mlp import Mlp
 
+CLVP_LEAST = 32  # minimum number of rotated channels per head
 GROWTH = 4  # default hidden width of the feed-forward layers, in widths of the stream
 NOTE = "not counted as work: the encoders that rank results and the conditioning encoder, which are stored"
 _IGNORED = """
@@ -25,6 +29,27 @@ _IGNORED = """
 """
 SIDES = ("text", "speech")
 BARE_DECODER = "ClvpDecoder"  # a class whose tensor names have no prefix
+_QKV = ("q_bias", "k_bias", "v_bias")
+
+
+def text_encoder(config: Config) -> Architecture:
+    """CLVP's encoders [betker2023], for text and for speech: values are rotated too; the mean is projected."""
+    config.override("architectures", ["Model"])  # the only class
+    config.add_unmodelled("the projection is applied to the mean of all tokens")
+    width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
+    if config.one_of("summary_type", "mean", "first", "last") != "mean":
+        raise DescriptionError("summary_type must be mean", where=config.where)
+    turns: dict[str, Any] = {}
+    if config.flag("use_rotary_embedding", True):
+        turns = {"positions": "rope", "v_rope": True, "rotary_dim": max(out // (2 * heads), CLVP_LEAST)}
+    biases: dict[str, Any] = {**dict.fromkeys(BIASED, config.flag("use_attention_bias")), "o_bias": True}
+    norm, last = rmsnorm(config, width, "layer_norm_eps"), layernorm(config, width)
+    attention = Attention(width, heads, causal=False, **turns, **biases)
+    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config, bias=True))
+    runs, projection = repeat_block(block, config.size("num_hidden_layers")), Linear(width, out, False, positions="one")
+    token = Named("token", Embedding(config.size("vocab_size"), width))
+    outputs = (Named("final_norm", last), Named("projection", projection))
+    return finish(config, Stack("encoder", width, (token,), runs, outputs, "encoder"), [])
 
 
 def decoder(config: Config) -> Architecture:
@@ -50,9 +75,6 @@ def decoder(config: Config) -> Architecture:
     return Architecture(config.model_type, (stack,), layout="clvp_decoder_alone" if alone else "")
 
 
-_QKV = ("q_bias", "k_bias", "v_bias")
-
-
 def whole(config: Config) -> Architecture:
     """The decoder, its conditioning encoder, and the text and speech encoders whose results are compared."""
     config.override("architectures", None)
@@ -61,7 +83,7 @@ def whole(config: Config) -> Architecture:
     sides = {
         side: config.nested(f"{side}_config", config_at(config, f"{side}_config"), "clvp_encoder") for side in SIDES
     }
-    encoders = [_idle(text_encoders.clvp(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
+    encoders = [_idle(text_encoder(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
     for inner in sides.values():
         inner.check_all_read()
     parts = list_parts(said, "", "clvp_decoder", text_vocab_size=sides[SIDES[0]].size("vocab_size"))

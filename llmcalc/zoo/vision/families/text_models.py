@@ -1,4 +1,4 @@
-"""Text encoders of models that compare text with images, audio or video: CLIP, SigLIP and others."""
+"""Text encoders and decoders of image-text models: CLIP, SigLIP, TrOCR, KOSMOS-2 and others."""
 
 from __future__ import annotations
 
@@ -6,18 +6,42 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import DescriptionError
+from ....core.errors import SizeError
+from ....core.layer import Layer
+from ....importers.hf.config import Config
+from ....importers.hf.families.bart import OFFSET
+from ....importers.hf.families.bert import (
+    behind_padding,
+    bert_attention,
+    bert_mlp,
+    encoder,
+    finish,
+    only,
+    pooler,
+    with_head,
+)
+from ....importers.hf.families.dense_decoders import SEGMENTS
+from ....importers.hf.families.gpt import BIASED
+from ....importers.hf.families.seq2seq import Style, head, stack
+from ....importers.hf.families.t5 import _mixers, _runs
+from ....importers.hf.rules import (
+    TOKENS,
+    causal_lm,
+    gated_mlp,
+    layernorm,
+    prenorm_block,
+    repeat_block,
+    rmsnorm,
+    sublayer,
+)
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
+from ....layers.head import Head
 from ....layers.linear import Linear
+from ....layers.mlp import Mlp
 from ....layers.norm import Norm
-from ..config import Config
-from ..rules import gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
-from .bert import behind_padding, bert_attention, bert_mlp, encoder, finish, only, pooler
-from .gpt import BIASED
 
 OLD_END = 2  # wrong id in the first CLIP configs, whose end-of-text token has the highest id
-CLVP_LEAST = 32  # minimum number of rotated channels per head
 
 
 def clip(config: Config) -> Architecture:
@@ -80,18 +104,6 @@ def altclip(config: Config) -> Architecture:
     return finish(config, stack, [Named("pre_norm", layernorm(config, width)), Named("projection", projection)])
 
 
-def clap(config: Config) -> Architecture:
-    """CLAP's text encoder [wu2022]: RoBERTa with its pooler; the class may add a two-layer projection."""
-    stack = behind_padding(config, encoder(config))
-    outputs = [pooler(stack.d_model)]
-    if only(config, "none", "projection") == "projection":
-        out, activation = config.size("projection_dim"), config.activation("projection_hidden_act")
-        first = Linear(stack.d_model, out, activation=activation, positions="one")
-        outputs += [Named("projection_in", first), Named("projection_out", Linear(out, out, positions="one"))]
-    config.ignore("projection_dim projection_hidden_act")
-    return finish(config, stack, outputs)
-
-
 def bridgetower(config: Config) -> Architecture:
     """BridgeTower's text encoder [xu2022]: RoBERTa with its pooler."""
     only(config, "none")
@@ -145,30 +157,93 @@ def videoprism(config: Config) -> Architecture:
     return finish(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
 
 
-def _token(config: Config, scale: float = 1.0) -> Named:
-    return Named("token", Embedding(config.size("vocab_size"), config.size("hidden_size"), scale=scale))
-
-
 def _waves(config: Config, kind: str) -> Named:
     """A table of sines and cosines, which is not a parameter."""
     rows, width = config.size("max_position_embeddings"), config.size("hidden_size")
     return Named("position", Embedding(rows, width, table="position", learned=False, sinusoids=kind))
 
 
-def clvp(config: Config) -> Architecture:
-    """CLVP's encoders [betker2023], for text and for speech: values are rotated too; the mean is projected."""
-    config.override("architectures", ["Model"])  # the only class
-    config.add_unmodelled("the projection is applied to the mean of all tokens")
-    width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
-    if config.one_of("summary_type", "mean", "first", "last") != "mean":
-        raise DescriptionError("summary_type must be mean", where=config.where)
-    turns: dict[str, Any] = {}
-    if config.flag("use_rotary_embedding", True):
-        turns = {"positions": "rope", "v_rope": True, "rotary_dim": max(out // (2 * heads), CLVP_LEAST)}
-    biases: dict[str, Any] = {**dict.fromkeys(BIASED, config.flag("use_attention_bias")), "o_bias": True}
-    norm, last = rmsnorm(config, width, "layer_norm_eps"), layernorm(config, width)
-    attention = Attention(width, heads, causal=False, **turns, **biases)
-    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config, bias=True))
-    runs, projection = repeat_block(block, config.size("num_hidden_layers")), Linear(width, out, False, positions="one")
-    outputs = (Named("final_norm", last), Named("projection", projection))
-    return finish(config, Stack("encoder", width, (_token(config),), runs, outputs, "encoder"), [])
+def _token(config: Config, scale: float = 1.0) -> Named:
+    return Named("token", Embedding(config.size("vocab_size"), config.size("hidden_size"), scale=scale))
+
+
+def text_tower(config: Config) -> Architecture:
+    """BERT as the text encoder of an image-text model; in Chinese CLIP it has no pooler."""
+    part = config.head_kind() == "" and config.model_type == "chinese_clip_text_model"
+    config.override("architectures", ["Model"])
+    stack = encoder(config)
+    return finish(config, stack, [] if part else [pooler(stack.d_model)])
+
+
+def blip_text(config: Config) -> Architecture:
+    """BLIP's text decoder: BERT blocks that cross-attend to the image; bidirectional without a head."""
+    config.ignore("encoder_hidden_size projection_dim label_smoothing")
+    bare, width = config.head_kind() == "none", config.size("hidden_size")
+    stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
+    stack = replace(stack, role="encoder", name="encoder") if bare else stack
+    cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
+    (run,) = stack.runs
+    own, mlp = run.block.sublayers
+    looking = sublayer("cross_attention", cross, after=layernorm(config, width))
+    run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
+    config.override("architectures", ["Model"] if bare else ["ForCausalLM"])
+    return with_head(config, replace(stack, runs=(run,)))
+
+
+def trocr(config: Config) -> Architecture:
+    """TrOCR's decoder [li2021trocr]: BART's, optionally with computed positions or without the first norm."""
+    learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
+    config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
+    config.head_kind()
+    style = Style(embedding_norm=normed, offset=OFFSET if learned else 0, computed=not learned)
+    vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
+    tied, source = config.flag("tie_word_embeddings", True), config.optional_size("cross_attention_hidden_size")
+    table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
+    cross = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
+    outputs = [head(vocab, width, tied)]
+    return Architecture(config.model_type, (stack(config, style, "decoder", [table], outputs, cross=cross),))
+
+
+def pix2struct(config: Config) -> Architecture:
+    """Pix2Struct's text decoder: T5's, with a head even in its base class."""
+    config.head_kind()
+    config.ignore("is_decoder is_encoder_decoder add_cross_attention")
+    config.override("d_model", config.size("hidden_size"))
+    if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
+        raise SizeError("num_heads · d_kv must be hidden_size", where=config.where)
+    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings")
+    mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
+    mixers = {
+        name: replace(layer, unused=True) if isinstance(layer, Attention) and layer.cross else layer
+        for name, layer in _mixers(config, "decoder", True).items()
+    }
+    norm, share = rmsnorm(config, width, "layer_norm_epsilon"), TOKENS if tied else None
+    runs = _runs("decoder", config.size("num_layers"), mixers, lambda side, index: ("block", mlp), norm)
+    outputs = (Named("norm", norm), Named("head", Head(vocab, width, share)))
+    stack = Stack("decoder", width, (Named("token", Embedding(vocab, width, share=share)),), runs, outputs)
+    return Architecture(config.model_type, (stack,))
+
+
+def kosmos(config: Config) -> Architecture:
+    """KOSMOS-2 and 2.5 [peng2023kosmos]: additional norms inside sub-layers, computed positions."""
+    width, vocab, heads = config.size("embed_dim"), config.size("vocab_size"), config.size("attention_heads")
+    norm, padding = layernorm(config, width), config.count("pad_token_id", 1)
+    inner: dict[str, Any] = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}
+    within = inner if config.model_type == "kosmos_2_text_model" else {}
+    layers: dict[str, Layer] = {"attention": Attention(width, heads, **within, **BIASED)}
+    if config.flag("add_cross_attention"):
+        layers["cross_attention"] = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
+    mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
+    layers["mlp"] = replace(mlp, inner_norm=True, inner_norm_function="layernorm", inner_norm_eps=norm.eps)
+    places: dict[str, Any] = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
+    rows = config.size("max_position_embeddings") + padding + 1
+    inputs: tuple[Named, ...] = (Named("position", Embedding(rows, width, "position", **places)),)
+    if not within:  # text or image
+        inputs = (*inputs, Named("segment", Embedding(SEGMENTS, width, "segment")))
+    config.override("hidden_size", width)
+    config.override("num_hidden_layers", config.size("layers"))
+    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("layers"))
+    scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
+    tied = config.flag("tie_word_embeddings", True)
+    head = Head(vocab, width, TOKENS if tied else None)
+    return causal_lm(config, blocks, norm, head=head, inputs=inputs, tied=tied, embedding_scale=scale)

@@ -1,0 +1,76 @@
+"""Text models and encoder-decoders of audio systems: Whisper, SeamlessM4T, Pop2Piano, CLAP."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named
+from ....core.errors import UnsupportedError
+from ....importers.hf.config import Config
+from ....importers.hf.families.bart import NO_KEY_BIAS, PRE_NORM, TAPS
+from ....importers.hf.families.bert import behind_padding, encoder, finish, only, pooler
+from ....importers.hf.families.seq2seq import Style, class_kind, encoder_decoder, head, stack, unscaled
+from ....importers.hf.families.t5 import _mlp, seq2seq
+from ....importers.hf.rules import TOKENS
+from ....layers.conv import Conv
+from ....layers.embedding import Embedding
+from ....layers.linear import Linear
+
+
+def whisper(config: Config) -> Architecture:
+    """Whisper [radford2022]: two convolutions before the encoder; its tokens are ``max_source_positions`` frames."""
+    config.ignore(
+        "use_weighted_layer_sum classifier_proj_size apply_spec_augment median_filter_width num_key_value_heads"
+    )
+    config.ignore("mask_time_prob mask_time_length mask_time_min_masks mask_feature_prob mask_feature_length")
+    config.ignore("mask_feature_min_masks num_mel_bins max_source_positions")
+    style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=NO_KEY_BIAS)
+    kind = class_kind(config)
+    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings", True)
+    text = style._replace(positions="max_target_positions")
+    table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
+    outputs = [] if kind == "none" else [head(vocab, width, tied)]
+    decoder = stack(config, text, "decoder", [table], outputs, unused_cross=kind == "causal")
+    decoder = replace(decoder, inputs=tuple(map(unscaled, decoder.inputs)))  # scale_embedding has no effect
+    if kind == "causal":
+        return Architecture(config.model_type, (decoder,))
+    first = Conv(config.size("num_mel_bins"), width, TAPS, upsample=2, activation="gelu", of_data=True)
+    front = [Named("conv1", first), Named("conv2", Conv(width, width, TAPS, stride=2, activation="gelu"))]
+    audio = style._replace(positions="max_source_positions")
+    return Architecture(config.model_type, (stack(config, audio, "encoder", front, []), decoder))
+
+
+def seamless_text(config: Config) -> Architecture:
+    """SeamlessM4T's text encoder and decoder [barrault2023]; this class has no speech parts."""
+    if config.class_name() and not config.class_name().endswith("ForTextToText"):
+        raise UnsupportedError(f"{config.class_name()} has speech parts, which are not supported", where=config.where)
+    speech = ("speech_", "t2u_", "vocoder_", "unit_", "adaptor_", "upsample_", "resblock_", "lang_", "spkr_", "char_")
+    config.ignore(" ".join(key for key in config.defaults if key.startswith(speech)))
+    config.ignore("add_adapter feature_projection_input_dim num_conv_pos_embeddings num_conv_pos_embedding_groups")
+    config.ignore("num_adapter_layers position_embeddings_type rotary_embedding_base max_source_positions")
+    config.ignore("conv_depthwise_kernel_size sampling_rate leaky_relu_slope variance_predictor_kernel_size")
+    config.ignore("var_pred_dropout max_new_tokens left_max_position_embeddings right_max_position_embeddings")
+    config.ignore("variance_pred_dropout")
+    config.discard("layer_norm_eps")  # the norms of these stacks use the default epsilon
+    return encoder_decoder(config, PRE_NORM._replace(width="hidden_size"))
+
+
+def pop2piano(config: Config) -> Architecture:
+    """Pop2Piano [choi2022]: T5 v1.1 with an untied head; a composer embedding precedes the input spectrogram."""
+    mlp = _mlp(config)
+    built = seq2seq(config, lambda side, index: ("block", mlp), tied=True, head_tied=False)
+    composers = Embedding(config.size("composer_vocab_size"), config.size("d_model"), table="other", unused=True)
+    encoder = replace(built.stacks[0], inputs=(*built.stacks[0].inputs, Named("composer", composers)))
+    return replace(built, stacks=(encoder, *built.stacks[1:]))
+
+
+def clap(config: Config) -> Architecture:
+    """CLAP's text encoder [wu2022]: RoBERTa with its pooler; the class may add a two-layer projection."""
+    stack = behind_padding(config, encoder(config))
+    outputs = [pooler(stack.d_model)]
+    if only(config, "none", "projection") == "projection":
+        out, activation = config.size("projection_dim"), config.activation("projection_hidden_act")
+        first = Linear(stack.d_model, out, activation=activation, positions="one")
+        outputs += [Named("projection_in", first), Named("projection_out", Linear(out, out, positions="one"))]
+    config.ignore("projection_dim projection_hidden_act")
+    return finish(config, stack, outputs)

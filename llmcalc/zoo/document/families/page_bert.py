@@ -1,0 +1,38 @@
+"""BERT with embeddings of page positions or table cells: LayoutLM and TAPAS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named
+from ....importers.hf.config import Config
+from ....importers.hf.families.bert import encoder, with_head
+from ....importers.hf.families.bert_variants import _TAPAS_HEADS
+from ....layers.embedding import Embedding
+
+
+def layoutlm(config: Config) -> Architecture:
+    """LayoutLM [xu2019]: embeddings of positions on the page; the pooler runs alongside the head."""
+    rows, width = config.size("max_2d_position_embeddings"), config.size("hidden_size")
+    edges = {"x": "left_right", "y": "upper_lower", "h": "height", "w": "width"}
+    places = tuple(
+        Named(f"position_{axis}", Embedding(rows, width, table="position", edges=of)) for axis, of in edges.items()
+    )
+    return with_head(config, encoder(config, more=places), pooled=True)
+
+
+def tapas(config: Config) -> Architecture:
+    """TAPAS: BERT with an embedding per property of a table cell."""
+    config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
+    anew = config.flag("reset_position_index_per_cell", True)
+    width, sizes = config.size("hidden_size"), config.layer_indices("type_vocab_sizes")
+    places = tuple(
+        Named(
+            f"segment{number}", Embedding(config.integer(rows, "type_vocab_sizes", 1), width, "segment", column=number)
+        )
+        for number, rows in enumerate(sizes)
+    )
+    stack = encoder(config, segments=False, more=places)
+    token, (name, position), *rest = stack.inputs
+    cells = Named(name, replace(position, by_cell=anew))  # type: ignore[type-var]
+    return with_head(config, replace(stack, inputs=(token, cells, *rest)))
