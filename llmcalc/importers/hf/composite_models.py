@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ...core.architecture import Architecture, Named, Stack
-from ...core.errors import DescriptionError, UnknownNameError, short_repr
+from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import MOST_LAYERS
 from ...layers.features import Features
 from .composite_configs import flat
@@ -236,5 +236,5 @@ def object_at(config: Config, key: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise DescriptionError(f"{key} must be an object, not {short_repr(value)}", where=config.where)
+        raise config.error(f"{key} must be an object, not {short_repr(value)}")
     return value

@@ -43,6 +43,14 @@ class Config:
         inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
         return inner
 
+    def error(self, message: str, hint: str = "") -> DescriptionError:
+        """An error about this config."""
+        return DescriptionError(message, where=self.where, hint=hint)
+
+    def size_error(self, message: str, hint: str = "") -> SizeError:
+        """An error about a size in this config."""
+        return SizeError(message, where=self.where, hint=hint)
+
     def get(self, key: str, default: Any = None) -> Any:
         """The value in the file, the class's default, or ``default``."""
         key = self.aliases.get(key, key)
@@ -98,7 +106,7 @@ class Config:
         if value is None:
             value = default
         if value is None:
-            raise DescriptionError(f"{key} is missing", where=self.where)
+            raise self.error(f"{key} is missing")
         return value
 
     def optional_size(self, key: str, zero_is_none: bool = False) -> int | None:
@@ -112,9 +120,7 @@ class Config:
         """A value as an integer, at least ``least`` and at most the limit for sizes or numbers of layers."""
         most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
-            raise SizeError(
-                f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}", where=self.where
-            )
+            raise self.size_error(f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}")
         return value
 
     def count(self, key: str, default: int = 0) -> int:
@@ -127,7 +133,7 @@ class Config:
     def check_layer_runs(self, runs: int) -> None:
         """Raise if layers run in a loop more often in total than is supported."""
         if runs > MOST_LOOPED:
-            raise SizeError(f"layers run {runs:,} times in total; the limit is {MOST_LOOPED:,}", where=self.where)
+            raise self.size_error(f"layers run {runs:,} times in total; the limit is {MOST_LOOPED:,}")
 
     def flag(self, key: str, default: bool = False) -> bool:
         """True or False; None counts as ``default``."""
@@ -135,7 +141,7 @@ class Config:
         if value is None:
             return default
         if type(value) is not bool:
-            raise DescriptionError(f"{key} must be true or false, not {short_repr(value)}", where=self.where)
+            raise self.error(f"{key} must be true or false, not {short_repr(value)}")
         return value
 
     def number(self, key: str, default: float | None = None) -> float | None:
@@ -148,30 +154,28 @@ class Config:
     def finite_number(self, value: object, key: str) -> float:
         """A value as a finite number."""
         if not is_number(value):
-            raise DescriptionError(f"{key} must be a finite number, not {short_repr(value)}", where=self.where)
+            raise self.error(f"{key} must be a finite number, not {short_repr(value)}")
         return float(value)
 
     def positive_number(self, key: str) -> float:
         """A finite number above 0."""
         value = self.finite_number(self.get(key), key)
         if value <= 0:
-            raise SizeError(f"{key} must be positive, not {short_repr(value)}", where=self.where)
+            raise self.size_error(f"{key} must be positive, not {short_repr(value)}")
         return value
 
     def string(self, key: str, default: str = "") -> str:
         """A string."""
         value = self.get(key, default)
         if not isinstance(value, str):
-            raise DescriptionError(f"{key} must be a string, not {short_repr(value)}", where=self.where)
+            raise self.error(f"{key} must be a string, not {short_repr(value)}")
         return value
 
     def one_of(self, key: str, *words: str) -> str:
         """A string, which must be one of ``words``."""
         value = self.string(key)
         if value not in words:
-            raise DescriptionError(
-                f"{key} must be one of {', '.join(words)}, not {short_repr(value)}", where=self.where
-            )
+            raise self.error(f"{key} must be one of {', '.join(words)}, not {short_repr(value)}")
         return value
 
     def strings(self, key: str, length: int | None = None) -> list[str] | None:
@@ -180,9 +184,16 @@ class Config:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise DescriptionError(f"{key} must be a list of strings, not {short_repr(value)}", where=self.where)
+            raise self.error(f"{key} must be a list of strings, not {short_repr(value)}")
         if length is not None and len(value) != length:
-            raise SizeError(f"{key} must have one entry per layer ({length}), not {len(value)}", where=self.where)
+            raise self.size_error(f"{key} must have one entry per layer ({length}), not {len(value)}")
+        return value
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """A nested object; None counts as empty."""
+        value = self.get(key) or {}
+        if not isinstance(value, dict):
+            raise self.error(f"{key} must be an object, not {short_repr(value)}")
         return value
 
     def layer_indices(self, key: str) -> list[int]:
@@ -191,14 +202,14 @@ class Config:
         if value is None:
             return []
         if not isinstance(value, list) or not all(type(item) is int for item in value):
-            raise DescriptionError(f"{key} must be a list of integers, not {short_repr(value)}", where=self.where)
+            raise self.error(f"{key} must be a list of integers, not {short_repr(value)}")
         return value
 
     def sizes(self, key: str) -> list[int]:
         """A list of positive integers, with at least one."""
         values = self.layer_indices(key)
         if not values:
-            raise SizeError(f"{key} is {short_repr(self.get(key))}; it must be a list of sizes", where=self.where)
+            raise self.size_error(f"{key} is {short_repr(self.get(key))}; it must be a list of sizes")
         return [self.integer(value, key, 1) for value in values]
 
     def activation(self, key: str = "hidden_act") -> str:
@@ -240,9 +251,7 @@ class Config:
         if named is None:
             return ""
         if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
-            raise DescriptionError(
-                f"architectures must be a list of one class name, not {short_repr(named)}", where=self.where
-            )
+            raise self.error(f"architectures must be a list of one class name, not {short_repr(named)}")
         heads: dict[str, str] = table("config_keys")["heads"]
         for suffix, head in heads.items():
             if named[0].endswith(suffix):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...core.errors import DescriptionError, short_repr
+from ...core.errors import short_repr
 from .config import Config
 
 _KINDS = {"default": "none"} | {
@@ -64,7 +64,7 @@ def _of_pairs(config: Config, given: dict[str, Any], longest: Any) -> dict[str, 
     for key in ("short_factor", "long_factor"):
         values = given.get(key)
         if not isinstance(values, list):
-            raise DescriptionError(f"{key} must be a list of numbers, not {short_repr(values)}", where=config.where)
+            raise config.error(f"{key} must be a list of numbers, not {short_repr(values)}")
         lists.append(" ".join(str(config.finite_number(value, key)) for value in values))
     factor = config.finite_number(given.get("factor") or longest / trained, "factor")
     usual = math.sqrt(1 + math.log(factor) / math.log(trained)) if factor > 1 else 1.0
@@ -112,7 +112,7 @@ def query_temperature(config: Config) -> dict[str, Any]:
         return {}
     length = given.get("original_max_position_embeddings")
     if length is None:
-        raise DescriptionError("llama_4_scaling_beta needs original_max_position_embeddings", where=config.where)
+        raise config.error("llama_4_scaling_beta needs original_max_position_embeddings")
     stretch = config.integer(length, "original_max_position_embeddings", 1)
     return {
         "temperature": config.finite_number(factor, "llama_4_scaling_beta"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
-from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
+from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import Layer
 from ...core.record import fields
 from ...layers.attention import Attention
@@ -121,9 +121,8 @@ def extend_attention(kind: type[Extended], layer: Attention, **more: Any) -> Ext
 def divide_by_heads(config: Config, whole: int, parts: int) -> int:
     """``whole / parts``; raises if there is a remainder."""
     if whole % parts:
-        raise SizeError(
-            f"hidden_size ({whole}) is not a multiple of the number of heads ({parts}), and head_dim is not set",
-            where=config.where,
+        raise config.size_error(
+            f"hidden_size ({whole}) is not a multiple of the number of heads ({parts}), and head_dim is not set"
         )
     return whole // parts
 
@@ -261,9 +260,7 @@ def causal_lm(
     config.ignore("max_position_embeddings tie_word_embeddings")
     kind = config.head_kind() or "causal"
     if kind not in ("causal", "none"):
-        raise DescriptionError(
-            f"{config.model_type} models with a head of kind {short_repr(kind)} are not supported", where=config.where
-        )
+        raise config.error(f"{config.model_type} models with a head of kind {short_repr(kind)} are not supported")
     outputs = [Named("norm", norm)] if norm else []
     if kind == "causal":
         outputs.append(Named("head", head or lm_head(config, tied=tied)))

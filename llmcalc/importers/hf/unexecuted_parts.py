@@ -107,7 +107,7 @@ def list_parts(config: Config, prefix: str, name: str, **values: int) -> list[St
         raise error.at(config.where) from None
     except _ARITHMETIC as error:
         message = f"the sizes of {name} are inconsistent ({short_repr(str(error))})"
-        raise SizeError(message, where=config.where) from error
+        raise config.size_error(message) from error
 
 
 def _stack(name: str, tensors: list[Named]) -> Stack:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -133,7 +133,7 @@ def block(config: Config, attention: Layer | None = None, mlp: Layer | None = No
     layers: dict[str, Layer] = {"attention": attention or bert_attention(config)}
     if config.flag("add_cross_attention") and "is_decoder" in config.defaults:
         if not is_decoder(config):
-            raise DescriptionError("add_cross_attention requires is_decoder", where=config.where)
+            raise config.error("add_cross_attention requires is_decoder")
         layers["cross_attention"] = bert_attention(config, cross=True, causal=False, unused=True)
     layers["mlp"] = mlp or bert_mlp(config)
     return Block("block", tuple(normed(name, layer, layernorm(config, width), post) for name, layer in layers.items()))
@@ -193,7 +193,7 @@ def with_head(
     """The stack with the class's head; ``pooled``: language-model classes also have an idle pooler."""
     kind, width = config.head_kind() or "mlm", stack.d_model
     if kind not in ("causal", "mlm", "pretraining", "none"):
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
     if kind != "none":
         outputs += transform(config, width, narrow, activation)
@@ -207,7 +207,7 @@ def only(config: Config, *kinds: str) -> str:
     """The head of the class, which must be one of ``kinds``; empty for a part of another model."""
     kind = config.head_kind()
     if kind and kind not in kinds:
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     return kind
 
 

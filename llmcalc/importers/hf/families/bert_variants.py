@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -59,7 +59,7 @@ def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
     """The adapter sub-layer; ``before_mlp`` is the norm before the feed-forward layer, if any."""
     languages = config.get("languages")
     if not isinstance(languages, list) or not languages or not all(isinstance(name, str) for name in languages):
-        raise DescriptionError("languages must be a list of strings", where=config.where)
+        raise config.error("languages must be a list of strings")
     narrow = norm.d_model // config.size("adapter_reduction_factor")
     first, *rest = dict.fromkeys(languages)
     one = Mlp(norm.d_model, narrow, config.activation(), bias=True)
@@ -75,16 +75,16 @@ def dpr(config: Config) -> Architecture:
     """DPR [karpukhin2020]: BERT without a pooler that embeds the first token; the reader scores spans and passages."""
     name = config.class_name() or "DPRQuestionEncoder"
     if name not in DPR:
-        raise DescriptionError(f"unknown DPR class {short_repr(name)}; known: {', '.join(DPR)}", where=config.where)
+        raise config.error(f"unknown DPR class {short_repr(name)}; known: {', '.join(DPR)}")
     config.override("architectures", ["ForPreTraining"])  # tensor names differ by class
     if config.flag("is_decoder") or config.flag("add_cross_attention"):
-        raise DescriptionError("is_decoder and add_cross_attention are not supported", where=config.where)
+        raise config.error("is_decoder and add_cross_attention are not supported")
     stack, reads = encoder(config), name == "DPRReader"
     out = config.count("projection_dim")
     outputs = [Named("projection", Linear(stack.d_model, out, positions="one", dropped=reads))] if out else []
     if reads:
         if out not in (0, stack.d_model):
-            raise DescriptionError("projection_dim must equal hidden_size for the reader", where=config.where)
+            raise config.error("projection_dim must equal hidden_size for the reader")
         config.add_unmodelled("the reader returns passage scores as well as span scores")
         outputs += [
             Named("spans", Linear(stack.d_model, ENDS)),
@@ -99,7 +99,7 @@ def with_causal_head(config: Config, stack: Stack) -> Architecture:
     if kind == "none":
         return finish(config, stack, [])
     if kind != "causal":
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     return finish(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])
 
 
@@ -107,9 +107,7 @@ def xlm(config: Config) -> Architecture:
     """XLM [lample2019] and FlauBERT [le2019], whose norms may come before the sub-layers."""
     adaptive = config.flag("asm") and config.head_kind() != "none"
     if adaptive or not config.flag("is_encoder", True):
-        raise DescriptionError(
-            "adaptive softmax (asm) and decoders (is_encoder: false) are not supported", where=config.where
-        )
+        raise config.error("adaptive softmax (asm) and decoders (is_encoder: false) are not supported")
     config.ignore("sinusoidal_embeddings embed_init_std unk_index mask_index bos_index eos_index pad_index lang_id")
     config.ignore("mask_token_id start_n_top end_n_top lang2id id2lang asm_cutoffs asm_div_value max_vocab min_count")
     width, vocab = config.size("emb_dim"), config.size("vocab_size")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....layers.conv import Conv
 from ....layers.disentangled_attention import DisentangledAttention
 from ....layers.embedding import Embedding
@@ -19,7 +19,7 @@ from .bert import block, finish, tables, tied_head, transform
 def deberta(config: Config) -> Architecture:
     """DeBERTa [he2020]."""
     if config.flag("talking_head"):
-        raise DescriptionError("talking_head is not supported", where=config.where)
+        raise config.error("talking_head is not supported")
     return _deberta(config, k_bias=False, position_k_bias=False, distances_grow=True)
 
 
@@ -28,7 +28,7 @@ def deberta_v2(config: Config) -> Architecture:
     width = config.size("hidden_size")
     head = config.optional_size("attention_head_size")
     if head and head * config.size("num_attention_heads") != width:
-        raise DescriptionError("attention_head_size: the heads must add up to hidden_size", where=config.where)
+        raise config.error("attention_head_size: the heads must add up to hidden_size")
     relative, normed = config.flag("relative_attention"), "layer_norm" in _words(config, "norm_rel_ebd")
     buckets = config.get("position_buckets", -1)
     rows = 2 * buckets if type(buckets) is int and buckets > 0 else None
@@ -97,7 +97,7 @@ def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Name
     if kind == "none":
         return stack, []
     if kind != "mlm":
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     if legacy:
         return stack, [*transform(config, width, narrow), Named("head", tied_head(config, narrow))]
     token = Named("token", Embedding(config.size("vocab_size"), narrow, share=TOKENS))

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.mla import Mla
@@ -50,7 +49,7 @@ def deepseek_ocr(config: Config) -> Architecture:
 def deepseek(config: Config) -> Architecture:
     """DeepSeekMoE [dai2024]: softmax routing, shared experts and ordinary attention."""
     if config.size("moe_layer_freq", 1) != 1:
-        raise DescriptionError("moe_layer_freq must be 1; other values are not supported", where=config.where)
+        raise config.error("moe_layer_freq must be 1; other values are not supported")
     routed = replace(softmax_experts(config), renormalise=config.flag("norm_topk_prob"))
     return dense_first_lm(config, rope_attention(config), routed)
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -122,7 +121,7 @@ def exaone4(config: Config) -> Architecture:
     if pattern is None:
         if not limit or not count:
             text = "layer_types is missing and cannot be derived without sliding_window and sliding_window_pattern"
-            raise SizeError(text, where=config.where)
+            raise config.size_error(text)
         pattern = periodic_types(config, count, first=count - 1)
     attention, order = windowed_attention(config, pattern, limit, bias=False, qk_norm="head")
     kinds = dict(attention)

@@ -7,7 +7,6 @@ from struct import pack, unpack
 from typing import Any
 
 from ....core.architecture import Architecture, Block
-from ....core.errors import DescriptionError
 from ....core.layer import Layer
 from ....layers.head import Head
 from ....layers.mlp import Mlp
@@ -70,7 +69,7 @@ def recurrent_gemma(config: Config) -> Architecture:
     mlp = Mlp(width, config.size("intermediate_size") // 2, activation, gated=True, bias=True)
     cycle = config.strings("block_types")
     if not cycle:
-        raise DescriptionError("block_types is empty", where=config.where)
+        raise config.error("block_types is empty")
     runs = hybrid_runs(norm, mixers, {"dense": mlp}, ((cycle[index % len(cycle)], "dense") for index in range(layers)))
     head = Head(config.size("vocab_size"), width, share, softcap=config.number("logits_soft_cap"))
     return causal_lm(config, runs, norm, head=head, embedding_scale=_bfloat16(width**0.5))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....layers.altup import AltUp
 from ....layers.head import Head
 from ....layers.laurel import Laurel
@@ -78,14 +78,12 @@ def _each(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> lis
     value = config.get(key)
     if not isinstance(value, list):
         if value is not None and type(value) not in kinds:
-            raise DescriptionError(
-                f"{key} must be a number or a list of numbers, not {short_repr(value)}", where=config.where
-            )
+            raise config.error(f"{key} must be a number or a list of numbers, not {short_repr(value)}")
         return [value] * layers if value is not None else None
     if len(value) != layers:
-        raise SizeError(f"{key} must have one entry per layer ({layers}), not {len(value)}", where=config.where)
+        raise config.size_error(f"{key} must have one entry per layer ({layers}), not {len(value)}")
     if any(type(item) not in kinds for item in value):
-        raise DescriptionError(f"{key} must be a list of numbers, not {short_repr(value)}", where=config.where)
+        raise config.error(f"{key} must be a list of numbers, not {short_repr(value)}")
     return value
 
 

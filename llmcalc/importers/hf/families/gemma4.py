@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
+from ....core.errors import UnknownNameError, short_repr
 from ....layers.embedding import Embedding
 from ....layers.head import Head
 from ....layers.linear import Linear
@@ -88,7 +88,7 @@ def reused_layers(config: Config, types: list[str], all_allowed: bool = True) ->
         return reused
     if reused > layers or set(types[: layers - reused]) != set(types):
         text = f"num_kv_shared_layers ({reused}) leaves a layer type without a layer that computes keys and values"
-        raise SizeError(text, where=config.where)
+        raise config.size_error(text)
     return reused
 
 
@@ -102,13 +102,11 @@ def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
     if given is None:
         return [special.get(kind, usual) for kind in types]
     if not isinstance(given, dict) or not all(str(key).isdecimal() and isinstance(given[key], dict) for key in given):
-        raise DescriptionError("per_layer_config must map layer numbers to objects", where=config.where)
+        raise config.error("per_layer_config must map layer numbers to objects")
     layers = {int(key): value for key, value in given.items()}
     outside = next((index for index in layers if index >= len(types)), None)
     if outside is not None:
-        raise SizeError(
-            f"per_layer_config has layer {outside}, but the model has {len(types)} layers", where=config.where
-        )
+        raise config.size_error(f"per_layer_config has layer {outside}, but the model has {len(types)} layers")
     return [_own_heads(config, layers.get(index, {}), usual) for index in range(len(types))]
 
 
@@ -119,9 +117,7 @@ def _own_heads(config: Config, keys: dict[str, Any], usual: tuple[int, int]) -> 
         raise UnknownNameError("key of per_layer_config", unknown, known, where=config.where)
     for key, value in keys.items():
         if type(value) is not int or value < 1:
-            raise SizeError(
-                f"{key} in per_layer_config must be a positive integer, not {short_repr(value)}", where=config.where
-            )
+            raise config.size_error(f"{key} in per_layer_config must be a positive integer, not {short_repr(value)}")
     return keys.get(known[0], usual[0]), keys.get(known[1], usual[1])
 
 
@@ -184,9 +180,7 @@ def assistant(config: Config) -> Architecture:
     text.check_all_read()
     vocab, hidden = text.size("vocab_size"), stack.d_model
     if any(entry.name == "per_layer" for entry in stack.inputs):
-        raise DescriptionError(
-            "hidden_size_per_layer_input must be 0, because the assistant has no token ids to look up", where=text.where
-        )
+        raise text.error("hidden_size_per_layer_input must be 0, because the assistant has no token ids to look up")
     tied = config.flag("tie_word_embeddings", True)
     token = Named("token", Embedding(vocab, hidden, share=TOKENS, unused=True))
     inputs = (token, Named("pre_projection", Linear(2 * width, hidden, bias=False)))
@@ -194,7 +188,7 @@ def assistant(config: Config) -> Architecture:
     scored, clusters = None, config.size("num_centroids")
     if config.flag("use_ordered_embeddings"):
         if clusters > vocab:
-            raise SizeError(f"num_centroids ({clusters}) must be at most vocab_size ({vocab})", where=config.where)
+            raise config.size_error(f"num_centroids ({clusters}) must be at most vocab_size ({vocab})")
         scored = min(config.size("centroid_intermediate_top_k"), clusters) * (
             vocab // clusters
         )  # the class rounds down too
@@ -207,14 +201,12 @@ def assistant(config: Config) -> Architecture:
 
 def _text(config: Config) -> Config:
     """The config under ``text_config``, in which all layers reuse keys and values unless it says otherwise."""
-    given = config.get("text_config") or {}
-    if not isinstance(given, dict):
-        raise DescriptionError(f"text_config must be an object, not {short_repr(given)}", where=config.where)
+    given = config.mapping("text_config")
     data: dict[str, Any] = {key: value for key, value in given.items() if key != "architectures"}
     model_type = config.model_type.replace("assistant", "text")
     if data.setdefault("model_type", model_type) != model_type:
         text = f"model_type in text_config must be {model_type}, not {short_repr(data['model_type'])}"
-        raise DescriptionError(text, where=config.where)
+        raise config.error(text)
     text_config = config.nested("text_config", data, model_type)
     if not data.get("num_kv_shared_layers"):
         text_config.data["num_kv_shared_layers"] = text_config.size("num_hidden_layers")

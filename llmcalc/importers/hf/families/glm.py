@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError
 from ....core.layer import Layer
 from ....layers.mlp import Mlp
 from ..config import Config
@@ -25,9 +24,7 @@ def chatglm(config: Config) -> Architecture:
     """ChatGLM2, ChatGLM3 and GLM-4 [glm2024] in their original class: half of each head is rotated, in pairs."""
     for key, usual in _CHATGLM.items():
         if config.flag(key, usual) != usual:
-            raise DescriptionError(
-                f"{key} must be {str(usual).lower()}; other values are not supported", where=config.where
-            )
+            raise config.error(f"{key} must be {str(usual).lower()}; other values are not supported")
     config.ignore(_CHATGLM_ARITHMETIC)
     grouped, heads = config.flag("multi_query_attention"), config.size("num_attention_heads")
     head, bias = config.size("head_dim"), config.flag("add_bias_linear")

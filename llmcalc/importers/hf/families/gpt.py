@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -100,9 +100,9 @@ def _attention_layers(config: Config) -> list[str]:
                     found += [str(name) for name in names] * times
                 case _:
                     text = f"attention_types must hold pairs of layer types and a repeat count, not {short_repr(entry)}"
-                    raise DescriptionError(text, where=config.where)
+                    raise config.error(text)
     if len(found) != count:
-        raise SizeError(f"attention_types describes {len(found)} layers, but num_layers is {count}", where=config.where)
+        raise config.size_error(f"attention_types describes {len(found)} layers, but num_layers is {count}")
     return found
 
 
@@ -118,7 +118,7 @@ def gpt_bigcode(config: Config) -> Architecture:
     parts = [sublayer("attention", own, pre=norm)]
     if config.flag("add_cross_attention"):
         if multi_query:
-            raise DescriptionError("add_cross_attention cannot be combined with multi_query", where=config.where)
+            raise config.error("add_cross_attention cannot be combined with multi_query")
         cross = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
         parts.append(sublayer("cross_attention", cross, pre=norm))
     parts.append(sublayer("mlp", Mlp(width, d_ff, config.activation("activation_function"), bias=True), pre=norm))

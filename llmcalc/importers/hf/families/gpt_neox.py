@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import DescriptionError, UnknownNameError, short_repr
+from ....core.errors import UnknownNameError
 from ....layers.attention import Attention
 from ....layers.mlp import Mlp
 from ....layers.norm import Norm
@@ -117,9 +117,7 @@ def mpt(config: Config) -> Architecture:
     """MPT: ALiBi, no biases, LayerNorm without a bias; the class ignores most flags."""
     width = config.size("hidden_size")
     config.ignore(_MPT_UNUSED)
-    details = config.get("attn_config") or {}
-    if not isinstance(details, dict):
-        raise DescriptionError(f"attn_config must be an object, not {short_repr(details)}", where=config.where)
+    details = config.mapping("attn_config")
     unknown = next((key for key in details if not is_irrelevant(key) and key not in _MPT_KEYS.split()), None)
     if unknown is not None:
         raise UnknownNameError("key of attn_config", unknown, _MPT_KEYS.split(), where=config.where)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
-from ....core.errors import DescriptionError, UnknownNameError, short_repr
+from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers.compressed_attention import CompressedAttention
 from ....layers.hyper_connection import HyperConnection
@@ -144,7 +144,7 @@ def _compressed_layers(config: Config, layers: int) -> list[str]:
     ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:
-        raise DescriptionError(f"compress_ratios must be 0, 4 or 128, not {short_repr(strange)}", where=config.where)
+        raise config.error(f"compress_ratios must be 0, 4 or 128, not {short_repr(strange)}")
     heavy, sparse = _BY_RATIO[128], _BY_RATIO[4]
     usual = [sparse if index >= 2 and index % 2 else heavy for index in range(layers)]
     return (config.strings("layer_types") or [_BY_RATIO[ratio] for ratio in ratios] or usual)[:layers]
@@ -153,7 +153,7 @@ def _compressed_layers(config: Config, layers: int) -> list[str]:
 def _compressed(config: Config) -> dict[str, Layer]:
     rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
-        raise DescriptionError(f"compress_rates must name two layer types, not {short_repr(rates)}", where=config.where)
+        raise config.error(f"compress_rates must name two layer types, not {short_repr(rates)}")
     near = CompressedAttention(
         config.size("hidden_size"),
         config.size("num_attention_heads"),
@@ -236,7 +236,7 @@ def qwen4(config: Config) -> Architecture:
     config.ignore("ple_embed_dim ple_conv_kernel_size ngram_size heads_per_ngram ngram_vocab_size_base seed")
     config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
     if config.layer_indices("ple_layer_ids"):
-        raise DescriptionError("ple_layer_ids: layers with n-gram embeddings are not supported", where=config.where)
+        raise config.error("ple_layer_ids: layers with n-gram embeddings are not supported")
     attention: dict[str, Any] = {
         "gated": True,
         "qk_norm": "head",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
+from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers.mla import Mla
 from ..config import Config
@@ -124,9 +124,7 @@ def longcat_flash(config: Config) -> Architecture:
     )
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses the value in the file
-        raise SizeError(
-            f"qk_head_dim must be qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})", where=config.where
-        )
+        raise config.size_error(f"qk_head_dim must be qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})")
     attention, dense = mla(config, latent_scaled=True), gated_mlp(config, key="ffn_hidden_size")
     parts = (
         sublayer("attention0", attention, pre=norm),
@@ -182,9 +180,7 @@ def _own_sizes(config: Config) -> Any:
     if given is None:
         return lambda index, kind: windowed if kind == "sliding_attention" else {}
     if not isinstance(given, dict) or not all(isinstance(value, dict) for value in given.values()):
-        raise DescriptionError(
-            f"per_layer_config must be an object of objects, not {short_repr(given)}", where=config.where
-        )
+        raise config.error(f"per_layer_config must be an object of objects, not {short_repr(given)}")
     by_number = {int(key): value for key, value in given.items() if str(key).isdecimal()}
     for key in (key for value in by_number.values() for key in value):
         if key not in _FIELDS and key not in _WITHOUT_EFFECT:
@@ -196,9 +192,7 @@ def _feeds(config: Config, layers: int) -> list[str]:
     first, period = config.count("first_k_dense_replace", 1), config.get("moe_layer_freq")
     flags = config.layer_indices("moe_layer_freq") if isinstance(period, list) else None
     if flags is not None and len(flags) != layers:
-        raise SizeError(
-            f"moe_layer_freq must have one entry per layer ({layers}), not {len(flags)}", where=config.where
-        )
+        raise config.size_error(f"moe_layer_freq must have one entry per layer ({layers}), not {len(flags)}")
     step = config.size("moe_layer_freq", 1) if flags is None else 1
     sparse = [i >= first and (bool(flags[i]) if flags else i % step == 0) for i in range(layers)]
     return config.strings("mlp_layer_types", layers) or ["sparse" if flag else "dense" for flag in sparse]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.mlp import Mlp
@@ -33,7 +33,7 @@ def openelm(config: Config) -> Architecture:
     """OpenELM [mehta2024]: the number of heads and the MLP width grow from layer to layer."""
     config.one_of("normalization_layer_name", "rms_norm")
     if not config.flag("ffn_with_glu", True):
-        raise DescriptionError("ffn_with_glu must be true; other values are not supported", where=config.where)
+        raise config.error("ffn_with_glu must be true; other values are not supported")
     config.ignore("qkv_multipliers num_gqa_groups rope_max_length")
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     queries, keys = (_sizes(config, f"num_{name}_heads", layers) for name in ("query", "kv"))
@@ -51,9 +51,7 @@ def _hidden(config: Config, layers: int, width: int) -> list[int]:
     value, step = config.get("ffn_multipliers"), config.size("ffn_dim_divisor")
     factors = value if isinstance(value, list) else [value] * layers
     if len(factors) != layers:
-        raise SizeError(
-            f"ffn_multipliers must have one entry per layer ({layers}), not {len(factors)}", where=config.where
-        )
+        raise config.size_error(f"ffn_multipliers must have one entry per layer ({layers}), not {len(factors)}")
     found = []
     for factor in factors:
         wanted = config.finite_number(factor, "ffn_multipliers") * width
@@ -67,7 +65,7 @@ def _sizes(config: Config, key: str, layers: int) -> list[int]:
     value = config.get(key)
     found = value if isinstance(value, list) else [value] * layers
     if len(found) != layers:
-        raise SizeError(f"{key} must have one entry per layer ({layers}), not {len(found)}", where=config.where)
+        raise config.size_error(f"{key} must have one entry per layer ({layers}), not {len(found)}")
     return [config.integer(one, key, 1) for one in found]
 
 
@@ -148,9 +146,7 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
         return mlp_types(config, layers, STEP_DENSE)
     numbers = {int(number) for number in named.split(",")}
     if not numbers <= set(range(layers)):
-        raise SizeError(
-            f"moe_layers_enum must list layers from 0 to {layers - 1}, not {short_repr(named)}", where=config.where
-        )
+        raise config.size_error(f"moe_layers_enum must list layers from 0 to {layers - 1}, not {short_repr(named)}")
     return ["sparse" if index in numbers else "dense" for index in range(layers)]
 
 
@@ -158,7 +154,5 @@ def _limits(config: Config, key: str, layers: int) -> list[float | None]:
     """The clamp of the gates of each layer, or 0 for none."""
     given = config.get(key) or [0] * layers
     if not isinstance(given, list) or len(given) < layers:
-        raise SizeError(
-            f"{key} must be a list of {layers} numbers, one per layer, not {short_repr(given)}", where=config.where
-        )
+        raise config.size_error(f"{key} must be a list of {layers} numbers, one per layer, not {short_repr(given)}")
     return [config.finite_number(bound, key) or None for bound in given[:layers]]

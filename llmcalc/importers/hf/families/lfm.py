@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block
-from ....core.errors import DescriptionError
 from ....core.layer import Layer
 from ....layers.mlp import Mlp
 from ....layers.moe import Moe
@@ -42,9 +41,7 @@ def lfm2_moe(config: Config) -> Architecture:
     layers, dense = config.size("num_hidden_layers"), config.count("num_dense_layers")
     types = config.strings("layer_types", layers)
     if types is None:
-        raise DescriptionError(
-            "layer_types is missing", where=config.where, hint="Add layer_types: this family has no default."
-        )
+        raise config.error("layer_types is missing", hint="Add layer_types: this family has no default.")
     balance = "buffer" if config.flag("use_expert_bias") else "none"
     width = config.size("hidden_size")
     feed: dict[str, Layer] = {

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
-from ....core.errors import DescriptionError, UnknownNameError, short_repr
+from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer, is_number
 from ....core.layer_history import with_n_sums
 from ....layers.attention_residual import AttentionResidual
@@ -46,7 +46,7 @@ def kimi_linear(config: Config) -> Architecture:
     inner = _linear_config(config)
     full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
     if full and sorted(full) != list(range(1, layers + 1)):
-        raise DescriptionError("full_attn_layers and kda_layers must cover all layers", where=config.where)
+        raise config.error("full_attn_layers and kda_layers must cover all layers")
     places = {index - 1 for index in inner["full_attn_layers"]} if full else set(range(4, layers, 4))
     types = ["full_attention" if index in places else "linear_attention" for index in range(layers)]
     gate = "input" if config.flag("mla_use_output_gate") else "none"
@@ -95,7 +95,7 @@ def _linear_config(config: Config) -> dict[str, Any]:
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise DescriptionError(f"linear_attn_config must be an object, not {short_repr(found)}", where=config.where)
+        raise config.error(f"linear_attn_config must be an object, not {short_repr(found)}")
     for key, value in found.items():
         if key not in (*_SIZES, *_LAYERS, *_GATES):
             raise UnknownNameError("key of linear_attn_config", key, (*_SIZES, *_LAYERS, *_GATES), where=config.where)
@@ -108,7 +108,7 @@ def _linear_config(config: Config) -> dict[str, Any]:
             wanted, right = "must hold integers", isinstance(numbers, list)
             right &= all(type(number) is int for number in numbers)
         if not right:
-            raise DescriptionError(f"{key} {wanted}, not {short_repr(value)}", where=config.where)
+            raise config.error(f"{key} {wanted}, not {short_repr(value)}")
     return found
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -82,9 +81,7 @@ def _rotated(config: Config, layers: int) -> list[bool]:
         return [(index + 1) % period != 0 for index in range(layers)]
     flags = config.layer_indices("no_rope_layers")
     if len(flags) != layers:
-        raise SizeError(
-            f"no_rope_layers must have one entry per layer ({layers}), not {len(flags)}", where=config.where
-        )
+        raise config.size_error(f"no_rope_layers must have one entry per layer ({layers}), not {len(flags)}")
     return [bool(flag) for flag in flags]
 
 
@@ -156,9 +153,8 @@ def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architectur
     """A decoder in the keys of Meta's and Mistral AI's own configs."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     if config.get("vocab_size") == -1:  # Meta's files leave the size to the tokenizer
-        raise SizeError(
+        raise config.size_error(
             "vocab_size is -1, which means that only the tokenizer knows it",
-            where=config.where,
             hint="Set it, such as {overrides=vocab_size=32000}",
         )
     attention = Attention(

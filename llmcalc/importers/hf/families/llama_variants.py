@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers.embedding import Embedding
 from ....layers.head import Head
@@ -67,7 +67,7 @@ def helium(config: Config) -> Architecture:
     attention = rope_attention(config, o_bias=False, rope_interleaved=True)
     if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
         heads = f"{attention.n_heads} heads of {attention.d_head}"
-        raise SizeError(f"{heads} do not add up to hidden_size ({attention.d_model})", where=config.where)
+        raise config.size_error(f"{heads} do not add up to hidden_size ({attention.d_model})")
     return decoder(config, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
 
 
@@ -106,7 +106,7 @@ def multipliers(config: Config) -> dict[str, Any]:
     """Decoder fields for Granite's constant multipliers; logits are divided by ``logits_scaling``."""
     divisor = config.number("logits_scaling", 1.0)
     if not divisor:
-        raise DescriptionError("logits_scaling must not be 0, because logits are divided by it", where=config.where)
+        raise config.error("logits_scaling must not be 0, because logits are divided by it")
     return {
         "embedding_scale": config.number("embedding_multiplier", 1.0),
         "scale": config.number("residual_multiplier", 1.0),
@@ -120,13 +120,9 @@ def by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mappi
     if bases is None:
         bases = [config.rope_theta()] * len(types)
     if not isinstance(bases, list):
-        raise DescriptionError(
-            f"layer_rope_theta must be a list of numbers, not {short_repr(bases)}", where=config.where
-        )
+        raise config.error(f"layer_rope_theta must be a list of numbers, not {short_repr(bases)}")
     if len(bases) != len(types):
-        raise SizeError(
-            f"layer_rope_theta must have one entry per layer ({len(types)}), not {len(bases)}", where=config.where
-        )
+        raise config.size_error(f"layer_rope_theta must have one entry per layer ({len(types)}), not {len(bases)}")
     spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
     bases = [None if base is None else config.finite_number(base, "layer_rope_theta") or None for base in bases]
     seen = {base: index for index, base in enumerate(dict.fromkeys(bases))}
@@ -196,7 +192,7 @@ def apertus_text(config: Config) -> Architecture:
         return architecture
     if rows > vocab or config.flag("tie_word_embeddings"):
         said = f"output_vocab_size ({rows}) requires an untied head and must be at most vocab_size ({vocab})"
-        raise DescriptionError(said, where=config.where)
+        raise config.error(said)
     stack = architecture.main
     outputs = (*stack.outputs[:-1], Named("head", Head(rows, width)))
     return replace(architecture, stacks=(replace(stack, outputs=outputs),))
@@ -226,7 +222,7 @@ def nemotron_nas(config: Config) -> Architecture:
     norm = rmsnorm(config, width)
     blocks = config.get("block_configs")
     if not isinstance(blocks, list) or len(blocks) != config.size("num_hidden_layers"):
-        raise DescriptionError("block_configs must be a list with one entry per layer", where=config.where)
+        raise config.error("block_configs must be a list with one entry per layer")
     known: dict[str, Block] = {}
     order = []
     for entry in blocks:
@@ -241,21 +237,19 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
     try:
         attention, feed = dict(entry["attention"]), dict(entry["ffn"])
     except (TypeError, KeyError, ValueError):
-        raise DescriptionError(f"invalid entry of block_configs: {short_repr(entry)}", where=config.where) from None
+        raise config.error(f"invalid entry of block_configs: {short_repr(entry)}") from None
     if attention.get("replace_with_linear") or feed.get("replace_with_linear"):
-        raise DescriptionError("replace_with_linear is not supported", where=config.where)
+        raise config.error("replace_with_linear is not supported")
     found = []
     if not attention.get("no_op"):
         group = attention.get("n_heads_in_group")
         if not isinstance(group, int) or group is True or group < 1 or heads % group:
-            raise DescriptionError(
-                f"n_heads_in_group must divide {heads}, not be {short_repr(group)}", where=config.where
-            )
+            raise config.error(f"n_heads_in_group must divide {heads}, not be {short_repr(group)}")
         found.append(sublayer("attention", rope_attention(config, n_kv_heads=heads // group), pre=norm))
     if not feed.get("no_op"):
         factor = feed.get("ffn_mult")
         if not isinstance(factor, (int, float)) or factor is True or factor <= 0:
-            raise DescriptionError(f"ffn_mult must be positive, not {short_repr(factor)}", where=config.where)
+            raise config.error(f"ffn_mult must be positive, not {short_repr(factor)}")
         d_ff = -(-int(2 * factor * width / 3) // _NAS_MULTIPLE) * _NAS_MULTIPLE
         found.append(
             sublayer("mlp", Mlp(width, d_ff, config.activation(), gated=True, bias=config.flag("mlp_bias")), pre=norm)

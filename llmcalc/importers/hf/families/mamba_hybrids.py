@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
+from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.mamba import Mamba
@@ -156,9 +156,7 @@ def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
         types = ["linear_attention", "moe", "full_attention", "mlp"]
     if types is None:
         if not isinstance(pattern, str):
-            raise DescriptionError(
-                f"hybrid_override_pattern must be a string, not {short_repr(pattern)}", where=config.where
-            )
+            raise config.error(f"hybrid_override_pattern must be a string, not {short_repr(pattern)}")
         unknown = next((letter for letter in pattern if letter not in _LETTERS), None)
         if unknown:
             raise UnknownNameError("letter of hybrid_override_pattern", unknown, _LETTERS, where=config.where)
@@ -195,7 +193,7 @@ def granitemoehybrid(config: Config) -> Architecture:
     norm = rmsnorm(config, width)
     scaled = multipliers(config)
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
-        raise DescriptionError("normalization_function must be rmsnorm", where=config.where)
+        raise config.error("normalization_function must be rmsnorm")
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
     mixers: dict[str, Layer] = {
         "full_attention": rope_attention(config, positions=positions, scale=config.number("attention_multiplier")),
@@ -261,7 +259,7 @@ def _numbers(config: Config, key: str, count: int) -> list[float]:
     """A list of ``count`` numbers; all 1 if the key is not set."""
     given = config.get(key) or [1.0] * count
     if not isinstance(given, list) or len(given) != count:
-        raise DescriptionError(f"{key} must be a list of {count} numbers, not {short_repr(given)}", where=config.where)
+        raise config.error(f"{key} must be a list of {count} numbers, not {short_repr(given)}")
     return [config.finite_number(value, key) for value in given]
 
 
@@ -269,12 +267,10 @@ def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool
     """The Mamba-2 layer in these configs' keys; the head width is ``auto`` or must match the inner width."""
     heads = config.size("mamba_n_heads")
     if inner % heads:
-        raise SizeError(f"mamba_n_heads ({heads}) must divide the inner width ({inner})", where=config.where)
+        raise config.size_error(f"mamba_n_heads ({heads}) must divide the inner width ({inner})")
     head = inner // heads if config.get("mamba_d_head") == "auto" else config.size("mamba_d_head")
     if head * heads != inner:
-        raise SizeError(
-            f"mamba_d_head · mamba_n_heads must be the inner width ({inner}), not {head * heads}", where=config.where
-        )
+        raise config.size_error(f"mamba_d_head · mamba_n_heads must be the inner width ({inner}), not {head * heads}")
     return Mamba2(
         config.size("hidden_size"),
         heads,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers.mlp import Mlp
 from ..config import Config
@@ -109,22 +109,18 @@ def _known(config: Config) -> None:
     config.ignore("moe_intermediate_size num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
     config.ignore("use_routing_bias rotary_dim")  # the class rotates a fraction of each head, whatever rotary_dim says
     if config.flag("attention_output_gate"):
-        raise DescriptionError("attention_output_gate is not supported", where=config.where)
+        raise config.error("attention_output_gate is not supported")
 
 
 def _sparse(config: Config) -> Any:
     """A function that reads a size of the indexer, from the top level or from ``sparse_attention_config``."""
-    given = config.get("sparse_attention_config") or {}
-    if not isinstance(given, dict):
-        raise DescriptionError(
-            f"sparse_attention_config must be an object, not {short_repr(given)}", where=config.where
-        )
+    given = config.mapping("sparse_attention_config")
 
     def size(key: str) -> int:
         flat = config.size(key)
         value = given.get(_FLAT[key], flat)
         if type(value) is not int or value < 1:
-            raise SizeError(f"{_FLAT[key]} must be a positive integer, not {short_repr(value)}", where=config.where)
+            raise config.size_error(f"{_FLAT[key]} must be a positive integer, not {short_repr(value)}")
         return value
 
     return size
@@ -140,5 +136,5 @@ def _by_flags(config: Config, flags: object, layers: int, zero: str, one: str) -
     if flags is None:
         return None
     if not isinstance(flags, list) or len(flags) != layers or not set(map(repr, flags)) <= {"0", "1"}:
-        raise SizeError(f"{short_repr(flags)} must be a list of {layers} zeros and ones", where=config.where)
+        raise config.size_error(f"{short_repr(flags)} must be a list of {layers} zeros and ones")
     return [one if flag else zero for flag in flags]

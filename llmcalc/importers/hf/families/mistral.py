@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
+from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers.mla import Mla
 from ....layers.mlp import Mlp
@@ -72,7 +72,7 @@ def mistral_large4(config: Config) -> Architecture:
     sources = config.get("kv_source_layers") or list(range(layers))
     for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
         if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
-            raise SizeError(f"{key} must be a list of {layers} numbers, one per layer", where=config.where)
+            raise config.size_error(f"{key} must be a list of {layers} numbers, one per layer")
     norm, feeds = rmsnorm(config, config.size("hidden_size")), mlp_types(config, layers, _dense(config, layers))
     kinds, mixers, order = indexers_of(config, layers), dict[str, Layer](), []
     parts: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _large_experts(config)}
@@ -124,9 +124,7 @@ def mistral_params(config: Config) -> Architecture:
 
 def key_group(config: Config, key: str, known: tuple[str, ...]) -> dict[str, Any]:
     """A nested group of keys, all of which must be known; empty if it is missing."""
-    found = config.get(key) or {}
-    if not isinstance(found, dict):
-        raise DescriptionError(f"{key} must be an object, not {short_repr(found)}", where=config.where)
+    found = config.mapping(key)
     unknown = next((name for name in found if name not in known), None)
     if unknown is not None:
         raise UnknownNameError(f"key of {key}", unknown, known, where=config.where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -41,7 +41,7 @@ def modernbert_decoder(config: Config) -> Architecture:
     """Ettin [weller2025]: ModernBERT as a decoder, with windows half as long."""
     kind = config.head_kind() or "causal"
     if kind not in ("causal", "none"):
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     half = config.count("local_attention") // 2
     window = config.optional_size("sliding_window") or half or None
     return _modernbert(config, kind == "causal", causal=True, window=window)
@@ -89,9 +89,7 @@ def _windowed(config: Config, kind: str, window: int | None, causal: bool = Fals
 
 def _of(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:
     if kind not in kinds:
-        raise DescriptionError(
-            f"layer_types must be one of {', '.join(kinds)}, not {short_repr(kind)}", where=config.where
-        )
+        raise config.error(f"layer_types must be one of {', '.join(kinds)}, not {short_repr(kind)}")
     return kinds[kind]
 
 
@@ -102,7 +100,7 @@ def _token(config: Config) -> Named:
 def _headed(config: Config) -> bool:
     kind = config.head_kind() or "mlm"
     if kind not in ("mlm", "none"):
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     return kind == "mlm"
 
 
@@ -152,7 +150,7 @@ def _older_ultrabert(config: Config) -> list[str]:
     if windows is None:
         return []
     if not isinstance(windows, list) or not all(type(size) is int for size in windows):
-        raise DescriptionError("attention_windows must be a list of integers", where=config.where)
+        raise config.error("attention_windows must be a list of integers")
     kinds = [KINDS[size > 0] for size in windows]
     config.data["sliding_window"] = next((size for size in windows if size), config.get("sliding_window"))
     if isinstance(bases, list) and "rope_parameters" not in config.data:

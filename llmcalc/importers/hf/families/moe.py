@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Run
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.head import Head
@@ -178,7 +178,7 @@ def kolibri1(config: Config) -> Architecture:
     limit = sliding_window(config)
     attention, order = windowed_attention(config, periodic_types(config, 5, first=4), limit, bias=False, qk_norm="head")
     if "sliding_attention" in order and not limit:
-        raise DescriptionError("layers with a window require sliding_window", where=config.where)
+        raise config.error("layers with a window require sliding_window")
     kinds = dict(attention)
     if limit:
         kinds["full_attention"] = rope_attention(config, bias=False, qk_norm="head", positions="none")
@@ -218,7 +218,7 @@ def dbrx(config: Config) -> Architecture:
     )
     act = feed.get("ffn_act_fn") or {"name": "silu"}
     if not isinstance(act, dict) or set(act) != {"name"}:
-        raise DescriptionError(f"ffn_act_fn must only have a name, not {short_repr(act)}", where=config.where)
+        raise config.error(f"ffn_act_fn must only have a name, not {short_repr(act)}")
     n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
     activation = config.activation_name(act["name"], "ffn_act_fn")
     routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)
@@ -230,9 +230,7 @@ def dbrx(config: Config) -> Architecture:
 
 
 def _nested(config: Config, key: str) -> Config:
-    value = config.get(key) or {}
-    if not isinstance(value, dict):
-        raise DescriptionError(f"{key} must be an object, not {short_repr(value)}", where=config.where)
+    value = config.mapping(key)
     return config.nested(key, {name: entry for name, entry in value.items() if name != "model_type"}, "")
 
 
@@ -276,7 +274,7 @@ def _beam_places(config: Config, kind: str) -> dict[str, Any]:
     if given is None:
         given = {"full_attention": None}
     if not isinstance(given, dict):
-        raise DescriptionError(f"rope_parameters must be an object, not {short_repr(given)}", where=config.where)
+        raise config.error(f"rope_parameters must be an object, not {short_repr(given)}")
     if given.get(kind, given) is not None:
         return {"layer_type": kind}
     return {"positions": "none", "temperature": 0.1, "temperature_law": "power", "temperature_length": BEAM_STRETCH}

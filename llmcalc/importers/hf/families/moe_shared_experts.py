@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.head import Head
@@ -94,7 +94,7 @@ def bailing_moe_v2(config: Config) -> Architecture:
     """Ling 2.0 and Ring 2.0 [ling2025v2]: sigmoid routing by groups; normalised heads, half of each rotated."""
     config.one_of("score_function", "sigmoid")
     if not config.flag("use_rmsnorm", True) or not config.flag("moe_router_enable_expert_bias", True):
-        raise DescriptionError("LayerNorm and experts without a correction bias are not supported", where=config.where)
+        raise config.error("LayerNorm and experts without a correction bias are not supported")
     config.ignore("num_nextn_predict_layers mtp_loss_scaling_factor embedding_dropout rotary_dim router_dtype")
     width = config.size("moe_intermediate_size")
     shared = config.optional_size("moe_shared_expert_intermediate_size") or width
@@ -143,9 +143,7 @@ def ernie4_5_moe(config: Config) -> Architecture:
     feeds = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
     first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
     if type(last) is not int:
-        raise DescriptionError(
-            f"moe_layer_end_index must be a layer number, not {short_repr(last)}", where=config.where
-        )
+        raise config.error(f"moe_layer_end_index must be a layer number, not {short_repr(last)}")
     end, period = layers - 1 if last == -1 else last, config.size("moe_layer_interval", 1)
     kinds = ["sparse" if first <= index <= end and (index + 1) % period == 0 else "dense" for index in range(layers)]
     tied = config.flag("tie_word_embeddings", True)
@@ -266,7 +264,7 @@ def _flagged(config: Config, key: str, layers: int, zero: str, one: str) -> list
     """A list of 0 and 1, converted to layer types."""
     flags = config.layer_indices(key)
     if flags and len(flags) != layers:
-        raise SizeError(f"{key} must have one entry per layer ({layers}), not {len(flags)}", where=config.where)
+        raise config.size_error(f"{key} must have one entry per layer ({layers}), not {len(flags)}")
     return [one if flag else zero for flag in flags] or None
 
 
@@ -280,7 +278,7 @@ def _as_in_class(config: Config, pairs: int) -> None:
     }
     for key, size in derived.items():
         if (config.optional_size(key) or size) != size:
-            raise SizeError(f"{key} must be {size}, as in the class, not {config.get(key)}", where=config.where)
+            raise config.size_error(f"{key} must be {size}, as in the class, not {config.get(key)}")
 
 
 def laguna(config: Config) -> Architecture:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import SizeError, UnknownNameError
+from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.moe import Moe
@@ -39,7 +39,7 @@ def muse_spark(config: Config) -> Architecture:
     kinds = layer_types(config, layers, ["full_attention" if full else "sliding_attention" for full in rare])
     bases = config.get("layer_rope_theta") or [0 if full else 1 for full in rare]
     if not isinstance(bases, list) or len(bases) < layers:
-        raise SizeError(f"layer_rope_theta must have one entry per layer ({layers})", where=config.where)
+        raise config.size_error(f"layer_rope_theta must have one entry per layer ({layers})")
     feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _spark_experts(config)}
     gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
     gate |= {"head_norm": True}
@@ -148,5 +148,5 @@ def _rotated(config: Config, layers: int) -> list[str]:
     if bases is None:
         return ["" if (layers - 1 - index) % PERIOD else "_unplaced" for index in range(layers)]
     if not isinstance(bases, list) or len(bases) != layers:
-        raise SizeError(f"layer_rope_theta must have one entry per layer ({layers})", where=config.where)
+        raise config.size_error(f"layer_rope_theta must have one entry per layer ({layers})")
     return ["" if config.finite_number(base, "layer_rope_theta") else "_unplaced" for base in bases]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError, SizeError
 from ....core.layer import Layer
 from ....layers.gated_delta_net import GatedDeltaNet
 from ....layers.mlp import Mlp
@@ -37,15 +36,13 @@ _QWEN_RUNTIME = """
 def qwen(config: Config) -> Architecture:
     """The first Qwen [bai2023]: biases on queries, keys and values; ``intermediate_size`` includes gate and up."""
     if not config.flag("no_bias", True):
-        raise DescriptionError("no_bias must be true; other values are not supported", where=config.where)
+        raise config.error("no_bias must be true; other values are not supported")
     config.ignore(_QWEN_RUNTIME)
     config.unmodelled_unless("use_dynamic_ntk use_logn_attn", neutral=False)
     config.unmodelled_unless("rotary_pct", neutral=1.0)
     heads, twice = config.size("num_attention_heads"), config.size("intermediate_size")
     if twice % 2:
-        raise SizeError(
-            f"intermediate_size must be even, because gate and up share it, not {twice}", where=config.where
-        )
+        raise config.size_error(f"intermediate_size must be even, because gate and up share it, not {twice}")
     theta = config.number("rotary_emb_base") or 10000.0
     attention = rope_attention(config, bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
     mlp = Mlp(config.size("hidden_size"), twice // 2, "silu", gated=True)

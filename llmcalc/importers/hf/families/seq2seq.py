@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
-from ....core.errors import DescriptionError, UnknownNameError, short_repr
+from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -84,7 +84,7 @@ def class_kind(config: Config) -> str:
         return "encoder"
     kind = config.head_kind() or "seq2seq"
     if kind not in ("seq2seq", "causal", "none"):
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
     config.ignore("encoder_layers encoder_attention_heads encoder_ffn_dim max_position_embeddings")
     return kind
@@ -220,9 +220,7 @@ def _side(config: Config, key: str, bare: bool) -> tuple[Architecture, str]:
     part.ignore("cross_attention_hidden_size")
     part.check_all_read()
     if len(architecture.stacks) > 1:
-        raise DescriptionError(
-            f"the {key} must be a model of one stack, not {len(architecture.stacks)}", where=config.where
-        )
+        raise config.error(f"the {key} must be a model of one stack, not {len(architecture.stacks)}")
     return architecture, architecture.layout or entry.layout
 
 
@@ -232,7 +230,7 @@ def _inner(config: Config, key: str) -> dict[str, Any]:
         value = {"model_type": "bert"}
         value |= {"is_decoder": True, "add_cross_attention": True} if key == "decoder" else {}
     if not isinstance(value, dict):
-        raise DescriptionError(f"{key} must be an object, not {short_repr(value)}", where=config.where)
+        raise config.error(f"{key} must be an object, not {short_repr(value)}")
     return value
 
 
@@ -272,7 +270,7 @@ def t5gemma(config: Config) -> Architecture:
     config.ignore("is_encoder_decoder vocab_size initializer_range")
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none") or config.class_name().endswith("EncoderModel"):
-        raise DescriptionError(f"the class {short_repr(config.class_name())} is not supported", where=config.where)
+        raise config.error(f"the class {short_repr(config.class_name())} is not supported")
     sides = {key: config.nested(key, _plain(config, key), "t5_gemma_module") for key in ("encoder", "decoder")}
     stacks = []
     for side, part in sides.items():
@@ -300,7 +298,7 @@ def t5gemma(config: Config) -> Architecture:
 def _plain(config: Config, key: str) -> dict[str, Any]:
     value = config.get(key)
     if not isinstance(value, dict | None):
-        raise DescriptionError(f"{key} must be an object, not {short_repr(value)}", where=config.where)
+        raise config.error(f"{key} must be an object, not {short_repr(value)}")
     return value or {}
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Run
-from ....core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
+from ....core.errors import UnknownNameError, short_repr
 from ....layers.mamba import Mamba
 from ....layers.mamba2 import Mamba2
 from ....layers.rwkv_channel_mix import RwkvChannelMix
@@ -28,11 +28,9 @@ def mamba_ssm(config: Config) -> Architecture:
     """Mamba [gu2023] and Mamba-2 [dao2024] in their authors' config format; the vocabulary is padded."""
     config.ignore("residual_in_fp32 fused_add_norm")
     if config.get("attn_layer_idx") or config.get("attn_cfg") or config.count("d_intermediate"):
-        raise DescriptionError(
-            "attention and feed-forward layers between Mamba layers are not supported", where=config.where
-        )
+        raise config.error("attention and feed-forward layers between Mamba layers are not supported")
     if not config.flag("rms_norm", True):
-        raise DescriptionError("rms_norm must be true; other values are not supported", where=config.where)
+        raise config.error("rms_norm must be true; other values are not supported")
     given = key_group(config, "ssm_cfg", _SSM)
     step, vocab = config.size("pad_vocab_size_multiple", 8), config.size("vocab_size")
     config.override("vocab_size", -(-vocab // step) * step)
@@ -56,7 +54,7 @@ def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
         low = -(-width // 16) if rank == "auto" else config.integer(rank, "dt_rank", 1)
         return Mamba(width, inner, size["d_state"], size["d_conv"], low, conv_bias=True)
     if inner % size["headdim"]:
-        raise SizeError(f"headdim ({size['headdim']}) must divide the inner width ({inner})", where=config.where)
+        raise config.size_error(f"headdim ({size['headdim']}) must divide the inner width ({inner})")
     heads = inner // size["headdim"]
     rest = (size["d_state"], size["ngroups"], size["d_conv"], size["chunk_size"])
     return Mamba2(width, heads, size["headdim"], *rest, conv_bias=True, norm_eps=_NORM_EPS)

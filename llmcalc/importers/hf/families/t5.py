@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.head import Head
@@ -103,7 +103,7 @@ def _kind(config: Config) -> str:
         return "encoder"
     kind = config.head_kind() or "seq2seq"
     if kind not in ("seq2seq", "none"):
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     return kind
 
 
@@ -140,9 +140,7 @@ def _mixers(config: Config, side: str, shared: bool) -> dict[str, Layer]:
 def _mlp(config: Config) -> Mlp:
     gated, _, act = config.string("feed_forward_proj").rpartition("-")
     if gated not in ("", "gated"):
-        raise DescriptionError(
-            f"unknown feed_forward_proj {short_repr(config.get('feed_forward_proj'))}", where=config.where
-        )
+        raise config.error(f"unknown feed_forward_proj {short_repr(config.get('feed_forward_proj'))}")
     act = config.string("dense_act_fn", "gelu_new" if (gated, act) == ("gated", "gelu") else act)
     config.ignore("tie_word_embeddings scale_decoder_outputs")
     is_gated = config.flag("is_gated_act", bool(gated))

@@ -7,7 +7,6 @@ from math import ceil
 from typing import TypeVar
 
 from ....core.architecture import Architecture, Block
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.linear import Linear
@@ -73,7 +72,7 @@ def zamba2(config: Config) -> Architecture:
         for name in ("n_heads", "n_kv_heads"):
             if getattr(attention, name) * (attention.d_head or 0) != wide:
                 text = f"use_shared_attention_adapter requires {name} ({getattr(attention, name)}) · d_head = {wide}"
-                raise SizeError(text, where=config.where)
+                raise config.size_error(text)
         attention = replace(attention, adapter_rank=rank)
     d_ff = config.optional_size("intermediate_size", zero_is_none=True) or 4 * width
     mlp = Mlp(width, d_ff, config.activation(), gated=True, bias=biased, adapter_rank=rank)
@@ -135,7 +134,7 @@ def _attention(config: Config, wide: int, positions: str) -> Attention:
 
 def _split(config: Config, whole: int, parts: int) -> int:
     if whole % parts:
-        raise SizeError(f"the number of heads ({parts}) must divide {whole} channels", where=config.where)
+        raise config.size_error(f"the number of heads ({parts}) must divide {whole} channels")
     return whole // parts
 
 

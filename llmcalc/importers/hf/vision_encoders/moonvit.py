@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from ....core.architecture import Named, Stack
-from ....core.errors import DescriptionError, SizeError
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
@@ -64,15 +63,15 @@ def moonvit_v2(config: Config) -> Stack:
     for key, value in _V2.items():
         config.one_of(key, value)
     if config.flag("attn_bias") or config.flag("linear_bias") or config.flag("patch_embed_proj_bias"):
-        raise DescriptionError("biases in a MoonViT-V2 are not supported", where=config.where)
+        raise config.error("biases in a MoonViT-V2 are not supported")
     config.ignore("init_pos_emb_time projector_ln_eps text_hidden_size")
     width, heads = config.size("vt_hidden_size"), config.size("vt_num_attention_heads")
     if config.size("mm_hidden_size", width) != width:
-        raise SizeError(f"mm_hidden_size must equal vt_hidden_size ({width})", where=config.where)
+        raise config.size_error(f"mm_hidden_size must equal vt_hidden_size ({width})")
     norm, projected = Norm(width, eps=V2_EPS), config.size("qkv_hidden_size")
     if projected % heads:
         text = f"qkv_hidden_size ({projected}) is not a multiple of vt_num_attention_heads ({heads})"
-        raise SizeError(text, where=config.where)
+        raise config.size_error(text)
     attention = Attention(width, heads, d_head=projected // heads, causal=False, positions="rope")
     block = attention_mlp(attention, Mlp(width, config.size("vt_intermediate_size"), "gelu_tanh"), norm)
     rows, columns = config.size("init_pos_emb_height"), config.size("init_pos_emb_width")

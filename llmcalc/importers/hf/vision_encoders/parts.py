@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
@@ -41,7 +41,7 @@ def rope_theta(config: Config) -> float:
     plain = given if isinstance(given, dict) else {}
     if plain.get("rope_type", "default") not in ("default", "axial"):
         said = f"rope_parameters is {short_repr(plain)}; scaled frequencies are not supported in a vision encoder"
-        raise DescriptionError(said, where=config.where)
+        raise config.error(said)
     return config.number("rope_theta") or float(plain.get("rope_theta", THETA))
 
 
@@ -49,7 +49,7 @@ def grid(config: Config) -> int:
     """Number of patches of a square image."""
     image, patch = config.size("image_size"), config.size("patch_size")
     if image < patch:
-        raise SizeError(f"image_size ({image}) is less than patch_size ({patch})", where=config.where)
+        raise config.size_error(f"image_size ({image}) is less than patch_size ({patch})")
     return int((image // patch) ** 2)
 
 
@@ -64,7 +64,7 @@ def sides(config: Config, key: str) -> tuple[int, int]:
     given = config.get(key)
     pair = given if isinstance(given, list) else [given, given]
     if len(pair) != 2:
-        raise DescriptionError(f"{key} must be one number or two, not {short_repr(given)}", where=config.where)
+        raise config.error(f"{key} must be one number or two, not {short_repr(given)}")
     return config.integer(pair[0], key, 1), config.integer(pair[1], key, 1)
 
 
@@ -72,7 +72,7 @@ def square_side(config: Config, key: str = "patch_size") -> int:
     """The side of a patch, which must be square."""
     side, other = sides(config, key)
     if side != other:
-        raise DescriptionError(f"{key} must be square, not {side} x {other}", where=config.where)
+        raise config.error(f"{key} must be square, not {side} x {other}")
     return side
 
 

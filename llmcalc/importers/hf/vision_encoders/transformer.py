@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Block, Named, Run, Stack
-from ....core.errors import DescriptionError
 from ....layers.attention import Attention
 from ....layers.embedding import Embedding
 from ....layers.linear import Linear
@@ -163,7 +162,7 @@ def _known_key(config: Config, *keys: str) -> str:
     """The first of these keys that the class has."""
     found = [key for key in keys if key in config.known_keys()]
     if not found:
-        raise DescriptionError(f"{keys[0]} is missing", where=config.where)
+        raise config.error(f"{keys[0]} is missing")
     return found[0]
 
 

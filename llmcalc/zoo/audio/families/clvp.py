@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import DescriptionError
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import finish
@@ -38,7 +37,7 @@ def text_encoder(config: Config) -> Architecture:
     config.add_unmodelled("the projection is applied to the mean of all tokens")
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
     if config.one_of("summary_type", "mean", "first", "last") != "mean":
-        raise DescriptionError("summary_type must be mean", where=config.where)
+        raise config.error("summary_type must be mean")
     turns: dict[str, Any] = {}
     if config.flag("use_rotary_embedding", True):
         turns = {"positions": "rope", "v_rope": True, "rotary_dim": max(out // (2 * heads), CLVP_LEAST)}

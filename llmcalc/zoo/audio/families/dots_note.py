@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import SizeError, shown
 from ....core.layer import Layer
 from ....importers.hf.composite_models import CompositeModel, Part, read_composite
 from ....importers.hf.config import Config
@@ -109,21 +109,19 @@ def _experts(config: Config) -> list[tuple[int, int]]:
         counts = USUAL
     if counts is not None:
         if not isinstance(counts, list) or len(counts) < layers:
-            raise SizeError(f"pyramid_num_routed is {shown(counts)}, but there are {layers} layers", where=config.where)
+            raise config.size_error(f"pyramid_num_routed is {shown(counts)}, but there are {layers} layers")
         found = [max(0, config.integer(count, "pyramid_num_routed", -1)) for count in counts[:layers]]
         return [(count, min(usual, count)) for count in found]
     special = config.get("per_layer_config") or {}
     if not isinstance(special, Mapping):
-        raise DescriptionError(f"per_layer_config must be an object, not {shown(special)}", where=config.where)
+        raise config.error(f"per_layer_config must be an object, not {shown(special)}")
     return [_of_layer(config, special.get(str(at), {}), kind, usual) for at, kind in enumerate(kinds or [])]
 
 
 def _of_layer(config: Config, own: Mapping[str, Any], kind: str, usual: int) -> tuple[int, int]:
     strange = set(own) - {"num_local_experts", "num_experts_per_tok"}
     if strange:
-        raise DescriptionError(
-            f"per_layer_config has {shown(min(strange))}, which is not supported", where=config.where
-        )
+        raise config.error(f"per_layer_config has {shown(min(strange))}, which is not supported")
     if kind != "sparse":
         return 0, 0
     count = own.get("num_local_experts", config.size("num_local_experts"))
@@ -152,7 +150,7 @@ def audio_encoder(config: Config) -> Stack:
     config.ignore("num_key_value_heads head_dim conv_output_size samples_per_token initializer_range attention_dropout")
     width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
     if width % heads:
-        raise SizeError(f"num_attention_heads ({heads}) does not divide hidden_size ({width})", where=config.where)
+        raise config.size_error(f"num_attention_heads ({heads}) does not divide hidden_size ({width})")
     channels, rows, inputs = config.size("downsample_hidden_size"), config.size("feature_size"), list[Named]()
     for number in range(PLANES):
         rows, span = -(-rows // 2), 2 ** (number + 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture
-from ....core.errors import SizeError
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
@@ -21,7 +20,7 @@ def moshi(config: Config) -> Architecture:
     width, d_ff = config.size("hidden_size"), config.size("ffn_dim")
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
     if d_ff % 2:
-        raise SizeError(f"ffn_dim must be even, not {d_ff}", where=config.where)
+        raise config.size_error(f"ffn_dim must be even, not {d_ff}")
     mlp = Mlp(width, d_ff // 2, config.activation(), gated=True)
     attention = rope_attention(config, bias=False, window=sliding_window(config))
     vocab = config.size("vocab_size")
@@ -36,7 +35,7 @@ def kyutai(config: Config) -> Architecture:
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
     if d_ff % 2:
-        raise SizeError(f"ffn_dim must be even, not {d_ff}", where=config.where)
+        raise config.size_error(f"ffn_dim must be even, not {d_ff}")
     attention = rope_attention(config, bias=False, window=sliding_window(config))
     mlp = Mlp(width, d_ff // 2, config.activation(), gated=True)
     rows = vocab + config.size("num_codebooks") * config.size("codebook_vocab_size") + 1

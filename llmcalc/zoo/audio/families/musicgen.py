@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import SizeError, UnsupportedError, shown
+from ....core.errors import UnsupportedError, shown
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
@@ -46,7 +46,7 @@ def musicgen(config: Config) -> Architecture:
     if encoder.d_model != found.d_model:
         if part.get("cross_attention_hidden_size") is not None:
             said = f"the decoder is {found.d_model} wide, but its encoder is {encoder.d_model} wide"
-            raise SizeError(f"{said}, and cross_attention_hidden_size disables the projection", where=config.where)
+            raise config.size_error(f"{said}, and cross_attention_hidden_size disables the projection")
         projection = Named("enc_to_dec_proj", Linear(encoder.d_model, found.d_model, recomputed_per_step=True))
         encoder = replace(encoder, outputs=(*encoder.outputs, projection))
     config.unmodelled += part.unmodelled

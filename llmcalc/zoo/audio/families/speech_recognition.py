@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import shown
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at, object_at
 from ....importers.hf.config import Config
@@ -34,7 +34,7 @@ def speech_to_text(config: Config) -> Architecture:
     kernels = config.layer_indices("conv_kernel_sizes")
     if len(kernels) != config.size("num_conv_layers"):
         said = f"conv_kernel_sizes has {len(kernels)} entries for {config.get('num_conv_layers')} layers"
-        raise SizeError(said, where=config.where)
+        raise config.size_error(said)
     entering, between = (
         config.size("input_feat_per_channel") * config.size("input_channels"),
         config.size("conv_channels"),
@@ -74,7 +74,7 @@ def canary(config: Config) -> Architecture:
     encoder = _fast_conformer(config)
     if encoder.d_model != width:
         said = f"the decoder is {width} wide, but its encoder is {encoder.d_model} wide"
-        raise SizeError(said, where=config.where)
+        raise config.size_error(said)
     found = _transcriber(config, part, Embedding(rows, width, "position", learned=False, sinusoids="halves"), encoder)
     part.check_all_read()
     return found
@@ -97,7 +97,7 @@ def _transcriber(whole: Config, config: Config, positions: Embedding, encoder: S
     config.ignore("is_encoder_decoder tie_word_embeddings")
     kind, tied = whole.head_kind() or "seq2seq", whole.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
-        raise DescriptionError(f"a head of kind {shown(kind)} is not supported", where=whole.where)
+        raise whole.error(f"a head of kind {shown(kind)} is not supported")
     width, vocab, norm = (
         config.size("hidden_size"),
         config.size("vocab_size"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import DescriptionError, SizeError
 from ....importers.hf.config import Config
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.families.seq2seq import Style, head, stack
@@ -33,7 +32,7 @@ def speecht5(config: Config) -> Architecture:
     """From the sound to a text; the classes that speak are not described."""
     named = config.class_name()
     if named not in ("", "SpeechT5ForSpeechToText", "SpeechT5Model"):
-        raise DescriptionError(f"{named} gives sound, which is not described", where=config.where)
+        raise config.error(f"{named} gives sound, which is not described")
     bare = named == "SpeechT5Model"
     config.override("architectures", ["Model"] if bare else None)
     config.ignore(f"{SPEAKS} {MASKS} is_encoder_decoder num_feat_extract_layers")
@@ -66,12 +65,12 @@ def _front(config: Config, width: int) -> list[Named]:
     act = config.activation("feat_extract_activation")
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
-        raise SizeError("conv_dim, conv_kernel and conv_stride have different lengths", where=config.where)
+        raise config.size_error("conv_dim, conv_kernel and conv_stride have different lengths")
     normed = NORMED[config.one_of("feat_extract_norm", *NORMED)]
     rate, extra, reached = 1, 0, [(1, 0)]
     for taps, stride in zip(kernels[:0:-1], strides[:0:-1], strict=True):
         if not 0 < stride <= taps:
-            raise SizeError(f"a stride of {stride} and {taps} taps leave samples out", where=config.where)
+            raise config.size_error(f"a stride of {stride} and {taps} taps leave samples out")
         rate, extra = stride * rate, stride * extra + taps - stride
         reached.insert(0, (rate, extra))
     found = []

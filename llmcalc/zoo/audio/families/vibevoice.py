@@ -6,7 +6,6 @@ from dataclasses import replace
 from math import prod
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import SizeError
 from ....importers.hf.composite_models import IGNORED, config_at, text_model
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
@@ -45,7 +44,7 @@ def _encoder(config: Config, name: str) -> list[Stack]:
     filters, taps, depths = config.size("num_filters"), config.size("kernel_size"), config.layer_indices("depths")
     steps, before = [1, *config.layer_indices("downsampling_ratios")], config.size("channels")
     if len(depths) != len(steps):
-        raise SizeError(f"depths has {len(depths)} entries for {len(steps)} stages", where=config.where)
+        raise config.size_error(f"depths has {len(depths)} entries for {len(steps)} stages")
     found = list[Stack]()
     for number, (step, depth) in enumerate(zip(steps, depths, strict=True)):
         span, width = (

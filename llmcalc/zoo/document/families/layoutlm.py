@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.errors import shown
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import bare, behind_padding, bert_mlp, block, encoder, finish, pooler
 from ....importers.hf.families.gpt import BIASED
@@ -35,7 +35,7 @@ def markuplm(config: Config) -> Architecture:
     missing = config.count("tag_pad_id"), config.count("subs_pad_id")
     for rows, entry in zip((tags, numbers), missing, strict=True):
         if entry >= rows:
-            raise SizeError(f"there is no entry {entry} in a table of {rows}", where=config.where)
+            raise config.size_error(f"there is no entry {entry} in a table of {rows}")
     paths = (
         Named("path", PathEmbedding(depth, tags, numbers, unit, INNER * width, width, *missing)),
         Named("idle_path", Linear(depth * unit, width, unused=True)),
@@ -53,7 +53,7 @@ def layoutlmv2(config: Config) -> Architecture:
         "detectron2_config_args max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins convert_sync_batchnorm"
     )
     if not isinstance(shape, list) or len(shape) != 3:
-        raise DescriptionError(f"image_feature_pool_shape is {shown(shape)}; it is a list of three", where=config.where)
+        raise config.error(f"image_feature_pool_shape is {shown(shape)}; it is a list of three")
     rows, columns, channels = (config.integer(size, "image_feature_pool_shape", 1) for size in shape)
     config.add_unmodelled("its image always stands beside the text")
     attention = _on_page(config, scaled=False, **{**BIASED, "k_bias": not fast})
@@ -71,7 +71,7 @@ def layoutlmv2(config: Config) -> Architecture:
 def layoutlmv3(config: Config) -> Architecture:
     """LayoutLMv3 [huang2022], read without an image: what makes tokens of its patches is idle."""
     if not config.flag("text_embed", True):
-        raise DescriptionError("text_embed is false: there is no text", where=config.where)
+        raise config.error("text_embed is false: there is no text")
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     related, placed = config.flag("has_relative_attention_bias"), config.flag("has_spatial_attention_bias")
     idle: list[Named] = []
@@ -104,9 +104,7 @@ def _patches(config: Config, width: int) -> list[Named]:
 def _box(config: Config) -> Named:
     edge, size, width = config.size("coordinate_size"), config.size("shape_size"), config.size("hidden_size")
     if 4 * edge + 2 * size != width:
-        raise SizeError(
-            f"4 coordinate_size ({edge}) and 2 shape_size ({size}) are not hidden_size ({width})", where=config.where
-        )
+        raise config.size_error(f"4 coordinate_size ({edge}) and 2 shape_size ({size}) are not hidden_size ({width})")
     return Named("box", BoxEmbedding(config.size("max_2d_position_embeddings"), edge, size))
 
 
@@ -152,12 +150,12 @@ def bros(config: Config) -> Architecture:
     if config.size("dim_bbox") != COORDINATES or width % (WAVES * 2 * COORDINATES):
         whole = WAVES * 2 * COORDINATES
         text = f"dim_bbox is {COORDINATES} and hidden_size a multiple of {whole}, for sines and cosines of all corners"
-        raise SizeError(text, where=config.where)
+        raise config.size_error(text)
     waves = width // WAVES // COORDINATES
     pairs = BoxPairs(waves, divide_by_heads(config, width, heads), config.positive_number("bbox_scale"))
     attention = BoxAttention(width, heads, causal=False, **BIASED)
     if config.flag("is_decoder") or config.flag("add_cross_attention"):
-        raise DescriptionError("is_decoder and add_cross_attention are not understood", where=config.where)
+        raise config.error("is_decoder and add_cross_attention are not understood")
     stack = encoder(config, attention=attention)
     stack = replace(stack, inputs=(*stack.inputs, Named("pairs", pairs)))
     bare(config)

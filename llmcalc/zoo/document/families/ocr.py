@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....importers.hf.composite_models import (
     IGNORED,
@@ -52,7 +51,7 @@ def pix2struct(config: Config) -> Architecture:
     main = text.main
     if encoder.d_model != main.d_model:
         said = f"the decoder is {main.d_model} wide, but its encoder is {encoder.d_model} wide"
-        raise SizeError(said, where=config.where)
+        raise config.size_error(said)
     decoder = replace(main, runs=tuple(replace(run, block=_with_cross_attention(run.block)) for run in main.runs))
     return replace(text, stacks=(encoder, decoder), layout="pix2struct")
 
@@ -102,7 +101,7 @@ def _formulanet(link: Link) -> list[Named]:
     entering, middle, leaving, out = (config.size(key) for key in keys)
     for size, expected, key in ((entering, config.size("output_channels"), keys[0]), (out, link.d_model, keys[-1])):
         if size != expected:
-            raise SizeError(f"{key} must be {expected}, not {size}", where=config.where)
+            raise config.size_error(f"{key} must be {expected}, not {size}")
     return [
         Named("downsample_in", Patch(entering, KERNEL, middle, bias=False, merge=HALVED)),
         Named("downsample_out", Patch(middle, KERNEL, leaving, bias=False, merge=MERGED)),

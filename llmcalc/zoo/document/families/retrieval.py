@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import DescriptionError, UnknownNameError, shown
+from ....core.errors import UnknownNameError, shown
 from ....importers.hf.composite_configs import USUAL, language_model, towers
 from ....importers.hf.config import Config
 from ....layers.linear import Linear
@@ -22,7 +22,7 @@ def retrieval(config: Config) -> Architecture:
 
     name = config.class_name()
     if name and not name.endswith("ForRetrieval"):
-        raise DescriptionError(f"{shown(name)} is no class for retrieval", where=config.where)
+        raise config.error(f"{shown(name)} is no class for retrieval")
     config.override("architectures", ["ForCausalLM"])  # there is one class
     config.ignore("tie_word_embeddings is_encoder_decoder")
     whole = _whole(config)
@@ -50,7 +50,7 @@ def retrieval(config: Config) -> Architecture:
 def _whole(config: Config) -> dict[str, Any]:
     value = config.get(WITHIN) or {}
     if not isinstance(value, dict):
-        raise DescriptionError(f"{WITHIN} is {shown(value)}; it is an object", where=config.where)
+        raise config.error(f"{WITHIN} is {shown(value)}; it is an object")
     return {"model_type": SEEING[config.model_type], **value}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import DescriptionError, shown
+from ....core.errors import shown
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.t5 import seq2seq
@@ -26,9 +26,7 @@ def udop(config: Config) -> Architecture:
     width, heads = config.size("d_model"), config.size("num_heads")
     given = config.get("relative_bias_args")
     if given not in (None, [{"type": kind} for kind in BIASES]):
-        raise DescriptionError(
-            f"relative_bias_args is {shown(given)}; understood: {', '.join(BIASES)}", where=config.where
-        )
+        raise config.error(f"relative_bias_args is {shown(given)}; understood: {', '.join(BIASES)}")
     bare, own = config.head_kind() == "none", config.size("relative_attention_num_buckets")
     bare = bare and not config.class_name().endswith("EncoderModel")
     distances = BUCKETS if bare else own  # a class with a head shares the table of the first block
@@ -76,6 +74,6 @@ def _patch(config: Config, width: int) -> Patch:
 def _mlp(config: Config) -> Mlp:
     gated, _, act = config.string("feed_forward_proj").rpartition("-")
     if gated not in ("", "gated"):
-        raise DescriptionError(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}", where=config.where)
+        raise config.error(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}")
     config.ignore("is_gated_act dense_act_fn")
     return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_name(act), gated=bool(gated))

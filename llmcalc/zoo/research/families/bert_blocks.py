@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import (
@@ -42,9 +42,7 @@ def mobilebert(config: Config) -> Architecture:
     width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
     kind = config.string("normalization_type")
     if kind not in ("no_norm", "layer_norm"):
-        raise DescriptionError(
-            f"normalization_type must be no_norm or layer_norm, not {short_repr(kind)}", where=config.where
-        )
+        raise config.error(f"normalization_type must be no_norm or layer_norm, not {short_repr(kind)}")
 
     def norm(size: int, eps: float | None = None) -> Layer:
         plain = layernorm(config, size)
@@ -103,7 +101,7 @@ def convbert(config: Config) -> Architecture:
     """ConvBERT [jiang2020]: convolutions in place of half the heads; the feed-forward layer may be block-diagonal."""
     width, narrow = config.size("hidden_size"), config.size("embedding_size")
     if config.flag("add_cross_attention"):
-        raise DescriptionError("add_cross_attention is not supported", where=config.where)
+        raise config.error("add_cross_attention is not supported")
     heads = max(config.size("num_attention_heads") // config.size("head_ratio"), 1)
     attention = ConvBertAttention(width, heads, config.size("conv_kernel_size"))
     groups, d_ff = config.size("num_groups"), config.size("intermediate_size")
@@ -116,7 +114,7 @@ def squeezebert(config: Config) -> Architecture:
     """SqueezeBERT [iandola2020]: grouped projections in every block; the pooler runs alongside the head."""
     width = config.size("hidden_size")
     if config.size("embedding_size") != width:
-        raise DescriptionError("embedding_size must equal hidden_size", where=config.where)
+        raise config.error("embedding_size must equal hidden_size")
     keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
     divide_by_heads(config, width, config.size("num_attention_heads"))
     attention = GroupedAttention(width, config.size("num_attention_heads"), *(config.size(key) for key in keys))
@@ -135,7 +133,7 @@ def splinter(config: Config) -> Architecture:
     name, asks = config.class_name() or SPLINTER[1], config.count("question_token_id")
     if name not in SPLINTER:
         known = ", ".join(SPLINTER)
-        raise DescriptionError(f"unknown Splinter class {short_repr(name)}; known: {known}", where=config.where)
+        raise config.error(f"unknown Splinter class {short_repr(name)}; known: {known}")
     config.override("architectures", [name if name == SPLINTER[0] else SPLINTER[1]])
     stack = encoder(config)
     if name == SPLINTER[0]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.rules import TOKENS, repeat_block, rmsnorm, rope_attention, sliding_window, sublayer
 from ....layers.embedding import Embedding
@@ -53,14 +53,14 @@ def _part(config: Config, name: str) -> Config:
     key = f"{name.removeprefix('local_').partition('_')[0]}_config"
     given = config.get(key)
     if not isinstance(given, dict | None):
-        raise DescriptionError(f"{key} must be an object, not {short_repr(given)}", where=config.where)
+        raise config.error(f"{key} must be an object, not {short_repr(given)}")
     data: dict[str, Any] = {name: value for name, value in (given or {}).items() if name != "architectures"}
     data["model_type"] = f"blt_{name}"
     part = config.nested(key, data, data["model_type"])
     part.discard("encoder_cross_output_size" + (" hidden_act" if name == "patcher" else ""))
     head, width = part.optional_size("head_dim"), part.size("hidden_size") // part.size("num_attention_heads")
     if head not in (None, width):
-        raise SizeError(f"head_dim must be {width}, as in the class, not {head}", where=part.where)
+        raise part.size_error(f"head_dim must be {width}, as in the class, not {head}")
     return part
 
 
@@ -131,7 +131,7 @@ def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple
     lengths = config.get("encoder_hash_byte_group_size") or list(N_GRAMS)
     if not isinstance(lengths, list) or not all(type(length) is int and length > 0 for length in lengths):
         text = f"encoder_hash_byte_group_size must be a list of positive integers, not {short_repr(lengths)}"
-        raise DescriptionError(text, where=config.where)
+        raise config.error(text)
     functions = config.size("encoder_hash_byte_group_nb_functions")
     rows, own = config.size("encoder_hash_byte_group_vocab"), table or (part.size("vocab_size"), width)
     inputs = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Run, Sublayer
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
@@ -131,10 +131,10 @@ def minimax_text_01(config: Config) -> Architecture:
     """MiniMax-Text-01 and M1 [minimax2025] as published, with a list of 0 and 1 for the attention type per layer."""
     kinds = config.layer_indices("attn_type_list")
     if set(kinds) - {0, 1} or len(kinds) != config.size("num_hidden_layers"):
-        raise SizeError("attn_type_list must have a 0 (linear) or a 1 (softmax) per layer", where=config.where)
+        raise config.size_error("attn_type_list must have a 0 (linear) or a 1 (softmax) per layer")
     config.override("layer_types", ["full_attention" if kind else "linear_attention" for kind in kinds])
     if config.count("shared_intermediate_size") or not config.flag("postnorm", True):
-        raise DescriptionError("shared experts and other residual sums are not supported", where=config.where)
+        raise config.error("shared experts and other residual sums are not supported")
     config.ignore("shared_moe_mode layernorm_type rotary_dim")
     config.add_unmodelled("heads are partly rotated, and the class has projections of another form")
     return minimax(config)
@@ -145,10 +145,10 @@ def xlstm(config: Config) -> Architecture:
     width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
     config.ignore(_KERNELS)
     if (config.optional_size("embedding_dim") or width) != width:
-        raise DescriptionError("embedding_dim must equal hidden_size", where=config.where)
+        raise config.error("embedding_dim must equal hidden_size")
     eps, fused = config.number("norm_eps") or 1e-6, config.string("weight_mode")
     if fused not in ("single", "fused"):
-        raise DescriptionError(f"weight_mode must be single or fused, not {short_repr(fused)}", where=config.where)
+        raise config.error(f"weight_mode must be single or fused, not {short_repr(fused)}")
     mlstm = Mlstm(
         width,
         config.size("num_heads"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import (
@@ -42,12 +42,10 @@ def fnet(config: Config) -> Architecture:
 def nystromformer(config: Config) -> Architecture:
     """Nyströmformer [xiong2021]."""
     if config.flag("inv_coeff_init_option"):
-        raise DescriptionError("inv_coeff_init_option is not supported", where=config.where)
+        raise config.error("inv_coeff_init_option is not supported")
     landmarks, length = config.size("num_landmarks"), config.size("segment_means_seq_len")
     if landmarks > length:
-        raise SizeError(
-            f"num_landmarks ({landmarks}) must be at most the number of tokens ({length})", where=config.where
-        )
+        raise config.size_error(f"num_landmarks ({landmarks}) must be at most the number of tokens ({length})")
     attention = NystromAttention(
         config.size("hidden_size"),
         config.size("num_attention_heads"),
@@ -82,7 +80,7 @@ def longformer(config: Config) -> Architecture:
     windows = config.get("attention_window", 512)
     windows = windows if isinstance(windows, list) else [windows] * layers
     if len(windows) != layers or not all(type(size) is int and size > 0 for size in windows):
-        raise SizeError("attention_window must be a positive integer, or a list of one per layer", where=config.where)
+        raise config.size_error("attention_window must be a positive integer, or a list of one per layer")
     longest = max(windows)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True, padded_to=longest)
     known: dict[int, Block] = {}
@@ -97,9 +95,7 @@ def big_bird(config: Config) -> Architecture:
     """BigBird [zaheer2020]: sparse attention over long inputs; the pooler runs alongside the head."""
     kind, biased = config.string("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
-        raise DescriptionError(
-            f"attention_type must be block_sparse or original_full, not {short_repr(kind)}", where=config.where
-        )
+        raise config.error(f"attention_type must be block_sparse or original_full, not {short_repr(kind)}")
     config.ignore("block_size num_random_blocks")
     attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
     mlp = bert_mlp(config)
@@ -114,5 +110,5 @@ def big_bird(config: Config) -> Architecture:
         scaled = replace(token.layer, scale=stack.d_model**0.5)  # type: ignore[type-var]
         stack = replace(stack, inputs=(Named(token.name, scaled), *stack.inputs[1:]))
     if config.flag("add_cross_attention") and not biased:  # use_bias also applies to cross-attention
-        raise DescriptionError("add_cross_attention without use_bias is not supported", where=config.where)
+        raise config.error("add_cross_attention without use_bias is not supported")
     return with_head(config, stack, pooled=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import SizeError, UnknownNameError
+from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bart import POSITION_OFFSET
@@ -167,9 +167,7 @@ def led(config: Config) -> Architecture:
     windows = config.get("attention_window")
     windows = windows if isinstance(windows, list) else [windows] * layers
     if len(windows) != layers:
-        raise SizeError(
-            f"attention_window must have one entry per layer ({layers}), not {len(windows)}", where=config.where
-        )
+        raise config.size_error(f"attention_window must have one entry per layer ({layers}), not {len(windows)}")
     known: dict[int, Block] = {}
     for window in windows:
         attention = LocalAttention(width, heads, window, max(windows))
@@ -211,7 +209,7 @@ def bigbird_pegasus(config: Config) -> Architecture:
 def _staggered(config: Config, style: Style) -> list[Block]:
     width, heads, length = config.size("d_model"), config.size("encoder_attention_heads"), config.size("block_size")
     if width % heads:
-        raise SizeError(f"d_model ({width}) is not a multiple of encoder_attention_heads ({heads})", where=config.where)
+        raise config.size_error(f"d_model ({width}) is not a multiple of encoder_attention_heads ({heads})")
     n_global, layers = config.size("num_global_tokens"), config.size("encoder_layers")
     shift = config.flag("stagger_local_blocks")
     known: dict[tuple[bool, bool], Block] = {}

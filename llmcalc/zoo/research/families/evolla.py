@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families import llama
@@ -24,7 +23,7 @@ def evolla(config: Config) -> Architecture:
     found = llama.llama(config)
     inner = config.nested("protein_encoder_config", config_at(config, "protein_encoder_config"), "saprot")
     if inner.flag("add_cross_attention") or inner.flag("is_decoder"):
-        raise DescriptionError("SaProt as a decoder is not supported", where=inner.where)
+        raise inner.error("SaProt as a decoder is not supported")
     (encoder,) = read_parts(inner, "")
     resampler, adapters = list_parts(
         config, "", "evolla", d_protein=inner.size("hidden_size"), n_layers=found.main.n_layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import finish, normed, shared_table, tied_head
 from ....importers.hf.rules import layernorm
@@ -42,7 +42,7 @@ def funnel(config: Config) -> Architecture:
         dense = Linear(width, width, activation=config.activation())
         return finish(config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(width, 1))])
     if kind != "mlm":
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     return finish(config, stack, [Named("head", tied_head(config, width, spare_bias=False))])
 
 
@@ -50,11 +50,9 @@ def _blocks(config: Config) -> list[Run]:
     sizes = _counts(config, "block_sizes")
     repeats = _counts(config, "block_repeats") if config.get("block_repeats") is not None else [1] * len(sizes)
     if len(repeats) != len(sizes):
-        raise SizeError(
-            f"block_repeats must have one entry per block ({len(sizes)}), not {len(repeats)}", where=config.where
-        )
+        raise config.size_error(f"block_repeats must have one entry per block ({len(sizes)}), not {len(repeats)}")
     if any(count > 1 for count in repeats[1:]):
-        raise DescriptionError("block_repeats: repeating a layer that pools is not supported", where=config.where)
+        raise config.error("block_repeats: repeating a layer that pools is not supported")
     config.check_layer_runs(sum(sizes))
     runs = []
     for number, (size, times) in enumerate(zip(sizes, repeats, strict=True)):
@@ -68,7 +66,7 @@ def _blocks(config: Config) -> list[Run]:
 def _counts(config: Config, key: str) -> list[int]:
     value = config.get(key)
     if not isinstance(value, list) or not value or not all(type(item) is int and item > 0 for item in value):
-        raise SizeError(f"{key} must be a list of positive integers", where=config.where)
+        raise config.size_error(f"{key} must be a list of positive integers")
     return [config.integer(item, key, 1) for item in value]
 
 
@@ -76,12 +74,10 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, resto
     width, norm = config.size("d_model"), layernorm(config, config.size("d_model"))
     kind = config.string("attention_type")
     if kind not in ("relative_shift", "factorized"):
-        raise DescriptionError(
-            f"attention_type must be relative_shift or factorized, not {short_repr(kind)}", where=config.where
-        )
+        raise config.error(f"attention_type must be relative_shift or factorized, not {short_repr(kind)}")
     apart, pooling = config.flag("separate_cls"), config.string("pooling_type")
     if pooling not in FunnelAttention.CHOICES["pooling"]:
-        raise DescriptionError(f"pooling_type must be mean or max, not {short_repr(pooling)}", where=config.where)
+        raise config.error(f"pooling_type must be mean or max, not {short_repr(pooling)}")
     extra = not config.flag("truncate_seq") and apart
     attention = FunnelAttention(
         width,

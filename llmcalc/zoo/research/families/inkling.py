@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import DescriptionError, UnknownNameError
+from ....core.errors import UnknownNameError
 from ....importers.hf.config import Config
 from ....importers.hf.rules import hybrid_runs, rmsnorm
 from ....layers.embedding import Embedding
@@ -57,7 +57,7 @@ def text_model(
     if (config.head_kind() or "causal") == "causal":
         outputs.append(Named("head", head))
     elif config.head_kind() != "none":
-        raise DescriptionError("only the language model, with or without its head, is supported", where=config.where)
+        raise config.error("only the language model, with or without its head, is supported")
     stack = Stack("decoder", width, (Named("token", token), *before), runs, tuple(outputs))
     return Architecture(config.model_type, (stack,))
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import SizeError
 from ....importers.hf.config import Config
 from ....importers.hf.rules import group_runs, rmsnorm
 from ....layers.head import Head
@@ -59,7 +58,7 @@ def inkling2_loop(config: Config) -> Architecture:
     first, end = config.size("loop_layer_index_start"), config.size("loop_layer_index_end")
     if first % group or end % group or end <= first:
         text = f"loop bounds {first} and {end} must be multiples of n_layers_per_attn_res_block ({group})"
-        raise SizeError(text, where=config.where)
+        raise config.size_error(text)
     passes, last = config.size("loop_num_passes"), min(end, layers)
     config.check_layer_runs(layers + max(0, last - first) * (passes - 1))
     loop = [Place(number, group, looped=True) for number in range(first, last)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import shared_table
 from ....importers.hf.rules import group_runs, layer_types, rope_attention, sublayer
@@ -31,7 +31,7 @@ def neomme(config: Config) -> Architecture:
     config.ignore("residual_multiplier norm_eps")
     kind = config.head_kind() or "mlm"
     if kind not in ("mlm", "none"):
-        raise DescriptionError(f"heads of kind {short_repr(kind)} are not supported", where=config.where)
+        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     share = shared_table(config)
     projection = PROJECTION if share else None
     norm = Norm(width, scale=False)
@@ -89,9 +89,7 @@ def _windows(config: Config, order: list[str]) -> list[int | None]:
     windows: list[int | None] = []
     for index, kind in enumerate(order):
         if kind not in ROTATED:
-            raise DescriptionError(
-                f"layer_types must be one of {', '.join(ROTATED)}, not {short_repr(kind)}", where=config.where
-            )
+            raise config.error(f"layer_types must be one of {', '.join(ROTATED)}, not {short_repr(kind)}")
         window = usual
         if isinstance(given, dict):
             own: Any = given.get(str(index), given.get(index))

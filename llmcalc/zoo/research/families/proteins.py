@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named
-from ....core.errors import DescriptionError
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import behind_padding, bert_attention, encoder, with_head
@@ -54,7 +53,7 @@ def esmc(config: Config) -> Architecture:
         config, causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps
     )
     if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, width):
-        raise DescriptionError("the heads of queries, keys and values must add up to hidden_size", where=config.where)
+        raise config.error("the heads of queries, keys and values must add up to hidden_size")
     mlp, depth = gated_mlp(config, bias=config.flag("mlp_bias")), (layers / ESM3_LAYERS) ** -0.5
     parts: dict[str, Layer] = {"attention": attention, "mlp": mlp}
     block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))

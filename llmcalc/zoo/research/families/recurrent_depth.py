@@ -8,7 +8,7 @@ from functools import cache
 from itertools import pairwise
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....core.record import fields
 from ....importers.hf.config import Config
@@ -33,9 +33,7 @@ def dory(config: Config) -> Architecture:
     width, before, again, after = config.size("hidden_size"), *_sections(config)
     loops, mode = config.size("n_recurrent_loops"), config.string("recurrent_kv_cache_mode", "per_loop")
     if mode not in ("per_loop", "last_loop"):
-        raise DescriptionError(
-            f"recurrent_kv_cache_mode must be per_loop or last_loop, not {short_repr(mode)}", where=config.where
-        )
+        raise config.error(f"recurrent_kv_cache_mode must be per_loop or last_loop, not {short_repr(mode)}")
     if not again:
         config.add_unmodelled("the loop has no layers, only norms")
     init = config.positive_number("initializer_range")
@@ -97,11 +95,11 @@ def _sections(config: Config) -> tuple[int, int, int]:
         ),
     ]
     if any(size % half for size in sizes):
-        raise SizeError("the number of entries must be even (two per layer)", where=config.where)
+        raise config.size_error("the number of entries must be even (two per layer)")
     whole, first, *middle, last = (size // half for size in sizes)
     inside = middle[0] if middle else whole - first - last
     if inside < 0 or first + inside + last != whole:
-        raise SizeError(f"{first} + {inside} + {last} layers must add up to {whole}", where=config.where)
+        raise config.size_error(f"{first} + {inside} + {last} layers must add up to {whole}")
     return first, inside, last
 
 
@@ -111,10 +109,10 @@ def _kinds(config: Config, layers: int) -> list[str]:
         return ["sliding_attention" if (index + 1) % 4 else "full_attention" for index in range(layers)]
     found = [kind for kind in given if kind != "mlp"]
     if len(found) != layers:
-        raise SizeError(f"layer_types must have one entry per layer ({layers}), not {len(found)}", where=config.where)
+        raise config.size_error(f"layer_types must have one entry per layer ({layers}), not {len(found)}")
     unknown = next((kind for kind in found if kind not in ("sliding_attention", "full_attention")), None)
     if unknown:
-        raise DescriptionError(f"unknown layer type {short_repr(unknown)} in layer_types", where=config.where)
+        raise config.error(f"unknown layer type {short_repr(unknown)} in layer_types")
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import lcm
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.rules import group_runs, layernorm, sublayer
 from ....layers.embedding import Embedding
@@ -28,14 +28,10 @@ def reformer(config: Config) -> Architecture:
     config.ignore("local_attention_probs_dropout_prob lsh_attention_probs_dropout_prob")
     causal = config.flag("is_decoder")
     if kind not in ("causal", "mlm", "none") or (kind == "causal") > causal:
-        raise DescriptionError(
-            f"a head of kind {short_repr(kind)} requires is_decoder {not causal}", where=config.where
-        )
+        raise config.error(f"a head of kind {short_repr(kind)} requires is_decoder {not causal}")
     order = config.strings("attn_layers") or []
     if not order or not set(order) <= set(KINDS):
-        raise DescriptionError(
-            f"attn_layers must be a list of local and lsh, not {short_repr(order)}", where=config.where
-        )
+        raise config.error(f"attn_layers must be a list of local and lsh, not {short_repr(order)}")
     blocks = {name: _block(config, name, order, causal) for name in dict.fromkeys(order)}
     inputs = (Named("token", Embedding(vocab, width)), *_positions(config, width))
     wide = STREAMS * width
@@ -55,7 +51,7 @@ def _positions(config: Config, width: int) -> list[Named]:
         return [Named("position", Embedding(rows, width, table="position"))]
     shape, widths = config.layer_indices("axial_pos_shape"), config.layer_indices("axial_pos_embds_dim")
     if len(shape) != len(widths) or len(shape) != AXES or sum(widths) != width:
-        raise SizeError("axial positions must have two factors whose widths add up to the model's", where=config.where)
+        raise config.size_error("axial positions must have two factors whose widths add up to the model's")
     return [Named("axial", AxialEmbedding(*shape, *widths))]
 
 
@@ -93,5 +89,5 @@ def _rotations(config: Config) -> tuple[int | None, str]:
         return None, ""
     factors = buckets if isinstance(buckets, list) else [buckets]
     if not all(type(factor) is int and factor > 0 and factor % 2 == 0 for factor in factors):
-        raise SizeError("num_buckets must be an even integer or a list of even integers", where=config.where)
+        raise config.size_error("num_buckets must be an even integer or a list of even integers")
     return int(sum(factors)) // 2, " ".join(map(str, factors)) if len(factors) > 1 else ""

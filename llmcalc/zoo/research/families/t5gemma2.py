@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, SizeError, short_repr
+from ....core.errors import short_repr
 from ....importers.hf.composite_models import Part, encoder_stacks, object_at
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import gemma3 as gemma3_projector
@@ -38,14 +38,14 @@ def t5gemma2(config: Config) -> Architecture:
     config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # the parts' values are used
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
-        raise DescriptionError(f"the class {short_repr(config.class_name())} is not supported", where=config.where)
+        raise config.error(f"the class {short_repr(config.class_name())} is not supported")
     outer = config.nested("encoder", object_at(config, "encoder"), "t5gemma2_encoder")
     stacks, end = _encoder(outer, tied)
     part = config.nested("decoder", object_at(config, "decoder"), "t5gemma2_decoder")
     vocab, width = part.size("vocab_size"), part.size("hidden_size")
     for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _rows(stacks[0]))):
         if found != wanted:
-            raise SizeError(f"{key} must be equal in encoder ({wanted}) and decoder ({found})", where=config.where)
+            raise config.size_error(f"{key} must be equal in encoder ({wanted}) and decoder ({found})")
     share = TOKENS if tied else None
     cap = part.number("final_logit_softcapping")
     outputs = [Named("head", Head(vocab, width, share, softcap=cap))] if kind == "seq2seq" else []

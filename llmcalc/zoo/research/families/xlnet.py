@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import normed, shared_table
 from ....importers.hf.families.bert_variants import with_causal_head
@@ -19,10 +19,10 @@ def xlnet(config: Config) -> Architecture:
     """XLNet [yang2019] with the content stream only; its vector for masked tokens is idle."""
     width, vocab, heads = config.size("d_model"), config.size("vocab_size"), config.size("n_head")
     if (config.optional_size("d_head") or width // heads) * heads != width:
-        raise DescriptionError("d_head · n_head must be d_model", where=config.where)
+        raise config.error("d_head · n_head must be d_model")
     kind = config.string("attn_type")
     if kind not in ("bi", "uni"):
-        raise DescriptionError(f"attn_type must be bi or uni, not {short_repr(kind)}", where=config.where)
+        raise config.error(f"attn_type must be bi or uni, not {short_repr(kind)}")
     config.ignore("bi_data same_length reuse_len use_mems_eval use_mems_train untie_r start_n_top end_n_top")
     config.ignore("summary_last_dropout")
     memory = config.count("mem_len") or None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import DescriptionError, SizeError, UnknownNameError
+from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.rope import rope_fields
@@ -30,11 +30,9 @@ def zaya(config: Config) -> Architecture:
     types = layer_types(config, layers, ["hybrid"] * layers)
     limit = sliding_window(config)
     if limit is None and "hybrid_sliding" in types:
-        raise DescriptionError("sliding_window is missing", where=config.where)
+        raise config.error("sliding_window is missing")
     if config.size("num_experts_per_tok") != 1:
-        raise DescriptionError(
-            "num_experts_per_tok must be 1, the only value that the class supports", where=config.where
-        )
+        raise config.error("num_experts_per_tok must be 1, the only value that the class supports")
     known: dict[tuple[str, bool], Block] = {}
     order = []
     for index, kind in enumerate(types):
@@ -53,7 +51,7 @@ def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
     width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
     values = config.size("num_key_value_heads") * config.size("head_dim")
     if values % 2:
-        raise SizeError(f"num_key_value_heads · head_dim must be even, not {values}", where=config.where)
+        raise config.size_error(f"num_key_value_heads · head_dim must be even, not {values}")
     attention = CompressedConvolutionalAttention(
         width,
         config.size("num_attention_heads"),

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.errors import DescriptionError
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
@@ -36,7 +35,7 @@ def _image_tokens(config: Config) -> dict[str, Any]:
     if names is None:
         return {}
     if not isinstance(names, dict):
-        raise DescriptionError("vocabulary_map must map token names to ids", where=config.where)
+        raise config.error("vocabulary_map must map token names to ids")
     found = [config.integer(number, "vocabulary_map", 0) for name, number in names.items() if name.startswith(IMAGE)]
     if not found:
         return {}

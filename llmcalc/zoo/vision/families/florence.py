@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import SizeError, shown
+from ....core.errors import shown
 from ....core.layer import Layer
 from ....importers.hf.composite_models import IGNORED, TIE, config_at, text_model
 from ....importers.hf.config import Config
@@ -39,9 +39,7 @@ def florence2(config: Config) -> Architecture:
     stages = _stages(part)
     wide, out, rows = stages[-1].d_model, part.size("projection_dim"), part.size("max_position_embeddings")
     if out != main.d_model:
-        raise SizeError(
-            f"projection_dim ({out}) is not the width of the language model ({main.d_model})", where=part.where
-        )
+        raise part.size_error(f"projection_dim ({out}) is not the width of the language model ({main.d_model})")
     between = named(
         rows=Embedding(rows, wide // 2, table="other", use="side_tokens"),
         columns=Embedding(rows, wide - wide // 2, table="other", use="side_tokens"),
@@ -86,11 +84,11 @@ def _stages(config: Config) -> list[Stack]:
     for key in _LISTS.split():
         values = config.get(key)
         if not isinstance(values, list) or not values:
-            raise SizeError(f"{key} must be a list with one entry per stage, not {shown(values)}", where=config.where)
+            raise config.size_error(f"{key} must be a list with one entry per stage, not {shown(values)}")
         lists[key] = values
     count = len(lists["embed_dim"])
     if any(len(values) < count for values in lists.values()):
-        raise SizeError(f"each of {_LISTS} must have {count} entries, one per stage", where=config.where)
+        raise config.size_error(f"each of {_LISTS} must have {count} entries, one per stage")
     found = list[Stack]()
     widths = [config.integer(width, "embed_dim", 1) for width in lists["embed_dim"]]
     strides = [config.integer(stride, "patch_stride", 1) for stride in lists["patch_stride"]]

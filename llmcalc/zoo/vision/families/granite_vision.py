@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import DescriptionError, short_repr
+from ....core.errors import short_repr
 from ....importers.hf.composite_models import config_at, read_composite, vision_language
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder, find_encoder
@@ -21,7 +21,7 @@ def granite4_vision(config: Config) -> Architecture:
     """The language model, the encoder, and a projector for each decoder layer that receives image features."""
     kind = str(config_at(config, "vision_config").get("model_type", "clip_vision_model"))
     if find_encoder(kind) is None:
-        raise DescriptionError(f"unknown vision encoder {short_repr(kind)}", where=config.where)
+        raise config.error(f"unknown vision encoder {short_repr(kind)}")
     return read_composite(config, MODEL)
 
 
@@ -33,7 +33,7 @@ def _project(link: Link) -> Sequence[Named | Stack]:
         isinstance(pair, (list, tuple)) and len(pair) == PAIR for pair in layers
     ):
         said = f"deepstack_layer_map must be a list of pairs of layers, not {short_repr(layers)}"
-        raise DescriptionError(said, where=model.where)
+        raise model.error(said)
     n_queries, n_patches = (side**2 for side in _sides(model))
     sizes = {"n_layers": len(layers), "n_offsets": OFFSETS, "n_queries": n_queries, "n_patches": n_patches}
     found = list_parts(inner, "", "granite4_vision_projectors", width=link.d_encoder, d_text=link.d_model, **sizes)
@@ -47,7 +47,7 @@ def _sides(config: Config) -> tuple[int, int]:
     parts = rate.split("/")
     if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):
         said = f"downsample_rate must be two sides of a window, such as 1/4, not {short_repr(rate)}"
-        raise DescriptionError(said, where=config.where)
+        raise config.error(said)
     return int(parts[0]), int(parts[1])
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import SizeError
 from ....importers.hf.composite_models import IGNORED, config_at, text_model
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
@@ -44,7 +43,7 @@ def minicpm_v(config: Config) -> Architecture:
 def _product(config: Config, key: str) -> int:
     sides = config.layer_indices(key) or [2, 2]
     if len(sides) != 2:
-        raise SizeError(f"{key} must have 2 entries, not {len(sides)}", where=config.where)
+        raise config.size_error(f"{key} must have 2 entries, not {len(sides)}")
     return config.integer(sides[0], key, 1) * config.integer(sides[1], key, 1)
 
 

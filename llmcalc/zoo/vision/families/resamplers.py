@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import DescriptionError
 from ....importers.hf.composite_models import config_at, read_composite, text_config, vision_language
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
@@ -92,7 +91,7 @@ def _aria(link: Link) -> list[Named]:
 def _most_queries(config: Config) -> int:
     given = config.get("projector_patch_to_query_dict") or {1225: 128, 4900: 256}  # the class's default
     if not isinstance(given, dict):
-        raise DescriptionError("projector_patch_to_query_dict must be an object", where=config.where)
+        raise config.error("projector_patch_to_query_dict must be an object")
     return max(config.integer(value, "projector_patch_to_query_dict", 1) for value in given.values())
 
 

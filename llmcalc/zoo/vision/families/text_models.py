@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bart import OFFSET
@@ -210,7 +209,7 @@ def pix2struct(config: Config) -> Architecture:
     config.ignore("is_decoder is_encoder_decoder add_cross_attention")
     config.override("d_model", config.size("hidden_size"))
     if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
-        raise SizeError("num_heads · d_kv must be hidden_size", where=config.where)
+        raise config.size_error("num_heads · d_kv must be hidden_size")
     vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings")
     mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
     mixers = {
