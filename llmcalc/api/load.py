@@ -113,7 +113,7 @@ def _from_path(path: Path, reading: Reading) -> Architecture:
 
         return describe(path, lambda data, where: _from_data(data, where, reading))
     if path.suffix == ".json":
-        from ..importers.plain_json import read_json
+        from ..core.strict_json import read_json
 
         return _from_data(read_json(read_text(path), str(path)), str(path), reading)
     return load_file(path, None, reading.overrides)
@@ -134,7 +134,7 @@ def _from_stdin(reading: Reading) -> Architecture:
     if not text.strip():
         raise DescriptionError("is empty", where="<stdin>")
     if text.lstrip().startswith("{"):
-        from ..importers.plain_json import read_json
+        from ..core.strict_json import read_json
 
         return _from_data(read_json(text, "<stdin>"), "<stdin>", reading)
     from ..schema.preset import load_text

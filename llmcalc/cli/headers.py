@@ -22,6 +22,6 @@ def headers_at(model: str) -> Headers:
     """The headers of such a file or folder."""
     from pathlib import Path
 
-    from ..checkpoint.headers.checkpoint import read_headers
+    from ..checkpoint.headers.checkpoint_files import read_headers
 
     return read_headers(Path(model))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..checkpoint.headers import GGUF, Headers, gguf, limits, safetensors
-from ..checkpoint.headers.checkpoint import CONFIG, INDEX, check_index, join, read_headers, read_index
+from ..checkpoint.headers.checkpoint_files import CONFIG, INDEX, check_index, join, read_headers, read_index
 from ..core.errors import DescriptionError, short_repr
 
 SCHEME = "hf:"
@@ -74,7 +74,7 @@ def headers(source: str) -> Headers:
     if place.file:
         with _explained(place, place.file):
             return _gguf(place)
-    from ..checkpoint.headers.checkpoint import config_beside
+    from ..checkpoint.headers.checkpoint_files import config_beside
 
     with _explained(place, CONFIG):
         described = config_beside(_download(place, CONFIG))

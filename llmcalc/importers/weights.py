@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint.headers import GGUF, Headers, is_weights, limits
-from ..checkpoint.headers.checkpoint import CONFIG, PICKLED, nothing_to_read, pickled_in, read_headers, weights_in
+from ..checkpoint.headers.checkpoint_files import (
+    CONFIG,
+    PICKLED,
+    no_weights_error,
+    pickled_files,
+    read_headers,
+    weight_files,
+)
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError
 from ..core.ledger import rows
@@ -29,21 +36,21 @@ def describe(path: Path, read: Reader) -> Architecture:
         DescriptionError: nothing at this path describes an architecture.
     """
     if path.is_dir() and not (path / CONFIG).exists():
-        names = weights_in(path)
+        names = weight_files(path)
         if names and names[0].endswith(GGUF):
             return _of_gguf(read_headers(path), read)
         if names:
             raise _no_config(path / names[0])
-        if not pickled_in(path):
+        if not pickled_files(path):
             raise DescriptionError("the folder has no config.json", where=limits.printable(path))
-        raise nothing_to_read(path)
+        raise no_weights_error(path)
     if path.suffix == GGUF:
         return _of_gguf(read_headers(path), read)
     if path.name.endswith(PICKLED):
         hint = "Unpickling can run arbitrary code. Pass the config.json instead, or convert the weights to safetensors."
         raise DescriptionError("pickled weights are never opened", where=limits.printable(path), hint=hint)
+    from ..core.strict_json import read_json
     from ..schema.catalogue import read_text
-    from .plain_json import read_json
 
     file = path if path.name == CONFIG else (path if path.is_dir() else path.parent) / CONFIG
     if not file.exists():
@@ -51,7 +58,7 @@ def describe(path: Path, read: Reader) -> Architecture:
     if file != path:  # reading a named pipe would block, unless it was passed explicitly
         limits.regular_file(file)
     found = read(read_json(read_text(file), str(file)), str(file))
-    weighty = is_weights(path) or (path.is_dir() and bool(weights_in(path)))
+    weighty = is_weights(path) or (path.is_dir() and bool(weight_files(path)))
     return replace(found, inputs={**found.inputs, "checkpoint": str(path)}) if weighty else found
 
 

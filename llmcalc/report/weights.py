@@ -20,15 +20,15 @@ def comparison_document(found: Comparison) -> Document:
     """Whether all tensors match, what differs, and bytes by part."""
     architecture = found.architecture
     columns = (Column("tensor", "name"), Column("difference"))
-    shown = found.differences[:MOST_DIFFERENCES]
-    rest = len(found.differences) - len(shown)
+    listed = found.differences[:MOST_DIFFERENCES]
+    rest = len(found.differences) - len(listed)
     tables = [Table("headers compared with the architecture", CHECKS, [check_row(check) for check in found.checks])]
-    tables += [Table("what differs", columns, [(one.name, _said(one)) for one in shown])] if shown else []
-    tables += [_groups("known additional tensors", found.beside)] if found.beside else []
+    tables += [Table("what differs", columns, [(one.name, _difference_text(one)) for one in listed])] if listed else []
+    tables += [_groups("known additional tensors", found.additional)] if found.additional else []
     tables.append(_groups("bytes on disk", tuple(found.bytes_by_part()), total=True))
     notes = [title(found)]
     notes += [f"quantised according to its config: {found.quantised}"] if found.quantised else []
-    notes += [passed_over(found.unread)] if found.unread else []
+    notes += [passed_over(found.unknown_keys)] if found.unknown_keys else []
     notes += [f"{rest:,} more differences in the JSON output"] if rest else []
     verdict = f"{YES} {len(found.matched):,} tensors match" if found.ok else (
         f"{NO} {len(found.differences):,} differences; {len(found.matched):,} tensors match"
@@ -44,7 +44,7 @@ def comparison_document(found: Comparison) -> Document:
     )
 
 
-def _said(one: Difference) -> str:
+def _difference_text(one: Difference) -> str:
     """``shape: 254×256 BF16, declared 256×256 BF16``."""
     declared = f"declared {one.declared}" if one.declared else "not declared"
     return f"{one.what}: {', '.join(filter(None, (one.stored, declared)))}"
@@ -54,9 +54,9 @@ def headers_document(headers: Headers, command: str) -> Document:
     """Headers without an architecture: tensors, stored elements and bytes per type."""
     groups = tuple(_parts(headers))
     result = {
-        "total": headers.total,
+        "total": headers.elements,
         "tensors": len(headers.tensors),
-        "files": [{"name": file.name, "bytes": file.size} for file in headers.files],
+        "files": [{"name": file.name, "bytes": file.size_bytes} for file in headers.files],
         "bytes": [group._asdict() for group in groups],
     }
     note = (
@@ -65,7 +65,7 @@ def headers_document(headers: Headers, command: str) -> Document:
     )
     packed = any(kind in headers.by_type() for kind in ("I32", "U8", "I8"))
     more = ("integers may be packed parameters; they are counted as stored",) if packed else ()
-    facts = [Fact("stored", headers.total, "parameters", "elements of all tensors as stored")]
+    facts = [Fact("stored", headers.elements, "parameters", "elements of all tensors as stored")]
     facts += [Fact("verdict", f"{NO} nothing to compare with: no config.json")] if command == "verify" else []
     return Document(
         f"{headers.where}: headers only",
@@ -77,8 +77,8 @@ def headers_document(headers: Headers, command: str) -> Document:
 
 
 def _parts(headers: Headers) -> list[Group]:
-    found = [Group("headers", 0, 0, sum(file.header for file in headers.files))]
-    found.append(Group("padding", 0, 0, sum(file.padding for file in headers.files)))
+    found = [Group("headers", 0, 0, sum(file.header_bytes for file in headers.files))]
+    found.append(Group("padding", 0, 0, sum(file.padding_bytes for file in headers.files)))
     return found + [Group(f"tensors in {name}", *sums) for name, sums in headers.by_type().items()]
 
 

@@ -1,4 +1,4 @@
-"""Declared against executed: an architecture's small twin is run, and what runs is compared with what is declared.
+"""Compares what an architecture declares with what its NumPy model computes on a small copy.
 
 >>> import llmcalc
 >>> result = llmcalc.verify(llmcalc.load("gpt2"))
@@ -13,39 +13,51 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..calc.params import params
 from ..core.architecture import Architecture, Stack
 from ..core.errors import UnsupportedError
 from ..core.shrink_tower import grid_of
 from ..twins import twin
 from .compare import compare
-from .published import published
 from .result import Check, Verification
 
 __all__ = ["Check", "Verification", "verify"]
 
 
 def verify(architecture: Architecture) -> Verification:
-    """Compare the declarations of an architecture with its NumPy model and with what is published of it.
+    """Compare the declarations of an architecture with its NumPy model and with published figures.
 
-    The model is that of ``architecture.shrink()``, without towers that have no NumPy model; published figures are those
-    of the architecture itself.
+    The NumPy model is that of ``architecture.shrink()``, without encoders that have none. Published figures are
+    compared with the full architecture.
 
     Raises:
-        UnsupportedError: a layer kind, or a field of one, that has no NumPy model.
+        UnsupportedError: a layer kind, or one of its fields, has no NumPy model.
     """
     small = replace(architecture, stacks=tuple(_runnable(architecture))).shrink()
-    return Verification(architecture, small, (*compare(small), *published(architecture)))
+    return Verification(architecture, small, (*compare(small), *_published_figures(architecture)))
+
+
+def _published_figures(architecture: Architecture) -> Iterator[Check]:
+    """Each published figure and the count; a figure with an explanation may differ."""
+    counted = params(architecture)
+    for fact in architecture.expect:
+        attribute = "total" if fact.quantity == "params" else fact.quantity
+        figure = int(fact.value) if float(fact.value).is_integer() else fact.value
+        yield Check(
+            f"{attribute.replace('_', '-')}, as published", getattr(counted, attribute), figure, "params",
+            fact.tolerance, source=fact.source, explained=fact.note,
+        )  # fmt: skip
 
 
 def _runnable(architecture: Architecture) -> Iterator[Stack]:
-    """The stacks of text, and towers that can be run, one behind the other."""
+    """The stacks of the language model, and encoders that have a NumPy model."""
     towers = tuple(stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused)
-    seen = bool(towers) and _can_be_run(replace(architecture, stacks=towers))
-    yield from (stack for stack in architecture.stacks if stack.role != "tower" or (seen and stack in towers))
+    runs_towers = bool(towers) and _can_be_run(replace(architecture, stacks=towers))
+    yield from (stack for stack in architecture.stacks if stack.role != "tower" or (runs_towers and stack in towers))
 
 
 def _can_be_run(towers: Architecture) -> bool:
-    if any(len(_merges(stack)) > 1 for stack in towers.stacks):  # which a small tower may not show
+    if any(len(_merges(stack)) > 1 for stack in towers.stacks):  # a small copy may have one of them only
         return False
     try:
         model = twin(towers.shrink())
@@ -60,6 +72,6 @@ def _can_be_run(towers: Architecture) -> bool:
 
 
 def _merges(stack: Stack) -> set[int]:
-    """Of how many patches the blocks' positions consist."""
+    """The numbers of patches that form one position of a block."""
     layers = (layer for run in stack.runs for part in run.block.sublayers for _, layer in part.layers())
     return {getattr(layer, "merge", 1) for layer in layers}

@@ -1,4 +1,4 @@
-"""A small architecture's declarations against its NumPy model: parameters, FLOPs, state, activations, experts."""
+"""Compares a small architecture with its NumPy model: parameters, FLOPs, KV cache, activations and experts."""
 
 from __future__ import annotations
 
@@ -31,15 +31,20 @@ from .result import Check
 
 BATCH = 2
 STEPS = 3  # decode steps
-FIRST_ID = 3  # ids below are often padding, which some models place differently
+FIRST_ID = 3  # smaller ids are often padding, which some models place differently
 LOGITS_TOLERANCE = 1e-9
-NEVER = -1e3  # a correction of scores that leaves an expert out
-NAMED = 3  # tensors that a difference names
+EXCLUDED = -1e3  # a score correction with which no token chooses an expert
+MOST_NAMED = 3  # tensors named in a difference
 
 
 class _Inputs(NamedTuple):
-    """Random token ids [b, SEQ + STEPS] for the (main) stack, those of an encoder beside it, or what it hears instead,
-    and patches for a tower, with their rows and columns.
+    """Random inputs: token ids [b, SEQ + STEPS] of the main stack, the encoder's tokens or audio, and patches.
+
+    Attributes:
+        main: token ids of the main stack.
+        source: token ids or audio of an encoder, if any.
+        pixels: patches of a vision encoder, if any.
+        grid: rows and columns of the patches.
     """
 
     main: Array
@@ -49,20 +54,20 @@ class _Inputs(NamedTuple):
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """What a pass over them is, as a workload."""
+        """The workload of a pass over them."""
         patches = 0 if self.pixels is None else self.grid[0] * self.grid[1]
         return {"batch": BATCH, "seq": SEQ, "patches": patches, "attention": "dense"}
 
     def first(self, tokens: int) -> tuple[Array, ...]:
-        """The inputs of a pass over so many tokens."""
+        """The inputs of a pass over the first ``tokens`` tokens."""
         head = self.main[:, :tokens]
         return (head,) if self.source is None else (self.source, head)
 
 
 def compare(small: Architecture) -> Iterator[Check]:
-    """Every check of a small architecture, in reading order."""
+    """All checks of a small architecture."""
     model = twin(small)
-    _send_to_experts(model)
+    _exclude_zero_experts(model)
     texts = _inputs(small, model)
     yield _parameters(small, model)
     yield from _active(small, model, texts)
@@ -72,13 +77,13 @@ def compare(small: Architecture) -> Iterator[Check]:
         yield from _decode(small, model, texts)
 
 
-def _send_to_experts(model: Model) -> None:
-    """Let no token choose an expert that returns its input: what is declared is the work of all others."""
+def _exclude_zero_experts(model: Model) -> None:
+    """Keep tokens from choosing experts that return their input, since declarations count the other experts."""
     for placed in (layer for stack in model.stacks for layer in stack.layers()):
         if getattr(placed.layer, "n_zero_experts", 0) and "correction" in placed.names:
             name = placed.names["correction"]
-            idle = np.arange(model.tensors[name].size) >= placed.layer.n_experts
-            model.tensors[name] = np.where(idle, NEVER, model.tensors[name])
+            is_zero_expert = np.arange(model.tensors[name].size) >= placed.layer.n_experts
+            model.tensors[name] = np.where(is_zero_expert, EXCLUDED, model.tensors[name])
 
 
 def _inputs(small: Architecture, model: Model) -> _Inputs:
@@ -86,33 +91,35 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
     texts = (stack for stack in model.stacks if stack.stack.role != "tower" and not stack.takes_handover)
     vocab = min(stack.vocab for stack in texts if not stack.input_shape(1))
     if vocab <= FIRST_ID:
-        raise UnsupportedError(f"a table of {vocab} rows serves no text", where=small.name)
+        raise UnsupportedError(f"a vocabulary of {vocab} tokens is too small to verify", where=small.name)
     codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
     main, source = (
         rng.integers(FIRST_ID, vocab, (texts, length))
         for texts, length in ((BATCH * codebooks, SEQ + STEPS), (BATCH, SEQ))
     )
-    found: dict[str, Array] = {"encoder": source if small.is_encoder_decoder else None}
+    inputs: dict[str, Array] = {"encoder": source if small.is_encoder_decoder else None}
     grid = grid_of(small.stacks)
     for stack in model.stacks:
         if shape := stack.input_shape(grid[0] * grid[1] if stack.stack.role == "tower" else SEQ):
-            found[stack.stack.role] = rng.standard_normal((BATCH, *shape))
-    return _Inputs(main, found["encoder"], found.get("tower"), grid)
+            inputs[stack.stack.role] = rng.standard_normal((BATCH, *shape))
+    return _Inputs(main, inputs["encoder"], inputs.get("tower"), grid)
 
 
 def _parameters(small: Architecture, model: Model) -> Check:
-    """Each tensor by name and shape, and their sum."""
+    """Tensors by name and shape, and their sum."""
     declared = dict(params(small).tensors())
     observed = {name: tuple(array.shape) for name, array in model.parameters.items()}
-    wrong = sorted(name for name in declared.keys() | observed.keys() if declared.get(name) != observed.get(name))
-    detail = "; ".join(f"{name}: declared {declared.get(name)}, observed {observed.get(name)}" for name in wrong[:3])
+    different = sorted(name for name in declared.keys() | observed.keys() if declared.get(name) != observed.get(name))
+    detail = "; ".join(
+        f"{name}: declared {declared.get(name)}, observed {observed.get(name)}" for name in different[:3]
+    )
     total = sum(array.size for array in model.parameters.values())
     note = f"{len(observed)} tensors, by name and shape"
     return Check("parameters", params(small).total, total, "params", detail=detail, note=note)
 
 
 def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """Experts that one token is sent to, and the parameters that it uses."""
+    """Experts and parameters that one token uses."""
     mixtures = [layer for stack in model.stacks for layer in stack.layers() if hasattr(layer.module, "route")]
     if not mixtures:
         return
@@ -123,22 +130,23 @@ def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
         chosen, _ = placed.module.route(
             placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)), Step(texts.main[:1, :1])
         )
-        mine = len(set(chosen.ravel().tolist()))
-        held = [weight for weight in placed.weights if weight.per_expert]
-        used, idle = used + mine, idle + sum(weight.size - weight.size // weight.shape[0] * mine for weight in held)
+        n_chosen = len(set(chosen.ravel().tolist()))
+        weights = [weight for weight in placed.weights if weight.per_expert]
+        used += n_chosen
+        idle += sum(weight.size - weight.size // weight.shape[0] * n_chosen for weight in weights)
     total = sum(array.size for array in model.parameters.values())
     yield Check("active experts", _declared_experts(small), used, "experts", note=f"of {len(mixtures)} layers")
     yield Check("active parameters", params(small).active, total - idle, "params")
 
 
 def _declared_experts(small: Architecture) -> int:
-    """Of every layer whose tensors are stored by expert: how many a token uses."""
-    found = 0
+    """Active experts of all layers with expert tensors."""
+    n_active = 0
     for entry in entries(small):
         declarations = [declaration for _, declaration in declare(entry.layer).walk()]
         used = [declaration.axes[t.active[1]] for declaration in declarations for t in declaration.tensors if t.active]
-        found += entry.stored * int(used[0]) if used else 0
-    return found
+        n_active += entry.stored * int(used[0]) if used else 0
+    return n_active
 
 
 def _forward(small: Architecture, model: Model, texts: _Inputs) -> Check:
@@ -152,7 +160,7 @@ def _forward(small: Architecture, model: Model, texts: _Inputs) -> Check:
 
 
 def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """One training step: FLOPs of its backward pass, and what is kept between the two passes."""
+    """A training step: FLOPs of its backward pass, and saved activations."""
     inputs = texts.first(SEQ)
     shape = model.forward(*inputs).shape
     has_head = any(layer.kind() == "head" for _, layer in small.main.outputs)
@@ -168,52 +176,51 @@ def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Che
 
 
 def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Check:
-    """Activations kept for the backward pass: attention is not fused, and nothing is computed again but scans."""
+    """Activations saved for the backward pass, with eager attention and without recomputation except of scans."""
     policy = ActivationPolicy(attention="eager", bytes=FP32_BYTES, scan="fused")
     workload = Workload(mode="train", **texts.sizes)
-    kept = [(name, size // FP32_BYTES) for name, size in saved_tensors(small, workload, policy, Mesh())]
-    declared = sum(size for _, size in kept)
-    left, alone = Counter(observed), []
-    for name, size in kept:  # tensors of one size are each other's partners
-        if left[size]:
-            left[size] -= 1
+    saved = [(name, size // FP32_BYTES) for name, size in saved_tensors(small, workload, policy, Mesh())]
+    declared = sum(size for _, size in saved)
+    unmatched, declared_only = Counter(observed), []
+    for name, size in saved:  # tensors are matched by size
+        if unmatched[size]:
+            unmatched[size] -= 1
         else:
-            alone.append(f"{name} ({size})")
-    sizes = ", ".join(str(size) for size in sorted(left.elements(), reverse=True)[:NAMED])
-    detail = f"declared alone: {', '.join(alone[:NAMED]) or 'none'}; observed alone: {sizes or 'none'}"
+            declared_only.append(f"{name} ({size})")
+    sizes = ", ".join(str(size) for size in sorted(unmatched.elements(), reverse=True)[:MOST_NAMED])
+    detail = f"declared only: {', '.join(declared_only[:MOST_NAMED]) or 'none'}; observed only: {sizes or 'none'}"
     recurrent = any("scan" in read(line).tags for entry in entries(small) for line in declare(entry.layer).lines)
-    note = "scans keep what goes in" if recurrent else ""
-    differs = declared != sum(observed)
-    detail = detail if differs else ""
+    note = "scans save their inputs" if recurrent else ""
+    detail = detail if declared != sum(observed) else ""
     return Check("saved activations", declared, sum(observed), "elements", detail=detail, note=note)
 
 
 def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """Step after step behind a prefill: state, FLOPs of each step, and logits equal to those of one pass."""
+    """Decode steps after a prefill: state, FLOPs, and logits equal to those of a single pass."""
     whole = model.forward(*texts.first(SEQ + STEPS))
     logits, cache = model.prefill(*texts.first(SEQ))
     yield Check("state", state(small, batch=BATCH, seq=SEQ).elements, cache.elements, "elements")
     source: dict[str, Any] = {"source": SEQ} if small.is_encoder_decoder else {}
-    observer, found, declared = Observer(), [np.asarray(logits)], 0
+    observer, steps, declared = Observer(), [np.asarray(logits)], 0
     with observer.weights_of(model):
         for at in range(SEQ, SEQ + STEPS):
-            found.append(np.asarray(model.decode(texts.main[:, at : at + 1], cache)))
+            steps.append(np.asarray(model.decode(texts.main[:, at : at + 1], cache)))
             work = flops(small, batch=BATCH, seq=1, context=at, mode="decode", attention="dense", **source)
             declared += work.matmul
     yield Check(f"matmul FLOPs, {STEPS} decode steps", declared, observer.matmul_flops, "FLOPs")
-    if _stepwise(model):
-        yield _logits("logits, step by step", whole, np.concatenate(found, axis=1))
-    else:  # a later token changes what the earlier ones are
-        yield _logits("logits, with a cache", model.forward(*texts.first(SEQ)), found[0])
+    if _supports_steps(model):
+        yield _logits("logits, step by step", whole, np.concatenate(steps, axis=1))
+    else:  # later tokens change the results of earlier ones
+        yield _logits("logits, with a cache", model.forward(*texts.first(SEQ)), steps[0])
 
 
-def _stepwise(model: Model) -> bool:
-    """Whether tokens that come one by one give what they give together."""
+def _supports_steps(model: Model) -> bool:
+    """Whether decoding token by token gives the same results as one pass."""
     layers = (placed for stack in model.stacks for placed in stack.layers())
     return all(placed.module.is_stepwise(placed.layer) for placed in layers if hasattr(placed.module, "is_stepwise"))
 
 
-def _logits(quantity: str, expected: Array, found: Array) -> Check:
-    gap = float(np.abs(found - expected).max() / np.abs(expected).max())
-    detail = "" if gap <= LOGITS_TOLERANCE else f"they differ by {gap:.1e} of the largest"
+def _logits(quantity: str, expected: Array, observed: Array) -> Check:
+    error = float(np.abs(observed - expected).max() / np.abs(expected).max())
+    detail = "" if error <= LOGITS_TOLERANCE else f"they differ by {error:.1e} of the largest"
     return Check(quantity, expected.size, expected.size, "logits", detail=detail)

@@ -1,4 +1,4 @@
-"""The table of a verification: what was declared, what was observed, and whether they agree."""
+"""The result of a verification: declared and observed values, and whether they agree."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Check:
-    """One line: a quantity with its declared and observed value, in ``unit``.
+    """A quantity with its declared and observed value, in ``unit``.
 
     Attributes:
-        tolerance: relative; 0 for what is counted.
-        detail: where the two differ, if they do.
-        note: what was compared, beyond the number.
-        source: of a published figure, where it stands.
-        explained: why a published figure is known to differ; such a line holds.
+        tolerance: relative tolerance; 0 for exact counts.
+        detail: where the values differ; empty if they agree.
+        note: what was compared in addition to the number.
+        source: the source of a published figure.
+        explained: why a published figure is known to differ; such a check passes.
     """
 
     quantity: str
@@ -35,9 +35,9 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether the two agree, and nothing is said to differ."""
-        within = abs(self.difference) <= self.tolerance * abs(self.observed)
-        return not self.detail and (within or bool(self.explained))
+        """Whether the values agree, or their difference is explained."""
+        is_within = abs(self.difference) <= self.tolerance * abs(self.observed)
+        return not self.detail and (is_within or bool(self.explained))
 
     @property
     def difference(self) -> Number:
@@ -51,7 +51,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verification(NotebookDisplay):
-    """All checks of an architecture; ``small`` is what was run."""
+    """All checks of an architecture; ``small`` is the copy that was run."""
 
     architecture: Architecture
     small: Architecture
@@ -59,7 +59,7 @@ class Verification(NotebookDisplay):
 
     @property
     def ok(self) -> bool:
-        """Whether every check holds."""
+        """Whether every check passes."""
         return all(check.ok for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,37 +1,37 @@
-"""The headers of a checkpoint against its architecture: tensor by tensor, and its bytes to the last one.
+"""Compares the headers of a checkpoint with its architecture, tensor by tensor and byte by byte.
 
-Names are taken as published, as transformers keeps them, without the prefix of the class or within a larger model,
-whichever fits most tensors.
+Checkpoints name tensors as published, as transformers saves them, without the class's prefix, or within a larger model;
+the naming that matches most tensors is used.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.params import Params, params
-from ..checkpoint.headers import Headers, Held
+from ..checkpoint.headers import Headers, TensorInfo
 from ..checkpoint.layouts import BUFFERS
-from ..checkpoint.published_weights import ExpectedTensor, expected_tensors
+from ..checkpoint.published_weights import ExpectedTensor, expected_tensors, layout_candidates
 from ..checkpoint.quantisation.method import Quantisation
 from ..checkpoint.quantisation.packing import BITS
 from ..checkpoint.quantisation.read import quantisation_variants, safetensors_type
 from ..checkpoint.stored_tensors import aliases, declared
 from ..core.architecture import Architecture
-from ..core.errors import shown
-from .naming import Naming, namings
+from ..core.errors import UnknownNameError, short_repr
 from .result import Check
 
-ROOM, SLACK = 4, 10_000  # how many more tensors than are held may be declared and still be compared one by one
+MOST_DECLARED_RATIO, MOST_DECLARED_EXTRA = 4, 10_000  # beyond, declared and stored tensors are not compared one by one
 FLOATS = frozenset(("F32", "BF16", "F16"))
-WIDEST = "F32"  # what a tensor may always be kept in
-# What checkpoints hold beside the parameters: scales of a cache, tables of a scan, a bias that is always zero.
-_BESIDE = {
-    "tables that are computed anew": (
+WIDEST = "F32"  # any float may be stored in it
+# Tensors that checkpoints may contain in addition to parameters.
+_ADDITIONAL = {
+    "tables that are computed from the config": (
         *BUFFERS, "final_logits_bias",
         "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight", "rotary_emb.cos_cached",
         "rotary_emb.sin_cached", "balancing_biases", ".tid2eid",
@@ -39,15 +39,18 @@ _BESIDE = {
     "ranges of integer arithmetic": (
         ".act_scaling_factor", ".x_max", ".x_min", ".shift", "_integer", ".weight_scaling_factor", ".fc_scaling_factor",
     ),
-    "scales of a quantised cache": (".k_scale", ".v_scale", ".kv_scale", ".q_scale", ".prob_scale"),
-    "scales of inputs before a matrix": (".pre_quant_scale",),
+    "scales of a quantised KV cache": (".k_scale", ".v_scale", ".kv_scale", ".q_scale", ".prob_scale"),
+    "scales of a matrix's input": (".pre_quant_scale",),
 }  # fmt: skip
-ALIAS, PREDICTION, TOWER = "other names of tied tensors", "prediction of further tokens", "beside the language model"
+ALIAS, MTP, NOT_TEXT = "other names of tied tensors", "multi-token prediction", "outside the language model"
+_MTP_KEYS = ("num_nextn_predict_layers", "num_mtp_layers", "nextn_predict_layers", "num_mtp_modules")
 _NUMBERED = re.compile(r"^(?:.*\.)?(?:layers|layer|h|blk|block|blocks)\.(\d+)\.")
+_OLD_NORM_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))
+_TOWER_PREFIXES = ("vision_tower.vision_model.", "vision_tower.")
 
 
 class Difference(NamedTuple):
-    """A tensor that is not as declared; ``what`` is ``missing``, ``extra``, ``shape`` or ``type``."""
+    """A tensor that differs from its declaration; ``what`` is ``missing``, ``extra``, ``shape`` or ``type``."""
 
     name: str
     what: str
@@ -56,7 +59,7 @@ class Difference(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Tensors of a checkpoint that are of one kind."""
+    """Tensors of one kind in a checkpoint."""
 
     name: str
     tensors: int
@@ -64,71 +67,78 @@ class Group(NamedTuple):
     bytes: int
 
 
+class Naming(NamedTuple):
+    """A way to name tensors: a layout, and a function that changes each of its names."""
+
+    title: str
+    layout: str
+    rename: Callable[[str], str]
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Headers against an architecture.
+    """Headers compared with an architecture.
 
     Attributes:
-        matched: tensors that are as declared.
-        declared: how many are declared.
-        differences: those that are not.
-        beside: what is held beside the declared tensors, as is known.
-        naming: by which names they were found.
-        quantised: how, if they are.
-        unread: keys of the config of that which nobody read.
+        matched: tensors that match their declaration.
+        declared: number of declared tensors.
+        differences: tensors that do not match.
+        additional: known groups of tensors that are not declared.
+        naming: the naming of the checkpoint's tensors.
+        quantised: the quantisation method, if any.
+        unknown_keys: keys of the quantisation config that were not interpreted.
     """
 
     architecture: Architecture
     headers: Headers
-    matched: tuple[Held, ...]
+    matched: tuple[TensorInfo, ...]
     declared: int
     differences: tuple[Difference, ...]
-    beside: tuple[Group, ...]
+    additional: tuple[Group, ...]
     naming: str
     quantised: str = ""
-    unread: tuple[str, ...] = ()
+    unknown_keys: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether everything is as declared, and every byte is explained."""
+        """Whether all tensors match and every byte is explained."""
         return not self.differences and all(check.ok for check in self.checks)
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """Tensors and bytes, declared and found."""
-        known = sum(group.tensors for group in self.beside)
-        held = len(self.headers.tensors) - known
-        wrong = len(self.differences)
-        detail = f"{wrong} differ" if wrong else ""
-        explained = sum(file.header + file.padding + file.data for file in self.headers.files)
+        """Declared and stored tensors and bytes."""
+        stored = len(self.headers.tensors) - sum(group.tensors for group in self.additional)
+        detail = f"{len(self.differences)} differ" if self.differences else ""
+        files = self.headers.files
+        explained = sum(file.header_bytes + file.padding_bytes + file.data_bytes for file in files)
         return (
-            Check("tensors", self.declared, held, "tensors", detail=detail, note="by name, shape and type"),
-            Check("bytes on disk", explained, self.headers.size, "bytes", note="headers, padding and tensors"),
+            Check("tensors", self.declared, stored, "tensors", detail=detail, note="by name, shape and type"),
+            Check("bytes on disk", explained, self.headers.size_bytes, "bytes", note="headers, padding and tensors"),
         )
 
     def bytes_by_part(self) -> Iterator[Group]:
-        """Every byte of the files: headers, padding, and the tensors of each type."""
+        """All bytes of the files: headers, padding, and tensors by type."""
         files = self.headers.files
-        yield Group("headers", 0, 0, sum(file.header for file in files))
-        yield Group("padding", 0, 0, sum(file.padding for file in files))
-        for name, found in sorted(self.headers.by_type().items(), key=lambda item: -item[1][2]):
-            yield Group(f"tensors in {name}", *found)
-        left = sum(file.unexplained for file in files)
-        if left:
-            yield Group("unexplained", 0, 0, left)
+        yield Group("headers", 0, 0, sum(file.header_bytes for file in files))
+        yield Group("padding", 0, 0, sum(file.padding_bytes for file in files))
+        for name, sums in sorted(self.headers.by_type().items(), key=lambda item: -item[1][2]):
+            yield Group(f"tensors in {name}", *sums)
+        unexplained = sum(file.unexplained_bytes for file in files)
+        if unexplained:
+            yield Group("unexplained", 0, 0, unexplained)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "ok": self.ok,
             "model": self.architecture.name,
-            "files": [{"name": file.name, "bytes": file.size} for file in self.headers.files],
+            "files": [{"name": file.name, "bytes": file.size_bytes} for file in self.headers.files],
             "naming": self.naming,
             "quantised": self.quantised,
-            "unread": list(self.unread),
+            "unread": list(self.unknown_keys),
             "checks": [check.to_dict() for check in self.checks],
             "differences": [difference._asdict() for difference in self.differences],
-            "beside": [group._asdict() for group in self.beside],
+            "beside": [group._asdict() for group in self.additional],
             "bytes": [group._asdict() for group in self.bytes_by_part()],
         }
 
@@ -137,38 +147,73 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
     """Compare the headers of a checkpoint with the architecture that its config or metadata describes.
 
     Raises:
-        UnknownNameError: the names of its tensors are not known, or the method of its quantisation.
-        UnsupportedError: a variant of that method that is not understood.
+        UnknownNameError: the names of its tensors, or its quantisation method, are unknown.
+        UnsupportedError: an unsupported variant of its quantisation method.
     """
-    told, counted = architecture.inputs, params(architecture)
-    dtype = safetensors_type(told["dtype"]) if "dtype" in told else ""
-    method, within = told.get("quantization"), bool(told.get("quantization_within"))
-    ways: list[Quantisation | None] = [*quantisation_variants(method, dtype or "BF16", within)] if method else [None]
-    naming = _named(counted, headers, ways[0], dtype)
-    if naming is None:  # of another model altogether; not worth a line for each
+    inputs, counted = architecture.inputs, params(architecture)
+    dtype = safetensors_type(inputs["dtype"]) if "dtype" in inputs else ""
+    method, text_only = inputs.get("quantization"), bool(inputs.get("quantization_within"))
+    variants: list[Quantisation | None] = [None]
+    if method:
+        variants = [*quantisation_variants(method, dtype or "BF16", text_only)]
+    naming = _best_naming(counted, headers, variants[0], dtype)
+    if naming is None:  # another model: do not list every tensor
         least = sum(row.copies for row in counted.rows)
-        whole = Difference("all of them", "missing", f"{least:,} tensors", f"{len(headers.tensors):,} tensors")
-        return Comparison(architecture, headers, (), least, (whole,), (), "not at all")
+        difference = Difference("all of them", "missing", f"{least:,} tensors", f"{len(headers.tensors):,} tensors")
+        return Comparison(architecture, headers, (), least, (difference,), (), "not at all")
     best: Comparison | None = None
-    for way in ways:
-        compared = _compared(counted, headers, naming, _wanted(counted, naming, way, dtype))
-        if best is None or len(compared.differences) < len(best.differences):
-            best = compared if way is None else replace(compared, quantised=way.name, unread=way.unknown_keys)
+    for variant in variants:
+        comparison = _compare(counted, headers, naming, _expected(counted, naming, variant, dtype))
+        if best is None or len(comparison.differences) < len(best.differences):
+            best = comparison
+            if variant is not None:
+                best = replace(comparison, quantised=variant.name, unknown_keys=variant.unknown_keys)
         if not best.differences:
             break
     assert best is not None
     return best
 
 
-def _named(counted: Params, headers: Headers, way: Quantisation | None, dtype: str) -> Naming | None:
-    """The names by which most tensors are found; None if far more are declared than are held."""
-    room, least = ROOM * len(headers.tensors) + SLACK, sum(row.copies for row in counted.rows)
+def _namings(architecture: Architecture) -> Iterator[Naming]:
+    """The ways in which a checkpoint may name its tensors, the most likely first."""
+    is_gguf = bool(architecture.inputs.get("gguf"))
+    layouts = layout_candidates(architecture)
+    if not architecture.layout and not is_gguf:
+        hint = "the names of this architecture's stored tensors are not known"
+        raise UnknownNameError("layout", architecture.layout, [], hint=hint)
+    titles = ("as published", "as transformers saves them")
+    if is_gguf:
+        titles = ("as in GGUF files", "as in older GGUF files")
+    for title, layout in zip(titles, layouts, strict=True):
+        yield Naming(title, layout, lambda name: name)
+    for title, layout in zip(titles, layouts, strict=True) if not is_gguf else ():
+        yield Naming(f"{title}, without the prefix of the class", layout, lambda name: name.partition(".")[2] or name)
+        yield Naming(f"{title}, in a larger model", layout, lambda name: f"language_model.{name}")
+        yield Naming(
+            f"{title}, in a larger model", layout, lambda name: name.replace("model.", "model.language_model.", 1)
+        )
+        yield Naming(f"{title}, with older names of norms", layout, _with_old_norm_names)
+        yield Naming(f"{title}, with newer names of an encoder", layout, lambda name: name.replace(*_TOWER_PREFIXES))
+
+
+def _with_old_norm_names(name: str) -> str:
+    if "LayerNorm" not in name:
+        return name
+    for old, new in _OLD_NORM_NAMES:
+        name = name.removesuffix(new) + old if name.endswith(new) else name
+    return name
+
+
+def _best_naming(counted: Params, headers: Headers, method: Quantisation | None, dtype: str) -> Naming | None:
+    """The naming that finds most tensors; None if far more tensors are declared than stored."""
+    most = MOST_DECLARED_RATIO * len(headers.tensors) + MOST_DECLARED_EXTRA
     best: tuple[float, Naming] | None = None
-    for naming in namings(counted.architecture) if least <= room else ():
-        if sum(one.copies for one in declared(counted, naming.rules, buffers=True, each=False)) > room:
-            continue  # with experts one by one, of which there are not that many
-        wanted = _wanted(counted, naming, way, dtype)
-        found = sum(one.name in headers.tensors for one in wanted) / max(1, len(wanted))
+    namings = _namings(counted.architecture) if sum(row.copies for row in counted.rows) <= most else ()
+    for naming in namings:
+        if sum(tensor.copies for tensor in declared(counted, naming.layout, buffers=True, each=False)) > most:
+            continue  # it stores experts one by one, and the checkpoint has fewer tensors
+        wanted = _expected(counted, naming, method, dtype)
+        found = sum(tensor.name in headers.tensors for tensor in wanted) / max(1, len(wanted))
         if best is None or found > best[0]:
             best = (found, naming)
         if found == 1:
@@ -176,124 +221,114 @@ def _named(counted: Params, headers: Headers, way: Quantisation | None, dtype: s
     return best[1] if best else None
 
 
-def _wanted(counted: Params, naming: Naming, way: Quantisation | None, dtype: str) -> list[ExpectedTensor]:
-    """What a checkpoint holds whose tensors are named and quantised in these ways."""
+def _expected(counted: Params, naming: Naming, method: Quantisation | None, dtype: str) -> list[ExpectedTensor]:
+    """The tensors of a checkpoint with this naming and quantisation."""
     return [
-        one._replace(name=naming.change(one.name))
-        for *_, held in expected_tensors(declared(counted, naming.rules, buffers=True), way, dtype)
-        for one in held
+        tensor._replace(name=naming.rename(tensor.name))
+        for *_, stored in expected_tensors(declared(counted, naming.layout, buffers=True), method, dtype)
+        for tensor in stored
     ]
 
 
-def _compared(counted: Params, headers: Headers, naming: Naming, wanted: list[ExpectedTensor]) -> Comparison:
-    others = {naming.change(name): naming.change(of) for name, of in aliases(counted, naming.rules).items()}
-    reverse: dict[str, list[str]] = {}
-    for other, of in others.items():
-        reverse.setdefault(of, []).append(other)
-    matched: list[Held] = []
+def _compare(counted: Params, headers: Headers, naming: Naming, wanted: list[ExpectedTensor]) -> Comparison:
+    alias_of = {naming.rename(alias): naming.rename(name) for alias, name in aliases(counted, naming.layout).items()}
+    aliases_by_name: dict[str, list[str]] = {}
+    for alias, name in alias_of.items():
+        aliases_by_name.setdefault(name, []).append(alias)
+    matched: list[TensorInfo] = []
     differences: list[Difference] = []
     used: set[str] = set()
-    expected_count = 0
-    for one in wanted:
-        held = next(
-            (headers.tensors[name] for name in (one.name, *reverse.get(one.name, ())) if name in headers.tensors), None
-        )
-        if held is None:
-            if not one.declared.buffer and not one.name.endswith(BUFFERS):  # what is computed anew may be left out
-                expected_count += 1
-                differences.append(Difference(one.name, "missing", _said(one.type, one.shape), ""))
+    n_declared = 0
+    for expected in wanted:
+        names = (expected.name, *aliases_by_name.get(expected.name, ()))
+        stored = next((headers.tensors[name] for name in names if name in headers.tensors), None)
+        if stored is None:
+            if not expected.declared.buffer and not expected.name.endswith(BUFFERS):  # buffers may be left out
+                n_declared += 1
+                differences.append(Difference(expected.name, "missing", _text(expected.type, expected.shape), ""))
             continue
-        expected_count += 1
-        used.add(held.name)
-        wrong = _difference(one, held, headers.kind == "gguf")
-        differences += [wrong] if wrong else []
-        matched += [] if wrong else [held]
-    beside, extra = _beside(counted, headers, used, others)
-    differences += [Difference(held.name, "extra", "", _said(held.type, held.shape)) for held in extra]
+        n_declared += 1
+        used.add(stored.name)
+        difference = _difference(expected, stored, headers.kind == "gguf")
+        differences += [difference] if difference else []
+        matched += [] if difference else [stored]
+    additional, extra = _additional(counted, headers, used, alias_of)
+    differences += [Difference(tensor.name, "extra", "", _text(tensor.type, tensor.shape)) for tensor in extra]
     return Comparison(
-        counted.architecture, headers, tuple(matched), expected_count, tuple(differences), beside, naming.title
+        counted.architecture, headers, tuple(matched), n_declared, tuple(differences), additional, naming.title
     )
 
 
-def _difference(one: ExpectedTensor, held: Held, gguf: bool) -> Difference | None:
-    said, found = _said(one.type, one.shape), _said(held.type, held.shape)
-    if one.shape is not None and not _same_shape(one.shape, held.shape, gguf):
-        return Difference(held.name, "shape", said, found)
-    if not gguf and one.type and not _same_type(one.type, held.type):
-        return Difference(held.name, "type", said, found)
+def _difference(expected: ExpectedTensor, stored: TensorInfo, is_gguf: bool) -> Difference | None:
+    texts = (_text(expected.type, expected.shape), _text(stored.type, stored.shape))
+    if expected.shape is not None and not _is_same_shape(expected.shape, stored.shape, is_gguf):
+        return Difference(stored.name, "shape", *texts)
+    if not is_gguf and expected.type and not _is_same_type(expected.type, stored.type):
+        return Difference(stored.name, "type", *texts)
     return None
 
 
-def _same_shape(wanted: tuple[int, ...], found: tuple[int, ...], gguf: bool) -> bool:
-    """Equal, but for dimensions of 1; a GGUF may also part or join dimensions, such as those of heads."""
-    one, other = tuple(n for n in wanted if n != 1), tuple(n for n in found if n != 1)
-    if one == other:
+def _is_same_shape(expected: tuple[int, ...], stored: tuple[int, ...], is_gguf: bool) -> bool:
+    """Whether shapes are equal except for dimensions of 1; a GGUF may also split or merge dimensions."""
+    left, right = tuple(n for n in expected if n != 1), tuple(n for n in stored if n != 1)
+    return left == right or (is_gguf and len(left) != len(right) and prod(left) == prod(right))
+
+
+def _is_same_type(expected: str, stored: str) -> bool:
+    """Whether types are equal or compatible: wider floats, scales in another float type or in plain bytes."""
+    if expected == stored or (expected in FLOATS and stored == WIDEST):
         return True
-    return gguf and len(one) != len(other) and _product(one) == _product(other)
-
-
-def _same_type(wanted: str, found: str) -> bool:
-    """Equal, or a float kept in more bits; scales may be of another type of floats, or of plain bytes."""
-    if wanted == found or (wanted in FLOATS and found == WIDEST):
+    if expected == WIDEST and stored in FLOATS:  # a scale in the checkpoint's dtype
         return True
-    if wanted == WIDEST and found in FLOATS:  # a scale that follows the checkpoint's type
-        return True
-    return BITS.get(wanted) == BITS.get(found) == BITS_A_BYTE and {wanted, found} <= {"U8", "I8", "F8_E8M0"}
+    return BITS.get(expected) == BITS.get(stored) == BITS_A_BYTE and {expected, stored} <= {"U8", "I8", "F8_E8M0"}
 
 
-def _said(kind: str, shape: tuple[int, ...] | None) -> str:
+def _text(kind: str, shape: tuple[int, ...] | None) -> str:
     lengths = "any length" if shape is None else "×".join(map(str, shape)) or "one number"
     return f"{lengths} {kind}".rstrip()
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
-
-
-def _beside(
-    counted: Params, headers: Headers, used: set[str], others: dict[str, str]
-) -> tuple[tuple[Group, ...], list[Held]]:
-    """What a checkpoint is known to hold beside the declared tensors, in groups, and what nobody expects."""
+def _additional(
+    counted: Params, headers: Headers, used: set[str], alias_of: dict[str, str]
+) -> tuple[tuple[Group, ...], list[TensorInfo]]:
+    """Known groups of tensors that are not declared, and tensors that belong to no group."""
     blocks = max(stack.n_layers for stack in counted.architecture.stacks)
-    predicts = _predicts(headers)
-    alone = bool(counted.architecture.inputs.get("language_part"))
-    groups: dict[str, list[Held]] = {}
-    extra: list[Held] = []
-    for held in headers:
-        if held.name in used:
+    has_mtp = _has_mtp_blocks(headers)
+    is_text_part = bool(counted.architecture.inputs.get("language_part"))
+    groups: dict[str, list[TensorInfo]] = {}
+    extra: list[TensorInfo] = []
+    for tensor in headers:
+        if tensor.name in used:
             continue
-        number = _NUMBERED.match(held.name)
-        beyond = number is not None and int(number[1][:9]) >= blocks
-        if held.name in others:
+        number = _NUMBERED.match(tensor.name)
+        is_beyond = number is not None and int(number[1][:9]) >= blocks
+        if tensor.name in alias_of:
             kind = ALIAS
-        elif held.name.startswith("mtp.") or ".mtp." in held.name or (beyond and predicts):
-            kind = PREDICTION
+        elif tensor.name.startswith("mtp.") or ".mtp." in tensor.name or (is_beyond and has_mtp):
+            kind = MTP
         else:
-            endings = (name for name, ends in _BESIDE.items() if held.name.endswith(ends))
-            kind = next(endings, TOWER if alone else "")
+            kinds = (name for name, suffixes in _ADDITIONAL.items() if tensor.name.endswith(suffixes))
+            kind = next(kinds, NOT_TEXT if is_text_part else "")
         if kind:
-            groups.setdefault(kind, []).append(held)
+            groups.setdefault(kind, []).append(tensor)
         else:
-            extra.append(held)
-    found = tuple(
-        Group(name, len(held), sum(one.elements for one in held), sum(one.size for one in held))
-        for name, held in groups.items()
-    )
-    return found, extra
+            extra.append(tensor)
+    return tuple(_group(name, tensors) for name, tensors in groups.items()), extra
 
 
-def _predicts(headers: Headers) -> bool:
-    """Whether a config or metadata says that blocks for further tokens stand behind the others."""
-    told = {**(headers.config or {}), **headers.metadata}
-    names = ("num_nextn_predict_layers", "num_mtp_layers", "nextn_predict_layers", "num_mtp_modules")
-    return any(str(key).rpartition(".")[2] in names and bool(value) for key, value in told.items())
+def _group(name: str, tensors: list[TensorInfo]) -> Group:
+    elements, size = sum(tensor.elements for tensor in tensors), sum(tensor.size_bytes for tensor in tensors)
+    return Group(name, len(tensors), elements, size)
+
+
+def _has_mtp_blocks(headers: Headers) -> bool:
+    """Whether the config or the metadata states blocks for multi-token prediction after the others."""
+    values = {**(headers.config or {}), **headers.metadata}
+    return any(str(key).rpartition(".")[2] in _MTP_KEYS and bool(value) for key, value in values.items())
 
 
 def title(comparison: Comparison) -> str:
-    """What was compared, in a line."""
+    """What was compared, in one line."""
     files = comparison.headers.files
-    count = f"{len(files)} files" if len(files) > 1 else shown(files[0].name)[1:-1]
-    return f"{comparison.headers.kind}: {count}, named {comparison.naming}"
+    name = f"{len(files)} files" if len(files) > 1 else short_repr(files[0].name)[1:-1]
+    return f"{comparison.headers.kind}: {name}, named {comparison.naming}"

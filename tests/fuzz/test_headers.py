@@ -14,7 +14,7 @@ import tracemalloc
 import pytest
 
 import llmcalc
-from llmcalc.checkpoint.headers.checkpoint import INDEX
+from llmcalc.checkpoint.headers.checkpoint_files import INDEX
 from llmcalc.importers.weights import headers_of
 from llmcalc.verification.weights import verify_weights
 

@@ -112,7 +112,7 @@ def test_weights_are_held_as_the_file_stores_them(tmp_path):
     tensors = {name: ("F16" if len(shape) > 1 else "F32", shape) for name, (_, shape) in tensors_of("llama").items()}
     found = llmcalc.load(written(tmp_path, "llama", tensors))
     held = llmcalc.memory(found, seq=16)
-    assert held.weights == headers_of(found).files[0].data
+    assert held.weights == headers_of(found).files[0].data_bytes
     assert llmcalc.memory(found, seq=16, weights="fp32").weights > held.weights
 
 
@@ -122,7 +122,7 @@ def test_experts_of_older_files_are_stored_one_by_one(tmp_path):
     assert "blk.1.ffn_up.6.weight" in tensors
     found = llmcalc.load(written(tmp_path, "llama with experts", tensors))
     assert verify_weights(found, headers_of(found)).ok
-    assert llmcalc.memory(found, seq=16).weights == headers_of(found).files[0].data
+    assert llmcalc.memory(found, seq=16).weights == headers_of(found).files[0].data_bytes
 
 
 def test_an_encoder_is_converted_without_its_pooler(tmp_path):

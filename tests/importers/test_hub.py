@@ -9,7 +9,7 @@ import time
 import pytest
 
 import llmcalc
-from llmcalc.checkpoint.headers.checkpoint import INDEX
+from llmcalc.checkpoint.headers.checkpoint_files import INDEX
 from llmcalc.importers import hub
 from llmcalc.importers.weights import headers_of
 from llmcalc.verification.weights import verify_weights
@@ -119,7 +119,7 @@ def test_a_repository_is_read_by_its_config_and_verified_by_its_headers_alone(se
     found = verify_weights(model, headers_of(model))
     assert found.ok
     assert len(found.headers.files) == shards
-    data = sum(file.data for file in found.headers.files)
+    data = sum(file.data_bytes for file in found.headers.files)
     assert server.sent < data / 10
     assert all(span for kind, name, span in server.asked if kind == "GET" and name.endswith(".safetensors"))
 
@@ -155,13 +155,13 @@ def test_a_server_that_ignores_ranges_is_not_listened_to(serve):
 
 def test_a_broken_header_or_index_on_the_hub_is_one_error(serve):
     serve(files(1, **{"model.safetensors": b"\xff" * 100}))
-    with pytest.raises(llmcalc.InputError, match="is said to have"):
+    with pytest.raises(llmcalc.InputError, match="should have"):
         headers_of(llmcalc.load("hf:org/tiny"))
 
 
 def test_an_index_on_the_hub_leads_nowhere_else(serve):
     serve(files(2, **{INDEX: json.dumps({"weight_map": {"a": "../../x.safetensors"}}).encode()}))
-    with pytest.raises(llmcalc.InputError, match=r"is no \.safetensors file"):
+    with pytest.raises(llmcalc.InputError, match=r"is not the name of a \.safetensors file"):
         headers_of(llmcalc.load("hf:org/tiny"))
 
 

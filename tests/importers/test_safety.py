@@ -108,7 +108,7 @@ def test_a_preset_needs_nothing_of_what_reads_files():
 def test_reading_a_header_imports_the_standard_library_alone(tmp_path):
     path = folder(tmp_path / "m", LLAMA, holds(LLAMA))
     probe = (
-        "import sys; from pathlib import Path; from llmcalc.checkpoint.headers.checkpoint import read_headers; "
+        "import sys; from pathlib import Path; from llmcalc.checkpoint.headers.checkpoint_files import read_headers; "
         f"read_headers(Path({str(path)!r})); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)

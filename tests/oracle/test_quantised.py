@@ -46,10 +46,10 @@ def compared(path: Path) -> Comparison:
     assert headers is not None
     found = verify_weights(architecture, headers)
     assert found.ok, found.differences[:6]
-    assert not found.unread
-    unknown = sum(held.size for held in headers if "quant_state" in held.name)
+    assert not found.unknown_keys
+    unknown = sum(held.size_bytes for held in headers if "quant_state" in held.name)
     told = llmcalc.memory(architecture, seq=8).weights
-    assert told == sum(held.size for held in headers) - unknown
+    assert told == sum(held.size_bytes for held in headers) - unknown
     return found
 
 
@@ -78,7 +78,7 @@ def test_bitsandbytes(kind: str, model_type: str, tmp_path: Path) -> None:
     )
     model.save_pretrained(tmp_path / "packed")
     found = compared(tmp_path / "packed")
-    blobs = [held.size for held in found.headers if "quant_state" in held.name]
+    blobs = [held.size_bytes for held in found.headers if "quant_state" in held.name]
     assert bool(blobs) == ("load_in_4bit" in KINDS[kind])
     assert all(0 < size < BLOB for size in blobs)
 

@@ -24,7 +24,7 @@ def differences(path):
     return [(one.name, one.what, one.declared, one.stored) for one in compared(path).differences]
 
 
-@pytest.mark.parametrize("rules", [0, 1], ids=["as published", "as transformers keeps them"])
+@pytest.mark.parametrize("rules", [0, 1], ids=["as published", "as transformers saves them"])
 def test_experts_may_be_stored_one_by_one_or_together(tmp_path, rules):
     tensors = holds(MIXTRAL, rules)
     assert (EXPERT in tensors) == (rules == 0)
@@ -66,8 +66,9 @@ def test_tied_names_buffers_and_scales_of_a_cache_are_expected(tmp_path):
     }  # fmt: skip
     found = compared(folder(tmp_path / "m", config, {**holds(config), **more}))
     assert found.ok
-    assert {group.name: group.tensors for group in found.beside} == {
-        "other names of tied tensors": 1, "tables that are computed anew": 1, "scales of a quantised cache": 1,
+    assert {group.name: group.tensors for group in found.additional} == {
+        "other names of tied tensors": 1, "tables that are computed from the config": 1,
+        "scales of a quantised KV cache": 1,
     }  # fmt: skip
     alone = {name: held for name, held in holds(config).items() if name != "model.embed_tokens.weight"}
     assert compared(folder(tmp_path / "n", config, {**alone, "lm_head.weight": ("BF16", (101, 256))})).ok
@@ -84,7 +85,7 @@ def test_blocks_that_predict_further_tokens_are_beside_the_model_if_the_config_h
     more = {**holds(config), "model.layers.2.eh_proj.weight": ("BF16", (3, 5))}
     found = compared(folder(tmp_path / "b", config, more))
     assert found.ok
-    assert found.beside[0].name == "prediction of further tokens"
+    assert found.additional[0].name == "multi-token prediction"
 
 
 @pytest.mark.parametrize("change", [
@@ -149,8 +150,8 @@ def test_a_quantised_checkpoint_is_as_its_config_says_and_memory_holds_just_that
     assert not any(name.endswith("q_proj.weight") and kind == "BF16" for name, (kind, _) in holds(config).items()) or (
         method == "nvfp4"
     )
-    left = sum(held.size for held in found.headers if "quant_state" in held.name)
-    assert llmcalc.memory(llmcalc.load(path), seq=16).weights == found.headers.files[0].data - left
+    left = sum(held.size_bytes for held in found.headers if "quant_state" in held.name)
+    assert llmcalc.memory(llmcalc.load(path), seq=16).weights == found.headers.files[0].data_bytes - left
 
 
 def test_the_way_of_writing_that_fits_best_is_taken(tmp_path):
@@ -172,7 +173,7 @@ def test_scales_of_inputs_may_stand_beside(tmp_path):
     tensors = {**holds(config), "model.layers.0.mlp.up_proj.pre_quant_scale": ("BF16", (256,))}
     found = compared(folder(tmp_path / "m", config, tensors))
     assert found.ok
-    assert [(group.tensors, group.elements) for group in found.beside] == [(1, 256)]
+    assert [(group.tensors, group.elements) for group in found.additional] == [(1, 256)]
 
 
 def test_gpt_oss_keeps_its_experts_in_blocks(tmp_path):
@@ -183,7 +184,7 @@ def test_gpt_oss_keeps_its_experts_in_blocks(tmp_path):
     assert tensors["model.layers.0.mlp.experts.down_proj_scales"] == ("U8", (3, 64, 3))
     path = folder(tmp_path / "m", config)
     assert compared(path).ok
-    assert llmcalc.memory(llmcalc.load(path), seq=16).weights == compared(path).headers.files[0].data
+    assert llmcalc.memory(llmcalc.load(path), seq=16).weights == compared(path).headers.files[0].data_bytes
 
 
 def test_a_part_of_a_packed_matrix_that_is_missing_is_named(tmp_path):

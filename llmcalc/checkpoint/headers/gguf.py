@@ -1,7 +1,7 @@
-"""The head of a GGUF file: metadata and the table of tensors; what follows is never read.
+"""The header of a GGUF file: its metadata and its table of tensors.
 
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: magic, version, two counts, key-value pairs, a table of
-names, dimensions (innermost first), types and offsets; then, aligned, the tensors.
+names, dimensions (innermost first), types and offsets; then the aligned tensors.
 """
 
 from __future__ import annotations
@@ -13,45 +13,47 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...core.errors import DescriptionError, InputError, shown
+from ...core.errors import DescriptionError, InputError, short_repr
 from ...data import table
-from . import File, Held, limits
+from . import limits
+from .tensor_info import FileHeader, TensorInfo
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 ALIGNMENT = "general.alignment"
-USUAL_ALIGNMENT = 32
+DEFAULT_ALIGNMENT = 32
 MOST_PAIRS = 10_000
 MOST_TENSORS = 50_000
-MOST_TEXTS = 1_500_000  # in all arrays together; a vocabulary has up to a few hundred thousand
-MOST_KEPT = 4_096  # entries of an array that are kept; longer ones are counted
-MOST_KEPT_IN_ALL = 400_000
-LONGEST_TEXT = 1 << 16  # bytes of one that is kept
-BYTES_AS_ENTRY = 32  # bytes of text that take the room of an entry of a list
-LENGTH = 8  # bytes of a length
+MOST_TEXTS = 1_500_000  # in all arrays; a vocabulary has up to a few hundred thousand
+MOST_ENTRIES = 4_096  # of an array whose values are stored; of longer ones only the length is
+MOST_ENTRIES_IN_FILE = 400_000
+LONGEST_TEXT = 1 << 16  # bytes of a text that is stored
+BYTES_AS_ENTRY = 32  # bytes of text that count as one entry of an array
+LENGTH = 8  # bytes of a length field
 DEEPEST = 3
 MOST_DIMENSIONS = 4
 FLOAT, STRING, ARRAY, BOOL = 6, 8, 9, 7
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", FLOAT: "f", BOOL: "?", 10: "Q", 11: "q", 12: "d"}
 BITS_A_BYTE = 8
+COMPLETE = "Check that the file is complete."
 _LARGEST_FLOAT = 3e38  # of 32 bits
 
 
 class Long(NamedTuple):
-    """A list or text that is too long to be kept: how many entries or bytes it has."""
+    """A placeholder for an array or text that is too long to store, with its number of entries or bytes."""
 
     length: int
 
 
 class ShortReadError(Exception):
-    """More of the file is needed than was given."""
+    """The given start of the file is shorter than its header."""
 
 
-def read_file(path: Path) -> File:
-    """The head of one file, memory-mapped.
+def read_file(path: Path) -> FileHeader:
+    """The header of one file, which is memory-mapped.
 
     Raises:
-        DescriptionError: it is no GGUF file, or it contradicts itself.
+        DescriptionError: the file is not a valid GGUF file.
     """
     where = limits.printable(path)
     size = limits.regular_file(path)
@@ -65,12 +67,12 @@ def read_file(path: Path) -> File:
         raise DescriptionError(f"cannot be read: {reason}", where=where) from None
 
 
-def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> File:
-    """The head of a file of ``size`` bytes that begins with ``content``.
+def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHeader:
+    """The header of a file of ``size`` bytes that starts with ``content``.
 
     Raises:
         DescriptionError: as ``read_file``.
-        ShortReadError: ``content`` is not all of the file, and ends before the head does.
+        ShortReadError: ``content`` ends inside the header.
     """
     try:
         return _read(_Cursor(content, size), size, name, where)
@@ -79,50 +81,50 @@ def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> File:
 
 
 class _Cursor:
-    """A place in a file, which moves on as values are read."""
+    """Reads values from a file in sequence."""
 
     def __init__(self, content: bytes | mmap.mmap, size: int) -> None:
-        self.content, self.size, self.at, self.order, self.texts, self.kept = content, size, 0, "<", 0, 0
+        self.content, self.size, self.at, self.order, self.n_texts, self.n_stored = content, size, 0, "<", 0, 0
 
     def skip(self, length: int) -> int:
-        """Where a value of so many bytes begins; the place behind it is next."""
+        """Move past ``length`` bytes, and return where they start."""
         start, self.at = self.at, self.at + length
         if self.at > self.size:
-            raise DescriptionError(f"the file ends within its head, at byte {self.size:,}", hint="is it complete?")
+            raise DescriptionError(f"the file ends inside its header, at byte {self.size:,}", hint=COMPLETE)
         if self.at > len(self.content):
             raise ShortReadError
         return start
 
     def number(self, code: str) -> Any:
-        """A number of a type of ``struct``."""
+        """A number, by its code in ``struct``."""
         start = self.skip(struct.calcsize("=" + code))
         return struct.unpack_from(self.order + code, self.content, start)[0]
 
-    def keep(self, count: int) -> bool:
-        """Whether a list of so many entries is kept, beside what is kept already."""
-        self.kept += count
-        return count <= MOST_KEPT and self.kept <= MOST_KEPT_IN_ALL
+    def may_store(self, count: int) -> bool:
+        """Whether an array of ``count`` entries is within the limits on stored values."""
+        self.n_stored += count
+        return count <= MOST_ENTRIES and self.n_stored <= MOST_ENTRIES_IN_FILE
 
     def length(self) -> int:
         """A length or count."""
         return int(self.number("Q"))
 
     def text(self, longest: int = LONGEST_TEXT) -> str:
-        """A text, or what of it is UTF-8."""
+        """A UTF-8 text."""
         length = self.length()
         if length > longest:
-            raise DescriptionError(f"a text of {length:,} bytes at byte {self.at:,}")
+            raise DescriptionError(f"the text at byte {self.at:,} has {length:,} bytes, which is too long")
         start = self.skip(length)
         try:
             return self.content[start : self.at].decode("utf-8")
         except UnicodeDecodeError:
-            raise DescriptionError(f"the text at byte {start:,} is no UTF-8") from None
+            raise DescriptionError(f"the text at byte {start:,} is not UTF-8") from None
 
-    def pass_texts(self, count: int) -> None:
-        """Skip so many texts."""
-        self.texts += count
-        if self.texts > MOST_TEXTS or LENGTH * count > self.size - self.at:
-            raise DescriptionError(f"a list of {count:,} texts at byte {self.at:,}, more than can be")
+    def skip_texts(self, count: int) -> None:
+        """Move past ``count`` texts."""
+        self.n_texts += count
+        if self.n_texts > MOST_TEXTS or LENGTH * count > self.size - self.at:
+            raise DescriptionError(f"the array at byte {self.at:,} has {count:,} texts, which are too many")
         read, content, at, end = struct.Struct(self.order + "Q").unpack_from, self.content, self.at, len(self.content)
         for _ in range(count):
             if at + LENGTH > end:
@@ -135,45 +137,43 @@ class _Cursor:
         self.skip(max(LENGTH, at + LENGTH - end))
 
 
-def _read(cursor: _Cursor, size: int, name: str, where: str) -> File:
+def _read(cursor: _Cursor, size: int, name: str, where: str) -> FileHeader:
     start = cursor.skip(len(MAGIC))
     if cursor.content[start : cursor.at] != MAGIC:
-        raise DescriptionError("does not begin with GGUF", hint="is it a GGUF file?")
+        raise DescriptionError("does not start with GGUF", hint="Check that it is a GGUF file.")
     version = cursor.number("I")
-    if version >= 1 << 16:  # the bytes of a small number, the other way round
+    if version >= 1 << 16:  # a small number in big-endian order
         cursor.order, version = ">", int.from_bytes(version.to_bytes(4, "little"), "big")
     if version not in VERSIONS:
-        raise DescriptionError(f"is of GGUF version {version}; versions 2 and 3 are understood")
+        raise DescriptionError(f"GGUF version {version} is not supported; supported: 2 and 3")
     tensors, pairs = cursor.length(), cursor.length()
     if tensors > MOST_TENSORS or pairs > MOST_PAIRS:
-        raise DescriptionError(
-            f"is said to have {tensors:,} tensors and {pairs:,} pairs of metadata, more than any file"
-        )
+        raise DescriptionError(f"{tensors:,} tensors and {pairs:,} metadata pairs are more than the limits")
     metadata = _pairs(cursor, pairs)
     entries = [_entry(cursor) for _ in range(tensors)]
-    alignment = metadata.get(ALIGNMENT, USUAL_ALIGNMENT)
+    alignment = metadata.get(ALIGNMENT, DEFAULT_ALIGNMENT)
     if type(alignment) is not int or not 0 < alignment <= 1 << 20 or alignment & (alignment - 1):
-        raise DescriptionError(f"{ALIGNMENT} is {shown(alignment)}; it is a power of two")
+        raise DescriptionError(f"{ALIGNMENT} is {short_repr(alignment)}; it must be a power of two")
     header = cursor.at
     begin = -(-header // alignment) * alignment if entries else header
     if begin > size:
-        raise DescriptionError(f"ends before its tensors begin, at byte {begin:,}", hint="is the file complete?")
-    padding = begin - header + _gaps(entries, size - begin, alignment)
-    return File(name, size, header, padding, tuple(entries), metadata)
+        raise DescriptionError(f"ends before its tensors start, at byte {begin:,}", hint=COMPLETE)
+    padding = begin - header + _padding_bytes(entries, size - begin, alignment)
+    return FileHeader(name, size, header, padding, tuple(entries), metadata)
 
 
 def _pairs(cursor: _Cursor, count: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     for _ in range(count):
         key = cursor.text(limits.LONGEST_NAME)
-        if key in found:
-            raise DescriptionError(f"the key {shown(key)} stands twice")
+        if key in metadata:
+            raise DescriptionError(f"the key {short_repr(key)} is repeated")
         try:
-            found[key] = _value(cursor, cursor.number("I"), 0)
+            metadata[key] = _value(cursor, cursor.number("I"), 0)
         except DescriptionError as error:
-            error.hint = error.hint or f"in the value of {shown(key)}"
+            error.hint = error.hint or f"in the value of {short_repr(key)}"
             raise
-    return found
+    return metadata
 
 
 def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
@@ -184,31 +184,31 @@ def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
     if kind == STRING:
         return _text(cursor)
     if kind != ARRAY or depth > DEEPEST:
-        what = "arrays within arrays" if kind == ARRAY else f"a value of the unknown type {kind}"
-        raise DescriptionError(f"{what} at byte {cursor.at:,}")
+        problem = "arrays are nested too deeply" if kind == ARRAY else f"unknown value type {kind}"
+        raise DescriptionError(f"{problem} at byte {cursor.at:,}")
     inner, count = cursor.number("I"), cursor.length()
     if inner in SCALARS:
         return _numbers(cursor, SCALARS[inner], count)
     if inner == STRING:
-        if cursor.keep(count):
+        if cursor.may_store(count):
             return [_text(cursor) for _ in range(count)]
-        cursor.pass_texts(count)
+        cursor.skip_texts(count)
         return Long(count)
-    if not cursor.keep(count):
-        raise DescriptionError(f"a list of {count:,} lists at byte {cursor.at:,}")
+    if not cursor.may_store(count):
+        raise DescriptionError(f"the array at byte {cursor.at:,} has {count:,} arrays, which are too many")
     return [_value(cursor, inner, depth + 1) for _ in range(count)]
 
 
 def _shortest(value: float) -> float:
-    """A 32-bit float as it was written: 1e-05, not 9.99999974e-06."""
+    """The shortest decimal of a 32-bit float: 1e-05, not 9.99999974e-06."""
     short = float(f"{value:.7g}")
     return short if abs(short) < _LARGEST_FLOAT and struct.pack("f", short) == struct.pack("f", value) else value
 
 
 def _text(cursor: _Cursor) -> str | Long:
-    """A text of the metadata; a long one, such as a template or a tokenizer, is passed over."""
+    """A metadata text, or a placeholder for a long one, such as a chat template."""
     length = cursor.length()
-    if length > LONGEST_TEXT or not cursor.keep(length // BYTES_AS_ENTRY):
+    if length > LONGEST_TEXT or not cursor.may_store(length // BYTES_AS_ENTRY):
         cursor.skip(length)
         return Long(length)
     cursor.at -= LENGTH
@@ -218,62 +218,62 @@ def _text(cursor: _Cursor) -> str | Long:
 def _numbers(cursor: _Cursor, code: str, count: int) -> list[Any] | Long:
     length = struct.calcsize("=" + code)
     if count > cursor.size // length:
-        raise DescriptionError(f"a list of {count:,} numbers at byte {cursor.at:,}, more than the file holds")
+        raise DescriptionError(f"the array of {count:,} numbers at byte {cursor.at:,} is longer than the file")
     start = cursor.skip(count * length)
-    if not cursor.keep(count):
+    if not cursor.may_store(count):
         return Long(count)
     return list(struct.unpack_from(f"{cursor.order}{count}{code}", cursor.content, start))
 
 
-def _entry(cursor: _Cursor) -> Held:
+def _entry(cursor: _Cursor) -> TensorInfo:
     name = cursor.text(limits.LONGEST_NAME)
     dimensions = cursor.number("I")
     if dimensions > MOST_DIMENSIONS:
-        raise DescriptionError(
-            f"{shown(name)} has {dimensions:,} dimensions; no more than {MOST_DIMENSIONS} are stored"
-        )
+        raise DescriptionError(f"{short_repr(name)} has {dimensions:,} dimensions; the limit is {MOST_DIMENSIONS}")
     lengths = [cursor.length() for _ in range(dimensions)]
     number, start = cursor.number("I"), cursor.length()
     kind = types().get(number)
     if kind is None:
-        hint = "types of llama.cpp that files no longer hold, or newer ones" if number < 256 else ""
-        raise DescriptionError(f"{shown(name)} is of the unknown type {number}", hint=hint)
+        hint = "It may be a removed type of llama.cpp, or a newer one." if number < 256 else ""
+        raise DescriptionError(f"{short_repr(name)} has the unknown type {number}", hint=hint)
     if any(length >= limits.LARGEST for length in lengths) or start >= limits.LARGEST:
-        raise DescriptionError(f"{shown(name)} has the dimensions {shown(lengths)} at {start:,}")
+        raise DescriptionError(f"{short_repr(name)} has invalid dimensions {short_repr(lengths)} or offset {start:,}")
     row = lengths[0] if lengths else 1
     if row % kind.block:
-        raise DescriptionError(f"{shown(name)} has rows of {row:,}, no multiple of the {kind.block} of {kind.name}")
-    held = Held(name, kind.name, tuple(reversed(lengths)), start, 0)
-    return held._replace(size=held.elements // kind.block * kind.bits // BITS_A_BYTE)
+        message = f"{short_repr(name)} has rows of {row:,}, not a multiple of {kind.name}'s block size {kind.block}"
+        raise DescriptionError(message)
+    tensor = TensorInfo(name, kind.name, tuple(reversed(lengths)), start, 0)
+    return tensor._replace(size_bytes=tensor.elements // kind.block * kind.bits // BITS_A_BYTE)
 
 
-def _gaps(entries: Iterable[Held], data: int, alignment: int) -> int:
-    """Bytes of padding between tensors and behind the last one.
+def _padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int) -> int:
+    """Bytes of padding between tensors and after the last one.
 
     Raises:
-        DescriptionError: names that recur, tensors that overlap, leave holes or exceed the file.
+        DescriptionError: names repeat, or tensors overlap, leave gaps or exceed the file.
     """
     end = padding = 0
     names: set[str] = set()
-    for held in sorted(entries, key=lambda held: (held.start, held.size)):
-        if held.name in names:
-            raise DescriptionError(f"names the tensor {shown(held.name)} twice")
-        names.add(held.name)
+    for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):
+        name = short_repr(tensor.name)
+        if tensor.name in names:
+            raise DescriptionError(f"the tensor {name} is listed twice")
+        names.add(tensor.name)
         begin = -(-end // alignment) * alignment
-        if held.start != begin:
-            how = "overlaps another" if held.start < end else "does not begin where the one before it ends, aligned"
-            raise DescriptionError(f"{shown(held.name)} at {held.start:,} {how}: byte {begin:,}")
+        if tensor.offset != begin:
+            problem = "overlaps another tensor" if tensor.offset < end else "leaves a gap"
+            raise DescriptionError(f"{name} at byte {tensor.offset:,} {problem}; it should start at byte {begin:,}")
         padding += begin - end
-        end = held.start + held.size
+        end = tensor.offset + tensor.size_bytes
         if end > data:
-            message = f"{shown(held.name)} ends at byte {end:,} of the tensors, but the file holds {data:,}"
-            raise DescriptionError(message, hint="is the file complete?")
+            message = f"{name} ends at byte {end:,} of the data, but the file has {data:,} bytes of data"
+            raise DescriptionError(message, hint=COMPLETE)
     last = -(-end // alignment) * alignment - end
     return padding + (last if data == end + last else 0)
 
 
 class Type(NamedTuple):
-    """A type of GGML: ``bits`` of a block of so many elements."""
+    """A GGML type: ``bits`` per ``block`` elements."""
 
     name: str
     bits: int
@@ -282,7 +282,7 @@ class Type(NamedTuple):
 
 @cache
 def types() -> dict[int, Type]:
-    """The types that files hold, by their numbers."""
+    """The GGML types that files may contain, by number."""
     entries = table("formats/gguf").items()
     return {
         entry["ggml"]: Type(name.removeprefix("gguf-").upper(), entry["bits"], entry.get("block", 1))

@@ -1,7 +1,7 @@
 """The header of a safetensors file: 8 bytes with the length of a JSON object, the object, then the tensors.
 
 https://github.com/huggingface/safetensors#format: names are unique, the tensors fill the rest of the file without
-holes, and the object may be followed by spaces.
+gaps, and the object may be padded with spaces.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import DescriptionError, InputError, shown
-from ...importers.plain_json import first_repeated
-from . import File, Held, limits
+from ...core.errors import DescriptionError, InputError, short_repr
+from ...core.strict_json import first_repeated
+from . import limits
+from .tensor_info import FileHeader, TensorInfo
 
-LENGTH = 8  # bytes that say how long the header is
+LENGTH = 8  # bytes of the header's length
 METADATA = "__metadata__"
 BITS_A_BYTE = 8
 BITS = {
@@ -26,19 +27,19 @@ BITS = {
 Reader = Callable[[int, int], bytes]
 
 
-def read_file(path: Path) -> File:
+def read_file(path: Path) -> FileHeader:
     """The header of one file.
 
     Raises:
-        DescriptionError: it is no safetensors file, or its header contradicts itself or the file.
+        DescriptionError: the file is not a valid safetensors file.
     """
     where = limits.printable(path)
     size = limits.regular_file(path)
     return read(lambda start, length: limits.read_range(path, start, length), size, path.name, where)
 
 
-def read(reader: Reader, size: int, name: str, where: str) -> File:
-    """The header of a file of ``size`` bytes, of which ``reader(start, length)`` gives a part.
+def read(reader: Reader, size: int, name: str, where: str) -> FileHeader:
+    """The header of a file of ``size`` bytes; ``reader(start, length)`` returns a part of the file.
 
     Raises:
         DescriptionError: as ``read_file``.
@@ -48,44 +49,42 @@ def read(reader: Reader, size: int, name: str, where: str) -> File:
         raise DescriptionError(f"has {size} bytes, too few for a safetensors file", where=where)
     length = int.from_bytes(head, "little")
     if length > size - LENGTH:
-        raise _broken(f"its header is said to have {length:,} bytes, but the file has {size:,}", where)
+        raise _broken(f"its header should have {length:,} bytes, but the file has {size:,}", where)
     if length > limits.LARGEST_JSON:
-        raise _broken(
-            f"its header is said to have {length:,} bytes; no more than {limits.LARGEST_JSON:,} are read", where
-        )
+        raise _broken(f"its header has {length:,} bytes; the limit is {limits.LARGEST_JSON:,}", where)
     raw = reader(LENGTH, length)
     if len(raw) < length:
-        raise _broken("the file ends within its header", where)
+        raise _broken("the file ends inside its header", where)
     if not raw.startswith(b"{"):
-        raise _broken("its header does not begin with {", where, "is it a safetensors file?")
+        raise _broken("its header does not start with {", where, "Check that it is a safetensors file.")
     limits.check_json(raw, "its header", where)
     metadata, tensors = _entries(_parse(raw, where), where)
     header = LENGTH + len(raw.rstrip(b" "))
     data = size - LENGTH - length
-    _check_places(tensors, data, where)
-    return File(name, size, header, LENGTH + length - header, tuple(tensors), metadata)
+    _check_offsets(tensors, data, where)
+    return FileHeader(name, size, header, LENGTH + length - header, tuple(tensors), metadata)
 
 
 def _parse(raw: bytes, where: str) -> dict[str, Any]:
     import json
 
     try:
-        found = json.loads(raw.decode("utf-8"), object_pairs_hook=_Unique(where), parse_constant=_no_number)
+        content = json.loads(raw.decode("utf-8"), object_pairs_hook=_UniqueKeys(where), parse_constant=_reject_constant)
     except UnicodeDecodeError as error:
-        raise _broken(f"its header is no UTF-8 text (byte {error.start})", where) from None
+        raise _broken(f"its header is not UTF-8 text (byte {error.start})", where) from None
     except RecursionError:
         raise _broken("its header is nested too deeply", where) from None
     except InputError:
         raise
-    except ValueError as error:  # no JSON, or an integer of more digits than the interpreter reads
-        raise _broken(f"its header is no JSON: {str(error)[:200]}", where) from None
-    if not isinstance(found, dict):
-        raise _broken("its header is no JSON object", where)
-    return found
+    except ValueError as error:  # invalid JSON, or an integer with too many digits
+        raise _broken(f"its header is not valid JSON: {str(error)[:200]}", where) from None
+    if not isinstance(content, dict):
+        raise _broken("its header is not a JSON object", where)
+    return content
 
 
-class _Unique:
-    """Makes a mapping of the pairs of an object, whose names differ."""
+class _UniqueKeys:
+    """Builds a mapping from the pairs of a JSON object, and rejects repeated keys."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -93,58 +92,64 @@ class _Unique:
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         data = dict(pairs)
         if len(data) != len(pairs):
-            raise _broken(f"its header names {shown(first_repeated(key for key, _ in pairs))} twice", self.where)
+            raise _broken(
+                f"its header repeats the key {short_repr(first_repeated(key for key, _ in pairs))}", self.where
+            )
         return data
 
 
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number of a header")
+def _reject_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not a valid number")
 
 
-def _entries(data: dict[str, Any], where: str) -> tuple[dict[str, Any], list[Held]]:
+def _entries(data: dict[str, Any], where: str) -> tuple[dict[str, Any], list[TensorInfo]]:
     metadata = data.pop(METADATA, None) or {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise _broken(f"{METADATA} is no mapping of texts", where)
+        raise _broken(f"{METADATA} must map strings to strings", where)
     if len(data) > limits.MOST_TENSORS:
-        raise _broken(f"its header names {len(data):,} tensors; no more than {limits.MOST_TENSORS:,} are read", where)
-    return metadata, [_held(name, entry, where) for name, entry in data.items()]
+        raise _broken(f"its header lists {len(data):,} tensors; the limit is {limits.MOST_TENSORS:,}", where)
+    return metadata, [_tensor_info(name, entry, where) for name, entry in data.items()]
 
 
-def _held(name: str, entry: Any, where: str) -> Held:
+def _tensor_info(name: str, entry: Any, where: str) -> TensorInfo:
     if not name or len(name) > limits.LONGEST_NAME:
-        raise _broken(f"{shown(name)} is no name of a tensor", where)
+        raise _broken(f"{short_repr(name)} is not a valid tensor name", where)
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise _broken(f"{shown(name)} is not described by dtype, shape and data_offsets", where)
+        raise _broken(f"the entry of {short_repr(name)} must have dtype, shape and data_offsets", where)
     kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(kind, str) or kind not in BITS:
-        raise _broken(f"{shown(name)} has the unknown dtype {shown(kind)}", where, f"known: {', '.join(BITS)}")
+        raise _broken(
+            f"{short_repr(name)} has the unknown dtype {short_repr(kind)}", where, f"known: {', '.join(BITS)}"
+        )
     if not isinstance(shape, list) or len(shape) > limits.MOST_DIMENSIONS or not all(map(_is_size, shape)):
-        raise _broken(f"{shown(name)} has the shape {shown(shape)}", where)
+        raise _broken(f"{short_repr(name)} has the invalid shape {short_repr(shape)}", where)
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(_is_size, offsets)):
-        raise _broken(f"{shown(name)} has the data_offsets {shown(offsets)}", where)
+        raise _broken(f"{short_repr(name)} has the invalid data_offsets {short_repr(offsets)}", where)
     start, end = offsets
-    held = Held(name, kind, tuple(shape), start, end - start)
-    bits = held.elements * BITS[kind]
-    if bits % BITS_A_BYTE or bits // BITS_A_BYTE != held.size:
-        needs = f"{-(-bits // BITS_A_BYTE):,}" if bits < limits.LARGEST else "too many"
-        raise _broken(f"{shown(name)} of {kind} {shown(shape)} takes {needs} bytes, but has {held.size:,}", where)
-    return held
+    tensor = TensorInfo(name, kind, tuple(shape), start, end - start)
+    bits = tensor.elements * BITS[kind]
+    if bits % BITS_A_BYTE or bits // BITS_A_BYTE != tensor.size_bytes:
+        needed = f"{-(-bits // BITS_A_BYTE):,}" if bits < limits.LARGEST else "too many"
+        size = f"needs {needed} bytes, but has {tensor.size_bytes:,}"
+        raise _broken(f"{short_repr(name)} of type {kind} and shape {short_repr(shape)} {size}", where)
+    return tensor
 
 
 def _is_size(value: object) -> bool:
     return type(value) is int and 0 <= value < limits.LARGEST
 
 
-def _check_places(tensors: list[Held], data: int, where: str) -> None:
-    """The tensors fill the data from its first to its last byte, each behind another."""
+def _check_offsets(tensors: list[TensorInfo], data: int, where: str) -> None:
+    """Check that the tensors fill the data without gaps and overlaps."""
     end = 0
-    for held in sorted(tensors, key=lambda held: (held.start, held.size)):
-        if held.start != end:
-            how = "overlaps another" if held.start < end else f"begins at byte {held.start:,} behind a hole"
-            raise _broken(f"{shown(held.name)} {how}: the tensors before it end at byte {end:,}", where)
-        end += held.size
+    for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):
+        if tensor.offset != end:
+            problem = "overlaps another" if tensor.offset < end else f"starts at byte {tensor.offset:,} after a gap"
+            raise _broken(f"{short_repr(tensor.name)} {problem}: the tensor before it ends at byte {end:,}", where)
+        end += tensor.size_bytes
     if end != data:
-        raise _broken(f"its tensors take {end:,} bytes, but {data:,} follow the header", where, "is the file complete?")
+        hint = "Check that the file is complete."
+        raise _broken(f"its tensors take {end:,} bytes, but {data:,} follow the header", where, hint)
 
 
 def _broken(message: str, where: str, hint: str = "") -> DescriptionError:

@@ -55,10 +55,10 @@ def _unopened(model: str) -> list[str]:
     """Weights of a folder that are not compared, since they are pickled."""
     from pathlib import Path
 
-    from ...checkpoint.headers.checkpoint import pickled_in
+    from ...checkpoint.headers.checkpoint_files import pickled_files
 
     return [
-        f"{name} is pickled and was not opened: its tensors are not compared" for name in pickled_in(Path(model))[:3]
+        f"{name} is pickled and was not opened: its tensors are not compared" for name in pickled_files(Path(model))[:3]
     ]
 
 

@@ -7,11 +7,11 @@ import struct
 import pytest
 
 import llmcalc
-from llmcalc.checkpoint.headers import checkpoint, limits
-from llmcalc.checkpoint.headers.checkpoint import read_headers
+from llmcalc.checkpoint.headers import checkpoint_files, limits
+from llmcalc.checkpoint.headers.checkpoint_files import read_headers
 from llmcalc.checkpoint.headers.gguf import Long
 
-from .files import framed, gguf, safetensors, text, value
+from ..importers.files import framed, gguf, safetensors, text, value
 
 TENSORS = {"a.weight": ("F32", (3, 5)), "b.weight": ("BF16", (7,)), "c": ("I64", ())}
 BLOCKS = {"token_embd.weight": ("Q8_0", (3, 32)), "x": ("F32", (2, 5)), "y": ("Q4_K", (2, 256))}
@@ -38,23 +38,23 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
 
 def test_a_safetensors_header_tells_names_types_shapes_and_every_byte(tmp_path):
     headers = read_headers(written(tmp_path, "m.safetensors", safetensors(TENSORS, {"format": "pt"}, spaces=3)))
-    assert {held.name: (held.type, held.shape) for held in headers} == TENSORS
+    assert {tensor.name: (tensor.type, tensor.shape) for tensor in headers} == TENSORS
     (file,) = headers.files
-    assert (file.padding, file.data, file.unexplained) == (3, 60 + 14 + 8, 0)
-    assert (headers.total, headers.metadata) == (15 + 7 + 1, {"format": "pt"})
+    assert (file.padding_bytes, file.data_bytes, file.unexplained_bytes) == (3, 60 + 14 + 8, 0)
+    assert (headers.elements, headers.metadata) == (15 + 7 + 1, {"format": "pt"})
 
 
 BROKEN = {
     "too few bytes": (b"1234", "too few"),
     "a header longer than the file": (struct.pack("<Q", 10**6) + b"{}", "1,000,000"),
-    "a header of 2^63 bytes": (struct.pack("<Q", 2**63) + b"{}", "is said to have"),
-    "no brace": (framed(b"[]"), "does not begin with {"),
-    "no JSON": (framed(b'{"a": '), "no JSON"),
+    "a header of 2^63 bytes": (struct.pack("<Q", 2**63) + b"{}", "should have"),
+    "no brace": (framed(b"[]"), "does not start with {"),
+    "no JSON": (framed(b'{"a": '), "not valid JSON"),
     "no UTF-8": (framed(b'{"\xff\xfe": 1}'), "UTF-8"),
     "nested deeply": (framed(b'{"a":' * 100_000), "deep"),
-    "NaN": (framed(b'{"a": {"dtype": "F32", "shape": [NaN], "data_offsets": [0, 4]}}', bytes(4)), "no number"),
-    "an endless integer": (framed(b'{"a": ' + b"9" * 10_000 + b"}"), "no JSON"),
-    "a name twice": (framed(b'{"a": {}, "a": {}}'), "twice"),
+    "NaN": (framed(b'{"a": {"dtype": "F32", "shape": [NaN], "data_offsets": [0, 4]}}', bytes(4)), "not a valid number"),
+    "an endless integer": (framed(b'{"a": ' + b"9" * 10_000 + b"}"), "not valid JSON"),
+    "a name twice": (framed(b'{"a": {}, "a": {}}'), "repeats"),
     "a list as entry": (framed(b'{"a": []}'), "dtype, shape and data_offsets"),
     "a further key": (framed(json.dumps({"a": {**entry(), "x": 1}}).encode(), bytes(8)), "dtype, shape"),
     "an unknown dtype": (framed(json.dumps({"a": entry("F31")}).encode(), bytes(8)), "F31"),
@@ -63,16 +63,16 @@ BROKEN = {
     "true as length": (framed(b'{"a": {"dtype": "F32", "shape": [true], "data_offsets": [0, 4]}}', bytes(4)), "shape"),
     "10^18 dimensions": (framed(json.dumps({"a": entry(shape=(10**18,) * 5)}).encode(), bytes(8)), "bytes"),
     "many dimensions": (framed(json.dumps({"a": entry(shape=(1,) * 99)}).encode(), bytes(8)), "shape"),
-    "a size that does not fit": (framed(json.dumps({"a": entry(shape=(3,))}).encode(), bytes(8)), "takes 12 bytes"),
+    "a size that does not fit": (framed(json.dumps({"a": entry(shape=(3,))}).encode(), bytes(8)), "needs 12 bytes"),
     "an offset before the data": (framed(json.dumps({"a": entry(offsets=(-8, 0))}).encode(), bytes(8)), "offsets"),
     "an overlap": (
         framed(json.dumps({"a": entry(), "b": entry(offsets=(4, 12))}).encode(), bytes(12)), "overlaps",
     ),
-    "a hole": (framed(json.dumps({"a": entry(), "b": entry(offsets=(9, 17))}).encode(), bytes(17)), "hole"),
+    "a hole": (framed(json.dumps({"a": entry(), "b": entry(offsets=(9, 17))}).encode(), bytes(17)), "gap"),
     "data that is missing": (framed(json.dumps({"a": entry()}).encode(), bytes(5)), "complete"),
     "data that nobody names": (framed(json.dumps({"a": entry()}).encode(), bytes(9)), "complete"),
     "metadata of numbers": (framed(b'{"__metadata__": {"a": 1}}'), "__metadata__"),
-    "a long name": (framed(json.dumps({"n" * 5000: entry()}).encode(), bytes(8)), "no name"),
+    "a long name": (framed(json.dumps({"n" * 5000: entry()}).encode(), bytes(8)), "not a valid tensor name"),
 }  # fmt: skip
 
 
@@ -85,9 +85,9 @@ def test_a_broken_safetensors_header_is_one_error(tmp_path, case):
 
 def test_a_header_of_more_values_than_any_checkpoint_is_refused_before_it_is_parsed(tmp_path):
     lists = b'{"a": [' + b"[]," * limits.MOST_BRACKETS + b"0]}"
-    refused(written(tmp_path, "a.safetensors", framed(lists)), "more than any checkpoint")
+    refused(written(tmp_path, "a.safetensors", framed(lists)), "too many values")
     keys = b"{" + b",".join(b'"%d":0' % number for number in range(limits.MOST_COLONS + 1)) + b"}"
-    refused(written(tmp_path, "k.safetensors", framed(keys)), "more than any checkpoint")
+    refused(written(tmp_path, "k.safetensors", framed(keys)), "too many values")
     wide = json.dumps({"ü" * 900: 1}, ensure_ascii=False).encode() + b" " * limits.LARGEST_WIDE
     refused(written(tmp_path, "b.safetensors", framed(wide)), "bytes")
 
@@ -98,13 +98,13 @@ def shards(folder, **changes):
     for file, names in parts.items():
         written(folder, file, safetensors({name: TENSORS[name] for name in names}))
     index = {"metadata": {"total_size": 82}, "weight_map": {name: file for file in parts for name in parts[file]}}
-    written(folder, checkpoint.INDEX, json.dumps({**index, **changes}).encode())
+    written(folder, checkpoint_files.INDEX, json.dumps({**index, **changes}).encode())
     return folder
 
 
 def test_shards_are_read_as_their_index_says(tmp_path):
     headers = read_headers(shards(tmp_path))
-    assert (len(headers.files), len(headers.tensors), headers.total) == (2, 3, 23)
+    assert (len(headers.files), len(headers.tensors), headers.elements) == (2, 3, 23)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_shards_are_read_as_their_index_says(tmp_path):
              "c:\\x.safetensors", "x\n.safetensors", "one.bin", ""],
 )  # fmt: skip
 def test_an_index_leads_nowhere_else(tmp_path, file):
-    refused(shards(tmp_path, weight_map={"a.weight": file}), "is no .safetensors file of the folder")
+    refused(shards(tmp_path, weight_map={"a.weight": file}), "is not the name of a .safetensors file")
 
 
 def test_an_index_and_the_shards_name_the_same_tensors(tmp_path):
@@ -130,7 +130,7 @@ def test_an_index_and_the_shards_name_the_same_tensors(tmp_path):
 def test_two_shards_do_not_hold_one_tensor(tmp_path):
     for name in ("one.safetensors", "two.safetensors"):
         written(tmp_path, name, safetensors(TENSORS))
-    refused(tmp_path, "two of its files hold")
+    refused(tmp_path, "two files contain")
 
 
 def test_a_link_out_of_the_folder_is_refused_but_not_the_hubs_own(tmp_path):
@@ -139,7 +139,7 @@ def test_a_link_out_of_the_folder_is_refused_but_not_the_hubs_own(tmp_path):
     folder.mkdir()
     real = written(outside, "x.safetensors", safetensors(TENSORS))
     (folder / "m.safetensors").symlink_to(real)
-    refused(folder, "link out of its folder")
+    refused(folder, "links outside its folder")
     blobs, snapshot = tmp_path / "models--a--b" / "blobs", tmp_path / "models--a--b" / "snapshots" / "1234"
     blobs.mkdir(parents=True)
     snapshot.mkdir(parents=True)
@@ -163,7 +163,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 def test_parts_without_the_first_are_said_to_be_that(tmp_path):
     written(tmp_path, "m-00002-of-00002.gguf", gguf({"split.no": 1}, BLOCKS))
-    refused(tmp_path, "not the first")
+    refused(tmp_path, "the first part")
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -171,10 +171,10 @@ def test_the_head_of_a_gguf_tells_metadata_tensors_and_every_byte(tmp_path, orde
     metadata = {"general.architecture": "x", "n": 7, "f": 1e-5, "s": "ü", "l": [1, 2], "t": ["a", "b"], "b": True}
     headers = read_headers(written(tmp_path, "m.gguf", gguf(metadata, BLOCKS, order)))
     assert headers.metadata == metadata
-    assert {held.name: (held.type, held.shape) for held in headers} == BLOCKS
+    assert {tensor.name: (tensor.type, tensor.shape) for tensor in headers} == BLOCKS
     (file,) = headers.files
-    assert (file.data, file.unexplained) == (3 * 34 + 40 + 2 * 144, 0)
-    assert file.header + file.padding + file.data == file.size
+    assert (file.data_bytes, file.unexplained_bytes) == (3 * 34 + 40 + 2 * 144, 0)
+    assert file.header_bytes + file.padding_bytes + file.data_bytes == file.size_bytes
 
 
 def test_long_lists_are_counted_not_kept(tmp_path):
@@ -194,36 +194,36 @@ def row(name="x", dimensions=(4,), kind=0, offset=0):
 NESTED = struct.pack("<IIQ", 9, 9, 1) + struct.pack("<IQ", 9, 1) * 30
 BROKEN_GGUF = {
     "empty": (b"", "empty"),
-    "another magic": (b"GGML" + bytes(40), "does not begin with GGUF"),
+    "another magic": (b"GGML" + bytes(40), "does not start with GGUF"),
     "version 1": (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
     "version 77": (b"GGUF" + struct.pack("<IQQ", 77, 0, 0), "version 77"),
-    "cut short": (b"GGUF" + struct.pack("<I", 3), "ends within its head"),
-    "10^18 pairs": (raw(count=10**18), "1,000,000,000,000,000,000 pairs"),
+    "cut short": (b"GGUF" + struct.pack("<I", 3), "ends inside its header"),
+    "10^18 pairs": (raw(count=10**18), "1,000,000,000,000,000,000 metadata pairs"),
     "10^18 tensors": (raw(tensors=10**18, count=0), "1,000,000,000,000,000,000 tensors"),
-    "a text of 10^18 bytes": (raw(struct.pack("<Q", 10**18)), "a text of"),
-    "a value of 2^63 bytes": (raw(text("k") + struct.pack("<IQ", 8, 2**63)), "ends within its head"),
-    "a list of 10^18 numbers": (raw(text("k") + struct.pack("<IIQ", 9, 4, 10**18)), "more than the file holds"),
+    "a text of 10^18 bytes": (raw(struct.pack("<Q", 10**18)), "too long"),
+    "a value of 2^63 bytes": (raw(text("k") + struct.pack("<IQ", 8, 2**63)), "ends inside its header"),
+    "a list of 10^18 numbers": (raw(text("k") + struct.pack("<IIQ", 9, 4, 10**18)), "longer than the file"),
     "a list of 10^18 texts": (raw(text("k") + struct.pack("<IIQ", 9, 8, 10**18)), "texts"),
-    "a list of 10^18 lists": (raw(text("k") + struct.pack("<IIQ", 9, 9, 10**18)), "lists"),
-    "lists within lists": (raw(text("k") + NESTED), "within"),
+    "a list of 10^18 lists": (raw(text("k") + struct.pack("<IIQ", 9, 9, 10**18)), "arrays"),
+    "lists within lists": (raw(text("k") + NESTED), "nested"),
     "a text in a list beyond the end": (
-        raw(text("k") + struct.pack("<IIQ", 9, 8, 5000) + struct.pack("<Q", 2**62) + bytes(50_000)), "ends within",
+        raw(text("k") + struct.pack("<IIQ", 9, 8, 5000) + struct.pack("<Q", 2**62) + bytes(50_000)), "ends inside",
     ),
-    "an unknown type of value": (raw(text("k") + struct.pack("<I", 99)), "unknown type 99"),
-    "a key twice": (raw((text("k") + value(1)) * 2, count=2), "twice"),
+    "an unknown type of value": (raw(text("k") + struct.pack("<I", 99)), "unknown value type 99"),
+    "a key twice": (raw((text("k") + value(1)) * 2, count=2), "repeated"),
     "a key that is no UTF-8": (raw(text(b"\xff") + value(1)), "UTF-8"),
     "an alignment of 0": (raw(text("general.alignment") + value(0)), "power of two"),
     "an alignment of 48": (raw(text("general.alignment") + value(48)), "power of two"),
     "many dimensions": (raw(count=0, tensors=1, rows=text("x") + struct.pack("<I", 2**31)), "dimensions"),
-    "10^18 rows": (raw(count=0, tensors=1, rows=row(dimensions=(10**18, 10**18))) + bytes(64), "the file holds"),
+    "10^18 rows": (raw(count=0, tensors=1, rows=row(dimensions=(10**18, 10**18))) + bytes(64), "the file has"),
     "2^63 rows": (raw(count=0, tensors=1, rows=row(dimensions=(2**63,))), "dimensions"),
     "an unknown type of tensor": (raw(count=0, tensors=1, rows=row(kind=4)), "unknown type 4"),
-    "half a block": (raw(count=0, tensors=1, rows=row(dimensions=(33,), kind=8)), "no multiple"),
+    "half a block": (raw(count=0, tensors=1, rows=row(dimensions=(33,), kind=8)), "not a multiple"),
     "an offset of 2^63": (raw(count=0, tensors=1, rows=row(offset=2**63)), "dimensions"),
-    "a hole": (raw(count=0, tensors=1, rows=row(offset=32)) + bytes(99), "does not begin where"),
+    "a hole": (raw(count=0, tensors=1, rows=row(offset=32)) + bytes(99), "leaves a gap"),
     "an overlap": (raw(count=0, tensors=2, rows=row("x") + row("y")) + bytes(99), "overlaps"),
     "a name twice": (raw(count=0, tensors=2, rows=row() + row(offset=32)) + bytes(99), "twice"),
-    "data that is missing": (raw(count=0, tensors=1, rows=row(dimensions=(99,))) + bytes(64), "the file holds"),
+    "data that is missing": (raw(count=0, tensors=1, rows=row(dimensions=(99,))) + bytes(64), "the file has"),
 }  # fmt: skip
 
 
@@ -236,7 +236,7 @@ def test_a_broken_gguf_is_one_error(tmp_path, case):
 
 def test_bytes_behind_the_tensors_are_said_to_be_unexplained(tmp_path):
     headers = read_headers(written(tmp_path, "m.gguf", gguf({}, BLOCKS) + bytes(77)))
-    assert headers.files[0].unexplained == 77
+    assert headers.files[0].unexplained_bytes == 77
 
 
 def test_the_parts_of_a_gguf_are_read_together_whichever_is_named(tmp_path):
@@ -252,7 +252,7 @@ def test_the_parts_of_a_gguf_are_read_together_whichever_is_named(tmp_path):
 def test_two_gguf_models_in_a_folder_are_a_question(tmp_path):
     for name in ("q4.gguf", "q8.gguf"):
         written(tmp_path, name, gguf({}, BLOCKS))
-    refused(tmp_path, "holds 2 GGUF models", "q4.gguf, q8.gguf")
+    refused(tmp_path, "has 2 GGUF models", "q4.gguf, q8.gguf")
 
 
 def test_pickled_weights_are_named_and_never_opened(tmp_path):

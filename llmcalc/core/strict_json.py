@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..core.errors import DescriptionError, short_repr
+from .errors import DescriptionError, short_repr
 
 
 def first_repeated(names: Iterable[str]) -> str:

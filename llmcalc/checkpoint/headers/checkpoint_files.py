@@ -1,0 +1,199 @@
+"""The files of a checkpoint: a folder with or without an index, a single file, or the parts of a split GGUF."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import DescriptionError, short_repr
+from ...core.strict_json import first_repeated, read_json
+from . import gguf, limits, safetensors
+from .tensor_info import GGUF, SAFETENSORS, FileHeader, Headers
+
+INDEX = "model.safetensors.index.json"
+CONFIG = "config.json"
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".npz")
+_PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$")
+
+
+def read_headers(path: Path) -> Headers:
+    """The headers of a folder, of a safetensors file, or of a GGUF with all its parts.
+
+    Raises:
+        DescriptionError: there are no readable headers, or they contradict each other.
+    """
+    where = limits.printable(path)
+    if path.is_dir():
+        return _folder(path, where)
+    if path.suffix == GGUF:
+        return join(where, "gguf", [gguf.read_file(part) for part in _parts(path, where)], None)
+    if path.suffix == SAFETENSORS:
+        return join(where, "safetensors", [safetensors.read_file(path)], config_beside(path))
+    raise DescriptionError(f"is not a {SAFETENSORS} or {GGUF} file", where=where)
+
+
+def config_beside(path: Path) -> dict[str, Any] | None:
+    """The content of the ``config.json`` in a folder, or next to a file; None if there is none."""
+    file = (path if path.is_dir() else path.parent) / CONFIG
+    if not file.is_file():
+        return None
+    from ...schema.catalogue import read_text
+
+    config: dict[str, Any] = read_json(read_text(file), str(file))
+    return config
+
+
+def weight_files(folder: Path) -> list[str]:
+    """The readable weight files of a folder: those of its index, else all safetensors, else all GGUF files."""
+    if (folder / INDEX).exists():
+        return list(dict.fromkeys(_index(folder).values()))
+    names = _file_names(folder)
+    return [name for name in names if name.endswith(SAFETENSORS)] or [name for name in names if name.endswith(GGUF)]
+
+
+def pickled_files(folder: Path) -> list[str]:
+    """The pickled weight files of a folder, which are never opened, since unpickling may execute code."""
+    return [name for name in _file_names(folder) if name.endswith(PICKLED)]
+
+
+def _file_names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise DescriptionError(f"cannot be listed: {error.strerror}", where=limits.printable(folder)) from None
+
+
+def _folder(folder: Path, where: str) -> Headers:
+    names = weight_files(folder)
+    if not names:
+        raise no_weights_error(folder)
+    if names[0].endswith(GGUF):
+        models = [name for name in names if not _PART.search(name) or "-00001-of-" in name]
+        if not models:
+            raise DescriptionError("the first part of the split GGUF is missing", where=where)
+        if len(models) > 1:
+            listed = ", ".join(models[:5])
+            raise DescriptionError(f"has {len(models)} GGUF models", where=where, hint=f"Name one of them: {listed}")
+        return read_headers(folder / models[0])
+    if len(names) > limits.MOST_FILES:
+        raise DescriptionError(f"has {len(names):,} weight files; the limit is {limits.MOST_FILES:,}", where=where)
+    files = [safetensors.read_file(resolve_in(folder, name)) for name in names]
+    headers = join(where, "safetensors", files, config_beside(folder))
+    if (folder / INDEX).exists():
+        check_index(_index(folder), headers, str(folder / INDEX))
+    return headers
+
+
+def no_weights_error(folder: Path) -> DescriptionError:
+    """The error for a folder without readable weights; it names pickled files."""
+    where = limits.printable(folder)
+    pickled = pickled_files(folder)
+    if pickled:
+        listed = ", ".join(map(limits.printable, pickled[:3])) + (" ..." if len(pickled) > 3 else "")
+        hint = f"Pickle files can execute code and are never opened. Convert them to safetensors: {listed}"
+        return DescriptionError("has pickled weights only", where=where, hint=hint)
+    return DescriptionError(f"has no {SAFETENSORS} or {GGUF} files", where=where)
+
+
+def _index(folder: Path) -> dict[str, str]:
+    """The file of each tensor, from the index file."""
+    file = folder / INDEX
+    where = limits.printable(file)
+    size = limits.regular_file(file)
+    if size > limits.LARGEST_JSON:
+        message = f"the index has {size:,} bytes; the limit is {limits.LARGEST_JSON:,}"
+        raise DescriptionError(message, where=where)
+    return read_index(limits.read_range(file, 0, size), where)
+
+
+def read_index(raw: bytes, where: str) -> dict[str, str]:
+    """The file of each tensor, from the text of an index. File names must not contain a path.
+
+    Raises:
+        DescriptionError: the text is not an index, or a file name contains a path.
+    """
+    limits.check_json(raw, "the index", where)
+    try:
+        files = read_json(raw.decode("utf-8"), where).get("weight_map")
+    except UnicodeDecodeError:
+        raise DescriptionError("is not UTF-8 text", where=where) from None
+    if not isinstance(files, dict) or not files or not all(isinstance(file, str) for file in files.values()):
+        raise DescriptionError("has no weight_map from tensors to files", where=where)
+    for name in dict.fromkeys(files.values()):
+        is_plain = name.isprintable() and not set(name) & set("/\\:") and not name.startswith(".")
+        if not is_plain or not name.endswith(SAFETENSORS):
+            raise DescriptionError(f"{short_repr(name)} is not the name of a {SAFETENSORS} file", where=where)
+    return files
+
+
+def resolve_in(folder: Path, name: str) -> Path:
+    """The path of a file in a folder; links may only point into the folder or to the blobs of the Hub's cache.
+
+    Raises:
+        DescriptionError: the file is missing, or a link points elsewhere.
+    """
+    path = folder / name
+    try:
+        real, home = path.resolve(), folder.resolve()
+    except (OSError, RuntimeError):  # such as circular links
+        raise DescriptionError("is a broken link", where=limits.printable(path)) from None
+    allowed = [home]
+    if home.parent.name == "snapshots":  # models--org--name/snapshots/<revision> links to models--org--name/blobs
+        allowed.append(home.parent.parent / "blobs")
+    if not any(real.is_relative_to(place) for place in allowed):
+        raise DescriptionError("links outside its folder", where=limits.printable(path), hint="Name the real folder.")
+    if not path.exists():
+        raise DescriptionError("is listed in the index, but missing", where=limits.printable(path))
+    return path
+
+
+def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
+    """Check that the index and the headers list the same tensors in the same files.
+
+    Raises:
+        DescriptionError: they differ.
+    """
+    files = {tensor.name: file.name for file in headers.files for tensor in file.tensors}
+    for name, file in index.items():
+        if files.get(name) != file:
+            place = f"is in {files[name]}" if name in files else "is in no file"
+            hint = "Check that the folder is complete."
+            raise DescriptionError(f"{short_repr(name)} {place}, not in {file}", where=where, hint=hint)
+    extra = next((name for name in files if name not in index), None)
+    if extra is not None:
+        raise DescriptionError(f"{short_repr(extra)} of {files[extra]} is not in the index", where=where)
+
+
+def join(where: str, kind: str, files: Iterable[FileHeader], config: dict[str, Any] | None) -> Headers:
+    """The headers of all files of one checkpoint.
+
+    Raises:
+        DescriptionError: there are too many tensors, or two with one name.
+    """
+    headers = Headers(where, kind, tuple(files), config)
+    count = sum(len(file.tensors) for file in headers.files)
+    if count > limits.MOST_TENSORS:
+        raise DescriptionError(f"has {count:,} tensors; the limit is {limits.MOST_TENSORS:,}", where=where)
+    if len(headers.tensors) < count:
+        repeated = short_repr(first_repeated(tensor.name for tensor in headers))
+        raise DescriptionError(f"two files contain the tensor {repeated}", where=where)
+    return headers
+
+
+def _parts(path: Path, where: str) -> list[Path]:
+    """All files of a split GGUF, whichever of them is given."""
+    match = _PART.search(path.name)
+    if not match:
+        return [path]
+    count = int(match[2])
+    if not 0 < int(match[1]) <= count or count > limits.MOST_FILES:
+        raise DescriptionError(f"is part {int(match[1])} of {count}", where=where)
+    stem = path.name[: match.start()]
+    parts = [path.with_name(f"{stem}-{number:05}-of-{count:05}{match[3]}") for number in range(1, count + 1)]
+    missing = next((part.name for part in parts if not part.exists()), None)
+    if missing:
+        raise DescriptionError(f"is one of {count} parts, and {missing} is missing", where=where)
+    return parts
