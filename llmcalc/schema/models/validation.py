@@ -33,7 +33,7 @@ _UNKNOWN_KEY = "unknown_key"
 class Model(BaseModel):
     """A mapping with known keys, whose values are of exactly the declared types."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
     @model_validator(mode="before")
     @classmethod
@@ -46,7 +46,7 @@ class Model(BaseModel):
 
 
 class PlainJsonSchema(GenerateJsonSchema):
-    """A JSON Schema without generated titles and null defaults."""
+    """A JSON Schema without generated titles and null defaults, the same with every version of pydantic."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Whether a property gets a title: never, its key says as much."""
@@ -56,6 +56,14 @@ class PlainJsonSchema(GenerateJsonSchema):
         """The schema of a field that has a default; null stands for a key that is left out."""
         found: dict[str, Any] = self.generate_inner(schema["schema"])
         return found if schema.get("default") is None else {**found, "default": schema["default"]}
+
+    def literal_schema(self, schema: Any) -> dict[str, Any]:
+        """The schema of a choice between strings."""
+        return {"enum": list(schema["expected"]), "type": "string"}
+
+    def dict_schema(self, schema: Any) -> dict[str, Any]:
+        """The schema of a mapping, in which any values are allowed unless it says otherwise."""
+        return {key: value for key, value in super().dict_schema(schema).items() if value is not True}
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
