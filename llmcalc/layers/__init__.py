@@ -4,11 +4,46 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.search_path import find_module, module_names
+
+if TYPE_CHECKING:
+    from .altup import AltUp as AltUp
+    from .attention import Attention as Attention
+    from .attention_residual import AttentionResidual as AttentionResidual
+    from .compressed_attention import CompressedAttention as CompressedAttention
+    from .conv import Conv as Conv
+    from .disentangled_attention import DisentangledAttention as DisentangledAttention
+    from .embedding import Embedding as Embedding
+    from .features import Features as Features
+    from .gated_delta_net import GatedDeltaNet as GatedDeltaNet
+    from .head import Head as Head
+    from .hyena import Hyena as Hyena
+    from .hyper_connection import HyperConnection as HyperConnection
+    from .indexer import Indexer as Indexer
+    from .kda import Kda as Kda
+    from .laurel import Laurel as Laurel
+    from .linear import Linear as Linear
+    from .mamba import Mamba as Mamba
+    from .mamba2 import Mamba2 as Mamba2
+    from .mla import Mla as Mla
+    from .mlp import Mlp as Mlp
+    from .moe import Moe as Moe
+    from .norm import Norm as Norm
+    from .patch import Patch as Patch
+    from .per_layer_gate import PerLayerGate as PerLayerGate
+    from .per_layer_table import PerLayerTable as PerLayerTable
+    from .rg_lru import RgLru as RgLru
+    from .rwkv_channel_mix import RwkvChannelMix as RwkvChannelMix
+    from .rwkv_head_mix import RwkvHeadMix as RwkvHeadMix
+    from .rwkv_time_mix import RwkvTimeMix as RwkvTimeMix
+    from .scale import Scale as Scale
+    from .short_conv import ShortConv as ShortConv
+    from .sinusoids import Sinusoids as Sinusoids
+    from .stored import Stored as Stored
 
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mha": ("attention", {}),
@@ -45,6 +80,15 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
         raise UnknownNameError("layer kind", name, [*kinds(), *ALIASES])
     module = import_module(place)
     return next(value for value in vars(module).values() if _is_kind(value, module.__name__)), fixed
+
+
+def __getattr__(name: str) -> type[Layer]:
+    """The class of a kind, such as ``Attention``, imported when it is first used."""
+    kind = next((kind for kind in kinds() if kind.replace("_", "") == name.lower()), "")
+    if not name[:1].isupper() or not kind:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    globals()[name] = found = find(kind)[0]
+    return found
 
 
 def _is_kind(value: object, module: str) -> bool:

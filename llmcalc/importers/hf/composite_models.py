@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ...core.architecture import Architecture, Named, Stack
 from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import MOST_LAYERS
-from ...layers.features import Features
+from ...layers import Features
 from .composite_configs import flat
 from .config import Config
 from .encoders import check_encoder, find_encoder

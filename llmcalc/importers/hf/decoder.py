@@ -9,7 +9,7 @@ from typing import Any
 from ...core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ...core.errors import UnknownNameError
 from ...core.layer import Layer
-from ...layers.mlp import Mlp
+from ...layers import Mlp
 from .config import Config
 from .rules import causal_lm, gated_mlp, group_runs, layer_types, rmsnorm, rope_attention, sublayer
 

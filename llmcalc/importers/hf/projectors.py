@@ -7,11 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ...core.architecture import Named, Stack
-from ...layers.embedding import Embedding
-from ...layers.linear import Linear
-from ...layers.mlp import Mlp
-from ...layers.norm import Norm
-from ...layers.patch import Patch
+from ...layers import Embedding, Linear, Mlp, Norm, Patch
 from .config import Config
 from .rules import rmsnorm
 from .vision_encoders.llama import merged_patches

@@ -9,12 +9,7 @@ from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack,
 from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import Layer
 from ...core.record import fields
-from ...layers.attention import Attention
-from ...layers.embedding import Embedding
-from ...layers.head import Head
-from ...layers.mlp import Mlp
-from ...layers.moe import Moe
-from ...layers.norm import Norm
+from ...layers import Attention, Embedding, Head, Mlp, Moe, Norm
 from .config import Config
 from .rope import rope_fields
 

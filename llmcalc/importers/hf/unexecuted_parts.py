@@ -33,7 +33,7 @@ from ...core.expression import evaluate
 from ...core.layer import MOST_LAYERS
 from ...core.search_path import find_table
 from ...data import read_table
-from ...layers.stored import Stored
+from ...layers import Stored
 from .config import Config
 
 AUDIO_CODEC_NOTE = "its audio codec is stored, and not counted as work"

@@ -7,8 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
-from ....layers.embedding import Embedding
-from ....layers.moe import Moe
+from ....layers import Embedding, Moe
 from ..config import Config
 from ..rules import TOKENS
 from .gpt import BIASED

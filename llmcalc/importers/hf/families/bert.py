@@ -7,11 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
+from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
 from ..rules import TOKENS, layernorm, repeat_block, sublayer
 from .gpt import BIASED

@@ -7,12 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import short_repr
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ....zoo.research.families.efficient_encoders import OFFSET, _unpooled
 from ..config import Config
 from ..rules import layernorm, repeat_block

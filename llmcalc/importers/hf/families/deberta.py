@@ -6,11 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
-from ....layers.conv import Conv
-from ....layers.disentangled_attention import DisentangledAttention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
+from ....layers import Conv, DisentangledAttention, Embedding, Head, Linear
 from ..config import Config
 from ..rules import TOKENS, layernorm, sublayer
 from .bert import block, finish, tables, tied_head, transform

@@ -8,9 +8,7 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.mla import Mla
-from ....layers.moe import Moe
+from ....layers import Attention, Mla, Moe
 from ..config import Config
 from ..rope import rope_fields, scaling_parameters, yarn_attention_factor
 from ..rules import causal_lm, divide_by_heads, experts, gated_mlp, hybrid_runs, mlp_types, rmsnorm, rope_attention

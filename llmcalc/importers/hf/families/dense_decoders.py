@@ -8,12 +8,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ..config import Config
 from ..decoder import decoder, periodic_types, plain_mlp, windowed_attention
 from ..rules import (

@@ -8,9 +8,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
-from ....layers.head import Head
-from ....layers.mlp import Mlp
-from ....layers.rg_lru import RgLru
+from ....layers import Head, Mlp, RgLru
 from ..config import Config
 from ..decoder import decoder, periodic_types, windowed_attention
 from ..rope import local_global_theta

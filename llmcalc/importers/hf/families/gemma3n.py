@@ -7,15 +7,7 @@ from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import short_repr
-from ....layers.altup import AltUp
-from ....layers.head import Head
-from ....layers.laurel import Laurel
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.per_layer_gate import PerLayerGate
-from ....layers.per_layer_table import PerLayerTable
-from ....layers.scale import Scale
+from ....layers import AltUp, Head, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, Scale
 from ..config import Config
 from ..decoder import periodic_types
 from ..rules import TOKENS, causal_lm, group_runs, layer_types, rmsnorm, rope_attention, sliding_window, sublayer

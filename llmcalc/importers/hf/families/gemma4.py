@@ -7,15 +7,7 @@ from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError, short_repr
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
-from ....layers.norm import Norm
-from ....layers.per_layer_gate import PerLayerGate
-from ....layers.per_layer_table import PerLayerTable
-from ....layers.scale import Scale
+from ....layers import Embedding, Head, Linear, Mlp, Moe, Norm, PerLayerGate, PerLayerTable, Scale
 from ..config import Config
 from ..decoder import periodic_types
 from ..rules import (

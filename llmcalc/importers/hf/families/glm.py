@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture
 from ....core.layer import Layer
-from ....layers.mlp import Mlp
+from ....layers import Mlp
 from ..config import Config
 from ..decoder import decoder
 from ..rules import mlp_types, rope_attention, rotary_width

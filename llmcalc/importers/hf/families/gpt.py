@@ -8,10 +8,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.mlp import Mlp
+from ....layers import Attention, Embedding, Head, Mlp
 from ..config import Config
 from ..decoder import decoder
 from ..rules import TOKENS, causal_lm, divide_by_heads, group_runs, layernorm, repeat_block, sublayer

@@ -6,9 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import UnknownNameError
-from ....layers.attention import Attention
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Attention, Mlp, Norm
 from ..config import Config, is_irrelevant
 from ..decoder import decoder, plain_mlp
 from ..rope import rope_fields

@@ -9,9 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
-from ....layers.compressed_attention import CompressedAttention
-from ....layers.hyper_connection import HyperConnection
-from ....layers.kda import Kda
+from ....layers import CompressedAttention, HyperConnection, Kda
 from ..config import Config
 from ..rope import rope_fields
 from ..rules import (

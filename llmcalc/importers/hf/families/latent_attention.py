@@ -8,7 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
-from ....layers.mla import Mla
+from ....layers import Mla
 from ..config import Config
 from ..rope import rope_fields
 from ..rules import (

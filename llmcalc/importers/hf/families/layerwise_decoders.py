@@ -8,8 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.mlp import Mlp
+from ....layers import Attention, Mlp
 from ..config import Config
 from ..rules import (
     causal_lm,

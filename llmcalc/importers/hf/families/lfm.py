@@ -6,9 +6,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
-from ....layers.short_conv import ShortConv
+from ....layers import Mlp, Moe, ShortConv
 from ..config import Config
 from ..rules import (
     causal_lm,

@@ -9,11 +9,7 @@ from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer, is_number
 from ....core.layer_history import with_n_sums
-from ....layers.attention_residual import AttentionResidual
-from ....layers.gated_delta_net import GatedDeltaNet
-from ....layers.kda import Kda
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
+from ....layers import AttentionResidual, GatedDeltaNet, Kda, Mlp, Moe
 from ..config import Config
 from ..rules import (
     causal_lm,

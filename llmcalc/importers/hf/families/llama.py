@@ -7,11 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.mlp import Mlp
-from ....layers.scale import Scale
+from ....layers import Attention, Embedding, Head, Mlp, Scale
 from ..config import Config
 from ..rules import (
     TOKENS,

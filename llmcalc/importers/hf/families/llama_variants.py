@@ -9,10 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Embedding, Head, Mlp, Norm
 from ..config import Config
 from ..decoder import decoder, periodic_types, plain_mlp, windowed_attention
 from ..rope import dynamic_alpha_fields

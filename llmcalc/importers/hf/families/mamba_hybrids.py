@@ -8,11 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.mamba import Mamba
-from ....layers.mamba2 import Mamba2
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
+from ....layers import Attention, Mamba, Mamba2, Mlp, Moe
 from ..config import Config
 from ..rules import (
     causal_lm,

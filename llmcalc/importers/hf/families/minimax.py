@@ -8,7 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers.mlp import Mlp
+from ....layers import Mlp
 from ..config import Config
 from ..rules import (
     causal_lm,

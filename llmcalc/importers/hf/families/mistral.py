@@ -7,9 +7,7 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....layers.mla import Mla
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
+from ....layers import Mla, Mlp, Moe
 from ..config import Config
 from ..decoder import decoder, windowed_attention
 from ..rope import query_temperature

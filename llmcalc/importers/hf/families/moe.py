@@ -8,10 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Run
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.head import Head
-from ....layers.moe import Moe
-from ....layers.norm import Norm
+from ....layers import Attention, Head, Moe, Norm
 from ..config import Config
 from ..decoder import block, periodic_types, windowed_attention
 from ..rope import dynamic_alpha_fields, rope_fields

@@ -8,9 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.head import Head
-from ....layers.norm import Norm
+from ....layers import Attention, Head, Norm
 from ..config import Config
 from ..rules import (
     TOKENS,

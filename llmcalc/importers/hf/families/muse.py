@@ -9,10 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.moe import Moe
-from ....layers.norm import Norm
-from ....layers.scale import Scale
+from ....layers import Attention, Moe, Norm, Scale
 from ..config import Config
 from ..rules import (
     causal_lm,

@@ -6,9 +6,7 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.layer import Layer
-from ....layers.gated_delta_net import GatedDeltaNet
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
+from ....layers import GatedDeltaNet, Mlp, Moe
 from ..config import Config
 from ..decoder import decoder
 from ..rules import (

@@ -9,11 +9,7 @@ from typing import Any, NamedTuple
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
+from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
 from ..rules import (
     TOKENS,

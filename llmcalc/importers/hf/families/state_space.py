@@ -8,10 +8,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named, Run
 from ....core.errors import UnknownNameError, short_repr
-from ....layers.mamba import Mamba
-from ....layers.mamba2 import Mamba2
-from ....layers.rwkv_channel_mix import RwkvChannelMix
-from ....layers.rwkv_time_mix import RwkvTimeMix
+from ....layers import Mamba, Mamba2, RwkvChannelMix, RwkvTimeMix
 from ..config import Config
 from ..rules import causal_lm, layernorm, prenorm_block, repeat_block, rmsnorm
 from .mistral import key_group

@@ -8,10 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.head import Head
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
+from ....layers import Attention, Head, Mlp, Moe
 from ..config import Config
 from ..rules import TOKENS, group_runs, rmsnorm, sublayer
 from .seq2seq import SIDES, tied_tokens, untied_tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named
-from ....layers.head import Head
+from ....layers import Head
 from .. import projectors
 from ..composite_models import CompositeModel, Part, read_composite, vision_language
 from ..config import Config

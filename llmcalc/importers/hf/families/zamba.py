@@ -8,11 +8,7 @@ from typing import TypeVar
 
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.linear import Linear
-from ....layers.mamba import Mamba
-from ....layers.mamba2 import Mamba2
-from ....layers.mlp import Mlp
+from ....layers import Attention, Linear, Mamba, Mamba2, Mlp
 from ..config import Config
 from ..rope import rope_fields
 from ..rules import causal_lm, layer_types, rmsnorm, runs_by_type, sublayer

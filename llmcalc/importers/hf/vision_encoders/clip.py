@@ -6,10 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Named, Stack
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Attention, Embedding, Mlp, Norm
 from ..config import Config
 from ..families.gpt import BIASED
 from ..rules import rmsnorm

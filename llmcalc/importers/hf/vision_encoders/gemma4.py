@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Stack
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Attention, Embedding, Linear, Mlp, Norm
 from ..config import Config
 from ..rules import repeat_block
 from .parts import CHANNELS, EPS, attention_mlp, named

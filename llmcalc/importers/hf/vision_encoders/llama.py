@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Block, Named, Stack
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.norm import Norm
-from ....layers.scale import Scale
+from ....layers import Embedding, Linear, Norm, Scale
 from ..config import Config
 from ..families.gpt import BIASED
 from ..rules import default_layernorm, repeat_block

@@ -5,12 +5,7 @@ from __future__ import annotations
 import math
 
 from ....core.architecture import Named, Stack
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.patch import Patch
+from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch
 from ..config import Config
 from ..families.gpt import BIASED
 from ..projectors import Link

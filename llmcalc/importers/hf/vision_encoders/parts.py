@@ -7,13 +7,7 @@ from typing import Any
 from ....core.architecture import Block, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.patch import Patch
-from ....layers.scale import Scale
+from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Scale
 from ..config import Config
 from ..families.gpt import BIASED
 from ..rules import repeat_block, sublayer

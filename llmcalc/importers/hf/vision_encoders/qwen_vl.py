@@ -6,12 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Named, Stack
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.features import Features
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.patch import Patch
+from ....layers import Attention, Embedding, Features, Mlp, Norm, Patch
 from ..config import Config
 from ..families.gpt import BIASED
 from ..rules import group_runs, repeat_block

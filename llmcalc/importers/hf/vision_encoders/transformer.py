@@ -7,13 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Block, Named, Run, Stack
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.patch import Patch
-from ....layers.scale import Scale
+from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Scale
 from ..config import Config
 from ..encoders import find_encoder
 from ..rules import repeat_block, runs_by_type

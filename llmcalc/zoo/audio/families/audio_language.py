@@ -19,7 +19,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link, layernorm, vector
 from ....importers.hf.vision_encoders.clip import siglip
 from ....importers.hf.vision_encoders.parts import named, two_linears
-from ....layers.linear import Linear
+from ....layers import Linear
 from ..audio_encoders.conformers import gemma3n_projector, granite_projector, phi4_projector
 from ..audio_encoders.fun_asr import adaptor
 

@@ -12,9 +12,7 @@ from ....importers.hf.families.bert import behind_padding, encoder, finish, only
 from ....importers.hf.families.seq2seq import Style, class_kind, encoder_decoder, head, stack, unscaled
 from ....importers.hf.families.t5 import _mlp, seq2seq
 from ....importers.hf.rules import TOKENS
-from ....layers.conv import Conv
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
+from ....layers import Conv, Embedding, Linear
 
 
 def whisper(config: Config) -> Architecture:

@@ -12,11 +12,7 @@ from ....importers.hf.families.bert import finish
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import default_layernorm, gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
 from ....importers.hf.unexecuted_parts import list_parts
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
+from ....layers import Attention, Embedding, Head, Linear, Mlp
 
 CLVP_LEAST = 32  # minimum number of rotated channels per head
 GROWTH = 4  # default hidden width of the feed-forward layers, in widths of the stream

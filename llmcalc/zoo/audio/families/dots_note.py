@@ -13,14 +13,8 @@ from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import two_linears
+from ....layers import Attention, Conv, Linear, Mlp, Moe, Norm, Patch
 from ....layers._heard import results
-from ....layers.attention import Attention
-from ....layers.conv import Conv
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
-from ....layers.norm import Norm
-from ....layers.patch import Patch
 
 USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # experts per layer; -1: the layer is dense
 PLANES, KERNEL = 3, 3  # convolutions of stride 2 over time and frequency, and their kernel size

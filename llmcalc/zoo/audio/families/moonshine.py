@@ -12,13 +12,7 @@ from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families.seq2seq import head
 from ....importers.hf.rules import TOKENS, group_runs, prenorm_block, repeat_block, rope_attention, rotary_width
-from ....layers.attention import Attention
-from ....layers.conv import Conv
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.scale import Scale
+from ....layers import Attention, Conv, Embedding, Linear, Mlp, Norm, Scale
 
 FRAMES, HALVED, TAPS = 4, 2, 5  # frames per token, after two convolutions of stride 2 with 5 taps
 MILLISECONDS = 1000.0

@@ -11,8 +11,7 @@ from ....importers.hf.decoder import decoder
 from ....importers.hf.families.llama_variants import with_token_rows
 from ....importers.hf.rules import TOKENS, rope_attention, sliding_window
 from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, read_parts
-from ....layers.head import Head
-from ....layers.mlp import Mlp
+from ....layers import Head, Mlp
 
 
 def moshi(config: Config) -> Architecture:

@@ -12,11 +12,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families import find
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, read_parts
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
+from ....layers import Attention, Embedding, Head, Linear, Mlp
 
 TEXT_ENCODERS = ("t5", "mt5", "umt5")
 

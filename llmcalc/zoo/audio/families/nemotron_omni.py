@@ -11,12 +11,7 @@ from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import repeat_block
 from ....importers.hf.vision_encoders.parts import attention_mlp, layernorm, named, two_linears
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.scale import Scale
+from ....layers import Attention, Embedding, Linear, Mlp, Norm, Scale
 
 AUDIO_DEFAULTS = {"attention_bias": False, "scale_input": False}  # of the FastConformer
 OLDER = {

@@ -15,9 +15,7 @@ from ....importers.hf.families import qwen
 from ....importers.hf.rules import causal_lm, experts, repeat_block, rmsnorm, rope_attention
 from ....importers.hf.unexecuted_parts import read_parts
 from ....importers.hf.vision_encoders.parts import named
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
+from ....layers import Embedding, Head, Linear
 
 _IGNORED = """
     tts_text_start_token_id tts_text_end_token_id tts_text_pad_token_id tts_codec_start_token_id tts_codec_end_token_id

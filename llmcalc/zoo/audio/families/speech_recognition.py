@@ -13,12 +13,7 @@ from ....importers.hf.composite_models import config_at, object_at
 from ....importers.hf.config import Config
 from ....importers.hf.families.seq2seq import Style, class_kind, head, stack
 from ....importers.hf.rules import TOKENS, default_layernorm, prenorm_block, repeat_block, rope_attention
-from ....layers.conv import Conv
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.scale import Scale
+from ....layers import Conv, Embedding, Head, Linear, Mlp, Scale
 from ..audio_encoders import fast_conformer
 
 NOTHING: Mapping[str, Any] = {}

@@ -9,11 +9,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.rules import TOKENS, layernorm
-from ....layers.attention import Attention
-from ....layers.conv import Conv
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.stored import Stored
+from ....layers import Attention, Conv, Embedding, Linear, Stored
 
 STYLE = Style(
     embedding_norm=False, computed=True, width="hidden_size", activation="hidden_act", positions="max_text_positions"

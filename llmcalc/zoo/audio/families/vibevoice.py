@@ -11,12 +11,8 @@ from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.rules import repeat_block, rmsnorm, sublayer
 from ....importers.hf.vision_encoders.parts import named
+from ....layers import Conv, Linear, Mlp, Norm, Scale
 from ....layers._heard import results
-from ....layers.conv import Conv
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.scale import Scale
 
 ENCODERS = ("acoustic", "semantic")
 TAPS_PER_STRIDE = 2

@@ -11,10 +11,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families.bert import bare, behind_padding, bert_mlp, block, encoder, finish, pooler
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import divide_by_heads, layernorm
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.norm import Norm
-from ....layers.patch import Patch
+from ....layers import Embedding, Linear, Norm, Patch
 from ..layers.box_attention import BoxAttention
 from ..layers.box_embedding import BoxEmbedding
 from ..layers.box_pairs import COORDINATES, BoxPairs

@@ -20,12 +20,7 @@ from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.projectors import Link, gated_merger, layernorm, merged, vector
 from ....importers.hf.rules import repeat_block
 from ....importers.hf.vision_encoders.parts import attention_mlp, merger, named, two_linears
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.patch import Patch
+from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch
 from ...vision.vision_encoders.sam import HALVED, KERNEL, MERGED, downsample_channels, halving
 
 OFFSET = 2  # rows of the position table before the first position

@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Named
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import encoder, with_head
 from ....importers.hf.families.bert_variants import _TAPAS_HEADS
-from ....layers.embedding import Embedding
+from ....layers import Embedding
 
 
 def layoutlm(config: Config) -> Architecture:

@@ -9,8 +9,7 @@ from ....core.architecture import Architecture, Named
 from ....core.errors import UnknownNameError, shown
 from ....importers.hf.composite_configs import USUAL, language_model, towers
 from ....importers.hf.config import Config
-from ....layers.linear import Linear
-from ....layers.norm import Norm
+from ....layers import Linear, Norm
 
 WITHIN = "vlm_config"
 SEEING = {"colpali": "paligemma", "colqwen2": "qwen2_vl", "colmodernvbert": "modernvbert"}  # the type within

@@ -10,9 +10,7 @@ from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.t5 import seq2seq
 from ....importers.hf.vision_encoders.parts import square_side
-from ....layers.embedding import Embedding
-from ....layers.mlp import Mlp
-from ....layers.patch import Patch
+from ....layers import Embedding, Mlp, Patch
 from ..layers.layoutlm_attention import LayoutLmAttention
 
 BUCKETS, FARTHEST = 32, 100  # of the biases by places, whatever the config says

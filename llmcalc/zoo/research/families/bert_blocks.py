@@ -23,9 +23,7 @@ from ....importers.hf.families.bert import (
 from ....importers.hf.families.bert_variants import generator
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import divide_by_heads, layernorm, repeat_block, sublayer
-from ....layers.attention import Attention
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
+from ....layers import Attention, Linear, Mlp
 from ..layers.affine import Affine
 from ..layers.convbert_attention import ConvBertAttention
 from ..layers.grouped_attention import GroupedAttention

@@ -8,10 +8,7 @@ from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.rules import TOKENS, repeat_block, rmsnorm, rope_attention, sliding_window, sublayer
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
+from ....layers import Embedding, Head, Linear, Mlp
 from ..layers.hash_embedding import HashEmbedding
 from ..layers.patch_attention import PatchAttention
 

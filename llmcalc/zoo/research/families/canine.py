@@ -10,8 +10,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families.bert import bare, bert_mlp, finish, normed, pooler
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import layernorm, sublayer
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
+from ....layers import Attention, Embedding
 from ..layers.character_attention import CharacterAttention
 from ..layers.character_embedding import CharacterEmbedding
 from ..layers.character_pooling import CharacterPooling

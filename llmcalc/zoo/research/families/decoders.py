@@ -24,11 +24,7 @@ from ....importers.hf.rules import (
     sliding_window,
     sublayer,
 )
-from ....layers.head import Head
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
-from ....layers.norm import Norm
-from ....layers.scale import Scale
+from ....layers import Head, Mlp, Moe, Norm, Scale
 from ..layers.differential_attention import DifferentialAttention
 from ..layers.dynamic_attention import DynamicAttention
 from ..layers.lightning_attention import LightningAttention

@@ -19,8 +19,7 @@ from ....importers.hf.families.bert import (
     with_head,
 )
 from ....importers.hf.rules import group_runs
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
+from ....layers import Linear, Mlp
 from ..layers.fourier_mixing import FourierMixing
 from ..layers.hashed_attention import HashedAttention
 from ..layers.local_attention import LocalAttention

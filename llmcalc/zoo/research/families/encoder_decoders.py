@@ -24,10 +24,7 @@ from ....importers.hf.families.seq2seq import (
 )
 from ....importers.hf.families.t5 import _mlp, seq2seq
 from ....importers.hf.rules import layernorm
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.norm import Norm
-from ....layers.sinusoids import Sinusoids
+from ....layers import Attention, Embedding, Norm, Sinusoids
 from ..layers.block_attention import BlockAttention
 from ..layers.local_attention import LocalAttention
 from ..layers.ngram_attention import NgramAttention

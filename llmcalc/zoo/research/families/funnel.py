@@ -9,9 +9,7 @@ from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import finish, normed, shared_table, tied_head
 from ....importers.hf.rules import layernorm
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
+from ....layers import Embedding, Linear, Mlp
 from ..layers.funnel_attention import FunnelAttention
 
 HALVED = 2  # tokens that are pooled into one between blocks

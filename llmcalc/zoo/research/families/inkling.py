@@ -8,10 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import UnknownNameError
 from ....importers.hf.config import Config
 from ....importers.hf.rules import hybrid_runs, rmsnorm
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.mlp import Mlp
-from ....layers.moe import Moe
+from ....layers import Embedding, Head, Mlp, Moe
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
 from ..layers.residual_conv import ResidualConv

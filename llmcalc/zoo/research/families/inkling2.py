@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....importers.hf.config import Config
 from ....importers.hf.rules import group_runs, rmsnorm
-from ....layers.head import Head
+from ....layers import Head
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
 from ..layers.residual_conv import ResidualConv

@@ -9,12 +9,7 @@ from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import shared_table
 from ....importers.hf.rules import group_runs, layer_types, rope_attention, sublayer
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ..layers.blend import Blend
 
 LONG_WINDOW = 1024  # window of every other layer

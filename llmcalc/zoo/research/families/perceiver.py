@@ -8,10 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublay
 from ....core.errors import UnsupportedError, short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.rules import TOKENS, sublayer
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Embedding, Head, Mlp, Norm
 from ..layers.latent_attention import LatentAttention
 
 DECODER_HEADS, DECODER_HEAD = 8, 32  # fixed for the language model

@@ -11,11 +11,7 @@ from ....importers.hf.families.bert import behind_padding, bert_attention, encod
 from ....importers.hf.families.bert_variants import ESM_KEPT
 from ....importers.hf.families.modern_encoders import ESM3_LAYERS, _encoder, _headed
 from ....importers.hf.rules import gated_mlp, repeat_block, rope_attention, sublayer
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Embedding, Head, Linear, Mlp, Norm
 
 
 def esm(config: Config) -> Architecture:

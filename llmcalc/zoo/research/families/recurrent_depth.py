@@ -13,10 +13,7 @@ from ....core.layer import Layer
 from ....core.record import fields
 from ....importers.hf.config import Config
 from ....importers.hf.rules import TOKENS, causal_lm, gated_mlp, group_runs, rmsnorm, rope_attention, sliding_window
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.norm import Norm
-from ....layers.scale import Scale
+from ....layers import Embedding, Head, Norm, Scale
 from ..layers.injection import Injection
 from ..layers.sphere_attention import SphereAttention
 

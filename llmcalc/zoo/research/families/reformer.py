@@ -8,9 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.rules import group_runs, layernorm, sublayer
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.mlp import Mlp
+from ....layers import Embedding, Head, Mlp
 from ..layers.axial_embedding import AxialEmbedding
 from ..layers.chunked_attention import ChunkedAttention
 

@@ -22,9 +22,7 @@ from ....importers.hf.rules import (
     sliding_window,
     sublayer,
 )
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
+from ....layers import Attention, Embedding, Head
 from ..layers.merged_attention import MergedAttention
 
 END_OF_IMAGE = "end_of_image"

@@ -8,8 +8,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families.bert import normed, shared_table
 from ....importers.hf.families.bert_variants import with_causal_head
 from ....importers.hf.rules import layernorm, repeat_block
-from ....layers.embedding import Embedding
-from ....layers.mlp import Mlp
+from ....layers import Embedding, Mlp
 from ..layers.relative_attention import RelativeAttention
 
 SEGMENT_PAIRS = 2  # same segment or different segments

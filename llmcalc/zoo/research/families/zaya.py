@@ -17,7 +17,7 @@ from ....importers.hf.rules import (
     rotary_width,
     sliding_window,
 )
-from ....layers.head import Head
+from ....layers import Head
 from ..layers.affine import Affine
 from ..layers.compressed_convolutional_attention import CompressedConvolutionalAttention
 

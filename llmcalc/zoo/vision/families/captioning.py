@@ -13,12 +13,7 @@ from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import TOKENS
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.norm import Norm
-from ....layers.stored import Stored
+from ....layers import Attention, Embedding, Head, Linear, Norm, Stored
 
 NOTE = "not counted as work: the cross-attention of the text to the image, which is stored"
 CAPTIONS = ("", "BlipForConditionalGeneration", "BlipModel")

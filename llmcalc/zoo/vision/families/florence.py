@@ -14,12 +14,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import TOKENS, default_layernorm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.patch import Patch
+from ....layers import Attention, Embedding, Head, Linear, Mlp, Patch
 from ..layers.channel_attention import ChannelAttention
 
 NEAR = 3  # kernel size of a depthwise convolution

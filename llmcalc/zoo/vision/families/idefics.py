@@ -18,12 +18,7 @@ from ....importers.hf.rules import (
     rope_attention,
     sublayer,
 )
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
-from ....layers.scale import Scale
+from ....layers import Attention, Embedding, Head, Mlp, Norm, Scale
 
 WIDER = 4  # hidden width of the resampler's feed-forward layers, in widths of the encoder
 _IDLE = "not counted as work: the cross-attention to images and the resampler, as the tokens are text"

@@ -19,10 +19,7 @@ from ....importers.hf.families.bert import (
 )
 from ....importers.hf.rules import sublayer
 from ....importers.hf.vision_encoders.parts import sides, square_side
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.norm import Norm
-from ....layers.patch import Patch
+from ....layers import Embedding, Linear, Norm, Patch
 
 
 def visual_bert(config: Config) -> Architecture:

@@ -10,8 +10,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link
 from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
 from ....importers.hf.vision_encoders.parts import named
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
+from ....layers import Embedding, Linear
 
 NOTE = "not counted as work: the parts that generate images, which are stored"
 

@@ -14,8 +14,7 @@ from ....importers.hf.projectors import layernorm
 from ....importers.hf.rules import group_runs
 from ....importers.hf.vision_encoders import transformer
 from ....importers.hf.vision_encoders.parts import EPS, named, two_linears
-from ....layers.attention import Attention
-from ....layers.linear import Linear
+from ....layers import Attention, Linear
 
 MERGED = 4  # patches concatenated after the encoder, whatever merge_kernel_size says
 

@@ -16,11 +16,7 @@ from ....importers.hf.composite_models import (
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link, activation, layernorm, merged
 from ....importers.hf.vision_encoders.parts import named, two_linears
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.norm import Norm
-from ....layers.patch import Patch
-from ....layers.scale import Scale
+from ....layers import Head, Linear, Norm, Patch, Scale
 from ..vision_encoders.sam import MERGED, halving, neck
 
 KERNEL, HALVED = 3, 4  # kernel size of Step 3.7's convolutions; patches per token after one of stride 2

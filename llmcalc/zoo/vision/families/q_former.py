@@ -17,11 +17,7 @@ from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import group_runs, layernorm, sublayer
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN, named
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Attention, Embedding, Linear, Mlp, Norm
 from ..layers.query_attention import QueryAttention
 
 EPS = 1e-12

@@ -9,10 +9,7 @@ from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link, layernorm
 from ....importers.hf.rules import repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Embedding, Linear, Mlp, Norm
 from ..layers.query_attention import QueryAttention
 
 WIDER = 4  # hidden width of a resampler's feed-forward layers, in widths of its stream

@@ -33,12 +33,7 @@ from ....importers.hf.rules import (
     rmsnorm,
     sublayer,
 )
-from ....layers.attention import Attention
-from ....layers.embedding import Embedding
-from ....layers.head import Head
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 
 OLD_END = 2  # wrong id in the first CLIP configs, whose end-of-text token has the highest id
 
