@@ -15,7 +15,7 @@ import pytest
 import llmcalc
 from llmcalc.core.layer import MOST_LAYERS
 from llmcalc.importers.hf import families
-from llmcalc.importers.hf.composite_configs import USUAL
+from llmcalc.importers.hf.composite_configs import text_models
 from llmcalc.importers.hf.config import is_irrelevant
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "400"))
@@ -102,7 +102,7 @@ def drawn(random_):
         for _ in range(random_.choice((1, 1, 1, 2, 5))):
             config[random_.choice(list(config))] = random_.choice(NASTY)
     elif action < 0.8:
-        config = {"model_type": random_.choice([*USUAL, "no_such_whole"]), random_.choice(PARTS): config}
+        config = {"model_type": random_.choice([*text_models(), "no_such_whole"]), random_.choice(PARTS): config}
         config[random_.choice(PARTS)] = random_.choice(NASTY)
     elif action < 0.9:
         config = {key: random_.choice(NASTY) for key in config}

@@ -8,7 +8,7 @@ import pytest
 
 import llmcalc
 from llmcalc.importers.hf import families
-from llmcalc.importers.hf.composite_configs import USUAL, language_model, towers
+from llmcalc.importers.hf.composite_configs import language_model, other_parts, text_models
 
 SIZES = {
     "hidden_size": 44, "num_hidden_layers": 3, "intermediate_size": 53, "num_attention_heads": 4, "vocab_size": 101,
@@ -18,8 +18,8 @@ VISION = {"hidden_size": 7, "depth": 3}
 
 
 def test_every_usual_language_model_is_a_family() -> None:
-    assert set(USUAL.values()) <= set(families.names())
-    assert not set(USUAL) & set(families.names())
+    assert set(text_models().values()) <= set(families.names())
+    assert not set(text_models()) & set(families.names())
 
 
 @pytest.mark.parametrize("key", ["text_config", "llm_config", "language_config", "thinker_config"])
@@ -34,7 +34,7 @@ def test_language_model_within_a_part() -> None:
     thinker = {"text_config": {"model_type": "qwen3", **SIZES}, "vision_config": VISION, "audio_config": VISION}
     whole = {"model_type": "omni", "thinker_config": thinker, "talker_config": VISION, "quantization_config": {"a": 1}}
     assert (language_model(whole) or {})["model_type"] == "qwen3"
-    assert towers(whole) == ["talker", "vision", "audio"]
+    assert other_parts(whole) == ["talker", "vision", "audio"]
 
 
 def test_a_part_without_a_type_has_its_class_default() -> None:

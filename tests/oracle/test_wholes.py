@@ -8,7 +8,7 @@ import pytest
 
 import llmcalc
 from llmcalc.importers.hf import families
-from llmcalc.importers.hf.composite_configs import ENCODED, USUAL
+from llmcalc.importers.hf.composite_configs import ENCODED, text_models
 from llmcalc.importers.hf.unknown_types import modality
 
 from . import reference
@@ -25,7 +25,7 @@ LANGUAGE = (
     "embed_tokens",
 )  # what its tensors stand under
 OTHER_HEADS = {"glm_image", "jev"}  # for images and for decisions, where the language model has one for tokens
-WHOLES = sorted(set(USUAL) & reference.FAMILIES - set(families.names()) - OTHER_HEADS)
+WHOLES = sorted(set(text_models()) & reference.FAMILIES - set(families.names()) - OTHER_HEADS)
 
 
 @pytest.mark.parametrize("model_type", WHOLES)
@@ -87,7 +87,7 @@ UNREAD = """
 
 
 def test_what_is_not_read_is_said_to_be_what_it_is() -> None:
-    known = {*families.names(), *USUAL, *ENCODED, *UNREAD.split()}
+    known = {*families.names(), *text_models(), *ENCODED, *UNREAD.split()}
     assert {name for name in reference.FAMILIES - known if not modality(name)} == set()
 
 

@@ -16,7 +16,7 @@ from ...core.errors import DescriptionError, InputError, UnknownNameError, short
 from ...data import table
 from . import families
 from .block_names import with_numbered_names
-from .composite_configs import ENCODED, NESTED, USUAL, language_model, towers
+from .composite_configs import ENCODED, NESTED, language_model, other_parts, text_models
 from .config import Config
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
@@ -54,7 +54,7 @@ def load_config(
             raise UnknownNameError("model_type", as_, families.names(), parameter="as_")
     if entry is None and inner:
         return _language_part(data, inner, where, overrides, as_, allow_unknown)
-    if entry is None and model_type in USUAL:
+    if entry is None and model_type in text_models():
         hint = "Add the language model's config under text_config, or its keys at the top level."
         raise DescriptionError(f"a {model_type} config must have a text_config", where=where, hint=hint)
     if entry is None:
@@ -129,7 +129,7 @@ def _language_part(
         if key in data:
             inner[key] = data[key]
     language = load_config(inner, where, overrides, as_, allow_unknown)
-    left = towers(data)
+    left = other_parts(data)
     rest = f"; not counted: {', '.join(left)}" if left else ""
     language_type = inner["model_type"]
     note = (

@@ -14,7 +14,7 @@ from ...core.architecture import Architecture, Named, Stack
 from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import MOST_LAYERS
 from ...layers import Features
-from .composite_configs import flat
+from .composite_configs import top_level_text_config
 from .config import Config
 from .encoders import check_encoder, find_encoder
 from .families import find, names
@@ -215,7 +215,7 @@ def _text_data(config: Config, row: CompositeModel) -> dict[str, Any]:
 
 def text_config(config: Config, dropped: str = "") -> dict[str, Any]:
     """The language model's config: ``text_config``, or its keys among those of the whole model."""
-    found = flat(config.data) if config.data.get("text_config") is None else None
+    found = top_level_text_config(config.data) if config.data.get("text_config") is None else None
     if found:
         config.ignore(" ".join(found))
     part = found or config_at(config, "text_config")

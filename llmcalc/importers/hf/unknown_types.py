@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...data import table
-from .composite_configs import ENCODED, USUAL
+from .composite_configs import ENCODED, text_models
 from .config import Config, is_irrelevant
 from .families import names
 
@@ -33,7 +33,7 @@ def advice(data: Mapping[str, Any]) -> str:
 
 def modality(model_type: str) -> str | None:
     """The modality of a model that is not a language model, such as images, sound or time series; or None."""
-    if model_type in USUAL:
+    if model_type in text_models():
         return None
     if _SEGMENTATION.fullmatch(model_type):
         return "images"

@@ -241,6 +241,7 @@ TABLES: dict[str, Any] = {
     "data/rules": dict[str, LintRule],
     "data/scaling/*": dict[str, ScalingLaw],
     "data/sources": dict[str, Text],
+    "data/text_models": dict[str, Text],
     "data/utilisation": dict[str, dict[str, Utilisation]],
     "*/encoders": dict[str, Text | EncoderTraits],
     "*/families": dict[str, Reader],

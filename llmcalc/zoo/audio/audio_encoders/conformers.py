@@ -1,4 +1,4 @@
-"""Conformers [gulati2020]: the audio encoders of Granite Speech, Phi-4-multimodal, Gemma 3n and Gemma 4."""
+"""Conformers [gulati2020] of Granite Speech, Phi-4-multimodal and Gemma, and FastConformers [rekesh2023]."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Block, Branch, Named, Stack, Sublayer
-from ....core.errors import DescriptionError, SizeError, shown
+from ....core.architecture import Block, Branch, Named, Run, Stack, Sublayer
+from ....core.errors import shown
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
@@ -16,19 +16,21 @@ from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
-from ....layers.attention import Attention
-from ....layers.conv import Conv
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
-from ....layers.norm import Norm
+from ....layers import Attention, Conv, Embedding, Linear, Mlp, Norm
+from ....layers._heard import results
 from ..layers.context_attention import ContextAttention
 from ..layers.conv_module import ConvModule
+from ..layers.distance_attention import DistanceAttention
 
 HALF = 0.5  # factor on each of a block's two feed-forward layers
 GROWTH = 4  # hidden width of Gemma's feed-forward layers, in widths of the stream
 KERNEL, STRIDE = 3, 2  # of the convolutions over time and frequency before the blocks
 PHI4_CHUNK = 500  # tokens; longer inputs of Phi-4's encoder are split into chunks
+MODULES = 3  # modules of a later convolution: depthwise, pointwise, activation
+_FAST_CONFORMER_IGNORED = """
+    dropout dropout_positions layerdrop activation_dropout attention_dropout max_position_embeddings scale_input
+    initializer_range num_key_value_heads sampling_rate is_encoder_decoder tie_word_embeddings
+"""
 
 
 def block(
@@ -52,7 +54,7 @@ def granite(config: Config) -> Stack:
     chunk, reach, layers = config.size("context_size"), config.size("max_pos_emb"), config.size("num_layers")
     config.ignore("dropout cat_hidden_layers")
     if chunk > reach:
-        raise SizeError(f"context_size ({chunk}) is more than max_pos_emb ({reach})", where=config.where)
+        raise config.size_error(f"context_size ({chunk}) is more than max_pos_emb ({reach})")
     norm = default_layernorm(width)
     fields: dict[str, Any] = {"positions": "table", "n_distances": 2 * reach + 1, "out_bias": True, "padded": True}
     attention = ContextAttention(width, heads, chunk, d_head=head, **fields)
@@ -79,13 +81,13 @@ def granite_projector(link: Link) -> list[Stack]:
     model, out = link.model, link.d_model
     window, rate = model.size("window_size"), model.size("downsample_rate")
     if rate > window:
-        raise SizeError(f"downsample_rate ({rate}) is more than window_size ({window})", where=model.where)
+        raise model.size_error(f"downsample_rate ({rate}) is more than window_size ({window})")
     queries = window // rate
     config = model.nested("projector_config", config_at(model, "projector_config"), "blip_2_qformer")
     width, heads, source = (config.size(key) for key in ("hidden_size", "num_attention_heads", "encoder_hidden_size"))
     config.ignore("vocab_size max_position_embeddings hidden_dropout_prob attention_probs_dropout_prob pad_token_id")
     if config.flag("use_qformer_text_input"):
-        raise DescriptionError("a Q-Former that reads text is not supported", where=config.where)
+        raise config.error("a Q-Former that reads text is not supported")
     norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or 1e-12)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     every = config.size("cross_attention_frequency")
@@ -111,10 +113,10 @@ def phi4(config: Config) -> Stack:
     width, heads, taps = (config.size(key) for key in ("hidden_size", "num_attention_heads", "kernel_size"))
     for key in ("ext_pw_out_channel", "depthwise_separable_out_channel"):
         if config.size(key) != width:
-            raise SizeError(f"{key} is {config.size(key)}, but the residual stream is {width} wide", where=config.where)
+            raise config.size_error(f"{key} is {config.size(key)}, but the residual stream is {width} wide")
     for key in ("depthwise_multiplier", "downsample_rate"):
         if config.size(key) != 1:
-            raise DescriptionError(f"{key} is {shown(config.get(key))}; only 1 is supported", where=config.where)
+            raise config.error(f"{key} is {shown(config.get(key))}; only 1 is supported")
     config.ignore("chunk_size left_chunk dropout_rate audio_token_id feature_layer")
     norm, span = default_layernorm(width), config.size("time_reduction")
     distances = config.size("bias_max_distance") * (1 if config.flag("bias_symmetric") else 2)
@@ -152,7 +154,7 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
         config.size("input_size"),
     )
     if span & (span - 1) or span < 2:
-        raise SizeError(f"time_reduction must be a power of 2, not {span}", where=config.where)
+        raise config.size_error(f"time_reduction must be a power of 2, not {span}")
     found, reached = list[Named](), 1
     while reached < span:
         reached, rows, first = 2 * reached, -(-rows // 2), not found
@@ -170,20 +172,16 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
 
 def gemma4(config: Config) -> Stack:
     """Gemma 4: sandwich norms, attention to earlier chunks, relative positions by projected sinusoids."""
-    width, heads, channels = (
-        config.size("hidden_size"),
-        config.size("num_attention_heads"),
-        config.layer_indices("subsampling_conv_channels"),
-    )
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    channels = _two_channels(config, "subsampling_conv_channels")
     config.ignore("attention_invalid_logits_value use_clipped_linears gradient_clipping")
     left, right, chunk = (config.count(f"attention_{key}") for key in ("context_left", "context_right", "chunk_size"))
-    seen = chunk + left - 1 + right
-    first, second = _two(config, channels, "subsampling_conv_channels")
-    inputs = _planes(config, width, (first, second), ((KERNEL, KERNEL), (KERNEL, KERNEL)), first)
-    sizes = (heads, chunk, max(0, left - 1), right, seen // 2 + 1)
-    sees = {"behind": max(0, left - 2), "ahead": max(0, right - 1), "key_scale": math.log2(1 + math.e)}
+    reach = chunk + left - 1 + right
+    inputs = _planes(width, channels, channels[0])
+    sizes = (heads, chunk, max(0, left - 1), right, reach // 2 + 1)
+    context = {"behind": max(0, left - 2), "ahead": max(0, right - 1), "key_scale": math.log2(1 + math.e)}
     last, scale = config.size("output_proj_dims"), config.number("residual_weight", HALF) or HALF
-    found = _gemma(config, width, sizes, sees, scale, config.number("attention_logit_cap"), config.activation())
+    found = _gemma(config, width, sizes, context, scale, config.number("attention_logit_cap"), config.activation())
     runs = repeat_block(found, config.size("num_hidden_layers"))
     outputs = (Named("audio_out", Linear(width, last)),)
     return Stack("audio", width, inputs, runs, outputs, "tower", "ceil(a, 4)")
@@ -195,16 +193,16 @@ def gemma3n(config: Config) -> Stack:
     config.ignore("gradient_clipping vocab_offset sscp_conv_group_norm_eps conf_positional_bias_size")
     keys = ("context_left", "context_right", "chunk_size")
     left, right, chunk = (config.count(f"conf_attention_{key}") for key in keys)
-    channels = _two(config, config.layer_indices("sscp_conv_channel_size"), "sscp_conv_channel_size")
+    channels = _two_channels(config, "sscp_conv_channel_size")
     for key, usual in (("sscp_conv_kernel_size", KERNEL), ("sscp_conv_stride_size", STRIDE)):
         if config.get(key) not in ([[usual, usual]] * len(channels), None):
-            raise DescriptionError(f"{key} is {shown(config.get(key))}; only {usual} is supported", where=config.where)
-    inputs = _planes(config, width, channels, ((KERNEL, KERNEL), (KERNEL, KERNEL)), rows)
+            raise config.error(f"{key} is {shown(config.get(key))}; only {usual} is supported")
+    inputs = _planes(width, channels, rows)
     past = max(0, left - 1)
     sizes = (heads, chunk, past, right, past + right + 1)
     scale = config.number("conf_residual_weight", HALF) or HALF
-    sees = {"behind": past, "ahead": right, "n_ahead": right}
-    found = _gemma(config, width, sizes, sees, scale, config.number("conf_attention_logit_cap"), "silu")
+    context = {"behind": past, "ahead": right, "n_ahead": right}
+    found = _gemma(config, width, sizes, context, scale, config.number("conf_attention_logit_cap"), "silu")
     norm = Norm(width, eps=config.number("rms_norm_eps") or 1e-6)
     outputs = (
         Named("audio_table", Embedding(config.size("vocab_size"), width, table="other", unused=True)),
@@ -228,7 +226,7 @@ def _gemma(
     config: Config,
     width: int,
     sizes: tuple[int, int, int, int, int],
-    sees: dict[str, Any],
+    context: dict[str, Any],
     scale: float,
     cap: float | None,
     act: str,
@@ -236,25 +234,74 @@ def _gemma(
     heads, chunk, left, right, distances = sizes
     norm = Norm(width, eps=config.number("rms_norm_eps") or 1e-6)
     fields: dict[str, Any] = {"positions": "projected", "n_distances": distances, "per_channel": True, "softcap": cap}
-    fields |= sees
+    fields |= context
     attention = ContextAttention(width, heads, chunk, left, right, **fields)
     taps = config.size("conv_kernel_size" if "conv_kernel_size" in config.known_keys() else "conf_conv_kernel_size")
     conv = ConvModule(width, taps, norm="rmsnorm", eps=norm.eps, activation=act, causal=True)
     return block(norm, Mlp(width, GROWTH * width, act), attention, conv, scale, norm)
 
 
-def _planes(config: Config, width: int, channels: tuple[int, int], kernels: Any, rows: int) -> tuple[Named, ...]:
+def _planes(width: int, channels: tuple[int, int], rows: int) -> tuple[Named, ...]:
     """Two convolutions of stride 2 over time and frequency, each with a norm and relu, and a matrix."""
     found, before, span = list[Named](), 1, 1
-    for number, (out, (taps, across)) in enumerate(zip(channels, kernels, strict=True)):
+    for number, out in enumerate(channels):
         rows, span = -(-rows // 2), 2 * span
-        conv = Conv(before, out, taps, span=span, rows=rows, taps_across=across, bias=False, of_data=number == 0)
+        conv = Conv(before, out, KERNEL, span=span, rows=rows, taps_across=KERNEL, bias=False, of_data=number == 0)
         found += [Named(f"plane{number}", conv), Named(f"plane_norm{number}", Norm(out, "layernorm"))]
         before = out
     return (*found, Named("plane_out", Linear(before * rows, width, bias=False, span=span)))
 
 
-def _two(config: Config, values: list[int], key: str) -> tuple[int, int]:
+def _two_channels(config: Config, key: str) -> tuple[int, int]:
+    values = config.layer_indices(key)
     if len(values) != 2:
-        raise DescriptionError(f"{key} is {shown(values)}; it must be two numbers", where=config.where)
+        raise config.error(f"{key} must be two numbers, not {shown(values)}")
     return config.integer(values[0], key, 1), config.integer(values[1], key, 1)
+
+
+def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
+    """Convolutions that halve time and frequency, and a matrix. ``tower``: count frames of the input, not tokens."""
+    width, channels, rows = (config.size(key) for key in ("hidden_size", "subsampling_conv_channels", "num_mel_bins"))
+    side, factor = config.size("subsampling_conv_kernel_size"), config.size("subsampling_factor")
+    count = int(math.log2(factor))
+    if config.size("subsampling_conv_stride") != STRIDE or not side % 2:
+        said = "subsampling convolutions must have stride 2 and an odd kernel size"
+        raise config.size_error(said)
+    left = rows // STRIDE**count
+    found = list[Named]()
+    for number in range(max(count, 1)):
+        span, first, rows = STRIDE ** (number + 1), number == 0, -(-rows // STRIDE)
+        rate = {"span": span} if tower else {"upsample": STRIDE ** (count - 1 - number)}
+        over = Conv(1 if first else channels, channels, side, groups=1 if first else channels, rows=rows,
+                    of_data=first, activation="relu" if first else "identity", **rate)  # fmt: skip
+        found.append(Named(f"plane{0 if first else MODULES * number - 1}", over))
+        if not first:
+            mixed = Conv(channels, channels, 1, rows=rows, activation="relu", **rate)
+            found.append(Named(f"plane{MODULES * number}", mixed))
+    if left != rows:
+        said = (
+            f"{config.size('num_mel_bins')} frequencies become {rows} in the convolutions, but the class expects {left}"
+        )
+        config.add_unmodelled(said)
+    ends = {"span": STRIDE ** max(count, 1)} if tower else {}
+    return (*found, Named("plane_out", Linear(channels * left, width, **ends)))
+
+
+def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
+    """Conformer blocks."""
+    width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
+    act, norm, conv_bias = config.activation(), default_layernorm(width), config.flag("convolution_bias")
+    attention = DistanceAttention(width, heads, config.optional_size("head_dim"), bias)
+    mlp = Mlp(width, config.size("intermediate_size"), act, bias=bias)
+    conv = ConvModule(width, config.size("conv_kernel_size"), norm="batchnorm", activation=act, bias=conv_bias,
+                      conv_bias=conv_bias, kernels=True)  # fmt: skip
+    config.ignore(_FAST_CONFORMER_IGNORED)
+    return repeat_block(block(norm, mlp, attention, conv), config.size("num_hidden_layers"))
+
+
+def fast_conformer(config: Config) -> Stack:
+    """The encoder in front of a language model."""
+    width, tokens = config.size("hidden_size"), results(config.size("subsampling_factor"))
+    return Stack(
+        "audio", width, fast_conformer_front(config, tower=True), fast_conformer_blocks(config), (), "tower", tokens
+    )

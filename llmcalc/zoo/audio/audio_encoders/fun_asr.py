@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Block, Branch, Named, Stack, Sublayer
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
@@ -13,10 +12,7 @@ from ....importers.hf.encoders import check_encoder
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import group_runs, layernorm, repeat_block, sublayer
-from ....layers.attention import Attention
-from ....layers.conv import Conv
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
+from ....layers import Attention, Conv, Linear, Mlp
 
 
 def read(config: Config) -> Stack:
@@ -28,7 +24,7 @@ def read(config: Config) -> Stack:
     )
     config.ignore("max_position_embeddings hidden_dropout attention_dropout is_encoder_decoder tie_word_embeddings")
     if late >= layers:
-        raise SizeError(f"num_timestamp_prediction_layers ({late}) leaves no layer of {layers}", where=config.where)
+        raise config.size_error(f"num_timestamp_prediction_layers ({late}) leaves no layer of {layers}")
     taps = config.size("fsmn_kernel_size")
     memory = Conv(width, width, taps, groups=width, bias=False)
     known: dict[tuple[bool, bool], Block] = {}

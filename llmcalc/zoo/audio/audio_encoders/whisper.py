@@ -6,18 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ....core.architecture import Named, Stack
-from ....core.errors import SizeError
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import find_encoder
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import default_layernorm, layernorm, prenorm_block, repeat_block, rmsnorm
 from ....importers.hf.vision_encoders.parts import named, two_linears
+from ....layers import Attention, Conv, Embedding, Linear, Mlp
 from ....layers._heard import results
-from ....layers.attention import Attention
-from ....layers.conv import Conv
-from ....layers.embedding import Embedding
-from ....layers.linear import Linear
-from ....layers.mlp import Mlp
 
 TAPS = 3  # of every convolution
 PLANE = 3  # convolutions of stride 2 over time and frequency
@@ -109,7 +104,7 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
     """wav2vec 2.0 [baevski2020]: convolutions of the waveform without padding, and one for positions."""
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
-        raise SizeError("conv_dim, conv_kernel and conv_stride have different lengths", where=config.where)
+        raise config.size_error("conv_dim, conv_kernel and conv_stride have different lengths")
     reach, span, before, found = 1, 1, 1, list[Named]()
     for number, (out, taps, stride) in enumerate(zip(sizes, kernels, strides, strict=True)):
         reach, span = (
@@ -129,7 +124,7 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
         before = out
     taps, groups = config.size("num_conv_pos_embeddings"), config.size("num_conv_pos_embedding_groups")
     if taps % 2:
-        raise SizeError(f"num_conv_pos_embeddings must be even, not {taps}", where=config.where)
+        raise config.size_error(f"num_conv_pos_embeddings must be even, not {taps}")
     found += [
         Named("projected_norm", layernorm(config, before)),
         Named("wave_out", Linear(before, width)),
@@ -149,7 +144,7 @@ def _inferred_windows(config: Config) -> tuple[int, int]:
     chunk, attended, span = 2 * config.size("n_window"), config.size("n_window_infer"), 2**PLANE
     config.ignore("conv_chunksize")  # a limit on memory
     if attended < chunk:
-        raise SizeError(f"n_window_infer ({attended}) is less than twice n_window ({chunk})", where=config.where)
+        raise config.size_error(f"n_window_infer ({attended}) is less than twice n_window ({chunk})")
     return chunk, -(-chunk // span) * (attended // chunk)
 
 

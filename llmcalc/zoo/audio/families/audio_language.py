@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import SizeError
+from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....importers.hf.composite_models import (
     IGNORED,
     CompositeModel,
@@ -17,14 +16,17 @@ from ....importers.hf.composite_models import (
 )
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link, layernorm, vector
+from ....importers.hf.rules import causal_lm, gated_mlp, repeat_block, rmsnorm, rope_attention, sliding_window, sublayer
 from ....importers.hf.vision_encoders.clip import siglip
 from ....importers.hf.vision_encoders.parts import named, two_linears
 from ....layers import Linear
 from ..audio_encoders.conformers import gemma3n_projector, granite_projector, phi4_projector
 from ..audio_encoders.fun_asr import adaptor
+from ..layers.modulation import Modulation
 
 POOLED = 2  # audio tokens per token
 PATCHES = 4  # patches per token
+DELAY_WIDTH = 32  # hidden width of the network that embeds Voxtral Realtime's delay
 
 
 def read(config: Config) -> Architecture:
@@ -59,6 +61,16 @@ def _phi4_vision(link: Link) -> list[Named]:
     row, image = vector(link.d_encoder), vector(link.d_encoder)
     layers = two_linears("projector", link.d_encoder, link.d_model, link.d_model, merge=PATCHES)
     return [*named(whole=row, part=image), *layers]
+
+
+def voxtral_realtime_text(config: Config) -> Architecture:
+    """Voxtral Realtime's language model: Mistral with delay-dependent factors before each feed-forward layer."""
+    config.add_unmodelled("the delay that determines its factors is only in the config of the whole model")
+    width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
+    attention = rope_attention(config, bias=False, window=sliding_window(config))
+    branch = Branch("mlp", gated_mlp(config), pre=Modulation(width, DELAY_WIDTH))
+    parts = (sublayer("attention", attention, pre=norm), Sublayer("mlp", (branch,), pre=norm))
+    return causal_lm(config, repeat_block(Block("block", parts), config.size("num_hidden_layers")), norm)
 
 
 def _qwen2_audio(link: Link) -> list[Named]:
@@ -115,7 +127,7 @@ def _layers(link: Link, wide: int, hidden: int, merge: int, bias: bool) -> list[
 def _ratio(link: Link, wide: int) -> int:
     if wide % link.d_encoder:
         said = f"intermediate_size ({wide}) is not a multiple of hidden_size ({link.d_encoder})"
-        raise SizeError(said, where=link.encoder.where)
+        raise link.encoder.size_error(said)
     return wide // link.d_encoder
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import SizeError, shown
+from ....core.errors import shown
 from ....core.layer import Layer
 from ....importers.hf.composite_models import CompositeModel, Part, read_composite
 from ....importers.hf.config import Config
@@ -42,7 +42,7 @@ def _check_width(link: Link) -> list[Named]:
     out = link.encoder.size("adapter_out_dim")
     if out != link.d_model:
         said = f"adapter_out_dim is {out}, but the language model is {link.d_model} wide"
-        raise SizeError(said, where=link.encoder.where)
+        raise link.encoder.size_error(said)
     return []
 
 

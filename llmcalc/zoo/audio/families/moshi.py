@@ -1,4 +1,4 @@
-"""Moshi [defossez2024]: the language model, tables of codes, the depth decoder and the audio codec."""
+"""Moshi [defossez2024] and Kyutai's speech-to-text: language models of text and audio codes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....importers.hf.composite_models import config_at, object_at
 from ....importers.hf.config import Config
-from ....importers.hf.unexecuted_parts import list_parts, read_parts
-from . import moshi_text
+from ....importers.hf.decoder import decoder
+from ....importers.hf.families.llama_variants import with_token_rows
+from ....importers.hf.rules import TOKENS, rope_attention, sliding_window
+from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, list_parts, read_parts
+from ....layers import Head, Mlp
 
 NOTE = "not counted as work: audio codes, the depth decoder and the audio codec, which are stored"
 SPEAKERS = 2  # the model and the user
@@ -18,9 +21,9 @@ SPEAKERS = 2  # the model and the user
 def moshi(config: Config) -> Architecture:
     """The language model, and for the class of the whole model, its other parts."""
     if config.head_kind() != "seq2seq":
-        return moshi_text.moshi(config)
+        return _text(config)
     config.override("architectures", None)
-    text = moshi_text.moshi(config)
+    text = _text(config)
     sound = {"model_type": "mimi", **config_at(config, "audio_encoder_config")}
     codec = config.nested("audio_encoder_config", sound, str(sound["model_type"]))
     width, books = config.size("hidden_size"), config.size("num_codebooks")
@@ -33,3 +36,35 @@ def moshi(config: Config) -> Architecture:
     depth.check_all_read()
     stacks = (*text.stacks, *own_parts, *read_parts(codec, "audio_encoder"))
     return replace(text, stacks=stacks, layout="moshi_whole", notes=(*text.notes, NOTE))
+
+
+def _text(config: Config) -> Architecture:
+    """The language model as its text class has it: an additional start token; gate and up in one matrix."""
+    config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
+    width, vocab = config.size("hidden_size"), config.size("vocab_size")
+    head = Head(vocab, width, TOKENS if config.flag("tie_word_embeddings") else None)
+    return with_token_rows(_decoder(config, head), vocab + 1)
+
+
+def kyutai(config: Config) -> Architecture:
+    """Kyutai's speech-to-text: Moshi's blocks; the embeddings of text and of all codebooks are added."""
+    width, vocab = config.size("hidden_size"), config.size("vocab_size")
+    config.ignore("audio_bos_token_id audio_pad_token_id frame_size")
+    bare = config.head_kind() == "none"
+    config.override("architectures", ["Model"] if bare else None)
+    rows = vocab + config.size("num_codebooks") * config.size("codebook_vocab_size") + 1
+    head = Head(rows, width, TOKENS) if config.flag("tie_word_embeddings") else Head(vocab, width)
+    found = _decoder(config, head)
+    config.add_unmodelled("each position has a text token and a code from every codebook")
+    found, sound = with_token_rows(found, rows), {"model_type": "mimi", **config_at(config, "codec_config")}
+    codec = read_parts(config.nested("codec_config", sound, str(sound["model_type"])), "codec_model")
+    return found if bare else replace(found, stacks=(*found.stacks, *codec), notes=(*found.notes, AUDIO_CODEC_NOTE))
+
+
+def _decoder(config: Config, head: Head) -> Architecture:
+    d_ff = config.size("ffn_dim")
+    if d_ff % 2:
+        raise config.size_error(f"ffn_dim must be even, not {d_ff}")
+    attention = rope_attention(config, bias=False, window=sliding_window(config))
+    mlp = Mlp(config.size("hidden_size"), d_ff // 2, config.activation(), gated=True)
+    return decoder(config, attention=attention, mlp=mlp, head=head)

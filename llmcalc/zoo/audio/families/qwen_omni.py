@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from ....core.architecture import Architecture
+from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
-from . import speech_decoders
+from ....importers.hf.decoder import block
+from ....importers.hf.families import qwen
+from ....importers.hf.rules import causal_lm, experts, repeat_block, rmsnorm, rope_attention
+from ....importers.hf.unexecuted_parts import read_parts
+from ....importers.hf.vision_encoders.parts import named
+from ....layers import Embedding, Head, Linear
 from .audio_language import read
 
-_IGNORED = """
+_OMNI_IGNORED = """
     enable_audio_output im_start_token_id im_end_token_id tts_pad_token_id tts_bos_token_id tts_eos_token_id
     system_token_id user_token_id assistant_token_id initializer_range tie_word_embeddings
 """
@@ -23,14 +31,114 @@ def omni(config: Config) -> Architecture:
     part = config.nested("thinker_config", {**config_at(config, "thinker_config"), "architectures": None}, kind)
     found = read(part)
     part.check_all_read()
-    config.ignore(_IGNORED)
+    config.ignore(_OMNI_IGNORED)
     config.head_kind()
     older = config.model_type == "qwen2_5_omni"
     found = replace(found, layout=f"{'thinker' if older else 'thinker3'}>{found.layout}")
     if not config.flag("enable_audio_output", True):
         config.ignore("talker_config token2wav_config code2wav_config")
         return found
-    speech = [*speech_decoders.qwen2_5(config), speech_decoders.token2wav(config)] if older else [
-        *speech_decoders.qwen3(config), *speech_decoders.code2wav(config),
+    speech = [*qwen2_5_talker(config), token2wav(config)] if older else [
+        *qwen3_talker(config), *code2wav(config),
     ]  # fmt: skip
     return replace(found, stacks=(*found.stacks, *speech), notes=(*found.notes, NOTE))
+
+
+_IGNORED = """
+    tts_text_start_token_id tts_text_end_token_id tts_text_pad_token_id tts_codec_start_token_id tts_codec_end_token_id
+    tts_codec_pad_token_id tts_codec_mask_token_id audio_token_index image_token_index video_token_index
+    vision_start_token_id vision_end_token_id position_id_per_seconds seconds_per_chunk audio_start_token_id
+    audio_end_token_id spatial_merge_size initializer_range pad_token_id tie_word_embeddings is_encoder_decoder
+    codec_eos_token_id accept_hidden_layer codec_nothink_id codec_think_bos_id codec_think_eos_id codec_pad_id
+    codec_bos_id audio_token_id image_token_id video_token_id speaker_id output_router_logits architectures
+"""
+
+
+def qwen2_5_talker(config: Config) -> list[Stack]:
+    """Qwen2.5-Omni's talker [xu2025]: Qwen2's blocks, after a projection from a wider embedding."""
+    part = config.nested("talker_config", config_at(config, "talker_config"), "qwen2_5_omni_talker")
+    part.ignore(_IGNORED)
+    part.override("tie_word_embeddings", False)
+    part.override("architectures", None)
+    width, wide, vocab = part.size("hidden_size"), part.size("embedding_size"), part.size("vocab_size")
+    found = qwen.qwen2(part)
+    part.check_all_read()
+    inputs = named(codes=Embedding(vocab, wide, table="other"), thought=Linear(wide, width))
+    return [_unexecuted(found, "talker", inputs, named(codec_head=Head(vocab, width)))]
+
+
+def qwen3_talker(config: Config) -> list[Stack]:
+    """Qwen3-Omni's talker [xu2025qwen3]: a mixture of experts, and a small decoder for a frame's other codes."""
+    part = config.nested("talker_config", config_at(config, "talker_config"), "qwen3_omni_moe_talker")
+    text = part.nested("text_config", config_at(part, "text_config"), "qwen3_omni_moe_talker_text")
+    codes = part.nested("code_predictor_config", config_at(part, "code_predictor_config"), _PREDICTOR)
+    part.ignore(f"{_IGNORED} num_code_groups")
+    stacks = [_mixture(text, part.size("thinker_hidden_size")), _predictor(codes)]
+    for each in (text, codes, part):
+        each.check_all_read()
+    return stacks
+
+
+_PREDICTOR = "qwen3_omni_moe_talker_code_predictor"
+
+
+def _mixture(config: Config, thought: int) -> Stack:
+    config.ignore(f"{_IGNORED} decoder_sparse_step mlp_only_layers sliding_window router_aux_loss_coef")
+    config.ignore("use_sliding_window max_window_layers")
+    config.override("architectures", None)
+    config.override("tie_word_embeddings", False)
+    width, vocab, inner = config.size("hidden_size"), config.size("vocab_size"), config.size("intermediate_size")
+    bias, act = config.flag("attention_bias"), config.activation()
+    attention = rope_attention(config, qk_norm="head", bias=bias)
+    shared = config.size("shared_expert_intermediate_size")
+    mlp = experts(config, d_ff_shared=shared, shared_gate=True)
+    found = _lm(config, block("sparse", rmsnorm(config, width), attention, mlp))
+    inputs = named(codes=Embedding(vocab, width, table="other"))
+    for name in ("text", "hidden"):
+        between = {f"{name}_in": Linear(thought, inner, activation=act), f"{name}_out": Linear(inner, width)}
+        inputs += named(**between)
+    return _unexecuted(found, "talker", inputs, named(codec_head=Head(vocab, width)))
+
+
+def _predictor(config: Config) -> Stack:
+    """The code predictor, with a table and a head for each code of a frame except the first."""
+    config.ignore(_IGNORED)
+    config.override("architectures", None)
+    config.override("tie_word_embeddings", False)
+    further = config.size("num_code_groups") - 1
+    vocab, width = config.size("vocab_size"), config.size("hidden_size")
+    found = qwen.qwen3(config)
+    tables: dict[str, Layer] = {f"codes{n}": Embedding(vocab, width, table="other") for n in range(further)}
+    heads: Mapping[str, Layer] = {f"code_head{n}": Head(vocab, width) for n in range(further)}
+    return _unexecuted(found, "code_predictor", named(**tables), named(**heads))
+
+
+def token2wav(config: Config) -> Stack:
+    """Qwen2.5-Omni's vocoder: a diffusion transformer of spectrograms, and BigVGAN."""
+    vocoder = config.nested("token2wav_config", config_at(config, "token2wav_config"), "qwen2_5_omni_token2wav")
+    vocoder.ignore("is_encoder_decoder tie_word_embeddings")
+    parts = []
+    for key, model_type in (("dit_config", "qwen2_5_omni_dit"), ("bigvgan_config", "qwen2_5_omni_bigvgan")):
+        parts += read_parts(vocoder.nested(key, config_at(vocoder, key), model_type), "token2wav")
+    vocoder.check_all_read()
+    return replace(parts[0], outputs=tuple(entry for part in parts for entry in part.outputs))
+
+
+def code2wav(config: Config) -> list[Stack]:
+    """Qwen3-Omni's vocoder."""
+    part = config.nested("code2wav_config", config_at(config, "code2wav_config"), "qwen3_omni_moe_code2wav")
+    return read_parts(part, "code2wav")
+
+
+def _lm(config: Config, repeats: Block) -> Architecture:
+    return causal_lm(
+        config, repeat_block(repeats, config.size("num_hidden_layers")), rmsnorm(config, config.size("hidden_size"))
+    )
+
+
+def _unexecuted(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
+    """A decoder as an unexecuted part, with its blocks and norm but other tables and heads."""
+    main = found.main
+    norms = [entry for entry in main.outputs if not isinstance(entry.layer, Head)]
+    fields: dict[str, Any] = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}
+    return replace(main, name=name, role="tower", unused=True, **fields)

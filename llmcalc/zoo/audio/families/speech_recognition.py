@@ -14,7 +14,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families.seq2seq import Style, class_kind, head, stack
 from ....importers.hf.rules import TOKENS, default_layernorm, prenorm_block, repeat_block, rope_attention
 from ....layers import Conv, Embedding, Head, Linear, Mlp, Scale
-from ..audio_encoders import fast_conformer
+from ..audio_encoders.conformers import fast_conformer_blocks, fast_conformer_front
 
 NOTHING: Mapping[str, Any] = {}
 STRIDE = 2  # of every convolution of Speech2Text
@@ -79,7 +79,7 @@ def _fast_conformer(whole: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
     """The encoder. Its convolutions reduce the frames to tokens; ``usual``: the class's defaults."""
     data = {**usual, **config_at(whole, "encoder_config")}
     config = whole.nested("encoder_config", data, "parakeet_encoder")
-    inputs, runs = fast_conformer.front(config, tower=False), fast_conformer.blocks(config)
+    inputs, runs = fast_conformer_front(config, tower=False), fast_conformer_blocks(config)
     config.ignore("is_encoder_decoder tie_word_embeddings")
     config.check_all_read()
     whole.unmodelled += config.unmodelled

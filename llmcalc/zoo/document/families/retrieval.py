@@ -1,4 +1,4 @@
-"""Models that embed pages and questions token by token: a projection behind a model that sees [faysse2024]."""
+"""Retrieval models: one embedding per token of a page or a question, from a vision-language model [faysse2024]."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import UnknownNameError, shown
-from ....importers.hf.composite_configs import USUAL, language_model, towers
+from ....importers.hf.composite_configs import language_model, other_parts, text_models
 from ....importers.hf.config import Config
+from ....importers.hf.families import find, names
 from ....layers import Linear, Norm
 
 WITHIN = "vlm_config"
-SEEING = {"colpali": "paligemma", "colqwen2": "qwen2_vl", "colmodernvbert": "modernvbert"}  # the type within
+INNER = {"colpali": "paligemma", "colqwen2": "qwen2_vl", "colmodernvbert": "modernvbert"}  # default inner types
 
 
 def retrieval(config: Config) -> Architecture:
-    """ColPali, ColQwen2, ColModernVBERT: whatever model stands within, without its head, and vectors of length 1."""
-    from ....importers.hf.families import find, names
-
+    """ColPali, ColQwen2, ColModernVBERT: the inner model without its head, a projection and a unit norm."""
     name = config.class_name()
     if name and not name.endswith("ForRetrieval"):
-        raise config.error(f"{shown(name)} is no class for retrieval")
+        raise config.error(f"{shown(name)} is not a retrieval class")
     config.override("architectures", ["ForCausalLM"])  # there is one class
     config.ignore("tie_word_embeddings is_encoder_decoder")
-    whole = _whole(config)
+    whole = _inner_config(config)
     data, entry, layout = whole, find(str(whole["model_type"])), "retrieval"
     if entry is None:
-        data = dict(language_model(whole) or {"model_type": USUAL.get(str(whole["model_type"]))})
+        data = dict(language_model(whole) or {"model_type": text_models().get(str(whole["model_type"]))})
         layout = "retrieval_text"
         entry = find(str(data.get("model_type")))
     if entry is None:
@@ -42,17 +41,17 @@ def retrieval(config: Config) -> Architecture:
     stacks = tuple(
         replace(stack, outputs=(*stack.outputs, *ends)) if stack is main else stack for stack in found.stacks
     )
-    notes = found.notes if data is whole else (*found.notes, _left(whole))
+    notes = found.notes if data is whole else (*found.notes, _not_counted(whole))
     return replace(found, stacks=stacks, layout=f"{layout}>{own}.bare", notes=notes)
 
 
-def _whole(config: Config) -> dict[str, Any]:
+def _inner_config(config: Config) -> dict[str, Any]:
     value = config.get(WITHIN) or {}
     if not isinstance(value, dict):
-        raise config.error(f"{WITHIN} is {shown(value)}; it is an object")
-    return {"model_type": SEEING[config.model_type], **value}
+        raise config.error(f"{WITHIN} must be an object, not {shown(value)}")
+    return {"model_type": INNER[config.model_type], **value}
 
 
-def _left(whole: dict[str, Any]) -> str:
-    beside = ", ".join(towers(whole)) or "what makes tokens of images"
-    return f"{shown(whole['model_type'])} is not understood as a whole: its language model; not counted: {beside}"
+def _not_counted(whole: dict[str, Any]) -> str:
+    parts = ", ".join(other_parts(whole)) or "the image encoder"
+    return f"only the language model of {shown(whole['model_type'])} is supported; not counted: {parts}"

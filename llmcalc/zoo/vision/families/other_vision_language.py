@@ -15,10 +15,12 @@ from ....importers.hf.composite_models import (
 )
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link, activation, layernorm, merged
-from ....importers.hf.vision_encoders.parts import named, two_linears
-from ....layers import Head, Linear, Norm, Patch, Scale
+from ....importers.hf.rules import prenorm_block, runs_by_type
+from ....importers.hf.vision_encoders.parts import CHANNELS, named, two_linears
+from ....layers import Attention, Head, Linear, Mlp, Norm, Patch, Scale, ShortConv
 from ..vision_encoders.sam import MERGED, halving, neck
 
+LFM3_PERIOD = 2  # without layer_types, every second block after the first has attention
 KERNEL, HALVED = 3, 4  # kernel size of Step 3.7's convolutions; patches per token after one of stride 2
 
 
@@ -129,6 +131,29 @@ def _siglip_projector(link: Link) -> list[Named]:
     """DeepSeek-VL 7B: one layer after SigLIP, and one on the concatenated results of both encoders."""
     out = link.d_model
     return named(low_projector=Linear(link.d_encoder, out // 2), projector=Linear(out, out))
+
+
+def lfm3_encoder(config: Config) -> Stack:
+    """LFM3-VL's vision encoder: short convolutions over the grid of patches, and attention in some blocks."""
+    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    count, eps = config.size("num_hidden_layers"), config.number("norm_eps") or 1e-5
+    config.ignore("rope_parameters rope_theta initializer_range")
+    norm = Norm(width, eps=eps)
+    groups = config.optional_size("num_key_value_heads")
+    attention = Attention(width, heads, groups, causal=False, positions="rope", qk_norm="head", qk_norm_eps=eps)
+    mlp = Mlp(width, config.size("intermediate_size"), "silu", gated=True)
+    kernel = config.size("conv_kernel_size")
+
+    kinds = {
+        "conv": prenorm_block("convolution", norm, mixer=ShortConv(width, kernel, grid=True), mlp=mlp),
+        "full_attention": prenorm_block("attention", norm, mixer=attention, mlp=mlp),
+    }
+    usual = ["full_attention" if index and index % LFM3_PERIOD == 0 else "conv" for index in range(count)]
+    pixels = config.size("in_channels", CHANNELS) * config.size("patch_size") ** 2 * config.size("temporal_patch_size")
+    inputs = named(patch=Linear(pixels, width, bias=False), pre_norm=norm)
+    return Stack(
+        "vision", width, tuple(inputs), runs_by_type(kinds, config.strings("layer_types", count) or usual), (), "tower"
+    )
 
 
 SIGLIP = "siglip_vision_model"

@@ -1,26 +1,32 @@
-"""Q-Formers [li2023blip2, Section 3.1]: BLIP-2 and InstructBLIP, and their Q-Formers alone.
+"""Q-Formers [li2023blip2, Section 3.1]: BLIP-2, InstructBLIP, Granite 4 Vision, and Q-Formers alone.
 
 A Q-Former is BERT with learned queries, which attend to an image in every other block.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import Part, config_at, read_composite, vision_language
 from ....importers.hf.config import Config
-from ....importers.hf.encoders import check_encoder
+from ....importers.hf.encoders import check_encoder, find_encoder
 from ....importers.hf.families.bert import bare, bert_attention, bert_mlp, finish, normed
 from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.projectors import Link
+from ....importers.hf.projectors import Link, vector
 from ....importers.hf.rules import group_runs, layernorm, sublayer
+from ....importers.hf.unexecuted_parts import list_parts
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN, named
 from ....layers import Attention, Embedding, Linear, Mlp, Norm
 from ..layers.query_attention import QueryAttention
 
 EPS = 1e-12
+OFFSETS = 4  # corners from which Granite 4 Vision samples an encoder layer
+PAIR = 2
+GRANITE_NOTE = "not counted as work: the Q-Formers over windows of patches, which are stored"
 
 
 def blip2(config: Config) -> Architecture:
@@ -83,6 +89,49 @@ def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
     inputs += named(query_norm=norm)
     runs = group_runs(kinds[index % period == 0] for index in range(count))
     return Stack("qformer", width, tuple(inputs), runs, (), "tower")
+
+
+def granite4_vision(config: Config) -> Architecture:
+    """Granite 4 Vision: a projector with a Q-Former for each decoder layer that receives image features."""
+    kind = str(config_at(config, "vision_config").get("model_type", "clip_vision_model"))
+    if find_encoder(kind) is None:
+        raise config.error(f"unknown vision encoder {short_repr(kind)}")
+    return read_composite(config, GRANITE)
+
+
+def _project_granite(link: Link) -> Sequence[Named | Stack]:
+    model = link.model
+    inner = model.nested("qformer_config", config_at(model, "qformer_config"), "blip_2_qformer")
+    layers = model.get("deepstack_layer_map")
+    if not isinstance(layers, list) or not all(
+        isinstance(pair, (list, tuple)) and len(pair) == PAIR for pair in layers
+    ):
+        said = f"deepstack_layer_map must be a list of pairs of layers, not {short_repr(layers)}"
+        raise model.error(said)
+    n_queries, n_patches = (side**2 for side in _sides(model))
+    sizes = {"n_layers": len(layers), "n_offsets": OFFSETS, "n_queries": n_queries, "n_patches": n_patches}
+    found = list_parts(inner, "", "granite4_vision_projectors", width=link.d_encoder, d_text=link.d_model, **sizes)
+    check_encoder(inner)
+    return [Named("newline", vector(link.d_model)), *found]
+
+
+def _sides(config: Config) -> tuple[int, int]:
+    """Queries and patches along a side of a window."""
+    rate = config.string("downsample_rate", "")
+    parts = rate.split("/")
+    if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):
+        said = f"downsample_rate must be two sides of a window, such as 1/4, not {short_repr(rate)}"
+        raise config.error(said)
+    return int(parts[0]), int(parts[1])
+
+
+GRANITE = vision_language(
+    "granite4_vision_text",
+    "clip_vision_model",
+    _project_granite,
+    note=GRANITE_NOTE,
+    ignored="vision_feature_layer spatial_vision_layer spatial_target_layers projector_dropout",
+)
 
 
 def blip2_qformer(config: Config) -> Architecture:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Block, Named, Stack
-from ....core.errors import SizeError
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
@@ -13,9 +12,7 @@ from ....importers.hf.projectors import layernorm as projector_layernorm
 from ....importers.hf.rules import runs_by_type, sublayer
 from ....importers.hf.vision_encoders import transformer
 from ....importers.hf.vision_encoders.parts import layernorm, named
-from ....layers.embedding import Embedding
-from ....layers.mlp import Mlp
-from ....layers.patch import Patch
+from ....layers import Embedding, Mlp, Patch
 from ..layers.grid_attention import GridAttention
 
 KERNEL, HALVED = 3, 4  # kernel size of a convolution; patches per token after one of stride 2
@@ -103,5 +100,5 @@ def downsample_channels(config: Config) -> tuple[int, int]:
     """The channels of the two convolutions behind SAM."""
     given = config.layer_indices("downsample_channels")
     if len(given) != N_CONVOLUTIONS:
-        raise SizeError(f"downsample_channels must have 2 entries, not {len(given)}", where=config.where)
+        raise config.size_error(f"downsample_channels must have 2 entries, not {len(given)}")
     return config.integer(given[0], "downsample_channels", 1), config.integer(given[1], "downsample_channels", 1)
