@@ -1,11 +1,11 @@
-"""What is suspicious about an architecture: rules with stable codes, each with its reason and source.
+"""Lint rules for architectures, with stable codes.
 
-    HW  shapes that waste hardware
-    TP  shapes that do not divide among ranks
-    CF  configurations that are seldom meant
+    HW  inefficient shapes
+    TP  shapes that do not divide evenly among ranks
+    CF  suspicious configurations
 
-A rule is a function called by its code in one of this folder's files; its title, why it is there and who says so stand
-in ``data/rules.yaml``. There is no list to keep.
+A rule is a function named by its code in a module of this folder. Its title, reason and source are in
+``data/rules.yaml``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What rules look at, and what they find."""
+"""The input and the findings of lint rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..core.record import record
 
 
 class Site(NamedTuple):
-    """A layer in its place; equal layers of equal blocks are one site, ``times`` of them."""
+    """A layer and its place; ``times`` equal layers in equal blocks share one site."""
 
     stack: Stack
     place: str
@@ -22,26 +22,26 @@ class Site(NamedTuple):
 
 @record
 class Case:
-    """What is checked: an architecture, and the ranks that it is meant for."""
+    """An architecture and the mesh that it is checked for."""
 
     architecture: Architecture
     mesh: Mesh
 
     @property
     def sites(self) -> list[Site]:
-        """Every layer once."""
+        """All sites of the architecture."""
         return list(sites(self.architecture))
 
 
 @record
 class Finding:
-    """Something that a rule does not like.
+    """A problem found by a rule.
 
     Attributes:
-        code: the rule's.
-        place: where: ``decoder.block.attention.d_head``.
-        message: what is there, and what it costs.
-        advice: what to do.
+        code: the code of the rule.
+        place: the layer or field, such as ``decoder.block.attention.d_head``.
+        message: the problem and its cost.
+        advice: the suggested change.
     """
 
     code: str
@@ -55,7 +55,7 @@ class Finding:
 
 
 def sites(architecture: Architecture) -> Iterator[Site]:
-    """Every layer of every stack but towers; those of equal blocks together."""
+    """The layers of all stacks except encoders of images and audio; equal layers of equal blocks share a site."""
     for stack in architecture.stacks:
         if stack.role == "tower":
             continue

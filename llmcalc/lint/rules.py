@@ -1,4 +1,4 @@
-"""Finds rules, and applies them."""
+"""Discovers lint rules and applies them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Check = Callable[[Case], Iterator[Finding]]
 
 @record
 class Rule:
-    """A rule: its code, a title, why it is there, who says so, and whether that was read there."""
+    """A lint rule; ``data/rules.yaml`` describes the fields."""
 
     code: str
     title: str
@@ -37,16 +37,16 @@ class Rule:
 
 @cache
 def _rules() -> dict[str, Rule]:
-    """Every rule by its code, in their order."""
-    about = table("rules")
-    found = {}
+    """All rules by code, sorted."""
+    descriptions = table("rules")
+    rules = {}
     for file in sorted(Path(__file__).parent.glob("[a-z]*.py")):
         module = import_module(f".{file.stem}", __package__)
         for name, check in vars(module).items():
             if _CODE.fullmatch(name):
-                entry = about[name.upper()]
-                found[name.upper()] = Rule(name.upper(), check=check, **{key: str(entry[key]) for key in _KEYS})
-    return dict(sorted(found.items()))
+                entry = descriptions[name.upper()]
+                rules[name.upper()] = Rule(name.upper(), check=check, **{key: str(entry[key]) for key in _KEYS})
+    return dict(sorted(rules.items()))
 
 
 _KEYS = ("title", "reason", "source", "checked")
@@ -58,45 +58,41 @@ def codes() -> list[str]:
 
 
 def rule(code: str) -> Rule:
-    """The rule of a code.
+    """The rule with this code.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: the code is unknown.
     """
     if code.upper() not in _rules():
-        raise UnknownNameError("rule", code, codes(), hint="(llmcalc rule lists all)")
+        raise UnknownNameError("rule", code, codes(), hint="llmcalc rule lists all rules")
     return _rules()[code.upper()]
 
 
 def lint(
     architecture: Architecture, mesh: Mesh | None = None, select: Iterable[str] = (), ignore: Iterable[str] = ()
 ) -> list[Finding]:
-    """What the rules find.
+    """The findings of all rules.
 
     Args:
-        architecture: what ``load`` returned.
-        mesh: ranks that it is meant for; rules about ranks are silent without.
-        select: codes, or beginnings of codes, that alone are applied; none: all.
-        ignore: codes, or beginnings of codes, that are not.
+        architecture: the architecture to check.
+        mesh: its parallel layout; without one, rules on parallelism find nothing.
+        select: codes or prefixes of codes to apply (default: all).
+        ignore: codes or prefixes of codes to skip.
 
     Raises:
-        UnknownNameError: a code that no rule begins with.
+        UnknownNameError: no rule matches a code or prefix.
     """
-    chosen = _matching(select) if select else set(codes())
+    selected = (_matching(select) if select else set(codes())) - _matching(ignore)
     case = Case(architecture, mesh or Mesh())
-    return [
-        finding
-        for code, found in _rules().items()
-        if code in chosen - _matching(ignore)
-        for finding in found.check(case)
-    ]
+    return [finding for code, rule in _rules().items() if code in selected for finding in rule.check(case)]
 
 
-def _matching(beginnings: Iterable[str]) -> set[str]:
-    found = set()
-    for beginning in beginnings:
-        own = {code for code in codes() if code.startswith(beginning.upper())}
-        if not own or not beginning:
-            raise UnknownNameError("rule", beginning, codes(), hint="(llmcalc rule lists all)")
-        found |= own
-    return found
+def _matching(prefixes: Iterable[str]) -> set[str]:
+    """The codes that start with one of these prefixes."""
+    matching = set()
+    for prefix in prefixes:
+        selected = {code for code in codes() if prefix and code.startswith(prefix.upper())}
+        if not selected:
+            raise UnknownNameError("rule", prefix, codes(), hint="llmcalc rule lists all rules")
+        matching |= selected
+    return matching
