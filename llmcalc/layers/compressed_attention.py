@@ -131,18 +131,18 @@ def _merge(declaration: Declaration, other: Declaration) -> None:
 
 def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Declaration:
     """Keys and gates of all tokens, and one summary of every ``rate`` of them; those not yet summed up are kept."""
-    summaries = "ceil(c + q - R + 1, R)"
-    axes: dict[str, int | str] = {"d": 1, axis: width, "R": rate}
+    summaries = "ceil(c + q - cr + 1, cr)"
+    axes: dict[str, int | str] = {"d": 1, axis: width, "cr": rate}
     axes |= {"cw": 2 * width if overlap else width, "sw": 2 * rate if overlap else rate}
     axes |= {
         "kc": summaries,
-        "tr": "mod(c + q, R)",
+        "tr": "mod(c + q, cr)",
         "qu": f"q * min({summaries}, 1)",
         "qx": f"q - q * min({summaries}, 1)",
-        "ov": f"min({summaries}, 1) * R",
+        "ov": f"min({summaries}, 1) * cr",
     }
     made = Declaration(axes)
-    made.weights("wckv[d | cw]", "wcgate[d | cw]", "position_bias[R; cw]", f"c_norm[{axis}]")
+    made.weights("wckv[d | cw]", "wcgate[d | cw]", "position_bias[cr; cw]", f"c_norm[{axis}]")
     lines = []
     for name, weight in (("tkv", "wckv"), ("tgate", "wcgate")):
         lines.append(f"{name}[b qx cw] = x[b qx d] {weight}[d cw]" + ("" if tag else " | nograd"))

@@ -73,7 +73,7 @@ class Indexer(Layer):
             declaration.equations(*(f"{line} | nograd" for line in [*lines, *self._compress(declaration)]))
             return declaration
         if self.pooled:
-            axes |= {"R": self.block, "ib": f"{_pairs('(c + q)')} - {_pairs('c')}"}
+            axes |= {"cr": self.block, "ib": f"{_pairs('(c + q)')} - {_pairs('c')}"}
             lines += ["score[b ih ib] = iq[b ib ih ie] ik[b ib ie]", "score[b ih ib] = relu(score)"]
             lines += ["chosen[b ih ib] = top_k(score)"]
         else:
@@ -92,9 +92,9 @@ class Indexer(Layer):
     def _compress(self, declaration: Declaration) -> list[str]:
         """Scores of whole groups of tokens; transformers keeps keys and gates of all tokens, and which are there."""
         width = self.d_index
-        declaration.axes |= {"R": self.compressed or 1, "ip": 2 * width + 1, "ix": 2 * width}
-        declaration.axes |= {"im": "ceil(c + q - R + 1, R)", "tr": "mod(c + q, R)"}
-        declaration.weights("places[R; ie]", "gate[d | ie]", "ww[d | ih]")
+        declaration.axes |= {"cr": self.compressed or 1, "ip": 2 * width + 1, "ix": 2 * width}
+        declaration.axes |= {"im": "ceil(c + q - cr + 1, cr)", "tr": "mod(c + q, cr)"}
+        declaration.weights("places[cr; ie]", "gate[d | ie]", "ww[d | ih]")
         declaration.state("ik[b im ie]", "index", "model")
         declaration.state("pending[b tr ix]", "index", "model")
         declaration.state("packed[b t ip]", "index", "torch")
@@ -119,6 +119,6 @@ class Indexer(Layer):
 
 
 def _pairs(tokens: str) -> str:
-    """Pairs of a token and a whole block of R tokens up to it, among so many tokens."""
-    blocks = f"ceil({tokens} - R + 1, R)"
-    return f"(R * ceil({blocks} * {blocks} - {blocks}, 2) + {blocks} * ({tokens} - R * {blocks} + 1))"
+    """Pairs of a token and a whole block of ``cr`` tokens up to it, among so many tokens."""
+    blocks = f"ceil({tokens} - cr + 1, cr)"
+    return f"(cr * ceil({blocks} * {blocks} - {blocks}, 2) + {blocks} * ({tokens} - cr * {blocks} + 1))"

@@ -68,7 +68,7 @@ class ChunkedAttention(Layer):
         seen, hashes = (self.before + 1 + self.after) * chunk, self.n_hashes if self.hashed else 1
         axes |= {"qz": rows, "kz": rows, "if": f"1 - {many}", "y": f"{many} * {hashes} * ceil({rows}, {chunk})"}
         axes |= {"w": chunk, "wk": seen, "kn": self._decoded(seen, hashes)}
-        axes |= {"nh": self.n_hashes, "hb": self.n_rotations or f"ceil(q - {chunk - 1}, {chunk})", "zz": many}
+        axes |= {"nh": self.n_hashes, "hb": self.n_rotations or f"ceil(q - {chunk - 1}, {chunk})", "zs": many}
         done = f"min(1, max(0, c - {chunk}))"  # 1 where the cached tokens have buckets; a first chunk gets them late
         axes["hd"] = self.n_rotations or f"max(1, ceil(c - {chunk - 1}, {chunk}))"
         axes["hq"] = f"{done} * q + (1 - {done}) * min(1, max(0, c + q - {chunk - 1})) * (c + q)"
@@ -119,7 +119,7 @@ def _attend(lead: str, query: str, keys: str, phase: str) -> list[str]:
 _HASHED = [
     "k[b qz h e] = l2norm(q) | prefill",
     "k[b kn h e] = x[b kn d] wq[d h e] | decode",
-    "bucket[b zz qz h nh hb] = q[b qz h e] planes[h e nh hb] | prefill nograd",
+    "bucket[b zs qz h nh hb] = q[b qz h e] planes[h e nh hb] | prefill nograd",
     "bucket[b hq h nh hd] = q[b hq h e] planes[h e nh hd] | decode nograd",
 ]
 _ROUNDS = [
