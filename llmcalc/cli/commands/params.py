@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..headers import alone, headers_at
+from ..headers import has_headers_only, read_headers_only
 from ..options import MODEL, OUTPUT, READING
 from ..spec import Command, Option
 
@@ -28,10 +28,10 @@ def run(model: str, by: str, layout: str | None, form: str | None, as_json: bool
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
-    if alone(model):
+    if has_headers_only(model):
         from ...report.weights import headers_document
 
-        write(headers_document(headers_at(model), "params"), chosen)
+        write(headers_document(read_headers_only(model), "params"), chosen)
         return 0
     result = params(load(model, **reading))
     write(params_document(result, by, layout, with_tree=chosen == "tree"), chosen)

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from ..headers import alone, headers_at
+from ..headers import has_headers_only, read_headers_only
 from ..options import MODEL, OUTPUT, READING
 from ..spec import Argument, Command
 
@@ -36,10 +36,10 @@ def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
         found = _everything()
         write(all_document(found), chosen)
         return 0 if all(each.ok for each in found) else 1
-    if alone(model):
+    if has_headers_only(model):
         from ...report.weights import headers_document
 
-        write(headers_document(headers_at(model), "verify"), chosen)
+        write(headers_document(read_headers_only(model), "verify"), chosen)
         return 1
     architecture = load(model, **reading)
     if architecture.inputs.get("checkpoint"):

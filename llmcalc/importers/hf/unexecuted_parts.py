@@ -1,4 +1,4 @@
-"""Modules that a text-only forward pass never executes, such as an audio codec: only their tensors are declared.
+"""Modules that a text-only forward pass never executes, such as an audio codec; only their tensors are declared.
 
 One YAML file per ``model_type`` lists them, in ``zoo/<room>/unexecuted_parts/``:
 
@@ -36,8 +36,8 @@ from ...data import read_table
 from ...layers import Stored
 from .config import Config
 
-AUDIO_CODEC_NOTE = "its audio codec is stored, and not counted as work"
-IMAGE_TOKENIZER_NOTE = "its image tokenizer is stored, and not counted as work"
+AUDIO_CODEC_NOTE = "not counted as work: the audio codec, which is stored"
+IMAGE_TOKENIZER_NOTE = "not counted as work: the image tokenizer, which is stored"
 _ARITHMETIC = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
 
 TENSORS: dict[str, Callable[..., Stored]] = {
@@ -97,7 +97,7 @@ def read_parts(config: Config, prefix: str) -> list[Stack]:
 
 
 def list_parts(config: Config, prefix: str, name: str, **values: int) -> list[Stack]:
-    """The parts of the file ``name``, which may refer to ``values`` from elsewhere."""
+    """The parts of the file ``name``, whose expressions may also use ``values``."""
     if find_table("unexecuted_parts", name) is None:
         raise UnsupportedError(f"parts of type {short_repr(name)} are not supported", where=config.where)
     try:
@@ -133,7 +133,7 @@ class _Values(dict[str, Any]):
 
 
 class _PartReader:
-    """The tensors of one file, for one config."""
+    """Evaluates one file for one config."""
 
     def __init__(self, config: Config, name: str, values: Mapping[str, int]) -> None:
         self.config, self.data, self.values = config, _file(name), _Values(no_bias=False)
