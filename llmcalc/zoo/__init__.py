@@ -1,4 +1,13 @@
-"""Models beside text LLMs, and text layers that no shipped preset uses.
+"""Models other than mainstream language models: layer kinds, NumPy models and config readers, in rooms by subject.
 
-Found by name (``core/search_path.py``); nothing outside imports this package.
+Home (the rest of the package) has
+
+- every layer kind that a shipped preset uses;
+- every text model that needs no other kind;
+- the vision encoders and composite models of LLaVA, PaliGemma, Gemma 3 and 4, Qwen-VL, Llama 3.2 and 4, Kimi,
+  Mistral 3, Idefics 3 and SmolVLM, InternVL and GLM-4V, and vision-language models that need only a row of the table.
+
+Everything else is here: ``audio`` (audio and speech), ``document`` (pages, boxes, OCR), ``vision`` (other vision
+encoders and vision-language models) and ``research`` (text layers and models that no preset uses). Nothing outside
+imports this package: its modules are found by name (``core/search_path.py``) through tables of families and encoders.
 """

@@ -225,16 +225,6 @@ def text_config(config: Config, dropped: str = "") -> dict[str, Any]:
 def config_at(config: Config, key: str) -> dict[str, Any]:
     """The config at a key, or the class's default one; its ``model_type`` is that of the default if it names none."""
     usual = config.defaults.get(key) or {}
-    found = object_at(config, key) or usual
+    found = config.mapping(key) or usual
     kind = found.get("model_type", usual.get("model_type"))
     return {**found, "model_type": kind} if kind else found
-
-
-def object_at(config: Config, key: str) -> dict[str, Any]:
-    """The object at a key; empty if it is missing."""
-    value = config.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise config.error(f"{key} must be an object, not {short_repr(value)}")
-    return value

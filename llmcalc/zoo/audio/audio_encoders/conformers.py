@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Block, Branch, Named, Run, Stack, Sublayer
-from ....core.errors import shown
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
@@ -87,7 +87,7 @@ def granite_projector(link: Link) -> list[Stack]:
     width, heads, source = (config.size(key) for key in ("hidden_size", "num_attention_heads", "encoder_hidden_size"))
     config.ignore("vocab_size max_position_embeddings hidden_dropout_prob attention_probs_dropout_prob pad_token_id")
     if config.flag("use_qformer_text_input"):
-        raise config.error("a Q-Former that reads text is not supported")
+        raise config.error("use_qformer_text_input must be false: a Q-Former that reads text is not supported")
     norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or 1e-12)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     every = config.size("cross_attention_frequency")
@@ -116,7 +116,7 @@ def phi4(config: Config) -> Stack:
             raise config.size_error(f"{key} is {config.size(key)}, but the residual stream is {width} wide")
     for key in ("depthwise_multiplier", "downsample_rate"):
         if config.size(key) != 1:
-            raise config.error(f"{key} is {shown(config.get(key))}; only 1 is supported")
+            raise config.error(f"{key} is {short_repr(config.get(key))}; only 1 is supported")
     config.ignore("chunk_size left_chunk dropout_rate audio_token_id feature_layer")
     norm, span = default_layernorm(width), config.size("time_reduction")
     distances = config.size("bias_max_distance") * (1 if config.flag("bias_symmetric") else 2)
@@ -196,7 +196,7 @@ def gemma3n(config: Config) -> Stack:
     channels = _two_channels(config, "sscp_conv_channel_size")
     for key, usual in (("sscp_conv_kernel_size", KERNEL), ("sscp_conv_stride_size", STRIDE)):
         if config.get(key) not in ([[usual, usual]] * len(channels), None):
-            raise config.error(f"{key} is {shown(config.get(key))}; only {usual} is supported")
+            raise config.error(f"{key} is {short_repr(config.get(key))}; only {usual} is supported")
     inputs = _planes(width, channels, rows)
     past = max(0, left - 1)
     sizes = (heads, chunk, past, right, past + right + 1)
@@ -255,7 +255,7 @@ def _planes(width: int, channels: tuple[int, int], rows: int) -> tuple[Named, ..
 def _two_channels(config: Config, key: str) -> tuple[int, int]:
     values = config.layer_indices(key)
     if len(values) != 2:
-        raise config.error(f"{key} must be two numbers, not {shown(values)}")
+        raise config.error(f"{key} must be two numbers, not {short_repr(values)}")
     return config.integer(values[0], key, 1), config.integer(values[1], key, 1)
 
 
@@ -288,7 +288,7 @@ def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
 
 
 def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
-    """Conformer blocks."""
+    """Conformer blocks with relative positions."""
     width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
     act, norm, conv_bias = config.activation(), default_layernorm(width), config.flag("convolution_bias")
     attention = DistanceAttention(width, heads, config.optional_size("head_dim"), bias)
@@ -300,7 +300,7 @@ def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
 
 
 def fast_conformer(config: Config) -> Stack:
-    """The encoder in front of a language model."""
+    """A FastConformer in front of a language model."""
     width, tokens = config.size("hidden_size"), results(config.size("subsampling_factor"))
     return Stack(
         "audio", width, fast_conformer_front(config, tower=True), fast_conformer_blocks(config), (), "tower", tokens

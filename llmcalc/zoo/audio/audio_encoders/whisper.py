@@ -104,7 +104,7 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
     """wav2vec 2.0 [baevski2020]: convolutions of the waveform without padding, and one for positions."""
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
-        raise config.size_error("conv_dim, conv_kernel and conv_stride have different lengths")
+        raise config.size_error("conv_dim, conv_kernel and conv_stride must have the same length")
     reach, span, before, found = 1, 1, 1, list[Named]()
     for number, (out, taps, stride) in enumerate(zip(sizes, kernels, strides, strict=True)):
         reach, span = (

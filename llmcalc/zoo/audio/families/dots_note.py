@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import shown
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import CompositeModel, Part, read_composite
 from ....importers.hf.config import Config
@@ -56,7 +56,7 @@ MODEL = CompositeModel(
 
 
 def vision_encoder(config: Config) -> Stack:
-    """The vision encoder: mixtures of ever more experts."""
+    """The vision encoder, whose later layers have more experts."""
     for pair in _OLD_VISION_KEYS.split():
         config.read_legacy(*pair.split(":"))
     width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
@@ -103,19 +103,19 @@ def _experts(config: Config) -> list[tuple[int, int]]:
         counts = USUAL
     if counts is not None:
         if not isinstance(counts, list) or len(counts) < layers:
-            raise config.size_error(f"pyramid_num_routed is {shown(counts)}, but there are {layers} layers")
+            raise config.size_error(f"pyramid_num_routed is {short_repr(counts)}, but there are {layers} layers")
         found = [max(0, config.integer(count, "pyramid_num_routed", -1)) for count in counts[:layers]]
         return [(count, min(usual, count)) for count in found]
     special = config.get("per_layer_config") or {}
     if not isinstance(special, Mapping):
-        raise config.error(f"per_layer_config must be an object, not {shown(special)}")
+        raise config.error(f"per_layer_config must be an object, not {short_repr(special)}")
     return [_of_layer(config, special.get(str(at), {}), kind, usual) for at, kind in enumerate(kinds or [])]
 
 
 def _of_layer(config: Config, own: Mapping[str, Any], kind: str, usual: int) -> tuple[int, int]:
     strange = set(own) - {"num_local_experts", "num_experts_per_tok"}
     if strange:
-        raise config.error(f"per_layer_config has {shown(min(strange))}, which is not supported")
+        raise config.error(f"per_layer_config has {short_repr(min(strange))}, which is not supported")
     if kind != "sparse":
         return 0, 0
     count = own.get("num_local_experts", config.size("num_local_experts"))

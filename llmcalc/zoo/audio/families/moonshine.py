@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import shown
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
@@ -112,14 +112,14 @@ def _encoder(config: Config) -> Stack:
 
 
 def _windows(config: Config) -> list[tuple[int, int]]:
-    """Per layer, the number of tokens it attends to on either side, each including the token itself."""
+    """Per layer, the number of tokens attended to before and after each token, including the token itself."""
     layers, windows = config.size("num_hidden_layers"), config.get("sliding_windows")
     if not isinstance(windows, list) or len(windows) < layers:
-        raise config.size_error(f"sliding_windows must have two numbers per layer, not {shown(windows)}")
+        raise config.size_error(f"sliding_windows must have two numbers per layer, not {short_repr(windows)}")
     found = []
     for window in windows[:layers]:
         if not isinstance(window, list) or len(window) != HALVED:
-            raise config.size_error(f"each entry of sliding_windows must be two numbers, not {shown(window)}")
+            raise config.size_error(f"each entry of sliding_windows must be two numbers, not {short_repr(window)}")
         behind, ahead = (config.integer(side, "sliding_windows", 0) for side in window)
         found.append((max(1, behind), max(1, ahead)))
     return found

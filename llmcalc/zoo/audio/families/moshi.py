@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....importers.hf.composite_models import config_at, object_at
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
 from ....importers.hf.families.llama_variants import with_token_rows
@@ -28,7 +28,7 @@ def moshi(config: Config) -> Architecture:
     codec = config.nested("audio_encoder_config", sound, str(sound["model_type"]))
     width, books = config.size("hidden_size"), config.size("num_codebooks")
     codes = config.optional_size("audio_vocab_size") or codec.size("codebook_size")
-    own: dict[str, Any] = object_at(config, "depth_decoder_config")
+    own: dict[str, Any] = config.mapping("depth_decoder_config")
     sizes = {"audio_vocab_size": codes, "input_size": width, "vocab_size": config.size("vocab_size")}
     own = {**own, **sizes, "num_codebooks": books} if own else {}
     depth = config.nested("depth_decoder_config", own, "moshi_depth")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import UnsupportedError, shown
+from ....core.errors import UnsupportedError, short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
@@ -33,7 +33,7 @@ def musicgen(config: Config) -> Architecture:
     config.ignore("is_encoder_decoder tie_word_embeddings")
     text = {"model_type": TEXT_ENCODERS[0], **config_at(config, "text_encoder")}
     if text["model_type"] not in TEXT_ENCODERS:
-        said = f"a text_encoder of type {shown(text['model_type'])} is not supported in MusicGen"
+        said = f"a text_encoder of type {short_repr(text['model_type'])} is not supported in MusicGen"
         raise UnsupportedError(said, where=config.where)
     encoder = _text_encoder(config, text)
     part = config.nested("decoder", config_at(config, "decoder"), "musicgen_decoder")

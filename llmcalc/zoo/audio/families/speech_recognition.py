@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import shown
+from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....importers.hf.composite_models import config_at, object_at
+from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families.seq2seq import Style, class_kind, head, stack
 from ....importers.hf.rules import TOKENS, default_layernorm, prenorm_block, repeat_block, rope_attention
@@ -64,7 +64,7 @@ def cohere_asr(config: Config) -> Architecture:
 def canary(config: Config) -> Architecture:
     """Canary: a FastConformer and a decoder with computed positions."""
     config.ignore("vocab_size")
-    part = config.nested("decoder_config", object_at(config, "decoder_config"), "canary_decoder")
+    part = config.nested("decoder_config", config.mapping("decoder_config"), "canary_decoder")
     rows, width = part.size("max_position_embeddings"), part.size("hidden_size")
     encoder = _fast_conformer(config)
     if encoder.d_model != width:
@@ -92,7 +92,7 @@ def _transcriber(whole: Config, config: Config, positions: Embedding, encoder: S
     config.ignore("is_encoder_decoder tie_word_embeddings")
     kind, tied = whole.head_kind() or "seq2seq", whole.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
-        raise whole.error(f"a head of kind {shown(kind)} is not supported")
+        raise whole.error(f"a head of kind {short_repr(kind)} is not supported")
     width, vocab, norm = (
         config.size("hidden_size"),
         config.size("vocab_size"),

@@ -1,4 +1,4 @@
-"""SpeechT5 [ao2022]: wav2vec 2.0's convolutions, an encoder with a row of keys for each distance, and a decoder."""
+"""SpeechT5 [ao2022]: wav2vec 2.0's convolutions, an encoder with relative position embeddings, and a decoder."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ....layers import Attention, Conv, Embedding, Linear, Stored
 STYLE = Style(
     embedding_norm=False, computed=True, width="hidden_size", activation="hidden_act", positions="max_text_positions"
 )
-BARE = STYLE._replace(positions="")  # the class without what stands before either side
+BARE = STYLE._replace(positions="")  # the class without prenets
 SPEAKS = """
     num_mel_bins reduction_factor speaker_embedding_dim speech_decoder_prenet_layers speech_decoder_prenet_units
     speech_decoder_postnet_layers speech_decoder_postnet_units speech_decoder_postnet_kernel use_guided_attention_loss
     guided_attention_loss_num_heads guided_attention_loss_sigma guided_attention_loss_scale
 """
 MASKS = "apply_spec_augment mask_time_length mask_time_min_masks mask_feature_length mask_feature_min_masks"
-NORMED = {"group": 1, "layer": None}  # how many of the first convolutions have a norm
+NORMED = {"group": 1, "layer": None}  # number of first convolutions with a norm; None: all
 
 
 def speecht5(config: Config) -> Architecture:
-    """From the sound to a text; the classes that speak are not described."""
+    """Speech to text; the classes that generate speech are not supported."""
     named = config.class_name()
     if named not in ("", "SpeechT5ForSpeechToText", "SpeechT5Model"):
-        raise config.error(f"{named} gives sound, which is not described")
+        raise config.error(f"{named} is not supported: it generates speech")
     bare = named == "SpeechT5Model"
     config.override("architectures", ["Model"] if bare else None)
     config.ignore(f"{SPEAKS} {MASKS} is_encoder_decoder num_feat_extract_layers")
@@ -57,16 +57,16 @@ def _text(config: Config, width: int) -> list[Named]:
 
 
 def _front(config: Config, width: int) -> list[Named]:
-    """Convolutions of the sound without padding, each reaching as far as the next one's taps; one tells positions."""
+    """Convolutions of the waveform without padding, and one for positions; each reaches as far as the next kernel."""
     act = config.activation("feat_extract_activation")
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
-        raise config.size_error("conv_dim, conv_kernel and conv_stride have different lengths")
+        raise config.size_error("conv_dim, conv_kernel and conv_stride must have the same length")
     normed = NORMED[config.one_of("feat_extract_norm", *NORMED)]
     rate, extra, reached = 1, 0, [(1, 0)]
     for taps, stride in zip(kernels[:0:-1], strides[:0:-1], strict=True):
         if not 0 < stride <= taps:
-            raise config.size_error(f"a stride of {stride} and {taps} taps leave samples out")
+            raise config.size_error(f"a stride of {stride} with {taps} taps skips samples")
         rate, extra = stride * rate, stride * extra + taps - stride
         reached.insert(0, (rate, extra))
     found = []
@@ -92,5 +92,5 @@ def _front(config: Config, width: int) -> list[Named]:
         Named("wave_out", Linear(sizes[-1], width)),
         *([Named("masked", Stored(width, lone=True))] if masked else []),
         Named("wave_position", Conv(width, width, taps, groups=groups, overrun=1 - taps % 2, activation=act)),
-        Named("wave_lengths", Stored(1, 1, taps, lone=True)),  # of the kernel's directions, one for each tap
+        Named("wave_lengths", Stored(1, 1, taps, lone=True)),  # norms of the kernel's directions, one per tap
     ]

@@ -1,4 +1,4 @@
-"""VibeVoice-ASR: two encoders of one waveform, whose stages of convolutions lower the rate, and a language model."""
+"""VibeVoice-ASR: two encoders of one waveform, each with stages of strided convolutions, and a language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoders of pages, whose tokens have places: MarkupLM, LayoutLMv2 and v3, LiLT, BROS."""
+"""Encoders of pages, whose tokens have positions on them: MarkupLM, LayoutLMv2 and v3, LiLT, BROS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import shown
+from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import bare, behind_padding, bert_mlp, block, encoder, finish, pooler
 from ....importers.hf.families.gpt import BIASED
@@ -19,20 +19,20 @@ from ..layers.layoutlm_attention import LayoutLmAttention
 from ..layers.lilt_attention import LiltAttention
 from ..layers.path_embedding import PathEmbedding
 
-INNER = 4  # times the width: that of the layer within the embedding of a path
+INNER = 4  # hidden width of the embedding of a path, in widths of the stream
 SIDES = 6  # of a box: four edges, a height and a width
-WAVES = 4  # the width by that of all waves of a pair of boxes
+WAVES = 4  # width of the stream, in widths of the sinusoids of a pair of boxes
 PATCH_EPS = 1e-6
 
 
 def markuplm(config: Config) -> Architecture:
-    """MarkupLM [li2021]: RoBERTa whose tokens have a place in the tree of a page; a first matrix of paths is idle."""
+    """MarkupLM [li2021]: RoBERTa with an embedding of each token's XPath; one of its matrices is unused."""
     width, depth, unit = config.size("hidden_size"), config.size("max_depth"), config.size("xpath_unit_hidden_size")
     tags, numbers = (config.size(f"max_xpath_{kind}_unit_embeddings") for kind in ("tag", "subs"))
     missing = config.count("tag_pad_id"), config.count("subs_pad_id")
     for rows, entry in zip((tags, numbers), missing, strict=True):
         if entry >= rows:
-            raise config.size_error(f"there is no entry {entry} in a table of {rows}")
+            raise config.size_error(f"padding entry {entry} is outside a table of {rows} rows")
     paths = (
         Named("path", PathEmbedding(depth, tags, numbers, unit, INNER * width, width, *missing)),
         Named("idle_path", Linear(depth * unit, width, unused=True)),
@@ -43,16 +43,16 @@ def markuplm(config: Config) -> Architecture:
 
 
 def layoutlmv2(config: Config) -> Architecture:
-    """LayoutLMv2 [xu2020] and LayoutXLM: the text, without the network that makes tokens of the image beside it."""
+    """LayoutLMv2 [xu2020] and LayoutXLM: the text encoder, without the visual backbone."""
     width, fast = config.size("hidden_size"), config.flag("fast_qkv", True)
     shape = config.get("image_feature_pool_shape")
     config.ignore(
         "detectron2_config_args max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins convert_sync_batchnorm"
     )
     if not isinstance(shape, list) or len(shape) != 3:
-        raise config.error(f"image_feature_pool_shape is {shown(shape)}; it is a list of three")
+        raise config.error(f"image_feature_pool_shape must be a list of three integers, not {short_repr(shape)}")
     rows, columns, channels = (config.integer(size, "image_feature_pool_shape", 1) for size in shape)
-    config.add_unmodelled("its image always stands beside the text")
+    config.add_unmodelled("its input always includes an image")
     attention = _on_page(config, scaled=False, **{**BIASED, "k_bias": not fast})
     image = [Named("image_projection", Linear(channels, width, unused=True))]
     if config.flag("has_visual_segment_embedding"):
@@ -60,19 +60,19 @@ def layoutlmv2(config: Config) -> Architecture:
     image.append(Named("image_norm", replace(layernorm(config, width), unused=True)))
     stack = encoder(config, more=(_box(config), *image), attention=attention)
     bare(config)
-    note = f"not counted: the visual backbone, and {rows * columns} tokens of an image that stand behind every text"
+    note = f"not counted: the visual backbone, and the {rows * columns} image tokens after every text"
     layout = "layoutlmv2" if fast else "layoutlmv2_apart"
     return replace(finish(config, stack, [pooler(width)]), notes=(note,), layout=layout)
 
 
 def layoutlmv3(config: Config) -> Architecture:
-    """LayoutLMv3 [huang2022], read without an image: what makes tokens of its patches is idle."""
+    """LayoutLMv3 [huang2022] without an image: the patch embedding is stored and unused."""
     if not config.flag("text_embed", True):
-        raise config.error("text_embed is false: there is no text")
+        raise config.error("text_embed must be true")
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     related, placed = config.flag("has_relative_attention_bias"), config.flag("has_spatial_attention_bias")
     idle: list[Named] = []
-    if placed and not related:  # only together with the others are they of use
+    if placed and not related:  # they are used only with the other biases
         bins = config.size("rel_2d_pos_bins")
         idle += [Named(f"idle_{axis}", Linear(bins, heads, bias=False, unused=True)) for axis in ("across", "down")]
     attention = _on_page(config, scaled=True, boxes=related, **BIASED)
@@ -81,7 +81,7 @@ def layoutlmv3(config: Config) -> Architecture:
     config.ignore("input_size num_channels patch_size max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins")
     stack = behind_padding(config, encoder(config, more=(_box(config), *idle), attention=attention))
     bare(config)
-    note = "read without an image: what makes tokens of its patches is stored, and not counted as work"
+    note = "not counted as work: the patch embedding, as there is no image"
     return replace(finish(config, stack, []), notes=(note,) if seen else ())
 
 
@@ -101,7 +101,9 @@ def _patches(config: Config, width: int) -> list[Named]:
 def _box(config: Config) -> Named:
     edge, size, width = config.size("coordinate_size"), config.size("shape_size"), config.size("hidden_size")
     if 4 * edge + 2 * size != width:
-        raise config.size_error(f"4 coordinate_size ({edge}) and 2 shape_size ({size}) are not hidden_size ({width})")
+        raise config.size_error(
+            f"4 coordinate_size ({edge}) and 2 shape_size ({size}) must add up to hidden_size ({width})"
+        )
     return Named("box", BoxEmbedding(config.size("max_2d_position_embeddings"), edge, size))
 
 
@@ -115,7 +117,7 @@ def _on_page(config: Config, *, scaled: bool, boxes: bool = True, **fields: Any)
 
 
 def lilt(config: Config) -> Architecture:
-    """LiLT [wang2022]: RoBERTa beside a narrower stream of the tokens' places; the last layer's is of no use."""
+    """LiLT [wang2022]: RoBERTa with a narrower stream of layout embeddings, which the last layer does not use."""
     width, ratio, rows = (
         config.size(key) for key in ("hidden_size", "channel_shrink_ratio", "max_position_embeddings")
     )
@@ -134,25 +136,25 @@ def lilt(config: Config) -> Architecture:
 
 
 def _last(stack: Stack, last: Block) -> tuple[Run, ...]:
-    """The runs of a stack whose last block is another one."""
+    """The runs of a stack with its last block replaced."""
     *before, end = stack.runs
     kept = [Run(end.block, end.count - 1)] if end.count > 1 else []
     return (*before, *kept, Run(replace(last, name="last"), 1))
 
 
 def bros(config: Config) -> Architecture:
-    """BROS [hong2021]: BERT whose queries meet how the boxes of two tokens lie to each other."""
+    """BROS [hong2021]: BERT with a relative embedding of two tokens' boxes in each attention score."""
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     config.ignore("n_relations dim_bbox_sinusoid_emb_2d dim_bbox_sinusoid_emb_1d dim_bbox_projection")
     if config.size("dim_bbox") != COORDINATES or width % (WAVES * 2 * COORDINATES):
         whole = WAVES * 2 * COORDINATES
-        text = f"dim_bbox is {COORDINATES} and hidden_size a multiple of {whole}, for sines and cosines of all corners"
+        text = f"dim_bbox must be {COORDINATES}, and hidden_size a multiple of {whole}"
         raise config.size_error(text)
     waves = width // WAVES // COORDINATES
     pairs = BoxPairs(waves, divide_by_heads(config, width, heads), config.positive_number("bbox_scale"))
     attention = BoxAttention(width, heads, causal=False, **BIASED)
     if config.flag("is_decoder") or config.flag("add_cross_attention"):
-        raise config.error("is_decoder and add_cross_attention are not understood")
+        raise config.error("is_decoder and add_cross_attention are not supported")
     stack = encoder(config, attention=attention)
     stack = replace(stack, inputs=(*stack.inputs, Named("pairs", pairs)))
     bare(config)

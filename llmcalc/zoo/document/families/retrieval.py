@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import UnknownNameError, shown
+from ....core.errors import UnknownNameError, short_repr
 from ....importers.hf.composite_configs import language_model, other_parts, text_models
 from ....importers.hf.config import Config
 from ....importers.hf.families import find, names
@@ -20,7 +20,7 @@ def retrieval(config: Config) -> Architecture:
     """ColPali, ColQwen2, ColModernVBERT: the inner model without its head, a projection and a unit norm."""
     name = config.class_name()
     if name and not name.endswith("ForRetrieval"):
-        raise config.error(f"{shown(name)} is not a retrieval class")
+        raise config.error(f"{short_repr(name)} is not a retrieval class")
     config.override("architectures", ["ForCausalLM"])  # there is one class
     config.ignore("tie_word_embeddings is_encoder_decoder")
     whole = _inner_config(config)
@@ -48,10 +48,10 @@ def retrieval(config: Config) -> Architecture:
 def _inner_config(config: Config) -> dict[str, Any]:
     value = config.get(WITHIN) or {}
     if not isinstance(value, dict):
-        raise config.error(f"{WITHIN} must be an object, not {shown(value)}")
+        raise config.error(f"{WITHIN} must be an object, not {short_repr(value)}")
     return {"model_type": INNER[config.model_type], **value}
 
 
 def _not_counted(whole: dict[str, Any]) -> str:
     parts = ", ".join(other_parts(whole)) or "the image encoder"
-    return f"only the language model of {shown(whole['model_type'])} is supported; not counted: {parts}"
+    return f"only the language model of {short_repr(whole['model_type'])} is supported; not counted: {parts}"

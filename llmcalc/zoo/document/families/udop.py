@@ -1,11 +1,11 @@
-"""UDOP [tang2022]: T5 whose encoder reads the tokens of a page in their places, and patches of the page."""
+"""UDOP [tang2022]: T5 whose encoder reads tokens with positions on a page, and patches of the page."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.errors import shown
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.t5 import seq2seq
@@ -13,18 +13,18 @@ from ....importers.hf.vision_encoders.parts import square_side
 from ....layers import Embedding, Mlp, Patch
 from ..layers.layoutlm_attention import LayoutLmAttention
 
-BUCKETS, FARTHEST = 32, 100  # of the biases by places, whatever the config says
+BUCKETS, FARTHEST = 32, 100  # buckets of the positional biases; the config does not apply
 BIASES = ["1d", "horizontal", "vertical"]
 
 
 def udop(config: Config) -> Architecture:
-    """UDOP, read without an image; patches are stored, once for each side, and what is made of them is not counted."""
-    config.add_unmodelled("places are shares of the page, and those of a box's middle")
+    """UDOP without an image: the patch embeddings of both stacks are stored and unused."""
+    config.add_unmodelled("positions are relative to the size of the page and to the centre of a box")
     config.override("tie_word_embeddings", True)
     width, heads = config.size("d_model"), config.size("num_heads")
     given = config.get("relative_bias_args")
     if given not in (None, [{"type": kind} for kind in BIASES]):
-        raise config.error(f"relative_bias_args is {shown(given)}; understood: {', '.join(BIASES)}")
+        raise config.error(f"relative_bias_args must have the types {', '.join(BIASES)}, not {short_repr(given)}")
     bare, own = config.head_kind() == "none", config.size("relative_attention_num_buckets")
     bare = bare and not config.class_name().endswith("EncoderModel")
     distances = BUCKETS if bare else own  # a class with a head shares the table of the first block
@@ -48,7 +48,7 @@ def udop(config: Config) -> Architecture:
             f"idle_{name}": Embedding(rows, heads, table="other", unused=True) for name, rows in spare[side].items()
         }
     stacks = tuple(_with(stack, tables[stack.role]) for stack in found.stacks)
-    note = "read without an image: what makes tokens of its patches is stored, and not counted as work"
+    note = "not counted as work: the patch embedding, as there is no image"
     return replace(found, stacks=stacks, layout="udop_model" if bare else "udop", notes=(note,))
 
 
@@ -72,6 +72,7 @@ def _patch(config: Config, width: int) -> Patch:
 def _mlp(config: Config) -> Mlp:
     gated, _, act = config.string("feed_forward_proj").rpartition("-")
     if gated not in ("", "gated"):
-        raise config.error(f"feed_forward_proj is {shown(config.get('feed_forward_proj'))}")
+        value = short_repr(config.get("feed_forward_proj"))
+        raise config.error(f"feed_forward_proj must be an activation or gated-ACTIVATION, not {value}")
     config.ignore("is_gated_act dense_act_fn")
     return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_name(act), gated=bool(gated))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
-from ....importers.hf.composite_models import Part, encoder_stacks, object_at
+from ....importers.hf.composite_models import Part, encoder_stacks
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import gemma3 as gemma3_projector
 from ....importers.hf.rope import local_global_theta
@@ -37,9 +37,9 @@ def t5gemma2(config: Config) -> Architecture:
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
         raise config.error(f"the class {short_repr(config.class_name())} is not supported")
-    outer = config.nested("encoder", object_at(config, "encoder"), "t5gemma2_encoder")
+    outer = config.nested("encoder", config.mapping("encoder"), "t5gemma2_encoder")
     stacks, end = _encoder(outer, tied)
-    part = config.nested("decoder", object_at(config, "decoder"), "t5gemma2_decoder")
+    part = config.nested("decoder", config.mapping("decoder"), "t5gemma2_decoder")
     vocab, width = part.size("vocab_size"), part.size("hidden_size")
     for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _rows(stacks[0]))):
         if found != wanted:
@@ -72,7 +72,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
     """The encoder's stack, its vision encoder, and the id of the end-of-image token."""
     config.ignore("text_config vision_config mm_tokens_per_image boi_token_index image_token_index tie_word_embeddings")
     end = None if config.get("eoi_token_index") is None else config.count("eoi_token_index")
-    part = config.nested("text_config", object_at(config, "text_config"), "t5gemma2_text")
+    part = config.nested("text_config", config.mapping("text_config"), "t5gemma2_text")
     found = _stack(part, "encoder", "token", TOKENS if tied else None, end)
     _checked(part)
     vision = Part("vision_config", "siglip_vision_model", gemma3_projector)

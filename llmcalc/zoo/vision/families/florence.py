@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import shown
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import IGNORED, TIE, config_at, text_model
 from ....importers.hf.config import Config
@@ -79,7 +79,7 @@ def _stages(config: Config) -> list[Stack]:
     for key in _LISTS.split():
         values = config.get(key)
         if not isinstance(values, list) or not values:
-            raise config.size_error(f"{key} must be a list with one entry per stage, not {shown(values)}")
+            raise config.size_error(f"{key} must be a list with one entry per stage, not {short_repr(values)}")
         lists[key] = values
     count = len(lists["embed_dim"])
     if any(len(values) < count for values in lists.values()):
@@ -95,7 +95,7 @@ def _stages(config: Config) -> list[Stack]:
         )
         norm = Named("patch_norm", default_layernorm(before if first else width))
         inputs = (Named("patch", Patch(before, side, width)), *([] if first else [norm]))
-        if first and found:  # on the tokens of the stage before
+        if first and found:  # applied to the tokens of the previous stage
             moved = Named("next_norm", norm.layer)
             found[-1] = replace(found[-1], outputs=(moved,))
         elif first:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import Part, encoder_stacks, object_at
+from ....importers.hf.composite_models import Part, encoder_stacks
 from ....importers.hf.config import Config
 from ....importers.hf.rules import (
     causal_lm,
@@ -38,7 +38,7 @@ def idefics(config: Config) -> Architecture:
     own, mlp = rope_attention(config, bias=False), gated_mlp(config)
     text = causal_lm(config, repeat_block(prenorm_block("block", norm, attention=own, mlp=mlp), layers), norm)
     text = replace(text, stacks=(_with_more_tokens(config, text.main, bare),))
-    config.override("vision_config", {**object_at(config, "vision_config"), "model_type": "idefics_vision"})
+    config.override("vision_config", {**config.mapping("vision_config"), "model_type": "idefics_vision"})
     (tower,) = encoder_stacks(config, Part("vision_config", "idefics_vision"), width)
     count = layers // config.size("cross_layer_interval")
     gated = repeat_block(_gated(config, norm, own.n_heads, mlp, tower.d_model), count)
@@ -73,7 +73,7 @@ def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any
 
 def _resampler(config: Config, width: int) -> Stack:
     """Learned vectors that attend to the encoder's output; the language model attends to them."""
-    part = config.nested("perceiver_config", object_at(config, "perceiver_config"), "idefics_perciever")
+    part = config.nested("perceiver_config", config.mapping("perceiver_config"), "idefics_perciever")
     part.ignore("use_resampler")
     heads, head = part.size("resampler_n_heads"), part.size("resampler_head_dim")
     norms: dict[str, Any] = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}

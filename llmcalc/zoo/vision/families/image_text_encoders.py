@@ -1,4 +1,4 @@
-"""Encoders of a text together with an image: VisualBERT, ViLT, LXMERT."""
+"""Joint encoders of a text and an image: VisualBERT, ViLT, LXMERT."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ....layers import Embedding, Linear, Norm, Patch
 
 
 def visual_bert(config: Config) -> Architecture:
-    """VisualBERT [li2019], read without an image: what brings regions of one among the tokens is idle."""
+    """VisualBERT [li2019] without an image: the embeddings of image regions are stored and unused."""
     width = config.size("hidden_size")
     config.ignore("special_visual_initialize")
     kinds, rows = config.size("type_vocab_size"), config.size("max_position_embeddings")
@@ -37,12 +37,12 @@ def visual_bert(config: Config) -> Architecture:
         stack = replace(stack, inputs=(*stack.inputs, *_bypass(stack.runs[0].block)))
     if not config.head_kind():
         config.override("architectures", ["ForPreTraining"])
-    note = "read without an image: what makes tokens of its regions is stored, and not counted as work"
+    note = "not counted as work: the embeddings of image regions, as there is no image"
     return replace(with_head(config, stack), notes=(note,))
 
 
 def _bypass(block: Block) -> tuple[Named, ...]:
-    """One more block, in which an image joins the text."""
+    """One more block, which adds the image to the text."""
     idle: list[Named] = []
     for part in block.sublayers:
         layers = {f"bypass_{part.name}": part.branches[0].layer, f"bypass_{part.name}_norm": part.after}
@@ -51,8 +51,8 @@ def _bypass(block: Block) -> tuple[Named, ...]:
 
 
 def vilt(config: Config) -> Architecture:
-    """ViLT [kim2021b]: text and patches are one sequence of a pre-norm encoder; a head for the tokens of the text."""
-    config.add_unmodelled("patches of an image always stand behind the text")
+    """ViLT [kim2021b]: a pre-norm encoder of text and patches as one sequence, with a head on text tokens."""
+    config.add_unmodelled("its input always includes the patches of an image")
     config.ignore("max_image_length num_images tie_word_embeddings")
     config.override("tie_word_embeddings", True)
     if not config.head_kind():
@@ -66,7 +66,7 @@ def vilt(config: Config) -> Architecture:
     outputs = [pooler(width, dropped=kind == "mlm")]
     if kind == "mlm":
         outputs += [*transform(config, width), Named("head", tied_head(config, width))]
-    note = "a token is one of the text or a patch of the image; making tokens of patches is not counted as work"
+    note = "a token is a text token or an image patch; the patch embedding is not counted as work"
     return replace(finish(config, stack, outputs), notes=(note,))
 
 
@@ -81,8 +81,8 @@ def _patches(config: Config, width: int) -> tuple[Named, ...]:
 
 
 def lxmert(config: Config) -> Architecture:
-    """LXMERT [tan2019]: BERT for the text; what looks at regions of an image, and theirs, is stored and not counted."""
-    config.add_unmodelled("the text looks at regions of an image")
+    """LXMERT [tan2019]: BERT on the text; the blocks for image regions are stored and not counted as work."""
+    config.add_unmodelled("the text attends to regions of an image")
     config.override("layer_norm_eps", LXMERT_EPS)
     bare(config)
     layers, across, regions = (config.size(f"{kind}_layers") for kind in "lxr")
@@ -104,7 +104,7 @@ def lxmert(config: Config) -> Architecture:
         Stack("regions", width, inputs, (Run(seen, regions),), (), "tower"),
         Stack("meeting", width, (), (Run(joint, across),), (), "tower"),
     )
-    note = f"not counted as work: {regions} blocks of regions of an image, and {across} in which they and the text meet"
+    note = f"not counted as work: {regions} blocks on image regions, and {across} cross-modality blocks"
     found = finish(config, stack, [pooler(width)])
     return replace(found, stacks=(*found.stacks, *towers), notes=(note,))
 
@@ -117,7 +117,7 @@ _LXMERT_HEADS = """
 
 
 def _idle(part: Sublayer, name: str) -> Sublayer:
-    """A sub-layer under another name that is stored, and not run."""
+    """A sub-layer under another name that is stored and not run."""
     (branch,) = part.branches
     assert part.after is not None
     layer, norm = (replace(one, unused=True) for one in (branch.layer, part.after))  # type: ignore[type-var]

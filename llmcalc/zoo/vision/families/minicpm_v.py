@@ -1,4 +1,4 @@
-"""MiniCPM-V 4.6 and later: patches are merged by fours within the encoder and again after it."""
+"""MiniCPM-V 4.6 and later: every four patches are merged within the encoder and again after it."""
 
 from __future__ import annotations
 

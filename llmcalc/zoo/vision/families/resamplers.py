@@ -13,7 +13,7 @@ from ....layers import Embedding, Linear, Mlp, Norm
 from ..layers.query_attention import QueryAttention
 
 WIDER = 4  # hidden width of a resampler's feed-forward layers, in widths of its stream
-POOLED = 4  # neighbouring patches that become one token, in images
+POOLED = 4  # neighbouring patches of an image per token
 MOLMO2_IMAGE = [378, 378]  # default sides of an image, in pixels
 MOLMO2_LAYERS = [24, 18]  # default encoder layers whose results are concatenated
 
