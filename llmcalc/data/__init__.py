@@ -1,4 +1,4 @@
-"""Facts as data: number formats, optimizers, hardware, citations; one YAML file each, compiled to JSON in a wheel."""
+"""Data files: number formats, optimizers, hardware, citations and others, as YAML; a wheel also has them as JSON."""
 
 from __future__ import annotations
 

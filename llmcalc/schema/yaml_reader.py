@@ -156,10 +156,8 @@ class _Builder:
             raise self.error(f"more than {MOST_NODES:,} values with aliases expanded", event)
 
     def error(self, message: str, event: Any) -> DescriptionError:
-        line, column = _place(event)
-        lines = self.text.splitlines()
-        excerpt = f"  {lines[line - 1][:120]}\n  {' ' * min(column - 1, 120)}^" if line <= len(lines) else ""
-        return DescriptionError(message, where=f"{self.name}:{line}:{column}", excerpt=excerpt)
+        place = Document(None, {(): _place(event)}, self.name, self.text)
+        return DescriptionError(message, where=place.where(()), excerpt=place.excerpt(()))
 
 
 def _place(event: Any) -> Mark:

@@ -1,4 +1,4 @@
-"""The order of blocks, in every spelling that papers use."""
+"""The order of blocks, in every notation."""
 
 from __future__ import annotations
 

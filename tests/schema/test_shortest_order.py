@@ -1,4 +1,4 @@
-"""An order of blocks in its shortest spelling reads back as the order that it was."""
+"""The shortest notation of an order reads back as the same order."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_it_reads_back(items: list[tuple[str, int, bool]]) -> None:
 
 
 @pytest.mark.parametrize(("text", "wanted"), EXAMPLES)
-def test_patterns_are_seen(text: str, wanted: Any) -> None:
+def test_patterns_are_found(text: str, wanted: Any) -> None:
     items = [part.partition("*") for part in text.split()]
     assert shortest_order(as_order([(name, int(count), False) for name, _, count in items])) == wanted
 
 
-def test_a_long_order_without_a_pattern_is_spelled_with_letters() -> None:
+def test_a_long_order_without_a_pattern_becomes_a_pattern_of_letters() -> None:
     letters = "MMAMAAMMMAMAM"
     order = [{"block": {"M": "mamba", "A": "attention"}[letter], "times": 1} for letter in letters]
     merged = [{"block": n, "times": c} for n, c, _ in read_order(order, ("mamba", "attention"))]

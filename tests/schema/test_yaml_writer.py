@@ -1,4 +1,4 @@
-"""What is written as YAML reads back as what it was."""
+"""Data written as YAML reads back unchanged."""
 
 from __future__ import annotations
 
