@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.params import Params, params
 from ..checkpoint.headers import Headers, TensorInfo
+from ..checkpoint.headers.safetensors import BITS
 from ..checkpoint.layouts import BUFFERS
 from ..checkpoint.published_weights import ExpectedTensor, expected_tensors, layout_candidates
 from ..checkpoint.quantisation.method import Quantisation
-from ..checkpoint.quantisation.packing import BITS
 from ..checkpoint.quantisation.read import quantisation_variants, safetensors_type
 from ..checkpoint.stored_tensors import aliases, declared
 from ..core.architecture import Architecture

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import DescriptionError, InputError, short_repr
-from ...core.strict_json import first_repeated
+from ...core.errors import DescriptionError, short_repr
+from ...core.strict_json import read_json
 from . import limits
 from .tensor_info import FileHeader, TensorInfo
 
@@ -66,40 +66,12 @@ def read(reader: Reader, size: int, name: str, where: str) -> FileHeader:
 
 
 def _parse(raw: bytes, where: str) -> dict[str, Any]:
-    import json
-
     try:
-        content = json.loads(raw.decode("utf-8"), object_pairs_hook=_UniqueKeys(where), parse_constant=_reject_constant)
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _broken(f"its header is not UTF-8 text (byte {error.start})", where) from None
-    except RecursionError:
-        raise _broken("its header is nested too deeply", where) from None
-    except InputError:
-        raise
-    except ValueError as error:  # invalid JSON, or an integer with too many digits
-        raise _broken(f"its header is not valid JSON: {str(error)[:200]}", where) from None
-    if not isinstance(content, dict):
-        raise _broken("its header is not a JSON object", where)
-    return content
-
-
-class _UniqueKeys:
-    """Builds a mapping from the pairs of a JSON object, and rejects repeated keys."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        data = dict(pairs)
-        if len(data) != len(pairs):
-            raise _broken(
-                f"its header repeats the key {short_repr(first_repeated(key for key, _ in pairs))}", self.where
-            )
-        return data
-
-
-def _reject_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not a valid number")
+    header: dict[str, Any] = read_json(text, f"{where}: header")
+    return header
 
 
 def _entries(data: dict[str, Any], where: str) -> tuple[dict[str, Any], list[TensorInfo]]:

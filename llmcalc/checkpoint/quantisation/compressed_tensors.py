@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from ...core.errors import DescriptionError, UnsupportedError, short_repr
+from ..headers.safetensors import BITS
 from .method import ModuleOverride, Quantisation, bit_width, integer, integer_pair, scale_type, strings
 from .module_patterns import WHERE, in_modules, pattern_matcher
 from .packing import (
-    BITS,
     PackedTensor,
     Packing,
     Shape,

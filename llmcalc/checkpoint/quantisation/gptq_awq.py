@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from ...core.errors import DescriptionError, UnsupportedError, short_repr
+from ..headers.safetensors import BITS
 from .method import ModuleOverride, Quantisation, bit_width, check_known, integer, mapping, scale_type, strings
 from .module_patterns import WHERE, is_listed, safe_expression
-from .packing import BITS, Packing, pack_awq, pack_bytes, pack_gptq, pack_microscaled
+from .packing import Packing, pack_awq, pack_bytes, pack_gptq, pack_microscaled
 
 DEFAULT_BITS, DEFAULT_GROUP = 4, 128
 

@@ -11,14 +11,12 @@ from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
+from ..headers.safetensors import BITS
+
 Shape = tuple[int, ...]
 WORD_BITS = 32  # of the integers that hold several small ones
 NF4_BLOCK, NESTED_BLOCK, NF4_CODES, BYTE_CODES = 64, 256, 16, 256
 MX_BLOCK, NV_BLOCK = 32, 16
-BITS = {
-    "F64": 64, "I64": 64, "I32": 32, "F32": 32, "F16": 16, "BF16": 16, "I8": 8, "U8": 8,
-    "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
-}  # fmt: skip
 
 
 class PackedTensor(NamedTuple):
