@@ -11,7 +11,7 @@ from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, SizeError, shown
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
-from ..estimate.cost import Machine, Span, emission, number_format_of, quoted, utilisation
+from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
 from ..estimate.hardware import Accelerator
 from ..estimate.training_run import Budget, Price, Training
 from .memory import memory
@@ -52,7 +52,7 @@ def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
     """US dollars an hour: as given, else as quoted; None: nobody quotes any."""
     if dollars is not None:
         return Price(dollars, dollars, AS_GIVEN)
-    found = quoted(one)
+    found = quoted_prices(one)
     return Price(*found, f"quoted: {one.price}") if found else None
 
 

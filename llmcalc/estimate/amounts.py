@@ -1,4 +1,4 @@
-"""Amounts as people write them: 15T tokens, 70B parameters, 3640PF-days, 40 %."""
+"""Amounts such as 15T tokens, 70B parameters, 3640PF-days and 40 %."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
 
 
 def read_amount(text: str, parameter: str, example: str = "15T") -> float:
-    """A positive number with a decimal scale: k, M, B (or G), T, P.
+    """Read a positive number with an optional decimal suffix: k, M, B (or G), T, P.
 
     >>> read_amount("15T", "tokens"), read_amount("1.4e12", "tokens"), read_amount("70 B", "parameters")
     (15000000000000.0, 1400000000000.0, 70000000000.0)
@@ -31,7 +31,7 @@ def read_amount(text: str, parameter: str, example: str = "15T") -> float:
 
 
 def read_compute(text: str, parameter: str = "compute") -> float:
-    """FLOPs, or PF-days.
+    """Read a number of FLOPs or PF-days.
 
     >>> read_compute("5.76e23"), read_compute("3640PF-days")
     (5.76e+23, 3.14496e+23)
@@ -49,7 +49,7 @@ def read_compute(text: str, parameter: str = "compute") -> float:
 
 
 def read_share(text: str, parameter: str) -> float:
-    """A share of 1: ``40%`` or ``0.4``.
+    """Read a fraction such as ``40%`` or ``0.4``.
 
     >>> read_share("40%", "mfu"), read_share("0.4", "mfu")
     (0.4, 0.4)

@@ -1,4 +1,4 @@
-"""An accelerator: what it holds, moves and computes, as its vendor says. Sparse peaks stand apart, never a default."""
+"""Accelerator specifications as published by vendors: memory, bandwidth, peak FLOP/s, power."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class Accelerator:
     """One accelerator.
 
     Attributes:
-        name: what it is called; with its memory, where models differ in it.
-        title: its full name.
-        year: when it came out.
-        memory_bytes: its memory.
-        memory_text: the vendor's figure, and how it is read.
-        bandwidth: bytes a second of its memory, or None.
-        peak: dense FLOP/s by number format; nothing for formats that it does not compute in, or that are not confirmed.
-        sparse: FLOP/s with structured zeros.
-        fp16_accumulate: FLOP/s where sums are kept in fp16.
-        link: name of the link to its neighbours, and its bytes a second in both directions together (or None).
-        power: watts, or None.
-        price: US dollars an hour as quoted, with sellers and dates.
-        source: where the figures come from.
-        checked: ``true``, ``partly`` (some figures were not read in the source) or ``false``.
-        unconfirmed: figures on which sources differ, as text; nothing is computed from them.
-        note: what else to know.
+        name: short name, with the memory size if there are several.
+        title: full name.
+        year: year of release.
+        memory_bytes: memory in bytes.
+        memory_text: the vendor's figure and its interpretation.
+        bandwidth: memory bandwidth in bytes per second, or None.
+        peak: dense FLOP/s by number format; unsupported and unconfirmed formats are missing.
+        sparse: FLOP/s with structured sparsity, never used by default.
+        fp16_accumulate: FLOP/s with fp16 accumulation.
+        link: name of the interconnect, and its bytes per second in both directions together (or None).
+        power: power in watts, or None.
+        price: quoted US dollars per hour, with sellers and dates.
+        source: citation.
+        checked: whether figures are verified in their source: ``true``, ``partly`` or ``false``.
+        unconfirmed: disputed figures as text, never used in calculations.
+        note: remark.
     """
 
     name: str
@@ -51,13 +51,13 @@ class Accelerator:
     note: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**own, "link": {"name": self.link[0], "both_ways": self.link[1]}}
 
 
 def read_accelerators(key: str, entry: Mapping[str, Any]) -> list[Accelerator]:
-    """The accelerators of an entry of the data files: one for each size of memory."""
+    """Read the accelerators of an entry in the data files, one per memory size."""
     sizes, unit = entry["memory"], entry.get("unit", "GB")
     several = isinstance(sizes, list)
     return [_read(f"{key}-{size}gb" if several else key, entry, size, unit) for size in (sizes if several else [sizes])]
@@ -73,12 +73,12 @@ def _read(name: str, entry: Mapping[str, Any], size: int, unit: str) -> Accelera
         entry["year"],
         size * UNITS[unit],
         f"{size} {unit}, {reading}",
-        _whole(entry.get("bandwidth")),
+        _round_optional(entry.get("bandwidth")),
         _peaks(entry.get("peak", {})),
         _peaks(entry.get("sparse", {})),
         _peaks(entry.get("fp16_accumulate", {})),
-        (link.get("name", ""), _whole(link.get("both_ways"))),
-        _whole(entry.get("power")),
+        (link.get("name", ""), _round_optional(link.get("both_ways"))),
+        _round_optional(entry.get("power")),
         f"{price['usd_per_hour']} ({sold})" if price else "",
         entry["source"],
         checked if isinstance(checked, str) else str(checked).lower(),
@@ -87,7 +87,7 @@ def _read(name: str, entry: Mapping[str, Any], size: int, unit: str) -> Accelera
     )
 
 
-def _whole(value: float | None) -> int | None:
+def _round_optional(value: float | None) -> int | None:
     return None if value is None else round(value)
 
 

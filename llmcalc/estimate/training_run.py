@@ -1,6 +1,6 @@
-"""A whole training run: compute from the exact count of a step, then time, cost, energy, what it writes and reads.
+"""A training run: exact compute, and estimates of time, cost, energy and data volume.
 
-The compute is exact for whole sequences of one length; all else follows from assumptions, which stand beside it.
+The compute is exact for full sequences of one length; everything else depends on the assumptions shown with it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .amounts import HOURS_A_DAY, PF_DAY
 from .cost import Emission, Machine, Span
 from .scaling.forms import TRAIN
 
-SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # vocabularies whose ids fit 2 bytes; bytes of an id
+SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # largest vocabulary with 2-byte token ids; bytes per id
 
 
 class Price(NamedTuple):
-    """US dollars of an accelerator-hour, and who says so."""
+    """US dollars per accelerator-hour, and their source."""
 
     low: float
     high: float
@@ -30,14 +30,14 @@ class Price(NamedTuple):
 
 @record
 class Budget:
-    """FLOPs to spend, and what they are made of.
+    """A training budget in FLOPs, and its derivation.
 
     Attributes:
-        said: how it was said.
+        said: the budget as given.
         machine: the accelerators.
-        hours: accelerator-hours that they work.
+        hours: accelerator-hours.
         flops: model FLOPs of these hours.
-        price: what an hour costs, or None.
+        price: price per accelerator-hour, or None.
     """
 
     said: str
@@ -48,11 +48,11 @@ class Budget:
 
     @property
     def cost(self) -> tuple[float, float] | None:
-        """US dollars: the least and the most."""
+        """Range of the cost in US dollars."""
         return (self.hours.low * self.price.low, self.hours.high * self.price.high) if self.price else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return {
             "said": self.said, "machine": self.machine.to_dict(), "hours": self.hours._asdict(),
             "flops": self.flops._asdict(), "price": self.price._asdict() if self.price else None,
@@ -67,15 +67,15 @@ class Training(NotebookDisplay):
     Attributes:
         architecture: the model.
         step: the FLOPs of all sequences together.
-        tokens: tokens that were asked for; whole sequences are trained on.
-        batch_tokens: tokens of a step of the optimizer, or None.
+        tokens: requested tokens, which are rounded up to full sequences.
+        batch_tokens: tokens per optimizer step, or None.
         machine: the accelerators, or None.
-        price: what one of them costs an hour, or None.
+        price: price per accelerator-hour, or None.
         emissions: energy and emissions by convention.
-        weights_bytes: a checkpoint of the weights alone.
-        resume_bytes: one to go on from: weights, master copy and optimizer states.
+        weights_bytes: size of a checkpoint with weights only.
+        resume_bytes: size of a checkpoint to resume from: weights, master copy and optimizer states.
         vocabulary: rows of the token table, or None.
-        fit: memory on each accelerator, where a mesh was given.
+        fit: memory per accelerator if a mesh is given, or None.
     """
 
     architecture: Architecture
@@ -92,17 +92,17 @@ class Training(NotebookDisplay):
 
     @property
     def sequences(self) -> int:
-        """Whole sequences, the last one filled up."""
+        """Number of full sequences, rounded up."""
         return self.step.workload.batch
 
     @property
     def compute(self) -> int:
-        """FLOPs of contractions, forward and backward: exact."""
+        """Exact matmul FLOPs of the forward and the backward pass."""
         return self.step.matmul
 
     @property
     def parameters(self) -> int:
-        """N of 6·N·D: the parameters that a token uses, embeddings included."""
+        """N of 6·N·D: active parameters, embeddings included."""
         return params(self.architecture).active
 
     @property
@@ -112,12 +112,12 @@ class Training(NotebookDisplay):
 
     @property
     def pf_days(self) -> float:
-        """Compute in days of 10^15 FLOP/s."""
+        """Compute in PF-days."""
         return self.compute / PF_DAY
 
     @property
     def steps(self) -> int | None:
-        """Steps of the optimizer, the last one filled up."""
+        """Number of optimizer steps, rounded up."""
         return -(-self.tokens // self.batch_tokens) if self.batch_tokens else None
 
     @property
@@ -127,28 +127,28 @@ class Training(NotebookDisplay):
 
     @property
     def days(self) -> Span | None:
-        """Days on all accelerators together."""
+        """Days on all accelerators."""
         return self.hours.times(1 / self.machine.count / HOURS_A_DAY) if self.machine and self.hours else None
 
     @property
     def cost(self) -> tuple[float, float] | None:
-        """US dollars: the least and the most."""
+        """Range of the cost in US dollars."""
         if not self.hours or not self.price:
             return None
         return self.hours.low * self.price.low, self.hours.high * self.price.high
 
     @property
     def token_bytes(self) -> int | None:
-        """Bytes of a token's id as data sets store it: 2 where the vocabulary allows it, else 4."""
+        """Bytes per token id in a data set: 2 if the vocabulary allows it, else 4."""
         return None if self.vocabulary is None else SHORT if self.vocabulary <= SHORT_IDS else LONG
 
     @property
     def read_bytes(self) -> int | None:
-        """Bytes of token ids that are read."""
+        """Bytes of all token ids."""
         return self.tokens * self.token_bytes if self.token_bytes else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         names = (
             "tokens", "sequences", "steps", "batch_tokens", "compute", "six_nd", "parameters", "pf_days",
             "weights_bytes", "resume_bytes", "token_bytes", "read_bytes",

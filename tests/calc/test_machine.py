@@ -8,7 +8,7 @@ from llmcalc.api.names import accelerator, accelerators
 from llmcalc.api.train import budget, emissions, machine, price_of
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
-from llmcalc.estimate.cost import Span, emission, quoted
+from llmcalc.estimate.cost import Span, emission, quoted_prices
 
 # [touvron2023a, Table 15]: GPU-hours on A100-80GB of 400 W, MWh, t CO2e
 LLAMA_TABLE_15 = """
@@ -115,8 +115,8 @@ def test_published_utilisation_is_an_assumption_with_its_source() -> None:
         ({"name": "h100", "precision": "fp4"}, "fp32, tf32"),
         ({"name": "h100", "mfu": 1.2}, "at most 1"),
         ({"name": "h100", "mfu": 0.0}, "more than 0"),
-        ({"name": "h100", "count": 0}, "number of accelerators"),
-        ({"name": "m1-pro-16gb"}, "no peak"),
+        ({"name": "h100", "count": 0}, "number of GPUs"),
+        ({"name": "m1-pro-16gb"}, "no confirmed peak"),
     ],
 )
 def test_what_is_not_known_is_asked_for(words: dict[str, object], message: str) -> None:
@@ -137,13 +137,13 @@ def test_utilisation_names_accelerators_and_formats_that_exist() -> None:
 
 
 def test_quoted_prices_are_read() -> None:
-    assert quoted(accelerator("h100")) == (2.99, 12.29)
-    assert quoted(accelerator("h800")) == (2.00, 3.42)
-    assert quoted(accelerator("tpu-v4")) == (3.22, 3.22)
-    assert quoted(accelerator("trainium1")) is None  # not confirmed
-    assert quoted(accelerator("m1-8gb")) is None
+    assert quoted_prices(accelerator("h100")) == (2.99, 12.29)
+    assert quoted_prices(accelerator("h800")) == (2.00, 3.42)
+    assert quoted_prices(accelerator("tpu-v4")) == (3.22, 3.22)
+    assert quoted_prices(accelerator("trainium1")) is None  # not confirmed
+    assert quoted_prices(accelerator("m1-8gb")) is None
     for one in accelerators().values():
-        found = quoted(one)
+        found = quoted_prices(one)
         assert found is None or 0.05 < found[0] <= found[1] < 20, one.name
 
 
@@ -157,7 +157,7 @@ def test_budgets_in_every_unit() -> None:
         found = budget(working, price=2.5, **same)
         assert found.flops.mid == pytest.approx(by_days.flops.mid)
         assert found.hours.mid == pytest.approx(by_days.hours.mid)
-    with pytest.raises(InputError, match="two budgets"):
+    with pytest.raises(InputError, match="both given"):
         budget(working, days=1, hours=1)
     with pytest.raises(InputError, match="price"):
         budget(working, dollars=1e6)

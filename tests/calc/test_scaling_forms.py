@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmcalc.core.errors import InputError, UnsupportedError
-from llmcalc.estimate.scaling.forms import INFER, TRAIN, Path, Repeated, Surface, least, worth
+from llmcalc.estimate.scaling.forms import INFER, TRAIN, Path, Repeated, Surface, effective_amount, minimiser
 
 surfaces = st.builds(
     Surface,
@@ -33,7 +33,7 @@ def test_the_optimum_is_the_least_loss_of_all_splits(law: Surface, c: float) -> 
     assert TRAIN * n * d == pytest.approx(c, rel=1e-12)
     best = min(law.loss(size, c / TRAIN / size) for size in grid(n / 100, n * 100, 401))
     assert law.loss(n, d) <= best + 1e-12
-    near = least(lambda size: law.loss(size, c / TRAIN / size), n / 50, n * 50)
+    near = minimiser(lambda size: law.loss(size, c / TRAIN / size), n / 50, n * 50)
     assert near == pytest.approx(n, rel=1e-3)
 
 
@@ -101,8 +101,8 @@ def test_fresh_data_is_worth_itself() -> None:
     base = Surface(1.869, 521.0, 0.353, 1488.0, 0.353)
     small = base.parameters_on_path(1e10) / 2
     assert LIMITED.loss(small, 1e10) == base.loss(small, 1e10)
-    assert worth(7.0, 7.0, 15.0) == 7.0
-    assert worth(1e9, 1.0, 15.0) == pytest.approx(16.0)
+    assert effective_amount(7.0, 7.0, 15.0) == 7.0
+    assert effective_amount(1e9, 1.0, 15.0) == pytest.approx(16.0)
 
 
 def test_repetition_loses_value_and_never_harms() -> None:
@@ -125,9 +125,9 @@ def test_what_is_out_of_reach() -> None:
     law = Surface(1.7, 400.0, 0.34, 410.0, 0.28)
     with pytest.raises(InputError, match="irreducible"):
         law.compute_for(1.7)
-    with pytest.raises(InputError, match="however long"):
+    with pytest.raises(InputError, match="never reach"):
         law.tokens_for(1e8, 1.9)
-    with pytest.raises(InputError, match="beyond all sizes"):
+    with pytest.raises(InputError, match="out of range"):
         law.compute_for(1.7 + 1e-13)
     with pytest.raises(InputError, match="unique tokens"):
         LIMITED.compute_for(1.9)

@@ -1,25 +1,25 @@
-"""Forms of scaling laws: loss from parameters N and tokens D, and the best of both for C = 6·N·D FLOPs.
+"""Formulas of scaling laws: the loss of N parameters after D tokens, and the optimum for C = 6·N·D FLOPs.
 
-These are models fitted to other people's runs, on top of totals; nothing here is exact.
+They are fitted to published training runs and never exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import exp, log
+from collections.abc import Callable, Mapping
+from math import exp, log, log10
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import record
 
-TRAIN, INFER = 6, 2  # FLOPs a parameter and token: forward and backward, forward alone [kaplan2020, Section 2.1]
-LARGEST = 1e40  # no model, data set or budget is larger; beyond it an answer has no meaning
-GRID, SECTIONS, GOLDEN = 400, 60, (5**0.5 - 1) / 2  # of a search for the least: points, cuts, and where they are made
-FAR = 1e3  # times the best N of unlimited data, either way; beyond, limited data is used up and the loss is flat
-STEPS = 200  # halvings of a bracket: more than a float can tell apart
+TRAIN, INFER = 6, 2  # FLOPs per parameter and token of a training step and a forward pass [kaplan2020, Section 2.1]
+LARGEST = 1e40  # upper limit of every input and result
+GRID, SECTIONS, GOLDEN = 400, 60, (5**0.5 - 1) / 2  # grid points and golden-section steps of a minimisation
+FAR = 1e3  # search range around the optimum of unlimited data, as a factor
+STEPS = 200  # bisection steps, enough for the precision of a float
 
 
-class Form:
-    """What a law can answer; each form overrides what it does."""
+class ScalingForm:
+    """Base class of formulas; each overrides the questions that it can answer."""
 
     def loss(self, n: float, d: float) -> float:
         """Loss of N parameters after D tokens."""
@@ -51,11 +51,10 @@ class Form:
 
 
 @record
-class Surface(Form):
-    """``L = E + (A/N^α + B/D^β)^κ``; κ is 1 but for Kaplan's law.
+class Surface(ScalingForm):
+    """``L = E + (A/N^α + B/D^β)^κ``; κ is 1 except in Kaplan's law.
 
-    At the optimum under 6·N·D both terms fall alike with compute, α·A/N^α = β·B/D^β, which gives every answer in closed
-    form [hoffmann2022, Equation 4].
+    At the optimum for 6·N·D FLOPs, α·A/N^α = β·B/D^β, which gives closed forms [hoffmann2022, Equation 4].
     """
 
     e: float
@@ -92,22 +91,22 @@ class Surface(Form):
         """D after which N parameters reach a loss.
 
         Raises:
-            InputError: they never do.
+            InputError: they never reach it.
         """
         rest = self._reducible(loss) - self.a / n**self.alpha
         if rest <= 0:
             least = self.e + (self.a / n**self.alpha) ** self.outer
             raise InputError(
-                f"{n:.4g} parameters stay above a loss of {least:.4g}, however long they are trained",
-                parameter="loss", hint="give a higher loss or more parameters",
+                f"{n:.4g} parameters never reach a loss below {least:.4g}",
+                parameter="loss", hint="use a higher loss or more parameters",
             )  # fmt: skip
         return self._d(rest)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """(N, D) of the least ``6·N·D + 2·N·inference`` at a loss; ``inference`` is in tokens, weighted by their cost.
+        """(N, D) that minimise ``6·N·D + 2·N·inference`` at a loss; ``inference`` is in cost-weighted tokens.
 
-        At the least, ``αA/N^α = βB/D^β·(1 + inference/3D)``: as more of the loss is left to N, the left side grows and
-        the right side falls, so that halving finds where they meet [sardana2023, Equation 3].
+        At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. The left side grows and the right side falls with the
+        share of the loss that N accounts for, so bisection finds it [sardana2023, Equation 3].
         """
         rest = self._reducible(loss)
         served = inference * INFER / TRAIN
@@ -128,9 +127,9 @@ class Surface(Form):
 
     def _reducible(self, loss: float) -> float:
         if loss <= self.e:
-            hint = "no compute reaches it; give a higher loss"
+            hint = "use a higher loss"
             raise InputError(
-                f"a loss of {loss:g} is not above {self.e:.4g}, which is irreducible", parameter="loss", hint=hint
+                f"a loss of {loss:g} is not above the irreducible loss {self.e:.4g}", parameter="loss", hint=hint
             )
         return float((loss - self.e) ** (1 / self.outer))
 
@@ -142,10 +141,10 @@ class Surface(Form):
 
 
 @record
-class Path(Form):
-    """``N = k_n·C^a`` and ``D = k_d·C^b``, C in ``unit`` FLOPs; one that is not given follows from C = 6·N·D.
+class Path(ScalingForm):
+    """``N = k_n·C^a`` and ``D = k_d·C^b``, with C in ``unit`` FLOPs; a missing one follows from C = 6·N·D.
 
-    ``l_c`` and ``l_a``: the loss on the path, ``(l_c/C)^l_a``. ``over``: what N is divided by (FLOPs a token by 6).
+    The loss on the path is ``(l_c/C)^l_a``. N is divided by ``over``, which converts FLOPs per token to parameters.
     """
 
     k_n: float | None = None
@@ -168,7 +167,7 @@ class Path(Form):
         return n, c / TRAIN / n if d is None else d
 
     def compute(self, n: float | None = None, d: float | None = None) -> float:
-        """C at which the path passes N or D."""
+        """C at which N or D is on the path."""
         value, side = (n, 0) if n is not None else (d, 1)
         assert value is not None
         first = self.optimum(self.unit)[side]
@@ -196,9 +195,9 @@ class Path(Form):
 
 @record
 class Repeated(Surface):
-    """A surface of effective parameters and data: ``unique`` tokens, seen again and again, lose their value.
+    """A surface of effective parameters and tokens, for ``unique`` tokens U that are repeated.
 
-    ``D' = U + U·R_D·(1 - e^(-(D/U - 1)/R_D))``, and N' likewise beyond the N for which U tokens are best
+    ``D' = U + U·R_D·(1 - e^(-(D/U - 1)/R_D))``; N' has the same form above the N for which U tokens are optimal
     [muennighoff2023, Equations 5 and 6].
     """
 
@@ -210,26 +209,26 @@ class Repeated(Surface):
         """(N', D')."""
         unique = min(self.unique, d)
         best = min(n, self.parameters_on_path(unique))
-        return worth(n, best, self.r_n), worth(d, unique, self.r_d)
+        return effective_amount(n, best, self.r_n), effective_amount(d, unique, self.r_d)
 
     def loss(self, n: float, d: float) -> float:
-        """Loss of N parameters after D tokens, of which ``unique`` differ."""
+        """Loss of N parameters after D tokens, ``unique`` of them distinct."""
         return super().loss(*self.effective(n, d))
 
     def optimum(self, c: float) -> tuple[float, float]:
-        """(N, D) of the least loss for C FLOPs, by search: no closed form is known."""
+        """(N, D) of the least loss for C FLOPs, found by search."""
         n, _ = super().optimum(c)
-        n = least(lambda size: self.loss(size, c / TRAIN / size), n / FAR, n * FAR)
+        n = minimiser(lambda size: self.loss(size, c / TRAIN / size), n / FAR, n * FAR)
         return n, c / TRAIN / n
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """D after which N parameters reach a loss, repetition included."""
+        """D after which N parameters reach a loss, repeated tokens included."""
         low, high = 1.0, LARGEST
         if self.loss(n, high) >= loss:
             reached = self.loss(n, high)
             raise InputError(
-                f"{n:.4g} parameters on {self.unique:.4g} unique tokens stay above a loss of {reached:.4g}",
-                parameter="loss", hint="give a higher loss, more parameters or more data",
+                f"{n:.4g} parameters on {self.unique:.4g} unique tokens never reach a loss below {reached:.4g}",
+                parameter="loss", hint="use a higher loss, more parameters or more data",
             )  # fmt: skip
         for _ in range(STEPS):
             middle = (low * high) ** 0.5
@@ -237,10 +236,10 @@ class Repeated(Surface):
         return high
 
     def compute_for(self, loss: float) -> float:
-        """The least C that reaches a loss on limited data, by halving."""
+        """The least C that reaches a loss on limited data, found by bisection."""
         low, high = 1.0, LARGEST
         if self.loss(*self.optimum(high)) >= loss:
-            hint = "give a higher loss or more data"
+            hint = "use a higher loss or more data"
             raise InputError(
                 f"no compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens", parameter="loss", hint=hint
             )
@@ -250,21 +249,80 @@ class Repeated(Surface):
         return high
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Not derived for repeated data."""
+        """Unsupported for repeated data."""
         raise UnsupportedError("has no answer for inference on limited data")
 
 
-def worth(amount: float, unique: float, rate: float) -> float:
-    """What an amount is worth of which all beyond ``unique`` is repetition.
+@record
+class Routed(ScalingForm):
+    """``log L = a·log N + b·log Ê + c·log N·log Ê + d``, with decimal logarithms, for a fixed number of tokens
+    [clark2022, Equation 1].
+    """
 
-    >>> round(worth(4.0, 1.0, 15.387756), 2), worth(1.0, 1.0, 15.387756)
+    a: float
+    b: float
+    c: float
+    d: float
+    experts: float
+
+    def loss(self, n: float, d: float) -> float:
+        """Loss of a model with N active parameters; D is fixed by the fit."""
+        size, routed = log10(n), log10(self.experts)
+        return float(10 ** (self.a * size + self.b * routed + self.c * size * routed + self.d))
+
+
+@record
+class Sparse(ScalingForm):
+    """``L = e + a/N^α + b/D^β + c/(1-S)^λ + d/((1-S)^δ·N^γ)`` with N total parameters and sparsity S
+    [abnar2025, Equation 6].
+    """
+
+    constants: Mapping[str, float]
+    dense: float
+
+    def loss(self, n: float, d: float) -> float:
+        """Loss of N total parameters after D tokens."""
+        of, dense = self.constants, self.dense
+        routed = of["c"] / dense ** of["lambda"] + of["d"] / (dense ** of["delta"] * n ** of["gamma"])
+        return float(of["e"] + of["a"] / n ** of["alpha"] + of["b"] / d ** of["beta"] + routed)
+
+
+def saturated(experts: float, start: float, most: float) -> float:
+    """Return Ê, which saturates as E grows: ``1/Ê = 1/(E - 1 + 1/(1/start - 1/most)) + 1/most`` [clark2022].
+
+    >>> saturated(1, 2.0732, 290.4521)
+    2.0732
+    """
+    return round(1 / (1 / (experts - 1 + 1 / (1 / start - 1 / most)) + 1 / most), 12)
+
+
+def granular(of: Mapping[str, float], granularity: float) -> Surface:
+    """``L = c + (g/G^γ + a)/N^α + b/D^β`` at a granularity G [krajewski2024, Equation 9]."""
+    a = of["g"] / granularity ** of["gamma"] + of["a"]
+    return Surface(of["c"], a, of["alpha"], of["b"], of["beta"])
+
+
+def joint(of: Mapping[str, float], experts: float) -> Surface:
+    """``L = a·Ê^δ·N^(α + γ·ln Ê) + b·Ê^ω·D^(β + ζ·ln Ê) + c`` for E experts [ludziejewski2025, Equation 6].
+
+    The publication prints the exponents with a negative sign.
+    """
+    many = saturated(experts, of["e_start"], of["e_max"])
+    alpha, beta = of["alpha"] + of["gamma"] * log(many), of["beta"] + of["zeta"] * log(many)
+    return Surface(of["c"], of["a"] * many ** of["delta"], -alpha, of["b"] * many ** of["omega"], -beta)
+
+
+def effective_amount(amount: float, unique: float, rate: float) -> float:
+    """Return the effective amount if everything beyond ``unique`` is repetition.
+
+    >>> round(effective_amount(4.0, 1.0, 15.387756), 2), effective_amount(1.0, 1.0, 15.387756)
     (3.73, 1.0)
     """
     return unique + unique * rate * (1 - exp(-(amount / unique - 1) / rate))
 
 
-def least(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function of a positive number is least: the best of a grid, then golden sections around it."""
+def minimiser(function: Callable[[float], float], low: float, high: float) -> float:
+    """Return the minimiser of a function of a positive number: the best grid point, refined by golden sections."""
     grid = [log(low) + (log(high) - log(low)) * at / GRID for at in range(GRID + 1)]
     best = min(range(GRID + 1), key=lambda at: function(exp(grid[at])))
     left, right = grid[max(best - 1, 0)], grid[min(best + 1, GRID)]
@@ -275,7 +333,7 @@ def least(function: Callable[[float], float], low: float, high: float) -> float:
 
 
 def power(base: float, exponent: float) -> float:
-    """``base^exponent``, bounded."""
+    """Return ``base^exponent`` within bounds."""
     try:
         return bounded(base**exponent)
     except OverflowError:
@@ -283,11 +341,11 @@ def power(base: float, exponent: float) -> float:
 
 
 def bounded(value: float) -> float:
-    """The value, if it is a size that anything can have.
+    """Return the value.
 
     Raises:
-        InputError: it is not.
+        InputError: it is out of range.
     """
     if not 1 / LARGEST < value < LARGEST:
-        raise InputError("the answer is beyond all sizes", hint="ask for something less extreme")
+        raise InputError("the result is out of range", hint="use less extreme values")
     return float(value)

@@ -1,4 +1,4 @@
-"""A scaling law: its form and constants, which N it means, what it was fitted on, and where it stops being known."""
+"""Scaling laws: formula, constants, definition of N, and the range that a law was fitted on."""
 
 from __future__ import annotations
 
@@ -7,33 +7,44 @@ from typing import Any
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import fields, record
-from .forms import LARGEST, TRAIN, Form, Path, Repeated, Surface
-from .moe_forms import Routed, Sparse, granular, joint, saturated
+from .forms import (
+    LARGEST,
+    TRAIN,
+    Path,
+    Repeated,
+    Routed,
+    ScalingForm,
+    Sparse,
+    Surface,
+    granular,
+    joint,
+    saturated,
+)
 
 COUNTS = {
     "total": "all parameters of a dense model, embeddings included",
     "active": "parameters that a token uses, embeddings included",
-    "stored": "all parameters, those of all experts included",
-    "non-embedding": "parameters outside of look-up tables; of routed experts those that a token uses",
-    "flops-per-token": "non-embedding training FLOPs a token, attention included, over 6",
+    "stored": "all parameters, including all experts",
+    "non-embedding": "active parameters outside look-up tables",
+    "flops-per-token": "non-embedding training FLOPs per token, attention included, divided by 6",
 }
 QUANTITIES = {
-    "n": "parameters", "d": "tokens", "c": "FLOPs", "ratio": "tokens a parameter", "epochs": "epochs",
-    "experts": "experts for each active one", "granularity": "granularity",
+    "n": "parameters", "d": "tokens", "c": "FLOPs", "ratio": "tokens per parameter", "epochs": "epochs",
+    "experts": "experts per active expert", "granularity": "granularity",
 }  # fmt: skip
 LETTERS = {**{name: name for name in QUANTITIES}, "n": "N", "d": "D", "c": "C", "ratio": "D/N"}
 EXPERT_FORMS = ("routed", "sparse", "granular", "joint")
-SLACK = 1e-6  # a range's own end is inside, however it was rounded
+SLACK = 1e-6  # tolerance for rounded ends of a range
 
 
 @record
 class Setting:
-    """What a law may need beside N and D.
+    """Further inputs of scaling laws.
 
     Attributes:
-        experts: experts for each that a token uses (E, or E/K); None: a dense model.
-        granularity: how much narrower an expert is than a dense feed-forward layer.
-        unique: tokens that differ; None: as many as are trained on.
+        experts: experts per active expert (E, or E/K); None: a dense model.
+        granularity: width of a dense feed-forward layer divided by the width of an expert.
+        unique: distinct tokens; None: all training tokens.
     """
 
     experts: float | None = None
@@ -43,7 +54,7 @@ class Setting:
 
 @record
 class Outside:
-    """A value beyond the range that a law was fitted on: a warning as a value."""
+    """A value outside the range that a law was fitted on."""
 
     law: str
     quantity: str
@@ -53,23 +64,23 @@ class Outside:
 
     @property
     def factor(self) -> float:
-        """How many times the nearest end of the range the value is."""
+        """The value divided by the nearest end of the range."""
         end = self.high if self.high is not None and self.value > self.high else self.low
         return self.value / (end or 1.0)
 
     @property
     def brief(self) -> str:
-        """Such as ``N ×25``, of the largest or the smallest that was fitted."""
+        """Short text, such as ``N ×25``."""
         return f"{LETTERS[self.quantity]} ×{self.factor:.3g}"
 
     @property
     def text(self) -> str:
-        """The same in words."""
-        end = "most" if self.factor > 1 else "least"
-        return f"{QUANTITIES[self.quantity]} are ×{self.factor:.3g} of the {end} that {self.law} was fitted on"
+        """Long text."""
+        end = "largest" if self.factor > 1 else "smallest"
+        return f"{QUANTITIES[self.quantity]}: ×{self.factor:.3g} the {end} value that {self.law} was fitted on"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return {**{field.name: getattr(self, field.name) for field in fields(self)}, "text": self.text}
 
 
@@ -78,17 +89,17 @@ class Law:
     """A published scaling law.
 
     Attributes:
-        name: what it is called here.
-        title: authors, year and which of their fits.
-        form: how loss or optimum follow from the constants.
-        constants: by symbol.
-        uncertainty: of constants or exponents, as printed.
-        counts: which N is meant; a key of ``COUNTS``.
-        range: (low, high) of what it was fitted on, by quantity.
-        unit: FLOPs that C is counted in.
-        source: where the constants stand.
-        checked: ``true`` (read in the publication), ``copies`` (in several transcriptions of it) or ``false`` (in one).
-        note: what else to know.
+        name: name of the law.
+        title: authors, year and fit.
+        form: name of the formula.
+        constants: constants of the formula by symbol.
+        uncertainty: published uncertainty of constants or exponents.
+        counts: definition of N, a key of ``COUNTS``.
+        range: fitted range (low, high) by quantity.
+        unit: unit of C in FLOPs.
+        source: citation of the constants.
+        checked: ``true`` (verified in the publication), ``copies`` (in several transcriptions) or ``false`` (in one).
+        note: remark.
     """
 
     name: str
@@ -103,37 +114,37 @@ class Law:
     checked: str
     note: str
 
-    def of(self, setting: Setting) -> Form:
-        """The law of N and D that holds in a setting.
+    def of(self, setting: Setting) -> ScalingForm:
+        """Return the formula in N and D for a setting.
 
         Raises:
-            UnsupportedError: the setting lacks a size that the law needs.
+            UnsupportedError: the setting lacks an input of the law.
         """
-        held = self.constants
+        constants = self.constants
         if self.form in EXPERT_FORMS and setting.experts is None:
             hint = "give the number of experts, such as {experts=8}"
             raise UnsupportedError("is a law for mixtures of experts", parameter="experts", hint=hint)
         experts = setting.experts or 1.0
         if self.form == "additive":
-            return Surface(**held)
+            return Surface(**constants)
         if self.form == "kaplan":
-            ratio = held["alpha_n"] / held["alpha_d"]
-            return Surface(0.0, held["n_c"] ** ratio, ratio, held["d_c"], 1.0, held["alpha_d"])
+            ratio = constants["alpha_n"] / constants["alpha_d"]
+            return Surface(0.0, constants["n_c"] ** ratio, ratio, constants["d_c"], 1.0, constants["alpha_d"])
         if self.form == "repeated":
-            return Repeated(**held, unique=setting.unique) if setting.unique else _base(held)
+            return Repeated(**constants, unique=setting.unique) if setting.unique else _base(constants)
         if self.form == "granular":
-            return granular(held, setting.granularity or 1.0)
+            return granular(constants, setting.granularity or 1.0)
         if self.form == "joint":
-            return joint(held, experts)
+            return joint(constants, experts)
         if self.form == "sparse":
-            return Sparse(held, 1 / experts)
+            return Sparse(constants, 1 / experts)
         if self.form == "routed":
-            many = saturated(experts, held["e_start"], held["e_max"])
-            return Routed(held["a"], held["b"], held["c"], held["d"], many)
+            many = saturated(experts, constants["e_start"], constants["e_max"])
+            return Routed(constants["a"], constants["b"], constants["c"], constants["d"], many)
         return _path(self)
 
     def outside(self, setting: Setting, n: float, d: float, c: float) -> tuple[Outside, ...]:
-        """What of a point is beyond the law's range."""
+        """Return the values of a point that are outside the fitted range."""
         values = {"n": n, "d": d, "c": c, "ratio": d / n, "experts": setting.experts}
         if self.form == "granular":
             values["granularity"] = setting.granularity or 1.0
@@ -149,7 +160,7 @@ class Law:
         return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             **own,
@@ -159,7 +170,7 @@ class Law:
 
 
 def read_law(name: str, entry: Mapping[str, Any]) -> Law:
-    """The law of an entry of the data files."""
+    """Read a law from its entry in the data files."""
     checked = entry["checked"]
     return Law(
         name,
@@ -176,23 +187,23 @@ def read_law(name: str, entry: Mapping[str, Any]) -> Law:
     )
 
 
-def _base(held: Mapping[str, float]) -> Surface:
-    return Surface(held["e"], held["a"], held["alpha"], held["b"], held["beta"])
+def _base(constants: Mapping[str, float]) -> Surface:
+    return Surface(constants["e"], constants["a"], constants["alpha"], constants["b"], constants["beta"])
 
 
 def _path(law: Law) -> Path:
-    held = dict(law.constants)
-    if "c_ref" in held:  # a point that the path passes
-        held["k_n"] = held.pop("n_ref") / held.pop("c_ref") ** held["a"]
+    constants = dict(law.constants)
+    if "c_ref" in constants:  # a point on the path
+        constants["k_n"] = constants.pop("n_ref") / constants.pop("c_ref") ** constants["a"]
     over = float(TRAIN) if law.counts == "flops-per-token" else 1.0
-    return Path(**held, unit=law.unit, over=over)
+    return Path(**constants, unit=law.unit, over=over)
 
 
 def positive(value: float, parameter: str, least: float = 0.0) -> float:
-    """The value, if it is a positive number of bounded size, and not below ``least``.
+    """Return the value.
 
     Raises:
-        InputError: it is not.
+        InputError: it is not positive, below ``least`` or out of range.
     """
     if not (0 < value < LARGEST and value >= least):
         hint = f"must be at least {least:g}" if value > 0 and least else "must be positive"

@@ -1,4 +1,4 @@
-"""Answers of scaling laws: the best N and D for a budget, the loss of a plan, what over-training and inference cost."""
+"""Answers of scaling laws: optimal N and D for a budget, the loss of a run, the cost of overtraining and inference."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from ...core.architecture import Architecture
 from ...core.errors import InputError, UnsupportedError
-from .forms import INFER, TRAIN, Form, Path, Repeated
+from .forms import INFER, TRAIN, Path, Repeated, ScalingForm
 from .law import COUNTS, Law, Setting
-from .query import Plan, Point, Query, Served, Silent
+from .query import LifetimeOptimum, NoAnswer, Plan, Point, Query
 
 
 def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, model: Architecture | None = None) -> Plan:
-    """What each law says; ``model`` is whose parameters the query has.
+    """Ask each law; ``model`` is the model whose parameters the query has.
 
     Raises:
-        InputError: none of them can answer.
+        InputError: none of them has an answer.
     """
     chosen, found = setting or Setting(), []
     failures: list[tuple[str, InputError]] = []
@@ -26,8 +26,8 @@ def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, mode
         except InputError as error:
             failures.append((law.name, error))
     if not found:
-        raise _worst(failures)
-    silent = (Silent(name, error.message, not _out_of_scope(error)) for name, error in failures)
+        raise _most_informative(failures)
+    silent = (NoAnswer(name, error.message, not _out_of_scope(error)) for name, error in failures)
     return Plan(query, chosen, tuple(found), tuple(silent), model)
 
 
@@ -35,11 +35,11 @@ def _out_of_scope(error: InputError) -> bool:
     return isinstance(error, UnsupportedError)
 
 
-def _worst(failures: list[tuple[str, InputError]]) -> InputError:
-    """Why no law answers: what is impossible says more than what a law does not speak of."""
+def _most_informative(failures: list[tuple[str, InputError]]) -> InputError:
+    """The most informative error: an impossible query rather than one that a law does not cover."""
     ranked = sorted(failures, key=lambda failure: _out_of_scope(failure[1]))
     if not ranked:
-        return InputError("no law is asked", parameter="laws")
+        return InputError("no scaling law selected", parameter="laws")
     name, error = ranked[0]
     if _out_of_scope(error):
         return UnsupportedError(f"{name} {error.message}", parameter=error.parameter or "laws", hint=error.hint)
@@ -49,48 +49,48 @@ def _worst(failures: list[tuple[str, InputError]]) -> InputError:
 def _bounded_point(law: Law, query: Query, setting: Setting) -> Point:
     try:
         return _point(law, query, setting)
-    except ArithmeticError:  # a float that over- or underflows on the way
-        raise InputError("the answer is beyond all sizes", hint="ask for something less extreme") from None
+    except ArithmeticError:  # overflow or underflow
+        raise InputError("the result is out of range", hint="use less extreme values") from None
 
 
 def _point(law: Law, query: Query, setting: Setting) -> Point:
     form = law.of(setting)
-    n, d, c = _located(form, query, _counted(law, query))
+    n, d, c = _locate(form, query, _parameters_of(law, query))
     if law.counts == "stored":
-        c /= _idle(query, setting)
+        c /= _stored_per_active(query, setting)
     if min(n, d) < 1:
-        raise InputError("its answer is less than one parameter or token", hint="ask for something less extreme")
+        raise InputError("the optimum is less than one parameter or token", hint="use less extreme values")
     loss = _loss(form, n, d, c, query.free)
     more: dict[str, Any] = {}
     if not query.free:
-        more |= _compared(form, n, loss)
+        more |= _optimum_at_loss(form, n, loss)
     if setting.unique:
         more["epochs"] = max(d / setting.unique, 1.0)
         more["worth"] = form.effective(n, d)[1] if isinstance(form, Repeated) else None
     if query.inference and loss is not None:
-        more["served"] = _served(form, n, d, loss, query)
+        more["served"] = _lifetime_optimum(form, n, d, loss, query)
     return Point(law, n, d, c, loss, law.outside(setting, n, d, c), **more)
 
 
-def _idle(query: Query, setting: Setting) -> float:
-    """Stored parameters for each that a token uses: those of a model as counted, else as many as experts."""
+def _stored_per_active(query: Query, setting: Setting) -> float:
+    """Stored parameters per active parameter: of the model if known, else the number of experts."""
     known = query.parameters or {}
     if "active" in known and known["active"] != known.get("stored"):
         return known["stored"] / known["active"]
     return setting.experts or 1.0
 
 
-def _counted(law: Law, query: Query) -> float | None:
+def _parameters_of(law: Law, query: Query) -> float | None:
     if query.parameters is None:
         return None
     value = query.parameters.get(law.counts)
     if value is None:
-        raise InputError(f"means {COUNTS[law.counts]}, which is not known here", parameter="parameters")
+        raise InputError(f"counts {COUNTS[law.counts]}, which are not known here", parameter="parameters")
     return value
 
 
-def _located(form: Form, query: Query, n: float | None) -> tuple[float, float, float]:
-    """(N, D, C) of a query; 6·N·D = C, but for the few laws that mean another C."""
+def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, float, float]:
+    """(N, D, C) of a query. C is 6·N·D, except for laws with another definition of C."""
     d, c = query.tokens, query.compute
     if n is None and d is None:
         c = form.compute_for(query.loss) if query.loss is not None else c
@@ -106,30 +106,30 @@ def _located(form: Form, query: Query, n: float | None) -> tuple[float, float, f
     return n, d, TRAIN * n * d
 
 
-def _loss(form: Form, n: float, d: float, c: float, free: bool) -> float | None:
+def _loss(form: ScalingForm, n: float, d: float, c: float, free: bool) -> float | None:
     if isinstance(form, Path):
         return form.path_loss(c) if free else None
     return form.loss(n, d)
 
 
-def _compared(form: Form, n: float, loss: float | None) -> dict[str, float]:
-    """What the law would do: D for these N, and the least compute for this loss."""
+def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None) -> dict[str, float]:
+    """The optimal D for these N, and the least compute for this loss."""
     found: dict[str, float] = {}
     try:
         found["best_tokens"] = form.tokens_on_path(n)
         if loss is not None:
             found["least_compute"] = form.compute_for(loss)
             found["best_parameters"] = form.optimum(found["least_compute"])[0]
-    except InputError:  # the law has a loss, and no optimum
+    except InputError:  # the law has no optimum
         pass
     return found
 
 
-def _served(form: Form, n: float, d: float, loss: float, query: Query) -> Served | None:
+def _lifetime_optimum(form: ScalingForm, n: float, d: float, loss: float, query: Query) -> LifetimeOptimum | None:
     tokens = (query.inference or 0.0) * query.inference_cost
     try:
         best, trained = form.lifetime(loss, tokens)
     except InputError:
         return None
     own, least = (TRAIN * size * seen + INFER * size * tokens for size, seen in ((n, d), (best, trained)))
-    return Served(best, trained, least, 1 - least / own)
+    return LifetimeOptimum(best, trained, least, 1 - least / own)

@@ -1,4 +1,4 @@
-"""What is asked of scaling laws, and their answers: one point a law, and all of them side by side."""
+"""Queries to scaling laws and their answers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .law import Law, Outside, Setting, positive
 
 @record
 class Query:
-    """What is given; the rest is asked for.
+    """The known quantities of a training run; a law answers with the others.
 
     Attributes:
         compute: training FLOPs.
-        parameters: N by what it counts (a key of ``COUNTS``), since laws mean different ones.
-        tokens: D.
-        loss: the loss to reach.
-        inference: tokens that the model will process when it serves.
-        inference_cost: what a FLOP of serving costs, in those of training.
+        parameters: N by definition (a key of ``COUNTS``), since laws count different parameters.
+        tokens: training tokens D.
+        loss: target loss.
+        inference: tokens that the model will process in deployment.
+        inference_cost: cost of an inference FLOP relative to a training FLOP.
     """
 
     compute: float | None = None
@@ -49,12 +49,12 @@ class Query:
 
     @property
     def free(self) -> bool:
-        """Whether a law chooses N and D, rather than judge given ones."""
+        """Whether a law chooses N and D."""
         return self.parameters is None or all(x is None for x in (self.compute, self.tokens, self.loss))
 
 
-class Served(NamedTuple):
-    """The plan of the same loss with the least cost of training and inference together, and what it saves."""
+class LifetimeOptimum(NamedTuple):
+    """The cheapest N and D for the same loss, training and inference together, and the share of FLOPs saved."""
 
     parameters: float
     tokens: float
@@ -64,21 +64,21 @@ class Served(NamedTuple):
 
 @record
 class Point:
-    """What one law says.
+    """The answer of one law.
 
     Attributes:
-        law: whose answer it is.
-        parameters: N, as the law counts it.
+        law: the law.
+        parameters: N as the law counts it.
         tokens: D.
         compute: training FLOPs: the budget, or 6·N·D.
-        loss: in nats a token of the law's own data, or None.
-        outside: what of it is beyond the range that the law was fitted on.
-        best_tokens: D at which the law would train N parameters.
-        least_compute: FLOPs that reach the same loss at its best N and D.
-        best_parameters: that N.
-        epochs: how often limited data is seen.
-        worth: D' of repeated data, as fresh tokens.
-        served: the plan with inference in mind.
+        loss: in nats per token on the law's own data, or None.
+        outside: values outside the fitted range of the law.
+        best_tokens: optimal D for N parameters.
+        least_compute: FLOPs that reach the same loss at optimal N and D.
+        best_parameters: N at that optimum.
+        epochs: passes over limited data.
+        worth: number of fresh tokens that the repeated data is worth.
+        served: the optimum of training and inference together.
     """
 
     law: Law
@@ -92,25 +92,25 @@ class Point:
     best_parameters: float | None = None
     epochs: float | None = None
     worth: float | None = None
-    served: Served | None = None
+    served: LifetimeOptimum | None = None
 
     @property
     def ratio(self) -> float:
-        """Tokens a parameter."""
+        """Tokens per parameter."""
         return self.tokens / self.parameters
 
     @property
     def overtraining(self) -> float | None:
-        """How many times the best number of tokens the parameters see; below 1 they see too few."""
+        """Tokens divided by the optimal number of tokens."""
         return self.tokens / self.best_tokens if self.best_tokens else None
 
     @property
     def excess(self) -> float | None:
-        """Compute as a multiple of the least that reaches the same loss."""
+        """Compute divided by the least compute for the same loss."""
         return self.compute / self.least_compute if self.least_compute else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             **own, "law": self.law.name, "title": self.law.title, "source": self.law.source, "counts": self.law.counts,
@@ -119,8 +119,8 @@ class Point:
         }  # fmt: skip
 
 
-class Silent(NamedTuple):
-    """A law that has no answer, and why: it does not speak of the question, or what is asked for is ``impossible``."""
+class NoAnswer(NamedTuple):
+    """A law without an answer: it does not cover the query, or the query is ``impossible``."""
 
     law: str
     reason: str
@@ -132,52 +132,52 @@ class Plan(NotebookDisplay):
     """The answers of several laws to one query.
 
     Attributes:
-        query: what was asked.
-        setting: what else the laws need.
+        query: the query.
+        setting: further inputs of the laws.
         points: the answers.
-        silent: the laws that have none.
-        model: the model whose parameters were asked about, if there is one.
+        silent: the laws without an answer.
+        model: the model whose parameters the query has, or None.
     """
 
     query: Query
     setting: Setting
     points: tuple[Point, ...]
-    silent: tuple[Silent, ...]
+    silent: tuple[NoAnswer, ...]
     model: Architecture | None = None
 
     def spread(self, name: str) -> tuple[float, float] | None:
-        """The least and the most of a figure over the laws that have it."""
+        """Return the smallest and largest value of an attribute over all laws, or None."""
         found = [value for point in self.points if (value := getattr(point, name)) is not None]
         return (min(found), max(found)) if found else None
 
     def middle(self, name: str) -> float:
-        """The median of a figure over the laws that have it."""
+        """Return the median of an attribute over all laws."""
         found = sorted(value for point in self.points if (value := getattr(point, name)) is not None)
         half = len(found) // 2
         return float(found[half]) if len(found) % 2 else float((found[half - 1] * found[half]) ** 0.5)
 
     @property
     def outside(self) -> tuple[Outside, ...]:
-        """All that is beyond some law's range."""
+        """All values outside the fitted range of a law."""
         return tuple(one for point in self.points for one in point.outside)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What must not be overlooked."""
+        """Warnings about extrapolation and unreachable targets."""
         beyond = [point.law.name for point in self.points if point.outside]
         never = [one.law for one in self.silent if one.impossible]
         found = []
         if beyond and len(self.points) == 1:
-            found.append(f"extrapolated: {beyond[0]} is used beyond what it was fitted on")
+            found.append(f"extrapolated: {beyond[0]} is used beyond the range it was fitted on")
         elif beyond:
-            said = f"{len(beyond)} of {len(self.points)} laws are used beyond what they were fitted on"
+            said = f"{len(beyond)} of {len(self.points)} laws are used beyond the range they were fitted on"
             found.append(f"extrapolated: {said}")
         if never:
-            found.append(f"out of reach by {', '.join(never)}")
+            found.append(f"unreachable according to {', '.join(never)}")
         return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         names = ("parameters", "tokens", "compute", "loss", "ratio", "overtraining", "excess")
         return {
             "points": [point.to_dict() for point in self.points],
