@@ -51,7 +51,7 @@ def test_tokens_of_frames(model_type: str, frames: int, tokens: int) -> None:
 WRONG = [
     ({"model_type": "voxtral", "audio_config": {"intermediate_size": 5000}}, "is not a multiple of hidden_size"),
     ({"model_type": "qwen3_asr", "audio_config": {"n_window_infer": 50}}, "is less than twice n_window"),
-    ({"model_type": "omniasr", "audio_config": {"conv_stride": [5, 2]}}, "have different lengths"),
+    ({"model_type": "omniasr", "audio_config": {"conv_stride": [5, 2]}}, "must have the same length"),
     ({"model_type": "omniasr", "audio_config": {"num_conv_pos_embeddings": 7}}, "must be even, not 7"),
     ({"model_type": "granite_speech", "encoder_config": {"context_size": 600}}, "is more than max_pos_emb"),
     ({"model_type": "granite_speech", "window_size": 4}, r"downsample_rate \(5\) is more than window_size \(4\)"),

@@ -238,7 +238,7 @@ def kda(w: Any, at: str, x: Any) -> Any:
         ({"activation_situ_beta": 0}, "activation_situ_beta"),
         ({"activation_situ_linear_beta": "wide"}, "activation_situ_linear_beta"),
         ({"attn_res_block_size": 0}, "attn_res_block_size"),
-        ({"attn_res_block_size": 1, "num_hidden_layers": 1000, "linear_attn_config": None}, "more than 256 blocks"),
+        ({"attn_res_block_size": 1, "num_hidden_layers": 1000, "linear_attn_config": None}, "more than 256 layers"),
         ({"routed_expert_hidden_size": -3}, "routed_expert_hidden_size"),
         ({"linear_attn_config": {**LINEAR, "use_full_rank_gate": 1}}, "use_full_rank_gate"),
         ({"linear_attn_config": {**LINEAR, "gate_lower_bound": "low"}}, "gate_lower_bound"),

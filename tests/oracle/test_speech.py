@@ -1,4 +1,4 @@
-"""FLOPs of models that hear or see, from the sound or image on, and of their decoders' steps, by torch's counter."""
+"""FLOPs of models of speech and images, from the audio or image on, and of decode steps, under torch's counter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language model within models that are not understood as a whole, against the same part of the class."""
+"""The language model within models that are not fully supported, against the same part of the class."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_decoder_behind_an_encoder(model_type: str, decoder: str) -> None:
     assert found.notes[-1].endswith("not counted: encoder")
 
 
-def test_what_is_said_to_be_no_language_model_is_none() -> None:
+def test_types_of_other_modalities_have_no_language_model() -> None:
     mappings = (mapping for mapping in reference.MAPPINGS if mapping is not reference.SPEECH)
     language = {name for mapping in mappings for name in mapping} - set(families.names())
     assert {name for name in language if modality(name)} == set()
@@ -86,7 +86,7 @@ UNREAD = """
 """
 
 
-def test_what_is_not_read_is_said_to_be_what_it_is() -> None:
+def test_unsupported_types_are_described() -> None:
     known = {*families.names(), *text_models(), *ENCODED, *UNREAD.split()}
     assert {name for name in reference.FAMILIES - known if not modality(name)} == set()
 

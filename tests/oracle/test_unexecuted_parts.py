@@ -1,4 +1,4 @@
-"""Parts that a text does not run, tensor by tensor, against the modules of their classes, for configs of many kinds."""
+"""Tensors of modules that text does not execute, against the modules of their classes, for many configs."""
 
 from __future__ import annotations
 

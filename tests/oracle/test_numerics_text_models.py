@@ -1,4 +1,4 @@
-"""The twins of language models that stand behind towers give their classes' logits for text alone."""
+"""The twins of language models of vision-language models give their classes' logits for text alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vision towers and what leads from them to the language model: FLOPs under torch's counter, and what they give."""
+"""Vision encoders and projectors: FLOPs under torch's counter, and results."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _changes(case: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_tower(case: str) -> None:
+def test_encoder_flops(case: str) -> None:
     model_type = case.partition(" ")[0]
     class_name = reference.classes(model_type)[0]
     model = reference.build(class_name, model_type, _changes(case), device="cpu")
@@ -178,7 +178,7 @@ def test_an_encoder_whose_convolutions_are_gated(scaled: bool) -> None:
     assert exact.difference(twin.forward(frames.numpy(), ids.numpy()), wanted) <= TOLERANCE
 
 
-def test_an_encoder_of_sound_itself() -> None:
+def test_an_encoder_of_the_waveform() -> None:
     sizes = {"hidden_size": 48, "intermediate_size": 56, "vocab_size": 101, "pad_token_id": 1}
     sizes |= {
         f"{side}_num_{what}": 2 for side in ("encoder", "decoder") for what in ("hidden_layers", "attention_heads")

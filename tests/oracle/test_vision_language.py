@@ -1,4 +1,4 @@
-"""FLOPs of the towers that are rows of a table, and of what leads from them to the language model."""
+"""FLOPs of the vision encoders and projectors in the tables, under torch's counter."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _pixels(kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model_type", CASES)
-def test_tower(model_type: str) -> None:
+def test_encoder_flops(model_type: str) -> None:
     kind, changes = CASES[model_type][-1], config(model_type)
     del changes["model_type"]
     class_name = reference.classes(model_type)[0]

@@ -1,4 +1,4 @@
-"""FLOPs of towers that are no row of a table, of what leads from them to the language model, and of what hears."""
+"""FLOPs of encoders and projectors with readers of their own, under torch's counter."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _executed(run: Run, model: Any, count: int) -> int:
 
 
 @pytest.mark.parametrize("case", SEEING)
-def test_what_is_seen(case: str) -> None:
+def test_vision_encoder_flops(case: str) -> None:
     changes, run = SEEING[case]
     model, architecture = _model(case, changes)
     for count in WHOLE.get(case, (PATCHES, 2 * ROWS)):
@@ -109,7 +109,7 @@ def test_what_is_seen(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", HEARING)
-def test_what_is_heard(case: str) -> None:
+def test_audio_encoder_flops(case: str) -> None:
     changes, run = HEARING[case]
     model, architecture = _model(case, changes)
     for count in (40, 77):

@@ -1,4 +1,4 @@
-"""FLOPs of audio encoders and what leads from them to the language model, under torch's counter."""
+"""FLOPs of audio encoders and their projectors, under torch's counter."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def _model(case: str) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("case", [*CASES, *CONFORMERS])
-def test_ear(case: str) -> None:
+def test_audio_encoder(case: str) -> None:
     model, architecture = _model(case)
     *_, lengths, hear = CONFORMERS.get(case) or CASES[case]
     for frames in lengths:
@@ -210,14 +210,14 @@ def test_ear(case: str) -> None:
         assert heard - deaf == counter.get_total_flops(), frames
 
 
-def test_what_lies_beyond_a_learned_table() -> None:
+def test_positions_beyond_a_learned_table() -> None:
     _, architecture = _model("qwen2_audio")
     with pytest.raises(InputError, match=r"54 frames make 27 tokens, but .* has 26 positions"):
         _ = llmcalc.flops(architecture, frames=54).total
     assert llmcalc.flops(architecture, frames=54, extend=True).total
 
 
-def test_the_ear_of_a_whole_that_cannot_be_built() -> None:
+def test_the_audio_encoder_of_a_model_that_cannot_be_built() -> None:
     """Gemma 3n's class needs another library for what it sees; what it hears with is built alone."""
     from transformers.models.gemma3n import modeling_gemma3n as gemma
 

@@ -1,4 +1,4 @@
-"""An image within a text: the tower and the language model together give the logits of transformers' classes."""
+"""An image within a text: encoder and language model together give the logits of transformers' classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import llmcalc
 from llmcalc.core.errors import InputError, UnsupportedError
 
 from ..importers import vision_language_cases
-from . import exact, reference, test_sighted, test_towers
+from . import exact, reference, test_vision_encoders, test_vision_language
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -26,9 +26,9 @@ def built(model_type: str) -> tuple[Any, Any, dict[str, Any], Any]:
     if model_type in SMALL:
         changes = vision_language_cases.config(model_type)
         del changes["model_type"]
-        patches, given = test_sighted._image(vision_language_cases.CASES[model_type][-1])
+        patches, given = test_vision_language._image(vision_language_cases.CASES[model_type][-1])
     else:
-        changes, (patches, given) = test_towers._changes(model_type), test_towers._image(model_type)
+        changes, (patches, given) = test_vision_encoders._changes(model_type), test_vision_encoders._image(model_type)
     class_name = reference.classes(model_type)[0]
     model = exact.model(class_name, model_type, {**changes, "image_token_id": MARK})
     twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, class_name)))
@@ -58,7 +58,7 @@ def test_an_image_needs_as_many_tokens_as_it_has_vectors() -> None:
         twin.forward(np.full((1, 4), MARK), pixels=pixels)
 
 
-def test_a_text_that_does_more_with_an_image_is_refused() -> None:
+def test_models_that_use_images_otherwise_are_refused() -> None:
     with reference.quiet(), exact.float64(), torch.no_grad():
         _, pixels, _, twin = built("qwen2_vl")
     with pytest.raises(UnsupportedError, match="not described"):
