@@ -16,26 +16,28 @@ MOST_DIFFERENCES = 50  # printed; --json lists all
 BYTES = "bytes"
 
 
-def comparison_document(found: Comparison) -> Document:
+def comparison_document(comparison: Comparison) -> Document:
     """Whether all tensors match, what differs, and bytes by part."""
-    architecture = found.architecture
+    architecture = comparison.architecture
     columns = (Column("tensor", "name"), Column("difference"))
-    listed = found.differences[:MOST_DIFFERENCES]
-    rest = len(found.differences) - len(listed)
-    tables = [Table("headers compared with the architecture", CHECKS, [check_row(check) for check in found.checks])]
+    listed = comparison.differences[:MOST_DIFFERENCES]
+    rest = len(comparison.differences) - len(listed)
+    tables = [
+        Table("headers compared with the architecture", CHECKS, [check_row(check) for check in comparison.checks])
+    ]
     tables += [Table("what differs", columns, [(one.name, _difference_text(one)) for one in listed])] if listed else []
-    tables += [_groups("known additional tensors", found.additional)] if found.additional else []
-    tables.append(_groups("bytes on disk", tuple(found.bytes_by_part()), total=True))
-    notes = [title(found)]
-    notes += [f"quantised according to its config: {found.quantised}"] if found.quantised else []
-    notes += [passed_over(found.unknown_keys)] if found.unknown_keys else []
+    tables += [_groups("known additional tensors", comparison.additional)] if comparison.additional else []
+    tables.append(_groups("bytes on disk", tuple(comparison.bytes_by_part()), total=True))
+    notes = [title(comparison)]
+    notes += [f"quantised according to its config: {comparison.quantised}"] if comparison.quantised else []
+    notes += [passed_over(comparison.unknown_keys)] if comparison.unknown_keys else []
     notes += [f"{rest:,} more differences in the JSON output"] if rest else []
-    verdict = f"{YES} {len(found.matched):,} tensors match" if found.ok else (
-        f"{NO} {len(found.differences):,} differences; {len(found.matched):,} tensors match"
+    verdict = f"{YES} {len(comparison.matched):,} tensors match" if comparison.ok else (
+        f"{NO} {len(comparison.differences):,} differences; {len(comparison.matched):,} tensors match"
     )  # fmt: skip
     return Document(
         model_title(architecture),
-        lambda: envelope("verify", model_inputs(architecture), found.to_dict()),
+        lambda: envelope("verify", model_inputs(architecture), comparison.to_dict()),
         subtitle=structure(architecture),
         warnings=warnings(architecture),
         facts=(Fact("verdict", verdict),),
@@ -77,9 +79,9 @@ def headers_document(headers: Headers, command: str) -> Document:
 
 
 def _parts(headers: Headers) -> list[Group]:
-    found = [Group("headers", 0, 0, sum(file.header_bytes for file in headers.files))]
-    found.append(Group("padding", 0, 0, sum(file.padding_bytes for file in headers.files)))
-    return found + [Group(f"tensors in {name}", *sums) for name, sums in headers.by_type().items()]
+    groups = [Group("headers", 0, 0, sum(file.header_bytes for file in headers.files))]
+    groups.append(Group("padding", 0, 0, sum(file.padding_bytes for file in headers.files)))
+    return groups + [Group(f"tensors in {name}", *sums) for name, sums in headers.by_type().items()]
 
 
 def _groups(name: str, groups: tuple[Group, ...], total: bool = False) -> Table:

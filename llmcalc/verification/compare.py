@@ -166,13 +166,13 @@ def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Che
     has_head = any(layer.kind() == "head" for _, layer in small.main.outputs)
     observer = Observer()
     with observer.weights_of(model):
-        kept = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None).saved_sizes
+        saved_sizes = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None).saved_sizes
         if texts.pixels is not None:
-            kept += tower_step(model, texts.pixels, texts.grid).saved_sizes
+            saved_sizes += tower_step(model, texts.pixels, texts.grid).saved_sizes
     declared = flops(small, mode="train", **texts.sizes)
     forward = flops(small, **texts.sizes).matmul
     yield Check("matmul FLOPs, backward", declared.matmul - forward, observer.matmul_flops - forward, "FLOPs")
-    yield _saved(small, kept, texts)
+    yield _saved(small, saved_sizes, texts)
 
 
 def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Check:

@@ -213,10 +213,10 @@ def _best_naming(counted: Params, headers: Headers, method: Quantisation | None,
         if sum(tensor.copies for tensor in declared(counted, naming.layout, buffers=True, each=False)) > most:
             continue  # it stores experts one by one, and the checkpoint has fewer tensors
         wanted = _expected(counted, naming, method, dtype)
-        found = sum(tensor.name in headers.tensors for tensor in wanted) / max(1, len(wanted))
-        if best is None or found > best[0]:
-            best = (found, naming)
-        if found == 1:
+        matching = sum(tensor.name in headers.tensors for tensor in wanted) / max(1, len(wanted))
+        if best is None or matching > best[0]:
+            best = (matching, naming)
+        if matching == 1:
             break
     return best[1] if best else None
 

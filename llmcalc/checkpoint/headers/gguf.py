@@ -46,7 +46,7 @@ class Long(NamedTuple):
 
 
 class ShortReadError(Exception):
-    """The given start of the file is shorter than its header."""
+    """The part of the file that was read is shorter than its header."""
 
 
 def read_file(path: Path) -> FileHeader:

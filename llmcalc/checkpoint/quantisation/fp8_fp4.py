@@ -49,10 +49,10 @@ def _scales(
 ) -> list[tuple[tuple[str, str], str]]:
     """Suffixes and type of the scales, as different writers choose them, the most likely first."""
     if is_power_of_two:
-        found = [(_SHORT, "F8_E8M0"), (_INVERSE, "F8_E8M0"), (_INVERSE, "F32")]
-        return found[1:] + found[:1] if is_new else found
-    found = [(_INVERSE, "F32"), (_PLAIN, "F32")]
-    return found if block or has_block_size else found[::-1]
+        variants = [(_SHORT, "F8_E8M0"), (_INVERSE, "F8_E8M0"), (_INVERSE, "F32")]
+        return variants[1:] + variants[:1] if is_new else variants
+    variants = [(_INVERSE, "F32"), (_PLAIN, "F32")]
+    return variants if block or has_block_size else variants[::-1]
 
 
 def read_fbgemm_fp8(data: Mapping[str, Any], dtype: str) -> Quantisation:

@@ -104,7 +104,7 @@ def stablelm(config: Config, metadata: Metadata) -> None:
     config["use_parallel_residual"] = not metadata.has_tensor("ffn_norm.weight") if parallel is None else bool(parallel)
 
 
-def multi_query(config: Config, metadata: Metadata) -> None:
+def check_multi_query(config: Config, metadata: Metadata) -> None:
     """All query heads share one key-value head."""
     if metadata.count("attention.head_count_kv", 1) != 1:
         raise DescriptionError(f"{metadata.arch}.attention.head_count_kv must be 1")
@@ -120,7 +120,7 @@ def falcon(config: Config, metadata: Metadata) -> None:
     config["multi_query"] = shared == 1
 
 
-def feed_forward_is_four_times_wider(config: Config, metadata: Metadata) -> None:
+def check_feed_forward_width(config: Config, metadata: Metadata) -> None:
     """The feed-forward layer is four times as wide as the model."""
     if metadata.size("feed_forward_length") != 4 * config["hidden_size"]:
         raise SizeError(f"{metadata.arch}.feed_forward_length must be four times embedding_length")

@@ -56,17 +56,17 @@ class Metadata:
         """An integer for each layer, from a list or from one value for all layers."""
         self.read.add(key)
         value = self.data.get(key)
-        found = value if isinstance(value, list) else [value] * layers
-        if len(found) != layers:
-            raise SizeError(f"{self.arch}.{key} has {len(found)} entries for {layers} layers")
-        return [self._integer(one, key, 0) for one in found]
+        values = value if isinstance(value, list) else [value] * layers
+        if len(values) != layers:
+            raise SizeError(f"{self.arch}.{key} has {len(values)} entries for {layers} layers")
+        return [self._integer(item, key, 0) for item in values]
 
     def n_layers(self) -> int:
         """The number of blocks."""
-        found = self.size("block_count")
-        if found > MOST_LAYERS:
-            raise SizeError(f"{self.arch}.block_count is {found:,}; the limit is {MOST_LAYERS:,}")
-        return found
+        count = self.size("block_count")
+        if count > MOST_LAYERS:
+            raise SizeError(f"{self.arch}.block_count is {count:,}; the limit is {MOST_LAYERS:,}")
+        return count
 
     def has_tensor(self, name: str) -> bool:
         """Whether the file has this tensor, at the top level or in any block (``attn_q.bias``)."""

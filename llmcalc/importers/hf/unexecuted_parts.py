@@ -192,12 +192,12 @@ class _PartReader:
                     yield from self._tensors(content, names)
             else:
                 name = self._fill(key, names)
-                found = self._value(content, names) if isinstance(content, str) else self._tensors(content, names)
-                if isinstance(found, Stored):
-                    yield Named(name, found)
+                result = self._value(content, names) if isinstance(content, str) else self._tensors(content, names)
+                if isinstance(result, Stored):
+                    yield Named(name, result)
                 else:
                     prefix = f"{name}." if name else ""
-                    yield from (Named(f"{prefix}{part}", layer) for part, layer in found)
+                    yield from (Named(f"{prefix}{part}", layer) for part, layer in result)
 
     def _items(self, values: Any) -> Iterator[tuple[Any, ...]]:
         count = values if isinstance(values, int) else len(values)
