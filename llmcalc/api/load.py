@@ -122,11 +122,11 @@ def _from_path(path: Path, reading: Reading) -> Architecture:
 def _from_stdin(reading: Reading) -> Architecture:
     import sys
 
-    from ..schema.plain_data import LARGEST_FILE
+    from ..schema.plain_data import MAX_FILE_SIZE
 
-    content = sys.stdin.buffer.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise DescriptionError(f"is larger than {LARGEST_FILE:,} bytes", where="<stdin>")
+    content = sys.stdin.buffer.read(MAX_FILE_SIZE + 1)
+    if len(content) > MAX_FILE_SIZE:
+        raise DescriptionError(f"is larger than {MAX_FILE_SIZE:,} bytes", where="<stdin>")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
-from .plain_data import LARGEST_FILE
+from .plain_data import MAX_FILE_SIZE
 
 SUFFIX = ".yaml"
 
@@ -137,11 +137,11 @@ def read_text(file: Path) -> str:
         if file.is_dir():
             raise DescriptionError("is a folder, not a file", where=where)
         with file.open("rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
+            content = stream.read(MAX_FILE_SIZE + 1)
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=where) from None
-    if len(content) > LARGEST_FILE:
-        raise DescriptionError(f"is larger than the limit of {LARGEST_FILE:,} bytes", where=where)
+    if len(content) > MAX_FILE_SIZE:
+        raise DescriptionError(f"is larger than the limit of {MAX_FILE_SIZE:,} bytes", where=where)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -22,9 +22,9 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "mlp": ("swiglu", "geglu", "reglu"),
     "norm": ("layernorm", "rmsnorm"),
 }
-_OFTEN = 2
+_MIN_USES = 2
 PUBLISHED = STATUSES[0]
-_ALWAYS = (
+_STANDARD_VARIABLES = (
     "n_layers",
     "d_model",
     "n_heads",
@@ -36,9 +36,9 @@ _ALWAYS = (
     "vocab",
     "n_positions",
 )
-_ROWS = {"token": "vocab", "position": "n_positions", "segment": "n_segments"}
+_ROW_VARIABLES = {"token": "vocab", "position": "n_positions", "segment": "n_segments"}
 _ORDER_KEYS = ("times", "length")
-_JOINING = ("d_in", "d_out")
+_STREAM_FIELDS = ("d_in", "d_out")
 
 Place = tuple[dict[str, Any], str]
 
@@ -112,7 +112,7 @@ def _common_norms(blocks: dict[str, Any]) -> dict[str, Any]:
     if not found:
         return {}
     best = max(found, key=found.count)
-    return best if found.count(best) >= _OFTEN else {}
+    return best if found.count(best) >= _MIN_USES else {}
 
 
 def _omit_norms(part: dict[str, Any], usual: dict[str, Any]) -> None:
@@ -199,13 +199,16 @@ def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
     variables: dict[str, int] = {}
     for name, group in groups.items():
         for title, sizes in _group_by_variable(name, group).items():
-            usual = name in _ALWAYS or len(sizes) >= _OFTEN
+            usual = name in _STANDARD_VARIABLES or len(sizes) >= _MIN_USES
             if usual and title not in variables and len({size.value for size in sizes}) == 1:
                 variables[title] = sizes[0].value
                 for size in sizes:
                     holder, key = size.place
                     holder[key] = f"${title} - {size.before}" if size.before else f"${title}"
-    ranked = sorted(variables, key=lambda name: _ALWAYS.index(name) if name in _ALWAYS else len(_ALWAYS))
+    ranked = sorted(
+        variables,
+        key=lambda name: _STANDARD_VARIABLES.index(name) if name in _STANDARD_VARIABLES else len(_STANDARD_VARIABLES),
+    )
     return {name: variables[name] for name in ranked}
 
 
@@ -255,12 +258,12 @@ def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
         kind = layers.find(key)[0].__module__.rpartition(".")[2]
         for field, size in value.items():
             if type(size) is int and field != "d_model":
-                joins = field in _JOINING and size == width
+                joins = field in _STREAM_FIELDS and size == width
                 title = "d_model" if joins else _variable_name(kind, field, value)
                 yield _Size(title, stack, "" if joins else kind, (value, field))
 
 
 def _variable_name(kind: str, field: str, values: dict[str, Any]) -> str:
     if kind == "embedding" and field == "rows":
-        return _ROWS.get(values.get("table", "token"), "rows")
+        return _ROW_VARIABLES.get(values.get("table", "token"), "rows")
     return field

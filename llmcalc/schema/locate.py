@@ -11,15 +11,15 @@ from .inherit import inherit
 from .yaml_reader import Document, read_yaml
 
 
-def located(error: InputError, file: Path) -> InputError:
+def locate_error(error: InputError, file: Path) -> InputError:
     """The error with its position in the file, or in the base that contains the key."""
     if error.path is None:
         return error
     documents = [document for candidate in (file, *_bases(file)) if (document := _read(candidate))]
-    return located_in(error, documents)
+    return locate_error_in(error, documents)
 
 
-def located_in(error: InputError, documents: Sequence[Document]) -> InputError:
+def locate_error_in(error: InputError, documents: Sequence[Document]) -> InputError:
     """The error with its position in the document that contains most of its path, the first one of several."""
     if error.path is None or not documents:
         return error

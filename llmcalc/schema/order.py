@@ -20,7 +20,7 @@ from ..core.errors import DescriptionError, SizeError, UnknownNameError, short_r
 from ..core.layer import MOST_LAYERS
 
 Item = tuple[str, int, bool]
-_MOST_ITEMS = 8  # longer lists are written as a pattern of letters
+_MAX_ITEMS = 8  # longer lists are written as a pattern of letters
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 Runs = list[tuple[str, int]]
@@ -133,7 +133,7 @@ def shortest_order(order: list[dict[str, Any]]) -> Any:
             return [_run_text(runs[0]), rest] if first else rest
     if len(runs) == 2:
         return [_run_text(runs[0]), order[1]]
-    return _letter_pattern(runs) if len(runs) > _MOST_ITEMS else [_run_text(run) for run in runs]
+    return _letter_pattern(runs) if len(runs) > _MAX_ITEMS else [_run_text(run) for run in runs]
 
 
 def _run_text(run: tuple[str, int]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from ..core.errors import DescriptionError, UnknownNameError, short_repr
 from .plain_data import read_scalar
 
-_MOST_SHOWN = 20
+_MAX_SUGGESTIONS = 20
 _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
@@ -91,5 +91,5 @@ def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -
         return key
     else:
         keys = list(data)
-    hint = f"keys of {above or 'the architecture'}: {', '.join(keys[:_MOST_SHOWN])}"
+    hint = f"keys of {above or 'the architecture'}: {', '.join(keys[:_MAX_SUGGESTIONS])}"
     raise UnknownNameError("key", key, keys, parameter="overrides", where=path, hint=hint)

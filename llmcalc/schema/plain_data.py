@@ -12,10 +12,10 @@ from typing import Any
 
 from ..core.errors import DescriptionError
 
-LARGEST_FILE = 2_000_000
-DEEPEST = 40
-MOST_NODES = 100_000
-MOST_DIGITS = 300
+MAX_FILE_SIZE = 2_000_000
+MAX_DEPTH = 40
+MAX_VALUES = 100_000
+MAX_DIGITS = 300
 
 _WORDS: dict[str, Any] = dict.fromkeys(("~", "null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
@@ -31,21 +31,21 @@ def check_bounds(data: Any, where: str) -> None:
     """Raise if plain data exceeds the limits that also apply to YAML files.
 
     Raises:
-        DescriptionError: nested deeper than DEEPEST, or more than MOST_NODES values.
+        DescriptionError: nested deeper than MAX_DEPTH, or more than MAX_VALUES values.
     """
     level, nodes = [data], 0
-    for _ in range(DEEPEST + 1):
+    for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []
         for value in level:
             parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
             nodes += len(parts)
-            if nodes > MOST_NODES:
-                raise DescriptionError(f"more than {MOST_NODES:,} values", where=where)
+            if nodes > MAX_VALUES:
+                raise DescriptionError(f"more than {MAX_VALUES:,} values", where=where)
             inner.extend(parts)
         if not inner:
             return
         level = inner
-    raise DescriptionError(f"nested deeper than {DEEPEST} levels", where=where)
+    raise DescriptionError(f"nested deeper than {MAX_DEPTH} levels", where=where)
 
 
 def read_scalar(text: str) -> Any:
@@ -55,14 +55,14 @@ def read_scalar(text: str) -> Any:
     [12, 1e-05, True, 'no', 15, 'gelu']
 
     Raises:
-        DescriptionError: a number with more than MOST_DIGITS digits.
+        DescriptionError: a number with more than MAX_DIGITS digits.
     """
     if text in _WORDS:
         return _WORDS[text]
     pattern, base = _BASED.get(text[:2], (_DECIMAL, 10))
     if pattern.fullmatch(text):
-        if len(text) > MOST_DIGITS:
-            raise DescriptionError(f"a number of {len(text):,} digits exceeds the limit of {MOST_DIGITS}")
+        if len(text) > MAX_DIGITS:
+            raise DescriptionError(f"a number of {len(text):,} digits exceeds the limit of {MAX_DIGITS}")
         return int(text.replace("_", "").removeprefix(text[:2] if base != 10 else ""), base)
     return float(text) if _FLOAT.fullmatch(text) else text
 

@@ -39,21 +39,21 @@ def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()
     try:
         return build_preset(catalogue.read_preset(file), size, overrides, file)
     except InputError as error:
-        from .locate import located
+        from .locate import locate_error
 
-        raise located(error, file) from None
+        raise locate_error(error, file) from None
 
 
 def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architecture:
     """The architecture of a preset given as text, such as standard input."""
-    from .locate import located_in
+    from .locate import locate_error_in
     from .yaml_reader import read_yaml
 
     document = read_yaml(text, name)
     try:
         return build_preset(document.data, None, overrides, None)
     except InputError as error:
-        raise located_in(error, [document]) from None
+        raise locate_error_in(error, [document]) from None
 
 
 def check_file(file: Path) -> None:
@@ -62,7 +62,7 @@ def check_file(file: Path) -> None:
     Raises:
         InputError: an invalid preset, a size that cannot be built, or a name other than the file's.
     """
-    from .locate import located_in
+    from .locate import locate_error_in
     from .models.preset import Preset
     from .models.validation import validate
     from .yaml_reader import read_yaml
@@ -71,7 +71,7 @@ def check_file(file: Path) -> None:
     try:
         validate(Preset, document.data)
     except InputError as error:
-        raise located_in(error, [document]) from None
+        raise locate_error_in(error, [document]) from None
     for size in [None, *mapping_at(document.data, "sizes")]:
         load_file(file, size)
     if document.data["name"] != file.stem:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ..core.errors import DescriptionError, short_repr
-from .plain_data import DEEPEST, LARGEST_FILE, MOST_NODES, read_scalar
+from .plain_data import MAX_DEPTH, MAX_FILE_SIZE, MAX_VALUES, read_scalar
 
 Path = tuple[Any, ...]
 Mark = tuple[int, int]
@@ -57,8 +57,8 @@ def read_yaml(text: str, name: str) -> Document:
     Raises:
         DescriptionError: invalid YAML, a duplicate key, several documents, or a limit exceeded.
     """
-    if len(text) > LARGEST_FILE:
-        raise DescriptionError(f"{len(text):,} characters exceed the limit of {LARGEST_FILE:,}", where=name)
+    if len(text) > MAX_FILE_SIZE:
+        raise DescriptionError(f"{len(text):,} characters exceed the limit of {MAX_FILE_SIZE:,}", where=name)
     marks: dict[Path, Mark] = {}
     try:
         data = _Builder(iter(yaml.parse(text, Loader=_LOADER)), marks, name, text).document()
@@ -74,7 +74,7 @@ def read_yaml(text: str, name: str) -> Document:
 
 
 class _Builder:
-    """Builds plain data from parser events; DEEPEST limits the recursion."""
+    """Builds plain data from parser events; MAX_DEPTH limits the recursion."""
 
     def __init__(self, events: Iterator[Any], marks: dict[Path, Mark], name: str, text: str) -> None:
         self.events, self.marks, self.name, self.text = events, marks, name, text
@@ -93,8 +93,8 @@ class _Builder:
         return data
 
     def node(self, event: Any, path: Path, depth: int) -> Any:
-        if depth > DEEPEST:
-            raise self.error(f"nested deeper than {DEEPEST} levels", event)
+        if depth > MAX_DEPTH:
+            raise self.error(f"nested deeper than {MAX_DEPTH} levels", event)
         self.marks.setdefault(path, _place(event))
         before = self.nodes
         self.count(1, event)
@@ -152,8 +152,8 @@ class _Builder:
 
     def count(self, size: int, event: Any) -> None:
         self.nodes += size
-        if self.nodes > MOST_NODES:
-            raise self.error(f"more than {MOST_NODES:,} values with aliases expanded", event)
+        if self.nodes > MAX_VALUES:
+            raise self.error(f"more than {MAX_VALUES:,} values with aliases expanded", event)
 
     def error(self, message: str, event: Any) -> DescriptionError:
         place = Document(None, {(): _place(event)}, self.name, self.text)

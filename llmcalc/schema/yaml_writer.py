@@ -11,7 +11,7 @@ from typing import Any
 from .plain_data import read_scalar
 
 WIDTH = 120
-_DEEPEST = 3  # the deepest nesting on one line
+_MAX_FLOW_DEPTH = 3  # the deepest nesting on one line
 _STEP = "  "
 _PLAIN_NUMBERS = (1e-3, 1e4)  # numbers outside are written with an exponent
 _PLAIN = re.compile(r"[A-Za-z0-9_$(][^:#{}\[\],\"'\n\r\t&]*")
@@ -26,7 +26,7 @@ def write(data: dict[str, Any], comment: tuple[str, ...] = ()) -> str:
 def _lines(key: str, value: Any, indent: str) -> Iterator[str]:
     start = f"{indent}{_scalar(key)}:"
     whole = f"{start} {_flow(value)}"
-    if not isinstance(value, dict | list) or not value or (_depth(value) <= _DEEPEST and len(whole) <= WIDTH):
+    if not isinstance(value, dict | list) or not value or (_depth(value) <= _MAX_FLOW_DEPTH and len(whole) <= WIDTH):
         yield whole
     elif isinstance(value, list):
         yield start

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc.core.errors import InputError
 from llmcalc.core.fingerprint import canonical
-from llmcalc.schema.plain_data import LARGEST_FILE
+from llmcalc.schema.plain_data import MAX_FILE_SIZE
 from llmcalc.schema.preset import check_file, load_text
 
 Guard = Callable[[str], AbstractContextManager[None]]
@@ -214,7 +214,7 @@ FILES: dict[str, tuple[Any, str]] = {
     "list": (content(b"[1, 2]\n"), "mapping"),
     "binary": (content(bytes(range(256))), "UTF-8"),
     "utf-16": (content(GOOD.encode("utf-16")), "UTF-8"),
-    "large": (content(b"#" * (LARGEST_FILE + 1)), "larger than the limit"),
+    "large": (content(b"#" * (MAX_FILE_SIZE + 1)), "larger than the limit"),
     "NUL in the name": (lambda folder: str(folder / "a\0b.yaml"), "file not found|invalid path"),
     "long name": (lambda folder: str(folder / ("x" * 5000 + ".yaml")), "invalid path"),
     "endless": (lambda folder: "/dev/zero", "larger than the limit"),

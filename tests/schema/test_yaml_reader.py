@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmcalc.core.errors import DescriptionError
-from llmcalc.schema.plain_data import DEEPEST, LARGEST_FILE, MOST_NODES
+from llmcalc.schema.plain_data import MAX_DEPTH, MAX_FILE_SIZE, MAX_VALUES
 from llmcalc.schema.yaml_reader import read_yaml
 
 Guard = Callable[[str], AbstractContextManager[None]]
@@ -118,10 +118,10 @@ BAD = {
     "deep": ("[" * 5000, "f.yaml:1", "nest"),
     "deep in blocks": ("".join(" " * n + "a:\n" for n in range(200)), "f.yaml:42", "deeper"),
     "many digits": ("a: " + "9" * 5000, "f.yaml:1:4", "digits"),
-    "wide": ("[" + "1," * (MOST_NODES + 5) + "]", "f.yaml:1", "values"),
+    "wide": ("[" + "1," * (MAX_VALUES + 5) + "]", "f.yaml:1", "values"),
     "bomb": (bomb(), "f.yaml:", "aliases expanded"),
-    "large": ("#" * (LARGEST_FILE + 1), "f.yaml", "limit"),
-    "one endless line": ("a: " + "x" * (LARGEST_FILE - 100) + ": :\n", "f.yaml", "YAML"),
+    "large": ("#" * (MAX_FILE_SIZE + 1), "f.yaml", "limit"),
+    "one endless line": ("a: " + "x" * (MAX_FILE_SIZE - 100) + ": :\n", "f.yaml", "YAML"),
 }
 
 
@@ -136,8 +136,8 @@ def test_bad_input_is_one_placed_error(name: str, no_hang: Guard) -> None:
 
 
 def test_what_is_within_the_bounds_is_read() -> None:
-    assert read_yaml("[" * DEEPEST + "]" * DEEPEST, "f.yaml").data is not None
-    assert len(read_yaml("[" + "1," * (MOST_NODES - 5) + "]", "f.yaml").data) == MOST_NODES - 5
+    assert read_yaml("[" * MAX_DEPTH + "]" * MAX_DEPTH, "f.yaml").data is not None
+    assert len(read_yaml("[" + "1," * (MAX_VALUES - 5) + "]", "f.yaml").data) == MAX_VALUES - 5
 
 
 @given(st.text(max_size=80) | st.text(alphabet="ab:{}[],&*!|>-?'\"#% \n\t", max_size=80))
