@@ -128,7 +128,7 @@ def test_a_point_beyond_the_fit_carries_a_warning() -> None:
     assert beyond.to_dict()["points"][0]["outside"][0]["quantity"] == "n"
     small = llmcalc.scale(parameters=1e6, tokens=6e9, laws=["hoffmann-3"])
     assert small.outside[0].factor == pytest.approx(1e6 / 70e6)
-    assert "least" in small.outside[0].text
+    assert "smallest" in small.outside[0].text
 
 
 def test_limited_data_is_repeated() -> None:

@@ -1,20 +1,19 @@
-"""What elementwise work costs, and what it keeps for the backward pass.
+"""FLOPs of elementwise functions, and the tensors that their backward pass needs.
 
 Every arithmetic operation, comparison and transcendental function on one element counts as 1 FLOP; the sums are written
-out so that each can be checked. These figures are *modelled*: kernels differ, and matmul FLOPs never depend on them.
+out so that they can be checked. These figures are *modelled*: kernels differ, and matmul FLOPs never depend on them.
 
-``saves`` lists, in words, what the derivative needs until the backward pass:
+``saves`` lists what autograd saves:
 
-    inputs, input     all tensors that go in, or the first one
+    inputs, input     all inputs, or the first one
     output            the result
-    hidden            one more tensor as large as the result, made on the way
-    row               one fp32 number for each row (a norm's statistics, a softmax's sum)
-    mask              one byte for each element
-    input32, output32 an fp32 copy of the input or result (none where the computation is in fp32 anyway)
-    nothing           the derivative is a constant, or what it needs can be had again
+    hidden            an intermediate tensor of the size of the result
+    row               one fp32 number per row (a statistic of a norm, the sum of a softmax)
+    mask              one byte per element
+    input32, output32 an fp32 copy of the input or result (none if the computation is in fp32 anyway)
+    nothing           nothing: the derivative is constant or can be recomputed
 
-``torch`` lists what transformers' eager code saves where that differs, because it composes the function of smaller
-ones.
+``torch`` lists what transformers' eager code saves, if it composes the function of smaller ones.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import NamedTuple
 
 
 class Function(NamedTuple):
-    """FLOPs per element and what is saved for the backward pass."""
+    """FLOPs per element, and the tensors saved for the backward pass."""
 
     flops: int
     saves: str = "input"
@@ -40,12 +39,12 @@ FUNCTIONS: dict[str, Function] = {
     "add": Function(1, "nothing", "sum"),
     "mul": Function(1, "inputs", "product"),
     "scale": Function(1, "nothing", "product with a constant"),
-    "copy": Function(0, "nothing", "a view, a concatenation or a rotation of places"),
-    "gather": Function(0, "nothing", "a table look-up: bytes, no FLOPs"),
-    "cast": Function(0, "nothing", "another number format"),
-    "keep": Function(0, "output", "held until the backward pass for its own sake"),
+    "copy": Function(0, "nothing", "a view, a concatenation or a permutation"),
+    "gather": Function(0, "nothing", "a table look-up"),
+    "cast": Function(0, "nothing", "conversion to another number format"),
+    "keep": Function(0, "output", "a tensor that is always saved"),
     "dropout": Function(1, "mask", "product with a mask"),
-    "log_sum_exp": Function(0, "input output32", "what fused attention keeps: its result and the sums of its softmax"),
+    "log_sum_exp": Function(0, "input output32", "what fused attention saves: its result and the sums of its softmax"),
     # activations
     "relu": Function(1, "output", "max"),
     "relu2": Function(1 + 1, "input", "max, square"),
@@ -54,7 +53,7 @@ FUNCTIONS: dict[str, Function] = {
     "gelu_new": Function(
         3 + 1 + 1 + _TANH + 1 + 2,
         "input",
-        "as gelu_tanh, composed of elementary functions",
+        "gelu_tanh, composed of elementary functions",
         "input hidden hidden hidden",
     ),
     "quick_gelu": Function(1 + _SIGMOID + 1, "input", "scale, sigmoid, product"),
@@ -73,7 +72,7 @@ FUNCTIONS: dict[str, Function] = {
     # normalisation
     "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),
     "logsumexp": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, log"),
-    "softmax_fp32": Function(1 + 1 + 1 + 1 + 1, "output", "as softmax, computed in fp32", "output32"),
+    "softmax_fp32": Function(1 + 1 + 1 + 1 + 1, "output", "softmax, computed in fp32", "output32"),
     "rmsnorm": Function(
         1 + 1 + 1 + 1, "input row", "square, sum, product with the root, product with the weight", "input32 row hidden"
     ),
@@ -81,28 +80,26 @@ FUNCTIONS: dict[str, Function] = {
         1 + 1 + 1 + 1 + 1 + 2, "input row row", "mean, difference, square, sum, divide, weight, bias"
     ),
     "groupnorm": Function(
-        1 + 1 + 1 + 1 + 1 + 2, "input", "as layernorm, over all of a text: a mean and a root are too few to be counted"
+        1 + 1 + 1 + 1 + 1 + 2, "input", "layernorm over a whole sequence, whose statistics are negligible"
     ),
-    "shares": Function(1 + 1, "input", "sum, divide: each entry's share of its row"),
+    "shares": Function(1 + 1, "input", "sum, divide: normalisation of a row"),
     "doubly_stochastic": Function(
         2 * (1 + 1),
         "input",
-        "rows, then columns: sum, divide; a kernel keeps what it starts from (xie2025, Section 4.3)",
+        "rows, then columns: sum, divide; a kernel saves its input (xie2025, Section 4.3)",
     ),
     "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root"),
-    "rescaled": Function(
-        2 * (1 + 1) + 1 + 1, "inputs", "the squares of two vectors and their sums; product with one root, divide"
-    ),
-    "shortened": Function(1 + 1 + 1 + 1, "input", "square, sum, the smaller of two factors; product"),
-    "mean": Function(1, "nothing", "the mean of several tokens"),
-    "pooled": Function(1, "input", "the maximum of several tokens"),
+    "rescaled": Function(2 * (1 + 1) + 1 + 1, "inputs", "squares and sums of two vectors; product with a root, divide"),
+    "shortened": Function(1 + 1 + 1 + 1, "input", "square, sum, minimum of two factors; product"),
+    "mean": Function(1, "nothing", "mean of several tokens"),
+    "pooled": Function(1, "input", "maximum of several tokens"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),
-    "collected": Function(1, "inputs", "what queries find in the buckets of keys, averaged over hashes"),
+    "collected": Function(1, "inputs", "sum over the matching hash buckets of keys, averaged over hashes"),
     "collision": Function(1 + 1 + 1 + 1, "output", "arc cosine, scale, difference, power"),
     "clamp": Function(1 + 1, "input", "two comparisons"),
     # positions and routing
     "rope": Function(1 + 1 + 1, "nothing", "two products and a sum with the tables of sines and cosines"),
-    "top_k": Function(1, "nothing", "one comparison an entry, at least"),
+    "top_k": Function(1, "nothing", "at least one comparison per entry"),
     # recurrences, per element of the state and token
     "selective_scan": Function(2 + 2 + 2 + 2, "inputs", "exp(ΔA), ΔB·x, state·Ā + input, state·C summed"),
     "gated_delta": Function(1 + 2 + 2 + 2, "inputs", "decay, read, outer-product write, read"),
@@ -110,7 +107,7 @@ FUNCTIONS: dict[str, Function] = {
     "matrix_wkv": Function(
         1 + 2 + 1 + 2, "inputs", "k·v, bonus and sum with the state, times r, decay and sum; peng2024"
     ),
-    "wkv": Function(12 + 11, "inputs", "RWKV-4's stable recurrence: 12 for the output, 11 for the state"),
+    "wkv": Function(12 + 11, "inputs", "the stable recurrence of RWKV-4: 12 for the output, 11 for the state"),
     # transforms: FLOPs per point and stage
     "fft": Function(5, "nothing", "5·n·log2(n) for n complex points"),
 }

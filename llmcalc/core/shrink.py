@@ -1,8 +1,8 @@
-"""A small architecture with the structure of a large one: distinct prime sizes, so that no swapped axis can hide.
+"""Small architectures with the structure of large ones, with distinct prime sizes so that tests find swapped axes.
 
-Equal sizes of one role stay equal (a head tied to its table, the width of a stack), everything else becomes different.
-What makes the structure is kept: which blocks there are and in which order, ratios of heads, groups, windows that are
-shorter than the tests' sequences, ties, shared blocks, and every field that is no size.
+Equal sizes of one role stay equal (a head tied to its table, the width of a stack); all others differ. The structure is
+preserved: blocks and their order, ratios of heads, groups, windows shorter than the test sequence, tied tensors, shared
+blocks, and every field that is not a size.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .layer_history import with_n_sums
 from .ledger import entries
 from .record import MISSING, fields
 
-SEQ = 15  # tokens of a test: a multiple of every chunk, longer than every window, shorter than every position table
-MOST_BLOCKS = 2  # equal blocks in a row
-LOCAL_WINDOW = 6  # of kinds that cut the text into windows: even, for one half looks each way
-NARROW = 7  # a width that is a part of another
-COLUMNS = 7  # of a grid of positions: fewer than there are tokens
-SIDES = 6  # of a box: four edges, a height and a width
-HEADS = 3  # of kinds whose heads share the width of the stream, or each half of it
+SEQ = 15  # test tokens: a multiple of every chunk, longer than every window, shorter than every position table
+MOST_BLOCKS = 2  # consecutive equal blocks
+LOCAL_WINDOW = 6  # of local attention; even, because half of it is on each side
+NARROW = 7  # a width that is part of another one
+COLUMNS = 7  # of a grid of positions; fewer than tokens
+SIDES = 6  # coordinates of a box: four edges, height and width
+HEADS = 3  # of kinds whose heads divide the stream, or each half of it
 
 WIDTHS = (
     "d_model",
@@ -37,7 +37,7 @@ WIDTHS = (
     "d_out",
     "d_input",
     "d_input_v",
-)  # of the residual stream and of what is projected to it
+)  # widths of the residual stream and of projections to it
 AS_THEY_ARE = frozenset(
     {
         "offset",
@@ -76,10 +76,10 @@ AS_THEY_ARE = frozenset(
     }
 )
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
-LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # which says whether it has a meaning
+LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # the field that enables it
 AT_MOST = {"d_conv": 4, "taps": 5, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4}
 AT_MOST["blank"] = 9
-POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
+POOLS: dict[str, tuple[int, ...]] = {  # sizes with constraints
     "window": (7, 11, 13, 5),
     "window_ahead": (4, 3),
     "chunk": (5, 3),
@@ -114,7 +114,7 @@ POOLS: dict[str, tuple[int, ...]] = {  # sizes that are no free choice
     **dict.fromkeys(("distance_buckets", "box_buckets"), (10, 12)),
     **dict.fromkeys(("distance_most", "box_most"), (11, 13)),
     "n_places": (37, 41, 43),
-    "d_stream": (21, 15),  # which the heads divide
+    "d_stream": (21, 15),  # multiples of the number of heads
     "tag_id": (3,),
     "number_id": (5,),
 }
@@ -122,10 +122,10 @@ POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "posi
 
 
 def shrink(architecture: Architecture) -> Architecture:
-    """The architecture with few blocks and small sizes; what is published of it no longer holds, and is left out."""
+    """Return the architecture with few blocks and small sizes, without published figures."""
     sizes = _Sizes(divided=any(_divides_the_width(entry.layer) for entry in entries(architecture)))
     for layer in (entry.layer for entry in entries(architecture)):
-        if hasattr(layer, "n_vectors"):  # those of a patch side by side
+        if hasattr(layer, "n_vectors"):  # the concatenated vectors of a patch
             sizes.multiple(layer.d_model, layer.n_vectors)  # type: ignore[attr-defined]
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)
     return replace(
@@ -154,9 +154,9 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
 
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
-    """The first runs, up to the last that brings a block of a new structure, or comes back to a shared one."""
+    """Drop the runs after the last one with a new block structure or the first return to a shared block."""
     if any(hasattr(layer, "n_states") for run in runs for part in run.block.sublayers for _, layer in part.layers()):
-        return runs  # they look back at each other
+        return runs  # later layers attend to earlier ones
     signatures = [re.sub(r"\d+", "#", repr(run.block.sublayers)) for run in runs]
     new = [index for index, signature in enumerate(signatures) if signature not in signatures[:index]]
     shared = [{part.share for part in run.block.sublayers if part.share} for run in runs]
@@ -178,7 +178,7 @@ def _sublayer(sublayer: Sublayer, sizes: _Sizes) -> Sublayer:
 
 
 class _Sizes:
-    """Small sizes for large ones: the same for the same size of the same role, another for every other."""
+    """Maps large sizes to small ones: equal sizes of one role to the same small size, all others to distinct ones."""
 
     def __init__(self, divided: bool) -> None:
         self.divided = divided
@@ -186,7 +186,7 @@ class _Sizes:
         self.taken: set[int] = set()
 
     def size(self, role: str, value: int) -> int:
-        """The small size that stands for ``value`` in this role."""
+        """Return the small size for ``value`` in a role."""
         if (role, value) not in self.given:
             earlier = sum(1 for other, _ in self.given if other == role)
             pool = POOLS.get(role)
@@ -195,15 +195,15 @@ class _Sizes:
         return self.given[role, value]
 
     def twice(self, width: int) -> None:
-        """A stream beside another is twice as wide as one, also when it is small."""
+        """Keep two concatenated streams twice as wide as one."""
         self.multiple(width, 2)
 
     def multiple(self, width: int, times: int) -> None:
-        """Several vectors side by side are so many times as wide as one, also when they are small."""
+        """Keep ``times`` concatenated vectors ``times`` as wide as one."""
         self.given.setdefault(("width", times * width), times * self.size("width", width))
 
     def joined(self, tables: list[int], width: int) -> None:
-        """Tables whose entries stand beside each other are together as wide as their sum, also when they are small."""
+        """Keep concatenated table entries as wide as the sum of their widths."""
         if tables:
             small = sum(self.size("width", part) for part in (width, *tables))
             self.given.setdefault(("width", width + sum(tables)), small)
@@ -214,11 +214,11 @@ class _Sizes:
         return found
 
     def maybe(self, layer: Layer | None) -> Layer | None:
-        """The small layer, or None."""
+        """Shrink an optional layer."""
         return None if layer is None else self.layer(layer)
 
     def layer(self, layer: Layer) -> Layer:
-        """The layer with small sizes."""
+        """Shrink a layer."""
         changes = {name: self._of(layer, name, value) for name, value in _sizes_of(layer)}
         changes |= self._heads(layer, changes) | self._experts(layer, changes) | self._groups(layer, changes)
         return _made(layer, changes | _factors(layer, changes) | _room(layer))
@@ -230,7 +230,9 @@ class _Sizes:
             return value
         if name in AT_MOST:
             most = AT_MOST[name]
-            return value if value <= most else most - (value - most) % 2  # odd stays odd: as much on either side
+            return (
+                value if value <= most else most - (value - most) % 2
+            )  # odd sizes stay odd, so that they are symmetric
         if name == "d_model" and getattr(layer, "use", "") == "angles":
             return self.size("rotated_head", value)
         if name == "d_in" and getattr(layer, "neighbours", 1) > 1:
@@ -246,7 +248,7 @@ class _Sizes:
             return shrink_tower.WINDOW
         if name == "upsample":
             return value
-        if name == "rope_learned":  # one for each pair
+        if name == "rope_learned":  # one per pair
             return self.size("qk_rope_head_dim", 2 * value) // 2
         if hasattr(layer, "grid") and name in ("grid", "window"):
             return shrink_tower.square(layer.grid, value, name)
@@ -263,7 +265,7 @@ class _Sizes:
         return self.size(name, value)
 
     def _heads(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """Query heads a multiple of key heads; even widths where heads are rotated."""
+        """Keep query heads a multiple of key heads, and rotated widths even."""
         dividing = _divisor_of_the_width(layer)
         if dividing:
             return {dividing: HEADS}
@@ -288,7 +290,7 @@ class _Sizes:
         return found
 
     def _experts(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """Fewer experts a token than there are, in as many groups as it takes to leave some out."""
+        """Keep fewer active experts than experts, with enough groups to leave some out."""
         if "n_experts" not in changes or "top_k" not in changes:
             return {}
         experts, chosen, groups = (getattr(layer, name, 1) for name in ("n_experts", "top_k", "n_groups"))
@@ -303,15 +305,13 @@ class _Sizes:
         return {"n_experts": 3 * each, "top_k": top_k, "n_groups": 3, "top_groups": min(layer.top_groups, 2)}  # type: ignore[attr-defined]
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """State-space heads a multiple of their groups, a padded length one of the window that cuts it; a row and
-        a column of a grid, or the edges and sizes of a box, as wide as the stream together.
-        """
+        """Keep related sizes consistent: heads and groups, padded lengths and windows, partial widths."""
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
         if "padded_to" in changes and hasattr(layer, "n_hashes"):
             return {"padded_to": prod(POOLS["chunk"]), "padded_above": min(POOLS["chunk"])}
         if "n_random" in vars(layer):
-            return {"block": 2, "n_random": 1}  # the least that a text of SEQ tokens is cut into
+            return {"block": 2, "n_random": 1}  # the minimum for SEQ tokens
         if "d_row" in changes:
             width = self.size("width", layer.d_row + layer.d_column)  # type: ignore[attr-defined]
             return {"n_columns": COLUMNS, "d_row": width // 3, "d_column": width - width // 3}
@@ -320,7 +320,7 @@ class _Sizes:
             return {"d_edge": edge, "d_size": edge}
         if "n_hashes" in changes and "d_out" in changes:
             return {"n_hashes": HEADS}
-        if "taps" in changes and hasattr(layer, "merge"):  # one group of tokens, or neighbours of a token
+        if "taps" in changes and hasattr(layer, "merge"):  # a group of tokens, or the neighbours of a token
             return {"taps": layer.merge if layer.taps == layer.merge else 4}  # type: ignore[attr-defined]
         if "d_wave" in changes:
             return {"d_wave": 2}
@@ -331,7 +331,7 @@ class _Sizes:
 
 
 def _factors(layer: Layer, changes: dict[str, Any]) -> dict[str, Any]:
-    """As many factors of rotated pairs as are left of these."""
+    """Shorten the list of rotary factors to the number of rotated pairs."""
     given = getattr(layer, "rope_factors", "")
     if not given:
         return {}
@@ -342,7 +342,7 @@ def _factors(layer: Layer, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _room(layer: Layer) -> dict[str, Any]:
-    """Room for all tokens of a test in experts that take so many of a batch."""
+    """Set the expert capacity high enough that no test token is dropped."""
     if not getattr(layer, "batch_capacity", False):
         return {}
     share = layer.capacity_share  # type: ignore[attr-defined]
@@ -350,14 +350,12 @@ def _room(layer: Layer) -> dict[str, Any]:
 
 
 def _divides_the_width(layer: Layer) -> bool:
-    """Whether the width of the stream is a multiple of something: of the heads, of a sine and a cosine (Funnel), of the
-    sides of a box.
-    """
+    """Whether something divides the width of the stream: heads, sines and cosines (Funnel), or the sides of a box."""
     return bool(_divisor_of_the_width(layer)) or hasattr(layer, "factorized") or hasattr(layer, "d_edge")
 
 
 def _divisor_of_the_width(layer: Layer) -> str:
-    """The heads, or groups of channels, of a kind that gives them no width: their number divides that of the stream."""
+    """The field for heads or channel groups that have no width of their own and divide the width of the stream."""
     needed = {entry.name for entry in fields(layer) if entry.default is MISSING}
     if any(hasattr(layer, name) for name in ("d_head", "qk_nope_head_dim")):
         return ""
@@ -365,7 +363,7 @@ def _divisor_of_the_width(layer: Layer) -> str:
 
 
 def _made(layer: Layer, changes: dict[str, Any]) -> Layer:
-    """The layer with its new sizes; one that must be a multiple of another is made one."""
+    """Change sizes of a layer, and enlarge those that must be multiples of another size."""
     try:
         small: Layer = replace(layer, **changes)  # type: ignore[type-var]
     except SizeError as error:
@@ -380,7 +378,7 @@ _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
-    """The fields that hold a size; one at its default may belong to a part that the layer does not have."""
+    """The size fields of a layer, except those with default values, which may belong to unused options."""
     found = ((entry.name, getattr(layer, entry.name), entry.default) for entry in fields(layer))
     return [
         (name, value) for name, value, usual in found if type(value) is int and (value != usual or _large(layer, name))
@@ -388,5 +386,5 @@ def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
 
 
 def _large(layer: Layer, name: str) -> bool:
-    """Whether a field is a size at its default too."""
+    """Whether a field with its default value is shrunk too."""
     return name in LARGE_BY_DEFAULT and bool(getattr(layer, LARGE_BY_DEFAULT[name] or name))

@@ -1,4 +1,4 @@
-"""A small tower: as many positions as there are patches in a test, and widths of what is merged that still fit."""
+"""Small towers: one position per test patch, and merged widths that still match."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from math import isqrt
 from .architecture import Named, Stack
 from .layer import Layer
 
-GRID = (4, 8)  # rows and columns of patches: squares of up to 16 fill it
+GRID = (4, 8)  # rows and columns of patches, divisible into squares of up to 16
 PATCHES = GRID[0] * GRID[1]
-SQUARE = (8, 8)  # the same, of towers that see images of one square size
+SQUARE = (8, 8)  # the same for towers with a fixed square image
 WINDOW = 4  # patches
 Size = Callable[[str, int], int]
 
 
 def grid_of(stacks: Iterable[Stack]) -> tuple[int, int]:
-    """Rows and columns of patches in a test of these stacks."""
+    """Return the rows and columns of test patches for these stacks."""
     layers = (
         layer for stack in stacks for run in stack.runs for part in run.block.sublayers for _, layer in part.layers()
     )
@@ -25,12 +25,12 @@ def grid_of(stacks: Iterable[Stack]) -> tuple[int, int]:
 
 
 def square(grid: int, value: int, name: str) -> int:
-    """The small side of an image, or of a window in it: one that fills it, or one that leaves a rest."""
+    """Return the small side of an image or of a window; a window divides the image only if it does so originally."""
     return SQUARE[0] if name == "grid" else SQUARE[0] // 2 if grid % value == 0 else SQUARE[0] // 2 - 1
 
 
 def inputs(layers: Iterable[Named], grid: tuple[int, int]) -> Iterator[Named]:
-    """The inputs of a tower, shrunk, with a table of as many positions as there are patches and tokens before them."""
+    """Shrink the inputs of a tower; position tables get one row per patch and prefix token."""
     before = 0
     for name, layer in layers:
         use, table = getattr(layer, "use", ""), getattr(layer, "table", "")
@@ -43,13 +43,11 @@ def inputs(layers: Iterable[Named], grid: tuple[int, int]) -> Iterator[Named]:
 
 
 def outputs(layers: Iterable[Named], width: int, size: Size, small: Callable[[Layer], Layer]) -> Iterator[Named]:
-    """The outputs of a tower of this ``width``, shrunk: what reads several positions side by side is as many times as
-    wide as the stream.
-    """
+    """Shrink the outputs of a tower; layers that read several concatenated positions keep a multiple of the width."""
     first, first_small = width, size("width", width)
     wide, narrow, merged = first, first_small, 1
     for name, layer in layers:
-        if hasattr(layer, "blocks"):  # those behind the last that is read would have no gradient
+        if hasattr(layer, "blocks"):  # blocks after the last one that is read would have no gradient
             count = len(layer.blocks.split())
             wide, narrow, merged = first * count, first_small * count, 1
             yield Named(name, replace(small(layer), blocks=" ".join(["-1"] * count)))  # type: ignore[type-var]
@@ -59,7 +57,7 @@ def outputs(layers: Iterable[Named], width: int, size: Size, small: Callable[[La
         found, key = small(layer), next((name for name in ("d_in", "channels") if hasattr(layer, name)), "d_model")
         times = max(getattr(layer, "merge", 1) // merged, 1)
         merged *= times
-        if key == "channels":  # a convolution, which reads one token after the other
+        if key == "channels":  # a convolution reads tokens one by one
             found, times = replace(found, side=layer.side), 1  # type: ignore[type-var,attr-defined]
         if getattr(layer, key, 0) == times * wide:
             wide, narrow = times * wide, times * narrow
