@@ -1,4 +1,4 @@
-"""Small things that a total does not show: how a figure is read, how layers are counted, where a tree begins."""
+"""Details that totals do not show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FLOPs by part: every breakdown adds up, and each part is what a formula of papers says."""
+"""FLOPs by part: breakdowns add up, and parts match published formulas."""
 
 from __future__ import annotations
 

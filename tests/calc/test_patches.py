@@ -1,4 +1,4 @@
-"""Stacks that run on patches of the text, that are not trained, or that are never run."""
+"""Stacks that run on patches of the text, frozen stacks, and unused stacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declarations: tensors of known axes alone, and parts with axes of their own."""
+"""Declarations: axes of tensors must be known, and parts have their own axes."""
 
 from __future__ import annotations
 

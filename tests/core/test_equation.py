@@ -1,4 +1,4 @@
-"""Equations: what a line says, and that nothing in it is overlooked."""
+"""Equations are parsed completely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: short, printable, placed, with a suggestion."""
+"""Error messages are short, printable and placed, and make suggestions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arithmetic of presets and explanations: what is written is what is computed, and nothing else is accepted."""
+"""Expressions evaluate like arithmetic; everything else is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closed forms: a ring, exact at any size, whose atoms equal a count by hand."""
+"""Closed forms: exact arithmetic, and atoms that match counts by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The costs of elementwise functions against their definitions, each operation written out once more."""
+"""FLOPs of elementwise functions, compared with their definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records behave as the frozen dataclasses that they stand for."""
+"""Records behave like frozen dataclasses."""
 
 from __future__ import annotations
 

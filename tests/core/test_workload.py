@@ -1,4 +1,4 @@
-"""Workloads: lengths that a model cannot take are errors."""
+"""Workloads: unsupported lengths are errors."""
 
 from __future__ import annotations
 

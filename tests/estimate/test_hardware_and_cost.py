@@ -1,4 +1,4 @@
-"""Hours, prices, energy and emissions: published tables in their own form."""
+"""Accelerator-hours, prices, energy and emissions against published tables."""
 
 from __future__ import annotations
 

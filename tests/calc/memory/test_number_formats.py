@@ -1,4 +1,4 @@
-"""Number formats: bits per block, mixtures of files, and published sizes of checkpoints."""
+"""Number formats: bits per block, mixtures, and published checkpoint sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Experts that compute nothing: the count is a bound, and says so."""
+"""Null experts: the FLOP count is an upper bound, and says so."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Beam search: every beam has its own state, a sequence's encoder has one."""
+"""Beam search: beams have their own state and share the encoder's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closed forms against numeric minimisation, and there and back again, for constants that nobody published."""
+"""Scaling laws: closed forms against numeric minimisation, and their inverses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training step keeps, tensor by tensor, as one would write it down by hand."""
+"""Saved tensors of a training step, compared with counts by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scaling laws against the tables and worked figures of their publications, in the tables' own form."""
+"""Scaling laws against tables and worked figures of their publications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in memory at each moment of a step whose weights and gradients are divided."""
+"""The memory timeline of a training step under ZeRO."""
 
 import pytest
 from hypothesis import given

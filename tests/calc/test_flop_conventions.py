@@ -1,4 +1,4 @@
-"""Published utilisation and FLOPs, in the tables' own terms."""
+"""Published utilisation and FLOPs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Explanations: a total is the sum of its children, and every printed formula gives its number."""
+"""Explanations: totals are sums of their children, and printed formulas evaluate to their value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optimizers' states, and adapters, by hand."""
+"""Optimizer states and adapters, compared with counts by hand."""
 
 import pytest
 

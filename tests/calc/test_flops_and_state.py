@@ -1,4 +1,4 @@
-"""FLOPs and state: against brute force, step by step, monotone."""
+"""FLOPs and state: against brute force, additive over steps, monotone."""
 
 import hypothesis.strategies as st
 import pytest

@@ -1,4 +1,4 @@
-"""Ranks: what they hold together is the whole plus named replicas."""
+"""Sharding: all ranks together hold the model and its declared replicas."""
 
 import hypothesis.strategies as st
 import pytest

@@ -1,4 +1,4 @@
-"""Amounts as people write them; whatever else is typed is one clear error."""
+"""Amounts: valid spellings, and one clear error for all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published memory figures, in the tables' own terms."""
+"""Published memory figures."""
 
 import pytest
 
