@@ -10,7 +10,7 @@ from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.ledger import Entry, Row
-from .layouts import Rule, find_layout, published_name
+from .layouts import Rule, conditions_of, find_layout, published_name
 
 if TYPE_CHECKING:
     from ..calc.params import Params
@@ -137,14 +137,8 @@ def _place(layer: Layer) -> str:
 
 
 def _conditions(row: Row, alone: bool) -> frozenset[str]:
-    """The conditions of rules that a tensor's stack and layer satisfy."""
-    layer = row.entry.layer
-    tied = "tied" if getattr(layer, "share", None) else "untied"
-    gated = "gated" if getattr(layer, "gated", False) else "plain"
-    heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
-    biases = "spare" if getattr(layer, "unused_biases", 0) else "lone"
-    stack, place = row.entry.stack, "alone" if alone else "beside"
-    return frozenset((stack.role, stack.name, tied, gated, heads, biases, place))
+    stack = row.entry.stack
+    return conditions_of(row.entry.layer, stack.role, stack.name, alone)
 
 
 def _grouped(result: Params, name: str, buffers: bool) -> Iterator[tuple[Rule | None, list[Row], int | None]]:

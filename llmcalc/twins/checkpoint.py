@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..checkpoint.layouts import BUFFERS, Layout, Rule, find_layout, published_name
+from ..checkpoint.layouts import BUFFERS, Layout, Rule, conditions_of, find_layout, published_name
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
 from .plan import PlacedLayer, PlacedStack, omitted_tower_layers
@@ -158,12 +158,7 @@ def _place(rule: Rule | None, keys: list[str]) -> int:
 
 
 def _conditions(placed: PlacedLayer, alone: bool) -> frozenset[str]:
-    layer = placed.layer
-    tied = "tied" if getattr(layer, "share", None) else "untied"
-    gated = "gated" if getattr(layer, "gated", False) else "plain"
-    heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
-    biases = "spare" if getattr(layer, "unused_biases", 0) else "lone"
-    return frozenset((placed.stack.role, placed.stack.name, tied, gated, heads, biases, "alone" if alone else "beside"))
+    return conditions_of(placed.layer, placed.stack.role, placed.stack.name, alone)
 
 
 def _names(rule: Rule | None, placed: PlacedLayer, weight: Weight, name: str) -> Iterator[str]:

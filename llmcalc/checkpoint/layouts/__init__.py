@@ -83,6 +83,15 @@ class Layout(NamedTuple):
         return next((rule for rule in found if rule.conditions <= holds), None)
 
 
+def conditions_of(layer: object, role: str, stack: str, alone: bool) -> frozenset[str]:
+    """The conditions of rules that a layer in a stack satisfies. ``alone``: the model has no other stack."""
+    tied = "tied" if getattr(layer, "share", None) else "untied"
+    gated = "gated" if getattr(layer, "gated", False) else "plain"
+    heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
+    biases = "spare" if getattr(layer, "unused_biases", 0) else "lone"
+    return frozenset((role, stack, tied, gated, heads, biases, "alone" if alone else "beside"))
+
+
 def published_name(architecture: Architecture) -> str:
     """The layout of an architecture's published checkpoints.
 
