@@ -1,5 +1,4 @@
-"""Hypothesis strategies for tests of llmcalc and of what is built on it: layers of every kind, architectures, workloads
-and meshes.
+"""Hypothesis strategies for testing llmcalc and code that uses it: layers, architectures, workloads and meshes.
 
     from hypothesis import given
 
@@ -11,7 +10,7 @@ and meshes.
         work = llmcalc.flops(architecture, batch=workload.batch, seq=workload.seq)
         assert str(work.total) in my_report(architecture, workload)
 
-Sizes are distinct primes wherever a layer allows it, so that two swapped axes never give the same product.
+Sizes are distinct primes where possible, so that swapped axes change the result.
 """
 
 from __future__ import annotations
@@ -33,43 +32,46 @@ from .core.ledger import rows
 from .core.workload import ATTENTION, LOGITS, MODES, Workload
 
 PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for divisor in range(2, number)))
-WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # what many numbers of heads divide
+WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # divisible by many numbers of heads
 VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
 ROLES = (("decoder",), ("encoder",), ("encoder", "decoder"))
 OUTSIDE = {"embedding", "character_embedding", "hash_embedding", "head", "linear", "conv", "prefix", "features"}
-MIXED = {"attention_residual", "depth_attention", "patch_attention", "merged_attention"}  # with what others hand them
-NOT_IN_BLOCKS = frozenset(OUTSIDE | MIXED | {"norm", "affine", "scale"})
-_MOST_BLOCKS, _MOST_RUNS, _MOST_TOKENS, _MOST_RANKS = 3, 3, 64, 4
-_MOST_REPAIRS = 24
-NOTHING: Mapping[str, Any] = {}
-_TOO_MUCH = re.compile(r"(\w+) \(\d+\) is more than (\w+)")
-_REFUSED = re.compile(r"(\w+) is \d+;")
+DEPENDENT = {
+    "attention_residual",
+    "depth_attention",
+    "patch_attention",
+    "merged_attention",
+}  # on the results of other layers
+NOT_IN_BLOCKS = frozenset(OUTSIDE | DEPENDENT | {"norm", "affine", "scale"})
+_MAX_BLOCKS, _MAX_RUNS, _MAX_TOKENS, _MAX_RANKS = 3, 3, 64, 4
+_MAX_REPAIRS = 24
+NO_VALUES: Mapping[str, Any] = {}
+_TOO_LARGE = re.compile(r"(\w+) \(\d+\) is more than (\w+)")
+_INVALID = re.compile(r"(\w+) is \d+;")
 _WORD = re.compile(r"\w+")
 _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 @st.composite
 def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> Layer:
-    """A valid layer of a kind, each field drawn from what its type and its choices allow, or ``fixed``. Sizes are
-    primes times ``multiple``.
-    """
+    """A valid layer of a kind with random fields, except ``fixed`` ones; sizes are primes times ``multiple``."""
     found, _ = kinds.find(kind)
     names = [entry.name for entry in fields(found)]  # type: ignore[arg-type]
     primes = {name: multiple * prime for name, prime in zip(names, draw(st.permutations(PRIMES)), strict=False)}
     values = {entry.name: draw(_values(found, entry, primes)) for entry in fields(found)}  # type: ignore[arg-type]
     values |= {name: value for name, value in fixed.items() if name in values}
     usual = {entry.name: entry.default for entry in fields(found) if entry.name not in fixed}  # type: ignore[arg-type]
-    for _ in range(_MOST_REPAIRS):
+    for _ in range(_MAX_REPAIRS):
         try:
             return found(**values)
         except SizeError as error:
-            values = _repaired(values, error, fixed=fixed, multiple=multiple, usual=usual)
+            values = _repair(values, error, fixed=fixed, multiple=multiple, usual=usual)
     assume(False)
     raise AssertionError
 
 
 def block_kinds() -> list[str]:
-    """The kinds that may stand in a block of any stack: those that read and write its residual stream alone."""
+    """The kinds that fit into a block of any stack: those that only read and write its residual stream."""
     return [kind for kind in kinds.kinds() if kind not in NOT_IN_BLOCKS and "d_model" in _names(kind)]
 
 
@@ -79,9 +81,9 @@ def _names(kind: str) -> set[str]:
 
 @st.composite
 def architectures(draw: st.DrawFn, multiple: int = 1) -> Architecture:
-    """An encoder, a decoder or both, with or without norms and a head, of up to three runs of blocks of any kinds:
-    plain stacks, hybrids, decoders that look at an encoder of another width. Sizes are primes times ``multiple``, so
-    that as many ranks can share them.
+    """An encoder, a decoder or both, with up to three runs of blocks of any kinds, and optional norms and head.
+
+    Sizes are primes times ``multiple``, so that this number of ranks divides them.
     """
     d_model, roles = draw(st.sampled_from(WIDTHS)), draw(st.sampled_from(ROLES))
     source = draw(st.sampled_from(WIDTHS)) if len(roles) > 1 else None
@@ -90,18 +92,18 @@ def architectures(draw: st.DrawFn, multiple: int = 1) -> Architecture:
     ]
     try:
         list(rows(tuple(stacks)))
-    except SizeError:  # tensors that all layers of a kind share, of different sizes
+    except SizeError:  # a shared tensor with two sizes
         assume(False)
     return Architecture("drawn", tuple(stacks))
 
 
 @st.composite
 def _stacks(draw: st.DrawFn, role: str, d_model: int, source: int | None, multiple: int) -> Stack:
-    """A stack; with the width of a ``source``, a decoder has attention to it in every block."""
+    """A stack; a decoder has cross-attention in every block if ``source``, the encoder's width, is given."""
     table = kinds.find("embedding")[0](rows=VOCABULARY, d_model=d_model)  # type: ignore[call-arg]
     across = source if role == "decoder" else None
     drawn = draw(
-        st.lists(_runs(d_model, across, multiple), min_size=1, max_size=_MOST_RUNS, unique_by=lambda run: run.block)
+        st.lists(_runs(d_model, across, multiple), min_size=1, max_size=_MAX_RUNS, unique_by=lambda run: run.block)
     )
     runs = [replace(run, block=replace(run.block, name=f"block_{number}")) for number, run in enumerate(drawn)]
     norm = draw(st.none() | layers("norm", d_model=d_model))
@@ -112,14 +114,14 @@ def _stacks(draw: st.DrawFn, role: str, d_model: int, source: int | None, multip
 
 @st.composite
 def _runs(draw: st.DrawFn, d_model: int, source: int | None, multiple: int) -> Run:
-    """Equal blocks of one or two sub-layers, and perhaps attention to an encoder, stored once each or shared."""
+    """A run of one or two sub-layers per block, with cross-attention if ``source`` is given, shared or not."""
     sublayers = draw(
         st.lists(_sublayers(d_model, multiple), min_size=1, max_size=2, unique_by=lambda sublayer: sublayer.name)
     )
     if source:
         layer = draw(layers("attention", multiple, d_model=d_model, d_source=source, cross=True, causal=False))
         sublayers.append(Sublayer("cross_attention", (Branch("cross_attention", layer),)))
-    return Run(Block("block", tuple(sublayers)), draw(st.integers(1, _MOST_BLOCKS)), draw(st.booleans()))
+    return Run(Block("block", tuple(sublayers)), draw(st.integers(1, _MAX_BLOCKS)), draw(st.booleans()))
 
 
 @st.composite
@@ -132,22 +134,22 @@ def _sublayers(draw: st.DrawFn, d_model: int, multiple: int) -> Sublayer:
 
 @st.composite
 def workloads(draw: st.DrawFn) -> Workload:
-    """A step of a few short sequences: a forward pass, a training step, or tokens behind a context."""
+    """A forward pass, a training step or a decode step on a few short sequences."""
     mode = draw(st.sampled_from(MODES))
     return Workload(
         batch=draw(st.integers(1, 4)),
-        seq=draw(st.integers(1, _MOST_TOKENS)),
+        seq=draw(st.integers(1, _MAX_TOKENS)),
         mode=mode,
         attention=draw(st.sampled_from(ATTENTION)),
         logits=draw(st.sampled_from(LOGITS)),
-        context=draw(st.integers(0, _MOST_TOKENS)) if mode == "decode" else 0,
+        context=draw(st.integers(0, _MAX_TOKENS)) if mode == "decode" else 0,
     )
 
 
 @st.composite
 def meshes(draw: st.DrawFn) -> Mesh:
-    """Ranks of every way to share work; those that share experts are some of the data-parallel ones."""
-    data, tensor, pipeline, context = draw(st.tuples(*[st.integers(1, _MOST_RANKS)] * 4))
+    """Parallel layouts of all dimensions; ``ep`` divides ``dp``."""
+    data, tensor, pipeline, context = draw(st.tuples(*[st.integers(1, _MAX_RANKS)] * 4))
     expert = draw(st.sampled_from([ranks for ranks in range(1, data + 1) if data % ranks == 0]))
     return Mesh(
         dp=data,
@@ -162,15 +164,15 @@ def meshes(draw: st.DrawFn) -> Mesh:
 
 
 def smallest(kind: str) -> dict[str, Any]:
-    """The required fields of a kind alone, of the least distinct primes that make a valid layer."""
+    """The smallest valid distinct primes for the required fields of a kind."""
     found, _ = kinds.find(kind)
     needed = [entry.name for entry in fields(found) if is_required(entry)]  # type: ignore[arg-type]
     values: dict[str, Any] = dict(zip(needed, PRIMES[1:], strict=False))
-    for _ in range(_MOST_REPAIRS):
+    for _ in range(_MAX_REPAIRS):
         try:
             found(**values)
         except SizeError as error:
-            values = _repaired(values, error, give_up=error)
+            values = _repair(values, error, give_up=error)
     found(**values)
     return values
 
@@ -180,18 +182,19 @@ def is_required(entry: Field[Any]) -> bool:
     return entry.default is MISSING and entry.default_factory is MISSING
 
 
-def _repaired(
+def _repair(
     values: Mapping[str, Any],
     error: SizeError,
     give_up: SizeError | None = None,
-    fixed: Mapping[str, Any] = NOTHING,
+    fixed: Mapping[str, Any] = NO_VALUES,
     multiple: int = 1,
-    usual: Mapping[str, Any] = NOTHING,
+    usual: Mapping[str, Any] = NO_VALUES,
 ) -> dict[str, Any]:
-    """The same values with what the error is about mended: a dividend becomes a multiple of its divisor, two sizes in
-    the wrong order are swapped, a size that is odd or too small is doubled. The divisor of a fixed size becomes a
-    prime that divides it, times ``multiple`` if it can. Of fields that exclude each other, the first that the error
-    names gets its ``usual`` value, its default.
+    """The values with one change that fixes the error.
+
+    A dividend becomes a multiple of its divisor, two sizes in the wrong order are swapped, and an odd or small size is
+    doubled. The divisor of a fixed size becomes a prime factor of it, times ``multiple`` if possible. Of mutually
+    exclusive fields, the first one that the error names gets its default, ``usual``.
     """
     if (match := _DIVIDES.match(error.message)) and match[2] in fixed and match[1] not in fixed:
         divisors = [size for size in (*(multiple * prime for prime in PRIMES), *PRIMES) if fixed[match[2]] % size == 0]
@@ -200,9 +203,9 @@ def _repaired(
         assume(not any(name in fixed for name in _named_in(error)))
     if (match := _DIVIDES.match(error.message)) and isinstance(values.get(match[1]), int):
         return {**values, match[2]: values[match[2]] * values[match[1]]}
-    if (match := _TOO_MUCH.match(error.message)) and isinstance(values.get(match[2]), int):
+    if (match := _TOO_LARGE.match(error.message)) and isinstance(values.get(match[2]), int):
         return {**values, match[1]: values[match[2]], match[2]: values[match[1]]}
-    if (match := _REFUSED.match(error.message)) and isinstance(values.get(match[1]), int):
+    if (match := _INVALID.match(error.message)) and isinstance(values.get(match[1]), int):
         return {**values, match[1]: 2 * values[match[1]]}
     if give_up:
         raise give_up
@@ -214,8 +217,8 @@ def _repaired(
 
 
 def _named_in(error: SizeError) -> tuple[str, ...]:
-    """The sizes that an error would have changed."""
-    match = _DIVIDES.match(error.message) or _TOO_MUCH.match(error.message) or _REFUSED.match(error.message)
+    """The sizes that fixing an error would change."""
+    match = _DIVIDES.match(error.message) or _TOO_LARGE.match(error.message) or _INVALID.match(error.message)
     return (match.groups()[-1], match[1])[: 1 if _DIVIDES.match(error.message) else 2] if match else ()
 
 

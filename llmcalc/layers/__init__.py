@@ -1,4 +1,4 @@
-"""One file per layer kind, named as in presets. Kinds of the zoo are found by name too; common names are aliases."""
+"""Layer kinds, one file per kind, named as in presets. Kinds in the zoo and common aliases are found by name too."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def kinds() -> tuple[str, ...]:
-    """The names of all kinds, those of the zoo included."""
+    """The names of all kinds, including those in the zoo."""
     return module_names("layers")
 
 
 @cache
 def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
-    """The class of a kind (or of an alias), with the fields that the alias fixes.
+    """The class of a kind or alias, and the fields that the alias sets.
 
     Raises:
-        UnknownNameError: no such kind.
+        UnknownNameError: unknown kind.
     """
     kind, fixed = ALIASES.get(name, (name, {}))
     place = find_module("layers", kind)

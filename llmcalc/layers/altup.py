@@ -1,4 +1,4 @@
-"""AltUp [baykal2023]: several residual streams, of which a block runs on one and predicts and corrects the others."""
+"""AltUp [baykal2023]: a block runs on one of several residual streams; the others are predicted and corrected."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class AltUp(Layer):
 
     Attributes:
         d_model: width of a stream.
-        n_streams: streams.
-        active: number of the stream that blocks run on.
-        output_scaled: the active stream is scaled by a vector before the layer's own input is gated by it.
-        norm_eps: added under the root of the router's norm.
+        n_streams: number of streams.
+        active: index of the stream that blocks run on.
+        output_scaled: whether a learned vector scales the active stream before it gates the per-layer input.
+        norm_eps: epsilon of the router's norm.
     """
 
     d_model: int
@@ -31,13 +31,13 @@ class AltUp(Layer):
     ZERO_ALLOWED = frozenset({"active"})
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
-        "block": "what the block made of its stream",
+        "block": "output of the block on the active stream",
     }
 
     def __post_init__(self) -> None:
         self.check()
         if self.active >= self.n_streams:
-            raise SizeError(f"active ({self.active}) is none of the n_streams ({self.n_streams})", where="altup")
+            raise SizeError(f"active ({self.active}) must be less than n_streams ({self.n_streams})", where="altup")
 
     def declare(self) -> Declaration:
         """Router ``[d_model, n_streams]``, coefficients ``[n_streams, n_streams²]`` and ``[n_streams, n_streams]``."""

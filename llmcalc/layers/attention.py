@@ -1,7 +1,7 @@
-"""Attention [vaswani2017, Section 3.2], in all its usual variants.
+"""Attention [vaswani2017, Section 3.2] in its common variants.
 
 Multi-head, grouped-query and multi-query attention [shazeer2019, ainslie2023], cross-attention, sliding windows
-[beltagy2020], chunks, learned sinks, output gates and relative position biases [raffel2019] are fields of one kind.
+[beltagy2020], chunks, sinks, output gates and relative position biases [raffel2019] are fields of one kind.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from ._contradictions import contradictions
-from ._heads import HEADS, corrected
-from ._reach import index, keep
+from ._attention_parts import HEADS, add_kv_cache, add_lora, contradictions, include_indexer
 from ._rope import ROPE_SCALINGS, check_factors
 
 
@@ -24,92 +22,91 @@ class Attention(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: query heads.
-        n_kv_heads: key/value heads (default: n_heads); they divide n_heads.
+        n_heads: number of query heads.
+        n_kv_heads: number of key and value heads (default: n_heads); must divide n_heads.
         d_head: width of a query and key head (default: d_model / n_heads).
         d_head_v: width of a value head (default: d_head).
-        q_bias, k_bias, v_bias, o_bias: biases of the four projections.
-        qk_norm: a norm on queries and keys: ``none``, over each ``head``, with weights of its own ``per_head``, or
-            over the whole ``projection``.
-        qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: what that norm is.
-        qk_norm_late: that norm stands behind the rotation.
+        q_bias, k_bias, v_bias, o_bias: whether each of the four projections has a bias.
+        qk_norm: norm on queries and keys: ``none``, over each ``head``, over each head with separate weights
+            (``per_head``), or over the whole ``projection``.
+        qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: as in ``norm``.
+        qk_norm_late: whether that norm follows the rotation.
         positions: ``none`` (or tables outside), ``rope``, ``alibi``, ``relative`` (a learned bias per bucket),
-            ``projected``: queries also meet a projection of the distances' sinusoids (Transformer-XL), or
-            ``distances``: they also meet a row for each distance, of a table outside [shaw2018].
-        alibi_scale: factor on the biases of ``alibi`` (Falcon: as on the scores).
-        rotary_dim: how much of a head is rotated (default: d_head).
+            ``projected`` (scores with projected sinusoids of distances, Transformer-XL), or ``distances`` (scores with
+            a learned vector per distance, from a table outside [shaw2018]).
+        alibi_scale: factor on the ALiBi biases (Falcon: the scale of the scores).
+        rotary_dim: rotated width of a head (default: d_head).
         rope_theta: base of the rotary frequencies.
-        rope_interleaved: pairs are neighbours (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
-        rope_reversed: the angles are negative (nanochat).
-        rope_grid: positions are those of patches on a grid: a head's first pairs turn by the row and the others by the
-            column, in ``halves`` with the same frequencies or with ``alternate`` ones; ``other``: a rule that is not
-            modelled; ``none``: positions along a line.
-        rope_scaling: how a longer context stretches the angles: ``none``, ``linear``, ``dynamic`` (a base that grows
-            with the sequence), ``llama3``, ``yarn``, ``longrope`` (each pair has a factor of its own; Phi-3),
-            ``proportional`` (``rotary_dim`` numbers of pairs as far apart as those of a whole head; Gemma 4), or
-            ``other``, a rule that is not modelled.
-        rope_factor: by how much the context is stretched.
-        rope_length: tokens of the context before it was stretched.
-        rope_low_factor, rope_high_factor: of ``llama3``: wavelengths above ``rope_length / low`` are stretched whole,
+        rope_interleaved: whether pairs are adjacent: (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
+        rope_reversed: whether the angles are negative (nanochat).
+        rope_grid: positions of patches on a grid, with some pairs rotated by the row and others by the column: in
+            ``halves`` with equal frequencies, or with ``alternate`` frequencies; ``other``: an unmodelled rule;
+            ``none``: one-dimensional positions.
+        rope_scaling: scaling to longer contexts: ``none``, ``linear``, ``dynamic`` (NTK), ``llama3``, ``yarn``,
+            ``longrope`` (a factor per pair; Phi-3), ``proportional`` (only the first pairs of a head are rotated;
+            Gemma 4), or ``other``, an unmodelled rule.
+        rope_factor: scaling factor.
+        rope_length: training context in tokens, before scaling.
+        rope_low_factor, rope_high_factor: for ``llama3``: wavelengths above ``rope_length / low`` are fully scaled,
             those below ``rope_length / high`` not at all.
-        rope_fast, rope_slow: of ``yarn``: the rotations within ``rope_length`` between which stretching sets in.
-        rope_truncate: of ``yarn``: those borders are rounded to whole pairs.
+        rope_fast, rope_slow: for ``yarn``: rotations within ``rope_length`` between which scaling sets in.
+        rope_truncate: for ``yarn``: whether these limits are rounded to whole pairs.
         rope_attention: factor on sines and cosines.
-        rope_factors: of ``longrope``: by how much each pair is slowed down, as numbers with spaces between; behind a
-            bar, those for texts that are longer than ``rope_length``.
-        n_buckets: buckets of a relative bias.
-        max_distance: tokens from which on all distances share the last bucket.
-        relative_shared: one table of biases for all layers of the stack, as in T5.
-        causal: a query sees no later token.
-        window: a query sees this many tokens, itself included; where it sees both ways, on either side.
-        window_ahead: so many on the side of later tokens, itself included, where they are others than before it.
-        chunk: a query sees only tokens of its own chunk of this length; those that see later tokens stand apart.
-        cross: keys and values come from the encoder.
-        d_source: its width (default: d_model).
-        d_input: width of the input where it is not d_model (Zamba: the residual stream beside the embeddings).
-        d_input_v: width of what values are made of, where it is not that of queries and keys (MobileBERT).
-        values_of: a sub-layer of the block: values are made of the stream as it was before that one.
-        adapter_rank: queries, keys and values have low-rank corrections of this rank beside their projections.
-        n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
-        index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer.
+        rope_factors: for ``longrope``: factors of all pairs, separated by spaces; after a bar, those for sequences
+            longer than ``rope_length``.
+        n_buckets: number of buckets of a relative bias.
+        max_distance: distance in tokens from which on the last bucket is used.
+        relative_shared: whether all layers of the stack share the bias table, as in T5.
+        causal: whether later tokens are masked.
+        window: number of tokens that a query sees, including itself; on each side if not causal.
+        window_ahead: window on the side of later tokens, including itself, if different.
+        chunk: length of the chunks within which tokens see each other; separate sequences if not causal.
+        cross: whether keys and values come from the encoder.
+        d_source: width of the encoder's output (default: d_model).
+        d_input: input width, if not d_model (Zamba: residual stream and embeddings).
+        d_input_v: input width of the value projection, if different (MobileBERT).
+        values_of: sub-layer of the block before which the stream is the input of the value projection.
+        adapter_rank: rank of LoRA adapters on queries, keys and values.
+        n_adapters: number of adapters, one per use of a shared layer (Zamba-2).
+        index_heads: number of heads of the indexer that selects tokens; None: no indexer.
         index_dim: width of those heads (default: d_head).
-        index_block: tokens that are chosen together.
-        index_pooled: their keys are averaged before they are scored.
-        index_local: blocks before a query, its own included, that it looks at in any case.
-        index_unit_offset: scales of the indexer's norms are ``1 + w``.
-        index_topk: tokens that a query looks at.
-        clip: queries, keys and values are clamped to this bound (OLMo, DBRX).
-        gated: the output is multiplied by ``sigmoid(x wgate)``, as wide as the values of all heads.
-        gate_per_head: one gate a head instead of one a value.
-        gate_bias: the gate's bias: ``none``, one a ``value``, or one a ``head`` (default: one a value if q_bias).
+        index_block: number of tokens selected together.
+        index_pooled: whether blocks are scored by the mean of their keys.
+        index_local: number of blocks up to the query's own that are always selected.
+        index_unit_offset: whether the weights of the indexer's norms are stored as ``w - 1``.
+        index_topk: number of tokens that a query sees.
+        clip: bound to which queries, keys and values are clamped (OLMo, DBRX).
+        gated: whether the output is multiplied by ``sigmoid(x wgate)``, with one gate per value.
+        gate_per_head: whether there is one gate per head instead.
+        gate_bias: bias of the gate: ``none``, one per ``value``, or one per ``head`` (default: as the gate, if q_bias).
         gate_function: ``sigmoid`` or ``softplus``.
-        sinks: a learned logit per head joins the softmax (gpt-oss).
-        prompt: this many learned tokens stand before the sequence, and all tokens see each other (CPM-Ant).
-        prefix: this many learned keys and values, made by a layer of kind ``prefix``, are seen by every query.
-        exclusive: a learned share of the output along the token's own value is taken out, one share a head (NeoMME).
-        values_are_keys: no value projection; the keys serve as values.
-        kv_reused: keys and values are those of an earlier layer: no projections of them, no cache (Gemma 3n).
-        v_rope: values are rotated as keys are (RoFormer).
-        v_norm: a norm without a weight on each value head.
-        head_norm: an RMSNorm without a weight on what each head gives, in front of its gate (Muse Spark).
-        o_norm: a norm over all heads before the output projection (BitNet).
-        o_norm_function: what that norm is; ``layernorm`` has a bias (KOSMOS-2).
-        implemented_cache: where an implementation keeps more than it needs: ``compact`` (it does not), ``all_tokens``
-            also behind the window, which is only a mask (GPT-Neo), ``query_heads`` copies of each key and value
-            (Falcon), or ``none``: the cache is that of a later run of the same layer (Dory).
-        logit_softcap: scores are squashed to this bound (Gemma-2).
+        sinks: whether each head has a learned logit in the softmax (gpt-oss).
+        prompt: number of learned tokens before the sequence; all tokens see each other (CPM-Ant).
+        prefix: number of learned keys and values, from a layer of kind ``prefix``, that every query sees.
+        exclusive: whether a learned share of the output along the token's own value is removed, per head (NeoMME).
+        values_are_keys: whether keys also serve as values, without a value projection.
+        kv_reused: whether keys and values of an earlier layer are used, without projections or cache (Gemma 3n).
+        v_rope: whether values are rotated like keys (RoFormer).
+        v_norm: whether each value head has a norm without weights.
+        head_norm: whether each head's output has an RMSNorm without weights, before the gate (Muse Spark).
+        o_norm: whether there is a norm over all heads before the output projection (BitNet).
+        o_norm_function: function of that norm; ``layernorm`` has a bias (KOSMOS-2).
+        implemented_cache: cache of the implementation: ``compact``, ``all_tokens`` including those outside the window
+            (GPT-Neo), ``query_heads`` with repeated keys and values (Falcon), or ``none`` (Dory: the cache of a later
+            run of the same layer is used).
+        logit_softcap: bound of the soft cap on the scores (Gemma-2).
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         value_scale: factor on the values (MiMo).
         in_scale, out_scale: factors on input and output (Falcon-H1).
-        temperature: queries are multiplied by ``1 + temperature · ln(1 + floor((position + start) / length))``
-            (Llama 4's layers without rotation); 0: they are not.
-        temperature_law: ``log``, that one, or ``power``: by ``(1 + (position + start) / length)^temperature`` (Beam).
-        temperature_length: tokens from which on they are.
-        temperature_start: what is added to the position: 1, or 0 (Ministral 3).
-        softmax_in_fp32: the implementation computes the softmax in fp32 and converts it; costs memory alone.
-        streams: copies of every token that ask, in cross-attention (ProphetNet).
-        merge: so many tokens have become one position before it.
-        unused: the layer is stored but never run.
+        temperature: queries are multiplied by ``1 + temperature · ln(1 + floor((position + start) / length))`` (Llama
+            4's layers without rotation); 0: no scaling.
+        temperature_law: ``log``, the law above, or ``power``: ``(1 + (position + start) / length)^temperature`` (Beam).
+        temperature_length: length in that law.
+        temperature_start: start in that law: 1, or 0 (Ministral 3).
+        softmax_in_fp32: whether the implementation computes the softmax in fp32; affects memory only.
+        streams: number of copies of every token among the queries of cross-attention (ProphetNet).
+        merge: number of tokens merged into each position before it.
+        unused: whether the layer is stored but never run.
     """
 
     d_model: int
@@ -228,15 +225,15 @@ class Attention(Layer):
             raise SizeError(text, where="attention")
 
     def declare(self) -> Declaration:
-        """Projections of queries, keys and values; scores and mix; output projection."""
+        """Projections of queries, keys and values; scores and weighted values; output projection."""
         declaration = Declaration(self._axes())
         self._tensors(declaration)
         if not self.unused:
             declaration.equations(*self._project(), *self._attend(), *self._output())
             declaration.elsewhere = ("reused_k", "reused_v") if self.kv_reused else ()
             declaration.elsewhere += ("earlier",) if self.values_of else ()
-            keep(self, declaration)
-            index(self, declaration)
+            add_kv_cache(self, declaration)
+            include_indexer(self, declaration)
         return declaration
 
     def _axes(self) -> dict[str, int | str]:
@@ -307,7 +304,7 @@ class Attention(Layer):
         own = self._input_axis()
         lines = [f"q[b q h e] = x[b q {own}] wq[{own} h e]", *(["q[b q h e] = add(q, bq)"] if self.q_bias else [])]
         lines += [] if self.kv_reused else self._project_keys_and_values(rows)
-        lines += corrected(self._input_axis()) if self.adapter_rank else []
+        lines += add_lora(self._input_axis()) if self.adapter_rank else []
         lines += ["v[b q g v] = rope(v)"] if self.v_rope else []
         if self.qk_norm != "none":
             weights = ["_norm"] * self.qk_norm_scale + ["_norm_b"] * self.qk_norm_bias
@@ -331,10 +328,9 @@ class Attention(Layer):
         if self.values_are_keys:
             lines += [f"v[{rows} g v] = copy(k)"]
         else:
-            made_of = (
-                (f"{'earlier' if self.values_of else 'x'}[{rows} iv]", "iv") if self.d_input_v else (source, width)
-            )
-            lines += [f"v[{rows} g v] = {made_of[0]} wv[{made_of[1]} g v]"]
+            if self.d_input_v:
+                source, width = f"{'earlier' if self.values_of else 'x'}[{rows} iv]", "iv"
+            lines += [f"v[{rows} g v] = {source} wv[{width} g v]"]
             lines += [f"v[{rows} g v] = add(v, bv)"] if self.v_bias else []
         return lines + ([f"v[{rows} g v] = rmsnorm(v)"] if self.v_norm else [])
 
@@ -343,23 +339,17 @@ class Attention(Layer):
         lines = [f"s[b h q {keys}] = q[b q h e] k[b {keys} g e] | g:h core", f"s[b h q {keys}] = scale(s) | core"]
         lines += [f"s[b h q {keys}] = softcap(s) | core"] if self.logit_softcap else []
         if self.positions == "projected":
-            lines += [
-                f"r[{keys} h e] = sinusoids[{keys} d] wr[d h e] | constant",
-                f"sr[b h q {keys}] = q[b q h e] r[{keys} h e]",
-                f"s[b h q {keys}] = add(s, sr)",
-            ]
+            lines += [f"r[{keys} h e] = sinusoids[{keys} d] wr[d h e] | constant"]
+            lines += [f"sr[b h q {keys}] = q[b q h e] r[{keys} h e]", f"s[b h q {keys}] = add(s, sr)"]
         if self.positions == "distances":
-            lines += [
-                f"sr[b h q {keys}] = q[b q h e] distances[q {keys} e]",
-                f"s[b h q {keys}] = add(s, sr)",
-            ]
+            lines += [f"sr[b h q {keys}] = q[b q h e] distances[q {keys} e]", f"s[b h q {keys}] = add(s, sr)"]
         bias = {"relative": "relative_bias", "alibi": "position_bias"}.get(self.positions)
         lines += [f"s[b h q {keys}] = add(s, {bias}) | core"] if bias else []
         scores = "s, sinks" if self.sinks else "s"
         lines += self._softmax(keys, scores)
         lines += [f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core"]
         lines += ["statistics[b h q] = log_sum_exp(o) | flash"]
-        if self.causal and not self.cross:  # given a mask, torch's fused attention keeps it in the compute format
+        if self.causal and not self.cross:  # torch's fused attention saves a mask in the compute format
             lines += ["mask[b q k] = keep(mask) | flash torch"]
         if self.prefix:
             lines += [
@@ -380,12 +370,8 @@ class Attention(Layer):
     def _output(self) -> list[str]:
         lines = []
         if self.exclusive:
-            lines += [
-                "own[b q g v] = l2norm(v[b q g v])",
-                "along[b q h v] = mul(o, own)",
-                "along[b q h v] = mul(along, alpha)",
-            ]
-            lines += ["o[b q h v] = add(o, along)"]
+            lines += ["own[b q g v] = l2norm(v[b q g v])", "along[b q h v] = mul(o, own)"]
+            lines += ["along[b q h v] = mul(along, alpha)", "o[b q h v] = add(o, along)"]
         lines += ["o[b q h v] = rmsnorm(o)"] if self.head_norm else []
         if self.gated:
             axes = self._gate_axes()

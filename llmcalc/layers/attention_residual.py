@@ -1,8 +1,7 @@
-"""Attention residuals [moonshot2026k3, Section 2.2]: a layer looks back at what whole blocks of layers have added.
+"""Attention residuals [moonshot2026k3, Section 2.2]: attention over the summed outputs of earlier blocks of layers.
 
-The residual stream holds what the running block of layers has added so far; when a block ends, its sum is put aside and
-the stream begins anew. In front of each sub-layer a query, which is learned and the same for all tokens, attends to the
-sums and to the stream.
+The residual stream holds the sum of the current block's outputs; at the end of a block, the sum is stored and a new
+stream starts. Before each sub-layer, a learned query, the same for all tokens, attends to the sums and to the stream.
 """
 
 from __future__ import annotations
@@ -20,10 +19,9 @@ class AttentionResidual(Layer):
 
     Attributes:
         d_model: width of the stream.
-        closes: a block of layers ends here: the stream is put beside the sums, and what comes next begins a new one.
-        n_sums: sums of earlier blocks, counted where a stack is put together; 0: there is nothing to choose from, and
-            the weights are stored but not used.
-        norm_eps: added under the root of the norm.
+        closes: whether a block of layers ends here: the stream is stored among the sums, and a new one starts.
+        n_sums: number of earlier blocks, set when the stack is built; 0: the weights are stored but unused.
+        norm_eps: epsilon of the norm.
     """
 
     d_model: int
@@ -32,10 +30,10 @@ class AttentionResidual(Layer):
     norm_eps: float = 1e-6
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_sums"})
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "sums": "what each earlier block has added to the stream"}
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "sums": "summed outputs of each earlier block"}
 
     def declare(self) -> Declaration:
-        """A query ``[d_model]``, and a norm."""
+        """A query ``[d_model]`` and a norm."""
         declaration = Declaration({"d": self.d_model})
         declaration.weights("norm[d]", "w[d |]", unused=not self.n_sums)
         if self.n_sums:

@@ -1,8 +1,7 @@
-"""Compressed attention [deepseek2026v4, Section 2.3]: a query looks at a window of tokens and at summaries of all.
+"""Compressed attention [deepseek2026v4, Section 2.3]: a query attends to a window of tokens and to summaries of all.
 
-One key, which is also the value, serves all heads. Every ``rate`` tokens are summed up into one more such key by
-learned weights; where the rate is low, an indexer chooses which summaries a query looks at. The output projection has
-low rank and works on groups of heads.
+One key, which is also the value, is shared by all heads. Every ``rate`` tokens are compressed into a further key with
+learned weights; an indexer may select the summaries that a query sees. The output projection is grouped and low-rank.
 """
 
 from __future__ import annotations
@@ -22,22 +21,22 @@ class CompressedAttention(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: query heads.
+        n_heads: number of query heads.
         d_head: width of a query head, of the key and of a summary.
-        q_lora_rank: width of the query's latent.
-        window: a query sees this many tokens, itself included.
-        n_groups: groups of heads in the output projection; they divide n_heads · d_head.
+        q_lora_rank: width of the query latent.
+        window: number of tokens that a query sees, including itself.
+        n_groups: groups of the output projection; must divide n_heads · d_head.
         o_lora_rank: rank of the output projection in each group.
-        rate: tokens that one summary sums up; None: no summaries.
-        overlap: a summary also looks at the tokens of the one before, so that projections are twice as wide.
-        index_heads: heads of the indexer; None: a query sees all summaries.
+        rate: tokens per summary; None: no summaries.
+        overlap: whether a summary also covers the previous group, with projections of twice the width.
+        index_heads: number of heads of the indexer; None: a query sees all summaries.
         index_dim: width of those heads.
-        index_topk: summaries that a query looks at.
-        rotary_dim: how much of a head is rotated, at its end (default: d_head); also of a head of the indexer.
+        index_topk: number of summaries that a query sees.
+        rotary_dim: rotated width at the end of each head and indexer head (default: d_head).
         rope_theta: base of the rotary frequencies.
         rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
             rope_slow, rope_truncate, rope_attention, rope_factors: as in ``attention``.
-        norm_eps: added under the root of the norms.
+        norm_eps: epsilon of the norms.
     """
 
     d_model: int
@@ -105,7 +104,7 @@ class CompressedAttention(Layer):
         declaration.equations(*_ATTEND)
         declaration.equations(*(_SUMMARIES if self.rate else []), *_OUTPUT)
         declaration.state("kv[b t e]")
-        if not self.rate:  # the implementation's plain window keeps keys and values apart
+        if not self.rate:  # the implementation caches keys and values separately
             declaration.state("kv_again[b t e]", "kv", "torch")
         return declaration
 
@@ -130,7 +129,7 @@ def _merge(declaration: Declaration, other: Declaration) -> None:
 
 
 def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Declaration:
-    """Keys and gates of all tokens, and one summary of every ``rate`` of them; those not yet summed up are kept."""
+    """Keys and gates of all tokens, and one summary per ``rate`` tokens; tokens of an incomplete group are cached."""
     summaries = "ceil(c + q - cr + 1, cr)"
     axes: dict[str, int | str] = {"d": 1, axis: width, "cr": rate}
     axes |= {"cw": 2 * width if overlap else width, "sw": 2 * rate if overlap else rate}
@@ -141,8 +140,8 @@ def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Dec
         "qx": f"q - q * min({summaries}, 1)",
         "ov": f"min({summaries}, 1) * cr",
     }
-    made = Declaration(axes)
-    made.weights("wckv[d | cw]", "wcgate[d | cw]", "position_bias[cr; cw]", f"c_norm[{axis}]")
+    part = Declaration(axes)
+    part.weights("wckv[d | cw]", "wcgate[d | cw]", "position_bias[cr; cw]", f"c_norm[{axis}]")
     lines = []
     for name, weight in (("tkv", "wckv"), ("tgate", "wcgate")):
         lines.append(f"{name}[b qx cw] = x[b qx d] {weight}[d cw]" + ("" if tag else " | nograd"))
@@ -157,16 +156,16 @@ def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Dec
         f"ckv[b kc {axis}] = rmsnorm(ckv, c_norm)",
         f"ckv[b kc {axis}] = rope(ckv)",
     ]
-    made.equations(*(line + tag for line in lines))
+    part.equations(*(line + tag for line in lines))
     role = "index" if axis == "ie" else "kv"
-    made.state(f"ckv[b kc {axis}]", role)
-    made.state("pending_kv[b tr cw]", role)
-    made.state("pending_gate[b tr cw]", role)
+    part.state(f"ckv[b kc {axis}]", role)
+    part.state("pending_kv[b tr cw]", role)
+    part.state("pending_gate[b tr cw]", role)
     if overlap:
-        made.state(f"before_kv[b ov {axis}]", role)
-        made.state(f"before_gate[b ov {axis}]", role)
-    del made.axes["d"]
-    return made
+        part.state(f"before_kv[b ov {axis}]", role)
+        part.state(f"before_gate[b ov {axis}]", role)
+    del part.axes["d"]
+    return part
 
 
 _PROJECT = [

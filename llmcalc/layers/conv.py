@@ -1,4 +1,4 @@
-"""A dense convolution along the tokens, or over a spectrogram: the front end of an audio encoder."""
+"""A convolution along the tokens or over a spectrogram: the front end of an audio encoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from ._heard import results
 from .mlp import ACTIVATIONS
 
 HALVES = 2
@@ -16,29 +15,28 @@ HALVES = 2
 
 @record
 class Conv(Layer):
-    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``; over a spectrogram, the kernel has taps along the frequencies too.
+    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``; over a spectrogram, also along the frequencies.
 
     Attributes:
         d_in: channels of the input.
         d_out: channels of the output.
-        taps: width of the kernel.
-        upsample: results for every token of the stack (2 before another convolution of stride 2).
-        stride: rows of its input from one result to the next.
-        extra: results beyond these, which the taps of the convolutions behind it reach without padding.
-        padded: zeros beyond the ends; otherwise there are as many rows as all taps of the last result reach.
-        bias: a bias per channel.
-        gated: half of the channels are gates of the others (a gated linear unit).
-        normed: a norm over all results, with a factor and a bias per channel (one group of GroupNorm).
-        activation: elementwise function on the result.
-        groups: of channels that do not mix.
-        of_data: its input is data, to which no gradient flows.
-        span: frames of sound for which there is one result, in a tower that hears (2 behind a stride of 2); None: a
-            result for each of the stack's tokens.
-        chunk: frames that are convolved apart from all others; the last ones are padded to as many as the first.
-        reach: frames that each result is made of, where nothing pads the ends.
-        overrun: results that the implementation computes beyond those, and leaves out.
-        rows: frequencies in the result of a convolution over a spectrogram; None: there is one dimension, time.
-        taps_across: taps along the frequencies (default: as along time).
+        taps: kernel size.
+        upsample: output rows per token of the stack (2 before another convolution of stride 2).
+        stride: stride.
+        extra: further output rows, needed by later convolutions without padding.
+        padded: whether the ends are padded with zeros.
+        bias: whether there is a bias per channel.
+        gated: whether half of the channels gate the others (a gated linear unit).
+        normed: whether a GroupNorm with one group follows.
+        activation: elementwise function on the output.
+        groups: groups of channels.
+        of_data: whether the input is data, which receives no gradient.
+        span: audio frames per output row, in an audio encoder (2 after a stride of 2); None: one row per token.
+        chunk: audio frames convolved as a separate chunk; the last chunk is padded to full length.
+        reach: audio frames that affect each output row, without padding.
+        overrun: output rows that the implementation computes and discards.
+        rows: frequency bins of the output, over a spectrogram; None: convolution along time only.
+        taps_across: kernel size along the frequencies (default: ``taps``).
     """
 
     d_in: int
@@ -69,29 +67,29 @@ class Conv(Layer):
         self.must_divide("groups", "d_in")
         self.must_divide("groups", "d_out")
         if self.gated and self.d_out % HALVES:
-            raise SizeError(f"d_out is {self.d_out}; gated, it is even", where="conv")
+            raise SizeError(f"d_out is {self.d_out}; it must be even if gated", where="conv")
         if self.gated and self.normed:
-            raise SizeError("gated and normed exclude each other", where="conv")
+            raise SizeError("gated and normed are mutually exclusive", where="conv")
         if self.span and (self.upsample > 1 or self.stride > 1 or self.extra):
-            raise SizeError("span says what upsample, stride and extra would say", where="conv")
+            raise SizeError("span excludes upsample, stride and extra", where="conv")
         if not self.padded and (self.span or self.rows):
-            raise SizeError("without padding, it goes without span and rows", where="conv")
+            raise SizeError("padded: false excludes span and rows", where="conv")
         if (self.chunk or self.reach) and not self.span:
-            raise SizeError("chunk and reach go with span", where="conv")
+            raise SizeError("chunk and reach need span", where="conv")
         if self.chunk and self.reach:
-            raise SizeError("chunk and reach exclude each other", where="conv")
+            raise SizeError("chunk and reach are mutually exclusive", where="conv")
         if self.taps_across and not self.rows:
-            raise SizeError("taps_across goes with rows", where="conv")
+            raise SizeError("taps_across needs rows", where="conv")
         if self.rows and (self.gated or self.normed):
-            raise SizeError("gated and normed go without rows", where="conv")
+            raise SizeError("gated and normed exclude rows", where="conv")
         if self.rows:
             self.derive(taps_across=self.taps)
 
     def declare(self) -> Declaration:
-        """Weight ``[d_out, d_in / groups, taps]``, or with taps along the frequencies, and a bias."""
+        """Weight ``[d_out, d_in / groups, (taps_across,) taps]`` and a bias."""
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
         length = f"q * ms + {self.extra}" if self.extra else "q * ms"
-        length = results(self.span, self.chunk, self.reach) if self.span else length
+        length = output_frames(self.span, self.chunk, self.reach) if self.span else length
         declaration = Declaration({**axes, "ms": self.upsample, "qs": length})
         declaration.axes |= {"half": self.d_out // HALVES} if self.gated else {}
         if self.overrun:
@@ -122,3 +120,18 @@ class Conv(Layer):
         if self.normed:
             declaration.equations("y[b qs out] = groupnorm(y, norm, norm_b)")
         return declaration
+
+
+def output_frames(span: int, chunk: int | None = None, reach: int | None = None) -> str:
+    """Output rows for ``a`` audio frames, one per ``span`` frames, as an expression.
+
+    With ``chunk``, every chunk is separate and the last one is padded; with ``reach``, the ends are not padded.
+
+    >>> output_frames(2), output_frames(8, 100), output_frames(20, reach=50)
+    ('ceil(a, 2)', 'ceil(min(a, 100), 8) * ceil(a, 100)', 'ceil(max(0, a - 49), 20)')
+    >>> output_frames(1), output_frames(1, 100), output_frames(1, reach=3)
+    ('a', 'min(a, 100) * ceil(a, 100)', 'max(0, a - 2)')
+    """
+    frames = f"min(a, {chunk})" if chunk else f"max(0, a - {reach - 1})" if reach and reach > 1 else "a"
+    once = f"ceil({frames}, {span})" if span > 1 else frames
+    return f"{once} * ceil(a, {chunk})" if chunk else once

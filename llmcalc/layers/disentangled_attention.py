@@ -1,4 +1,4 @@
-"""Disentangled attention [he2020, Section 3.1]: scores of contents, and between contents and relative positions."""
+"""Disentangled attention [he2020, Section 3.1]: separate scores of contents and relative positions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class DisentangledAttention(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads, of width d_model / n_heads.
-        n_distances: rows of the table of relative positions, one for all layers of the stack; None: there is none.
-        content_to_position: queries look at the keys of relative positions.
-        position_to_content: keys are looked at by the queries of relative positions.
-        shared_projections: relative positions are projected by the contents' own matrices (DeBERTa-v2).
-        max_distance: farther than half of a side's rows, distances up to this one share rows by their logarithm
-            (DeBERTa-v2); None: every distance has a row of its own.
-        distances_grow: only those rows are projected that a sequence of this length needs (DeBERTa).
-        table_norm: a LayerNorm over the table.
-        k_bias: a bias on keys; queries, values and the output have one.
-        position_k_bias: a bias on the keys of relative positions; their queries have one.
-        table_norm_eps: added under the root of that norm.
-        scale: factor on the scores (default: 1 / sqrt(kinds of scores · d_head)).
+        n_heads: number of heads, of width d_model / n_heads.
+        n_distances: rows of the table of relative positions, shared by all layers of the stack; None: no table.
+        content_to_position: whether queries are scored against keys of relative positions.
+        position_to_content: whether keys are scored against queries of relative positions.
+        shared_projections: whether relative positions use the projections of contents (DeBERTa-v2).
+        max_distance: distance up to which rows are logarithmic beyond half of each side's rows (DeBERTa-v2); None: one
+            row per distance.
+        distances_grow: whether only the rows that the sequence length needs are projected (DeBERTa).
+        table_norm: whether the table has a LayerNorm.
+        k_bias: whether keys have a bias; queries, values and the output always do.
+        position_k_bias: whether keys of relative positions have a bias; their queries always do.
+        table_norm_eps: epsilon of the table's norm.
+        scale: factor on the scores (default: 1 / sqrt(number of score terms · d_head)).
     """
 
     d_model: int
@@ -44,14 +44,14 @@ class DisentangledAttention(Layer):
     table_norm_eps: float = 1e-7
     scale: float | None = None
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "distances": "the distance of each query and key"}
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "distances": "distance of each query and key"}
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_heads", "d_model")
 
     def declare(self) -> Declaration:
-        """Projections, the table of relative positions and its projections, three kinds of scores, mix, output."""
+        """Projections, table of relative positions and its projections, scores, weighted values, output."""
         head = self.d_model // self.n_heads
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": head, "v": head}
         declaration = Declaration(axes)
@@ -67,8 +67,10 @@ class DisentangledAttention(Layer):
         return declaration
 
     def _positions(self, declaration: Declaration) -> None:
-        idle = not (self.content_to_position or self.position_to_content or self.shared_projections or self.table_norm)
-        declaration.weights("table[u; d]", share=".relative_table", unused=idle)
+        unused = not (
+            self.content_to_position or self.position_to_content or self.shared_projections or self.table_norm
+        )
+        declaration.weights("table[u; d]", share=".relative_table", unused=unused)
         if self.table_norm:
             declaration.weights("table_norm[d]", share=".relative_table_norm")
             declaration.weights("table_norm_b[d]", share=".relative_table_norm_b")
@@ -84,7 +86,7 @@ class DisentangledAttention(Layer):
             weight, bias = (f"w{name}", f"b{name}") if self.shared_projections else (f"wr{name}", f"br{name}")
             if not self.shared_projections:
                 declaration.weights(f"{weight}[d | h e]", *([f"{bias}[h e]"] if biased else []))
-            tag = "" if used else " | nograd torch"  # the implementation projects both, whatever is looked at
+            tag = "" if used else " | nograd torch"  # the implementation always projects both
             declaration.equations(f"rows[rp d] = gather(table){tag}")
             declaration.equations(f"r{name}[rp h e] = rows[rp d] {weight}[d h e]{tag}")
             declaration.equations(*([f"r{name}[rp h e] = add(r{name}, {bias}){tag}"] if biased else []))

@@ -1,4 +1,4 @@
-"""A look-up table: tokens, absolute positions, segments."""
+"""A lookup table for tokens, absolute positions or segments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..core.layer import Layer
 from ..core.record import record
 
 MOST_CODEBOOKS = 64
-ANOTHER = ("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
+SECOND_LOOKUP = ("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
 _ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
 
 
@@ -19,17 +19,16 @@ class Embedding(Layer):
     """``y = table[ids]``: bytes, but no FLOPs.
 
     Attributes:
-        rows: entries of the table, padding and offset rows included.
-        d_model: width of an entry.
-        table: what is looked up: ``token``, ``position``, ``segment`` or ``other``.
-        share: identity of the table; tables that share one are stored once.
-        offset: rows before the first usable position (2 in BART and OPT).
-        scale: factor on the entries (Gemma: sqrt(d_model)).
-        padding_id: of a position table: tokens of this id don't count, and stand at the row before the first
-            (RoBERTa); None: all tokens count.
-        dropped_id: tokens of this id have no entry, and those of the others grow by as many (ESM); None: all have one.
-        own_ids: name of the ids that its entries are looked up by, if they have ids of their own (ERNIE's tasks,
-            RoCBert's shapes and pronunciations); those that are not given are 0.
+        rows: rows of the table, including padding and offset rows.
+        d_model: width of a row.
+        table: what it is indexed by: ``token``, ``position``, ``segment`` or ``other``.
+        share: identity of the table; tables with the same identity are stored once.
+        offset: rows before the first position (2 in BART and OPT).
+        scale: factor on the rows (Gemma: sqrt(d_model)).
+        padding_id: for a position table, tokens of this id do not count and use the row before the first (RoBERTa);
+            None: all tokens count.
+        dropped_id: tokens of this id have a zero embedding, and the others are scaled up to compensate (ESM).
+        own_ids: name of separate ids for this table (ERNIE's tasks, RoCBert's shapes and pronunciations); 0 if missing.
         use: what the rows are. ``tokens``: one per token, added to the stream. ``joined``: concatenated to it.
             ``copies``: the initial vector of each further copy of all tokens (ProphetNet). ``side_tokens``: a
             separate sequence of vectors, such as global tokens (PEGASUS-X). ``angles``: sines and cosines of the
@@ -38,23 +37,22 @@ class Embedding(Layer):
             tokens after all others (VideoPrism). ``replacement``: one row in place of a token's own embedding
             (T5Gemma 2's end of an image). ``array``: vectors that replace the stream once attention has read it for
             them (Perceiver).
-        codebooks: so many tables, one for each codebook; each has a token at every position, and their entries are
-            added (MusicGen).
-        token_id: the id of the token that has such a row of its own.
-        column: where every token has several segment ids, which one of them is looked up (TAPAS).
-        by_cell: positions begin anew in every cell of a table, whose column and row are the second and third of the
-            segment ids.
-        edges: instead of by its position, an entry is looked up by each of these edges of a token's box on the page:
-            ``left_right``, ``upper_lower``, or by its ``height`` or ``width`` (LayoutLM).
-        columns: the entries stand on a grid with this many columns (positions of patches).
-        learned: a table that is computed (sinusoids) is a buffer, not a parameter.
-        sinusoids: how such a table is computed: sines and cosines ``interleaved`` [vaswani2017], in two ``halves``
-            (CTRL), or as in ``fairseq``, in halves down to a wave of 10000 rows a radian, and 0 for the padding;
-            ``cosines``: as there, but the cosines first (MusicGen).
-        blank: number of a row of zeros in such a table (XGLM's padding token's).
-        normed: an RMSNorm with a weight on the entries (Inkling).
-        norm_eps: added under its root.
-        unused: stored, but never looked up.
+        codebooks: number of tables, one per codebook, whose rows are summed at every position (MusicGen).
+        token_id: id of the token with ``use: replacement``.
+        column: index of the segment id, if tokens have several (TAPAS).
+        by_cell: whether positions restart in every table cell; a cell's column and row are the second and third segment
+            id (TAPAS).
+        edges: edges of a token's box on the page that index the table: ``left_right``, ``upper_lower``, or its
+            ``height`` or ``width`` (LayoutLM).
+        columns: columns of the grid that the rows form (positions of patches).
+        learned: whether the table is a parameter; otherwise it is a buffer of sinusoids.
+        sinusoids: order of the sinusoids: ``interleaved`` [vaswani2017], ``halves`` (sines, then cosines; CTRL),
+            ``fairseq`` (halves, with a lowest frequency of 1/10000 and 0 for padding), or ``cosines`` (the same with
+            cosines first; MusicGen).
+        blank: index of a zero row among the sinusoids (XGLM's padding token).
+        normed: whether an RMSNorm with a weight follows (Inkling).
+        norm_eps: epsilon of that norm.
+        unused: whether the table is stored but never used.
     """
 
     rows: int
@@ -104,17 +102,17 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.codebooks and self.codebooks > MOST_CODEBOOKS:
-            raise SizeError(f"codebooks may be up to {MOST_CODEBOOKS}, not {self.codebooks}", where="embedding")
+            raise SizeError(f"codebooks must be at most {MOST_CODEBOOKS}, not {self.codebooks}", where="embedding")
         if self.codebooks and (self.columns or self.use != "tokens" or self.table == "position"):
-            raise SizeError("codebooks goes with a table of tokens", where="embedding")
+            raise SizeError("codebooks needs a plain token table", where="embedding")
         if self.columns:
             self.must_divide("columns", "rows")
         if self.blank is not None and self.blank >= self.rows:
-            raise SizeError(f"blank ({self.blank}) is none of the rows ({self.rows})", where="embedding")
+            raise SizeError(f"blank ({self.blank}) must be less than rows ({self.rows})", where="embedding")
         if (self.use == "replacement") == (self.token_id is None):
-            raise SizeError("token_id goes with use: replacement, and only with it", where="embedding")
+            raise SizeError("token_id must be set with use: replacement, and only then", where="embedding")
         if self.use == "replacement" and self.rows != 1:
-            raise SizeError(f"use: replacement goes with one row, not {self.rows}", where="embedding")
+            raise SizeError(f"use: replacement needs one row, not {self.rows}", where="embedding")
 
     def declare(self) -> Declaration:
         """Table ``[rows, d_model]``."""
@@ -135,7 +133,7 @@ class Embedding(Layer):
             declaration.equations("y[b q d] = gather(w, ids)")
             declaration.equations(*(["y[b q d] = rmsnorm(y, norm)"] if self.normed else []))
             if self.edges in ("left_right", "upper_lower"):
-                declaration.equations(*ANOTHER)
+                declaration.equations(*SECOND_LOOKUP)
             for _ in range(1, self.codebooks or 1):
-                declaration.equations(*ANOTHER)
+                declaration.equations(*SECOND_LOOKUP)
         return declaration

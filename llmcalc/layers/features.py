@@ -1,4 +1,4 @@
-"""What a language model takes of a tower: the stream behind some of its blocks."""
+"""Features of a vision or audio encoder: the residual stream after some of its blocks."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ from ..core.record import record
 
 @record
 class Features(Layer):
-    """``y = [x_i, x_j, ...]``, the stream behind blocks i, j and so on, side by side.
+    """``y = [x_i, x_j, ...]``, the concatenated streams after blocks i, j, ...
 
-    As in LLaVA [liu2023], which takes what the last block but one gives, and ViP-LLaVA, which takes several. What the
-    blocks behind them give is computed, and of no use.
+    LLaVA [liu2023] uses the last block but one, ViP-LLaVA several. Later blocks are computed, but unused.
 
     Attributes:
         d_model: width of the stream.
-        blocks: numbers of these blocks: 1 is the first, 0 what it gets, and -1 the last.
-        apart: what is made of it is a result of its own, beside the one before it (Qwen3-VL).
+        blocks: numbers of the blocks: 1 is the first, 0 its input, and -1 the last.
+        apart: whether it starts another output, separate from the one before (Qwen3-VL).
 
     Raises:
-        SizeError: blocks that are no whole numbers.
+        SizeError: ``blocks`` contains something other than integers.
     """
 
     d_model: int
     blocks: str = "-1"
     apart: bool = False
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "behind": "the stream behind the blocks that are named"}
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "behind": "residual streams after the listed blocks"}
 
     def __post_init__(self) -> None:
         self.check()
         if not self.blocks.split() or not all(number.lstrip("-").isdecimal() for number in self.blocks.split()):
-            raise SizeError(f"blocks is {shown(self.blocks)}; it is whole numbers, such as -2", where="features")
+            raise SizeError(f"blocks is {shown(self.blocks)}; it must be integers such as -2", where="features")
 
     def declare(self) -> Declaration:
-        """No tensor: a choice."""
+        """No tensors: a selection."""
         declaration = Declaration({"in": self.d_model * len(self.blocks.split())})
         declaration.equations("y[b q in] = copy(behind[b q in])")
         return declaration

@@ -1,4 +1,4 @@
-"""Gated delta rule linear attention [yang2024, Section 3], as in Qwen3-Next and Qwen3.5."""
+"""Gated DeltaNet [yang2024, Section 3]: linear attention with a gated delta rule, as in Qwen3-Next and Qwen3.5."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class GatedDeltaNet(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_k_heads: query and key heads; they divide n_v_heads.
-        n_v_heads: value heads.
+        n_k_heads: number of query and key heads; must divide n_v_heads.
+        n_v_heads: number of value heads.
         d_k: width of a key head.
         d_v: width of a value head.
-        d_conv: taps of the convolution over queries, keys and values.
-        chunk: tokens of a chunk.
-        conv_bias: bias of the convolution.
-        norm_eps: added under the root of the gated norm.
-        activation: elementwise function behind the short convolution; the gate's is ``silu``.
-        negative_eigenvalues: β lies between 0 and 2 instead of 0 and 1.
+        d_conv: kernel size of the convolution over queries, keys and values.
+        chunk: chunk length in tokens.
+        conv_bias: whether the convolution has a bias.
+        norm_eps: epsilon of the gated norm.
+        activation: elementwise function after the convolution; the gate uses ``silu``.
+        negative_eigenvalues: whether β ranges from 0 to 2 instead of 0 to 1.
     """
 
     d_model: int

@@ -1,4 +1,4 @@
-"""The language-model head: from the residual stream to logits over the vocabulary."""
+"""The language-model head: logits over the vocabulary."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
-MOST_UNUSED = 8  # no library stores more than one or two
+MOST_UNUSED = 8  # libraries store one or two
 
 
 @record
 class Head(Layer):
-    """``logits = x wᵀ + b``, for all positions or the last one.
+    """``logits = x wᵀ + b``, for all positions or the last.
 
     Attributes:
-        vocab: rows of the output table.
-        d_model: width of its input.
-        d_rest: columns of its input beyond those of the table, in a matrix of their own (MobileBERT).
-        share: identity of the table when it is tied to another, usually ``token_embedding``.
-        bias: a bias per vocabulary entry.
-        buffer_bias: such a bias that is stored, but is no parameter (BART).
-        softcap: logits are squashed to ``softcap · tanh(logits / softcap)`` (Gemma).
-        input_scale: factor on its input (T5 with a tied table: 1 / sqrt(d_model)).
-        loss_in_fp32: the loss converts the logits to fp32 first; costs memory alone.
-        streams: copies of every token that have logits (ProphetNet predicts as many tokens at once).
-        codebooks: so many tables, one for each codebook, each of which has logits at every position (MusicGen).
-        scored: so many rows of the table are chosen for each position, and the others left out (Gemma 4's assistant).
-        n_positions: logits are those of this many positions, however many tokens there are (Perceiver).
-        scaled: a learned factor on each logit (nGPT).
-        barred: so many entries are never predicted: their logits are the lowest number there is (Chameleon's images).
-        barred_from: the first of these.
-        scale_gain: constant that those factors are multiplied by.
-        unused_biases: further biases of the same length that a library stores and never uses.
-        unused: the head is stored, but never run.
+        vocab: vocabulary size.
+        d_model: input width shared with the token table.
+        d_rest: further input width, in a separate matrix (MobileBERT).
+        share: identity of the table if it is tied to another, usually ``token_embedding``.
+        bias: whether there is a bias per vocabulary entry.
+        buffer_bias: whether there is such a bias stored as a buffer (BART).
+        softcap: bound of the soft cap ``softcap · tanh(logits / softcap)`` (Gemma).
+        input_scale: factor on the input (T5 with a tied table: 1 / sqrt(d_model)).
+        loss_in_fp32: whether the loss converts the logits to fp32 first; affects memory only.
+        streams: number of copies of every token with logits (ProphetNet's future tokens).
+        codebooks: number of tables, one per codebook, each with logits at every position (MusicGen).
+        scored: number of vocabulary entries selected per position for logits (Gemma 4's assistant).
+        n_positions: number of positions with logits, independent of the number of tokens (Perceiver).
+        scaled: whether there is a learned factor on each logit (nGPT).
+        barred: number of entries that are never predicted, with a logit of -inf (Chameleon's image tokens).
+        barred_from: first of these entries.
+        scale_gain: constant factor on the learned factors.
+        unused_biases: number of further stored biases that are never used.
+        unused: whether the head is stored but never run.
     """
 
     vocab: int
@@ -61,16 +61,16 @@ class Head(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.unused_biases > MOST_UNUSED:
-            raise SizeError(f"unused_biases is {self.unused_biases}; it is at most {MOST_UNUSED}", where="head")
+            raise SizeError(f"unused_biases is {self.unused_biases}; it must be at most {MOST_UNUSED}", where="head")
         if self.codebooks and any((self.scored, self.streams > 1, self.bias, self.buffer_bias, self.scaled)):
-            raise SizeError("codebooks goes with plain tables", where="head")
+            raise SizeError("codebooks excludes scored, streams, bias, buffer_bias and scaled", where="head")
         if self.d_rest and (self.scored or self.unused):
-            raise SizeError("d_rest goes with logits of the whole table", where="head")
+            raise SizeError("d_rest excludes scored and unused", where="head")
         if self.scored and self.scored > self.vocab:
             raise SizeError(f"scored ({self.scored}) is more than vocab ({self.vocab})", where="head")
         if self.barred_from + self.barred > self.vocab:
             last = self.barred_from + self.barred - 1
-            raise SizeError(f"the last barred entry is {last}, of {self.vocab} in vocab", where="head")
+            raise SizeError(f"the last barred entry ({last}) must be less than vocab ({self.vocab})", where="head")
 
     def declare(self) -> Declaration:
         """Table ``[vocab, d_model]``, contracted over d_model."""

@@ -1,4 +1,4 @@
-"""The Hyena operator [poli2023, Section 3]: gates and long convolutions whose filters a small network generates."""
+"""The Hyena operator [poli2023, Section 3]: gates and long convolutions with generated filters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Hyena(Layer):
 
     Attributes:
         d_model: width of input and output.
-        order: gates of the operator (2 in the paper's models).
-        filter_length: positions that a filter is defined on.
-        d_filter: width of the filter's network.
+        order: number of gates (2 in the paper's models).
+        filter_length: length of the filters in positions.
+        d_filter: width of the network that generates the filters.
         n_filter_layers: hidden layers of that network.
-        d_position: features of its position encoding, which are learned.
-        d_conv: taps of the short convolution on each stream.
+        d_position: width of its learned position encoding.
+        d_conv: kernel size of the short convolution on each stream.
     """
 
     d_model: int
@@ -33,7 +33,7 @@ class Hyena(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.order < 2:
-            raise SizeError(f"order is {self.order}; a Hyena operator has at least 2", where="hyena")
+            raise SizeError(f"order is {self.order}; it must be at least 2", where="hyena")
 
     def declare(self) -> Declaration:
         """Input projection to order + 1 streams, short convolutions, filter network, FFT convolutions, output."""

@@ -1,7 +1,7 @@
-"""Hyper-connections [zhu2024; xie2025 for the doubly stochastic mix]: a residual of several parallel streams.
+"""Hyper-connections [zhu2024; xie2025 for the doubly stochastic mix]: several parallel residual streams.
 
-In front of a sub-layer they read one vector out of the streams; behind it they write its result to all of them and,
-where ``mixed``, mix the streams with one another.
+Before a sub-layer, they read one vector from the streams; after it, they write the result to all streams and, if
+``mixed``, mix the streams.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ class HyperConnection(Layer):
 
     Attributes:
         d_model: width of a stream.
-        n_streams: parallel streams.
-        writes: whether a result is written back; the head of a model reads alone.
-        mixed: whether the streams are mixed with one another, by a doubly stochastic matrix.
-        rank: streams are read with one weight a channel, made through this rank, and have a norm with weights (Qwen);
-            None: with one weight a stream.
-        write_scale: the largest weight of writing.
-        iterations: times that rows and columns of the mix are divided by their sums.
-        eps: added to weights of reading, of mixing, and to those of writing where nothing is mixed.
-        norm_eps: added under the root of the norm on the streams.
+        n_streams: number of parallel streams.
+        writes: whether the result is written back; the head of a model only reads.
+        mixed: whether a doubly stochastic matrix mixes the streams.
+        rank: rank of the projection to one read weight per channel, with a weighted norm (Qwen); None: one read weight
+            per stream.
+        write_scale: upper bound of the write weights.
+        iterations: Sinkhorn iterations of the mix.
+        eps: added to the read and mixing weights, and to the write weights if not mixed.
+        norm_eps: epsilon of the norm on the streams.
     """
 
     d_model: int
@@ -42,12 +42,12 @@ class HyperConnection(Layer):
 
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
-        "written": "what the sub-layer gives",
-        "rounds": "times that rows and columns are divided by their sums",
+        "written": "output of the sub-layer",
+        "rounds": "Sinkhorn iterations",
     }
 
     def declare(self) -> Declaration:
-        """What the weights of reading, writing and mixing are made of, and the mix; what is read comes last."""
+        """Read, write and mixing weights, the mix, and the vector read, which comes last."""
         declaration = Declaration({"d": self.d_model, "hs": self.n_streams, "ht": self.n_streams})
         if self.rank:
             self._by_channel(declaration)

@@ -1,7 +1,6 @@
-"""The indexer of sparse attention [deepseek2025v32, Section 2]: scores all cached tokens cheaply, so that attention
-looks at the best of them alone.
+"""The indexer of sparse attention [deepseek2025v32, Section 2]: selects the cached tokens that attention sees.
 
-It stands within an attention layer. Choosing has no derivative: no gradient flows through it.
+It is part of an attention layer. No gradient flows through the selection.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from ..core.record import record
 
 @record
 class Indexer(Layer):
-    """``score = Σ_heads weight · relu(q k)``, for one key a token.
+    """``score = Σ_heads weight · relu(q k)``, with one key per token.
 
     Attributes:
         d_model: width of the input.
-        n_index_heads: query heads.
+        n_index_heads: number of query heads.
         d_index: width of a query head and of the key.
-        d_query: queries are made of a latent of this width; None: of the input.
-        weighted: each head's score is weighed by a projection of the input.
+        d_query: width of the query latent; None: queries are projected from the input.
+        weighted: whether the heads' scores are summed with weights projected from the input.
         key_norm: norm of the key: ``layernorm`` with a bias, or ``rmsnorm``.
-        query_norm: a norm on each query head.
-        block: so many tokens are chosen together.
-        compressed: one key stands for so many tokens, whose keys are weighed by a learned gate (GLM-5.3).
-        input_norm: a LayerNorm on what queries are made of (Mistral Large 4).
-        position_scaled: queries grow with the logarithm of their position, by two learned numbers a head.
-        pooled: the keys of a block are averaged before they are scored; so are only whole blocks.
+        query_norm: whether each query head has a norm.
+        block: number of tokens selected together.
+        compressed: number of tokens with one key, a gated mean of theirs (GLM-5.3).
+        input_norm: whether the input of the query projection has a LayerNorm (Mistral Large 4).
+        position_scaled: whether learned numbers per head scale queries with the logarithm of their position.
+        pooled: whether complete blocks are scored by the mean of their keys.
     """
 
     d_model: int
@@ -45,11 +44,11 @@ class Indexer(Layer):
     input_norm: bool = False
     position_scaled: bool = False
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "log_places": "the logarithm of each position"}
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "log_places": "logarithm of each position"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}
 
     def declare(self) -> Declaration:
-        """Queries, one key a token, scores; the keys are kept."""
+        """Queries, one key per token, scores; the keys are cached."""
         axes: dict[str, int | str] = {"d": self.d_model, "ih": self.n_index_heads, "ie": self.d_index, "t": "c + q"}
         declaration = Declaration(axes)
         declaration.mask = "causal"
@@ -83,14 +82,14 @@ class Indexer(Layer):
         return declaration
 
     def _normed(self, declaration: Declaration) -> list[str]:
-        """What queries are made of, where the input has a norm first."""
+        """The norm on the input of the query projection, if there is one."""
         if not self.input_norm:
             return []
         declaration.weights("in_norm[d]", "in_norm_b[d]")
         return ["xn[b q d] = layernorm(x, in_norm, in_norm_b)"]
 
     def _compress(self, declaration: Declaration) -> list[str]:
-        """Scores of whole groups of tokens; transformers keeps keys and gates of all tokens, and which are there."""
+        """Scores of complete groups of tokens; transformers caches keys, gates and a mask of all tokens."""
         width = self.d_index
         declaration.axes |= {"cr": self.compressed or 1, "ip": 2 * width + 1, "ix": 2 * width}
         declaration.axes |= {"im": "ceil(c + q - cr + 1, cr)", "tr": "mod(c + q, cr)"}
@@ -119,6 +118,6 @@ class Indexer(Layer):
 
 
 def _pairs(tokens: str) -> str:
-    """Pairs of a token and a whole block of ``cr`` tokens up to it, among so many tokens."""
+    """Number of pairs of a token and a complete block of ``cr`` tokens up to it, among ``tokens`` tokens."""
     blocks = f"ceil({tokens} - cr + 1, cr)"
     return f"(cr * ceil({blocks} * {blocks} - {blocks}, 2) + {blocks} * ({tokens} - cr * {blocks} + 1))"

@@ -1,4 +1,4 @@
-"""Kimi Delta Attention, a gated delta rule with a decay per channel [kimi2025linear, Section 3]."""
+"""Kimi Delta Attention [kimi2025linear, Section 3]: a gated delta rule with a decay per channel."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Kda(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads of queries, keys and values.
+        n_heads: number of heads.
         d_head: width of a head.
-        d_conv: taps of the convolution over queries, keys and values.
-        chunk: tokens of a chunk.
-        gate_rank: rank of the projections to the decay and to the output gate; None: full matrices.
-        full_gate: the output gate has a full matrix all the same (Kimi K3).
-        decay_bound: the logarithm of the decay lies above this bound, through a sigmoid; None: through a softplus.
-        norm_eps: added under the root of the gated norm.
-        activation: elementwise function behind the short convolution.
+        d_conv: kernel size of the convolution over queries, keys and values.
+        chunk: chunk length in tokens.
+        gate_rank: rank of the projections to the decay and the output gate; None: full matrices.
+        full_gate: whether the output gate has a full matrix in any case (Kimi K3).
+        decay_bound: lower bound of the logarithm of the decay, through a sigmoid; None: a softplus without a bound.
+        norm_eps: epsilon of the gated norm.
+        activation: elementwise function after the convolution.
     """
 
     d_model: int
@@ -74,7 +74,7 @@ class Kda(Layer):
         return [*lines, "q[b q vh dk] = l2norm(q)", "k[b q vh dk] = l2norm(k)"]
 
     def _narrow(self, name: str) -> bool:
-        """Whether the projection to the decay ``a``, or to the output gate ``z``, goes through a narrow space."""
+        """Whether the projection to the decay ``a`` or the output gate ``z`` is low-rank."""
         return self.gate_rank is not None and not (name == "z" and self.full_gate)
 
     def _gates(self) -> list[str]:

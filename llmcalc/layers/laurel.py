@@ -1,4 +1,4 @@
-"""LAuReL [menghani2024]: a learned low-rank addition to the residual."""
+"""LAuReL [menghani2024]: a learned low-rank update of the residual."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Laurel(Layer):
 
     Attributes:
         d_model: width of input and output.
-        rank: width between the two matrices.
-        norm_eps: added under the root of the norm.
+        rank: rank of the update.
+        norm_eps: epsilon of the norm.
     """
 
     d_model: int
@@ -22,7 +22,7 @@ class Laurel(Layer):
     norm_eps: float = 1e-6
 
     def declare(self) -> Declaration:
-        """Weights ``[d_model, rank]`` and ``[rank, d_model]``, and a norm."""
+        """Weights ``[d_model, rank]`` and ``[rank, d_model]`` and a norm."""
         declaration = Declaration({"d": self.d_model, "rank": self.rank})
         declaration.weights("left[d | rank]", "right[rank | d]", "norm[d]")
         declaration.equations(

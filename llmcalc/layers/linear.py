@@ -8,7 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from ._heard import results
+from .conv import output_frames
 from .mlp import ACTIVATIONS
 
 
@@ -21,27 +21,26 @@ class Linear(Layer):
         d_out: output width.
         bias: whether there is a bias.
         activation: elementwise function on the result.
-        positions: how many positions it runs on: ``all``, ``logits`` (those whose logits are computed), ``one`` a
-            sequence (a pooler).
-        pooled: which ``one`` that is: the ``first``, the ``last``, the first ``of_id``, or the first of the
-            ``highest`` id.
-        pooled_id: the id of that token (CLIP's end of the text); where a text has none, it is the first.
-        neighbours: so many positions around each one stand side by side as its input, the last one first (MobileBERT).
-        merge: so many positions become one before it, pooled, or side by side as the width ``d_in`` (patch merging).
-        merge_whole: positions that are too few to become one are left out.
-        span, chunk: it runs on one position for so many frames of sound, of chunks apart, see ``conv``.
-        upsample: it runs on so many positions for every token of the stack, which a layer behind it makes fewer.
-        merge_by_channel: of those side by side, each channel's values stand together.
-        n_latents: it runs on this many learned vectors, if there is any token that they could see.
-        prompt: this many learned tokens stand before the sequence.
-        dropped: it is computed, but its result is not used, so that no gradient flows (a pooler beside a
-            language-model head).
-        unused: stored, but never run.
-        stream: number of the residual stream that it makes of the first one, brought to the magnitude of the first
-            (Gemma 3n).
-        recomputed_per_step: implementations recompute this projection of the encoder's output in every decode step.
-        restores_stream: it runs after the blocks and projects that stream back.
-        share: identity of the matrix; matrices that share one are stored once, also if one is the other's transpose.
+        positions: positions it runs on: ``all``, ``logits`` (those whose logits are computed), or ``one`` per sequence
+            (a pooler).
+        pooled: the position with ``positions: one``: the ``first``, the ``last``, the first ``of_id``, or the first of
+            the ``highest`` id.
+        pooled_id: token id with ``pooled: of_id`` (CLIP's end of text); the first token if there is none.
+        neighbours: number of adjacent positions concatenated as the input, in reverse order (MobileBERT).
+        merge: number of positions merged into one before it, by pooling or by concatenation to width ``d_in``.
+        merge_whole: whether an incomplete last group of positions is dropped.
+        span, chunk: audio frames per position and per chunk, see ``conv``.
+        upsample: positions per token of the stack, which a later layer reduces.
+        merge_by_channel: whether concatenated values are ordered by channel.
+        n_latents: number of learned vectors it runs on, instead of tokens.
+        prompt: number of learned tokens before the sequence.
+        dropped: whether the output is unused, so that no gradient flows (a pooler next to a language-model head).
+        unused: whether the layer is stored but never run.
+        stream: index of the residual stream that it creates from the first, rescaled to its magnitude (Gemma 3n).
+        recomputed_per_step: whether implementations recompute this projection of the encoder's output in every decode
+            step.
+        restores_stream: whether it runs after the blocks and projects that stream back.
+        share: identity of the matrix; matrices with the same identity, or transposed, are stored once.
     """
 
     d_in: int
@@ -69,8 +68,8 @@ class Linear(Layer):
 
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
-        "own": "the residual stream that is taken back",
-        "first": "the first of the streams",
+        "own": "the residual stream that is projected back",
+        "first": "the first residual stream",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
@@ -83,19 +82,19 @@ class Linear(Layer):
         self.check()
         self.must_divide("neighbours", "d_in")
         if self.upsample > 1 and (self.span or self.merge > 1 or self.positions != "all" or self.recomputed_per_step):
-            raise SizeError("upsample goes with neither span nor merge, nor with fewer positions", where="linear")
+            raise SizeError("upsample excludes span, merge, recomputed_per_step and fewer positions", where="linear")
 
     def declare(self) -> Declaration:
         """Weight ``[d_in, d_out]``."""
         rows = {"all": "b q", "logits": "b o", "one": "b"}[self.positions]
         axes: dict[str, int | str] = {"in": self.d_in, "out": self.d_out}
         if self.merge > 1 and self.positions == "all":
-            left = self.merge - 1 if self.merge_whole else 0
-            rows, axes["qg"] = "b qg", f"ceil(max(0, q - {left}), {self.merge})" if left else f"ceil(q, {self.merge})"
+            rest = self.merge - 1 if self.merge_whole else 0
+            rows, axes["qg"] = "b qg", f"ceil(max(0, q - {rest}), {self.merge})" if rest else f"ceil(q, {self.merge})"
         if self.upsample > 1:
             rows, axes["qs"] = "b qs", f"q * {self.upsample}"
         if self.span:
-            rows, axes["qs"] = "b qs", results(self.span, self.chunk)
+            rows, axes["qs"] = "b qs", output_frames(self.span, self.chunk)
         if self.prompt:
             axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
         if self.n_latents:

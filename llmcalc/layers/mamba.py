@@ -18,15 +18,15 @@ class Mamba(Layer):
     Attributes:
         d_model: width of input and output.
         d_inner: channels of the recurrence.
-        d_state: state per channel.
-        d_conv: taps of the short convolution.
+        d_state: state size per channel.
+        d_conv: kernel size of the short convolution.
         dt_rank: rank of the time-step projection.
-        bias: biases of the input and output projections.
-        conv_bias: bias of the convolution.
-        bcdt_norm: a norm on Δ, B and C: ``none``, ``rmsnorm`` with weights (Jamba), ``plain`` without (Falcon Mamba).
-        norm_eps: added under the root of that norm.
-        activation: elementwise function behind the short convolution; the gate's is ``silu``.
-        n_heads: heads with Δ, B and C of their own, which divide d_inner (Zamba); None: there is one Δ, B and C.
+        bias: whether the input and output projections have biases.
+        conv_bias: whether the convolution has a bias.
+        bcdt_norm: norm on Δ, B and C: ``none``, ``rmsnorm`` with weights (Jamba), or ``plain`` without (Falcon Mamba).
+        norm_eps: epsilon of that norm.
+        activation: elementwise function after the convolution; the gate uses ``silu``.
+        n_heads: number of heads with separate Δ, B and C; must divide d_inner (Zamba); None: one Δ, B and C.
     """
 
     d_model: int
@@ -51,7 +51,7 @@ class Mamba(Layer):
         if self.n_heads is not None:
             self.must_divide("n_heads", "d_inner")
         if self.n_heads is not None and self.bcdt_norm != "none":
-            raise SizeError(f"n_heads is {self.n_heads}; a bcdt_norm goes with one head", where="mamba")
+            raise SizeError(f"n_heads is {self.n_heads}; bcdt_norm excludes n_heads", where="mamba")
 
     def declare(self) -> Declaration:
         """Input projection to x and z, convolution, projections to Δ, B, C, scan, output projection."""

@@ -12,25 +12,25 @@ from .mlp import PLAIN
 
 @record
 class Mamba2(Layer):
-    """A state-space layer with a scalar decay per head, computed in chunks by matrix products.
+    """A state-space layer with a scalar decay per head, computed in chunks with matrix products.
 
     Attributes:
         d_model: width of input and output.
-        n_ssm_heads: heads; d_inner = n_ssm_heads · d_ssm_head.
+        n_ssm_heads: number of heads; d_inner = n_ssm_heads · d_ssm_head.
         d_ssm_head: width of a head.
-        d_state: state per channel.
-        n_groups: groups of heads that share B and C.
-        d_conv: taps of the short convolution over x, B and C.
-        chunk: tokens of a chunk.
-        bias: biases of the input and output projections.
-        out_bias: whether the output projection has a bias (default: as the input's).
-        conv_bias: bias of the convolution.
-        norm: a gated RMSNorm before the output projection, over each group.
-        gate_first: the gate is applied before that norm; otherwise behind it (Falcon-H1).
+        d_state: state size per channel.
+        n_groups: number of groups of heads that share B and C.
+        d_conv: kernel size of the short convolution over x, B and C.
+        chunk: chunk length in tokens.
+        bias: whether the input and output projections have biases.
+        out_bias: whether the output projection has a bias (default: ``bias``).
+        conv_bias: whether the convolution has a bias.
+        norm: whether a gated RMSNorm over each group precedes the output projection.
+        gate_first: whether the gate is applied before that norm; otherwise after it (Falcon-H1).
         in_scale, out_scale: factors on input and output (Falcon-H1).
         z_scale, x_scale, B_scale, C_scale, dt_scale: factors on the projections.
-        norm_eps: added under its root.
-        activation: elementwise function behind the short convolution; the gate's is ``silu``.
+        norm_eps: epsilon of the norm.
+        activation: elementwise function after the convolution; the gate uses ``silu``.
         dt_min, dt_max: bounds of the time step.
     """
 

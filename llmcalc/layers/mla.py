@@ -1,8 +1,7 @@
 """Multi-head latent attention [deepseek2024v2, Section 2.1]: keys and values are compressed into one latent vector.
 
-While many tokens are processed at once, keys and values are expanded from the latent. In a decode step the
-up-projections are absorbed into the query and the output, and attention runs in the latent space; transformers' eager
-code expands the whole cache again at every step instead.
+In prefill, keys and values are expanded from the latent. In a decode step, the up-projections are absorbed into the
+query and the output, and attention runs in the latent space; transformers' eager code expands the whole cache instead.
 """
 
 from __future__ import annotations
@@ -19,43 +18,43 @@ from .indexer import Indexer
 
 @record
 class Mla(Layer):
-    """Attention whose cache is ``kv_lora_rank + qk_rope_head_dim`` numbers a token.
+    """Attention with a cache of ``kv_lora_rank + qk_rope_head_dim`` elements per token.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads.
-        kv_lora_rank: width of the latent that keys and values are expanded from.
-        q_lora_rank: width of the query's latent; None: queries come straight from the input.
-        qk_nope_head_dim: part of a head without position.
-        qk_rope_head_dim: part of a head with rotary position; one key for all heads; 0: there is none.
+        n_heads: number of heads.
+        kv_lora_rank: width of the latent of keys and values.
+        q_lora_rank: width of the query latent; None: queries are projected from the input.
+        qk_nope_head_dim: width of a head's part without positions.
+        qk_rope_head_dim: width of a head's part with rotary positions, whose key is shared by all heads; 0: none.
         v_head_dim: width of a value head.
-        bias: biases of the down-projections and of the output.
+        bias: whether the down-projections and the output projection have biases.
         rope: whether the rotary part is rotated (Kimi Linear: no).
         rope_theta: base of the rotary frequencies.
         rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
             rope_slow, rope_truncate, rope_attention, rope_factors: as in ``attention``.
         scale: factor on the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
-        temperature, temperature_length, temperature_start: queries grow with their position, as in ``attention``.
-        norm_eps: added under the root of the norms on the latents.
-        causal: a query sees no later token.
-        window: a query sees this many tokens, itself included.
-        gate: a sigmoid gate on the values' mix, made of the ``input`` or the query's ``latent``, or ``none``.
-        gate_per_head: one gate a head instead of one a value.
-        double_latent: queries (and their gate) are made of the latent before and after its norm, side by side.
-        key_norm: a norm on the rotary key.
-        latent_scaled: both latents are scaled by sqrt(d_model / rank) behind their norms (dots.note, LongCat-Flash).
-        sinks: a learned logit per head joins the softmax.
-        index_heads: heads of an indexer that chooses the tokens to look at; None: no indexer of its own.
+        temperature, temperature_length, temperature_start: scaling of queries by position, as in ``attention``.
+        norm_eps: epsilon of the norms on the latents.
+        causal: whether later tokens are masked.
+        window: number of tokens that a query sees, including itself.
+        gate: source of a sigmoid gate on the weighted values: the ``input``, the query ``latent``, or ``none``.
+        gate_per_head: whether there is one gate per head instead of one per value.
+        double_latent: whether queries (and their gate) use the latent both before and after its norm.
+        key_norm: whether the rotary key has a norm.
+        latent_scaled: whether both latents are scaled by sqrt(d_model / rank) after their norms (LongCat-Flash).
+        sinks: whether each head has a learned logit in the softmax.
+        index_heads: number of heads of the indexer; None: no indexer.
         index_dim: width of those heads.
-        index_interleaved: its rotated pairs are neighbours, as those of ``rope_interleaved``.
-        index_rotates_end: the last numbers of its heads are rotated, not the first.
-        index_topk: tokens that are looked at, as chosen by this layer's indexer or that of an earlier layer.
+        index_interleaved: whether the indexer's rotated pairs are adjacent, as with ``rope_interleaved``.
+        index_rotates_end: whether the end of the indexer's heads is rotated, not the start.
+        index_topk: number of tokens that a query sees, selected by this layer's indexer or an earlier layer's.
         index_compressed, index_input_norm, index_position_scaled: ``compressed``, ``input_norm`` and
             ``position_scaled`` of the indexer.
-        latent_reused: the latent and the rotary key are those of an earlier layer (Mistral Large 4).
-        latent_lent: later layers use those of this one, until another one lends them its own.
-        position_scaled: queries grow with the logarithm of their position, by two learned numbers a head.
-        rope_learned: so many frequencies have a learned factor each, which all layers share; None: they have none.
+        latent_reused: whether the latent and rotary key of an earlier layer are used (Mistral Large 4).
+        latent_lent: whether later layers reuse this layer's latent and rotary key.
+        position_scaled: whether learned numbers per head scale queries with the logarithm of their position.
+        rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None: none.
     """
 
     d_model: int
@@ -108,9 +107,9 @@ class Mla(Layer):
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "qk_rope_head_dim"})
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
-        "reused_ckv": "the latent of an earlier layer",
-        "reused_kr": "its rotary key",
-        "log_places": "the logarithm of each position",
+        "reused_ckv": "latent of an earlier layer",
+        "reused_kr": "rotary key of an earlier layer",
+        "log_places": "logarithm of each position",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "rope_scaling": ROPE_SCALINGS,
@@ -123,7 +122,7 @@ class Mla(Layer):
         if self.q_lora_rank is None and (self.double_latent or self.gate == "latent"):
             raise SizeError("double_latent and gate: latent need a q_lora_rank", where="mla")
         if self.key_norm and (self.latent_reused or not self.qk_rope_head_dim):
-            raise SizeError("key_norm goes with a rotary key of its own", where="mla")
+            raise SizeError("key_norm needs a rotary key of the layer itself", where="mla")
 
     def declare(self) -> Declaration:
         """Down-projections, norms, up-projections, attention, output."""
@@ -150,11 +149,10 @@ class Mla(Layer):
         declaration.equations("y[b q d] = o[b q h v] wo[h v d]")
         declaration.equations(*(["y[b q d] = add(y, bo)"] if self.bias else []))
         if not self.latent_reused:
-            for kept in ("ckv[b t C]", "kr[b t rope]")[: 2 if self.qk_rope_head_dim else 1]:
-                declaration.state(kept)
-        seen = min(
-            filter(None, (self.window, self.index_topk)), default=None
-        )  # no mask tells chosen keys from near ones
+            for state in ("ckv[b t C]", "kr[b t rope]")[: 2 if self.qk_rope_head_dim else 1]:
+                declaration.state(state)
+        # selected keys are counted as a window of the same size
+        seen = min(filter(None, (self.window, self.index_topk)), default=None)
         declaration.mask = (f"window:{seen}" if seen else "causal") if self.causal else ""
         return declaration
 
@@ -180,16 +178,16 @@ class Mla(Layer):
             declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
 
     def _places(self, declaration: Declaration) -> None:
-        """Rotation, and queries that grow with their position."""
-        turned = self.rope and self.qk_rope_head_dim > 0
+        """Rotation, and scaling of queries by position."""
+        is_rotated = self.rope and self.qk_rope_head_dim > 0
         if self.rope_learned:
             declaration.axes["rf"] = self.rope_learned
-            declaration.weights("alpha[rf]", share=".rope_alpha", unused=not turned)
-            declaration.equations(*(["factors[rf] = exp(alpha)"] if turned else []))
-        if turned and self.rope_learned:  # what turns has a gradient, for which what is turned is kept
+            declaration.weights("alpha[rf]", share=".rope_alpha", unused=not is_rotated)
+            declaration.equations(*(["factors[rf] = exp(alpha)"] if is_rotated else []))
+        if is_rotated and self.rope_learned:  # the frequencies have a gradient, for which the rotated tensors are saved
             declaration.equations(*([] if self.latent_reused else ["kr[b q rope] = keep(kr)"]))
             declaration.equations("qr[b q h rope] = keep(qr)")
-        if turned:
+        if is_rotated:
             declaration.equations(*([] if self.latent_reused else ["kr[b q rope] = rope(kr)"]))
             declaration.equations("qr[b q h rope] = rope(qr)")
         if self.position_scaled:
@@ -228,7 +226,7 @@ class Mla(Layer):
             declaration.equations("q[b q h qk] = x[b q d] wq[d h qk]")
 
 
-_ROTARY = {"sr[b", "sr)"}  # what mentions the scores of rotary keys alone
+_ROTARY = {"sr[b", "sr)"}  # marks equations for the scores of rotary keys
 _EXPANDED = [
     line.format(when=when)
     for when in ("prefill", "decode torch")

@@ -23,21 +23,21 @@ ACTIVATIONS = (
     "tanh",
     "xielu",
 )
-LEARNED = frozenset({"xielu"})  # activations with two learned numbers
-BOUNDED = "situ"  # one with a bound of its own
+LEARNED = frozenset({"xielu"})  # activations with two learned parameters
+BOUNDED = "situ"  # an activation with a bound
 PLAIN = tuple(name for name in ACTIVATIONS if name not in (*LEARNED, BOUNDED))
 
 
 def check_bounds(layer: Any) -> None:
-    """Check the bounds of a feed-forward layer, or of experts, against its activation.
+    """Check the soft caps of a feed-forward layer, or of experts, against its activation.
 
     Raises:
-        SizeError: an activation without its bound, or a bound that nothing has.
+        SizeError: a missing or unused bound.
     """
     if (layer.activation == BOUNDED) != (layer.gate_softcap is not None):
-        raise SizeError(f"gate_softcap goes with activation: {BOUNDED}, and only with it", where=layer.kind())
+        raise SizeError(f"gate_softcap must be set with activation: {BOUNDED}, and only then", where=layer.kind())
     if layer.up_softcap is not None and not layer.gated:
-        raise SizeError("up_softcap goes with gated: true", where=layer.kind())
+        raise SizeError("up_softcap needs gated: true", where=layer.kind())
 
 
 @record
@@ -48,36 +48,36 @@ class Mlp(Layer):
         d_model: width of input and output.
         d_ff: hidden width.
         activation: elementwise function on the hidden values (on the gate, if gated).
-        gated: a third matrix multiplies the activated one.
-        bias: biases on all matrices.
-        out_bias: bias of the last matrix (default: as ``bias``).
-        clamp: before the product, the gate is at most this and the linear part within ± this (gpt-oss).
-        clamp_late: it is the activated gate that is bounded (Step 3.7).
-        up_offset: added to the linear part before the product (gpt-oss: 1).
-        gate_softcap: the bound of ``situ``, a silu whose linear factor is squashed to it [moonshot2026k3].
-        up_softcap: the linear part is squashed to this bound before the product.
-        gate_scale, out_scale: factors on the gate, before its activation, and on the output (Falcon-H1).
-        scaled: a learned factor on the output.
-        sparsity: this share of the gate's values, the smallest of a normal distribution, is cut to 0 (Gemma 3n).
-        inner_norm: a norm on the hidden values (BitNet).
-        inner_norm_function: what that norm is; ``layernorm`` has a bias (KOSMOS-2).
-        on_sphere: learned scales on the hidden values, before and on the gate, and a product of length 1 (nGPT).
-        sphere_gain: constant that those scales are multiplied by.
-        inner_norm_eps: added under its root.
-        n_global: it also runs on this many global tokens, see ``block_attention``.
-        globals_dropped: what becomes of them is not used, so that no gradient flows.
-        padded_to: implementations pad the tokens to a multiple of this.
-        padded_above: they do so only with more tokens than this.
-        adapter_rank: the matrices that read the input have low-rank corrections of this rank beside them.
-        n_adapters: such corrections that are stored side by side, each for another place of a shared layer (Zamba-2).
-        n_positions: it runs on this many vectors, however many tokens there are (Perceiver).
-        n_latents: it runs on this many learned vectors, if there is any token that they could see.
-        merge: so many tokens have become one position before it (Funnel Transformer).
-        merge_extra: a position was kept for the first token each time.
-        merge_whole: a last group that is not whole has fallen off (CANINE).
-        unused: stored, but never run.
-        prompt: this many learned tokens stand before the sequence.
-        streams: copies of every token that it runs on (ProphetNet).
+        gated: whether a gate projection multiplies the up-projection.
+        bias: whether the matrices have biases.
+        out_bias: whether the down-projection has a bias (default: ``bias``).
+        clamp: upper bound of the gate, and bound of the absolute value of the up-projection (gpt-oss).
+        clamp_late: whether the gate is clamped after its activation (Step 3.7).
+        up_offset: added to the up-projection before the product (gpt-oss: 1).
+        gate_softcap: bound of ``situ``, a silu with a soft-capped linear factor [moonshot2026k3].
+        up_softcap: bound of the soft cap on the up-projection.
+        gate_scale, out_scale: factors on the gate before its activation, and on the output (Falcon-H1).
+        scaled: whether there is a learned factor on the output.
+        sparsity: share of the gate's values set to 0, by a quantile of the normal distribution (Gemma 3n).
+        inner_norm: whether there is a norm on the hidden values (BitNet).
+        inner_norm_function: function of that norm; ``layernorm`` has a bias (KOSMOS-2).
+        on_sphere: whether gate and up-projection have learned scales, and their product is normalised (nGPT).
+        sphere_gain: constant factor on those scales.
+        inner_norm_eps: epsilon of the inner norm.
+        n_global: number of global tokens it also runs on, see ``block_attention``.
+        globals_dropped: whether their output is unused, so that no gradient flows.
+        padded_to: multiple to which implementations pad the tokens.
+        padded_above: number of tokens above which they pad.
+        adapter_rank: rank of LoRA adapters on the matrices that read the input.
+        n_adapters: number of adapters, one per use of a shared layer (Zamba-2).
+        n_positions: number of vectors it runs on, independent of the number of tokens (Perceiver).
+        n_latents: number of learned vectors it runs on, instead of tokens.
+        merge: number of tokens merged into each position before it (Funnel Transformer).
+        merge_extra: whether each merge kept the first token separate.
+        merge_whole: whether an incomplete last group was dropped (CANINE).
+        unused: whether the layer is stored but never run.
+        prompt: number of learned tokens before the sequence.
+        streams: number of copies of every token (ProphetNet).
     """
 
     d_model: int
@@ -177,7 +177,7 @@ class Mlp(Layer):
             )
         if self.unused:
             declaration.lines.clear()
-            from dataclasses import replace  # slow to import, and needed by few
+            from dataclasses import replace  # slow to import, and rarely needed
 
             declaration.tensors[:] = [replace(tensor, unused=True) for tensor in declaration.tensors]
         return declaration

@@ -1,6 +1,6 @@
 """Mixture of experts: a router sends each token to ``top_k`` of ``n_experts`` feed-forward layers.
 
-[shazeer2017; fedus2021 Switch; jiang2024 Mixtral; dai2024 DeepSeekMoE for shared experts]
+[shazeer2017; fedus2021 for Switch; jiang2024 for Mixtral; dai2024 for shared experts, DeepSeekMoE]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..core.layer import Layer
 from ..core.record import record
 from .mlp import ACTIVATIONS, BOUNDED, Mlp, check_bounds
 
-# where shares are those of the chosen experts alone, or the router scores others beside them
+# fields that exclude n_shared
 _OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_null_experts", "scaled_input")
 
 
@@ -24,64 +24,65 @@ class Moe(Layer):
     Attributes:
         d_model: width of input and output.
         d_ff: hidden width of one routed expert.
-        n_experts: routed experts.
-        top_k: routed experts that a token uses.
+        n_experts: number of routed experts.
+        top_k: number of routed experts per token.
         activation, gated, clamp, clamp_late, up_offset, gate_softcap, up_softcap: as in ``mlp``.
-        expert_bias: biases of the experts' matrices.
-        router: the scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
-        renormalise: the scores of the chosen experts are divided by their sum.
+        expert_bias: whether the experts' matrices have biases.
+        router: scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
+        renormalise: whether the scores of the selected experts are divided by their sum.
         renormalise_eps: added to that sum (LFM2).
-        renormalise_power: the sum is that of so high powers, and its root is taken (DBRX).
+        renormalise_power: order of the norm by which they are divided, 1 for the sum (DBRX).
         routed_scale: factor on those scores.
-        router_softcap: the router's logits are squashed to this bound (Laguna).
-        mixer_tolerance: experts are chosen one by one, and each one's share is its softmax among those not yet chosen
-            whose logits come near its own, up to this relative distance (SparseMixer [liu2023]).
-        scaled_input: the shares multiply what the experts take instead of what they give (Llama 4).
-        shared_scale: factor on the shared experts' result.
-        router_bias: a bias on the router's logits (a parameter).
-        router_bias_unused: it is stored, but never added (LongCat-Flash).
-        router_scaled: the router's input is normalised and scaled by a vector, and each expert's score by a number
-            (Gemma 4).
-        router_eps: added under the root of that norm.
-        hash_rows: experts are not chosen by their scores: a fixed table of so many tokens names them (DeepSeek-V4).
-        correction_bias: a per-expert offset that balances load: ``none``, a ``buffer``, or a ``parameter``.
-        n_groups: experts are routed by groups.
-        top_groups: groups that a token is routed to, before the experts in them.
-        group_score: what a group is chosen by: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
-        d_ff_shared: hidden width of the shared experts together; None: no shared expert.
-        shared_activation: the shared expert's (default: as the routed ones').
-        shared_gated: whether the shared expert has a gate matrix (default: as the routed ones).
-        shared_clamped: the shared expert is clamped as the routed ones.
-        shared_clamp: or by a bound of its own.
-        shared_bias: biases of the shared expert.
-        shared_gate: a learned gate ``sigmoid(x w)`` on the shared expert's output (Qwen).
-        d_latent: experts work in a space of this width, between a down- and an up-projection (Nemotron-3).
-        latent_in_norm: a norm on what the experts take of that space (Muse Spark).
-        result_norm: a norm on what each expert gives; its weight, one for all experts, stands before it. The weights of
-            both are stored as ``w - 1``.
-        result_norm_eps: added under the root of the latter.
-        router_gain: constant factor on what the router gives.
-        latent_bias: biases of those projections.
-        latent_norm: an RMSNorm on the experts' sum before the up-projection (Kimi K3).
-        latent_norm_eps: added under its root.
-        capacity_factor: tokens beyond ``capacity_factor · tokens · top_k / n_experts`` an expert are dropped (Switch);
-            None: nothing is dropped.
-        top_k_run: experts that the implementation runs a token, whatever ``top_k`` says (all of them in Llama-4's).
-        n_zero_experts: further experts that return their input (LongCat); the router scores them, and the tensors of
-            the first matrices hold unused rows for them.
-        out_bias: a bias on the sum of the experts' outputs (JetMoE).
-        d_router: the router is a network of this width: a projection, a norm, two layers and the scores (ZAYA).
-        router_residual: to the result of its projection that of the layer before is added, scaled.
-        n_null_experts: further classes that the router scores and that stand for no expert.
-        n_shared: shared experts, each as wide as a routed one, that the router scores too, and weighs among the chosen
-            ones (Inkling).
-        learned_gate_scale: a learned factor on all shares.
-        capacity: tokens of a sequence that one expert takes at most; later ones are dropped.
-        batch_capacity: these are tokens of the whole batch, first choices before second ones (NLLB).
-        capacity_share: with it, instead, so large a share of the batch's tokens.
-        priority_by_score: with it, tokens whose best score is highest come first.
-        renormalise_late: shares are those of the experts that are not full.
-        unused: the layer is stored but never run (experts for images, while there is only text).
+        router_softcap: bound of the soft cap on the router's logits (Laguna).
+        mixer_tolerance: relative tolerance of SparseMixer, which selects experts one by one, each weighted by a softmax
+            over the remaining experts with logits near its own [liu2023].
+        scaled_input: whether the scores multiply the experts' inputs instead of their outputs (Llama 4).
+        shared_scale: factor on the shared experts' output.
+        router_bias: whether the router's logits have a bias (a parameter).
+        router_bias_unused: whether that bias is stored but never added (LongCat-Flash).
+        router_scaled: whether the router's input is normalised and scaled by a vector, and each expert's score by a
+            learned number (Gemma 4).
+        router_eps: epsilon of the router's norm.
+        hash_rows: number of token ids in a fixed table that assigns experts (hash routing; DeepSeek-V4); None: experts
+            are selected by score.
+        correction_bias: offset per expert that balances load: ``none``, a ``buffer``, or a ``parameter``.
+        n_groups: number of groups of experts.
+        top_groups: number of groups selected per token, before the experts in them.
+        group_score: score of a group: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
+        d_ff_shared: total hidden width of the shared experts; None: no shared expert.
+        shared_activation: activation of the shared expert (default: ``activation``).
+        shared_gated: whether the shared expert is gated (default: ``gated``).
+        shared_clamped: whether the shared expert is clamped like the routed ones.
+        shared_clamp: bound of the shared expert, if different.
+        shared_bias: whether the shared expert has biases.
+        shared_gate: whether a learned gate ``sigmoid(x w)`` scales the shared expert's output (Qwen).
+        d_latent: width of a latent space for the experts, between a down- and an up-projection (Nemotron-3).
+        latent_in_norm: whether the experts' input in that space has a norm (Muse Spark).
+        result_norm: whether each expert's output is scaled by a shared weight, then normalised; the weights are stored
+            as ``w - 1``.
+        result_norm_eps: epsilon of the latter.
+        router_gain: constant factor on the router's logits.
+        latent_bias: whether the latent projections have biases.
+        latent_norm: whether the sum of the experts has an RMSNorm before the up-projection (Kimi K3).
+        latent_norm_eps: epsilon of the latent norms.
+        capacity_factor: tokens per expert beyond ``capacity_factor · tokens · top_k / n_experts`` are dropped (Switch);
+            None: no tokens are dropped.
+        top_k_run: experts per token that the implementation runs (all of them in Llama-4's).
+        n_zero_experts: number of further experts that return their input (LongCat), with unused rows in the stored
+            first matrices.
+        out_bias: whether there is a bias on the sum of the experts' outputs (JetMoE).
+        d_router: width of a router network: a projection, a norm, two layers and the scores (ZAYA).
+        router_residual: whether the previous layer's router hidden state is added, scaled, after that projection.
+        n_null_experts: number of further router classes without an expert; their tokens skip the experts.
+        n_shared: number of shared experts, each as wide as a routed one, that the router weights together with the
+            selected experts (Inkling).
+        learned_gate_scale: whether there is a learned factor on all scores.
+        capacity: maximum number of tokens of a sequence per expert; later ones are dropped.
+        batch_capacity: whether the capacity is counted over the whole batch, first choices before second ones (NLLB).
+        capacity_share: capacity of the batch as a share of its tokens, instead of a number.
+        priority_by_score: whether tokens with higher best scores come first in the batch.
+        renormalise_late: whether full experts are excluded before renormalising.
+        unused: whether the layer is stored but never run (image experts in a text-only pass).
     """
 
     d_model: int
@@ -149,8 +150,8 @@ class Moe(Layer):
 
     GIVEN: ClassVar[dict[str, str]] = {
         **Layer.GIVEN,
-        "unnormed": "the stream in front of the norm",
-        "router_before": "the hidden values of the router in the layer before",
+        "unnormed": "stream before the norm",
+        "router_before": "hidden state of the previous layer's router",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
@@ -166,25 +167,25 @@ class Moe(Layer):
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
         if self.renormalise_power <= 0:
-            raise SizeError(f"renormalise_power is {self.renormalise_power}; it is above 0", where="moe")
+            raise SizeError(f"renormalise_power is {self.renormalise_power}; it must be positive", where="moe")
         self.must_divide("n_groups", "n_experts")
         check_bounds(self)
         if self.shared_activation and BOUNDED in {self.shared_activation, self.activation}:
-            raise SizeError(f"shared_activation is left out where experts have {BOUNDED}", where="moe")
+            raise SizeError(f"shared_activation cannot be combined with activation: {BOUNDED}", where="moe")
         if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
-            raise SizeError("latent_norm goes with d_latent", where="moe")
+            raise SizeError("latent_norm and latent_in_norm need d_latent", where="moe")
         if (self.capacity_share is not None or self.priority_by_score) and not self.batch_capacity:
-            raise SizeError("capacity_share and priority_by_score go with batch_capacity: true", where="moe")
+            raise SizeError("capacity_share and priority_by_score need batch_capacity: true", where="moe")
         if self.capacity_share is not None and not 0 < self.capacity_share <= 1:
-            raise SizeError(f"capacity_share is {self.capacity_share}; it is above 0, and 1 at most", where="moe")
+            raise SizeError(f"capacity_share is {self.capacity_share}; it must be above 0 and at most 1", where="moe")
         if self.batch_capacity and (self.capacity is None) == (self.capacity_share is None):
-            raise SizeError("batch_capacity goes with capacity or with capacity_share", where="moe")
+            raise SizeError("batch_capacity needs either capacity or capacity_share", where="moe")
         for name in _OTHER_SHARES if self.n_shared else ():
             if getattr(self, name):
-                raise SizeError(f"n_shared and {name} exclude each other", where="moe")
+                raise SizeError(f"n_shared and {name} are mutually exclusive", where="moe")
 
     def declare(self) -> Declaration:
-        """Router, experts (of which a token uses ``top_k``), shared experts as a part with axes of its own."""
+        """Router, experts (``top_k`` per token), and shared experts as a part with separate axes."""
         axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
         if self.n_zero_experts or self.n_null_experts or self.n_shared:
             axes["xz"] = self.n_experts + self.n_zero_experts + self.n_null_experts + (self.n_shared or 0)
@@ -263,7 +264,7 @@ class Moe(Layer):
             declaration.equations("chosen[b q j] = gather(hash, ids)")
         else:
             declaration.equations(f"chosen[b q {scored}] = top_k({ranked})")
-        if self.mixer_tolerance is not None:  # each has a softmax of its own, among those near it that are left
+        if self.mixer_tolerance is not None:  # a softmax per expert, over the remaining near ones
             declaration.equations(f"near[b q j {scored}] = gather(r)", f"mixed[b q j {scored}] = softmax(near)")
             declaration.equations("share[b q j] = add(mixed)")
         else:
@@ -293,7 +294,7 @@ class Moe(Layer):
             declaration.equations("rh[b q Fo] = gelu(rh)")
 
     def _scored_shared(self, declaration: Declaration) -> None:
-        """Shared experts with shares of their own, which are those of the router."""
+        """Shared experts weighted by the router."""
         up = (["wg"] if self.gated else []) + ["wu"]
         declaration.weights(*(f"shared_{name}[m; d | f]" for name in up), "shared_wd[m; f | d]")
         for name in up:

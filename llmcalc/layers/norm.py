@@ -15,27 +15,27 @@ class Norm(Layer):
     """``y = x / rms(x) · w`` or ``(x - mean) / std · w + b``, over the last axis.
 
     Attributes:
-        d_model: width that is normalised.
-        function: ``rmsnorm``, ``layernorm``, or ``l2norm``, which makes vectors of length 1.
+        d_model: width of the input.
+        function: ``rmsnorm``, ``layernorm``, or ``l2norm`` (vectors of length 1).
         scale: whether there is a weight ``w [d_model]``.
         bias: whether there is a bias ``b [d_model]``.
-        eps: added under the root.
-        gate_rank: the result is multiplied by ``sigmoid(silu(y w_in) w_out)``, a gate of this rank (A.X K2).
-        streams: copies of every token that it runs on (ProphetNet).
-        n_latents: it runs on this many learned vectors, if there is any token that they could see.
-        merge: so many tokens have become one position before it (Funnel Transformer).
-        merge_extra: a position was kept for the first token each time.
-        merge_whole: a last group that is not whole has fallen off (CANINE).
-        n_global: it also runs on this many global tokens, see ``block_attention``.
-        globals_dropped: what becomes of them is not used, so that no gradient flows.
-        prompt: it also runs on this many learned tokens before the sequence.
-        n_positions: it runs on this many vectors, however many tokens there are (Perceiver).
-        unused: stored, but never run.
-        weights_of: its weights are those of another norm of the block, ``sublayer.place`` such as ``mlp.pre_norm``,
-            which stores them (X-MOD); empty: it has its own.
-        unit_offset: the weight is stored as ``w - 1`` (Gemma); costs nothing.
-        activation: elementwise function on the result.
-        weighted_first: the weight stands on what is normalised, not on the result (Muse Spark).
+        eps: epsilon.
+        gate_rank: rank of the output gate ``sigmoid(silu(y w_in) w_out)`` (A.X K2).
+        streams: number of copies of every token (ProphetNet).
+        n_latents: number of learned vectors it runs on, instead of tokens.
+        merge: number of tokens merged into each position before it (Funnel Transformer).
+        merge_extra: whether each merge kept the first token separate.
+        merge_whole: whether an incomplete last group was dropped (CANINE).
+        n_global: number of global tokens it also runs on, see ``block_attention``.
+        globals_dropped: whether their output is unused, so that no gradient flows.
+        prompt: number of learned tokens before the sequence.
+        n_positions: number of vectors it runs on, independent of the number of tokens (Perceiver).
+        unused: whether the layer is stored but never run.
+        weights_of: another norm of the block whose weights it uses, as ``sublayer.place`` such as ``mlp.pre_norm``
+            (X-MOD); empty: it has its own.
+        unit_offset: whether the weight is stored as ``w - 1`` (Gemma).
+        activation: elementwise function on the output.
+        weighted_first: whether the weight multiplies the input instead of the output (Muse Spark).
     """
 
     d_model: int
@@ -69,12 +69,14 @@ class Norm(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.activation != "identity" and (self.gate_rank or self.n_global or self.weighted_first):
-            raise SizeError("activation goes without gate_rank, n_global and weighted_first", where="norm")
+            raise SizeError("activation excludes gate_rank, n_global and weighted_first", where="norm")
         if self.weighted_first and (not self.scale or self.bias or self.weights_of or self.n_global or self.gate_rank):
-            raise SizeError("weighted_first goes with a weight, and with nothing beside it", where="norm")
+            raise SizeError(
+                "weighted_first needs scale, and excludes bias, weights_of, n_global and gate_rank", where="norm"
+            )
 
     def declare(self) -> Declaration:
-        """Axes ``d``; see the class for the equation."""
+        """An optional weight and bias ``[d_model]``, and an optional gate."""
         declaration = Declaration({"d": self.d_model})
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "q": "q * ms"}

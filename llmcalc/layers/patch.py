@@ -1,4 +1,4 @@
-"""Patches of an image or a film become tokens, and patches of tokens fewer tokens: a convolution over a grid."""
+"""Patch embedding: a convolution that turns patches of an image, of a video or of a grid of tokens into tokens."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class Patch(Layer):
     """``y = Σ x[channel, frame, row, column] w + b`` over the values of a patch.
 
     Attributes:
-        channels: values of a pixel.
-        side: pixels along each side of a patch.
+        channels: channels of a pixel.
+        side: patch size in pixels.
         d_out: width of the tokens.
-        frames: frames that a patch spans; None: an image has none.
+        frames: video frames per patch; None: images.
         bias: whether there is a bias.
-        merge: so many patches of a grid have become one token behind it.
-        stride: it reads the tokens of a tower's grid, and steps over so many of them along each side; a patch may be
-            larger than that, so that patches overlap. None: it reads data, to which no gradient flows.
-        unused: stored, but never run (no image stands beside the text).
+        merge: number of patches merged into each token after it.
+        stride: stride over the tokens of a vision encoder's grid; patches overlap if ``side`` is larger. None: it reads
+            pixels, which receive no gradient.
+        unused: whether the layer is stored but never run.
     """
 
     channels: int
@@ -33,7 +33,7 @@ class Patch(Layer):
     unused: bool = False
 
     def declare(self) -> Declaration:
-        """Weight ``[d_out, channels, frames, side, side]``, or without frames."""
+        """Weight ``[d_out, channels, (frames,) side, side]`` and a bias."""
         declaration = Declaration({"out": self.d_out, "ch": self.channels, "py": self.side, "px": self.side})
         inner = "ch py px"
         if self.frames:

@@ -1,4 +1,4 @@
-"""What a layer does with its per-layer embedding (Gemma 3n): the residual stream gates it, and a matrix widens it."""
+"""Per-layer embeddings (Gemma 3n): the residual stream gates a layer's input, which is then projected to its width."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PerLayerGate(Layer):
 
     Attributes:
         d_model: width of input and output.
-        d_layer: width of the layer's own input.
+        d_layer: width of the per-layer input.
         activation: elementwise function on the gate.
     """
 
@@ -27,7 +27,7 @@ class PerLayerGate(Layer):
     activation: str = "gelu_tanh"
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": GATES}
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "layer_input": "the token's vector for this layer"}
+    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "layer_input": "per-layer embedding of the token"}
 
     def declare(self) -> Declaration:
         """Weights ``[d_model, d_layer]`` and ``[d_layer, d_model]``."""

@@ -1,4 +1,4 @@
-"""Per-layer embeddings (Gemma 3n): a table that gives every token a further input for each layer."""
+"""Per-layer embeddings (Gemma 3n): a table with one further input per token and layer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..core.record import record
 
 @record
 class PerLayerTable(Layer):
-    """``inputs = (table[ids] + norm(x project)) / √2``, one vector a layer.
+    """``inputs = (table[ids] + norm(x project)) / √2``, one vector per layer.
 
     Attributes:
-        rows: entries of the table.
+        rows: rows of the table.
         d_model: width of the residual stream.
-        n_layers: layers that get a vector.
-        d_layer: width of the vector.
-        norm_eps: added under the root of the norm.
+        n_layers: number of layers with such an input.
+        d_layer: width of the input.
+        norm_eps: epsilon of the norm.
     """
 
     rows: int

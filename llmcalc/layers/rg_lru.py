@@ -1,4 +1,4 @@
-"""The recurrent block of Griffin [de2024, Section 2.4] around a real-gated linear recurrent unit, RG-LRU."""
+"""Griffin's recurrent block [de2024, Section 2.4] with a real-gated linear recurrent unit, RG-LRU."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class RgLru(Layer):
     Attributes:
         d_model: width of input and output.
         d_inner: channels of the recurrence.
-        n_blocks: blocks of channels that a gate mixes; they divide d_inner.
-        d_conv: taps of the convolution before the recurrence.
-        activation: elementwise function on the branch beside the recurrence.
+        n_blocks: number of diagonal blocks of the gates; must divide d_inner.
+        d_conv: kernel size of the convolution before the recurrence.
+        activation: elementwise function on the gate branch.
     """
 
     d_model: int

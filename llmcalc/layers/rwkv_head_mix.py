@@ -1,4 +1,4 @@
-"""Time mixing with a matrix of state per head, as in RWKV-5 (Eagle) and RWKV-6 (Finch) [peng2024, Section 4]."""
+"""Time mixing with a matrix state per head, as in RWKV-5 (Eagle) and RWKV-6 (Finch) [peng2024, Section 4]."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..core.record import record
 class RwkvHeadMix(Layer):
     """``S = diag(w) S + k vᵀ; y = (silu(g) * norm(r (S + diag(u) k vᵀ))) wo`` per head.
 
-    Each projection reads a mix of this token and the one before.
+    Each projection reads a mix of the current and the previous token.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads, of width d_model / n_heads.
-        mix_rank: rank of the network that makes the mixes depend on the token; None: they are learned vectors (Eagle).
-        decay_rank: rank of the network that makes the decay w depend on the token; None: it is a learned vector.
+        n_heads: number of heads, of width d_model / n_heads.
+        mix_rank: rank of the data-dependent mixing; None: learned vectors (Eagle).
+        decay_rank: rank of the data-dependent decay w; None: a learned vector.
     """
 
     d_model: int
@@ -30,7 +30,7 @@ class RwkvHeadMix(Layer):
         self.must_divide("n_heads", "d_model")
 
     def declare(self) -> Declaration:
-        """Mixes, five projections, decay and bonus, recurrence, norm per head; state: matrices and the token before."""
+        """Mixes, five projections, decay and bonus, recurrence, norm per head; state: matrices and previous token."""
         head = self.d_model // self.n_heads
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": head, "v": head}
         declaration = Declaration(axes)
@@ -75,7 +75,7 @@ class RwkvHeadMix(Layer):
 
 _RECURRENCE = [
     "o[b q h e v] = matrix_wkv(S, r, k, v, w, first)",
-    "o[b q h v] = copy(o)",  # the sum over e is part of it
+    "o[b q h v] = copy(o)",  # includes the sum over e
     "o[b q h v] = layernorm(o, norm, norm_b)",
     "g[b q h v] = silu(g)",
     "o[b q h v] = mul(o, g)",

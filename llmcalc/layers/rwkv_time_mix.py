@@ -9,7 +9,7 @@ from ..core.record import record
 
 @record
 class RwkvTimeMix(Layer):
-    """``y = (sigmoid(r) * wkv(k, v)) wo``, each projection fed by a mix of this token and the one before.
+    """``y = (sigmoid(r) * wkv(k, v)) wo``, with projections of a mix of the current and the previous token.
 
     Attributes:
         d_model: width of input and output.
@@ -24,7 +24,7 @@ class RwkvTimeMix(Layer):
         self.derive(d_inner=self.d_model)
 
     def declare(self) -> Declaration:
-        """Four projections, three mixing vectors, decay and bonus; five vectors of state with channel mixing."""
+        """Four projections, three mixing vectors, decay and bonus; the state has four vectors."""
         declaration = Declaration({"d": self.d_model, "i": self.d_inner or self.d_model})
         declaration.weights("mix_k[d]", "mix_v[d]", "mix_r[d]", "decay[i]", "first[i]")
         declaration.weights("wk[d | i]", "wv[d | i]", "wr[d | i]", "wo[i | d]")

@@ -1,4 +1,4 @@
-"""Gated short convolutions as token mixers, as in LFM2."""
+"""A gated short convolution as a token mixer, as in LFM2."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..core.record import record
 
 @record
 class ShortConv(Layer):
-    """``y = (C * conv(B * u)) wo``, where B, C and u are projections of the input.
+    """``y = (C * conv(B * u)) wo``, with projections B, C and u of the input.
 
     Attributes:
         d_model: width of input and output, and channels of the convolution.
-        d_conv: taps of the convolution.
-        bias: biases of the projections and of the convolution.
-        grid: tokens are patches of an image, and the taps stand along rows and columns of it (LFM3-VL).
+        d_conv: kernel size of the convolution.
+        bias: whether the projections and the convolution have biases.
+        grid: whether the convolution is two-dimensional, over the patches of an image (LFM3-VL).
     """
 
     d_model: int
@@ -24,7 +24,7 @@ class ShortConv(Layer):
     grid: bool = False
 
     def declare(self) -> Declaration:
-        """Three projections ``[d_model, d_model]``, one convolution over each channel, output projection."""
+        """Three projections ``[d_model, d_model]``, a depthwise convolution, output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "K": self.d_conv}
         axes |= {"qc": "q", "qd": "q", "Kt": "K - 1"}
         declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"})

@@ -1,4 +1,4 @@
-"""What a checkpoint stores and no pass over text runs: the tensors of a codec, or of what makes images or speech."""
+"""Tensors that a text-only forward pass never uses, such as those of an audio codec or an image decoder."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ..core.record import record
 
 @record
 class Stored(Layer):
-    """A weight that is counted, and whose work is not: a vector, a matrix, or a kernel along one to three dimensions.
+    """A stored weight without equations: a vector, a matrix, or a kernel with one to three dimensions.
 
     Attributes:
-        d_out: its first dimension, what it gives.
-        d_in: its second, of each group if channels do not mix; None: it is a vector.
-        taps: of a kernel along one dimension.
-        side: of a kernel along two, or one of its two sides if there are ``taps``.
-        frames: that a kernel spans beside these.
-        bias: a vector of ``d_out``.
-        transposed: the input comes first, as in a convolution that makes more of less.
-        lone: it has a name of its own, instead of being the weight of a layer.
-        normed: a length for each of its first dimension, and a direction, are stored instead [salimans2016].
-        statistics: means and variances beside it, which are no parameters (a norm over a batch).
-        buffer: it is no parameter itself.
+        d_out: output dimension, stored first.
+        d_in: input dimension, per group; None: a vector.
+        taps: size of a one-dimensional kernel.
+        side: size of a two-dimensional kernel, or of its second dimension if ``taps`` is given.
+        frames: size of a further kernel dimension, time.
+        bias: whether there is a bias of size ``d_out``.
+        transposed: whether the input dimension is stored first, as in a transposed convolution.
+        lone: whether the tensor is a parameter by itself, not the weight of a module.
+        normed: whether magnitude and direction are stored separately (weight normalisation) [salimans2016].
+        statistics: whether there are a running mean and variance, as buffers (batch normalisation).
+        buffer: whether the tensor is a buffer.
     """
 
     d_out: int
@@ -42,14 +42,14 @@ class Stored(Layer):
         self.check()
         kernel = self.taps or self.side or self.frames
         if self.d_in is None and (kernel or self.transposed):
-            raise SizeError("a vector has no d_in, and so is neither a kernel nor transposed", where="stored")
+            raise SizeError("taps, side, frames and transposed need d_in", where="stored")
         if self.lone and (self.bias or self.statistics or self.normed):
-            raise SizeError("lone goes with neither bias nor statistics nor normed", where="stored")
+            raise SizeError("lone excludes bias, statistics and normed", where="stored")
         if self.normed and (self.d_in is None or self.buffer):
-            raise SizeError("normed goes with a d_in, and without buffer", where="stored")
+            raise SizeError("normed needs d_in and excludes buffer", where="stored")
 
     def declare(self) -> Declaration:
-        """Weight ``[d_out, d_in, frames, taps, side, side]``, as far as there are these."""
+        """Weight ``[d_out, d_in, frames, taps, side, side]``, with the dimensions that are set."""
         sizes = {"out": self.d_out, "in": self.d_in, "fr": self.frames, "taps": self.taps}
         sizes |= {"px": self.side} if self.taps else {"py": self.side, "px": self.side}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}

@@ -25,7 +25,7 @@ def grid_of(patches: int, given: Grid | None) -> Grid:
         raise InputError(f"{patches} patches do not form a square", hint="pass grid=(rows, columns)")
     rows, columns = given or (side, side)
     if rows * columns != patches:
-        raise InputError(f"a grid of {shown(given)} has no {patches} patches")
+        raise InputError(f"a grid of {shown(given)} does not have {patches} patches")
     return rows, columns
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from llmcalc.core.errors import InputError
-from llmcalc.layers._heard import results
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.conv import output_frames
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.kda import Kda
 from llmcalc.layers.patch import Patch
@@ -30,14 +30,14 @@ WIDTH = 30
     ],
     ids=repr,
 )
-def test_values_are_rotated_with_keys_of_their_own_alone(fields: dict[str, Any]) -> None:
+def test_rotated_values_need_rotary_positions_and_a_value_projection(fields: dict[str, Any]) -> None:
     assert Attention(WIDTH, 3, positions="rope", v_rope=True).v_rope
-    with pytest.raises(InputError, match="v_rope goes with positions: rope"):
+    with pytest.raises(InputError, match="v_rope needs positions: rope"):
         Attention(WIDTH, 3, v_rope=True, **fields)
 
 
 @pytest.mark.parametrize("kind", [LayoutLmAttention, BoxAttention])
-def test_attention_on_a_page_sees_both_ways(kind: type[Attention]) -> None:
+def test_attention_on_a_page_is_bidirectional(kind: type[Attention]) -> None:
     assert not kind(WIDTH, 3, causal=False).causal
     with pytest.raises(InputError):
         kind(WIDTH, 3, causal=True)
@@ -62,11 +62,11 @@ def test_merged_patches_are_fewer(merge: int, rows: str | None) -> None:
 
 
 @pytest.mark.parametrize(("reach", "heard"), [(1, "a"), (2, "max(0, a - 1)"), (3, "max(0, a - 2)")])
-def test_without_padding_what_reaches_beyond_the_end_is_not_heard(reach: int, heard: str) -> None:
-    assert results(1, reach=reach) == heard
+def test_output_frames_without_padding(reach: int, heard: str) -> None:
+    assert output_frames(1, reach=reach) == heard
 
 
-def test_sizes_that_are_put_together_of_others() -> None:
+def test_derived_sizes() -> None:
     """Three streams are read, written and mixed; a box has four edges and two sizes; one filter for q, k, v."""
     assert HyperConnection(WIDTH, 3).declare().axes["hr"] == 3 + 3 + 3 * 3
     assert BoxEmbedding(101, 7, 5).declare().axes["d"] == 4 * 7 + 2 * 5

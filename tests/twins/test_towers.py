@@ -184,7 +184,7 @@ def test_what_cannot_be_seen_is_an_error() -> None:
     model = tower()
     with pytest.raises(InputError, match="do not form a square"):
         model.see(patches(2, 3))
-    with pytest.raises(InputError, match="has no 6 patches"):
+    with pytest.raises(InputError, match="does not have 6 patches"):
         model.see(patches(2, 3), (2, 2))
     with pytest.raises(InputError, match=r"must have shape \[batch, 6, 3, 5, 5\]"):
         model.see(patches(2, 3)[..., :4], (2, 3))

@@ -17,7 +17,7 @@ from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Attention, Conv, Embedding, Linear, Mlp, Norm
-from ....layers._heard import results
+from ....layers.conv import output_frames
 from ..layers.context_attention import ContextAttention
 from ..layers.conv_module import ConvModule
 from ..layers.distance_attention import DistanceAttention
@@ -301,7 +301,7 @@ def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
 
 def fast_conformer(config: Config) -> Stack:
     """A FastConformer in front of a language model."""
-    width, tokens = config.size("hidden_size"), results(config.size("subsampling_factor"))
+    width, tokens = config.size("hidden_size"), output_frames(config.size("subsampling_factor"))
     return Stack(
         "audio", width, fast_conformer_front(config, tower=True), fast_conformer_blocks(config), (), "tower", tokens
     )

@@ -12,7 +12,7 @@ from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import default_layernorm, layernorm, prenorm_block, repeat_block, rmsnorm
 from ....importers.hf.vision_encoders.parts import named, two_linears
 from ....layers import Attention, Conv, Embedding, Linear, Mlp
-from ....layers._heard import results
+from ....layers.conv import output_frames
 
 TAPS = 3  # of every convolution
 PLANE = 3  # convolutions of stride 2 over time and frequency
@@ -130,7 +130,7 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
         Named("wave_out", Linear(before, width)),
         Named("position", Conv(width, width, taps, groups=groups, overrun=1, activation=act)),
     ]
-    return found, results(span, reach=reach)
+    return found, output_frames(span, reach=reach)
 
 
 def _half_windows(config: Config) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import two_linears
 from ....layers import Attention, Conv, Linear, Mlp, Moe, Norm, Patch
-from ....layers._heard import results
+from ....layers.conv import output_frames
 
 USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # experts per layer; -1: the layer is dense
 PLANES, KERNEL = 3, 3  # convolutions of stride 2 over time and frequency, and their kernel size
@@ -164,4 +164,4 @@ def audio_encoder(config: Config) -> Stack:
         *two_linears("adapter", width, out, out),
     )
     runs = repeat_block(block, config.size("num_hidden_layers"))
-    return Stack("audio", width, tuple(inputs), runs, outputs, "tower", results(2**PLANES))
+    return Stack("audio", width, tuple(inputs), runs, outputs, "tower", output_frames(2**PLANES))

@@ -12,7 +12,7 @@ from ....importers.hf.encoders import check_encoder
 from ....importers.hf.rules import repeat_block, rmsnorm, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Conv, Linear, Mlp, Norm, Scale
-from ....layers._heard import results
+from ....layers.conv import output_frames
 
 ENCODERS = ("acoustic", "semantic")
 TAPS_PER_STRIDE = 2
@@ -53,7 +53,7 @@ def _encoder(config: Config, name: str) -> list[Stack]:
         runs = repeat_block(_block(config, width, taps), config.integer(depth, "depths", 0))
         place = f"conv_layers.{number - 1}" if number else "stem"
         found.append(
-            Stack(f"{name}.{place}", width, (Named("down", down),), runs, (), "tower", results(span, reach=span))
+            Stack(f"{name}.{place}", width, (Named("down", down),), runs, (), "tower", output_frames(span, reach=span))
         )
         before = width
     latent = Named("latent", Conv(before, config.size("hidden_size"), taps))

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
-from ....layers._added import must_see_both_ways, with_its_fields
+from ....layers._attention_parts import check_bidirectional, inherit_docs
 from ....layers.attention import Attention
 
 
-@with_its_fields
+@inherit_docs
 @record
 class BoxAttention(Attention):
     """``y = softmax((q kᵀ + q rᵀ) / sqrt(d_head)) v · wo``, where r is what ``box_pairs`` made of every two tokens."""
@@ -21,7 +21,7 @@ class BoxAttention(Attention):
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)
-        must_see_both_ways(self)
+        check_bidirectional(self)
 
     def declare(self) -> Declaration:
         """Those of attention, and scores of the pairs."""

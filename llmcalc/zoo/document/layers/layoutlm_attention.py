@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ....core.declaration import Declaration
 from ....core.record import record
-from ....layers._added import must_see_both_ways, with_its_fields
+from ....layers._attention_parts import check_bidirectional, inherit_docs
 from ....layers.attention import Attention
 
 _TABLES = {"distance_bias[u | h]": "distance_buckets"}
 _TABLES |= dict.fromkeys(("across_bias[ub | h]", "down_bias[ub | h]"), "box_buckets")
 
 
-@with_its_fields
+@inherit_docs
 @record
 class LayoutLmAttention(Attention):
     """``y = softmax(q kᵀ / sqrt(d_head) + bias) v · wo``; all layers of a stack share the tables of biases.
@@ -33,7 +33,7 @@ class LayoutLmAttention(Attention):
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)
-        must_see_both_ways(self)
+        check_bidirectional(self)
 
     def _axes(self) -> dict[str, int | str]:
         buckets = {"u": self.distance_buckets, "ub": self.box_buckets}

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._heads import join, project
+from ....layers._attention_parts import project_inputs, project_output
 from ....layers.mlp import ACTIVATIONS
 
 
@@ -49,7 +49,7 @@ class LiltAttention(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads}
         axes |= {"dl": self.d_stream, "el": self.d_stream // self.n_heads, "fl": self.d_ff}
         declaration = Declaration(axes)
-        project(declaration)
+        project_inputs(declaration)
         tag = " | nograd" if self.dropped else ""
         for name in ("ql", "kl", "vl"):
             its = tag if name == "vl" else ""
@@ -69,7 +69,7 @@ class LiltAttention(Layer):
         declaration.equations(*(f"{line}{tag}" for line in _BESIDE))
         declaration.equations(f"m[b q fl] = {self.activation}(m){tag}")
         declaration.equations(*(f"{line}{tag}" for line in _AFTER), "o[b q h e] = p[b h q k] v[b k h e]")
-        join(declaration)
+        project_output(declaration)
         return declaration
 
 

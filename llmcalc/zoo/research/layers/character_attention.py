@@ -6,7 +6,7 @@ from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._heads import join, project
+from ....layers._attention_parts import project_inputs, project_output
 
 
 @record
@@ -37,16 +37,16 @@ class CharacterAttention(Layer):
         declaration = Declaration(axes)
         if self.chunk is None:
             axes |= {"qg": whole_groups(self.merge), "kg": whole_groups(self.merge)}
-            project(declaration, rows="qg")
+            project_inputs(declaration, rows="qg")
             declaration.equations(*_scored("qg", "kg"))
-            join(declaration, "qg")
+            project_output(declaration, "qg")
             return declaration
         axes |= {"w": self.chunk, "wk": self.chunk, "y": whole_groups(self.chunk)}
         axes |= {"ql": f"mod(q, {self.chunk})", "kl": f"mod(q, {self.chunk})"}
-        project(declaration)
+        project_inputs(declaration)
         declaration.equations(*_scored("y w", "y wk"), *_scored("ql", "kl", "r"))
         declaration.equations("o[b q h e] = copy(o, or)")
-        join(declaration)
+        project_output(declaration)
         return declaration
 
 

@@ -6,7 +6,7 @@ from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._heads import project
+from ....layers._attention_parts import project_inputs
 
 
 @record
@@ -34,10 +34,10 @@ class ConvBertAttention(Layer):
         head = self.d_model // (2 * self.n_heads)
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "h": self.n_heads, "g": self.n_heads}
         declaration = Declaration({**axes, "e": head, "K": self.d_conv})
-        project(declaration)
+        project_inputs(declaration)
         declaration.weights("span[d; K]", "wspan[d | h e]", "bspan[h e]", "wf[h e | g K]", "bf[g K]")
         declaration.equations(*_KERNELS)
-        project(declaration, "c")
+        project_inputs(declaration, "c")
         declaration.weights("wo[i | d]", "bo[d]")
         declaration.equations(*_HALVES)
         return declaration

@@ -7,13 +7,13 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.record import record
-from ....layers._added import with_its_fields
+from ....layers._attention_parts import inherit_docs
 from ....layers.attention import Attention
 
 _PAIR = 2
 
 
-@with_its_fields
+@inherit_docs
 @record
 class DifferentialAttention(Attention):
     """``y = norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) · wo``, pair by pair of heads.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ....core.declaration import Declaration
 from ....core.record import record
-from ....layers._added import with_its_fields
+from ....layers._attention_parts import inherit_docs
 from ....layers.attention import Attention
 
 
-@with_its_fields
+@inherit_docs
 @record
 class DynamicAttention(Attention):
     """Attention to whose scores ``exp(A softplus(v wdt))`` is added, a number for each key and its head.

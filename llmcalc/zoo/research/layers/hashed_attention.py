@@ -7,7 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._heads import convolve_values, join, project
+from ....layers._attention_parts import add_value_convolution, project_inputs, project_output
 
 
 @record
@@ -39,15 +39,15 @@ class HashedAttention(Layer):
     def declare(self) -> Declaration:
         """Projections, collisions, mix, convolution, output; no causal mask."""
         declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads})
-        project(declaration)
+        project_inputs(declaration)
         if self.expected:
             declaration.equations(*_EXPECTED)
         else:
             declaration.axes |= {"nh": self.n_hashes, "hb": self.bits}
             declaration.equations(*_SAMPLED)
         declaration.equations("o[b q h e] = l2norm(o[b q h e])")
-        convolve_values(declaration, self.d_conv)
-        join(declaration)
+        add_value_convolution(declaration, self.d_conv)
+        project_output(declaration)
         return declaration
 
 

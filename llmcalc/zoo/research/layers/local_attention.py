@@ -8,7 +8,7 @@ from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._heads import join, project
+from ....layers._attention_parts import project_inputs, project_output
 
 
 @record
@@ -54,7 +54,7 @@ class LocalAttention(Layer):
         )
         declaration.axes |= {"w": self.window, "wk": self.window, "wh": half, "wv": 3 * half}
         declaration.axes |= {"ys": f"{chunks} - 1", "y": chunks}
-        project(declaration, rows="qz")
+        project_inputs(declaration, rows="qz")
         declaration.weights("wq_global[d | h e]", "wk_global[d | h e]", "wv_global[d | h e]", unused=True)
         declaration.weights("bq_global[h e]", "bk_global[h e]", "bv_global[h e]", unused=True)
         declaration.equations(
@@ -65,6 +65,6 @@ class LocalAttention(Layer):
             "o[b q h e] = p[b h q k] v[b k h e] | model",
             "o[b y wh h e] = p[b h y wh wv] v[b y wv h e] | torch",
         )
-        join(declaration, "qz")
+        project_output(declaration, "qz")
         declaration.mask = f"local:{half + 1}"
         return declaration

@@ -8,13 +8,13 @@ from __future__ import annotations
 from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.record import record
-from ....layers._added import with_its_fields
+from ....layers._attention_parts import inherit_docs
 from ....layers.attention import Attention
 
 _EXCLUDED = "cross chunk prompt prefix sinks kv_reused values_are_keys index_heads adapter_rank v_norm clip"
 
 
-@with_its_fields
+@inherit_docs
 @record
 class MergedAttention(Attention):
     """``y = softmax(q (k, c)ᵀ / sqrt(d_head)) (v, w) · wo``: k and v are made of the input, c and w of the encoder's

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._heads import join, project
+from ....layers._attention_parts import project_inputs, project_output
 
 
 @record
@@ -45,10 +45,10 @@ class NgramAttention(Layer):
                 "kn": "q",
             }
         )
-        project(declaration, rows="qs")
+        project_inputs(declaration, rows="qs")
         declaration.weights("wr[d | uh]", "br[uh]")
         declaration.equations("r[b qs uh] = x[b qs d] wr[d uh]", "r[b qs uh] = add(r, br)", *_streams())
-        join(declaration, "qs")
+        project_output(declaration, "qs")
         declaration.state("k[b t h e]")
         declaration.state("v[b t h e]")
         declaration.mask = "causal"

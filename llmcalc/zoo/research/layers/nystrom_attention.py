@@ -7,7 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._heads import convolve_values, join, project
+from ....layers._attention_parts import add_value_convolution, project_inputs, project_output
 
 STEPS = 6  # of the iteration that approximates the inverse of the landmarks' scores
 
@@ -41,14 +41,14 @@ class NystromAttention(Layer):
     def declare(self) -> Declaration:
         """Projections, three kernels, the iterated inverse, mix, convolution, output; no causal mask."""
         declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads})
-        project(declaration)
+        project_inputs(declaration)
         if self.n_landmarks:
             declaration.axes |= {"lm": self.n_landmarks, "ln": self.n_landmarks, "lo": self.n_landmarks, "it": STEPS}
             declaration.equations(*_NYSTROM)
         else:
             declaration.equations(*_FULL)
-        convolve_values(declaration, self.d_conv)
-        join(declaration)
+        add_value_convolution(declaration, self.d_conv)
+        project_output(declaration)
         return declaration
 
 

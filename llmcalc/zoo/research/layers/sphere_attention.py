@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ....core.declaration import Declaration
 from ....core.record import record
-from ....layers._added import with_its_fields
+from ....layers._attention_parts import inherit_docs
 from ....layers.attention import Attention
 
 
-@with_its_fields
+@inherit_docs
 @record
 class SphereAttention(Attention):
     """Attention with a learned scale on each query channel and gate, and a result of length 1.

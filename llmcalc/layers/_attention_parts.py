@@ -1,0 +1,131 @@
+"""Parts shared by kinds of attention: projections, KV cache, mask, indexer, field checks and docstrings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from ..core.declaration import Declaration
+from ..core.errors import SizeError
+from ..core.layer import Layer
+from .indexer import Indexer
+
+Kind = TypeVar("Kind", bound=type[Layer])
+HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
+
+
+def project_inputs(declaration: Declaration, names: str = "qkv", rows: str = "q") -> None:
+    """Biased projections of the stream to heads ``[b rows h e]``, one for each of ``names``."""
+    declaration.weights(*(f"w{name}[d | h e]" for name in names), *(f"b{name}[h e]" for name in names))
+    for name in names:
+        declaration.equations(f"{name}[b {rows} h e] = x[b {rows} d] w{name}[d h e]")
+        declaration.equations(f"{name}[b {rows} h e] = add({name}, b{name})")
+
+
+def project_output(declaration: Declaration, rows: str = "q") -> None:
+    """The biased projection of the heads' values to the stream."""
+    declaration.weights("wo[h e | d]", "bo[d]")
+    declaration.equations(f"y[b {rows} d] = o[b {rows} h e] wo[h e d]", f"y[b {rows} d] = add(y, bo)")
+
+
+def add_value_convolution(declaration: Declaration, taps: int | None) -> None:
+    """Add a depthwise convolution over the values, with one kernel per head; None: no convolution."""
+    if taps:
+        declaration.axes["K"] = taps
+        declaration.weights("conv[h; K]")
+        declaration.equations("vc[b q h e] = v[b q h e] conv[h K]", "o[b q h e] = add(o, vc)")
+
+
+def add_lora(d_in: str) -> list[str]:
+    """Equations that add LoRA adapters to queries, keys and values; ``d_in`` is the axis of the input."""
+    lines = []
+    for name, axes in HEADS:
+        lines += [
+            f"{name}a[b q ar] = x[b q {d_in}] w{name}_a[{d_in} ar]",
+            f"{name}l[b q {axes}] = {name}a[b q ar] w{name}_b[ar {axes}]",
+            f"{name}[b q {axes}] = add({name}, {name}l)",
+        ]
+    return lines
+
+
+def add_kv_cache(layer: Any, declaration: Declaration) -> None:
+    """Add the KV cache and the mask."""
+    tokens = "s" if layer.cross else "t"
+    if (layer.causal or layer.cross) and not layer.kv_reused and layer.implemented_cache != "none":
+        repeated = layer.implemented_cache == "query_heads"
+        for heads, tags in (("g", ("model",)), ("h", ("torch",))) if repeated else (("g", ()),):
+            declaration.state(f"k[b {tokens} {heads} e]", "kv", *tags)
+            declaration.state(f"v[b {tokens} {heads} v]", "kv", *tags)
+    if layer.implemented_cache == "all_tokens":
+        declaration.as_torch |= {"k": "c + q", "t": "c + q"}
+    elif layer.chunk and layer.causal:
+        declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
+    if layer.causal and not layer.cross and not layer.prompt:
+        declaration.mask = (
+            f"window:{layer.window}" if layer.window else f"chunk:{layer.chunk}" if layer.chunk else "causal"
+        )
+    elif layer.window:
+        declaration.mask = f"local:{layer.window}:{layer.window_ahead or layer.window}"
+    elif layer.chunk:
+        declaration.mask = f"apart:{layer.chunk}"
+
+
+def include_indexer(layer: Any, declaration: Declaration) -> None:
+    """Add the indexer, if the layer has one, and its effect on the mask."""
+    if not layer.index_heads:
+        return
+    indexer = Indexer(
+        layer.d_model,
+        layer.index_heads,
+        layer.index_dim,
+        weighted=False,
+        key_norm="rmsnorm",
+        query_norm=True,
+        block=layer.index_block,
+        pooled=layer.index_pooled,
+    )
+    declaration.include("indexer", indexer.declare())
+    if layer.index_topk and declaration.mask == "causal":
+        declaration.mask = f"window:{layer.index_topk}"  # the same number of pairs as with the nearest tokens
+
+
+def contradictions(layer: Any) -> Iterator[str]:
+    """Invalid combinations of attention's fields, one message each."""
+    own_values = not (layer.cross or layer.values_are_keys or layer.kv_reused)
+    if (layer.n_buckets is None) == (layer.positions == "relative"):
+        yield "n_buckets must be set with positions: relative, and only then"
+    if layer.values_are_keys and (layer.v_bias or layer.d_head_v != layer.d_head):
+        yield "values_are_keys excludes v_bias and d_head_v"
+    if layer.streams > 1 and not layer.cross:
+        yield "streams needs cross: true"
+    if layer.d_input_v and not own_values:
+        yield "d_input_v needs a value projection"
+    if layer.values_of and not layer.d_input_v:
+        yield "values_of needs d_input_v"
+    if layer.v_rope and (layer.cross or layer.kv_reused or layer.positions != "rope"):
+        yield "v_rope needs positions: rope and a value projection"
+    if layer.prompt and (layer.window or layer.chunk or layer.cross):
+        yield "prompt excludes window, chunk and cross"
+    if layer.window and layer.chunk:
+        yield "window and chunk are mutually exclusive"
+    if layer.merge > 1 and (layer.causal or layer.cross or layer.window or layer.chunk):
+        yield "merge excludes causal, cross, window and chunk"
+    if layer.window_ahead and (layer.causal or not layer.window):
+        yield "window_ahead needs a window and causal: false"
+    if layer.adapter_rank and not own_values:
+        yield "adapter_rank needs projections of queries, keys and values"
+
+
+def inherit_docs(kind: Kind) -> Kind:
+    """Prepend attention's field descriptions to those of a kind derived from it."""
+    base = next(base.__doc__ or "" for base in kind.__mro__ if base.__name__ == "Attention")
+    text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
+    kind.__doc__ = f"{text}\n\n    {base.partition('over heads.')[2].strip()}{own}"
+    return kind
+
+
+def check_bidirectional(layer: Any) -> None:
+    """Raise a SizeError if a kind that is only defined for encoders has fields of a decoder."""
+    for name in ("causal", "cross", "window", "chunk", "prompt", "prefix"):
+        if getattr(layer, name):
+            raise SizeError(f"{name} is only available for attention of a decoder", where=layer.kind())
