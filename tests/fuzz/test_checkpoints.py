@@ -19,7 +19,7 @@ from llmcalc.cli.main import main
 from llmcalc.importers.weights import headers_of
 from llmcalc.verification.weights import verify_weights
 
-from ..calc.test_quantised import STORED
+from ..checkpoint.test_quantised import STORED
 from ..importers.checkpoints import LLAMA, MIXTRAL, OSS, holds
 from ..importers.files import gguf, safetensors
 from .test_headers import JSON, LONGEST, TINY, changed, spoilt, stored
