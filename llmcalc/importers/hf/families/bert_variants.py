@@ -8,7 +8,6 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
-from ....zoo.research.families.efficient_encoders import OFFSET, _unpooled
 from ..config import Config
 from ..rules import layernorm, repeat_block
 from .bert import (
@@ -121,15 +120,6 @@ def xlm(config: Config) -> Architecture:
     runs = repeat_block(Block("block", parts), config.size("n_layers"))
     stack = Stack("encoder", width, (*inputs, Named("norm", norm)), runs, (), "encoder")
     return with_causal_head(config, stack)
-
-
-def mra(config: Config) -> Architecture:
-    """MRA [zeng2022]: its multi-resolution approximation of attention is not modelled; all pairs are counted."""
-    config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
-    attention = bert_attention(config)
-    config.add_unmodelled("its multi-resolution approximation of attention is not modelled")
-    note = "attention is counted over all pairs: its multi-resolution approximation is not modelled"
-    return replace(_unpooled(config, encoder(config, attention=attention, offset=OFFSET)), notes=(note,))
 
 
 def distilbert(config: Config) -> Architecture:

@@ -1,4 +1,4 @@
-"""Encoders with cheaper attention: FNet, Nyströmformer, YOSO, Longformer, BigBird."""
+"""Encoders with cheaper attention: FNet, Nyströmformer, YOSO, MRA, Longformer, BigBird."""
 
 from __future__ import annotations
 
@@ -70,6 +70,15 @@ def yoso(config: Config) -> Architecture:
 
 def _unpooled(config: Config, stack: Stack) -> Architecture:
     return finish(config, stack, []) if config.head_kind() == "none" else with_head(config, stack)
+
+
+def mra(config: Config) -> Architecture:
+    """MRA [zeng2022]: its multi-resolution approximation of attention is not modelled; all pairs are counted."""
+    config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
+    attention = bert_attention(config)
+    config.add_unmodelled("its multi-resolution approximation of attention is not modelled")
+    note = "attention is counted over all pairs: its multi-resolution approximation is not modelled"
+    return replace(_unpooled(config, encoder(config, attention=attention, offset=OFFSET)), notes=(note,))
 
 
 def longformer(config: Config) -> Architecture:
