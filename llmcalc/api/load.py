@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.architecture import Architecture
-from ..core.errors import DescriptionError, InputError, shown
+from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.record import record
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # of which the first two are read
@@ -80,7 +80,7 @@ def _load(source: Any, reading: Reading) -> Architecture:
     if isinstance(source, os.PathLike):
         return _from_path(Path(source), reading)
     if not isinstance(source, str):
-        raise DescriptionError(f"{shown(source)} is not a model name, path or description")
+        raise DescriptionError(f"{short_repr(source)} is not a model name, path or description")
     if source == "-":
         return _from_stdin(reading)
     if source.startswith("hf:"):
@@ -105,9 +105,9 @@ def _from_path(path: Path, reading: Reading) -> Architecture:
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:  # a name too long, or with a NUL
-        raise DescriptionError(f"invalid path: {error}", where=shown(str(path))) from None
+        raise DescriptionError(f"invalid path: {error}", where=short_repr(str(path))) from None
     if not exists:
-        raise DescriptionError("file not found", where=str(path) if str(path).isprintable() else shown(str(path)))
+        raise DescriptionError("file not found", where=str(path) if str(path).isprintable() else short_repr(str(path)))
     if folder or path.suffix in WEIGHTS:
         from ..importers.weights import describe
 

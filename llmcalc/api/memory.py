@@ -16,7 +16,7 @@ from ..calc.memory.weight_formats import RequestedFormats
 from ..calc.sharding import Mesh
 from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
-from ..core.errors import InputError, SizeError, UnknownNameError, shown
+from ..core.errors import InputError, SizeError, UnknownNameError, short_repr
 from ..core.ledger import rows
 from ..core.workload import Workload
 from ..data import table
@@ -150,7 +150,7 @@ def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[st
     if rank is None:
         return None
     if type(rank) is not int or rank < 1:
-        raise SizeError(f"must be a positive integer, not {shown(rank)}", parameter="lora_rank")
+        raise SizeError(f"must be a positive integer, not {short_repr(rank)}", parameter="lora_rank")
     matrices = {row.tensor.name for row in rows(architecture.stacks) if row.tensor.linear and not row.tensor.active}
     for name in (chosen := tuple(targets)):
         if name not in matrices:

@@ -8,7 +8,7 @@ from typing import Any
 from ..calc.flops import flops
 from ..calc.memory.fit import Fit
 from ..core.architecture import Architecture, declare
-from ..core.errors import InputError, SizeError, shown
+from ..core.errors import InputError, SizeError, short_repr
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
 from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
@@ -35,7 +35,7 @@ def machine(name: str, count: int = 1, mfu: float | None = None, precision: str 
     """
     found = accelerator(name)
     if type(count) is not int or count < 1:
-        raise SizeError(f"the number of GPUs must be a positive integer, not {shown(count)}", parameter="gpu")
+        raise SizeError(f"the number of GPUs must be a positive integer, not {short_repr(count)}", parameter="gpu")
     chosen = number_format_of(found, precision)
     if mfu is None:
         span, source = utilisation(found, chosen, table("utilisation"))
@@ -155,7 +155,7 @@ def train(
         tokens = int(tokens)  # 15e12
     if type(tokens) is not int or tokens < 1:
         raise SizeError(
-            f"invalid number of tokens {shown(tokens)}", parameter="tokens", hint="must be a positive whole number"
+            f"invalid number of tokens {short_repr(tokens)}", parameter="tokens", hint="must be a positive whole number"
         )
     one = flops(architecture, seq=seq, target_seq=target_seq, mode="train", attention=attention, extend=extend)
     for name, least in (("one sequence", one.tokens), ("one step", batch_tokens or 0)):

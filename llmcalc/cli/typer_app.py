@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import InputError, nearest, shown
+from ..core.errors import InputError, nearest, short_repr
 from .commands import load
 from .completion import completer
 from .parser import is_number
@@ -153,10 +153,10 @@ def _checker(option: Option) -> Callable[[str | None], Any]:
             return None
         if option.choices and value not in option.choices:
             hint = _did_you_mean(value, option.choices) or f"one of {', '.join(option.choices)}"
-            raise InputError(f"{option.flag} is {shown(value)}", hint=hint)
+            raise InputError(f"{option.flag} is {short_repr(value)}", hint=hint)
         if option.kind is int:
             if not is_number(value):
-                raise InputError(f"{option.flag} is {shown(value)}", hint="give a whole number, 0 or more")
+                raise InputError(f"{option.flag} is {short_repr(value)}", hint="give a whole number, 0 or more")
             return int(value)
         return value
 

@@ -33,23 +33,8 @@ from .record import record
 _TERM = re.compile(r"([A-Za-z_][\w.']*)\s*(?:\[([^\]]*)\])?")
 _AXIS = re.compile(r"[A-Za-z]\w*")
 _CALL = re.compile(r"([a-z_0-9]+)\((.*)\)")
-TAGS = frozenset(
-    [
-        "prefill",
-        "decode",
-        "torch",
-        "model",
-        "nograd",
-        "constant",
-        "elementwise",
-        "core",
-        "flash",
-        "eager",
-        "dropout",
-        "scan",
-        "again",
-    ]
-)
+_TAGS = "prefill decode torch model nograd constant elementwise core flash eager dropout scan again"
+TAGS = frozenset(_TAGS.split())
 
 
 @record

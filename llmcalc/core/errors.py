@@ -104,9 +104,6 @@ def short_repr(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 2]}…{text[-1]}"
 
 
-shown = short_repr  # the old name, until every caller uses the new one
-
-
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return up to ``count`` known names similar to ``name``, the most similar first.
 

@@ -30,51 +30,14 @@ COLUMNS = 7  # of a grid of positions; fewer than tokens
 SIDES = 6  # coordinates of a box: four edges, height and width
 HEADS = 3  # of kinds whose heads divide the stream, or each half of it
 
-WIDTHS = (
-    "d_model",
-    "d_source",
-    "d_in",
-    "d_out",
-    "d_input",
-    "d_input_v",
-)  # widths of the residual stream and of projections to it
-AS_THEY_ARE = frozenset(
-    {
-        "offset",
-        "padding_id",
-        "dropped_id",
-        "pooled_id",
-        "column",
-        "token_id",
-        "codebooks",
-        "unused_biases",
-        "n_zero_experts",
-        "streams",
-        "n_adapters",
-        "merge",
-        "restores",
-        "iterations",
-        "stream",
-        "active",
-        "index_local",
-        "n_gram",
-        "patch",
-        "extra_patches",
-        "n_vectors",
-        "n_states",
-        "n_reads",
-        "n_gates",
-        "n_sums",
-        "prompt",
-        "stride",
-        "neighbours",
-        "n_lengths",
-        "pooled",
-        "before",
-        "after",
-        "n_rotations",
-    }
-)
+# widths of the residual stream and of projections to it
+WIDTHS = ("d_model", "d_source", "d_in", "d_out", "d_input", "d_input_v")
+AS_THEY_ARE = frozenset((
+    "offset", "padding_id", "dropped_id", "pooled_id", "column", "token_id", "codebooks", "unused_biases",
+    "n_zero_experts", "streams", "n_adapters", "merge", "restores", "iterations", "stream", "active", "index_local",
+    "n_gram", "patch", "extra_patches", "n_vectors", "n_states", "n_reads", "n_gates", "n_sums", "prompt", "stride",
+    "neighbours", "n_lengths", "pooled", "before", "after", "n_rotations",
+))  # fmt: skip
 LARGE_BY_DEFAULT = dict.fromkeys(("chunk", "block", "d_filter", "d_position", "max_distance"), "")
 LARGE_BY_DEFAULT["temperature_length"] = "temperature"  # the field that enables it
 AT_MOST = {"d_conv": 4, "taps": 5, "order": 3, "n_filter_layers": 2, "n_streams": 4, "barred": 6, "barred_from": 4}

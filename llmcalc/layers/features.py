@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError, shown
+from ..core.errors import SizeError, short_repr
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -34,7 +34,7 @@ class Features(Layer):
     def __post_init__(self) -> None:
         self.check()
         if not self.blocks.split() or not all(number.lstrip("-").isdecimal() for number in self.blocks.split()):
-            raise SizeError(f"blocks is {shown(self.blocks)}; it must be integers such as -2", where="features")
+            raise SizeError(f"blocks is {short_repr(self.blocks)}; it must be integers such as -2", where="features")
 
     def declare(self) -> Declaration:
         """No tensors: a selection."""

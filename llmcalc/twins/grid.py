@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import InputError, UnsupportedError, shown
+from ..core.errors import InputError, UnsupportedError, short_repr
 from .rope import frequencies
 from .step import Step
 from .weights import Array
@@ -25,7 +25,7 @@ def grid_of(patches: int, given: Grid | None) -> Grid:
         raise InputError(f"{patches} patches do not form a square", hint="pass grid=(rows, columns)")
     rows, columns = given or (side, side)
     if rows * columns != patches:
-        raise InputError(f"a grid of {shown(given)} does not have {patches} patches")
+        raise InputError(f"a grid of {short_repr(given)} does not have {patches} patches")
     return rows, columns
 
 

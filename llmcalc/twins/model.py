@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.architecture import Architecture
-from ..core.errors import InputError, UnknownNameError, UnsupportedError, shown
+from ..core.errors import InputError, UnknownNameError, UnsupportedError, short_repr
 from .grid import grid_of
 from .patch_handover import PatchHandover
 from .plan import PlacedStack, place
@@ -184,7 +184,7 @@ class Model:
             new = self._checked(own, stack)
             return Step(new, cached, text=None if cache is None else cache.with_text(new))
         if len(getattr(own, "shape", ())) < 2:
-            raise InputError(f"the input of {stack.stack.name} must be an array, not {shown(own)}")
+            raise InputError(f"the input of {stack.stack.name} must be an array, not {short_repr(own)}")
         b, rows, *inner = own.shape
         one, two = (stack.input_shape(tokens)[0] for tokens in (1, 2))  # type: ignore[index]
         tokens = (rows - 2 * one + two) // (two - one)  # every token after the first takes as many rows
@@ -199,7 +199,7 @@ class Model:
         """Token ids as an integer array [b q], checked against the token table."""
         found = np.asarray(ids)
         if found.ndim != 2 or found.dtype.kind not in "iu" or found.size == 0:
-            raise InputError(f"token ids must be integers of shape [batch, tokens], not {shown(ids)}")
+            raise InputError(f"token ids must be integers of shape [batch, tokens], not {short_repr(ids)}")
         if found.min() < 0 or found.max() >= stack.vocab:
             raise InputError(f"token id {found.max()} is outside the table of {stack.vocab} tokens")
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError, shown
+from ....core.errors import SizeError, short_repr
 from ....core.layer import Layer
 from ....core.record import record
 
@@ -57,7 +57,7 @@ class ChunkedAttention(Layer):
         sizes = [int(word) for word in words if word.isdecimal()]
         even = len(sizes) == len(words) and all(size and size % 2 == 0 for size in sizes)
         if words and not (even and sum(sizes) == 2 * (self.n_rotations or 0)):
-            text = f"factors is {shown(self.factors)}; it is even numbers, twice n_rotations together"
+            text = f"factors is {short_repr(self.factors)}; it is even numbers, twice n_rotations together"
             raise SizeError(text, where="chunked_attention")
 
     def declare(self) -> Declaration:

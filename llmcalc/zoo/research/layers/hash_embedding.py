@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError, shown
+from ....core.errors import SizeError, short_repr
 from ....core.layer import Layer
 from ....core.record import record
 
@@ -37,7 +37,8 @@ class HashEmbedding(Layer):
         words = (self.lengths or "").split()
         if len(words) != self.n_lengths or not all(word.isdecimal() and int(word) for word in words):
             raise SizeError(
-                f"lengths is {shown(self.lengths)}; it is n_lengths whole numbers from 1 on", where="hash_embedding"
+                f"lengths is {short_repr(self.lengths)}; it is n_lengths whole numbers from 1 on",
+                where="hash_embedding",
             )
 
     def declare(self) -> Declaration:
