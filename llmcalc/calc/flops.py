@@ -171,14 +171,9 @@ class Flops(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data whose keys are the attribute names."""
+        names = ("total", "matmul", "other", "forward", "backward", "even_matmul", "tokens")
         return {
-            "total": self.total,
-            "matmul": self.matmul,
-            "other": self.other,
-            "forward": self.forward,
-            "backward": self.backward,
-            "even_matmul": self.even_matmul,
-            "tokens": self.tokens,
+            **{name: getattr(self, name) for name in names},
             "closed_form": str(self.matmul_form),
             "by_component": {name: _plain(count) for name, count in self.by_component.items()},
             "by_layer": [

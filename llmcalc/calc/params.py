@@ -119,16 +119,9 @@ class Params(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data whose keys are the attribute names."""
-        return {
-            "total": self.total,
-            "active": self.active,
-            "embedding": self.embedding,
-            "non_embedding": self.non_embedding,
-            "buffers": self.buffers,
-            "by_layer": self.by_layer,
-            "by_component": self.by_component,
-            "extras": [{"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras],
-        }
+        names = ("total", "active", "embedding", "non_embedding", "buffers", "by_layer", "by_component")
+        extras = [{"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras]
+        return {**{name: getattr(self, name) for name in names}, "extras": extras}
 
 
 def params(architecture: Architecture) -> Params:

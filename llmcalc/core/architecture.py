@@ -282,9 +282,10 @@ class Architecture(NotebookDisplay):
 
     def shrink(self) -> Architecture:
         """Return a small architecture with the same structure, whose NumPy model runs in milliseconds."""
-        from .shrink import shrink
+        from importlib import import_module  # by name: shrink imports this module
 
-        return shrink(self)
+        small: Architecture = import_module("llmcalc.core.shrink").shrink(self)
+        return small
 
 
 @lru_cache(maxsize=8192)

@@ -74,16 +74,9 @@ class InferenceMemory(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data whose keys are the attribute names."""
-        return {
-            "peak": self.peak,
-            "weights": self.weights,
-            "state": self.state,
-            "activations": self.activations,
-            "phase": self.phase,
-            "weights_by_component": self.weights_by_component,
-            "state_by_role": self.state_size.by_role,
-            "ranks": self.mesh.ranks,
-        }
+        names = ("peak", "weights", "state", "activations", "phase", "weights_by_component")
+        own = {name: getattr(self, name) for name in names}
+        return {**own, "state_by_role": self.state_size.by_role, "ranks": self.mesh.ranks}
 
 
 def inference_memory(
