@@ -41,10 +41,7 @@ class Mamba(Layer):
     activation: str = "silu"
     n_heads: int | None = None
 
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "activation": PLAIN,
-        "bcdt_norm": ("none", "rmsnorm", "plain"),
-    }
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN, "bcdt_norm": ("none", "rmsnorm", "plain")}
 
     def __post_init__(self) -> None:
         self.check()

@@ -111,10 +111,7 @@ class Mla(Layer):
         "reused_kr": "rotary key of an earlier layer",
         "log_places": "logarithm of each position",
     }
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "rope_scaling": ROPE_SCALINGS,
-        "gate": ("none", "input", "latent"),
-    }
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS, "gate": ("none", "input", "latent")}
 
     def __post_init__(self) -> None:
         self.check()

@@ -9,18 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import (
-    ACTIVATIONS,
-    l2norm,
-    layernorm,
-    operation,
-    plus,
-    rmsnorm,
-    sigmoid,
-    softcap,
-    softplus,
-    times,
-)
+from .functions import ACTIVATIONS, l2norm, layernorm, operation, plus, rmsnorm, sigmoid, softcap, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, vector
 

@@ -15,11 +15,7 @@ from .functions import divide_by_sum, gelu, operation, plus, rmsnorm, sigmoid, s
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, under, vector
 
-SCORES: dict[str, Callable[[Array], Array]] = {
-    "softmax": softmax,
-    "sigmoid": sigmoid,
-    "sqrt_softplus": sqrt_softplus,
-}
+SCORES: dict[str, Callable[[Array], Array]] = {"softmax": softmax, "sigmoid": sigmoid, "sqrt_softplus": sqrt_softplus}
 FULL = -1  # stands for an expert that is full
 
 

@@ -250,9 +250,7 @@ class _Placer:
         keys: tuple[str, ...] = (),
         branch: str = "",
     ) -> PlacedLayer:
-        module = _module(layer.kind())
-        check_fields(layer, module)
-        weights = module.weights(layer)
+        module, weights = self.implementation(layer)
         if self.shared_as:  # all uses of a shared sub-layer have the same weights
             whole = f".{self.shared_as}.{name}"
             weights = [
@@ -269,6 +267,12 @@ class _Placer:
         return PlacedLayer(
             layer, module, weights, names, keys, number, index, sublayer, branch, self.stack, self.block_name
         )
+
+    def implementation(self, layer: Any) -> tuple[Any, list[Weight]]:
+        """The module that runs a layer, and the layer's weights."""
+        module = _module(layer.kind())
+        check_fields(layer, module)
+        return module, module.weights(layer)
 
     def weight_name(self, weight: Weight, name: str) -> str:
         """The name of a weight; a shared one is named for its first use."""
@@ -289,18 +293,9 @@ class _Outline(_Placer):
     def n_stored(self) -> int:
         return self.n_layers
 
-    def layer(
-        self,
-        layer: Any,
-        name: str,
-        sublayer: str = "",
-        number: int = 0,
-        index: int = 0,
-        keys: tuple[str, ...] = (),
-        branch: str = "",
-    ) -> PlacedLayer:
+    def implementation(self, layer: Any) -> tuple[Any, list[Weight]]:
         self.n_layers += 1
-        return PlacedLayer(layer, None, [], {}, keys, number, index, sublayer, branch, self.stack, self.block_name)
+        return None, []
 
 
 def _weight_source(layer: Any) -> str:

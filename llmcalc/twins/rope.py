@@ -12,12 +12,7 @@ from .weights import Array
 
 
 def rotate(
-    layer: Any,
-    x: Array,
-    positions: Array,
-    width: int,
-    interleaved: bool | None = None,
-    factors: Array | None = None,
+    layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None, factors: Array | None = None
 ) -> Array:
     """``x`` [b q heads e] with its first ``width`` elements rotated in pairs.
 
@@ -54,12 +49,7 @@ def turn(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
 
 
 def rotate_end(
-    layer: Any,
-    x: Array,
-    positions: Array,
-    width: int,
-    interleaved: bool | None = None,
-    factors: Array | None = None,
+    layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None, factors: Array | None = None
 ) -> Array:
     """``x`` [b q heads e] with its last ``width`` elements rotated in pairs."""
     still = x.shape[-1] - _in_pairs(width)

@@ -1,4 +1,4 @@
-"""One contract for every layer kind, whoever wrote it: kinds are discovered, none is named here."""
+"""One contract for every layer kind; kinds are discovered, not listed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_every_tensor_has_positive_sizes_and_named_axes(kind: str, data: st.Data
 @every_kind
 @thorough
 @given(data=st.data())
-def test_every_axis_of_an_equation_has_a_size_or_is_the_workload(kind: str, data: st.DataObject) -> None:
+def test_every_axis_has_a_size_or_is_a_workload_axis(kind: str, data: st.DataObject) -> None:
     for declaration in declarations(data.draw(layers_of(kind))):
         known = declaration.axes.keys() | WORKLOAD.keys()
         for line in equations(declaration):
@@ -77,7 +77,7 @@ def test_every_axis_of_an_equation_has_a_size_or_is_the_workload(kind: str, data
 @every_kind
 @thorough
 @given(data=st.data())
-def test_every_length_that_depends_on_the_workload_can_be_evaluated(kind: str, data: st.DataObject) -> None:
+def test_workload_dependent_sizes_can_be_evaluated(kind: str, data: st.DataObject) -> None:
     for declaration in declarations(data.draw(layers_of(kind))):
         sizes = {axis: size for axis, size in declaration.axes.items() if isinstance(size, int)}
         assert all(size > 0 for size in sizes.values())
@@ -90,7 +90,7 @@ def test_every_length_that_depends_on_the_workload_can_be_evaluated(kind: str, d
 @every_kind
 @thorough
 @given(data=st.data())
-def test_every_weight_is_used_or_said_to_be_unused(kind: str, data: st.DataObject) -> None:
+def test_every_weight_is_used_or_marked_unused(kind: str, data: st.DataObject) -> None:
     for declaration in declarations(data.draw(layers_of(kind))):
         read_by_name = {operand.name for line in equations(declaration) for operand in line.operands}
         for tensor in declaration.tensors:
@@ -100,7 +100,7 @@ def test_every_weight_is_used_or_said_to_be_unused(kind: str, data: st.DataObjec
 @every_kind
 @thorough
 @given(data=st.data())
-def test_every_operand_comes_from_somewhere(kind: str, data: st.DataObject) -> None:
+def test_every_operand_is_defined(kind: str, data: st.DataObject) -> None:
     layer = data.draw(layers_of(kind))
     for declaration in declarations(layer):
         known = {tensor.name for tensor in declaration.tensors} | {state.name for state in declaration.states}
@@ -129,7 +129,7 @@ def test_a_tensor_is_read_with_its_own_axes(kind: str, data: st.DataObject) -> N
 @every_kind
 @thorough
 @given(data=st.data())
-def test_heads_work_with_their_own_group_alone(kind: str, data: st.DataObject) -> None:
+def test_heads_use_only_their_group(kind: str, data: st.DataObject) -> None:
     """Where queries' heads meet the heads of keys, each selects one; else the work would be that of all with all."""
     for declaration in declarations(data.draw(layers_of(kind))):
         weights = {tensor.name for tensor in declaration.tensors if {"h", "g"} <= set(tensor.axes)}
@@ -142,7 +142,7 @@ def test_heads_work_with_their_own_group_alone(kind: str, data: st.DataObject) -
 @every_kind
 @thorough
 @given(data=st.data())
-def test_what_is_looked_up_is_added_entry_by_entry(kind: str, data: st.DataObject) -> None:
+def test_lookups_are_summed_elementwise(kind: str, data: st.DataObject) -> None:
     for declaration in declarations(data.draw(layers_of(kind))):
         looked_up: dict[str, set[str]] = {}
         for line in equations(declaration):
@@ -156,7 +156,7 @@ def test_what_is_looked_up_is_added_entry_by_entry(kind: str, data: st.DataObjec
 @every_kind
 @thorough
 @given(data=st.data())
-def test_what_an_index_keeps_is_kept_in_its_own_format(kind: str, data: st.DataObject) -> None:
+def test_index_states_have_their_own_role(kind: str, data: st.DataObject) -> None:
     for declaration in declarations(data.draw(layers_of(kind))):
         for state in declaration.states:
             assert state.role == "index" or "ie" not in state.axes, state
@@ -181,7 +181,7 @@ def size_of(axes: tuple[str, ...], declaration: Declaration) -> int:
 @every_kind
 @settings(thorough, max_examples=10)
 @given(data=st.data())
-def test_a_function_of_one_tensor_gives_one_as_large(kind: str, data: st.DataObject) -> None:
+def test_elementwise_functions_preserve_the_shape(kind: str, data: st.DataObject) -> None:
     drawn = [*declarations(data.draw(layers_of(kind)))]
     for declaration, phase, convention in product(drawn, ("prefill", "decode"), (None, "torch")):
         made: dict[str, tuple[str, ...]] = {}
@@ -231,7 +231,7 @@ def width_of(axes: tuple[str, ...], declaration: Declaration) -> int:
 @every_kind
 @settings(thorough, max_examples=5)
 @given(data=st.data())
-def test_a_result_is_contracted_with_the_width_that_it_was_made_with(kind: str, data: st.DataObject) -> None:
+def test_results_are_contracted_over_their_full_width(kind: str, data: st.DataObject) -> None:
     drawn = [*declarations(data.draw(layers_of(kind)))]
     for declaration, phase, convention in product(drawn, ("prefill", "decode"), (None, "torch")):
         made: dict[str, tuple[str, ...]] = {}
@@ -294,7 +294,7 @@ PARTS = {  # copies of a part, or of something in two pieces
 @every_kind
 @settings(thorough, max_examples=30)
 @given(data=st.data())
-def test_results_are_read_and_joined_as_they_were_made(kind: str, data: st.DataObject) -> None:
+def test_results_are_read_with_their_own_axes(kind: str, data: st.DataObject) -> None:
     """For as many tokens, if not under the same name; sums and products of results have the axes of all of them."""
     drawn = [*declarations(data.draw(layers_of(kind)))]
     for declaration, *how in product(drawn, ("prefill", "decode"), ("dense", "flash"), (None, "torch")):
@@ -338,7 +338,7 @@ def test_a_layer_reads_the_whole_width_of_the_stream(kind: str, data: st.DataObj
 @every_kind
 @settings(thorough, max_examples=5)
 @given(data=st.data())
-def test_a_layer_gives_the_width_of_the_stream(kind: str, data: st.DataObject) -> None:
+def test_a_layer_returns_the_width_of_the_stream(kind: str, data: st.DataObject) -> None:
     layer = data.draw(layers_of(kind))
     declaration, conventions = layer.declare(), Conventions("prefill", "dense", None)
     lines = [line for line in equations(declaration) if runs(line.tags, conventions)]
@@ -399,14 +399,14 @@ def test_a_wrong_value_is_an_error_that_names_its_field(kind: str) -> None:
 
 
 @every_kind
-def test_a_kind_says_what_its_fields_are(kind: str) -> None:
+def test_fields_are_described(kind: str) -> None:
     found, _ = layers.find(kind)
     for entry in fields(found):  # type: ignore[arg-type]
         assert entry.name in (found.__doc__ or ""), f"{kind}.{entry.name} is not described"
 
 
 @pytest.mark.parametrize("alias", layers.ALIASES)
-def test_an_alias_names_a_kind_and_fields_of_it(alias: str) -> None:
+def test_aliases_name_a_kind_and_its_fields(alias: str) -> None:
     found, fixed = layers.find(alias)
     found(**{**smallest(found.kind()), **fixed})
 

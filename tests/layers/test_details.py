@@ -1,4 +1,4 @@
-"""Small things of single kinds that no total shows: exclusions, tables of distances, groups of patches, frames."""
+"""Details of single kinds that totals do not show: checks, distances, merged patches, frames."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ def test_attention_on_a_page_is_bidirectional(kind: type[Attention]) -> None:
         kind(WIDTH, 3, causal=True)
 
 
-def test_chunks_and_merged_characters_exclude_each_other() -> None:
+def test_chunk_and_merge_are_mutually_exclusive() -> None:
     with pytest.raises(InputError, match="chunk and merge"):
         CharacterAttention(WIDTH, 3, chunk=7, merge=2)
     assert CharacterAttention(WIDTH, 3, merge=2).merge == 2
 
 
 @pytest.mark.parametrize(("window", "side"), [(None, 11), (5, 5)])
-def test_a_grid_has_a_row_for_each_distance_either_way(window: int | None, side: int) -> None:
+def test_grid_attention_has_a_bias_per_distance(window: int | None, side: int) -> None:
     tables = GridAttention(WIDTH, 3, 11, window).declare()
     assert tables.axes["rp"] == 2 * side - 1
     assert tables.axes["kg"] == f"min(q, 1) * {side * side}"
 
 
 @pytest.mark.parametrize(("merge", "rows"), [(1, None), (2, "ceil(q, 2)"), (3, "ceil(q, 3)")])
-def test_merged_patches_are_fewer(merge: int, rows: str | None) -> None:
+def test_merged_patches_reduce_the_rows(merge: int, rows: str | None) -> None:
     assert Patch(3, 5, WIDTH, merge=merge).declare().axes.get("q") == rows
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints load by the names that they use; what is wrong with one is named."""
+"""Loading checkpoints under their own names, and errors that name the tensor."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def checkpoint(config: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
     return llmcalc.twin(architecture), {name: rng.standard_normal(shape) for name, shape in stored}
 
 
-def test_experts_that_were_published_one_by_one_arrive_too() -> None:
+def test_separately_published_experts_are_loaded() -> None:
     model, weights = checkpoint(MIXTRAL)
     model.load(weights)
     published = dict(weights)
@@ -73,7 +73,7 @@ def test_experts_that_were_published_one_by_one_arrive_too() -> None:
 
 
 @pytest.mark.parametrize("config", [LLAMA, MIXTRAL, GPT2], ids=lambda config: config["model_type"])
-def test_every_number_of_a_checkpoint_arrives(config: dict[str, Any]) -> None:
+def test_every_checkpoint_value_is_loaded(config: dict[str, Any]) -> None:
     model, weights = checkpoint(config)
     model.load(weights)
     given = np.sort(np.concatenate([array.ravel() for array in weights.values()]))
@@ -81,7 +81,7 @@ def test_every_number_of_a_checkpoint_arrives(config: dict[str, Any]) -> None:
     assert np.array_equal(given, found)
 
 
-def test_experts_that_are_stored_one_by_one_are_put_together() -> None:
+def test_separately_stored_experts_are_stacked() -> None:
     model, weights = checkpoint(SWITCH)
     model.load(weights)
     third = weights["encoder.block.1.layer.1.mlp.experts.expert_2.wi.weight"]
@@ -118,7 +118,7 @@ TABLE, OFFSETS = "model.layers.0.mlp.gate.tid2eid", "model.layers.1.mlp.gate.e_s
 
 
 @pytest.mark.parametrize("choice", [-1, 3])
-def test_a_table_of_experts_names_those_that_there_are(choice: int) -> None:
+def test_expert_tables_are_validated(choice: int) -> None:
     model, weights = checkpoint(V4)
     weights |= {TABLE: np.array([[0, 1]] * 30 + [[2, 0]]), OFFSETS: np.zeros(3)}
     model.load(weights)
@@ -166,7 +166,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_is_named(what: str) -> None:
+def test_checkpoint_errors_name_the_tensor(what: str) -> None:
     model, weights = checkpoint(LLAMA)
     before = {name: array.copy() for name, array in model.tensors.items()}
     with pytest.raises(InputError) as caught:
@@ -177,7 +177,7 @@ def test_what_is_wrong_is_named(what: str) -> None:
 
 
 @pytest.mark.parametrize("ids", [[[0.5]], [1, 2], [[-1]], [[31]], []])
-def test_ids_that_are_none_are_an_error(ids: Any) -> None:
+def test_invalid_token_ids(ids: Any) -> None:
     model, _ = checkpoint(LLAMA)
     with pytest.raises(InputError, match="token id"):
         model.forward(np.array(ids))

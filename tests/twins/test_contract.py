@@ -1,4 +1,4 @@
-"""One contract for the twin of every preset, and of every layer kind: what is declared is what runs."""
+"""The NumPy model of every preset and kind matches its declaration: shapes, parameters and FLOPs."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def failures(result: Verification) -> list[Any]:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_preset_runs_as_declared(model: str) -> None:
+def test_a_preset_matches_its_declaration(model: str) -> None:
     assert failures(verify(llmcalc.load(model))) == []
 
 
@@ -290,7 +290,7 @@ VARIANTS: dict[str, Layer] = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_variant_of_a_kind_runs_as_declared(variant: str) -> None:
+def test_a_variant_of_a_kind_matches_its_declaration(variant: str) -> None:
     assert failures(verify(decoder(VARIANTS[variant], pre=NORM))) == []
 
 
@@ -357,7 +357,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_published_config_runs_as_declared(name: str) -> None:
+def test_a_published_config_matches_its_declaration(name: str) -> None:
     assert failures(verify(llmcalc.load({"model_type": name.partition(" ")[0], **CONFIGS[name]}))) == []
 
 
@@ -371,7 +371,7 @@ PIECES = ((1, 1, 2, 3), (2, 5), (4, 1, 1, 1))
 
 
 @pytest.mark.parametrize("variant", [name for name, layer in VARIANTS.items() if comes_in_pieces(layer)])
-def test_a_text_may_come_in_pieces(variant: str) -> None:
+def test_decoding_in_pieces_matches_one_pass(variant: str) -> None:
     model = llmcalc.twin(decoder(VARIANTS[variant], pre=NORM))
     for pieces in PIECES:
         ids = np.random.default_rng(0).integers(3, VOCAB, (2, sum(pieces)))
@@ -382,7 +382,7 @@ def test_a_text_may_come_in_pieces(variant: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["latent indexer", "indexer", "indexer of blocks", "indexer of pooled blocks"])
-def test_an_indexer_that_chooses_everything_changes_nothing(kind: str) -> None:
+def test_indexer_selecting_all_tokens_is_the_identity(kind: str) -> None:
     few: Any = VARIANTS[kind]
     models = [llmcalc.twin(decoder(replace(few, index_topk=count), pre=NORM)) for count in (few.index_topk, 40)]
     plain = llmcalc.twin(decoder(replace(few, index_heads=None, index_topk=None), pre=NORM))
@@ -392,7 +392,7 @@ def test_an_indexer_that_chooses_everything_changes_nothing(kind: str) -> None:
     assert not np.allclose(everything, chosen, atol=1e-3)
 
 
-def test_a_choice_is_used_again_by_layers_without_an_indexer() -> None:
+def test_layers_reuse_an_earlier_selection() -> None:
     full = replace(VARIANTS["latent indexer"], index_topk=2)  # type: ignore[type-var]
     shared = replace(full, index_heads=None)
     assert failures(verify(decoder(full, shared, pre=NORM))) == []
@@ -402,7 +402,7 @@ def test_a_choice_is_used_again_by_layers_without_an_indexer() -> None:
         llmcalc.twin(decoder(shared, pre=NORM)).forward(IDS)
 
 
-def test_a_table_chooses_experts_whatever_the_scores_say() -> None:
+def test_hash_routing_ignores_scores() -> None:
     layer: Any = VARIANTS["mixture by a table"]
     model = llmcalc.twin(decoder(layer, pre=NORM))
     w = next(placed for placed in model.stacks[0].layers() if placed.layer is layer).weights_in(model.tensors)
@@ -413,7 +413,7 @@ def test_a_table_chooses_experts_whatever_the_scores_say() -> None:
         assert all(len(set(row)) == layer.top_k for row in chosen[0])
 
 
-def test_streams_are_mixed_by_shares_that_sum_to_one_both_ways() -> None:
+def test_stream_mixing_is_doubly_stochastic() -> None:
     mix = hyper_twin.doubly_stochastic(np.random.default_rng(0).standard_normal((2, 5, 3, 3)), 50, 1e-6)
     assert np.allclose(mix.sum(axis=-1), 1, atol=1e-4)
     assert np.allclose(mix.sum(axis=-2), 1, atol=1e-4)
@@ -614,7 +614,7 @@ PLACED: dict[str, list[Architecture]] = {
 
 
 @pytest.mark.parametrize("kind", PLACED)
-def test_a_kind_with_a_place_of_its_own_runs_as_declared(kind: str) -> None:
+def test_position_dependent_kinds_match_their_declaration(kind: str) -> None:
     assert kind in TWINS
     for architecture in PLACED[kind]:
         result = verify(architecture)
@@ -623,7 +623,7 @@ def test_a_kind_with_a_place_of_its_own_runs_as_declared(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", PLACED)
-def test_such_a_kind_says_when_it_stands_elsewhere(kind: str) -> None:
+def test_misplaced_kinds_are_an_error(kind: str) -> None:
     layer = layers.find(kind)[0](**smallest(kind))
     parts = (part("here", layer), part("there", layer)) if kind == "altup" else (part("here", layer),)
     if kind in ("per_layer_table", "attention_residual"):  # they may stand in any place
@@ -646,7 +646,7 @@ def runnable_kinds() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", list(runnable_kinds()))
-def test_every_kind_runs_as_declared_or_says_that_it_cannot(kind: str) -> None:
+def test_every_kind_matches_its_declaration_or_is_unsupported(kind: str) -> None:
     found, _ = layers.find(kind)
     values = smallest(kind)
     values |= {"filter_length": 50} if "filter_length" in values else {}
@@ -679,7 +679,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_norms_stand_where_they_are_put(shape: str) -> None:
+def test_norm_placement(shape: str) -> None:
     assert failures(verify(decoder(VARIANTS["attention"], VARIANTS["plain mlp"], **SHAPES[shape]))) == []  # type: ignore[arg-type]
 
 
@@ -715,13 +715,13 @@ def scaled(x: Any, **norms: Layer) -> tuple[Any, Any]:
         ({"after": Scale(WIDTH, "step")}, lambda x, y: x + 3 * (y - x)),
     ],
 )
-def test_a_factor_scales_what_it_is_a_factor_of(norms: dict[str, Layer], wanted: Callable[[Any, Any], Any]) -> None:
+def test_sublayer_factors(norms: dict[str, Layer], wanted: Callable[[Any, Any], Any]) -> None:
     x = np.random.default_rng(0).standard_normal((1, 5, WIDTH))
     found, y = scaled(x, **norms)
     assert np.allclose(found, wanted(x, y), rtol=0, atol=1e-12)
 
 
-def test_axial_positions_are_read_off_a_grid() -> None:
+def test_axial_positions() -> None:
     grid = AxialEmbedding(5, 7, 4, 8)
     stack = decoder(VARIANTS["attention"], pre=NORM).stacks[0]
     placed = replace(stack, inputs=(*stack.inputs, Named("axial", grid)))
@@ -731,7 +731,7 @@ def test_axial_positions_are_read_off_a_grid() -> None:
         model.forward(np.zeros((1, 36), int))
 
 
-def test_a_shared_block_is_stored_once_and_applied_each_time() -> None:
+def test_shared_blocks_are_stored_once() -> None:
     one = llmcalc.twin(decoder(VARIANTS["attention"], pre=NORM, count=3, shared=True))
     many = llmcalc.twin(decoder(VARIANTS["attention"], pre=NORM, count=3))
     assert len(many.tensors) > len(one.tensors)
@@ -774,7 +774,7 @@ def _no_declarations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_declarations")
 @pytest.mark.parametrize("model", sorted(STEMS))
-def test_a_twin_runs_without_any_declaration(model: str) -> None:
+def test_numpy_models_read_no_declaration(model: str) -> None:
     """Forwards, backwards and step by step; of a model that sees, its text part."""
     whole = llmcalc.load(model)
     texts = tuple(stack for stack in whole.stacks if stack.role != "tower")
@@ -793,7 +793,7 @@ def test_a_twin_runs_without_any_declaration(model: str) -> None:
 
 
 @pytest.mark.usefixtures("_no_declarations")
-def test_the_trap_fires() -> None:
+def test_reading_a_declaration_is_detected() -> None:
     with pytest.raises(AssertionError, match="a declaration was read"):
         llmcalc.params(llmcalc.load("gpt3").shrink())
 
@@ -807,7 +807,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_a_declaration_is_caught(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_in_declarations_are_detected(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, kind, right, wrong = MISTAKES[mistake]
     declare = kind.declare
 
@@ -830,7 +830,7 @@ def decoder_of(model: str, mark: str) -> tuple[Stack, ...]:
     return tuple(replace(stack, name=f"{stack.name} {mark}") for stack in llmcalc.load(model).stacks)
 
 
-def test_a_mistake_in_a_twin_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_in_numpy_models_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     right = attention_twin.weights
     monkeypatch.setattr(attention_twin, "weights", lambda layer: [w for w in right(layer) if w.name != "bq"])
     (check,) = failures(verify(llmcalc.load("gpt2")))
@@ -838,7 +838,7 @@ def test_a_mistake_in_a_twin_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "attention.bq" in check.detail
 
 
-def test_an_expert_that_is_counted_twice_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_double_counted_experts_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     right = Moe.declare
 
     def mistaken(self: Moe) -> Declaration:
@@ -853,17 +853,17 @@ def test_an_expert_that_is_counted_twice_is_caught(monkeypatch: pytest.MonkeyPat
     assert {"parameters", "active parameters"} <= {check.quantity for check in found}
 
 
-def test_a_field_without_a_counterpart_is_said_aloud() -> None:
+def test_unimplemented_fields_are_an_error() -> None:
     with pytest.raises(UnsupportedError, match="does not implement exclusive"):
         llmcalc.twin(decoder(Attention(**HEADS, exclusive=True)))
 
 
-def test_copies_of_the_tokens_that_nothing_has_made_are_an_error() -> None:
+def test_missing_token_copies_are_an_error() -> None:
     with pytest.raises(UnsupportedError, match="3 copies of the tokens, not 1"):
         verify(decoder(Mlp(WIDTH, 7, streams=3)))
 
 
-def test_tokens_cannot_come_one_by_one_where_later_ones_are_seen() -> None:
+def test_bidirectional_layers_cannot_decode() -> None:
     model = llmcalc.twin(decoder(VARIANTS["landmarks"]))
     with pytest.raises(UnsupportedError, match="later tokens"):
         model.decode(np.arange(1)[None], Cache(length=SEQ))

@@ -1,4 +1,4 @@
-"""Routing is real: who goes where decides what runs, what is dropped, and what of it is declared."""
+"""Routing: its effect on FLOPs, dropped tokens and the declared number of experts."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def capacity_of(routing: Routing) -> int:
 
 @pytest.mark.parametrize("routing", MANY[:3], ids=str)
 @pytest.mark.parametrize("train", [False, True])
-def test_with_balanced_routing_what_runs_is_what_is_declared(routing: Routing, train: bool) -> None:
+def test_balanced_routing_matches_the_declaration(routing: Routing, train: bool) -> None:
     architecture, model = steered(**routing)
     assert observed(model, BALANCED, train) == declared(architecture, "train" if train else "forward")
 
 
 @pytest.mark.parametrize("ids", [BALANCED, ONE_SIDED], ids=["balanced", "one-sided"])
-def test_without_a_capacity_it_does_not_matter_who_goes_where(ids: Any) -> None:
+def test_routing_does_not_change_flops_without_a_capacity(ids: Any) -> None:
     architecture, model = steered(top_k=2)
     assert observed(model, ids) == declared(architecture)
 
@@ -93,7 +93,7 @@ def test_dropped_tokens_cost_nothing(routing: Routing) -> None:
 
 
 @pytest.mark.parametrize("routing", MANY, ids=str)
-def test_an_expert_takes_the_first_tokens_and_the_others_pass_by(routing: Routing) -> None:
+def test_tokens_beyond_the_capacity_are_dropped(routing: Routing) -> None:
     _, model = steered(**routing)
     _, boundless = steered(top_k=routing["top_k"])
     boundless.tensors = model.tensors
@@ -105,7 +105,7 @@ def test_an_expert_takes_the_first_tokens_and_the_others_pass_by(routing: Routin
     assert not np.allclose(whole[:, taken:], passed_by[:, taken:], rtol=1e-3)
 
 
-def test_the_experts_that_tokens_touch_are_on_average_those_declared() -> None:
+def test_mean_number_of_touched_experts() -> None:
     """The router's columns are at right angles, so that every choice is as likely."""
     rng, tokens, draws = np.random.default_rng(0), 5, 600
     layer = Moe(WIDTH, HIDDEN, EXPERTS, 2)
@@ -120,7 +120,7 @@ def test_the_experts_that_tokens_touch_are_on_average_those_declared() -> None:
     assert abs(np.mean(counts) - touched(EXPERTS, layer.top_k, tokens)) < 4 * error
 
 
-def test_experts_that_random_tokens_overfill_run_what_they_take() -> None:
+def test_overfull_experts_run_up_to_their_capacity() -> None:
     """Whoever is dropped: what runs is the declared work without the places that nobody got."""
     routing = {"top_k": 2, "capacity": 3}
     architecture, model = steered(**routing)
@@ -135,7 +135,7 @@ def test_experts_that_random_tokens_overfill_run_what_they_take() -> None:
     assert min(lost) > 0
 
 
-def test_experts_take_tokens_of_a_batch_first_choices_first() -> None:
+def test_batch_capacity_takes_first_choices_first() -> None:
     """Both sequences choose experts 0 and 1, in this order: those of the first one come first at either."""
     limits = {"batch_capacity": True, "capacity": SEQ + 2}
     _, model = steered(top_k=2, **limits)
@@ -153,7 +153,7 @@ def test_experts_take_tokens_of_a_batch_first_choices_first() -> None:
     assert (chosen[1, 2:, 1] == -1).all()
 
 
-def test_tokens_that_are_sure_come_first_and_shares_are_those_of_experts_with_room() -> None:
+def test_priority_by_score_and_late_renormalisation() -> None:
     limits: Routing = {"batch_capacity": True, "capacity_share": 0.5, "priority_by_score": True}
     shared: Routing = {"renormalise": True, "renormalise_late": True, "renormalise_eps": 1e-30}
     layer = Moe(EXPERTS, HIDDEN, EXPERTS, 2, **shared, **limits)
@@ -165,7 +165,7 @@ def test_tokens_that_are_sure_come_first_and_shares_are_those_of_experts_with_ro
     assert (share[0, [0, 2]] == 0).all()
 
 
-def test_experts_that_return_their_input_are_left_out_of_a_verification() -> None:
+def test_zero_experts_in_verification() -> None:
     layer = Moe(WIDTH, HIDDEN, EXPERTS, 2, n_zero_experts=3, correction_bias="buffer")
     block = Block("block", (Sublayer("moe", (Branch("moe", layer),)),))
     table, head = Named("token", Embedding(VOCAB, WIDTH)), Named("head", Head(VOCAB, WIDTH))

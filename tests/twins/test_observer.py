@@ -1,4 +1,4 @@
-"""The observer counts what NumPy really runs."""
+"""The observer counts the operations that NumPy executes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import llmcalc
 from llmcalc.twins.observer import Observer
 
 
-def test_a_product_of_matrices_is_two_flops_a_term() -> None:
+def test_matmul_flops_are_two_per_multiply_accumulate() -> None:
     observer = Observer()
     _ = observer.watch(np.ones((2, 3))) @ np.ones((3, 5))
     assert observer.matmul_flops == 2 * 2 * 3 * 5
@@ -25,7 +25,7 @@ def test_elementwise_work_and_bytes() -> None:
     assert observer.matmul_flops == 0
 
 
-def test_results_are_watched_on() -> None:
+def test_results_of_watched_arrays_are_watched() -> None:
     observer = Observer()
     x = observer.watch(np.ones((2, 3)))
     for moved in (
@@ -39,7 +39,7 @@ def test_results_are_watched_on() -> None:
         assert getattr(moved, "observer", None) is observer
 
 
-def test_watching_changes_no_number() -> None:
+def test_observing_does_not_change_results() -> None:
     model = llmcalc.twin(llmcalc.load("llama3").shrink())
     ids = np.arange(3, 12)[None]
     plain = model.forward(ids)
@@ -50,7 +50,7 @@ def test_watching_changes_no_number() -> None:
     assert type(next(iter(model.tensors.values()))) is np.ndarray
 
 
-def test_the_cache_is_as_large_as_its_arrays() -> None:
+def test_cache_size_is_the_sum_of_its_arrays() -> None:
     model = llmcalc.twin(llmcalc.load("llama3").shrink())
     _, cache = model.prefill(np.arange(3, 12)[None])
     assert cache.bytes == 8 * cache.elements

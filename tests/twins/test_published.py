@@ -75,7 +75,7 @@ def test_hyena_is_gates_and_sums_over_the_past(order: int) -> None:
 
 
 @pytest.mark.parametrize(("experts", "top_k", "activation"), [(25, 3, "silu"), (49, 7, "relu"), (53, 2, "silu")])
-def test_product_keys_are_found_in_two_steps(experts: int, top_k: int, activation: str) -> None:
+def test_product_key_experts_match_exhaustive_search(experts: int, top_k: int, activation: str) -> None:
     layer = ProductKeyExperts(WIDTH, experts, top_k, activation)
     w, x, keys = drawn(product_key_experts, layer), text(), math.isqrt(experts)
     found = product_key_experts.forward(layer, w, x, Step(np.zeros((TEXTS, TOKENS), int)), None)

@@ -1,4 +1,4 @@
-"""Waves that are computed are those of a computed table, at every place."""
+"""Computed sinusoids match a computed table at every position."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def model(position):
 
 
 @pytest.mark.parametrize("arranged", ARRANGED)
-def test_waves_are_the_rows_of_a_computed_table(arranged):
+def test_sinusoids_match_a_computed_table(arranged):
     waves = model({"sinusoids": {"sinusoids": arranged}})
     table = model({"embedding": {**TABLE, "sinusoids": arranged}})
     for name in waves.tensors:

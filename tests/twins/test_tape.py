@@ -1,4 +1,4 @@
-"""Gradients: of each operation and of whole models, against finite differences."""
+"""Gradients of operations and models against finite differences."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def weighted(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_against_finite_differences(name: str) -> None:
+def test_gradients_of_operations_match_finite_differences(name: str) -> None:
     rng = np.random.default_rng(0)
     values = [0.5 + rng.random((3, 4)) for _ in range(2)]
     tape = Tape()
@@ -102,7 +102,7 @@ def test_an_operation_against_finite_differences(name: str) -> None:
 @pytest.mark.parametrize(
     "model", [*MODELS, *({"model_type": name, **CONFIGS[name]} for name in CONFIGS)], ids=[*MODELS, *CONFIGS]
 )
-def test_the_gradient_of_a_model_against_finite_differences(model: Any) -> None:
+def test_gradients_of_models_match_finite_differences(model: Any) -> None:
     small = llmcalc.load(model).shrink()
     twin = llmcalc.twin(small)
     rng = np.random.default_rng(0)

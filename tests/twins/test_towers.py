@@ -1,4 +1,4 @@
-"""Stacks that read no tokens: towers on the patches of an image, and an encoder on frames of sound."""
+"""Stacks without tokens: vision encoders on patches, and audio encoders on frames."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SEEING: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("model_type", SEEING)
-def test_a_tower_runs_as_declared(model_type: str) -> None:
+def test_a_tower_matches_its_declaration(model_type: str) -> None:
     result = verify(llmcalc.load({"model_type": model_type, **SEEING[model_type]}))
     assert any(stack.role == "tower" for stack in result.small.stacks)
     assert [check for check in result.checks if not check.ok] == []
@@ -60,7 +60,7 @@ def test_a_tower_runs_as_declared(model_type: str) -> None:
 @pytest.mark.parametrize(
     "model_type", ["llama4", "mllama", "llava_next", "kimi_k25", "gemma4", "minimax_m3_vl", "minicpmv4_6"]
 )
-def test_a_tower_that_is_not_described_as_it_runs_is_left_out(model_type: str) -> None:
+def test_unmodelled_towers_are_omitted(model_type: str) -> None:
     whole = llmcalc.load({"model_type": model_type, "vision_config": {}})
     assert any(stack.role == "tower" for stack in whole.stacks)
     assert all(stack.role != "tower" for stack in verify(whole).small.stacks)
@@ -73,7 +73,7 @@ def moved(model: Model, direction: dict[str, Any], step: float) -> Model:
 
 
 @pytest.mark.parametrize("model_type", ["llava", "qwen2_5_vl", "qwen3_vl", "mistral3", "got_ocr2", "blip-2", "step3p7"])
-def test_the_gradient_of_a_tower_against_finite_differences(model_type: str) -> None:
+def test_gradients_of_a_tower_match_finite_differences(model_type: str) -> None:
     small = llmcalc.load({"model_type": model_type, **SEEING[model_type]}).shrink()
     model, grid = llmcalc.twin(small), grid_of(small.stacks)
     rng = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def test_the_gradient_of_a_tower_against_finite_differences(model_type: str) -> 
 
 
 @pytest.mark.parametrize("model_type", ["whisper", "speech_to_text", "moonshine"])
-def test_the_gradient_of_an_encoder_of_frames_against_finite_differences(model_type: str) -> None:
+def test_gradients_of_an_audio_encoder_match_finite_differences(model_type: str) -> None:
     model = llmcalc.twin(llmcalc.load({"model_type": model_type}).shrink())
     rng = np.random.default_rng(0)
     frames = rng.standard_normal((1, *(model.stacks[0].input_shape(SEQ) or ())))
@@ -137,7 +137,7 @@ def patches(rows: int, columns: int) -> Any:
     return np.random.default_rng(0).standard_normal((2, rows * columns, CHANNELS, SIDE, SIDE))
 
 
-def test_what_is_merged_is_a_square() -> None:
+def test_merged_patches_form_squares() -> None:
     alone = tower().see(patches(4, 6), (4, 6))[0].reshape(2, 4, 6, WIDTH)
     model = tower(Named("merged", Linear(4 * WIDTH, 7, merge=4)))
     w, b = model.tensors["vision.merged.w"], model.tensors["vision.merged.b"]
@@ -152,7 +152,7 @@ def test_what_is_merged_is_a_square() -> None:
     assert np.allclose(pooled[:, 5], mean / np.sqrt((mean**2).mean(axis=-1, keepdims=True) + 1e-5))
 
 
-def test_windows_come_back_where_they_were() -> None:
+def test_splitting_and_joining_windows_is_the_identity() -> None:
     step = Step(np.zeros((2, 24), int), grid=(4, 6))
     x = np.random.default_rng(0).standard_normal((2, 24, 7))
     windows = grid.split_windows(x, step, 4)
@@ -160,7 +160,7 @@ def test_windows_come_back_where_they_were() -> None:
     assert np.array_equal(grid.join_windows(windows, step, 4), x)
 
 
-def test_learned_tokens_stand_before_the_patches_until_they_are_dropped() -> None:
+def test_class_tokens_precede_the_patches_until_dropped() -> None:
     before = Named("class", Embedding(2, WIDTH, table="other", use="prefix"))
     model = tower(inputs=(before,))
     (found,) = model.see(patches(2, 2))
@@ -171,7 +171,7 @@ def test_learned_tokens_stand_before_the_patches_until_they_are_dropped() -> Non
     assert np.array_equal(kept[:, 2:], dropped)
 
 
-def test_results_apart_are_given_one_by_one() -> None:
+def test_separate_features_are_separate_outputs() -> None:
     model = tower(
         Named("merged", Linear(4 * WIDTH, 7, merge=4)),
         Named("features", Features(WIDTH, "0", apart=True)),
@@ -180,7 +180,7 @@ def test_results_apart_are_given_one_by_one() -> None:
     assert [found.shape for found in model.see(patches(2, 4), (2, 4))] == [(2, 2, 7), (2, 2, 5)]
 
 
-def test_what_cannot_be_seen_is_an_error() -> None:
+def test_invalid_pixels_and_grids() -> None:
     model = tower()
     with pytest.raises(InputError, match="do not form a square"):
         model.see(patches(2, 3))
@@ -200,7 +200,7 @@ def test_what_cannot_be_seen_is_an_error() -> None:
         tower(Named("features", Features(WIDTH, "-2"))).see(patches(2, 2))
 
 
-def test_what_stands_on_a_grid_is_refused_in_a_text() -> None:
+def test_grid_layers_need_patches() -> None:
     token = Named("token", Embedding(11, WIDTH))
     for layer in (Linear(WIDTH, WIDTH, merge=4), Attention(WIDTH, 3, positions="rope", rope_grid="halves")):
         stack = Stack("encoder", WIDTH, (token,), (), (Named("odd", layer),), "encoder")
@@ -208,7 +208,7 @@ def test_what_stands_on_a_grid_is_refused_in_a_text() -> None:
             llmcalc.twin(Architecture("text", (stack,))).forward(np.zeros((1, 4), int))
 
 
-def test_what_no_place_keeps_cannot_be_added() -> None:
+def test_missing_saved_stream_is_an_error() -> None:
     stack = Stack(
         "decoder", WIDTH, (Named("token", Embedding(11, WIDTH)), Named("add", Injection(WIDTH, adds="m"))), (), ()
     )

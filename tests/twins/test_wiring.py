@@ -1,4 +1,4 @@
-"""How sub-layers of a block are joined: what each reads, and where its result goes."""
+"""Wiring of the sub-layers of a block: their inputs and residuals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _matrices(model: Any, *names: str, block: int = 0) -> list[Any]:
     return [model.tensors[f"decoder.blocks.{block}.{name}.w"] for name in names]
 
 
-def test_a_sublayer_reads_the_stream_before_another_and_is_added_to_the_one_before_a_third() -> None:
+def test_input_from_and_residual_from() -> None:
     model = twin(
         _architecture(
             _linear("one", residual=False), _linear("two", input_from="one"), _linear("three", residual_from="two")
@@ -51,7 +51,7 @@ def test_a_sublayer_reads_the_stream_before_another_and_is_added_to_the_one_befo
     assert np.allclose(model.forward(IDS), wanted, atol=1e-12)
 
 
-def test_a_sublayer_reads_the_stream_beside_what_the_first_block_gets() -> None:
+def test_concat_input() -> None:
     model = twin(_architecture(_linear("wide", 2 * WIDTH, concat_input=True), count=2))
     first = x = model.tensors["decoder.token.w"][IDS]
     for number in range(2):
@@ -60,7 +60,7 @@ def test_a_sublayer_reads_the_stream_beside_what_the_first_block_gets() -> None:
     assert np.allclose(model.forward(IDS), x, atol=1e-12)
 
 
-def test_a_branch_joins_the_stream_behind_a_later_sublayer() -> None:
+def test_branches_that_join_after_a_later_sublayer() -> None:
     now, late = (
         Branch(name, Linear(WIDTH, WIDTH, bias=False), joins=joins) for name, joins in (("now", ""), ("late", "end"))
     )
@@ -72,7 +72,7 @@ def test_a_branch_joins_the_stream_behind_a_later_sublayer() -> None:
     assert np.allclose(model.forward(IDS), y + y @ end + x @ later, atol=1e-12)
 
 
-def test_each_place_of_a_shared_layer_has_corrections_of_its_own() -> None:
+def test_each_use_of_a_shared_layer_has_its_own_adapter() -> None:
     mlp = Mlp(WIDTH, 5, "identity", adapter_rank=2, n_adapters=2)
     model = twin(_architecture(Sublayer("mlp", (Branch("mlp", mlp),)), count=2, shared=True))
     names = ("wu", "w_a", "wu_b", "wd")
@@ -83,7 +83,7 @@ def test_each_place_of_a_shared_layer_has_corrections_of_its_own() -> None:
     assert np.allclose(model.forward(IDS), x, atol=1e-12)
 
 
-def test_corrections_of_attention_are_added_to_its_projections() -> None:
+def test_attention_adapters_are_added_to_the_projections() -> None:
     attention = Attention(WIDTH, 2, 1, 3, adapter_rank=2)
     model = twin(_architecture(Sublayer("attention", (Branch("attention", attention),))))
     merged = twin(_architecture(Sublayer("attention", (Branch("attention", replace(attention, adapter_rank=None)),))))
@@ -96,7 +96,7 @@ def test_corrections_of_attention_are_added_to_its_projections() -> None:
     assert np.allclose(model.forward(IDS), merged.forward(IDS), atol=1e-12)
 
 
-def test_shared_sublayers_hold_the_same_weights_at_every_place() -> None:
+def test_shared_sublayers_share_weights() -> None:
     places = (_linear("one", share="both"), _linear("two"))
     blocks = tuple(Run(Block(f"block{number}", places), 1) for number in range(2))
     stack = Stack("decoder", WIDTH, (Named("token", Embedding(VOCAB, WIDTH)),), blocks, ())
@@ -125,7 +125,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_block_is_refused_whose_sublayer(what: str) -> None:
+def test_invalid_wiring_of_a_block(what: str) -> None:
     with pytest.raises(SizeError):
         Block("block", WRONG[what])
 
@@ -141,21 +141,21 @@ def _described() -> dict[str, Any]:
     return {"architecture": architecture, "data": describe(architecture)}
 
 
-def test_a_description_says_how_sublayers_are_joined_and_is_read_again() -> None:
+def test_description_of_wiring_round_trips() -> None:
     found = _described()
     again = build_preset(found["data"], None, (), None)
     assert again.stacks == found["architecture"].stacks
 
 
 @pytest.mark.parametrize(("key", "value"), [("input_from", 3), ("residual_from", True), ("concat_input", "yes")])
-def test_a_key_of_the_wrong_type_is_an_error_at_its_place(key: str, value: object) -> None:
+def test_wiring_keys_of_the_wrong_type(key: str, value: object) -> None:
     data = _described()["data"]
     data["architecture"]["stacks"]["decoder"]["blocks"]["block"]["end"][key] = value
     with pytest.raises(InputError, match=key):
         build_preset(data, None, (), None)
 
 
-def test_a_difference_names_what_is_joined_otherwise() -> None:
+def test_diff_of_wiring() -> None:
     found = _described()["architecture"]
     (run,) = found.main.runs
     start, wide, end = run.block.sublayers
@@ -174,7 +174,7 @@ def _normed(where: str) -> Architecture:
     return _architecture(_linear("one", pre=again), _linear("two", pre=Norm(WIDTH, "layernorm", bias=True)), count=2)
 
 
-def test_a_norm_may_have_the_weights_of_another_of_its_block() -> None:
+def test_norm_with_the_weights_of_another_norm() -> None:
     architecture = _normed("two.pre_norm")
     model = twin(architecture)
     assert set(model.tensors) == {name for name, _ in llmcalc.params(architecture).tensors()}
@@ -189,6 +189,6 @@ def test_a_norm_may_have_the_weights_of_another_of_its_block() -> None:
     assert np.allclose(model.forward(IDS), x, atol=1e-12)
 
 
-def test_a_norm_whose_weights_no_other_has_is_not_run() -> None:
+def test_missing_norm_named_by_weights_of() -> None:
     with pytest.raises(DescriptionError, match="the block has no such norm"):
         twin(_normed("three.pre_norm"))

@@ -1,4 +1,4 @@
-"""Tables with ids of their own, of several segment ids a token, and of positions within the cells of a table."""
+"""Tables with separate ids, several segment ids per token, and positions within table cells."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def _model(*tables: Named, outputs: tuple[Named, ...] = ()) -> Model:
 TASK = Named("task", Embedding(5, WIDTH, table="other", own_ids="task_type_ids"))
 
 
-def test_entries_are_looked_up_by_their_own_ids_or_the_first() -> None:
+def test_tables_with_separate_ids() -> None:
     model = _model(TASK)
     token, task = (model.tensors[f"encoder.{name}.w"] for name in ("token", "task"))
     assert np.allclose(model.forward(IDS, task_type_ids=TASKS)[0], token[IDS[0]] + task[TASKS[0]])
     assert np.allclose(model.forward(IDS)[0], token[IDS[0]] + task[0])
 
 
-def test_entries_are_joined_to_the_tokens() -> None:
+def test_joined_tables_widen_the_stream() -> None:
     joined = Embedding(5, 4, table="other", own_ids="input_shape_ids", use="joined")
     model = _model(Named("shape", joined), Named("join", Linear(WIDTH + 4, WIDTH, bias=False)))
     token, shape, w = (model.tensors[f"encoder.{name}.w"] for name in ("token", "shape", "join"))
@@ -41,7 +41,7 @@ def test_entries_are_joined_to_the_tokens() -> None:
     assert np.allclose(model.forward(IDS, input_shape_ids=TASKS)[0], wanted)
 
 
-def test_ids_that_no_table_has_are_an_error() -> None:
+def test_invalid_ids() -> None:
     with pytest.raises(UnknownNameError, match="task_ids"):
         _model(TASK).forward(IDS, task_ids=TASKS)
     with pytest.raises(InputError, match="the table has 5 rows"):
@@ -50,7 +50,7 @@ def test_ids_that_no_table_has_are_an_error() -> None:
         _model(TASK).forward(IDS, task_type_ids=TASKS[:, :2])
 
 
-def test_positions_begin_anew_in_every_cell() -> None:
+def test_positions_restart_in_every_cell() -> None:
     place = Embedding(2, WIDTH, table="position", by_cell=True)
     kinds = [Named(f"segment{n}", Embedding(3, WIDTH, table="segment", column=n)) for n in range(3)]
     model = _model(Named("position", place), *kinds)
@@ -66,14 +66,14 @@ def test_positions_begin_anew_in_every_cell() -> None:
 @pytest.mark.parametrize(
     ("pooled", "place"), [("first", 0), ("last", 4), ("of_id", 2), ("highest", 3)], ids=lambda value: str(value)
 )
-def test_the_token_that_is_pooled(pooled: str, place: int) -> None:
+def test_pooled_token(pooled: str, place: int) -> None:
     head = Linear(WIDTH, 3, positions="one", pooled=pooled, pooled_id=2)
     model = _model(outputs=(Named("head", head),))
     x, w, b = model.tensors["encoder.token.w"][IDS[0, place]], *(model.tensors[f"encoder.head.{n}"] for n in "wb")
     assert np.allclose(model.forward(IDS)[0], [x @ w + b])
 
 
-def test_ids_of_a_decoder_are_an_error_where_there_is_none() -> None:
+def test_decoder_input_ids_need_an_encoder_decoder() -> None:
     with pytest.raises(InputError, match="text is not an encoder-decoder"):
         _model(TASK).forward(IDS, IDS)
     both = twin(llmcalc.load({"model_type": "t5", "num_layers": 2, "d_model": 6, "d_kv": 5, "d_ff": 7, "num_heads": 3}))

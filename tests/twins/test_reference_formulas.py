@@ -1,4 +1,4 @@
-"""Kinds of towers and of bytes, number by number: what each gives is written out for one entry, or a mask is."""
+"""Kinds of vision encoders and byte models, compared entry by entry with explicit formulas or masks."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_gradient_of_a_kind_against_finite_differences(name: str) -> None:
+def test_gradients_of_a_kind_match_finite_differences(name: str) -> None:
     small = decoder(VARIANTS[name], pre=NORM)
     twin, rng = llmcalc.twin(small), np.random.default_rng(0)
     ids = rng.integers(3, 31, (1, 13))
@@ -89,7 +89,7 @@ def test_the_gradient_of_a_kind_against_finite_differences(name: str) -> None:
     assert np.isclose((loss(STEP) - loss(-STEP)) / (2 * STEP), expected, rtol=1e-4)
 
 
-def test_a_query_sees_its_chunk_and_the_one_before() -> None:
+def test_chunked_attention_masks_all_but_two_chunks() -> None:
     layer = ChunkedAttention(WIDTH, 1, 5, 4)
     w, x = drawn(chunked_attention, layer), stream(12)
     found = chunked_attention.forward(layer, w, x, given(x), None)
@@ -100,7 +100,7 @@ def test_a_query_sees_its_chunk_and_the_one_before() -> None:
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_tokens_of_one_hash_stand_together(rounds: int) -> None:
+def test_tokens_with_equal_hashes_are_adjacent(rounds: int) -> None:
     layer = ChunkedAttention(WIDTH, 1, 5, 4, hashed=True, n_hashes=rounds, n_rotations=2, causal=True)
     w, x = drawn(chunked_attention, layer), stream(12)
     found = chunked_attention.forward(layer, w, x, given(x), None)
@@ -126,7 +126,7 @@ def normed(x: Any, scale: Any) -> Any:
     return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5) * scale
 
 
-def test_a_patch_asks_its_bytes_when_the_last_one_is_there() -> None:
+def test_patch_queries_run_when_the_patch_is_complete() -> None:
     layer = PatchAttention(WIDTH, 1, n_vectors=2, patch=4)
     w, x = drawn(patch_attention, layer), stream()
     step = given(x)
@@ -141,7 +141,7 @@ def test_a_patch_asks_its_bytes_when_the_last_one_is_there() -> None:
     assert np.allclose(found[1, 5], wanted, rtol=0, atol=1e-12)
 
 
-def test_a_byte_asks_the_last_patch_that_has_ended() -> None:
+def test_bytes_attend_to_the_last_complete_patch() -> None:
     layer = PatchAttention(WIDTH, 1, n_vectors=2, patch=4, asks="tokens")
     w, x = drawn(patch_attention, layer), stream(9)
     vectors = np.random.default_rng(2).standard_normal((2, 6, WIDTH))
@@ -153,7 +153,7 @@ def test_a_byte_asks_the_last_patch_that_has_ended() -> None:
         assert np.allclose(found[0, at], wanted, rtol=0, atol=1e-12)
 
 
-def test_bytes_go_on_behind_their_patches() -> None:
+def test_decoding_bytes_after_their_patches() -> None:
     """With vectors of patches that are zero, bytes are seen as if one stack of bytes followed the other."""
     model = llmcalc.twin(llmcalc.load({"model_type": "blt", **BLT}).shrink())
     ids = np.random.default_rng(0).integers(3, 90, (1, 9))
@@ -168,7 +168,7 @@ def test_bytes_go_on_behind_their_patches() -> None:
     assert np.allclose(model.forward(ids), wanted, rtol=0, atol=1e-9)
 
 
-def test_two_streams_take_turns() -> None:
+def test_reversible_blocks_alternate_two_streams() -> None:
     parts = tuple(Sublayer(name, (Branch(name, Linear(WIDTH, WIDTH, bias=False)),)) for name in ("one", "two"))
     run = Run(Block("block", parts), 2)
     stack = Stack("decoder", WIDTH, (Named("token", Embedding(31, WIDTH)),), (run,), (), reversible=True)
@@ -196,7 +196,7 @@ def test_a_gated_convolution_is_a_sum_over_taps(causal: bool, chunk: int | None)
     assert np.allclose(found[:, at], (z * sigmoid(z)) @ w.wo, rtol=0, atol=1e-12)
 
 
-def test_a_query_sees_its_block_and_what_is_around_it() -> None:
+def test_block_attention_masks_all_but_adjacent_blocks() -> None:
     layer = ContextAttention(WIDTH, 1, 4, 3, 2, positions="table", n_distances=9)
     w, x = drawn(context_attention, layer), stream()
     found = context_attention.forward(layer, w, x, given(x), None)
@@ -207,7 +207,7 @@ def test_a_query_sees_its_block_and_what_is_around_it() -> None:
         assert np.allclose(found[0, at], softmax(scores) @ v[list(seen)] @ w.wo[0], rtol=0, atol=1e-12)
 
 
-def test_a_query_sees_so_many_keys_before_and_behind_itself() -> None:
+def test_local_attention_window() -> None:
     layer = ContextAttention(WIDTH, 1, 4, 3, 2, behind=2, ahead=1, softcap=0.7, per_channel=True, key_scale=1.3)
     w, x = drawn(context_attention, layer), stream()
     found = context_attention.forward(layer, w, x, given(x), None)
@@ -217,7 +217,7 @@ def test_a_query_sees_so_many_keys_before_and_behind_itself() -> None:
     assert np.allclose(found[0, 6], softmax(scores) @ v[4:8] @ w.wo[0], rtol=0, atol=1e-12)
 
 
-def test_queries_that_are_the_same_in_every_block_are_asked_once() -> None:
+def test_shared_queries_run_once() -> None:
     fixed = ContextAttention(WIDTH, 3, 4, bias=True, fixed=True)
     plain = ContextAttention(WIDTH, 3, 4, bias=True)
     w, x = drawn(context_attention, fixed), np.tile(stream(4)[:1], (2, 3, 1))
@@ -228,7 +228,7 @@ def test_queries_that_are_the_same_in_every_block_are_asked_once() -> None:
 
 
 @pytest.mark.parametrize("fixed", [True, False])
-def test_blocks_of_queries_look_at_parts_of_a_source(fixed: bool) -> None:
+def test_query_blocks_attend_to_parts_of_a_source(fixed: bool) -> None:
     layer = ContextAttention(WIDTH, 1, 2, d_source=5, n_source=3, fixed=fixed)
     w, x = drawn(context_attention, layer), np.tile(stream(2)[:1], (2, 4, 1))
     source = np.random.default_rng(2).standard_normal((2, 11, 5))
@@ -240,7 +240,7 @@ def test_blocks_of_queries_look_at_parts_of_a_source(fixed: bool) -> None:
         context_attention.forward(layer, w, x, given(x, source=source[:, :9]), None)
 
 
-def test_a_patch_sees_the_square_that_it_stands_in() -> None:
+def test_patches_attend_within_their_window() -> None:
     layer = GridAttention(WIDTH, 1, 8, 3)
     w, x = drawn(grid_attention, layer), stream(64)
     found = grid_attention.forward(layer, w, x, given(x, grid=(8, 8)), None)
@@ -271,7 +271,7 @@ def test_a_convolution_over_a_grid_is_a_sum_over_taps(side: int, stride: int) ->
         assert np.allclose(found[1, row, column], wanted, rtol=0, atol=1e-12)
 
 
-def test_the_mean_of_a_square_asks_it() -> None:
+def test_mean_of_a_window_is_its_query() -> None:
     layer = QueryAttention(WIDTH, 2, 1, 4, None, 1, 5, d_out=7, bias=True)
     w, x = drawn(query_attention, layer), stream(24)
     found = query_attention.forward(layer, w, x, given(x, grid=(4, 6)), None)
@@ -282,7 +282,7 @@ def test_the_mean_of_a_square_asks_it() -> None:
     assert np.allclose(found[1, 4], wanted, rtol=0, atol=1e-12)
 
 
-def test_bytes_of_one_hash_have_one_row() -> None:
+def test_bytes_with_equal_hashes_share_a_row() -> None:
     layer = HashEmbedding(10**4, 5, 2, 1, "1 3")
     w, ids = drawn(hash_embedding, layer), np.array([[7, 8, 9, 7, 8, 9, 9]])
     found = hash_embedding.forward(layer, w, np.zeros((1, 7, 5)), Step(ids), None)[0]
@@ -291,7 +291,7 @@ def test_bytes_of_one_hash_have_one_row() -> None:
     assert len({tuple(row) for row in found.round(9)}) == 6
 
 
-def test_numbers_of_tokens_that_are_hashed_are_whole() -> None:
+def test_hashed_token_counts_are_integers() -> None:
     for wrong in ("3", "3 0", "3 x", "3 4 5"):
         with pytest.raises(SizeError, match="lengths is"):
             HashEmbedding(11, 5, 2, lengths=wrong)

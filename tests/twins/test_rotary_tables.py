@@ -1,4 +1,4 @@
-"""Rotary positions whose sines and cosines come from a table, and values that are rotated as keys are."""
+"""Rotary positions from a table of sines and cosines, and rotated values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _sines_and_cosines() -> np.ndarray:
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
-def test_a_table_of_sines_and_cosines_rotates_as_the_formula_does() -> None:
+def test_table_of_angles_matches_the_rope_formula() -> None:
     attention = Attention(WIDTH, HEADS, positions="rope", rope_interleaved=True, v_rope=True)
     plain = _model(attention)
     table = _model(attention, Named("angles", Embedding(ROWS, HEAD, table="position", use="angles")))
@@ -39,7 +39,7 @@ def test_a_table_of_sines_and_cosines_rotates_as_the_formula_does() -> None:
     assert not np.allclose(table.forward(IDS), plain.forward(IDS))
 
 
-def test_a_rotated_value_is_turned_by_the_angle_of_its_own_place() -> None:
+def test_rotated_values_use_their_own_position() -> None:
     one = _model(Attention(WIDTH, HEADS, positions="rope", v_rope=True, window=1))  # a token sees itself alone
     x = one.tensors["decoder.token.w"][IDS[0]]
     v = np.einsum("qd,dhe->qhe", x, one.tensors["decoder.blocks.0.attention.wv"])

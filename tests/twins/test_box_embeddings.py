@@ -1,4 +1,4 @@
-"""Tables looked up by the edges of a token's box on the page."""
+"""Tables indexed by the edges of a token's box on the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _model() -> Model:
     return twin(Architecture("page", (Stack("encoder", WIDTH, inputs, (), (), role="encoder"),)))
 
 
-def test_every_edge_height_and_width_is_looked_up() -> None:
+def test_box_edges_height_and_width_index_tables() -> None:
     model = _model()
     token, horizontal, vertical, height, width = (model.tensors[f"encoder.{name}.w"] for name in ("token", *EDGES))
     wanted = token[[3, 7]] + horizontal[[1, 4]] + horizontal[[5, 4]] + vertical[[2, 3]] + vertical[[9, 13]]
@@ -31,12 +31,12 @@ def test_every_edge_height_and_width_is_looked_up() -> None:
     assert np.allclose(model.forward(IDS, bbox=BOXES)[0], wanted, atol=1e-12)
 
 
-def test_without_boxes_all_tokens_stand_in_the_corner() -> None:
+def test_missing_boxes_are_zero() -> None:
     model = _model()
     assert np.array_equal(model.forward(IDS), model.forward(IDS, bbox=np.zeros_like(BOXES)))
 
 
 @pytest.mark.parametrize("boxes", [BOXES[..., [2, 1, 0, 3]], BOXES + 10])
-def test_a_box_with_its_edges_exchanged_or_off_the_page_is_an_error(boxes: np.ndarray) -> None:
+def test_invalid_boxes(boxes: np.ndarray) -> None:
     with pytest.raises(InputError, match="edges from 0 to 19"):
         _model().forward(IDS, bbox=boxes)

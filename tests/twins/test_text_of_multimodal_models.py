@@ -1,4 +1,4 @@
-"""A model that sees images runs on a text alone: its towers are left out, and their weights are accepted."""
+"""Multimodal models run on text alone, with the weights of their towers accepted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _weights(seed: int = 0) -> dict[str, np.ndarray]:
     return {name: 0.1 * rng.standard_normal(shape) for name, shape in tensors}
 
 
-def test_the_text_alone_gives_what_the_language_model_gives() -> None:
+def test_text_alone_gives_the_logits_of_the_language_model() -> None:
     whole, alone = llmcalc.twin(llmcalc.load(WHOLE)), llmcalc.twin(llmcalc.load(TEXT))
     weights = _weights()
     whole.load(weights)
@@ -34,7 +34,7 @@ def test_the_text_alone_gives_what_the_language_model_gives() -> None:
 
 
 @pytest.mark.parametrize("name", ["model.vision_tower.encoder.layers.2.mlp.fc1.weight", "model.vision_tower.extra"])
-def test_a_tensor_that_no_tower_has_is_an_error(name: str) -> None:
+def test_unexpected_tower_tensors_are_an_error(name: str) -> None:
     with pytest.raises(UnknownNameError, match=name.rpartition("tower.")[2]):
         llmcalc.twin(llmcalc.load(WHOLE)).load({**_weights(), name: np.zeros((2, 2))})
 
@@ -44,7 +44,7 @@ SEEN = np.array([[3, 5, 5, 5, 5, 9, 2]])
 PIXELS = np.random.default_rng(2).standard_normal((1, 4, 3, 4, 4))
 
 
-def test_vectors_of_an_image_take_the_places_of_marked_tokens() -> None:
+def test_image_vectors_replace_placeholder_tokens() -> None:
     whole, alone = llmcalc.twin(llmcalc.load(WHOLE)), llmcalc.twin(llmcalc.load(TEXT))
     weights = _weights()
     whole.load(weights)
@@ -59,7 +59,7 @@ def test_vectors_of_an_image_take_the_places_of_marked_tokens() -> None:
     assert np.allclose(found, alone.forward(np.array([[3, 50, 51, 52, 53, 9, 2]])), atol=1e-12)
 
 
-def test_an_image_that_does_not_fit_into_its_text_is_an_error() -> None:
+def test_image_vectors_must_fit_the_placeholder_tokens() -> None:
     whole = llmcalc.twin(llmcalc.load(WHOLE))
     with pytest.raises(InputError, match="4 image vectors of width 24 do not fit"):
         whole.forward(SEEN[:, 1:4], pixels=PIXELS, image_token_id=IMAGE)
