@@ -242,11 +242,17 @@ class Config:
             return self.finite_number(parameters["partial_rotary_factor"], "partial_rotary_factor")
         return self.number("partial_rotary_factor", default) or default
 
-    def head_kind(self) -> str:
+    def head_kind(self, *supported: str) -> str:
         """The head that the class in ``architectures`` adds to the bare model: ``causal``, ``mlm``, ``none`` ...
 
-        Empty without ``architectures``, which means the family's language model.
+        Without ``architectures`` it is the first of ``supported`` kinds; raises if the kind is not one of them.
         """
+        kind = self._head_kind() or "".join(supported[:1])
+        if supported and kind not in supported:
+            raise self.error(f"{self.model_type} models with a head of kind {short_repr(kind)} are not supported")
+        return kind
+
+    def _head_kind(self) -> str:
         named = self.get("architectures")
         if named is None:
             return ""

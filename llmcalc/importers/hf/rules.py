@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
-from ...core.errors import UnknownNameError, short_repr
+from ...core.errors import UnknownNameError
 from ...core.layer import Layer
 from ...core.record import fields
 from ...layers import Attention, Embedding, Head, Mlp, Moe, Norm
@@ -253,9 +253,7 @@ def causal_lm(
     """A decoder-only language model: embedding, blocks, final norm, head. ``tied`` None means as the config says."""
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     config.ignore("max_position_embeddings tie_word_embeddings")
-    kind = config.head_kind() or "causal"
-    if kind not in ("causal", "none"):
-        raise config.error(f"{config.model_type} models with a head of kind {short_repr(kind)} are not supported")
+    kind = config.head_kind("causal", "none")
     outputs = [Named("norm", norm)] if norm else []
     if kind == "causal":
         outputs.append(Named("head", head or lm_head(config, tied=tied)))

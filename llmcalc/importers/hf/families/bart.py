@@ -11,7 +11,17 @@ from ....layers import Embedding, Moe
 from ..config import Config
 from ..rules import TOKENS
 from .gpt import BIASED
-from .seq2seq import Style, class_kind, dense, encoder_decoder, head, stack, tied_tokens, unscaled, untied_tokens
+from .seq2seq import (
+    Style,
+    class_kind,
+    dense,
+    encoder_decoder,
+    head,
+    stack,
+    tied_tokens,
+    unscaled_embedding,
+    untied_tokens,
+)
 
 POSITION_OFFSET = 2  # rows before the first position
 OFFSET = 2  # rows before the first position
@@ -75,7 +85,7 @@ def marian(config: Config) -> Architecture:
 
 def _norm_first(stack: Stack) -> Stack:
     """A decoder with the norm after the unscaled token embedding, before positions are added."""
-    inputs = {entry.name: unscaled(entry) for entry in stack.inputs}
+    inputs = {entry.name: unscaled_embedding(entry) for entry in stack.inputs}
     order = [name for name in inputs if name not in ("position", "norm")] + ["norm", "position"]
     return replace(stack, inputs=tuple(inputs[name] for name in order))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
@@ -27,10 +26,10 @@ def bert(config: Config) -> Architecture:
 
 def roberta(config: Config) -> Architecture:
     """RoBERTa [liu2019], CamemBERT, XLM-R, data2vec: positions start after the padding token's id, skipping padding."""
-    return with_head(config, behind_padding(config, encoder(config)), activation="gelu")
+    return with_head(config, skip_padding(config, encoder(config)), activation="gelu")
 
 
-def behind_padding(config: Config, stack: Stack, padding: int | None = None) -> Stack:
+def skip_padding(config: Config, stack: Stack, padding: int | None = None) -> Stack:
     """The stack with positions that start after the padding token's id and skip padding."""
     first = config.count("pad_token_id", 1) if padding is None else padding
 
@@ -55,7 +54,7 @@ def ernie(config: Config) -> Architecture:
 
 def prenorm(config: Config) -> Architecture:
     """RoBERTa with norms before the sub-layers, as in fairseq's ``encoder-normalize-before``."""
-    return with_head(config, behind_padding(config, encoder(config, post=False)), activation="gelu")
+    return with_head(config, skip_padding(config, encoder(config, post=False)), activation="gelu")
 
 
 def bare_prenorm(config: Config) -> Architecture:
@@ -65,7 +64,7 @@ def bare_prenorm(config: Config) -> Architecture:
 
 def xlm_roberta_xl(config: Config) -> Architecture:
     """XLM-R XL [goyal2021]: Megatron-BERT with RoBERTa's positions."""
-    stack = behind_padding(config, encoder(config, post=False, table_norm=False))
+    stack = skip_padding(config, encoder(config, post=False, table_norm=False))
     return with_head(config, stack, activation="gelu")
 
 
@@ -73,8 +72,8 @@ def bert_generation(config: Config) -> Architecture:
     """BERT for generation [rothe2019]: no segments, no pooler, and a head without a transform."""
     stack = encoder(config, segments=False)
     if (config.head_kind() or "causal") != "causal":
-        return finish(config, stack, [])
-    return finish(config, stack, [Named("head", tied_head(config, stack.d_model))])
+        return encoder_model(config, stack, [])
+    return encoder_model(config, stack, [Named("head", tied_head(config, stack.d_model))])
 
 
 def encoder(
@@ -97,7 +96,7 @@ def encoder(
     width, vocab = config.size("hidden_size"), config.size("vocab_size")
     config.get("position_embedding_type")
     norm = layernorm(config, width)
-    inputs = tables(config, vocab, narrow or width, segments=segments, positions=positions, offset=offset)
+    inputs = embeddings(config, vocab, narrow or width, segments=segments, positions=positions, offset=offset)
     inputs += (*more, *([Named("norm", layernorm(config, narrow or width))] if table_norm else []))
     if narrow and narrow != width:
         inputs += (Named("projection", Linear(narrow, width)),)
@@ -132,19 +131,21 @@ def block(config: Config, attention: Layer | None = None, mlp: Layer | None = No
             raise config.error("add_cross_attention requires is_decoder")
         layers["cross_attention"] = bert_attention(config, cross=True, causal=False, unused=True)
     layers["mlp"] = mlp or bert_mlp(config)
-    return Block("block", tuple(normed(name, layer, layernorm(config, width), post) for name, layer in layers.items()))
+    return Block(
+        "block", tuple(norm_sublayer(name, layer, layernorm(config, width), post) for name, layer in layers.items())
+    )
 
 
-def normed(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
+def norm_sublayer(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
     """A sub-layer with its norm before it or after the residual sum."""
     return sublayer(name, layer, after=norm) if post else sublayer(name, layer, pre=norm)
 
 
-def tables(
+def embeddings(
     config: Config, vocab: int, width: int, *, segments: bool = True, positions: bool = True, offset: int = 0
 ) -> tuple[Named, ...]:
     """Embeddings of tokens, positions (from row ``offset``) and segments, of one width."""
-    found = [Named("token", Embedding(vocab, width, share=shared_table(config)))]
+    found = [Named("token", Embedding(vocab, width, share=embedding_share(config)))]
     if positions:
         rows = config.size("max_position_embeddings") + offset
         found.append(Named("position", Embedding(rows, width, table="position", offset=offset)))
@@ -152,14 +153,14 @@ def tables(
     return (*found, *([Named("segment", Embedding(kinds, width, table="segment"))] if kinds else []))
 
 
-def shared_table(config: Config) -> str | None:
+def embedding_share(config: Config) -> str | None:
     """The share name of the token embedding, if the head is tied to it."""
     return TOKENS if config.flag("tie_word_embeddings", True) and config.head_kind() != "none" else None
 
 
 def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
     """BERT's head; an untied class also stores the bias that a tied head would use."""
-    share = shared_table(config)
+    share = embedding_share(config)
     spare = 1 if spare_bias and not share else 0
     in_fp32 = config.head_kind() == "causal"  # the masked-LM loss is computed in the number format of the logits
     return Head(config.size("vocab_size"), width, share, bias=True, unused_biases=spare, loss_in_fp32=in_fp32)
@@ -187,33 +188,28 @@ def with_head(
     spare_bias: bool = True,
 ) -> Architecture:
     """The stack with the class's head; ``pooled``: language-model classes also have an idle pooler."""
-    kind, width = config.head_kind() or "mlm", stack.d_model
-    if kind not in ("causal", "mlm", "pretraining", "none"):
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
+    kind, width = config.head_kind("mlm", "causal", "pretraining", "none"), stack.d_model
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
     if kind != "none":
         outputs += transform(config, width, narrow, activation)
         outputs.append(Named("head", tied_head(config, narrow or width, spare_bias=spare_bias)))
     if kind == "pretraining":
         outputs.append(Named("next_sentence", Linear(width, SEGMENTS_COMPARED, positions="one")))
-    return finish(config, stack, outputs)
+    return encoder_model(config, stack, outputs)
 
 
-def only(config: Config, *kinds: str) -> str:
+def head_of_kind(config: Config, *kinds: str) -> str:
     """The head of the class, which must be one of ``kinds``; empty for a part of another model."""
-    kind = config.head_kind()
-    if kind and kind not in kinds:
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
-    return kind
+    return config.head_kind() and config.head_kind(*kinds)
 
 
-def bare(config: Config) -> None:
+def without_head(config: Config) -> None:
     """Read a family that is supported only without a head."""
-    only(config, "none")
+    head_of_kind(config, "none")
     config.override("architectures", ["Model"])
 
 
-def finish(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
+def encoder_model(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
     """An architecture of one stack with additional outputs."""
     config.ignore("is_encoder_decoder" + OLDER)
     return Architecture(config.model_type, (replace(stack, outputs=(*stack.outputs, *outputs)),))
@@ -235,7 +231,7 @@ def albert(config: Config) -> Architecture:
     applied = [sum(1 for index in range(layers) if int(index / (layers / groups)) == group) for group in range(groups)]
     runs = tuple(Run(Block(f"group{group}", tuple(parts)), count, shared=True) for group, count in enumerate(applied))
     inputs = (
-        *tables(config, vocab, narrow),
+        *embeddings(config, vocab, narrow),
         Named("norm", layernorm(config, narrow)),
         Named("projection", Linear(narrow, width)),
     )

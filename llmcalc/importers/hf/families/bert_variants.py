@@ -11,13 +11,13 @@ from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ..config import Config
 from ..rules import layernorm, repeat_block
 from .bert import (
-    behind_padding,
     bert_attention,
+    embedding_share,
     encoder,
-    finish,
-    normed,
+    encoder_model,
+    norm_sublayer,
     pooler,
-    shared_table,
+    skip_padding,
     tied_head,
     transform,
     with_head,
@@ -39,7 +39,7 @@ def xmod(config: Config) -> Architecture:
     """X-MOD [pfeiffer2022]: a language adapter after the feed-forward layer; only one of them runs."""
     post = not config.flag("pre_norm")
     config.ignore("default_language")
-    stack = behind_padding(config, encoder(config, post=post))
+    stack = skip_padding(config, encoder(config, post=post))
     norm = layernorm(config, stack.d_model)
     found = stack.runs[0].block
     *mixers, mlp = found.sublayers
@@ -84,17 +84,14 @@ def dpr(config: Config) -> Architecture:
             Named("spans", Linear(stack.d_model, ENDS)),
             Named("passage", Linear(stack.d_model, 1, positions="one")),
         ]
-    return replace(finish(config, stack, outputs), layout=DPR[name])
+    return replace(encoder_model(config, stack, outputs), layout=DPR[name])
 
 
 def with_causal_head(config: Config, stack: Stack) -> Architecture:
     """The stack with its language-model head, unless the class has none."""
-    kind = config.head_kind() or "causal"
-    if kind == "none":
-        return finish(config, stack, [])
-    if kind != "causal":
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
-    return finish(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])
+    if config.head_kind("causal", "none") == "none":
+        return encoder_model(config, stack, [])
+    return encoder_model(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])
 
 
 def xlm(config: Config) -> Architecture:
@@ -109,9 +106,9 @@ def xlm(config: Config) -> Architecture:
     attention = Attention(width, config.size("n_heads"), causal=config.flag("causal"), **BIASED)
     mlp = Mlp(width, 4 * width, "gelu" if config.flag("gelu_activation") else "relu", bias=True)
     post = not config.flag("pre_norm")
-    parts = (normed("attention", attention, norm, post), normed("mlp", mlp, norm, post))
+    parts = (norm_sublayer("attention", attention, norm, post), norm_sublayer("mlp", mlp, norm, post))
     inputs = [
-        Named("token", Embedding(vocab, width, share=shared_table(config))),
+        Named("token", Embedding(vocab, width, share=embedding_share(config))),
         Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),
     ]
     languages = config.size("n_langs")
@@ -139,7 +136,7 @@ def electra(config: Config) -> Architecture:
     stack = encoder(config, narrow=narrow)
     if config.head_kind() == "pretraining":
         dense = Linear(stack.d_model, stack.d_model, activation=config.activation())
-        return finish(
+        return encoder_model(
             config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(stack.d_model, 1))]
         )
     return generator(config, stack, narrow, "gelu")
@@ -148,9 +145,9 @@ def electra(config: Config) -> Architecture:
 def generator(config: Config, stack: Stack, width: int, activation: str = "gelu") -> Architecture:
     """The stack with ELECTRA's language-model head, which has one bias, tied or not."""
     if config.head_kind() == "none":
-        return finish(config, stack, [])
+        return encoder_model(config, stack, [])
     head = Named("head", tied_head(config, width, spare_bias=False))
-    return finish(config, stack, [*transform(config, stack.d_model, width, activation), head])
+    return encoder_model(config, stack, [*transform(config, stack.d_model, width, activation), head])
 
 
 def roc_bert(config: Config) -> Architecture:
@@ -171,7 +168,7 @@ def roc_bert(config: Config) -> Architecture:
     stack = replace(stack, inputs=(token, *more, *rest))
     if config.head_kind() == "pretraining":  # only the contrastive loss uses the pooler
         head = Named("head", tied_head(config, width))
-        return finish(config, stack, [pooler(width, dropped=True), *transform(config, width), head])
+        return encoder_model(config, stack, [pooler(width, dropped=True), *transform(config, width), head])
     return with_head(config, stack)
 
 
@@ -184,7 +181,7 @@ def roformer(config: Config) -> Architecture:
     rows = config.size("max_position_embeddings")
     angles = Named("position", Embedding(rows, width // heads, table="position", use="angles"))
     stack = replace(stack, inputs=(*stack.inputs, angles))
-    return finish(config, stack, []) if config.head_kind() == "none" else with_head(config, stack, narrow)
+    return encoder_model(config, stack, []) if config.head_kind() == "none" else with_head(config, stack, narrow)
 
 
 def rembert(config: Config) -> Architecture:
@@ -194,7 +191,7 @@ def rembert(config: Config) -> Architecture:
     if config.head_kind() == "none":
         return with_head(config, _untied(stack))
     head = Named("head", Head(config.size("vocab_size"), out, bias=True))
-    return finish(config, _untied(stack), [*transform(config, stack.d_model, out), head])
+    return encoder_model(config, _untied(stack), [*transform(config, stack.d_model, out), head])
 
 
 def _untied(stack: Stack) -> Stack:
@@ -206,27 +203,27 @@ def ibert(config: Config) -> Architecture:
     """I-BERT [kim2021]: RoBERTa in integer arithmetic; ``quant_mode`` does not change the counts."""
     config.ignore("force_dequant")
     config.unmodelled_unless("quant_mode", False)
-    return with_head(config, behind_padding(config, encoder(config)), activation="gelu")
+    return with_head(config, skip_padding(config, encoder(config)), activation="gelu")
 
 
 def mpnet(config: Config) -> Architecture:
     """MPNet [song2020]: no segments, one table of relative position biases for all layers."""
     buckets = config.size("relative_attention_num_buckets")
     attention = bert_attention(config, positions="relative", n_buckets=buckets)
-    stack = behind_padding(config, encoder(config, segments=False, attention=attention), 1)
+    stack = skip_padding(config, encoder(config, segments=False, attention=attention), 1)
     return with_head(config, stack, activation="gelu")
 
 
 def luke(config: Config) -> Architecture:
     """LUKE [yamada2020] on text without entities: the entity embeddings, queries and head are stored but idle."""
     width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
-    stack = _untied(behind_padding(config, encoder(config)))
+    stack = _untied(skip_padding(config, encoder(config)))
     if config.flag("use_entity_aware_attention"):
         query = Linear(width, width, unused=True)
         spare = tuple(Sublayer(f"{pair}_query", (Branch("query", query),)) for pair in ("w2e", "e2w", "e2e"))
         whole = replace(stack.runs[0].block, sublayers=(*stack.runs[0].block.sublayers, *spare))
         stack = replace(stack, runs=(replace(stack.runs[0], block=whole),))
-    share = ENTITIES if shared_table(config) else None
+    share = ENTITIES if embedding_share(config) else None
     idle = [Named("entity", Embedding(entities, narrow, table="other", share=share, unused=True))]
     if narrow != width:
         idle.append(Named("entity_projection", Linear(narrow, width, bias=False, unused=True)))
@@ -241,6 +238,6 @@ def luke(config: Config) -> Architecture:
     outputs = [pooler(width, dropped=True), *transform(config, width, activation="gelu"), Named("head", head)]
     outputs.append(Named("entity_transform", Linear(width, narrow, unused=True)))
     outputs.append(Named("entity_transform_norm", replace(layernorm(config, narrow), unused=True)))
-    return finish(
+    return encoder_model(
         config, stack, [*outputs, Named("entity_head", Head(entities, narrow, share, bias=True, unused=True))]
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import short_repr
 from ....layers import Conv, DisentangledAttention, Embedding, Head, Linear
 from ..config import Config
 from ..rules import TOKENS, layernorm, sublayer
-from .bert import block, finish, tables, tied_head, transform
+from .bert import block, embeddings, encoder_model, tied_head, transform
 
 
 def deberta(config: Config) -> Architecture:
@@ -54,7 +53,7 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
     config.ignore("pooler_hidden_size pooler_dropout pooler_hidden_act")
     attention = _attention(config, rows, changes)
     norm, layers = layernorm(config, width), config.size("num_hidden_layers")
-    inputs = list(tables(config, vocab, narrow, positions=config.flag("position_biased_input")))
+    inputs = list(embeddings(config, vocab, narrow, positions=config.flag("position_biased_input")))
     config.ignore("max_position_embeddings")
     inputs += [Named("projection", Linear(narrow, width, bias=False))] if narrow != width else []
     inputs.append(Named("norm", norm))
@@ -66,7 +65,7 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
         )
         runs = [Run(first, 1), *([Run(usual, layers - 1)] if layers > 1 else [])]
     stack = Stack("encoder", width, tuple(inputs), tuple(runs), (), "encoder")
-    return finish(config, *_headed(config, stack, narrow))
+    return encoder_model(config, *_headed(config, stack, narrow))
 
 
 def _attention(config: Config, rows: int | None, changes: dict[str, bool]) -> DisentangledAttention:
@@ -88,12 +87,10 @@ def _attention(config: Config, rows: int | None, changes: dict[str, bool]) -> Di
 
 def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Named]]:
     """The head under BERT's names, or the newer head, which is always tied to the token embedding."""
-    kind, width, legacy = config.head_kind() or "mlm", stack.d_model, config.flag("legacy", True)
+    kind, width, legacy = config.head_kind("mlm", "none"), stack.d_model, config.flag("legacy", True)
     config.get("tie_word_embeddings")
     if kind == "none":
         return stack, []
-    if kind != "mlm":
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
     if legacy:
         return stack, [*transform(config, width, narrow), Named("head", tied_head(config, narrow))]
     token = Named("token", Embedding(config.size("vocab_size"), narrow, share=TOKENS))

@@ -23,7 +23,7 @@ def deepseek_v3(config: Config) -> Architecture:
 
 def deepseek_v2(config: Config) -> Architecture:
     """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` applies to dense and shared layers."""
-    return _all_if_open(
+    return _with_expert_note(
         config, latent_lm(config, mla(config), softmax_experts(config), dense_first(config), _biased(config))
     )
 
@@ -36,7 +36,7 @@ def deepseek_ocr(config: Config) -> Architecture:
     attention = rope_attention(
         config, d_head=divide_by_heads(config, config.size("hidden_size"), config.size("num_attention_heads"))
     )
-    built = _all_if_open(config, latent_lm(config, attention, softmax_experts(config), kinds, _biased(config)))
+    built = _with_expert_note(config, latent_lm(config, attention, softmax_experts(config), kinds, _biased(config)))
     window = config.optional_size("sliding_window")
     if window is None:
         return built
@@ -64,7 +64,7 @@ def deepseek_v32(config: Config) -> Architecture:
     """DeepSeek-V3.2 [deepseek2025v32]: an indexer in every layer."""
     layers = config.size("num_hidden_layers")
     kinds = mlp_types(config, layers, config.count("first_k_dense_replace", 3))
-    return indexed_lm(config, {"full": indexed(config)}, ["full"] * layers, kinds)
+    return indexed_lm(config, {"full": indexed_mla(config)}, ["full"] * layers, kinds)
 
 
 def mla(config: Config, **changes: Any) -> Mla:
@@ -130,7 +130,7 @@ def softmax_experts(config: Config) -> Moe:
     return shared_experts(config, shared_bias=_biased(config), top_k=chosen, **fields)
 
 
-def indexed(config: Config, **changes: Any) -> Mla:
+def indexed_mla(config: Config, **changes: Any) -> Mla:
     """Multi-head latent attention with an indexer."""
     config.ignore("moe_layer_freq mlp_bias indexer_rope_interleave layer_types num_experts")
     fields = {
@@ -141,7 +141,7 @@ def indexed(config: Config, **changes: Any) -> Mla:
     return mla(config, **fields, **changes)
 
 
-def indexers_of(config: Config, layers: int) -> list[str]:
+def indexer_types(config: Config, layers: int) -> list[str]:
     """``full`` or ``shared`` per layer: a list, a string of F and S, or every n-th layer full from an offset on."""
     pattern = config.get("index_topk_pattern")
     period, offset = max(config.count("index_topk_freq", 1), 1), config.count("index_skip_topk_offset", 2)
@@ -164,7 +164,7 @@ def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str
     return causal_lm(config, hybrid_runs(_norm(config), {"attention": attention}, feeds, order), _norm(config))
 
 
-def _all_if_open(config: Config, built: Architecture) -> Architecture:
+def _with_expert_note(config: Config, built: Architecture) -> Architecture:
     """The architecture with a note if the config does not say how many experts a token uses."""
     if config.optional_size("num_experts_per_tok"):
         return built

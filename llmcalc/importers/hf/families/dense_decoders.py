@@ -156,7 +156,7 @@ def cohere_compass(config: Config) -> Architecture:
     return _windowed(config, ["full_attention"] * config.size("num_hidden_layers"), placed, interleaved=False)
 
 
-def _placed(layer: Layer, positions: str) -> Layer:
+def _positions_of(layer: Layer, positions: str) -> Layer:
     return replace(layer, positions=positions) if isinstance(layer, Attention) else layer
 
 
@@ -164,7 +164,7 @@ def _windowed(
     config: Config, pattern: list[str], placed: Mapping[str, str] = ROTATED, interleaved: bool = True
 ) -> Architecture:
     attention, order = windowed_attention(config, pattern, sliding_window(config), rope_interleaved=interleaved)
-    kinds = {kind: _placed(layer, placed[kind]) for kind, layer in attention.items()}
+    kinds = {kind: _positions_of(layer, placed[kind]) for kind, layer in attention.items()}
     return decoder(config, norm=_norm(config), attention=kinds, order=order, place="parallel", head=_head(config))
 
 

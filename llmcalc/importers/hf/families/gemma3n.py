@@ -58,14 +58,14 @@ def _kinds(config: Config, layers: int) -> list[Kind]:
     types = layer_types(config, layers, periodic_types(config, _PERIOD, first=_PERIOD - 1))
     reused = reused_layers(config, types, all_allowed=False)
     usual = [_SPARSITY if layers > _SPARSE_LAYERS and index < _SPARSE_LAYERS else 0.0 for index in range(layers)]
-    sparsity = _each(config, "activation_sparsity_pattern", layers, (int, float)) or usual
-    widths = _each(config, "intermediate_size", layers, (int,)) or [config.size("intermediate_size")] * layers
+    sparsity = _per_layer(config, "activation_sparsity_pattern", layers, (int, float)) or usual
+    widths = _per_layer(config, "intermediate_size", layers, (int,)) or [config.size("intermediate_size")] * layers
     return [
         Kind(kind, widths[index], float(sparsity[index]), index >= layers - reused) for index, kind in enumerate(types)
     ]
 
 
-def _each(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> list[Any] | None:
+def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> list[Any] | None:
     """A list of one number per layer, or a single number for all; None if the key is not set."""
     value = config.get(key)
     if not isinstance(value, list):

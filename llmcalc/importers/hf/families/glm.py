@@ -10,7 +10,7 @@ from ....layers import Mlp
 from ..config import Config
 from ..decoder import decoder
 from ..rules import mlp_types, rope_attention, rotary_width
-from .deepseek import dense_first, indexed, indexed_lm, indexers_of, latent_lm, mla, shared_experts
+from .deepseek import dense_first, indexed_lm, indexed_mla, indexer_types, latent_lm, mla, shared_experts
 
 _THETA = 10000.0
 _CHATGLM = {"rmsnorm": True, "post_layer_norm": True, "apply_residual_connection_post_layernorm": False}
@@ -102,6 +102,6 @@ def glm_moe_dsa(config: Config) -> Architecture:
     """GLM-5: DeepSeek-V3.2. Since 5.2, layers without an indexer reuse the selection of the previous layer."""
     layers = config.size("num_hidden_layers")
     kinds = mlp_types(config, layers, config.count("first_k_dense_replace", 3))
-    full = indexed(config, index_interleaved=True)
+    full = indexed_mla(config, index_interleaved=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
-    return indexed_lm(config, mixers, indexers_of(config, layers), kinds)
+    return indexed_lm(config, mixers, indexer_types(config, layers), kinds)

@@ -24,7 +24,7 @@ from ..rules import (
     rope_attention,
     rotary_width,
 )
-from .deepseek import indexed, indexers_of, mla, shared_experts
+from .deepseek import indexed_mla, indexer_types, mla, shared_experts
 from .qwen import gated_delta_net
 
 _ROTATED = 64 / 512  # default fraction of a head that is rotated
@@ -45,7 +45,7 @@ def glm5_next(config: Config) -> Architecture:
     kinds = [words.get(kind, kind) for kind in config.strings("layer_types", layers) or usual]
     indexed = [
         kind if part == "full" else f"shared_{kind}"
-        for kind, part in zip(kinds, indexers_of(config, layers), strict=True)
+        for kind, part in zip(kinds, indexer_types(config, layers), strict=True)
     ]
     order = [kind.removeprefix("shared_") if "linear" in kind else kind for kind in indexed]
     limit = config.number("swiglu_limit")
@@ -58,7 +58,7 @@ def glm5_next(config: Config) -> Architecture:
         index_topk=config.size("index_topk"),
         index_compressed=config.size("index_kpool"),
     )
-    mixers: dict[str, Layer] = {"linear_attention": _delta(config), "indexed_attention": full}
+    mixers: dict[str, Layer] = {"linear_attention": _kda(config), "indexed_attention": full}
     mixers["shared_indexed_attention"] = replace(full, index_heads=None)
     feeds: dict[str, Layer] = {
         "dense": replace(gated_mlp(config), clamp=limit),
@@ -75,11 +75,13 @@ def glm5_next(config: Config) -> Architecture:
         norm_eps=config.number("rms_norm_eps") or 1e-6,
     )
     norm = rmsnorm(config, width)
-    runs = streamed(hyper, norm, mixers, feeds, zip(order, mlp_types(config, layers, min(3, layers)), strict=True))
+    runs = hyper_connected_runs(
+        hyper, norm, mixers, feeds, zip(order, mlp_types(config, layers, min(3, layers)), strict=True)
+    )
     return causal_lm(config, runs, norm)
 
 
-def _delta(config: Config) -> Kda:
+def _kda(config: Config) -> Kda:
     """KDA, from top-level keys or from the nested object of older configs."""
     given = config.get("linear_attn_config")
     names = {
@@ -129,8 +131,8 @@ def deepseek_v4(config: Config) -> Architecture:
     kinds = (config.strings("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
     norm, order = rmsnorm(config, width), zip(_compressed_layers(config, layers), kinds, strict=True)
     hyper = HyperConnection(width, streams, iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
-    runs = streamed(hyper, norm, _compressed(config), feeds, order)
-    return _lm(config, runs, norm, replace(hyper, writes=False))
+    runs = hyper_connected_runs(hyper, norm, _compressed_attention(config), feeds, order)
+    return _multi_stream_lm(config, runs, norm, replace(hyper, writes=False))
 
 
 def _eps(config: Config) -> dict[str, Any]:
@@ -148,7 +150,7 @@ def _compressed_layers(config: Config, layers: int) -> list[str]:
     return (config.strings("layer_types") or [_BY_RATIO[ratio] for ratio in ratios] or usual)[:layers]
 
 
-def _compressed(config: Config) -> dict[str, Layer]:
+def _compressed_attention(config: Config) -> dict[str, Layer]:
     rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
         raise config.error(f"compress_rates must name two layer types, not {short_repr(rates)}")
@@ -160,7 +162,7 @@ def _compressed(config: Config) -> dict[str, Layer]:
         config.size("sliding_window"),
         config.size("o_groups"),
         config.size("o_lora_rank"),
-        rotary_dim=_rotated(config),
+        rotary_dim=_rotary_width(config),
         norm_eps=config.number("rms_norm_eps") or 1e-6,
         **_rope(config, "main"),
     )
@@ -195,7 +197,7 @@ def _rope(config: Config, label: str) -> dict[str, Any]:
     return {"rope_theta": config.number("compress_rope_theta", 160000.0), **rope_fields(config), **unsharpened}
 
 
-def _rotated(config: Config) -> int:
+def _rotary_width(config: Config) -> int:
     """The number of rotated channels per head: ``qk_rope_head_dim``, or a fraction of the head."""
     head, given, parameters = (
         config.size("head_dim"),
@@ -212,7 +214,7 @@ def hy_v4(config: Config) -> Architecture:
     """Hunyuan 4: latent attention with sinks and a gate, an indexer in every fourth layer, unmixed residual streams."""
     layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
     config.ignore("learnable_sink_init")
-    full = indexed(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
+    full = indexed_mla(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
     acts = {"activation": "silu", "shared_activation": config.activation()}
     routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False, **acts)
@@ -223,8 +225,8 @@ def hy_v4(config: Config) -> Architecture:
     hyper = HyperConnection(
         width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
     )
-    runs = streamed(hyper, norm, mixers, feeds, order)
-    return _lm(config, runs, norm, replace(hyper, writes=False))
+    runs = hyper_connected_runs(hyper, norm, mixers, feeds, order)
+    return _multi_stream_lm(config, runs, norm, replace(hyper, writes=False))
 
 
 def qwen4(config: Config) -> Architecture:
@@ -260,11 +262,11 @@ def qwen4(config: Config) -> Architecture:
     hyper = HyperConnection(
         width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.number("rms_norm_eps") or 1e-6
     )
-    runs = streamed(hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
-    return _lm(config, runs, None, replace(hyper, writes=False))
+    runs = hyper_connected_runs(hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
+    return _multi_stream_lm(config, runs, None, replace(hyper, writes=False))
 
 
-def streamed(
+def hyper_connected_runs(
     hyper: Layer,
     norm: Layer | None,
     mixers: Mapping[str, Layer],
@@ -286,7 +288,7 @@ def streamed(
     return group_runs(found)
 
 
-def _lm(config: Config, runs: tuple[Run, ...], norm: Layer | None, head: Layer) -> Architecture:
+def _multi_stream_lm(config: Config, runs: tuple[Run, ...], norm: Layer | None, head: Layer) -> Architecture:
     """A decoder that reads its residual streams once more before the final norm."""
     made = causal_lm(config, runs, norm)
     stack = made.main

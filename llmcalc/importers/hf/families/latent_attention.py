@@ -24,7 +24,7 @@ from ..rules import (
     sliding_window,
     sublayer,
 )
-from .deepseek import _norm, indexed, mla, shared_experts
+from .deepseek import _norm, indexed_mla, mla, shared_experts
 
 # keys of a layer's own config, and the fields of latent attention that they set
 _FIELDS = {
@@ -88,7 +88,7 @@ def axk2(config: Config) -> Architecture:
     norm = rmsnorm(config, config.size("hidden_size"))
     config.get("layer_types")
     gated = replace(norm, gate_rank=config.size("gated_norm_rank"))
-    attention = sublayer("attention", indexed(config, gate="latent", double_latent=True), pre=gated)
+    attention = sublayer("attention", indexed_mla(config, gate="latent", double_latent=True), pre=gated)
     blocks = {
         "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config), pre=norm))),
         "sparse": Block("sparse", (attention, sublayer("mlp", shared_experts(config), pre=gated))),
@@ -164,7 +164,7 @@ def _attention(config: Config, kind: str, span: int, sizes: dict[str, Any]) -> M
     changes |= {"norm_eps": config.number("rms_norm_eps") or 1e-6, "latent_scaled": True}
     changes |= {"rope_theta": config.rope_theta(kind), **rope_fields(config, kind)}
     if kind == "indexed_attention":
-        return indexed(config, index_interleaved=True, **changes)
+        return indexed_mla(config, index_interleaved=True, **changes)
     if kind not in ("full_attention", "sliding_attention"):
         raise UnknownNameError("layer type", kind, ("full_attention", "sliding_attention", "indexed_attention"))
     return mla(config, window=span if kind == "sliding_attention" else None, **changes)

@@ -38,14 +38,14 @@ def openelm(config: Config) -> Architecture:
     queries, keys = (_sizes(config, f"num_{name}_heads", layers) for name in ("query", "kv"))
     norm, known = rmsnorm(config, width), {}
     order = []
-    for place, shape in enumerate(zip(queries, keys, _hidden(config, layers, width), strict=True)):
+    for place, shape in enumerate(zip(queries, keys, _mlp_widths(config, layers, width), strict=True)):
         if shape not in known:
             known[shape] = _openelm_block(config, f"block{place}", norm, *shape)
         order.append(known[shape])
     return causal_lm(config, group_runs(order), norm, tied=config.flag("share_input_output_layers", True))
 
 
-def _hidden(config: Config, layers: int, width: int) -> list[int]:
+def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
     """The MLP width of each layer: a multiple of ``ffn_dim_divisor`` close to the width times its factor."""
     value, step = config.get("ffn_multipliers"), config.size("ffn_dim_divisor")
     factors = value if isinstance(value, list) else [value] * layers
@@ -124,7 +124,7 @@ def step3p5(config: Config) -> Architecture:
         routed_scale=scale,
     )
     dense = replace(gated_mlp(config, bias=bias), clamp_late=True)
-    bounds = zip(_limits(config, "swiglu_limits", layers), _limits(config, "swiglu_limits_shared", layers), strict=True)
+    bounds = zip(_clamps(config, "swiglu_limits", layers), _clamps(config, "swiglu_limits_shared", layers), strict=True)
     feeds: dict[str, Layer] = {}
     order = []
     for kind, feed, (own, shared) in zip(types, _sparse_or_dense(config, layers), bounds, strict=True):
@@ -149,7 +149,7 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
     return ["sparse" if index in numbers else "dense" for index in range(layers)]
 
 
-def _limits(config: Config, key: str, layers: int) -> list[float | None]:
+def _clamps(config: Config, key: str, layers: int) -> list[float | None]:
     """The clamp of the gates of each layer, or 0 for none."""
     given = config.get(key) or [0] * layers
     if not isinstance(given, list) or len(given) < layers:

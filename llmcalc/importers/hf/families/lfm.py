@@ -29,7 +29,7 @@ def lfm2(config: Config) -> Architecture:
     chosen = config.get("full_attn_idxs")
     attention = set(range(layers) if chosen is None else config.layer_indices("full_attn_idxs"))
     pattern = ["full_attention" if index in attention else "conv" for index in range(layers)]
-    feed: dict[str, Layer] = {"dense": Mlp(config.size("hidden_size"), _adjusted(config), "silu", gated=True)}
+    feed: dict[str, Layer] = {"dense": Mlp(config.size("hidden_size"), _mlp_width(config), "silu", gated=True)}
     order = ((kind, "dense") for kind in layer_types(config, layers, pattern))
     return _lfm(config, feed, list(order))
 
@@ -109,7 +109,7 @@ def _short_conv(config: Config) -> ShortConv:
     return ShortConv(config.size("hidden_size"), config.size("conv_L_cache"), config.flag("conv_bias"))
 
 
-def _adjusted(config: Config) -> int:
+def _mlp_width(config: Config) -> int:
     """The MLP width that the class derives from ``intermediate_size`` (``block_ff_dim`` in older files)."""
     written = config.optional_size("block_ff_dim") or config.size("intermediate_size")
     factor, multiple = config.number("block_ffn_dim_multiplier"), config.size("block_multiple_of")

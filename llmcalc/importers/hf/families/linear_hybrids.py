@@ -55,7 +55,7 @@ def kimi_linear(config: Config) -> Architecture:
     dense = config.count("first_k_dense_replace", 1)
     built = sigmoid_lm(config, mixers, types, dense, mlp, **activation, **latent)
     every = config.optional_size("attn_res_block_size")
-    return replace(built, stacks=(_looking_back(built.main, every, eps),)) if every else built
+    return replace(built, stacks=(_with_attention_residuals(built.main, every, eps),)) if every else built
 
 
 def _kda(config: Config, inner: dict[str, Any]) -> Kda:
@@ -108,7 +108,7 @@ def _linear_config(config: Config) -> dict[str, Any]:
     return found
 
 
-def _looking_back(stack: Stack, every: int, eps: float) -> Stack:
+def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
     """A decoder whose sub-layers attend to the outputs of earlier groups of ``every`` layers."""
     known: dict[tuple[Block, bool], Block] = {}
     blocks = [run.block for run in stack.runs for _ in range(run.count)]
@@ -116,21 +116,21 @@ def _looking_back(stack: Stack, every: int, eps: float) -> Stack:
     for index, block in enumerate(blocks):
         key = (block, index % every == 0)
         if key not in known:
-            known[key] = _with_residuals(*key, stack.d_model, eps)
+            known[key] = _residual_block(*key, stack.d_model, eps)
         order.append(known[key])
     last = Named("attention_residual", AttentionResidual(stack.d_model, norm_eps=eps))
     return with_n_sums(replace(stack, runs=group_runs(order), outputs=(last, *stack.outputs)))
 
 
-def _with_residuals(block: Block, closes: bool, width: int, eps: float) -> Block:
+def _residual_block(block: Block, closes: bool, width: int, eps: float) -> Block:
     """A block with attention residuals; the last block of a group restarts the residual stream."""
     mixer, feed = block.sublayers
-    first = _looking(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes)
-    second = _looking(feed, AttentionResidual(width, norm_eps=eps), residual=True)
+    first = _residual_sublayer(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes)
+    second = _residual_sublayer(feed, AttentionResidual(width, norm_eps=eps), residual=True)
     return Block(f"{block.name}_first" if closes else block.name, (first, second))
 
 
-def _looking(part: Sublayer, back: AttentionResidual, residual: bool) -> Sublayer:
+def _residual_sublayer(part: Sublayer, back: AttentionResidual, residual: bool) -> Sublayer:
     branches = tuple(replace(branch, pre=part.pre) for branch in part.branches)
     return replace(part, branches=branches, pre=back, residual=residual)
 

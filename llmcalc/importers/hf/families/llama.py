@@ -86,13 +86,13 @@ def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
     fields: dict[str, Any] = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
     if rotated and config.flag("use_qk_norm"):
         fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
-    if not rotated and _tuned(config):
+    if not rotated and _is_temperature_tuned(config):
         fields |= {"temperature": config.number("attn_scale"), "temperature_length": config.size("floor_scale")}
     config.ignore("attn_temperature_tuning attn_scale floor_scale")
     return rope_attention(config, **fields)
 
 
-def _tuned(config: Config) -> bool:
+def _is_temperature_tuned(config: Config) -> bool:
     """Whether temperature tuning is on; published configs say 4 for true."""
     value = config.get("attn_temperature_tuning", True)
     if type(value) is int:

@@ -94,7 +94,7 @@ def granite(config: Config) -> Architecture:
 def granite_swa(config: Config) -> Architecture:
     """Granite with attention sinks, and windows in three of four layers."""
     types = layer_types(config, config.size("num_hidden_layers"), periodic_types(config, 4, first=0))
-    attention, order = by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
+    attention, order = attention_by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
     mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
     return decoder(config, attention=attention, order=order, mlp=mlp, **multipliers(config))
 
@@ -111,7 +111,7 @@ def multipliers(config: Config) -> dict[str, Any]:
     }
 
 
-def by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
+def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
     """Attention per layer type and rotary base, and the order of layers; a base of 0 means no rotation."""
     bases = config.get("layer_rope_theta")
     if bases is None:

@@ -53,8 +53,8 @@ def _rotary_m2(config: Config) -> int:
 def minimax_m3(config: Config) -> Architecture:
     """MiniMax-M3: unit-offset norms, a norm on each query and key head, an indexer in sparse-attention layers."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
-    _known(config)
-    sparse = _sparse(config)
+    _ignore_derived_keys(config)
+    sparse = _indexer_sizes(config)
     norm = rmsnorm(config, width, unit_offset=True)
     clamp = config.number("swiglu_limit")
     shared = config.size("shared_intermediate_size")
@@ -86,14 +86,14 @@ def minimax_m3(config: Config) -> Architecture:
     )
     mixers: dict[str, Layer] = {"full_attention": full, "minimax_m3_sparse": chosen}
     frequency = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq")
-    kinds = _by_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
+    kinds = _types_from_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
     types = layer_types(config, layers, kinds or ["full_attention"] * layers)
-    usual = _by_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
+    usual = _types_from_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
     order = zip(types, config.strings("mlp_layer_types", layers) or usual, strict=True)
-    return _noted(config, causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm))
+    return _with_rotary_note(config, causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm))
 
 
-def _noted(config: Config, built: Architecture) -> Architecture:
+def _with_rotary_note(config: Config, built: Architecture) -> Architecture:
     """A note if ``rotary_dim`` differs from the rotated width."""
     found, written = rotary_width(config), config.optional_size("rotary_dim")
     if written in (None, found):
@@ -102,7 +102,7 @@ def _noted(config: Config, built: Architecture) -> Architecture:
     return replace(built, notes=(*built.notes, note))
 
 
-def _known(config: Config) -> None:
+def _ignore_derived_keys(config: Config) -> None:
     """Keys that the class derives or never reads."""
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     config.ignore("hidden_act first_k_dense_replace n_shared_experts use_gemma_norm")
@@ -112,7 +112,7 @@ def _known(config: Config) -> None:
         raise config.error("attention_output_gate is not supported")
 
 
-def _sparse(config: Config) -> Any:
+def _indexer_sizes(config: Config) -> Any:
     """A function that reads a size of the indexer, from the top level or from ``sparse_attention_config``."""
     given = config.mapping("sparse_attention_config")
 
@@ -132,7 +132,7 @@ def _local_blocks(config: Config) -> int:
     return config.integer(given.get("sparse_local_block", flat), "sparse_local_block", 0)
 
 
-def _by_flags(config: Config, flags: object, layers: int, zero: str, one: str) -> list[str] | None:
+def _types_from_flags(config: Config, flags: object, layers: int, zero: str, one: str) -> list[str] | None:
     if flags is None:
         return None
     if not isinstance(flags, list) or len(flags) != layers or not set(map(repr, flags)) <= {"0", "1"}:

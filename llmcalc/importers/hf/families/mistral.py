@@ -24,7 +24,7 @@ from ..rules import (
     rope_attention,
     sliding_window,
 )
-from .deepseek import dense_first, indexers_of, latent_lm, mla, shared_experts
+from .deepseek import dense_first, indexer_types, latent_lm, mla, shared_experts
 from .llama import RUNTIME_KEYS, original_decoder
 
 
@@ -72,7 +72,7 @@ def mistral_large4(config: Config) -> Architecture:
         if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
             raise config.size_error(f"{key} must be a list of {layers} numbers, one per layer")
     norm, feeds = rmsnorm(config, config.size("hidden_size")), mlp_types(config, layers, _dense(config, layers))
-    kinds, mixers, order = indexers_of(config, layers), dict[str, Layer](), []
+    kinds, mixers, order = indexer_types(config, layers), dict[str, Layer](), []
     parts: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _large_experts(config)}
     for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
         if indexer not in ("full", "shared"):
@@ -81,14 +81,14 @@ def mistral_large4(config: Config) -> Architecture:
         name = "_".join(
             (indexer, "rope" if turns else "nope", "lent" if lent else "own" if source == index else "reused")
         )
-        mixers.setdefault(name, _growing(config, indexer == "full", bool(turns), source != index, lent))
+        mixers.setdefault(name, _scaled_attention(config, indexer == "full", bool(turns), source != index, lent))
         order.append(name)
     softcap = config.number("final_logit_softcapping")
     runs = hybrid_runs(norm, mixers, parts, zip(order, feeds, strict=True))
     return causal_lm(config, runs, norm, head=lm_head(config, softcap=softcap))
 
 
-def _growing(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
+def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
     """Attention of one layer; layers without rotation have no positional part of the head."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}

@@ -20,7 +20,7 @@ from ..rules import (
     rmsnorm,
     rope_attention,
 )
-from .bert import pooler, shared_table, tables, tied_head, transform
+from .bert import embedding_share, embeddings, pooler, tied_head, transform
 
 ESM3_LAYERS = 36  # kinds whose sub-layer outputs are added unchanged
 KINDS = ("full_attention", "sliding_attention")
@@ -30,14 +30,12 @@ def modernbert(config: Config) -> Architecture:
     """ModernBERT [warner2024]: gated MLPs, bidirectional windows, no norm before the first attention."""
     config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
     half = config.size("local_attention") // 2
-    return _modernbert(config, _headed(config), causal=False, window=half + 1)
+    return _modernbert(config, _has_head(config), causal=False, window=half + 1)
 
 
 def modernbert_decoder(config: Config) -> Architecture:
     """Ettin [weller2025]: ModernBERT as a decoder, with windows half as long."""
-    kind = config.head_kind() or "causal"
-    if kind not in ("causal", "none"):
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
+    kind = config.head_kind("causal", "none")
     half = config.count("local_attention") // 2
     window = config.optional_size("sliding_window") or half or None
     return _modernbert(config, kind == "causal", causal=True, window=window)
@@ -51,19 +49,19 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
     config.ignore("position_embedding_type repad_logits_with_grad")
     period = config.size("global_attn_every_n_layers", 3)
     default = [KINDS[bool(index % period)] for index in range(layers)]
-    kinds = {kind: _windowed(config, kind, window, causal) for kind in KINDS}
+    kinds = {kind: _attention(config, kind, window, causal) for kind in KINDS}
     known: dict[tuple[str, bool], Block] = {}
     order = []
     for index, kind in enumerate(layer_types(config, layers, default)):
         if (kind, not index) not in known:
-            block = prenorm_block("block", norm, attention=_of(kinds, kind, config), mlp=mlp)
+            block = prenorm_block("block", norm, attention=_select_attention(kinds, kind, config), mlp=mlp)
             known[kind, not index] = block if index else _without_first_norm(block)
         order.append(known[kind, not index])
     outputs = [Named("final_norm", norm)]
     if headed:
         activation, biased = config.activation("classifier_activation"), config.flag("classifier_bias")
         dense = Linear(width, width, bias=biased, activation=activation, positions="logits")
-        head = Head(config.size("vocab_size"), width, shared_table(config), bias=config.flag("decoder_bias"))
+        head = Head(config.size("vocab_size"), width, embedding_share(config), bias=config.flag("decoder_bias"))
         outputs += [Named("transform", dense), Named("transform_norm", norm), Named("head", head)]
     config.ignore("classifier_activation classifier_bias decoder_bias")
     architecture = _encoder(config, (_token(config), Named("norm", norm)), group_runs(order), outputs)
@@ -78,25 +76,25 @@ def _without_first_norm(block: Block) -> Block:
     return Block("first", (bare, *rest))
 
 
-def _windowed(config: Config, kind: str, window: int | None, causal: bool = False) -> Attention:
+def _attention(config: Config, kind: str, window: int | None, causal: bool = False) -> Attention:
     limit = window if kind == "sliding_attention" else None
     return rope_attention(config, layer_type=kind, causal=causal, window=limit)
 
 
-def _of(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:
+def _select_attention(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:
     if kind not in kinds:
         raise config.error(f"layer_types must be one of {', '.join(kinds)}, not {short_repr(kind)}")
     return kinds[kind]
 
 
 def _token(config: Config) -> Named:
-    return Named("token", Embedding(config.size("vocab_size"), config.size("hidden_size"), share=shared_table(config)))
+    return Named(
+        "token", Embedding(config.size("vocab_size"), config.size("hidden_size"), share=embedding_share(config))
+    )
 
 
-def _headed(config: Config) -> bool:
-    kind = config.head_kind() or "mlm"
-    if kind not in ("mlm", "none"):
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
+def _has_head(config: Config) -> bool:
+    kind = config.head_kind("mlm", "none")
     return kind == "mlm"
 
 
@@ -113,8 +111,10 @@ def eurobert(config: Config) -> Architecture:
         "block", norm, attention=rope_attention(config, causal=False), mlp=gated_mlp(config, bias=biased)
     )
     outputs = [Named("norm", norm)]
-    if _headed(config):
-        outputs.append(Named("head", Head(config.size("vocab_size"), norm.d_model, shared_table(config), bias=biased)))
+    if _has_head(config):
+        outputs.append(
+            Named("head", Head(config.size("vocab_size"), norm.d_model, embedding_share(config), bias=biased))
+        )
     config.ignore("classifier_pooling")
     return _encoder(config, (_token(config),), repeat_block(block, config.size("num_hidden_layers")), outputs)
 
@@ -125,17 +125,17 @@ def ultrabert(config: Config) -> Architecture:
     norm, mlp = rmsnorm(config, width), gated_mlp(config, bias=config.flag("mlp_bias"))
     default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(layers)]
     order = layer_types(config, layers, default)
-    kinds = {kind: _windowed(config, kind, config.size("sliding_window") + 1) for kind in KINDS}
+    kinds = {kind: _attention(config, kind, config.size("sliding_window") + 1) for kind in KINDS}
     blocks = {kind: prenorm_block(kind, norm, attention=layer, mlp=mlp) for kind, layer in kinds.items()}
     for kind in order:
-        _of(kinds, kind, config)
+        _select_attention(kinds, kind, config)
     outputs = [Named("norm", norm)]
     narrow = config.size("prediction_head_size")
-    if _headed(config):
+    if _has_head(config):
         for name, sizes in (("down", (width, narrow)), ("up", (narrow, width))):
             dense = Linear(*sizes, bias=False, activation="gelu_tanh", positions="logits")
             outputs.append(Named(name, dense))
-        outputs.append(Named("head", Head(config.size("vocab_size"), width, shared_table(config))))
+        outputs.append(Named("head", Head(config.size("vocab_size"), width, embedding_share(config))))
     config.ignore("classifier_pooling")
     return _encoder(config, (_token(config),), group_runs(blocks[kind] for kind in order), outputs)
 
@@ -159,7 +159,7 @@ def nomic_bert(config: Config) -> Architecture:
     width = config.size("hidden_size")
     mlp = gated_mlp(config)
     outputs: list[Named] = []
-    if _headed(config):
+    if _has_head(config):
         outputs = [*transform(config, width), Named("head", tied_head(config, width))]
     return _postnorm(config, rope_attention(config, bias=False, causal=False), mlp, outputs)
 
@@ -169,7 +169,7 @@ def gte(config: Config) -> Architecture:
     width = config.size("hidden_size")
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
     outputs: list[Named] = []
-    if _headed(config):
+    if _has_head(config):
         head = Named("head", tied_head(config, width, spare_bias=False))
         outputs = [*transform(config, width, activation="gelu"), head]
     return _postnorm(config, rope_attention(config, bias=True, causal=False), mlp, outputs)
@@ -180,7 +180,7 @@ def jina(config: Config) -> Architecture:
     width = config.size("hidden_size")
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     outputs = [pooler(width)]
-    if _headed(config):
+    if _has_head(config):
         outputs = [*transform(config, width, activation="gelu"), Named("head", tied_head(config, width))]
     return _postnorm(config, rope_attention(config, bias=True, causal=False), mlp, outputs)
 
@@ -189,5 +189,5 @@ def _postnorm(config: Config, attention: Layer, mlp: Layer, outputs: list[Named]
     width = config.size("hidden_size")
     norm = layernorm(config, width)
     block = postnorm_block("block", norm, attention=attention, mlp=mlp)
-    inputs = (*tables(config, config.size("vocab_size"), width, positions=False), Named("norm", norm))
+    inputs = (*embeddings(config, config.size("vocab_size"), width, positions=False), Named("norm", norm))
     return _encoder(config, inputs, repeat_block(block, config.size("num_hidden_layers")), outputs)

@@ -30,7 +30,7 @@ from ..rules import (
     sliding_window,
     sublayer,
 )
-from .llama_variants import by_base, multipliers
+from .llama_variants import attention_by_base, multipliers
 from .minimax import SWIGLU_ALPHA
 from .moe_shared_experts import SIGMOID
 from .qwen import sparse_layers
@@ -126,7 +126,7 @@ def _granite(config: Config, types: list[str], **changes: object) -> Architectur
     norm, scaled = rmsnorm(config, config.size("hidden_size")), multipliers(config)
     shared = config.optional_size("shared_intermediate_size", zero_is_none=True)
     routed = experts(config, "num_local_experts", "intermediate_size", d_ff_shared=shared, renormalise=True)
-    mixers, order = by_base(config, types, scale=config.number("attention_multiplier"), **changes)
+    mixers, order = attention_by_base(config, types, scale=config.number("attention_multiplier"), **changes)
     runs = hybrid_runs(
         norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order), scale=scaled.pop("scale")
     )
@@ -236,7 +236,9 @@ def beam(config: Config) -> Architecture:
     layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
     gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
     spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
-    mixers = {kind: rope_attention(config, window=spans[kind], **_beam_places(config, kind), **gate) for kind in spans}
+    mixers = {
+        kind: rope_attention(config, window=spans[kind], **_beam_positions(config, kind), **gate) for kind in spans
+    }
     pattern = [
         "full_attention" if index == layers - 1 or (index + 1) % 6 == 0 else "sliding_attention"
         for index in range(layers)
@@ -265,7 +267,7 @@ def beam(config: Config) -> Architecture:
     return causal_lm(config, group_runs(order), norm, head=head)
 
 
-def _beam_places(config: Config, kind: str) -> dict[str, Any]:
+def _beam_positions(config: Config, kind: str) -> dict[str, Any]:
     """Fields for rotary positions, or for scaled queries in layer types without ``rope_parameters``."""
     given = config.get("rope_parameters")
     if given is None:

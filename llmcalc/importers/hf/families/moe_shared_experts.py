@@ -231,7 +231,7 @@ def mimo_v2_flash(config: Config) -> Architecture:
     turned = {kind: rotary_width(config, 0.334, kind) for kind in ("full_attention", "sliding_attention")}
     span = sliding_window(config)
     beyond = config.optional_size("sliding_window_size")  # published meaning: tokens before the query
-    _as_in_class(config, pairs)
+    _check_derived_sizes(config, pairs)
     own_base: dict[str, Any] = (
         {"rope_theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
     )
@@ -252,13 +252,15 @@ def mimo_v2_flash(config: Config) -> Architecture:
     }
     full = {index for index in range(layers) if index == 0 or (index + 1) % 6 == 0}
     pattern = ["full_attention" if index in full else "sliding_attention" for index in range(layers)]
-    pattern = _flagged(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
+    pattern = (
+        _types_from_flags(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
+    )
     feeds = {"dense": gated_mlp(config), "sparse": shared_experts(config, d_ff_shared=None)}
-    kinds = _flagged(config, "moe_layer_freq", layers, "dense", "sparse") or mlp_types(config, layers, 1)
+    kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or mlp_types(config, layers, 1)
     return _lm(config, mixers, feeds, layer_types(config, layers, pattern), kinds)
 
 
-def _flagged(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
+def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
     """A list of 0 and 1, converted to layer types."""
     flags = config.layer_indices(key)
     if flags and len(flags) != layers:
@@ -266,7 +268,7 @@ def _flagged(config: Config, key: str, layers: int, zero: str, one: str) -> list
     return [one if flag else zero for flag in flags] or None
 
 
-def _as_in_class(config: Config, pairs: int) -> None:
+def _check_derived_sizes(config: Config, pairs: int) -> None:
     """Check published sizes of layers with a window, which the class derives from the others."""
     derived = {
         "swa_num_attention_heads": config.size("num_attention_heads"),

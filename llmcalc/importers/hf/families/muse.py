@@ -53,7 +53,7 @@ def muse_spark(config: Config) -> Architecture:
             places: dict[str, Any] = {"positions": "rope" if base else "none", "window": spans[kind]}
             attention = rope_attention(config, **gate, **places)
             attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
-            blocks[key] = _balanced(config, attention, feeds[feed], "_".join(map(str, key)))
+            blocks[key] = _weighted_block(config, attention, feeds[feed], "_".join(map(str, key)))
         order.append(blocks[key])
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
     head, norm = lm_head(config, input_scale=scale, softcap=cap), rmsnorm(config, width)
@@ -61,7 +61,7 @@ def muse_spark(config: Config) -> Architecture:
     return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs)
 
 
-def _balanced(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
+def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
     """Norms before and after both sub-layers, and residual sums with a learned weight on each side."""
     width = config.size("hidden_size")
     gain = 1 / config.positive_number("residual_gate_temperature")
@@ -116,7 +116,7 @@ def muse_glimmer(config: Config) -> Architecture:
     }
     pattern = ["sliding_attention" if (layers - 1 - index) % PERIOD else "full_attention" for index in range(layers)]
     types = layer_types(config, layers, pattern)
-    order = [_PLACES.get(kind, kind) + how for kind, how in zip(types, _rotated(config, layers), strict=True)]
+    order = [_PLACES.get(kind, kind) + how for kind, how in zip(types, _position_suffixes(config, layers), strict=True)]
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
     norm = rmsnorm(config, width)
     return causal_lm(
@@ -139,7 +139,7 @@ def _attention(config: Config) -> list[tuple[str, str, Attention]]:
     ]
 
 
-def _rotated(config: Config, layers: int) -> list[str]:
+def _position_suffixes(config: Config, layers: int) -> list[str]:
     """The suffix of each layer's type: layers with base 0 in ``layer_rope_theta`` have no positions."""
     bases = config.get("layer_rope_theta")
     if bases is None:

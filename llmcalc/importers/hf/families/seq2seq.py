@@ -38,8 +38,8 @@ def composed(config: Config) -> Architecture:
     outputs = tokens.outputs
     if tokens.d_model != source.d_model and not _inner(config, "decoder").get("cross_attention_hidden_size"):
         outputs = (*outputs, Named("enc_to_dec_proj", Linear(tokens.d_model, source.d_model, recomputed_per_step=True)))
-    tokens = _changed(replace(tokens, name="encoder", role="encoder", outputs=outputs), _as_encoder)
-    source = _changed(replace(source, name="decoder", role="decoder"), _as_decoder)
+    tokens = _map_layers(replace(tokens, name="encoder", role="encoder", outputs=outputs), _as_encoder)
+    source = _map_layers(replace(source, name="decoder", role="decoder"), _as_decoder)
     return Architecture(config.model_type, (tokens, source), layout=f"{first}.bare+{second}")
 
 
@@ -78,9 +78,7 @@ def class_kind(config: Config) -> str:
     """``seq2seq``, ``causal`` (only the decoder), ``encoder`` (only the encoder) or ``none`` (both, without a head)."""
     if config.class_name().endswith("EncoderModel"):
         return "encoder"
-    kind = config.head_kind() or "seq2seq"
-    if kind not in ("seq2seq", "causal", "none"):
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
+    kind = config.head_kind("seq2seq", "causal", "none")
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
     config.ignore("encoder_layers encoder_attention_heads encoder_ffn_dim max_position_embeddings")
     return kind
@@ -136,7 +134,7 @@ def stack(
     """One side: embeddings, blocks, norm and ``outputs``; ``attention``, ``cross``, ``blocks`` replace defaults."""
     width = config.size(style.width)
     norm = layernorm(config, width)
-    inputs = [_scaled(entry, width) if config.flag("scale_embedding") else entry for entry in tokens]
+    inputs = [_scaled_embedding(entry, width) if config.flag("scale_embedding") else entry for entry in tokens]
     inputs += [Named("position", _positions(config, style, width))] if style.positions else []
     inputs += [Named("norm", norm)] if style.embedding_norm else []
     final = [Named("final_norm", norm)] if style.final_norm else []
@@ -158,14 +156,14 @@ def _positions(config: Config, style: Style, width: int) -> Embedding:
     return Embedding(rows, width, table="position", **fields)
 
 
-def _scaled(entry: Named, width: int) -> Named:
+def _scaled_embedding(entry: Named, width: int) -> Named:
     """A token embedding whose output is multiplied by the square root of its width."""
     if entry.name not in ("token", "target") or not isinstance(entry.layer, Embedding):
         return entry
     return Named(entry.name, replace(entry.layer, scale=width**0.5))
 
 
-def unscaled(entry: Named) -> Named:
+def unscaled_embedding(entry: Named) -> Named:
     """A token embedding without scaling."""
     return Named(entry.name, replace(entry.layer, scale=1.0)) if isinstance(entry.layer, Embedding) else entry
 
@@ -244,7 +242,7 @@ def _as_decoder(layer: Layer) -> Layer:
     return replace(layer, unused=False) if isinstance(layer, Attention) and layer.cross else layer
 
 
-def _changed(stack: Stack, change: Change) -> Stack:
+def _map_layers(stack: Stack, change: Change) -> Stack:
     """The stack with every layer changed."""
 
     def named(entries: tuple[Named, ...]) -> tuple[Named, ...]:

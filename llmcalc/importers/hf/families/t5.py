@@ -98,10 +98,7 @@ def _kind(config: Config) -> str:
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_decoder_layers")
     if config.class_name().endswith("EncoderModel"):
         return "encoder"
-    kind = config.head_kind() or "seq2seq"
-    if kind not in ("seq2seq", "none"):
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
-    return kind
+    return config.head_kind("seq2seq", "none")
 
 
 def _head(config: Config, tied: bool, scaled: bool | None) -> Named:

@@ -60,7 +60,7 @@ def zamba2(config: Config) -> Architecture:
         dt_min=config.number("time_step_min") or 0.0,
     )
     config.get("num_hidden_layers")
-    types = _types(config, _published())
+    types = _types(config, _published_types())
     wide = config.optional_size("attention_hidden_size") or 2 * width
     rank = config.size("adapter_rank")
     attention = _attention(config, wide, "rope" if config.flag("use_mem_rope") else "none")
@@ -140,7 +140,7 @@ def _types(config: Config, usual: list[str]) -> list[str]:
     return layer_types(config, len(given), usual, "layers_block_type")
 
 
-def _published() -> list[str]:
+def _published_types() -> list[str]:
     words = (word.partition("*") for word in _PUBLISHED.split())
     names = {"linear": "linear_attention", "hybrid": "hybrid"}
     return [names[name] for name, _, count in words for _ in range(int(count or 1))]

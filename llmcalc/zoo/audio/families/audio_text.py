@@ -8,8 +8,8 @@ from ....core.architecture import Architecture, Named
 from ....core.errors import UnsupportedError
 from ....importers.hf.config import Config
 from ....importers.hf.families.bart import NO_KEY_BIAS, PRE_NORM, TAPS
-from ....importers.hf.families.bert import behind_padding, encoder, finish, only, pooler
-from ....importers.hf.families.seq2seq import Style, class_kind, encoder_decoder, head, stack, unscaled
+from ....importers.hf.families.bert import encoder, encoder_model, head_of_kind, pooler, skip_padding
+from ....importers.hf.families.seq2seq import Style, class_kind, encoder_decoder, head, stack, unscaled_embedding
 from ....importers.hf.families.t5 import _mlp, seq2seq
 from ....importers.hf.rules import TOKENS
 from ....layers import Conv, Embedding, Linear
@@ -29,7 +29,7 @@ def whisper(config: Config) -> Architecture:
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     outputs = [] if kind == "none" else [head(vocab, width, tied)]
     decoder = stack(config, text, "decoder", [table], outputs, unused_cross=kind == "causal")
-    decoder = replace(decoder, inputs=tuple(map(unscaled, decoder.inputs)))  # scale_embedding has no effect
+    decoder = replace(decoder, inputs=tuple(map(unscaled_embedding, decoder.inputs)))  # scale_embedding has no effect
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))
     first = Conv(config.size("num_mel_bins"), width, TAPS, upsample=2, activation="gelu", of_data=True)
@@ -64,11 +64,11 @@ def pop2piano(config: Config) -> Architecture:
 
 def clap(config: Config) -> Architecture:
     """CLAP's text encoder [wu2022]: RoBERTa with its pooler; the class may add a two-layer projection."""
-    stack = behind_padding(config, encoder(config))
+    stack = skip_padding(config, encoder(config))
     outputs = [pooler(stack.d_model)]
-    if only(config, "none", "projection") == "projection":
+    if head_of_kind(config, "none", "projection") == "projection":
         out, activation = config.size("projection_dim"), config.activation("projection_hidden_act")
         first = Linear(stack.d_model, out, activation=activation, positions="one")
         outputs += [Named("projection_in", first), Named("projection_out", Linear(out, out, positions="one"))]
     config.ignore("projection_dim projection_hidden_act")
-    return finish(config, stack, outputs)
+    return encoder_model(config, stack, outputs)

@@ -8,7 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
-from ....importers.hf.families.bert import finish
+from ....importers.hf.families.bert import encoder_model
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import default_layernorm, gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
 from ....importers.hf.unexecuted_parts import list_parts
@@ -44,7 +44,7 @@ def text_encoder(config: Config) -> Architecture:
     runs, projection = repeat_block(block, config.size("num_hidden_layers")), Linear(width, out, False, positions="one")
     token = Named("token", Embedding(config.size("vocab_size"), width))
     outputs = (Named("final_norm", last), Named("projection", projection))
-    return finish(config, Stack("encoder", width, (token,), runs, outputs, "encoder"), [])
+    return encoder_model(config, Stack("encoder", width, (token,), runs, outputs, "encoder"), [])
 
 
 def decoder(config: Config) -> Architecture:

@@ -8,7 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
-from ....importers.hf.families.bert import bare, behind_padding, bert_mlp, block, encoder, finish, pooler
+from ....importers.hf.families.bert import bert_mlp, block, encoder, encoder_model, pooler, skip_padding, without_head
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import divide_by_heads, layernorm
 from ....layers import Embedding, Linear, Norm, Patch
@@ -37,9 +37,9 @@ def markuplm(config: Config) -> Architecture:
         Named("path", PathEmbedding(depth, tags, numbers, unit, INNER * width, width, *missing)),
         Named("idle_path", Linear(depth * unit, width, unused=True)),
     )
-    stack = behind_padding(config, encoder(config, more=paths))
-    bare(config)
-    return finish(config, stack, [pooler(stack.d_model)])
+    stack = skip_padding(config, encoder(config, more=paths))
+    without_head(config)
+    return encoder_model(config, stack, [pooler(stack.d_model)])
 
 
 def layoutlmv2(config: Config) -> Architecture:
@@ -59,10 +59,10 @@ def layoutlmv2(config: Config) -> Architecture:
         image.append(Named("image_segment", Embedding(1, width, table="other", unused=True)))
     image.append(Named("image_norm", replace(layernorm(config, width), unused=True)))
     stack = encoder(config, more=(_box(config), *image), attention=attention)
-    bare(config)
+    without_head(config)
     note = f"not counted: the visual backbone, and the {rows * columns} image tokens after every text"
     layout = "layoutlmv2" if fast else "layoutlmv2_apart"
-    return replace(finish(config, stack, [pooler(width)]), notes=(note,), layout=layout)
+    return replace(encoder_model(config, stack, [pooler(width)]), notes=(note,), layout=layout)
 
 
 def layoutlmv3(config: Config) -> Architecture:
@@ -79,10 +79,10 @@ def layoutlmv3(config: Config) -> Architecture:
     seen = config.flag("visual_embed", True)
     idle += _patches(config, width) if seen else []
     config.ignore("input_size num_channels patch_size max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins")
-    stack = behind_padding(config, encoder(config, more=(_box(config), *idle), attention=attention))
-    bare(config)
+    stack = skip_padding(config, encoder(config, more=(_box(config), *idle), attention=attention))
+    without_head(config)
     note = "not counted as work: the patch embedding, as there is no image"
-    return replace(finish(config, stack, []), notes=(note,) if seen else ())
+    return replace(encoder_model(config, stack, []), notes=(note,) if seen else ())
 
 
 def _patches(config: Config, width: int) -> list[Named]:
@@ -128,11 +128,11 @@ def lilt(config: Config) -> Architecture:
     places = BoxEmbedding(config.size("max_2d_position_embeddings"), edge, edge, narrow, eps=eps, **positions)
     d_ff = config.size("intermediate_size") // ratio
     attention = LiltAttention(width, config.size("num_attention_heads"), narrow, d_ff, config.activation(), eps)
-    stack = behind_padding(config, encoder(config, attention=attention))
+    stack = skip_padding(config, encoder(config, attention=attention))
     last = block(config, replace(attention, dropped=True), bert_mlp(config))
     stack = replace(stack, inputs=(*stack.inputs, Named("box", places)), runs=_last(stack, last))
-    bare(config)
-    return finish(config, stack, [pooler(width)])
+    without_head(config)
+    return encoder_model(config, stack, [pooler(width)])
 
 
 def _last(stack: Stack, last: Block) -> tuple[Run, ...]:
@@ -157,5 +157,5 @@ def bros(config: Config) -> Architecture:
         raise config.error("is_decoder and add_cross_attention are not supported")
     stack = encoder(config, attention=attention)
     stack = replace(stack, inputs=(*stack.inputs, Named("pairs", pairs)))
-    bare(config)
-    return finish(config, stack, [pooler(width)])
+    without_head(config)
+    return encoder_model(config, stack, [pooler(width)])

@@ -12,10 +12,10 @@ from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import (
     SEGMENTS_COMPARED,
+    embeddings,
     encoder,
-    finish,
+    encoder_model,
     pooler,
-    tables,
     tied_head,
     transform,
     with_head,
@@ -49,22 +49,22 @@ def mobilebert(config: Config) -> Architecture:
     trigram = 3 if config.flag("trigram_input") else 1
     unused = trigram == 1 and narrow == width
     joined = Linear(trigram * narrow, width, neighbours=trigram, unused=unused)
-    token, *others = tables(config, vocab, width)
+    token, *others = embeddings(config, vocab, width)
     inputs = (Named("token", replace(token.layer, d_model=narrow)), Named("join", joined), *others)  # type: ignore[type-var]
-    layers = _bottlenecked(config, norm)
+    layers = _bottleneck_block(config, norm)
     runs = repeat_block(Block("block", layers), config.size("num_hidden_layers"))
     stack = Stack("encoder", width, (*inputs, Named("norm", norm(width, USUAL_EPS))), runs, (), "encoder")
     head, pooled = config.head_kind() or "mlm", [pooler(width)] if config.flag("classifier_activation") else []
     if head == "none":
-        return finish(config, stack, pooled)
+        return encoder_model(config, stack, pooled)
     table = replace(tied_head(config, narrow), d_rest=width - narrow if width > narrow else None)
     outputs = [*(pooled if head == "pretraining" else []), *transform(config, width), Named("head", table)]
     if head == "pretraining":
         outputs.append(Named("next_sentence", Linear(width, SEGMENTS_COMPARED, positions="one")))
-    return finish(config, stack, outputs)
+    return encoder_model(config, stack, outputs)
 
 
-def _bottlenecked(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
+def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
     """A block: the input is narrowed, once more for queries and keys, and widened at the end."""
     width, within = config.size("hidden_size"), config.flag("use_bottleneck")
     inner = config.size("intra_bottleneck_size") if within else width
@@ -135,5 +135,5 @@ def splinter(config: Config) -> Architecture:
     config.override("architectures", [name if name == SPLINTER[0] else SPLINTER[1]])
     stack = encoder(config)
     if name == SPLINTER[0]:
-        return finish(config, stack, [])
-    return finish(config, stack, [Named("spans", SpanSelection(stack.d_model, asks))])
+        return encoder_model(config, stack, [])
+    return encoder_model(config, stack, [Named("spans", SpanSelection(stack.d_model, asks))])

@@ -112,7 +112,7 @@ def _between(part: Config, asks: str, patches: dict[str, Any], vectors: int) -> 
     )
 
 
-def _alone(layer: PatchAttention) -> Sublayer:
+def _query_residual(layer: PatchAttention) -> Sublayer:
     """A sub-layer that adds the query to the attention output itself."""
     return Sublayer("patches", (Branch("patches", layer),), residual=False)
 
@@ -140,7 +140,7 @@ def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple
     if not part.flag("cross_attn_all_layers"):
         runs = repeat_block(Block("local_encoder", plain), layers)
         return Stack("local_encoder", width, inputs, runs, (Named("patches", between),), "auxiliary")
-    early, last = (_alone(layer) for layer in (replace(between, dropped=True), between))
+    early, last = (_query_residual(layer) for layer in (replace(between, dropped=True), between))
     runs = (
         *repeat_block(Block("local_encoder", (*plain, early)), layers - 1),
         Run(Block("local_encoder", (*plain, last)), 1),
@@ -162,7 +162,7 @@ def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, 
     """The encoder's bytes, which attend to the vectors of their patches before the first layer or before all layers."""
     width, layers = part.size("hidden_size"), part.size("num_hidden_layers")
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
-    between = _alone(_between(part, "tokens", patches, part.size("cross_attn_k")))
+    between = _query_residual(_between(part, "tokens", patches, part.size("cross_attn_k")))
     first = Block("local_decoder", (between, *plain))
     others = first if part.flag("cross_attn_all_layers") else Block("local_decoder", plain)
     runs = repeat_block(first, layers) if others is first else (Run(first, 1), *repeat_block(others, layers - 1))

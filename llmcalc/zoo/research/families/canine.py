@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.layer import Layer
 from ....importers.hf.config import Config
-from ....importers.hf.families.bert import bare, bert_mlp, finish, normed, pooler
+from ....importers.hf.families.bert import bert_mlp, encoder_model, norm_sublayer, pooler, without_head
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.rules import layernorm, sublayer
 from ....layers import Attention, Embedding
@@ -18,7 +18,7 @@ from ..layers.character_pooling import CharacterPooling
 
 def canine(config: Config) -> Architecture:
     """The model without a head; positions have as many buckets as a hash function."""
-    bare(config)
+    without_head(config)
     config.ignore("max_position_embeddings")
     width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))
     buckets, act, norm = config.size("num_hash_buckets"), config.activation(), layernorm(config, width)
@@ -32,9 +32,9 @@ def canine(config: Config) -> Architecture:
     up = CharacterPooling(width, merge, config.size("upsampling_kernel_size"), act, back=True, eps=norm.eps)
     runs = (
         Run(_block("initial_char_encoder.layer.0", local, mlp, norm), 1),
-        Run(Block("down", (_only("down", down),)), 1),
+        Run(Block("down", (_sublayer_without_residual("down", down),)), 1),
         *(Run(_block(f"encoder.layer.{at}", deep, wide, grouped), 1) for at in range(config.size("num_hidden_layers"))),
-        Run(Block("up", (_only("up", up),)), 1),
+        Run(Block("up", (_sublayer_without_residual("up", up),)), 1),
         Run(_block("final_char_encoder.layer.0", whole, mlp, norm), 1),
     )
     inputs = (
@@ -44,14 +44,14 @@ def canine(config: Config) -> Architecture:
         Named("norm", norm),
     )
     # pools the groups, in parallel to the characters
-    return finish(config, Stack("encoder", width, inputs, runs, (), "encoder"), [pooler(width, dropped=True)])
+    return encoder_model(config, Stack("encoder", width, inputs, runs, (), "encoder"), [pooler(width, dropped=True)])
 
 
 def _block(name: str, attention: Layer, mlp: Layer, norm: Layer) -> Block:
     """A post-norm block stored under its own name."""
-    return Block(name, (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True)))
+    return Block(name, (norm_sublayer("attention", attention, norm, True), norm_sublayer("mlp", mlp, norm, True)))
 
 
-def _only(name: str, layer: Layer) -> Sublayer:
+def _sublayer_without_residual(name: str, layer: Layer) -> Sublayer:
     """A sub-layer without a residual connection."""
     return replace(sublayer(name, layer), residual=False)

@@ -104,10 +104,10 @@ def minimax(config: Config) -> Architecture:
     feeds: dict[str, Layer] = {"sparse": experts(config, "num_local_experts", "intermediate_size")}
     pattern = ["linear_attention" if index % 2 else "full_attention" for index in range(layers)]
     order = ((kind, "sparse") for kind in layer_types(config, layers, pattern))
-    return causal_lm(config, _weighed(config, hybrid_runs(norm, mixers, feeds, order)), norm)
+    return causal_lm(config, _scaled_runs(config, hybrid_runs(norm, mixers, feeds, order)), norm)
 
 
-def _weighed(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
+def _scaled_runs(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
     """Runs with MiniMax's residual sums: the normalised input and the output, each with a factor."""
     factors = {
         name: (config.number(f"{name}_alpha_factor", 1.0) or 0.0, config.number(f"{name}_beta_factor", 1.0) or 0.0)

@@ -9,13 +9,13 @@ from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import (
-    behind_padding,
     bert_attention,
     bert_mlp,
     block,
     encoder,
-    finish,
+    encoder_model,
     is_decoder,
+    skip_padding,
     with_head,
 )
 from ....importers.hf.rules import group_runs
@@ -69,7 +69,7 @@ def yoso(config: Config) -> Architecture:
 
 
 def _unpooled(config: Config, stack: Stack) -> Architecture:
-    return finish(config, stack, []) if config.head_kind() == "none" else with_head(config, stack)
+    return encoder_model(config, stack, []) if config.head_kind() == "none" else with_head(config, stack)
 
 
 def mra(config: Config) -> Architecture:
@@ -96,7 +96,7 @@ def longformer(config: Config) -> Architecture:
         attention = LocalAttention(width, heads, window, longest)
         known[window] = known.get(window) or block(config, attention, mlp)
     stack = replace(encoder(config, mlp=mlp), runs=group_runs(known[window] for window in windows))
-    return with_head(config, behind_padding(config, stack), activation="gelu")
+    return with_head(config, skip_padding(config, stack), activation="gelu")
 
 
 def big_bird(config: Config) -> Architecture:

@@ -76,12 +76,12 @@ def prophetnet(config: Config) -> Architecture:
     layers = _ngram_layers(config, ngram, crossed, unused=kind == "causal")
     repeated = block(config, PROPHETNET, "block", layers)
     blocks = [repeated] * config.size("num_decoder_layers")
-    decoder = _behind_padding(config, stack(config, PROPHETNET, SIDES[1], inputs, outputs, blocks=blocks))
-    decoder = _streamed(decoder, 1 + ngram)
+    decoder = _skip_padding(config, stack(config, PROPHETNET, SIDES[1], inputs, outputs, blocks=blocks))
+    decoder = _multi_stream(decoder, 1 + ngram)
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))
     encoder = stack(config, PROPHETNET, SIDES[0], tokens["encoder"], [])
-    return Architecture(config.model_type, (_behind_padding(config, encoder), decoder))
+    return Architecture(config.model_type, (_skip_padding(config, encoder), decoder))
 
 
 def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> dict[str, Layer]:
@@ -94,7 +94,7 @@ def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> di
     return {**layers, "mlp": dense(config, PROPHETNET, "decoder", streams=streams)}
 
 
-def _streamed(found: Stack, streams: int) -> Stack:
+def _multi_stream(found: Stack, streams: int) -> Stack:
     """The stack with norms that run on all copies of the tokens."""
 
     def wide(layer: Layer | None) -> Layer | None:
@@ -106,7 +106,7 @@ def _streamed(found: Stack, streams: int) -> Stack:
     return replace(found, inputs=inputs, runs=(replace(run, block=replace(run.block, sublayers=parts)),))
 
 
-def _behind_padding(config: Config, found: Stack) -> Stack:
+def _skip_padding(config: Config, found: Stack) -> Stack:
     """The stack with positions that start after the padding token's id, in a table of unchanged size."""
     offset = config.count("pad_token_id") + 1
     inputs = (

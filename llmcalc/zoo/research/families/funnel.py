@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
-from ....importers.hf.families.bert import finish, normed, shared_table, tied_head
+from ....importers.hf.families.bert import embedding_share, encoder_model, norm_sublayer, tied_head
 from ....importers.hf.rules import layernorm
 from ....layers import Embedding, Linear, Mlp
 from ..layers.funnel_attention import FunnelAttention
@@ -21,7 +21,7 @@ def funnel(config: Config) -> Architecture:
     config.ignore("num_hidden_layers num_blocks initializer_std")
     width, vocab, kind = config.size("d_model"), config.size("vocab_size"), config.head_kind() or "mlm"
     inputs = (
-        Named("token", Embedding(vocab, width, share=None if kind == "pretraining" else shared_table(config))),
+        Named("token", Embedding(vocab, width, share=None if kind == "pretraining" else embedding_share(config))),
         Named("norm", layernorm(config, width)),
     )
     config.get("tie_word_embeddings")
@@ -35,13 +35,15 @@ def funnel(config: Config) -> Architecture:
         runs += [Run(layer, 1) for layer in layers]
     stack = Stack("encoder", width, inputs, tuple(runs), (), "encoder")
     if kind == "none":
-        return finish(config, stack, [])
+        return encoder_model(config, stack, [])
     if kind == "pretraining":
         dense = Linear(width, width, activation=config.activation())
-        return finish(config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(width, 1))])
+        return encoder_model(
+            config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(width, 1))]
+        )
     if kind != "mlm":
         raise config.error(f"heads of kind {short_repr(kind)} are not supported")
-    return finish(config, stack, [Named("head", tied_head(config, width, spare_bias=False))])
+    return encoder_model(config, stack, [Named("head", tied_head(config, width, spare_bias=False))])
 
 
 def _blocks(config: Config) -> list[Run]:
@@ -92,4 +94,4 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, resto
     )
     mlp = Mlp(width, config.size("d_inner"), config.activation(), bias=True, merge=merge, merge_extra=extra)
     norm = replace(norm, merge=merge, merge_extra=extra)
-    return Block(name, (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True)))
+    return Block(name, (norm_sublayer("attention", attention, norm, True), norm_sublayer("mlp", mlp, norm, True)))

@@ -22,19 +22,23 @@ def inkling(config: Config) -> Architecture:
     """Inkling [tml2026]: a convolution after attention and after the experts, with weighted shared experts."""
     layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
     config.ignore(f"{BEHIND} shared_expert_sink rms_norm_eps_moe_gate number_of_conv_states")
-    attention = {kind: attention_of(config, kind, norm="rmsnorm") for kind in (FULL, LOCAL)}
+    attention = {kind: attention_layer(config, kind, norm="rmsnorm") for kind in (FULL, LOCAL)}
     hidden, wide = config.size("moe_intermediate_size"), config.size("intermediate_size")
     if config.optional_size("dense_intermediate_size"):  # checkpoints use the other one for the experts
         hidden, wide = wide, config.size("dense_intermediate_size")
     shared = config.size("n_shared_experts")
     feeds = {
         "dense": Mlp(width, wide, config.activation(), gated=True, scaled=True),
-        "sparse": experts_of(config, hidden, n_shared=shared, learned_gate_scale=True, activation=config.activation()),
+        "sparse": expert_layer(
+            config, hidden, n_shared=shared, learned_gate_scale=True, activation=config.activation()
+        ),
     }
     dense = config.count("dense_mlp_idx")
     usual = ["dense" if index < dense else "sparse" for index in range(layers)]
-    order = zip(kinds_of(config, layers), config.strings("mlp_layer_types", layers) or usual, strict=True)
-    runs = tuple(_convolved(run, width, config) for run in hybrid_runs(rmsnorm(config, width), attention, feeds, order))
+    order = zip(layer_kinds(config, layers), config.strings("mlp_layer_types", layers) or usual, strict=True)
+    runs = tuple(
+        _with_convolutions(run, width, config) for run in hybrid_runs(rmsnorm(config, width), attention, feeds, order)
+    )
     divisor = config.positive_number("logits_mup_width_multiplier")
     vocab, real = config.size("vocab_size"), config.optional_size("unpadded_vocab_size")
     if real is not None and real < vocab:
@@ -59,7 +63,7 @@ def text_model(
     return Architecture(config.model_type, (stack,))
 
 
-def kinds_of(config: Config, layers: int) -> list[str]:
+def layer_kinds(config: Config, layers: int) -> list[str]:
     """The type of each layer, with or without a window."""
     local = config.get("local_layer_ids")
     chosen = set(config.layer_indices("local_layer_ids")) if local is not None else None
@@ -74,7 +78,7 @@ def kinds_of(config: Config, layers: int) -> list[str]:
     return found
 
 
-def attention_of(config: Config, kind: str, **changes: Any) -> RelativeProfileAttention:
+def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfileAttention:
     """Attention of one layer type, with that type's sizes."""
     prefix, span = ("swa_", config.size("sliding_window_size")) if kind == LOCAL else ("", None)
     head = config.size(f"{prefix}head_dim")
@@ -95,7 +99,7 @@ def attention_of(config: Config, kind: str, **changes: Any) -> RelativeProfileAt
     return RelativeProfileAttention(config.size("hidden_size"), *heads, **{**fields, **changes})
 
 
-def experts_of(config: Config, hidden: int, **changes: Any) -> Moe:
+def expert_layer(config: Config, hidden: int, **changes: Any) -> Moe:
     """Experts with sigmoid scores; offsets only affect which are selected."""
     sizes = (config.size("hidden_size"), hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
     scale = config.number("route_scale")
@@ -103,7 +107,7 @@ def experts_of(config: Config, hidden: int, **changes: Any) -> Moe:
     return Moe(*sizes, router="sigmoid", renormalise=True, correction_bias="buffer", **fields)
 
 
-def _convolved(run: Run, width: int, config: Config) -> Run:
+def _with_convolutions(run: Run, width: int, config: Config) -> Run:
     """A run whose sub-layers end with a convolution."""
     from dataclasses import replace
 

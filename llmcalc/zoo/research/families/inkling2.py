@@ -12,7 +12,7 @@ from ....layers import Head
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
 from ..layers.residual_conv import ResidualConv
-from .inkling import FULL, LOCAL, attention_of, experts_of, kinds_of, text_model
+from .inkling import FULL, LOCAL, attention_layer, expert_layer, layer_kinds, text_model
 
 
 class Place(NamedTuple):
@@ -38,7 +38,7 @@ def inkling2(config: Config) -> Architecture:
     """Inkling 2 [tml2026]: attention and experts read a mix of the outputs of earlier layer groups."""
     layers, group = config.size("num_hidden_layers"), config.size("n_layers_per_attn_res_block")
     places = [Place(number, group) for number in range(layers)]
-    return _deep(config, places, ())
+    return _stack(config, places, ())
 
 
 def inkling2_loop(config: Config) -> Architecture:
@@ -74,10 +74,10 @@ def inkling2_loop(config: Config) -> Architecture:
     asked = DepthAttention(width, groups, len(("q", "k", "v", "mlp")), n_layers=end - first)
     stored = DepthAttention(width, groups, asked.n_reads, n_layers=end - first, unused=True)
     messages = Sublayer("messages", (Branch("messages", asked),), residual=False)
-    return _deep(config, places, (Named("messages", stored),), messages)
+    return _stack(config, places, (Named("messages", stored),), messages)
 
 
-def _deep(
+def _stack(
     config: Config, places: list[Place], before: tuple[Named, ...], messages: Sublayer | None = None
 ) -> Architecture:
     """The layers in the order of their application, and the stack around them."""
@@ -85,7 +85,7 @@ def _deep(
     if config.string("scoring_func") != "sigmoid":
         config.add_unmodelled("scoring_func must be sigmoid")
     layers = config.size("num_hidden_layers")
-    kinds, attention = kinds_of(config, layers), {kind: _gated(config, kind) for kind in (FULL, LOCAL)}
+    kinds, attention = layer_kinds(config, layers), {kind: _gated_attention(config, kind) for kind in (FULL, LOCAL)}
     known: dict[Block, Block] = {}  # equal blocks are shared, so that neighbours form a run
     order = []
     for place in places:
@@ -97,14 +97,14 @@ def _deep(
     return text_model(config, group_runs(order), before, head, -(-layers // group) + 1)
 
 
-def _gated(config: Config, kind: str) -> RelativeProfileAttention:
+def _gated_attention(config: Config, kind: str) -> RelativeProfileAttention:
     """Attention with gates, sinks and bounds; layers without a window compute filter taps per token."""
     bounds = {
         "clip": config.positive_number("qk_l2_clip_threshold"),
         "profile_clip": config.positive_number("rel_l2_clip_threshold"),
     }
     full = kind == FULL
-    return attention_of(config, kind, norm="clip", dynamic=full, own_inputs=full, gated=True, sinks=True, **bounds)
+    return attention_layer(config, kind, norm="clip", dynamic=full, own_inputs=full, gated=True, sinks=True, **bounds)
 
 
 def _block(
@@ -132,7 +132,7 @@ def _sublayers(config: Config, place: Place, attention: RelativeProfileAttention
         "gate_softcap": config.positive_number("mlp_gate_softcap"),
         "up_softcap": config.positive_number("mlp_up_softcap"),
     }
-    experts = experts_of(config, config.size("moe_intermediate_size"), activation="situ", **softcaps)
+    experts = expert_layer(config, config.size("moe_intermediate_size"), activation="situ", **softcaps)
     if full and place.number:
         attention = replace(attention, separate=True)
     share = f"layer{place.number}." if place.looped else ""

@@ -7,7 +7,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
-from ....importers.hf.families.bert import shared_table
+from ....importers.hf.families.bert import embedding_share
 from ....importers.hf.rules import group_runs, layer_types, rope_attention, sublayer
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ..layers.blend import Blend
@@ -24,10 +24,8 @@ def neomme(config: Config) -> Architecture:
     width, vocab, rank = (config.size(key) for key in ("hidden_size", "vocab_size", "embedding_rank"))
     config.ignore("is_encoder_decoder max_position_embeddings embedding_dim document_token_id image_token_id")
     config.ignore("residual_multiplier norm_eps")
-    kind = config.head_kind() or "mlm"
-    if kind not in ("mlm", "none"):
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
-    share = shared_table(config)
+    kind = config.head_kind("mlm", "none")
+    share = embedding_share(config)
     projection = PROJECTION if share else None
     norm = Norm(width, scale=False)
     attention = _attention(config, "full_attention", None)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
 from ....importers.hf.config import Config
-from ....importers.hf.families.bert import behind_padding, bert_attention, encoder, with_head
+from ....importers.hf.families.bert import bert_attention, encoder, skip_padding, with_head
 from ....importers.hf.families.bert_variants import ESM_KEPT
-from ....importers.hf.families.modern_encoders import ESM3_LAYERS, _encoder, _headed
+from ....importers.hf.families.modern_encoders import ESM3_LAYERS, _encoder, _has_head
 from ....importers.hf.rules import gated_mlp, repeat_block, rope_attention, sublayer
 from ....layers import Embedding, Head, Linear, Mlp, Norm
 
@@ -30,7 +30,7 @@ def esm(config: Config) -> Architecture:
         positions=positions == "absolute",
     )
     if positions == "absolute":
-        stack = behind_padding(config, stack)
+        stack = skip_padding(config, stack)
     if config.flag("token_dropout", True):
         (token, *rest), masked = stack.inputs, config.get("mask_token_id")
         dropped = None if masked is None else config.integer(masked, "mask_token_id", 0)
@@ -54,7 +54,7 @@ def esmc(config: Config) -> Architecture:
     parts: dict[str, Layer] = {"attention": attention, "mlp": mlp}
     block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))
     outputs = [Named("final_norm", Norm(width, "layernorm"))]
-    if _headed(config):
+    if _has_head(config):
         dense = Linear(width, width, activation="gelu", positions="logits")
         head = Named("head", Head(config.size("vocab_size"), width, bias=True))
         outputs += [Named("transform", dense), Named("transform_norm", norm), head]

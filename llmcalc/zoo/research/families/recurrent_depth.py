@@ -143,7 +143,7 @@ def hrm_text(config: Config) -> Architecture:
     mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
     level = {name: _level(name, layers, norm, attention, mlp) for name in ("low", "high")}
     order = [*(["low"] * inner), "high"] * cycles
-    runs = group_runs(block for name, begin in _handed(width, order) for block in _begun(level[name], begin))
+    runs = group_runs(block for name, begin in _level_runs(width, order) for block in _level_blocks(level[name], begin))
     states = (
         Named("high_state", Injection(width, keeps="high")),
         Named("low_state", Embedding(1, width, "other", use="everywhere")),
@@ -154,7 +154,7 @@ def hrm_text(config: Config) -> Architecture:
     return replace(model, notes=(*model.notes, note))
 
 
-def _handed(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | None]]:
+def _level_runs(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | None]]:
     """Each run of a level, preceded by adding the state of the other level.
 
     On the first run, the input embeddings are added too.
@@ -165,7 +165,7 @@ def _handed(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | No
         yield now, Injection(width, keeps=before if turned else "", adds=now if turned else "high")
 
 
-def _begun(blocks: list[Block], begin: Injection | None) -> list[Block]:
+def _level_blocks(blocks: list[Block], begin: Injection | None) -> list[Block]:
     """The blocks of a level after its input has been added."""
     if begin is None:
         return blocks

@@ -41,14 +41,14 @@ def t5gemma2(config: Config) -> Architecture:
     stacks, end = _encoder(outer, tied)
     part = config.nested("decoder", config.mapping("decoder"), "t5gemma2_decoder")
     vocab, width = part.size("vocab_size"), part.size("hidden_size")
-    for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _rows(stacks[0]))):
+    for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _n_rows(stacks[0]))):
         if found != wanted:
             raise config.size_error(f"{key} must be equal in encoder ({wanted}) and decoder ({found})")
     share = TOKENS if tied else None
     cap = part.number("final_logit_softcapping")
     outputs = [Named("head", Head(vocab, width, share, softcap=cap))] if kind == "seq2seq" else []
     decoder = _stack(part, "decoder", "token" if tied else "other", share, end)
-    _checked(part)
+    _check_read(part)
     decoder = replace(decoder, outputs=(*decoder.outputs, *outputs))
     return Architecture(config.model_type, (stacks[0], decoder, *stacks[1:]))
 
@@ -74,7 +74,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
     end = None if config.get("eoi_token_index") is None else config.count("eoi_token_index")
     part = config.nested("text_config", config.mapping("text_config"), "t5gemma2_text")
     found = _stack(part, "encoder", "token", TOKENS if tied else None, end)
-    _checked(part)
+    _check_read(part)
     vision = Part("vision_config", "siglip_vision_model", gemma3_projector)
     (tower,) = encoder_stacks(config, vision, found.d_model)
     config.check_all_read()
@@ -121,7 +121,7 @@ def _block(config: Config, side: str, kind: str) -> Block:
     return Block(name, tuple(sublayer(key, layer, pre=norm, post=norm) for key, layer in layers.items()))
 
 
-def _rows(stack: Stack) -> int:
+def _n_rows(stack: Stack) -> int:
     """The number of rows of the token embedding."""
     table = stack.inputs[0].layer
     return table.rows if isinstance(table, Embedding) else 0
@@ -131,7 +131,7 @@ def _ignore(config: Config) -> None:
     config.ignore("max_position_embeddings final_logit_softcapping tie_word_embeddings is_encoder_decoder dropout_rate")
 
 
-def _checked(config: Config) -> None:
+def _check_read(config: Config) -> None:
     """Raise on keys of a part that were not read."""
     _ignore(config)
     config.check_all_read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
-from ....importers.hf.families.bert import normed, shared_table
+from ....importers.hf.families.bert import embedding_share, norm_sublayer
 from ....importers.hf.families.bert_variants import with_causal_head
 from ....importers.hf.rules import layernorm, repeat_block
 from ....layers import Embedding, Mlp
@@ -25,17 +25,17 @@ def xlnet(config: Config) -> Architecture:
     config.ignore("bi_data same_length reuse_len use_mems_eval use_mems_train untie_r start_n_top end_n_top")
     config.ignore("summary_last_dropout")
     memory = config.count("mem_len") or None
-    attention = RelativeAttention(width, heads, kind == "uni", memory, SEGMENT_PAIRS, _clamped(config))
+    attention = RelativeAttention(width, heads, kind == "uni", memory, SEGMENT_PAIRS, _max_distance(config))
     mlp = Mlp(width, config.size("d_inner"), config.activation("ff_activation"), bias=True)
     norm = layernorm(config, width)
-    parts = (normed("attention", attention, norm, True), normed("mlp", mlp, norm, True))
-    token = Named("token", Embedding(vocab, width, share=shared_table(config)))
+    parts = (norm_sublayer("attention", attention, norm, True), norm_sublayer("mlp", mlp, norm, True))
+    token = Named("token", Embedding(vocab, width, share=embedding_share(config)))
     masked = Named("masked", Embedding(1, width, table="other", unused=True))
     runs = repeat_block(Block("block", parts), config.size("n_layer"))
     return with_causal_head(config, Stack("decoder", width, (token, masked), runs, ()))
 
 
-def _clamped(config: Config) -> int | None:
+def _max_distance(config: Config) -> int | None:
     """The maximum relative distance, or None for no limit."""
     bound = config.get("clamp_len")
     return bound if type(bound) is int and bound > 0 else None

@@ -7,15 +7,15 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import (
-    bare,
     bert_attention,
     encoder,
-    finish,
-    only,
+    encoder_model,
+    head_of_kind,
     pooler,
     tied_head,
     transform,
     with_head,
+    without_head,
 )
 from ....importers.hf.rules import sublayer
 from ....importers.hf.vision_encoders.parts import sides, square_side
@@ -57,7 +57,7 @@ def vilt(config: Config) -> Architecture:
     config.override("tie_word_embeddings", True)
     if not config.head_kind():
         config.override("architectures", ["Model"])
-    kind = only(config, "none", "mlm")
+    kind = head_of_kind(config, "none", "mlm")
     width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
     biases = dict.fromkeys(("q_bias", "k_bias", "v_bias"), biased)
     stack = encoder(config, post=False, attention=bert_attention(config, **biases))
@@ -67,7 +67,7 @@ def vilt(config: Config) -> Architecture:
     if kind == "mlm":
         outputs += [*transform(config, width), Named("head", tied_head(config, width))]
     note = "a token is a text token or an image patch; the patch embedding is not counted as work"
-    return replace(finish(config, stack, outputs), notes=(note,))
+    return replace(encoder_model(config, stack, outputs), notes=(note,))
 
 
 def _patches(config: Config, width: int) -> tuple[Named, ...]:
@@ -84,7 +84,7 @@ def lxmert(config: Config) -> Architecture:
     """LXMERT [tan2019]: BERT on the text; the blocks for image regions are stored and not counted as work."""
     config.add_unmodelled("the text attends to regions of an image")
     config.override("layer_norm_eps", LXMERT_EPS)
-    bare(config)
+    without_head(config)
     layers, across, regions = (config.size(f"{kind}_layers") for kind in "lxr")
     config.override("num_hidden_layers", layers)
     config.ignore(_LXMERT_HEADS)
@@ -105,7 +105,7 @@ def lxmert(config: Config) -> Architecture:
         Stack("meeting", width, (), (Run(joint, across),), (), "tower"),
     )
     note = f"not counted as work: {regions} blocks on image regions, and {across} cross-modality blocks"
-    found = finish(config, stack, [pooler(width)])
+    found = encoder_model(config, stack, [pooler(width)])
     return replace(found, stacks=(*found.stacks, *towers), notes=(note,))
 
 

@@ -14,7 +14,7 @@ from ....core.layer import Layer
 from ....importers.hf.composite_models import Part, config_at, read_composite, vision_language
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder, find_encoder
-from ....importers.hf.families.bert import bare, bert_attention, bert_mlp, finish, normed
+from ....importers.hf.families.bert import bert_attention, bert_mlp, encoder_model, norm_sublayer, without_head
 from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link, vector
 from ....importers.hf.rules import group_runs, layernorm, sublayer
@@ -136,24 +136,24 @@ GRANITE = vision_language(
 
 def blip2_qformer(config: Config) -> Architecture:
     """BLIP-2's Q-Former, whose tokens are queries; cross-attention to the image is not counted as work."""
-    bare(config)
+    without_head(config)
     config.add_unmodelled("its inputs are learned queries and an image")
     config.ignore("vocab_size max_position_embeddings")
     found = _stack(config, (), text=config.flag("use_qformer_text_input"), asks=True)
     note = "a token is a query; cross-attention to the image is not counted as work"
-    return replace(finish(config, found, []), notes=(note,))
+    return replace(encoder_model(config, found, []), notes=(note,))
 
 
 def instructblip_qformer(config: Config) -> Architecture:
     """InstructBLIP's Q-Former [dai2023] on an instruction alone; the layers of its queries are stored and not run."""
-    bare(config)
+    without_head(config)
     width = config.size("hidden_size")
     tables = (
         Named("token", Embedding(config.size("vocab_size"), width)),
         Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),
     )
     note = "a token is one of the instruction; the work of the queries is not counted"
-    return replace(finish(config, _stack(config, tables, text=True, asks=False), []), notes=(note,))
+    return replace(encoder_model(config, _stack(config, tables, text=True, asks=False), []), notes=(note,))
 
 
 def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool) -> Stack:
@@ -162,10 +162,12 @@ def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool)
     heads, source = config.size("num_attention_heads"), config.size("encoder_hidden_size")
     across = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
     feed = bert_mlp(config)
-    own = normed("attention", bert_attention(config, causal=False), norm, True)
+    own = norm_sublayer("attention", bert_attention(config, causal=False), norm, True)
     looks = _idle("cross_attention", across, norm)
-    queries = normed("query_mlp", feed, norm, True) if asks else _idle("query_mlp", replace(feed, unused=True), norm)
-    texts = _idle("text_mlp", replace(feed, unused=True), norm) if asks else normed("text_mlp", feed, norm, True)
+    queries = (
+        norm_sublayer("query_mlp", feed, norm, True) if asks else _idle("query_mlp", replace(feed, unused=True), norm)
+    )
+    texts = _idle("text_mlp", replace(feed, unused=True), norm) if asks else norm_sublayer("text_mlp", feed, norm, True)
     feeds = (*([texts] if text else []), queries)
     kinds = {looking: Block(name, (own, *([looks] if looking else []), *feeds)) for looking, name in _NAMES.items()}
     period = config.size("cross_attention_frequency")

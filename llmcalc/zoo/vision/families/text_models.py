@@ -10,13 +10,13 @@ from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bart import OFFSET
 from ....importers.hf.families.bert import (
-    behind_padding,
     bert_attention,
     bert_mlp,
     encoder,
-    finish,
-    only,
+    encoder_model,
+    head_of_kind,
     pooler,
+    skip_padding,
     with_head,
 )
 from ....importers.hf.families.dense_decoders import SEGMENTS
@@ -82,32 +82,32 @@ def _text_tower(config: Config, *, causal: bool, head: tuple[str, Linear], alway
 
 def flava(config: Config) -> Architecture:
     """FLAVA's text encoder [singh2021]: pre-norm BERT with a pooler."""
-    only(config, "none")
+    head_of_kind(config, "none")
     biased = config.flag("qkv_bias", True)
     attention = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
     stack = encoder(config, post=False, attention=attention)
-    return finish(config, stack, [pooler(stack.d_model)])
+    return encoder_model(config, stack, [pooler(stack.d_model)])
 
 
 def altclip(config: Config) -> Architecture:
     """AltCLIP's text encoder [chen2022]: XLM-R, then a norm and a projection of every token."""
-    only(config, "none")
-    stack = behind_padding(config, encoder(config))
+    head_of_kind(config, "none")
+    stack = skip_padding(config, encoder(config))
     width = stack.d_model
     projection = Linear(width, config.size("project_dim"))
-    return finish(config, stack, [Named("pre_norm", layernorm(config, width)), Named("projection", projection)])
+    return encoder_model(config, stack, [Named("pre_norm", layernorm(config, width)), Named("projection", projection)])
 
 
 def bridgetower(config: Config) -> Architecture:
     """BridgeTower's text encoder [xu2022]: RoBERTa with its pooler."""
-    only(config, "none")
-    stack = behind_padding(config, encoder(config))
-    return finish(config, stack, [pooler(stack.d_model)])
+    head_of_kind(config, "none")
+    stack = skip_padding(config, encoder(config))
+    return encoder_model(config, stack, [pooler(stack.d_model)])
 
 
 def aimv2(config: Config) -> Architecture:
     """AIMv2's text encoder [fini2024]: causal, RMSNorm, gated layers, learned positions."""
-    only(config, "none")
+    head_of_kind(config, "none")
     width, bias = config.size("hidden_size"), config.flag("qkv_bias")
     biases: dict[str, Any] = dict.fromkeys(BIASED, bias)
     attention = Attention(width, config.size("num_attention_heads"), **biases)
@@ -117,25 +117,25 @@ def aimv2(config: Config) -> Architecture:
     inputs = (_token(config), Named("position", position))
     runs = repeat_block(block, config.size("num_hidden_layers"))
     stack = Stack("decoder", width, inputs, runs, (Named("final_norm", norm),))
-    return finish(config, stack, [])
+    return encoder_model(config, stack, [])
 
 
 def tipsv2(config: Config) -> Architecture:
     """TIPSv2's text encoder: scaled tokens, computed positions, bidirectional."""
-    only(config, "none")
+    head_of_kind(config, "none")
     width = config.size("hidden_size")
     config.ignore("pooling_epsilon")  # mean pooling over all tokens
     scale = width**0.5 if config.flag("scale_sqrt_depth", True) else 1.0
     attention, norm = bert_attention(config), layernorm(config, width)
     block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
-    inputs = (_token(config, scale), _waves(config, "fairseq"))
+    inputs = (_token(config, scale), _sinusoids(config, "fairseq"))
     runs = repeat_block(block, config.size("num_hidden_layers"))
-    return finish(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
+    return encoder_model(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
 
 
 def videoprism(config: Config) -> Architecture:
     """VideoPrism's text encoder [zhao2024]: scaled tokens, computed positions, capped scores, a learned last token."""
-    only(config, "none")
+    head_of_kind(config, "none")
     config.ignore("apply_l2norm")
     width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
     biases = {**dict.fromkeys(BIASED, biased), "o_bias": True}
@@ -146,12 +146,12 @@ def videoprism(config: Config) -> Architecture:
     block = prenorm_block("block", norm, attention=attention, mlp=replace(bert_mlp(config), prompt=1))
     scale = width**0.5
     last = Embedding(1, width, table="other", use="suffix", scale=scale)
-    inputs = (_token(config, scale), _waves(config, "halves"), Named("class", last))
+    inputs = (_token(config, scale), _sinusoids(config, "halves"), Named("class", last))
     runs = repeat_block(block, config.size("num_hidden_layers"))
-    return finish(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
+    return encoder_model(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
 
 
-def _waves(config: Config, kind: str) -> Named:
+def _sinusoids(config: Config, kind: str) -> Named:
     """A table of sines and cosines, which is not a parameter."""
     rows, width = config.size("max_position_embeddings"), config.size("hidden_size")
     return Named("position", Embedding(rows, width, table="position", learned=False, sinusoids=kind))
@@ -166,7 +166,7 @@ def text_tower(config: Config) -> Architecture:
     part = config.head_kind() == "" and config.model_type == "chinese_clip_text_model"
     config.override("architectures", ["Model"])
     stack = encoder(config)
-    return finish(config, stack, [] if part else [pooler(stack.d_model)])
+    return encoder_model(config, stack, [] if part else [pooler(stack.d_model)])
 
 
 def blip_text(config: Config) -> Architecture:
