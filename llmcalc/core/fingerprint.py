@@ -16,10 +16,11 @@ _STACK_CHOICES = {"role": old_names(STACK_ROLES)}
 
 
 def fingerprint(architecture: Architecture) -> str:
-    """Return ``sha256:`` and the digest of stacks and extras; titles, notes and sources are ignored."""
+    """Return ``sha256:`` and the digest of stacks and extras; titles, notes, sources and reasons are ignored."""
     from hashlib import sha256
 
-    text = canonical((architecture.stacks, architecture.extras))
+    extras = tuple((extra.name, extra.stack) for extra in architecture.extras)
+    text = canonical((architecture.stacks, extras))
     return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
