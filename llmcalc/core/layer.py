@@ -20,12 +20,12 @@ class Layer:
     """Base class of all kinds; fields are checked at construction.
 
     ``CHOICES`` lists the allowed words of text fields. Integer fields are sizes of at least 1, or 0 if in
-    ``ZERO_ALLOWED``. ``GIVEN`` explains names in equations that are neither tensors, states nor earlier results.
+    ``ZERO_ALLOWED``. ``EXTERNAL_TENSORS`` explains other names that equations read.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset()
-    GIVEN: ClassVar[dict[str, str]] = {
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "x": "the layer's input",
         "src": "the encoder's output",
         "cq": "the latent of the queries",

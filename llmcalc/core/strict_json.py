@@ -9,7 +9,7 @@ from .errors import DescriptionError, short_repr
 
 
 def first_repeated(names: Iterable[str]) -> str:
-    """The first name that occurs a second time; there must be one."""
+    """Return the first name that occurs twice; there must be one."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -19,7 +19,7 @@ def first_repeated(names: Iterable[str]) -> str:
 
 
 def read_json(text: str, where: str) -> Any:
-    """A JSON object, read strictly: duplicate keys are an error; ``Infinity`` and ``NaN`` are allowed."""
+    """Read a JSON object; duplicate keys are an error, ``Infinity`` and ``NaN`` are allowed."""
     import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

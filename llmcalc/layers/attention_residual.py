@@ -30,7 +30,10 @@ class AttentionResidual(Layer):
     norm_eps: float = 1e-6
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_sums"})
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "sums": "summed outputs of each earlier block"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
+        "sums": "summed outputs of each earlier block",
+    }
 
     def declare(self) -> Declaration:
         """A query ``[d_model]`` and a norm."""

@@ -44,7 +44,10 @@ class DisentangledAttention(Layer):
     table_norm_eps: float = 1e-7
     scale: float | None = None
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "distances": "distance of each query and key"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
+        "distances": "distance of each query and key",
+    }
 
     def __post_init__(self) -> None:
         self.check()

@@ -40,8 +40,8 @@ class HyperConnection(Layer):
     eps: float = 1e-6
     norm_eps: float = 1e-6
 
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "written": "output of the sub-layer",
         "rounds": "Sinkhorn iterations",
     }

@@ -66,8 +66,8 @@ class Linear(Layer):
     recomputed_per_step: bool = False
     restores_stream: bool = False
 
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "own": "the residual stream that is projected back",
         "first": "the first residual stream",
     }

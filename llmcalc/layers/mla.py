@@ -105,8 +105,8 @@ class Mla(Layer):
     rope_factors: str = ""
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "qk_rope_head_dim"})
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "reused_ckv": "latent of an earlier layer",
         "reused_kr": "rotary key of an earlier layer",
         "log_places": "logarithm of each position",

@@ -59,8 +59,12 @@ class Norm(Layer):
     weighted_first: bool = False
     activation: str = "identity"
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "globals": "the global tokens", "its_w": "another norm's scale"}
-    GIVEN |= {"its_b": "another norm's bias"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
+        "globals": "the global tokens",
+        "its_w": "another norm's scale",
+    }
+    EXTERNAL_TENSORS |= {"its_b": "another norm's bias"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "function": ("rmsnorm", "layernorm", "l2norm"),
         "activation": ("identity", "relu", "gelu", "gelu_tanh", "silu"),

@@ -198,13 +198,13 @@ def test_screens_fit_the_terminal(columns: str, capsys: Capture, monkeypatch: py
 
 
 BAD = {
-    "scale": "nothing given leaves it open",
+    "scale": "nothing to solve for",
     "scale --compute -1e24": "-1e24 is negative",
     "scale --compute=-5": "negative",
     "scale --compute 0": "out of range",
     "scale --compute many": "3640PF-days",
     "scale --compute 1e999": "out of range",
-    "scale --compute 1e24 --loss 2": "leave it open",
+    "scale --compute 1e24 --loss 2": "cannot solve for",
     "scale --compute 1e24 --days 3 --gpu h100": "two budgets",
     "scale --days 30": "add --gpu",
     "scale --price 3": "add --gpu",

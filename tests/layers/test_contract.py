@@ -104,7 +104,7 @@ def test_every_operand_is_defined(kind: str, data: st.DataObject) -> None:
     layer = data.draw(layers_of(kind))
     for declaration in declarations(layer):
         known = {tensor.name for tensor in declaration.tensors} | {state.name for state in declaration.states}
-        known |= layer.GIVEN.keys()
+        known |= layer.EXTERNAL_TENSORS.keys()
         for line in equations(declaration):
             assert {operand.name for operand in line.operands} <= known, line.text
             known.add(line.out.name)

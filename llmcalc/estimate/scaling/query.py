@@ -35,9 +35,9 @@ class Query:
     def __post_init__(self) -> None:
         given = [name for name in ("compute", "parameters", "tokens", "loss") if getattr(self, name) is not None]
         if not given or len(given) > 2 or given == ["compute", "loss"] or given == ["tokens", "loss"]:
-            hint = "give a compute budget, parameters, tokens or a loss; or parameters with one of the others"
-            said = f"{' and '.join(given)} together leave" if given else "nothing given leaves"
-            raise InputError(f"{said} it open what to look for", hint=hint)
+            hint = "use a compute budget, parameters, tokens or a loss, or parameters and one of the others"
+            message = f"cannot solve for a combination of {' and '.join(given)}" if given else "nothing to solve for"
+            raise InputError(message, hint=hint)
         for name in ("loss", "inference_cost"):
             if getattr(self, name) is not None:
                 positive(getattr(self, name), name)

@@ -26,7 +26,7 @@ class Modulation(Layer):
     d_hidden: int
     time: float = 1.0
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "time": "cosines and sines of the time"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "time": "cosines and sines of the time"}
 
     def __post_init__(self) -> None:
         self.check()

@@ -17,7 +17,10 @@ class BoxAttention(Attention):
 
     causal: bool = False
 
-    GIVEN: ClassVar[dict[str, str]] = {**Attention.GIVEN, "pairs": "how the boxes of two tokens lie to each other"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Attention.EXTERNAL_TENSORS,
+        "pairs": "how the boxes of two tokens lie to each other",
+    }
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)

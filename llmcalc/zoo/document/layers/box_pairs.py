@@ -25,8 +25,8 @@ class BoxPairs(Layer):
     d_head: int
     scale: float = 100.0
 
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "waves": "sines and cosines of how far apart the corners of two boxes are",
     }
 

@@ -37,7 +37,7 @@ class LiltAttention(Layer):
     dropped: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "layout": "the second stream"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "layout": "the second stream"}
 
     def __post_init__(self) -> None:
         self.check()

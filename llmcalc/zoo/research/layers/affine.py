@@ -23,7 +23,7 @@ class Affine(Layer):
     residual: bool = False
     scale_first: bool = False
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "r": "the residual stream"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "r": "the residual stream"}
 
     def declare(self) -> Declaration:
         """Two vectors ``[d_model]``, or four."""

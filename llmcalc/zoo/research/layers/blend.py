@@ -21,7 +21,10 @@ class Blend(Layer):
 
     d_model: int
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "x0": "the first input of the stack's blocks"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
+        "x0": "the first input of the stack's blocks",
+    }
 
     def declare(self) -> Declaration:
         """Two scalars ``[2]``."""

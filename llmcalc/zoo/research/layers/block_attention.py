@@ -49,8 +49,8 @@ class BlockAttention(Layer):
     scale: float | None = None
     norm_eps: float = 1e-5
 
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "xs": "the global tokens, one for every stretch",
         "stretch": "which stretch a token belongs to",
     }

@@ -32,7 +32,10 @@ class CharacterPooling(Layer):
     eps: float = 1e-12
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "characters": "the stream before tokens became groups"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
+        "characters": "the stream before tokens became groups",
+    }
 
     def __post_init__(self) -> None:
         self.check()

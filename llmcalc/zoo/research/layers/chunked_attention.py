@@ -49,7 +49,10 @@ class ChunkedAttention(Layer):
     factors: str = ""
 
     ZERO_ALLOWED = frozenset({"before", "after"})
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "planes": "random planes, whose sides choose a bucket"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
+        "planes": "random planes, whose sides choose a bucket",
+    }
 
     def __post_init__(self) -> None:
         self.check()

@@ -37,8 +37,8 @@ class DepthAttention(Layer):
     norm_eps: float = 1e-6
     unused: bool = False
 
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "states": "the sums of the groups of layers before, and of the one at work",
         "read": "what a gate gets",
         "message": "what the pass before says to this layer",

@@ -45,8 +45,8 @@ class FunnelAttention(Layer):
     restores: int | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"pooling": ("mean", "max")}
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "sinusoids": "a sine and cosine of every distance",
         "unpooled": "the input before its positions were pooled",
         "sines": "sines and cosines of positions",

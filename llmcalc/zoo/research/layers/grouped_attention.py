@@ -27,8 +27,8 @@ class GroupedAttention(Layer):
     v_groups: int = 1
     o_groups: int = 1
 
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "q": "projected queries",
         "k": "projected keys",
         "v": "projected values",

@@ -30,7 +30,10 @@ class HashedAttention(Layer):
     bits: int = 9
     d_conv: int | None = None
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "planes": "random planes, whose sides are the bits of a hash"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
+        "planes": "random planes, whose sides are the bits of a hash",
+    }
 
     def __post_init__(self) -> None:
         self.check()

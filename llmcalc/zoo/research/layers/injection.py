@@ -26,7 +26,7 @@ class Injection(Layer):
     keeps: str = ""
     adds: str = ""
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "kept": "the stream of an earlier place"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "kept": "the stream of an earlier place"}
 
     def declare(self) -> Declaration:
         """No tensor: a sum."""

@@ -41,7 +41,10 @@ class LatentAttention(Layer):
     query_residual: bool = False
     d_out: int | None = None
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "array": "the learned vectors that look at the stream"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
+        "array": "the learned vectors that look at the stream",
+    }
 
     def __post_init__(self) -> None:
         self.check()

@@ -30,8 +30,8 @@ class LocalAttention(Layer):
     window: int
     padded_to: int | None = None
 
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "ones": "1 for every token of a chunk",
         "padding": "which tokens are padding",
     }

@@ -29,8 +29,8 @@ class NystromAttention(Layer):
     n_landmarks: int | None = None
     d_conv: int | None = None
 
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "z": "the inverse so far, at first the scores transposed and scaled",
     }
 

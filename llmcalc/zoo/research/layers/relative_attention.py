@@ -32,7 +32,10 @@ class RelativeAttention(Layer):
     n_segments: int | None = None
     max_distance: int | None = None
 
-    GIVEN: ClassVar[dict[str, str]] = {**Layer.GIVEN, "sinusoids": "a sine and cosine of every distance"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
+        "sinusoids": "a sine and cosine of every distance",
+    }
 
     def __post_init__(self) -> None:
         self.check()

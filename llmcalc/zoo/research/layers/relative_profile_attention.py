@@ -59,8 +59,8 @@ class RelativeProfileAttention(Layer):
     stretch: float = 0.0
     stretch_from: int = 1
 
-    GIVEN: ClassVar[dict[str, str]] = {
-        **Layer.GIVEN,
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
+        **Layer.EXTERNAL_TENSORS,
         "for_k": "what keys are made of, in front of its norm",
         "for_v": "what values are made of, in front of its norm",
     }
