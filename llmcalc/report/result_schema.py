@@ -26,7 +26,7 @@ def result_schema() -> Schema:
             "command": {"enum": list(commands)},
             "inputs": {
                 "type": "object",
-                "description": "What was asked: the model with its hash and overrides, the workload, conventions.",
+                "description": "The request: model with hash and overrides, workload, conventions.",
             },
             "result": {"type": "object"},
         },

@@ -49,7 +49,7 @@ def test_the_users_folders_win_in_their_order(monkeypatch: pytest.MonkeyPatch, t
     assert width_of("gpt2") == 7
     (first / "gpt2.yaml").unlink()
     assert width_of("gpt2") == 5
-    # a shipped preset stands on the shipped one, whatever the user calls gpt2
+    # the base of a shipped preset is the shipped one, even if the user has a gpt2
     assert width_of("gpt3") == 174_604_259_328
 
 
@@ -60,9 +60,7 @@ def test_an_edit_is_seen_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert width_of("mine") == 11
 
 
-def test_a_json_file_beside_a_preset_of_the_users_is_not_mistaken_for_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_json_file_next_to_a_user_preset_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LLMCALC_PATH", str(write(tmp_path, "mine", 3)))
     (tmp_path / "mine.json").write_text("{}", "utf-8")
     assert width_of("mine") == 3

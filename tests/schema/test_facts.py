@@ -41,7 +41,7 @@ def test_sources_that_disagree_both_stand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{quantity: trainingtokens, value: 3, source: x}", "training_tokens"),
         ("{quantity: training_tokens, value: 3}", "missing key 'source'"),
@@ -52,8 +52,8 @@ def test_sources_that_disagree_both_stand() -> None:
         ("{quantity: accelerators, value: 3, source: x, confirmed: maybe}", "true or false"),
     ],
 )
-def test_a_wrong_fact_is_an_error(text: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_wrong_fact_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         load_text(PRESET % text, "small.yaml")
 
 

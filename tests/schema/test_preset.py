@@ -86,7 +86,7 @@ def test_a_mapping_and_a_text_give_the_same_as_the_file(tmp_path: Path) -> None:
     assert load_text(GOOD, "<stdin>").stacks == stacks
 
 
-def test_a_base_is_looked_for_beside_the_file_and_null_removes(tmp_path: Path) -> None:
+def test_a_base_is_looked_up_in_the_folder_of_the_file_and_null_removes_keys(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     child = write(
         tmp_path,
@@ -314,15 +314,15 @@ def test_branches_by_name_with_norms_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("both:", "both:\n            mlp: {d_ff: 3}", "either layer kinds or branches"),
         ("{swiglu: {d_ff: 5}, post: {rmsnorm: {}}}", "{post: {rmsnorm: {}}}", "expected one layer kind"),
         ("post: {rmsnorm: {}}", "after: {rmsnorm: {}}", "expected one layer kind"),
     ],
 )
-def test_branches_that_are_none(old: str, new: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_invalid_branches(old: str, new: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         load_text(BRANCHES.replace(old, new), "forked.yaml")
 
 

@@ -36,7 +36,7 @@ class Result(Model):
     @model_validator(mode="before")
     @classmethod
     def drop_digits(cls, data: Any) -> Any:
-        """Drop the digits beside large integers, which JSON readers without exact integers use."""
+        """Drop the digit strings that are added for JSON readers without exact integers."""
         if not isinstance(data, Mapping):
             return data
         digits = {f"{key}{DIGITS}" for key in cls.model_fields}
@@ -44,7 +44,7 @@ class Result(Model):
 
 
 def result_model(command: str, keys: Mapping[str, str]) -> type[Result]:
-    """The model of a command's result; ``keys`` are entries such as ``maybe integer or null: meaning``."""
+    """The model of a command's result, from entries such as ``maybe integer or null: meaning``."""
     fields: dict[str, Any] = {}
     for key, entry in keys.items():
         found = re.match(ENTRY, entry, re.DOTALL)

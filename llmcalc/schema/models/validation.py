@@ -1,4 +1,4 @@
-"""The base of all models, and their errors as llmcalc's: the path of keys, the reason, and the nearest known name."""
+"""The base class of all models, and the translation of their errors: path of keys, reason and suggestion."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _UNKNOWN_KEY = "unknown_key"
 
 
 class Model(BaseModel):
-    """A mapping with known keys, whose values are of exactly the declared types."""
+    """A mapping with known keys and values of exactly the declared types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
     @model_validator(mode="before")
     @classmethod
     def check_keys(cls, data: Any) -> Any:
-        """Reject an unknown key before anything else, since a missing key is often a misspelt one."""
+        """Reject unknown keys first, because a missing key is often a misspelt one."""
         for key in data if isinstance(data, Mapping) else ():
             if key not in cls.model_fields:
                 raise PydanticCustomError(_UNKNOWN_KEY, "unknown key", {"key": key, "known": [*cls.model_fields]})
@@ -49,11 +49,11 @@ class PlainJsonSchema(GenerateJsonSchema):
     """A JSON Schema without generated titles and null defaults, the same with every version of pydantic."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Whether a property gets a title: never, its key says as much."""
+        """Whether a property gets a generated title; its key is enough."""
         return False
 
     def default_schema(self, schema: Any) -> dict[str, Any]:
-        """The schema of a field that has a default; null stands for a key that is left out."""
+        """The schema of a field with a default, which is omitted if it is null."""
         found: dict[str, Any] = self.generate_inner(schema["schema"])
         return found if schema.get("default") is None else {**found, "default": schema["default"]}
 
@@ -62,7 +62,7 @@ class PlainJsonSchema(GenerateJsonSchema):
         return {"enum": list(schema["expected"]), "type": "string"}
 
     def dict_schema(self, schema: Any) -> dict[str, Any]:
-        """The schema of a mapping, in which any values are allowed unless it says otherwise."""
+        """The schema of a mapping, without the redundant ``additionalProperties: true``."""
         return {key: value for key, value in super().dict_schema(schema).items() if value is not True}
 
 
@@ -72,7 +72,7 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def validate(expected: Any, data: Any) -> None:
-    """Raise unless ``data`` is what a model, or a type such as ``dict[str, Entry]``, describes.
+    """Raise unless ``data`` matches a model, or a type such as ``dict[str, Entry]``.
 
     Raises:
         InputError: the first problem; its ``path`` are the keys that lead to it.
@@ -89,7 +89,7 @@ def _adapter(expected: Any) -> TypeAdapter[Any]:
 
 
 def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
-    """The first error; the alternatives of a union become one message, unless one of them fits further inside."""
+    """The first error; errors of the alternatives of a union are combined, unless one of them is further inside."""
     paths = [_path(error["loc"], data) for error in errors]
     related = [path for path in paths if path[: len(paths[0])] == paths[0]]
     path = max(related, key=len)
@@ -112,7 +112,7 @@ def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
 
 
 def _unknown_value(name: str, value: Any, quoted: str) -> InputError:
-    """The error of a value that is none of the quoted ones."""
+    """The error of a value that is not one of the quoted ones."""
     known = re.findall(r"'([^']*)'", quoted)
     return UnknownNameError(name, value, known, hint=f"must be one of {', '.join(known)}")
 
@@ -126,7 +126,7 @@ def _expected(error: ErrorDetails) -> str:
 
 
 def _path(location: Sequence[Any], data: Any) -> tuple[Any, ...]:
-    """The keys of a location; pydantic also lists the union members that it tried, which are not keys of the data."""
+    """The keys of a location, without the names of union members that pydantic adds to it."""
     path: list[Any] = []
     for part in location:
         inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
