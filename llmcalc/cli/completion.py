@@ -51,7 +51,7 @@ def swept() -> list[str]:
 
 def model_types() -> list[str]:
     """Families of configs that are understood."""
-    from ..importers.hf.families import names
+    from ..importers.hf.family_table import names
 
     return sorted(names())
 

@@ -14,10 +14,10 @@ from typing import Any
 from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, short_repr
 from ...data import table
-from . import families
 from .block_names import with_numbered_names
 from .composite_configs import ENCODED, NESTED, language_model, other_parts, text_models
 from .config import Config
+from .family_table import find, names
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
@@ -46,12 +46,12 @@ def load_config(
     if not isinstance(model_type, str):
         hint = "Add a model_type to the config, or name one with {as_=TYPE}."
         raise DescriptionError("has no model_type", where=where, hint=hint)
-    entry = families.find(model_type)
+    entry = find(model_type)
     inner = language_model(data)
     if as_ and (inner is None or is_composite(as_)):
-        data, entry = {**data, "model_type": as_}, families.find(as_)
+        data, entry = {**data, "model_type": as_}, find(as_)
         if entry is None:
-            raise UnknownNameError("model_type", as_, families.names(), parameter="as_")
+            raise UnknownNameError("model_type", as_, names(), parameter="as_")
     if entry is None and inner:
         return _language_part(data, inner, where, overrides, as_, allow_unknown)
     if entry is None and model_type in text_models():
@@ -60,7 +60,7 @@ def load_config(
     if entry is None:
         from .unknown_types import advice
 
-        raise UnknownNameError("model_type", model_type, families.names(), where=where, hint=advice(data))
+        raise UnknownNameError("model_type", model_type, names(), where=where, hint=advice(data))
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     try:
         architecture = with_numbered_names(entry.read(config))

@@ -17,7 +17,7 @@ from ...layers import Features
 from .composite_configs import top_level_text_config
 from .config import Config
 from .encoders import check_encoder, find_encoder
-from .families import find, names
+from .family_table import find, names
 from .projectors import Link, Projector
 
 TIE = "tie_word_embeddings"

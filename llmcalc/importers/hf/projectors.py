@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from ...layers import Embedding, Linear, Mlp, Norm, Patch
 from .config import Config
 from .rules import rmsnorm
 from .vision_encoders.llama import merged_patches
-from .vision_encoders.parts import CLASS_TOKEN, named, two_linears
+from .vision_encoders.parts import CLASS_TOKEN, merger, named, two_linears
 
 
 class Link(NamedTuple):
@@ -145,6 +146,34 @@ def llama4(link: Link) -> list[Named]:
 def mllama(link: Link) -> list[Named]:
     """Llama 3.2 Vision: one layer on the concatenated results of several encoder layers."""
     return named(projector=Linear(link.encoder.size("vision_output_dim"), link.d_model, prompt=CLASS_TOKEN))
+
+
+def kimi_k25(link: Link) -> list[Named]:
+    """Kimi K2.5: a norm and two layers on merged patches."""
+    width = link.model.optional_size("projection_hidden_size")
+    link.model.ignore("projection_layer_norm_eps")  # of the encoder, which is not run
+    normed = link.d_encoder if "vt_hidden_size" in link.encoder.data else width or link.d_encoder
+    norm = Norm(normed, "layernorm", bias=True)
+    return [
+        Named("projector_norm", norm),
+        *merger("projector", link.d_encoder, _moonvit_merge(link.encoder), link.d_model),
+    ]
+
+
+def kimi_k3(link: Link) -> list[Named]:
+    """Kimi K3: two layers on merged patches, then RMSNorm."""
+    merge = _moonvit_merge(link.encoder)
+    wide = merge * link.d_encoder
+    return named(
+        projector_in=Linear(wide, wide, bias=False, activation="gelu", merge=merge),
+        projector_out=Linear(wide, link.d_model, bias=False, merge=merge),
+        projector_norm=Norm(link.d_model, merge=merge),
+    )
+
+
+def _moonvit_merge(config: Config) -> int:
+    """Number of patches that become one token."""
+    return math.prod(config.layer_indices("merge_kernel_size") or [2, 2])
 
 
 def glm4v(link: Link) -> list[Named]:

@@ -14,6 +14,7 @@ from .config import Config
 from .rope import rope_fields
 
 TOKENS = "token_embedding"
+BIASED: dict[str, Any] = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
 Extended = TypeVar("Extended", bound=Attention)
 
 

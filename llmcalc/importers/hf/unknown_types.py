@@ -9,7 +9,7 @@ from typing import Any
 from ...data import table
 from .composite_configs import ENCODED, text_models
 from .config import Config, is_irrelevant
-from .families import names
+from .family_table import names
 
 ENCODED_MODALITIES = ("images", "sound")  # whose models serve language models as encoders
 _SEGMENTATION = re.compile(r"(sam\d?|sam_hq)_\w*(mask_decoder|prompt_encoder|geometry_encoder|detr_(en|de)coder)")

@@ -9,8 +9,7 @@ from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
 from ....layers import Embedding, Moe
 from ..config import Config
-from ..rules import TOKENS
-from .gpt import BIASED
+from ..rules import BIASED, TOKENS
 from .seq2seq import (
     Style,
     class_kind,

@@ -8,8 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublay
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
-from ..rules import TOKENS, layernorm, repeat_block, sublayer
-from .gpt import BIASED
+from ..rules import BIASED, TOKENS, layernorm, repeat_block, sublayer
 
 OLDER = """
     directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type

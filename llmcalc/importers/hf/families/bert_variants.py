@@ -9,7 +9,7 @@ from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sub
 from ....core.errors import short_repr
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ..config import Config
-from ..rules import layernorm, repeat_block
+from ..rules import BIASED, layernorm, repeat_block
 from .bert import (
     bert_attention,
     embedding_share,
@@ -22,7 +22,6 @@ from .bert import (
     transform,
     with_head,
 )
-from .gpt import BIASED
 
 ENDS = 2  # scores of a token as start and end of a span
 DPR = {"DPRQuestionEncoder": "dpr", "DPRContextEncoder": "dpr_context", "DPRReader": "dpr_reader"}

@@ -12,6 +12,7 @@ from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ..config import Config
 from ..decoder import decoder, periodic_types, plain_mlp, windowed_attention
 from ..rules import (
+    BIASED,
     TOKENS,
     causal_lm,
     default_layernorm,
@@ -25,7 +26,6 @@ from ..rules import (
     sliding_window,
     sublayer,
 )
-from .gpt import BIASED
 
 SEGMENTS = 2
 ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # by layer type

@@ -11,9 +11,7 @@ from ....core.errors import short_repr
 from ....layers import Attention, Embedding, Head, Mlp
 from ..config import Config
 from ..decoder import decoder
-from ..rules import TOKENS, causal_lm, divide_by_heads, group_runs, layernorm, repeat_block, sublayer
-
-BIASED: dict[str, Any] = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
+from ..rules import BIASED, TOKENS, causal_lm, divide_by_heads, group_runs, layernorm, repeat_block, sublayer
 
 
 def gpt2(config: Config) -> Architecture:

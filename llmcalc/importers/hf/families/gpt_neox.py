@@ -10,8 +10,7 @@ from ....layers import Attention, Mlp, Norm
 from ..config import Config, is_irrelevant
 from ..decoder import decoder, plain_mlp
 from ..rope import rope_fields
-from ..rules import divide_by_heads, layernorm, qk_layernorm, rotary_width
-from .gpt import BIASED
+from ..rules import BIASED, divide_by_heads, layernorm, qk_layernorm, rotary_width
 
 _MPT_ATTENTION = ("multihead_attention", "multiquery_attention")
 _MPT_KEYS = """

@@ -12,6 +12,7 @@ from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
 from ..rules import (
+    BIASED,
     TOKENS,
     gated_mlp,
     group_runs,
@@ -22,7 +23,6 @@ from ..rules import (
     sliding_window,
     sublayer,
 )
-from .gpt import BIASED
 
 Change = Callable[[Layer], Layer]
 DECODER_TABLE = "decoder_embedding"

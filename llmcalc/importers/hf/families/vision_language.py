@@ -9,7 +9,6 @@ from ....layers import Head
 from .. import projectors
 from ..composite_models import CompositeModel, Part, read_composite, vision_language
 from ..config import Config
-from ..vision_encoders.moonvit import project_moonvit, project_moonvit_v2
 
 
 def read(config: Config) -> Architecture:
@@ -92,8 +91,8 @@ MODELS: dict[str, CompositeModel] = {
     "cohere_compass": vision_language("cohere_compass_text", "cohere_compass_vision", layout="qwen3_vl_visual"),
     "exaone4_5": vision_language("exaone4", "exaone4_5_vision", layout="qwen2_vl"),
     "hyperclovax_vision_v2": vision_language("hyperclovax", "qwen2_5_vl_vision", projectors.one_layer),
-    "kimi_k25": vision_language("deepseek_v3", "kimi_k25_vision", project_moonvit, layout=None, tie="outer"),
-    "kimi_k3": vision_language("kimi_linear", "kimi_k3_vision", project_moonvit_v2, layout=None),
+    "kimi_k25": vision_language("deepseek_v3", "kimi_k25_vision", projectors.kimi_k25, layout=None, tie="outer"),
+    "kimi_k3": vision_language("kimi_linear", "kimi_k3_vision", projectors.kimi_k3, layout=None),
     "glm4v": vision_language("glm4v_text", "glm4v_vision", projectors.glm4v, tie="either"),
     "glm46v": vision_language("glm4v_text", "glm4v_vision", projectors.glm4v, layout="glm4v"),
     "glmga": vision_language("glm4v_text", "glm4v_vision", projectors.glm4v, layout="glm4v"),

@@ -8,8 +8,7 @@ from typing import Any
 from ....core.architecture import Named, Stack
 from ....layers import Attention, Embedding, Mlp, Norm
 from ..config import Config
-from ..families.gpt import BIASED
-from ..rules import rmsnorm
+from ..rules import BIASED, rmsnorm
 from .parts import (
     CLASS_TOKEN,
     attention_mlp,

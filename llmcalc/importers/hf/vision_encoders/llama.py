@@ -7,8 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Block, Named, Stack
 from ....layers import Embedding, Linear, Norm, Scale
 from ..config import Config
-from ..families.gpt import BIASED
-from ..rules import default_layernorm, repeat_block
+from ..rules import BIASED, default_layernorm, repeat_block
 from .parts import CHANNELS, CLASS_TOKEN, encoder_stack, grid, named, patches, plain_block
 
 MLLAMA_RATIOS = 8  # aspect ratios of an image of up to four tiles

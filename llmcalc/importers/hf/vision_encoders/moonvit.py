@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from ....core.architecture import Named, Stack
-from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch
+from ....layers import Attention, Embedding, Mlp, Norm, Patch
 from ..config import Config
-from ..families.gpt import BIASED
-from ..projectors import Link
-from ..rules import repeat_block
-from .parts import CHANNELS, attention_mlp, merger, named
+from ..rules import BIASED, repeat_block
+from .parts import CHANNELS, attention_mlp, named
 
 V2_EPS = 2.0**-7  # torch's default: the machine epsilon of bfloat16
 
@@ -34,15 +30,6 @@ def moonvit(config: Config) -> Stack:
     )
     runs = repeat_block(block, config.size(f"{prefix}num_hidden_layers"))
     return Stack("vision", width, tuple(inputs), runs, (Named("norm", norm),), "tower")
-
-
-def project_moonvit(link: Link) -> list[Named]:
-    """Kimi K2.5's projector: a norm and two layers on merged patches."""
-    width = link.model.optional_size("projection_hidden_size")
-    link.model.ignore("projection_layer_norm_eps")  # of the encoder, which is not run
-    normed = link.d_encoder if "vt_hidden_size" in link.encoder.data else width or link.d_encoder
-    norm = Norm(normed, "layernorm", bias=True)
-    return [Named("projector_norm", norm), *merger("projector", link.d_encoder, _merge(link.encoder), link.d_model)]
 
 
 # the published config of a MoonViT-V2; its positions in time are computed, and its patches are pooled over time
@@ -76,19 +63,3 @@ def moonvit_v2(config: Config) -> Stack:
     )
     runs = repeat_block(block, config.size("vt_num_hidden_layers"))
     return Stack("vision", width, tuple(inputs), runs, (Named("norm", norm),), "tower")
-
-
-def project_moonvit_v2(link: Link) -> list[Named]:
-    """Kimi K3's projector: two layers on merged patches, then RMSNorm."""
-    merge = _merge(link.encoder)
-    wide = merge * link.d_encoder
-    return named(
-        projector_in=Linear(wide, wide, bias=False, activation="gelu", merge=merge),
-        projector_out=Linear(wide, link.d_model, bias=False, merge=merge),
-        projector_norm=Norm(link.d_model, merge=merge),
-    )
-
-
-def _merge(config: Config) -> int:
-    """Number of patches that become one token."""
-    return math.prod(config.layer_indices("merge_kernel_size") or [2, 2])

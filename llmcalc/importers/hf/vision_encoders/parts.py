@@ -9,8 +9,7 @@ from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Scale
 from ..config import Config
-from ..families.gpt import BIASED
-from ..rules import repeat_block, sublayer
+from ..rules import BIASED, repeat_block, sublayer
 
 CHANNELS = 3  # red, green, blue
 CLASS_TOKEN = 1  # learned tokens before the patches

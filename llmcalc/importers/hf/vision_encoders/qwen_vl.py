@@ -8,8 +8,7 @@ from typing import Any
 from ....core.architecture import Named, Stack
 from ....layers import Attention, Embedding, Features, Mlp, Norm, Patch
 from ..config import Config
-from ..families.gpt import BIASED
-from ..rules import group_runs, repeat_block
+from ..rules import BIASED, group_runs, repeat_block
 from .parts import CHANNELS, EPS, attention_mlp, merger, rope_theta
 
 

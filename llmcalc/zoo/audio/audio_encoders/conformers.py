@@ -12,9 +12,8 @@ from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link
-from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
+from ....importers.hf.rules import BIASED, default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Attention, Conv, Embedding, Linear, Mlp, Norm
 from ....layers.conv import output_frames

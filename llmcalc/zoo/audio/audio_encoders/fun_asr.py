@@ -9,9 +9,8 @@ from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link
-from ....importers.hf.rules import group_runs, layernorm, repeat_block, sublayer
+from ....importers.hf.rules import BIASED, group_runs, layernorm, repeat_block, sublayer
 from ....layers import Attention, Conv, Linear, Mlp
 
 

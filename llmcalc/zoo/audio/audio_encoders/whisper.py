@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from ....core.architecture import Named, Stack
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import find_encoder
-from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.rules import default_layernorm, layernorm, prenorm_block, repeat_block, rmsnorm
+from ....importers.hf.rules import BIASED, default_layernorm, layernorm, prenorm_block, repeat_block, rmsnorm
 from ....importers.hf.vision_encoders.parts import named, two_linears
 from ....layers import Attention, Conv, Embedding, Linear, Mlp
 from ....layers.conv import output_frames

@@ -9,8 +9,7 @@ from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import encoder_model
-from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.rules import default_layernorm, gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
+from ....importers.hf.rules import BIASED, default_layernorm, gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
 from ....importers.hf.unexecuted_parts import list_parts
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 

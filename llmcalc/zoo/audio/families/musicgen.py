@@ -9,7 +9,7 @@ from ....core.errors import UnsupportedError, short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
-from ....importers.hf.families import find
+from ....importers.hf.family_table import find
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, read_parts
 from ....layers import Attention, Embedding, Head, Linear, Mlp

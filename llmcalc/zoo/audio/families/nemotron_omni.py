@@ -7,9 +7,8 @@ from typing import Any
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import CompositeModel, Part, config_at, read_composite
 from ....importers.hf.config import Config
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link
-from ....importers.hf.rules import repeat_block
+from ....importers.hf.rules import BIASED, repeat_block
 from ....importers.hf.vision_encoders.parts import attention_mlp, layernorm, named, two_linears
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Scale
 

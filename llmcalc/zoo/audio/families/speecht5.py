@@ -6,9 +6,8 @@ from itertools import pairwise
 
 from ....core.architecture import Architecture, Named
 from ....importers.hf.config import Config
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.families.seq2seq import Style, head, stack
-from ....importers.hf.rules import TOKENS, layernorm
+from ....importers.hf.rules import BIASED, TOKENS, layernorm
 from ....layers import Attention, Conv, Embedding, Linear, Stored
 
 STYLE = Style(

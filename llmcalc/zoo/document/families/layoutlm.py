@@ -9,8 +9,7 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import bert_mlp, block, encoder, encoder_model, pooler, skip_padding, without_head
-from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.rules import divide_by_heads, layernorm
+from ....importers.hf.rules import BIASED, divide_by_heads, layernorm
 from ....layers import Embedding, Linear, Norm, Patch
 from ..layers.box_attention import BoxAttention
 from ..layers.box_embedding import BoxEmbedding

@@ -15,10 +15,9 @@ from ....importers.hf.composite_models import (
     vision_language,
 )
 from ....importers.hf.config import Config
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.projectors import Link, gated_merger, layernorm, merged, vector
-from ....importers.hf.rules import repeat_block
+from ....importers.hf.rules import BIASED, repeat_block
 from ....importers.hf.vision_encoders.parts import attention_mlp, merger, named, two_linears
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch
 from ...vision.vision_encoders.sam import HALVED, KERNEL, MERGED, downsample_channels, halving

@@ -9,7 +9,7 @@ from ....core.architecture import Architecture, Named
 from ....core.errors import UnknownNameError, short_repr
 from ....importers.hf.composite_configs import language_model, other_parts, text_models
 from ....importers.hf.config import Config
-from ....importers.hf.families import find, names
+from ....importers.hf.family_table import find, names
 from ....layers import Linear, Norm
 
 WITHIN = "vlm_config"

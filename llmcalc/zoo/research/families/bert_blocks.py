@@ -21,8 +21,7 @@ from ....importers.hf.families.bert import (
     with_head,
 )
 from ....importers.hf.families.bert_variants import generator
-from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.rules import divide_by_heads, layernorm, repeat_block, sublayer
+from ....importers.hf.rules import BIASED, divide_by_heads, layernorm, repeat_block, sublayer
 from ....layers import Attention, Linear, Mlp
 from ..layers.affine import Affine
 from ..layers.convbert_attention import ConvBertAttention

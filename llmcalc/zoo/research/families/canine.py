@@ -8,8 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublay
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import bert_mlp, encoder_model, norm_sublayer, pooler, without_head
-from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.rules import layernorm, sublayer
+from ....importers.hf.rules import BIASED, layernorm, sublayer
 from ....layers import Attention, Embedding
 from ..layers.character_attention import CharacterAttention
 from ..layers.character_embedding import CharacterEmbedding

@@ -9,7 +9,6 @@ from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bart import POSITION_OFFSET
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.families.seq2seq import (
     SIDES,
     Style,
@@ -23,7 +22,7 @@ from ....importers.hf.families.seq2seq import (
     untied_tokens,
 )
 from ....importers.hf.families.t5 import _mlp, seq2seq
-from ....importers.hf.rules import layernorm
+from ....importers.hf.rules import BIASED, layernorm
 from ....layers import Attention, Embedding, Norm, Sinusoids
 from ..layers.block_attention import BlockAttention
 from ..layers.local_attention import LocalAttention

@@ -9,9 +9,8 @@ from ....core.errors import short_repr
 from ....importers.hf.composite_models import IGNORED, TIE, Part, config_at, encoder_stacks, text_model
 from ....importers.hf.config import Config
 from ....importers.hf.families import bert
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link
-from ....importers.hf.rules import TOKENS
+from ....importers.hf.rules import BIASED, TOKENS
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN
 from ....layers import Attention, Embedding, Head, Linear, Norm, Stored
 

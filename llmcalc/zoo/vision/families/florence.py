@@ -11,8 +11,7 @@ from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import IGNORED, TIE, config_at, text_model
 from ....importers.hf.config import Config
-from ....importers.hf.families.gpt import BIASED
-from ....importers.hf.rules import TOKENS, default_layernorm, repeat_block, sublayer
+from ....importers.hf.rules import BIASED, TOKENS, default_layernorm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Patch
 from ..layers.channel_attention import ChannelAttention

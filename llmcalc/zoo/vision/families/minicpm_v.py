@@ -9,9 +9,8 @@ from ....core.architecture import Architecture, Named
 from ....importers.hf.composite_models import IGNORED, config_at, text_model
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import layernorm
-from ....importers.hf.rules import group_runs
+from ....importers.hf.rules import BIASED, group_runs
 from ....importers.hf.vision_encoders import transformer
 from ....importers.hf.vision_encoders.parts import EPS, named, two_linears
 from ....layers import Attention, Linear

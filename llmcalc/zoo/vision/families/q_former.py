@@ -15,9 +15,8 @@ from ....importers.hf.composite_models import Part, config_at, read_composite, v
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder, find_encoder
 from ....importers.hf.families.bert import bert_attention, bert_mlp, encoder_model, norm_sublayer, without_head
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.projectors import Link, vector
-from ....importers.hf.rules import group_runs, layernorm, sublayer
+from ....importers.hf.rules import BIASED, group_runs, layernorm, sublayer
 from ....importers.hf.unexecuted_parts import list_parts
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN, named
 from ....layers import Attention, Embedding, Linear, Mlp, Norm

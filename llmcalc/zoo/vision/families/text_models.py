@@ -20,10 +20,10 @@ from ....importers.hf.families.bert import (
     with_head,
 )
 from ....importers.hf.families.dense_decoders import SEGMENTS
-from ....importers.hf.families.gpt import BIASED
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.families.t5 import _mixers, _runs
 from ....importers.hf.rules import (
+    BIASED,
     TOKENS,
     causal_lm,
     gated_mlp,
