@@ -1,7 +1,7 @@
-"""llmcalc: what an LLM architecture costs, exactly, before anybody builds or buys it.
+"""llmcalc computes what an LLM architecture costs before you train or deploy it.
 
 >>> import llmcalc
->>> llmcalc.params(llmcalc.load("gpt3")).total
+>>> llmcalc.params("gpt3").total
 174604259328
 """
 
@@ -9,15 +9,25 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in typing, which takes long to import
 if TYPE_CHECKING:
+    from .api.check import check as check
+    from .api.compare import compare as compare
+    from .api.design import design as design
+    from .api.diff import diff as diff
+    from .api.explain import explain as explain
+    from .api.fit import fit as fit
+    from .api.flops import flops as flops
     from .api.load import load as load
     from .api.memory import memory as memory
+    from .api.params import params as params
     from .api.scale import scale as scale
+    from .api.state import state as state
+    from .api.sweep import sweep as sweep
     from .api.train import machine as machine
     from .api.train import train as train
-    from .calc.flops import flops as flops
-    from .calc.kv_cache import state as state
+    from .api.verify import twin as twin
+    from .api.verify import verify as verify
     from .calc.params import Params as Params
-    from .calc.params import params as params
+    from .calc.sharding import Mesh as Mesh
     from .core.architecture import Architecture as Architecture
     from .core.errors import DescriptionError as DescriptionError
     from .core.errors import InputError as InputError
@@ -25,40 +35,34 @@ if TYPE_CHECKING:
     from .core.errors import SizeError as SizeError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UnsupportedError as UnsupportedError
-    from .twins import twin as twin
-    from .verification import verify as verify
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_ERRORS = (
+    "DescriptionError", "InputError", "LlmcalcError", "SizeError", "UnknownNameError", "UnsupportedError",
+)  # fmt: skip
+_VERBS = (
+    "check", "compare", "design", "diff", "explain", "fit", "flops", "load", "memory", "params", "scale", "state",
+    "sweep", "train", "verify",
+)  # fmt: skip
+_MODULES = {
+    **dict.fromkeys(_ERRORS, "core.errors"),
+    **{name: f"api.{name}" for name in _VERBS},
     "Architecture": "core.architecture",
-    "DescriptionError": "core.errors",
-    "InputError": "core.errors",
-    "LlmcalcError": "core.errors",
+    "Mesh": "calc.sharding",
     "Params": "calc.params",
-    "SizeError": "core.errors",
-    "UnknownNameError": "core.errors",
-    "UnsupportedError": "core.errors",
-    "flops": "calc.flops",
-    "load": "api.load",
     "machine": "api.train",
-    "memory": "api.memory",
-    "params": "calc.params",
-    "scale": "api.scale",
-    "state": "calc.kv_cache",
-    "train": "api.train",
-    "twin": "twins",
-    "verify": "verification",
+    "twin": "api.verify",
 }
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = sorted([*_MODULES, "__version__"])
 
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used."""
-    if name in _HOMES:
+    if name in _MODULES:
         from importlib import import_module
 
-        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

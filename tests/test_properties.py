@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.sweep import Axis, sweep
+from llmcalc.api.sweep import Axis, evaluate_grid
 from llmcalc.calc.flops import Flops
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture
@@ -107,7 +107,7 @@ def test_a_corner_of_a_sweep_is_the_scalar(architecture: Architecture, seq: int,
     axes = [Axis("seq", (1, seq)), Axis("batch", (batch, batch + 1))]
     quantities = [f"flops.{part}" for part in FLOPS] + ["state.elements", "state.bytes", "params.active"]
     quantities += [f"memory.{part}" for part in SERVING]
-    found = sweep(architecture, axes, quantities, {}, mode=mode, extend=True).values
+    found = evaluate_grid(architecture, axes, quantities, {}, mode=mode, extend=True).values
     sizes = {"seq": seq, "batch": batch, "extend": True}
     answers = {
         "flops": llmcalc.flops(architecture, **sizes, mode=mode),

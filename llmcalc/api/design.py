@@ -1,8 +1,8 @@
-"""Shapes for a target: sizes of a family's kind that have so many parameters, FLOPs a token or bytes.
+"""Shapes for a target: sizes of a model family that give a number of parameters, FLOPs per token or bytes.
 
-The shape rules are those of the family's own published sizes: width against depth as between its nearest sizes, the
-feed-forward width, the heads and the other widths in proportion to the residual stream, everything else as it is. Sizes
-are then rounded to what hardware likes, and the depth is searched for; every candidate is counted exactly.
+Proportions follow the family's published sizes: width over depth is interpolated between the nearest sizes; the
+feed-forward width, heads and other widths scale with the residual stream; everything else stays. Sizes are rounded to
+multiples that suit the hardware, then the depth is searched. Every candidate is counted exactly.
 """
 
 from __future__ import annotations
@@ -12,23 +12,27 @@ from math import lcm, log
 from pathlib import Path
 from typing import Any
 
+from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
-from ..core.record import record
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import changed, record
+from ..estimate.amounts import amount, share
 from ..schema import catalogue
 from ..schema.inherit import inherit
 from ..schema.plain_data import mapping_at
 from ..schema.preset import load_file
 from ..schema.template import resolve
+from .defaults import SEQ
 
 DEPTH, WIDTH, HEADS, KV_HEADS = "n_layers", "d_model", "n_heads", "n_kv_heads"
-MULTIPLE = 128  # of widths, as tiles of matrix units are at most
-RANKS = 8  # accelerators of a usual node: heads divide among them
-WITHIN = 0.02  # of the target
+MULTIPLE = 128  # of widths: the largest tile of matrix units
+RANKS = 8  # GPUs of a node, which share the heads
+WITHIN = 0.02  # tolerance, relative to the target
 MOST = 5
 MOST_WIDTHS, LEAST_STEP = 48, 8
 DEEPEST = 1024
-WIDEST_SPREAD = 1.7  # widths are tried up to this factor from what the family would take
+WIDEST_SPREAD = 1.7  # widths are tried up to this factor from the family's own
 KEPT = ("d_head", "d_head_v", "d_state", "d_conv", "d_ssm_head", "d_embedding")
 COUNTS = (HEADS, "n_ssm_heads", "n_v_heads")
 
@@ -38,13 +42,13 @@ Sizes = dict[str, int]
 
 @record
 class Rules:
-    """What a shape must keep.
+    """Constraints on a shape.
 
     Attributes:
-        multiple: widths are multiples of this.
-        ranks: heads divide among so many tensor-parallel ranks.
-        within: how far from the target a shape may be, as a part of it.
-        shaped: width against depth as in the family; otherwise whatever comes nearest to the target.
+        multiple: widths must be multiples of this.
+        ranks: tensor-parallel ranks that must divide the heads.
+        within: tolerance, relative to the target.
+        shaped: keep the family's ratio of width to depth; otherwise only the distance to the target counts.
     """
 
     multiple: int = MULTIPLE
@@ -55,7 +59,7 @@ class Rules:
 
 @record
 class Candidate:
-    """A shape: its sizes, the model, what it measures, and how far that and its proportions are off."""
+    """A shape: its sizes, the model, its value, and the deviations of value and proportions."""
 
     sizes: Sizes
     architecture: Architecture
@@ -66,15 +70,27 @@ class Candidate:
 
     @property
     def overrides(self) -> list[str]:
-        """The words that make the model out of its family."""
+        """The overrides that turn a size of the family into this model."""
         return [f"{name}={size}" for name, size in self.sizes.items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {name: getattr(self, name) for name in ("sizes", "value", "off", "proportion")}
 
 
 @record
-class Design:
-    """Candidates, best first, and what each rule costs: the best that there is without it.
+class Design(NotebookDisplay):
+    """Candidate shapes, best first, and the cost of each rule.
 
-    ``near``: they are within what the rules allow; otherwise they are the nearest that there are.
+    Attributes:
+        family: the model family.
+        base: its published size nearest to the target.
+        target: the wanted value.
+        rules: the constraints.
+        candidates: the shapes.
+        near: whether they are within tolerance; otherwise they are the nearest ones.
+        without: the best shape without each rule.
+        quantity: ``params``, ``active``, ``flops`` or ``memory``.
     """
 
     family: str
@@ -84,25 +100,111 @@ class Design:
     candidates: tuple[Candidate, ...]
     near: bool
     without: tuple[tuple[str, Candidate], ...]
+    quantity: str = "params"
+
+    @property
+    def summary(self) -> str:
+        """The best shape in one line."""
+        best = self.candidates[0]
+        return f"{self.family}, {self.quantity} {best.value:,}: {', '.join(best.overrides)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "base": self.base,
+            "near": self.near,
+            "candidates": [one.to_dict() for one in self.candidates],
+            "without": [{"rule": label, **best.to_dict()} for label, best in self.without],
+        }
 
 
-def design(name: str, target: int, measure: Measure, rules: Rules | None = None) -> Design:
-    """Shapes of a family that measure ``target``.
+def design(
+    family: str,
+    *,
+    params: float | str | None = None,
+    active: float | str | None = None,
+    flops: float | str | None = None,
+    memory: int | str | None = None,
+    seq: int = SEQ,
+    batch: int = 1,
+    multiple: int = MULTIPLE,
+    tp: int = RANKS,
+    within: float | str = WITHIN,
+) -> Design:
+    """Find sizes of a model family for a target.
+
+    >>> import llmcalc
+    >>> llmcalc.design("llama3", params="13B").candidates[0].overrides
+    ['n_layers=40', 'd_model=5120', 'n_heads=40', 'n_kv_heads=8', 'd_ff=17920']
+
+    Args:
+        family: a preset family, or one of its models, whose proportions are kept.
+        params: target number of parameters, such as ``13e9`` or ``"13B"``.
+        active: target number of active parameters.
+        flops: target forward FLOPs per token at ``seq``.
+        memory: target memory of serving in bf16 at ``batch`` and ``seq``: bytes or ``"24GiB"``.
+        seq: tokens per sequence.
+        batch: sequences.
+        multiple: widths are multiples of this.
+        tp: tensor-parallel ranks that must divide the heads.
+        within: tolerance relative to the target, such as ``0.02`` or ``"2%"``.
+
+    Raises:
+        InputError: not exactly one target, the family has no width to vary, or no shape satisfies the rules.
+    """
+    given = {"params": params, "active": active, "flops": flops, "memory": memory}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if len(chosen) != 1:
+        raise InputError("design needs exactly one target", hint="give one of {params}, {active}, {flops} and {memory}")
+    for name, number in (("multiple", multiple), ("tp", tp), ("batch", batch), ("seq", seq)):
+        if number < 1:
+            raise SizeError(f"must be at least 1, not {number}", parameter=name)
+    ((quantity, value),) = chosen.items()
+    rules = Rules(multiple, tp, share(within, "within"))
+    found = search(family, _target(quantity, value), _measure(quantity, batch, seq), rules)
+    return changed(found, quantity=quantity)
+
+
+def _target(quantity: str, value: float | str) -> int:
+    if quantity != "memory":
+        return max(1, int(amount(value, quantity, "13B")))
+    size = read_size(value, "memory") if isinstance(value, str) else int(value)
+    if size < 1:
+        raise InputError("must be positive", parameter="memory", hint="use a size such as 24GiB")
+    return size
+
+
+def _measure(quantity: str, batch: int, seq: int) -> Measure:
+    from ..calc.flops import flops
+    from ..calc.params import params
+    from .memory import memory
+
+    measures: dict[str, Measure] = {
+        "params": lambda model: params(model).total,
+        "active": lambda model: params(model).active,
+        "flops": lambda model: flops(model, seq=seq).total // seq,
+        "memory": lambda model: memory(model, batch=batch, seq=seq).peak,
+    }
+    return measures[quantity]
+
+
+def search(name: str, target: int, measure: Measure, rules: Rules | None = None) -> Design:
+    """Find shapes of a family whose measure is near ``target``.
 
     Args:
         name: a preset family, or one of its models.
-        target: what is wanted, in the unit of the measure.
-        measure: what a shape has: such as ``lambda model: params(model).total``. It grows with every size.
-        rules: what a shape must keep.
+        target: the wanted value, in the unit of the measure.
+        measure: a function of a model, such as ``lambda model: params(model).total``, that grows with every size.
+        rules: constraints on shapes.
 
     Raises:
-        InputError: the family has no width to vary, or no shape keeps the rules.
+        InputError: the family has no width to vary, or no shape satisfies the rules.
     """
     chosen = rules or Rules()
     family = _Family(name, measure)
     found = family.candidates(target, chosen)
     if not found:
-        raise InputError(f"no shape of {family.name} keeps the rules", where="design", hint=family.reach())
+        raise InputError(f"no shape of {family.name} satisfies the rules", where="design", hint=family.reach())
     relaxed = (
         (f"widths in multiples of {chosen.multiple}", Rules(1, chosen.ranks, chosen.within, chosen.shaped)),
         (f"heads on {chosen.ranks} ranks", Rules(chosen.multiple, 1, chosen.within, chosen.shaped)),
@@ -132,21 +234,21 @@ class _Family:
         self.known = {size: resolve(own) for size, own in self.variables.items()}
         self.measured: dict[tuple[str, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
-            raise InputError(f"{self.name} has no variable {WIDTH} to vary", where="design", hint="give another family")
+            raise InputError(f"{self.name} has no variable {WIDTH} to vary", where="design", hint="use another family")
 
     def reach(self) -> str:
-        """Which sizes there are, for an error."""
-        return f"its sizes measure {min(self.values.values()):,} to {max(self.values.values()):,}"
+        """The range of published sizes, for an error message."""
+        return f"its published sizes range from {min(self.values.values()):,} to {max(self.values.values()):,}"
 
     def nearest(self, target: int) -> Architecture:
-        """The published size that is nearest to the target."""
+        """The published size nearest to the target."""
         return self.models[self._base(target)]
 
     def _base(self, target: int) -> str:
         return min(self.values, key=lambda size: abs(log(self.values[size] / target)))
 
     def candidates(self, target: int, rules: Rules) -> list[Candidate]:
-        """Shapes near the target, best first; the nearest if nothing is near enough."""
+        """Shapes within tolerance, best first; else the nearest."""
         base = self._base(target)
         wanted = self._proportion(target)
         found = [
@@ -155,7 +257,7 @@ class _Family:
         return _sorted(found, rules)
 
     def _proportion(self, target: int) -> float:
-        """Width over depth, between the two nearest sizes on a logarithmic scale; as at its end beyond them."""
+        """Width over depth, interpolated on a logarithmic scale between the nearest sizes; constant beyond them."""
         points = sorted((self.values[size], self._ratio(own)) for size, own in self.known.items())
         below = [point for point in points if point[0] <= target][-1:] or points[:1]
         above = [point for point in points if point[0] >= target][:1] or points[-1:]
@@ -168,7 +270,7 @@ class _Family:
         return float(own[WIDTH] / (depth if isinstance(depth, int) else 1))
 
     def _widths(self, base: str, target: int, rules: Rules) -> Iterator[Sizes]:
-        """Every width that is tried, with the sizes that follow from it."""
+        """The widths to try, each with the sizes that follow from it."""
         own, known = self.variables[base], self.known[base]
         step = lcm(rules.multiple, _head_width(known), LEAST_STEP)
         growth = (target / self.values[base]) ** (1 / 3)
@@ -180,7 +282,7 @@ class _Family:
                 yield sizes
 
     def _shapes(self, base: str, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
-        """The depth that comes nearest to the target; the depth as it is where it is no variable."""
+        """The depth nearest to the target; unchanged if the depth is not a variable."""
         if not isinstance(self.variables[base].get(DEPTH), int):
             yield from self._candidate(base, sizes, target, wanted)
             return
@@ -195,7 +297,7 @@ class _Family:
         yield from sorted(found, key=lambda shape: abs(shape.off))[:1]
 
     def _value(self, base: str, sizes: Sizes) -> int:
-        """What a shape measures; 0 where sizes do not go together, as fewer layers than dense ones do not."""
+        """The value of a shape; 0 if its sizes are incompatible."""
         found = self._model(base, sizes)
         return found[1] if found else 0
 
@@ -207,7 +309,7 @@ class _Family:
             yield Candidate(sizes, model, value, value / target - 1, ratio, abs(log(ratio / wanted)))
 
     def _model(self, base: str, sizes: Sizes) -> tuple[Architecture, int] | None:
-        """The model of these sizes and what it measures; None if they do not go together."""
+        """The model of these sizes and its value; None if they are incompatible."""
         key = base, tuple(sorted(sizes.items()))
         if key not in self.measured:
             try:
@@ -219,7 +321,7 @@ class _Family:
 
 
 def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
-    """Best first: of those near enough, the one that is shaped as the family; otherwise the nearest."""
+    """Best first: within tolerance by proportions, otherwise by distance."""
     near = [shape for shape in found if abs(shape.off) <= rules.within]
     if near and rules.shaped:
         return sorted(near, key=lambda shape: (shape.unusual, abs(shape.off)))
@@ -227,7 +329,7 @@ def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
 
 
 def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules) -> Sizes | None:
-    """The sizes that go with a width: those that follow by an expression are left to it. None: heads don't divide."""
+    """The sizes for a width, without those given by an expression; None: the ranks do not divide the heads."""
     growth = width / known[WIDTH]
     sizes = {WIDTH: width}
     for name, size in own.items():
@@ -248,7 +350,7 @@ def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules
 
 
 def _head_width(known: dict[str, Any]) -> int:
-    """The width of a head where it is the stream's, divided; 1 where heads have their own width, or there are none."""
+    """The width of a head if heads split the stream; 1 if heads have their own width, or there are none."""
     heads = known.get(HEADS)
     return known[WIDTH] // heads if "d_head" not in known and type(heads) is int else 1
 
@@ -258,7 +360,7 @@ def _rounded(size: float, multiple: int) -> int:
 
 
 def _shared(heads: int, kv_heads: int, of: int, ranks: int) -> int:
-    """Key/value heads: as many as query heads if it was so; else as before, or the nearest number that divides."""
+    """Key/value heads: equal to query heads if they were; else unchanged, or the nearest divisor."""
     if kv_heads == of:
         return heads
     return min(_divisors(heads), key=lambda number: (number % min(ranks, number) != 0, abs(log(number / kv_heads))))

@@ -1,20 +1,27 @@
-"""Models on accelerators: does it fit, and the inverse: the largest context or batch, the best format, fewest GPUs."""
+"""Whether a model fits on GPUs, and the largest context or batch, the best format or the fewest GPUs."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..calc.memory.fit import LARGEST, Fit, largest_fitting, smallest_fitting
+from ..calc.memory.fit import LARGEST, Fit, largest_fitting, read_size, smallest_fitting
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
-from ..core.errors import SizeError
-from ..core.record import fields
+from ..core.errors import InputError, SizeError, UnknownNameError
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import fields, record
 from ..core.workload import positions
+from ..estimate.hardware import Accelerator
+from .defaults import RESERVE, default_seq
+from .load import Source, load
 from .memory import memory
+from .names import accelerator, name_and_count
+from .settings import SIZES, memory_settings
 
-RESERVE = "1GiB"
 MOST_GPUS = 2**14
-# what weights are commonly stored in, most bits first
+GIB = 2**30
+SOLVE = ("seq", "batch", "quant", "gpus")
+# common formats of weights, most bits first
 FORMATS = (
     "bf16", "int8-channel", "q8_0", "mxfp8", "fp8", "fp8-block", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s",
     "nvfp4", "nf4", "mxfp4", "gptq-int4-g128", "awq-int4-g128", "nf4-double", "iq4_xs", "q3_k_m", "iq3_m", "q2_k",
@@ -22,27 +29,169 @@ FORMATS = (
 )  # fmt: skip
 
 
-class Tried(NamedTuple):
-    """A candidate and what comes of it."""
+class Candidate(NamedTuple):
+    """A format of the weights, the fit with it, and its bits per weight."""
 
     name: str
     fit: Fit
     bits: float
 
 
-def fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int = 1, **arguments: Any) -> Fit:
-    """Whether a model fits on each of ``count`` accelerators.
+@record
+class Solution:
+    """The answer to ``solve``: the quantity, its best value (None: nothing fits) and the formats that were tried."""
+
+    asked: str
+    value: int | str | None
+    candidates: tuple[Candidate, ...] = ()
+
+
+@record
+class FitResult(NotebookDisplay, Fit):
+    """Whether a model fits, per GPU: needed and usable bytes, and the solution if something was solved for.
+
+    Attributes:
+        architecture: the model.
+        accelerator: the GPU, if it was named.
+        solution: the answer to ``solve``.
+    """
+
+    architecture: Architecture
+    accelerator: Accelerator | None = None
+    solution: Solution | None = None
+
+    @property
+    def summary(self) -> str:
+        """The answer in one line."""
+        size = f"{abs(self.headroom) / GIB:.1f} GiB"
+        said = f"fits, {size} to spare" if self.fits else f"exceeds by {size}"
+        solved = f"{self.solution.asked} {self.solution.value}, " if self.solution else ""
+        gpu = self.accelerator.title if self.accelerator else "GPU"
+        return f"{self.architecture.name} on {self.count} × {gpu}: {solved}{said}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data whose keys are the attribute names."""
+        solved = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
+        return {**super().to_dict(), **solved}
+
+
+def fit(
+    model: Source,
+    gpu: str | int | None = None,
+    *,
+    count: int | None = None,
+    gpu_memory: str | int | None = None,
+    reserve: str | int = RESERVE,
+    solve: str | None = None,
+    **settings: Any,
+) -> FitResult:
+    """Check whether a model fits on GPUs, or solve for the most that does.
+
+    >>> import llmcalc
+    >>> llmcalc.fit("llama3-8b", "h100", seq=8192).fits
+    True
+    >>> llmcalc.fit("llama3-8b", "h100", solve="seq").solution.value
+    449664
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        gpu: an accelerator and how many, such as ``"h100"`` or ``"h100:8"``; or the bytes of one GPU.
+        count: number of GPUs. Without a mesh they share the weights: tensor parallelism in serving, ZeRO-3 in training.
+        gpu_memory: memory of one GPU, such as ``"79.6GiB"``, in place of the vendor's specification.
+        reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
+        solve: ``seq`` or ``batch`` (the largest), ``quant`` (the best format) or ``gpus`` (the fewest).
+        settings: parameters of ``memory``; ``training=True`` for a training step; fields of ``Mesh``, such as ``tp=8``.
+
+    Raises:
+        InputError: an unknown GPU, or settings that contradict each other.
+    """
+    if solve is not None and solve not in SOLVE:
+        raise UnknownNameError("quantity", solve, SOLVE, parameter="solve", hint=f"one of {', '.join(SOLVE)}")
+    if solve in settings:
+        raise InputError("cannot be given, because it is solved for", parameter=str(solve), hint="omit it")
+    sizes, words = _arguments(settings)
+    architecture = load(model)
+    if sizes.get("seq") is None:
+        sizes["seq"] = default_seq(architecture)
+    card, number, total, of_runtime = _resources(gpu, count, gpu_memory, reserve)
+    if solve == "gpus" and number is not None:
+        raise InputError("the number of GPUs is solved for", parameter="gpu", hint="omit the number")
+    number = words["mesh"].ranks if number is None else number
+    budget = {"memory_bytes": total, "reserve": of_runtime, "count": number}
+    found, solution = _solve(architecture, budget, {**words, **sizes}, solve)
+    own = {field.name: getattr(found, field.name) for field in fields(Fit)}
+    return FitResult(**own, architecture=architecture, accelerator=card, solution=solution)
+
+
+def _arguments(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The sizes, and the further arguments of ``memory``."""
+    sizes = {name: settings.pop(name) for name in SIZES if name in settings}
+    mode = settings.pop("mode", "inference")
+    known = ("inference", "training")
+    if mode not in known:
+        raise UnknownNameError("mode", mode, known, parameter="mode", hint=f"one of {', '.join(known)}")
+    words = {"training": mode == "training", **settings}
+    return sizes, memory_settings(words)
+
+
+def _resources(
+    gpu: str | int | None, count: int | None, gpu_memory: str | int | None, reserve: str | int
+) -> tuple[Accelerator | None, int | None, int, int]:
+    """The GPU, the number of GPUs if it is given, and the bytes of one GPU in all and for the runtime."""
+    name, number = name_and_count(gpu) if isinstance(gpu, str) else (None, None)
+    if count is not None and number is not None and number != count:
+        raise InputError(f"the counts {number} and {count} contradict each other", parameter="gpu", hint="give one")
+    number = number if count is None else count
+    if number is not None and number < 1:
+        raise SizeError(f"the number of GPUs must be at least 1, not {number}", parameter="gpu")
+    card = accelerator(name) if name else None
+    given = gpu_memory if gpu_memory is not None else gpu if isinstance(gpu, int) else None
+    if card is None and given is None:
+        hint = "use a name such as {gpu=h100}, or {gpu_memory=24GiB}"
+        raise InputError("the GPU is missing", parameter="gpu", hint=hint)
+    total = card.memory_bytes if card else 0
+    total = total if given is None else read_size(given, "gpu_memory") if isinstance(given, str) else given
+    of_runtime = read_size(reserve, "reserve", total) if isinstance(reserve, str) else reserve
+    if of_runtime >= total:
+        raise InputError("must be less than the memory of the GPU", parameter="reserve")
+    return card, number, total, of_runtime
+
+
+def _solve(
+    architecture: Architecture, budget: dict[str, Any], words: dict[str, Any], solve: str | None
+) -> tuple[Fit, Solution | None]:
+    """The fit as asked, or that of the solution, and the solution."""
+    if solve is None:
+        return check_fit(architecture, **budget, **words), None
+    if solve in ("seq", "batch"):
+        size = solve_size(solve, architecture, budget, words)
+        return check_fit(architecture, **budget, **{**words, solve: size or 1}), Solution(solve, size)
+    if solve == "quant":
+        if words["mode"] == "training" or words.get("weights"):
+            hint = "omit {weights=FORMAT} and {mode=training}"
+            raise InputError("quant finds the format of the weights", parameter="solve", hint=hint)
+        tried = solve_quant(architecture, budget, words)
+        best = next((one for one in tried if one.fit.fits), None)
+        return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
+    found = solve_gpus(architecture, budget, words)
+    if found is None:
+        return check_fit(architecture, **{**budget, "count": words["mesh"].ranks}, **words), Solution(solve, None)
+    return found[1], Solution(solve, found[0])
+
+
+def check_fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int = 1, **arguments: Any) -> Fit:
+    """Whether a model fits on each of ``count`` GPUs.
 
     Args:
         architecture: what ``load`` returned.
-        memory_bytes: memory of one accelerator.
-        reserve: bytes of it that the runtime takes for itself.
-        count: accelerators; without a ``mesh`` they share the weights (tensor parallelism in serving, ZeRO-3 over
+        memory_bytes: memory of one GPU.
+        reserve: bytes of it for the runtime.
+        count: GPUs; without a ``mesh`` they share the weights (tensor parallelism in serving, ZeRO-3 over
             data-parallel ranks in training).
         arguments: those of ``llmcalc.memory``.
 
     Raises:
-        SizeError: a mesh of another number of ranks, or one that does not divide what it shares.
+        SizeError: the mesh has another number of ranks, or does not divide the model.
     """
     mesh = arguments.pop("mesh", None) or Mesh()
     if mesh == Mesh() and count > 1:
@@ -55,36 +204,36 @@ def fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int 
 
 
 def usual_mesh(count: int, mode: str) -> Mesh:
-    """How ``count`` GPUs share a model where nothing is said."""
+    """The mesh by which ``count`` GPUs share a model, if none is given."""
     return Mesh(dp=count, zero=3) if mode == "training" else Mesh(tp=count)
 
 
 def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> int | None:
     """The largest ``seq`` or ``batch`` that fits; None: not even 1.
 
-    Longer sequences and larger batches never take less memory, so that halving the range finds it exactly.
+    Memory grows with both, so bisection finds it exactly.
     """
     limit = LARGEST
     if name == "seq" and not arguments.get("extend"):
         limit = positions(architecture) or LARGEST
-    return largest_fitting(lambda size: fit(architecture, **budget, **{**arguments, name: size}).fits, limit)
+    return largest_fitting(lambda size: check_fit(architecture, **budget, **{**arguments, name: size}).fits, limit)
 
 
-def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> list[Tried]:
-    """Common formats of weights, from the most bits to the fewest, each with whether it fits."""
+def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> list[Candidate]:
+    """Try common formats of weights, most bits first."""
     found = []
     for name in FORMATS:
-        tried = fit(architecture, **budget, **{**arguments, "weights": name})
+        tried = check_fit(architecture, **budget, **{**arguments, "weights": name})
         stored = tried.result.stored
-        found.append(Tried(name, tried, sum(one.bits for one in stored) / sum(one.elements for one in stored)))
+        found.append(Candidate(name, tried, sum(one.bits for one in stored) / sum(one.elements for one in stored)))
     return sorted(found, key=lambda tried: -tried.bits)
 
 
 def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:
-    """The fewest accelerators that hold the model, and how; None: no number does.
+    """The fewest GPUs that hold the model, and the fit; None: no number does.
 
-    A mesh that is given keeps its other dimensions; data-parallel ranks are added. In serving without a mesh,
-    tensor-parallel ranks that do not divide the model are passed over.
+    A given mesh keeps its other dimensions, and data-parallel ranks are added. In serving without a mesh,
+    tensor-parallel ranks that do not divide the model are skipped.
     """
     given = arguments.get("mesh") or Mesh()
     rest = {name: value for name, value in arguments.items() if name != "mesh"}
@@ -96,7 +245,7 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
         zero = given.zero if given != Mesh() else 3
         words = {field.name: getattr(given, field.name) for field in fields(given)}
         mesh = Mesh(**{**words, "dp": given.dp * count, "zero": zero})
-        return fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
+        return check_fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
 
     found = smallest_fitting(lambda count: tried(count).fits, MOST_GPUS)
     return None if found is None else (tried(found).count, tried(found))
@@ -106,7 +255,7 @@ def _first_dividing(architecture: Architecture, budget: dict[str, Any], rest: di
     most = max((head for stack in architecture.stacks for head in _heads(stack)), default=1)
     for count in range(1, most + 1):
         try:
-            tried = fit(architecture, **budget, count=count, **rest)
+            tried = check_fit(architecture, **budget, count=count, **rest)
         except SizeError:
             if count == 1:
                 raise

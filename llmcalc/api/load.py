@@ -1,4 +1,4 @@
-"""``load(source)``: one door for presets, configs, checkpoints and descriptions in memory."""
+"""Reading a model: a preset, a config, a checkpoint, or a description in memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.record import record
 
-WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # of which the first two are read
+WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
+Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # whatever load() reads
 
 
 @record
 class Reading:
-    """How a description is read: what is changed in it, and what may be made of a config that is not understood."""
+    """Options of ``load``."""
 
     overrides: Sequence[str] = ()
     as_: str | None = None
@@ -24,22 +25,25 @@ class Reading:
 
 
 def load(
-    source: Any, *, overrides: Sequence[str] = (), as_: str | None = None, allow_unknown: Sequence[str] = ()
+    source: Source, *, overrides: Sequence[str] = (), as_: str | None = None, allow_unknown: Sequence[str] = ()
 ) -> Architecture:
-    """The architecture that ``source`` describes.
+    """Read the architecture that ``source`` describes.
+
+    >>> import llmcalc
+    >>> llmcalc.load("gpt3", overrides=["n_layers=48"]).main.n_layers
+    48
 
     Args:
-        source: a preset's name or alias (``"gpt3"``, ``"bert-large"``), the path of a preset YAML file, of a Hugging
-            Face ``config.json``, of a folder of safetensors or of one such file with its ``config.json``, of a
-            ``.gguf``, ``"hf:org/name@revision"`` for a repository of the Hub, ``"-"`` for standard input, a config or
-            preset as a dict, or an architecture (returned as it is).
-        overrides: ``path=value`` texts, as for ``--set``.
-        as_: a ``model_type`` by whose rules a config is read, in place of its own; a warning of every result.
-        allow_unknown: keys of a config that may be passed over where nothing is known of them; each that was is a
-            warning of every result.
+        source: one of: a preset's name or alias (``"gpt3"``, ``"bert-large"``); a path of a preset YAML file, a Hugging
+            Face ``config.json``, a ``.safetensors`` file or folder with its ``config.json``, or a ``.gguf`` file;
+            ``"hf:org/name@revision"`` for a repository of the Hub; ``"-"`` for standard input; a config or preset as a
+            mapping; an architecture, which is returned unchanged.
+        overrides: ``path=value`` strings that change variables or keys of the model.
+        as_: the ``model_type`` whose rules read a config, in place of its own. Results carry a warning.
+        allow_unknown: unknown config keys to ignore. Results carry a warning for each.
 
     Raises:
-        InputError: the source cannot be read as an architecture; the message says where and why.
+        InputError: the source cannot be read; the message says where and why.
     """
     return load_all([source], overrides=overrides, as_=as_, allow_unknown=allow_unknown)[0]
 
@@ -51,14 +55,14 @@ def load_all(
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
 ) -> list[Architecture]:
-    """The architectures of several sources, read alike; what concerns configs must find one among them."""
+    """Read several sources with the same options; at least one must be a config if options for configs are given."""
     return load_each([(source, overrides) for source in sources], as_=as_, allow_unknown=allow_unknown)
 
 
 def load_each(
     sources: Sequence[tuple[Any, Sequence[str]]], *, as_: str | None = None, allow_unknown: Sequence[str] = ()
 ) -> list[Architecture]:
-    """The architectures of several sources, each with overrides of its own."""
+    """Read several sources, each with its own overrides."""
     found = [_load(source, Reading(overrides, as_, allow_unknown)) for source, overrides in sources]
     if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
         message = f"applies only to a config.json, and {found[0].name} is not read from one"

@@ -1,4 +1,4 @@
-"""Names in, answers out: number formats, optimizers and recipes by name, then the calculators."""
+"""Memory of serving, and of a training step."""
 
 from __future__ import annotations
 
@@ -20,21 +20,30 @@ from ..core.errors import InputError, SizeError, UnknownNameError, short_repr
 from ..core.ledger import rows
 from ..core.workload import Workload
 from ..data import table
+from .defaults import default_seq
+from .load import Source, load
 from .names import number_format, published_weights, weight_formats
 
 ATTENTION = ("flash", "eager")
 RECOMPUTE = ("none", "selective", "full")
 LOSS = ("eager", "fused")
 CHECKPOINT = "checkpoint"
+LORA_TARGETS = ("wq", "wk", "wv", "wo")
 _PLAIN = ("fp32", "bf16", "fp16")
+_SERVING = ("cache", "page", "prefill", "beams")
+_TRAINING = (
+    "optimizer", "attention", "recompute", "dropout", "loss", "gradients", "gradient_buffer", "lora_rank",
+    "lora_targets",
+)  # fmt: skip
+_TRAINING_MESH = ("pp", "cp", "sp", "zero", "micro_batches", "virtual_stages")
 
 
 def memory(
-    architecture: Architecture,
+    model: Source,
     *,
     mode: str = "inference",
     batch: int = 1,
-    seq: int = 2048,
+    seq: int | None = None,
     target_seq: int | None = None,
     dtype: str = "bf16",
     weights: str | None = None,
@@ -43,57 +52,70 @@ def memory(
     cache: str | None = None,
     page: int | None = None,
     prefill: int | None = None,
-    beams: int = 1,
-    optimizer: str = "adamw",
-    attention: str = "flash",
-    recompute: str = "none",
+    beams: int | None = None,
+    optimizer: str | None = None,
+    attention: str | None = None,
+    recompute: str | None = None,
     dropout: bool = False,
-    loss: str = "eager",
+    loss: str | None = None,
     gradients: str | None = None,
     gradient_buffer: bool = False,
     master: bool = True,
     mesh: Mesh | None = None,
     convention: str | None = None,
     lora_rank: int | None = None,
-    lora_targets: Iterable[str] = ("wq", "wk", "wv", "wo"),
+    lora_targets: Iterable[str] | None = None,
     extend: bool = False,
 ) -> ParallelMemory | InferenceMemory:
-    """The memory of a training step, or of serving.
+    """Memory of serving, or of a training step, in bytes per rank.
+
+    >>> import llmcalc
+    >>> llmcalc.memory("llama3-8b", seq=8192, weights="q4_k_m").weights
+    4912898304
+    >>> llmcalc.memory("gpt2", mode="training", batch=8, recompute="full").optimizer
+    995518464
 
     Args:
-        architecture: what ``load`` returned.
+        model: an architecture, or anything ``load`` reads.
         mode: ``inference`` or ``training``.
-        batch: sequences (in training: of one micro-batch on one rank).
-        seq: tokens of a sequence; in inference those that are cached.
-        target_seq: the decoder's length in an encoder-decoder model.
-        dtype: number format of the computation.
-        weights: inference: format of the matrices, a mixture such as ``q4_k_m``, or ``checkpoint``: as the file or the
-            config says that they are stored (default: that if they are quantised, else ``dtype``).
-        only: components that alone are in that format.
-        keep: components that are not.
+        batch: sequences; in training, those of one micro-batch on one rank.
+        seq: tokens per sequence, cached ones in inference (default: 2048, or the model's learned positions if fewer).
+        target_seq: decoder tokens of an encoder-decoder model (default: ``seq``).
+        dtype: number format of the computation: ``bf16``, ``fp16`` or ``fp32``.
+        weights: format of the weights, a mixture such as ``q4_k_m``, or ``checkpoint``: as stored in the file
+            (default: ``checkpoint`` if the model is quantised, else ``dtype``). In training it requires ``lora_rank``.
+        only: components stored in ``weights``; all others stay in ``dtype``.
+        keep: components that stay in ``dtype``.
         cache: inference: format of keys and values (default: ``dtype``).
-        page: inference: tokens of a block of a paged cache (default: no blocks).
-        prefill: inference: tokens of a prompt that are computed at once (default: all of them).
-        beams: inference: continuations of each sequence that are kept (beam search).
-        optimizer: training: the optimizer, by name.
+        page: inference: block size of a paged KV cache, in tokens.
+        prefill: inference: prompt tokens computed at a time (default: all).
+        beams: inference: beams per sequence (default: 1).
+        optimizer: training: the optimizer (default: ``adamw``).
+        attention: training: attention kernel, ``flash`` (default) or ``eager``.
+        recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
+        dropout: training: dropout is active.
+        loss: training: ``eager`` (default), or ``fused``: one kernel turns logits into their gradient.
         gradients: training: format of the gradients (default: ``dtype``).
-        master: training: whether an fp32 copy of weights in fewer bits is kept.
-        gradient_buffer: training: gradients stand in one buffer throughout the step, as Megatron-LM keeps them.
-        attention: ``flash`` or ``eager``.
-        recompute: ``none``, ``selective`` or ``full``.
-        dropout: whether dropout is active.
-        loss: ``eager``, or ``fused``: one kernel turns the logits into their gradient.
-        mesh: how ranks share the work.
-        convention: ``torch``: everything in ``dtype``, no master copy, as transformers' eager code runs in torch.
-        lora_rank: training: adapters of this rank are trained, and nothing else; the weights beside them are stored as
-            ``weights`` says (QLoRA: ``nf4``).
-        lora_targets: training: matrices that get an adapter, by their names in the equations.
-        extend: count sequences beyond a learned table of positions.
+        gradient_buffer: training: gradients live in one contiguous buffer during the whole step, as in Megatron-LM.
+        master: training: keep an fp32 master copy of 16-bit weights.
+        mesh: ranks of each kind of parallelism.
+        convention: ``torch``: everything in ``dtype`` and no master copy, as transformers' eager code in PyTorch.
+        lora_rank: training: train only LoRA adapters of this rank (QLoRA: with ``weights="nf4"``).
+        lora_targets: training: matrices with an adapter (default: ``wq``, ``wk``, ``wv`` and ``wo``).
+        extend: allow sequences beyond the learned positions.
 
     Raises:
-        UnknownNameError: a format, optimizer, mode or policy that is not known.
+        UnknownNameError: an unknown format, optimizer, mode or policy.
+        InputError: settings that contradict each other, or do not apply to the mode.
     """
-    _known("mode", mode, ("inference", "training"))
+    architecture = load(model)
+    seq = default_seq(architecture) if seq is None else seq
+    only, keep = tuple(only), tuple(keep)
+    check_memory_settings(
+        mode=mode, weights=weights, only=only, keep=keep, cache=cache, page=page, prefill=prefill, beams=beams,
+        optimizer=optimizer, attention=attention, recompute=recompute, dropout=dropout, loss=loss, gradients=gradients,
+        gradient_buffer=gradient_buffer, master=master, mesh=mesh, lora_rank=lora_rank, lora_targets=lora_targets,
+    )  # fmt: skip
     if mode == "inference":
         _known("dtype", dtype, _PLAIN)
         plain = number_format(dtype)
@@ -102,17 +124,19 @@ def memory(
         kept = state(
             architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
             cache=number_format(cache, "cache") if cache else None, page=page, extend=extend, mesh=mesh,
-            beams=beams,
+            beams=beams or 1,
         )  # fmt: skip
         width = plain.bits // BITS_A_BYTE
         return inference_memory(architecture, workload, chosen, kept, width, mesh, prefill, convention)
+    optimizer, attention = optimizer or "adamw", attention or ATTENTION[0]
+    recompute, loss = recompute or RECOMPUTE[0], loss or LOSS[0]
     _known("attention", attention, ATTENTION)
     _known("recompute", recompute, RECOMPUTE)
     _known("loss", loss, LOSS)
     _known("dtype", dtype, _PLAIN)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
-    adapters = _adapters(architecture, lora_rank, lora_targets)
+    adapters = _adapters(architecture, lora_rank, lora_targets or LORA_TARGETS)
     if weights and adapters is None:
         raise InputError("trained weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
@@ -122,10 +146,45 @@ def memory(
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 
 
+def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> None:
+    """Reject settings that contradict each other, or do not apply to the mode.
+
+    Raises:
+        UnknownNameError: an unknown mode.
+        InputError: such a setting.
+    """
+    _known("mode", mode, ("inference", "training"))
+    training = mode == "training"
+    mesh = mesh or Mesh()
+    of_mesh = {name: getattr(mesh, name) != getattr(Mesh(), name) for name in _TRAINING_MESH}
+    other = {name for name in (_SERVING if training else _TRAINING) if is_given(given.get(name))}
+    other |= {name for name, changed in of_mesh.items() if changed and not training}
+    if not training and given.get("master") is False:
+        other.add("master")
+    for name in (*_SERVING, *_TRAINING, "master", *_TRAINING_MESH):
+        if name in other and training:
+            raise InputError("does not apply to training", parameter=name, hint="omit it")
+        if name in other:
+            raise InputError("does not apply to serving", parameter=name, hint="add {mode=training}")
+    for name in ("page", "prefill", "beams"):
+        if given.get(name) is not None and given[name] < 1:
+            raise SizeError(f"must be at least 1, not {given[name]}", parameter=name)
+    if given.get("lora_targets") and given.get("lora_rank") is None:
+        raise InputError("requires the rank of the adapters", parameter="lora_targets", hint="add {lora_rank=N}")
+    for name in ("only", "keep"):
+        if given.get(name) and not given.get("weights"):
+            raise InputError("requires the format of the weights", parameter=name, hint="add {weights=FORMAT}")
+
+
+def is_given(value: object) -> bool:
+    """Whether a setting is given, rather than left at None, False or empty."""
+    return value is not None and value is not False and value not in ((), [])
+
+
 def _weights(
     architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
 ) -> RequestedFormats | PublishedWeights:
-    """How weights are stored: as asked for, else as a quantised checkpoint says, else in ``dtype``."""
+    """The formats of weights: as requested, else those of a quantised checkpoint, else ``dtype``."""
     told = architecture.inputs
     if weights != CHECKPOINT and (weights or not (told.get("types") or told.get("quantization"))):
         return weight_formats(weights or dtype, number_format(dtype), only, keep)

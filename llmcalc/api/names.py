@@ -1,10 +1,11 @@
-"""Names in, facts out: number formats, mixtures of them and accelerators, as people type them.
+"""Number formats, mixtures and accelerators by name, however it is spelled.
 
-``Q4_K_M``, ``q4-k-m`` and ``q4_k_m`` are one name; so are ``H100 SXM`` and ``h100-sxm``.
+``Q4_K_M``, ``q4-k-m`` and ``q4_k_m`` are the same name, and so are ``H100 SXM`` and ``h100-sxm``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 
 VENDORS = ("nvidia", "geforce", "amd", "instinct", "google", "aws", "intel", "apple")
 PLAIN_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
-GENERAL = ("mxfp4", "nvfp4", "bf16")  # formats of which GGUF has one of its own
+GENERAL = ("mxfp4", "nvfp4", "bf16")  # GGUF has its own format of the same name
 MIXTURE_KEPT = ("norm", "router", *TABLES[1:])
 
 
 def plain(name: str) -> str:
-    """A name without what people spell in different ways.
+    """A name without case, spaces and punctuation.
 
     >>> plain("Q4_K_M"), plain("RTX 4090")
     ('q4km', 'rtx4090')
@@ -48,7 +49,7 @@ def number_format(name: str, parameter: str = "") -> Format:
     """A number format by name.
 
     Raises:
-        UnknownNameError: no such format.
+        UnknownNameError: an unknown format.
     """
     entries = tables("formats")
     own = _format_names().get(plain(name))
@@ -69,17 +70,17 @@ def _read(name: str) -> Format:
 
 
 def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> RequestedFormats:
-    """How weights are stored: in a format, or in a mixture by the name of its file type.
+    """The formats of weights: one number format, or a mixture named by its file type.
 
     Args:
-        name: of a format or a mixture; of the two a mixture is meant, as files are.
-        base: the format of what is not quantised.
-        only: the components that are quantised, and no others; default: all matrices but the head and routers.
-        keep: further components that are not quantised.
+        name: a format or a mixture. A mixture takes precedence.
+        base: the format of unquantised tensors.
+        only: the components to quantise (default: all matrices except the head and routers).
+        keep: further components that stay unquantised.
 
     Raises:
-        UnknownNameError: no such format.
-        InputError: a component both quantised and kept.
+        UnknownNameError: an unknown format.
+        InputError: a component is both quantised and kept.
     """
     chosen, kept = tuple(map(_component, only)), tuple(map(_component, keep))
     both = [part for part in chosen if part in kept]
@@ -98,11 +99,11 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
 
 
 def published_weights(architecture: Architecture) -> PublishedWeights:
-    """How the file or the config that an architecture was read from says that its weights are stored.
+    """The formats of weights in the checkpoint, or according to the config, that an architecture was read from.
 
     Raises:
-        InputError: neither says so.
-        UnknownNameError: a method of quantisation that is not known.
+        InputError: the checkpoint and the config do not specify them.
+        UnknownNameError: an unknown quantisation method.
     """
     from ..checkpoint.published_weights import PublishedWeights, layout_candidates
     from ..checkpoint.quantisation.read import read_quantisation, safetensors_type
@@ -124,7 +125,7 @@ def published_weights(architecture: Architecture) -> PublishedWeights:
 
 
 def _ggml(kind: str) -> str:
-    """The format of a type of GGUF files."""
+    """The name of a GGUF type's format."""
     name = kind.lower()
     return name if name in tables("formats") and name not in GENERAL else f"gguf-{name}"
 
@@ -139,14 +140,14 @@ def _component(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def accelerators() -> dict[str, Accelerator]:
-    """Every accelerator by its name."""
+    """All accelerators by name."""
     found = [one for key, entry in tables("hardware").items() for one in read_accelerators(key, entry)]
     return {one.name: one for one in found}
 
 
 @lru_cache(maxsize=1)
 def _accelerator_names() -> dict[str, list[str]]:
-    """What people type, and the accelerators that are meant by it."""
+    """Names and aliases, each with the accelerators it may mean."""
     found: dict[str, list[str]] = {}
     for key, entry in tables("hardware").items():
         own = [one.name for one in read_accelerators(key, entry)]
@@ -162,8 +163,8 @@ def accelerator(name: str) -> Accelerator:
     """An accelerator by name: ``h100``, ``a100-80gb``, ``RTX 4090``, ``tpu-v5p`` ...
 
     Raises:
-        UnknownNameError: nothing of that name.
-        InputError: several have that name; the message lists them.
+        UnknownNameError: an unknown accelerator.
+        InputError: an ambiguous name; the message lists the candidates.
     """
     wanted = plain(name)
     for vendor in VENDORS:
@@ -184,5 +185,24 @@ def accelerator(name: str) -> Accelerator:
 
 
 def is_accelerator(name: str) -> bool:
-    """Whether a text is the name of one or several accelerators."""
+    """Whether a text names one or more accelerators."""
     return plain(name) in _accelerator_names()
+
+
+_NAMED = re.compile(r"(.+?)(?:(?::\s*|\s+)[x×]?|[x×])(\d{1,6})")
+_COUNTED = re.compile(r"(\d{1,6})\s*[x×]\s*(.+)")
+
+
+def name_and_count(gpu: str) -> tuple[str, int | None]:
+    """Split ``h100:8`` into a name and a count.
+
+    >>> name_and_count("h100:8"), name_and_count("mi300xx4"), name_and_count("8x h200"), name_and_count("l4")
+    (('h100', 8), ('mi300x', 4), ('h200', 8), ('l4', None))
+    """
+    if is_accelerator(gpu):
+        return gpu, None
+    if match := _COUNTED.fullmatch(gpu.strip()):
+        return match[2], int(match[1])
+    if match := _NAMED.fullmatch(gpu.strip()):
+        return match[1], int(match[2])
+    return gpu, None

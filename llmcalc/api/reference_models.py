@@ -1,17 +1,19 @@
-"""Published shapes of about some size: what a budget trains them on, and what they need on each accelerator."""
+"""Published models near a size: the tokens that a budget trains them on, and their memory per GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ..calc.flops import flops
-from ..calc.memory.fit import Fit
+from ..calc.memory.fit import Fit, read_size
 from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
 from ..core.record import record
 from ..estimate.cost import Machine
-from .fit import fit
+from ..estimate.scaling.query import Plan
+from .defaults import RESERVE
+from .fit import check_fit
 from .load import load
 
 USUAL = ("llama3.2-1b", "llama3.2-3b", "llama3.1-8b", "llama3.1-70b", "llama3.1-405b")
@@ -20,14 +22,14 @@ RECOMPUTE = "full"
 
 @record
 class Shape:
-    """A model that a budget could train.
+    """A published model that a budget could train.
 
     Attributes:
         architecture: the model.
-        parameters: those that a token uses.
-        tokens: what the budget trains it on, by its exact FLOPs a token.
-        fit: memory on each accelerator, a sequence on each, everything divided over all (ZeRO-3) and computed again;
-            None: no accelerator is given, or they cannot share the model so.
+        parameters: active parameters.
+        tokens: tokens that the budget pays for, by the exact FLOPs per token.
+        fit: memory per GPU with one sequence, ZeRO-3 over all GPUs and full recomputation; None: no GPU is given, or
+            the GPUs cannot share the model this way.
     """
 
     architecture: Architecture
@@ -36,10 +38,12 @@ class Shape:
     fit: Fit | None
 
 
-def shapes(
-    size: float, compute: float, seq: int, machine: Machine | None, reserve: int, names: Iterable[str] = ()
-) -> list[Shape]:
-    """The models next below and next above a size."""
+def reference_shapes(plan: Plan, seq: int, names: Sequence[str] = ()) -> list[Shape]:
+    """The largest model up to the size of a plan, and the smallest above it; none if the plan's size was given."""
+    machine = plan.budget.machine if plan.budget else None
+    if not names and (machine is None or not plan.query.free):
+        return []
+    size, compute, reserve = plan.middle("parameters"), plan.middle("compute"), read_size(RESERVE, "reserve")
     known = [load(name) for name in tuple(names) or USUAL]
     ordered = sorted(known, key=lambda one: params(one).active)
     below = [one for one in ordered if params(one).active <= size][-1:]
@@ -52,7 +56,7 @@ def _shape(architecture: Architecture, compute: float, seq: int, machine: Machin
     held = None
     if machine is not None:
         try:
-            held = fit(
+            held = check_fit(
                 architecture, machine.accelerator.memory_bytes, reserve, machine.count, mode="training", batch=1,
                 seq=seq, recompute=RECOMPUTE, extend=True,
             )  # fmt: skip

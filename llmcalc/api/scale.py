@@ -1,4 +1,4 @@
-"""Scaling laws by name, budgets in any unit, models as queries: what to train, and what it will be worth."""
+"""Scaling laws: the best size and data for a budget, and the expected loss of a plan."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ from ..calc.active_experts import expert_layers
 from ..calc.flops import flops
 from ..calc.params import params
 from ..core.architecture import Architecture
-from ..core.errors import UnknownNameError
+from ..core.errors import InputError, UnknownNameError
+from ..core.record import changed
 from ..data import tables
+from ..estimate.amounts import read_amount, read_compute
+from ..estimate.cost import Machine
 from ..estimate.scaling.forms import TRAIN
 from ..estimate.scaling.law import COUNTS, EXPERT_FORMS, Law, Setting, positive, read_law
 from ..estimate.scaling.plan import plan
 from ..estimate.scaling.query import Plan, Query
+from ..estimate.training_run import Budget
+from .load import Source, load
 
 USUAL_LAWS = (
     "hoffmann-1", "hoffmann-2", "hoffmann-3", "besiroglu", "muennighoff", "deepseek", "llama3", "porian", "kaplan",
 )  # fmt: skip
 EXPERT_LAWS = ("ludziejewski", "krajewski", "abnar", "clark")
 ALL = "all"
-SEQ = 4096  # tokens of a sequence where a law counts attention, and nothing is said [deepseek2024, Table 3]
+SEQ = 4096  # default tokens per sequence of laws that count attention [deepseek2024, Table 3]
 
 
 @lru_cache(maxsize=1)
 def laws() -> dict[str, Law]:
-    """Every scaling law by its name."""
+    """All scaling laws by name."""
     return {name: read_law(name, entry) for name, entry in tables("scaling").items()}
 
 
@@ -35,7 +40,7 @@ def law(name: str, parameter: str = "") -> Law:
     """A scaling law by name.
 
     Raises:
-        UnknownNameError: no such law.
+        UnknownNameError: an unknown law.
     """
     known = laws()
     if name.lower() not in known:
@@ -44,7 +49,7 @@ def law(name: str, parameter: str = "") -> Law:
 
 
 def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
-    """The laws of these names; none: those that are usual for dense models, or for experts."""
+    """The laws of these names; none: the usual ones for dense models, or for mixtures of experts."""
     asked = list(names)
     if asked == [ALL]:
         return [one for one in laws().values() if setting.experts or one.form not in EXPERT_FORMS]
@@ -52,67 +57,112 @@ def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
 
 
 def routed(model: Architecture) -> float | None:
-    """Experts for each that a token uses; None: a dense model, or one whose layers differ in it."""
+    """Total experts per active expert; None: a dense model, or one whose layers differ."""
     ratios = {one.n_experts / one.top_k for one in expert_layers(model) if one.top_k}
     return ratios.pop() if len(ratios) == 1 else None
 
 
 def scale(
-    model: Architecture | None = None,
+    model: Source | None = None,
     *,
-    compute: float | None = None,
-    parameters: float | Mapping[str, float] | None = None,
-    tokens: float | None = None,
+    compute: float | str | None = None,
+    days: float | None = None,
+    hours: float | str | None = None,
+    dollars: float | str | None = None,
+    machine: Machine | str | None = None,
+    price: float | None = None,
+    parameters: float | str | Mapping[str, float] | None = None,
+    tokens: float | str | None = None,
     loss: float | None = None,
-    unique: float | None = None,
-    inference: float | None = None,
+    unique: float | str | None = None,
+    inference: float | str | None = None,
     inference_cost: float = 1.0,
     experts: float | None = None,
     granularity: float | None = None,
     laws: Iterable[str] = (),
     seq: int = SEQ,
 ) -> Plan:
-    """What scaling laws say of a budget, a size, an amount of data, a loss, or a model.
-
-    Args:
-        model: what ``load`` returned; its parameters are the ones that each law counts.
-        compute: training FLOPs.
-        parameters: N; a number means the same N to every law, a mapping has one for each of ``calc.scaling.COUNTS``.
-        tokens: D.
-        loss: the loss to reach.
-        unique: tokens that differ: beyond them data is repeated.
-        inference: tokens that the model will process when it serves.
-        inference_cost: what a FLOP of serving costs, in those of training.
-        experts: experts for each that a token uses.
-        granularity: how much narrower an expert is than a dense layer.
-        laws: names; none: the usual ones; ``all``: all.
-        seq: tokens of a sequence, for the law that counts attention.
-
-    Raises:
-        InputError: contradictory or impossible wishes.
+    """Ask scaling laws for the best size and data of a budget, or judge a plan.
 
     >>> import llmcalc
     >>> found = llmcalc.scale(compute=5.76e23, laws=["hoffmann-3"]).points[0]
     >>> round(found.parameters / 1e9, 1), round(found.tokens / 1e12, 2)
     (40.4, 2.38)
+
+    Args:
+        model: an architecture, or anything ``load`` reads, whose parameters each law counts in its own way.
+        compute: training FLOPs, or text such as ``"3640PF-days"``.
+        days: budget: days on all GPUs of ``machine``.
+        hours: budget: accelerator-hours of ``machine``.
+        dollars: budget: US dollars, spent at ``price``.
+        machine: the GPUs: the result of ``llmcalc.machine``, or text such as ``"h100:512"``.
+        price: US dollars per accelerator-hour (default: quoted prices; ``dollars`` requires it).
+        parameters: N, for every law; or a mapping with one value for each key of ``COUNTS``.
+        tokens: D, training tokens.
+        loss: the loss to reach, in nats per token.
+        unique: unique tokens; beyond them data is repeated.
+        inference: tokens to be processed in serving.
+        inference_cost: cost of a FLOP in serving, relative to training.
+        experts: total experts per active expert (default: the model's; none: dense).
+        granularity: width of a dense layer over that of an expert.
+        laws: names of laws (default: the usual ones), or ``all``.
+        seq: tokens per sequence, for laws that count attention.
+
+    Raises:
+        InputError: values that contradict each other or are out of range.
     """
-    experts = routed(model) if model is not None and experts is None else experts
-    for name, value in (("experts", experts), ("granularity", granularity), ("unique", unique)):
+    if model is not None and parameters is not None:
+        raise InputError("the model has its own parameters", parameter="parameters", hint="omit it, or the model")
+    if seq < 1:
+        raise InputError(f"must be at least 1, not {seq}", parameter="seq")
+    spent = _budget(machine, price, compute=compute, days=days, hours=hours, dollars=dollars)
+    if spent is not None:
+        compute = spent.flops.mid
+    given = {"tokens": tokens, "unique": unique, "inference": inference}
+    found = {name: read_amount(value, name) if isinstance(value, str) else value for name, value in given.items()}
+    flop = read_compute(compute) if isinstance(compute, str) else compute
+    architecture = load(model) if model is not None else None
+    experts = routed(architecture) if architecture is not None and experts is None else experts
+    for name, value in (("experts", experts), ("granularity", granularity), ("unique", found["unique"])):
         if value is not None:
             positive(value, name, least=1)
-    setting = Setting(experts, granularity, unique)
-    if model is not None:
-        counted: Mapping[str, float] | None = counts(model, seq)
+    setting = Setting(experts, granularity, found["unique"])
+    if architecture is not None:
+        counted: Mapping[str, float] | None = counts(architecture, seq)
     elif parameters is None or isinstance(parameters, Mapping):
         counted = parameters
     else:
-        counted = dict.fromkeys(COUNTS, float(parameters))
-    query = Query(compute, counted, tokens, loss, inference, inference_cost)
-    return plan(chosen(laws, setting), query, setting, model)
+        number = read_amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
+        counted = dict.fromkeys(COUNTS, number)
+    query = Query(flop, counted, found["tokens"], loss, found["inference"], inference_cost)
+    plan_ = plan(chosen(laws, setting), query, setting, architecture)
+    return changed(plan_, budget=spent) if spent else plan_
+
+
+def _budget(machine: Machine | str | None, price: float | None, **budgets: float | str | None) -> Budget | None:
+    """The budget on a machine; None: there is no machine."""
+    from .train import budget
+    from .train import machine as machine_of
+
+    given = {name: value for name, value in budgets.items() if value is not None}
+    if len(given) > 1:
+        first, second, *_ = given
+        raise InputError(f"{first} and {second} are both budgets", parameter=first, hint="give one of them")
+    if machine is None:
+        other = next((name for name in given if name != "compute"), None)
+        if other:
+            raise InputError("requires an accelerator", parameter=other, hint="add {gpu=h100:512}")
+        return None
+    values = {
+        name: (read_compute(value) if name == "compute" else read_amount(value, name, "30"))
+        if isinstance(value, str) else float(value)
+        for name, value in given.items()
+    }  # fmt: skip
+    return budget(machine_of(machine) if isinstance(machine, str) else machine, price=price, **values)
 
 
 def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
-    """The parameters of a model, by what laws count. A dense law means the active ones of a mixture of experts."""
+    """The parameters of a model as laws count them. For a mixture of experts, dense laws count active parameters."""
     counted = params(model)
     return {
         "total": float(counted.active),
@@ -124,7 +174,7 @@ def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
 
 
 def non_embedding_flops(model: Architecture, seq: int) -> float:
-    """Training FLOPs a token, all pairs of query and key, logits left out [deepseek2024, Equation 2]."""
+    """Training FLOPs per token, with all query-key pairs and without logits [deepseek2024, Equation 2]."""
     step = flops(model, seq=seq, mode="train", attention="dense", extend=True)
     head = step.by_component["head"].matmul if "head" in step.by_component else 0
     return (step.matmul - head) / step.tokens

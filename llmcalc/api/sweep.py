@@ -1,13 +1,13 @@
 """Sweeps: quantities over a grid of workloads, each as one NumPy expression over its closed form.
 
 The coefficients are exact integers; the arguments become float64, so that a value is right to 1 part in 10^15 and says
-``exact=False``. What is a maximum over moments (the peak of memory) has no closed form: it is evaluated point by point.
+``exact=False``. A maximum over time, such as peak memory, has no closed form and is evaluated point by point.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -22,15 +22,18 @@ from ..core.form import Form, lift
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import fields, record
 from ..core.workload import Workload, symbol_values
+from .defaults import default_seq
+from .load import Source, load
+from .settings import DEPENDS, check_dependence, split_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AXES = ("batch", "seq", "context", "target_seq")
-SCALES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}  # as lengths of context are written
+SCALES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}  # of context lengths
 MOST_POINTWISE = 20_000
 NOTHING: dict[str, Any] = {}  # shared, never written to
-BLOCK = 2**15  # points at a time: what stays in a core's cache
+BLOCK = 2**15  # points at a time, to stay in the CPU cache
 _NUMBER = re.compile(r"(\d{1,18})([kmg]?)", re.IGNORECASE)
 _RANGE = re.compile(r"(\w+)\.\.(\w+):([x+])(\w+)")
 
@@ -46,7 +49,7 @@ QUANTITIES = tuple(f"{group}.{part}" for group, parts in PARTS.items() for part 
 
 @record
 class Axis:
-    """The values that one size of a workload takes."""
+    """The values of one size of a workload."""
 
     name: str
     values: tuple[int, ...]
@@ -58,12 +61,12 @@ class Sweep(NotebookDisplay):
 
     Attributes:
         architecture: the model.
-        axes: what varies.
+        axes: the sizes that vary.
         fixed: the rest of the workload.
         values: the arrays, float64.
-        forms: the closed forms, where there is one.
-        memory: arguments of ``llmcalc.memory``, where quantities depend on them.
-        exact: never: the arguments are floats.
+        forms: the closed forms of quantities that have one.
+        memory: arguments of ``llmcalc.memory``, if quantities depend on them.
+        exact: always False: the arguments are floats.
     """
 
     architecture: Architecture
@@ -79,6 +82,23 @@ class Sweep(NotebookDisplay):
         """Points of the grid."""
         return prod(len(axis.values) for axis in self.axes)
 
+    @property
+    def summary(self) -> str:
+        """Quantities and axes in one line."""
+        axes = " × ".join(f"{axis.name} {len(axis.values)}" for axis in self.axes)
+        return f"{self.architecture.name}: {', '.join(self.values)} over {axes}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: the axes, and nested lists of values."""
+        return {
+            "axes": {axis.name: list(axis.values) for axis in self.axes},
+            "values": {name: array.tolist() for name, array in self.values.items()},
+            "closed_forms": {name: str(form) for name, form in self.forms.items()},
+        }
+
+
+Over = str | Mapping[str, Sequence[int]] | Sequence[str | Axis]  # what varies
+
 
 def read_axis(text: str) -> Axis:
     """``seq=1k..1M:x2``, ``batch=1,8,64`` or ``seq=0..100:+10``; k is 1024.
@@ -87,20 +107,21 @@ def read_axis(text: str) -> Axis:
     (Axis(name='seq', values=(1024, 2048, 4096, 8192)), Axis(name='batch', values=(1, 8)))
 
     Raises:
-        UnknownNameError: no size of a workload.
-        InputError: no list and no range, or one without end.
+        UnknownNameError: an unknown size.
+        InputError: an invalid list or range.
     """
     name, equals, given = text.partition("=")
-    name = name.strip().replace("-", "_")
-    if name not in AXES:
-        hint = "{overrides} changes the model itself"
-        raise UnknownNameError(
-            "size to sweep over", name, AXES, parameter="over", hint=f"one of {', '.join(AXES)}; {hint}"
-        )
-    values = _values(given.strip()) if equals else ()
-    if not values:
+    axis = _axis(name.strip().replace("-", "_"), _values(given.strip()) if equals else ())
+    if not axis.values:
         hint = "use seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64"
         raise InputError(f"invalid range {text!r}", parameter="over", hint=hint)
+    return axis
+
+
+def _axis(name: str, values: tuple[int, ...]) -> Axis:
+    if name not in AXES:
+        hint = f"one of {', '.join(AXES)}; {{overrides}} changes the model itself"
+        raise UnknownNameError("size to sweep over", name, AXES, parameter="over", hint=hint)
     return Axis(name, values)
 
 
@@ -123,21 +144,59 @@ def _number(text: str) -> int | None:
     return int(match[1]) * SCALES[match[2].lower()] if match else None
 
 
-def sweep(
-    architecture: Architecture, axes: Sequence[Axis], quantities: Sequence[str], memory: dict[str, Any], **fixed: Any
-) -> Sweep:
-    """Evaluate quantities on the grid of all combinations.
+def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings: Any) -> Sweep:
+    """Evaluate quantities on the grid of all combinations of sizes.
+
+    >>> import llmcalc
+    >>> llmcalc.sweep("gpt3", "flops.total", over={"seq": [1024, 2048]}).values["flops.total"].tolist()
+    [363078299320320.0, 736054187114496.0]
 
     Args:
-        architecture: what ``load`` returned.
-        axes: what varies.
-        quantities: names such as ``flops.total`` (see ``QUANTITIES``).
-        memory: arguments of ``llmcalc.memory``.
-        fixed: the rest of the workload.
+        model: an architecture, or anything ``load`` reads.
+        quantities: one or several, such as ``flops.total``, ``state.bytes`` or ``memory.peak``.
+        over: values by size, such as ``{"seq": [1024, 2048]}``; or text, one or several: ``"seq=1k..1M:x2"``.
+        settings: parameters of ``flops`` (its ``attention`` as ``pairs``) and of ``memory``; ``training=True``
+            evaluates the memory of a training step.
+
+    Raises:
+        UnknownNameError: an unknown quantity or size.
+        InputError: settings that no quantity depends on, or an invalid workload.
+    """
+    names = [quantities] if isinstance(quantities, str) else list(quantities)
+    axes = _axes(over)
+    varied = [axis.name for axis in axes]
+    groups = {name.partition(".")[0] for name in names}
+    for name in varied:
+        if name in settings:
+            raise InputError("is given, but it is also swept", parameter=name, hint="omit it, or its {over}")
+    if groups <= DEPENDS.keys():
+        check_dependence(" or ".join(names), {name for group in groups for name in DEPENDS[group]}, settings)
+    sizes, step, of_memory, convention = split_settings(settings, varied=varied)
+    architecture = load(model)
+    if sizes["seq"] is None:
+        sizes["seq"] = default_seq(architecture, mode=step["mode"])
+    return evaluate_grid(architecture, axes, names, of_memory, **sizes, **step, convention=convention)
+
+
+def _axes(over: Over) -> list[Axis]:
+    if isinstance(over, str):
+        over = [over]
+    if isinstance(over, Mapping):
+        return [_axis(name, tuple(values)) for name, values in over.items()]
+    found = [one if isinstance(one, Axis) else read_axis(one) for one in over]
+    if not found:
+        raise InputError("sweep needs sizes that vary", parameter="over", hint="use a range such as seq=1k..32k:x2")
+    return found
+
+
+def evaluate_grid(
+    architecture: Architecture, axes: Sequence[Axis], quantities: Sequence[str], memory: dict[str, Any], **fixed: Any
+) -> Sweep:
+    """Evaluate quantities on a grid, given the arguments of ``memory`` and the rest of the workload.
 
     Raises:
         UnknownNameError: an unknown quantity.
-        InputError: a point that is no workload of the model, or too many points for what has no closed form.
+        InputError: an invalid workload, or too many points for a quantity without a closed form.
     """
     names = [axis.name for axis in axes]
     for name in names:
@@ -145,7 +204,7 @@ def sweep(
             raise InputError(f"{name} is given twice", parameter="over", hint="give all its values in one list")
     for quantity in quantities:
         if quantity not in QUANTITIES:
-            hint = f"(swept are: {', '.join(QUANTITIES)})"
+            hint = f"one of {', '.join(QUANTITIES)}"
             raise UnknownNameError("quantity", quantity, QUANTITIES, hint=hint)
     smallest = Workload(**{**fixed, **{axis.name: min(axis.values) for axis in axes}})
     largest = Workload(**{**fixed, **{axis.name: max(axis.values) for axis in axes}})
@@ -166,7 +225,7 @@ def sweep(
 def evaluate(
     form: Form, architecture: Architecture, axes: Sequence[Axis], fixed: dict[str, Any], mode: str
 ) -> NDArray[Any]:
-    """A closed form on the grid: one expression, block by block along the first axis."""
+    """Evaluate a closed form on the grid, in blocks along the first axis."""
     import numpy
 
     shape = tuple(len(axis.values) for axis in axes)
@@ -190,7 +249,7 @@ def _mode(quantity: str, workload: Workload) -> str:
 def _form(
     architecture: Architecture, quantity: str, workload: Workload, memory: dict[str, Any]
 ) -> tuple[Form | None, int]:
-    """The closed form of a quantity, and what its value is divided by; None: it has none."""
+    """The closed form of a quantity (or None), and the divisor of its value."""
     group, part = quantity.split(".")
     if group == "params":
         return lift(int(getattr(params(architecture), part))), 1
@@ -205,7 +264,7 @@ def _form(
 
 
 def _whole_bytes(bits: Form) -> tuple[Form, int]:
-    """A form of bytes where all coefficients allow it; else one of bits, to be divided."""
+    """A form in bytes if all coefficients allow it; else one in bits, and the divisor."""
     if any(factor % BITS_A_BYTE for factor in bits.terms.values()):
         return bits, BITS_A_BYTE
     return Form({atoms: factor // BITS_A_BYTE for atoms, factor in bits.terms.items()}), 1
@@ -254,8 +313,8 @@ def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], int]) -> 
 
     shape = tuple(len(axis.values) for axis in axes)
     if prod(shape) > MOST_POINTWISE:
-        hint = f"peaks of memory are evaluated point by point, {MOST_POINTWISE:,} at most"
-        raise SizeError(f"{prod(shape):,} points are too many", parameter="over", hint=hint)
+        hint = f"peak memory is evaluated point by point, for at most {MOST_POINTWISE:,} points"
+        raise SizeError(f"too many points ({prod(shape):,})", parameter="over", hint=hint)
     result = numpy.empty(shape)
     for place in numpy.ndindex(*shape):
         sizes: dict[str, int] = {axis.name: axis.values[int(at)] for axis, at in zip(axes, place, strict=True)}

@@ -1,4 +1,4 @@
-"""Training runs and budgets: accelerators, utilisation and prices by name, and what they make of FLOPs."""
+"""Training runs and budgets: what FLOPs take on GPUs by name, and what time or money buys."""
 
 from __future__ import annotations
 
@@ -6,50 +6,62 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..calc.flops import flops
-from ..calc.memory.fit import Fit
-from ..core.architecture import Architecture, declare
+from ..calc.memory.fit import Fit, read_size
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture, TrainingFact, declare
 from ..core.errors import InputError, SizeError, short_repr
+from ..core.record import changed
 from ..data import table
-from ..estimate.amounts import HOURS_A_DAY
+from ..estimate.amounts import HOURS_A_DAY, read_amount, share
 from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
 from ..estimate.hardware import Accelerator
 from ..estimate.training_run import Budget, Price, Training
+from .defaults import RESERVE, default_seq
+from .fit import check_fit
+from .load import Source, load
 from .memory import memory
-from .names import accelerator
+from .names import accelerator, name_and_count
 
+LARGEST_WHOLE = 10**30
 AS_GIVEN = "as given"
 MOST_WRITTEN = 10**12  # larger amounts are written with an exponent
 
 
-def machine(name: str, count: int = 1, mfu: float | None = None, precision: str | None = None) -> Machine:
-    """Accelerators at work.
+def machine(
+    name: str, count: int | None = None, mfu: float | str | None = None, precision: str | None = None
+) -> Machine:
+    """GPUs with a utilisation, for ``train`` and ``scale``.
+
+    >>> import llmcalc
+    >>> llmcalc.machine("h100:512", mfu=0.4).count
+    512
 
     Args:
-        name: the accelerator, as ``llmcalc hardware list`` shows it.
-        count: how many.
-        mfu: model FLOPs utilisation; None: as published for it.
-        precision: number format of the matrix products; None: 16 bits.
+        name: an accelerator, and how many: ``"h100"`` or ``"h100:512"``.
+        count: how many (default: 1).
+        mfu: model FLOPs utilisation, such as ``0.4`` or ``"40%"`` (default: the published range).
+        precision: number format of the matrix products (default: 16 bits).
 
     Raises:
-        InputError: no such accelerator, no peak in that format, no published utilisation.
+        InputError: an unknown accelerator, no peak in this format, or no published utilisation.
     """
+    name, number = name_and_count(name)
+    count = count if count is not None else 1 if number is None else number
     found = accelerator(name)
     if type(count) is not int or count < 1:
-        raise SizeError(f"the number of GPUs must be a positive integer, not {short_repr(count)}", parameter="gpu")
+        message = f"the number of GPUs must be a positive integer, not {short_repr(count)}"
+        raise SizeError(message, parameter="gpu")
     chosen = number_format_of(found, precision)
     if mfu is None:
         span, source = utilisation(found, chosen, table("utilisation"))
-    elif 0 < mfu <= 1:
-        span, source = Span(mfu, mfu, mfu), AS_GIVEN
     else:
-        raise InputError(
-            f"utilisation {mfu:g} is out of range", parameter="mfu", hint="must be more than 0 and at most 1 (100%)"
-        )
+        value = share(mfu, "mfu")
+        span, source = Span(value, value, value), AS_GIVEN
     return Machine(found, count, chosen, span, source)
 
 
 def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
-    """US dollars an hour: as given, else as quoted; None: nobody quotes any."""
+    """US dollars per hour: as given, else as quoted; None: no quote is known."""
     if dollars is not None:
         return Price(dollars, dollars, AS_GIVEN)
     found = quoted_prices(one)
@@ -65,18 +77,18 @@ def budget(
     dollars: float | None = None,
     price: float | None = None,
 ) -> Budget:
-    """What a machine makes of FLOPs, days, accelerator-hours or money.
+    """Convert FLOPs, days, accelerator-hours or money into each other on a machine.
 
     Args:
-        of: what ``machine`` returned.
+        of: the result of ``machine``.
         compute: model FLOPs; the hours follow from the utilisation.
-        days: days on all the accelerators.
+        days: days on all accelerators.
         hours: accelerator-hours.
-        dollars: US dollars, at ``price`` an accelerator-hour.
-        price: US dollars of an accelerator-hour; None: as quoted.
+        dollars: US dollars, spent at ``price``.
+        price: US dollars per accelerator-hour (default: as quoted).
 
     Raises:
-        InputError: not exactly one budget, or money without a price.
+        InputError: not exactly one budget, or dollars without a price.
     """
     asked = [(name, value) for name, value in (("compute", compute), ("days", days), ("gpu-hours", hours)) if value]
     asked += [("dollars", dollars)] if dollars else []
@@ -103,7 +115,7 @@ def budget(
 
 
 def about(amount: float) -> str:
-    """An amount in few digits.
+    """Write an amount with few digits.
 
     >>> about(1e6), about(5.76e23)
     ('1,000,000', '5.76e+23')
@@ -112,14 +124,17 @@ def about(amount: float) -> str:
 
 
 def train(
-    architecture: Architecture,
-    tokens: float,
+    model: Source,
+    tokens: float | str | None = None,
     *,
-    seq: int,
+    seq: int | None = None,
     target_seq: int | None = None,
     attention: str = "causal",
-    batch_tokens: int | None = None,
-    machine: Machine | None = None,
+    batch_tokens: float | str | None = None,
+    machine: Machine | str | None = None,
+    mesh: Mesh | None = None,
+    micro_batch: int = 1,
+    recompute: str = "none",
     price: float | None = None,
     watts: float | None = None,
     pue: float | None = None,
@@ -129,58 +144,109 @@ def train(
     fit: Fit | None = None,
     extend: bool = False,
 ) -> Training:
-    """What training a model on tokens takes.
+    """Compute, time, cost, energy and files of a training run.
+
+    >>> import llmcalc
+    >>> llmcalc.train("gpt3", "300B", machine="v100-sxm2-32gb:1024").compute
+    319557236010270720000000
 
     Args:
-        architecture: what ``load`` returned.
-        tokens: tokens to train on; whole sequences of ``seq`` are counted.
-        seq: tokens of a sequence.
-        target_seq: the decoder's length in an encoder-decoder model.
-        attention: ``causal`` or ``dense``.
-        batch_tokens: tokens of a step of the optimizer.
-        machine: what ``machine`` returned.
-        price: US dollars of an accelerator-hour.
-        watts: measured power of an accelerator, its share of the system included.
+        model: an architecture, or anything ``load`` reads.
+        tokens: training tokens, such as ``15e12`` or ``"15T"`` (default: as published). Whole sequences are counted.
+        seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
+        target_seq: decoder tokens of an encoder-decoder model (default: ``seq``).
+        attention: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
+        batch_tokens: tokens per optimizer step, such as ``"4M"``.
+        machine: the GPUs: the result of ``machine``, or text such as ``"h100:512"``.
+        mesh: ranks of each kind of parallelism; with it the result has the memory per GPU.
+        micro_batch: sequences of one micro-batch on one rank, for the memory.
+        recompute: activation recomputation, for the memory.
+        price: US dollars per accelerator-hour (default: quoted prices).
+        watts: measured power per accelerator, including its share of the system.
         pue: power usage effectiveness of the data centre.
-        carbon: kg CO2e of a kWh.
+        carbon: kg CO2e per kWh.
         dtype: number format of the weights in a checkpoint.
-        optimizer: whose states a checkpoint to go on from holds.
-        fit: memory on each accelerator.
-        extend: count sequences beyond a learned table of positions.
+        optimizer: the optimizer, whose states are part of a checkpoint to resume from.
+        fit: memory per GPU, if it is already known.
+        extend: allow sequences beyond the learned positions.
 
     Raises:
-        SizeError: fewer tokens than a sequence or a step has.
+        SizeError: fewer tokens than one sequence or one step.
+        InputError: settings that need ``machine`` or contradict each other.
     """
-    if isinstance(tokens, float) and tokens.is_integer():
-        tokens = int(tokens)  # 15e12
-    if type(tokens) is not int or tokens < 1:
-        raise SizeError(
-            f"invalid number of tokens {short_repr(tokens)}", parameter="tokens", hint="must be a positive whole number"
-        )
-    one = flops(architecture, seq=seq, target_seq=target_seq, mode="train", attention=attention, extend=extend)
+    tokens = _whole(tokens, "tokens") if tokens is not None else None
+    batch_tokens = _whole(batch_tokens, "batch_tokens") if batch_tokens is not None else None
+    working = machine_of(machine) if isinstance(machine, str) else machine
+    settings = {"watts": watts, "pue": pue, "carbon": carbon, "mesh": mesh}
+    needing = next((name for name, value in settings.items() if value is not None), None)
+    if working is None and needing:
+        raise InputError("requires an accelerator", parameter=needing, hint="add {gpu=h100:512}")
+    if pue is not None and pue < 1:
+        raise InputError(f"must be at least 1, not {pue:g}", parameter="pue")
+    architecture = load(model)
+    tokens = published_tokens(architecture) if tokens is None else tokens
+    seq = default_seq(architecture) if seq is None else seq
+    sizes: dict[str, Any] = {"seq": seq, "target_seq": target_seq, "extend": extend}
+    if working is not None and mesh is not None and fit is None:
+        fit = check_fit(
+            architecture, working.accelerator.memory_bytes, read_size(RESERVE, "reserve"), working.count,
+            mode="training", mesh=mesh, batch=micro_batch, dtype=dtype, optimizer=optimizer, recompute=recompute,
+            **sizes,
+        )  # fmt: skip
+    one = flops(architecture, **sizes, mode="train", attention=attention)
     for name, least in (("one sequence", one.tokens), ("one step", batch_tokens or 0)):
         if tokens < least:
             message = f"{tokens:,} tokens are fewer than {name} ({least:,} tokens)"
             raise SizeError(message, parameter="tokens", hint="use more tokens, or shorten it")
-    step = flops(
-        architecture, batch=-(-tokens // one.tokens), seq=seq, target_seq=target_seq, mode="train",
-        attention=attention, extend=extend,
-    )  # fmt: skip
-    held = memory(architecture, mode="training", seq=1, dtype=dtype, optimizer=optimizer)
+    step = flops(architecture, **sizes, batch=-(-tokens // one.tokens), mode="train", attention=attention)
+    stored = memory(architecture, mode="training", seq=1, dtype=dtype, optimizer=optimizer)
     run = Training(
-        architecture, step, tokens, batch_tokens, machine, price_of(machine.accelerator, price) if machine else None,
-        (), held.weights, held.weights + held.optimizer, vocabulary(architecture), fit,
+        architecture, step, tokens, batch_tokens, working,
+        price_of(working.accelerator, price) if working else None, (), stored.weights,
+        stored.weights + stored.optimizer, vocabulary(architecture), fit,
     )  # fmt: skip
-    if machine is None or run.hours is None:
+    if working is None or run.hours is None:
         return run
-    found = emissions(machine.accelerator, run.hours, watts, pue, carbon)
-    return Training(**{**run.__dict__, "emissions": found})
+    return changed(run, emissions=emissions(working.accelerator, run.hours, watts, pue, carbon))
+
+
+machine_of = machine  # under a name that the parameter of train does not hide
+
+
+def _whole(value: float | str, parameter: str) -> int:
+    """A number of tokens."""
+    found = read_amount(value, parameter) if isinstance(value, str) else value
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not 1 <= found <= LARGEST_WHOLE:
+        hint = "use a positive number such as 15T"
+        raise SizeError(f"invalid number of tokens {short_repr(value)}", parameter=parameter, hint=hint)
+    if found != int(found) and not isinstance(value, str):
+        raise SizeError(f"invalid number of tokens {short_repr(value)}", parameter=parameter, hint="must be whole")
+    return round(found)
+
+
+def published_tokens(architecture: Architecture) -> int:
+    """The published number of training tokens.
+
+    Raises:
+        InputError: none is known.
+    """
+    fact = published_fact(architecture, "training_tokens")
+    if fact is None:
+        message = f"the number of training tokens of {architecture.name} is not known"
+        raise InputError(message, parameter="tokens", hint="give it, such as {tokens=15T}")
+    return round(float(fact.value))
+
+
+def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | None:
+    """The published value of a quantity, if it is a number."""
+    found = (fact for fact in architecture.facts if fact.quantity == quantity)
+    return next((fact for fact in found if not isinstance(fact.value, str)), None)
 
 
 def emissions(
     one: Accelerator, hours: Span, watts: float | None, pue: float | None, carbon: float | None
 ) -> tuple[Any, ...]:
-    """Energy and CO2e of accelerator-hours by every convention, and by what was given."""
+    """Energy and CO2e of accelerator-hours by every convention, and as given."""
     found = []
     conventions: Mapping[str, Any] = table("energy")
     for name, entry in conventions.items():
@@ -195,7 +261,7 @@ def emissions(
 
 
 def vocabulary(architecture: Architecture) -> int | None:
-    """Rows of the token table; None: there is none."""
+    """Rows of the token embedding, or None."""
     for stack in architecture.stacks:
         for _, layer in stack.inputs:
             for tensor in declare(layer).tensors:

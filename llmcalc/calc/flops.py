@@ -52,6 +52,12 @@ class Flops(NotebookDisplay):
     workload: Workload
     works: tuple[Work, ...]
 
+    @property
+    def summary(self) -> str:
+        """The total and the workload in one line."""
+        step = self.workload
+        return f"{self.architecture.name}: {self.total:,} total, {step.mode}, batch {step.batch}, seq {step.seq}"
+
     @cached_property
     def matmul_form(self) -> Form:
         """Contractions and convolutions of the forward pass."""

@@ -66,6 +66,12 @@ class StateSize(NotebookDisplay):
     page: int | None = None
     beams: int = 1
 
+    @property
+    def summary(self) -> str:
+        """The size and the workload in one line."""
+        size = self.workload
+        return f"{self.architecture.name}: {self.bytes:,} bytes, batch {size.batch}, seq {size.seq}"
+
     @cached_property
     def form(self) -> Form:
         """Elements as a closed form of the workload."""

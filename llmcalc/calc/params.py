@@ -25,6 +25,11 @@ class Params(NotebookDisplay):
     architecture: Architecture
     rows: tuple[Row, ...]
 
+    @property
+    def summary(self) -> str:
+        """The total in one line."""
+        return f"{self.architecture.name}: {self.total:,} total"
+
     @cached_property
     def total(self) -> int:
         """All parameters; tied tensors count once, frozen tables are included, buffers are not."""

@@ -1,4 +1,4 @@
-"""What the shell offers while a word is being typed: names of models, layouts, quantities, formats."""
+"""Shell completion: names of models, layouts, quantities, formats and so on."""
 
 from __future__ import annotations
 
@@ -8,63 +8,63 @@ MOST_OFFERED = 200
 
 
 def models() -> list[str]:
-    """Every name that a preset goes by."""
+    """Names and aliases of presets."""
     from ..schema.catalogue import names
 
     return sorted(names())
 
 
 def layouts() -> list[str]:
-    """The stored layouts of checkpoints."""
+    """Layouts of checkpoints."""
     from ..checkpoint.stored_tensors import LAYOUTS
 
     return list(LAYOUTS)
 
 
 def quantities() -> list[str]:
-    """What can be explained."""
-    from .commands.explain import QUANTITIES
+    """Quantities of ``explain``."""
+    from ..api.explain import EXPLAINED
 
-    return list(QUANTITIES)
+    return list(EXPLAINED)
 
 
 def formats() -> list[str]:
-    """Number formats and mixtures of them."""
+    """Number formats and mixtures."""
     from ..data import table, tables
 
     return sorted({*tables("formats"), *table("mixtures")})
 
 
 def accelerators() -> list[str]:
-    """Accelerators by their names."""
+    """Accelerators."""
     from ..api import names as lookup
 
     return sorted(lookup.accelerators())
 
 
 def swept() -> list[str]:
-    """Quantities that can be swept."""
+    """Quantities of ``sweep``."""
     from ..api.sweep import QUANTITIES
 
     return list(QUANTITIES)
 
 
 def model_types() -> list[str]:
-    """Families of configs that are understood."""
+    """Supported model types of configs."""
     from ..importers.hf.family_table import names
 
     return sorted(names())
 
 
 def laws() -> list[str]:
-    """Scaling laws by their names."""
+    """Scaling laws."""
     from ..api import scale as scaling
 
     return sorted(scaling.laws())
 
 
 def rules() -> list[str]:
-    """The codes of rules."""
+    """Codes of lint rules."""
     from ..lint import codes
 
     return codes()
@@ -84,7 +84,7 @@ SOURCES: dict[str, Callable[[], list[str]]] = {
 
 
 def completer(source: str) -> Callable[[str], list[str]]:
-    """A function from the beginning of a word to the words that it may become."""
+    """A function from the beginning of a word to its completions."""
 
     def complete(incomplete: str) -> list[str]:
         return [word for word in SOURCES[source]() if word.startswith(incomplete.lower())][:MOST_OFFERED]

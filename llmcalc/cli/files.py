@@ -1,46 +1,53 @@
-"""Files that a command writes: whole or not at all, and never over something else unasked."""
+"""Files: output that is written whole or not at all, and checkpoints without a config.json."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from pathlib import Path
-from tempfile import mkstemp
 
 from ..core.errors import InputError
 
-READABLE = 0o666  # less what the process's mask takes away
+TYPE_CHECKING = False  # as in typing, which takes long to import
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..checkpoint.headers import Headers
+
+READABLE = 0o666  # before the process's umask
 
 
 def write_file(path: Path, text: str, *, force: bool = False) -> None:
     """Write a text file in one step.
 
     Raises:
-        InputError: it exists and ``force`` is not given, is no regular file, or cannot be written.
+        InputError: the file exists and ``force`` is not set, is not a regular file, or cannot be written.
     """
+    from contextlib import suppress
+    from pathlib import Path
+    from tempfile import mkstemp
+
     where = str(path)
     try:
         if path.exists() and not path.is_file():
-            raise InputError("is no regular file", where=where)
+            raise InputError("not a regular file", where=where)
         descriptor, temporary = mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with open(descriptor, "w", encoding="utf-8", newline="\n") as stream:
                 stream.write(text)
-            Path(temporary).chmod(READABLE & ~_mask())
-            _put(temporary, path, force)
+            Path(temporary).chmod(READABLE & ~_umask())
+            _rename(temporary, path, force)
         finally:
             with suppress(FileNotFoundError):
                 Path(temporary).unlink()
     except FileExistsError:
-        raise InputError("exists already", where=where, hint="--force writes over it") from None
+        raise InputError("file exists", where=where, hint="pass {force=True} to overwrite") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot be written: {getattr(error, 'strerror', None) or error}", where=where) from None
+        raise InputError(f"cannot write: {getattr(error, 'strerror', None) or error}", where=where) from None
 
 
-def _put(temporary: str, path: Path, force: bool) -> None:
-    """Give a written file its name; without ``force`` only if nothing has that name."""
+def _rename(temporary: str, path: Path, force: bool) -> None:
+    """Give a file its final name; without ``force``, only if the name is free."""
     if force:
-        Path(temporary).replace(path)
+        os.replace(temporary, path)
         return
     try:
         os.link(temporary, path)
@@ -49,10 +56,28 @@ def _put(temporary: str, path: Path, force: bool) -> None:
     except OSError:  # a file system without links
         if path.exists() or path.is_symlink():
             raise FileExistsError from None
-        Path(temporary).replace(path)
+        os.replace(temporary, path)
 
 
-def _mask() -> int:
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def has_headers_only(model: str) -> bool:
+    """Whether a model is a file or folder of safetensors without a config.json: only its headers can be counted."""
+    if model.endswith(".safetensors"):
+        return os.path.isfile(model) and not os.path.exists(os.path.join(os.path.dirname(model), "config.json"))
+    if os.sep not in model or not os.path.isdir(model) or os.path.exists(os.path.join(model, "config.json")):
+        return False
+    return any(name.endswith((".safetensors", ".safetensors.index.json")) for name in os.listdir(model))
+
+
+def read_headers_only(model: str) -> Headers:
+    """The headers of such a file or folder."""
+    from pathlib import Path
+
+    from ..checkpoint.headers.checkpoint_files import read_headers
+
+    return read_headers(Path(model))

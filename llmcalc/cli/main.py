@@ -1,7 +1,7 @@
 """The entry point: ``llmcalc ARGUMENTS``.
 
-A well-formed command line goes straight to its command; help, completion and everything that is not understood go to
-typer, which knows the same declarations but takes longer to start. Exit codes: 0 ok, 1 the answer is no, 2 bad input.
+A well-formed command line goes straight to its command. Help, completion and mistakes go to typer, which reads the same
+declarations but takes longer to start. Exit codes: 0 ok, 1 the answer is no, 2 bad input.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import os
 import sys
 
 OK, NO, BAD_INPUT = 0, 1, 2
-SIGNALLED = 128  # a shell's exit code of a process that a signal ends: 128 + its number
+SIGNALLED = 128  # exit code of a process ended by a signal: 128 + its number
 SIGINT, SIGPIPE = 2, 13
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit code; nothing but data goes to standard output."""
+    """Run one command line and return its exit code; only data goes to standard output."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
         code = _dispatch(words)
@@ -23,11 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return SIGNALLED + SIGINT
     except BrokenPipeError:
-        _let_go_of(sys.stdout)
+        _discard(sys.stdout)
         return SIGNALLED + SIGPIPE
     except OSError as error:  # a full disk, a closed descriptor: reading errors arrive as InputError
         print(f"error: cannot write the output: {error.strerror or error}", file=sys.stderr)
-        _let_go_of(sys.stdout)
+        _discard(sys.stdout)
         return BAD_INPUT
     return code
 
@@ -44,17 +44,21 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _spell(words: list[str], name: str, value: str) -> str:
-    """A parameter as the command at hand calls it; read only when a message refers to one."""
+    """A parameter as an option of the command; called only when a message refers to one."""
     from ..core.spelling import as_keyword
     from .commands import load
+    from .options import READING
     from .table import split
 
     command, _ = split(words)
-    return load(command).spell(name, value) if command else as_keyword(name, value)
+    if not command:
+        return as_keyword(name, value)
+    flag = next((option.flag for option in READING if option.name == name), "")  # also suggested for another command
+    return f"{flag} {value}".rstrip() if flag else load(command).spell(name, value)
 
 
 def _current(words: list[str]) -> list[str]:
-    """The words with old names of options replaced; each gets a warning."""
+    """The words with old option names replaced, each with a warning."""
     from ..core.aliases import OPTIONS
 
     found = []
@@ -101,8 +105,8 @@ def _by_typer(words: list[str]) -> int:
     return run(words)
 
 
-def _let_go_of(stream: object) -> None:
-    """Point a stream at nothing, so that the interpreter does not complain when it flushes it at exit."""
+def _discard(stream: object) -> None:
+    """Redirect a stream to nothing, so that the interpreter can flush it at exit."""
     from contextlib import suppress
 
     with suppress(OSError, ValueError, AttributeError):

@@ -1,179 +1,158 @@
-"""Options of every command that knows memory: which speak of training, which of serving, how they become arguments."""
+"""Options about memory, parallelism and GPUs, and the settings they stand for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import InputError
-from .options import BATCH, EXTEND, OUTPUT, READING, SEQ, TARGET_SEQ, reading
+from .options import OUTPUT, READING, SIZES, STEP, is_given
 from .spec import Option
-from .step_options import STEP as COMPUTED
 
 if TYPE_CHECKING:
     from ..calc.sharding import Mesh
-    from ..core.architecture import Architecture
+    from ..estimate.cost import Machine
 
 PLAIN = ("fp32", "bf16", "fp16")
 
-TRAINING = Option("--training", "training", "A training step; without it, serving.", kind=bool, default=False)
+TRAINING = Option("--training", "training", "Memory of a training step (default: serving).", kind=bool, default=False)
 DTYPE = Option("--dtype", "dtype", "Number format of the computation.", default="bf16", choices=PLAIN)
 WEIGHTS = Option(
-    "--weights", "weights", "Format of the weights, such as fp8-block, mxfp4, q4_k_m (default: --dtype); in training "
-    "only beside adapters.",
+    "--weights", "weights", "Weight format, such as fp8-block, mxfp4 or q4_k_m (default: --dtype).",
     metavar="FORMAT", complete="formats",
 )  # fmt: skip
 ONLY = Option(
-    "--only", "only", "Store only this component in --weights, such as 'routed experts'. May be repeated.",
+    "--only", "only", "Quantise only this component to --weights, such as 'routed experts'. Repeatable.",
     repeatable=True, metavar="COMPONENT",
 )  # fmt: skip
 KEEP = Option(
-    "--keep", "keep", "A component that stays in --dtype, besides tables, head, norms and routers. "
-    "May be repeated.", repeatable=True, metavar="COMPONENT",
+    "--keep", "keep", "Keep this component in --dtype, besides embeddings, head, norms and routers. Repeatable.",
+    repeatable=True, metavar="COMPONENT",
 )  # fmt: skip
 CACHE = Option(
-    "--cache", "cache", "Serving: format of keys and values, such as fp8 (default: --dtype).",
-    metavar="FORMAT", complete="formats",
+    "--cache", "cache", "Serving: KV cache format, such as fp8 (default: --dtype).", metavar="FORMAT",
+    complete="formats",
 )  # fmt: skip
-PAGED = Option(
-    "--paged", "page", "Serving: tokens of a block of a paged cache, of which only whole ones are held.",
-    kind=int, metavar="TOKENS",
-)  # fmt: skip
+PAGED = Option("--paged", "page", "Serving: block size of the paged KV cache, in tokens.", kind=int, metavar="TOKENS")
 PREFILL = Option(
-    "--prefill", "prefill", "Serving: tokens of a prompt that are computed at once (default: all of them).",
-    kind=int, metavar="TOKENS",
+    "--prefill", "prefill", "Serving: prompt tokens per prefill chunk (default: the whole prompt).", kind=int,
+    metavar="TOKENS",
 )  # fmt: skip
-BEAMS = Option(
-    "--beams", "beams", "Serving: continuations of each sequence that beam search keeps.", kind=int, metavar="N"
+BEAMS = Option("--beams", "beams", "Serving: beams per sequence.", kind=int, metavar="N")
+LORA_RANK = Option(
+    "--lora-rank", "lora_rank", "Training: train only LoRA adapters of this rank.", kind=int, metavar="N"
 )
-LORA_RANK = Option("--lora-rank", "lora_rank", "Training: adapters of this rank alone.", kind=int, metavar="N")
 LORA_TARGETS = Option(
-    "--lora-target", "lora_targets", "Training: a matrix that gets an adapter (default: wq, wk, wv and wo). "
-    "May be repeated.", repeatable=True, metavar="TENSOR",
+    "--lora-target", "lora_targets", "Training: matrix with an adapter (default: wq, wk, wv and wo). Repeatable.",
+    repeatable=True, metavar="TENSOR",
 )  # fmt: skip
-OPTIMIZER = Option("--optimizer", "optimizer", "Training: the optimizer (default: adamw).", metavar="NAME")
-ATTENTION = Option("--attention", "attention", "Training: the kernel (default: flash).", choices=("flash", "eager"))
+OPTIMIZER = Option("--optimizer", "optimizer", "Training: optimizer (default: adamw).", metavar="NAME")
+ATTENTION = Option(
+    "--attention", "attention", "Training: attention kernel (default: flash).", choices=("flash", "eager")
+)
 RECOMPUTE = Option(
-    "--recompute", "recompute", "Training: what is computed again instead of kept (default: none).",
+    "--recompute", "recompute", "Training: activation recomputation (default: none).",
     choices=("none", "selective", "full"),
 )  # fmt: skip
-DROPOUT = Option("--dropout", "dropout", "Training: with dropout.", kind=bool, default=False)
+DROPOUT = Option("--dropout", "dropout", "Training: dropout is active.", kind=bool, default=False)
 LOSS = Option(
-    "--loss", "loss", "Training: cross-entropy by operations, or by one kernel that turns logits into their gradient "
-    "(default: eager).", choices=("eager", "fused"),
+    "--loss", "loss", "Training: cross-entropy as separate operations or one fused kernel (default: eager).",
+    choices=("eager", "fused"),
 )  # fmt: skip
-GRADIENTS = Option("--gradients", "gradients", "Training: format of gradients (default: --dtype).", choices=PLAIN)
+GRADIENTS = Option("--gradients", "gradients", "Training: gradient format (default: --dtype).", choices=PLAIN)
 BUFFER = Option(
-    "--gradient-buffer", "gradient_buffer", "Training: gradients stand in one buffer all the time (Megatron-LM).",
+    "--gradient-buffer", "gradient_buffer", "Training: one contiguous gradient buffer, as in Megatron-LM.",
     kind=bool, default=False,
 )  # fmt: skip
-NO_MASTER = Option("--no-master", "no_master", "Training: no fp32 copy of the weights.", kind=bool, default=False)
-CONVENTION = Option("--convention", "convention", "What transformers' eager code holds in torch.", choices=("torch",))
+NO_MASTER = Option(
+    "--no-master", "no_master", "Training: no fp32 master copy of the weights.", kind=bool, default=False,
+    also=("master",),
+)  # fmt: skip
+CONVENTION = Option(
+    "--convention", "convention", "Use the memory behaviour of transformers' eager PyTorch code.", choices=("torch",)
+)
 MESH = (
     Option("--dp", "dp", "Data-parallel ranks.", kind=int, metavar="N"),
     Option("--tp", "tp", "Tensor-parallel ranks.", kind=int, metavar="N"),
     Option("--pp", "pp", "Training: pipeline stages.", kind=int, metavar="N"),
-    Option("--ep", "ep", "Expert-parallel ranks, part of the data-parallel ones.", kind=int, metavar="N"),
+    Option("--ep", "ep", "Expert-parallel ranks, a subset of the data-parallel ranks.", kind=int, metavar="N"),
     Option("--etp", "etp", "Tensor-parallel ranks of each expert (default: --tp).", kind=int, metavar="N"),
     Option("--cp", "cp", "Training: context-parallel ranks.", kind=int, metavar="N"),
-    Option("--sp", "sp", "Training: sequence parallelism beside tensor parallelism.", kind=bool, default=False),
+    Option("--sp", "sp", "Training: sequence parallelism, with --tp.", kind=bool, default=False),
     Option("--zero", "zero", "Training: ZeRO stage: 1, 2 or 3 (FSDP).", kind=int, metavar="STAGE"),
-    Option("--micro-batches", "micro_batches", "Training: micro-batches a step (else --pp).", kind=int, metavar="N"),
     Option(
-        "--vocabulary-multiple", "vocabulary_multiple", "Pad the vocabulary to a multiple of this times --tp (default: "
-        "128, as Megatron-LM does).", kind=int, metavar="N",
+        "--micro-batches", "micro_batches", "Training: micro-batches per step (default: --pp).", kind=int, metavar="N"
     ),
     Option(
-        "--virtual-stages", "virtual_stages", "Training: model chunks per pipeline stage (interleaved).",
-        kind=int, metavar="N",
+        "--vocabulary-multiple", "vocabulary_multiple", "Pad the vocabulary to a multiple of this times --tp "
+        "(default: 128).", kind=int, metavar="N",
+    ),
+    Option(
+        "--virtual-stages", "virtual_stages", "Training: model chunks per pipeline stage (interleaved).", kind=int,
+        metavar="N",
     ),
 )  # fmt: skip
-STORED = (WEIGHTS, ONLY, KEEP)
-SERVING = (CACHE, PAGED, PREFILL, BEAMS)
-STEP = (OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, LOSS, GRADIENTS, BUFFER, NO_MASTER, LORA_RANK, LORA_TARGETS)
-ALL = (TRAINING, DTYPE, *STORED, *SERVING, *STEP, *MESH, CONVENTION)
-SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
-TABLE = (*SIZES, *ALL, *READING, *OUTPUT)
-MEANT = {  # what each quantity depends on
-    "params": (),
-    "active": (),
-    "flops": (*SIZES, *COMPUTED, CONVENTION),
-    "state": (*SIZES, DTYPE, CACHE, PAGED, BEAMS, CONVENTION),
-    "memory": (*SIZES, *ALL),
-}
-_ONLY_TRAINING = (*STEP, *(option for option in MESH if option.help.startswith("Training")))
+MEMORY = (
+    TRAINING, DTYPE, WEIGHTS, ONLY, KEEP, CACHE, PAGED, PREFILL, BEAMS, OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, LOSS,
+    GRADIENTS, BUFFER, NO_MASTER, LORA_RANK, LORA_TARGETS, *MESH, CONVENTION,
+)  # fmt: skip
+TABLE = (*SIZES, *MEMORY, *READING, *OUTPUT)
+# GPUs at work
+GPU = Option(
+    "--gpu", "gpu", "GPU and count, such as h100 or h100:512.", metavar="NAME[:N]", complete="accelerators",
+    also=("machine", "count"),
+)  # fmt: skip
+MFU = Option("--mfu", "mfu", "Model FLOPs utilisation, such as 40% (default: the published range).", metavar="SHARE")
+PRECISION = Option(
+    "--precision", "precision", "Number format of the matrix products (default: 16 bits).", metavar="FORMAT"
+)
+PRICE = Option("--price", "price", "US dollars per GPU-hour (default: quoted prices).", metavar="DOLLARS")
+MACHINE = (GPU, MFU, PRECISION, PRICE)
 
 
-def asked(model: str, given: dict[str, Any]) -> tuple[Architecture, dict[str, Any]]:
-    """The model, and the keywords of ``llmcalc.memory``; ``given`` are the options of ``TABLE``.
-
-    Raises:
-        InputError: options that contradict each other; no such model.
-    """
-    from ..api.load import load
-    from ..report.workload import usual_seq
-
-    words = arguments(given)
-    architecture = load(model, **reading(given))
-    seq = given["seq"] if given["seq"] is not None else usual_seq(architecture)
-    sizes = {option.name: given[option.name] for option in SIZES}
-    return architecture, {**words, **sizes, "seq": seq}
+def settings(given: dict[str, Any], options: Iterable[Option] = (*SIZES, *STEP, *MEMORY)) -> dict[str, Any]:
+    """The settings that were given, by the names of the API's parameters."""
+    found = {option.name: given[option.name] for option in options if option.name in given and is_given(option, given)}
+    if found.pop("no_master", False):
+        found["master"] = False
+    return found
 
 
-def is_given(option: Option, given: dict[str, Any]) -> bool:
-    """Whether an option is not as it is when nobody gives it."""
-    return bool(given[option.name] != ([] if option.repeatable else option.default))
+def memory_arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``llmcalc.memory``."""
+    from ..api.settings import memory_settings
+
+    found = settings(given, (*SIZES, *MEMORY))
+    sizes = {option.name: found.pop(option.name) for option in SIZES if option.name in found}
+    return {**memory_settings(found), **sizes}
 
 
-def refuse_others(meant: Iterable[Option], given: dict[str, Any], what: str) -> None:
-    """See that no size, step or setting of memory is given but those that are ``meant``.
+def mesh(given: dict[str, Any]) -> Mesh | None:
+    """The mesh that was given, if any."""
+    from ..api.settings import mesh_settings
 
-    Raises:
-        InputError: one is.
-    """
-    for option in (*SIZES, *COMPUTED, *ALL):
-        if option not in meant and is_given(option, given):
-            raise InputError(f"{what} does not depend on it", parameter=option.name, hint="leave it out")
+    found = settings(given, MESH)
+    return mesh_settings(found) if found else None
 
 
-def arguments(given: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of ``llmcalc.memory`` for the options that were given.
+def machine(given: dict[str, Any]) -> Machine | None:
+    """The GPUs that were given, if any.
 
     Raises:
-        InputError: options that contradict each other.
+        InputError: options that need a GPU without one.
     """
-    training = given["training"]
-    for option in SERVING if training else _ONLY_TRAINING:
-        if is_given(option, given):
-            here, there = ("a training step", "leave it out") if training else ("serving", "add --training")
-            raise InputError(f"has no meaning in {here}", parameter=option.name, hint=there)
-    for option, one in ((PAGED, "one token"), (PREFILL, "one token"), (BEAMS, "1")):
-        if given[option.name] is not None and given[option.name] < 1:
-            raise InputError(f"give at least {one}", parameter=option.name)
-    if given["lora_targets"] and given["lora_rank"] is None:
-        raise InputError(
-            "says where adapters are, but not how large", parameter="lora_targets", hint="add --lora-rank N"
-        )
-    if (given["only"] or given["keep"]) and not given["weights"]:
-        flag = "only" if given["only"] else "keep"
-        raise InputError(
-            "says which weights are quantised, but not to what", parameter=flag, hint="add --weights FORMAT"
-        )
-    if given["sp"] and (given["tp"] or 1) == 1:
-        raise InputError("sequence parallelism goes with tensor parallelism", parameter="sp", hint="add --tp N")
-    words: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": given["dtype"]}
-    serving = tuple(option.name for option in SERVING)
-    step = ("optimizer", "attention", "recompute", "loss", "gradients", "lora_rank", "lora_targets")
-    names = ("weights", "only", "keep", *(step if training else serving))
-    words |= {name: given[name] for name in names if given[name] not in (None, [])}
-    if training:
-        words |= {"dropout": given["dropout"], "master": not given["no_master"]}
-        words["gradient_buffer"] = given["gradient_buffer"]
-    return {**words, "mesh": mesh(given), "convention": given["convention"]}
+    from ..api.train import machine as make
+    from ..core.errors import InputError
+
+    if given["gpu"] is not None:
+        return make(given["gpu"], mfu=given["mfu"], precision=given["precision"])
+    for option in MACHINE[1:]:
+        if given[option.name] is not None:
+            raise InputError("requires a GPU", parameter=option.name, hint="add {gpu=h100:512}")
+    return None
 
 
-def mesh(given: dict[str, Any]) -> Mesh:
-    """The mesh that was asked for."""
-    from ..calc.sharding import Mesh
+def price(given: dict[str, Any]) -> float | None:
+    """US dollars per GPU-hour, if given."""
+    from ..estimate.amounts import read_amount
 
-    return Mesh(**{option.name: given[option.name] for option in MESH if given[option.name] is not None})
+    return None if given["price"] is None else read_amount(given["price"], "price", "2.50")

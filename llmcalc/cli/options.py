@@ -8,65 +8,72 @@ from ..report import format_names
 from .spec import Argument, Option
 
 MODEL = Argument(
-    "model",
-    "A preset's name, a preset YAML file, a config.json or its folder, a .safetensors or .gguf, hf:org/name, or - for "
-    "standard input.",
+    "model", "Preset name, preset YAML, config.json or its folder, .safetensors, .gguf, hf:org/name, or - for stdin.",
     complete="models",
-)
+)  # fmt: skip
 SET = Option(
-    "--set",
-    "overrides",
-    "Change a variable or key of the model first, such as n_layers=12. May be repeated.",
-    repeatable=True,
-    metavar="PATH=VALUE",
-)
+    "--set", "overrides", "Override a variable or key of the model, such as n_layers=12. Repeatable.",
+    repeatable=True, metavar="PATH=VALUE",
+)  # fmt: skip
 AS = Option(
-    "--as",
-    "as_",
-    "Read a config.json by the rules of this model_type, in place of its own; every result says so.",
-    metavar="TYPE",
-    complete="model_types",
-)
+    "--as", "as_", "Read a config.json by the rules of this model_type (results carry a warning).",
+    metavar="TYPE", complete="model_types",
+)  # fmt: skip
 ALLOW_UNKNOWN = Option(
-    "--allow-unknown",
-    "allow_unknown",
-    "Pass over this key of a config.json where nothing is known of it; every result says so. May be repeated.",
-    repeatable=True,
-    metavar="KEY",
-)
-READING = (SET, AS, ALLOW_UNKNOWN)  # named like the keywords of llmcalc.load
-FORCE = Option("--force", "force", "Write over a file that exists.", kind=bool, default=False)
+    "--allow-unknown", "allow_unknown", "Ignore this unknown config.json key (results carry a warning). Repeatable.",
+    repeatable=True, metavar="KEY",
+)  # fmt: skip
+READING = (SET, AS, ALLOW_UNKNOWN)  # named like the parameters of llmcalc.load
+FORCE = Option("--force", "force", "Overwrite an existing file.", kind=bool, default=False)
 FORMAT = Option(
-    "--format",
-    "form",
-    f"How to print: {', '.join(format_names())}. The default is a table on a terminal, plain text elsewhere.",
-    choices=format_names(),
-    metavar="NAME",
-)
-JSON = Option("--json", "as_json", "Print one JSON object (the same as --format json).", kind=bool, default=False)
+    "--format", "form", f"Output format: {', '.join(format_names())} (default: table on a terminal, else plain).",
+    choices=format_names(), metavar="NAME",
+)  # fmt: skip
+JSON = Option("--json", "as_json", "Print one JSON object (same as --format json).", kind=bool, default=False)
 OUTPUT = (FORMAT, JSON)
-BATCH = Option("--batch", "batch", "Sequences.", kind=int, default=1, metavar="N")
+BATCH = Option("--batch", "batch", "Number of sequences.", kind=int, default=1, metavar="N")
 SEQ = Option(
-    "--seq",
-    "seq",
-    "Tokens of a sequence; those of the encoder in an encoder-decoder model. "
-    "The default is 2048, or as many positions as the model has learned if those are fewer.",
-    kind=int,
-    metavar="N",
-)
-TARGET_SEQ = Option(
-    "--target-seq", "target_seq", "The decoder's length in an encoder-decoder model.", kind=int, metavar="N"
-)
-PATCHES = Option(
-    "--patches", "patches", "Patches of a sequence's images, for a model that sees.", kind=int, default=0, metavar="N"
-)
-FRAMES = Option(
-    "--frames", "frames", "Frames of a sequence's sound (100 a second), for a model that hears.", kind=int, default=0,
+    "--seq", "seq", "Sequence length in tokens (default: 2048, or the model's maximum if smaller).", kind=int,
     metavar="N",
 )  # fmt: skip
-EXTEND = Option("--extend", "extend", "Allow sequences beyond a learned table of positions.", kind=bool, default=False)
+TARGET_SEQ = Option(
+    "--target-seq", "target_seq", "Decoder length of an encoder-decoder model, in tokens (default: --seq).", kind=int,
+    metavar="N",
+)  # fmt: skip
+PATCHES = Option(
+    "--patches", "patches", "Image patches per sequence, for a vision-language model.", kind=int, default=0, metavar="N"
+)
+FRAMES = Option(
+    "--frames", "frames", "Audio frames per sequence (100 per second), for a speech model.", kind=int, default=0,
+    metavar="N",
+)  # fmt: skip
+EXTEND = Option("--extend", "extend", "Allow sequences beyond the learned positions.", kind=bool, default=False)
+SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
+# a step whose FLOPs are counted
+MODE = Option(
+    "--mode", "mode", "Step: forward, train (forward and backward), or decode (after --context cached tokens).",
+    default="forward", choices=("forward", "train", "decode"),
+)  # fmt: skip
+CONTEXT = Option("--context", "context", "Cached tokens before a decode step.", kind=int, metavar="N")
+LOGITS = Option(
+    "--logits", "logits", "Compute logits of all positions, or of the last one.", default="all", choices=("all", "last")
+)
+PAIRS = Option(
+    "--pairs", "pairs", "FLOPs: count visible query-key pairs (causal) or all pairs (dense).", default="causal",
+    choices=("causal", "dense"),
+)  # fmt: skip
+STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # of commands whose --attention is the kernel
+PAIRS_ALONE = Option(
+    "--attention", "attention", "Count visible query-key pairs (causal) or all pairs (dense).", default="causal",
+    choices=("causal", "dense"),
+)  # fmt: skip
 
 
 def reading(given: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of ``llmcalc.load`` among those of a command."""
+    """The parameters of ``llmcalc.load`` among those of a command."""
     return {option.name: given[option.name] for option in READING}
+
+
+def is_given(option: Option, given: dict[str, Any]) -> bool:
+    """Whether an option differs from its default."""
+    return bool(given[option.name] != ([] if option.repeatable else option.default))

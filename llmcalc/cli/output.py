@@ -1,4 +1,4 @@
-"""Where a document goes: standard output, in the format that was asked for or that suits what is behind it."""
+"""Printing documents, texts and warnings."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..report.document import Document
 
 
 def chosen_format(form: str | None, as_json: bool) -> str:
-    """The format's name: as asked for, else a table on a terminal and plain text elsewhere.
+    """The name of the output format: as given, else ``table`` on a terminal and ``plain`` elsewhere.
 
     Raises:
         InputError: ``--json`` together with another ``--format``.
     """
     if as_json and form not in (None, "json"):
-        raise InputError(f"--json and --format {form} contradict each other", hint="give one of them")
+        raise InputError("cannot be combined with --json", parameter="form", hint="omit one of them")
     if as_json:
         return "json"
     return form or ("table" if sys.stdout.isatty() else "plain")
@@ -28,7 +28,7 @@ def write(document: Document, form: str) -> None:
 
 
 def write_text(text: str) -> None:
-    """Print a text; a sign that the terminal's encoding lacks is replaced rather than a reason to fail."""
+    """Print a text; characters outside the terminal's encoding are replaced."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if not encoding.lower().startswith("utf"):
         text = text.encode(encoding, "replace").decode(encoding)
@@ -36,6 +36,6 @@ def write_text(text: str) -> None:
 
 
 def warn(lines: list[str]) -> None:
-    """Print warnings, one line each, where no data goes."""
+    """Print warnings to standard error, one line each."""
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)

@@ -1,9 +1,9 @@
-"""How a command is declared: its arguments and options, once, for both parsers, the help and the completion.
+"""Declarations of commands: arguments and options, once, for both parsers, the help and the completion.
 
-    COMMAND = Command("params", "Count the parameters of a model.", (MODEL, BY, *COMMON), run)
+    COMMANDS = (Command("params", (MODEL, BY, *OUTPUT), run, "llmcalc params gpt3"),)
 
-``cli/parser.py`` reads well-formed argument lists by these declarations at no cost; ``cli/typer_app.py`` makes the same
-declarations into a typer application, which prints help, explains mistakes and completes words.
+``cli/parser.py`` reads well-formed command lines by these declarations; ``cli/typer_app.py`` turns them into a typer
+application, which prints help, explains mistakes and completes words.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.record import record
 from ..core.spelling import as_keyword
+from .table import COMMANDS
 
 
 @record
@@ -20,11 +21,11 @@ class Argument:
     """A positional word.
 
     Attributes:
-        name: the keyword that ``run`` receives it by.
-        help: what it is, as a phrase.
-        least: how many are wanted at least; 1 for a lone one.
-        many: it takes all remaining words, and arrives as a list.
-        complete: the source of its completion in ``cli/completion.py``.
+        name: the keyword argument of ``run``.
+        help: a description in one phrase.
+        least: the minimum number of words.
+        many: take all remaining words, as a list.
+        complete: the source of completions in ``cli/completion.py``.
     """
 
     name: str
@@ -39,17 +40,17 @@ class Option:
     """A long option.
 
     Attributes:
-        flag: as it is typed, such as ``--layout``.
-        name: the keyword that ``run`` receives it by.
-        help: what it does, as a phrase.
+        flag: the flag, such as ``--layout``.
+        name: the keyword argument of ``run``, and the parameter of the Python function.
+        help: a description in one phrase.
         kind: ``str``, ``int``, or ``bool`` for a flag without a value.
-        default: the value when it is not given; a repeatable option starts from an empty list.
-        choices: the words that are accepted; none: any.
-        repeatable: it may be given several times, and arrives as a list.
-        metavar: what stands for its value in the help.
-        complete: the source of its completion in ``cli/completion.py``.
+        default: the default value; a repeatable option starts from an empty list.
+        choices: the accepted words; none: any.
+        repeatable: may be given several times; the values are a list.
+        metavar: the placeholder of the value in the help.
+        complete: the source of completions in ``cli/completion.py``.
         also: further parameters of the Python function that it sets.
-        short: a second way to type it, such as ``-o``.
+        short: a short form, such as ``-o``.
     """
 
     flag: str
@@ -70,13 +71,17 @@ Parameter = Argument | Option
 
 @record
 class Command:
-    """A command: ``run`` takes every parameter by keyword and returns the exit code."""
+    """A command; ``run`` takes every parameter by keyword and returns the exit code."""
 
     name: str
-    help: str
     parameters: tuple[Parameter, ...]
     run: Callable[..., int]
     example: str = ""
+
+    @property
+    def help(self) -> str:
+        """The one-line help."""
+        return COMMANDS[self.name][1]
 
     @property
     def arguments(self) -> list[Argument]:
@@ -90,10 +95,12 @@ class Command:
         return {flag: option for option in found for flag in (option.flag, option.short) if flag}
 
     def spell(self, name: str, value: str) -> str:
-        """A parameter as it is typed here: ``seq`` is ``--seq``; what is not an option keeps its name."""
+        """A parameter as an option of this command, such as ``--seq``; otherwise its name."""
         known = [parameter for parameter in self.parameters if isinstance(parameter, Option)]
+        switch = next((option for option in known if option.kind is bool and option.name == value), None)
+        if switch:  # such as --training for mode="training"
+            return switch.flag
         for option in known:
             if name == option.name or name in option.also:
                 return f"{option.flag} {value}" if value and option.kind is not bool else option.flag
-        switch = next((option for option in known if option.kind is bool and option.name == value), None)
-        return switch.flag if switch else as_keyword(name, value)
+        return as_keyword(name, value)

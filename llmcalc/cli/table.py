@@ -1,6 +1,6 @@
-"""Which commands there are, in which module each lives, and its one-line help: all that is known before one is invoked.
+"""All commands: the module and the one-line help of each, which is all that is known before one is invoked.
 
-A name of two words is a command of a group. Tests hold this table against the modules.
+A name of two words is a command of a group.
 """
 
 from __future__ import annotations
@@ -8,42 +8,42 @@ from __future__ import annotations
 COMMANDS = {
     "params": ("params", "Count the parameters of a model."),
     "flops": ("flops", "Count the floating-point operations of a step."),
-    "memory": ("memory", "Add up the memory of serving or of a training step."),
-    "fit": ("fit", "Tell whether a model fits on accelerators, and the most that does."),
-    "scale": ("scale", "Ask scaling laws: the best size and data for a budget, the loss of a plan."),
-    "train": ("train", "Tell what a training run takes: compute, time, cost, energy, files."),
+    "memory": ("memory", "Compute the memory of serving or of a training step."),
+    "fit": ("fit", "Check whether a model fits on your GPUs, or solve for the largest batch or context."),
+    "scale": ("scale", "Ask scaling laws for the best size and data of a budget, or the loss of a plan."),
+    "train": ("train", "Compute the FLOPs, time, cost and energy of a training run."),
     "sweep": ("sweep", "Evaluate quantities over many workloads."),
-    "compare": ("compare", "Set models side by side: structure and every quantity."),
+    "compare": ("compare", "Compare the structure and costs of several models."),
     "diff": ("diff", "Show where two architectures differ."),
     "import": ("import_preset", "Write a model as a preset file."),
-    "explain": ("explain", "Show how a number is made: formulas, values, sources."),
-    "formats list": ("formats_list", "List number formats and mixtures of them."),
-    "hardware list": ("hardware_list", "List the accelerators."),
-    "hardware show": ("hardware_show", "Show an accelerator: memory, peaks, sources."),
-    "timeline": ("timeline", "Show how models grew: parameters and training compute by year."),
-    "laws list": ("laws_list", "List the scaling laws."),
-    "laws show": ("laws_show", "Show a scaling law: form, constants, range, source."),
-    "verify": ("verify", "Run a small NumPy model, or read a checkpoint's headers; compare with what is declared."),
+    "explain": ("explain", "Show how a number is derived: formulas, values and sources."),
+    "formats list": ("catalogues", "List number formats and mixtures."),
+    "hardware list": ("catalogues", "List the accelerators."),
+    "hardware show": ("catalogues", "Show an accelerator: memory, peak FLOP/s and sources."),
+    "timeline": ("timeline", "Show the parameters and training compute of models by year."),
+    "laws list": ("catalogues", "List the scaling laws."),
+    "laws show": ("catalogues", "Show a scaling law: form, constants, range and source."),
+    "verify": ("verify", "Verify a model against a NumPy implementation or a checkpoint's headers."),
     "design": ("design", "Find sizes for a target: parameters, FLOPs or memory."),
-    "check": ("check", "Find suspicious shapes, and hold a model against limits."),
-    "rule": ("rule", "Say why a rule of check is there."),
-    "report": ("report", "Write a page about models, with pictures, in one HTML file."),
-    "schema": ("schema", "Print the preset language, or what --json prints, as a JSON Schema."),
-    "presets list": ("presets_list", "List the models that are known by name."),
-    "presets show": ("presets_show", "Print a preset, as written or resolved."),
-    "presets search": ("presets_search", "Find presets by words, year and size."),
-    "presets where": ("presets_where", "Tell which file a name is read from."),
+    "check": ("check", "Find suspicious shapes, and test a model against limits."),
+    "rule": ("check", "Explain a lint rule."),
+    "report": ("report", "Write an HTML page about models, with charts."),
+    "schema": ("schema", "Print the JSON Schema of presets or of results."),
+    "presets list": ("presets", "List all presets."),
+    "presets show": ("presets", "Print a preset, as written or resolved."),
+    "presets search": ("presets", "Find presets by words, year and size."),
+    "presets where": ("presets", "Print the file of a preset."),
 }
 GROUPS = {
-    "laws": "Read the scaling laws that are known by name.",
-    "formats": "Read the number formats that are known by name.",
-    "hardware": "Read the accelerators that are known by name.",
-    "presets": "Find and read the models that are known by name.",
+    "laws": "Show scaling laws.",
+    "formats": "Show number formats.",
+    "hardware": "Show accelerators.",
+    "presets": "Find and show presets.",
 }
 
 
 def split(words: list[str]) -> tuple[str, list[str]]:
-    """The command that the words begin with (empty: none), and the words after it.
+    """Split a command line into the command (empty: none) and the remaining words.
 
     >>> split(["presets", "show", "gpt3"]), split(["params", "gpt3"]), split(["--help"])
     (('presets show', ['gpt3']), ('params', ['gpt3']), ('', ['--help']))

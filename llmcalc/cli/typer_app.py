@@ -1,7 +1,4 @@
-"""The typer application, made from the same declarations that the quick parser reads.
-
-It prints help, completes words, installs completion, and says what is wrong with a command line.
-"""
+"""The typer application: help, shell completion, and errors of the command line, from the commands' declarations."""
 
 from __future__ import annotations
 
@@ -21,9 +18,9 @@ from .table import COMMANDS, GROUPS, split
 
 PROGRAM = "llmcalc"
 BAD_INPUT = 2
-HELP = "What an LLM architecture costs, exactly, before anybody builds or buys it."
+HELP = "Compute what an LLM architecture costs before you train or deploy it."
 SETTINGS = {"help_option_names": ["-h", "--help"]}
-# typer's own name for it has moved between versions: the base of its exceptions that carry a message for the user
+# the base of typer's exceptions for users, whose name depends on the version
 _UsageError: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
@@ -43,7 +40,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def application(run_by: Callable[[Command], Callable[..., int]] = lambda command: command.run) -> typer.Typer:
-    """The application; ``run_by`` says what is called for a command (tests listen there)."""
+    """Build the application; ``run_by`` maps a command to the function to call (for tests)."""
     app = _typer(HELP)
     app.callback(invoke_without_command=True)(_root)
     groups = {name: _typer(text) for name, text in GROUPS.items()}
@@ -83,10 +80,10 @@ def _help_alone(context: typer.Context) -> None:
 
 
 def _callback(command: Command, target: Callable[..., int]) -> Callable[..., int]:
-    """A function with the signature that typer reads its parameters from."""
+    """A function whose signature declares the parameters to typer."""
 
     def call(**values: Any) -> int:
-        for parameter in command.parameters:  # typer gives a list that was not given as None in some versions
+        for parameter in command.parameters:  # some versions pass None for a missing list
             if _is_list(parameter):
                 values[parameter.name] = list(values[parameter.name] or ())
         _check_count(command, values)
@@ -103,8 +100,8 @@ def _check_count(command: Command, values: dict[str, Any]) -> None:
     for argument in command.arguments:
         given = values[argument.name]
         if argument.many and len(given) < argument.least:
-            message = f"{command.name} takes at least {argument.least} {argument.name}, not {len(given)}"
-            raise InputError(message, hint=f"such as {command.example}")
+            message = f"{command.name} needs at least {argument.least} {argument.name}, not {len(given)}"
+            raise InputError(message, hint=f"for example: {command.example}")
 
 
 def _is_list(parameter: Parameter) -> bool:
@@ -146,17 +143,19 @@ def _choice_completer(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
 
 
 def _checker(option: Option) -> Callable[[str | None], Any]:
-    """A check of choices and numbers that says what is wrong in our words."""
+    """A check of choices and numbers, with our error messages."""
 
     def check(value: str | None) -> Any:
         if value is None:
             return None
         if option.choices and value not in option.choices:
             hint = _did_you_mean(value, option.choices) or f"one of {', '.join(option.choices)}"
-            raise InputError(f"{option.flag} is {short_repr(value)}", hint=hint)
+            raise InputError(f"invalid value {short_repr(value)}", parameter=option.name, hint=hint)
         if option.kind is int:
             if not is_number(value):
-                raise InputError(f"{option.flag} is {short_repr(value)}", hint="give a whole number, 0 or more")
+                raise InputError(
+                    f"invalid value {short_repr(value)}", parameter=option.name, hint="use a non-negative integer"
+                )
             return int(value)
         return value
 
@@ -169,14 +168,14 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
 
 
 def _explain(error: Any, words: list[str]) -> None:
-    """One message for a mistake in the command line: what, a suggestion, and where help is."""
+    """Print a mistake in the command line: what is wrong, a suggestion, and how to get help."""
     message = str(error.format_message()).split(" (Possible options")[0].split(" Did you mean")[0].rstrip(".")
     context = getattr(error, "ctx", None)
     name = split(words)[0] or next((word for word in words[:1] if word in GROUPS), "")
     word = _unknown_word(error, message)
     known = list(getattr(context.command, "commands", {}) or _flags(context)) if context else []
     hint = _did_you_mean(word, known) if word else ""
-    help_line = f"({' '.join(filter(None, (PROGRAM, name)))} --help shows how)"
+    help_line = f"(see {' '.join(filter(None, (PROGRAM, name)))} --help)"
     print(f"error: {message[:1].lower()}{message[1:]}", file=sys.stderr)
     print(f"  {' '.join(filter(None, (hint, help_line)))}", file=sys.stderr)
 

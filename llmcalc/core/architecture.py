@@ -260,6 +260,12 @@ class Architecture(NotebookDisplay):
         if not self.stacks:
             raise SizeError(f"{self.name} has no stacks", where=self.name)
 
+    @property
+    def summary(self) -> str:
+        """The stacks in one line."""
+        stacks = (f"{stack.name} {stack.n_layers} layers, d_model {stack.d_model}" for stack in self.stacks)
+        return f"{self.name}: {'; '.join(stacks)}"
+
     def __eq__(self, other: object) -> bool:
         """Compare all fields except ``inputs``."""
         if not isinstance(other, Architecture):

@@ -9,7 +9,15 @@ _REPORT = "llmcalc.report.notebook"
 
 
 class NotebookDisplay:
-    """Base class of results that notebooks can display."""
+    """Base of results: one line as text, a table in a notebook."""
+
+    @property
+    def summary(self) -> str:
+        """The result in one line."""
+        return ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.summary})"
 
     def _repr_html_(self) -> str:
         """The result as HTML, as the command line prints it in the format ``html``."""

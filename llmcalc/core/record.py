@@ -47,7 +47,8 @@ def record(cls: Class) -> Class:
         "__dataclass_fields__": _Standard(),
     }
     for name, value in (added | _METHODS).items():
-        if name not in own:
+        inherited = name == "__repr__" and getattr(cls, name) not in (object.__repr__, value)
+        if name not in own and not inherited:
             setattr(cls, name, value)
     return cls
 

@@ -38,6 +38,16 @@ class Node:
         for child in self.children:
             yield from child.walk(depth + 1)
 
+    def text(self) -> str:
+        """The tree as indented lines: label, value, formula and note."""
+        lines = []
+        for depth, node in self.walk():
+            formula = " = ".join(dict.fromkeys(filter(None, (node.formula, node.substituted))))
+            note = "; ".join(filter(None, (node.note, node.source)))
+            value = f"{node.label} = {node.value:,} {node.unit}"
+            lines.append("  " * depth + value + f" = {formula}" * bool(formula) + f" ({note})" * bool(note))
+        return "\n".join(lines)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data without empty fields."""
         data: dict[str, Any] = {"label": self.label, "value": self.value, "unit": self.unit}

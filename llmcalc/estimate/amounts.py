@@ -68,6 +68,37 @@ def read_share(text: str, parameter: str) -> float:
     return value
 
 
+def amount(value: float | str, parameter: str, example: str = "15T") -> float:
+    """A positive number, given as one or as text.
+
+    >>> amount("13B", "params"), amount(13e9, "params")
+    (13000000000.0, 13000000000.0)
+
+    Raises:
+        InputError: an invalid amount, or one that is not positive.
+    """
+    if isinstance(value, str):
+        return read_amount(value, parameter, example)
+    if not 0 < value < LARGEST:
+        raise InputError(f"amount {value:g} is out of range", parameter=parameter, hint="must be positive and finite")
+    return value
+
+
+def share(value: float | str, parameter: str) -> float:
+    """A share of 1, given as a number or as text such as ``40%``.
+
+    Raises:
+        InputError: an invalid share, or one outside 0 to 1.
+    """
+    if isinstance(value, str):
+        return read_share(value, parameter)
+    if not 0 < value <= 1:
+        raise InputError(
+            f"share {value:g} is out of range", parameter=parameter, hint="must be more than 0 and at most 1"
+        )
+    return value
+
+
 def _value(match: re.Match[str] | None, scale: int, text: str, parameter: str, hint: str) -> float:
     if match is None:
         if text.strip().startswith("-"):

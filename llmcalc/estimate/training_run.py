@@ -91,6 +91,12 @@ class Training(NotebookDisplay):
     fit: Fit | None
 
     @property
+    def summary(self) -> str:
+        """Compute and time in one line."""
+        time = f", {self.hours.mid:,.0f} GPU-hours" if self.hours else ""
+        return f"{self.architecture.name} on {self.tokens:,} tokens: {self.compute:.4g} FLOPs{time}"
+
+    @property
     def sequences(self) -> int:
         """Number of full sequences, rounded up."""
         return self.step.workload.batch

@@ -5,58 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..api.memory import memory
-from ..calc.flops import Flops, flops
-from ..calc.memory.inference import InferenceMemory
-from ..calc.memory.pipeline import ParallelMemory
+from ..api.compare import QUANTITIES, Comparison, Costs
 from ..calc.params import Params
-from ..core.architecture import Architecture
-from ..core.record import record
+from ..core.structure import side_by_side
 from .document import Cell, Column, Document, Table
 from .json_envelope import envelope, model_inputs
 from .memory import BYTES, SAID
 from .model import title, warnings
 from .params import CONVENTIONS, UNIT
-from .structure import side_by_side
 from .workload import workload_inputs, workload_line
 
-QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
 
-
-@record
-class Costs:
-    """FLOPs and memory of a model under a workload that all compared models support."""
-
-    flops: Flops
-    memory: InferenceMemory | ParallelMemory
-
-    @property
-    def values(self) -> dict[str, tuple[int, str]]:
-        """(value, unit) by name."""
-        serving = {"weights": "weights", "state": "state", "transient": "activations", "memory": "peak"}
-        training = {name: name for name in ("weights", "gradients", "optimizer", "activations", "peak")}
-        parts = serving if isinstance(self.memory, InferenceMemory) else training
-        return {
-            self.flops.workload.mode: (self.flops.total, "FLOPs"),
-            "matmul": (self.flops.matmul, "FLOPs"),
-            **{name: (getattr(self.memory, part), BYTES) for name, part in parts.items()},
-        }
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """Table titles by unit."""
-        step = {"forward": "forward pass", "train": "training step", "decode": "decode step"}
-        held = "serving" if isinstance(self.memory, InferenceMemory) else "a training step"
-        return {"FLOPs": f"FLOPs of a {step[self.flops.workload.mode]}", BYTES: f"memory of {held}"}
-
-
-def costs(models: Sequence[Architecture], step: dict[str, Any], held: dict[str, Any]) -> list[Costs]:
-    """The costs of each model, given the arguments of ``llmcalc.flops`` and ``llmcalc.memory``."""
-    return [Costs(flops(model, **step), memory(model, **held)) for model in models]
-
-
-def compare_document(results: Sequence[Params], costing: Sequence[Costs]) -> Document:
+def compare_document(comparison: Comparison) -> Document:
     """The document of a comparison; ratios are relative to the first model."""
+    results, costing = comparison.params, comparison.costs
     models = [result.architecture for result in results]
     names = _names(results)
     structure = Table(
@@ -66,7 +28,7 @@ def compare_document(results: Sequence[Params], costing: Sequence[Costs]) -> Doc
     )
     return Document(
         " · ".join(title(model) for model in models),
-        lambda: _record(results, costing),
+        lambda: _record(comparison),
         subtitle=(workload_line(costing[0].flops.workload, SAID),),
         warnings=tuple(line for model in models for line in warnings(model)),
         tables=(structure, _quantities(results, names), *_costs(costing, names), _components(results, names)),
@@ -120,27 +82,14 @@ def _components(results: Sequence[Params], names: Sequence[str]) -> Table:
     return Table("by component, in parameters", columns, list(rows), ("total", *(result.total for result in results)))
 
 
-def _record(results: Sequence[Params], costs: Sequence[Costs]) -> dict[str, Any]:
-    models = [model_inputs(result.architecture) for result in results]
-    first = results[0]
-    ratios = []
-    for result in results[1:]:
-        pairs = {quantity: (getattr(result, quantity), getattr(first, quantity)) for quantity in QUANTITIES}
-        ratios.append(
-            {
-                "model": result.architecture.name,
-                "difference": {quantity: own - other for quantity, (own, other) in pairs.items()},
-                "ratio": {quantity: own / other if other else None for quantity, (own, other) in pairs.items()},
-            }
-        )
-    structure = [
-        {"trait": label, "values": cells} for label, cells in side_by_side([result.architecture for result in results])
-    ]
-    shown = [{name: value for name, (value, _) in cost.values.items()} for cost in costs]
-    answer = {"models": [_one(entry) for entry in results], "to_first": ratios, "structure": structure}
-    inputs = {"models": models, "workload": workload_inputs(costs[0].flops.workload), "conventions": CONVENTIONS}
-    return envelope("compare", inputs, {**answer, "costs": shown})
-
-
-def _one(result: Params) -> dict[str, Any]:
-    return {"model": result.architecture.name, **result.to_dict(), "notes": list(result.architecture.notes)}
+def _record(comparison: Comparison) -> dict[str, Any]:
+    architectures = [result.architecture for result in comparison.params]
+    structure = [{"trait": label, "values": cells} for label, cells in side_by_side(architectures)]
+    answer = {**comparison.to_dict(), "structure": structure}
+    for data, architecture in zip(answer["models"], architectures, strict=True):
+        data["notes"] = list(architecture.notes)
+    workload = comparison.costs[0].flops.workload
+    models = [model_inputs(architecture) for architecture in architectures]
+    return envelope(
+        "compare", {"models": models, "workload": workload_inputs(workload), "conventions": CONVENTIONS}, answer
+    )

@@ -13,9 +13,13 @@ from .json_envelope import envelope
 from .model import structure
 from .numbers import BYTES, exact, short
 
+UNITS = {"params": "parameters", "active": "parameters", "flops": "FLOPs", "memory": BYTES}
+NAMES = {"params": "parameters", "active": "active", "flops": "FLOPs per token", "memory": "memory"}
 
-def design_document(result: Design, quantity: str, unit: str) -> Document:
-    """The document of a design; ``quantity`` and ``unit`` describe the target."""
+
+def design_document(result: Design) -> Document:
+    """The document of a design."""
+    quantity, unit = NAMES[result.quantity], UNITS[result.quantity]
     best = result.candidates[0]
     near = (
         ""
@@ -37,7 +41,7 @@ def design_document(result: Design, quantity: str, unit: str) -> Document:
         facts=facts,
         tables=tuple(tables),
         notes=(
-            f"more of the first: llmcalc params {result.base} {_words(best)}",
+            f"the first shape is {result.base} with {_words(best)}",
             "other sizes scale with d_model or stay as in the family; d_model / n_layers is interpolated between the "
             "nearest sizes",
             *(f"{one.code} {one.place}: {one.message}" for one in found),
@@ -87,19 +91,4 @@ def _rules(result: Design, unit: str) -> Table:
 def _record(result: Design, quantity: str, unit: str) -> dict[str, Any]:
     rules = {entry.name: getattr(result.rules, entry.name) for entry in fields(result.rules)}
     inputs = {"family": result.family, "quantity": quantity, "unit": unit, "target": result.target, "rules": rules}
-    data = {
-        "base": result.base,
-        "near": result.near,
-        "candidates": [_plain(candidate) for candidate in result.candidates],
-        "without": [{"rule": label, **_plain(best)} for label, best in result.without],
-    }
-    return envelope("design", inputs, data)
-
-
-def _plain(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "sizes": candidate.sizes,
-        "value": candidate.value,
-        "off": candidate.off,
-        "proportion": candidate.proportion,
-    }
+    return envelope("design", inputs, result.to_dict())

@@ -4,40 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..calc.params import Params
-from ..core.record import record
-from .architecture_diff import Difference, differences
-from .compare import QUANTITIES
+from ..api.compare import QUANTITIES
+from ..api.diff import Diff
 from .document import Column, Document, Fact, Table
 from .json_envelope import envelope, model_inputs
 from .model import title, warnings
 from .params import CONVENTIONS, UNIT
-
-
-@record
-class Diff:
-    """Two counted models and every difference of their architectures."""
-
-    first: Params
-    second: Params
-    found: list[Difference]
-
-    @property
-    def same(self) -> bool:
-        """Whether both are one architecture, whatever they are called and however they are stored."""
-        return not self.found
-
-
-def diff(first: Params, second: Params) -> Diff:
-    """Compare two models.
-
-    What the parts that are compared do not show is still a difference: then the whole is one.
-    """
-    one, other = first.architecture, second.architecture
-    found = differences(one, other)
-    if not found and (one.stacks, one.extras) != (other.stacks, other.extras):
-        found = [Difference("", "names of parts", one.name, other.name)]
-    return Diff(first, second, found)
 
 
 def diff_document(result: Diff) -> Document:
@@ -45,13 +17,13 @@ def diff_document(result: Diff) -> Document:
     models = (result.first.architecture, result.second.architecture)
     names = _names(result)
     columns = (Column("part"), Column("what", "name"), *(Column(name) for name in names))
-    tables = [Table("", columns, [tuple(entry) for entry in result.found])] if result.found else []
+    tables = [Table("", columns, [tuple(entry) for entry in result.differences])] if result.differences else []
     counts = _counts(result)
     if counts:
         heading = (Column(UNIT, "name"), *(Column(name, "count") for name in names), Column("difference", "change"))
         rows: list[tuple[Any, ...]] = [(name, one, other, other - one) for name, (one, other) in counts.items()]
         tables.append(Table("", heading, rows))
-    number = len(result.found)
+    number = len(result.differences)
     said = "the same architecture" if result.same else f"{number} difference{'s' * (number > 1)}"
     return Document(
         " · ".join(map(title, models)),
@@ -79,15 +51,5 @@ def _counts(result: Diff) -> dict[str, tuple[int, int]]:
 
 
 def _record(result: Diff) -> dict[str, Any]:
-    counted = (result.first, result.second)
-    models = [model_inputs(each.architecture) for each in counted]
-    shown = [
-        {"model": each.architecture.name, **{name: getattr(each, name) for name in QUANTITIES}} for each in counted
-    ]
-    answer = {
-        "same": result.same,
-        "differences": [entry._asdict() for entry in result.found],
-        "models": shown,
-        "difference": {name: getattr(result.second, name) - getattr(result.first, name) for name in QUANTITIES},
-    }
-    return envelope("diff", {"models": models, "conventions": CONVENTIONS}, answer)
+    models = [model_inputs(each.architecture) for each in (result.first, result.second)]
+    return envelope("diff", {"models": models, "conventions": CONVENTIONS}, result.to_dict())

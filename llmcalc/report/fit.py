@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..api.defaults import RESERVE
+from ..api.fit import FitResult, Solution
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
-from ..core.record import record
 from ..core.spelling import spelled
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
@@ -25,24 +26,9 @@ ASKED = {
 }  # fmt: skip
 
 
-@record
-class Solution:
-    """The answer to ``solve``: what was asked for, its value (None: nothing fits) and the candidates."""
-
-    asked: str
-    value: int | str | None
-    candidates: tuple[Any, ...] = ()
-
-
-def fit_document(
-    architecture: Architecture,
-    accelerator: Accelerator | None,
-    fit: Fit,
-    reserve: str,
-    solution: Solution | None = None,
-    given: str | None = None,
-) -> Document:
-    """The document of a fit; ``given`` is the memory that was given in place of the accelerator's own."""
+def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = None) -> Document:
+    """The document of a fit; ``given`` is the memory that replaced the GPU's specification."""
+    architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh)
     run = served(worst) if isinstance(worst, InferenceMemory) else workload_line(worst.workload, SAID)
@@ -57,7 +43,7 @@ def fit_document(
     tables = [_parts(fit)] + ([_candidates(solution)] if solution and solution.candidates else [])
     return Document(
         f"{title(architecture)} on {on}",
-        lambda: _record(architecture, accelerator, fit, reserve, solution),
+        lambda: _record(fit, reserve),
         subtitle=(*structure(architecture), run, *([mesh] if mesh else [])),
         warnings=(*warnings(architecture), *_doubts(accelerator)),
         facts=tuple(facts),
@@ -132,15 +118,13 @@ def _notes(fit: Fit) -> Sequence[str]:
     return unchecked(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
 
 
-def _record(
-    architecture: Architecture, accelerator: Accelerator | None, fit: Fit, reserve: str, solution: Solution | None
-) -> dict[str, Any]:
+def _record(fit: FitResult, reserve: str) -> dict[str, Any]:
+    architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     inputs = {**model_inputs(architecture), **workload_inputs(worst.workload), "reserve": reserve}
     inputs["accelerator"] = accelerator.to_dict() if accelerator else None
     data: dict[str, Any] = {**fit.to_dict(), "verdict": verdict(fit), "parts": fit.result.to_dict()}
     if solution:
-        data |= {"solve": solution.asked, "value": solution.value}
         data["candidates"] = [
             {"format": tried.name, "bits": tried.bits, "weights": tried.fit.result.weights, **tried.fit.to_dict()}
             for tried in solution.candidates

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.architecture import Architecture
-from ..core.record import record
+from ..api.check import Checked, Limit
 from ..core.spelling import spelled
-from ..lint import Finding, Rule, rule
+from ..lint import Rule, rule
 from .document import Cell, Column, Document, Fact, Table
 from .json_envelope import envelope, model_inputs
 from .model import warnings
@@ -16,35 +15,6 @@ from .numbers import BYTES, exact, short
 from .sources import cite
 
 YES, NO = "✓", "✗"
-
-
-@record
-class Limit:
-    """A limit: ``ours`` must be at most ``most``, in ``unit``."""
-
-    name: str
-    ours: int
-    most: int
-    unit: str
-
-    @property
-    def kept(self) -> bool:
-        """Whether the limit holds."""
-        return self.ours <= self.most
-
-
-@record
-class Checked:
-    """A model with its findings and limits."""
-
-    architecture: Architecture
-    findings: tuple[Finding, ...]
-    limits: tuple[Limit, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are no findings and every limit holds."""
-        return not self.findings and all(limit.kept for limit in self.limits)
 
 
 def check_document(found: Sequence[Checked]) -> Document:
@@ -97,19 +67,8 @@ def _said(found: Sequence[Checked]) -> str:
 
 
 def _record(found: Sequence[Checked]) -> dict[str, Any]:
-    models = [
-        {
-            "model": checked.architecture.name,
-            "ok": checked.ok,
-            "findings": [finding.to_dict() for finding in checked.findings],
-            "limits": [
-                {"name": limit.name, "ours": limit.ours, "most": limit.most, "unit": limit.unit, "kept": limit.kept}
-                for limit in checked.limits
-            ],
-        }
-        for checked in found
-    ]
     inputs = {"models": [model_inputs(checked.architecture) for checked in found]}
+    models = [checked.to_dict() for checked in found]
     return envelope("check", inputs, {"ok": all(checked.ok for checked in found), "models": models})
 
 

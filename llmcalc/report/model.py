@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.architecture import Architecture
-from .structure import structure_line
+from ..core.structure import structure_line
 
 
 def title(architecture: Architecture) -> str:

@@ -80,6 +80,42 @@ def _sweep(result: Any) -> Document:
     return sweep_document(result)
 
 
+def _comparison(result: Any) -> Document:
+    from .compare import compare_document
+
+    return compare_document(result)
+
+
+def _diff(result: Any) -> Document:
+    from .diff import diff_document
+
+    return diff_document(result)
+
+
+def _design(result: Any) -> Document:
+    from .design import design_document
+
+    return design_document(result)
+
+
+def _checked(result: Any) -> Document:
+    from .lint_report import check_document
+
+    return check_document([result])
+
+
+def _explanation(result: Any) -> Document:
+    from .explain import explain_document
+
+    return explain_document(result)
+
+
+def _fit(result: Any) -> Document:
+    from .fit import fit_document
+
+    return fit_document(result)
+
+
 def _plan(result: Any) -> Document:
     from .scale import scale_document
 
@@ -95,6 +131,12 @@ def _run(result: Any) -> Document:
 # by name, so that displaying a count does not import NumPy
 _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "Architecture": _architecture,
+    "Checked": _checked,
+    "Comparison": _comparison,
+    "Design": _design,
+    "Diff": _diff,
+    "Explanation": _explanation,
+    "FitResult": _fit,
     "Params": _params,
     "Flops": _flops,
     "InferenceMemory": _inference,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .. import __version__
+from ..api.compare import compare
 from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.fingerprint import fingerprint
-from .compare import compare_document, costs
+from .compare import compare_document
 from .cost_curves import flops_document, memory_document, state_document
 from .document import Document, Fact, Table
 from .formats.html import page
@@ -39,8 +40,7 @@ def _documents(
 ) -> Iterator[Document]:
     counted = [params(model) for model in models]
     if len(models) > 1:
-        step = {"batch": batch, "seq": seq}
-        yield compare_document(counted, costs(models, step, step))
+        yield compare_document(compare(*models, batch=batch, seq=seq))
     for result in counted:
         document = params_document(result, with_tree=True)
         picture = bars_of(document.title, document.tables[0])

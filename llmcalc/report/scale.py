@@ -34,8 +34,9 @@ COMPARED = {
 }  # fmt: skip
 
 
-def scale_document(plan: Plan, spent: Budget | None = None, shapes: Sequence[Shape] = (), seq: int = SEQ) -> Document:
+def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> Document:
     """The document of a plan."""
+    spent = plan.budget
     model = plan.model
     machine = spent.machine if spent else None
     asked = f"{title(model)}: " if model else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api.train import published_fact
 from ..core.spelling import spelled
 from ..core.workload import Workload
 from ..estimate.training_run import Training
@@ -15,7 +16,7 @@ from .memory import BYTES, mesh_line
 from .model import structure, title, warnings
 from .numbers import about
 from .provenance import assumptions, cost_fact, machine_line, shortly, six_digits, spanned
-from .training_facts import beside, published
+from .training_facts import beside
 from .workload import workload_inputs, workload_line
 
 SAID = ("seq", "attention")
@@ -74,7 +75,7 @@ def _ours(run: Training) -> dict[str, str]:
 
 
 def _tokens(run: Training, stated: bool) -> tuple[str, ...]:
-    fact = published(run.architecture, "training_tokens")
+    fact = published_fact(run.architecture, "training_tokens")
     if stated or fact is None:
         return ()
     return (f"assumed: tokens as published, {fact.printed or shortly(float(fact.value))}, {fact.source}",)

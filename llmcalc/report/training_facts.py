@@ -24,12 +24,6 @@ def training_table(architecture: Architecture) -> Table | None:
     return Table("training, as published", COLUMNS, [_row(fact) for fact in facts]) if facts else None
 
 
-def published(architecture: Architecture, quantity: str) -> TrainingFact | None:
-    """The first published number for a quantity, or None."""
-    found = (fact for fact in architecture.facts if fact.quantity == quantity)
-    return next((fact for fact in found if not isinstance(fact.value, str)), None)
-
-
 def beside(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
     """The facts with our values where we have them; no table if nothing is published."""
     table = training_table(architecture)

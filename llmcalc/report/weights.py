@@ -12,7 +12,7 @@ from .model import passed_over, structure, warnings
 from .model import title as model_title
 from .verify import CHECKS, NO, YES, check_row
 
-MOST_DIFFERENCES = 50  # printed; --json lists all
+MOST_DIFFERENCES = 50  # printed; the JSON output has all
 BYTES = "bytes"
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.architecture import Architecture
 from ..core.form import Form
 from ..core.record import fields
-from ..core.workload import Workload, positions
+from ..core.workload import Workload
 
-SHORT_SEQ = 2048
 LETTERS = {
     "b": "batch",
     "q": "new tokens",
@@ -22,11 +20,6 @@ LETTERS = {
     "a": "audio frames",
 }
 ALWAYS_SAID = ("batch", "seq", "mode", "attention", "logits")
-
-
-def usual_seq(architecture: Architecture) -> int:
-    """The length that is meant where none is given: 2048, or all positions if those are fewer."""
-    return min(SHORT_SEQ, positions(architecture) or SHORT_SEQ)
 
 
 def workload_line(workload: Workload, also: Sequence[str] = ALWAYS_SAID) -> str:

@@ -2,7 +2,7 @@
 
 A string that starts with ``$`` is an expression over the variables (``core/expression.py``). A single name may have any
 value; a calculation needs integers. A variable may itself be an expression (``d_ff: $4 * d_model``), which a size or
-``--set`` can replace by a value.
+an override can replace by a value.
 """
 
 from __future__ import annotations

@@ -49,13 +49,19 @@ class Check:
         return {**vars(self), "ok": self.ok}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification(NotebookDisplay):
     """All checks of an architecture; ``small`` is the copy that was run."""
 
     architecture: Architecture
     small: Architecture
     checks: tuple[Check, ...]
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one line."""
+        wrong = [check.quantity for check in self.checks if not check.ok]
+        return f"{self.architecture.name}: {f'differs in {wrong}' if wrong else f'{len(self.checks)} checks ok'}"
 
     @property
     def ok(self) -> bool:

@@ -50,7 +50,7 @@ def test_nothing_is_written_over_unasked(config: Path, tmp_path: Path, capsys: C
     target = tmp_path / "mine.yaml"
     target.write_text("precious", "utf-8")
     assert main(["import", str(config), "-o", str(target)]) == 2
-    assert "exists already\n  --force" in capsys.readouterr().err
+    assert "file exists\n  pass --force" in capsys.readouterr().err
     assert target.read_text("utf-8") == "precious"
     assert main(["import", str(config), "-o", str(target), "--force"]) == 0
     assert llmcalc.load(target).main.n_layers == 7
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_written(
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such files")
 def test_a_device_is_no_target_even_by_force(config: Path, capsys: Capture) -> None:
     assert main(["import", str(config), "-o", os.devnull, "--force"]) == 2
-    assert "is no regular file" in capsys.readouterr().err
+    assert "not a regular file" in capsys.readouterr().err
     assert not Path(os.devnull).is_file()
 
 

@@ -36,7 +36,7 @@ def test_an_existing_file_is_kept(tmp_path: Path, capsys: Capture) -> None:
     target = tmp_path / "page.html"
     target.write_text("mine", "utf-8")
     assert main(["report", "gpt2", "-o", str(target)]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "file exists" in capsys.readouterr().err
     assert target.read_text("utf-8") == "mine"
     assert main(["report", "gpt2", "-o", str(target), "--force"]) == 0
 
@@ -44,13 +44,13 @@ def test_an_existing_file_is_kept(tmp_path: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["gpt2"], "--output: a report is a file"),
+        (["gpt2"], "--output: missing"),
         (["gpt2", "-o", "-", "--context", "long"], "--context"),
         (["gpt2", "-o", "-", "--context", "0"], ""),
         (["gpt2", "-o", "-", "--gpu", "h1000"], "h100"),
         (["gpt2", "-o", "-", "--batch", "0"], "--batch"),
         (["gpt22", "-o", "-"], "gpt2"),
-        (["gpt2", "-o", "/no/such/folder/x.html"], "cannot be written"),
+        (["gpt2", "-o", "/no/such/folder/x.html"], "cannot write"),
     ],
 )
 def test_bad_input_is_one_message(words: list[str], told: str, capsys: Capture) -> None:

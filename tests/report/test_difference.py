@@ -13,7 +13,7 @@ from llmcalc.core.architecture import Architecture, Block, Run
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import fields
 from llmcalc.importers.hf import families
-from llmcalc.report.architecture_diff import differences
+from llmcalc.schema.architecture_diff import differences
 
 BASE = {"model_type": "gemma2", "num_hidden_layers": 5, "hidden_size": 34, "head_dim": 22, "vocab_size": 101}
 

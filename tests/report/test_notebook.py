@@ -10,7 +10,7 @@ import pytest
 
 import llmcalc
 from llmcalc.api.memory import memory
-from llmcalc.api.sweep import read_axis, sweep
+from llmcalc.api.sweep import evaluate_grid, read_axis
 from llmcalc.report import notebook
 
 MODEL = llmcalc.load("gpt2")
@@ -23,7 +23,7 @@ RESULTS: dict[str, Any] = {
     "ParallelMemory": lambda: memory(MODEL, mode="training", seq=17),
     "Plan": lambda: llmcalc.scale(MODEL, tokens=1e10),
     "Training": lambda: llmcalc.train(MODEL, 10**9, seq=17),
-    "Sweep": lambda: sweep(MODEL, [read_axis("seq=16,32")], ["flops.total"], {}),
+    "Sweep": lambda: evaluate_grid(MODEL, [read_axis("seq=16,32")], ["flops.total"], {}),
     "Verification": lambda: llmcalc.verify(MODEL),
 }
 TOTALS = {"Params": "124,439,808", "Verification": "checks hold"}

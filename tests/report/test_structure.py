@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmcalc import load
-from llmcalc.report.structure import side_by_side, structure_line
+from llmcalc.core.structure import side_by_side, structure_line
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.norm import Norm
-from llmcalc.report.architecture_diff import differences
+from llmcalc.schema.architecture_diff import differences
 from llmcalc.schema.describe import describe
 from llmcalc.schema.preset import build_preset
 from llmcalc.twins import twin

@@ -39,6 +39,12 @@ class InferenceMemory(NotebookDisplay):
     gradients = 0
     optimizer = 0
 
+    @property
+    def summary(self) -> str:
+        """The peak and the workload in one line."""
+        size = self.workload
+        return f"{self.architecture.name}: {self.peak:,} bytes at the peak, batch {size.batch}, seq {size.seq}"
+
     @cached_property
     def weights(self) -> int:
         """Bytes of all weights."""

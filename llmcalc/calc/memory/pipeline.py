@@ -23,6 +23,12 @@ class ParallelMemory(NotebookDisplay):
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]
 
+    @property
+    def summary(self) -> str:
+        """The peak and the workload in one line."""
+        size = self.worst.workload
+        return f"{self.worst.architecture.name}: {self.peak:,} bytes at the peak, batch {size.batch}, seq {size.seq}"
+
     @cached_property
     def worst(self) -> TrainingMemory:
         """The stage with the largest peak."""

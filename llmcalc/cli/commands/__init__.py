@@ -1,4 +1,4 @@
-"""One module per command, each with a ``COMMAND``; none is imported before it is invoked."""
+"""One module per subject, each with its ``COMMANDS``; none is imported before one of them is invoked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from ..table import COMMANDS
 
 
 def load(name: str) -> Command:
-    """The declaration of a command of the table, such as ``params`` or ``presets list``."""
+    """The declaration of a command, such as ``params`` or ``presets list``."""
     module, _ = COMMANDS[name]
-    command = import_module(f".{module}", __name__).COMMAND
-    assert isinstance(command, Command)
-    return command
+    commands: tuple[Command, ...] = import_module(f".{module}", __name__).COMMANDS
+    return next(command for command in commands if command.name == name)

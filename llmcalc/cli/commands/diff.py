@@ -1,4 +1,4 @@
-"""``llmcalc diff A B``: where two architectures differ; exit code 1 if they do."""
+"""``llmcalc diff A B``: where two architectures differ."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from ..spec import Argument, Command, Option
 
 SAME, DIFFERENT = 0, 1
 FIRST = Argument("first", MODEL.help, complete=MODEL.complete)
-SECOND = Argument("second", "The model that it is compared with.", complete=MODEL.complete)
-SET_BOTH = Option("--set", "overrides", f"In both models: {SET.help}", repeatable=True, metavar=SET.metavar)
+SECOND = Argument("second", "The model to compare with.", complete=MODEL.complete)
+SET_BOTH = Option(
+    "--set", "overrides", "Override a variable or key of both models. Repeatable.", repeatable=True, metavar=SET.metavar
+)
 SET_FIRST = Option(
-    "--set-first", "of_first", "The same in the first model alone.", repeatable=True, metavar=SET.metavar
-)
+    "--set-first", "of_first", "Override a variable or key of the first model only.", repeatable=True,
+    metavar=SET.metavar,
+)  # fmt: skip
 SET_SECOND = Option(
-    "--set-second", "of_second", "The same in the second model alone.", repeatable=True, metavar=SET.metavar
-)
+    "--set-second", "of_second", "Override a variable or key of the second model only.", repeatable=True,
+    metavar=SET.metavar,
+)  # fmt: skip
 
 
 def run(
@@ -29,24 +33,24 @@ def run(
     as_json: bool,
     **reading: Any,
 ) -> int:
-    """Compare, and print."""
+    """Exit code 1 if the models differ."""
+    from ...api.diff import diff
     from ...api.load import load_each
-    from ...calc.params import params
-    from ...report.diff import diff, diff_document
+    from ...report.diff import diff_document
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)
-    wanted = ((first, [*overrides, *of_first]), (second, [*overrides, *of_second]))
-    one, other = load_each(wanted, **reading)
-    result = diff(params(one), params(other))
+    models = load_each(((first, [*overrides, *of_first]), (second, [*overrides, *of_second])), **reading)
+    result = diff(*models)
     write(diff_document(result), chosen)
     return SAME if result.same else DIFFERENT
 
 
-COMMAND = Command(
-    "diff",
-    "Show where two architectures differ.",
-    (FIRST, SECOND, SET_BOTH, SET_FIRST, SET_SECOND, AS, ALLOW_UNKNOWN, *OUTPUT),
-    run,
-    "llmcalc diff llama3-8b llama3.1-8b",
+COMMANDS = (
+    Command(
+        "diff",
+        (FIRST, SECOND, SET_BOTH, SET_FIRST, SET_SECOND, AS, ALLOW_UNKNOWN, *OUTPUT),
+        run,
+        "llmcalc diff llama3-8b llama3.1-8b",
+    ),
 )

@@ -1,4 +1,4 @@
-"""``llmcalc import SOURCE -o FILE``: any model as a preset file."""
+"""``llmcalc import SOURCE -o FILE``: write any model as a preset file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 TO = Option(
-    "--output", "output", f"The file to write, such as mine.yaml; {STDOUT}, the default, is standard output.",
+    "--output", "output", f"File to write, such as mine.yaml (default: {STDOUT}, standard output).",
     default=STDOUT, metavar="FILE", short="-o",
 )  # fmt: skip
 
 
 def run(model: str, output: str, force: bool, **reading: Any) -> int:
-    """Read, write, and say what was written."""
+    """Write the preset."""
     from ...api.load import load
     from ...report.model import structure, warnings
     from ...schema.export import preset_text
@@ -41,7 +41,7 @@ def run(model: str, output: str, force: bool, **reading: Any) -> int:
 
 
 def _name(text: str) -> str:
-    """A name as presets have: letters, digits and dashes.
+    """A valid preset name: letters, digits and dashes.
 
     >>> _name("Qwen/Qwen3-8B (base)")
     'qwen-qwen3-8b-base'
@@ -63,10 +63,4 @@ def _comment(architecture: Architecture, model: str) -> list[str]:
     ]
 
 
-COMMAND = Command(
-    "import",
-    "Write a model as a preset file.",
-    (MODEL, TO, FORCE, *READING),
-    run,
-    "llmcalc import config.json -o mine.yaml",
-)
+COMMANDS = (Command("import", (MODEL, TO, FORCE, *READING), run, "llmcalc import config.json -o mine.yaml"),)

@@ -1,29 +1,26 @@
-"""``llmcalc params MODEL``: how many parameters, and where they are."""
+"""``llmcalc params MODEL``: the number of parameters, by part."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..headers import has_headers_only, read_headers_only
+from ..files import has_headers_only, read_headers_only
 from ..options import MODEL, OUTPUT, READING
 from ..spec import Command, Option
 
 BY = Option(
-    "--by", "by", "Break the total down by this.", default="component", choices=("component", "layer", "tensor")
-)
+    "--by", "by", "Break the total down by component, layer or tensor.", default="component",
+    choices=("component", "layer", "tensor"),
+)  # fmt: skip
 LAYOUT = Option(
-    "--layout",
-    "layout",
-    "List every tensor as this layout stores it.",
-    metavar="NAME",
-    complete="layouts",
+    "--layout", "layout", "List tensors as this checkpoint layout stores them.", metavar="NAME", complete="layouts"
 )
 
 
 def run(model: str, by: str, layout: str | None, form: str | None, as_json: bool, **reading: Any) -> int:
     """Count, and print."""
     from ...api.load import load
-    from ...calc.params import params
+    from ...api.params import params
     from ...report.params import params_document
     from ..output import chosen_format, write
 
@@ -38,6 +35,4 @@ def run(model: str, by: str, layout: str | None, form: str | None, as_json: bool
     return 0
 
 
-COMMAND = Command(
-    "params", "Count the parameters of a model.", (MODEL, BY, LAYOUT, *READING, *OUTPUT), run, "llmcalc params gpt3"
-)
+COMMANDS = (Command("params", (MODEL, BY, LAYOUT, *READING, *OUTPUT), run, "llmcalc params gpt3"),)

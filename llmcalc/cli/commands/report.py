@@ -1,4 +1,4 @@
-"""``llmcalc report MODEL ... -o FILE``: a page about models, in one file that needs nothing else."""
+"""``llmcalc report MODEL ... -o FILE``: a self-contained HTML page about models."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..options import BATCH, FORCE, READING
 from ..spec import Argument, Command, Option
 
 STDOUT = "-"
-MODELS = Argument("models", "One model or several, which are then compared.", 1, True, "models")
+MODELS = Argument("models", "One or more models; several are compared.", 1, True, "models")
 TO = Option(
-    "--output", "output", f"The HTML file to write; {STDOUT} is standard output.", metavar="FILE", short="-o"
+    "--output", "output", f"HTML file to write ({STDOUT} for standard output).", metavar="FILE", short="-o"
 )  # fmt: skip
 GPU = Option(
-    "--gpu", "gpu", "An accelerator whose memory is drawn beside the model's.", metavar="NAME", complete="accelerators"
+    "--gpu", "gpu", "Also draw the memory of this GPU.", metavar="NAME", complete="accelerators"
 )  # fmt: skip
 CONTEXT = Option(
-    "--context", "context", "The lengths that costs are drawn against: 1k..128k:x2 or 1k,8k,64k (k is 1024).",
+    "--context", "context", "Sequence lengths of the charts: 1k..128k:x2 or 1k,8k,64k (k is 1024).",
     default="1k..256k:x2", metavar="VALUES",
 )  # fmt: skip
 
@@ -32,20 +32,20 @@ def run(
     force: bool,
     **reading: Any,
 ) -> int:
-    """Write the page, and say where it is."""
+    """Write the page."""
+    from ...api.defaults import default_seq
     from ...api.load import load_all
     from ...report.page import report_page
-    from ...report.workload import usual_seq
     from ..files import write_file
     from ..output import write_text
 
     if output is None:
-        raise InputError("a report is a file", parameter="output", hint="such as -o report.html")
+        raise InputError("missing", parameter="output", hint="add a file name, such as -o report.html")
     if batch < 1:
-        raise InputError(f"{batch} sequences are none", parameter="batch", hint="give 1 or more")
+        raise InputError(f"must be at least 1, not {batch}", parameter="batch")
     lengths = sorted(set(_lengths(context)))
     architectures = load_all(models, **reading)
-    text = report_page(architectures, lengths, batch, min(map(usual_seq, architectures)), _card(gpu))
+    text = report_page(architectures, lengths, batch, default_seq(*architectures), _card(gpu))
     if output == STDOUT:
         write_text(text)
         return 0
@@ -60,8 +60,8 @@ def _lengths(text: str) -> tuple[int, ...]:
     try:
         return read_axis(f"seq={text}").values
     except InputError:
-        hint = "such as 1k..128k:x2 or 1k,8k,64k"
-        raise InputError(f"{text!r} is no list and no range of lengths", parameter="context", hint=hint) from None
+        hint = "use lengths such as 1k..128k:x2 or 1k,8k,64k"
+        raise InputError(f"invalid lengths {text!r}", parameter="context", hint=hint) from None
 
 
 def _card(gpu: str | None) -> tuple[str, int] | None:
@@ -73,10 +73,11 @@ def _card(gpu: str | None) -> tuple[str, int] | None:
     return found.title, found.memory_bytes
 
 
-COMMAND = Command(
-    "report",
-    "Write a page about models, with pictures, in one HTML file.",
-    (MODELS, TO, GPU, CONTEXT, BATCH, FORCE, *READING),
-    run,
-    "llmcalc report llama3-8b mamba2 --gpu h100 -o report.html",
+COMMANDS = (
+    Command(
+        "report",
+        (MODELS, TO, GPU, CONTEXT, BATCH, FORCE, *READING),
+        run,
+        "llmcalc report llama3-8b mamba2 --gpu h100 -o report.html",
+    ),
 )

@@ -1,4 +1,4 @@
-"""``llmcalc schema``: the preset language, or what ``--json`` prints, as a JSON Schema."""
+"""``llmcalc schema``: the JSON Schema of presets, or of results."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from ...core.errors import UnknownNameError
 from ..spec import Argument, Command
 
 KINDS = ("preset", "result")
-KIND = Argument("kind", "preset (the default), for editors, or result, for readers of --json.", least=0)
+KIND = Argument("kind", "preset (default), for editors, or result, for programs that read --json.", least=0)
 
 
 def run(kind: str | None) -> int:
-    """Make, and print."""
+    """Print a JSON Schema."""
     import json
 
     from ..output import write_text
@@ -26,10 +26,4 @@ def run(kind: str | None) -> int:
     return 0
 
 
-COMMAND = Command(
-    "schema",
-    "Print the preset language, or what --json prints, as a JSON Schema.",
-    (KIND,),
-    run,
-    "llmcalc schema > preset.schema.json",
-)
+COMMANDS = (Command("schema", (KIND,), run, "llmcalc schema > preset.schema.json"),)

@@ -1,16 +1,16 @@
-"""``llmcalc timeline``: how models grew over the years."""
+"""``llmcalc timeline``: the growth of models by year."""
 
 from __future__ import annotations
 
 from ..options import OUTPUT
 from ..spec import Argument, Command, Option
 
-WORDS = Argument("words", "Which models, in the words of presets search, such as llama or '>=2023'.", 0, True)
-ALL = Option("--all", "everything", "Every size, not the largest of each family alone.", kind=bool, default=False)
+WORDS = Argument("words", "Filter as in presets search, such as llama or '>=2023'.", 0, True)
+ALL = Option("--all", "everything", "Show every size (default: the largest of each family).", kind=bool, default=False)
 
 
 def run(words: list[str], everything: bool, form: str | None, as_json: bool) -> int:
-    """Collect, and print; exit code 1 if no model matches."""
+    """Exit code 1 if no model matches."""
     from ...report.presets import summaries
     from ...report.search import search
     from ...report.timeline import points, timeline_document
@@ -27,10 +27,4 @@ def run(words: list[str], everything: bool, form: str | None, as_json: bool) -> 
     return 0 if found else 1
 
 
-COMMAND = Command(
-    "timeline",
-    "Show how models grew: parameters and training compute by year.",
-    (WORDS, ALL, *OUTPUT),
-    run,
-    "llmcalc timeline '>=2020' --format svg",
-)
+COMMANDS = (Command("timeline", (WORDS, ALL, *OUTPUT), run, "llmcalc timeline '>=2020' --format svg"),)

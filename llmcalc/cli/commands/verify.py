@@ -1,4 +1,4 @@
-"""``llmcalc verify MODEL``: run a small NumPy model, or read a checkpoint's headers; compare with what is declared."""
+"""``llmcalc verify MODEL``: compare the declared numbers with a NumPy model, or with a checkpoint's headers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from ..headers import has_headers_only, read_headers_only
+from ..files import has_headers_only, read_headers_only
 from ..options import MODEL, OUTPUT, READING
 from ..spec import Argument, Command
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from ...report.verify import Outcome
 
 EVERY = "all"
-WHICH = Argument("model", f"{MODEL.help} The word {EVERY}: every preset.", complete=MODEL.complete)
+WHICH = Argument("model", f"A model, or {EVERY} for every preset.", complete=MODEL.complete)
 CLEAR = "\r\x1b[K"
 
 
 def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
-    """Verify, and print; exit code 1 if anything differs or cannot be run."""
+    """Exit code 1 if anything differs or cannot be run."""
     from ...api.load import load
     from ...report.verify import all_document, outcome, verify_document
     from ..output import chosen_format, warn, write
@@ -30,9 +30,7 @@ def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
     if model == EVERY:
         for option in READING:
             if reading[option.name]:
-                raise InputError(
-                    "concerns one model", parameter=option.name, hint=f"{EVERY} verifies presets as they are"
-                )
+                raise InputError(f"cannot be combined with {EVERY}", parameter=option.name, hint="name one model")
         found = _everything()
         write(all_document(found), chosen)
         return 0 if all(each.ok for each in found) else 1
@@ -52,32 +50,29 @@ def run(model: str, form: str | None, as_json: bool, **reading: Any) -> int:
 
 
 def _unopened(model: str) -> list[str]:
-    """Weights of a folder that are not compared, since they are pickled."""
+    """A warning for each pickled file of weights in a folder, which is not opened."""
     from pathlib import Path
 
     from ...checkpoint.headers.checkpoint_files import pickled_files
 
     return [
-        f"{name} is pickled and was not opened: its tensors are not compared" for name in pickled_files(Path(model))[:3]
+        f"{name} is pickled and was not opened; its tensors are not compared" for name in pickled_files(Path(model))[:3]
     ]
 
 
 def _headers(architecture: Architecture, chosen: str) -> int:
-    """Compare the headers of the weights that were given; exit code 1 if anything differs."""
-    from ...importers.weights import headers_of
+    """Compare a checkpoint's headers; exit code 1 if anything differs."""
+    from ...api.verify import verify_checkpoint
     from ...report.weights import comparison_document
-    from ...verification.weights import verify_weights
     from ..output import write
 
-    headers = headers_of(architecture)
-    assert headers is not None
-    found = verify_weights(architecture, headers)
+    found = verify_checkpoint(architecture)
     write(comparison_document(found), chosen)
     return 0 if found.ok else 1
 
 
 def _everything() -> list[Outcome]:
-    """The outcome of every model, with a line on a terminal that says how far it is."""
+    """The outcome of every model, with a progress line on a terminal."""
     from ...report.verify import models, outcome_of
 
     wanted, found = models(), []
@@ -91,10 +86,4 @@ def _everything() -> list[Outcome]:
     return found
 
 
-COMMAND = Command(
-    "verify",
-    "Run a small NumPy model, or read a checkpoint's headers; compare with what is declared.",
-    (WHICH, *READING, *OUTPUT),
-    run,
-    "llmcalc verify mixtral",
-)
+COMMANDS = (Command("verify", (WHICH, *READING, *OUTPUT), run, "llmcalc verify mixtral"),)

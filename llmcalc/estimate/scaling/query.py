@@ -144,6 +144,13 @@ class Plan(NotebookDisplay):
     points: tuple[Point, ...]
     silent: tuple[NoAnswer, ...]
     model: Architecture | None = None
+    budget: Any = None
+
+    @property
+    def summary(self) -> str:
+        """The answer of each law in one line."""
+        said = (f"{point.law.name} {point.parameters:.3g} params, {point.tokens:.3g} tokens" for point in self.points)
+        return "; ".join(said)
 
     def spread(self, name: str) -> tuple[float, float] | None:
         """Return the smallest and largest value of an attribute over all laws, or None."""

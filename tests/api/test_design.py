@@ -7,7 +7,7 @@ import json
 import pytest
 
 import llmcalc
-from llmcalc.api.design import Design, Rules, design
+from llmcalc.api.design import Design, Rules, search
 from llmcalc.cli.main import main
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError, UnknownNameError
@@ -19,14 +19,14 @@ def total(model: Architecture) -> int:
     return llmcalc.params(model).total
 
 
-LIKE_LLAMA = design("llama3", 13 * 10**9, total)
+LIKE_LLAMA = search("llama3", 13 * 10**9, total)
 
 
 def test_a_published_size_is_found_again() -> None:
     """The target is a size that exists: it comes first, to the last parameter."""
     for name in ("llama3-70b", "gpt3-13b", "mamba2-2.7b"):
         model = llmcalc.load(name)
-        found = design(name.rpartition("-")[0], total(model), total, Rules(ranks=1))
+        found = search(name.rpartition("-")[0], total(model), total, Rules(ranks=1))
         assert found.base == name
         assert found.candidates[0].off == 0
         assert found.candidates[0].architecture.stacks == model.stacks
@@ -34,7 +34,7 @@ def test_a_published_size_is_found_again() -> None:
 
 def test_candidates_keep_the_rules() -> None:
     for rules in (Rules(), Rules(multiple=64, ranks=16), Rules(multiple=256, ranks=4, within=0.05)):
-        found = design("llama3", 13 * 10**9, total, rules)
+        found = search("llama3", 13 * 10**9, total, rules)
         assert found.near
         for candidate in found.candidates:
             sizes = candidate.sizes
@@ -60,7 +60,7 @@ def test_the_first_is_proportioned_most_like_the_family() -> None:
 
 @pytest.mark.parametrize("target", [5 * 10**9, 20 * 10**9, 40 * 10**9])
 def test_leaving_a_rule_out_never_makes_it_worse(target: int) -> None:
-    found = design("llama3", target, total)
+    found = search("llama3", target, total)
     first = found.candidates[0]
     for label, best in found.without:
         if "as in the family" in label:
@@ -72,7 +72,7 @@ def test_leaving_a_rule_out_never_makes_it_worse(target: int) -> None:
 @pytest.mark.parametrize("family", ["deepseek-v3", "nemotron-h", "t5", "qwen3-moe", "jamba", "rwkv4", "switch", "bert"])
 def test_every_sort_of_family_has_shapes(family: str) -> None:
     target = total(llmcalc.load(family)) // 2
-    found = design(family, target, total, Rules(within=0.1))
+    found = search(family, target, total, Rules(within=0.1))
     assert isinstance(found, Design)
     assert found.candidates
     assert all(candidate.value == total(candidate.architecture) for candidate in found.candidates)
@@ -90,9 +90,9 @@ def test_what_is_far_from_everything_is_said_to_be(capsys: Capture) -> None:
 
 def test_an_unknown_family_is_an_error() -> None:
     with pytest.raises(UnknownNameError):
-        design("lama33", 10**9, total)
+        search("lama33", 10**9, total)
     with pytest.raises(InputError):
-        design("llama3", 10**9, total, Rules(ranks=10**6))
+        search("llama3", 10**9, total, Rules(ranks=10**6))
 
 
 @pytest.mark.parametrize("words", [["--active", "3B"], ["--flops", "5e9", "--seq", "512"], ["--memory", "24GiB"]])

@@ -125,7 +125,6 @@ def test_every_kind_of_model_can_be_trained(name: str) -> None:
         (1.5e9 + 0.5, {}, "number of tokens"),
         (float("nan"), {}, "number of tokens"),
         (float("inf"), {}, "number of tokens"),
-        ("15T", {}, "number of tokens"),
         (1023, {}, "fewer than one sequence"),
         (10**6, {"batch_tokens": 2 * 10**6}, "fewer than one step"),
     ],

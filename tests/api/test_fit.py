@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.fit import fit, solve_gpus, solve_quant, solve_size
+from llmcalc.api.fit import check_fit, solve_gpus, solve_quant, solve_size
 from llmcalc.calc.memory.fit import largest_fitting, read_size, smallest_fitting
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError, SizeError
@@ -42,8 +42,8 @@ def test_the_largest_fits_and_one_more_does_not(name: str, model: str, arguments
     found = solve_size(name, architecture, budget, {"batch": 1, **arguments})
     assert found is not None
     if found < 2**40:
-        assert fit(architecture, **budget, **{"batch": 1, **arguments, name: found}).fits
-        assert not fit(architecture, **budget, **{"batch": 1, **arguments, name: found + 1}).fits
+        assert check_fit(architecture, **budget, **{"batch": 1, **arguments, name: found}).fits
+        assert not check_fit(architecture, **budget, **{"batch": 1, **arguments, name: found + 1}).fits
 
 
 def test_learned_positions_bound_the_context() -> None:
@@ -55,7 +55,7 @@ def test_learned_positions_bound_the_context() -> None:
 def test_nothing_fits() -> None:
     model = llmcalc.load("gpt3")
     assert solve_size("seq", model, H100, {"batch": 1}) is None
-    assert fit(model, **H100, seq=1).headroom < -200 * GIB
+    assert check_fit(model, **H100, seq=1).headroom < -200 * GIB
 
 
 def test_the_best_format_is_the_first_that_fits() -> None:
@@ -76,7 +76,7 @@ def test_the_fewest_that_hold_a_model(model: str, count: int) -> None:
     assert found[0] == count
     for fewer in range(1, count):
         with suppress(SizeError):  # ranks that do not divide its heads
-            assert not fit(architecture, **H100, count=fewer, seq=2048).fits
+            assert not check_fit(architecture, **H100, count=fewer, seq=2048).fits
 
 
 def test_the_fewest_that_train_a_model() -> None:
@@ -86,7 +86,7 @@ def test_the_fewest_that_train_a_model() -> None:
     assert found is not None
     count = found[0]
     assert count > 1
-    assert not fit(architecture, **H100, count=count - 1, **arguments).fits
+    assert not check_fit(architecture, **H100, count=count - 1, **arguments).fits
     with_tensor = solve_gpus(architecture, H100, {**arguments, "mesh": Mesh(tp=2, zero=1)})
     assert with_tensor is not None
     assert with_tensor[1].result.mesh.tp == 2
@@ -94,16 +94,16 @@ def test_the_fewest_that_train_a_model() -> None:
 
 def test_ranks_are_accelerators() -> None:
     with pytest.raises(SizeError, match="ranks, but there are 8 GPUs"):
-        fit(llmcalc.load("gpt2"), **H100, count=8, mesh=Mesh(tp=2))
+        check_fit(llmcalc.load("gpt2"), **H100, count=8, mesh=Mesh(tp=2))
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(["llama3-8b", "gpt-oss-20b", "jamba"]), st.integers(1, 4000), st.integers(1, 8))
 def test_memory_grows_with_every_size(model: str, seq: int, batch: int) -> None:
     architecture = llmcalc.load(model)
-    needed = fit(architecture, **H100, seq=seq, batch=batch).needed
-    assert fit(architecture, **H100, seq=seq + 1, batch=batch).needed >= needed
-    assert fit(architecture, **H100, seq=seq, batch=batch + 1).needed >= needed
+    needed = check_fit(architecture, **H100, seq=seq, batch=batch).needed
+    assert check_fit(architecture, **H100, seq=seq + 1, batch=batch).needed >= needed
+    assert check_fit(architecture, **H100, seq=seq, batch=batch + 1).needed >= needed
 
 
 @pytest.mark.parametrize("tensor", [2, 4, 8])

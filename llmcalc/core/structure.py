@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core.architecture import Architecture, Stack, declare
-from ..core.axes import NAMES
-from ..core.layer import Layer
-from ..core.record import fields, record
+from .architecture import Architecture, Stack, declare
+from .axes import NAMES
+from .layer import Layer
+from .record import fields, record
 
 MOST_VALUES = 3
 NOTHING = "–"

@@ -9,11 +9,11 @@ from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, 
 from ..core.layer import Layer
 from ..core.layer_history import without_n_sums
 from ..core.record import fields
-from ..schema.build import STACK_FLAGS, STACK_NUMBERS
-from ..schema.concise import explicit_fields, name_and_fields
-from ..schema.describe import block_order
-from ..schema.order import shortest_order
-from .structure import NOTHING, paper_name, word
+from ..core.structure import NOTHING, paper_name, word
+from .build import STACK_FLAGS, STACK_NUMBERS
+from .concise import explicit_fields, name_and_fields
+from .describe import block_order
+from .order import shortest_order
 
 _WEIGHTS = ("residual", "residual_normed", "depth_scaled", "scale", "residual_scale")
 _SUMS = (*_WEIGHTS, "share", "input_from", "residual_from", "concat_input")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.sweep import QUANTITIES, Axis, read_axis, sweep
+from llmcalc.api.sweep import QUANTITIES, Axis, evaluate_grid, read_axis
 from llmcalc.core.errors import InputError
 
 EXACT = 1e-15
@@ -54,7 +54,7 @@ def test_every_point_equals_the_scalar(
 ) -> None:
     model = llmcalc.load(name)
     axes = [Axis("seq", tuple(seqs)), Axis("batch", tuple(batches))]
-    found = sweep(model, axes, [quantity], {}, mode=mode).values[quantity]
+    found = evaluate_grid(model, axes, [quantity], {}, mode=mode).values[quantity]
     group, part = quantity.split(".")
     for row, seq in enumerate(seqs):
         for column, batch in enumerate(batches):
@@ -70,7 +70,9 @@ def test_every_point_equals_the_scalar(
 @pytest.mark.parametrize("mode", ["inference", "training"])
 def test_memory_equals_the_scalar(quantity: str, mode: str) -> None:
     model = llmcalc.load("llama3.2-1b")
-    found = sweep(model, [Axis("seq", (100, 1000)), Axis("batch", (2,))], [quantity], {"mode": mode}).values[quantity]
+    found = evaluate_grid(model, [Axis("seq", (100, 1000)), Axis("batch", (2,))], [quantity], {"mode": mode}).values[
+        quantity
+    ]
     for row, seq in enumerate((100, 1000)):
         answer = llmcalc.memory(model, seq=seq, batch=2, mode=mode)
         assert found[row, 0] == getattr(answer, quantity.partition(".")[2])
@@ -79,7 +81,7 @@ def test_memory_equals_the_scalar(quantity: str, mode: str) -> None:
 @pytest.mark.parametrize("cache", ["fp8", "q8_0", "int8-head"])
 def test_a_quantised_cache_equals_the_scalar(cache: str) -> None:
     model = llmcalc.load("llama3-8b")
-    found = sweep(model, [Axis("seq", (1, 77, 4096))], ["memory.state"], {"cache": cache, "page": 16})
+    found = evaluate_grid(model, [Axis("seq", (1, 77, 4096))], ["memory.state"], {"cache": cache, "page": 16})
     for value, seq in zip(found.values["memory.state"], (1, 77, 4096), strict=True):
         assert value == llmcalc.memory(model, seq=seq, cache=cache, page=16).state
     assert not found.exact
@@ -88,7 +90,7 @@ def test_a_quantised_cache_equals_the_scalar(cache: str) -> None:
 def test_decode_steps_are_swept_over_their_context() -> None:
     model = llmcalc.load("gpt-oss-20b")
     contexts = (1, 127, 128, 129, 5000)
-    found = sweep(model, [Axis("context", contexts)], ["flops.total"], {}, mode="decode", seq=1)
+    found = evaluate_grid(model, [Axis("context", contexts)], ["flops.total"], {}, mode="decode", seq=1)
     for value, context in zip(found.values["flops.total"], contexts, strict=True):
         assert value == llmcalc.flops(model, mode="decode", seq=1, context=context).total
 
@@ -96,13 +98,15 @@ def test_decode_steps_are_swept_over_their_context() -> None:
 def test_a_point_that_is_no_workload_is_an_error() -> None:
     model = llmcalc.load("gpt3")
     with pytest.raises(InputError, match="4096 tokens are beyond"):
-        sweep(model, [Axis("seq", (1024, 4096))], ["flops.total"], {})
+        evaluate_grid(model, [Axis("seq", (1024, 4096))], ["flops.total"], {})
     with pytest.raises(InputError, match="is given twice"):
-        sweep(model, [Axis("seq", (1,)), Axis("seq", (2,))], ["flops.total"], {})
+        evaluate_grid(model, [Axis("seq", (1,)), Axis("seq", (2,))], ["flops.total"], {})
     with pytest.raises(InputError, match=r"flops\.total"):
-        sweep(model, [Axis("seq", (1,))], ["flops.totl"], {})
+        evaluate_grid(model, [Axis("seq", (1,))], ["flops.totl"], {})
     with pytest.raises(InputError, match="too many"):
-        sweep(model, [Axis("seq", tuple(range(1, 2000))), Axis("batch", tuple(range(1, 100)))], ["memory.peak"], {})
+        evaluate_grid(
+            model, [Axis("seq", tuple(range(1, 2000))), Axis("batch", tuple(range(1, 100)))], ["memory.peak"], {}
+        )
 
 
 class Counted(numpy.ndarray):

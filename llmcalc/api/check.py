@@ -1,0 +1,139 @@
+"""Suspicious shapes and configurations, and limits that a model must not exceed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..calc.flops import flops
+from ..calc.memory.fit import read_size
+from ..calc.params import params
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..estimate.amounts import amount, read_compute
+from ..lint import Finding, lint
+from .defaults import default_seq
+from .load import Source, load
+from .memory import memory
+
+
+@record
+class Limit:
+    """An upper limit: ``ours`` must be at most ``most``, in ``unit``."""
+
+    name: str
+    ours: int
+    most: int
+    unit: str
+
+    @property
+    def kept(self) -> bool:
+        """Whether the limit is respected."""
+        return self.ours <= self.most
+
+
+@record
+class Checked(NotebookDisplay):
+    """The findings about a model, and its limits."""
+
+    architecture: Architecture
+    findings: tuple[Finding, ...]
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no findings, and every limit is respected."""
+        return not self.findings and all(limit.kept for limit in self.limits)
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one line."""
+        exceeded = [limit.name for limit in self.limits if not limit.kept]
+        said = [f"{one.code} {one.place}" for one in self.findings] + [f"{name} exceeded" for name in exceeded]
+        return f"{self.architecture.name}: {', '.join(said) or 'ok'}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        limits = [
+            {"name": one.name, "ours": one.ours, "most": one.most, "unit": one.unit, "kept": one.kept}
+            for one in self.limits
+        ]
+        findings = [finding.to_dict() for finding in self.findings]
+        return {"model": self.architecture.name, "ok": self.ok, "findings": findings, "limits": limits}
+
+
+def check(
+    model: Source,
+    *,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    tp: int | None = None,
+    pp: int | None = None,
+    ep: int | None = None,
+    max_params: float | str | None = None,
+    max_active: float | str | None = None,
+    max_memory: int | str | None = None,
+    budget: float | str | None = None,
+    tokens: float | str | None = None,
+    batch: int = 1,
+    seq: int | None = None,
+) -> Checked:
+    """Find suspicious shapes, and check a model against limits.
+
+    >>> import llmcalc
+    >>> llmcalc.check("gpt2", select=["HW004"], max_params="200M")
+    Checked(gpt2-small: HW004 decoder.outputs)
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        select: codes of rules, or their beginnings, to apply (default: all).
+        ignore: codes of rules, or their beginnings, to skip.
+        tp: tensor-parallel ranks the model is meant for.
+        pp: pipeline stages.
+        ep: expert-parallel ranks.
+        max_params: most parameters, such as ``8e9`` or ``"8B"``.
+        max_active: most active parameters.
+        max_memory: most memory of serving in bf16 at ``batch`` and ``seq``: bytes or ``"24GiB"``.
+        budget: most training FLOPs for ``tokens``, such as ``1e24`` or ``"3640PF-days"``.
+        tokens: training tokens.
+        batch: sequences.
+        seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
+
+    Raises:
+        InputError: an unknown rule, or an invalid limit.
+    """
+    for name, ranks in (("tp", tp), ("pp", pp), ("ep", ep)):
+        if ranks is not None and ranks < 1:
+            raise InputError(f"must be at least 1, not {ranks}", parameter=name)
+    mesh = Mesh(tp=tp or 1, pp=pp or 1, dp=ep or 1, ep=ep or 1)
+    architecture = load(model)
+    length = default_seq(architecture) if seq is None else seq
+    bounds = {"max_params": max_params, "max_active": max_active}
+    limits = [*_sizes(architecture, bounds)]
+    if max_memory is not None:
+        peak = memory(architecture, batch=batch, seq=length).peak
+        most = read_size(max_memory, "max_memory") if isinstance(max_memory, str) else max_memory
+        limits.append(Limit("memory", peak, most, "bytes"))
+    if (budget is None) != (tokens is None):
+        missing = "tokens" if tokens is None else "budget"
+        raise InputError("is missing", parameter=missing, hint="{budget} and {tokens} must be given together")
+    if budget is not None and tokens is not None:
+        most = int(read_compute(budget, "budget") if isinstance(budget, str) else amount(budget, "budget"))
+        limits.append(Limit("training", _training(architecture, length, int(amount(tokens, "tokens"))), most, "FLOPs"))
+    return Checked(architecture, tuple(lint(architecture, mesh, select, ignore)), tuple(limits))
+
+
+def _sizes(architecture: Architecture, bounds: dict[str, Any]) -> Iterator[Limit]:
+    count = params(architecture)
+    for parameter, name, ours in (("max_params", "parameters", count.total), ("max_active", "active", count.active)):
+        if bounds[parameter] is not None:
+            yield Limit(name, ours, int(amount(bounds[parameter], parameter, "8B")), "parameters")
+
+
+def _training(architecture: Architecture, seq: int, tokens: int) -> int:
+    """FLOPs of training on all tokens, by the exact count of one sequence."""
+    counted = flops(architecture, seq=seq, mode="train")
+    return -(-counted.total * tokens // counted.tokens)

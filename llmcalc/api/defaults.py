@@ -1,0 +1,31 @@
+"""Defaults that Python and the command line share."""
+
+from __future__ import annotations
+
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.workload import positions
+
+SEQ = 2048
+RESERVE = "1GiB"  # per GPU, for the runtime
+
+
+def default_seq(*models: Architecture, mode: str = "forward") -> int:
+    """The sequence length if none is given: 2048, or the learned positions of the model if fewer; 1 in a decode step.
+
+    >>> import llmcalc
+    >>> default_seq(llmcalc.load("gpt3")), default_seq(llmcalc.load("gpt1")), default_seq(mode="decode")
+    (2048, 512, 1)
+    """
+    return 1 if mode == "decode" else min([SEQ, *(positions(model) or SEQ for model in models)])
+
+
+def cached_tokens(mode: str, context: int | None) -> int:
+    """The cached tokens of a step.
+
+    Raises:
+        InputError: a decode step without them.
+    """
+    if mode == "decode" and context is None:
+        raise InputError("a decode step needs the number of cached tokens", parameter="mode", hint="add {context=N}")
+    return context or 0

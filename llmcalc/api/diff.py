@@ -1,0 +1,66 @@
+"""Where two architectures differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..calc.params import Params, params
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..schema.architecture_diff import Difference, differences
+from .compare import QUANTITIES
+from .load import Source, load
+
+
+@record
+class Diff(NotebookDisplay):
+    """Two models and all differences between their architectures."""
+
+    first: Params
+    second: Params
+    differences: tuple[Difference, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether both are the same architecture, whatever they are called and however they are stored."""
+        return not self.differences
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one line."""
+        number = len(self.differences)
+        said = "the same architecture" if self.same else f"{number} difference{'s' * (number > 1)}"
+        return f"{self.first.architecture.name}, {self.second.architecture.name}: {said}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data whose keys are the attribute names."""
+        return {
+            "same": self.same,
+            "differences": [entry._asdict() for entry in self.differences],
+            "models": [
+                {"model": each.architecture.name, **{name: getattr(each, name) for name in QUANTITIES}}
+                for each in (self.first, self.second)
+            ],
+            "difference": {name: getattr(self.second, name) - getattr(self.first, name) for name in QUANTITIES},
+        }
+
+
+def diff(first: Source, second: Source) -> Diff:
+    """Find where two architectures differ.
+
+    >>> import llmcalc
+    >>> llmcalc.diff("llama3-8b", "llama3.1-8b").differences[0].what
+    'rope_scaling'
+
+    Args:
+        first: an architecture, or anything ``load`` reads.
+        second: another.
+
+    Raises:
+        InputError: a model cannot be read.
+    """
+    one, other = load(first), load(second)
+    found = differences(one, other)
+    if not found and (one.stacks, one.extras) != (other.stacks, other.extras):  # differences that no part shows
+        found = [Difference("", "names of parts", one.name, other.name)]
+    return Diff(params(one), params(other), tuple(found))

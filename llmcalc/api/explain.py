@@ -1,0 +1,149 @@
+"""How a number is derived: a tree in which every total is the sum of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..calc.flops import flops
+from ..calc.kv_cache import state
+from ..calc.params import params
+from ..core.architecture import Architecture
+from ..core.errors import InputError, UnknownNameError
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.tree import Node
+from ..core.workload import Workload
+from .defaults import default_seq
+from .load import Source, load
+from .settings import DEPENDS, check_dependence, split_settings
+
+# the settings that each explanation depends on; of a state, elements are explained
+EXPLAINED = {
+    **DEPENDS,
+    "state": tuple(name for name in DEPENDS["state"] if name not in ("dtype", "cache")),
+    "train": ("seq", "target_seq", "extend", "pairs"),
+}
+
+
+@record
+class Explanation(NotebookDisplay):
+    """The derivation of a quantity; ``print`` shows the tree.
+
+    Attributes:
+        architecture: the model.
+        quantity: such as ``params``.
+        tree: the whole derivation.
+        roots: the parts of it that were asked for.
+        workload: the workload that the quantity depends on, if any.
+    """
+
+    architecture: Architecture
+    quantity: str
+    tree: Node
+    roots: tuple[Node, ...]
+    workload: Workload | None = None
+
+    @property
+    def summary(self) -> str:
+        """The total in one line."""
+        return f"{self.architecture.name} {self.quantity}: {self.tree.value:,} {self.tree.unit}"
+
+    def __str__(self) -> str:
+        return "\n".join(root.text() for root in self.roots)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"trees": [root.to_dict() for root in self.roots]}
+
+
+def explain(
+    model: Source, quantity: str = "params", *, depth: int | None = None, select: str | None = None, **settings: Any
+) -> Explanation:
+    """Show how a number is derived.
+
+    >>> import llmcalc
+    >>> print(llmcalc.explain("gpt3", "params", depth=1))
+    gpt3-175b params = 174,604,259,328 params
+      inputs = 642,723,840 params (2 parts below)
+      block ×96 = 173,961,510,912 params (6 parts below)
+      outputs = 24,576 params (2 parts below)
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        quantity: ``params``, ``active``, ``flops``, ``state``, ``memory`` or ``train``.
+        depth: levels to show (default: all).
+        select: show only parts whose path contains this text.
+        settings: parameters of the quantity's function, and ``tokens`` of ``train``. ``attention`` of ``flops`` is
+            called ``pairs``; ``training=True`` explains the memory of a training step.
+
+    Raises:
+        InputError: an unknown quantity, or settings that it does not depend on.
+    """
+    if quantity not in EXPLAINED:
+        hint = f"one of {', '.join(EXPLAINED)}"
+        raise UnknownNameError("quantity", quantity, EXPLAINED, parameter="quantity", hint=hint)
+    if depth is not None and depth < 0:
+        raise InputError(f"must be at least 0, not {depth}", parameter="depth")
+    check_dependence(quantity, EXPLAINED[quantity], settings)
+    tokens = settings.pop("tokens", None)
+    if tokens is not None and quantity != "train":
+        raise InputError(f"{quantity} does not depend on it", parameter="tokens", hint="omit it")
+    architecture = load(model)
+    tree, workload = _derive(architecture, quantity, tokens, settings)
+    named = replace(tree, label=f"{architecture.name} {quantity}")
+    roots = tuple(_selected(tree, select)) if select else (named,)
+    if not roots:
+        raise UnknownNameError("part", select, [node.label for _, node in tree.walk()], parameter="select")
+    return Explanation(architecture, quantity, named, tuple(_cut(root, depth) for root in roots), workload)
+
+
+def _derive(
+    architecture: Architecture, quantity: str, tokens: float | str | None, settings: dict[str, Any]
+) -> tuple[Node, Workload | None]:
+    """The tree of a quantity, and its workload."""
+    if quantity in ("params", "active"):
+        counted = params(architecture)
+        return (counted.tree if quantity == "params" else counted.active_tree), None
+    from ..calc import explain as trees
+
+    sizes, step, of_memory, convention = split_settings(settings)
+    if sizes["seq"] is None:
+        sizes["seq"] = default_seq(architecture, mode=step["mode"])
+    if quantity == "train":
+        from .train import train
+
+        of_run = {name: sizes[name] for name in ("seq", "target_seq", "extend")}
+        run = train(architecture, tokens, **of_run, attention=step["attention"])
+        return trees.flops_tree(run.step), run.step.workload
+    if quantity == "flops":
+        counted_flops = flops(architecture, **sizes, **step, convention=convention)
+        return trees.flops_tree(counted_flops), counted_flops.workload
+    if quantity == "state":
+        cache = {name: of_memory[name] for name in ("beams", "page") if name in of_memory}
+        size = state(architecture, **sizes, **cache, convention=convention)
+        return trees.state_tree(size), size.workload
+    from .memory import memory
+
+    result = memory(architecture, **of_memory, **sizes)
+    return trees.memory_tree(result), result.workload
+
+
+def _selected(node: Node, text: str, path: str = "") -> Iterator[Node]:
+    """The topmost nodes whose path contains ``text``, labelled with their path."""
+    here = f"{path} > {node.label}" if path else node.label
+    if text.lower() in here.lower():
+        yield replace(node, label=here)
+        return
+    for child in node.children:
+        yield from _selected(child, text, here)
+
+
+def _cut(node: Node, depth: int | None) -> Node:
+    if depth is None or not node.children:
+        return node
+    if depth == 0:
+        parts = f"{len(node.children)} parts below" if len(node.children) > 1 else "1 part below"
+        return replace(node, children=(), note=parts if not node.note else f"{node.note}; {parts}")
+    return replace(node, children=tuple(_cut(child, depth - 1) for child in node.children))

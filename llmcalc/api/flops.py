@@ -1,0 +1,58 @@
+"""Floating-point operations of one step."""
+
+from __future__ import annotations
+
+from ..calc.flops import Flops
+from ..calc.flops import flops as count
+from .defaults import cached_tokens, default_seq
+from .load import Source, load
+
+
+def flops(
+    model: Source,
+    *,
+    batch: int = 1,
+    seq: int | None = None,
+    mode: str = "forward",
+    context: int | None = None,
+    target_seq: int | None = None,
+    source: int | None = None,
+    attention: str = "causal",
+    logits: str = "all",
+    convention: str | None = None,
+    extend: bool = False,
+    patches: int = 0,
+    frames: int = 0,
+) -> Flops:
+    """Count the floating-point operations of one step.
+
+    >>> import llmcalc
+    >>> llmcalc.flops("gpt3", mode="train").matmul
+    2181381736366080
+    >>> llmcalc.flops("gpt3", mode="decode", context=1000).workload.seq
+    1
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        batch: sequences.
+        seq: tokens per sequence (default: 2048, or the model's learned positions if fewer; 1 new token in ``decode``).
+        mode: ``forward``, ``train`` (forward and backward) or ``decode`` (after ``context`` cached tokens).
+        context: cached tokens before a decode step.
+        target_seq: decoder tokens of an encoder-decoder model (default: ``seq``).
+        source: encoder tokens of a decode step (default: ``context``).
+        attention: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
+        logits: compute logits of ``all`` positions or of the ``last`` one.
+        convention: ``torch`` counts what transformers' eager code executes.
+        extend: allow sequences beyond the learned positions.
+        patches: image patches per sequence.
+        frames: audio frames per sequence (100 per second).
+
+    Raises:
+        InputError: an invalid workload, or one that the model does not support.
+    """
+    architecture = load(model)
+    return count(
+        architecture, batch=batch, seq=default_seq(architecture, mode=mode) if seq is None else seq, mode=mode,
+        context=cached_tokens(mode, context), target_seq=target_seq, source=source, attention=attention,
+        logits=logits, convention=convention, extend=extend, patches=patches, frames=frames,
+    )  # fmt: skip

@@ -1,0 +1,124 @@
+"""Settings that ``explain``, ``sweep``, ``compare`` and ``fit`` take by keyword: a workload, its step, and memory.
+
+They are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, except that ``pairs`` is the ``attention`` of
+``flops`` (``causal`` or ``dense``), ``training=True`` is ``mode="training"`` of ``memory``, and a mesh can be given by
+its fields: ``tp=8`` for ``mesh=Mesh(tp=8)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ..calc.sharding import Mesh
+from ..core.errors import InputError
+from ..core.record import fields
+from .defaults import cached_tokens
+
+SIZES = ("batch", "seq", "target_seq", "extend")
+STEP = ("mode", "context", "pairs", "logits")
+MESH = tuple(field.name for field in fields(Mesh))
+FORMATS = ("dtype", "weights", "only", "keep")
+SERVING = ("cache", "page", "prefill", "beams")
+TRAINING = (
+    "optimizer", "attention", "recompute", "dropout", "loss", "gradients", "gradient_buffer", "master", "lora_rank",
+    "lora_targets",
+)  # fmt: skip
+MEMORY = ("training", *FORMATS, *SERVING, *TRAINING, "mesh", *MESH)
+# the settings that each quantity depends on
+DEPENDS: dict[str, tuple[str, ...]] = {
+    "params": (),
+    "active": (),
+    "flops": (*SIZES, *STEP, "convention"),
+    "state": (*SIZES, "dtype", "cache", "page", "beams", "convention"),
+    "memory": (*SIZES, *MEMORY, "convention"),
+}
+KNOWN = (*SIZES, *STEP, *MEMORY, "convention")
+
+
+class Settings(NamedTuple):
+    """Settings by what they apply to.
+
+    Attributes:
+        sizes: ``batch``, ``seq`` (None if not given), ``target_seq`` and ``extend``.
+        step: further arguments of ``flops``.
+        memory: further arguments of ``memory``.
+        convention: None or ``torch``.
+    """
+
+    sizes: dict[str, Any]
+    step: dict[str, Any]
+    memory: dict[str, Any]
+    convention: str | None
+
+
+def check_dependence(what: str, names: Iterable[str], settings: Mapping[str, Any]) -> None:
+    """Reject settings that a quantity does not depend on.
+
+    Raises:
+        InputError: one is given.
+    """
+    allowed = set(names)
+    for name in settings:
+        if name in KNOWN and name not in allowed:
+            raise InputError(f"{what} does not depend on it", parameter=name, hint="omit it")
+
+
+def split_settings(settings: Mapping[str, Any], *, varied: Iterable[str] = ()) -> Settings:
+    """Sort settings by what they apply to; ``varied`` sizes are given by a sweep.
+
+    Raises:
+        TypeError: an unknown setting.
+        InputError: settings that contradict each other.
+    """
+    unknown = [name for name in settings if name not in KNOWN]
+    if unknown:
+        raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
+    sizes = {"batch": 1, "seq": None, "target_seq": None, "extend": False}
+    sizes |= {name: settings[name] for name in SIZES if name in settings}
+    mode = settings.get("mode", "forward")
+    context = cached_tokens(mode, 0 if "context" in varied else settings.get("context"))
+    step = {
+        "mode": mode, "context": context, "attention": settings.get("pairs", "causal"),
+        "logits": settings.get("logits", "all"),
+    }  # fmt: skip
+    convention = settings.get("convention")
+    return Settings(sizes, step, memory_settings(settings), convention)
+
+
+def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``memory``, without sizes.
+
+    Raises:
+        InputError: settings that contradict each other.
+    """
+    from .memory import check_memory_settings, is_given
+
+    training = bool(settings.get("training"))
+    found: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": settings.get("dtype", "bf16")}
+    names = ("weights", "only", "keep", *SERVING, *TRAINING)
+    found |= {name: settings[name] for name in names if is_given(settings.get(name))}
+    if training:
+        usual = {"dropout": False, "master": True, "gradient_buffer": False}
+        found |= {name: settings.get(name, default) for name, default in usual.items()}
+    elif settings.get("master") is False:
+        found["master"] = False
+    mesh = mesh_settings(settings)
+    check_memory_settings(**found, mesh=mesh)
+    return {**found, "mesh": mesh, "convention": settings.get("convention")}
+
+
+def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
+    """The mesh that settings give, as one or by its fields.
+
+    Raises:
+        InputError: both, or sequence parallelism without tensor parallelism.
+    """
+    own = {name: settings[name] for name in MESH if settings.get(name) is not None}
+    whole: Mesh | None = settings.get("mesh")
+    if whole is not None and own:
+        raise InputError("mesh is given as well", parameter=next(iter(own)), hint="set it in the mesh")
+    mesh = whole or Mesh(**own)
+    if mesh.sp and mesh.tp == 1:
+        raise InputError("sequence parallelism requires tensor parallelism", parameter="sp", hint="add {tp=N}")
+    return mesh

@@ -1,0 +1,69 @@
+"""Declarations against NumPy models, or against the headers of a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core.errors import InputError
+from .load import Source, load
+
+if TYPE_CHECKING:
+    from ..twins.model import Model
+    from ..verification import Verification
+    from ..verification.weights import Comparison
+
+
+def verify(model: Source) -> Verification:
+    """Run a small NumPy model of an architecture, and compare it with what the equations declare.
+
+    >>> import llmcalc
+    >>> llmcalc.verify("gpt2").ok
+    True
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+
+    Raises:
+        UnsupportedError: a layer has no NumPy model.
+    """
+    from ..verification import verify as run
+
+    return run(load(model))
+
+
+def verify_checkpoint(model: Source) -> Comparison:
+    """Compare the tensors in a checkpoint's headers with the architecture; no weights are read.
+
+    Args:
+        model: a file or folder of weights, or the architecture loaded from one.
+
+    Raises:
+        InputError: the model was not read from a checkpoint.
+    """
+    from ..importers.weights import headers_of
+    from ..verification.weights import verify_weights
+
+    architecture = load(model)
+    headers = headers_of(architecture)
+    if headers is None:
+        raise InputError(f"{architecture.name} was not read from a checkpoint", parameter="model")
+    return verify_weights(architecture, headers)
+
+
+def twin(model: Source, *, seed: int = 0) -> Model:
+    """The NumPy model of an architecture.
+
+    >>> import llmcalc
+    >>> llmcalc.twin(llmcalc.load("gpt2").shrink()).forward([[1, 2, 3]]).shape[:2]
+    (1, 3)
+
+    Args:
+        model: an architecture, or anything ``load`` reads. ``Architecture.shrink`` makes a small one.
+        seed: of the random weights.
+
+    Raises:
+        UnsupportedError: a layer has no NumPy model.
+    """
+    from ..twins import twin as build
+
+    return build(load(model), seed=seed)
