@@ -231,7 +231,7 @@ BAD = {
     "train gpt3 --tokens 1M --batch-tokens 4M": "fewer than one step",
     "train gpt3 --tokens -1": "negative",
     "train gpt3 --tokens 1e39": "invalid number of tokens",
-    "train gpt3 --tokens 1T --seq 4096": "beyond the 2048 positions",
+    "train gpt3 --tokens 1T --seq 4096": "exceed the 2048 learned positions",
     "train gpt3 --tokens 1T --mfu 40%": "add --gpu",
     "train gpt3 --tokens 1T --dp 8": "add --gpu",
     "train gpt3 --tokens 1T --watts 500": "add --gpu",

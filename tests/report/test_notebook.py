@@ -23,6 +23,12 @@ RESULTS: dict[str, Any] = {
     "ParallelMemory": lambda: memory(MODEL, mode="training", seq=17),
     "Plan": lambda: llmcalc.scale(MODEL, tokens=1e10),
     "Training": lambda: llmcalc.train(MODEL, 10**9, seq=17),
+    "Checked": lambda: llmcalc.check(MODEL),
+    "Comparison": lambda: llmcalc.compare(MODEL, "gpt1"),
+    "Design": lambda: llmcalc.design("gpt2", params="300M"),
+    "Diff": lambda: llmcalc.diff(MODEL, "gpt1"),
+    "Explanation": lambda: llmcalc.explain(MODEL, "params"),
+    "FitResult": lambda: llmcalc.fit(MODEL, "h100"),
     "Sweep": lambda: evaluate_grid(MODEL, [read_axis("seq=16,32")], ["flops.total"], {}),
     "Verification": lambda: llmcalc.verify(MODEL),
 }
