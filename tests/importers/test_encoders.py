@@ -11,8 +11,8 @@ from llmcalc.data import read_table, table
 from llmcalc.importers.hf.encoders import TRANSFORMER, find_encoder
 from llmcalc.importers.hf.vision_encoders.transformer import COUNTS, Transformer
 
-FILES = sorted((PACKAGE / ZOO).glob("*/encoders.yaml"))
-ROWS = {**table("encoders"), **{name: row for file in FILES for name, row in read_table(file.with_suffix("")).items()}}
+FILES = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob("*/encoders.*")})
+ROWS = {**table("encoders"), **{name: row for file in FILES for name, row in read_table(file).items()}}
 
 
 @pytest.mark.parametrize("model_type", ROWS)
@@ -30,7 +30,7 @@ def test_rows(model_type: str) -> None:
 
 
 def test_no_row_stands_twice() -> None:
-    assert len(ROWS) == len(table("encoders")) + sum(len(read_table(file.with_suffix(""))) for file in FILES)
+    assert len(ROWS) == len(table("encoders")) + sum(len(read_table(file)) for file in FILES)
 
 
 def test_an_unknown_type_has_no_row() -> None:

@@ -72,21 +72,21 @@ def decoder(config: Config) -> Architecture:
 def whole(config: Config) -> Architecture:
     """The decoder, its conditioning encoder, and the text and speech encoders whose results are compared."""
     config.override("architectures", None)
-    said = config.nested("decoder_config", config_at(config, "decoder_config"), "clvp_decoder")
-    found = decoder(said)
+    inner_decoder = config.nested("decoder_config", config_at(config, "decoder_config"), "clvp_decoder")
+    found = decoder(inner_decoder)
     sides = {
         side: config.nested(f"{side}_config", config_at(config, f"{side}_config"), "clvp_encoder") for side in SIDES
     }
-    encoders = [_idle(text_encoder(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
+    encoders = [_unexecuted(text_encoder(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
     for inner in sides.values():
         inner.check_all_read()
-    parts = list_parts(said, "", "clvp_decoder", text_vocab_size=sides[SIDES[0]].size("vocab_size"))
-    said.check_all_read()
+    parts = list_parts(inner_decoder, "", "clvp_decoder", text_vocab_size=sides[SIDES[0]].size("vocab_size"))
+    inner_decoder.check_all_read()
     config.ignore("projection_dim logit_scale_init_value initializer_factor is_encoder_decoder tie_word_embeddings")
     return replace(found, stacks=(*found.stacks, *encoders, *parts), notes=(*found.notes, NOTE))
 
 
-def _idle(stack: Stack, name: str) -> Stack:
+def _unexecuted(stack: Stack, name: str) -> Stack:
     """An encoder that is stored and not run."""
     inputs = (
         Named(entry.name, replace(entry.layer, table="other")) if isinstance(entry.layer, Embedding) else entry

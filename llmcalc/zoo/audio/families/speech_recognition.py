@@ -30,14 +30,14 @@ def speech_to_text(config: Config) -> Architecture:
     if len(kernels) != config.size("num_conv_layers"):
         said = f"conv_kernel_sizes has {len(kernels)} entries for {config.get('num_conv_layers')} layers"
         raise config.size_error(said)
-    entering, between = (
+    d_input, d_conv = (
         config.size("input_feat_per_channel") * config.size("input_channels"),
         config.size("conv_channels"),
     )
     front = []
     for number, taps in enumerate(kernels):
         last = number == len(kernels) - 1
-        inner, outer = entering if number == 0 else between // 2, 2 * width if last else between
+        inner, outer = d_input if number == 0 else d_conv // 2, 2 * width if last else d_conv
         rate = STRIDE ** (len(kernels) - 1 - number)
         layer = Conv(
             inner, outer, config.integer(taps, "conv_kernel_sizes", 1), rate, STRIDE, gated=True, of_data=number == 0
@@ -56,9 +56,9 @@ def cohere_asr(config: Config) -> Architecture:
     """Cohere's transcriber: a FastConformer, a projection and a decoder with learned positions."""
     width = config.size("hidden_size")
     encoder = _fast_conformer(config, config.defaults["encoder_config"])
-    brought = Named("proj", Linear(encoder.d_model, width, recomputed_per_step=True))
+    projection = Named("proj", Linear(encoder.d_model, width, recomputed_per_step=True))
     rows = Embedding(config.size("max_position_embeddings"), width, "position")
-    return _transcriber(config, config, rows, replace(encoder, outputs=(brought,)))
+    return _transcriber(config, config, rows, replace(encoder, outputs=(projection,)))
 
 
 def canary(config: Config) -> Architecture:
@@ -75,24 +75,24 @@ def canary(config: Config) -> Architecture:
     return found
 
 
-def _fast_conformer(whole: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
+def _fast_conformer(outer: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
     """The encoder. Its convolutions reduce the frames to tokens; ``usual``: the class's defaults."""
-    data = {**usual, **config_at(whole, "encoder_config")}
-    config = whole.nested("encoder_config", data, "parakeet_encoder")
+    data = {**usual, **config_at(outer, "encoder_config")}
+    config = outer.nested("encoder_config", data, "parakeet_encoder")
     inputs, runs = fast_conformer_front(config, tower=False), fast_conformer_blocks(config)
     config.ignore("is_encoder_decoder tie_word_embeddings")
     config.check_all_read()
-    whole.unmodelled += config.unmodelled
+    outer.unmodelled += config.unmodelled
     return Stack("encoder", config.size("hidden_size"), inputs, runs, (), "encoder")
 
 
-def _transcriber(whole: Config, config: Config, positions: Embedding, encoder: Stack) -> Architecture:
+def _transcriber(outer: Config, config: Config, positions: Embedding, encoder: Stack) -> Architecture:
     """A pre-norm decoder with cross-attention to a FastConformer."""
-    whole.ignore("is_encoder_decoder")
+    outer.ignore("is_encoder_decoder")
     config.ignore("is_encoder_decoder tie_word_embeddings")
-    kind, tied = whole.head_kind() or "seq2seq", whole.flag("tie_word_embeddings", True)
+    kind, tied = outer.head_kind() or "seq2seq", outer.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
-        raise whole.error(f"a head of kind {short_repr(kind)} is not supported")
+        raise outer.error(f"a head of kind {short_repr(kind)} is not supported")
     width, vocab, norm = (
         config.size("hidden_size"),
         config.size("vocab_size"),
@@ -109,4 +109,4 @@ def _transcriber(whole: Config, config: Config, positions: Embedding, encoder: S
     output = Named("head", Head(vocab, width, TOKENS if tied else None, bias=True))
     outputs = (Named("norm", norm), *((output,) if kind == "seq2seq" else ()))
     blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
-    return Architecture(whole.model_type, (encoder, Stack("decoder", width, inputs, blocks, outputs)))
+    return Architecture(outer.model_type, (encoder, Stack("decoder", width, inputs, blocks, outputs)))

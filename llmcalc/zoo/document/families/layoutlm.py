@@ -69,19 +69,19 @@ def layoutlmv3(config: Config) -> Architecture:
     if not config.flag("text_embed", True):
         raise config.error("text_embed must be true")
     width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    related, placed = config.flag("has_relative_attention_bias"), config.flag("has_spatial_attention_bias")
-    idle: list[Named] = []
-    if placed and not related:  # they are used only with the other biases
+    relative, spatial = config.flag("has_relative_attention_bias"), config.flag("has_spatial_attention_bias")
+    unused: list[Named] = []
+    if spatial and not relative:  # they are used only with the other biases
         bins = config.size("rel_2d_pos_bins")
-        idle += [Named(f"idle_{axis}", Linear(bins, heads, bias=False, unused=True)) for axis in ("across", "down")]
-    attention = _on_page(config, scaled=True, boxes=related, **BIASED)
-    seen = config.flag("visual_embed", True)
-    idle += _patches(config, width) if seen else []
+        unused += [Named(f"idle_{axis}", Linear(bins, heads, bias=False, unused=True)) for axis in ("across", "down")]
+    attention = _on_page(config, scaled=True, boxes=relative, **BIASED)
+    has_image = config.flag("visual_embed", True)
+    unused += _patches(config, width) if has_image else []
     config.ignore("input_size num_channels patch_size max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins")
-    stack = skip_padding(config, encoder(config, more=(_box(config), *idle), attention=attention))
+    stack = skip_padding(config, encoder(config, more=(_box(config), *unused), attention=attention))
     without_head(config)
     note = "not counted as work: the patch embedding, as there is no image"
-    return replace(encoder_model(config, stack, []), notes=(note,) if seen else ())
+    return replace(encoder_model(config, stack, []), notes=(note,) if has_image else ())
 
 
 def _patches(config: Config, width: int) -> list[Named]:

@@ -21,8 +21,8 @@ from ....importers.hf.rules import (
 from ....layers import Attention, Embedding, Head, Mlp, Norm, Scale
 
 WIDER = 4  # hidden width of the resampler's feed-forward layers, in widths of the encoder
-_IDLE = "not counted as work: the cross-attention to images and the resampler, as the tokens are text"
-_FROZEN = """
+_NOTE = "not counted as work: the cross-attention to images and the resampler, as the tokens are text"
+_IGNORED = """
     alpha_initializer alphas_initializer_range freeze_text_layers freeze_text_module_exceptions freeze_lm_head
     freeze_vision_layers freeze_vision_module_exceptions use_resampler perceiver_config vision_config
 """
@@ -30,7 +30,7 @@ _FROZEN = """
 
 def idefics(config: Config) -> Architecture:
     """The language model, its gated layers, the resampler if there is one, and CLIP."""
-    config.ignore(_FROZEN)
+    config.ignore(_IGNORED)
     bare = config.class_name().endswith("Model")
     config.override("architectures", ["Model"] if bare else None)
     width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
@@ -45,7 +45,7 @@ def idefics(config: Config) -> Architecture:
     stacks = [text.main, Stack("gated_cross_attn", width, (), gated, (), "tower")]
     if config.flag("use_resampler"):
         stacks.append(_resampler(config, tower.d_model))
-    return replace(text, stacks=(*stacks, tower), notes=(*text.notes, _IDLE))
+    return replace(text, stacks=(*stacks, tower), notes=(*text.notes, _NOTE))
 
 
 def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
@@ -61,14 +61,16 @@ def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
 
 def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any:
     """A block with cross-attention to an image, and a gate on each result that is closed at first."""
-    lone, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
-    idle, gate = replace(norm, unused=True), Scale(width, lone=lone, function="tanh", unused=True)
-    normed = "head" if config.flag("qk_layer_norms") else "none"
-    cross = Attention(width, heads, causal=False, cross=True, d_source=source, qk_norm=normed, unused=True)
-    kind = "lone" if lone else "wide"
+    is_scalar, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
+    unused_norm, gate = replace(norm, unused=True), Scale(width, lone=is_scalar, function="tanh", unused=True)
+    qk_norm = "head" if config.flag("qk_layer_norms") else "none"
+    cross = Attention(width, heads, causal=False, cross=True, d_source=source, qk_norm=qk_norm, unused=True)
+    kind = "lone" if is_scalar else "wide"
     parts = {f"{kind}_cross_attention": cross, f"{kind}_mlp": replace(mlp, unused=True)}
-    block = prenorm_block("gated", idle, **parts)
-    return replace(block, sublayers=tuple(sublayer(name, layer, pre=idle, post=gate) for name, layer in parts.items()))
+    block = prenorm_block("gated", unused_norm, **parts)
+    return replace(
+        block, sublayers=tuple(sublayer(name, layer, pre=unused_norm, post=gate) for name, layer in parts.items())
+    )
 
 
 def _resampler(config: Config, width: int) -> Stack:

@@ -27,12 +27,12 @@ def visual_bert(config: Config) -> Architecture:
     width = config.size("hidden_size")
     config.ignore("special_visual_initialize")
     kinds, rows = config.size("type_vocab_size"), config.size("max_position_embeddings")
-    idle = (
+    unused = (
         Named("image_segment", Embedding(kinds, width, table="segment", unused=True)),
         Named("image_position", Embedding(rows, width, table="position", unused=True)),
         Named("image_projection", Linear(config.size("visual_embedding_dim"), width, unused=True)),
     )
-    stack = encoder(config, more=idle)
+    stack = encoder(config, more=unused)
     if config.flag("bypass_transformer"):
         stack = replace(stack, inputs=(*stack.inputs, *_bypass(stack.runs[0].block)))
     if not config.head_kind():
@@ -43,11 +43,11 @@ def visual_bert(config: Config) -> Architecture:
 
 def _bypass(block: Block) -> tuple[Named, ...]:
     """One more block, which adds the image to the text."""
-    idle: list[Named] = []
+    found: list[Named] = []
     for part in block.sublayers:
         layers = {f"bypass_{part.name}": part.branches[0].layer, f"bypass_{part.name}_norm": part.after}
-        idle += [Named(name, replace(layer, unused=True)) for name, layer in layers.items() if layer]  # type: ignore[type-var]
-    return tuple(idle)
+        found += [Named(name, replace(layer, unused=True)) for name, layer in layers.items() if layer]  # type: ignore[type-var]
+    return tuple(found)
 
 
 def vilt(config: Config) -> Architecture:
@@ -90,9 +90,9 @@ def lxmert(config: Config) -> Architecture:
     config.ignore(_LXMERT_HEADS)
     width, stack = config.size("hidden_size"), encoder(config)
     own, mlp = stack.runs[0].block.sublayers
-    idle = {"across": own, "text": own, "region": own, "text_mlp": mlp, "region_mlp": mlp}
-    joint = Block("joint", tuple(_idle(part, name) for name, part in idle.items()))
-    seen = Block("region", (_idle(own, "seen"), _idle(mlp, "seen_mlp")))
+    parts = {"across": own, "text": own, "region": own, "text_mlp": mlp, "region_mlp": mlp}
+    joint = Block("joint", tuple(_unused(part, name) for name, part in parts.items()))
+    region = Block("region", (_unused(own, "seen"), _unused(mlp, "seen_mlp")))
     norm = Norm(width, "layernorm", bias=True, eps=LXMERT_EPS, unused=True)
     inputs = (
         Named("region_projection", Linear(config.size("visual_feat_dim"), width, unused=True)),
@@ -100,13 +100,13 @@ def lxmert(config: Config) -> Architecture:
         Named("place_projection", Linear(config.size("visual_pos_dim"), width, unused=True)),
         Named("place_norm", norm),
     )
-    towers = (
-        Stack("regions", width, inputs, (Run(seen, regions),), (), "tower"),
+    stacks = (
+        Stack("regions", width, inputs, (Run(region, regions),), (), "tower"),
         Stack("meeting", width, (), (Run(joint, across),), (), "tower"),
     )
     note = f"not counted as work: {regions} blocks on image regions, and {across} cross-modality blocks"
     found = encoder_model(config, stack, [pooler(width)])
-    return replace(found, stacks=(*found.stacks, *towers), notes=(note,))
+    return replace(found, stacks=(*found.stacks, *stacks), notes=(note,))
 
 
 LXMERT_EPS = 1e-12
@@ -116,7 +116,7 @@ _LXMERT_HEADS = """
 """
 
 
-def _idle(part: Sublayer, name: str) -> Sublayer:
+def _unused(part: Sublayer, name: str) -> Sublayer:
     """A sub-layer under another name that is stored and not run."""
     (branch,) = part.branches
     assert part.after is not None
