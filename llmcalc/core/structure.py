@@ -133,7 +133,7 @@ def _sort(name: str) -> str:
 
 def paper_name(layer: Layer, field: str, value: int) -> str:
     """The field's name, or the name of the only axis with its length (``rows`` of a token table: ``vocab``)."""
-    if field in NAMES.values():
+    if field in NAMES.values() or field == "n_blocks":  # whose axis is shared with state-space heads
         return field
     named = [NAMES[axis] for axis, length in declare(layer).axes.items() if length == value and axis in NAMES]
     taken = {entry.name for entry in fields(layer)}

@@ -125,7 +125,7 @@ def test_the_form_is_the_number():
         ({"attention": "sparse"}, "attention"),
         ({"context": 5}, "context"),
         ({"convention": "jax"}, "convention"),
-        ({"target_seq": 5}, "target-seq"),
+        ({"target_seq": 5}, "target_seq"),
     ],
 )
 def test_bad_workloads_are_refused(settings, named):

@@ -62,7 +62,7 @@ def _is_between(work: Any) -> bool:
 def test_as_torch_executes_it_every_byte_is_a_patch() -> None:
     notes = " ".join(model().notes)
     assert f"patches of {PATCH} bytes" in notes
-    assert "the most there can be" in notes
+    assert "one per byte" in notes
     inner = next(stack for stack in model().stacks if stack.patch)
     alone = Architecture("alone", (replace(inner, role="decoder", patch=None),))
     executed = of_stack(llmcalc.flops(model(), seq=23, convention="torch"), inner.name)
