@@ -191,10 +191,10 @@ class Config:
 
     def mapping(self, key: str) -> dict[str, Any]:
         """A nested object; None counts as empty."""
-        value = self.get(key) or {}
-        if not isinstance(value, dict):
+        value = self.get(key)
+        if not isinstance(value, dict | None):
             raise self.error(f"{key} must be an object, not {short_repr(value)}")
-        return value
+        return value or {}
 
     def layer_indices(self, key: str) -> list[int]:
         """A list of integers such as layer numbers; None counts as empty."""

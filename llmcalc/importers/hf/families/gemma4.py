@@ -181,9 +181,8 @@ def assistant(config: Config) -> Architecture:
     if config.flag("use_ordered_embeddings"):
         if clusters > vocab:
             raise config.size_error(f"num_centroids ({clusters}) must be at most vocab_size ({vocab})")
-        scored = min(config.size("centroid_intermediate_top_k"), clusters) * (
-            vocab // clusters
-        )  # the class rounds down too
+        top_k = min(config.size("centroid_intermediate_top_k"), clusters)
+        scored = top_k * (vocab // clusters)  # the class rounds down too
         outputs.append(Named("centroids", Linear(hidden, clusters, bias=False, positions="logits")))
     config.ignore("centroid_intermediate_top_k")
     if config.head_kind() != "none":

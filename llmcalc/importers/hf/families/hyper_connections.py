@@ -67,13 +67,7 @@ def glm5_next(config: Config) -> Architecture:
             shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()
         ),
     }
-    hyper = HyperConnection(
-        width,
-        config.size("hc_mult"),
-        iterations=config.size("hc_sinkhorn_iters"),
-        eps=config.number("hc_eps", 1e-6) or 0.0,
-        norm_eps=config.number("rms_norm_eps") or 1e-6,
-    )
+    hyper = HyperConnection(width, config.size("hc_mult"), iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
     norm = rmsnorm(config, width)
     runs = hyper_connected_runs(
         hyper, norm, mixers, feeds, zip(order, mlp_types(config, layers, min(3, layers)), strict=True)

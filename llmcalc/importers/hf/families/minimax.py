@@ -40,14 +40,11 @@ def minimax_m2(config: Config) -> Architecture:
     config.ignore(
         "attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias"
     )  # always the case in the class
-    attention = rope_attention(config, bias=False, qk_norm="projection", rotary_dim=_rotary_m2(config))
+    rotary = config.optional_size("rotary_dim") or rotary_width(config)
+    attention = rope_attention(config, bias=False, qk_norm="projection", rotary_dim=rotary)
     feed = experts(config, "num_local_experts", "intermediate_size", router="sigmoid", correction_bias="buffer")
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
     return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
-
-
-def _rotary_m2(config: Config) -> int:
-    return config.optional_size("rotary_dim") or rotary_width(config)
 
 
 def minimax_m3(config: Config) -> Architecture:

@@ -71,9 +71,13 @@ def mistral_large4(config: Config) -> Architecture:
     for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
         if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
             raise config.size_error(f"{key} must be a list of {layers} numbers, one per layer")
-    norm, feeds = rmsnorm(config, config.size("hidden_size")), mlp_types(config, layers, _dense(config, layers))
+    norm, feeds = (
+        rmsnorm(config, config.size("hidden_size")),
+        mlp_types(config, layers, config.count("first_k_dense_replace")),
+    )
     kinds, mixers, order = indexer_types(config, layers), dict[str, Layer](), []
-    parts: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _large_experts(config)}
+    routed = shared_experts(config, router="softmax", correction_bias="none", renormalise=True)
+    parts: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": routed}
     for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
         if indexer not in ("full", "shared"):
             raise UnknownNameError("indexer type", indexer, ("full", "shared"), where=config.where)
@@ -98,14 +102,6 @@ def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool,
     learned |= {"index_interleaved": True}  # interleaved, as in the attention itself
     learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.number("rms_norm_eps") or 1e-6}
     return mla(config, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
-
-
-def _large_experts(config: Config) -> Moe:
-    return shared_experts(config, router="softmax", correction_bias="none", renormalise=True)
-
-
-def _dense(config: Config, layers: int) -> int:
-    return min(config.count("first_k_dense_replace"), layers)
 
 
 def mistral_params(config: Config) -> Architecture:

@@ -265,7 +265,7 @@ def t5gemma(config: Config) -> Architecture:
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none") or config.class_name().endswith("EncoderModel"):
         raise config.error(f"the class {short_repr(config.class_name())} is not supported")
-    sides = {key: config.nested(key, _plain(config, key), "t5_gemma_module") for key in ("encoder", "decoder")}
+    sides = {key: config.nested(key, config.mapping(key), "t5_gemma_module") for key in ("encoder", "decoder")}
     stacks = []
     for side, part in sides.items():
         source = None if side == "encoder" else sides["encoder"].size("hidden_size")
@@ -287,13 +287,6 @@ def t5gemma(config: Config) -> Architecture:
         part.ignore("cross_attention_hidden_size")
         part.check_all_read()
     return Architecture(config.model_type, tuple(stacks))
-
-
-def _plain(config: Config, key: str) -> dict[str, Any]:
-    value = config.get(key)
-    if not isinstance(value, dict | None):
-        raise config.error(f"{key} must be an object, not {short_repr(value)}")
-    return value or {}
 
 
 def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
