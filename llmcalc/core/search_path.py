@@ -35,15 +35,6 @@ def find_module(folder: str, name: str, parent: str = "") -> str | None:
 
 
 @cache
-def find_table(folder: str, name: str) -> Path | None:
-    """The path, without its suffix, of the data file ``name`` in ``folder`` of a room of the zoo, or None."""
-    if not name.isidentifier():
-        return None
-    files = (PACKAGE / ZOO / room / folder / name for room in rooms())
-    return next((file for file in files if any(file.with_suffix(end).is_file() for end in (".json", ".yaml"))), None)
-
-
-@cache
 def module_names(folder: str) -> tuple[str, ...]:
     """Return the names of all modules of a folder, in the package and in the zoo."""
     places = [PACKAGE / folder, *(PACKAGE / ZOO / room / folder for room in rooms())]

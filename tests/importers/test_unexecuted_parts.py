@@ -10,7 +10,7 @@ from llmcalc.core.errors import SizeError, UnsupportedError
 from llmcalc.core.search_path import PACKAGE
 from llmcalc.data import read_table
 from llmcalc.importers.hf.config import Config
-from llmcalc.importers.hf.unexecuted_parts import FUNCTIONS, TENSORS, read_parts
+from llmcalc.zoo.unexecuted_parts import FUNCTIONS, TENSORS, read_parts
 
 FILES = sorted(PACKAGE.glob("zoo/*/unexecuted_parts/*.yaml"))
 SECTIONS = ["keys", "choices", "words", "ignored", "functions", "values", "checks", "include", "modules", "parts"]

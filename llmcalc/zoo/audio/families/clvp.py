@@ -10,8 +10,8 @@ from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import encoder_model
 from ....importers.hf.rules import BIASED, default_layernorm, gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
-from ....importers.hf.unexecuted_parts import list_parts
 from ....layers import Attention, Embedding, Head, Linear, Mlp
+from ...unexecuted_parts import list_parts
 
 CLVP_LEAST = 32  # minimum number of rotated channels per head
 GROWTH = 4  # default hidden width of the feed-forward layers, in widths of the stream

@@ -11,8 +11,8 @@ from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
 from ....importers.hf.families.llama_variants import with_token_rows
 from ....importers.hf.rules import TOKENS, rope_attention, sliding_window
-from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, list_parts, read_parts
 from ....layers import Head, Mlp
+from ...unexecuted_parts import AUDIO_CODEC_NOTE, list_parts, read_parts
 
 NOTE = "not counted as work: audio codes, the depth decoder and the audio codec, which are stored"
 SPEAKERS = 2  # the model and the user

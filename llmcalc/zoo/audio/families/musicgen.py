@@ -11,8 +11,8 @@ from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.family_table import find
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
-from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, read_parts
 from ....layers import Attention, Embedding, Head, Linear, Mlp
+from ...unexecuted_parts import AUDIO_CODEC_NOTE, read_parts
 
 TEXT_ENCODERS = ("t5", "mt5", "umt5")
 

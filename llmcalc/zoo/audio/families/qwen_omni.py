@@ -13,9 +13,9 @@ from ....importers.hf.config import Config
 from ....importers.hf.decoder import block
 from ....importers.hf.families import qwen
 from ....importers.hf.rules import causal_lm, experts, repeat_block, rmsnorm, rope_attention
-from ....importers.hf.unexecuted_parts import read_parts
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Embedding, Head, Linear
+from ...unexecuted_parts import read_parts
 from .audio_language import read
 
 _OMNI_IGNORED = """

@@ -8,7 +8,7 @@ from ....core.architecture import Architecture
 from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.families import llama
-from ....importers.hf.unexecuted_parts import list_parts, read_parts
+from ...unexecuted_parts import list_parts, read_parts
 
 NOTE = "not counted as work: the protein encoder and the adapters that attend to it, which are stored"
 BARE = "EvollaModel"

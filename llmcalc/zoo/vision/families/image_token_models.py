@@ -11,9 +11,9 @@ from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import gated_mlp, lm_head, rope_attention
-from ....importers.hf.unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Embedding, Linear
+from ...unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
 
 IMAGE = "IMGIMG"  # prefix of the names of image tokens
 NOTE = "not counted as work: the parts that generate images, which are stored"

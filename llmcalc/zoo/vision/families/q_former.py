@@ -17,9 +17,9 @@ from ....importers.hf.encoders import check_encoder, find_encoder
 from ....importers.hf.families.bert import bert_attention, bert_mlp, encoder_model, norm_sublayer, without_head
 from ....importers.hf.projectors import Link, vector
 from ....importers.hf.rules import BIASED, group_runs, layernorm, sublayer
-from ....importers.hf.unexecuted_parts import list_parts
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN, named
 from ....layers import Attention, Embedding, Linear, Mlp, Norm
+from ...unexecuted_parts import list_parts
 from ..layers.query_attention import QueryAttention
 
 EPS = 1e-12

@@ -25,16 +25,16 @@ import re
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
-from ...core.architecture import Named, Stack
-from ...core.errors import InputError, SizeError, UnsupportedError, short_repr
-from ...core.expression import evaluate
-from ...core.layer import MOST_LAYERS
-from ...core.search_path import find_table
-from ...data import read_table
-from ...layers import Stored
-from .config import Config
+from ..core.architecture import Named, Stack
+from ..core.errors import InputError, SizeError, UnsupportedError, short_repr
+from ..core.expression import evaluate
+from ..core.layer import MOST_LAYERS
+from ..data import read_table
+from ..importers.hf.config import Config
+from ..layers import Stored
 
 AUDIO_CODEC_NOTE = "not counted as work: the audio codec, which is stored"
 IMAGE_TOKENIZER_NOTE = "not counted as work: the image tokenizer, which is stored"
@@ -98,8 +98,6 @@ def read_parts(config: Config, prefix: str) -> list[Stack]:
 
 def list_parts(config: Config, prefix: str, name: str, **values: int) -> list[Stack]:
     """The parts of the file ``name``, whose expressions may also use ``values``."""
-    if find_table("unexecuted_parts", name) is None:
-        raise UnsupportedError(f"parts of type {short_repr(name)} are not supported", where=config.where)
     try:
         parts = _PartReader(config, name, values).parts()
         return [_stack(f"{prefix}{part}", tensors) for part, tensors in parts]
@@ -117,9 +115,10 @@ def _stack(name: str, tensors: list[Named]) -> Stack:
 
 @cache
 def _file(name: str) -> dict[str, Any]:
-    file = find_table("unexecuted_parts", name)
-    assert file is not None, f"no file of unexecuted parts is called {name}"
-    return read_table(file)
+    if name.isidentifier():
+        for file in Path(__file__).parent.glob(f"*/unexecuted_parts/{name}.*"):
+            return read_table(file.with_suffix(""))
+    raise UnsupportedError(f"parts of type {short_repr(name)} are not supported")
 
 
 class _Values(dict[str, Any]):
