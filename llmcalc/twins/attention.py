@@ -13,7 +13,7 @@ from . import grid, indexer
 from .embedding import sinusoids
 from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax, times
 from .position_biases import alibi_slopes, relative_buckets, temperature
-from .rope import rotate, turn
+from .rope import rotate, rotate_pairs
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, table, under, vector
 
@@ -129,7 +129,7 @@ def attention_scores(
     if layer.temperature:
         q = q * temperature(layer, step.positions)
     if layer.index_heads:
-        step.unselected = indexer.not_chosen(_indexer(layer), layer, w.part("indexer"), x, None, step, state)
+        step.unselected = indexer.unselected_tokens(_indexer(layer), layer, w.part("indexer"), x, None, step, state)
     k, v = _keys_and_values(layer, w, x, step, state)  # [b k g e], [b k g v]
     if uses_windows(layer):
         q, k, v = (grid.split_windows(part, step, layer.chunk) for part in (q, k, v))
@@ -236,7 +236,7 @@ def apply_positions(layer: Any, x: Array, step: Step) -> Array:
     if step.angles.shape[-1] != x.shape[-1]:
         raise UnsupportedError("a table of angles must be as wide as a head", where="attention")
     sin, cos = np.split(step.angles[:, None], 2, axis=-1)
-    return turn(x, sin, cos, layer.rope_interleaved)
+    return rotate_pairs(x, sin, cos, layer.rope_interleaved)
 
 
 def _rotate_on_grid(layer: Any, x: Array, step: Step) -> Array:
@@ -244,7 +244,7 @@ def _rotate_on_grid(layer: Any, x: Array, step: Step) -> Array:
     if layer.rope_scaling != "none" or layer.rotary_dim != x.shape[-1] or x.shape[-1] % 4:
         raise UnsupportedError("grid positions need a fully rotated head and no rope_scaling")
     turns = grid.angles(layer, step, x.shape[-1])[:, None]
-    return turn(x, np.sin(turns), np.cos(turns), layer.rope_interleaved)
+    return rotate_pairs(x, np.sin(turns), np.cos(turns), layer.rope_interleaved)
 
 
 def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:

@@ -42,7 +42,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         InputError: a missing, unexpected or mistyped tensor, or one with numbers that are not finite.
         SizeError: a tensor of the wrong shape.
     """
-    groups, aliases = _as_named(architecture, stacks, given)
+    groups, aliases = _match_names(architecture, stacks, given)
     found: dict[str, Array] = {}
     for stored, (rule, parts) in groups.items():
         names = [stored, *(alias for alias, of in aliases.items() if of == stored and alias not in groups)]
@@ -52,13 +52,13 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         if not present:
             raise _missing(stored, parts, rule, given)
         choices = parts[0].weight.below
-        array = _checked(present[0], given[present[0]], _shape(parts, rule), WHOLE if choices else REAL)
+        array = _validate(present[0], given[present[0]], _shape(parts, rule), WHOLE if choices else REAL)
         _check_choices(present[0], array, choices)
         for alias in present[1:]:
-            if not np.array_equal(array, _checked(alias, given[alias], array.shape)):
+            if not np.array_equal(array, _validate(alias, given[alias], array.shape)):
                 raise InputError(f"{alias} and {present[0]} are tied, but their values differ", where=alias)
         _split(array, parts, rule, found)
-    known = {*groups, *aliases, *_of_towers(architecture, stacks)}
+    known = {*groups, *aliases, *_omitted_names(architecture, stacks)}
     for name in given:
         if name not in known and not name.endswith(BUFFERS):
             shape = tuple(np.shape(given[name]))
@@ -68,7 +68,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
     return _joined_experts(found)
 
 
-def _as_named(
+def _match_names(
     architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]
 ) -> tuple[Groups, dict[str, str]]:
     """The stored tensors by the names in transformers or in published checkpoints, whichever match better."""
@@ -80,7 +80,7 @@ def _as_named(
     return max(today, older, key=lambda named: len(named[0].keys() & given.keys()) / len(named[0]))
 
 
-def _of_towers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[str]:
+def _omitted_names(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[str]:
     """The names of stored tensors of encoders that the twin does not run."""
     towers = list(omitted_tower_layers(architecture, stacks))
     for layout in map(find_layout, (architecture.layout, published_name(architecture)) if towers else ()):
@@ -88,7 +88,7 @@ def _of_towers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterato
             holds = _conditions(placed, False)
             for logical, rules in layout.rules.items():
                 if logical.startswith(tuple(f"{key}." for key in placed.keys)):
-                    yield from (_filled(rule.stored, placed) for rule in rules if rule.conditions <= holds)
+                    yield from (_fill(rule.stored, placed) for rule in rules if rule.conditions <= holds)
 
 
 def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[str, Array]) -> InputError:
@@ -99,7 +99,7 @@ def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[
     return InputError(f"the tensor {stored} of shape {_shape(parts, rule)} is missing", hint=hint)
 
 
-def _checked(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array:
+def _validate(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array:
     """The tensor as float64, checked for its shape, its type and finite numbers."""
     found = np.asarray(array)
     if found.shape != shape:
@@ -144,10 +144,10 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
                     logical = f"{name}#{number}" if apart else name
                     one = weight._replace(groups=weight.groups[1:], per_expert=False) if apart else weight
                     groups.setdefault(stored, (rule, []))[1].append(
-                        _Part(logical, one, _as_stored(one, rule), _turns(placed, weight), _place(rule, keys))
+                        _Part(logical, one, _stored_shape(one, rule), _turns(placed, weight), _place(rule, keys))
                     )
             if len(names) == 1:
-                aliases |= {_filled(other.stored, placed): names[0] for other in others if "{x}" not in other.stored}
+                aliases |= {_fill(other.stored, placed): names[0] for other in others if "{x}" not in other.stored}
     for _, parts in groups.values():
         parts.sort(key=lambda part: part.place)
     return groups, {alias: of for alias, of in aliases.items() if alias not in groups}
@@ -166,7 +166,7 @@ def _names(rule: Rule | None, placed: PlacedLayer, weight: Weight, name: str) ->
     if rule is None:
         yield name
         return
-    stored = _filled(rule.stored, placed)
+    stored = _fill(rule.stored, placed)
     apart = weight.groups[0][0] if "{x}" in stored or "{a}" in stored else 1
     first, step = _turn(placed)
     for number in range(apart):
@@ -181,7 +181,7 @@ def _turn(placed: PlacedLayer) -> tuple[int, int]:
     return int(placed.sublayer_name[len(stem) :] or 0), len(names)
 
 
-def _filled(text: str, placed: PlacedLayer) -> str:
+def _fill(text: str, placed: PlacedLayer) -> str:
     place = placed.sublayer_name or placed.keys[0]
     digits = place[len(place.rstrip("0123456789")) :] or "0"
     marks = {"i": placed.number, "s": placed.sublayer, "t": digits, "n": placed.branch, "side": placed.stack.name}
@@ -191,7 +191,7 @@ def _filled(text: str, placed: PlacedLayer) -> str:
     return text
 
 
-def _as_stored(weight: Weight, rule: Rule | None) -> Sizes:
+def _stored_shape(weight: Weight, rule: Rule | None) -> Sizes:
     """The stored shape of a weight: one dimension per group, [out, in] of a matrix, [channels, 1, taps] of a kernel."""
     if rule is None:
         return weight.shape

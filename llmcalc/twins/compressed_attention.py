@@ -61,23 +61,23 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, rotated back by the query's position, then projected."""
     latent = rmsnorm(einsum("bqd,dr->bqr", x, w.wqa), layer.norm_eps, w.q_norm)
     q = rmsnorm(einsum("bqr,rhe->bqhe", latent, w.wqb), layer.norm_eps)
-    q = _turned(layer, q, step.positions)
+    q = _rotate(layer, q, step.positions)
     kv = _window(layer, w, x, step, state)
-    scores = [_near_scores(layer, q, kv, step)]
+    scores = [_window_scores(layer, q, kv, step)]
     if layer.rate:
-        far = summed_up(_summaries(layer), layer, w, x, step, state, "")
-        chosen, unseen = _in_sight(layer, w, x, latent, far, step, state)
-        scores.append(np.where(unseen, -np.inf, _met(q, far, chosen)))
-    p = _shares(layer, w, scores)
+        far = compress(_summaries(layer), layer, w, x, step, state, "")
+        chosen, unseen = _select_summaries(layer, w, x, latent, far, step, state)
+        scores.append(np.where(unseen, -np.inf, _summary_scores(q, far, chosen)))
+    p = _attention_weights(layer, w, scores)
     o = einsum("bhqk,bke->bqhe", p[..., : kv.shape[1]], kv)
     if layer.rate:
-        o = o + _mixed(p[..., kv.shape[1] :], far, chosen)
-    o = _turned(layer, o, -step.positions)
+        o = o + _mix_summaries(p[..., kv.shape[1] :], far, chosen)
+    o = _rotate(layer, o, -step.positions)
     grouped = o.reshape(*x.shape[:2], layer.n_groups, -1)
     return einsum("bqgr,grd->bqd", einsum("bqgo,gor->bqgr", grouped, w.woa), w.wob)
 
 
-def _turned(layer: Any, x: Array, positions: Array) -> Array:
+def _rotate(layer: Any, x: Array, positions: Array) -> Array:
     """``x`` [b q heads e] with the end of each head rotated."""
     return rotate_end(layer, x, positions, layer.rotary_dim)
 
@@ -85,7 +85,7 @@ def _turned(layer: Any, x: Array, positions: Array) -> Array:
 def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """The keys of the window [b k e]: the cached ones, then the new ones."""
     kv = rmsnorm(einsum("bqd,de->bqe", x, w.wkv), layer.norm_eps, w.kv_norm)
-    kv = _turned(layer, kv[:, :, None], step.positions)[:, :, 0]
+    kv = _rotate(layer, kv[:, :, None], step.positions)[:, :, 0]
     if state and "kv" in state:
         kv = np.concatenate([state["kv"], kv], axis=1)
     if state is not None:
@@ -93,40 +93,40 @@ def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return kv
 
 
-def _near_scores(layer: Any, q: Array, kv: Array, step: Step) -> Array:
+def _window_scores(layer: Any, q: Array, kv: Array, step: Step) -> Array:
     distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-kv.shape[1] :]
     hidden = (distance < 0) | (distance >= layer.window)
     return np.where(hidden, -np.inf, einsum("bqhe,bke->bhqk", q, kv))
 
 
 @operation
-def _met(q: Array, far: Array, chosen: Array | None) -> Array:
+def _summary_scores(q: Array, far: Array, chosen: Array | None) -> Array:
     """Scores [b h q s] of queries [b q h e] and summaries [b s e], or the selected ones only [b q s]."""
     if chosen is None:
         return einsum("bqhe,bse->bhqs", q, far)
-    return einsum("bqhe,bqse->bhqs", q, _gathered(far, chosen))
+    return einsum("bqhe,bqse->bhqs", q, _gather(far, chosen))
 
 
 @operation
-def _mixed(p: Array, far: Array, chosen: Array | None) -> Array:
+def _mix_summaries(p: Array, far: Array, chosen: Array | None) -> Array:
     """Summaries weighted by probabilities ``p`` [b h q s]."""
     if chosen is None:
         return einsum("bhqs,bse->bqhe", p, far)
-    return einsum("bhqs,bqse->bqhe", p, _gathered(far, chosen))
+    return einsum("bhqs,bqse->bqhe", p, _gather(far, chosen))
 
 
-def _gathered(far: Array, chosen: Array) -> Array:
+def _gather(far: Array, chosen: Array) -> Array:
     """The summaries selected for each query [b q s e]; a fused kernel would read them in place."""
     return far[np.arange(far.shape[0])[:, None, None], chosen]
 
 
-def _shares(layer: Any, w: Weights, scores: list[Array]) -> Array:
+def _attention_weights(layer: Any, w: Weights, scores: list[Array]) -> Array:
     """A joint softmax over tokens, summaries and a sink [b h q k]."""
     joined = np.concatenate(scores, axis=-1) / math.sqrt(layer.d_head)
     return softmax(joined, w.sinks[:, None, None])
 
 
-def summed_up(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
+def compress(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
     """All summaries so far [b s e]; tokens of an incomplete group wait in the state."""
     kv, gate = einsum("bqd,dw->bqw", x, w.wckv), einsum("bqd,dw->bqw", x, w.wcgate)
     if state and f"{name}pending_kv" in state:
@@ -139,9 +139,11 @@ def summed_up(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, sta
     if whole:
         first = 0 if known is None else known.shape[1]
         folded = (kv.shape[0], whole // part.rate, part.rate, kv.shape[2])
-        new = _summed_up(part, layer, w, kv[:, :whole].reshape(folded), gate[:, :whole].reshape(folded), state, name)
+        new = _compress_groups(
+            part, layer, w, kv[:, :whole].reshape(folded), gate[:, :whole].reshape(folded), state, name
+        )
         places = (first + np.arange(folded[1])) * part.rate
-        new = _turned(layer, new[:, :, None], places)[:, :, 0]
+        new = _rotate(layer, new[:, :, None], places)[:, :, 0]
         known = new if known is None else np.concatenate([known, new], axis=1)
     elif known is None:
         known = kv[:, :0, : part.width]
@@ -150,21 +152,21 @@ def summed_up(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, sta
     return known
 
 
-def _summed_up(
+def _compress_groups(
     part: Summaries, layer: Any, w: Weights, kv: Array, gate: Array, state: State | None, name: str
 ) -> Array:
     """Weighted sums over ``kv`` and ``gate`` [b s R w]; with overlap, also over the previous group's tokens."""
     gate = gate + w.position_bias
     if part.overlap:
         kv, gate = (
-            _overlapping(values, part, state, f"{name}before_{of}", fill)
+            _add_overlap(values, part, state, f"{name}before_{of}", fill)
             for values, of, fill in ((kv, "kv", 0.0), (gate, "gate", -np.inf))
         )
     shares = np.transpose(softmax(np.transpose(gate, (0, 1, 3, 2))), (0, 1, 3, 2))
     return rmsnorm(np.sum(kv * shares, axis=2), layer.norm_eps, w.c_norm)
 
 
-def _overlapping(values: Array, part: Summaries, state: State | None, name: str, fill: float) -> Array:
+def _add_overlap(values: Array, part: Summaries, state: State | None, name: str, fill: float) -> Array:
     """Tokens of the previous group (first half of the channels), then of each group itself (second half)."""
     former, own = values[..., : part.width], values[..., part.width :]
     before = state[name][:, None] if state and name in state else 0.0 * former[:, :1] + fill
@@ -173,7 +175,7 @@ def _overlapping(values: Array, part: Summaries, state: State | None, name: str,
     return np.concatenate([np.concatenate([before, former[:, :-1]], axis=1), own], axis=2)
 
 
-def _in_sight(
+def _select_summaries(
     layer: Any, w: Weights, x: Array, latent: Array, far: Array, step: Step, state: State | None
 ) -> tuple[Array | None, Array]:
     """Indices of the summaries selected for each query (None: all), and a mask of those still in the future."""
@@ -189,7 +191,7 @@ def _in_sight(
 
 def _index_scores(layer: Any, w: Weights, x: Array, latent: Array, step: Step, state: State | None) -> Array:
     """``Σ_heads weight · relu(q k)`` for every summary [b q s]."""
-    k = summed_up(_index_summaries(layer), layer, w, x, step, state, "index_")
-    q = _turned(layer, einsum("bqr,rie->bqie", latent, w.wq), step.positions)
+    k = compress(_index_summaries(layer), layer, w, x, step, state, "index_")
+    q = _rotate(layer, einsum("bqr,rie->bqie", latent, w.wq), step.positions)
     scores = np.maximum(einsum("bqie,bse->bqis", q, k), 0.0)
     return np.sum(scores * einsum("bqd,di->bqi", x, w.ww)[..., None], axis=2)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .convolution import around, inside
+from .convolution import centred_windows, valid_windows
 from .functions import ACTIVATIONS, operation, plus, sigmoid
 from .step import State, Step
 from .weights import Array, Sizes, Weight, Weights, table, vector
@@ -44,17 +44,17 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     rows = step.ids.shape[1] * layer.upsample + layer.extra
     if x.shape[1] != _read(layer, rows):
         raise UnsupportedError(f"{x.shape[1]} input rows do not give {rows} output rows", where="conv")
-    y = ACTIVATIONS[layer.activation](plus(_convolved(x, w.w, layer), w.get("b")))
+    y = ACTIVATIONS[layer.activation](plus(_convolve(x, w.w, layer), w.get("b")))
     if layer.gated:
         half = layer.d_out // 2
         return y[..., :half] * sigmoid(y[..., half:])
-    return _of_all(y, w.norm, w.norm_b) if layer.normed else y
+    return _group_norm(y, w.norm, w.norm_b) if layer.normed else y
 
 
 @operation
-def _convolved(x: Array, taps: Array, layer: Any) -> Array:
+def _convolve(x: Array, taps: Array, layer: Any) -> Array:
     """Convolve ``x`` [b q i] with ``taps`` [o i/groups k]."""
-    whole = around(x, taps.shape[-1]) if layer.padded else inside(x, taps.shape[-1])
+    whole = centred_windows(x, taps.shape[-1]) if layer.padded else valid_windows(x, taps.shape[-1])
     windows = whole[:, :: layer.stride]
     b, rows, _, width = windows.shape
     apart = windows.reshape(b, rows, layer.groups, -1, width)
@@ -62,7 +62,7 @@ def _convolved(x: Array, taps: Array, layer: Any) -> Array:
 
 
 @operation
-def _of_all(x: Array, scale: Array, bias: Array) -> Array:
+def _group_norm(x: Array, scale: Array, bias: Array) -> Array:
     """``x`` [b q i] normalised over all tokens and channels of a sequence, with a scale and bias per channel."""
     centred = x - np.mean(x, axis=(1, 2), keepdims=True)
     return centred / np.sqrt(np.mean(centred * centred, axis=(1, 2), keepdims=True) + EPS) * scale + bias

@@ -16,11 +16,11 @@ def causal_convolution(u: Array, taps: Array, bias: Array | None, state: State |
     past = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
     if state is not None:
         state[name] = np.concatenate([past, u], axis=1)[:, q:]
-    return plus(_slid(u, taps, past), bias)
+    return plus(_convolve(u, taps, past), bias)
 
 
 @operation
-def _slid(u: Array, taps: Array, past: Array) -> Array:
+def _convolve(u: Array, taps: Array, past: Array) -> Array:
     """Convolve ``past`` and ``u``, without padding."""
     b, q = u.shape[:2]
     width = taps.shape[-1]
@@ -31,13 +31,13 @@ def _slid(u: Array, taps: Array, past: Array) -> Array:
 
 
 @operation
-def filtered(x: Array, taps: Array) -> Array:
+def convolve_heads(x: Array, taps: Array) -> Array:
     """A centred convolution of ``x`` [b q h e] with one kernel per head [h k]."""
-    return einsum("bqhek,hk->bqhe", around(x, taps.shape[-1]), taps)
+    return einsum("bqhek,hk->bqhe", centred_windows(x, taps.shape[-1]), taps)
 
 
 @operation
-def along(x: Array, taps: Array, before: int) -> Array:
+def depthwise_convolution(x: Array, taps: Array, before: int) -> Array:
     """A depthwise convolution of ``x`` [b q i] with taps [i k], of which ``before`` precede each token."""
     width = taps.shape[-1]
     b, q, i = x.shape
@@ -48,18 +48,18 @@ def along(x: Array, taps: Array, before: int) -> Array:
 
 
 @operation
-def mixed_around(x: Array, taps: Array) -> Array:
+def dynamic_convolution(x: Array, taps: Array) -> Array:
     """A centred convolution of ``x`` [b q h e] with one kernel per token and head [b q h k]."""
-    return einsum("bqhek,bqhk->bqhe", around(x, taps.shape[-1]), taps)
+    return einsum("bqhek,bqhk->bqhe", centred_windows(x, taps.shape[-1]), taps)
 
 
 @operation
-def dense_around(x: Array, taps: Array) -> Array:
+def dense_convolution(x: Array, taps: Array) -> Array:
     """A centred dense convolution of ``x`` [b q i] with taps [o i k]."""
-    return einsum("bqik,oik->bqo", around(x, taps.shape[-1]), taps)
+    return einsum("bqik,oik->bqo", centred_windows(x, taps.shape[-1]), taps)
 
 
-def around(x: Array, width: int) -> Array:
+def centred_windows(x: Array, width: int) -> Array:
     """Zero-padded windows of ``width`` tokens centred on each token of ``x`` [b q ...]: [b q ... k]."""
     b, q, *channels = x.shape
     before = (width - 1) // 2
@@ -68,23 +68,23 @@ def around(x: Array, width: int) -> Array:
     return np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)
 
 
-def inside(x: Array, width: int) -> Array:
+def valid_windows(x: Array, width: int) -> Array:
     """Windows of ``width`` tokens of ``x`` [b q ...], without padding: [b q-k+1 ... k]."""
     rows = x.shape[1] - width + 1
     return np.stack([x[:, first : first + rows] for first in range(width)], axis=-1)
 
 
-def mixed_behind(x: Array, taps: Array, state: State | None, name: str) -> Array:
+def causal_dynamic_convolution(x: Array, taps: Array, state: State | None, name: str) -> Array:
     """``y_t = Σ_n taps_tn x_{t-n}`` for ``x`` [b q ...], with ``taps`` per token [b q ... n]."""
     b, q, *channels = x.shape
     past = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
     if state is not None:
         state[name] = np.concatenate([past, x], axis=1)[:, q:]
-    return _mixed_behind(x, taps, past)
+    return _causal_dynamic_convolution(x, taps, past)
 
 
 @operation
-def _mixed_behind(x: Array, taps: Array, past: Array) -> Array:
+def _causal_dynamic_convolution(x: Array, taps: Array, past: Array) -> Array:
     """Convolve ``past`` and ``x`` with taps per token."""
     q, width = x.shape[1], taps.shape[-1]
     padded = np.concatenate([past, x], axis=1)

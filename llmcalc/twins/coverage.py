@@ -33,7 +33,7 @@ def check_fields(layer: Any, module: ModuleType) -> None:
 
     ``INPUT_FIELDS`` of a module are fields that only change the shape of its input.
     """
-    known = mentioned(module.__name__) | NO_NUMBERS | getattr(module, "INPUT_FIELDS", frozenset())
+    known = mentioned_names(module.__name__) | NO_NUMBERS | getattr(module, "INPUT_FIELDS", frozenset())
     for name, _, usual in fields(layer):
         if name in PARTS and not getattr(layer, PARTS[name], None):
             continue
@@ -42,7 +42,7 @@ def check_fields(layer: Any, module: ModuleType) -> None:
 
 
 @cache
-def mentioned(module: str) -> frozenset[str]:
+def mentioned_names(module: str) -> frozenset[str]:
     """Every attribute mentioned in a NumPy model and in the modules of the package that it imports."""
     package = __name__.rpartition(".")[0]
     twins = (f"{package}.", f"{package.partition('.')[0]}.zoo.")

@@ -47,13 +47,13 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
         step.latent_arrays.append(w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))])
         return x
     if layer.use == "prefix":
-        return _before(x, w, step)
+        return _prepend(x, w, step)
     if layer.use == "suffix":
-        return _behind(layer, x, w, step)
+        return _append(layer, x, w, step)
     if layer.use == "everywhere":
         return x + w.w[0]
     if layer.edges != "none":
-        return _of_boxes(layer, w, x, step)
+        return _add_box_rows(layer, w, x, step)
     if step.grid and layer.rows != step.ids.shape[1]:
         text = f"a table of {layer.rows} positions does not fit {step.ids.shape[1]}; interpolation is not implemented"
         raise UnsupportedError(text, where="embedding")
@@ -61,14 +61,14 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
         mask = (step.ids == layer.token_id)[..., None]
         return w.w * mask + x * ~mask
     if layer.codebooks:
-        return _of_codebooks(layer, w, step)
-    rows = _table(layer, w)[_entries(layer, step)] * layer.scale
+        return _sum_codebooks(layer, w, step)
+    rows = _table(layer, w)[_row_ids(layer, step)] * layer.scale
     rows = rmsnorm(rows, layer.norm_eps, w.norm) if layer.normed else rows
     if layer.dropped_id is not None:
         mask = (step.ids != layer.dropped_id)[..., None]
         rows = rows * (mask / np.maximum(np.mean(mask, axis=1, keepdims=True), 1 / mask.shape[1]))
     if step.image_tokens is not None and layer.table == "token" and layer.use == "tokens":
-        rows = _with_image(rows, *step.image_tokens)
+        rows = _insert_image(rows, *step.image_tokens)
     if layer.use == "joined":
         return np.concatenate([x, rows], axis=-1)
     if x is not None and x.shape[-1] != layer.d_model:
@@ -76,14 +76,14 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     return rows if x is None else x + rows
 
 
-def _before(x: Array, w: Weights, step: Step) -> Array:
+def _prepend(x: Array, w: Weights, step: Step) -> Array:
     """Learned tokens, the same for all sequences, then the stream [b t+q d]."""
     step.prompt = w.w.shape[0]
     step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
     return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
 
 
-def _with_image(rows: Array, vectors: Array, marked: Array) -> Array:
+def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
     """The rows of tokens [b q d], with the marked ones replaced by the image's vectors in order."""
     if vectors.shape[-1] != rows.shape[-1] or (marked.sum(axis=1) != vectors.shape[1]).any():
         text = f"{vectors.shape[1]} image vectors of width {vectors.shape[-1]} do not fit the placeholder tokens"
@@ -92,7 +92,7 @@ def _with_image(rows: Array, vectors: Array, marked: Array) -> Array:
     return np.where(marked[..., None], vectors[np.arange(len(marked))[:, None], index], rows)
 
 
-def _behind(layer: Any, x: Array, w: Weights, step: Step) -> Array:
+def _append(layer: Any, x: Array, w: Weights, step: Step) -> Array:
     """The stream, then learned tokens, the same for all sequences [b q+t d]."""
     step.must_be_whole("embedding")
     rows = w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))] * layer.scale
@@ -100,7 +100,7 @@ def _behind(layer: Any, x: Array, w: Weights, step: Step) -> Array:
     return np.concatenate([x, rows], axis=1)
 
 
-def _of_codebooks(layer: Any, w: Weights, step: Step) -> Array:
+def _sum_codebooks(layer: Any, w: Weights, step: Step) -> Array:
     """The sum of the rows of all codebooks; the ids of a sequence's codebooks are consecutive rows [b·n q]."""
     if len(step.ids) % layer.codebooks:
         raise InputError(f"{len(step.ids)} sequences of ids must be a multiple of {layer.codebooks} codebooks")
@@ -109,7 +109,7 @@ def _of_codebooks(layer: Any, w: Weights, step: Step) -> Array:
     return found * layer.scale
 
 
-def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+def _add_box_rows(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     """``x`` plus the rows of the edges of each token's box [b q 4], or of its height or width [xu2019]."""
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
@@ -121,21 +121,21 @@ def _of_boxes(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     return x
 
 
-def _entries(layer: Any, step: Step) -> Array:
+def _row_ids(layer: Any, step: Step) -> Array:
     if layer.own_ids:
-        return _checked(layer, step.own_ids.get(layer.own_ids, np.zeros_like(step.ids)), layer.own_ids)
+        return _check_ids(layer, step.own_ids.get(layer.own_ids, np.zeros_like(step.ids)), layer.own_ids)
     if layer.table == "segment":
-        return np.zeros_like(step.ids) if step.segments is None else _of_segments(layer, step.segments)
+        return np.zeros_like(step.ids) if step.segments is None else _segment_ids(layer, step.segments)
     if layer.table != "position":
         return step.ids
     if step.copies > 1:  # further copies are one position later
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
     if layer.by_cell and step.segments is not None:
-        return _within_cells(layer, step.segments, step.positions)
-    return standing(layer, step)
+        return _positions_in_cells(layer, step.segments, step.positions)
+    return position_rows(layer, step)
 
 
-def standing(layer: Any, step: Step) -> Array:
+def position_rows(layer: Any, step: Step) -> Array:
     """The row of each token's position [q], or [b q] if padding does not count."""
     if layer.padding_id is None:
         return step.positions + layer.offset
@@ -143,29 +143,29 @@ def standing(layer: Any, step: Step) -> Array:
     return (np.cumsum(real, axis=1) + step.cached) * real + layer.offset - 1
 
 
-def _of_segments(layer: Any, segments: Array) -> Array:
+def _segment_ids(layer: Any, segments: Array) -> Array:
     """The segment ids [b q] that index a table."""
     if layer.column is None:
-        _must_have(segments, 2, "one segment id")
-        return _checked(layer, segments, "token_type_ids")
-    _must_have(segments, 3, "several segment ids")
-    return _checked(layer, segments[..., layer.column], "token_type_ids")
+        _check_axes(segments, 2, "one segment id")
+        return _check_ids(layer, segments, "token_type_ids")
+    _check_axes(segments, 3, "several segment ids")
+    return _check_ids(layer, segments[..., layer.column], "token_type_ids")
 
 
-def _must_have(segments: Array, axes: int, what: str) -> None:
+def _check_axes(segments: Array, axes: int, what: str) -> None:
     if segments.ndim != axes:
         raise InputError(f"token_type_ids must have {what} per token, but their shape is {segments.shape}")
 
 
-def _checked(layer: Any, ids: Array, name: str) -> Array:
+def _check_ids(layer: Any, ids: Array, name: str) -> Array:
     if ids.min() < 0 or ids.max() >= layer.rows:
         raise InputError(f"{name} contains {ids.max()}, but the table has {layer.rows} rows")
     return ids
 
 
-def _within_cells(layer: Any, segments: Array, positions: Array) -> Array:
+def _positions_in_cells(layer: Any, segments: Array, positions: Array) -> Array:
     """Position of each token [b q] within its table cell, limited to the number of rows."""
-    _must_have(segments, 3, "several segment ids")
+    _check_axes(segments, 3, "several segment ids")
     cells = segments[..., COLUMN_AND_ROW]
     same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
     return np.minimum(positions - np.argmax(same, axis=2), layer.rows - 1 - layer.offset) + layer.offset
@@ -207,10 +207,10 @@ def sines_and_cosines(positions: Array, width: int) -> Array:
 
 def sinusoids(rows: int, width: int) -> Array:
     """Sines in the even columns, cosines in the odd ones [vaswani2017, Section 3.5]."""
-    return interleaved(np.arange(rows), width)
+    return interleaved_sinusoids(np.arange(rows), width)
 
 
-def interleaved(positions: Array, width: int) -> Array:
+def interleaved_sinusoids(positions: Array, width: int) -> Array:
     """Sines in the even columns, cosines in the odd ones, of arbitrary positions or distances."""
     column = np.arange(width)
     angles = positions[:, None] / 10000.0 ** (2 * (column // 2) / width)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from . import functions
-from .gradients import Pullback, Result, fitted
+from .gradients import Pullback, Result, sum_to_shape
 from .weights import Array
 
 
@@ -38,7 +38,7 @@ def softmax(x: Array, sink: Array | None = None) -> Result:
 
     def to_sink(g: Array) -> Array:
         sink_share = 1.0 - np.sum(y, axis=-1, keepdims=True)
-        return fitted(-sink_share * np.sum(g * y, axis=-1, keepdims=True), _shape(sink))
+        return sum_to_shape(-sink_share * np.sum(g * y, axis=-1, keepdims=True), _shape(sink))
 
     return Result(
         y, [Pullback(lambda g: y * (g - np.sum(g * y, axis=-1, keepdims=True)), (y,)), Pullback(to_sink, (y,))]
@@ -65,17 +65,17 @@ def log_softmax(x: Array) -> Result:
 def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Result:
     """Saves the input and the reciprocal root mean square of each row."""
     root = 1.0 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
-    return _normalised(functions.rmsnorm(x, eps, scale), x, None, root, scale)
+    return _norm_result(functions.rmsnorm(x, eps, scale), x, None, root, scale)
 
 
 def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Result:
     """Saves the input, and the mean and reciprocal standard deviation of each row."""
     mean = np.mean(x, axis=-1, keepdims=True)
     root = 1.0 / np.sqrt(np.mean((x - mean) ** 2, axis=-1, keepdims=True) + eps)
-    return _normalised(functions.layernorm(x, eps, scale, bias), x, mean, root, scale, bias)
+    return _norm_result(functions.layernorm(x, eps, scale, bias), x, mean, root, scale, bias)
 
 
-def _normalised(
+def _norm_result(
     value: Array, x: Array, mean: Array | None, root: Array, scale: Array | None, bias: Array | None = None
 ) -> Result:
     """``(x - mean) · root · scale + bias``, where mean and root depend on x."""
@@ -91,8 +91,8 @@ def _normalised(
 
     rows = (root,) if mean is None else (mean, root)
     pullbacks = [Pullback(to_x, (x, *rows, scale)), Pullback(lambda g: g)]
-    pullbacks += [Pullback(lambda g: fitted(g * inner(), _shape(scale)), (x, *rows))]
-    return Result(value, [*pullbacks, Pullback(lambda g: fitted(g, _shape(bias)))])
+    pullbacks += [Pullback(lambda g: sum_to_shape(g * inner(), _shape(scale)), (x, *rows))]
+    return Result(value, [*pullbacks, Pullback(lambda g: sum_to_shape(g, _shape(bias)))])
 
 
 def _shape(array: Array) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
-    q, k, v = (_convolved(layer, w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
+    q, k, v = (_convolve(layer, w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
     z = einsum("bqd,dhv->bqhv", x, w.wz)
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
     beta = 2.0 * beta if layer.negative_eigenvalues else beta
@@ -41,7 +41,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * silu(z), w.wo)
 
 
-def _convolved(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
+def _convolve(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
     taps, bias = getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b")
     return ACTIVATIONS[layer.activation](causal_convolution(u, taps, bias, state, f"conv_{name}"))
 
@@ -50,7 +50,7 @@ def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
     """Token by token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v]; returns outputs and final state."""
-    q, k, decay = _inputs(q, k, v, a, rate)
+    q, k, decay = _prepare(q, k, v, a, rate)
     return delta_rule.recurrence(q, k, v, beta, decay, S)
 
 
@@ -59,11 +59,11 @@ def in_chunks(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
     """The same in chunks [yang2024, Section 3.3]: solving for all writes of a chunk at once."""
-    q, k, decay = _inputs(q, k, v, a, rate)
+    q, k, decay = _prepare(q, k, v, a, rate)
     return delta_rule.in_chunks(_chunk, chunk, q, k, v, beta, decay, S)
 
 
-def _inputs(q: Array, k: Array, v: Array, a: Array, rate: Array) -> tuple[Array, Array, Array]:
+def _prepare(q: Array, k: Array, v: Array, a: Array, rate: Array) -> tuple[Array, Array, Array]:
     """Scaled queries and keys of each value head [b q h k], and the logarithm of the decay α."""
     served = v.shape[2] // k.shape[2]
     return np.repeat(q / math.sqrt(q.shape[-1]), served, axis=2), np.repeat(k, served, axis=2), (rate * a)[..., None]

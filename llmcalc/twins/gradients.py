@@ -34,7 +34,7 @@ class Result(NamedTuple):
     makes_activation: bool = False
 
 
-def fitted(gradient: Array, shape: tuple[int, ...]) -> Array:
+def sum_to_shape(gradient: Array, shape: tuple[int, ...]) -> Array:
     """A gradient summed over the dimensions along which its input was broadcast."""
     extra = gradient.ndim - len(shape)
     gradient = np.sum(gradient, axis=tuple(range(extra))) if extra else gradient
@@ -42,35 +42,35 @@ def fitted(gradient: Array, shape: tuple[int, ...]) -> Array:
     return np.sum(gradient, axis=repeated, keepdims=True) if repeated else gradient
 
 
-def _both(value: Array, a: Array, b: Array, first: Pullback, second: Pullback) -> Result:
+def _binary(value: Array, a: Array, b: Array, first: Pullback, second: Pullback) -> Result:
     shapes = np.shape(a), np.shape(b)
     return Result(
         value,
         [
-            Pullback(lambda g: fitted(first.vjp(g), shapes[0]), first.residuals),
-            Pullback(lambda g: fitted(second.vjp(g), shapes[1]), second.residuals),
+            Pullback(lambda g: sum_to_shape(first.vjp(g), shapes[0]), first.residuals),
+            Pullback(lambda g: sum_to_shape(second.vjp(g), shapes[1]), second.residuals),
         ],
     )
 
 
 def add(a: Array, b: Array) -> Result:
     """Both inputs receive the gradient."""
-    return _both(a + b, a, b, Pullback(lambda g: g), Pullback(lambda g: g))
+    return _binary(a + b, a, b, Pullback(lambda g: g), Pullback(lambda g: g))
 
 
 def subtract(a: Array, b: Array) -> Result:
     """Both inputs receive the gradient, the second one negated."""
-    return _both(a - b, a, b, Pullback(lambda g: g), Pullback(lambda g: -g))
+    return _binary(a - b, a, b, Pullback(lambda g: g), Pullback(lambda g: -g))
 
 
 def multiply(a: Array, b: Array) -> Result:
     """Each input receives the gradient times the other input."""
-    return _both(a * b, a, b, Pullback(lambda g: g * np.conj(b), (b,)), Pullback(lambda g: g * np.conj(a), (a,)))
+    return _binary(a * b, a, b, Pullback(lambda g: g * np.conj(b), (b,)), Pullback(lambda g: g * np.conj(a), (a,)))
 
 
 def divide(a: Array, b: Array) -> Result:
     """By the quotient rule."""
-    return _both(a / b, a, b, Pullback(lambda g: g / b, (b,)), Pullback(lambda g: -g * a / (b * b), (a, b)))
+    return _binary(a / b, a, b, Pullback(lambda g: g / b, (b,)), Pullback(lambda g: -g * a / (b * b), (a, b)))
 
 
 def power(a: Array, exponent: float) -> Result:
@@ -81,26 +81,26 @@ def power(a: Array, exponent: float) -> Result:
 def maximum(a: Array, b: Array) -> Result:
     """The larger input receives the gradient."""
     first, second = (lambda g: g * np.greater(a, b)), (lambda g: g * ~np.greater(a, b))
-    return _both(np.maximum(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
+    return _binary(np.maximum(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
 
 
 def minimum(a: Array, b: Array) -> Result:
     """The smaller input receives the gradient."""
     first, second = (lambda g: g * np.less(a, b)), (lambda g: g * ~np.less(a, b))
-    return _both(np.minimum(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
+    return _binary(np.minimum(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
 
 
 def logaddexp(a: Array, b: Array) -> Result:
     """Each input receives its share of the sum of exponentials."""
     first, second = (lambda g: g * _share(a - b)), (lambda g: g * _share(b - a))
-    return _both(np.logaddexp(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
+    return _binary(np.logaddexp(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
 
 
 def _share(difference: Array) -> Array:
     return 0.5 * (1.0 + np.tanh(0.5 * difference))
 
 
-def _of_output(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
+def _from_output(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
     def rule(a: Array) -> Result:
         y = function(a)
         return Result(y, [Pullback(lambda g: g * derivative(y), (y,))])
@@ -108,7 +108,7 @@ def _of_output(function: Any, derivative: Callable[[Array], Array]) -> Callable[
     return rule
 
 
-def _of_input(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
+def _from_input(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
     return lambda a: Result(function(a), [Pullback(lambda g: g * derivative(a), (a,))])
 
 
@@ -122,15 +122,15 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
     np.minimum: minimum,
     np.logaddexp: logaddexp,
     np.negative: lambda a: Result(-a, [Pullback(lambda g: -g)]),
-    np.absolute: _of_input(np.absolute, np.sign),
-    np.exp: _of_output(np.exp, lambda y: y),
-    np.tanh: _of_output(np.tanh, lambda y: 1 - y * y),
-    np.sqrt: _of_output(np.sqrt, lambda y: 0.5 / y),
-    np.sin: _of_input(np.sin, np.cos),
-    np.cos: _of_input(np.cos, lambda a: -np.sin(a)),
-    np.log: _of_input(np.log, lambda a: 1 / a),
-    np.arccos: _of_input(np.arccos, lambda a: -1 / np.sqrt(1 - a * a)),
-    erf_of: _of_input(erf_of, lambda a: 2 / np.sqrt(np.pi) * np.exp(-a * a)),
+    np.absolute: _from_input(np.absolute, np.sign),
+    np.exp: _from_output(np.exp, lambda y: y),
+    np.tanh: _from_output(np.tanh, lambda y: 1 - y * y),
+    np.sqrt: _from_output(np.sqrt, lambda y: 0.5 / y),
+    np.sin: _from_input(np.sin, np.cos),
+    np.cos: _from_input(np.cos, lambda a: -np.sin(a)),
+    np.log: _from_input(np.log, lambda a: 1 / a),
+    np.arccos: _from_input(np.arccos, lambda a: -1 / np.sqrt(1 - a * a)),
+    erf_of: _from_input(erf_of, lambda a: 2 / np.sqrt(np.pi) * np.exp(-a * a)),
 }
 
 
@@ -213,7 +213,7 @@ def cumsum(a: Array, axis: int) -> Result:
 def where(condition: Array, a: Array, b: Array) -> Result:
     """The selected input receives the gradient."""
     first, second = (lambda g: np.where(condition, g, 0.0)), (lambda g: np.where(condition, 0.0, g))
-    return _both(np.where(condition, a, b), a, b, Pullback(first), Pullback(second))
+    return _binary(np.where(condition, a, b), a, b, Pullback(first), Pullback(second))
 
 
 def clip(a: Array, low: float, high: float | None) -> Result:
@@ -286,17 +286,17 @@ OF_LISTS = frozenset({np.concatenate, np.stack})
 FIRST = {np.einsum: 1, np.where: 1}  # position of the first argument with a gradient
 
 
-def of_ufunc(ufunc: Any) -> Callable[..., Result]:
+def ufunc_rule(ufunc: Any) -> Callable[..., Result]:
     """The derivative rule of an elementwise function."""
-    return _known(_UFUNCS, ufunc)
+    return _lookup(_UFUNCS, ufunc)
 
 
-def of_function(function: Any) -> Callable[..., Result]:
+def function_rule(function: Any) -> Callable[..., Result]:
     """The derivative rule of a function of whole arrays."""
-    return _known(_FUNCTIONS, function)
+    return _lookup(_FUNCTIONS, function)
 
 
-def _known(rules: dict[Any, Callable[..., Result]], operation: Any) -> Callable[..., Result]:
+def _lookup(rules: dict[Any, Callable[..., Result]], operation: Any) -> Callable[..., Result]:
     if operation not in rules:
         raise NotImplementedError(f"the tape has no derivative of {operation.__name__}")
     return rules[operation]

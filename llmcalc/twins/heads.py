@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .convolution import filtered
+from .convolution import convolve_heads
 from .functions import plus, softmax
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -48,13 +48,13 @@ def join(w: Weights, mixed: Array) -> Array:
     return plus(einsum("bqhe,hed->bqd", mixed, w.wo), w.get("bo"))
 
 
-def filtering(layer: Any) -> list[Weight]:
+def convolution_weights(layer: Any) -> list[Weight]:
     """Projections, and an optional depthwise convolution over the values, one kernel per head."""
     d, h = layer.d_model, layer.n_heads
     found = [*projections("qkv", d, h, d // h), *output(d, h, d // h)]
     return found + ([kernel("conv", h, layer.d_conv)] if layer.d_conv else [])
 
 
-def plus_filtered(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:
+def add_value_convolution(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:
     """``mixed + conv(v)`` along the tokens, if the layer has a convolution."""
-    return mixed + filtered(v, w.conv) if layer.d_conv else mixed
+    return mixed + convolve_heads(v, w.conv) if layer.d_conv else mixed

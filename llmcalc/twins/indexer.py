@@ -72,7 +72,7 @@ def weights(layer: Indexer) -> list[Weight]:
     return found + ([matrix("ww", d, layer.n_heads)] if layer.weighted else [])
 
 
-def not_chosen(
+def unselected_tokens(
     layer: Indexer,
     around: Any,
     w: Weights,
@@ -93,17 +93,17 @@ def not_chosen(
     if layer.query_norm:
         q = rmsnorm(q, layer.norm_eps, _scale(layer, w.q_norm))
     q = q * growth(w.q_scale, w.q_shift, step.positions) if layer.position_scaled else q
-    q = _placed(layer, around, q, step.positions, factors)
+    q = _rotate(layer, around, q, step.positions, factors)
     if layer.compressed:
-        return _by_groups(layer, around, w, x, q, step, state)
+        return _select_groups(layer, around, w, x, q, step, state)
     k = _keys(layer, around, w, x, step, state, factors)
     if layer.pooled:
-        return _by_means(layer, around, w, q, k, step)
+        return _select_pooled_blocks(layer, around, w, q, k, step)
     scores = einsum("bqie,bke->biqk", q, k)
     if layer.weighted:
         scores = einsum("bqi,biqk->bqk", einsum("bqd,di->bqi", x, w.ww), np.maximum(scores, 0.0))
     later = step.positions[:, None] < np.arange(k.shape[1])
-    return ~_best(layer, np.where(later, -np.inf, np.asarray(scores)), step) | later
+    return ~_best_blocks(layer, np.where(later, -np.inf, np.asarray(scores)), step) | later
 
 
 def _keys(
@@ -112,7 +112,7 @@ def _keys(
     """One key per token [b k e]; keys of pooled blocks are normalised and rotated after pooling."""
     k = einsum("bqd,de->bqe", x, w.wk)
     if not layer.pooled:
-        k = _placed(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions, factors)[:, :, 0]
+        k = _rotate(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions, factors)[:, :, 0]
     if state and "ik" in state:
         k = np.concatenate([state["ik"], k], axis=1)
     if state is not None:
@@ -130,24 +130,24 @@ def _scale(layer: Indexer, scale: Array) -> Array:
     return 1.0 + scale if layer.unit_offset else scale
 
 
-def _placed(layer: Indexer, around: Any, x: Array, places: Array, factors: Array | None = None) -> Array:
+def _rotate(layer: Indexer, around: Any, x: Array, places: Array, factors: Array | None = None) -> Array:
     if not layer.rotary_dim:
         return x
     turn = rotate_end if layer.rotates_end else rotate
     return turn(around, x, places, layer.rotary_dim, layer.interleaved, factors)
 
 
-def _best(layer: Indexer, scores: Array, step: Step) -> Array:
+def _best_blocks(layer: Indexer, scores: Array, step: Step) -> Array:
     """A mask of the best tokens, or of the tokens of the best blocks, by ``scores`` [... q k]."""
     keys, size = scores.shape[-1], layer.block
     missing = np.full((*scores.shape[:-1], -keys % size), -np.inf)
     blocks = np.concatenate([scores, missing], axis=-1).reshape(*scores.shape[:-1], -1, size).max(axis=-1)
     distance = step.positions[:, None] // size - np.arange(blocks.shape[-1])
     blocks = np.where((distance >= 0) & (distance < layer.local), np.inf, blocks)
-    return np.repeat(_leading(blocks, layer.top_k // size), size, axis=-1)[..., :keys]
+    return np.repeat(_top(blocks, layer.top_k // size), size, axis=-1)[..., :keys]
 
 
-def _leading(scores: Array, count: int) -> Array:
+def _top(scores: Array, count: int) -> Array:
     """A mask of the ``count`` largest elements along the last axis."""
     found = np.zeros(scores.shape, bool)
     ranked = np.argsort(-scores, axis=-1, kind="stable")
@@ -155,14 +155,16 @@ def _leading(scores: Array, count: int) -> Array:
     return found
 
 
-def _by_groups(layer: Indexer, around: Any, w: Weights, x: Array, q: Array, step: Step, state: State | None) -> Array:
+def _select_groups(
+    layer: Indexer, around: Any, w: Weights, x: Array, q: Array, step: Step, state: State | None
+) -> Array:
     """Select complete groups of tokens, each scored by one key; the tail after the last one is always seen."""
     groups = _groups(layer, around, w, x, step, state)  # [b m e]
     size, count = layer.compressed or 1, groups.shape[1]
     met = np.maximum(einsum("bqie,bme->biqm", q, groups), 0.0)
     scores = np.asarray(einsum("bqi,biqm->bqm", einsum("bqd,di->bqi", x, w.ww), met))
     ended = (step.positions[:, None] + 1) // size > np.arange(count)
-    chosen = _leading(np.where(ended, scores, -np.inf), layer.top_k // size) & ended
+    chosen = _top(np.where(ended, scores, -np.inf), layer.top_k // size) & ended
     place = np.arange(step.cached + x.shape[1])
     seen = np.zeros((*chosen.shape[:2], len(place)), bool)
     seen[..., : count * size] = np.repeat(chosen, size, axis=-1)
@@ -174,7 +176,7 @@ def _by_groups(layer: Indexer, around: Any, w: Weights, x: Array, q: Array, step
 def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """One key per complete group so far [b m e]; keys and gates of later tokens wait in the state."""
     own = _normed_key(layer, w, einsum("bqd,de->bqe", x, w.wk))[:, :, None]
-    key = _placed(layer, around, own, step.positions)[:, :, 0]
+    key = _rotate(layer, around, own, step.positions)[:, :, 0]
     packed = np.concatenate([key, einsum("bqd,de->bqe", x, w.gate)], axis=-1)
     if state and "pending" in state:
         packed = np.concatenate([state["pending"], packed], axis=1)
@@ -189,7 +191,7 @@ def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state
     return groups
 
 
-def _by_means(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:
+def _select_pooled_blocks(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:
     """Select complete blocks by the mean of their keys; the incomplete last block is always seen."""
     b, keys, size = k.shape[0], k.shape[1], layer.block
     whole, full = keys // size, (step.positions + 1) // size  # complete blocks, in all and for each query
@@ -197,10 +199,10 @@ def _by_means(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step:
     scores = np.full((b, q.shape[1], whole), -np.inf)
     if len(rows):
         mean = _normed_key(layer, w, np.mean(k[:, : whole * size].reshape(b, whole, size, -1), axis=2))
-        mean = _placed(layer, around, mean[:, :, None], np.arange(whole) * size)[:, :, 0]
+        mean = _rotate(layer, around, mean[:, :, None], np.arange(whole) * size)[:, :, 0]
         met = np.maximum(einsum("bpie,bpe->bpi", q[:, rows], mean[:, blocks]), 0.0)
         scores[:, rows, blocks] = np.asarray(np.sum(met, axis=-1))
-    chosen = np.repeat(_leading(scores, layer.top_k // size) & (scores > -np.inf), size, axis=-1)
+    chosen = np.repeat(_top(scores, layer.top_k // size) & (scores > -np.inf), size, axis=-1)
     none = np.zeros((b, q.shape[1], keys - whole * size), bool)
     place = np.arange(keys)
     rest = (place >= (full * size)[:, None]) & (place <= step.positions[:, None])

@@ -28,7 +28,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``S = (1 - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q``, normalised and gated by ``sigmoid(z)``."""
-    q, k, v = (_convolved(layer, w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
+    q, k, v = (_convolve(layer, w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
     rule = recurrence if step.decode else in_chunks
     o, after = rule(l2norm(q), l2norm(k), v, beta, *_decay(layer, w, x), delta_rule.start(k, v, state), layer.chunk)
@@ -49,7 +49,7 @@ def _gate(w: Weights, name: str, x: Array) -> Array:
     return einsum("bqr,rhe->bqhe", x, getattr(w, f"w{name}"))
 
 
-def _convolved(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
+def _convolve(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
     return ACTIVATIONS[layer.activation](causal_convolution(u, getattr(w, f"conv_{name}"), None, state, f"conv_{name}"))
 
 

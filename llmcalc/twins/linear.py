@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .convolution import around
+from .convolution import centred_windows
 from .functions import ACTIVATIONS, operation, plus
 from .grid import merge_patches
 from .step import State, Step
@@ -32,17 +32,17 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_latents(getattr(layer, "n_latents", None), x, "linear")
     if layer.neighbours > 1:
         step.must_be_whole(layer.kind())
-        x = np.transpose(around(x, layer.neighbours)[..., ::-1], (0, 1, 3, 2)).reshape(*x.shape[:2], -1)
+        x = np.transpose(centred_windows(x, layer.neighbours)[..., ::-1], (0, 1, 3, 2)).reshape(*x.shape[:2], -1)
     if layer.stream is not None:
-        return _with_stream(layer, w, x, step)
+        return _run_streams(layer, w, x, step)
     if x.shape[-1] != layer.d_in:
         raise UnsupportedError(f"d_in is {layer.d_in}, but the input has width {x.shape[-1]}")
     if layer.positions == "one":
-        x = _pooled(layer, x, step)
-    return _projected(layer, w, x)
+        x = _pool(layer, x, step)
+    return _project(layer, w, x)
 
 
-def _pooled(layer: Any, x: Array, step: Step) -> Array:
+def _pool(layer: Any, x: Array, step: Step) -> Array:
     """The token that represents each sequence [b 1 d]."""
     if layer.pooled == "first":
         return x[:, :1]
@@ -53,17 +53,17 @@ def _pooled(layer: Any, x: Array, step: Step) -> Array:
 
 
 @operation
-def rescaled(y: Array, like: Array) -> Array:
+def rescale(y: Array, like: Array) -> Array:
     """``y`` [b q d] rescaled to the magnitude of ``like``."""
     magnitude = np.sqrt(np.mean(like * like, axis=-1, keepdims=True))
     return y * magnitude / np.sqrt(np.maximum(np.mean(y * y, axis=-1, keepdims=True), LEAST))
 
 
-def _projected(layer: Any, w: Weights, x: Array) -> Array:
+def _project(layer: Any, w: Weights, x: Array) -> Array:
     return ACTIVATIONS[layer.activation](plus(einsum("bqi,io->bqo", x, w.w), w.get("b")))
 
 
-def _with_stream(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+def _run_streams(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     """Streams [b q s d] with one added as a projection of the first, or with one projected back (AltUp)."""
     streams = x if len(x.shape) == 4 else x[:, :, None]
     if layer.restores_stream != (layer.stream < streams.shape[2]):
@@ -71,5 +71,5 @@ def _with_stream(layer: Any, w: Weights, x: Array, step: Step) -> Array:
             f"stream is {layer.stream}, but there are {streams.shape[2]} residual streams", where="linear"
         )
     first = step.saved_streams.setdefault(f"first stream, restored: {layer.restores_stream}", streams[:, :, 0])
-    y = rescaled(_projected(layer, w, streams[:, :, layer.stream] if layer.restores_stream else first), first)
+    y = rescale(_project(layer, w, streams[:, :, layer.stream] if layer.restores_stream else first), first)
     return np.concatenate([streams[:, :, : layer.stream], y[:, :, None], streams[:, :, layer.stream + 1 :]], axis=2)

@@ -37,7 +37,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     u = times(plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), layer.x_scale)
     B = times(plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), layer.B_scale)
     C = times(plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), layer.C_scale)
-    u, B, C = (_convolved(layer, w, name, part, state) for name, part in (("x", u), ("B", B), ("C", C)))
+    u, B, C = (_convolve(layer, w, name, part, state) for name, part in (("x", u), ("B", B), ("C", C)))
     dt = times(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")), layer.dt_scale)
     dt = softplus(dt + w.dt_b)
     if layer.dt_min > 0 or layer.dt_max is not None:
@@ -51,14 +51,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return times(_output(layer, w, y, silu(z)), layer.out_scale)
 
 
-def _convolved(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
+def _convolve(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
     taps, bias = getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b")
     return ACTIVATIONS[layer.activation](causal_convolution(u, taps, bias, state, f"conv_{name}"))
 
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
     """Token by token, for ``u`` [b q h p] and the initial state ``h`` [b h p n]; returns outputs and final state."""
-    ud, a, B, C = _inputs(u, dt, A, B, C)
+    ud, a, B, C = _prepare(u, dt, A, B, C)
     all_h = []
     for t in range(ud.shape[1]):
         h = np.exp(a[:, t])[..., None, None] * h + ud[:, t, :, :, None] * B[:, t, :, None, :]
@@ -69,7 +69,7 @@ def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chun
 @operation
 def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
     """The same in chunks [dao2024, Section 6]: within a chunk like attention, between chunks through the state."""
-    ud, a, B, C = _inputs(u, dt, A, B, C)
+    ud, a, B, C = _prepare(u, dt, A, B, C)
     h = h + 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]  # gives the initial state a gradient, as after a context
     outputs = []
     for first in range(0, ud.shape[1], chunk):
@@ -90,7 +90,7 @@ def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk
     return np.concatenate(outputs, axis=1), h
 
 
-def _inputs(u: Array, dt: Array, A: Array, B: Array, C: Array) -> tuple[Array, Array, Array, Array]:
+def _prepare(u: Array, dt: Array, A: Array, B: Array, C: Array) -> tuple[Array, Array, Array, Array]:
     """Δu, the logarithm of the decay [b q h], and each head's B and C [b q h n]."""
     heads_of_group = u.shape[2] // B.shape[2]
     return u * dt[..., None], A * dt, np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)

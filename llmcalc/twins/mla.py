@@ -62,28 +62,28 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Attention over keys and values expanded from the latent; in a decode step, over the latent itself."""
-    source, compressed = _compressed(layer, w, x)
+    source, compressed = _compress_queries(layer, w, x)
     factors = np.exp(w.alpha) if layer.rope_learned and layer.rope and layer.qk_rope_head_dim else None
     q_nope, q_rope = _queries(layer, w, source, step, factors)
     if layer.index_heads:
         latent, own = compressed if layer.q_lora_rank else None, w.part("indexer")
-        step.unselected = indexer.not_chosen(_indexer(layer), layer, own, x, latent, step, state, factors)
+        step.unselected = indexer.unselected_tokens(_indexer(layer), layer, own, x, latent, step, state, factors)
     latent, k_rope = _latent(layer, w, x, step, state, factors)  # [b k C], [b k rope]
-    attend = _absorbed if step.decode else _expanded
-    mixed = attend(layer, w, q_nope, q_rope, latent, k_rope, _hidden(layer, step, latent.shape[1]))
-    return plus(einsum("bqhv,hvd->bqd", _gated(layer, w, mixed, x, source), w.wo), w.get("bo"))
+    attend = _attend_absorbed if step.decode else _attend_expanded
+    mixed = attend(layer, w, q_nope, q_rope, latent, k_rope, _mask(layer, step, latent.shape[1]))
+    return plus(einsum("bqhv,hvd->bqd", _apply_gate(layer, w, mixed, x, source), w.wo), w.get("bo"))
 
 
-def _compressed(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
+def _compress_queries(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
     """The input of the query projection, and the normalised query latent [b q r]."""
     if not layer.q_lora_rank:
         return x, x
     raw = plus(einsum("bqd,dr->bqr", x, w.wqa), w.get("bqa"))
-    latent = _scaled(layer, rmsnorm(raw, layer.norm_eps, w.q_norm))
+    latent = _scale_latent(layer, rmsnorm(raw, layer.norm_eps, w.q_norm))
     return (np.concatenate([latent, raw], axis=-1) if layer.double_latent else latent), latent
 
 
-def _scaled(layer: Any, latent: Array) -> Array:
+def _scale_latent(layer: Any, latent: Array) -> Array:
     return latent * math.sqrt(layer.d_model / latent.shape[-1]) if layer.latent_scaled else latent
 
 
@@ -92,7 +92,7 @@ def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array |
     q = einsum("bqr,rhe->bqhe", source, w.wqb if layer.q_lora_rank else w.wq)
     q = q * temperature(layer, step.positions) if layer.temperature else q
     nope = layer.qk_nope_head_dim
-    q_nope, q_rope = q[..., :nope], _placed(layer, q[..., nope:], step, factors)
+    q_nope, q_rope = q[..., :nope], _rotate(layer, q[..., nope:], step, factors)
     if not layer.position_scaled:
         return q_nope, q_rope
     grow = growth(w.q_scale, w.q_shift, step.positions)
@@ -109,7 +109,7 @@ def _latent(
             raise InputError("no earlier layer has a latent that this layer could reuse", where="mla")
         return step.shared_keys[shared]
     latent = rmsnorm(plus(einsum("bqd,dc->bqc", x, w.wkva), w.get("bkva")), layer.norm_eps, w.kv_norm)
-    latent = _scaled(layer, latent)
+    latent = _scale_latent(layer, latent)
     k_rope = _rotary_key(layer, w, x, step, factors) if layer.qk_rope_head_dim else latent[..., :0]
     if state and "ckv" in state:
         latent = np.concatenate([state["ckv"], latent], axis=1)
@@ -127,10 +127,10 @@ def _rotary_key(layer: Any, w: Weights, x: Array, step: Step, factors: Array | N
     key = plus(einsum("bqd,dr->bqr", x, w.wkr), w.get("bkr"))
     if layer.key_norm:
         key = rmsnorm(key, layer.norm_eps, w.kr_norm)
-    return _placed(layer, key[:, :, None], step, factors)[:, :, 0]
+    return _rotate(layer, key[:, :, None], step, factors)[:, :, 0]
 
 
-def _expanded(
+def _attend_expanded(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
     """Attention with keys and values expanded for every head."""
@@ -145,7 +145,7 @@ def _expanded(
     return einsum("bhqk,bkhv->bqhv", _softmax(layer, w, scores, hidden), v)
 
 
-def _absorbed(
+def _attend_absorbed(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
     """Attention on the latents, with the up-projections absorbed into the query and the output."""
@@ -167,7 +167,7 @@ def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
     return softmax(scores)
 
 
-def _hidden(layer: Any, step: Step, keys: int) -> Array:
+def _mask(layer: Any, step: Step, keys: int) -> Array:
     """A mask of the keys that a query does not see [q k], or [b 1 q k] with an indexer."""
     distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-keys:]
     hidden = distance < 0 if layer.causal else np.zeros(distance.shape, bool)
@@ -180,7 +180,7 @@ def _hidden(layer: Any, step: Step, keys: int) -> Array:
     return hidden | step.unselected[:, None, :, -keys:]
 
 
-def _gated(layer: Any, w: Weights, mixed: Array, x: Array, source: Array) -> Array:
+def _apply_gate(layer: Any, w: Weights, mixed: Array, x: Array, source: Array) -> Array:
     """The heads' values [b q h v], gated by a sigmoid of the input or of the query latent."""
     if layer.gate == "none":
         return mixed
@@ -189,7 +189,7 @@ def _gated(layer: Any, w: Weights, mixed: Array, x: Array, source: Array) -> Arr
     return mixed * (gate[..., None] if layer.gate_per_head else gate)
 
 
-def _placed(layer: Any, x: Array, step: Step, factors: Array | None) -> Array:
+def _rotate(layer: Any, x: Array, step: Step, factors: Array | None) -> Array:
     if not layer.rope or not layer.qk_rope_head_dim:
         return x
     return rotate(layer, x, step.positions, layer.qk_rope_head_dim, factors=factors)

@@ -20,7 +20,7 @@ BOUNDED = "situ"  # an activation with a bound
 
 def weights(layer: Any) -> list[Weight]:
     """Up- and down-projection, and a gate projection if the layer is gated."""
-    _known(layer, LEARNED)
+    _check_activation(layer, LEARNED)
     d, f = layer.d_model, layer.d_ff
     found = [*([matrix("wg", d, f)] if layer.gated else []), matrix("wu", d, f), matrix("wd", f, d)]
     if layer.bias:
@@ -53,7 +53,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         gate = None if gate is None else gate * times(w.scale_g, layer.sphere_gain)
     gate = None if gate is None else times(gate, layer.gate_scale)
     if gate is not None and layer.sparsity:
-        gate = _cut_off(gate, layer.sparsity)
+        gate = _sparsify(gate, layer.sparsity)
     hidden = xielu(up, w.alpha_p, w.alpha_n) if layer.activation == LEARNED else activate(layer, up, gate)
     if layer.on_sphere:
         hidden = l2norm(hidden)
@@ -81,24 +81,24 @@ def xielu(x: Array, alpha_p: Array, alpha_n: Array) -> Array:
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:
     """The hidden values, from the up-projection and the gate."""
-    _known(layer)
+    _check_activation(layer)
     if gate is None:
-        return _activated(layer, up)
+        return _activate(layer, up)
     if layer.clamp:
         gate = gate if layer.clamp_late else np.minimum(gate, layer.clamp)
         up = np.clip(up, -layer.clamp, layer.clamp)
     if layer.up_softcap:
         up = softcap(up, layer.up_softcap)
-    gate = _activated(layer, gate)
+    gate = _activate(layer, gate)
     gate = np.minimum(gate, layer.clamp) if layer.clamp and layer.clamp_late else gate
     return gate * (up + layer.up_offset if layer.up_offset else up)
 
 
-def _activated(layer: Any, x: Array) -> Array:
+def _activate(layer: Any, x: Array) -> Array:
     return situ(x, layer.gate_softcap) if layer.activation == BOUNDED else ACTIVATIONS[layer.activation](x)
 
 
-def _known(layer: Any, *more: str) -> None:
+def _check_activation(layer: Any, *more: str) -> None:
     if layer.activation not in (*ACTIVATIONS, BOUNDED, *more):
         raise UnsupportedError(f"the NumPy model does not implement activation: {layer.activation}", where="mlp")
 
@@ -110,7 +110,7 @@ def situ(x: Array, bound: float) -> Array:
 
 
 @operation
-def _cut_off(gate: Array, share: float) -> Array:
+def _sparsify(gate: Array, share: float) -> Array:
     """``max(gate - cutoff, 0)`` with the quantile ``share`` of a normal distribution as cutoff (Gemma 3n)."""
     mean = np.mean(gate, axis=-1, keepdims=True)
     spread = np.sqrt(np.mean((gate - mean) ** 2, axis=-1, keepdims=True))

@@ -80,7 +80,7 @@ class Model:
                 raise UnknownNameError("input", name, [*known, "decoder_input_ids", "token_type_ids", "bbox"])
             if np.shape(given) != np.shape(ids):
                 raise InputError(f"{name} has shape {np.shape(given)}, but the token ids have shape {np.shape(ids)}")
-        seen = None if pixels is None else self._seen(ids, pixels, grid, image_token_id)
+        seen = None if pixels is None else self._image_vectors(ids, pixels, grid, image_token_id)
         return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox, own_ids, seen)
 
     def see(self, pixels: Array, grid: tuple[int, int] | None = None) -> tuple[Array, ...]:
@@ -98,7 +98,7 @@ class Model:
             last = run_stack(tower, self.tensors, queries, None, "all")
         return (*results, last)
 
-    def _seen(
+    def _image_vectors(
         self, ids: Array, pixels: Array, grid: tuple[int, int] | None, image_token_id: int | None
     ) -> tuple[Array, Array]:
         """The vectors of an image, and a mask of the tokens that they replace.
@@ -181,7 +181,7 @@ class Model:
         """A step of a stack on tokens, or on the data that it reads instead."""
         cached = cache.length if cache else 0
         if not stack.input_shape(1):
-            new = self._checked(own, stack)
+            new = self._check_ids(own, stack)
             return Step(new, cached, text=None if cache is None else cache.with_text(new))
         if len(getattr(own, "shape", ())) < 2:
             raise InputError(f"the input of {stack.stack.name} must be an array, not {short_repr(own)}")
@@ -195,7 +195,7 @@ class Model:
             )
         return Step(np.zeros((b, tokens), int), cached, data=own)
 
-    def _checked(self, ids: Any, stack: PlacedStack) -> Array:
+    def _check_ids(self, ids: Any, stack: PlacedStack) -> Array:
         """Token ids as an integer array [b q], checked against the token table."""
         found = np.asarray(ids)
         if found.ndim != 2 or found.dtype.kind not in "iu" or found.size == 0:

@@ -45,7 +45,7 @@ class _Shared(NamedTuple):
     scaled: bool = False
 
 
-def _shared(layer: Any) -> _Shared:
+def _shared_layer(layer: Any) -> _Shared:
     gated, bias = layer.shared_gated, layer.shared_bias
     clamp = layer.shared_clamp or (layer.clamp if layer.shared_clamped else None)
     activation, late = layer.shared_activation or layer.activation, layer.clamp_late
@@ -84,7 +84,7 @@ def weights(layer: Any) -> list[Weight]:
         found += [vector("norm_in", width)] if layer.latent_in_norm else []
     found += [vector("norm_out", width)] if layer.result_norm else []
     found += [vector("bo", d)] if layer.out_bias else []
-    found += under("shared", mlp.weights(_shared(layer))) if layer.d_ff_shared else []
+    found += under("shared", mlp.weights(_shared_layer(layer))) if layer.d_ff_shared else []
     if layer.n_shared:
         found += [matrix(f"shared_{name}", d, f, experts=layer.n_shared)._replace(per_expert=False) for name in names]
         found.append(matrix("shared_wd", f, d, experts=layer.n_shared)._replace(per_expert=False))
@@ -104,7 +104,7 @@ def _network(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ p_i expert_i(x)`` over the selected experts, plus the shared experts."""
-    chosen, share = weighed(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j m]
+    chosen, share = route_with_shared(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j m]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
     if layer.latent_in_norm:
         inner = rmsnorm(inner, layer.latent_norm_eps, 1.0 + w.norm_in)
@@ -118,14 +118,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         y = plus(einsum("bql,ld->bqd", y, w.w_out), w.get("b_out"))
     y = plus(y, w.get("bo"))
     if layer.d_ff_shared:
-        shared = mlp.forward(_shared(layer), w.part("shared"), x, step, None)
+        shared = mlp.forward(_shared_layer(layer), w.part("shared"), x, step, None)
         if layer.shared_gate:
             shared = shared * sigmoid(einsum("bqd,d->bq", x, w.shared_gate))[..., None]
         y = y + times(shared, layer.shared_scale)
-    return y + _scored_shared(layer, w, x, share[:, :, chosen.shape[2] :]) if layer.n_shared else y
+    return y + _routed_shared_experts(layer, w, x, share[:, :, chosen.shape[2] :]) if layer.n_shared else y
 
 
-def _scored_shared(layer: Any, w: Weights, x: Array, share: Array) -> Array:
+def _routed_shared_experts(layer: Any, w: Weights, x: Array, share: Array) -> Array:
     """The shared experts' outputs, weighted by ``share`` [b q m]."""
     up = einsum("bqd,mdf->bqmf", x, w.shared_wu)
     gate = einsum("bqd,mdf->bqmf", x, w.shared_wg) if layer.gated else None
@@ -140,11 +140,11 @@ def is_stepwise(layer: Any) -> bool:
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
     """The experts of each token and their weights [b q j]; -1 stands for a full expert."""
-    chosen, share = weighed(layer, w, x, step)
+    chosen, share = route_with_shared(layer, w, x, step)
     return chosen, share[:, :, : chosen.shape[2]]
 
 
-def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
+def route_with_shared(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
     """The experts of each token [b q j] and their weights, followed by those of routed shared experts.
 
     ``step`` is needed for hash routing and for ``router_residual``.
@@ -152,7 +152,7 @@ def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple
     if layer.router_scaled:
         x = rmsnorm(x, layer.router_eps, w.input_scale) / math.sqrt(layer.d_model)
     if layer.d_router:
-        x = _through_network(layer, w, x, step)
+        x = _router_network(layer, w, x, step)
     logits = einsum("bqd,dx->bqx", x, w.router)
     logits = times(logits, layer.router_gain)
     if not layer.router_bias_unused:
@@ -160,12 +160,12 @@ def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple
     if layer.router_softcap:
         logits = softcap(logits, layer.router_softcap)
     if layer.mixer_tolerance is not None:
-        return _mixed(layer, logits)
+        return _sparse_mixer(layer, logits)
     scores = SCORES[layer.router](logits)
     routed = scores[:, :, : layer.n_experts] if layer.n_shared else scores
     ranked = np.asarray(plus(routed, w.get("correction")))  # the selection has no gradient, only the weights
     if layer.n_groups > 1:
-        ranked = _within_best_groups(layer, ranked)
+        ranked = _mask_groups(layer, ranked)
     if layer.hash_rows:
         if step is None:
             raise InputError("hash routing needs the token ids", where="moe")
@@ -182,7 +182,7 @@ def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple
     if layer.renormalise:
         share = divide_by_sum(share, layer.renormalise_eps, layer.renormalise_power)
     if layer.router_scaled:
-        share = _weighed(share, w.expert_scale, chosen)
+        share = _scale_weights(share, w.expert_scale, chosen)
     if layer.n_null_experts:  # null experts: the first expert with weight 0
         null = chosen >= layer.n_experts
         share, taken = np.where(null, 0.0, share), np.where(null, 0, taken)
@@ -190,7 +190,7 @@ def weighed(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple
     return taken, share * w.factor if layer.learned_gate_scale else share
 
 
-def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
+def _sparse_mixer(layer: Any, logits: Array) -> tuple[Array, Array]:
     """SparseMixer [liu2023]: experts selected one by one, each weighted by a softmax over the remaining near ones."""
     left, chosen, portions = logits, [], []
     for _ in range(layer.top_k):
@@ -205,7 +205,7 @@ def _mixed(layer: Any, logits: Array) -> tuple[Array, Array]:
     return np.stack(chosen, axis=-1), np.stack(portions, axis=-1) * layer.routed_scale
 
 
-def _through_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Array:
+def _router_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Array:
     """The router network's output [b q f], with the previous router's hidden state added (ZAYA)."""
     h = einsum("bqd,df->bqf", x, w.router_in) + w.router_in_b
     if layer.router_residual and step is not None and step.router_before is not None:
@@ -219,12 +219,12 @@ def _through_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Arr
 
 
 @operation
-def _weighed(share: Array, scale: Array, chosen: Array) -> Array:
+def _scale_weights(share: Array, scale: Array, chosen: Array) -> Array:
     """The weights of selected experts times a learned scale per expert."""
     return share * scale[chosen]
 
 
-def _within_best_groups(layer: Any, ranked: Array) -> Array:
+def _mask_groups(layer: Any, ranked: Array) -> Array:
     """The scores with -inf outside the best ``top_groups`` groups."""
     groups = ranked.reshape(*ranked.shape[:2], layer.n_groups, -1)
     counted = 2 if layer.group_score == "two" else 1
@@ -266,23 +266,23 @@ def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
 def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
     """The selected experts [b q j], with FULL where an expert's capacity is exceeded."""
     if layer.batch_capacity:
-        return _of_a_batch(layer, chosen, scores)
+        return _within_batch_capacity(layer, chosen, scores)
     capacity = layer.capacity
     if capacity is None and layer.capacity_factor is not None:
         capacity = int(np.ceil(layer.capacity_factor * chosen.shape[1] * layer.top_k / layer.n_experts))
     if capacity is None:
         return chosen
-    return np.where(_places(chosen, layer.n_experts) < capacity, chosen, FULL)
+    return np.where(_queue_positions(chosen, layer.n_experts) < capacity, chosen, FULL)
 
 
-def _places(chosen: Array, experts: int) -> Array:
+def _queue_positions(chosen: Array, experts: int) -> Array:
     """Number of earlier tokens of the sequence at the same expert [b q j] [fedus2021, Section 2.2]."""
     sent = chosen[..., None] == np.arange(experts)  # [b q j x]
     before = np.cumsum(sent.reshape(chosen.shape[0], -1, experts), axis=1).reshape(sent.shape) - 1
     return np.max(before * sent, axis=-1)
 
 
-def _of_a_batch(layer: Any, chosen: Array, scores: Array) -> Array:
+def _within_batch_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
     """Capacity over the whole batch: first choices of all tokens come before second choices."""
     b, q, choices = chosen.shape
     flat, tokens = chosen.reshape(b * q, choices), b * q
@@ -291,7 +291,7 @@ def _of_a_batch(layer: Any, chosen: Array, scores: Array) -> Array:
         order = np.argsort(-np.max(np.asarray(scores).reshape(tokens, -1), axis=-1), kind="stable")
     in_order = flat[order].T.reshape(1, -1, 1)  # first choices of all tokens, then second ones
     places = np.empty_like(flat)
-    places[order] = _places(in_order, layer.n_experts).reshape(choices, tokens).T
+    places[order] = _queue_positions(in_order, layer.n_experts).reshape(choices, tokens).T
     return np.where(places < _capacity(layer, tokens), flat, FULL).reshape(chosen.shape)
 
 

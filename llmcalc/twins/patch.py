@@ -26,12 +26,12 @@ def input_shape(layer: Any, tokens: int) -> Sizes:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``Σ x w + b`` over the channels, frames, rows and columns of each patch."""
     if layer.stride:
-        return plus(_over_tokens(layer, w.w, x, step), w.get("b"))
+        return plus(_convolve_tokens(layer, w.w, x, step), w.get("b"))
     axes = "cfij" if layer.frames else "cij"
     return plus(einsum(f"bq{axes},o{axes}->bqo", x, w.w), w.get("b"))
 
 
-def _over_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
+def _convolve_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
     """A zero-padded, strided convolution over the tokens of a grid [b q d]."""
     stride = layer.stride
     if (
@@ -47,13 +47,13 @@ def _over_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
     if step.prompt:
         x, step.prompt = x[:, step.prompt :], 0
     (rows, columns), b = step.grid, x.shape[0]
-    y = _convolved(x.reshape(b, rows, columns, -1), taps, stride)
+    y = _convolve(x.reshape(b, rows, columns, -1), taps, stride)
     step.grid, step.n_merged = (rows // stride, columns // stride), layer.merge
     return y.reshape(b, -1, layer.d_out)
 
 
 @operation
-def _convolved(image: Array, taps: Array, stride: int) -> Array:
+def _convolve(image: Array, taps: Array, stride: int) -> Array:
     """Convolve ``image`` [b y x c] with ``taps`` [o c i j], zero-padded on all sides: [b y x o]."""
     side = taps.shape[-1]
     b, rows, columns, c = image.shape

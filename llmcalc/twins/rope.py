@@ -21,23 +21,23 @@ def rotate(
     interleaved = layer.rope_interleaved if interleaved is None else interleaved
     if layer.rope_scaling == "proportional":
         width = x.shape[-1]  # only the first pairs are rotated
-    turned = _in_pairs(width)
+    turned = _rounded_to_pairs(width)
     if turned > x.shape[-1]:
         raise UnsupportedError(f"the rotated width {width} is odd and exceeds the head")
     angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
     angles = angles if factors is None else angles * factors
     angles = -angles if getattr(layer, "rope_reversed", False) else angles
     cos, sin = (layer.rope_attention * f(angles)[:, None, :] for f in (np.cos, np.sin))
-    both = turn(x[..., :turned], sin, cos, interleaved)
+    both = rotate_pairs(x[..., :turned], sin, cos, interleaved)
     return np.concatenate([both, x[..., turned:]], axis=-1) if turned < x.shape[-1] else both
 
 
-def _in_pairs(width: int) -> int:
+def _rounded_to_pairs(width: int) -> int:
     """Number of rotated elements: ``width`` rounded up to even; frequencies still use ``width``."""
     return width + width % 2
 
 
-def turn(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
+def rotate_pairs(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
     """``x`` [b q heads e] with each pair rotated by the angle of the given sine and cosine [q 1 e/2]."""
     width = x.shape[-1]
     if interleaved:
@@ -52,7 +52,7 @@ def rotate_end(
     layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None, factors: Array | None = None
 ) -> Array:
     """``x`` [b q heads e] with its last ``width`` elements rotated in pairs."""
-    still = x.shape[-1] - _in_pairs(width)
+    still = x.shape[-1] - _rounded_to_pairs(width)
     turned = rotate(layer, x[..., still:], positions, width, interleaved, factors)
     return np.concatenate([x[..., :still], turned], axis=-1)
 
@@ -64,16 +64,18 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
         UnsupportedError: a scaling without a NumPy model.
         InputError: a scaling without ``rope_length``.
     """
-    pair = np.arange(_in_pairs(width) // 2)
+    pair = np.arange(_rounded_to_pairs(width) // 2)
     base, kind, factor = layer.rope_theta, layer.rope_scaling, layer.rope_factor
     if kind == "dynamic":  # the base grows with sequences longer than the training context
-        base *= (factor * max(length, trained(layer)) / trained(layer) - (factor - 1)) ** (width / (width - 2))
+        base *= (factor * max(length, training_length(layer)) / training_length(layer) - (factor - 1)) ** (
+            width / (width - 2)
+        )
     plain = base ** (-2.0 * pair / width)
     if kind in ("none", "dynamic"):
         return plain
     if kind == "longrope":
         short, long = (np.array(part.split(), float) for part in layer.rope_factors.split("|"))
-        return plain / (long if length > trained(layer) else short)
+        return plain / (long if length > training_length(layer) else short)
     if kind == "proportional":
         return np.where(pair < getattr(layer, "rotary_dim", width) // 2, plain / factor, 0.0)
     if kind == "linear":
@@ -87,7 +89,7 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
     return plain * (1 - stretched) + plain / factor * stretched
 
 
-def trained(layer: Any) -> int:
+def training_length(layer: Any) -> int:
     """Training context in tokens, before scaling."""
     if layer.rope_length is None:
         raise InputError(f"rope_scaling {layer.rope_scaling} needs rope_length", where=layer.kind())
@@ -96,7 +98,7 @@ def trained(layer: Any) -> int:
 
 def _share_of_long_waves(layer: Any, plain: Array) -> Array:
     """Llama 3.1: the share of the scaling applied to each pair, by its number of rotations in the training context."""
-    fits = trained(layer) * plain / (2 * math.pi)
+    fits = training_length(layer) * plain / (2 * math.pi)
     low, high = layer.rope_low_factor, layer.rope_high_factor
     return 1 - np.clip((fits - low) / (high - low), 0.0, 1.0)
 
@@ -105,7 +107,7 @@ def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
     """YaRN [peng2023yarn, Section 3.2]: pairs with many rotations in the training context are not scaled."""
 
     def index(rotations: float) -> float:
-        turns = trained(layer) / (rotations * 2 * math.pi)
+        turns = training_length(layer) / (rotations * 2 * math.pi)
         return width * math.log(turns) / (2 * math.log(layer.rope_theta))
 
     first, last = index(layer.rope_fast), index(layer.rope_slow)

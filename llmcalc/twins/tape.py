@@ -199,10 +199,10 @@ class Variable(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Variable:
         if method != "__call__" or options:
             raise NotImplementedError(f"the tape has no derivative of {ufunc.__name__}.{method}")
-        return self.tape.record(gradients.of_ufunc(ufunc)(*map(_value, inputs)), inputs)
+        return self.tape.record(gradients.ufunc_rule(ufunc)(*map(_value, inputs)), inputs)
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Variable:
-        rule = gradients.of_function(function)
+        rule = gradients.function_rule(function)
         if function in gradients.OF_LISTS:
             parts = tuple(inputs[0])
             return self.tape.record(rule([_value(part) for part in parts], *inputs[1:], **options), parts)

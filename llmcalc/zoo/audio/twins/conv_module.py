@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ....core.errors import UnsupportedError
-from ....twins.convolution import along
+from ....twins.convolution import depthwise_convolution
 from ....twins.functions import ACTIVATIONS, layernorm, plus, rmsnorm
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, kernel, matrix, table, vector
@@ -63,10 +63,10 @@ def _convolved(layer: Any, u: Array, taps: Array) -> Array:
     b, q, i = u.shape
     before = layer.d_conv - 1 if layer.causal else layer.d_conv // 2
     if not layer.chunk or q <= layer.chunk:
-        return along(u, taps, before)
+        return depthwise_convolution(u, taps, before)
     whole = q - q % layer.chunk
-    chunks = along(u[:, :whole].reshape(-1, layer.chunk, i), taps, before).reshape(b, whole, i)
-    return chunks if whole == q else np.concatenate([chunks, along(u[:, whole:], taps, before)], axis=1)
+    chunks = depthwise_convolution(u[:, :whole].reshape(-1, layer.chunk, i), taps, before).reshape(b, whole, i)
+    return chunks if whole == q else np.concatenate([chunks, depthwise_convolution(u[:, whole:], taps, before)], axis=1)
 
 
 def _normed(layer: Any, w: Weights, u: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from ....twins.embedding import interleaved
+from ....twins.embedding import interleaved_sinusoids
 from ....twins.heads import join, mix, project, projections, scores
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, table, vector
@@ -26,7 +26,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     place = np.arange(x.shape[1])
-    r = einsum("rd,dhe->rhe", interleaved(np.arange(-place[-1], len(place)), layer.d_model), w.wr)
+    r = einsum("rd,dhe->rhe", interleaved_sinusoids(np.arange(-place[-1], len(place)), layer.d_model), w.wr)
     by_distance = einsum("bqhe,rhe->bhqr", q + w.w, r)
     of_pair = place[:, None] - place + place[-1]  # [q k]: the farthest later token's distance comes first
     met = scores(q + w.u, k) + by_distance[:, :, place[:, None], of_pair]

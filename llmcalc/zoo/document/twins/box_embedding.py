@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ....core.errors import InputError
-from ....twins.embedding import standing
+from ....twins.embedding import position_rows
 from ....twins.functions import layernorm
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, table, vector
@@ -30,7 +30,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     entries = _entries(layer, w, step)
     if not layer.d_stream:
         return x + entries
-    made = einsum("bqd,dl->bql", entries, w.w) + w.b + w.positions[standing(layer, step)]
+    made = einsum("bqd,dl->bql", entries, w.w) + w.b + w.positions[position_rows(layer, step)]
     step.saved_streams["layout"] = layernorm(made, layer.eps, w.norm, w.norm_b)
     return x
 

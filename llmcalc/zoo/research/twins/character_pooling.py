@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ....core.errors import UnsupportedError
-from ....twins.convolution import dense_around
+from ....twins.convolution import dense_convolution
 from ....twins.functions import ACTIVATIONS, layernorm
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, table, vector
@@ -25,7 +25,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """Groups [b g d] of tokens, of which the first one stands apart and the last is left out; or tokens again."""
     step.must_be_whole(layer.kind())
     if layer.back:
-        made = dense_around(_beside(layer, x, step), w.w)
+        made = dense_convolution(_beside(layer, x, step), w.w)
         return layernorm(ACTIVATIONS[layer.activation](made + w.b), layer.eps, w.norm, w.norm_b)
     b, q, d = x.shape
     if q < layer.merge:

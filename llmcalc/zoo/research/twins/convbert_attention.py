@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from ....twins.convolution import filtered, mixed_around
+from ....twins.convolution import convolve_heads, dynamic_convolution
 from ....twins.functions import softmax
 from ....twins.heads import mix, project, projections, scores
 from ....twins.step import State, Step
@@ -30,12 +30,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q, k, v = (project(w, name, x) for name in "qkv")
     met = scores(q, k) / math.sqrt(q.shape[-1])
     attended = mix(met, v)
-    convolved = mixed_around(project(w, "c", x), _kernels(w, x, q))
+    convolved = dynamic_convolution(project(w, "c", x), _kernels(w, x, q))
     both = np.concatenate([attended, convolved], axis=2)
     return einsum("bqi,id->bqd", both.reshape(x.shape), w.wo) + w.bo
 
 
 def _kernels(w: Weights, x: Array, q: Array) -> Array:
     """A kernel for each token and head [b q h k]."""
-    span = filtered(x[..., None], w.span)[..., 0]  # every channel is a head of width 1
+    span = convolve_heads(x[..., None], w.span)[..., 0]  # every channel is a head of width 1
     return softmax(einsum("bqhe,hegk->bqgk", project(w, "span", span) * q, w.wf) + w.bf)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.functions import collision, l2norm, operation
-from ....twins.heads import filtering, join, plus_filtered, project, scores
+from ....twins.heads import add_value_convolution, convolution_weights, join, project, scores
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights
 
@@ -18,7 +18,7 @@ TINY = 1e-24  # so that nothing is divided by zero where no hashes collide
 
 def weights(layer: Any) -> list[Weight]:
     """Projections, and a filter over the values for each head."""
-    return filtering(layer)
+    return convolution_weights(layer)
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -26,7 +26,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     mixed = l2norm(_expected(layer, q, k, v) if layer.expected else _sampled(q, k, v, layer.n_hashes, layer.bits), TINY)
-    return join(w, plus_filtered(layer, w, mixed, v))
+    return join(w, add_value_convolution(layer, w, mixed, v))
 
 
 def _expected(layer: Any, q: Array, k: Array, v: Array) -> Array:

@@ -10,7 +10,7 @@ from numpy import einsum
 
 from ....core.errors import UnsupportedError
 from ....twins.functions import operation, softmax
-from ....twins.heads import filtering, join, mix, plus_filtered, project, scores
+from ....twins.heads import add_value_convolution, convolution_weights, join, mix, project, scores
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights
 
@@ -19,7 +19,7 @@ STEPS = 6  # of the iteration towards the inverse
 
 def weights(layer: Any) -> list[Weight]:
     """Projections, and a filter over the values for each head."""
-    return filtering(layer)
+    return convolution_weights(layer)
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -29,7 +29,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     root = math.sqrt(math.sqrt(q.shape[-1]))  # half of the scale to each side, so that landmarks have it too
     q, k = q / root, k / root
     mixed = _through_landmarks(layer, q, k, v) if layer.n_landmarks else mix(scores(q, k), v)
-    return join(w, plus_filtered(layer, w, mixed, v))
+    return join(w, add_value_convolution(layer, w, mixed, v))
 
 
 def _through_landmarks(layer: Any, q: Array, k: Array, v: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ....core.errors import UnsupportedError
-from ....twins.convolution import causal_convolution, mixed_behind
+from ....twins.convolution import causal_convolution, causal_dynamic_convolution
 from ....twins.functions import operation, rmsnorm, sigmoid, softmax
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, kernel, matrix, table, vector
@@ -100,7 +100,7 @@ def _behind(layer: Any, w: Weights, name: str, x: Array, state: State | None) ->
     if layer.dynamic:
         own = einsum("bqd,dgk->bqgk", x, getattr(w, f"wc{name}"))
         fixed = np.transpose(getattr(w, f"taps_{name}"), (1, 2, 0))  # of each channel, the token itself first
-        convolved = mixed_behind(y, own[:, :, :, None] + fixed, state, f"conv_{name}")
+        convolved = causal_dynamic_convolution(y, own[:, :, :, None] + fixed, state, f"conv_{name}")
     else:
         convolved = causal_convolution(y, getattr(w, f"conv_{name}"), None, state, f"conv_{name}")
     y = convolved + y
