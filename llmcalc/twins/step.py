@@ -100,7 +100,7 @@ class Step:
 
     def restore_grid(self) -> None:
         """Undo the merging of patches."""
-        self.grid, self.merged = self.whole_grid, 1
+        self.grid, self.n_merged = self.whole_grid, 1
 
     def must_be_whole(self, kind: str) -> None:
         """Raise an UnsupportedError in a decode step, for kinds that see later tokens and have no cache."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
 from llmcalc.core.layer_history import with_n_sums
 from llmcalc.core.record import fields
+from llmcalc.core.search_path import module_names
 from llmcalc.core.shrink import SEQ
 from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
@@ -79,7 +79,7 @@ from llmcalc.zoo.vision.layers.query_attention import QueryAttention
 
 STEMS = {file.stem: catalogue.read_preset(file) for file in sorted(catalogue.shipped_folder().glob("*.yaml"))}
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
-TWINS = {file.stem for file in Path(attention_twin.__file__).parent.glob("*.py")}
+TWINS = set(module_names("twins"))
 WIDTH, VOCAB = 12, 31
 IDS = np.arange(3, 3 + SEQ)[None]
 BOTH_WAYS = frozenset(

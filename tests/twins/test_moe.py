@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import llmcalc
-from llmcalc.calc.active_experts import touched
+from llmcalc.calc.active_experts import expected_active_experts
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head
@@ -117,7 +117,7 @@ def test_mean_number_of_touched_experts() -> None:
         assert (share > 0).all()
         counts.append(len(set(chosen.ravel().tolist())))
     error = np.std(counts) / math.sqrt(draws)
-    assert abs(np.mean(counts) - touched(EXPERTS, layer.top_k, tokens)) < 4 * error
+    assert abs(np.mean(counts) - expected_active_experts(EXPERTS, layer.top_k, tokens)) < 4 * error
 
 
 def test_overfull_experts_run_up_to_their_capacity() -> None:
