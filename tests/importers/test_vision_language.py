@@ -49,6 +49,7 @@ def test_an_encoder_costs_nothing_without_an_image(model_type: str) -> None:
 
 
 WRONG = [
+    ({"model_type": "qwen3_vl", "audio_config": {"hidden_size": 8}}, "audio_config is not supported"),
     ({"model_type": "glm4v", "vision_config": {"depth": 0}}, "num_hidden_layers must be .*, not 0"),
     ({"model_type": "minicpmv4_6", "downsample_mode": "8x"}, "downsample_mode must be .*, not '8x'"),
     ({"model_type": "minicpmv4_6", "merge_kernel_size": [2]}, "merge_kernel_size must have 2 entries, not 1"),

@@ -98,6 +98,8 @@ def read_composite(config: Config, row: CompositeModel) -> Architecture:
     text = text_model(config, row.text, row.tie, _text_data(config, row))
     text = row.adjust(config, text) if row.adjust else text
     config.ignore(f"{IGNORED} {row.ignored}")
+    if config.data.get("audio_config") and all(part.key == "vision_config" for part in row.parts):
+        raise config.error(f"audio_config is not supported: {config.model_type} has no known audio encoder")
     notes = [*text.notes, *([row.note] if row.note else [])]
     stacks, layout = list(text.stacks), row.layout
     for part in row.parts:
