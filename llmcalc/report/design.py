@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.design import Candidate, Design
 from ..core.record import fields
 from ..core.spelling import spelled
 from ..lint import lint
+from ..schema.shape_search import Candidate, Design
 from .document import Cell, Column, Document, Fact, Table
 from .json_envelope import envelope
 from .model import structure

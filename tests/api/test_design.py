@@ -7,10 +7,10 @@ import json
 import pytest
 
 import llmcalc
-from llmcalc.api.design import Design, Rules, search
 from llmcalc.cli.main import main
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError, UnknownNameError
+from llmcalc.schema.shape_search import Design, Rules, search
 
 Capture = pytest.CaptureFixture[str]
 

@@ -1,0 +1,297 @@
+"""Shapes for a target: sizes of a model family that give a number of parameters, FLOPs per token or bytes.
+
+Proportions follow the family's published sizes: width over depth is interpolated between the nearest sizes; the
+feed-forward width, heads and other widths scale with the residual stream; everything else stays. Sizes are rounded to
+multiples that suit the hardware, then the depth is searched. Every candidate is counted exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from math import lcm, log
+from pathlib import Path
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.errors import InputError, SizeError
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from . import catalogue
+from .inherit import inherit
+from .plain_data import mapping_at
+from .preset import load_file
+from .template import resolve
+
+DEPTH, WIDTH, HEADS, KV_HEADS = "n_layers", "d_model", "n_heads", "n_kv_heads"
+MULTIPLE = 128  # of widths: the largest tile of matrix units
+RANKS = 8  # GPUs of a node, which share the heads
+WITHIN = 0.02  # tolerance, relative to the target
+MOST = 5
+MOST_WIDTHS, LEAST_STEP = 48, 8
+DEEPEST = 1024
+WIDEST_SPREAD = 1.7  # widths are tried up to this factor from the family's own
+KEPT = ("d_head", "d_head_v", "d_state", "d_conv", "d_ssm_head", "d_embedding")
+COUNTS = (HEADS, "n_ssm_heads", "n_v_heads")
+
+Measure = Callable[[Architecture], int]
+Sizes = dict[str, int]
+
+
+@record
+class Rules:
+    """Constraints on a shape.
+
+    Attributes:
+        multiple: widths must be multiples of this.
+        ranks: tensor-parallel ranks that must divide the heads.
+        within: tolerance, relative to the target.
+        shaped: keep the family's ratio of width to depth; otherwise only the distance to the target counts.
+    """
+
+    multiple: int = MULTIPLE
+    ranks: int = RANKS
+    within: float = WITHIN
+    shaped: bool = True
+
+
+@record
+class Candidate:
+    """A shape: its sizes, the model, its value, and the deviations of value and proportions."""
+
+    sizes: Sizes
+    architecture: Architecture
+    value: int
+    off: float
+    proportion: float
+    unusual: float
+
+    @property
+    def overrides(self) -> list[str]:
+        """The overrides that turn a size of the family into this model."""
+        return [f"{name}={size}" for name, size in self.sizes.items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {name: getattr(self, name) for name in ("sizes", "value", "off", "proportion")}
+
+
+@record
+class Design(NotebookDisplay):
+    """Candidate shapes, best first, and the cost of each rule.
+
+    Attributes:
+        family: the model family.
+        base: its published size nearest to the target.
+        target: the wanted value.
+        rules: the constraints.
+        candidates: the shapes.
+        near: whether they are within tolerance; otherwise they are the nearest ones.
+        without: the best shape without each rule.
+        quantity: ``params``, ``active``, ``flops`` or ``memory``.
+    """
+
+    family: str
+    base: str
+    target: int
+    rules: Rules
+    candidates: tuple[Candidate, ...]
+    near: bool
+    without: tuple[tuple[str, Candidate], ...]
+    quantity: str = "params"
+
+    @property
+    def summary(self) -> str:
+        """The best shape in one line."""
+        best = self.candidates[0]
+        return f"{self.family}, {self.quantity} {best.value:,}: {', '.join(best.overrides)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "base": self.base,
+            "near": self.near,
+            "candidates": [one.to_dict() for one in self.candidates],
+            "without": [{"rule": label, **best.to_dict()} for label, best in self.without],
+        }
+
+
+def search(name: str, target: int, measure: Measure, rules: Rules | None = None) -> Design:
+    """Find shapes of a family whose measure is near ``target``.
+
+    Args:
+        name: a preset family, or one of its models.
+        target: the wanted value, in the unit of the measure.
+        measure: a function of a model, such as ``lambda model: params(model).total``, that grows with every size.
+        rules: constraints on shapes.
+
+    Raises:
+        InputError: the family has no width to vary, or no shape satisfies the rules.
+    """
+    chosen = rules or Rules()
+    family = _Family(name, measure)
+    found = family.candidates(target, chosen)
+    if not found:
+        raise InputError(f"no shape of {family.name} satisfies the rules", where="design", hint=family.reach())
+    relaxed = (
+        (f"widths in multiples of {chosen.multiple}", Rules(1, chosen.ranks, chosen.within, chosen.shaped)),
+        (f"heads on {chosen.ranks} ranks", Rules(chosen.multiple, 1, chosen.within, chosen.shaped)),
+        ("width against depth as in the family", Rules(chosen.multiple, chosen.ranks, chosen.within, False)),
+    )
+    different = [(label, other) for label, other in relaxed if other != chosen]
+    without = tuple(
+        (label, _sorted([*family.candidates(target, other)[:1], found[0]], other)[0]) for label, other in different
+    )
+    near = abs(found[0].off) <= chosen.within
+    return Design(family.name, family.nearest(target).name, target, chosen, tuple(found[:MOST]), near, without)
+
+
+class _Family:
+    """The sizes of a preset, and shapes like them."""
+
+    def __init__(self, name: str, measure: Measure) -> None:
+        self.file, only = catalogue.find(name)
+        self.name, self.measure = self.file.stem, measure
+        data = inherit(catalogue.read_preset(self.file), self.file).data
+        sizes = mapping_at(data, "sizes")
+        self.variables = {
+            size: {**mapping_at(data, "variables"), **mapping_at(sizes, size)} for size in sizes if only in (None, size)
+        }
+        self.models = {size: load_file(self.file, size) for size in self.variables}
+        self.values = {size: measure(model) for size, model in self.models.items()}
+        self.known = {size: resolve(own) for size, own in self.variables.items()}
+        self.measured: dict[tuple[str, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
+        if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
+            raise InputError(f"{self.name} has no variable {WIDTH} to vary", where="design", hint="use another family")
+
+    def reach(self) -> str:
+        """The range of published sizes, for an error message."""
+        return f"its published sizes range from {min(self.values.values()):,} to {max(self.values.values()):,}"
+
+    def nearest(self, target: int) -> Architecture:
+        """The published size nearest to the target."""
+        return self.models[self._base(target)]
+
+    def _base(self, target: int) -> str:
+        return min(self.values, key=lambda size: abs(log(self.values[size] / target)))
+
+    def candidates(self, target: int, rules: Rules) -> list[Candidate]:
+        """Shapes within tolerance, best first; else the nearest."""
+        base = self._base(target)
+        wanted = self._proportion(target)
+        found = [
+            shape for sizes in self._widths(base, target, rules) for shape in self._shapes(base, sizes, target, wanted)
+        ]
+        return _sorted(found, rules)
+
+    def _proportion(self, target: int) -> float:
+        """Width over depth, interpolated on a logarithmic scale between the nearest sizes; constant beyond them."""
+        points = sorted((self.values[size], self._ratio(own)) for size, own in self.known.items())
+        below = [point for point in points if point[0] <= target][-1:] or points[:1]
+        above = [point for point in points if point[0] >= target][:1] or points[-1:]
+        (low, first), (high, last) = below[0], above[0]
+        share = log(target / low) / log(high / low) if high > low else 0.0
+        return float(first ** (1 - share) * last**share)
+
+    def _ratio(self, own: dict[str, Any]) -> float:
+        depth = own.get(DEPTH)
+        return float(own[WIDTH] / (depth if isinstance(depth, int) else 1))
+
+    def _widths(self, base: str, target: int, rules: Rules) -> Iterator[Sizes]:
+        """The widths to try, each with the sizes that follow from it."""
+        own, known = self.variables[base], self.known[base]
+        step = lcm(rules.multiple, _head_width(known), LEAST_STEP)
+        growth = (target / self.values[base]) ** (1 / 3)
+        low, high = known[WIDTH] * growth / WIDEST_SPREAD, known[WIDTH] * growth * WIDEST_SPREAD
+        step *= max(1, int((high - low) / step / MOST_WIDTHS))
+        for width in range(max(step, int(low) // step * step), int(high) + step, step):
+            sizes = _scaled(own, known, width, rules)
+            if sizes:
+                yield sizes
+
+    def _shapes(self, base: str, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
+        """The depth nearest to the target; unchanged if the depth is not a variable."""
+        if not isinstance(self.variables[base].get(DEPTH), int):
+            yield from self._candidate(base, sizes, target, wanted)
+            return
+        low, high = 0, 1
+        while high < DEEPEST and self._value(base, sizes | {DEPTH: high}) < target:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._value(base, sizes | {DEPTH: middle}) < target else (low, middle)
+        found = [shape for depth in filter(None, (low, high))
+                 for shape in self._candidate(base, {DEPTH: depth, **sizes}, target, wanted)]  # fmt: skip
+        yield from sorted(found, key=lambda shape: abs(shape.off))[:1]
+
+    def _value(self, base: str, sizes: Sizes) -> int:
+        """The value of a shape; 0 if its sizes are incompatible."""
+        found = self._model(base, sizes)
+        return found[1] if found else 0
+
+    def _candidate(self, base: str, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
+        found = self._model(base, sizes)
+        if found:
+            model, value = found
+            ratio = sizes[WIDTH] / sizes.get(DEPTH, 1)
+            yield Candidate(sizes, model, value, value / target - 1, ratio, abs(log(ratio / wanted)))
+
+    def _model(self, base: str, sizes: Sizes) -> tuple[Architecture, int] | None:
+        """The model of these sizes and its value; None if they are incompatible."""
+        key = base, tuple(sorted(sizes.items()))
+        if key not in self.measured:
+            try:
+                model = load_file(Path(self.file), base, [f"{name}={size}" for name, size in sizes.items()])
+                self.measured[key] = model, self.measure(model)
+            except SizeError:
+                self.measured[key] = None
+        return self.measured[key]
+
+
+def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
+    """Best first: within tolerance by proportions, otherwise by distance."""
+    near = [shape for shape in found if abs(shape.off) <= rules.within]
+    if near and rules.shaped:
+        return sorted(near, key=lambda shape: (shape.unusual, abs(shape.off)))
+    return sorted(near or found, key=lambda shape: (abs(shape.off), shape.unusual))
+
+
+def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules) -> Sizes | None:
+    """The sizes for a width, without those given by an expression; None: the ranks do not divide the heads."""
+    growth = width / known[WIDTH]
+    sizes = {WIDTH: width}
+    for name, size in own.items():
+        if type(size) is not int or name in (WIDTH, DEPTH, KV_HEADS, *KEPT):
+            continue
+        if name == HEADS and _head_width(known) > 1:
+            sizes[name] = width // _head_width(known)
+        elif name in COUNTS:
+            sizes[name] = _rounded(size * growth, rules.ranks)
+        elif name.startswith("d_"):
+            sizes[name] = _rounded(size * growth, rules.multiple if size >= rules.multiple else 1)
+    heads = sizes.get(HEADS)
+    if heads and isinstance(own.get(KV_HEADS), int):
+        sizes[KV_HEADS] = _shared(heads, own[KV_HEADS], known.get(HEADS, 0), rules.ranks)
+    if heads and heads % rules.ranks:
+        return None
+    return sizes
+
+
+def _head_width(known: dict[str, Any]) -> int:
+    """The width of a head if heads split the stream; 1 if heads have their own width, or there are none."""
+    heads = known.get(HEADS)
+    return known[WIDTH] // heads if "d_head" not in known and type(heads) is int else 1
+
+
+def _rounded(size: float, multiple: int) -> int:
+    return max(multiple, round(size / multiple) * multiple)
+
+
+def _shared(heads: int, kv_heads: int, of: int, ranks: int) -> int:
+    """Key/value heads: equal to query heads if they were; else unchanged, or the nearest divisor."""
+    if kv_heads == of:
+        return heads
+    return min(_divisors(heads), key=lambda number: (number % min(ranks, number) != 0, abs(log(number / kv_heads))))
+
+
+def _divisors(number: int) -> Iterable[int]:
+    return [size for size in range(1, number + 1) if number % size == 0]
