@@ -84,8 +84,8 @@ def check(
     """Find suspicious shapes, and check a model against limits.
 
     >>> import llmcalc
-    >>> llmcalc.check("gpt2", select=["HW004"], max_params="200M")
-    Checked(gpt2-small: HW004 decoder.outputs)
+    >>> llmcalc.check("gpt2", select=["HW005"], max_params="200M")
+    Checked(gpt2-small: HW005 decoder.token)
 
     Args:
         model: an architecture, or anything ``load`` reads.

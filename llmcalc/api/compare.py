@@ -85,8 +85,8 @@ def compare(*models: Source, **settings: Any) -> Comparison:
     """Compare the parameters, FLOPs and memory of models under the same workload.
 
     >>> import llmcalc
-    >>> llmcalc.compare("bert", "palm").to_first[0]["ratio"]["total"]
-    4911.08...
+    >>> round(llmcalc.compare("bert", "palm").to_first[0]["ratio"]["total"])
+    4936
 
     Args:
         models: two or more architectures, or anything ``load`` reads.

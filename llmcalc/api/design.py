@@ -27,7 +27,7 @@ def design(
 
     >>> import llmcalc
     >>> llmcalc.design("llama3", params="13B").candidates[0].overrides
-    ['n_layers=40', 'd_model=5120', 'n_heads=40', 'n_kv_heads=8', 'd_ff=17920']
+    ['n_layers=35', 'd_model=5120', 'n_heads=40', 'd_ff=17920', 'n_kv_heads=8']
 
     Args:
         family: a preset family, or one of its models, whose proportions are kept.

@@ -67,7 +67,7 @@ def explain(
     >>> print(llmcalc.explain("gpt3", "params", depth=1))
     gpt3-175b params = 174,604,259,328 params
       inputs = 642,723,840 params (2 parts below)
-      block ×96 = 173,961,510,912 params (6 parts below)
+      block ×96 = 173,961,510,912 params (2 parts below)
       outputs = 24,576 params (2 parts below)
 
     Args:

@@ -91,7 +91,7 @@ def fit(
     >>> llmcalc.fit("llama3-8b", "h100", seq=8192).fits
     True
     >>> llmcalc.fit("llama3-8b", "h100", solve="seq").solution.value
-    449664
+    279056
 
     Args:
         model: an architecture, or anything ``load`` reads.

@@ -28,7 +28,7 @@ def flops(
 
     >>> import llmcalc
     >>> llmcalc.flops("gpt3", mode="train").matmul
-    2181381736366080
+    2174740466761728
     >>> llmcalc.flops("gpt3", mode="decode", context=1000).workload.seq
     1
 

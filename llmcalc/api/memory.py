@@ -71,9 +71,9 @@ def memory(
 
     >>> import llmcalc
     >>> llmcalc.memory("llama3-8b", seq=8192, weights="q4_k_m").weights
-    4912898304
+    4912898048
     >>> llmcalc.memory("gpt2", mode="training", batch=8, recompute="full").optimizer
-    995518464
+    1493277696
 
     Args:
         model: an architecture, or anything ``load`` reads.

@@ -149,7 +149,7 @@ def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings
 
     >>> import llmcalc
     >>> llmcalc.sweep("gpt3", "flops.total", over={"seq": [1024, 2048]}).values["flops.total"].tolist()
-    [363078299320320.0, 736054187114496.0]
+    [360083220332544.0, 725172225048576.0]
 
     Args:
         model: an architecture, or anything ``load`` reads.

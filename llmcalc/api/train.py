@@ -148,7 +148,7 @@ def train(
 
     >>> import llmcalc
     >>> llmcalc.train("gpt3", "300B", machine="v100-sxm2-32gb:1024").compute
-    319557236010270720000000
+    318565498060800000000000
 
     Args:
         model: an architecture, or anything ``load`` reads.
