@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import pkgutil
 import re
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import llmcalc
+from llmcalc import api
 from llmcalc.api.settings import DEPENDS, KNOWN, STEP
 from llmcalc.cli.commands import load as load_command
 from llmcalc.cli.main import main
@@ -216,3 +219,12 @@ def test_an_old_option_still_works(capsys: Capture) -> None:
     assert "--chunks is now called --virtual-stages" in old.err
     assert main([*line, "--virtual-stages=2"]) == 0
     assert capsys.readouterr().out == old.out
+
+
+# ------------------------------------------------------------------ examples
+
+
+@pytest.mark.parametrize("name", sorted({module.name for module in pkgutil.iter_modules(api.__path__)}))
+def test_the_examples_of_docstrings_hold(name: str) -> None:
+    found = doctest.testmod(import_module(f"llmcalc.api.{name}"))
+    assert found.failed == 0
